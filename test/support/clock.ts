@@ -1,0 +1,47 @@
+import type { Clock, Millis } from '../../src/types.ts'
+
+export interface ManualClock extends Clock {
+  /** Moves time and runs what became due, in order. */
+  advance(by: Millis): void
+  /** Like `advance`, letting promises settle between timers. */
+  advanceAsync(by: Millis): Promise<void>
+}
+
+/** A clock that moves only when told. */
+export function manualClock(start: Millis = Date.UTC(2026, 10, 20, 12)): ManualClock {
+  let now = start
+  let nextId = 0
+  const timers = new Map<number, { at: Millis; run: () => void }>()
+  function due(until: Millis): { id: number; at: Millis; run: () => void } | undefined {
+    let first: { id: number; at: Millis; run: () => void } | undefined
+    for (const [id, timer] of timers) if (timer.at <= until && (!first || timer.at < first.at)) first = { id, ...timer }
+    return first
+  }
+  function step(until: Millis): boolean {
+    const timer = due(until)
+    if (!timer) return false
+    timers.delete(timer.id)
+    now = Math.max(now, timer.at)
+    timer.run()
+    return true
+  }
+  return {
+    now: () => now,
+    after(delay, run) {
+      const id = nextId++
+      timers.set(id, { at: now + delay, run })
+      return () => timers.delete(id)
+    },
+    advance(by) {
+      const until = now + by
+      while (step(until));
+      now = until
+    },
+    async advanceAsync(by) {
+      const until = now + by
+      do await new Promise((resolve) => setImmediate(resolve))
+      while (step(until))
+      now = until
+    },
+  }
+}
