@@ -1,0 +1,119 @@
+import * as fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { clearCookie, readCookie, setCookie, withoutCookies } from '../../../src/lib/cookie.ts'
+
+test.each([
+  ['', []],
+  ['_p=1', ['1']],
+  ['a=1; _p=2; b=3', ['2']],
+  ['a=1;_p=2;b=3', ['2']],
+  ['_p=1; _p=2', ['1', '2']],
+  ['_p=a=b==', ['a=b==']],
+  ['_p="q"', ['"q"']],
+  [' \t_p = 1 ;', ['1']],
+  ['_p=', ['']],
+  ['_p', []],
+  ['_p2=1; x_p=2; _P=3; a=_p=4; __p=5', []],
+  ['a="x; _p=1"', ['1"']],
+  ['=_p=1', []],
+  [';;;', []],
+  ['__proto__=1; constructor=2; toString=3', []],
+])('readCookie %j gives %j', (header, values) => {
+  expect(readCookie(header, '_p')).toEqual(values)
+})
+
+test.each(['__proto__', 'constructor', 'toString'])('a cookie called %s is a cookie like any other', (name) => {
+  expect(readCookie('a=1', name)).toEqual([])
+  expect(readCookie(`a=1; ${name}=x`, name)).toEqual(['x'])
+  expect(withoutCookies(`a=1; ${name}=x`, [name])).toBe('a=1')
+})
+
+test('at most eight cookies of one name are read', () => {
+  const header = Array.from({ length: 180 }, (_, i) => `_p=${i}`).join('; ')
+  expect(readCookie(header, '_p')).toEqual(['0', '1', '2', '3', '4', '5', '6', '7'])
+})
+
+test.each([
+  ['', ''],
+  ['a=1; b=2', 'a=1; b=2'],
+  ['_p=1', ''],
+  ['_p=1; a=1', 'a=1'],
+  ['a=1; _p=1', 'a=1'],
+  ['a=1; _p=1; b="x y"; _q=2; c=', 'a=1; b="x y"; c='],
+  ['a=1;_p=1;b=2', 'a=1;b=2'],
+  ['_pomerium2=1; x_p=2; _p=3; _p2=4', '_pomerium2=1; x_p=2; _p2=4'],
+  ['_p2=1;  odd ;; =v; _P=1', '_p2=1;  odd ;; =v; _P=1'],
+  ['_p; a=1', 'a=1'],
+  ['_p =1; a=1', 'a=1'],
+  ['a=1; _p=1; _p=2', 'a=1'],
+])('withoutCookies %j gives %j', (header, rest) => {
+  expect(withoutCookies(header, ['_p', '_q'])).toBe(rest)
+})
+
+/** Pairs as browsers write them, ours and near misses among them. */
+const pair = fc.tuple(
+  fc.constantFrom('_p', '_q', '_p2', 'x_p', '_P', 'a', '__proto__', '_pomerium2'),
+  fc.string({ maxLength: 12 }).map((value) => value.replaceAll(/[;\s]/g, '.')),
+)
+
+test('what a naive split finds is what is read, and the other cookies keep their bytes', () => {
+  fc.assert(
+    fc.property(fc.array(pair, { maxLength: 20 }), (pairs) => {
+      const write = (list: readonly (readonly [string, string])[]) => list.map(([n, v]) => `${n}=${v}`).join('; ')
+      const header = write(pairs)
+      expect(readCookie(header, '_p')).toEqual(
+        pairs
+          .filter(([name]) => name === '_p')
+          .map(([, value]) => value)
+          .slice(0, 8),
+      )
+      expect(withoutCookies(header, ['_p', '_q'])).toBe(write(pairs.filter(([name]) => name !== '_p' && name !== '_q')))
+    }),
+  )
+})
+
+test('nothing that could be read from any header is left in it, and no other cookie is lost', () => {
+  const piece = fc.constantFrom('_p', '_q', '=', ';', ' ', '\t', '"', 'a', ',', '_p=1', '; ')
+  fc.assert(
+    fc.property(
+      fc.array(piece, { maxLength: 30 }).map((pieces) => pieces.join('')),
+      (header) => {
+        const rest = withoutCookies(header, ['_p', '_q'])
+        expect(readCookie(rest, '_p')).toEqual([])
+        expect(readCookie(rest, '_q')).toEqual([])
+        expect(readCookie(rest, 'a')).toEqual(readCookie(header, 'a'))
+        expect(withoutCookies(rest, ['_p', '_q'])).toBe(rest)
+      },
+    ),
+    { numRuns: 1000 },
+  )
+})
+
+test('a set cookie is HttpOnly, has no Domain and an age in seconds', () => {
+  expect(setCookie('__Host-postern', 'v1.a.b', { maxAge: 50_400_999, secure: true, sameSite: 'lax' })).toBe(
+    '__Host-postern=v1.a.b; Path=/; Max-Age=50400; HttpOnly; Secure; SameSite=Lax',
+  )
+  expect(setCookie('p', '', { secure: false, sameSite: 'strict', path: '/oauth2' })).toBe(
+    'p=; Path=/oauth2; HttpOnly; SameSite=Strict',
+  )
+})
+
+test('a cleared cookie keeps the attributes it was set with', () => {
+  expect(clearCookie('__Host-postern', { secure: true, sameSite: 'none' })).toBe(
+    '__Host-postern=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=None',
+  )
+})
+
+test.each([
+  ['a b', 'x', '/'],
+  ['', 'x', '/'],
+  ['a', 'x;y', '/'],
+  ['a', 'x\r\nSet-Cookie: y', '/'],
+  ['a', 'x,y', '/'],
+  ['a', 'x', '/; Domain=evil'],
+  ['a', 'x', 'relative'],
+])('setCookie refuses name %j value %j path %j', (name, value, path) => {
+  expect(() => setCookie(name, value, { secure: true, sameSite: 'lax', path })).toThrow(
+    new TypeError(`cookie ${JSON.stringify(name)}: name, value or path has a character that cookies cannot carry`),
+  )
+})
