@@ -370,6 +370,8 @@ export interface RouteTable {
 /** The world as one request sees it: read once at the top, nothing below asks for "current" anything. */
 export interface Snapshot {
   readonly version: number
+  /** routing/target.parseTarget with this configuration's trust in forwarded headers. */
+  readonly parse: (req: IncomingMessage, upgrade: boolean) => RequestFacts | BadRequest
   readonly config: Config
   readonly routes: RouteTable
   readonly policy: PolicyEngine
@@ -405,6 +407,7 @@ export type CutReason = 'signed-out' | 'expired' | 'revoked' | 'no-longer-allowe
 /** One request or one upgrade, and the only two ways out of it; a second exit throws. HTTP and upgrades share every check. */
 export interface Exchange {
   readonly req: IncomingMessage
+  readonly upgrade: boolean
   reply(reply: Reply): Promise<Finished>
   pass(grant: Grant): Promise<Finished>
   /** Ends a passed exchange at once: the response is cut, the tunnel closed. */
@@ -412,9 +415,10 @@ export interface Exchange {
 }
 
 export interface Forwarder {
-  forward(grant: Grant, req: IncomingMessage, res: ServerResponse, signal: AbortSignal): Promise<Forwarded>
+  /** A cut exchange shows as its client socket being destroyed: the forwarder then aborts the upstream request. */
+  forward(grant: Grant, req: IncomingMessage, res: ServerResponse): Promise<Forwarded>
   /** Answers the handshake itself; resolves when the tunnel has ended. Rejects only before anything was written to the socket. */
-  tunnel(grant: Grant, req: IncomingMessage, socket: Duplex, head: Buffer, signal: AbortSignal): Promise<Forwarded>
+  tunnel(grant: Grant, req: IncomingMessage, socket: Duplex, head: Buffer): Promise<Forwarded>
   close(): Promise<void>
 }
 
