@@ -554,10 +554,16 @@ export interface Entry {
   readonly asOf: Millis
 }
 
+/** Who goes first when a source limits its callers: a sign-in before a confirmation before the background. */
+export type ReadPriority = 'sign-in' | 'confirm' | 'background'
+
 export interface DirectorySource {
   readonly name: string
-  /** undefined: the source has no such person. Rejects with ERR_DIRECTORY_… and never answers with half a set. */
-  lookup(user: Subject, signal: AbortSignal): Promise<Entry | undefined>
+  /**
+   * undefined: the source has no such person. Rejects with ERR_DIRECTORY_… and never answers with half a set.
+   * `priority` is `sign-in` unless said.
+   */
+  lookup(user: Subject, signal: AbortSignal, priority?: ReadPriority): Promise<Entry | undefined>
 }
 
 export interface DirectoryHealth {
