@@ -1,0 +1,332 @@
+import * as oidc from 'openid-client'
+import { AppError, assertNever, messageOf } from '../errors.ts'
+import { systemClock } from '../lib/clock.ts'
+import { constantTimeEqual } from '../lib/crypto.ts'
+import { createSingleFlight } from '../lib/single-flight.ts'
+import type {
+  Clock,
+  Identity,
+  IdentityProvider,
+  IdpConfig,
+  JsonObject,
+  Logger,
+  Millis,
+  PendingSignIn,
+  Tokens,
+} from '../types.ts'
+import { boundedFetch } from './bounded-fetch.ts'
+import { explainCallbackError } from './callback-errors.ts'
+import { toIdentity } from './claims.ts'
+import { CLOCK_TOLERANCE_S, checkIdToken } from './id-token.ts'
+
+/** Asymmetric, and what Okta and every certified provider sign with; the provider's own list is not asked (RFC 8725 §3.1). */
+const SIGNING_ALGORITHMS = ['RS256', 'ES256']
+/** Endpoints rarely move; a provider that cannot be asked again keeps its old ones. */
+const METADATA_AGE: Millis = 3_600_000
+/** After a failed discovery nobody asks again for this long. */
+const DISCOVERY_PAUSE: Millis = 3000
+/** openid-client fetches keys for an unknown `kid` only when its set is this old, and forgets a set after 300 s. */
+const KEY_REFETCH_FLOOR_S = 60
+
+export interface OidcProviderDeps {
+  readonly idp: IdpConfig
+  /** The registered callback: authenticate URL plus callback path. */
+  readonly redirectUri: URL
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/**
+ * OpenID Connect for one provider: authorization code with PKCE S256, `state` and `nonce`, always,
+ * whatever the metadata says (OIDC Core, RFC 7636, RFC 9700). Does no I/O until it is used, and recovers by
+ * itself from a provider that was down. ERR_IDP_REJECTED carries `error`, `hint`, `title`, `whatToDo` and,
+ * when the provider sent one, `description` (its text: escape it) as details.
+ */
+export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProviderDeps): IdentityProvider {
+  const metadata = createDiscovery(idp, clock, logger)
+  const authentication = clientAuthentication(idp)
+  const scope = [...new Set(['openid', ...idp.scopes])].join(' ')
+  let keys: oidc.ExportedJWKSCache | undefined
+
+  /** A configuration for one operation, so that its calls end with the caller's signal. */
+  async function connect(signal: AbortSignal): Promise<oidc.Configuration> {
+    const config = new oidc.Configuration(
+      await metadata(),
+      idp.clientId,
+      // The library reads the wall clock; the skew makes it judge by ours.
+      {
+        [oidc.clockSkew]: Math.round((clock.now() - systemClock.now()) / 1000),
+        [oidc.clockTolerance]: CLOCK_TOLERANCE_S,
+      },
+      authentication,
+    )
+    config.timeout = idp.timeout / 1000
+    config[oidc.customFetch] = (url, init) => boundedFetch(url, init, signal)
+    if (isHttp(idp.issuer)) oidc.allowInsecureRequests(config)
+    // Without this the signature of an ID token from the token endpoint goes unread: TLS would be the only proof.
+    oidc.enableNonRepudiationChecks(config)
+    if (keys) oidc.setJwksCache(config, keys)
+    return config
+  }
+
+  function rememberKeys(config: oidc.Configuration): void {
+    const now = oidc.getJwksCache(config)
+    // Made older than it is, so that a key published a second ago is found. ID tokens come from the provider
+    // itself, so nobody can use an unknown `kid` to make us hammer it.
+    if (now && now.uat !== keys?.uat) keys = { ...now, uat: now.uat - KEY_REFETCH_FLOOR_S }
+  }
+
+  async function signedIn(
+    config: oidc.Configuration,
+    answer: oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers,
+    expected?: { readonly subject: string },
+  ): Promise<{ readonly identity: Identity; readonly tokens: Tokens }> {
+    rememberKeys(config)
+    const claims = answer.claims() as JsonObject | undefined
+    if (!claims || answer.id_token === undefined) throw new AppError('ERR_IDP_REJECTED', 'token endpoint: no id token')
+    if (answer.token_type !== 'bearer') throw new AppError('ERR_IDP_REJECTED', 'token endpoint: not a bearer token')
+    checkIdToken(claims, idp.clientId, clock.now())
+    const { subject } = toIdentity(claims)
+    if (expected && subject !== expected.subject) {
+      throw new AppError('ERR_IDP_REJECTED', 'refresh: the id token is about somebody else')
+    }
+    const more = await userinfo(config, answer.access_token, subject)
+    return {
+      identity: toIdentity({ ...more, ...claims }),
+      tokens: {
+        idToken: answer.id_token,
+        ...(answer.refresh_token === undefined ? {} : { refreshToken: answer.refresh_token }),
+        ...(answer.expires_in === undefined
+          ? {}
+          : { accessTokenExpiresAt: clock.now() + Math.round(answer.expires_in * 1000) }),
+      },
+    }
+  }
+
+  /** A custom Okta server keeps claims out of the ID token unless told otherwise, so userinfo is always asked (okta.md §1.5). */
+  async function userinfo(config: oidc.Configuration, accessToken: string, subject: string): Promise<JsonObject> {
+    if (config.serverMetadata().userinfo_endpoint === undefined) return {}
+    try {
+      return (await oidc.fetchUserInfo(config, accessToken, subject)) as JsonObject
+    } catch (error) {
+      // The definite answer for a sign-in with `openid` alone: there is no more to know.
+      if (challengeOf(error)?.error === 'insufficient_scope') return {}
+      throw toFault('userinfo', error)
+    }
+  }
+
+  return {
+    async begin(signal) {
+      const config = await connect(signal)
+      const pending: PendingSignIn = {
+        state: oidc.randomState(),
+        nonce: oidc.randomNonce(),
+        codeVerifier: oidc.randomPKCECodeVerifier(),
+      }
+      const redirect = oidc.buildAuthorizationUrl(config, {
+        ...idp.requestParams,
+        response_type: 'code',
+        client_id: idp.clientId,
+        redirect_uri: redirectUri.href,
+        scope,
+        state: pending.state,
+        nonce: pending.nonce,
+        code_challenge: await oidc.calculatePKCECodeChallenge(pending.codeVerifier),
+        code_challenge_method: 'S256',
+      })
+      return { redirect, pending }
+    },
+
+    async complete(callback, pending, signal) {
+      checkCallback(callback.searchParams, pending.state)
+      const url = new URL(redirectUri)
+      url.search = callback.search
+      const config = await connect(signal)
+      try {
+        const answer = await oidc.authorizationCodeGrant(config, url, {
+          expectedState: pending.state,
+          expectedNonce: pending.nonce,
+          pkceCodeVerifier: pending.codeVerifier,
+          idTokenExpected: true,
+        })
+        return await signedIn(config, answer)
+      } catch (error) {
+        throw toFault('sign-in', error)
+      }
+    },
+
+    async refresh(refreshToken, subject, signal) {
+      const config = await connect(signal)
+      try {
+        return await signedIn(config, await oidc.refreshTokenGrant(config, refreshToken), { subject })
+      } catch (error) {
+        if (isDefiniteRefusal(error)) return undefined
+        throw toFault('refresh', error)
+      }
+    },
+
+    async signOutUrl(idToken, returnTo) {
+      try {
+        const config = await connect(AbortSignal.timeout(idp.timeout))
+        if (config.serverMetadata().end_session_endpoint === undefined) return undefined
+        return oidc.buildEndSessionUrl(config, {
+          id_token_hint: idToken,
+          post_logout_redirect_uri: returnTo.href,
+        })
+      } catch (error) {
+        // The local session ends all the same; the person stays signed in at the provider.
+        logger.warn({ issuer: idp.issuer, reason: messageOf(error) }, 'no sign-out at the identity provider')
+        return undefined
+      }
+    },
+  }
+}
+
+/** Metadata of the provider: read when first needed, once at a time, again when old; after a failure not before a pause. */
+function createDiscovery(idp: IdpConfig, clock: Clock, logger: Logger): () => Promise<oidc.ServerMetadata> {
+  const flight = createSingleFlight<oidc.ServerMetadata>()
+  let known: { readonly value: oidc.ServerMetadata; readonly until: Millis } | undefined
+  let failed: { readonly error: AppError; readonly until: Millis } | undefined
+
+  async function read(): Promise<oidc.ServerMetadata> {
+    try {
+      const value = await discover(idp)
+      logger.info({ issuer: value.issuer }, 'identity provider discovered')
+      failed = undefined
+      known = { value, until: clock.now() + METADATA_AGE }
+      return value
+    } catch (error) {
+      const fault = unreachable(idp, error)
+      logger.error({ issuer: idp.issuer, code: fault.code, reason: fault.message }, 'identity provider unreachable')
+      failed = { error: fault, until: clock.now() + DISCOVERY_PAUSE }
+      if (known) return known.value
+      throw fault
+    }
+  }
+
+  return async () => {
+    const now = clock.now()
+    if (known && now < known.until) return known.value
+    if (failed && now < failed.until) {
+      if (known) return known.value
+      throw failed.error
+    }
+    return flight('discovery', read)
+  }
+}
+
+async function discover(idp: IdpConfig): Promise<oidc.ServerMetadata> {
+  // Named in full: given an issuer, the library compares parsed URLs, for which a trailing slash is nothing.
+  const config = await oidc.discovery(
+    new URL(`${idp.issuer}/.well-known/openid-configuration`),
+    idp.clientId,
+    undefined,
+    oidc.None(),
+    {
+      timeout: idp.timeout / 1000,
+      [oidc.customFetch]: (url, init) => boundedFetch(url, init, AbortSignal.timeout(idp.timeout)),
+      execute: isHttp(idp.issuer) ? [oidc.allowInsecureRequests] : [],
+    },
+  )
+  const found = config.serverMetadata()
+  // Configuration cuts a trailing slash, which belongs to the issuer of some providers (never of Okta).
+  const expected = idp.provider === 'okta' ? [idp.issuer] : [idp.issuer, `${idp.issuer}/`]
+  if (!expected.includes(found.issuer)) throw new TypeError(`it calls itself ${JSON.stringify(found.issuer)}`)
+  for (const endpoint of ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const) {
+    if (!URL.canParse(found[endpoint] ?? '')) throw new TypeError(`its metadata has no ${endpoint}`)
+  }
+  return {
+    ...(found as oidc.ServerMetadata),
+    id_token_signing_alg_values_supported: SIGNING_ALGORITHMS,
+    userinfo_signing_alg_values_supported: SIGNING_ALGORITHMS,
+  }
+}
+
+/** Everything that can be judged without the provider, state first. Rejects ERR_SIGN_IN_STATE, ERR_BAD_REQUEST or ERR_IDP_REJECTED. */
+function checkCallback(query: URLSearchParams, expectedState: string): void {
+  for (const name of ['state', 'code', 'error', 'error_description', 'iss']) {
+    // RFC 6749 §3.1: parameters must not be repeated; the second one could be anybody's.
+    if (query.getAll(name).length > 1) throw new AppError('ERR_BAD_REQUEST', `callback: more than one ${name}`)
+  }
+  const state = query.get('state')
+  if (!state) throw new AppError('ERR_SIGN_IN_STATE', 'callback: no state')
+  if (!constantTimeEqual(state, expectedState)) {
+    throw new AppError('ERR_SIGN_IN_STATE', 'callback: state belongs to another sign-in')
+  }
+  const error = query.get('error')
+  if (error) throw rejected('callback', error, query.get('error_description') ?? undefined)
+  if (!query.get('code')) throw new AppError('ERR_BAD_REQUEST', 'callback: neither code nor error')
+}
+
+function clientAuthentication({ clientAuth }: IdpConfig): oidc.ClientAuth {
+  switch (clientAuth.kind) {
+    case 'basic':
+      return oidc.ClientSecretBasic(clientAuth.secret.reveal())
+    case 'post':
+      return oidc.ClientSecretPost(clientAuth.secret.reveal())
+    case 'none':
+      return oidc.None()
+    default:
+      return assertNever(clientAuth)
+  }
+}
+
+/** 429 never comes here: it is ERR_IDP_UNREACHABLE before its body is looked at. */
+function isDefiniteRefusal(error: unknown): boolean {
+  return error instanceof oidc.ResponseBodyError && (error.error === 'invalid_grant' || error.error === 'access_denied')
+}
+
+/**
+ * Library errors are put into words and dropped: their causes hold responses and tokens, and a cause gets logged.
+ */
+function toFault(doing: string, error: unknown): AppError {
+  const own = appErrorIn(error)
+  if (own) return own.code === 'ERR_IDP_REJECTED' ? withExplanation(own) : own
+  if (error instanceof oidc.ResponseBodyError) return rejected(doing, error.error, error.error_description)
+  const challenge = challengeOf(error)
+  if (challenge) return rejected(doing, challenge.error ?? 'invalid_client', challenge.error_description)
+  return rejected(doing, 'bad_answer', undefined, messages(error))
+}
+
+function rejected(doing: string, error: string, description?: string, reason?: string): AppError {
+  const code = /^[\w.:/-]{1,64}$/.test(error) ? error : 'unknown'
+  return new AppError('ERR_IDP_REJECTED', `${doing}: ${reason ?? `the identity provider answered ${code}`}`, {
+    details: {
+      error: code,
+      ...explainCallbackError(code, description),
+      ...(description === undefined ? {} : { description: description.slice(0, 500) }),
+    },
+  })
+}
+
+function withExplanation(fault: AppError): AppError {
+  if (fault.details['hint'] !== undefined) return fault
+  const details = { error: 'bad_answer', ...explainCallbackError('bad_answer') }
+  return new AppError(fault.code, fault.message, { details })
+}
+
+function unreachable(idp: IdpConfig, error: unknown): AppError {
+  const reason = appErrorIn(error)?.message ?? messages(error)
+  return new AppError('ERR_IDP_UNREACHABLE', `discovery of ${idp.issuer} failed: ${reason}`)
+}
+
+/** The library wraps what our fetch throws. */
+function appErrorIn(error: unknown): AppError | undefined {
+  for (let at = error; at instanceof Error; at = at.cause) if (at instanceof AppError) return at
+  return undefined
+}
+
+function challengeOf(error: unknown): { readonly error?: string; readonly error_description?: string } | undefined {
+  return error instanceof oidc.WWWAuthenticateChallengeError ? (error.cause[0]?.parameters ?? {}) : undefined
+}
+
+/** Messages along the causes; they name the claim or the check, never its value. */
+function messages(error: unknown): string {
+  const parts: string[] = []
+  for (let at = error; at instanceof Error && parts.length < 3; at = at.cause) parts.push(at.message)
+  return parts.length === 0 ? messageOf(error) : parts.join(': ')
+}
+
+function isHttp(url: string): boolean {
+  return url.startsWith('http:')
+}

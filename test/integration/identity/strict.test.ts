@@ -1,0 +1,198 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createOidcProvider } from '../../../src/identity/oidc.ts'
+import { groupsFromClaims } from '../../../src/identity/claims.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
+import { silentLogger } from '../../../src/lib/log.ts'
+import { Secret } from '../../../src/lib/secret.ts'
+import type { ClientAuth, IdentityProvider, IdpConfig } from '../../../src/types.ts'
+import { SECRET, startStrictIdp, type StrictIdp } from './strict-idp.ts'
+
+const REDIRECT = new URL('https://authenticate.corp.example/oauth2/callback')
+const SIGNED_OUT = new URL('https://authenticate.corp.example/.postern/signed_out')
+
+const BASIC: ClientAuth = { kind: 'basic', secret: new Secret(SECRET) }
+const AUTH: readonly (readonly [name: string, auth: ClientAuth, method: string])[] = [
+  ['basic', BASIC, 'client_secret_basic'],
+  ['post', { kind: 'post', secret: new Secret(SECRET) }, 'client_secret_post'],
+  ['none', { kind: 'none' }, 'none'],
+]
+
+const CLIENTS = [...AUTH, ['ec', BASIC, 'client_secret_basic'] as const].map(([name, , method]) => ({
+  client_id: name,
+  ...(method === 'none' ? {} : { client_secret: SECRET }),
+  token_endpoint_auth_method: method as 'none',
+  redirect_uris: [REDIRECT.href],
+  post_logout_redirect_uris: [SIGNED_OUT.href],
+  grant_types: ['authorization_code', 'refresh_token'],
+  response_types: ['code' as const],
+  id_token_signed_response_alg: name === 'ec' ? ('ES256' as const) : ('RS256' as const),
+  application_type: 'web' as const,
+}))
+
+const signal = new AbortController().signal
+
+function provider(
+  issuer: string,
+  clientId: string,
+  clientAuth: ClientAuth,
+  more: Partial<IdpConfig> = {},
+): IdentityProvider {
+  const idp: IdpConfig = {
+    provider: 'okta',
+    issuer,
+    clientId,
+    clientAuth,
+    scopes: ['profile', 'email', 'groups', 'offline_access'],
+    requestParams: { prompt: 'consent' },
+    groupsClaim: 'groups',
+    timeout: 5000,
+    ...more,
+  }
+  return createOidcProvider({ idp, redirectUri: REDIRECT, clock: systemClock, logger: silentLogger })
+}
+
+describe.each(['', '/oauth2/default'] as const)('a certified provider at issuer path "%s"', (path) => {
+  let server: StrictIdp
+  beforeAll(async () => {
+    server = await startStrictIdp(path, CLIENTS)
+  })
+  afterAll(() => server.close())
+
+  test.each([...AUTH, ['ec', BASIC, ''] as const])(
+    'signs in, reads userinfo and refreshes with client authentication %s',
+    async (clientId, auth) => {
+      const idp = provider(server.issuer, clientId, auth)
+      const { redirect, pending } = await idp.begin(signal)
+      const { identity, tokens } = await idp.complete(await server.browse(redirect), pending, signal)
+
+      expect(identity).toMatchObject({
+        issuer: server.issuer,
+        subject: '00u-alice',
+        email: 'alice@corp.example',
+        name: 'Alice Example',
+      })
+      expect(groupsFromClaims(identity.claims, 'groups')?.map(({ name }) => name)).toEqual(['Engineering', 'Everyone'])
+      expect(identity.claims).not.toHaveProperty('nonce')
+      expect(tokens.idToken.split('.')).toHaveLength(3)
+      expect(tokens.accessTokenExpiresAt).toBeGreaterThan(systemClock.now())
+
+      const again = await idp.refresh(tokens.refreshToken ?? '', '00u-alice', signal)
+      expect(again?.identity.email).toBe('alice@corp.example')
+      expect(again?.tokens.refreshToken).not.toBe(tokens.refreshToken)
+    },
+  )
+
+  test('sends PKCE S256, state and nonce, all fresh for every sign-in, in an alphabet that Okta takes', async () => {
+    const idp = provider(server.issuer, 'basic', BASIC)
+    const [one, two] = await Promise.all([idp.begin(signal), idp.begin(signal)])
+    const query = one.redirect.searchParams
+    expect(query.get('response_type')).toBe('code')
+    expect(query.get('code_challenge_method')).toBe('S256')
+    expect(query.get('code_challenge')).toMatch(/^[\w-]{43}$/)
+    expect(query.get('code_challenge')).not.toBe(one.pending.codeVerifier)
+    expect(query.get('state')).toMatch(/^[A-Za-z0-9,._-]+$/)
+    expect(query.get('redirect_uri')).toBe(REDIRECT.href)
+    expect(query.get('scope')).toBe('openid profile email groups offline_access')
+    for (const name of ['state', 'nonce', 'code_challenge']) {
+      expect(query.get(name)).not.toBe(two.redirect.searchParams.get(name))
+    }
+  })
+
+  test('configured request parameters are sent but cannot replace the protocol’s own', async () => {
+    const idp = provider(server.issuer, 'basic', BASIC, {
+      requestParams: {
+        login_hint: 'alice',
+        state: 'fixed',
+        code_challenge_method: 'plain',
+        redirect_uri: 'https://evil.test',
+      },
+    })
+    const { redirect, pending } = await idp.begin(signal)
+    expect(redirect.searchParams.getAll('login_hint')).toEqual(['alice'])
+    expect(redirect.searchParams.getAll('state')).toEqual([pending.state])
+    expect(redirect.searchParams.getAll('code_challenge_method')).toEqual(['S256'])
+    expect(redirect.searchParams.getAll('redirect_uri')).toEqual([REDIRECT.href])
+  })
+
+  test('discovers once for many sign-ins at a time', async () => {
+    const before = server.calls.length
+    const idp = provider(server.issuer, 'basic', BASIC)
+    await Promise.all(Array.from({ length: 20 }, () => idp.begin(signal)))
+    expect(server.calls.slice(before)).toEqual([`GET ${path}/.well-known/openid-configuration`])
+  })
+
+  test('a code works with the verifier of its own sign-in only', async () => {
+    const idp = provider(server.issuer, 'basic', BASIC)
+    const [mine, other] = await Promise.all([idp.begin(signal), idp.begin(signal)])
+    const callback = await server.browse(mine.redirect)
+    await expect(
+      idp.complete(callback, { ...mine.pending, codeVerifier: other.pending.codeVerifier }, signal),
+    ).rejects.toMatchObject({ code: 'ERR_IDP_REJECTED', details: { error: 'invalid_grant', hint: 'expired' } })
+  })
+
+  test('a code that was used is refused', async () => {
+    const idp = provider(server.issuer, 'basic', BASIC)
+    const { redirect, pending } = await idp.begin(signal)
+    const callback = await server.browse(redirect)
+    await idp.complete(callback, pending, signal)
+    await expect(idp.complete(callback, pending, signal)).rejects.toMatchObject({
+      code: 'ERR_IDP_REJECTED',
+      message: 'sign-in: the identity provider answered invalid_grant',
+    })
+  })
+
+  test('a nonce of another sign-in is refused', async () => {
+    const idp = provider(server.issuer, 'basic', BASIC)
+    const { redirect, pending } = await idp.begin(signal)
+    const callback = await server.browse(redirect)
+    await expect(idp.complete(callback, { ...pending, nonce: 'another' }, signal)).rejects.toMatchObject({
+      code: 'ERR_IDP_REJECTED',
+      message: expect.stringContaining('"nonce"'),
+      details: { hint: 'bad-answer' },
+    })
+  })
+
+  test('the exchange uses the configured redirect address, whatever host the callback was asked on', async () => {
+    const idp = provider(server.issuer, 'basic', BASIC)
+    const { redirect, pending } = await idp.begin(signal)
+    const callback = await server.browse(redirect)
+    const spoofed = new URL(`http://evil.test/elsewhere${callback.search}`)
+    await expect(idp.complete(spoofed, pending, signal)).resolves.toMatchObject({ identity: { subject: '00u-alice' } })
+  })
+
+  test('a wrong client secret names the set-up, not the secret', async () => {
+    const wrong = new Secret('wrong-secret-wrong-secret-wrong-secret')
+    const idp = provider(server.issuer, 'basic', { kind: 'basic', secret: wrong })
+    const { redirect, pending } = await idp.begin(signal)
+    const failure = await idp.complete(await server.browse(redirect), pending, signal).catch((error: unknown) => error)
+    expect(failure).toMatchObject({
+      code: 'ERR_IDP_REJECTED',
+      details: { error: 'invalid_client', hint: 'set-up-wrong' },
+    })
+    expect(JSON.stringify(failure)).not.toContain('wrong-secret')
+  })
+
+  test('a refresh token that is no good ends the session, and one about somebody else is a fault', async () => {
+    const idp = provider(server.issuer, 'basic', BASIC)
+    await expect(idp.refresh('nonsense', '00u-alice', signal)).resolves.toBeUndefined()
+    const { redirect, pending } = await idp.begin(signal)
+    const { tokens } = await idp.complete(await server.browse(redirect), pending, signal)
+    await expect(idp.refresh(tokens.refreshToken ?? '', '00u-bob', signal)).rejects.toMatchObject({
+      code: 'ERR_IDP_REJECTED',
+      message: 'refresh: the id token is about somebody else',
+    })
+  })
+
+  test('sign-out goes to the provider’s end-session endpoint, which accepts it', async () => {
+    const idp = provider(server.issuer, 'basic', BASIC)
+    const { redirect, pending } = await idp.begin(signal)
+    const { tokens } = await idp.complete(await server.browse(redirect), pending, signal)
+    const url = await idp.signOutUrl(tokens.idToken, SIGNED_OUT)
+    expect(url?.href.startsWith(`${server.issuer}/session/end?`)).toBe(true)
+    expect(url?.searchParams.get('id_token_hint')).toBe(tokens.idToken)
+    expect(url?.searchParams.get('post_logout_redirect_uri')).toBe(SIGNED_OUT.href)
+    const response = await fetch(url ?? '')
+    expect(response.status).toBe(200)
+    await response.body?.cancel()
+  })
+})

@@ -1,0 +1,117 @@
+import { describe, expect, test } from 'vitest'
+import { groupsFromClaims, toIdentity } from '../../../src/identity/claims.ts'
+import type { Json } from '../../../src/types.ts'
+
+const PERSON = { iss: 'https://org.okta.com', sub: '00u1' }
+
+describe('toIdentity', () => {
+  test('takes issuer, subject, name and a lower-case address', () => {
+    expect(toIdentity({ ...PERSON, email: 'Alice@Corp.Example', name: ' Alice ', department: 'R&D' })).toEqual({
+      issuer: 'https://org.okta.com',
+      subject: '00u1',
+      email: 'alice@corp.example',
+      name: 'Alice',
+      claims: { ...PERSON, email: 'alice@corp.example', name: ' Alice ', department: 'R&D' },
+    })
+  })
+
+  test.each<Json>(["o'brien+x@corp.example", 'a.b@sub.corp.example', 'root@localhost', 'x@xn--bcher-kva.example'])(
+    'takes the address %s',
+    (email) => expect(toIdentity({ ...PERSON, email }).email).toBe(email),
+  )
+
+  // security.md I14, CVE-2026-40574
+  test.each<readonly [string, Json]>([
+    ['two @', 'attacker@evil.com@company.com'],
+    ['a quoted @', '"a@b"@company.com'],
+    ['no @', 'company.com'],
+    ['nothing before the @', '@company.com'],
+    ['nothing after the @', 'alice@'],
+    ['a leading space', ' x@company.com'],
+    ['a trailing line break', 'x@company.com\n'],
+    ['a control character', 'x\u0000@company.com'],
+    ['a trailing dot', 'x@company.com.'],
+    ['an empty label', 'x@company..com'],
+    ['a homoglyph in the domain', 'x@cоmpany.com'],
+    ['a letter that lower-cases to another', '\u212Aate@company.com'],
+    ['a full-width @', 'x＠company.com'],
+    ['two addresses', 'x@company.com,y@company.com'],
+    ['a display name', 'X <x@company.com>'],
+    ['an array', ['x@company.com']],
+    ['null', null],
+    ['a number', 7],
+    ['an endless address', `x@${'a'.repeat(300)}.com`],
+  ])('leaves out an address with %s, from the claims too', (_name, email) => {
+    const identity = toIdentity({ ...PERSON, email })
+    expect(identity).not.toHaveProperty('email')
+    expect(identity.claims).not.toHaveProperty('email')
+  })
+
+  test.each<readonly [Json, boolean]>([
+    [true, true],
+    ['true', true],
+    [false, false],
+    ['false', false],
+    [null, false],
+    [0, false],
+    [1, false],
+  ])('email_verified %j: address kept is %s', (verified, kept) => {
+    expect('email' in toIdentity({ ...PERSON, email: 'x@company.com', email_verified: verified })).toBe(kept)
+  })
+
+  test.each<readonly [string, Json | undefined]>([
+    ['missing', undefined],
+    ['empty', ''],
+    ['a number', 7],
+    ['too long', 'x'.repeat(256)],
+    ['with a space', '00u 1'],
+    ['with a line break', '00u1\r\n'],
+    ['not ASCII', '00ü1'],
+  ])('a subject that is %s is a fault', (_name, sub) => {
+    const claims = sub === undefined ? { iss: PERSON.iss } : { ...PERSON, sub }
+    expect(() => toIdentity(claims)).toThrow(
+      expect.objectContaining({ code: 'ERR_IDP_REJECTED', message: 'claims: no usable subject' }),
+    )
+  })
+
+  test('claims that belong to one sign-in are dropped', () => {
+    const { claims } = toIdentity({ ...PERSON, nonce: 'n', at_hash: 'h', c_hash: 'h', s_hash: 'h', amr: ['pwd'] })
+    expect(claims).toEqual({ ...PERSON, amr: ['pwd'] })
+  })
+
+  test('a claim called __proto__ stays an ordinary key', () => {
+    const identity = toIdentity(JSON.parse('{"iss":"i","sub":"s","__proto__":{"email":"x@company.com"}}'))
+    expect(Object.getPrototypeOf(identity.claims)).toBe(Object.prototype)
+    expect(identity.claims['email']).toBeUndefined()
+  })
+})
+
+describe('groupsFromClaims', () => {
+  test('names become groups of type CLAIM, each once', () => {
+    expect(groupsFromClaims({ groups: ['A', 'B', 'A'] }, 'groups')).toEqual([
+      { id: 'A', name: 'A', type: 'CLAIM' },
+      { id: 'B', name: 'B', type: 'CLAIM' },
+    ])
+  })
+
+  test('an empty list is a list', () => expect(groupsFromClaims({ groups: [] }, 'groups')).toEqual([]))
+  test('a single name may come bare', () => expect(groupsFromClaims({ r: 'A' }, 'r')).toHaveLength(1))
+
+  test.each<readonly [string, Json | undefined]>([
+    ['absent', undefined],
+    ['null', null],
+    ['a number', 7],
+    ['an object', { A: true }],
+    ['a list with a number', ['A', 7]],
+    ['a list with an empty name', ['A', '']],
+    ['a list with an endless name', ['x'.repeat(257)]],
+    ['a list too long', Array.from({ length: 5001 }, (_, n) => `g${n}`)],
+  ])('a claim that is %s is unknown, not "no groups"', (_name, groups) => {
+    expect(groupsFromClaims(groups === undefined ? {} : { groups }, 'groups')).toBeUndefined()
+  })
+
+  test('inherited names are no claims', () => {
+    expect(groupsFromClaims({}, 'constructor')).toBeUndefined()
+    expect(groupsFromClaims({}, '__proto__')).toBeUndefined()
+  })
+})
