@@ -1,0 +1,62 @@
+import { assertNever } from '../../errors.ts'
+import type { Json, JsonObject } from '../../types.ts'
+import { every, isMap, isScalar, parseListMatcher, type Scalar } from '../matchers.ts'
+import type { CriterionRow } from '../row.ts'
+
+/** Pomerium looks no deeper. */
+const MAX_DEPTH = 5
+
+/**
+ * `claim/PATH`: the values of a claim, as a list. PATH is first the whole name of a claim
+ * (`claim/https://corp.example/roles`), else a way through objects, split on `/` and `.`. An absent
+ * claim has no values. Only own properties are looked at: a claim called `constructor` does not exist
+ * unless the provider sent it.
+ */
+export const claim: CriterionRow = {
+  needs: 'session',
+  ok: 'claim-ok',
+  no: 'claim-unauthorized',
+  takesPath: true,
+  compile(data, path) {
+    const matcher = parseListMatcher(data)
+    if (matcher.kind === 'invalid') return matcher
+    const segments = path.split(/[/.]/)
+    const test = every(
+      matcher.conditions.map(({ operator, value }) => (values: readonly Scalar[]) => {
+        switch (operator) {
+          case 'has':
+            return values.includes(value)
+          case 'exclude':
+            return !values.includes(value)
+          case 'is':
+            return values.length === 1 && values[0] === value
+          default:
+            return assertNever(operator)
+        }
+      }),
+    )
+    return {
+      kind: 'ok',
+      test: ({ who }) => who !== undefined && test(flatten(lookUp(who.identity.claims, path, segments))),
+      describe: matcher.describe,
+    }
+  },
+}
+
+function lookUp(claims: JsonObject, path: string, segments: readonly string[]): Json | undefined {
+  if (Object.hasOwn(claims, path)) return claims[path]
+  if (segments.length > MAX_DEPTH) return undefined
+  let value: Json | undefined = claims
+  for (const segment of segments) {
+    if (!isMap(value) || !Object.hasOwn(value, segment)) return undefined
+    value = value[segment]
+  }
+  return value
+}
+
+/** Lists of lists become one list; objects have no value that a rule could name. */
+function flatten(value: Json | undefined): readonly Scalar[] {
+  if (value === undefined) return []
+  if (isScalar(value)) return [value]
+  return Array.isArray(value) ? value.flatMap((item: Json) => flatten(item)) : []
+}

@@ -1,0 +1,102 @@
+import type { Decision, Grant, Policy, PolicyEngine, Principal, Reason, RequestFacts, Route } from '../types.ts'
+import { evaluate } from './evaluate.ts'
+import { reasonBit, reasonList } from './reasons.ts'
+
+/** When groups are unknown, seconds until asking again may help: a directory read takes about one. */
+const RETRY_AFTER = 5
+
+/**
+ * The permission to forward one request. The private field is the proof: nothing outside this file
+ * can make an object that has it, neither a literal of the same shape nor a copy of a real grant.
+ */
+class IssuedGrant {
+  readonly #issued = true
+  readonly route: Route
+  readonly request: RequestFacts
+  declare readonly principal?: Principal
+
+  constructor(route: Route, request: RequestFacts, principal: Principal | undefined) {
+    this.route = route
+    this.request = request
+    if (principal !== undefined) this.principal = principal
+    Object.freeze(this)
+  }
+
+  static issued(value: unknown): boolean {
+    return typeof value === 'object' && value !== null && #issued in value && value.#issued
+  }
+}
+// Otherwise `grant.constructor` would be a way to make another one.
+Reflect.deleteProperty(IssuedGrant.prototype, 'constructor')
+
+/** Did this engine issue the value? The forwarder asks before it touches an upstream. */
+export function isGrant(value: unknown): value is Grant {
+  return IssuedGrant.issued(value)
+}
+
+/** The only maker of a `Grant`. Stateless: one engine serves every configuration. */
+export function createPolicyEngine(): PolicyEngine {
+  return { decide }
+}
+
+function decide(route: Route, who: Principal | undefined, request: RequestFacts, now: number): Decision {
+  try {
+    const { policy } = route
+    if (policy.kind === 'public') return allow(route, request, undefined, PUBLIC)
+    if (who?.status === 'inactive') return INACTIVE
+    if (policy.kind === 'rules') return judge(policy, route, who, request, now)
+    return who === undefined ? SIGN_IN : allow(route, request, who, SIGNED_IN)
+  } catch {
+    // A rule that cannot be evaluated might have been the one that denies.
+    return POLICY_ERROR
+  }
+}
+
+/**
+ * pomerium.md §3.3, in three-valued logic: what does not depend on an unknown is decided without it.
+ * An allowed request needs no session if no rule that mattered asked for one; every other anonymous
+ * request signs in first when a rule looked at who asks.
+ */
+function judge(
+  policy: Extract<Policy, { kind: 'rules' }>,
+  route: Route,
+  who: Principal | undefined,
+  request: RequestFacts,
+  now: number,
+): Decision {
+  const facts = { who, request, now }
+  const denied = evaluate(policy.deny, facts)
+  const allowed = evaluate(policy.allow, facts)
+  if (allowed.truth === 'true' && denied.truth === 'false') {
+    return allow(route, request, who, reasonList(allowed.reasons))
+  }
+  if (who === undefined && (denied.open || allowed.open)) return SIGN_IN
+  if (denied.truth === 'true') return { outcome: 'deny', reasons: reasonList(denied.reasons) }
+  if (allowed.truth === 'false') {
+    return { outcome: 'deny', reasons: allowed.reasons === 0 ? NO_RULE : reasonList(allowed.reasons) }
+  }
+  return UNAVAILABLE
+}
+
+function allow(
+  route: Route,
+  request: RequestFacts,
+  principal: Principal | undefined,
+  reasons: readonly Reason[],
+): Decision {
+  // The private field is the brand that `Grant` declares.
+  return { outcome: 'allow', grant: new IssuedGrant(route, request, principal) as unknown as Grant, reasons }
+}
+
+const only = (reason: Reason): readonly Reason[] => reasonList(reasonBit(reason))
+const PUBLIC = only('public')
+const SIGNED_IN = only('signed-in')
+const NO_RULE = only('no-rule-matched')
+const SIGN_IN: Decision = Object.freeze({ outcome: 'sign-in', reasons: only('user-unauthenticated') })
+const INACTIVE: Decision = Object.freeze({ outcome: 'deny', reasons: only('user-inactive') })
+const POLICY_ERROR: Decision = Object.freeze({ outcome: 'deny', reasons: only('policy-error') })
+const UNAVAILABLE: Decision = Object.freeze({
+  outcome: 'unavailable',
+  retryAfter: RETRY_AFTER,
+  reasons: only('groups-unknown'),
+})

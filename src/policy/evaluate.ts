@@ -1,0 +1,80 @@
+import { assertNever } from '../errors.ts'
+import type { Clause, Criterion, CriterionFacts } from '../types.ts'
+import { reasonBit } from './reasons.ts'
+
+/** Kleene's three values: `unknown` is what depends on a session or on groups that are not there. */
+export type Truth = 'true' | 'false' | 'unknown'
+
+/** The value of one criterion. A criterion whose needs are not met is not asked. Throws what the criterion throws. */
+export function truthOf(criterion: Criterion, facts: CriterionFacts): Truth {
+  if (criterion.needs !== 'nothing') {
+    if (facts.who === undefined) return 'unknown'
+    if (criterion.needs === 'groups' && facts.who.membership === 'unknown') return 'unknown'
+  }
+  const answer: unknown = criterion.test(facts)
+  // `undefined` is falsy, and a deny rule that is falsy lets people in.
+  if (typeof answer !== 'boolean') throw new TypeError(`criterion ${criterion.name} did not answer yes or no`)
+  return answer ? 'true' : 'false'
+}
+
+/** `not` is true when all are false, `nor` when any is: the negations of `or` and `and` (pomerium.md §3.2). */
+export function combine(op: Clause['op'], someTrue: boolean, someFalse: boolean, someUnknown: boolean): Truth {
+  switch (op) {
+    case 'and':
+      return someFalse ? 'false' : someUnknown ? 'unknown' : 'true'
+    case 'or':
+      return someTrue ? 'true' : someUnknown ? 'unknown' : 'false'
+    case 'not':
+      return someTrue ? 'false' : someUnknown ? 'unknown' : 'true'
+    case 'nor':
+      return someFalse ? 'true' : someUnknown ? 'unknown' : 'false'
+    default:
+      return assertNever(op)
+  }
+}
+
+export interface Evaluation {
+  /** Clauses of one action are alternatives: true when any is. */
+  readonly truth: Truth
+  /** Was a criterion left open by an evaluation that did not come out true? */
+  readonly open: boolean
+  /** Reasons (a set of bits) of the criteria that made it so; empty while unknown. */
+  readonly reasons: number
+}
+
+/** All allow clauses, or all deny clauses, of a policy. Every criterion is asked, so that a broken one is always noticed. */
+export function evaluate(clauses: readonly Clause[], facts: CriterionFacts): Evaluation {
+  let someTrue = false
+  let someUnknown = false
+  let open = false
+  let whyTrue = 0
+  let whyFalse = 0
+  for (const { op, criteria } of clauses) {
+    let yes = 0
+    let no = 0
+    let asked = 0
+    for (const criterion of criteria) {
+      const truth = truthOf(criterion, facts)
+      if (truth === 'true') {
+        yes |= reasonBit(criterion.ok)
+        asked |= 1
+      } else if (truth === 'false') {
+        no |= reasonBit(criterion.no)
+        asked |= 2
+      } else asked |= 4
+    }
+    const truth = combine(op, (asked & 1) !== 0, (asked & 2) !== 0, (asked & 4) !== 0)
+    const negated = op === 'not' || op === 'nor'
+    if (truth === 'true') {
+      someTrue = true
+      whyTrue |= negated ? no : yes
+    } else {
+      someUnknown ||= truth === 'unknown'
+      open ||= (asked & 4) !== 0
+      whyFalse |= negated ? yes : no
+    }
+  }
+  if (someTrue) return { truth: 'true', open: false, reasons: whyTrue }
+  if (someUnknown) return { truth: 'unknown', open, reasons: 0 }
+  return { truth: 'false', open, reasons: whyFalse }
+}

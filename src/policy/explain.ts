@@ -1,0 +1,70 @@
+import type { Clause, Criterion, CriterionFacts, Decision, Policy, Principal, RequestFacts, Route } from '../types.ts'
+import { createPolicyEngine } from './engine.ts'
+import { combine, type Truth, truthOf } from './evaluate.ts'
+
+/** A decision, taken apart for people: the command line and the 403 page. It grants nothing. */
+export interface Explanation {
+  readonly outcome: Decision['outcome']
+  readonly reasons: Decision['reasons']
+  /** Empty unless the policy has rules. */
+  readonly allow: readonly ExplainedClause[]
+  readonly deny: readonly ExplainedClause[]
+}
+
+export interface ExplainedClause {
+  readonly op: Clause['op']
+  readonly value: Truth | 'error'
+  readonly criteria: readonly ExplainedCriterion[]
+}
+
+export interface ExplainedCriterion {
+  readonly name: string
+  readonly describe: string
+  /** `error`: the criterion threw, which denies the request. */
+  readonly value: Truth | 'error'
+  readonly wantedGroups: readonly string[]
+}
+
+/** Why the engine decides as it does. */
+export function explain(route: Route, who: Principal | undefined, request: RequestFacts, now: number): Explanation {
+  const { outcome, reasons } = createPolicyEngine().decide(route, who, request, now)
+  const facts = { who, request, now }
+  const { policy } = route
+  if (policy.kind !== 'rules') return { outcome, reasons, allow: [], deny: [] }
+  return {
+    outcome,
+    reasons,
+    allow: policy.allow.map((clause) => explainClause(clause, facts)),
+    deny: policy.deny.map((clause) => explainClause(clause, facts)),
+  }
+}
+
+function explainClause({ op, criteria }: Clause, facts: CriterionFacts): ExplainedClause {
+  const explained = criteria.map((criterion) => ({
+    name: criterion.name,
+    describe: criterion.describe,
+    value: valueOf(criterion, facts),
+    wantedGroups: criterion.wantedGroups,
+  }))
+  const seen = new Set(explained.map((criterion) => criterion.value))
+  const value = seen.has('error') ? 'error' : combine(op, seen.has('true'), seen.has('false'), seen.has('unknown'))
+  return { op, value, criteria: explained }
+}
+
+function valueOf(criterion: Criterion, facts: CriterionFacts): Truth | 'error' {
+  try {
+    return truthOf(criterion, facts)
+  } catch {
+    // The engine turns the same throw into a denial; here it is shown where it happened.
+    return 'error'
+  }
+}
+
+/** Groups that would help somebody in: those of allow clauses that do not negate, each once, in the order written. */
+export function wantedGroups(policy: Policy): readonly string[] {
+  if (policy.kind !== 'rules') return []
+  const wanted = policy.allow
+    .filter(({ op }) => op === 'and' || op === 'or')
+    .flatMap(({ criteria }) => criteria.flatMap((criterion) => criterion.wantedGroups))
+  return [...new Set(wanted)]
+}
