@@ -1,0 +1,67 @@
+import { isIPv4, isIPv6 } from 'node:net'
+import ipaddr from 'ipaddr.js'
+
+/** A network in CIDR notation, ready to be compared. */
+export type Network =
+  | { readonly family: 4; readonly base: number; readonly mask: number }
+  | { readonly family: 6; readonly range: readonly [ipaddr.IPv6, number] }
+
+/** An address (`10.0.0.7`, `2001:db8::1`) or a network (`10.0.0.0/8`); host bits are ignored. undefined: neither. */
+export function parseNetwork(text: string): Network | undefined {
+  const [, address = '', digits] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? []
+  const length = digits === undefined ? undefined : Number(digits)
+  if (isIPv4(address)) return ipv4Network(address, length ?? 32)
+  if (!isIPv6(address) || address.includes('%')) return undefined
+  const parsed = ipaddr.IPv6.parse(address)
+  // ::ffff:10.0.0.0/104 is 10.0.0.0/8: addresses are compared in their IPv4 form.
+  if (parsed.isIPv4MappedAddress() && (length ?? 128) >= 96) {
+    return ipv4Network(parsed.toIPv4Address().toString(), (length ?? 128) - 96)
+  }
+  return (length ?? 128) <= 128 ? { family: 6, range: [parsed, length ?? 128] } : undefined
+}
+
+function ipv4Network(address: string, length: number): Network | undefined {
+  if (length > 32) return undefined
+  // A shift by 32 is a shift by 0 in JavaScript.
+  const mask = length === 0 ? 0 : (-1 << (32 - length)) >>> 0
+  return { family: 4, base: (ipv4Number(address) & mask) >>> 0, mask }
+}
+
+/** Is the address (canonical, see `canonicalAddress`) inside one of the networks? What is no address is in none. */
+export function isInside(networks: readonly Network[], address: string): boolean {
+  if (networks.length === 0) return false
+  if (isIPv4(address)) {
+    const number = ipv4Number(address)
+    return networks.some((network) => network.family === 4 && (number & network.mask) >>> 0 === network.base)
+  }
+  if (!isIPv6(address)) return false
+  const parsed = ipaddr.IPv6.parse(address)
+  return networks.some((network) => network.family === 6 && parsed.match(network.range[0], network.range[1]))
+}
+
+/**
+ * One spelling per address: IPv4-mapped IPv6 as IPv4, IPv6 compressed (RFC 5952) and without a zone.
+ * undefined: not an address.
+ */
+export function canonicalAddress(text: string): string | undefined {
+  if (isIPv4(text)) return text
+  const zone = text.indexOf('%')
+  const address = zone === -1 ? text : text.slice(0, zone)
+  if (!isIPv6(address)) return undefined
+  const parsed = ipaddr.IPv6.parse(address)
+  return parsed.isIPv4MappedAddress() ? parsed.toIPv4Address().toString() : parsed.toRFC5952String()
+}
+
+/** Of a dotted quad that `isIPv4` has accepted. */
+function ipv4Number(address: string): number {
+  let number = 0
+  let octet = 0
+  for (let i = 0; i < address.length; i++) {
+    const code = address.charCodeAt(i)
+    if (code === 0x2e) {
+      number = number * 256 + octet
+      octet = 0
+    } else octet = octet * 10 + (code - 0x30)
+  }
+  return number * 256 + octet
+}

@@ -1,0 +1,83 @@
+/**
+ * One canonical form for paths. What leaves here is what is judged, matched and forwarded, and it
+ * reads as itself when it is parsed again.
+ */
+
+const SLASH = 0x2f
+const PERCENT = 0x25
+/** RFC 3986 §2.3: an escape of one of these means the same as the character. */
+const UNRESERVED = /^[A-Za-z0-9\-._~]$/
+/** A segment that some server takes for `.` or `..`: `..;x` is one to Tomcat. */
+const DOTS_WITH_PARAMETERS = /^\.{1,2};/
+const DOTS = /^\.{1,2}(?:;|$)/
+/** Two or more layers of decoding (a proxy, then a framework) turn these into dots and separators. */
+const ENCODED_TWICE = /%(?:25)+(2e|2f|5c)/gi
+
+/**
+ * The canonical form of an absolute path without its query: unreserved octets decoded, slashes
+ * merged, dot segments removed, every other escape kept with upper-case digits (RFC 3986 §6.2.2).
+ * undefined: the path is ambiguous or malformed and must be refused — escaped `/`, `\`, NUL or
+ * controls, a literal `\`, `#`, space or non-ASCII, a broken escape, `..;`.
+ */
+export function canonicalPath(raw: string): string | undefined {
+  if (raw.charCodeAt(0) !== SLASH) return undefined
+  let plain = true
+  let previous = 0
+  for (let i = 0; i < raw.length; i++) {
+    const code = raw.charCodeAt(i)
+    // Space and controls, DEL and above, backslash, `#`, `?`.
+    if (code <= 0x20 || code >= 0x7f || code === 0x5c || code === 0x23 || code === 0x3f) return undefined
+    // Only `%`, and `/` or `.` after a slash, can make the canonical form differ.
+    if (code === PERCENT || (previous === SLASH && (code === SLASH || code === 0x2e))) plain = false
+    previous = code
+  }
+  return plain ? raw : normalise(raw)
+}
+
+function normalise(raw: string): string | undefined {
+  const decoded = raw.includes('%') ? decodeUnreserved(raw) : raw
+  if (decoded === undefined || hasSegment(decoded, DOTS_WITH_PARAMETERS)) return undefined
+  const path = removeDotSegments(decoded)
+  return path.includes('%25') && hidesDotSegment(path) ? undefined : path
+}
+
+function decodeUnreserved(raw: string): string | undefined {
+  let decoded = ''
+  let from = 0
+  for (let at = raw.indexOf('%'); at !== -1; at = raw.indexOf('%', from)) {
+    const digits = raw.slice(at + 1, at + 3)
+    if (!/^[0-9A-Fa-f]{2}$/.test(digits)) return undefined
+    const code = Number.parseInt(digits, 16)
+    if (code < 0x20 || code === 0x7f || code === SLASH || code === 0x5c) return undefined
+    const character = String.fromCharCode(code)
+    decoded += raw.slice(from, at) + (UNRESERVED.test(character) ? character : `%${digits.toUpperCase()}`)
+    from = at + 3
+  }
+  return decoded + raw.slice(from)
+}
+
+/**
+ * Would a server that decodes more than once see a dot segment? A lone `%252F` is left alone: it is
+ * how people write a branch name with a slash.
+ */
+function hidesDotSegment(path: string): boolean {
+  const decoded = path.replace(ENCODED_TWICE, (_, digits: string) => (/2e/i.test(digits) ? '.' : '/'))
+  return hasSegment(decoded, DOTS)
+}
+
+function hasSegment(path: string, pattern: RegExp): boolean {
+  return path.split('/').some((segment) => pattern.test(segment))
+}
+
+/** RFC 3986 §5.2.4 on segments, empty segments dropped first so that `/a//..` cannot mean two things. */
+function removeDotSegments(path: string): string {
+  const kept: string[] = []
+  const segments = path.split('/')
+  const last = segments[segments.length - 1]
+  for (const segment of segments) {
+    if (segment === '..') kept.pop()
+    else if (segment !== '' && segment !== '.') kept.push(segment)
+  }
+  const directory = last === '' || last === '.' || last === '..'
+  return kept.length === 0 ? '/' : `/${kept.join('/')}${directory ? '/' : ''}`
+}

@@ -1,0 +1,47 @@
+import { AppError, assertNever } from '../errors.ts'
+import type { Route } from '../types.ts'
+
+/**
+ * The path that is sent to the upstream for a path that matched this route: the matched part is
+ * replaced by `prefixRewrite`, the rest is kept byte for byte, and the result never leaves the
+ * rewritten prefix. A `path` or `regex` match is replaced as a whole.
+ */
+export function upstreamPath(route: Pick<Route, 'match' | 'prefixRewrite'>, path: string): string {
+  const rewrite = route.prefixRewrite
+  if (rewrite === undefined) return path
+  switch (route.match.kind) {
+    case 'all':
+      return joinOnBoundary(rewrite, path)
+    case 'path':
+    case 'regex':
+      return rewrite
+    case 'prefix': {
+      const { prefix, boundary } = route.match
+      if (boundary) return joinOnBoundary(rewrite, path.slice(prefix.endsWith('/') ? prefix.length - 1 : prefix.length))
+      if (leavesPrefix(route, path)) throw new AppError('ERR_BAD_REQUEST', 'the rewritten path leaves its prefix')
+      // Pomerium's rule: the two strings are put together and no slash is added or removed.
+      const joined = rewrite + path.slice(prefix.length)
+      return joined.startsWith('/') ? joined : `/${joined}`
+    }
+    default:
+      return assertNever(route.match)
+  }
+}
+
+/** `rest` is empty or begins with a slash; exactly one slash stands between the two. */
+function joinOnBoundary(rewrite: string, rest: string): string {
+  const base = rewrite.endsWith('/') ? rewrite.slice(0, -1) : rewrite
+  return rest === '' ? rewrite : base + rest
+}
+
+/**
+ * With a plain string prefix the cut may fall inside a segment: `/strip` → `/internal/` would turn
+ * `/strip../admin` into `/internal/../admin`. Such a path does not match the route.
+ */
+export function leavesPrefix(route: Pick<Route, 'match' | 'prefixRewrite'>, path: string): boolean {
+  const { match, prefixRewrite } = route
+  if (prefixRewrite === undefined || match.kind !== 'prefix' || match.boundary) return false
+  const before = prefixRewrite.slice(prefixRewrite.lastIndexOf('/') + 1)
+  const [after = ''] = path.slice(match.prefix.length).split('/', 1)
+  return /^\.{1,2}(?:;|$)/.test(before + after)
+}

@@ -1,0 +1,253 @@
+/**
+ * The only reader of the request line, of Host and of the raw headers. What two readers could take
+ * for two different things is refused here, before anything is matched, judged or forwarded
+ * (reference/security.md §0.1, A, C, D). Reads `rawHeaders` alone: Node's `headers` drops and joins.
+ */
+import type { IncomingMessage } from 'node:http'
+import type { TLSSocket } from 'node:tls'
+import type { BadRequest, RequestFacts } from '../types.ts'
+import { canonicalAddress } from './address.ts'
+import { defaultPort, parseHost } from './host.ts'
+import { canonicalPath } from './path.ts'
+import { type CompiledTrust, clientOf } from './trust.ts'
+
+export { type CompiledTrust, compileTrust } from './trust.ts'
+
+/** What is needed of an `IncomingMessage`, exactly as it came over the wire. */
+export interface RawRequest {
+  readonly method: string
+  /** The request-target, verbatim. */
+  readonly url: string
+  /** Names and values in turn. */
+  readonly rawHeaders: readonly string[]
+  readonly httpVersion: string
+  /** undefined: the peer is gone. */
+  readonly remoteAddress: string | undefined
+  /** Does the connection itself use TLS? */
+  readonly encrypted: boolean
+  /** Did it arrive as an upgrade event? */
+  readonly upgrade: boolean
+}
+
+export function rawRequest(req: IncomingMessage, upgrade: boolean): RawRequest {
+  return {
+    method: req.method ?? '',
+    url: req.url ?? '',
+    rawHeaders: req.rawHeaders,
+    httpVersion: req.httpVersion,
+    remoteAddress: req.socket.remoteAddress,
+    encrypted: (req.socket as Partial<TLSSocket>).encrypted === true,
+    upgrade,
+  }
+}
+
+/** Node silently drops what comes after about this many headers, `Cookie` and `Content-Length` included. */
+const MAX_HEADERS = 1000
+/** RFC 9110 §9, RFC 5789, and what WebDAV and its relatives need. CONNECT and TRACE are refused on purpose. */
+const METHODS: ReadonlySet<string> = new Set(
+  'GET HEAD POST PUT PATCH DELETE OPTIONS PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK REPORT SEARCH MKCALENDAR'.split(
+    ' ',
+  ),
+)
+/** RFC 9110 §5.6.2. */
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
+/** No sign, no leading zero, no list, and a number that JavaScript counts exactly. */
+const CONTENT_LENGTH = /^(?:0|[1-9]\d{0,14})$/
+/** Codings that a client may lawfully apply before `chunked` (RFC 9112 §7) and that we do not undo. */
+const OTHER_CODINGS =
+  /^(?:(?:x-)?gzip|(?:x-)?compress|deflate)(?:[ \t]*,[ \t]*(?:(?:x-)?gzip|(?:x-)?compress|deflate))*[ \t]*,[ \t]*chunked$/i
+
+/** The facts of a request, or why it is refused. Total: it throws for no input. */
+export function parseTarget(raw: RawRequest, trust: CompiledTrust, id: string): RequestFacts | BadRequest {
+  const peer = canonicalAddress(raw.remoteAddress ?? '')
+  let clientIp = peer ?? ''
+  const refuse = (status: BadRequest['status'], detail: string): BadRequest => {
+    return { kind: 'bad-request', id, status, detail, clientIp }
+  }
+  if (peer === undefined) return refuse(400, 'the peer is gone')
+  if (raw.rawHeaders.length / 2 >= MAX_HEADERS) return refuse(431, 'too many header fields')
+
+  const headers = readHeaders(raw.rawHeaders)
+  if (typeof headers === 'string') return refuse(400, headers)
+  const client = clientOf(peer, raw.encrypted, headers.forwardedFor, headers.forwardedProto, trust)
+  clientIp = client.clientIp
+
+  if (raw.httpVersion !== '1.1' && raw.httpVersion !== '1.0') return refuse(400, 'unsupported HTTP version')
+  if (!METHODS.has(raw.method)) return refuse(405, 'method not allowed')
+
+  const { transferEncoding, contentLength } = headers
+  if (contentLength !== undefined && !CONTENT_LENGTH.test(contentLength)) return refuse(400, 'invalid Content-Length')
+  if (transferEncoding !== undefined) {
+    if (contentLength !== undefined) return refuse(400, 'both Transfer-Encoding and Content-Length')
+    if (raw.httpVersion === '1.0') return refuse(400, 'Transfer-Encoding with HTTP/1.0')
+    if (OTHER_CODINGS.test(transferEncoding)) return refuse(501, 'unsupported Transfer-Encoding')
+    if (transferEncoding.toLowerCase() !== 'chunked') return refuse(400, 'invalid Transfer-Encoding')
+  }
+
+  const host = headers.host === undefined ? undefined : parseHost(headers.host)
+  if (!host) return refuse(400, headers.host === undefined ? 'missing Host' : 'invalid Host')
+
+  let target = raw.url
+  if (target.charCodeAt(0) !== 0x2f) {
+    const absolute = /^(https?):\/\/([^/?#]*)(.*)$/is.exec(target)
+    if (!absolute) return refuse(400, 'invalid request target')
+    const [, scheme = '', authority = '', rest = ''] = absolute
+    const named = parseHost(authority)
+    const samePort = (named?.port ?? defaultPort(client.scheme)) === (host.port ?? defaultPort(client.scheme))
+    if (named?.host !== host.host || !samePort || scheme.toLowerCase() !== client.scheme) {
+      return refuse(400, 'request target and Host differ')
+    }
+    target = rest.startsWith('/') ? rest : `/${rest}`
+  }
+  const questionMark = target.indexOf('?')
+  const path = canonicalPath(questionMark === -1 ? target : target.slice(0, questionMark))
+  if (path === undefined) return refuse(400, 'invalid path')
+  const query = questionMark === -1 ? '' : target.slice(questionMark)
+  if (!isPlain(query)) return refuse(400, 'invalid query')
+
+  return {
+    id,
+    method: raw.method,
+    host: host.host,
+    port: host.port,
+    path,
+    query,
+    clientIp,
+    scheme: client.scheme,
+    wants: raw.upgrade || isUpgrade(headers) ? 'upgrade' : isNavigation(raw.method, headers) ? 'html' : 'json',
+    cookie: headers.cookie,
+    origin: headers.origin,
+    userAgent: headers.userAgent,
+  }
+}
+
+/** What is read of the headers; a list header's lines are joined with a comma, as RFC 9110 §5.3 says. */
+interface Headers {
+  host: string | undefined
+  transferEncoding: string | undefined
+  contentLength: string | undefined
+  authorization: string | undefined
+  origin: string | undefined
+  cookie: string
+  userAgent: string
+  accept: string
+  connection: string
+  upgrade: string
+  fetchMode: string
+  requestedWith: boolean
+  forwardedFor: string
+  forwardedProto: string
+}
+
+/** The headers, or what is wrong with them. */
+function readHeaders(rawHeaders: readonly string[]): Headers | string {
+  const headers: Headers = {
+    host: undefined,
+    transferEncoding: undefined,
+    contentLength: undefined,
+    authorization: undefined,
+    origin: undefined,
+    cookie: '',
+    userAgent: '',
+    accept: '',
+    connection: '',
+    upgrade: '',
+    fetchMode: '',
+    requestedWith: false,
+    forwardedFor: '',
+    forwardedProto: '',
+  }
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? ''
+    const value = rawHeaders[i + 1] ?? ''
+    if (!TOKEN.test(name)) return 'invalid header name'
+    const problem = readHeader(headers, name.toLowerCase(), value)
+    if (problem !== undefined) return problem
+  }
+  return headers
+}
+
+function readHeader(headers: Headers, name: string, value: string): string | undefined {
+  switch (name) {
+    case 'host':
+      if (headers.host !== undefined) return 'more than one Host'
+      headers.host = value
+      return undefined
+    case 'transfer-encoding':
+      if (headers.transferEncoding !== undefined) return 'more than one Transfer-Encoding'
+      headers.transferEncoding = value
+      return undefined
+    case 'content-length':
+      if (headers.contentLength !== undefined) return 'more than one Content-Length'
+      headers.contentLength = value
+      return undefined
+    case 'authorization':
+      if (headers.authorization !== undefined) return 'more than one Authorization'
+      headers.authorization = value
+      return undefined
+    case 'origin':
+      if (headers.origin !== undefined) return 'more than one Origin'
+      headers.origin = value
+      return undefined
+    case 'cookie':
+      headers.cookie = joined(headers.cookie, value, '; ')
+      return undefined
+    case 'user-agent':
+      headers.userAgent = value
+      return undefined
+    case 'accept':
+      headers.accept = joined(headers.accept, value, ', ')
+      return undefined
+    case 'connection':
+      headers.connection = joined(headers.connection, value, ', ')
+      return undefined
+    case 'upgrade':
+      headers.upgrade = joined(headers.upgrade, value, ', ')
+      return undefined
+    case 'sec-fetch-mode':
+      headers.fetchMode = joined(headers.fetchMode, value, ', ')
+      return undefined
+    case 'x-requested-with':
+      headers.requestedWith = true
+      return undefined
+    case 'x-forwarded-for':
+      headers.forwardedFor = joined(headers.forwardedFor, value, ', ')
+      return undefined
+    case 'x-forwarded-proto':
+      headers.forwardedProto = joined(headers.forwardedProto, value, ', ')
+      return undefined
+    default:
+      return looksLikeFraming(name) ? 'invalid header name' : undefined
+  }
+}
+
+function joined(before: string, value: string, separator: string): string {
+  return before === '' ? value : before + separator + value
+}
+
+/** `Transfer_Encoding` is a harmless header to us and framing to a server that reads `_` or `.` as `-`. */
+function looksLikeFraming(name: string): boolean {
+  if (name.length !== 17 && name.length !== 14) return false
+  const normal = name.replaceAll(/[^a-z0-9]/g, '-')
+  return normal === 'transfer-encoding' || normal === 'content-length'
+}
+
+/** Printable ASCII without `#`: a fragment is never sent, and what looks like one is read in two ways. */
+function isPlain(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code <= 0x20 || code >= 0x7f || code === 0x23) return false
+  }
+  return true
+}
+
+function isUpgrade({ upgrade, connection }: Headers): boolean {
+  return upgrade !== '' && /(?:^|,)[ \t]*upgrade[ \t]*(?:,|$)/i.test(connection)
+}
+
+/** Something that a person looks at and that may be redirected to a sign-in page; fetches, forms and scripts may not. */
+function isNavigation(method: string, { fetchMode, requestedWith, accept }: Headers): boolean {
+  if (method !== 'GET' && method !== 'HEAD') return false
+  if (requestedWith || (fetchMode !== '' && fetchMode !== 'navigate')) return false
+  return /(?:^|[,\s])(?:text\/html|application\/xhtml\+xml)(?:[;,\s]|$)/i.test(accept)
+}
