@@ -1,0 +1,27 @@
+import { AppError } from '../errors.ts'
+import { deriveKey, mac } from '../lib/crypto.ts'
+import type { Secret } from '../lib/secret.ts'
+import type { Store, Table } from '../types.ts'
+
+const keyCheckTable: Table<string> = {
+  name: 'key-check',
+  parse: (value) => (typeof value === 'string' ? value : undefined),
+}
+
+/**
+ * Throws ERR_CONFIG_INVALID when none of the shared secrets is the one this store was last used with: every cookie and token
+ * in it would be unreadable, and the only symptom would be people signed out. After a rotation remembers the new first secret.
+ */
+export async function checkStoreKey(store: Store, secrets: readonly [Secret, ...Secret[]]): Promise<void> {
+  const [current, ...older] = secrets.map((secret) => mac(deriveKey(secret.reveal(), 'store key check'), 'postern'))
+  if (current === undefined || (await store.put(keyCheckTable, 'key', current, { ifVersion: 0 }))) return
+  const known = (await store.get(keyCheckTable, 'key'))?.value
+  if (known === current) return
+  if (known === undefined || !older.includes(known)) {
+    throw new AppError(
+      'ERR_CONFIG_INVALID',
+      'shared_secret differs from the one that wrote this store: restore it, add the old one after the new one, or remove the store (everybody signs in again)',
+    )
+  }
+  await store.put(keyCheckTable, 'key', current)
+}

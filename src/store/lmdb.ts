@@ -1,0 +1,320 @@
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { join } from 'node:path'
+import { open, type RootDatabase, TransactionFlags } from 'lmdb'
+import { AppError, messageOf } from '../errors.ts'
+import { every } from '../lib/clock.ts'
+import type { Change, Clock, Logger, Millis, Store, Table } from '../types.ts'
+import { acquireLease } from './lease.ts'
+import { corrupt, fingerprint, recognise, unavailable } from './record.ts'
+
+/** Raised when the form of `StoredRecord` changes; records of another form are corrupt, not guessed at. */
+const SCHEMA = 1
+
+/** Abortable; committed on return, so that kill -9 loses nothing; flushed to disk right after, off the event loop. */
+const COMMIT: TransactionFlags =
+  TransactionFlags.ABORTABLE | TransactionFlags.SYNCHRONOUS_COMMIT | TransactionFlags.NO_SYNC_FLUSH
+
+/** Greater than every character of a base64url fingerprint. */
+const AFTER_ALL = '~'
+
+const PAGE = 256
+const SWEEP_INTERVAL: Millis = 1000
+const SWEEP_BATCH = 250
+/** A process that did not look at the change log for this long has more to fear than a missed change. */
+const CHANGES_KEPT: Millis = 600_000
+const READER_CHECK_INTERVAL: Millis = 60_000
+
+interface StoredRecord {
+  readonly schema: typeof SCHEMA
+  readonly version: number
+  readonly key: string
+  readonly value: unknown
+  readonly index?: string
+  readonly expiresAt?: Millis
+}
+
+interface StoredChange extends Change {
+  readonly at: Millis
+}
+
+/**
+ * The embedded store: one LMDB map in the directory `path`, shared by every process that opens it (workers, command line).
+ * Survives kill -9. Opens at once and throws ERR_STORE_UNAVAILABLE when it cannot. Every `pollInterval` it looks for
+ * changes made by others; its own are announced before the write resolves.
+ */
+export function openLmdbStore(deps: {
+  readonly path: string
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly pollInterval?: Millis
+}): Store {
+  const { path, clock, logger, pollInterval = 100 } = deps
+  const { root, records, indexes, expiries, changes } = openTables(path)
+  const listeners = new Set<(change: Change) => void>()
+  let seen = lastSequence()
+  let delivering = false
+  let closed = false
+
+  const stops = [
+    every(clock, pollInterval, () => background('change log', deliver)),
+    every(clock, SWEEP_INTERVAL, () => background('sweep', sweep)),
+    // A killed process leaves its reader slot behind, and with it every page that it could still see.
+    every(clock, READER_CHECK_INTERVAL, () => background('reader check', () => root.readerCheck())),
+  ]
+
+  /** The one place where LMDB's errors become ours. */
+  function guard<T>(work: () => T): T {
+    if (closed) throw unavailable('it is closed')
+    try {
+      return work()
+    } catch (error) {
+      throw error instanceof AppError ? error : unavailable(messageOf(error), error)
+    }
+  }
+
+  /** Reads what is committed now, by any process; without this, what was when the event loop last turned. */
+  function read<T>(work: () => T): T {
+    return guard(() => {
+      root.resetReadTxn()
+      return work()
+    })
+  }
+
+  /**
+   * Runs `work` alone among all processes, and undoes it when it throws. Synchronous on purpose: an asynchronous
+   * transaction holds the lock of all processes until our event loop gets to it.
+   */
+  function write<T>(work: () => T): T {
+    const result = guard(() => root.transactionSync(work, COMMIT))
+    background('change log', deliver)
+    return result
+  }
+
+  function background(what: string, work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      logger.error({ error: messageOf(error) }, `store: ${what} failed`)
+    }
+  }
+
+  // --- Records: what is in the file, expired or not
+
+  function stored(table: string, id: string): StoredRecord | 'corrupt' | undefined {
+    const text = records.get([table, id])
+    return text === undefined ? undefined : parseRecord(text)
+  }
+
+  /** Expired is undefined, unreadable throws. */
+  function live(table: string, id: string): StoredRecord | undefined {
+    const record = stored(table, id)
+    if (record === 'corrupt') throw corrupt(table, id)
+    return record?.expiresAt !== undefined && record.expiresAt <= clock.now() ? undefined : record
+  }
+
+  /** In a transaction. The orphans that a corrupt record leaves in `indexes` are passed over by `list`, those in `expiries` swept. */
+  function unlink(table: string, id: string): boolean {
+    const record = stored(table, id)
+    if (record === undefined) return false
+    void records.remove([table, id])
+    if (record === 'corrupt') return true
+    if (record.index !== undefined) void indexes.remove([table, fingerprint(record.index), id])
+    if (record.expiresAt !== undefined) void expiries.remove([record.expiresAt, table, id])
+    return true
+  }
+
+  /** In a transaction. */
+  function link(table: string, id: string, record: StoredRecord): void {
+    void records.put([table, id], JSON.stringify(record))
+    if (record.index !== undefined) void indexes.put([table, fingerprint(record.index), id], '')
+    if (record.expiresAt !== undefined) void expiries.put([record.expiresAt, table, id], '')
+  }
+
+  // --- Changes: a log that every process tails. A record's version is the sequence number of its change, so it never returns.
+
+  function lastSequence(): number {
+    for (const sequence of changes.getKeys({ reverse: true, limit: 1 })) return sequence
+    return 0
+  }
+
+  /** In a transaction. */
+  function append(table: string, key: string, kind: Change['kind']): number {
+    const sequence = lastSequence() + 1
+    const change: StoredChange = { table, key, kind, at: clock.now() }
+    void changes.put(sequence, JSON.stringify(change))
+    return sequence
+  }
+
+  function deliver(): void {
+    if (closed || delivering || listeners.size === 0) return
+    delivering = true
+    try {
+      for (let batch = unseen(); batch.length > 0; batch = unseen()) {
+        for (const { key: sequence, value } of batch) {
+          if (sequence > seen + 1) logger.warn({ missed: sequence - seen - 1 }, 'store: changes were missed')
+          seen = sequence
+          const { table, key, kind } = JSON.parse(value) as StoredChange
+          for (const listener of listeners) background('listener', () => listener({ table, key, kind }))
+        }
+      }
+    } finally {
+      delivering = false
+    }
+  }
+
+  function unseen(): { readonly key: number; readonly value: string }[] {
+    return read(() => [...changes.getRange({ start: seen + 1, limit: PAGE })])
+  }
+
+  // --- Sweeping: looks without the lock, takes it only when there is something to do
+
+  function sweep(): void {
+    const now = clock.now()
+    const due = read(() => [...expiries.getKeys({ end: [now], limit: SWEEP_BATCH })])
+    const newest = lastSequence()
+    const old: number[] = []
+    for (const { key: sequence, value } of read(() => [...changes.getRange({ limit: SWEEP_BATCH })])) {
+      if ((JSON.parse(value) as StoredChange).at > now - CHANGES_KEPT) break
+      // The newest stays: the next sequence number is counted from it.
+      if (sequence < newest) old.push(sequence)
+    }
+    if (due.length + old.length === 0) return
+    guard(() =>
+      root.transactionSync(() => {
+        for (const expiry of due) {
+          const [expiresAt, table, id] = expiry
+          const record = stored(table, id)
+          // Rewritten meanwhile with another expiry: then only this entry is stale.
+          if (record === 'corrupt' || record?.expiresAt === expiresAt) unlink(table, id)
+          void expiries.remove(expiry)
+        }
+        for (const sequence of old) void changes.remove(sequence)
+      }, COMMIT),
+    )
+  }
+
+  /** Pages instead of one cursor: a cursor held while the caller awaits would keep old pages from being reused. */
+  function idsAfter(table: string, index: string | undefined, after: string): string[] {
+    const options = { exclusiveStart: true, limit: PAGE }
+    return read(() => {
+      if (index === undefined) {
+        return [...records.getKeys({ ...options, start: [table, after], end: [table, AFTER_ALL] })].map(([, id]) => id)
+      }
+      const hash = fingerprint(index)
+      const keys = indexes.getKeys({ ...options, start: [table, hash, after], end: [table, hash, AFTER_ALL] })
+      return [...keys].map(([, , id]) => id)
+    })
+  }
+
+  /** One unreadable record is logged and left out: it must not hide the others. */
+  function listed<T>(table: Table<T>, id: string, index: string | undefined): StoredRecord | undefined {
+    try {
+      const record = read(() => live(table.name, id))
+      if (!record || (index !== undefined && record.index !== index)) return undefined
+      return { ...record, value: recognise(table, id, record.value) }
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'ERR_STORE_CORRUPT') throw error
+      logger.error({ code: error.code }, error.message)
+      return undefined
+    }
+  }
+
+  const store: Store = {
+    async get(table, key) {
+      const id = fingerprint(key)
+      const record = read(() => live(table.name, id))
+      return record && { value: recognise(table, id, record.value), version: record.version }
+    },
+    async put(table, key, value, when = {}) {
+      const { ifVersion, expiresAt } = when
+      const id = fingerprint(key)
+      const index = table.index?.(value)
+      return write(() => {
+        if (ifVersion !== undefined && (live(table.name, id)?.version ?? 0) !== ifVersion) return false
+        unlink(table.name, id)
+        link(table.name, id, {
+          schema: SCHEMA,
+          version: append(table.name, key, 'put'),
+          key,
+          value,
+          ...(index !== undefined && { index }),
+          ...(expiresAt !== undefined && { expiresAt }),
+        })
+        return true
+      })
+    },
+    async take(table, key) {
+      const id = fingerprint(key)
+      return write(() => {
+        const record = live(table.name, id)
+        if (!record) return undefined
+        const value = recognise(table, id, record.value)
+        unlink(table.name, id)
+        append(table.name, key, 'delete')
+        return value
+      })
+    },
+    async delete(table, key) {
+      const id = fingerprint(key)
+      write(() => {
+        if (unlink(table.name, id)) append(table.name, key, 'delete')
+      })
+    },
+    async *list<T>(table: Table<T>, index?: string) {
+      for (let page = idsAfter(table.name, index, ''); page.length > 0; ) {
+        for (const id of page) {
+          const record = listed(table, id, index)
+          if (record) yield [record.key, { value: record.value as T, version: record.version }] as const
+        }
+        page = idsAfter(table.name, index, page.at(-1) ?? AFTER_ALL)
+      }
+    },
+    watch(listener) {
+      if (listeners.size === 0) seen = read(lastSequence)
+      // Its own function each time, so that one listener may watch twice and stop once.
+      const own = (change: Change): void => listener(change)
+      listeners.add(own)
+      return () => listeners.delete(own)
+    },
+    lease: (name, ttl) => acquireLease(store, clock, name, ttl),
+    async close() {
+      if (closed) return
+      closed = true
+      for (const stop of stops) stop()
+      listeners.clear()
+      await root.close()
+    },
+  }
+  return store
+}
+
+/** Keys are arrays, ordered element by element: [table, fingerprint of the key] and so on. Values are JSON or empty. */
+function openTables(path: string) {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+    const file = join(path, 'postern.mdb')
+    // LMDB would create them readable for the group.
+    for (const name of [file, `${file}-lock`]) closeSync(openSync(name, 'a', 0o600))
+    const root: RootDatabase<string> = open({ path: file, noSubdir: true, encoding: 'string' })
+    return {
+      root,
+      records: root.openDB<string, [table: string, id: string]>('records', { encoding: 'string' }),
+      indexes: root.openDB<string, [table: string, index: string, id: string]>('indexes', { encoding: 'string' }),
+      expiries: root.openDB<string, [at: Millis, table: string, id: string]>('expiries', { encoding: 'string' }),
+      changes: root.openDB<string, number>('changes', { encoding: 'string' }),
+    }
+  } catch (error) {
+    throw unavailable(`cannot open ${path}: ${messageOf(error)}`, error)
+  }
+}
+
+function parseRecord(text: string): StoredRecord | 'corrupt' {
+  try {
+    const record = JSON.parse(text) as Partial<StoredRecord> | null
+    const sound = record?.schema === SCHEMA && typeof record.version === 'number' && typeof record.key === 'string'
+    return sound ? (record as StoredRecord) : 'corrupt'
+  } catch {
+    // Not JSON: the same answer as JSON of another form.
+    return 'corrupt'
+  }
+}

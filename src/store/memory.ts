@@ -1,0 +1,117 @@
+import { every } from '../lib/clock.ts'
+import type { Change, Clock, Millis, Store, Table } from '../types.ts'
+import { acquireLease } from './lease.ts'
+import { fingerprint, recognise, unavailable } from './record.ts'
+
+const SWEEP_INTERVAL: Millis = 60_000
+const CAPACITY = 100_000
+
+interface Entry {
+  /** JSON, so that nobody changes a stored value through a reference. */
+  readonly text: string
+  readonly version: number
+  readonly index: string | undefined
+  readonly expiresAt: Millis
+}
+
+/** For tests, trials and deployments that may forget: one process, gone when it ends. Full (`capacity` records) is a fault. */
+export function createMemoryStore(deps: { readonly clock: Clock; readonly capacity?: number }): Store {
+  const { clock, capacity = CAPACITY } = deps
+  const tables = new Map<string, Map<string, Entry>>()
+  const listeners = new Set<(change: Change) => void>()
+  const stopSweeping = every(clock, SWEEP_INTERVAL, sweep)
+  let sequence = 0
+  let closed = false
+
+  function rows(table: Table<unknown>): Map<string, Entry> {
+    if (closed) throw unavailable('it is closed')
+    const existing = tables.get(table.name)
+    if (existing) return existing
+    const created = new Map<string, Entry>()
+    tables.set(table.name, created)
+    return created
+  }
+
+  function live(table: Table<unknown>, key: string): Entry | undefined {
+    const entry = rows(table).get(key)
+    return entry && entry.expiresAt > clock.now() ? entry : undefined
+  }
+
+  function sweep(): void {
+    const now = clock.now()
+    for (const entries of tables.values()) {
+      for (const [key, entry] of entries) if (entry.expiresAt <= now) entries.delete(key)
+    }
+  }
+
+  function size(): number {
+    let total = 0
+    for (const entries of tables.values()) total += entries.size
+    return total
+  }
+
+  function makeRoom(): void {
+    if (size() < capacity) return
+    sweep()
+    if (size() >= capacity) throw unavailable(`it is full (${capacity} records)`)
+  }
+
+  function announce(table: Table<unknown>, key: string, kind: Change['kind']): void {
+    for (const listener of listeners) listener({ table: table.name, key, kind })
+  }
+
+  const store: Store = {
+    async get(table, key) {
+      const entry = live(table, key)
+      return entry && { value: valueOf(table, key, entry), version: entry.version }
+    },
+    async put(table, key, value, when = {}) {
+      const { ifVersion, expiresAt = Number.POSITIVE_INFINITY } = when
+      if (ifVersion !== undefined && (live(table, key)?.version ?? 0) !== ifVersion) return false
+      const entries = rows(table)
+      if (!entries.has(key)) makeRoom()
+      const text = JSON.stringify(value)
+      entries.set(key, { text, version: ++sequence, index: table.index?.(value), expiresAt })
+      announce(table, key, 'put')
+      return true
+    },
+    async take(table, key) {
+      const entry = live(table, key)
+      if (!entry) return undefined
+      const value = valueOf(table, key, entry)
+      rows(table).delete(key)
+      announce(table, key, 'delete')
+      return value
+    },
+    async delete(table, key) {
+      if (rows(table).delete(key)) announce(table, key, 'delete')
+    },
+    async *list(table, index) {
+      // A scan: the index is worth its upkeep only where a store is larger than this one may be.
+      for (const key of rows(table).keys()) {
+        const entry = live(table, key)
+        if (!entry || (index !== undefined && entry.index !== index)) continue
+        const value = table.parse(JSON.parse(entry.text))
+        if (value !== undefined) yield [key, { value, version: entry.version }]
+      }
+    },
+    watch(listener) {
+      // Its own function each time, so that one listener may watch twice and stop once.
+      const own = (change: Change): void => listener(change)
+      listeners.add(own)
+      return () => listeners.delete(own)
+    },
+    lease: (name, ttl) => acquireLease(store, clock, name, ttl),
+    async close() {
+      closed = true
+      stopSweeping()
+      listeners.clear()
+      tables.clear()
+    },
+  }
+  return store
+}
+
+function valueOf<T>(table: Table<T>, key: string, entry: Entry): T {
+  return recognise(table, fingerprint(key), JSON.parse(entry.text))
+}
