@@ -1,0 +1,81 @@
+import { AppError } from '../../errors.ts'
+import type { Millis } from '../../types.ts'
+import { readRateFacts } from './budget.ts'
+import { nextPage } from './link.ts'
+import type { OktaError } from './shapes.ts'
+
+/** An answer as it came, read whole. */
+export interface RawAnswer {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>
+  readonly body: string
+}
+
+/** An answer that may be believed: complete, JSON, from the origin that was asked. */
+export interface OktaAnswer {
+  readonly body: unknown
+  /** The `Date` header, Okta's clock; undefined when it cannot be read. */
+  readonly date: Millis | undefined
+  /** Path and query of the next page, to be asked for as it is. */
+  readonly next: string | undefined
+}
+
+/**
+ * Judges an answer (okta.md §2.1). undefined: Okta says that there is no such thing, in its own words (E0000007);
+ * a 404 of anybody else proves nothing. Throws ERR_DIRECTORY_… otherwise. `what` names the call in messages.
+ */
+export function judge(
+  raw: RawAnswer,
+  call: { readonly what: string; readonly origin: string; readonly isError: (value: unknown) => value is OktaError },
+): OktaAnswer | undefined {
+  const { status, headers } = raw
+  if (status === 200) {
+    return {
+      body: parseJson(raw, call.what),
+      date: readRateFacts(status, headers).date,
+      next: nextPage(headers['link'], call.origin),
+    }
+  }
+  const errorCode = readErrorCode(raw, call.isError)
+  if (status === 404 && errorCode === 'E0000007') return undefined
+  const said = `okta: ${call.what} answered ${status}${errorCode ? ` ${errorCode}` : ''}`
+  const details = { status, ...(errorCode && { errorCode }) }
+  if (status === 401 && errorCode !== 'E0000015') {
+    throw new AppError('ERR_DIRECTORY_UNAUTHORIZED', `${said}: the API token is not accepted`, { details })
+  }
+  if (status === 401 || status === 403) {
+    throw new AppError('ERR_DIRECTORY_FORBIDDEN', `${said}: the API token's administrator role does not allow it`, {
+      details,
+    })
+  }
+  if (status === 429) throw new AppError('ERR_DIRECTORY_RATE_LIMITED', `${said}: rate limit`, { details })
+  if (status >= 500) throw new AppError('ERR_DIRECTORY_UNREACHABLE', said, { details })
+  throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `${said}, which was not expected`, { details })
+}
+
+function parseJson({ headers, body }: RawAnswer, what: string): unknown {
+  const type = headers['content-type']
+  if (typeof type !== 'string' || !/^application\/json\s*(?:;|$)/i.test(type)) {
+    throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: ${what} answered with ${kindOf(type)} instead of JSON`)
+  }
+  try {
+    return JSON.parse(body)
+  } catch (cause) {
+    throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: ${what} answered with JSON that cannot be read`, { cause })
+  }
+}
+
+/** Only a media type is quoted: what else a header says is not ours to print. */
+function kindOf(type: string | readonly string[] | undefined): string {
+  return (typeof type === 'string' && /^[\w.+-]+\/[\w.+-]+/.exec(type)?.[0]) || 'no media type'
+}
+
+function readErrorCode({ body }: RawAnswer, isError: (value: unknown) => value is OktaError): string | undefined {
+  try {
+    const value: unknown = JSON.parse(body)
+    return isError(value) && /^[\w.]+$/.test(value.errorCode) ? value.errorCode : undefined
+  } catch {
+    // An error page of something in between is an answer without a code.
+    return undefined
+  }
+}

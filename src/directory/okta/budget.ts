@@ -1,0 +1,191 @@
+import type { Millis, ReadPriority } from '../../types.ts'
+
+/** Okta counts in fixed windows of about a minute, one for each bucket. */
+const WINDOW: Millis = 60_000
+/** Okta's own clients wait one second past the reset. */
+const SLACK: Millis = 1000
+/** No header can make us wait longer than this, jitter aside. */
+const LONGEST_WAIT: Millis = WINDOW + SLACK
+/** Of what the bucket has left, never touched: the administrators' own work. */
+const ADMIN_RESERVE = 0.1
+/** Of the bucket and of our share of it, what each class leaves to the more urgent ones. */
+const KEEP_FREE: Readonly<Record<ReadPriority, number>> = { 'sign-in': 0, confirm: 0.15, background: 0.3 }
+
+/** `waitUntil` is on our clock; ask again then. */
+export type Turn = { readonly go: true } | { readonly go: false; readonly waitUntil: Millis }
+
+/** What one answer says about its bucket. `reset` and `date` are on the server's clock. */
+export interface RateFacts {
+  readonly limited: boolean
+  readonly limit: number | undefined
+  readonly remaining: number | undefined
+  readonly reset: Millis | undefined
+  readonly date: Millis | undefined
+}
+
+export interface BucketState {
+  readonly name: string
+  readonly limit: number
+  readonly remaining: number
+  /** Calls of ours in this window. */
+  readonly used: number
+  /** Of `limit`, how many calls may be ours. */
+  readonly allowance: number
+  readonly resetsAt: Millis
+}
+
+/** The rate-limit account. No I/O and no timers: time is a parameter. */
+export interface Budget {
+  /** May one call be made now? `go` also counts it. */
+  ask(bucket: string, priority: ReadPriority, now: Millis): Turn
+  learn(bucket: string, facts: RateFacts, now: Millis): void
+  /** How many calls may run at once: less after Okta complained of concurrency, one more each minute since. */
+  parallelism(now: Millis): number
+  buckets(now: Millis): readonly BucketState[]
+}
+
+interface Bucket {
+  limit: number | undefined
+  remaining: number
+  /** The server's word for the end of this window: it names the window. */
+  reset: Millis
+  /** The same instant on our clock, and a little later. */
+  resetsAt: Millis
+  used: number
+  blockedUntil: Millis
+}
+
+/**
+ * Limits are learnt from the answers and never assumed (okta.md §3): until a bucket has answered, calls go.
+ * `share` is the part of each bucket that may be ours, `parallel` the most calls at once, `random` gives 0 to 1.
+ */
+export function createBudget(options: {
+  readonly share: number
+  readonly parallel: number
+  readonly random?: () => number
+}): Budget {
+  const { share, parallel, random = Math.random } = options
+  const buckets = new Map<string, Bucket>()
+  let pausedUntil = 0
+  let lowered = { to: parallel, at: 0 }
+
+  function bucketAt(name: string, now: Millis): Bucket {
+    let bucket = buckets.get(name)
+    if (!bucket) {
+      bucket = { limit: undefined, remaining: 0, reset: 0, resetsAt: 0, used: 0, blockedUntil: 0 }
+      buckets.set(name, bucket)
+    }
+    if (bucket.limit !== undefined && now >= bucket.resetsAt) {
+      bucket.used = 0
+      bucket.remaining = bucket.limit
+      bucket.resetsAt = now + WINDOW
+    }
+    return bucket
+  }
+
+  const allowanceOf = (limit: number): number => Math.max(1, Math.floor(limit * share))
+
+  function hasRoom({ limit, remaining, used }: Bucket, priority: ReadPriority): boolean {
+    if (limit === undefined) return true
+    const free = KEEP_FREE[priority]
+    return used < allowanceOf(limit) * (1 - free) && remaining > limit * Math.max(free, ADMIN_RESERVE)
+  }
+
+  function parallelism(now: Millis): number {
+    return Math.min(parallel, lowered.to + Math.floor((now - lowered.at) / WINDOW))
+  }
+
+  return {
+    parallelism,
+
+    ask(name, priority, now) {
+      const bucket = bucketAt(name, now)
+      const blockedUntil = Math.max(pausedUntil, bucket.blockedUntil)
+      if (now < blockedUntil) return { go: false, waitUntil: blockedUntil }
+      if (!hasRoom(bucket, priority)) return { go: false, waitUntil: bucket.resetsAt }
+      bucket.used++
+      bucket.remaining--
+      return { go: true }
+    },
+
+    learn(name, facts, now) {
+      const { limited, limit, remaining, reset } = facts
+      // Limit 0 is the concurrency limit (okta.md §3.1), which is the whole org's; its reset is only an estimate.
+      if (limited && limit === 0) {
+        lowered = { to: Math.max(1, Math.floor(parallelism(now) / 2)), at: now }
+        pausedUntil = now + SLACK + random() * SLACK
+        return
+      }
+      const wait = reset === undefined ? WINDOW : clamp(reset - (facts.date ?? now) + SLACK, SLACK, LONGEST_WAIT)
+      const bucket = bucketAt(name, now)
+      if (limited) bucket.blockedUntil = Math.max(bucket.blockedUntil, now + wait + random() * SLACK)
+      if (!limit || remaining === undefined || reset === undefined || reset < bucket.reset) return
+      // Answers overtake one another: within a window what remains only falls.
+      bucket.remaining = reset === bucket.reset ? Math.min(bucket.remaining, remaining) : remaining
+      bucket.used = reset === bucket.reset ? bucket.used : Math.min(bucket.used, limit - remaining)
+      bucket.limit = limit
+      bucket.reset = reset
+      bucket.resetsAt = now + wait
+    },
+
+    buckets(now) {
+      const states: BucketState[] = []
+      for (const name of buckets.keys()) {
+        const { limit, remaining, used, resetsAt } = bucketAt(name, now)
+        if (limit !== undefined) states.push({ name, limit, remaining, used, allowance: allowanceOf(limit), resetsAt })
+      }
+      return states
+    },
+  }
+}
+
+/** The bucket that Okta counts a call in (okta.md §3.2); `path` without query. */
+export function bucketOf(method: string, path: string): string {
+  const [collection, id, sub] = path.replace(/^\/api\/v1\//, '').split('/')
+  switch (collection) {
+    case 'groups':
+      return method === 'GET' && id !== undefined && id !== 'rules' && sub === undefined
+        ? '/api/v1/groups/{id}'
+        : '/api/v1/groups'
+    case 'users':
+      if (id === undefined || sub !== undefined) return '/api/v1/users'
+      return id === 'me' ? '/api/v1/users/me' : '/api/v1/users/{id}'
+    case 'apps':
+      return '/api/v1/apps'
+    case 'logs':
+      return '/api/v1/logs'
+    default:
+      return '/api/v1'
+  }
+}
+
+/**
+ * Reads `X-Rate-Limit-*` (epoch seconds) and `Date`. A header that came twice or is no number says nothing:
+ * whoever waits then waits a whole window.
+ */
+export function readRateFacts(
+  status: number,
+  headers: Readonly<Record<string, string | readonly string[] | undefined>>,
+): RateFacts {
+  const number = (name: string): number | undefined => {
+    const value = headers[name]
+    return typeof value === 'string' && /^\d{1,12}$/.test(value.trim()) ? Number(value) : undefined
+  }
+  const reset = number('x-rate-limit-reset')
+  return {
+    limited: status === 429,
+    limit: number('x-rate-limit-limit'),
+    remaining: number('x-rate-limit-remaining'),
+    reset: reset === undefined ? undefined : reset * 1000,
+    date: readDate(headers['date']),
+  }
+}
+
+function readDate(value: string | readonly string[] | undefined): Millis | undefined {
+  const date = typeof value === 'string' ? Date.parse(value) : Number.NaN
+  return Number.isNaN(date) ? undefined : date
+}
+
+function clamp(value: number, least: number, most: number): number {
+  return Math.min(most, Math.max(least, value))
+}

@@ -1,0 +1,188 @@
+import { Pool } from 'undici'
+import { AppError, messageOf } from '../../errors.ts'
+import type { Secret } from '../../lib/secret.ts'
+import type { Clock, Logger, Millis, ReadPriority } from '../../types.ts'
+import { judge, type OktaAnswer, type RawAnswer } from './answer.ts'
+import { type BucketState, bucketOf, createBudget, readRateFacts } from './budget.ts'
+import { compileShapes } from './shapes.ts'
+import { createTokenGuard } from './token-guard.ts'
+import { createTurns } from './turns.ts'
+
+const PARALLEL = 4
+/** A page of 200 groups is about 300 kB. */
+const MOST_BYTES = 8 * 1024 * 1024
+/** Times 200 records: more than any person's groups. */
+const MOST_PAGES = 100
+/** Okta's own clients give up after as many. */
+const RATE_LIMIT_RETRIES = 2
+const FAULT_RETRIES = 1
+const FAULT_RETRY_DELAY: Millis = 250
+
+export type Query = Readonly<Record<string, string>>
+
+export interface CallOptions {
+  readonly signal: AbortSignal
+  readonly priority: ReadPriority
+}
+
+/** Okta's management API, read only. Every call waits for its turn in the rate budget. Rejects with ERR_DIRECTORY_…. */
+export interface OktaClient {
+  /** `path` begins with `/api/v1/`, its parts already encoded. undefined: Okta has no such thing. */
+  get(path: string, query: Query, options: CallOptions): Promise<OktaAnswer | undefined>
+  /** All pages of a list, in order; a list that Okta does not have has no page at all. */
+  pages(path: string, query: Query, options: CallOptions): AsyncIterable<OktaAnswer>
+  /** What was learnt of the rate limits, for status pages and metrics. */
+  buckets(): readonly BucketState[]
+  close(): Promise<void>
+}
+
+/** `origin` as in `URL.origin`, `timeout` for one exchange, `budget` the share of each rate-limit bucket, 0 to 1. */
+export function createOktaClient(deps: {
+  readonly origin: string
+  readonly token: Secret
+  readonly clock: Clock
+  readonly timeout: Millis
+  readonly budget: number
+  readonly logger: Logger
+  readonly random?: () => number
+}): OktaClient {
+  const { origin, token, clock, timeout } = deps
+  // The clock ends an exchange that takes too long, so undici's own timers stay off.
+  const pool = new Pool(origin, { connections: PARALLEL, headersTimeout: 0, bodyTimeout: 0, connect: { timeout } })
+  const budget = createBudget({
+    share: deps.budget,
+    parallel: PARALLEL,
+    ...(deps.random && { random: deps.random }),
+  })
+  const turns = createTurns({ budget, clock })
+  const { isError } = compileShapes()
+  const guard = createTokenGuard(deps)
+
+  async function call(path: string, { signal, priority }: CallOptions): Promise<OktaAnswer | undefined> {
+    let limited = 0
+    let faults = 0
+    for (;;) {
+      try {
+        return await exchange(path, priority, signal)
+      } catch (error) {
+        const code = error instanceof AppError && !signal.aborted ? error.code : undefined
+        // Waits in `turns` for what the answer's headers said.
+        if (code === 'ERR_DIRECTORY_RATE_LIMITED' && limited++ < RATE_LIMIT_RETRIES) continue
+        if (code !== 'ERR_DIRECTORY_UNREACHABLE' || faults++ >= FAULT_RETRIES) throw error
+        // A kept connection that Okta just closed looks like this.
+        await pause(clock, FAULT_RETRY_DELAY, signal)
+      }
+    }
+  }
+
+  /** One request and its judged answer. */
+  async function exchange(path: string, priority: ReadPriority, signal: AbortSignal): Promise<OktaAnswer | undefined> {
+    const pathname = path.replace(/\?.*$/s, '')
+    const what = `GET ${pathname}`
+    const bucket = bucketOf('GET', pathname)
+    guard.check(what)
+    const release = await turns.take(bucket, priority, signal).catch((cause: unknown) => {
+      throw new AppError('ERR_DIRECTORY_UNREACHABLE', `okta: ${what} was given up before its turn`, { cause })
+    })
+    try {
+      const heard = guard.begin(what)
+      const raw = await send(path, what, signal)
+      budget.learn(bucket, readRateFacts(raw.status, raw.headers), clock.now())
+      return heard(() => judge(raw, { what, origin, isError }))
+    } finally {
+      release()
+    }
+  }
+
+  async function send(path: string, what: string, signal: AbortSignal): Promise<RawAnswer> {
+    const ending = new AbortController()
+    const end = (): void => ending.abort()
+    // Not AbortSignal.any: it leaves something behind on a caller's signal that lives as long as the process.
+    signal.addEventListener('abort', end, { once: true })
+    let late = false
+    const stop = clock.after(timeout, () => {
+      late = true
+      end()
+    })
+    try {
+      const { statusCode, headers, body } = await pool.request({
+        method: 'GET',
+        path,
+        signal: ending.signal,
+        headers: {
+          authorization: `SSWS ${token.reveal()}`,
+          accept: 'application/json',
+          'user-agent': 'postern',
+        },
+      })
+      return { status: statusCode, headers, body: await readBody(body as AsyncIterable<Buffer>, what) }
+    } catch (cause) {
+      if (cause instanceof AppError) throw cause
+      const why = late ? `gave no answer within ${timeout} ms` : `failed: ${messageOf(cause)}`
+      throw new AppError('ERR_DIRECTORY_UNREACHABLE', `okta: ${what} ${why}`, { cause })
+    } finally {
+      stop()
+      signal.removeEventListener('abort', end)
+    }
+  }
+
+  return {
+    get: (path, query, options) => call(withQuery(path, query), options),
+
+    async *pages(path, query, options) {
+      let next: string | undefined = withQuery(path, query)
+      for (let page = 1; next !== undefined; page++) {
+        if (page > MOST_PAGES) {
+          throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} has more than ${MOST_PAGES} pages`)
+        }
+        const answer: OktaAnswer | undefined = await call(next, options)
+        if (!answer) {
+          if (page === 1) return
+          throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} lost its list on page ${page}`)
+        }
+        if (answer.next === next) {
+          throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} names page ${page} as its own next page`)
+        }
+        yield answer
+        next = answer.next
+      }
+    },
+
+    buckets: () => budget.buckets(clock.now()),
+
+    async close() {
+      turns.close()
+      await pool.destroy()
+    },
+  }
+}
+
+async function readBody(body: AsyncIterable<Buffer>, what: string): Promise<string> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of body) {
+    size += chunk.length
+    if (size > MOST_BYTES) {
+      throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: ${what} answered with more than ${MOST_BYTES} bytes`)
+    }
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function withQuery(path: string, query: Query): string {
+  const parameters = new URLSearchParams(query)
+  return parameters.size > 0 ? `${path}?${parameters.toString()}` : path
+}
+
+function pause(clock: Clock, delay: Millis, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const stop = clock.after(delay, done)
+    signal.addEventListener('abort', done, { once: true })
+    function done(): void {
+      stop()
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+  })
+}

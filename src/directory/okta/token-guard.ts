@@ -1,0 +1,65 @@
+import { AppError } from '../../errors.ts'
+import type { Clock, Logger, Millis } from '../../types.ts'
+
+/** After a refused token, one call in this time finds out whether it is accepted again. */
+const PROBE_INTERVAL: Millis = 60_000
+
+export interface TokenGuard {
+  /** Throws ERR_DIRECTORY_UNAUTHORIZED while calls are stopped. */
+  check(what: string): void
+  /** At the moment of a call: checks, too. The returned function judges the answer and learns from it. */
+  begin(what: string): <T>(judge: () => T) => T
+}
+
+/**
+ * Stops calling once the token is refused: nothing gets better by asking faster, and Okta's administrators
+ * see every failure. One alarm for each refusal, one probe for each interval; after the first answer that
+ * needs the token, calls go on.
+ */
+export function createTokenGuard(deps: {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly origin: string
+}): TokenGuard {
+  const { clock, logger, origin } = deps
+  let refusedAt: Millis | undefined
+
+  function refused(): void {
+    if (refusedAt === undefined) {
+      logger.error({ okta: origin }, 'okta does not accept the API token (idp_service_account): no groups are read')
+    }
+    refusedAt = clock.now()
+  }
+
+  /** An answer to a call that began before the refusal says nothing about the token now. */
+  function accepted(startedAt: Millis): void {
+    if (refusedAt === undefined || startedAt < refusedAt) return
+    refusedAt = undefined
+    logger.info({ okta: origin }, 'okta accepts the API token again')
+  }
+
+  function check(what: string): void {
+    if (refusedAt === undefined || clock.now() >= refusedAt + PROBE_INTERVAL) return
+    throw new AppError('ERR_DIRECTORY_UNAUTHORIZED', `okta: ${what} was not sent: the API token is not accepted`)
+  }
+
+  return {
+    check,
+
+    begin(what) {
+      check(what)
+      const startedAt = clock.now()
+      if (refusedAt !== undefined) refusedAt = startedAt
+      return (judge) => {
+        try {
+          const answer = judge()
+          accepted(startedAt)
+          return answer
+        } catch (error) {
+          if (error instanceof AppError && error.code === 'ERR_DIRECTORY_UNAUTHORIZED') refused()
+          throw error
+        }
+      }
+    },
+  }
+}

@@ -1,0 +1,92 @@
+import type { Clock, ReadPriority, Unsubscribe } from '../../types.ts'
+import type { Budget } from './budget.ts'
+
+const RANK: Readonly<Record<ReadPriority, number>> = { 'sign-in': 0, confirm: 1, background: 2 }
+
+interface Waiter {
+  readonly bucket: string
+  readonly priority: ReadPriority
+  readonly start: (release: () => void) => void
+  readonly refuse: (reason: unknown) => void
+}
+
+/** Where calls wait for the budget and for a free connection: the urgent first, equals in their order of arrival. */
+export interface Turns {
+  /** Resolves when the call may be made; the caller releases when it has ended. Rejects with the signal's reason. */
+  take(bucket: string, priority: ReadPriority, signal: AbortSignal): Promise<() => void>
+  /** Whoever waits is rejected. */
+  close(): void
+}
+
+export function createTurns({ budget, clock }: { readonly budget: Budget; readonly clock: Clock }): Turns {
+  let waiting: Waiter[] = []
+  let running = 0
+  let disarm: Unsubscribe = () => {}
+
+  /** The background never takes the last connection, so that a sign-in finds one. */
+  function hasRoom(priority: ReadPriority): boolean {
+    const room = budget.parallelism(clock.now())
+    return running < (priority === 'background' ? Math.max(1, room - 1) : room)
+  }
+
+  function startWhatMay(): void {
+    disarm()
+    const now = clock.now()
+    let next = Number.POSITIVE_INFINITY
+    waiting = waiting.filter((waiter) => {
+      if (!hasRoom(waiter.priority)) return true
+      const turn = budget.ask(waiter.bucket, waiter.priority, now)
+      if (!turn.go) {
+        next = Math.min(next, turn.waitUntil)
+        return true
+      }
+      running++
+      waiter.start(release())
+      return false
+    })
+    if (next !== Number.POSITIVE_INFINITY) disarm = clock.after(Math.max(0, next - now), startWhatMay)
+  }
+
+  function release(): () => void {
+    let released = false
+    return () => {
+      if (released) return
+      released = true
+      running--
+      startWhatMay()
+    }
+  }
+
+  return {
+    take(bucket, priority, signal) {
+      return new Promise((resolve, reject) => {
+        const giveUp = (): void => {
+          waiting = waiting.filter((other) => other !== waiter)
+          waiter.refuse(signal.reason)
+        }
+        const waiter: Waiter = {
+          bucket,
+          priority,
+          start(done) {
+            signal.removeEventListener('abort', giveUp)
+            resolve(done)
+          },
+          refuse(reason) {
+            signal.removeEventListener('abort', giveUp)
+            reject(reason instanceof Error ? reason : new Error('given up'))
+          },
+        }
+        if (signal.aborted) return waiter.refuse(signal.reason)
+        signal.addEventListener('abort', giveUp, { once: true })
+        const behind = waiting.findIndex((other) => RANK[other.priority] > RANK[priority])
+        waiting.splice(behind === -1 ? waiting.length : behind, 0, waiter)
+        startWhatMay()
+      })
+    },
+
+    close() {
+      disarm()
+      for (const waiter of waiting.splice(0)) waiter.refuse(new Error('closed'))
+    },
+  }
+}

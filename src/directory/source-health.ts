@@ -1,0 +1,61 @@
+import { toAppError } from '../errors.ts'
+import type { Clock, DirectoryHealth, Logger, Millis } from '../types.ts'
+
+const FIRST_PAUSE: Millis = 5000
+const LONGEST_PAUSE: Millis = 60_000
+/** One person's odd record is theirs alone; as many in a row are the source's. */
+const BAD_ANSWERS_IN_A_ROW = 3
+
+/** How the source fares, and whether asking it makes sense: after a fault, not before a growing pause has passed. */
+export interface SourceHealth {
+  succeeded(): void
+  failed(error: unknown): void
+  /** Sign-ins ask all the same. */
+  mayRead(now: Millis): boolean
+  report(): DirectoryHealth
+}
+
+export function createSourceHealth(deps: {
+  readonly source: string
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly random: () => number
+}): SourceHealth {
+  const { source, clock, logger, random } = deps
+  let lastSuccess: Millis | undefined
+  let lastError: DirectoryHealth['lastError']
+  let failuresInARow = 0
+  let pauses = 0
+  let pausedUntil = 0
+
+  function pause(now: Millis): void {
+    // Those that were under way when the pause began fail as well, and say nothing new.
+    if (now < pausedUntil) return
+    const length = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** pauses++)
+    pausedUntil = now + length * (0.75 + 0.5 * random())
+  }
+
+  return {
+    succeeded() {
+      lastSuccess = clock.now()
+      if (failuresInARow > 0) logger.info({ source }, 'the group directory answers again')
+      failuresInARow = 0
+      pauses = 0
+      pausedUntil = 0
+    },
+
+    failed(error) {
+      const now = clock.now()
+      const { code, message } = toAppError(error)
+      // An outage is one warning, not one for each person.
+      const level = failuresInARow === 0 || lastError?.code !== code ? 'warn' : 'debug'
+      logger[level]({ source, code, error: message }, 'the group directory cannot be read: what is known stays')
+      lastError = { at: now, code, message }
+      failuresInARow++
+      if (code !== 'ERR_DIRECTORY_BAD_ANSWER' || failuresInARow >= BAD_ANSWERS_IN_A_ROW) pause(now)
+    },
+
+    mayRead: (now) => now >= pausedUntil,
+    report: () => ({ source, lastSuccess, lastError }),
+  }
+}
