@@ -1,0 +1,241 @@
+import { assertNever } from '../errors.ts'
+import type {
+  Config,
+  ControlAction,
+  Naming,
+  PathMatch,
+  RequestFacts,
+  Route,
+  RouteFrom,
+  RouteMatch,
+  RouteTable,
+} from '../types.ts'
+import { defaultPort } from './host.ts'
+import { leavesPrefix } from './rewrite.ts'
+
+/** A route with its place in the file: the first that matches wins. */
+interface Placed {
+  readonly route: Route
+  readonly place: number
+}
+
+/** The routes of one wildcard `from`. `parts` is what stands around its stars. */
+interface WildcardHost {
+  readonly parts: readonly string[]
+  readonly routes: Placed[]
+}
+
+/**
+ * Finds what serves a request. Control paths come before routes; a host that is written out hides
+ * every wildcard that would cover it, whatever its paths; within a host, and among wildcards, the
+ * first match in file order wins. Built once per configuration.
+ */
+export function createRouteTable(config: Pick<Config, 'routes' | 'authenticate' | 'naming'>): RouteTable {
+  const { naming, authenticate } = config
+  const authenticateFrom = fromOf(authenticate.url)
+  const authenticateOrigin = authenticate.url.origin
+  const authenticateActions = actionsOnAuthenticate(naming, authenticate.callbackPath)
+  const routeActions = actionsOnRoutes(naming)
+  const exact = new Map<string, Placed[]>()
+  const wildcards = createWildcards()
+  config.routes.forEach((route, place) => {
+    if (route.from.wildcard) wildcards.add({ route, place })
+    else append(exact, route.from.host, { route, place })
+  })
+  return { match, originOf, allowsReturn }
+
+  function match(request: RequestFacts): RouteMatch {
+    const { host, port, path } = request
+    const onAuthenticate = host === authenticate.url.hostname
+    if (path === '/ping' || path === '/healthz') {
+      const on = onAuthenticate ? 'authenticate' : 'route'
+      return { kind: 'control', action: 'ping', on, origin: originOf(host, port) ?? authenticateOrigin }
+    }
+    if (onAuthenticate) {
+      const action = authenticateActions.get(path)
+      return action && servesPort(authenticateFrom, port)
+        ? { kind: 'control', action, on: 'authenticate', origin: authenticateOrigin }
+        : NONE
+    }
+    if (isReserved(path, naming)) {
+      const action = routeActions.get(path)
+      const origin = originOf(host, port)
+      return action && origin !== undefined ? { kind: 'control', action, on: 'route', origin } : NONE
+    }
+    const route = find(host, port, path)
+    return route ? { kind: 'route', route } : NONE
+  }
+
+  /** Without a path: any route of the host. */
+  function find(host: string, port: number | undefined, path?: string): Route | undefined {
+    const written = exact.get(host)
+    return (written ? firstOf(written, port, path) : wildcards.find(host, port, path))?.route
+  }
+
+  function originOf(host: string, port: number | undefined): string | undefined {
+    const route = find(host, port)
+    return route && originFor(route.from, host)
+  }
+
+  function allowsReturn(url: URL): boolean {
+    if (url.username !== '' || url.password !== '') return false
+    // Not `url.origin`, which looks inside `blob:` URLs.
+    const origin = `${url.protocol}//${url.host}`
+    if (origin === authenticateOrigin) return true
+    const placed = exact.get(url.hostname) ?? wildcards.covering(url.hostname).flatMap(({ routes }) => routes)
+    return placed.some(({ route }) => originFor(route.from, url.hostname) === origin)
+  }
+}
+
+const NONE: RouteMatch = Object.freeze({ kind: 'none' })
+
+function actionsOnAuthenticate(naming: Naming, callbackPath: string): ReadonlyMap<string, ControlAction> {
+  const { controlPrefix } = naming
+  return new Map<string, ControlAction>([
+    ...actionsOnEveryHost(naming),
+    ['/', 'user-page'],
+    ['/robots.txt', 'robots'],
+    [`${controlPrefix}/sign_in`, 'sign-in'],
+    [`${controlPrefix}/signed_out`, 'signed-out'],
+    [callbackPath, 'idp-callback'],
+  ])
+}
+
+function actionsOnRoutes(naming: Naming): ReadonlyMap<string, ControlAction> {
+  const { controlPrefix } = naming
+  return new Map<string, ControlAction>([
+    ...actionsOnEveryHost(naming),
+    [`${controlPrefix}/callback`, 'route-callback'],
+    [`${controlPrefix}/callback/`, 'route-callback'],
+  ])
+}
+
+function actionsOnEveryHost({ controlPrefix, wellKnown }: Naming): readonly (readonly [string, ControlAction])[] {
+  return [
+    [controlPrefix, 'user-page'],
+    [`${controlPrefix}/`, 'user-page'],
+    [`${controlPrefix}/user`, 'user-json'],
+    [`${controlPrefix}/sign_out`, 'sign-out'],
+    [`${controlPrefix}/style.css`, 'style'],
+    [wellKnown, 'well-known'],
+    [`${wellKnown}/`, 'well-known'],
+    [`${wellKnown}/jwks.json`, 'jwks'],
+  ]
+}
+
+/** What is under our prefixes is ours, also what does not exist: it never reaches an upstream. */
+function isReserved(path: string, { controlPrefix, wellKnown }: Naming): boolean {
+  return path.startsWith('/.') && (matchesPrefix(path, controlPrefix) || matchesPrefix(path, wellKnown))
+}
+
+/** The URL that people use for this host: from the configuration, whatever port and scheme the request came with. */
+function originFor({ scheme, port }: RouteFrom, host: string): string {
+  return port === undefined || port === defaultPort(scheme) ? `${scheme}://${host}` : `${scheme}://${host}:${port}`
+}
+
+function firstOf(placed: readonly Placed[], port: number | undefined, path: string | undefined): Placed | undefined {
+  for (const candidate of placed) {
+    const { route } = candidate
+    if (servesPort(route.from, port) && (path === undefined || matchesPath(route, path))) return candidate
+  }
+  return undefined
+}
+
+/** A URL never shows its scheme's default port; without one any port will do. */
+function fromOf({ protocol, port }: URL): Pick<RouteFrom, 'scheme' | 'port'> {
+  const scheme = protocol === 'http:' ? 'http' : 'https'
+  return port === '' ? { scheme } : { scheme, port: Number(port) }
+}
+
+function servesPort(from: Pick<RouteFrom, 'scheme' | 'port'>, port: number | undefined): boolean {
+  return from.port === undefined || from.port === (port ?? defaultPort(from.scheme))
+}
+
+function matchesPath(route: Route, path: string): boolean {
+  const match: PathMatch = route.match
+  switch (match.kind) {
+    case 'all':
+      return true
+    case 'path':
+      return path === match.path
+    case 'prefix':
+      return match.boundary
+        ? matchesPrefix(path, match.prefix)
+        : path.startsWith(match.prefix) && !leavesPrefix(route, path)
+    case 'regex':
+      return match.test(path)
+    default:
+      return assertNever(match)
+  }
+}
+
+/** On a segment boundary: `/admin` covers `/admin` and `/admin/x`, not `/administrator`. */
+function matchesPrefix(path: string, prefix: string): boolean {
+  if (!path.startsWith(prefix)) return false
+  return path.length === prefix.length || prefix.endsWith('/') || path.charCodeAt(prefix.length) === 0x2f
+}
+
+/**
+ * Wildcard hosts, found by what follows their last star: one look-up for each length that occurs
+ * among them, so that thousands of `*.customer.example` cost no more than one.
+ */
+function createWildcards(): {
+  add(placed: Placed): void
+  find(host: string, port: number | undefined, path: string | undefined): Placed | undefined
+  covering(host: string): readonly WildcardHost[]
+} {
+  const bySuffix = new Map<string, WildcardHost[]>()
+  const byPattern = new Map<string, WildcardHost>()
+  let lengths: readonly number[] = []
+  return {
+    add(placed) {
+      const { host } = placed.route.from
+      const known = byPattern.get(host)
+      if (known) {
+        known.routes.push(placed)
+        return
+      }
+      const parts = host.split('*')
+      const suffix = parts.at(-1) ?? ''
+      const wildcard = { parts, routes: [placed] }
+      byPattern.set(host, wildcard)
+      append(bySuffix, suffix, wildcard)
+      lengths = [...new Set([...lengths, suffix.length])]
+    },
+    find(host, port, path) {
+      let best: Placed | undefined
+      for (const length of lengths) {
+        const candidates = bySuffix.get(host.slice(Math.max(0, host.length - length)))
+        if (!candidates) continue
+        for (const { parts, routes } of candidates) {
+          if (!covers(parts, host)) continue
+          const found = firstOf(routes, port, path)
+          if (found && (!best || found.place < best.place)) best = found
+        }
+      }
+      return best
+    },
+    covering: (host) => [...byPattern.values()].filter(({ parts }) => covers(parts, host)),
+  }
+}
+
+/** Each star stands for one or more characters. The leftmost fit of every part is as good as any, so there is nothing to go back to. */
+function covers(parts: readonly string[], host: string): boolean {
+  const first = parts[0] ?? ''
+  const last = parts[parts.length - 1] ?? ''
+  if (!host.startsWith(first) || !host.endsWith(last)) return false
+  let position = first.length
+  for (let i = 1; i < parts.length - 1; i++) {
+    const part = parts[i] ?? ''
+    const found = host.indexOf(part, position + 1)
+    if (found === -1) return false
+    position = found + part.length
+  }
+  return position + 1 + last.length <= host.length
+}
+
+function append<T>(lists: Map<string, T[]>, key: string, item: T): void {
+  const list = lists.get(key)
+  if (list) list.push(item)
+  else lists.set(key, [item])
+}
