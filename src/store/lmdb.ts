@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
 import { open, type RootDatabase, TransactionFlags } from 'lmdb'
 import { AppError, messageOf } from '../errors.ts'
@@ -293,8 +293,7 @@ function openTables(path: string) {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
     const file = join(path, 'postern.mdb')
-    // LMDB would create them readable for the group.
-    for (const name of [file, `${file}-lock`]) closeSync(openSync(name, 'a', 0o600))
+    for (const name of [file, `${file}-lock`]) prepare(name, name === file)
     const root: RootDatabase<string> = open({ path: file, noSubdir: true, encoding: 'string' })
     return {
       root,
@@ -305,6 +304,22 @@ function openTables(path: string) {
     }
   } catch (error) {
     throw unavailable(`cannot open ${path}: ${messageOf(error)}`, error)
+  }
+}
+
+/**
+ * Creates a file that only its owner may read (LMDB would let the group), and refuses to go on with one that is not LMDB's:
+ * lmdb 3.5.6 crashes the process on it. Data files begin with a 24-byte page header, the magic number and the format version.
+ */
+function prepare(file: string, isData: boolean): void {
+  const descriptor = openSync(file, 'a+', 0o600)
+  try {
+    const head = Buffer.alloc(32)
+    const length = readSync(descriptor, head, 0, head.length, 0)
+    const known = head.readUInt32LE(24) === 0xbeefc0de && head.readUInt32LE(28) === 2
+    if (isData && length > 0 && !known) throw new TypeError(`${file} is not a store`)
+  } finally {
+    closeSync(descriptor)
   }
 }
 
