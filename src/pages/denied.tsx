@@ -1,0 +1,69 @@
+import type { Reason } from '../types.ts'
+import { type PageModel, renderPage } from './layout.tsx'
+import { ButtonLink, GroupNames, Groups, type GroupsReading, Person, type PersonModel } from './parts.tsx'
+import { reasonsInWords, whatToDo } from './reasons.ts'
+
+export interface DeniedModel extends PageModel {
+  /** The route's name. */
+  readonly application: string
+  readonly person: PersonModel
+  readonly reasons: readonly Reason[]
+  /** Groups of which one would have been enough; empty when the rules are not about groups. */
+  readonly wantedGroups: readonly string[]
+  readonly groups: GroupsReading
+  /** The address that was asked for. */
+  readonly tryAgainUrl: string
+}
+
+/** 403: which application, as whom, why, which groups were asked for and which ones the person has, what to do. */
+export function deniedPage(model: DeniedModel): string {
+  const { application, person, reasons, wantedGroups, groups, controlPrefix, now } = model
+  const sentences = reasonsInWords(reasons)
+  return renderPage(model, {
+    title: 'Access denied',
+    tone: 'stop',
+    badge: 'Access denied',
+    heading: `You cannot open ${application}`,
+    children: (
+      <>
+        <p class="lead">
+          You are signed in as <Person {...person} />.
+        </p>
+        <section>
+          <h2>Why</h2>
+          {sentences.length === 1 ? (
+            <p>{sentences[0]}</p>
+          ) : (
+            <ul class="points">
+              {sentences.map((sentence) => (
+                <li key={sentence}>{sentence}</li>
+              ))}
+            </ul>
+          )}
+          <div class="pair">
+            {wantedGroups.length > 0 && (
+              <div>
+                <h3>{wantedGroups.length === 1 ? 'Group that may open it' : 'Groups that may open it'}</h3>
+                <GroupNames names={wantedGroups} wanted />
+              </div>
+            )}
+            <div>
+              <h3>Your groups</h3>
+              <Groups reading={groups} now={now} />
+            </div>
+          </div>
+        </section>
+        <section>
+          <h2>What you can do</h2>
+          <p>{whatToDo(reasons)}</p>
+          <div class="actions">
+            <ButtonLink href={model.tryAgainUrl}>Try again</ButtonLink>
+            <ButtonLink href={`${controlPrefix}/sign_out`} quiet>
+              Use another account
+            </ButtonLink>
+          </div>
+        </section>
+      </>
+    ),
+  })
+}

@@ -1,0 +1,109 @@
+import type { ComponentChildren } from 'preact'
+import { describeDuration } from '../lib/duration.ts'
+import type { Membership, Millis } from '../types.ts'
+
+/** As much of a person as is known; `subject` when nothing friendlier is. */
+export interface PersonModel {
+  readonly name?: string
+  readonly email?: string
+  readonly subject: string
+}
+
+/** A membership as the directory keeps it, or that there is none. */
+export type GroupsReading = Pick<Membership, 'groups' | 'asOf' | 'source'> | 'unknown'
+
+/** More groups than this are counted, not listed. */
+const MAX_LISTED = 60
+
+const SOURCES: Readonly<Record<string, string>> = { okta: 'Okta', claims: 'your sign-in', claim: 'your sign-in' }
+
+/** `Alice Example (alice@corp.example)`, or whatever part of it there is. */
+export function Person({ name, email, subject }: PersonModel) {
+  const [first, second] = [name, email, subject].filter((part) => part !== undefined)
+  return (
+    <>
+      <strong>{first}</strong>
+      {second !== undefined && second !== subject ? ` (${second})` : ''}
+    </>
+  )
+}
+
+/** Group names as tags, with a count instead of the rest of a long list. */
+export function GroupNames({
+  names,
+  wanted = false,
+}: {
+  readonly names: readonly string[]
+  readonly wanted?: boolean
+}) {
+  const more = names.length - MAX_LISTED
+  return (
+    <ul class="groups">
+      {names.slice(0, MAX_LISTED).map((name) => (
+        <li key={name} class={wanted ? 'wanted' : undefined}>
+          {name}
+        </li>
+      ))}
+      {more > 0 && <li key="">{`and ${more} more`}</li>}
+    </ul>
+  )
+}
+
+/** The groups of a person with where they were read and how long ago. */
+export function Groups({ reading, now }: { readonly reading: GroupsReading; readonly now: Millis }) {
+  if (reading === 'unknown') return <p>They could not be read yet.</p>
+  return (
+    <>
+      {reading.groups.length === 0 ? <p>None.</p> : <GroupNames names={reading.groups.map(({ name }) => name)} />}
+      <p class="note">
+        Read from {SOURCES[reading.source] ?? reading.source} {ago(now - reading.asOf)}.
+      </p>
+    </>
+  )
+}
+
+export function ago(age: Millis): string {
+  return age < 1000 ? 'just now' : `${describeDuration(age)} ago`
+}
+
+/** A link that looks like a button. Only addresses of the web get through. */
+export function ButtonLink({
+  href,
+  quiet = false,
+  children,
+}: {
+  readonly href: string
+  readonly quiet?: boolean
+  readonly children: ComponentChildren
+}) {
+  return (
+    <a class={quiet ? 'button quiet' : 'button'} href={webAddress(href)}>
+      {children}
+    </a>
+  )
+}
+
+/** Signing out changes something, so it is a POST with a token and never a link. */
+export function SignOutForm({
+  controlPrefix,
+  csrfToken,
+  quiet = false,
+}: {
+  readonly controlPrefix: string
+  readonly csrfToken: string
+  readonly quiet?: boolean
+}) {
+  return (
+    <form method="post" action={`${controlPrefix}/sign_out`}>
+      <input type="hidden" name="csrf" value={csrfToken} />
+      <button type="submit" class={quiet ? 'button quiet' : 'button'}>
+        Sign out
+      </button>
+    </form>
+  )
+}
+
+/** http, https or a path on this host; `javascript:` and `//elsewhere` become the front page. */
+function webAddress(href: string): string {
+  return /^(?:https?:\/\/|\/(?![/\\])|\/$)/i.test(href) ? href : '/'
+}

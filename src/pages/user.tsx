@@ -1,0 +1,94 @@
+import { describeDuration } from '../lib/duration.ts'
+import type { Json, JsonObject, Millis } from '../types.ts'
+import { type PageModel, renderPage, Time } from './layout.tsx'
+import { Groups, type GroupsReading, type PersonModel, SignOutForm } from './parts.tsx'
+
+export interface UserModel extends PageModel {
+  readonly person: PersonModel
+  readonly issuer: string
+  readonly session: { readonly createdAt: Millis; readonly expiresAt: Millis }
+  readonly groups: GroupsReading
+  readonly claims: JsonObject
+  readonly csrfToken: string
+}
+
+/** A claim longer than this is cut: a page is for reading. */
+const MAX_CLAIM = 300
+const MAX_CLAIMS = 60
+
+/** What Postern knows about the person who looks. */
+export function userPage(model: UserModel): string {
+  const { person, issuer, session, groups, claims, csrfToken, controlPrefix, now } = model
+  return renderPage(model, {
+    title: 'Your account',
+    tone: 'good',
+    badge: 'Signed in',
+    heading: person.name ?? person.email ?? 'Your account',
+    children: (
+      <>
+        <p class="lead">This is what the applications behind Postern can learn about you.</p>
+        <section>
+          <h2>You</h2>
+          <dl>
+            <dt>E-mail</dt>
+            <dd>{person.email ?? 'None that is confirmed'}</dd>
+            <dt>User id</dt>
+            <dd>
+              <code>{person.subject}</code>
+            </dd>
+            <dt>Signed in at</dt>
+            <dd>{issuer}</dd>
+          </dl>
+        </section>
+        <section>
+          <h2>Your groups</h2>
+          <Groups reading={groups} now={now} />
+        </section>
+        <section>
+          <h2>This session</h2>
+          <dl>
+            <dt>Began</dt>
+            <dd>
+              {describeDuration(Math.max(0, now - session.createdAt))} ago{' '}
+              <span>
+                <Time at={session.createdAt} />
+              </span>
+            </dd>
+            <dt>Ends</dt>
+            <dd>
+              in {describeDuration(Math.max(0, session.expiresAt - now))}{' '}
+              <span>
+                <Time at={session.expiresAt} />
+              </span>
+            </dd>
+          </dl>
+        </section>
+        <section>
+          <details>
+            <summary>Details from the identity provider</summary>
+            <dl>
+              {Object.entries(claims)
+                .slice(0, MAX_CLAIMS)
+                .map(([name, value]) => (
+                  <>
+                    <dt>{name}</dt>
+                    <dd>
+                      <code>{claimText(value)}</code>
+                    </dd>
+                  </>
+                ))}
+            </dl>
+          </details>
+          <div class="actions">
+            <SignOutForm controlPrefix={controlPrefix} csrfToken={csrfToken} />
+          </div>
+        </section>
+      </>
+    ),
+  })
+}
+
+function claimText(value: Json): string {
+  const text = typeof value === 'string' ? value : JSON.stringify(value)
+  return text.length > MAX_CLAIM ? `${text.slice(0, MAX_CLAIM)}…` : text
+}

@@ -1,0 +1,30 @@
+import { expect, test } from 'vitest'
+import { pageHeaders } from '../../../src/pages/headers.ts'
+
+test('pages run nothing, load one stylesheet, cannot be framed and are not stored', () => {
+  expect(Object.fromEntries(pageHeaders())).toEqual({
+    'content-security-policy':
+      "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    'cache-control': 'no-store',
+    'referrer-policy': 'no-referrer',
+    'x-content-type-options': 'nosniff',
+    'cross-origin-opener-policy': 'same-origin',
+    'permissions-policy': 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
+  })
+})
+
+test('a form may end at the given origins, each once, and posts with its own origin', () => {
+  const headers = Object.fromEntries(
+    pageHeaders({
+      formActionOrigins: ['https://org.okta.com', 'https://org.okta.com/oauth2/default', 'http://a.localhost:8080'],
+    }),
+  )
+  expect(headers['content-security-policy']).toContain(
+    "form-action 'self' https://org.okta.com http://a.localhost:8080; frame-ancestors",
+  )
+  expect(headers['referrer-policy']).toBe('strict-origin')
+})
+
+test('an origin cannot add directives', () => {
+  expect(() => pageHeaders({ formActionOrigins: ["x; script-src 'unsafe-inline'"] })).toThrow(TypeError)
+})

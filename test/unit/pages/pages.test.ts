@@ -1,0 +1,259 @@
+import { describe, expect, test } from 'vitest'
+import { deniedPage } from '../../../src/pages/denied.tsx'
+import { errorPage } from '../../../src/pages/error.tsx'
+import { signInFailedPage } from '../../../src/pages/sign-in-failed.tsx'
+import { signOutPage } from '../../../src/pages/sign-out.tsx'
+import { signedOutPage } from '../../../src/pages/signed-out.tsx'
+import { stylesheet } from '../../../src/pages/style.ts'
+import { unavailablePage } from '../../../src/pages/unavailable.tsx'
+import { userPage } from '../../../src/pages/user.tsx'
+
+/** Every page with `text` wherever a model takes text, and `href` wherever it takes an address. */
+function everyPage(text: string, href: string): readonly (readonly [name: string, html: string])[] {
+  const now = Date.UTC(2026, 10, 21, 2, 17, 5)
+  const common = { controlPrefix: '/.postern', requestId: text, now }
+  const person = { name: text, email: text, subject: text }
+  const groups = { groups: [{ id: text, name: text, type: 'OKTA_GROUP' as const }], asOf: now - 120_000, source: text }
+  return [
+    [
+      'denied',
+      deniedPage({
+        ...common,
+        application: text,
+        person,
+        reasons: ['groups-unauthorized', 'source-ip-unauthorized'],
+        wantedGroups: [text],
+        groups,
+        tryAgainUrl: href,
+      }),
+    ],
+    [
+      'unavailable',
+      unavailablePage({
+        ...common,
+        application: text,
+        person,
+        reasons: ['groups-unknown'],
+        groups,
+        retryAfter: 30,
+        tryAgainUrl: href,
+      }),
+    ],
+    [
+      'error',
+      errorPage({
+        ...common,
+        status: 502,
+        sentence: text,
+        errorCode: text,
+        application: text,
+        wayOn: { href, label: text },
+      }),
+    ],
+    [
+      'sign-in-failed',
+      signInFailedPage({ ...common, title: text, whatToDo: text, error: text, description: text, tryAgainUrl: href }),
+    ],
+    ['sign-out', signOutPage({ ...common, email: text, csrfToken: text })],
+    ['signed-out', signedOutPage({ ...common, signInUrl: href })],
+    [
+      'user',
+      userPage({
+        ...common,
+        person,
+        issuer: text,
+        session: { createdAt: now - 3_600_000, expiresAt: now + 3_600_000 },
+        groups,
+        claims: { [text]: text, list: [text], nested: { [text]: text } },
+        csrfToken: text,
+      }),
+    ],
+  ]
+}
+
+const HOSTILE = `"><script>alert(1)</script><svg onload=alert(2)>' & {{x}} \u202e`
+
+describe.each(everyPage('plain words', 'https://app.corp.example/'))('the %s page', (_name, html) => {
+  test('is a document with a language, a title, one heading and landmarks', () => {
+    expect(html.startsWith('<!doctype html><html lang="en">')).toBe(true)
+    expect(html).toMatch(/<title>[^<]+ · Postern<\/title>/)
+    expect(html.match(/<h1[ >]/g)).toHaveLength(1)
+    for (const landmark of ['<header>', '<main>', '<footer>']) expect(html.split(landmark)).toHaveLength(2)
+  })
+
+  test('has no script, no inline style and nothing from elsewhere', () => {
+    expect(html).not.toMatch(/<script|<style|<iframe|<object|<embed|<base/i)
+    expect(html).not.toMatch(/ style=| on[a-z]+=/i)
+    expect([...html.matchAll(/ (?:src|href)="([^"]*)"/g)].map(([, url]) => url).sort()).toEqual(
+      expect.arrayContaining([`/.postern/style.css?v=${stylesheet.hash}`]),
+    )
+    for (const [, url = ''] of html.matchAll(/<link[^>]* href="([^"]*)"/g))
+      expect(url).toMatch(/^(\/\.postern\/|data:)/)
+  })
+
+  test('shows request id and time', () => {
+    expect(html).toContain('<code>plain words</code>')
+    expect(html).toContain('<time datetime="2026-11-21T02:17:05.000Z">Sat, 21 Nov 2026 02:17:05 UTC</time>')
+  })
+
+  test('is small, stylesheet included', () => {
+    expect(Buffer.byteLength(html) + Buffer.byteLength(stylesheet.body)).toBeLessThan(20_000)
+  })
+})
+
+// security.md H07
+describe.each(everyPage(HOSTILE, 'javascript:alert(3)'))(
+  'the %s page with hostile text in every field',
+  (_name, html) => {
+    test('stays the same document: the text is text', () => {
+      expect(html).not.toContain('<script')
+      expect(html).not.toContain('<svg onload')
+      expect(html).toContain('&lt;script>')
+      const tags = (document: string) => document.match(/<\/?[a-z][a-z0-9]*/g)
+      const harmless = everyPage('plain words', '/').find(([name]) => name === _name)?.[1] ?? ''
+      expect(tags(html)).toEqual(tags(harmless))
+    })
+
+    test('has no address that runs code', () => {
+      expect(html).not.toMatch(/href="\s*(javascript|data:text|vbscript)/i)
+    })
+  },
+)
+
+test.each([
+  'javascript:alert(1)',
+  'JaVaScRiPt:alert(1)',
+  'data:text/html,x',
+  '//evil.test',
+  '/\\evil.test',
+  ' https://evil',
+  '',
+])('a link to %j becomes the front page', (href) => {
+  const html = signedOutPage({ controlPrefix: '/.postern', requestId: 'r', now: 0, signInUrl: href })
+  expect(html).toContain('class="button" href="/"')
+})
+
+test.each(['/', '/app?x=1&y=2', 'https://app.corp.example/a', 'http://app.localhost:8080/'])(
+  'a link to %j stays',
+  (href) => {
+    const html = signedOutPage({ controlPrefix: '/.postern', requestId: 'r', now: 0, signInUrl: href })
+    expect(html).toContain(`href="${href.replaceAll('&', '&amp;')}"`)
+  },
+)
+
+describe('the denied page', () => {
+  const model = {
+    controlPrefix: '/.pomerium',
+    requestId: 'r1',
+    now: 1_000_000,
+    application: 'Engineering',
+    person: { name: 'Bob', email: 'bob@corp.example', subject: '00u1' },
+    reasons: ['no-rule-matched', 'groups-unauthorized'] as const,
+    wantedGroups: ['Engineering', 'SRE'],
+    groups: {
+      groups: [{ id: '00g1', name: 'Sales', type: 'OKTA_GROUP' as const }],
+      asOf: 1_000_000 - 125_000,
+      source: 'okta',
+    },
+    tryAgainUrl: 'https://eng.corp.example/',
+  }
+
+  test('says which application, as whom, why, what was asked for and what there is', () => {
+    const text = wordsOf(deniedPage(model))
+    expect(text).toContain('You cannot open Engineering')
+    expect(text).toContain('You are signed in as Bob (bob@corp.example).')
+    expect(text).toContain('You are not in a group that may open it.')
+    expect(text).not.toContain('No rule of this application')
+    expect(text).toContain('Groups that may open it Engineering SRE')
+    expect(text).toContain('Your groups Sales Read from Okta 2 minutes ago.')
+  })
+
+  test('follows the control prefix', () => {
+    const html = deniedPage(model)
+    expect(html).toContain('href="/.pomerium/sign_out"')
+    expect(html).toContain('href="/.pomerium/style.css?v=')
+  })
+
+  test('does not list groups that nobody asked for, and says when the own ones are unknown', () => {
+    const text = wordsOf(deniedPage({ ...model, reasons: ['user-inactive'], wantedGroups: [], groups: 'unknown' }))
+    expect(text).not.toContain('may open it')
+    expect(text).toContain('They could not be read yet.')
+    expect(text).toContain('Ask your administrator to activate your account.')
+  })
+
+  test('counts what is too long to list', () => {
+    const groups = Array.from({ length: 500 }, (_, n) => ({
+      id: `${n}`,
+      name: `Group ${n}`,
+      type: 'OKTA_GROUP' as const,
+    }))
+    const html = deniedPage({ ...model, groups: { ...model.groups, groups } })
+    expect(wordsOf(html)).toContain('and 440 more')
+    expect(html.length).toBeLessThan(12_000)
+  })
+})
+
+test('the unavailable page says that it is not a refusal, how old the groups are and when to come back', () => {
+  const text = wordsOf(
+    unavailablePage({
+      controlPrefix: '/.postern',
+      requestId: 'r',
+      now: 10_000_000,
+      application: 'Engineering',
+      reasons: ['groups-unknown'],
+      groups: { groups: [], asOf: 10_000_000 - 7_200_000, source: 'okta' },
+      retryAfter: 30,
+      tryAgainUrl: '/',
+    }),
+  )
+  expect(text).toContain('You have not been refused.')
+  expect(text).toContain('last read 2 hours ago')
+  expect(text).toContain('Try again in 30 seconds.')
+})
+
+test.each([
+  [400, 'That request did not work'],
+  [404, 'There is nothing at this address'],
+  [429, 'Too many requests'],
+  [500, 'Something went wrong'],
+  [502, 'The application cannot be reached'],
+  [503, 'Not available right now'],
+  [504, 'The application takes too long'],
+  [431, 'Something went wrong'],
+])('the error page for %i is headed "%s"', (status, heading) => {
+  const html = errorPage({ controlPrefix: '/.postern', requestId: 'r', now: 0, status, sentence: 'What happened.' })
+  expect(html).toContain(`<h1>${heading}</h1>`)
+  expect(wordsOf(html)).toContain('What happened.')
+})
+
+test.each([
+  [
+    'sign-out',
+    signOutPage({ controlPrefix: '/.postern', requestId: 'r', now: 0, email: 'a@b.c', csrfToken: 'token-1' }),
+  ],
+  [
+    'user',
+    userPage({
+      controlPrefix: '/.postern',
+      requestId: 'r',
+      now: 0,
+      person: { subject: '00u1' },
+      issuer: 'https://org.okta.com',
+      session: { createdAt: 0, expiresAt: 1 },
+      groups: 'unknown',
+      claims: {},
+      csrfToken: 'token-1',
+    }),
+  ],
+])('signing out from the %s page is a POST with the token', (_name, html) => {
+  expect(html).toContain('<form method="post" action="/.postern/sign_out">')
+  expect(html).toContain('<input type="hidden" name="csrf" value="token-1"/>')
+})
+
+function wordsOf(html: string): string {
+  return html
+    .slice(html.indexOf('<body>'))
+    .replaceAll(/<(?:h\d|p|li|ul|section|div|dt|dd)[ >]/g, ' $&')
+    .replaceAll(/<[^>]*>/g, '')
+    .replaceAll(/\s+/g, ' ')
+}
