@@ -69,7 +69,24 @@ export interface Config {
   readonly trust: ProxyTrust
   readonly log: { readonly level: LogLevel }
   readonly timeouts: TimeoutConfig
+  readonly operations: OperationsConfig
   readonly routes: readonly Route[]
+}
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+export interface OperationsConfig {
+  /** `health_check_addr`: /livez, /readyz, /startupz. Absent: off. */
+  readonly health?: Address
+  /** `metrics_address`: /metrics. Absent: off. */
+  readonly metrics?: Address
+  /** Between "not ready" and "accepts no more", so that load balancers notice. */
+  readonly drainDelay: Millis
+  /** Busy exchanges may finish this long. */
+  readonly drainTimeout: Millis
 }
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'off'

@@ -1,0 +1,185 @@
+/** The composition root: a `Config` becomes a running Postern. The only file that imports every folder; `new` and calls, no branch on request data. */
+import type { IncomingMessage } from 'node:http'
+import { createAuthenticate } from './authenticate/handlers.ts'
+import { createPendingJar } from './authenticate/pending.ts'
+import { createRedirects } from './authenticate/redirect.ts'
+import { cookieNames, ownCookieNames } from './config/cookie-names.ts'
+import { entryFromClaims } from './directory/claims.ts'
+import { createDirectory, type LiveDirectory } from './directory/directory.ts'
+import { createOktaClient } from './directory/okta/client.ts'
+import { createOktaSource } from './directory/okta/source.ts'
+import { groupsFromClaims } from './identity/claims.ts'
+import { createOidcProvider } from './identity/oidc.ts'
+import { messageOf } from './errors.ts'
+import { systemClock } from './lib/clock.ts'
+import { createRequestIds } from './lib/request-id.ts'
+import { createPolicyEngine } from './policy/engine.ts'
+import { createAccessLog } from './proxy/access-log.ts'
+import { createControl } from './proxy/control.ts'
+import { createHandle } from './proxy/handle.ts'
+import { createRespond } from './proxy/respond.ts'
+import { createUserViews } from './proxy/user.ts'
+import { createRouteTable } from './routing/table.ts'
+import { compileTrust, parseTarget, rawRequest } from './routing/target.ts'
+import { type Listener, listen } from './server/listen.ts'
+import { createSessions } from './session/sessions.ts'
+import { createStreamRegistry } from './session/streams.ts'
+import { checkStoreKey } from './store/key-check.ts'
+import { openLmdbStore } from './store/lmdb.ts'
+import { createMemoryStore } from './store/memory.ts'
+import type {
+  Clock,
+  Config,
+  DirectoryConfig,
+  DirectorySource,
+  Identity,
+  Logger,
+  Millis,
+  Snapshot,
+  Store,
+  Tokens,
+} from './types.ts'
+import { createAssertionSigner } from './upstream/assertion.ts'
+import { createForwarder } from './upstream/forward.ts'
+
+export interface App {
+  readonly listener: Listener
+  /** Stops accepting, lets busy exchanges finish for `grace` milliseconds, then ends them and closes everything. */
+  close(grace: number): Promise<void>
+}
+
+export interface AppOptions {
+  readonly config: Config
+  readonly logger: Logger
+  readonly clock?: Clock
+}
+
+export async function startApp({ config, logger, clock = systemClock }: AppOptions): Promise<App> {
+  const { sharedSecrets } = config
+  const store = openStore(config, clock, logger)
+  await checkStoreKey(store, sharedSecrets)
+  const sessions = createSessions({ store, clock, sharedSecrets, cookieNames: sessionCookieNames(config) })
+  const streams = createStreamRegistry({ clock })
+  const directory = createDirectory({
+    source: createSource(config.directory, clock, logger),
+    store,
+    clock,
+    config: config.directory,
+    logger,
+  })
+  await directory.start()
+
+  const idp = createOidcProvider({
+    idp: config.idp,
+    redirectUri: new URL(config.authenticate.callbackPath, config.authenticate.url),
+    clock,
+    logger,
+  })
+  const signer = createAssertionSigner(config)
+  const forwarder = createForwarder({ config, cookieNames: ownCookieNames(config), signer, clock, logger })
+  const authenticate = createAuthenticate({
+    idp,
+    sessions,
+    directory,
+    store,
+    redirects: createRedirects({
+      sharedSecrets,
+      signInUrl: new URL(`${config.naming.controlPrefix}/sign_in`, config.authenticate.url),
+    }),
+    jar: createPendingJar(sharedSecrets),
+    sharedSecrets,
+    clock,
+    logger,
+    admit: createAdmission(config, directory),
+  })
+  const respond = createRespond({ authenticate, directory, controlPrefix: config.naming.controlPrefix, clock })
+  const user = createUserViews({ sessions, directory, authenticate, respond, clock })
+  const snapshot = createSnapshot(config)
+  const handle = createHandle({
+    snapshot: () => snapshot,
+    sessions,
+    directory,
+    streams,
+    control: createControl({ authenticate, user, jwks: () => signer.jwks() }),
+    respond,
+    accessLog: createAccessLog(logger, clock),
+    clock,
+  })
+
+  sessions.onEnd((id) => streams.endSession(id, 'signed-out'))
+  directory.onChange((subject, status) => {
+    streams.recheck(subject)
+    if (status !== 'inactive') return
+    sessions.revokeSubject(subject).then(
+      (count) =>
+        count > 0 && logger.info({ user_id: subject, sessions: count }, 'sessions ended: the account is not active'),
+      (error: unknown) =>
+        logger.error(
+          { user_id: subject, error_message: messageOf(error) },
+          'sessions of an inactive account could not be ended',
+        ),
+    )
+  })
+
+  const listener = await listen({ listen: config.listen, timeouts: config.timeouts, clock, forwarder, handle })
+  return {
+    listener,
+    async close(grace) {
+      const stopGrace = clock.after(grace, () => listener.destroy())
+      await listener.stop()
+      stopGrace()
+      streams.close()
+      sessions.close()
+      await forwarder.close()
+      await directory.close()
+      await store.close()
+    },
+  }
+}
+
+function createSnapshot(config: Config): Snapshot {
+  const trust = compileTrust(config.trust)
+  const requestId = createRequestIds()
+  return Object.freeze({
+    version: 1,
+    config,
+    parse: (req: IncomingMessage, upgrade: boolean) => parseTarget(rawRequest(req, upgrade), trust, requestId()),
+    routes: createRouteTable(config),
+    policy: createPolicyEngine(),
+  })
+}
+
+function openStore({ storage }: Config, clock: Clock, logger: Logger): Store {
+  return storage.kind === 'embedded'
+    ? openLmdbStore({ path: storage.path, clock, logger })
+    : createMemoryStore({ clock })
+}
+
+function createSource(directory: DirectoryConfig, clock: Clock, logger: Logger): DirectorySource | undefined {
+  if (directory.kind === 'claims') return undefined
+  const { url, token, timeout, budget } = directory
+  return createOktaSource({
+    client: createOktaClient({ origin: url.origin, token, clock, timeout, budget, logger }),
+    clock,
+    logger,
+  })
+}
+
+/** Without a directory, groups are as old as the sign-in: the session ends when they are too old, and the provider's own session makes the next sign-in a redirect. */
+function createAdmission({ cookie, directory: config, idp }: Config, directory: LiveDirectory) {
+  return async (
+    { subject, claims }: Identity,
+    _tokens: Tokens,
+    now: Millis,
+  ): Promise<{ readonly expiresAt: Millis }> => {
+    if (config.kind !== 'claims') return { expiresAt: now + cookie.expire }
+    const groups = groupsFromClaims(claims, idp.groupsClaim)
+    if (groups) directory.observe(entryFromClaims(subject, groups, now))
+    else await directory.forget(subject)
+    return { expiresAt: now + Math.min(cookie.expire, config.maxStaleness) }
+  }
+}
+
+function sessionCookieNames(config: Config): readonly string[] {
+  return [...new Set([cookieNames(config, 'https').session, cookieNames(config, 'http').session])]
+}

@@ -1,0 +1,39 @@
+import type { IncomingMessage } from 'node:http'
+import { cookieNames } from '../config/cookie-names.ts'
+import { clearCookie, setCookie } from '../lib/cookie.ts'
+import type { Millis, RequestFacts, Snapshot } from '../types.ts'
+
+/** A request to the authenticate service or to the control paths of an application's host. */
+export interface ControlRequest {
+  readonly facts: RequestFacts
+  readonly req: IncomingMessage
+  readonly snapshot: Snapshot
+  /** External origin of the host that was asked, from configuration. */
+  readonly origin: string
+}
+
+export type Header = readonly [name: string, value: string]
+
+/** The cookies of ours on the host that was asked. */
+export function namesFor({ snapshot, origin }: ControlRequest) {
+  return cookieNames(snapshot.config, isHttps(origin) ? 'https' : 'http')
+}
+
+/** A `Set-Cookie` header for the host that was asked; `undefined` forgets the cookie. Lax: `strict` cookies would be lost on the way back from the provider. */
+export function cookieHeader(
+  { origin }: ControlRequest,
+  name: string,
+  value: string | undefined,
+  maxAge: Millis = 0,
+  sameSite: 'lax' | 'strict' | 'none' = 'lax',
+): Header {
+  const attributes = { secure: isHttps(origin), sameSite }
+  return [
+    'set-cookie',
+    value === undefined ? clearCookie(name, attributes) : setCookie(name, value, { ...attributes, maxAge }),
+  ]
+}
+
+function isHttps(origin: string): boolean {
+  return origin.startsWith('https:')
+}

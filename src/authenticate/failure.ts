@@ -1,0 +1,47 @@
+import type { AppError } from '../errors.ts'
+import { errorPage } from '../pages/error.tsx'
+import { htmlReply } from '../pages/reply.ts'
+import { signInFailedPage } from '../pages/sign-in-failed.tsx'
+import type { Clock, Logger, Reply } from '../types.ts'
+import type { ControlRequest, Header } from './control-request.ts'
+
+export type Failure = (
+  request: ControlRequest,
+  error: AppError,
+  more?: { readonly cookies?: readonly Header[]; readonly tryAgain?: URL },
+) => Reply
+
+/** A sign-in that did not complete: one log line, and a page with a way on. Nothing unsolicited is echoed. */
+export function createFailure({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }): Failure {
+  return ({ facts, snapshot }, error, { cookies = [], tryAgain } = {}) => {
+    logger.warn(
+      { request_id: facts.id, error: error.code, error_message: error.message, ...error.details },
+      'sign-in did not complete',
+    )
+    const { naming, authenticate } = snapshot.config
+    const { status, sentence, retryAfter } = error.info
+    const common = { controlPrefix: naming.controlPrefix, requestId: facts.id, now: clock.now() }
+    const tryAgainUrl = (tryAgain ?? authenticate.url).href
+    const { title, whatToDo, error: oauthError, description } = error.details
+    const html =
+      error.code === 'ERR_IDP_REJECTED'
+        ? signInFailedPage({
+            ...common,
+            title: String(title ?? 'The sign-in did not complete'),
+            whatToDo: String(whatToDo ?? sentence),
+            ...(oauthError !== undefined && { error: String(oauthError) }),
+            ...(description !== undefined && { description: String(description) }),
+            tryAgainUrl,
+          })
+        : errorPage({
+            ...common,
+            status,
+            sentence,
+            errorCode: error.code,
+            wayOn: { href: tryAgainUrl, label: 'Start again' },
+          })
+    const headers: readonly Header[] =
+      retryAfter === undefined ? cookies : [...cookies, ['retry-after', String(retryAfter)]]
+    return htmlReply(status, html, { headers })
+  }
+}

@@ -1,0 +1,221 @@
+/**
+ * The authenticate service: sign-in, the provider's callback, the hand-off to applications.
+ * The order of the checks is the protocol; each handler reads from top to bottom.
+ */
+import { AppError, toAppError } from '../errors.ts'
+import { readCookie } from '../lib/cookie.ts'
+import { constantTimeEqual } from '../lib/crypto.ts'
+import { redirectReply } from '../pages/reply.ts'
+import type {
+  Clock,
+  Directory,
+  Identity,
+  IdentityProvider,
+  Logger,
+  Millis,
+  Reply,
+  Session,
+  Sessions,
+  Store,
+  Tokens,
+} from '../types.ts'
+import { type ControlRequest, cookieHeader, type Header, namesFor } from './control-request.ts'
+import { createFailure } from './failure.ts'
+import { issueHandoff, redeemHandoff } from './handoff.ts'
+import { PENDING_LIFETIME, type Pending, type PendingJar } from './pending.ts'
+import { only, type Redirects, type SignInRequest } from './redirect.ts'
+import { createSignOut, type SignOutDeps } from './sign-out.ts'
+
+export type { ControlRequest } from './control-request.ts'
+
+export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure'> {
+  readonly idp: IdentityProvider
+  readonly sessions: Sessions
+  readonly directory: Directory
+  readonly store: Store
+  readonly redirects: Redirects
+  readonly jar: PendingJar
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Tells the directory what the claims say; answers how long a session may live on them. */
+  readonly admit: (identity: Identity, tokens: Tokens, now: Millis) => Promise<{ readonly expiresAt: Millis }>
+}
+
+/** Longer addresses come back to the application's front page: the pending cookie is bounded. */
+const MAX_RETURN_URL = 2000
+const NONCE_LIFETIME: Millis = 15 * 60_000
+const INACTIVE = {
+  error: 'access_denied',
+  hint: 'account-inactive',
+  title: 'Your account is not active',
+  whatToDo: 'The directory says that this account is not in use at the moment. Ask your administrator to activate it.',
+}
+
+export type Authenticate = ReturnType<typeof createAuthenticate>
+
+export function createAuthenticate(deps: AuthenticateDeps) {
+  const { idp, sessions, directory, store, redirects, jar, clock, logger } = deps
+  const failure = createFailure(deps)
+
+  /** An application's host sends a browser to the authenticate service, bound to it by a nonce cookie. */
+  function startSignIn(request: ControlRequest, returnTo: URL): Reply {
+    const name = namesFor(request).nonce
+    const [held] = readCookie(request.facts.cookie, name)
+    const bounded = returnTo.href.length > MAX_RETURN_URL ? new URL('/', returnTo) : returnTo
+    const { location, nonce } = redirects.start(bounded, held, clock.now())
+    return redirectReply(302, location, [cookieHeader(request, name, nonce, NONCE_LIFETIME)])
+  }
+
+  /** `{prefix}/sign_in` on an application's host: where a script that got a 401 may send its window. */
+  function signInAtRoute(request: ControlRequest): Reply {
+    const wanted = only(new URLSearchParams(request.facts.query), 'return_to') ?? '/'
+    const url = URL.canParse(wanted, request.origin) ? new URL(wanted, request.origin) : undefined
+    return startSignIn(request, url?.origin === request.origin ? url : new URL(request.origin))
+  }
+
+  /** `AUTH/{prefix}/sign_in`. */
+  async function signIn(request: ControlRequest): Promise<Reply> {
+    const { facts, snapshot } = request
+    const { config, routes } = snapshot
+    const now = clock.now()
+    const asked: SignInRequest | undefined =
+      facts.query === ''
+        ? { returnTo: config.authenticate.url }
+        : redirects.check(new URLSearchParams(facts.query), routes, now)
+    if (!asked)
+      return failure(
+        request,
+        new AppError('ERR_RETURN_URL', 'sign-in: the link is not signed by us, too old, or leads elsewhere'),
+      )
+
+    const session = await sessions.read(facts.cookie, facts.host, now)
+    if (session && directory.status(session.subject) !== 'inactive') return handOff(request, session, asked)
+
+    const begun = await idp.begin(AbortSignal.timeout(config.idp.timeout)).catch(toAppError)
+    if (begun instanceof AppError) return failure(request, begun, { tryAgain: new URL('/', asked.returnTo) })
+    const { returnTo, ...binding } = asked
+    const next: Pending = { ...begun.pending, ...binding, returnTo: returnTo.href, expiresAt: now + PENDING_LIFETIME }
+    return redirectReply(302, begun.redirect, [await pendingHeader(request, [...(await waiting(request)), next])])
+  }
+
+  /** `AUTH` + `authenticate_callback_path`. */
+  async function idpCallback(request: ControlRequest): Promise<Reply> {
+    const { facts, snapshot } = request
+    const { config } = snapshot
+    const state = only(new URLSearchParams(facts.query), 'state')
+    const all = await waiting(request)
+    const pending = all.find((one) => state !== undefined && constantTimeEqual(one.state, state))
+    if (!pending)
+      return failure(
+        request,
+        new AppError('ERR_SIGN_IN_STATE', 'callback: no sign-in of this browser waits for this state'),
+      )
+
+    // Spent, whatever follows: a second use of this callback finds nothing.
+    const spent = await pendingHeader(
+      request,
+      all.filter((one) => one !== pending),
+    )
+    const { returnTo, nonceHash } = pending
+    const tryAgain = new URL('/', returnTo)
+    const callback = new URL(config.authenticate.callbackPath + facts.query, config.authenticate.url)
+    const completed = await idp.complete(callback, pending, AbortSignal.timeout(config.idp.timeout)).catch(toAppError)
+    if (completed instanceof AppError) return failure(request, completed, { cookies: [spent], tryAgain })
+
+    const { identity, tokens } = completed
+    const now = clock.now()
+    const { expiresAt } = await deps.admit(identity, tokens, now)
+    await directory.refresh(identity.subject, AbortSignal.timeout(config.directory.signInTimeout))
+    if (directory.status(identity.subject) === 'inactive') {
+      const refused = new AppError('ERR_IDP_REJECTED', 'sign-in: the directory says that this account is not active', {
+        details: INACTIVE,
+      })
+      return failure(request, refused, { cookies: [spent], tryAgain })
+    }
+
+    const session = await sessionFor(request, identity, tokens, expiresAt)
+    logger.info({ request_id: facts.id, user_id: identity.subject, email: identity.email }, 'signed in')
+    const asked: SignInRequest = { returnTo: new URL(returnTo), ...(nonceHash !== undefined && { nonceHash }) }
+    return handOff(request, session, asked, [spent, sessionHeader(request, session)])
+  }
+
+  /** Parallel tabs of one person share one session; another person's session in this browser ends. */
+  async function sessionFor(
+    { facts }: ControlRequest,
+    identity: Identity,
+    tokens: Tokens,
+    expiresAt: Millis,
+  ): Promise<Session> {
+    const before = await sessions.read(facts.cookie, facts.host, clock.now())
+    if (before?.subject === identity.subject && before.identity.issuer === identity.issuer) {
+      await sessions.replaceTokens(before, tokens, identity)
+      return (await sessions.get(before.id)) ?? sessions.create(identity, tokens, expiresAt)
+    }
+    if (before) await sessions.revoke(before.id)
+    return sessions.create(identity, tokens, expiresAt)
+  }
+
+  async function handOff(
+    request: ControlRequest,
+    session: Session,
+    asked: SignInRequest,
+    cookies: readonly Header[] = [],
+  ): Promise<Reply> {
+    const { returnTo, nonceHash } = asked
+    if (nonceHash === undefined) return redirectReply(302, returnTo, cookies)
+    const handoff = { sessionId: session.id, host: canonicalHost(returnTo), nonceHash, returnTo: returnTo.href }
+    const location = new URL(`${request.snapshot.config.naming.controlPrefix}/callback`, returnTo)
+    location.searchParams.set('code', await issueHandoff(store, handoff, clock.now()))
+    return redirectReply(302, location, cookies)
+  }
+
+  /** `ROUTE/{prefix}/callback`: the application's host gets its own cookie. */
+  async function routeCallback(request: ControlRequest): Promise<Reply> {
+    const { facts, origin } = request
+    const code = only(new URLSearchParams(facts.query), 'code')
+    const nonces = readCookie(facts.cookie, namesFor(request).nonce)
+    const handoff = code === undefined ? undefined : await redeemHandoff(store, code, facts.host, nonces)
+    if (!handoff) {
+      const unknown = new AppError(
+        'ERR_SIGN_IN_STATE',
+        'hand-off: the code is unknown, used, expired, or not for this browser',
+      )
+      return failure(request, unknown, { tryAgain: new URL(origin) })
+    }
+    const returnTo = new URL(handoff.returnTo)
+    const session = await sessions.get(handoff.sessionId)
+    // Signed out in the meantime: the application asks for a new sign-in.
+    if (!session || session.expiresAt <= clock.now()) return redirectReply(302, returnTo)
+    return redirectReply(302, returnTo, [sessionHeader(request, session)])
+  }
+
+  function waiting(request: ControlRequest): Promise<readonly Pending[]> {
+    return jar.open(readCookie(request.facts.cookie, namesFor(request).pending)[0], clock.now())
+  }
+
+  async function pendingHeader(request: ControlRequest, pending: readonly Pending[]): Promise<Header> {
+    const name = namesFor(request).pending
+    return pending.length === 0
+      ? cookieHeader(request, name, undefined)
+      : cookieHeader(request, name, await jar.seal(pending), PENDING_LIFETIME)
+  }
+
+  function sessionHeader(request: ControlRequest, session: Session): Header {
+    const { facts, snapshot } = request
+    const value = sessions.cookieValue(session.id, facts.host)
+    return cookieHeader(
+      request,
+      namesFor(request).session,
+      value,
+      session.expiresAt - clock.now(),
+      snapshot.config.cookie.sameSite,
+    )
+  }
+
+  return { startSignIn, signInAtRoute, signIn, idpCallback, routeCallback, ...createSignOut({ ...deps, failure }) }
+}
+
+/** As routing/target.ts writes a host: lower case, without port and trailing dot. */
+function canonicalHost(url: URL): string {
+  return url.hostname.replace(/\.$/, '')
+}

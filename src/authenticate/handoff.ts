@@ -1,0 +1,46 @@
+import { randomId, sha256 } from '../lib/crypto.ts'
+import type { Millis, SessionId, Store, Table } from '../types.ts'
+
+/** What a single-use code stands for while the browser carries it from the authenticate service to an application. */
+export interface Handoff {
+  readonly sessionId: SessionId
+  /** The only host that may redeem it. */
+  readonly host: string
+  readonly nonceHash: string
+  readonly returnTo: string
+}
+
+export const HANDOFF_LIFETIME: Millis = 60_000
+
+export const handoffs: Table<Handoff> = {
+  name: 'handoffs',
+  parse(value) {
+    if (typeof value !== 'object' || value === null) return undefined
+    const { sessionId, host, nonceHash, returnTo } = value as Record<string, unknown>
+    return typeof sessionId === 'string' &&
+      typeof host === 'string' &&
+      typeof nonceHash === 'string' &&
+      typeof returnTo === 'string'
+      ? { sessionId, host, nonceHash, returnTo }
+      : undefined
+  },
+}
+
+/** The store keeps only the code's hash: whoever reads the store cannot redeem anything. */
+export async function issueHandoff(store: Store, handoff: Handoff, now: Millis): Promise<string> {
+  const code = randomId(256)
+  await store.put(handoffs, sha256(code), handoff, { expiresAt: now + HANDOFF_LIFETIME })
+  return code
+}
+
+/** undefined: unknown, used, expired, for another host, or brought by another browser. The code is spent in any case. */
+export async function redeemHandoff(
+  store: Store,
+  code: string,
+  host: string,
+  nonces: readonly string[],
+): Promise<Handoff | undefined> {
+  const handoff = await store.take(handoffs, sha256(code))
+  if (!handoff || handoff.host !== host) return undefined
+  return nonces.some((nonce) => sha256(nonce) === handoff.nonceHash) ? handoff : undefined
+}

@@ -1,0 +1,74 @@
+/**
+ * The way from an application to the authenticate service and back.
+ *
+ * 1. The application's host answers 302 to `AUTH/{prefix}/sign_in` with the address to return to, signed, and
+ *    gives the browser a nonce cookie; only the nonce's hash is in the URL.
+ * 2. AUTH hands back a single-use code, bound to that host and that hash, valid for a minute.
+ * 3. The host takes the code only from the browser that holds the nonce, and sets its own session cookie.
+ *
+ * So a stolen or planted URL signs nobody in (login CSRF, RFC 9700 §4.7), and no URL ever carries a session.
+ */
+import { constantTimeEqual, deriveKey, mac, randomId, sha256 } from '../lib/crypto.ts'
+import type { Secret } from '../lib/secret.ts'
+import type { Millis, RouteTable } from '../types.ts'
+
+const SIGNED_URL_LIFETIME: Millis = 10 * 60_000
+const NONCE = /^[A-Za-z0-9_-]{22}$/
+
+export interface SignInRequest {
+  readonly returnTo: URL
+  /** Absent when the sign-in began at the authenticate service itself: no hand-off follows. */
+  readonly nonceHash?: string
+}
+
+export interface RedirectDeps {
+  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly signInUrl: URL
+}
+
+export interface Redirects {
+  /** Starts a sign-in for a browser that may already hold a nonce from a parallel tab. */
+  start(returnTo: URL, nonceCookie: string | undefined, now: Millis): { readonly location: URL; readonly nonce: string }
+  /** undefined: not signed by us, too old, or the address is not one of ours. */
+  check(query: URLSearchParams, routes: RouteTable, now: Millis): SignInRequest | undefined
+}
+
+export function createRedirects({ sharedSecrets, signInUrl }: RedirectDeps): Redirects {
+  const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'sign-in-url'))
+  const [signingKey] = keys as [Buffer]
+
+  return {
+    start(returnTo, nonceCookie, now) {
+      const nonce = nonceCookie !== undefined && NONCE.test(nonceCookie) ? nonceCookie : randomId()
+      const expires = String(now + SIGNED_URL_LIFETIME)
+      const hash = sha256(nonce)
+      const location = new URL(signInUrl)
+      location.search = new URLSearchParams({
+        return_to: returnTo.href,
+        nonce: hash,
+        expires,
+        signature: mac(signingKey, returnTo.href, hash, expires),
+      }).toString()
+      return { location, nonce }
+    },
+
+    check(query, routes, now) {
+      const [returnTo, nonceHash, expires, signature] = ['return_to', 'nonce', 'expires', 'signature'].map((name) =>
+        only(query, name),
+      )
+      if (returnTo === undefined || nonceHash === undefined || expires === undefined || signature === undefined)
+        return undefined
+      if (!keys.some((key) => constantTimeEqual(signature, mac(key, returnTo, nonceHash, expires)))) return undefined
+      if (!(Number(expires) > now) || !URL.canParse(returnTo)) return undefined
+      // Signed, but a route may have gone since; and a signing key is no reason to redirect anywhere.
+      const url = new URL(returnTo)
+      return routes.allowsReturn(url) ? { returnTo: url, nonceHash } : undefined
+    },
+  }
+}
+
+/** The parameter's value when it was given exactly once. */
+export function only(query: URLSearchParams, name: string): string | undefined {
+  const [value, ...more] = query.getAll(name)
+  return more.length === 0 ? value : undefined
+}

@@ -1,0 +1,86 @@
+/** Sign-out: a page with a button on GET, the deed on POST; here, on every other host, and at the provider. */
+import { AppError } from '../errors.ts'
+import { constantTimeEqual, deriveKey, mac } from '../lib/crypto.ts'
+import type { Secret } from '../lib/secret.ts'
+import { htmlReply, redirectReply } from '../pages/reply.ts'
+import { signOutPage } from '../pages/sign-out.tsx'
+import { signedOutPage } from '../pages/signed-out.tsx'
+import type { Clock, Config, IdentityProvider, Logger, Reply, Session, Sessions } from '../types.ts'
+import { type ControlRequest, cookieHeader, namesFor } from './control-request.ts'
+import type { Failure } from './failure.ts'
+import { readForm } from './form.ts'
+import { only } from './redirect.ts'
+
+export interface SignOutDeps {
+  readonly idp: Pick<IdentityProvider, 'signOutUrl'>
+  readonly sessions: Sessions
+  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly failure: Failure
+}
+
+export function createSignOut({ idp, sessions, sharedSecrets, clock, logger, failure }: SignOutDeps) {
+  const csrfKey = deriveKey(sharedSecrets[0].reveal(), 'csrf')
+
+  /** For the sign-out form of this session on this host. */
+  function csrfToken(session: Session, host: string): string {
+    return mac(csrfKey, session.id, host)
+  }
+
+  async function signOut(request: ControlRequest): Promise<Reply> {
+    const { facts, req, snapshot, origin } = request
+    const { config } = snapshot
+    const session = await sessions.read(facts.cookie, facts.host, clock.now())
+    const signedOut = config.authenticate.signOutRedirect ?? signedOutUrl(config)
+    const posted = facts.method === 'POST'
+    if (!session) return redirectReply(posted ? 303 : 302, signedOut)
+    if (!posted) {
+      const html = signOutPage({
+        ...common(request),
+        email: session.identity.email ?? session.subject,
+        csrfToken: csrfToken(session, facts.host),
+      })
+      return htmlReply(200, html, { formActionOrigins: signOutTargets(config) })
+    }
+
+    const form = await readForm(req)
+    const token = form && only(form, 'csrf')
+    const foreign = facts.origin !== undefined && facts.origin !== origin
+    if (foreign || token === undefined || !constantTimeEqual(token, csrfToken(session, facts.host))) {
+      const refused = new AppError('ERR_BAD_REQUEST', 'sign-out: the form did not come from our page')
+      return failure(request, refused, { tryAgain: new URL(`${config.naming.controlPrefix}/sign_out`, origin) })
+    }
+    const tokens = sessions.tokens(session)
+    await sessions.revoke(session.id)
+    logger.info({ request_id: facts.id, user_id: session.subject }, 'signed out')
+    // Signed out here in any case; a provider that cannot be asked keeps nobody signed in.
+    const end = tokens && (await idp.signOutUrl(tokens.idToken, signedOut).catch(() => undefined))
+    return redirectReply(303, end ?? signedOut, [cookieHeader(request, namesFor(request).session, undefined)])
+  }
+
+  function signedOut(request: ControlRequest): Reply {
+    const signInUrl = new URL(`${request.snapshot.config.naming.controlPrefix}/sign_in`, request.origin).href
+    return htmlReply(200, signedOutPage({ ...common(request), signInUrl }))
+  }
+
+  function common({ facts, snapshot }: ControlRequest) {
+    return { controlPrefix: snapshot.config.naming.controlPrefix, requestId: facts.id, now: clock.now() }
+  }
+
+  return { signOut, signedOut, csrfToken, signOutTargets }
+}
+
+/** Registered at the provider as a sign-out redirect URI. */
+export function signedOutUrl({ naming, authenticate }: Config): URL {
+  return new URL(`${naming.controlPrefix}/signed_out`, authenticate.url)
+}
+
+/** Where the answer to a sign-out form may lead, one redirect after the other. */
+function signOutTargets({ authenticate, idp }: Config): readonly string[] {
+  return [
+    authenticate.url.origin,
+    new URL(idp.issuer).origin,
+    ...(authenticate.signOutRedirect ? [authenticate.signOutRedirect.origin] : []),
+  ]
+}

@@ -1,0 +1,52 @@
+import type { Json, Reply } from '../types.ts'
+import { pageHeaders } from './headers.ts'
+
+type Header = readonly [name: string, value: string]
+
+/** One of our pages. `formActionOrigins`: where a form on it may end up, redirects included. */
+export function htmlReply(
+  status: number,
+  html: string,
+  options: { readonly headers?: readonly Header[]; readonly formActionOrigins?: readonly string[] } = {},
+): Reply {
+  return {
+    status,
+    headers: [['content-type', 'text/html; charset=utf-8'], ...pageHeaders(options), ...(options.headers ?? [])],
+    body: html,
+  }
+}
+
+export function jsonReply(status: number, value: Json, headers: readonly Header[] = []): Reply {
+  return {
+    status,
+    headers: [
+      ['content-type', 'application/json'],
+      ['cache-control', 'no-store'],
+      ['x-content-type-options', 'nosniff'],
+      ...headers,
+    ],
+    body: `${JSON.stringify(value)}\n`,
+  }
+}
+
+/** 302 for a navigation, 303 after a POST. Never cached, and the address we came from stays here. */
+export function redirectReply(status: 302 | 303, location: URL, headers: readonly Header[] = []): Reply {
+  return {
+    status,
+    headers: [
+      ['location', location.href],
+      ['cache-control', 'no-store'],
+      ['referrer-policy', 'no-referrer'],
+      ...headers,
+    ],
+    body: '',
+  }
+}
+
+export function textReply(status: number, text: string, headers: readonly Header[] = []): Reply {
+  return {
+    status,
+    headers: [['content-type', 'text/plain; charset=utf-8'], ['x-content-type-options', 'nosniff'], ...headers],
+    body: text,
+  }
+}

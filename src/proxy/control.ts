@@ -1,0 +1,81 @@
+/** The control paths: `/.postern/…`, `/.well-known/postern…`, `/ping`. Reached before any route, judged by nobody's policy. */
+import type { IncomingMessage } from 'node:http'
+import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
+import { assertNever } from '../errors.ts'
+import { jsonReply, textReply } from '../pages/reply.ts'
+import { stylesheet } from '../pages/style.ts'
+import type { Json, Reply, RequestFacts, RouteMatch, Snapshot } from '../types.ts'
+import type { UserViews } from './user.ts'
+
+export type Control = (
+  match: Extract<RouteMatch, { kind: 'control' }>,
+  facts: RequestFacts,
+  req: IncomingMessage,
+  snapshot: Snapshot,
+) => Promise<Reply>
+
+export interface ControlDeps {
+  readonly authenticate: Authenticate
+  readonly user: UserViews
+  /** Public keys of the identity assertion (RFC 7517). */
+  readonly jwks: () => Promise<Json>
+}
+
+/** Readable by scripts of any origin: public facts only. */
+const PUBLIC_CORS = [['access-control-allow-origin', '*']] as const
+const METHODS: Partial<Record<Extract<RouteMatch, { kind: 'control' }>['action'], readonly string[]>> = {
+  'sign-out': ['GET', 'HEAD', 'POST'],
+}
+
+export function createControl({ authenticate, user, jwks }: ControlDeps): Control {
+  return async (match, facts, req, snapshot) => {
+    const allowed = METHODS[match.action] ?? ['GET', 'HEAD']
+    if (!allowed.includes(facts.method)) return textReply(405, 'method not allowed\n', [['allow', allowed.join(', ')]])
+    const request: ControlRequest = { facts, req, snapshot, origin: match.origin }
+    const { naming, authenticate: service } = snapshot.config
+
+    switch (match.action) {
+      case 'ping':
+        return textReply(200, 'OK\n', [['cache-control', 'no-store']])
+      case 'robots':
+        return textReply(200, 'User-agent: *\nDisallow: /\n')
+      case 'style':
+        return {
+          status: 200,
+          headers: [
+            ['content-type', 'text/css; charset=utf-8'],
+            ['cache-control', 'public, max-age=31536000, immutable'],
+          ],
+          body: stylesheet.body,
+        }
+      case 'jwks':
+        return jsonReply(200, await jwks(), [...PUBLIC_CORS])
+      case 'well-known':
+        return jsonReply(
+          200,
+          {
+            issuer: match.origin,
+            authentication_callback_endpoint: new URL(service.callbackPath, service.url).href,
+            jwks_uri: `${match.origin}${naming.wellKnown}/jwks.json`,
+          },
+          [...PUBLIC_CORS],
+        )
+      case 'sign-in':
+        return match.on === 'authenticate' ? authenticate.signIn(request) : authenticate.signInAtRoute(request)
+      case 'idp-callback':
+        return authenticate.idpCallback(request)
+      case 'route-callback':
+        return authenticate.routeCallback(request)
+      case 'sign-out':
+        return authenticate.signOut(request)
+      case 'signed-out':
+        return authenticate.signedOut(request)
+      case 'user-page':
+        return user.page(request)
+      case 'user-json':
+        return user.json(request)
+      default:
+        return assertNever(match.action)
+    }
+  }
+}

@@ -1,0 +1,171 @@
+/** Every answer of ours to a request for an application, as a value: HTML for navigations, JSON for everything else. */
+import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
+import type { AppError } from '../errors.ts'
+import { ERRORS } from '../errors.ts'
+import { deniedPage } from '../pages/denied.tsx'
+import { errorPage } from '../pages/error.tsx'
+import { htmlReply, jsonReply } from '../pages/reply.ts'
+import { unavailablePage } from '../pages/unavailable.tsx'
+import { userPage } from '../pages/user.tsx'
+import { wantedGroups } from '../policy/explain.ts'
+import type {
+  BadRequest,
+  Clock,
+  Decision,
+  Directory,
+  Identity,
+  Json,
+  Membership,
+  Reply,
+  RequestFacts,
+  Route,
+  Session,
+  Snapshot,
+} from '../types.ts'
+import type { Progress } from './handle.ts'
+
+export interface Respond {
+  badRequest(bad: BadRequest): Reply
+  notFound(facts: RequestFacts, snapshot: Snapshot): Reply
+  refusal(decision: Refusal, route: Route, request: ControlRequest, session: Session | undefined): Reply
+  unauthenticated(request: ControlRequest): Reply
+  user(request: ControlRequest, session: Session, membership: Membership | 'unknown'): Reply
+  failure(error: AppError, progress: Progress): Reply
+}
+
+type Refusal = Exclude<Decision, { outcome: 'allow' }>
+
+export interface RespondDeps {
+  readonly authenticate: Pick<Authenticate, 'startSignIn' | 'csrfToken' | 'signOutTargets'>
+  readonly directory: Pick<Directory, 'membership'>
+  readonly controlPrefix: string
+  readonly clock: Clock
+}
+
+export function createRespond({ authenticate, directory, controlPrefix, clock }: RespondDeps): Respond {
+  const common = (requestId: string) => ({ controlPrefix, requestId, now: clock.now() })
+
+  function unauthenticated({ facts, origin }: ControlRequest): Reply {
+    return jsonReply(401, {
+      error: 'unauthenticated',
+      reason: 'user-unauthenticated',
+      request_id: facts.id,
+      login_url: `${origin}${controlPrefix}/sign_in`,
+    })
+  }
+
+  function denied(
+    reasons: Refusal['reasons'],
+    route: Route,
+    { facts, origin }: ControlRequest,
+    session: Session | undefined,
+  ): Reply {
+    if (facts.wants !== 'html' || !session) {
+      return jsonReply(403, { error: 'denied', reason: reasons[0] ?? 'no-rule-matched', request_id: facts.id })
+    }
+    const html = deniedPage({
+      ...common(facts.id),
+      application: route.name,
+      person: personOf(session.identity),
+      reasons,
+      wantedGroups: wantedGroups(route.policy),
+      groups: directory.membership(session.subject),
+      tryAgainUrl: origin + facts.path,
+    })
+    return htmlReply(403, html)
+  }
+
+  function unavailable(
+    decision: Refusal & { outcome: 'unavailable' },
+    route: Route,
+    { facts, origin }: ControlRequest,
+    session: Session | undefined,
+  ): Reply {
+    const { reasons, retryAfter } = decision
+    const headers = [['retry-after', String(retryAfter)]] as const
+    if (facts.wants !== 'html') {
+      return jsonReply(
+        503,
+        { error: 'unavailable', reason: reasons[0] ?? 'groups-unknown', request_id: facts.id, retry_after: retryAfter },
+        headers,
+      )
+    }
+    const html = unavailablePage({
+      ...common(facts.id),
+      application: route.name,
+      ...(session && { person: personOf(session.identity), groups: directory.membership(session.subject) }),
+      reasons,
+      retryAfter,
+      tryAgainUrl: origin + facts.path,
+    })
+    return htmlReply(503, html, { headers })
+  }
+
+  return {
+    // What was asked could not be understood, so neither can what kind of answer is wanted.
+    badRequest: ({ status, detail, id }) =>
+      jsonReply(status, { error: 'bad-request', detail, request_id: id }, [['connection', 'close']]),
+
+    notFound(facts) {
+      if (facts.wants !== 'html') return jsonReply(404, { error: 'not-found', request_id: facts.id })
+      return htmlReply(
+        404,
+        errorPage({ ...common(facts.id), status: 404, sentence: 'No application is published at this address.' }),
+      )
+    },
+
+    refusal(decision, route, request, session) {
+      switch (decision.outcome) {
+        case 'sign-in':
+          return request.facts.wants === 'html'
+            ? authenticate.startSignIn(request, new URL(request.origin + request.facts.path + request.facts.query))
+            : unauthenticated(request)
+        case 'deny':
+          return denied(decision.reasons, route, request, session)
+        case 'unavailable':
+          return unavailable(decision, route, request, session)
+      }
+    },
+
+    unauthenticated,
+
+    user(request, session, membership) {
+      const html = userPage({
+        ...common(request.facts.id),
+        person: personOf(session.identity),
+        issuer: session.identity.issuer,
+        session: { createdAt: session.createdAt, expiresAt: session.expiresAt },
+        groups: membership,
+        claims: session.identity.claims,
+        csrfToken: authenticate.csrfToken(session, request.facts.host),
+      })
+      return htmlReply(200, html, { formActionOrigins: authenticate.signOutTargets(request.snapshot.config) })
+    },
+
+    failure(error, { facts, route }) {
+      const { status, sentence, retryAfter } = error.info
+      const headers = retryAfter === undefined ? [] : ([['retry-after', String(retryAfter)]] as const)
+      const id = facts?.id ?? ''
+      if (!facts || 'kind' in facts || facts.wants !== 'html') {
+        const body: Json = { error: error.code === 'ERR_INTERNAL' ? 'internal' : error.code, sentence, request_id: id }
+        return jsonReply(status, body, headers)
+      }
+      const html = errorPage({
+        ...common(id),
+        status,
+        sentence,
+        ...(error.code !== 'ERR_INTERNAL' && { errorCode: error.code }),
+        ...(route && { application: route.name }),
+        ...(facts.method === 'GET' &&
+          status !== ERRORS.ERR_CLIENT_CLOSED.status && {
+            wayOn: { href: facts.path + facts.query, label: 'Try again' },
+          }),
+      })
+      return htmlReply(status, html, { headers })
+    },
+  }
+}
+
+function personOf({ name, email, subject }: Identity) {
+  return { subject, ...(name !== undefined && { name }), ...(email !== undefined && { email }) }
+}

@@ -1,0 +1,48 @@
+/** What a signed-in person may see about themselves. */
+import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
+import { jsonReply } from '../pages/reply.ts'
+import type { Clock, Directory, JsonObject, Reply, Session, Sessions } from '../types.ts'
+import type { Respond } from './respond.ts'
+
+export interface UserViews {
+  page(request: ControlRequest): Promise<Reply>
+  json(request: ControlRequest): Promise<Reply>
+}
+
+export interface UserViewDeps {
+  readonly sessions: Sessions
+  readonly directory: Directory
+  readonly authenticate: Authenticate
+  readonly respond: Respond
+  readonly clock: Clock
+}
+
+export function createUserViews({ sessions, directory, authenticate, respond, clock }: UserViewDeps): UserViews {
+  const read = async ({ facts }: ControlRequest): Promise<Session | undefined> =>
+    sessions.read(facts.cookie, facts.host, clock.now())
+
+  return {
+    async page(request) {
+      const session = await read(request)
+      if (session) return respond.user(request, session, directory.membership(session.subject))
+      if (request.facts.wants !== 'html') return respond.unauthenticated(request)
+      return authenticate.startSignIn(request, new URL(request.origin + request.facts.path))
+    },
+
+    async json(request) {
+      const session = await read(request)
+      if (!session) return respond.unauthenticated(request)
+      const membership = directory.membership(session.subject)
+      const value: JsonObject = {
+        sub: session.subject,
+        ...(session.identity.email !== undefined && { email: session.identity.email }),
+        ...(session.identity.name !== undefined && { name: session.identity.name }),
+        session_expires_at: new Date(session.expiresAt).toISOString(),
+        groups: membership === 'unknown' ? null : membership.groups.map(({ id, name }) => ({ id, name })),
+        groups_as_of: membership === 'unknown' ? null : new Date(membership.asOf).toISOString(),
+        groups_source: membership === 'unknown' ? null : membership.source,
+      }
+      return jsonReply(200, value)
+    },
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * What an orchestrator may ask, on an address of its own (operations §4.4). A dependency that is down makes Postern
+ * *degraded*, not unready: people with sessions still work, and restarting pods would help nobody.
+ */
+import { createServer, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import type { Address, Millis } from '../types.ts'
+
+export interface Component {
+  readonly name: string
+  readonly status: 'ok' | 'degraded' | 'failed'
+  readonly since?: Millis
+  readonly detail?: string
+}
+
+export interface HealthDeps {
+  /** The process serves requests; false while draining. */
+  readonly ready: () => boolean
+  readonly started: () => boolean
+  readonly components: () => readonly Component[]
+}
+
+export interface SideListener {
+  readonly address: AddressInfo
+  close(): Promise<void>
+}
+
+interface Answer {
+  readonly status: number
+  readonly type: string
+  readonly body: string
+}
+
+/** `/livez`, `/readyz`, `/startupz`, `/healthz` (as readyz); `?verbose` lists components, `?exclude=store` leaves one out. */
+export function healthAnswer(deps: HealthDeps, url: URL): Answer | undefined {
+  const probe = { '/livez': () => true, '/readyz': deps.ready, '/healthz': deps.ready, '/startupz': deps.started }[
+    url.pathname
+  ]
+  if (!probe) return undefined
+  const excluded = url.searchParams.getAll('exclude').flatMap((names) => names.split(','))
+  const components = deps.components().filter(({ name }) => !excluded.includes(name))
+  const ok = probe() && (url.pathname === '/livez' || !components.some(({ status }) => status === 'failed'))
+  const status = ok ? 200 : 503
+  if (!url.searchParams.has('verbose'))
+    return { status, type: 'text/plain; charset=utf-8', body: ok ? 'ok\n' : 'not ready\n' }
+  const listed = components.map(({ since, ...component }) => ({
+    ...component,
+    ...(since !== undefined && { since: new Date(since).toISOString() }),
+  }))
+  return {
+    status,
+    type: 'application/json',
+    body: `${JSON.stringify({ status: ok ? 'ok' : 'failed', components: listed })}\n`,
+  }
+}
+
+export function listenHealth(address: Address, deps: HealthDeps): Promise<SideListener> {
+  return listenBeside(address, (url) => healthAnswer(deps, url))
+}
+
+export function listenMetrics(address: Address, text: () => Promise<string>): Promise<SideListener> {
+  return listenBeside(address, async (url) =>
+    url.pathname === '/metrics'
+      ? { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: await text() }
+      : undefined,
+  )
+}
+
+async function listenBeside(
+  { host, port }: Address,
+  answer: (url: URL) => Answer | undefined | Promise<Answer | undefined>,
+): Promise<SideListener> {
+  const server: Server = createServer((req, res) => {
+    const known = (req.method === 'GET' || req.method === 'HEAD') && req.url?.startsWith('/')
+    void Promise.resolve(known ? answer(new URL(`http://side${req.url}`)) : undefined)
+      .catch(() => ({ status: 500, type: 'text/plain', body: 'failed\n' }))
+      .then((result) => {
+        const { status, type, body } = result ?? { status: 404, type: 'text/plain', body: 'not found\n' }
+        res.writeHead(status, {
+          'content-type': type,
+          'cache-control': 'no-store',
+          'content-length': Buffer.byteLength(body),
+        })
+        res.end(req.method === 'HEAD' ? undefined : body)
+      })
+  })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  })
+  return {
+    address: server.address() as AddressInfo,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}

@@ -1,0 +1,228 @@
+/**
+ * The public listener: one `Exchange` per request or upgrade, and the only code that writes a response of ours.
+ * Node's parser stays strict; what it lets through is judged by routing/target.ts.
+ */
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+  STATUS_CODES,
+} from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type {
+  Clock,
+  CutReason,
+  Exchange,
+  Finished,
+  Forwarder,
+  Grant,
+  ListenConfig,
+  Reply,
+  TimeoutConfig,
+} from '../types.ts'
+
+export interface ListenDeps {
+  readonly listen: ListenConfig
+  readonly timeouts: TimeoutConfig
+  readonly clock: Clock
+  readonly forwarder: Forwarder
+  /** Never rejects: its one catch is inside. */
+  readonly handle: (exchange: Exchange) => Promise<void>
+}
+
+export interface Listener {
+  readonly address: AddressInfo
+  /** Stops accepting; idle connections end now, busy ones after their exchange. */
+  stop(): Promise<void>
+  /** Ends every connection at once. */
+  destroy(): void
+}
+
+const HEADER_BYTES = 32 * 1024
+/** What the client still sends after our answer is read and dropped this long; then the connection ends. */
+const LINGER_MS = 10_000
+
+export async function listen(deps: ListenDeps): Promise<Listener> {
+  const { listen: where, timeouts } = deps
+  const options = {
+    maxHeaderSize: HEADER_BYTES,
+    headersTimeout: timeouts.header,
+    // A request may be an upload of any length; a slow one is ended by the upstream's and the idle timeouts.
+    requestTimeout: 0,
+    keepAliveTimeout: timeouts.idle,
+    insecureHTTPParser: false,
+    requireHostHeader: true,
+    noDelay: true,
+  }
+  const server: Server = where.tls
+    ? createHttpsServer({ ...options, cert: where.tls.certificate, key: where.tls.key.reveal(), minVersion: 'TLSv1.2' })
+    : createHttpServer(options)
+
+  const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
+    void deps.handle(httpExchange(req, res, deps))
+  }
+  server.on('request', onRequest)
+  // Not answered here: the forwarder says "100 Continue" once the decision is taken.
+  server.on('checkContinue', onRequest)
+  server.on('checkExpectation', (_req, res: ServerResponse) => res.writeHead(417, { connection: 'close' }).end())
+  server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+    // Without a listener an early reset of the client would end the process.
+    socket.on('error', () => socket.destroy())
+    void deps.handle(upgradeExchange(req, socket, head, deps))
+  })
+  server.on('connect', (_req: IncomingMessage, socket: Duplex) => refuse(socket, 405, deps.clock))
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
+    refuse(socket, status, deps.clock)
+  })
+  server.on('tlsClientError', (_error: Error, socket: Duplex) => socket.destroy())
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(where.port, where.host, () => resolve())
+  })
+  return {
+    address: server.address() as AddressInfo,
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeIdleConnections()
+      }),
+    destroy: () => server.closeAllConnections(),
+  }
+}
+
+function httpExchange(req: IncomingMessage, res: ServerResponse, deps: ListenDeps): Exchange {
+  const leave = onlyOnce()
+  let cutReason: CutReason | undefined
+  return {
+    req,
+    upgrade: false,
+    reply(reply) {
+      leave()
+      return writeReply(reply, req, res, deps.clock)
+    },
+    async pass(grant) {
+      leave()
+      return passed(await undoable(deps.forwarder.forward(grant, req, res), leave), cutReason)
+    },
+    cut(reason) {
+      cutReason = reason
+      req.socket.destroy()
+    },
+  }
+}
+
+function upgradeExchange(req: IncomingMessage, socket: Duplex, head: Buffer, deps: ListenDeps): Exchange {
+  const leave = onlyOnce()
+  let cutReason: CutReason | undefined
+  return {
+    req,
+    upgrade: true,
+    async reply(reply) {
+      leave()
+      return writeRawReply(reply, socket, deps.clock)
+    },
+    async pass(grant: Grant) {
+      leave()
+      return passed(await undoable(deps.forwarder.tunnel(grant, req, socket, head), leave), cutReason)
+    },
+    cut(reason) {
+      cutReason = reason
+      socket.destroy()
+    },
+  }
+}
+
+interface Once {
+  (): void
+  undo(): void
+}
+
+/** Two exits from one exchange would be two responses on one connection. */
+function onlyOnce(): Once {
+  let left = false
+  const leave = (): void => {
+    if (left) throw new TypeError('an exchange has only one exit')
+    left = true
+  }
+  leave.undo = () => {
+    left = false
+  }
+  return leave
+}
+
+/** A forwarder rejects only before it wrote anything: then the exchange may still be answered with an error. */
+async function undoable<T>(passing: Promise<T>, leave: Once): Promise<T> {
+  try {
+    return await passing
+  } catch (error) {
+    leave.undo()
+    throw error
+  }
+}
+
+function passed(forwarded: Awaited<ReturnType<Forwarder['forward']>>, cutReason: CutReason | undefined): Finished {
+  return {
+    status: forwarded.status,
+    bytesOut: forwarded.bytesOut,
+    forwarded: cutReason === undefined ? forwarded : { ...forwarded, cut: cutReason },
+  }
+}
+
+function writeReply(reply: Reply, req: IncomingMessage, res: ServerResponse, clock: Clock): Promise<Finished> {
+  const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body
+  return new Promise((resolve) => {
+    res.once('close', () => resolve({ status: reply.status, bytesOut: body.length }))
+    if (res.destroyed || req.socket.destroyed) {
+      resolve({ status: reply.status, bytesOut: 0 })
+      return
+    }
+    const bodyless = reply.status === 204 || reply.status === 304
+    res.writeHead(reply.status, flatten(reply, bodyless ? undefined : body.length))
+    res.end(bodyless || req.method === 'HEAD' ? undefined : body)
+    if (!req.complete) {
+      const stop = clock.after(LINGER_MS, () => req.complete || req.socket.destroy())
+      req.once('close', stop)
+    }
+  })
+}
+
+/** name, value, name, value: keeps order and repeated names (Set-Cookie). */
+function flatten(reply: Reply, length: number | undefined): string[] {
+  const headers = reply.headers.flatMap(([name, value]) => [name, value])
+  return length === undefined ? headers : [...headers, 'content-length', String(length)]
+}
+
+function writeRawReply(reply: Reply, socket: Duplex, clock: Clock): Finished {
+  const body = typeof reply.body === 'string' ? Buffer.from(reply.body) : reply.body
+  const lines = reply.headers.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  const head = `HTTP/1.1 ${reply.status} ${STATUS_CODES[reply.status] ?? ''}\r\n${lines}content-length: ${body.length}\r\nconnection: close\r\n\r\n`
+  endSoon(socket, Buffer.concat([Buffer.from(head, 'latin1'), body]), clock)
+  return { status: reply.status, bytesOut: body.length }
+}
+
+/** For what never became a request: no facts, no log line, a constant answer. */
+function refuse(socket: Duplex, status: number, clock: Clock): void {
+  // A response is being written on this connection: more bytes would be read as part of it.
+  const busy = '_httpMessage' in socket && socket._httpMessage !== null && socket._httpMessage !== undefined
+  if (busy || !socket.writable) return void socket.destroy()
+  endSoon(
+    socket,
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
+    clock,
+  )
+}
+
+/** Ends our side; the peer's may follow, but not for ever. Destroying at once could reset the answer away. */
+function endSoon(socket: Duplex, last: Buffer | string, clock: Clock): void {
+  socket.resume()
+  socket.end(last)
+  socket.once(
+    'close',
+    clock.after(LINGER_MS, () => socket.destroy()),
+  )
+}
