@@ -1,0 +1,148 @@
+/** The layers and package doors of ARCHITECTURE.md, read from the import lines. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+function sources(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /\.tsx?$/.test(name))
+    .map((name) => `${folder}/${name}`)
+}
+
+interface Import {
+  readonly file: string
+  readonly target: string
+}
+
+const product = [...sources('src'), ...sources('cmd')]
+const text = new Map(product.map((file) => [file, readFileSync(join(root, file), 'utf8')]))
+const imports: Import[] = product.flatMap((file) =>
+  [
+    ...(text.get(file) ?? '').matchAll(
+      /(?:^|\n)(?:import|export)\s[^'"]*?from\s*'([^']+)'|import\('([^']+)'\)|(?:^|\n)import '([^']+)'|require\('([^']+)'\)/g,
+    ),
+  ].map((match) => {
+    const target = match[1] ?? match[2] ?? match[3] ?? match[4] ?? ''
+    return { file, target: target.startsWith('.') ? normalize(join(dirname(file), target)) : target }
+  }),
+)
+
+/** Folder of layer 2 or file of the root → layer. */
+function layerOf(path: string): { layer: number; folder: string } {
+  if (path.startsWith('cmd/')) return { layer: 6, folder: 'cmd' }
+  if (path === 'src/app.ts') return { layer: 5, folder: 'app' }
+  const folder = path.split('/')[1] ?? ''
+  const layers: Record<string, number> = {
+    'types.ts': 0,
+    'errors.ts': 0,
+    lib: 0,
+    config: 1,
+    policy: 1,
+    routing: 1,
+    store: 2,
+    session: 2,
+    identity: 2,
+    directory: 2,
+    upstream: 2,
+    pages: 2,
+    authenticate: 3,
+    proxy: 3,
+    server: 4,
+  }
+  const layer = layers[folder]
+  if (layer === undefined) throw new Error(`${path} belongs to no layer`)
+  return { layer, folder }
+}
+
+/** npm package → where it may be imported: a folder (ends in `/`) or a file. */
+const DOORS: Readonly<Record<string, readonly string[]>> = {
+  zod: ['src/config/'],
+  yaml: ['src/config/'],
+  ajv: ['src/directory/', 'src/session/', 'src/store/', 'src/identity/'],
+  'openid-client': ['src/identity/oidc.ts'],
+  undici: ['src/upstream/', 'src/directory/okta/client.ts'],
+  'http-proxy': ['src/upstream/tunnel.ts'],
+  jose: ['src/upstream/assertion.ts', 'src/authenticate/pending.ts', 'src/identity/'],
+  lmdb: ['src/store/lmdb.ts'],
+  pino: ['src/lib/log.ts'],
+  'prom-client': ['src/server/metrics.ts'],
+  commander: ['cmd/'],
+  preact: ['src/pages/'],
+  'preact-render-to-string': ['src/pages/'],
+  re2js: ['src/routing/regex.ts'],
+  'ipaddr.js': ['src/routing/', 'src/policy/'],
+}
+
+function layerProblem({ file, target }: Import): string | undefined {
+  const from = layerOf(file)
+  const to = layerOf(target)
+  if (from.folder === to.folder) return undefined
+  const said = `${file} (layer ${from.layer}) imports ${target} (layer ${to.layer})`
+  if (to.layer > from.layer) return said
+  if (from.layer === 2 && to.layer === 2) return `${said}: layer 2 folders meet through src/types.ts`
+  if (from.layer === 3 && to.layer === 2 && to.folder !== 'pages') return `${said}: only through src/types.ts`
+  if (from.layer === 4 && to.layer > 1) return said
+  if (from.layer === 6 && !['app', 'config', 'policy', 'routing', 'lib', 'types.ts', 'errors.ts'].includes(to.folder))
+    return said
+  return undefined
+}
+
+describe('architecture', () => {
+  test('there is something to look at', () => {
+    expect(product.length).toBeGreaterThan(40)
+    expect(imports.length).toBeGreaterThan(150)
+  })
+
+  test('imports follow the layers', () => {
+    const problems = imports.filter(({ target }) => /^(src|cmd)\//.test(target)).map(layerProblem)
+    expect(problems.filter(Boolean)).toEqual([])
+  })
+
+  test('the product imports nothing of the emulator, the demo, the tests or the benchmarks', () => {
+    expect(imports.filter(({ target }) => /^(emulator|demo|test|bench|e2e)\//.test(target))).toEqual([])
+  })
+
+  test('each package has its door', () => {
+    const problems = imports
+      .filter(({ target }) => !/^(src|cmd)\/|^node:/.test(target))
+      .filter(({ file, target }) => {
+        const name = target
+          .split('/')
+          .slice(0, target.startsWith('@') ? 2 : 1)
+          .join('/')
+        return !DOORS[name]?.some((door) => (door.endsWith('/') ? file.startsWith(door) : file === door))
+      })
+    expect(problems).toEqual([])
+  })
+
+  test('every package with a door is a dependency, and every dependency has a door', () => {
+    const { dependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
+      dependencies: Record<string, string>
+    }
+    expect(Object.keys(dependencies).sort()).toEqual(Object.keys(DOORS).sort())
+    for (const version of Object.values(dependencies)) expect(version).toMatch(/^\d+\.\d+\.\d+$/)
+  })
+
+  const forbidden: readonly (readonly [what: string, pattern: RegExp, allowed: readonly string[]])[] = [
+    ['process.env', /process\.env\b/, ['src/config/load.ts']],
+    ['Date.now()', /Date\.now\(\)/, ['src/lib/clock.ts']],
+    ['new Date() of the present', /new Date\(\)/, []],
+    ['console', /\bconsole\./, []],
+    ['insecureHTTPParser: true', /insecureHTTPParser:\s*true/, []],
+    ['any', /:\s*any\b|as any\b/, []],
+    ['a skipped type check', /@ts-(ignore|nocheck|expect-error)/, []],
+  ]
+  test.each(forbidden)('%s stays where it belongs', (_what, pattern, allowed) => {
+    const found = product.filter(
+      (file) => !allowed.includes(file) && pattern.test(withoutComments(text.get(file) ?? '')),
+    )
+    expect(found).toEqual([])
+  })
+})
+
+function withoutComments(source: string): string {
+  return source.replaceAll(/\/\*[\s\S]*?\*\/|(^|[^:])\/\/.*$/gm, '$1')
+}
