@@ -1,3 +1,4 @@
+import { assertNever } from '../errors.ts'
 import type { Decision, Grant, Policy, PolicyEngine, Principal, Reason, RequestFacts, Route } from '../types.ts'
 import { evaluate } from './evaluate.ts'
 import { reasonBit, reasonList } from './reasons.ts'
@@ -44,8 +45,14 @@ function decide(route: Route, who: Principal | undefined, request: RequestFacts,
     const { policy } = route
     if (policy.kind === 'public') return allow(route, request, undefined, PUBLIC)
     if (who?.status === 'inactive') return INACTIVE
-    if (policy.kind === 'rules') return judge(policy, route, who, request, now)
-    return who === undefined ? SIGN_IN : allow(route, request, who, SIGNED_IN)
+    switch (policy.kind) {
+      case 'signed-in':
+        return who === undefined ? SIGN_IN : allow(route, request, who, SIGNED_IN)
+      case 'rules':
+        return judge(policy, route, who, request, now)
+      default:
+        return assertNever(policy)
+    }
   } catch {
     // A rule that cannot be evaluated might have been the one that denies.
     return POLICY_ERROR

@@ -1,6 +1,6 @@
 import { assertNever } from '../../errors.ts'
 import type { Json, JsonObject } from '../../types.ts'
-import { every, isMap, isScalar, parseListMatcher, type Scalar } from '../matchers.ts'
+import { every, isMap, type ListCondition, parseListMatcher, type Scalar } from '../matchers.ts'
 import type { CriterionRow } from '../row.ts'
 
 /** Pomerium looks no deeper. */
@@ -21,26 +21,26 @@ export const claim: CriterionRow = {
     const matcher = parseListMatcher(data)
     if (matcher.kind === 'invalid') return matcher
     const segments = path.split(/[/.]/)
-    const test = every(
-      matcher.conditions.map(({ operator, value }) => (values: readonly Scalar[]) => {
-        switch (operator) {
-          case 'has':
-            return values.includes(value)
-          case 'exclude':
-            return !values.includes(value)
-          case 'is':
-            return values.length === 1 && values[0] === value
-          default:
-            return assertNever(operator)
-        }
-      }),
-    )
+    const test = every(matcher.conditions.map(claimTest))
     return {
       kind: 'ok',
-      test: ({ who }) => who !== undefined && test(flatten(lookUp(who.identity.claims, path, segments))),
+      test: ({ who }) => who !== undefined && test(lookUp(who.identity.claims, path, segments)),
       describe: matcher.describe,
     }
   },
+}
+
+function claimTest({ operator, value }: ListCondition): (claim: Json | undefined) => boolean {
+  switch (operator) {
+    case 'has':
+      return (claim) => holds(claim, value)
+    case 'exclude':
+      return (claim) => !holds(claim, value)
+    case 'is':
+      return (claim) => holds(claim, value) && count(claim) === 1
+    default:
+      return assertNever(operator)
+  }
 }
 
 function lookUp(claims: JsonObject, path: string, segments: readonly string[]): Json | undefined {
@@ -54,9 +54,12 @@ function lookUp(claims: JsonObject, path: string, segments: readonly string[]): 
   return value
 }
 
-/** Lists of lists become one list; objects have no value that a rule could name. */
-function flatten(value: Json | undefined): readonly Scalar[] {
-  if (value === undefined) return []
-  if (isScalar(value)) return [value]
-  return Array.isArray(value) ? value.flatMap((item: Json) => flatten(item)) : []
+/** Lists of lists are one list; objects have no value that a rule could name. */
+function holds(claim: Json | undefined, value: Scalar): boolean {
+  return Array.isArray(claim) ? claim.some((item: Json) => holds(item, value)) : claim === value
+}
+
+function count(claim: Json | undefined): number {
+  if (Array.isArray(claim)) return claim.reduce((sum: number, item: Json) => sum + count(item), 0)
+  return claim === undefined ? 0 : 1
 }

@@ -1,0 +1,125 @@
+/**
+ * Each file in policy/ is a policy (or a route's access keys) and people who ask. A file is read as:
+ * under this policy, this person with these groups, sending this request, gets this answer for these reasons.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { createPolicyEngine } from '../../src/policy/engine.ts'
+import { compileAccess, type LegacyAccess } from '../../src/policy/legacy.ts'
+import { createMembership } from '../../src/policy/membership.ts'
+import { parsePolicy } from '../../src/policy/parse.ts'
+import type { Group, JsonObject, Policy, Principal, RequestFacts, Route } from '../../src/types.ts'
+
+interface GoldenCase {
+  readonly who: string
+  readonly groups?: 'unknown' | readonly (string | Group)[]
+  readonly status?: Principal['status']
+  readonly email?: string | null
+  readonly claims?: JsonObject
+  readonly method?: string
+  readonly path?: string
+  readonly ip?: string
+  readonly expect: string
+  readonly reasons: readonly string[]
+}
+
+interface GoldenFile {
+  readonly policy?: unknown
+  readonly access?: Partial<Record<keyof typeof ACCESS_KEYS, unknown>>
+  readonly cases: readonly GoldenCase[]
+}
+
+const ACCESS_KEYS = {
+  allow_public_unauthenticated_access: 'allowPublic',
+  allow_any_authenticated_user: 'allowAnyAuthenticated',
+  allowed_users: 'allowedUsers',
+  allowed_domains: 'allowedDomains',
+  allowed_groups: 'allowedGroups',
+  allowed_idp_claims: 'allowedIdpClaims',
+} as const
+
+const CASE_KEYS = new Set(['who', 'groups', 'status', 'email', 'claims', 'method', 'path', 'ip', 'expect', 'reasons'])
+const folder = new URL('./policy/', import.meta.url)
+const engine = createPolicyEngine()
+
+for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml') && name !== 'invalid.yaml').sort()) {
+  describe(file, () => {
+    const golden = parse(readFileSync(new URL(file, folder), 'utf8')) as GoldenFile
+    const route = { name: file, policy: policyOf(golden) } as Route
+    if (golden.cases.length === 0) throw new Error(`${file} has no cases`)
+    golden.cases.forEach((one, index) => {
+      const { who, expect: outcome, reasons, ...circumstances } = one
+      test(`${index + 1}. ${who} ${JSON.stringify(circumstances)} → ${outcome}`, () => {
+        expect(Object.keys(one).filter((key) => !CASE_KEYS.has(key))).toEqual([])
+        const decision = engine.decide(route, principalOf(one), requestOf(one), 0)
+        expect({ outcome: decision.outcome, reasons: [...decision.reasons].sort() }).toEqual({
+          outcome,
+          reasons: [...reasons].sort(),
+        })
+      })
+    })
+  })
+}
+
+describe('invalid.yaml', () => {
+  const cases = parse(readFileSync(new URL('invalid.yaml', folder), 'utf8')) as { policy: unknown; issues: string[] }[]
+  for (const { policy, issues } of cases) {
+    test(JSON.stringify(policy), () => {
+      const parsed = parsePolicy(policy)
+      expect(parsed.kind === 'invalid' && parsed.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)).toEqual(issues)
+    })
+  }
+})
+
+function policyOf({ policy, access }: GoldenFile): Policy {
+  const parsed = policy === undefined ? undefined : parsePolicy(policy)
+  if (parsed?.kind === 'invalid') throw new Error(JSON.stringify(parsed.issues))
+  const legacy: Record<string, unknown> = {
+    allowPublic: false,
+    allowAnyAuthenticated: false,
+    allowedUsers: [],
+    allowedDomains: [],
+    allowedGroups: [],
+    allowedIdpClaims: new Map(),
+  }
+  for (const [key, value] of Object.entries(access ?? {})) {
+    const name = ACCESS_KEYS[key as keyof typeof ACCESS_KEYS]
+    legacy[name] = name === 'allowedIdpClaims' ? new Map(Object.entries(value as object)) : value
+  }
+  return compileAccess(legacy as unknown as LegacyAccess, parsed)
+}
+
+/** `nobody` is signed out; anybody else is `NAME@corp.example` with the subject `00u_NAME`. */
+function principalOf({ who, groups = [], status = 'active', email, claims = {} }: GoldenCase): Principal | undefined {
+  if (who === 'nobody') return undefined
+  const address = email === undefined ? `${who}@corp.example` : email
+  const list = groups === 'unknown' ? [] : groups.map((group) => (typeof group === 'string' ? oktaGroup(group) : group))
+  return {
+    identity: { issuer: 'https://okta.test', subject: `00u_${who}`, claims, ...(address === null ? {} : { email: address }) },
+    sessionId: 'session',
+    membership: groups === 'unknown' ? 'unknown' : createMembership(list, 0, 'test'),
+    status,
+  }
+}
+
+function oktaGroup(name: string): Group {
+  return { id: `00g${Buffer.from(name).toString('hex').padStart(17, '0').slice(-17)}`, name, type: 'OKTA_GROUP' }
+}
+
+function requestOf({ method = 'GET', path = '/', ip = '192.0.2.7' }: GoldenCase): RequestFacts {
+  return {
+    id: 'request',
+    method,
+    path,
+    clientIp: ip,
+    host: 'app.corp.example',
+    port: undefined,
+    query: '',
+    scheme: 'https',
+    wants: 'html',
+    cookie: '',
+    origin: undefined,
+    userAgent: '',
+  }
+}
