@@ -1,0 +1,262 @@
+import { assertNever } from '../../errors.ts'
+import { sha256 } from '../../lib/crypto.ts'
+import { compileAccess } from '../../policy/legacy.ts'
+import { parsePolicy } from '../../policy/parse.ts'
+import { parseFrom } from '../../routing/host.ts'
+import { canonicalPath } from '../../routing/path.ts'
+import { compileRegex } from '../../routing/regex.ts'
+import type { Millis, PathMatch, Policy, Route, RouteFrom } from '../../types.ts'
+import { formatPath, type Path, type Report } from '../issues.ts'
+import type { RouteInput } from '../schema/route.ts'
+import type { Draft } from '../validate.ts'
+import { millis } from './idp.ts'
+import { compileAuthorities } from './secrets.ts'
+import { compileUpstreams } from './upstreams.ts'
+import { checkScheme, parseOrigin } from './urls.ts'
+
+/** What routes inherit. */
+export interface RouteDefaults {
+  readonly timeout: Millis
+  readonly passIdentityHeaders: boolean
+  readonly allowHttp: boolean
+  readonly compatibility: 'postern' | 'pomerium'
+}
+
+/** Routes in order; what is wrong with one is reported, and it is left out. */
+export function compileRoutes(draft: Draft, defaults: RouteDefaults, report: Report): readonly Route[] {
+  const routes: Route[] = []
+  const seen = new Map<string, Path>()
+  for (const { path, input } of draft.routes) {
+    const route = compileRoute(input, path, defaults, report)
+    if (!route) continue
+    const { from, match } = route
+    const matches = JSON.stringify([from.scheme, from.host, from.port, { ...match, test: undefined }])
+    const first = seen.get(matches)
+    if (first)
+      report.warning(
+        path,
+        `never reached: ${formatPath(first)} (${report.where(first)}) matches the same requests first`,
+      )
+    else seen.set(matches, path)
+    routes.push(route)
+  }
+  return routes
+}
+
+function compileRoute(input: RouteInput, path: Path, defaults: RouteDefaults, report: Report): Route | undefined {
+  const from = compileFrom(input, path, defaults, report)
+  const match = compileMatch(input, path, defaults, report)
+  const target = compileUpstreams(input.to, [...path, 'to'], report)
+  const headers = compileHeaders(input, path, report)
+  const policy = compilePolicy(input, path, report)
+  const origins = input.allow_origins.map(
+    (text, i) => parseOrigin(text, true, [...path, 'allow_origins', i], report)?.origin,
+  )
+  const ca = input.tls_custom_ca
+  const tlsCa = ca === undefined ? undefined : compileAuthorities(ca, [...path, 'tls_custom_ca'], report)
+  if (input.tls_skip_verify) {
+    report.warning(
+      [...path, 'tls_skip_verify'],
+      'anybody between Postern and the upstream can read and change what passes; tls_custom_ca is the safe way',
+    )
+  }
+  if (!from || !match || !target || !headers || !policy) return undefined
+
+  const prefixRewrite = compileRewrite(input, target.path, path, report)
+  const tlsServerName = input.tls_upstream_server_name ?? input.tls_server_name
+  const host = from.port === undefined ? from.host : `${from.host}:${from.port}`
+  return {
+    id: sha256(JSON.stringify([from, match, target.upstreams, prefixRewrite])).slice(0, 16),
+    name: input.name ?? host + describeMatch(match),
+    from,
+    match,
+    upstreams: target.upstreams,
+    ...(prefixRewrite !== undefined && { prefixRewrite }),
+    preserveHost: input.preserve_host_header,
+    ...headers,
+    timeout: input.timeout === undefined ? defaults.timeout : millis(input.timeout),
+    passIdentityHeaders: input.pass_identity_headers ?? defaults.passIdentityHeaders,
+    allowWebsockets: input.allow_websockets,
+    allowOrigins: origins.filter((origin) => origin !== undefined),
+    tlsSkipVerify: input.tls_skip_verify,
+    ...(tlsCa !== undefined && { tlsCa }),
+    ...(tlsServerName !== undefined && { tlsServerName }),
+    policy,
+    definedAt: report.where(path),
+  }
+}
+
+function compileFrom(
+  input: RouteInput,
+  path: Path,
+  { allowHttp }: RouteDefaults,
+  report: Report,
+): RouteFrom | undefined {
+  const from = parseFrom(input.from)
+  if ('problem' in from) {
+    report.error([...path, 'from'], from.problem)
+    return undefined
+  }
+  return checkScheme(from.scheme, from.host, allowHttp, [...path, 'from'], report) ? from : undefined
+}
+
+function compileMatch(
+  input: RouteInput,
+  path: Path,
+  { compatibility }: RouteDefaults,
+  report: Report,
+): PathMatch | undefined {
+  const written = (['prefix', 'path', 'regex'] as const).filter((key) => input[key] !== undefined)
+  const [kind, other] = written
+  if (kind === undefined) return { kind: 'all' }
+  if (other !== undefined) {
+    report.error([...path, other], `expected one of prefix, path and regex, found ${written.join(' and ')}`)
+    return undefined
+  }
+  const text = input[kind] ?? ''
+  if (kind === 'regex') {
+    const regex = compileRegex(text)
+    if (!('problem' in regex)) return { kind, ...regex }
+    report.error([...path, kind], `expected an RE2 expression: ${regex.problem}`)
+    return undefined
+  }
+  // Requests are compared in canonical form: a path written otherwise would never match.
+  const canonical = canonicalPath(text)
+  if (canonical !== text) {
+    const hint = canonical === undefined ? '' : `; write ${canonical}`
+    report.error([...path, kind], `no request can match ${JSON.stringify(text)}${hint}`)
+    return undefined
+  }
+  if (kind === 'path') return { kind, path: text }
+  if (text === '/') return { kind: 'all' }
+  const boundary = compatibility !== 'pomerium'
+  if (!boundary && !text.endsWith('/')) {
+    report.warning([...path, kind], `with \`compatibility: pomerium\` this also matches ${text}anything`)
+  }
+  return { kind, prefix: text, boundary }
+}
+
+function describeMatch(match: PathMatch): string {
+  switch (match.kind) {
+    case 'all':
+      return ''
+    case 'path':
+      return match.path
+    case 'prefix':
+      return match.prefix
+    case 'regex':
+      return ` ${match.source}`
+    default:
+      return assertNever(match)
+  }
+}
+
+function compileRewrite(input: RouteInput, pathOfTo: string, path: Path, report: Report): string | undefined {
+  const written = input.prefix_rewrite
+  if (written === undefined) return pathOfTo === '/' ? undefined : pathOfTo
+  if (pathOfTo !== '/') report.warning([...path, 'to'], 'the path is not used, because prefix_rewrite is written')
+  if (canonicalPath(written) === written) return written
+  report.error(
+    [...path, 'prefix_rewrite'],
+    `expected a path without //, dot segments and escapes of plain characters, found ${JSON.stringify(written)}`,
+  )
+  return undefined
+}
+
+const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
+/** Belong to the connection or to the framing of a message (RFC 9110 §7.6.1), or have a key of their own. */
+const NOT_SETTABLE = new Set([
+  'connection',
+  'content-length',
+  'host',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+])
+
+function compileHeaders(
+  input: RouteInput,
+  path: Path,
+  report: Report,
+): Pick<Route, 'setRequestHeaders' | 'removeRequestHeaders'> | undefined {
+  const set = new Map<string, string>()
+  let valid = true
+  const refuse = (at: Path, message: string): void => {
+    valid = false
+    report.error([...path, ...at], message)
+  }
+  for (const [name, value] of Object.entries(input.set_request_headers)) {
+    const at = ['set_request_headers', name]
+    const lower = name.toLowerCase()
+    if (!TOKEN.test(name)) refuse(at, 'expected a header name')
+    else if (NOT_SETTABLE.has(lower))
+      refuse(
+        at,
+        lower === 'host'
+          ? 'expected another header; for Host see preserve_host_header'
+          : 'this header belongs to the connection',
+      )
+    else if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) refuse(at, 'expected a value of one line in Latin-1')
+    else if (/\$\{?\s*pomerium\b/.test(value)) refuse(at, "Pomerium's templates (${pomerium.…}) are not supported yet")
+    else set.set(lower, value)
+  }
+  for (const [i, name] of input.remove_request_headers.entries()) {
+    if (!TOKEN.test(name)) refuse(['remove_request_headers', i], 'expected a header name')
+  }
+  if (!valid) return undefined
+  return {
+    setRequestHeaders: set,
+    removeRequestHeaders: input.remove_request_headers.map((name) => name.toLowerCase()),
+  }
+}
+
+function compilePolicy(input: RouteInput, path: Path, report: Report): Policy | undefined {
+  const restrictions = (['allowed_users', 'allowed_groups', 'allowed_domains'] as const).filter(
+    (key) => input[key].length > 0,
+  ) as string[]
+  if (Object.keys(input.allowed_idp_claims).length > 0) restrictions.push('allowed_idp_claims')
+  const any = input.allow_any_authenticated_user
+  const open = input.allow_public_unauthenticated_access
+    ? 'allow_public_unauthenticated_access'
+    : any && 'allow_any_authenticated_user'
+  if (open === 'allow_public_unauthenticated_access' && any) restrictions.push('allow_any_authenticated_user')
+  if (open === 'allow_public_unauthenticated_access' && hasPolicy(input)) restrictions.push('policy')
+  const [restriction] = restrictions
+  if (open && restriction !== undefined) {
+    report.error(
+      [...path, open],
+      `${restriction} would have no effect beside it (${report.where([...path, restriction])}); remove one of them`,
+    )
+    return undefined
+  }
+
+  const parsed = hasPolicy(input) ? parsePolicy(input.policy) : undefined
+  if (parsed?.kind === 'invalid') {
+    for (const issue of parsed.issues) report.error([...path, 'policy', ...issue.path], issue.message)
+    return undefined
+  }
+  if (!open && restrictions.length === 0 && !parsed) {
+    report.warning(
+      path,
+      'nobody is allowed: write a policy, allowed_groups, allowed_users, allowed_domains or allow_any_authenticated_user',
+    )
+  }
+  return compileAccess(
+    {
+      allowPublic: input.allow_public_unauthenticated_access,
+      allowAnyAuthenticated: any,
+      allowedUsers: input.allowed_users,
+      allowedDomains: input.allowed_domains,
+      allowedGroups: input.allowed_groups,
+      allowedIdpClaims: new Map(Object.entries(input.allowed_idp_claims)),
+    },
+    parsed,
+  )
+}
+
+function hasPolicy(input: RouteInput): boolean {
+  return input.policy !== undefined && input.policy !== null
+}

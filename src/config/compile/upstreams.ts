@@ -1,0 +1,59 @@
+import { parseHost } from '../../routing/host.ts'
+import { canonicalPath } from '../../routing/path.ts'
+import type { Upstream } from '../../types.ts'
+import type { Path, Report } from '../issues.ts'
+
+/** The addresses of `to`, and the path that all of them share. Plain http is fine here: it is the inner network. */
+export function compileUpstreams(
+  to: string | readonly string[],
+  path: Path,
+  report: Report,
+): { readonly upstreams: readonly [Upstream, ...Upstream[]]; readonly path: string } | undefined {
+  const texts = typeof to === 'string' ? [to] : to
+  const at = (i: number): Path => (typeof to === 'string' ? path : [...path, i])
+  const parsed = texts.map((text, i) => parseUpstream(text, at(i), report))
+  const targets = parsed.filter((target) => target !== undefined)
+  if (targets.length < texts.length) return undefined
+  const [first, ...others] = targets
+  if (!first) return undefined
+
+  const weighted = targets.filter(({ weight }) => weight !== undefined).length
+  if (weighted > 0 && weighted < targets.length) {
+    report.error(path, 'expected a weight behind every address, or behind none')
+    return undefined
+  }
+  const different = targets.findIndex((target) => target.path !== first.path)
+  if (different > 0) {
+    report.error(at(different), `expected the same path in every address, ${first.path}`)
+    return undefined
+  }
+  const upstream = ({ origin, weight = 1 }: typeof first): Upstream => ({ origin, weight })
+  return { upstreams: [upstream(first), ...others.map(upstream)], path: first.path }
+}
+
+function parseUpstream(
+  text: string,
+  path: Path,
+  report: Report,
+): { readonly origin: string; readonly path: string; readonly weight: number | undefined } | undefined {
+  const [, address = '', digits] = /^([^,]*)(?:,(.*))?$/s.exec(text.trim()) ?? []
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(address)?.[1]?.toLowerCase()
+  const problem = (message: string): undefined => {
+    report.error(path, message)
+  }
+  if (scheme === undefined || !URL.canParse(address))
+    return problem(`expected a URL such as http://app:8080, found ${JSON.stringify(text)}`)
+  if (scheme !== 'http' && scheme !== 'https')
+    return problem(`the scheme "${scheme}" is not supported yet; expected http or https`)
+  const url = new URL(address)
+  if (url.username || url.password || url.search || url.hash || !parseHost(url.host)) {
+    return problem('expected scheme, host, port and perhaps a path only')
+  }
+  const weight = digits === undefined ? undefined : Number(digits)
+  if (weight !== undefined && !(Number.isSafeInteger(weight) && weight >= 1 && /^\d+$/.test(digits ?? ''))) {
+    return problem(`expected a weight of at least 1 behind the comma, found ${JSON.stringify(digits)}`)
+  }
+  if (canonicalPath(url.pathname) !== url.pathname)
+    return problem(`expected a plain path, found ${JSON.stringify(url.pathname)}`)
+  return { origin: url.origin, path: url.pathname, weight }
+}

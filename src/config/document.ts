@@ -1,0 +1,118 @@
+import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml'
+import type { ConfigIssue, Path, Position, Source } from './issues.ts'
+
+/** A YAML (or JSON) text as plain values, which still knows where each of them stands. */
+export interface ConfigDocument {
+  readonly value: unknown
+  readonly issues: readonly ConfigIssue[]
+  /** Where the value at `path` stands; of what is not there, the nearest thing around it. */
+  valueAt(path: Path): Source
+  /** Where its key stands. */
+  keyAt(path: Path): Source
+}
+
+/** More aliases than this is an attack ("billion laughs") or a mistake. */
+const MAX_ALIASES = 100
+
+/** `file` is how messages call the text. Never throws. */
+export function parseConfigDocument(text: string, file: string): ConfigDocument {
+  const lines = new LineCounter()
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    strict: true,
+    uniqueKeys: true,
+    merge: true,
+  })
+  const position = (offset: number): Position => {
+    const { line, col } = lines.linePos(offset)
+    return { line: Math.max(1, line), column: Math.max(1, col) }
+  }
+  const source = (node: unknown): Source => ({
+    kind: 'file',
+    file,
+    at: position((node as Node | null)?.range?.[0] ?? 0),
+  })
+  const issue = (severity: ConfigIssue['severity'], offset: number, message: string): ConfigIssue => ({
+    severity,
+    source: { kind: 'file', file, at: position(offset) },
+    path: [],
+    message,
+  })
+
+  const issues = [
+    ...document.errors.map((error) =>
+      issue('error', error.pos[0], describe(error.code, error.message, text, error.pos[0])),
+    ),
+    ...document.warnings.map((warning) =>
+      issue('warning', warning.pos[0], describe(warning.code, warning.message, text, 0)),
+    ),
+  ]
+  // A key that is there twice does not keep us from judging the rest.
+  const readable = document.errors.every((error) => error.code === 'DUPLICATE_KEY')
+  let value: unknown
+  try {
+    value = readable ? document.toJS({ maxAliasCount: MAX_ALIASES }) : undefined
+  } catch {
+    // The message of the library quotes the alias, which may be an unquoted secret that begins with an asterisk.
+    const message = 'an alias (`*name`) has no anchor (`&name`) before it, or there are too many of them'
+    issues.push({ ...issue('error', 0, message), source: source(firstLooseAlias(document)) })
+  }
+
+  function find(path: Path): { readonly key: unknown; readonly value: unknown } {
+    let found: { key: unknown; value: unknown } = { key: document.contents, value: document.contents }
+    for (const part of path) {
+      const next = child(found.value, part)
+      if (!next) return { key: found.key, value: found.value }
+      found = next
+    }
+    return found.value === null ? { key: found.key, value: found.key } : found
+  }
+
+  function child(node: unknown, part: string | number): { key: unknown; value: unknown } | undefined {
+    const resolved = isAlias(node) ? node.resolve(document) : node
+    if (isSeq(resolved)) {
+      const item = resolved.items[Number(part)]
+      return item === undefined ? undefined : { key: item, value: item }
+    }
+    if (!isMap(resolved)) return undefined
+    const pair = resolved.items.find(({ key }) => isScalar(key) && String(key.value) === String(part))
+    if (pair) return { key: pair.key, value: pair.value }
+    for (const { key, value } of resolved.items) {
+      if (!isScalar(key) || key.value !== '<<') continue
+      const merged = isSeq(value) ? value.items : [value]
+      const found = merged.map((item) => child(item, part)).find(Boolean)
+      if (found) return found
+    }
+    return undefined
+  }
+
+  return {
+    value,
+    issues,
+    valueAt: (path) => source(find(path).value),
+    keyAt: (path) => source(find(path).key),
+  }
+}
+
+function firstLooseAlias(document: Document.Parsed): Node | undefined {
+  let found: Node | undefined
+  visit(document, {
+    Alias(_, alias) {
+      if (alias.resolve(document)) return undefined
+      found = alias
+      return visit.BREAK
+    },
+  })
+  return found
+}
+
+function describe(code: string, message: string, text: string, offset: number): string {
+  if (code === 'DUPLICATE_KEY') {
+    const key = /^["']?([^"':\s]*)/.exec(text.slice(offset))?.[1] ?? ''
+    return `the key "${key}" is already there; each key may be written once`
+  }
+  if (code === 'MULTIPLE_DOCS') return 'expected one YAML document, found several'
+  // What follows a colon quotes the text, which may be a secret.
+  return `not valid YAML: ${message.replace(/:.*/s, '')}; values with special characters need quotes`
+}

@@ -1,0 +1,147 @@
+import type { ConfigDocument } from './document.ts'
+import type { EnvironmentValue } from './environment.ts'
+import { type ConfigIssue, formatPath, type Path, type Source } from './issues.ts'
+import { globalKeys, routeKeys } from './keys.ts'
+
+/** Reads a text file; throws like `readFileSync`. */
+export type ReadFile = (path: string) => string
+
+/** File and environment as one tree, before any judgement, and where each value of it comes from. */
+export interface Input {
+  readonly value: Readonly<Record<string, unknown>>
+  valueAt(path: Path): Source
+  keyAt(path: Path): Source
+  readonly issues: readonly ConfigIssue[]
+}
+
+type Tree = Record<string, unknown>
+
+const fileKeys = globalKeys.filter(({ path }) => isFileKey(path.at(-1) ?? '', globalKeys))
+const routeFileKeys = routeKeys.filter(({ path }) => isFileKey(path.at(-1) ?? '', routeKeys))
+
+/** `certificate_file` is the file of `certificate`; a key of another meaning may end like it. */
+function isFileKey(name: string, among: readonly { readonly path: readonly string[] }[]): boolean {
+  return name.endsWith('_file') && among.some(({ path }) => path.at(-1) === name.slice(0, -'_file'.length))
+}
+
+/** The environment wins over the file, also by `KEY_FILE` over `key` and the other way round; then files are read. */
+export function mergeInput(
+  document: ConfigDocument | undefined,
+  environment: readonly EnvironmentValue[],
+  readFile: ReadFile,
+): Input {
+  const issues: ConfigIssue[] = []
+  const sources = new Map<
+    string,
+    { readonly source: Source; readonly from: Path; readonly document?: ConfigDocument }
+  >()
+  const value: Tree = isTree(document?.value) ? structuredClone(document.value) : {}
+
+  function lookUp(path: Path, at: 'keyAt' | 'valueAt'): Source {
+    for (let length = path.length; length > 0; length--) {
+      const known = sources.get(formatPath(path.slice(0, length)))
+      if (known?.document) return known.document[at](path.slice(length))
+      if (known) return known.source
+    }
+    return document ? document[at](path) : { kind: 'default' }
+  }
+
+  for (const { key, name, value: given, document: own } of environment) {
+    const parent = parentOf(value, key.path)
+    if (!parent) continue
+    const last = key.path.at(-1) ?? ''
+    const sibling = isFileKey(last, [...globalKeys]) ? last.slice(0, -'_file'.length) : `${last}_file`
+    if (!sources.has(formatPath([...key.path.slice(0, -1), sibling]))) delete parent[sibling]
+    parent[last] = given
+    sources.set(formatPath(key.path), {
+      source: { kind: 'environment', name },
+      from: key.path,
+      ...(own && { document: own }),
+    })
+  }
+
+  function readFiles(tree: Tree, prefix: Path, names: readonly string[]): void {
+    for (const fileKey of names) {
+      const path = tree[fileKey]
+      if (typeof path !== 'string' || path === '') continue
+      const key = fileKey.slice(0, -'_file'.length)
+      const source = lookUp([...prefix, fileKey], 'valueAt')
+      const problem = (message: string): void => {
+        issues.push({ severity: 'error', source, path: [...prefix, fileKey], message })
+      }
+      if (tree[key] !== undefined) {
+        problem(`${key} is set too; set one of them`)
+        continue
+      }
+      try {
+        // Editors and `echo` end a file with a newline that is no part of a secret.
+        tree[key] = readFile(path).replace(/\r?\n$/, '')
+        if (tree[key] === '') {
+          problem(`the file ${path} is empty`)
+          tree[key] = unreadable
+        }
+        sources.set(formatPath([...prefix, key]), { source, from: [...prefix, fileKey] })
+      } catch (error) {
+        problem(`cannot read ${path}: ${systemReason(error)}`)
+        // Marks the key as given, so that nothing else complains that it is missing.
+        tree[key] = unreadable
+      }
+    }
+  }
+
+  for (const { path } of fileKeys) {
+    const parent = parentOf(value, path, false)
+    if (parent) readFiles(parent, path.slice(0, -1), [path.at(-1) ?? ''])
+  }
+  for (const list of ['policy', 'routes']) {
+    const routes = value[list]
+    if (!Array.isArray(routes)) continue
+    for (const [i, route] of routes.entries()) {
+      if (isTree(route))
+        readFiles(
+          route,
+          [list, i],
+          routeFileKeys.map(({ path }) => path.at(-1) ?? ''),
+        )
+    }
+  }
+
+  return { value, issues, valueAt: (path) => lookUp(path, 'valueAt'), keyAt: (path) => lookUp(path, 'keyAt') }
+}
+
+/** Stands for the content of a file that could not be read; that was said already. */
+export const unreadable = Symbol('unreadable')
+
+/** `no such file`; for `ReadFile` and for the configuration itself. */
+export function systemReason(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? error.code : undefined
+  switch (code) {
+    case 'ENOENT':
+      return 'no such file'
+    case 'EACCES':
+      return 'permission denied'
+    case 'EISDIR':
+      return 'it is a directory'
+    default:
+      return typeof code === 'string' ? code : 'unknown reason'
+  }
+}
+
+export function isTree(value: unknown): value is Tree {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** The map that holds the last part of `path`; undefined when something else stands in the way. */
+function parentOf(tree: Tree, path: readonly string[], create = true): Tree | undefined {
+  let parent = tree
+  for (const part of path.slice(0, -1)) {
+    if (parent[part] === undefined || parent[part] === null) {
+      if (!create) return undefined
+      parent[part] = {}
+    }
+    const next = parent[part]
+    if (!isTree(next)) return undefined
+    parent = next
+  }
+  return parent
+}

@@ -1,0 +1,70 @@
+import type { z } from 'zod'
+import { configSchema } from './schema.ts'
+import { routeSchema } from './schema/route.ts'
+
+/** One key of the schema, as the environment, the documentation and the printed configuration see it. */
+export interface Key {
+  readonly path: readonly string[]
+  /** Environment variable, `DIRECTORY_OKTA_URL`; keys of a route have none. */
+  readonly env: string
+  readonly kind: 'text' | 'flag' | 'number' | 'list' | 'map' | 'routes'
+  readonly secret: boolean
+  /** undefined: none. */
+  readonly default: unknown
+  readonly description: string
+}
+
+/** Every key outside routes, nested ones by their leaves (`directory.okta.url`). */
+export const globalKeys: readonly Key[] = keysOf(configSchema)
+export const routeKeys: readonly Key[] = keysOf(routeSchema)
+
+const secretNames = new Set([...globalKeys, ...routeKeys].filter((key) => key.secret).map((key) => key.path.join('.')))
+
+/** May the value at this path be shown? Works for `['routes', 0, …]` too. */
+export function isSecret(path: readonly (string | number)[]): boolean {
+  const inRoute = (path[0] === 'routes' || path[0] === 'policy') && typeof path[1] === 'number'
+  return path.some((_, i) => secretNames.has(path.slice(inRoute ? 2 : 0, i + 1).join('.')))
+}
+
+interface Schema {
+  readonly def: { readonly type: string; readonly innerType?: Schema; readonly defaultValue?: unknown }
+  readonly shape?: Readonly<Record<string, Schema>>
+  readonly meta: () => { readonly description?: string; readonly writeOnly?: unknown } | undefined
+}
+
+function keysOf(schema: z.ZodObject, prefix: readonly string[] = []): readonly Key[] {
+  // Zod's own types do not let a reader walk optional and default wrappers; this is the part of them that we read.
+  return Object.entries(schema.shape as unknown as Readonly<Record<string, Schema>>).flatMap(([name, wrapped]) => {
+    const path = [...prefix, name]
+    let inner = wrapped
+    while (inner.def.innerType) inner = inner.def.innerType
+    if (inner.shape && path[0] !== 'routes' && path[0] !== 'policy') {
+      return keysOf(inner as unknown as z.ZodObject, path)
+    }
+    const meta = wrapped.meta()
+    return {
+      path,
+      env: path.join('_').toUpperCase(),
+      kind: prefix.length === 0 && 'from' in schema.shape ? 'text' : kindOf(name, inner.def.type),
+      secret: meta?.writeOnly === true,
+      default: wrapped.def.type === 'default' ? wrapped.def.defaultValue : undefined,
+      description: meta?.description ?? '',
+    } satisfies Key
+  })
+}
+
+function kindOf(name: string, type: string): Key['kind'] {
+  if (name === 'routes' || name === 'policy') return 'routes'
+  switch (type) {
+    case 'boolean':
+      return 'flag'
+    case 'number':
+      return 'number'
+    case 'array':
+      return 'list'
+    case 'record':
+      return 'map'
+    default:
+      return 'text'
+  }
+}

@@ -1,0 +1,109 @@
+import { readFileSync } from 'node:fs'
+import { Secret } from '../lib/secret.ts'
+import type { Config } from '../types.ts'
+import { compileConfig } from './compile.ts'
+import { parseConfigDocument } from './document.ts'
+import { type Environment, readEnvironment } from './environment.ts'
+import { isTree, mergeInput, type ReadFile, systemReason } from './input.ts'
+import { type ConfigIssue, formatSource, type Path, type Report, type Source, sortIssues } from './issues.ts'
+import { globalKeys, isSecret } from './keys.ts'
+import { validate } from './validate.ts'
+
+export { formatIssue } from './issues.ts'
+
+export type Loaded =
+  | {
+      readonly kind: 'ok'
+      /** Frozen. */
+      readonly config: Config
+      readonly warnings: readonly ConfigIssue[]
+      /** What is in force and who said so, for people. */
+      readonly settings: readonly Setting[]
+    }
+  /** Errors, then warnings; all of them. */
+  | { readonly kind: 'invalid'; readonly issues: readonly ConfigIssue[] }
+
+/** One effective value as it was written: of routes each key that is there, of the rest every key. */
+export interface Setting {
+  readonly path: Path
+  readonly value: unknown
+  readonly source: Source
+}
+
+/**
+ * Reads, merges and judges the configuration: file, then environment, which wins. The only reader of
+ * `process.env` and of the files that keys name. Never rejects for what a person wrote.
+ */
+export async function loadConfig(file: string | undefined, env: Environment = process.env): Promise<Loaded> {
+  const readFile: ReadFile = (path) => readFileSync(path, 'utf8')
+  if (file === undefined) return parseConfig(undefined, 'environment', env, readFile)
+  try {
+    return parseConfig(readFile(file), file, env, readFile)
+  } catch (error) {
+    const message = `cannot read the configuration: ${systemReason(error)}`
+    return { kind: 'invalid', issues: [{ severity: 'error', source: { kind: 'file', file }, path: [], message }] }
+  }
+}
+
+/** The same without I/O: `text` is the YAML (undefined: environment only), `fileName` its name in messages. */
+export function parseConfig(text: string | undefined, fileName: string, env: Environment, readFile: ReadFile): Loaded {
+  const document = text === undefined ? undefined : parseConfigDocument(text, fileName)
+  const environment = readEnvironment(env)
+  const documents = [document, ...environment.values.map((value) => value.document)].filter(
+    (each) => each !== undefined,
+  )
+  const input = mergeInput(document, environment.values, readFile)
+  const draft = validate(input)
+  const issues: ConfigIssue[] = [
+    ...documents.flatMap((each) => each.issues),
+    ...environment.issues,
+    ...input.issues,
+    ...draft.issues,
+  ]
+  const notAMap = document && document.value !== null && document.value !== undefined && !isTree(document.value)
+  if (notAMap) {
+    issues.push({
+      severity: 'error',
+      source: document.valueAt([]),
+      path: [],
+      message: 'expected a map of keys, such as `routes:`',
+    })
+  }
+
+  const say = (severity: ConfigIssue['severity'], path: Path, message: string): void => {
+    issues.push({ severity, source: input.valueAt(path), path, message })
+  }
+  const report: Report = {
+    error: (path, message) => say('error', path, message),
+    warning: (path, message) => say('warning', path, message),
+    where: (path) => formatSource(input.valueAt(path)),
+    sourceOf: (path) => input.valueAt(path),
+    isWritten: (path) => read(input.value, path) !== undefined,
+  }
+  // An unreadable text has said enough: everything in it would be "missing".
+  const unreadable = notAMap || documents.some((each) => each.value === undefined)
+  const config = unreadable ? undefined : compileConfig(draft, report)
+  const sorted = sortIssues(issues)
+  if (!config || sorted.some(({ severity }) => severity === 'error')) return { kind: 'invalid', issues: sorted }
+
+  const settings = [
+    ...globalKeys.filter(({ kind }) => kind !== 'routes').map(({ path }) => path),
+    ...draft.routes.flatMap(({ path }) => Object.keys(read(input.value, path) ?? {}).map((key) => [...path, key])),
+  ].map((path): Setting => {
+    const written = read(input.value, path)
+    const value = written ?? read(draft.globals, path)
+    return {
+      path,
+      value: isSecret(path) && value !== undefined ? new Secret(JSON.stringify(value)) : value,
+      source: written === undefined ? { kind: 'default' } : input.valueAt(path),
+    }
+  })
+  return { kind: 'ok', config, warnings: sorted, settings }
+}
+
+function read(tree: unknown, path: Path): unknown {
+  return path.reduce<unknown>((value, part) => {
+    if (Array.isArray(value)) return value[Number(part)]
+    return isTree(value) && Object.hasOwn(value, part) ? value[part] : undefined
+  }, tree)
+}

@@ -1,0 +1,174 @@
+import { z } from 'zod'
+import { duration, flag, integer, oneOf, orFile, path, text, textMap, texts, url } from './schema/fields.ts'
+import { routeSchema } from './schema/route.ts'
+
+const storageSchema = z.strictObject(
+  {
+    type: oneOf('embedded', 'memory').default('embedded').describe('`memory` forgets all sessions at a restart.'),
+    path: text.default('.postern').describe('Directory of the embedded store.'),
+  },
+  { error: 'a map with `type` and `path`' },
+)
+
+const oktaSchema = z.strictObject(
+  {
+    url: url.optional().describe("Origin of Okta's API. Default: the origin of `idp_provider_url`."),
+    ...orFile('api_token', 'SSWS API token of a read-only administrator.'),
+    budget: z
+      .number({ error: 'a number from 0.01 to 1' })
+      .min(0.01, { error: 'a number from 0.01 to 1' })
+      .max(1, { error: 'a number from 0.01 to 1' })
+      .default(0.5)
+      .describe('Share of each Okta rate limit that Postern may use.'),
+    timeout: duration.default('10s').describe('Time for one call to the API.'),
+  },
+  { error: 'a map such as {url: …, api_token_file: …}' },
+)
+
+const directorySchema = z.strictObject(
+  {
+    refresh_interval: duration.default('60s').describe("Age after which a signed-in person's groups are read again."),
+    max_staleness: duration
+      .default('1h')
+      .describe('Age after which groups are unknown, and rules about groups answer 503.'),
+    sign_in_timeout: duration.default('5s').describe('A sign-in waits no longer than this for groups.'),
+    okta: oktaSchema.default(oktaSchema.parse({})).describe("Okta's API."),
+  },
+  { error: 'a map such as {refresh_interval: 60s, okta: {…}}' },
+)
+
+/**
+ * The configuration as a person writes it: the only source of keys, defaults and documentation.
+ * Shapes only; what the values mean is judged in compile.ts. Everything is optional here, because the
+ * environment may hold it.
+ */
+export const configSchema = z.strictObject(
+  {
+    authenticate_service_url: url
+      .optional()
+      .describe('External origin of the sign-in service, `https://authenticate.corp.example`. Required.'),
+    authenticate_callback_path: path
+      .default('/oauth2/callback')
+      .describe('Path of the redirect URI that the identity provider knows.'),
+    signout_redirect_url: url.optional().describe('Where a sign-out ends. Default: a page that says so.'),
+
+    idp_provider: oneOf('okta', 'oidc').default('okta').describe('`oidc` is any OpenID Connect provider.'),
+    idp_provider_url: url
+      .optional()
+      .describe(
+        'Okta org (`https://org.okta.com`), custom authorization server (`…/oauth2/default`) or issuer. Required.',
+      ),
+    idp_client_id: text.optional().describe('Client id of the application. Required.'),
+    ...orFile('idp_client_secret', 'Client secret; leave it out for a public client.'),
+    idp_client_auth: oneOf('basic', 'post', 'none')
+      .optional()
+      .describe('How the client proves itself. Default: `basic` with a secret, `none` without.'),
+    idp_scopes: texts.default(['openid', 'profile', 'email', 'offline_access']).describe('Scopes to ask for.'),
+    idp_request_params: textMap.default({}).describe('More parameters of the authorization request, e.g. `prompt`.'),
+    idp_timeout: duration.default('10s').describe('Time for one call to the identity provider.'),
+    idp_service_account: z
+      .union([text, z.looseObject({ api_key: z.string() })], { error: 'an Okta API token in one of its forms' })
+      .optional()
+      .meta({
+        description: 'Okta API token: base64 of {"api_key": "…"}, that JSON, base64 of the token, or the token.',
+        writeOnly: true,
+      }),
+    idp_service_account_file: text.optional().describe('Path of a file that holds `idp_service_account`.'),
+    idp_refresh_directory_interval: duration.optional().describe('Old name of `directory.refresh_interval`.'),
+    idp_refresh_directory_timeout: duration.optional().describe('Old name of `directory.okta.timeout`.'),
+    idp_qps: z
+      .number({ error: 'a number' })
+      .optional()
+      .describe("Ignored: calls follow Okta's own rate limits, see `directory.okta.budget`."),
+    groups_claim: text.default('groups').describe('Claim with group names, used when no directory is read.'),
+    directory: directorySchema.default(directorySchema.parse({})).describe('Where groups are read.'),
+
+    address: text.optional().describe('`host:port` or `:port`. Default: `:8443` with a certificate, else `:8080`.'),
+    insecure_server: flag
+      .default(false)
+      .describe('Speak plain HTTP although the external URLs are https: a hop in front ends TLS.'),
+    ...orFile('certificate', 'PEM certificate chain (or base64 of it).'),
+    ...orFile('certificate_key', 'PEM private key of the certificate (or base64 of it).'),
+    trusted_proxies: texts.default([]).describe('Peers whose forwarded headers are believed: addresses or CIDR.'),
+    xff_num_trusted_hops: integer(0, 32).default(0).describe('Entries of X-Forwarded-For added by trusted hops.'),
+
+    ...orFile(
+      'shared_secret',
+      '32 random bytes as base64, base64url or hex, or 32 characters; one a line, first signs.',
+    ),
+    ...orFile('cookie_secret', "Pomerium's. Accepted and not needed: cookie keys derive from `shared_secret`."),
+    ...orFile(
+      'signing_key',
+      'PEM private keys (or base64 of them) that sign identities; default: from `shared_secret`.',
+    ),
+
+    cookie_name: text.optional().describe('Default: `__Host-postern`, on http `postern`.'),
+    cookie_expire: duration.default('14h').describe('A session ends this long after sign-in, whatever happens.'),
+    cookie_same_site: oneOf('lax', 'strict', 'none').default('lax').describe('SameSite of the session cookie.'),
+    cookie_http_only: z
+      .literal(true, { error: 'true: the cookie is never readable by scripts' })
+      .default(true)
+      .describe('Always true.'),
+
+    storage: storageSchema.default(storageSchema.parse({})).describe('Where sessions live.'),
+    databroker_storage_type: z
+      .enum(['memory', 'file'], {
+        error: '`memory` or `file`; here write `storage: {type: embedded, path: …}` or `storage: {type: memory}`',
+      })
+      .optional()
+      .describe("Pomerium's name of `storage.type`; `file` is the embedded store."),
+    databroker_storage_connection_string: text
+      .optional()
+      .meta({ description: "Pomerium's name of `storage.path`: a directory, or `file://` and one.", writeOnly: true }),
+
+    jwt_claims_headers: z
+      .union([text, texts, textMap], { error: 'a list of claims, or a map of header to claim' })
+      .default({})
+      .describe('Claims to send upstream: a list makes `X-Postern-Claim-<Name>`, a map names the headers.'),
+    pass_identity_headers: flag.default(false).describe('Send the signed identity and claim headers upstream.'),
+
+    default_upstream_timeout: duration.default('30s').describe('Until the response header of an upstream; 0 is none.'),
+    upstream_connect_timeout: duration.default('10s').describe('Until a connection to an upstream stands.'),
+    upstream_body_timeout: duration.default('5m').describe('Between two pieces of a response body; 0 is none.'),
+    timeout_read: duration.default('10s').describe("Until a request's header has arrived."),
+    timeout_idle: duration.default('65s').describe('An idle connection of a client is closed after this time.'),
+
+    health_check_addr: text
+      .optional()
+      .describe('Address of /livez, /readyz and /startupz, `127.0.0.1:28080`. Default: no such listener.'),
+    metrics_address: text.optional().describe('Address of /metrics, `:9090`. Default: no such listener.'),
+    drain_delay: duration
+      .default('0s')
+      .describe('After a signal to stop: not ready, but still accepting, so that load balancers notice.'),
+    drain_timeout: duration.default('25s').describe('After that: what is busy may finish this long.'),
+
+    log_level: oneOf('trace', 'debug', 'info', 'warn', 'error', 'off', 'disabled')
+      .default('info')
+      .describe('Log level.'),
+    services: z
+      .literal('all', { error: '`all`, because Postern is one process' })
+      .default('all')
+      .describe("Pomerium's; only `all` exists."),
+    compatibility: oneOf('postern', 'pomerium')
+      .default('postern')
+      .describe("`pomerium`: Pomerium's names of paths, headers and cookie, and its string prefixes."),
+
+    routes: z
+      .array(routeSchema, { error: 'a list of routes' })
+      .optional()
+      .describe('The applications, first match wins.'),
+    policy: z
+      .array(routeSchema, { error: 'a list of routes' })
+      .optional()
+      .describe("Pomerium's older name of `routes`; both are read, this one first."),
+  },
+  { error: 'a map of keys' },
+)
+
+/** As written, with defaults, without the routes. */
+export type GlobalInput = Omit<z.output<typeof configSchema>, 'routes' | 'policy'>
+
+/** JSON Schema (draft-07) of the configuration file, for editors: what `config.schema.json` holds. */
+export function configJsonSchema(): object {
+  return { title: 'Postern configuration', ...z.toJSONSchema(configSchema, { io: 'input', target: 'draft-07' }) }
+}

@@ -1,0 +1,47 @@
+import { z } from 'zod'
+
+/**
+ * The kinds of values a person writes. The message of each schema says what was expected and nothing else;
+ * validate.ts adds what was found and where. Formats that need more than a shape are judged in compile/.
+ */
+
+const DURATION = /^(?:0|(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+)$/
+
+export const text = z.string({ error: 'text' }).min(1, { error: 'text that is not empty' })
+export const flag = z.boolean({ error: 'true or false' })
+export const url = z.string({ error: 'a URL such as https://app.corp.example' }).min(1, { error: 'a URL' })
+export const path = z
+  .string({ error: 'a path that begins with /' })
+  .regex(/^\//, { error: 'a path that begins with /' })
+
+const DURATION_WORDS = 'a duration such as 30s or 14h'
+/** Go-style, as Pomerium: `30s`, `14h`, `1h30m`; `0` where nothing is meant. */
+export const duration = z.union([z.string().regex(DURATION, { error: DURATION_WORDS }), z.literal(0)], {
+  error: DURATION_WORDS,
+})
+
+export const texts = z.array(text, { error: 'a list of text' })
+export const textMap = z.record(z.string(), text, { error: 'a map of text to text' })
+
+export function oneOf<const T extends readonly [string, ...string[]]>(
+  ...values: T
+): z.ZodEnum<{ [K in T[number]]: K }> {
+  return z.enum(values, { error: `one of ${values.join(', ')}` })
+}
+
+export function integer(min: number, max: number): z.ZodInt {
+  const error = `a whole number from ${min} to ${max}`
+  return z.int({ error }).min(min, { error }).max(max, { error })
+}
+
+/** A secret or PEM: the key itself, and `<key>_file` with the path of a file that holds it. */
+export function orFile<const K extends string>(
+  name: K,
+  description: string,
+): { [N in K]: z.ZodOptional<typeof text> } & { [N in `${K}_file`]: z.ZodOptional<typeof text> } {
+  return {
+    [name]: text.optional().meta({ description, writeOnly: true }),
+    [`${name}_file`]: text.optional().meta({ description: `Path of a file that holds \`${name}\`.` }),
+    // The computed keys are exactly the two of the return type.
+  } as { [N in K]: z.ZodOptional<typeof text> } & { [N in `${K}_file`]: z.ZodOptional<typeof text> }
+}

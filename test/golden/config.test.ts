@@ -1,0 +1,82 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { formatIssue } from '../../src/config/issues.ts'
+import { parseConfig } from '../../src/config/load.ts'
+import type { Config, Policy, Route } from '../../src/types.ts'
+
+/**
+ * test/golden/config/*.txt: a configuration file, a line of dashes, and what Postern says about it: the issues, or
+ * what it understood. Comments that begin with `#env NAME=value` set the environment, `#file PATH text` makes a
+ * file; `#base` gives everything that a configuration needs but its routes.
+ * `GOLDEN=update npx vitest run test/golden` writes the second halves anew, to be read before they are committed.
+ */
+const folder = new URL('./config/', import.meta.url)
+const DASHES = '----------\n'
+
+const base = {
+  AUTHENTICATE_SERVICE_URL: 'https://authenticate.corp.example',
+  IDP_PROVIDER_URL: 'https://dev-1.okta.com',
+  IDP_CLIENT_ID: '0oa1',
+  IDP_CLIENT_SECRET: 'client-secret-of-the-base',
+  IDP_SERVICE_ACCOUNT: '00token-of-the-base',
+  SHARED_SECRET: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
+  INSECURE_SERVER: 'true',
+}
+
+describe('golden configurations', () => {
+  for (const name of readdirSync(folder).filter((file) => file.endsWith('.txt'))) {
+    test(name.replace('.txt', '').replaceAll('-', ' '), () => {
+      const file = new URL(name, folder)
+      const whole = readFileSync(file, 'utf8')
+      const [text = '', expected] = whole.split(DASHES)
+      const actual = answer(text)
+      if (process.env.GOLDEN === 'update') writeFileSync(file, text + DASHES + actual)
+      else expect(actual).toBe(expected)
+    })
+  }
+})
+
+function answer(text: string): string {
+  const env: Record<string, string> = /^#base$/m.test(text) ? { ...base } : {}
+  for (const [, name = '', value = ''] of text.matchAll(/^#env (\w+)=(.*)$/gm)) env[name] = value.replaceAll('\\n', '\n')
+  const files = new Map([...text.matchAll(/^#file (\S+) (.*)$/gm)].map(([, path = '', content = '']) => [path, content.replaceAll('\\n', '\n')]))
+  const loaded = parseConfig(text, 'config.yaml', env, (path) => {
+    const content = files.get(path)
+    if (content === undefined) throw Object.assign(new Error('not there'), { code: 'ENOENT' })
+    return content
+  })
+  const lines =
+    loaded.kind === 'invalid' ? loaded.issues.map(formatIssue) : [...loaded.warnings.map(formatIssue), ...summary(loaded.config)]
+  return `${[loaded.kind, ...lines].join('\n')}\n`
+}
+
+function summary(config: Config): readonly string[] {
+  const { authenticate, idp, directory, listen, storage } = config
+  return [
+    `authenticate: ${authenticate.url.origin}${authenticate.callbackPath}`,
+    `idp: ${idp.provider} ${idp.issuer} client ${idp.clientId} by ${idp.clientAuth.kind}, scopes ${idp.scopes.join(' ')}`,
+    `directory: ${directory.kind}${directory.kind === 'okta' ? ` ${directory.url.origin} token ${directory.token.reveal()}` : ''}, ${directory.refreshInterval} ms`,
+    `listen: ${listen.host}:${listen.port}${listen.tls ? ' tls' : ''}`,
+    `storage: ${storage.kind}${storage.kind === 'embedded' ? ` ${storage.path}` : ''}`,
+    `secrets: ${config.sharedSecrets.length} shared, ${config.signingKeys.length} signing`,
+    `claims: ${[...config.identityHeaders.claims].map(([header, claim]) => `${header}=${claim}`).join(' ')}`,
+    ...config.routes.map(describeRoute),
+  ]
+}
+
+function describeRoute(route: Route): string {
+  const { from, match } = route
+  const port = from.port === undefined ? '' : `:${from.port}`
+  const path = match.kind === 'all' ? '' : match.kind === 'regex' ? ` regex ${match.source}` : ` ${match.kind} ${match.kind === 'path' ? match.path : match.prefix}`
+  const upstreams = route.upstreams.map(({ origin, weight }) => (weight === 1 ? origin : `${origin},${weight}`)).join(' ')
+  const rewrite = route.prefixRewrite === undefined ? '' : ` rewritten to ${route.prefixRewrite}`
+  return `route ${route.definedAt} "${route.name}": ${from.scheme}://${from.host}${port}${path} -> ${upstreams}${rewrite}, ${describePolicy(route.policy)}`
+}
+
+function describePolicy(policy: Policy): string {
+  if (policy.kind !== 'rules') return policy.kind
+  const clauses = (['allow', 'deny'] as const).flatMap((action) =>
+    policy[action].map(({ op, criteria }) => `${action} ${op}(${criteria.map(({ describe }) => describe).join('; ')})`),
+  )
+  return clauses.join(' ') || 'nobody'
+}
