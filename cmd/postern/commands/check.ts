@@ -1,0 +1,95 @@
+import { type ConfigIssue, formatIssue, formatPath } from '../../../src/config/issues.ts'
+import { loadConfig } from '../../../src/config/load.ts'
+import { ERRORS } from '../../../src/errors.ts'
+import { describeDuration } from '../../../src/lib/duration.ts'
+import type { Config } from '../../../src/types.ts'
+import type { Io } from '../io.ts'
+import { checkOnline } from './check-online.ts'
+
+export interface CheckOptions {
+  /** undefined: the environment alone. */
+  readonly file: string | undefined
+  readonly online: boolean
+  readonly json: boolean
+}
+
+/** Judges a configuration. Exit code 0, 3 (not valid) or 4 (a dependency failed). */
+export async function checkCommand({ file, online, json }: CheckOptions, io: Io): Promise<number> {
+  const loaded = await loadConfig(file, io.env)
+  const issues = loaded.kind === 'ok' ? loaded.warnings : loaded.issues
+  if (!json) for (const issue of issues) io.err(formatIssue(issue))
+  if (loaded.kind === 'invalid') {
+    if (json) io.out(JSON.stringify({ valid: false, ...bySeverity(issues) }, undefined, 2))
+    return ERRORS.ERR_CONFIG_INVALID.exit
+  }
+  const { config } = loaded
+  const findings = online ? await checkOnline(config) : []
+  const exitCode = findings.every(({ ok }) => ok) ? 0 : ERRORS.ERR_DEPENDENCY.exit
+  if (json) {
+    io.out(
+      JSON.stringify(
+        {
+          valid: true,
+          ...bySeverity(issues),
+          routes: config.routes.length,
+          redirect_uri: redirectUri(config),
+          sign_out_redirect_uri: signOutRedirectUri(config),
+          groups: config.directory.kind,
+          ...(online && { online: findings }),
+        },
+        undefined,
+        2,
+      ),
+    )
+    return exitCode
+  }
+  for (const line of describe(file ?? 'the environment', config)) io.out(line)
+  for (const { ok, name, message } of findings) {
+    const line = `${ok ? 'ok' : 'failed'}: ${name}: ${message}`
+    if (ok) io.out(line)
+    else io.err(line)
+  }
+  return exitCode
+}
+
+/** Must be registered with the identity provider, to the letter. */
+function redirectUri({ authenticate }: Config): string {
+  return authenticate.url.origin + authenticate.callbackPath
+}
+
+/** Where the identity provider sends people after it has signed them out. */
+function signOutRedirectUri({ authenticate, naming }: Config): string {
+  return `${authenticate.url.origin}${naming.controlPrefix}/signed_out`
+}
+
+function describe(name: string, config: Config): readonly string[] {
+  const { directory, idp, routes } = config
+  const groups =
+    directory.kind === 'okta'
+      ? `read from ${directory.url.origin}, again after ${describeDuration(directory.refreshInterval)}, unknown after ${describeDuration(directory.maxStaleness)}`
+      : `from the claim "${idp.groupsClaim}" at sign-in: without a service account a change in the directory counts only after the next sign-in`
+  return [
+    `${name} is valid: ${routes.length} ${routes.length === 1 ? 'route' : 'routes'}`,
+    '',
+    `Register with ${idp.issuer} for client ${idp.clientId}:`,
+    `  Sign-in redirect URI   ${redirectUri(config)}`,
+    `  Sign-out redirect URI  ${signOutRedirectUri(config)}`,
+    '',
+    `Groups: ${groups}`,
+  ]
+}
+
+function bySeverity(issues: readonly ConfigIssue[]): object {
+  const only = (severity: ConfigIssue['severity']): readonly object[] =>
+    issues.filter((issue) => issue.severity === severity).map(toJson)
+  return { errors: only('error'), warnings: only('warning') }
+}
+
+function toJson({ source, path, message }: ConfigIssue): object {
+  return {
+    ...(source.kind === 'file' && { file: source.file, ...source.at }),
+    ...(source.kind === 'environment' && { environment: source.name }),
+    path: formatPath(path),
+    message,
+  }
+}
