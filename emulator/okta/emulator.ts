@@ -1,0 +1,101 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { randomBytes } from 'node:crypto'
+import { systemClock } from '../../src/lib/clock.ts'
+import { silentLogger } from '../../src/lib/log.ts'
+import type { Clock, Logger } from '../../src/types.ts'
+import { type Control, createControl } from './control.ts'
+import { RATE_PLANS, type RatePlan } from './http/rate-limit.ts'
+import { createKeys, type Keys } from './oidc/keys.ts'
+import type { Seed } from './seed.ts'
+import { createWorld, type World } from './world.ts'
+
+export interface OktaEmulatorOptions {
+  /** 0, the default: any free port. */
+  readonly port?: number
+  readonly host?: string
+  /** Origin under which clients reach the emulator; without it `http://localhost:PORT`. */
+  readonly publicUrl?: string
+  readonly clock?: Clock
+  readonly seed?: Seed
+  /** Name of a plan of okta.md §3.2, or requests a minute by bucket; `off` counts but never refuses. */
+  readonly rateLimits?: keyof typeof RATE_PLANS | 'off' | RatePlan
+  /** Share of a bucket that one API token may use. */
+  readonly tokenShare?: number
+  readonly concurrency?: number
+  readonly log?: Logger
+}
+
+/** A running emulator: Okta over HTTP at `url`, and what an Okta admin could do as methods. */
+export interface OktaEmulator extends Control {
+  /** Origin; also the issuer of the org authorization server. */
+  readonly url: string
+  close(): Promise<void>
+}
+
+/**
+ * Okta in one process, for demo, tests and benchmarks: authorization servers, management API, a page at `/` and a
+ * control API below `/control/`. Nothing is kept after `close`.
+ */
+export async function createOktaEmulator(options: OktaEmulatorOptions = {}): Promise<OktaEmulator> {
+  const clock = options.clock ?? systemClock
+  const keys = new Map<string, Keys>()
+  const cursorKey = randomBytes(16).toString('hex')
+  let world: World | undefined
+
+  const server = createServer((req, res) => void world?.serve(req, res))
+  // Tests open and drop many connections; none of them may hold `close` up.
+  server.keepAliveTimeout = 60_000
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(options.port ?? 0, options.host ?? '127.0.0.1', resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  const url = new URL(options.publicUrl ?? `http://localhost:${port}`).origin
+  const plan = ratePlan(options.rateLimits ?? 'workforce')
+
+  const build = (): World =>
+    createWorld({
+      url,
+      clock,
+      seed: options.seed ?? {},
+      cursorKey,
+      log: options.log ?? silentLogger,
+      rates: { plan, tokenShare: options.tokenShare ?? 0.5, concurrency: options.concurrency ?? 75 },
+      control: () => control,
+      keysOf(serverId) {
+        const existing = keys.get(serverId)
+        if (existing) return existing
+        const created = createKeys()
+        keys.set(serverId, created)
+        return created
+      },
+    })
+  const current = (): World => (world ??= build())
+  const control = createControl({
+    world: current,
+    reset() {
+      world = build()
+    },
+  })
+  current()
+
+  return {
+    ...control,
+    get org() {
+      return current().org
+    },
+    url,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+function ratePlan(choice: NonNullable<OktaEmulatorOptions['rateLimits']>): RatePlan {
+  if (choice === 'off') return Object.fromEntries(Object.keys(RATE_PLANS.workforce).map((bucket) => [bucket, 1e9]))
+  if (typeof choice === 'string') return RATE_PLANS[choice]
+  return { ...RATE_PLANS.workforce, ...choice }
+}

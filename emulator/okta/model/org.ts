@@ -1,0 +1,343 @@
+import type { Clock, Millis, Unsubscribe } from '../../../src/types.ts'
+import type { Ids } from './ids.ts'
+import { createSorted, type Sorted } from './sorted.ts'
+import type {
+  ApiToken,
+  AppAssignment,
+  AuthorizationServer,
+  Occurrence,
+  OrgApp,
+  OrgGroup,
+  Person,
+  PersonStatus,
+} from './types.ts'
+
+export type NewPerson = Partial<Omit<Person, 'login'>> & { readonly login: string }
+export type NewGroup = Partial<OrgGroup> & { readonly name: string }
+export type NewApp = Partial<OrgApp> & { readonly redirectUris: readonly string[] }
+export type NewToken = Partial<ApiToken> & { readonly value: string; readonly ownerId: string }
+
+/** One Okta org in memory. It knows nothing of HTTP; every change is announced as an `Occurrence`. */
+export interface Org {
+  readonly id: string
+  readonly everyone: OrgGroup
+  readonly people: Pick<Sorted<Person>, 'get' | 'slice' | 'ordered' | 'size'>
+  readonly groups: Pick<Sorted<OrgGroup>, 'get' | 'slice' | 'ordered' | 'size'>
+  readonly apps: Pick<Sorted<OrgApp>, 'get' | 'slice' | 'ordered' | 'size'>
+  readonly authorizationServers: ReadonlyMap<string, AuthorizationServer>
+  /** By id or login (any case), or by the part before `@` when that is unambiguous. */
+  findPerson(idOrLogin: string): Person | undefined
+  /** By id or exact name. */
+  findGroup(idOrName: string): OrgGroup | undefined
+  findToken(value: string): ApiToken | undefined
+  tokens(): readonly ApiToken[]
+
+  addPerson(person: NewPerson): Person
+  /** Throws when there is no such person. `lastUpdated` moves. */
+  updatePerson(id: string, change: Partial<Person>, eventType: string): Person
+  setStatus(id: string, status: PersonStatus, eventType: string): Person
+  deletePerson(id: string): void
+  addGroup(group: NewGroup): OrgGroup
+  updateGroup(id: string, change: Partial<OrgGroup>): OrgGroup
+  deleteGroup(id: string): void
+  /** false: was already (or was not) a member. `Everyone` cannot be edited. */
+  addMember(groupId: string, personId: string): boolean
+  removeMember(groupId: string, personId: string): boolean
+  /** A status change never touches memberships (okta.md §2.3). */
+  groupsOf(personId: string, after?: string, limit?: number): readonly OrgGroup[]
+  membersOf(groupId: string, after?: string, limit?: number): readonly Person[]
+  memberCount(groupId: string): number
+
+  addApp(app: NewApp): OrgApp
+  updateApp(id: string, change: Partial<OrgApp>): OrgApp
+  assign(appId: string, id: string): void
+  unassign(appId: string, id: string): void
+  assignments(appId: string): readonly AppAssignment[]
+  isAssigned(appId: string, personId: string): boolean
+
+  addToken(token: NewToken): ApiToken
+  updateToken(id: string, change: Partial<ApiToken>): void
+  addAuthorizationServer(server: Partial<AuthorizationServer> & { readonly id: string }): AuthorizationServer
+
+  /** Records an event that changed nothing here, e.g. the end of a session. */
+  note(eventType: string, personId: string, outcome?: Occurrence['outcome']): void
+  /** Everything that happened, oldest first. */
+  history(): readonly Occurrence[]
+  onOccurrence(listener: (occurrence: Occurrence) => void): Unsubscribe
+}
+
+export function createOrg(deps: {
+  readonly clock: Clock
+  readonly ids: Ids
+  readonly id?: string
+  readonly everyoneId?: string
+}): Org {
+  const { clock, ids } = deps
+  const people = createSorted<Person>()
+  const byLogin = new Map<string, string>()
+  const groups = createSorted<OrgGroup>()
+  const members = new Map<string, Sorted<true>>()
+  const memberships = new Map<string, Sorted<true>>()
+  const apps = createSorted<OrgApp>()
+  const assigned = new Map<string, Map<string, AppAssignment>>()
+  const tokens = new Map<string, ApiToken>()
+  const servers = new Map<string, AuthorizationServer>()
+  const happened: Occurrence[] = []
+  const listeners = new Set<(occurrence: Occurrence) => void>()
+
+  function record(eventType: string, facts: Partial<Occurrence>): void {
+    const occurrence: Occurrence = { at: clock.now(), eventType, outcome: 'SUCCESS', ...facts }
+    happened.push(occurrence)
+    for (const listener of listeners) listener(occurrence)
+  }
+
+  const start = clock.now()
+  const everyone: OrgGroup = {
+    id: deps.everyoneId ?? ids.next('00g'),
+    name: 'Everyone',
+    description: 'All users in your organization',
+    type: 'BUILT_IN',
+    created: start,
+    lastUpdated: start,
+    lastMembershipUpdated: start,
+  }
+  groups.set(everyone.id, everyone)
+
+  const touchMembership = (groupId: string, at: Millis): void => {
+    groups.set(groupId, { ...must(groups.get(groupId), groupId), lastMembershipUpdated: at })
+  }
+  const setOf = (sets: Map<string, Sorted<true>>, key: string): Sorted<true> => {
+    const existing = sets.get(key)
+    if (existing) return existing
+    const created = createSorted<true>()
+    sets.set(key, created)
+    return created
+  }
+  const groupIdsOf = (personId: string): readonly string[] =>
+    [...(memberships.get(personId)?.keys() ?? []), everyone.id].sort()
+
+  const org: Org = {
+    id: deps.id ?? ids.next('00o'),
+    get everyone() {
+      return must(groups.get(everyone.id), everyone.id)
+    },
+    people,
+    groups,
+    apps,
+    authorizationServers: servers,
+    findPerson(idOrLogin) {
+      const direct = people.get(idOrLogin)
+      if (direct) return direct
+      const login = idOrLogin.toLowerCase()
+      const id = byLogin.get(login)
+      if (id) return people.get(id)
+      const short = login.includes('@') ? [] : [...byLogin].filter(([known]) => known.split('@')[0] === login)
+      return short.length === 1 ? people.get(short[0]?.[1] ?? '') : undefined
+    },
+    findGroup: (idOrName) => groups.get(idOrName) ?? [...groups.values()].find((group) => group.name === idOrName),
+    findToken: (value) => [...tokens.values()].find((token) => token.value === value),
+    tokens: () => [...tokens.values()],
+
+    addPerson(person) {
+      const now = clock.now()
+      const status = person.status ?? 'ACTIVE'
+      if (byLogin.has(person.login.toLowerCase())) throw new TypeError(`login ${person.login} exists`)
+      const [local = person.login] = person.login.split('@')
+      const full: Person = {
+        id: ids.next('00u'),
+        email: person.login,
+        firstName: capital(local.split(/[._-]/)[0] ?? local),
+        lastName: capital(local.split(/[._-]/)[1] ?? 'Example'),
+        secondFactor: false,
+        attributes: {},
+        created: now,
+        activated: status === 'STAGED' ? undefined : now,
+        statusChanged: now,
+        lastLogin: undefined,
+        lastUpdated: now,
+        passwordChanged: now,
+        ...person,
+        status,
+      }
+      people.set(full.id, full)
+      byLogin.set(full.login.toLowerCase(), full.id)
+      touchMembership(everyone.id, now)
+      record('user.lifecycle.create', { personId: full.id })
+      return full
+    },
+    updatePerson(id, change, eventType) {
+      const before = must(people.get(id), id)
+      const after: Person = { ...before, ...change, lastUpdated: clock.now() }
+      if (after.login !== before.login) {
+        byLogin.delete(before.login.toLowerCase())
+        byLogin.set(after.login.toLowerCase(), id)
+      }
+      people.set(id, after)
+      record(eventType, { personId: id })
+      return after
+    },
+    setStatus(id, status, eventType) {
+      const now = clock.now()
+      const before = must(people.get(id), id)
+      if (before.status === status) return before
+      return org.updatePerson(
+        id,
+        { status, statusChanged: now, ...(status === 'ACTIVE' && { activated: before.activated ?? now }) },
+        eventType,
+      )
+    },
+    deletePerson(id) {
+      const person = must(people.get(id), id)
+      for (const groupId of memberships.get(id)?.keys() ?? []) members.get(groupId)?.delete(id)
+      memberships.delete(id)
+      for (const list of assigned.values()) list.delete(id)
+      people.delete(id)
+      byLogin.delete(person.login.toLowerCase())
+      record('user.lifecycle.delete.completed', { personId: id })
+    },
+    addGroup(group) {
+      const now = clock.now()
+      const full: OrgGroup = {
+        id: ids.next('00g'),
+        description: '',
+        type: 'OKTA_GROUP',
+        created: now,
+        lastUpdated: now,
+        lastMembershipUpdated: now,
+        ...group,
+      }
+      groups.set(full.id, full)
+      record('group.lifecycle.create', { groupId: full.id })
+      return full
+    },
+    updateGroup(id, change) {
+      const after = { ...must(groups.get(id), id), ...change, lastUpdated: clock.now() }
+      groups.set(id, after)
+      record('group.profile.update', { groupId: id })
+      return after
+    },
+    deleteGroup(id) {
+      for (const personId of members.get(id)?.keys() ?? []) memberships.get(personId)?.delete(id)
+      members.delete(id)
+      for (const list of assigned.values()) list.delete(id)
+      groups.delete(id)
+      record('group.lifecycle.delete', { groupId: id })
+    },
+    addMember(groupId, personId) {
+      must(people.get(personId), personId)
+      if (must(groups.get(groupId), groupId).type === 'BUILT_IN') throw new TypeError('Everyone cannot be edited')
+      if (setOf(members, groupId).has(personId)) return false
+      setOf(members, groupId).set(personId, true)
+      setOf(memberships, personId).set(groupId, true)
+      touchMembership(groupId, clock.now())
+      record('group.user_membership.add', { personId, groupId })
+      return true
+    },
+    removeMember(groupId, personId) {
+      if (!members.get(groupId)?.delete(personId)) return false
+      memberships.get(personId)?.delete(groupId)
+      touchMembership(groupId, clock.now())
+      record('group.user_membership.remove', { personId, groupId })
+      return true
+    },
+    groupsOf: (personId, after, limit = Number.POSITIVE_INFINITY) =>
+      groupIdsOf(personId)
+        .filter((id) => after === undefined || id > after)
+        .slice(0, limit)
+        .map((id) => must(groups.get(id), id)),
+    membersOf(groupId, after, limit = Number.POSITIVE_INFINITY) {
+      if (groupId === everyone.id) return people.slice(after, limit)
+      return (members.get(groupId)?.keys(after, limit) ?? []).map((id) => must(people.get(id), id))
+    },
+    memberCount: (groupId) => (groupId === everyone.id ? people.size : (members.get(groupId)?.size ?? 0)),
+
+    addApp(app) {
+      const now = clock.now()
+      const full: OrgApp = {
+        id: ids.next('0oa'),
+        label: 'Web application',
+        kind: 'web',
+        postLogoutRedirectUris: [],
+        grantTypes: ['authorization_code', 'refresh_token'],
+        pkceRequired: (app.kind ?? 'web') !== 'web' || app.secret === undefined,
+        created: now,
+        lastUpdated: now,
+        ...app,
+      }
+      apps.set(full.id, full)
+      return full
+    },
+    updateApp(id, change) {
+      const after = { ...must(apps.get(id), id), ...change, lastUpdated: clock.now() }
+      apps.set(id, after)
+      return after
+    },
+    assign(appId, id) {
+      must(apps.get(appId), appId)
+      const to = people.has(id) ? 'person' : 'group'
+      if (to === 'group') must(groups.get(id), id)
+      const list = assigned.get(appId) ?? new Map<string, AppAssignment>()
+      list.set(id, { id, to, lastUpdated: clock.now() })
+      assigned.set(appId, list)
+      if (to === 'person') record('application.user_membership.add', { appId, personId: id })
+      else record('group.application_assignment.add', { appId, groupId: id })
+    },
+    unassign(appId, id) {
+      const was = assigned.get(appId)?.get(id)
+      if (!was) return
+      assigned.get(appId)?.delete(id)
+      if (was.to === 'person') record('application.user_membership.remove', { appId, personId: id })
+      else record('group.application_assignment.remove', { appId, groupId: id })
+    },
+    assignments: (appId) => [...(assigned.get(appId)?.values() ?? [])],
+    isAssigned(appId, personId) {
+      const list = assigned.get(appId)
+      return list !== undefined && [personId, ...groupIdsOf(personId)].some((id) => list.has(id))
+    },
+
+    addToken(token) {
+      const full: ApiToken = {
+        id: ids.next('00T'),
+        role: 'SUPER_ADMIN',
+        lastUsed: clock.now(),
+        revoked: false,
+        ...token,
+      }
+      tokens.set(full.id, full)
+      return full
+    },
+    updateToken(id, change) {
+      const token = tokens.get(id)
+      if (token) tokens.set(id, { ...token, ...change })
+    },
+    addAuthorizationServer(server) {
+      const full: AuthorizationServer = {
+        name: server.id,
+        audience: `api://${server.id}`,
+        scopes: [],
+        accessPolicy: 'allow',
+        claims: [],
+        ...server,
+      }
+      servers.set(full.id, full)
+      return full
+    },
+
+    note: (eventType, personId, outcome = 'SUCCESS') => record(eventType, { personId, outcome }),
+    history: () => happened,
+    onOccurrence(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+  }
+  return org
+}
+
+function must<T>(value: T | undefined, id: string): T {
+  if (value === undefined) throw new TypeError(`no such object: ${id}`)
+  return value
+}
+
+function capital(word: string): string {
+  return word.slice(0, 1).toUpperCase() + word.slice(1)
+}

@@ -1,0 +1,119 @@
+import type { Json, Millis } from '../../../src/types.ts'
+
+/** okta.md §2.3. Only ACTIVE may start a sign-in. */
+export const STATUSES = [
+  'STAGED',
+  'PROVISIONED',
+  'ACTIVE',
+  'RECOVERY',
+  'PASSWORD_EXPIRED',
+  'LOCKED_OUT',
+  'SUSPENDED',
+  'DEPROVISIONED',
+] as const
+export type PersonStatus = (typeof STATUSES)[number]
+
+export interface Person {
+  readonly id: string
+  readonly login: string
+  readonly email: string
+  readonly firstName: string
+  readonly lastName: string
+  readonly status: PersonStatus
+  /** Absent: the sign-in page asks for no password. */
+  readonly password?: string
+  /** Has a second factor, so that `urn:okta:loa:2fa:any` can be met. */
+  readonly secondFactor: boolean
+  /** Custom profile attributes, by profile name. */
+  readonly attributes: { readonly [name: string]: Json }
+  readonly created: Millis
+  readonly activated: Millis | undefined
+  readonly statusChanged: Millis | undefined
+  readonly lastLogin: Millis | undefined
+  readonly lastUpdated: Millis
+  readonly passwordChanged: Millis | undefined
+}
+
+export type GroupType = 'OKTA_GROUP' | 'APP_GROUP' | 'BUILT_IN'
+
+export interface OrgGroup {
+  readonly id: string
+  readonly name: string
+  readonly description: string
+  readonly type: GroupType
+  readonly created: Millis
+  /** Profile changes only. */
+  readonly lastUpdated: Millis
+  /** Membership changes only. */
+  readonly lastMembershipUpdated: Millis
+}
+
+/** Which groups a groups claim names (okta.md §1.6); it yields names, never ids. */
+export interface GroupsClaim {
+  readonly name: string
+  readonly match: 'STARTS_WITH' | 'EQUALS' | 'CONTAINS' | 'REGEX'
+  readonly value: string
+  /** Beyond this many the whole request fails; nothing is truncated. */
+  readonly limit?: number
+}
+
+export interface OrgApp {
+  /** Also its OAuth client id. */
+  readonly id: string
+  readonly label: string
+  readonly kind: 'web' | 'browser' | 'native'
+  readonly secret?: string
+  readonly redirectUris: readonly string[]
+  readonly postLogoutRedirectUris: readonly string[]
+  readonly grantTypes: readonly ('authorization_code' | 'refresh_token')[]
+  readonly pkceRequired: boolean
+  /** Org authorization server: the app's own groups claim, given for scope `groups`. */
+  readonly groupsClaim?: GroupsClaim
+  readonly created: Millis
+  readonly lastUpdated: Millis
+}
+
+export interface AppAssignment {
+  readonly id: string
+  readonly to: 'person' | 'group'
+  readonly lastUpdated: Millis
+}
+
+/** What an admin role may do, as far as the emulator cares (okta.md §2.1). */
+export type AdminRole = 'SUPER_ADMIN' | 'READ_ONLY_ADMIN' | 'GROUP_MEMBERSHIP_ADMIN' | 'NONE'
+
+export interface ApiToken {
+  readonly id: string
+  readonly value: string
+  /** Person id: the token dies with this person's deactivation and inherits their role. */
+  readonly ownerId: string
+  readonly role: AdminRole
+  /** CIDR blocks that may use the token; absent is anywhere. */
+  readonly networks?: readonly string[]
+  readonly lastUsed: Millis
+  readonly revoked: boolean
+}
+
+/** `org`: the org authorization server. Any other id: a custom one at `/oauth2/{id}`. */
+export interface AuthorizationServer {
+  readonly id: string
+  readonly name: string
+  readonly audience: string
+  /** Beyond the built-in ones. */
+  readonly scopes: readonly string[]
+  /** New Integrator orgs have a `default` server without an access policy: every request is refused. */
+  readonly accessPolicy: 'allow' | 'none'
+  readonly groupsClaim?: GroupsClaim
+  /** Claims taken from profile attributes. Without `always` they are only at /userinfo in a code flow (okta.md §1.5). */
+  readonly claims: readonly { readonly name: string; readonly attribute: string; readonly always: boolean }[]
+}
+
+/** Something that happened, in Okta's event vocabulary: what the System Log and event hooks are made of. */
+export interface Occurrence {
+  readonly at: Millis
+  readonly eventType: string
+  readonly outcome: 'SUCCESS' | 'FAILURE'
+  readonly personId?: string
+  readonly groupId?: string
+  readonly appId?: string
+}

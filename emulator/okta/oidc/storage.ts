@@ -1,0 +1,93 @@
+import type { Adapter, AdapterPayload } from 'oidc-provider'
+import type { Clock, Millis } from '../../../src/types.ts'
+import type { Org } from '../model/org.ts'
+import type { OrgApp } from '../model/types.ts'
+
+/**
+ * What oidc-provider remembers, for all authorization servers of the org. Codes, tokens and grants belong to one
+ * server; the Okta session is one for all of them; clients are the org's apps. Expiry follows the emulator's clock.
+ */
+export interface OidcStorage {
+  adapter(serverId: string): (model: string) => Adapter
+  /** The session of this cookie value. */
+  session(id: string): AdapterPayload | undefined
+  endSession(id: string): void
+  /** Ends a person's sessions; `tokens`: their codes and refresh tokens too. */
+  endPerson(personId: string, tokens: boolean): void
+  clear(): void
+}
+
+interface Record {
+  readonly model: string
+  payload: AdapterPayload
+  readonly expiresAt: Millis
+}
+
+export function createOidcStorage(deps: { readonly clock: Clock; readonly org: Org }): OidcStorage {
+  const records = new Map<string, Record>()
+  const keyOf = (serverId: string, model: string, id: string): string =>
+    model === 'Session' ? `Session ${id}` : `${serverId} ${model} ${id}`
+
+  function read(key: string): AdapterPayload | undefined {
+    const record = records.get(key)
+    if (!record) return undefined
+    if (deps.clock.now() < record.expiresAt) return record.payload
+    records.delete(key)
+    return undefined
+  }
+
+  return {
+    adapter: (serverId) => (model) => ({
+      find: async (id) => {
+        if (model !== 'Client') return read(keyOf(serverId, model, id))
+        const app = deps.org.apps.get(id)
+        return app && clientMetadata(app)
+      },
+      findByUid: async (uid) => {
+        for (const [key, record] of records) if (record.model === model && record.payload.uid === uid) return read(key)
+        return undefined
+      },
+      findByUserCode: async () => undefined,
+      upsert: async (id, payload, expiresIn) => {
+        const expiresAt = expiresIn !== undefined ? deps.clock.now() + expiresIn * 1000 : Number.POSITIVE_INFINITY
+        records.set(keyOf(serverId, model, id), { model, payload, expiresAt })
+      },
+      consume: async (id) => {
+        const payload = read(keyOf(serverId, model, id))
+        if (payload) payload.consumed = Math.floor(deps.clock.now() / 1000)
+      },
+      destroy: async (id) => {
+        records.delete(keyOf(serverId, model, id))
+      },
+      revokeByGrantId: async (grantId) => {
+        for (const [key, record] of records) {
+          if (record.model === model && record.payload.grantId === grantId) records.delete(key)
+        }
+      },
+    }),
+    session: (id) => read(keyOf('', 'Session', id)),
+    endSession: (id) => void records.delete(keyOf('', 'Session', id)),
+    endPerson(personId, tokens) {
+      for (const [key, record] of records) {
+        const theirs = record.payload.accountId === personId
+        if (theirs && (record.model === 'Session' || tokens)) records.delete(key)
+      }
+    },
+    clear: () => records.clear(),
+  }
+}
+
+/** oidc-provider's own ID tokens are never shown (tokens.ts makes Okta's), so they use a key that is cheap to make. */
+function clientMetadata(app: OrgApp): AdapterPayload {
+  return {
+    client_id: app.id,
+    client_name: app.label,
+    ...(app.secret !== undefined && { client_secret: app.secret }),
+    token_endpoint_auth_method: app.secret === undefined ? 'none' : 'client_secret_basic',
+    application_type: app.kind === 'native' ? 'native' : 'web',
+    redirect_uris: [...app.redirectUris],
+    grant_types: [...app.grantTypes],
+    response_types: ['code'],
+    id_token_signed_response_alg: 'ES256',
+  }
+}

@@ -1,0 +1,101 @@
+import { timingSafeEqual } from 'node:crypto'
+import type { Clock } from '../../src/types.ts'
+import { type Call, form, html, redirect, type Reply } from './http/call.ts'
+import type { Org } from './model/org.ts'
+import type { Person } from './model/types.ts'
+import { chooseAssurance, methodsOf } from './oidc/assurance.ts'
+import type { Engine, PendingSignIn } from './oidc/engine.ts'
+import type { OidcStorage } from './oidc/storage.ts'
+import { FAULTS } from './oidc/texts.ts'
+import { errorPage, type SignInView, signInPage } from './pages/sign-in-page.tsx'
+
+export interface SignInDeps {
+  readonly clock: Clock
+  readonly org: Org
+  readonly storage: OidcStorage
+  readonly engine: () => Promise<Engine>
+}
+
+/** People offered as buttons; a bigger org gets the input field alone. */
+const OFFERED = 12
+
+/**
+ * `/signin/{server}/{uid}`: the page, and what is posted from it. Only ACTIVE people with the right password (when they
+ * have one) get on; whether the app is assigned is decided afterwards, at /authorize.
+ */
+export async function signIn(call: Call, deps: SignInDeps): Promise<Reply> {
+  const engine = await deps.engine()
+  let pending: PendingSignIn
+  try {
+    pending = await engine.pending(call.req, call.res)
+  } catch {
+    // No cookie, another browser, or an hour later: nothing to go back to.
+    return html(
+      400,
+      errorPage({
+        status: 400,
+        error: 'login_required',
+        error_description: 'Your session has expired. Please try to sign in again.',
+      }),
+    )
+  }
+  if (call.method === 'GET') return html(200, signInPage(view(pending, deps)))
+
+  const fields = await form(call)
+  if (fields.has('cancel')) {
+    const { error, error_description } = FAULTS.denied
+    return redirect(await engine.resolve(call.req, call.res, { error, error_description }), 303)
+  }
+  const person = deps.org.findPerson(fields.get('identifier') ?? '')
+  const refused = refuse(person, fields.get('password') ?? '')
+  if (!person || refused) {
+    deps.org.note('user.session.start', person?.id ?? 'unknown', 'FAILURE')
+    return html(
+      401,
+      signInPage({ ...view(pending, deps), hint: fields.get('identifier') ?? '', ...(refused && { refused }) }),
+    )
+  }
+  const assurance = chooseAssurance(pending.acrValues, person)
+  const amr = [...methodsOf(assurance === 'unmet' ? 1 : assurance.factors)]
+  const next = await engine.resolve(call.req, call.res, { login: { accountId: person.id, amr } })
+  takeOver(pending, person, deps)
+  deps.org.note('user.session.start', person.id)
+  deps.org.updatePerson(person.id, { lastLogin: deps.clock.now() }, 'user.authentication.sso')
+  return redirect(next, 303)
+}
+
+/** Somebody else signs in where a session exists: it becomes theirs, as a new sign-in at Okta replaces the old one. */
+function takeOver(pending: PendingSignIn, person: Person, deps: SignInDeps): void {
+  const session = pending.sessionId === undefined ? undefined : deps.storage.session(pending.sessionId)
+  if (!session || session.accountId === person.id) return
+  session.accountId = person.id
+  session.authorizations = {}
+}
+
+function refuse(person: Person | undefined, password: string): SignInView['refused'] {
+  if (!person) return { text: 'Unable to sign in', why: 'There is no such person in this org.' }
+  const rightPassword = person.password === undefined || same(person.password, password)
+  if (!rightPassword) return { text: 'Unable to sign in', why: 'That is not the password.' }
+  if (person.status === 'ACTIVE') return undefined
+  const why = `${person.login} is ${person.status}.`
+  if (person.status === 'LOCKED_OUT') {
+    return { text: 'Your account is locked. Please contact your administrator.', why }
+  }
+  if (person.status === 'PASSWORD_EXPIRED') return { text: 'Your password has expired', why }
+  return { text: 'Unable to sign in', why }
+}
+
+function view(pending: PendingSignIn, deps: SignInDeps): SignInView {
+  const people = deps.org.people.slice(undefined, OFFERED + 1)
+  return {
+    app: deps.org.apps.get(pending.clientId)?.label ?? pending.clientId,
+    hint: pending.loginHint ?? '',
+    people: people.length > OFFERED ? [] : people.filter((person) => person.password === undefined),
+    askPassword: people.some((person) => person.password !== undefined),
+  }
+}
+
+function same(left: string, right: string): boolean {
+  const [a, b] = [Buffer.from(left), Buffer.from(right)]
+  return a.length === b.length && timingSafeEqual(a, b)
+}
