@@ -1,0 +1,159 @@
+import { AppError } from '../errors.ts'
+import { readCookie } from '../lib/cookie.ts'
+import { deriveKey, open, randomId, seal } from '../lib/crypto.ts'
+import type { Secret } from '../lib/secret.ts'
+import type { Clock, Millis, Session, SessionId, Sessions, Store, Tokens } from '../types.ts'
+import { createCookieCheck } from './cookie-check.ts'
+import { createRecent } from './recent.ts'
+import { sessionsTable } from './tables.ts'
+
+const MAX_CACHED = 10_000
+/** The second net under the store's change feed: no session is trusted longer without a look at the store. */
+const MAX_AGE: Millis = 5000
+/** Writers that meet on one session: the refreshes of a few replicas. */
+const ATTEMPTS = 8
+
+/**
+ * Sessions: cookie ⇄ store. `cookieNames`: the names under which this deployment sets the session cookie, best first
+ * (a `__Host-` name cannot be planted by a neighbouring host). `maxCached`: sessions kept in memory between requests.
+ */
+export function createSessions(deps: {
+  readonly store: Store
+  readonly clock: Clock
+  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly cookieNames: readonly string[]
+  readonly maxCached?: number
+}): Sessions {
+  const { store, clock, sharedSecrets, cookieNames, maxCached = MAX_CACHED } = deps
+  const cookies = createCookieCheck(sharedSecrets, maxCached)
+  const sealKeyOf = (secret: Secret) => deriveKey(secret.reveal(), 'session tokens')
+  const [first, ...older] = sharedSecrets
+  const sealKey = sealKeyOf(first)
+  const sealKeys = [sealKey, ...older.map(sealKeyOf)]
+  const cache = createRecent<SessionId, { readonly session: Session; readonly readAt: Millis }>(maxCached)
+  const loads = new Map<SessionId, Promise<Session | undefined>>()
+  const endListeners = new Set<(id: SessionId) => void>()
+
+  const unwatch = store.watch(({ table, key, kind }) => {
+    if (table !== sessionsTable.name) return
+    cache.delete(key)
+    // What a load under way brings may be older than this change: it is not to be cached.
+    loads.delete(key)
+    if (kind === 'delete') for (const listener of endListeners) listener(key)
+  })
+
+  /** Ids with a good MAC, in the order in which the browser sent them. */
+  function signedIds(cookie: string, host: string): SessionId[] {
+    const ids: SessionId[] = []
+    for (const name of cookieNames) {
+      for (const value of readCookie(cookie, name)) {
+        const id = cookies.verify(value, host)
+        if (id !== undefined) ids.push(id)
+      }
+    }
+    return ids
+  }
+
+  function cached(id: SessionId, now: Millis): Session | undefined {
+    const entry = cache.get(id)
+    return entry && now - entry.readAt < MAX_AGE && entry.session.expiresAt > now ? entry.session : undefined
+  }
+
+  async function firstLive(ids: readonly SessionId[], now: Millis): Promise<Session | undefined> {
+    for (const id of ids) {
+      const session = cached(id, now) ?? (await load(id))
+      if (session && session.expiresAt > now) return session
+    }
+    return undefined
+  }
+
+  /** Single flight per id. */
+  function load(id: SessionId): Promise<Session | undefined> {
+    const loading = loads.get(id)
+    if (loading) return loading
+    const readAt = clock.now()
+    const flight = readable(id)
+      .then((session) => {
+        if (session && loads.get(id) === flight) cache.set(session.id, { session, readAt })
+        return session
+      })
+      .finally(() => {
+        if (loads.get(id) === flight) loads.delete(id)
+      })
+    loads.set(id, flight)
+    return flight
+  }
+
+  /** A session that cannot be read any more (damaged, of another version) is signed out: a new sign-in mends it, a 503 never would. */
+  async function readable(id: SessionId): Promise<Session | undefined> {
+    try {
+      const session = (await store.get(sessionsTable, id))?.value
+      return session?.id === id ? session : undefined
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'ERR_STORE_CORRUPT') return undefined
+      throw error
+    }
+  }
+
+  const sealTokens = (tokens: Tokens, id: SessionId): string => seal(sealKey, JSON.stringify(tokens), id)
+
+  return {
+    read(cookie, host, now) {
+      const ids = signedIds(cookie, host)
+      return ids[0] === undefined ? undefined : (cached(ids[0], now) ?? firstLive(ids, now))
+    },
+    async create(identity, tokens, expiresAt) {
+      const id = randomId()
+      const { subject } = identity
+      const sealedTokens = sealTokens(tokens, id)
+      const session: Session = { id, subject, identity, createdAt: clock.now(), expiresAt, sealedTokens }
+      await store.put(sessionsTable, id, session, { expiresAt })
+      return session
+    },
+    async get(id) {
+      return (await store.get(sessionsTable, id))?.value
+    },
+    tokens(session) {
+      const text = open(sealKeys, session.sealedTokens, session.id)
+      // Sealed by us for this session: what opens is what `sealTokens` was given.
+      return text === undefined ? undefined : (JSON.parse(text) as Tokens)
+    },
+    async replaceTokens({ id }, tokens, identity) {
+      const sealedTokens = sealTokens(tokens, id)
+      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+        const current = await store.get(sessionsTable, id)
+        // Ended meanwhile: a refresh that comes home late must not bring it back.
+        if (!current) return
+        if (identity.subject !== current.value.subject) throw new TypeError('session: a refresh changed the subject')
+        const session: Session = { ...current.value, identity, sealedTokens }
+        const when = { ifVersion: current.version, expiresAt: session.expiresAt }
+        if (await store.put(sessionsTable, id, session, when)) return
+      }
+      throw new AppError('ERR_STORE_UNAVAILABLE', `session: ${ATTEMPTS} attempts to store new tokens met other writers`)
+    },
+    cookieValue: (id, host) => cookies.sign(id, host),
+    revoke: (id) => store.delete(sessionsTable, id),
+    async revokeSubject(subject) {
+      let count = 0
+      for await (const [id] of store.list(sessionsTable, subject)) {
+        await store.delete(sessionsTable, id)
+        count++
+      }
+      return count
+    },
+    async *list(subject) {
+      for await (const [, { value }] of store.list(sessionsTable, subject)) yield value
+    },
+    onEnd(listener) {
+      // Its own function each time, so that one listener may be added twice and removed once.
+      const own = (id: SessionId): void => listener(id)
+      endListeners.add(own)
+      return () => endListeners.delete(own)
+    },
+    close() {
+      unwatch()
+      endListeners.clear()
+      cache.clear()
+    },
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * security.md K01 (tampering, old secret), K03 (cookie bombs), K06 (replay after sign-out: CVE-2024-21492),
+ * K09 (cookie of another host), K10 (session id alone: Teleport app-session hijack), B13 (prototype names).
+ */
+import * as fc from 'fast-check'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { deriveKey, mac } from '../../src/lib/crypto.ts'
+import { Secret } from '../../src/lib/secret.ts'
+import { createSessions } from '../../src/session/sessions.ts'
+import { createMemoryStore } from '../../src/store/memory.ts'
+import type { Session, Sessions, Store } from '../../src/types.ts'
+import { type ManualClock, manualClock } from '../support/clock.ts'
+
+const HOST = 'app.corp.example'
+const NAME = '__Host-postern'
+const oldSecret = new Secret('the old shared secret, 32 characters')
+const newSecret = new Secret('the new shared secret, 32 characters')
+
+let clock: ManualClock
+let memory: Store
+let store: Store
+let lookups: number
+let sessions: Sessions
+let session: Session
+let value: string
+beforeEach(async () => {
+  clock = manualClock()
+  lookups = 0
+  memory = createMemoryStore({ clock })
+  const get: Store['get'] = (table, key) => {
+    lookups++
+    return memory.get(table, key)
+  }
+  store = { ...memory, get }
+  sessions = withSecrets(newSecret)
+  session = await sessions.create(
+    { issuer: 'https://org.okta.example', subject: '00ann', claims: {} },
+    { idToken: 'token' },
+    clock.now() + 3_600_000,
+  )
+  value = sessions.cookieValue(session.id, HOST)
+})
+afterEach(() => memory.close())
+
+function withSecrets(...sharedSecrets: [Secret, ...Secret[]]): Sessions {
+  return createSessions({ store, clock, sharedSecrets, cookieNames: [NAME, 'postern'] })
+}
+
+const read = (cookie: string, host = HOST, from = sessions) => from.read(cookie, host, clock.now())
+
+/** Anonymous, at once, and without a look at the store. */
+function expectAnonymous(cookie: string, host = HOST, from = sessions): void {
+  const before = lookups
+  expect(read(cookie, host, from)).toBeUndefined()
+  expect(lookups).toBe(before)
+}
+
+test('the cookie has the form that is documented, and works', async () => {
+  expect(value).toMatch(/^v1\.[\w-]{22}\.[\w-]{43}$/)
+  expect(await read(`${NAME}=${value}`)).toEqual(session)
+})
+
+test('K01 any other character at any place makes it anonymous, also once the true cookie was seen', async () => {
+  for (const seen of [false, true]) {
+    if (seen) await read(`${NAME}=${value}`)
+    for (let at = 0; at < value.length; at++) {
+      for (const other of ['A', 'B', 'z', '0', '-', '_', '.', '=', '%', '"', ' ', '\0', 'é', '\u{1f600}', '']) {
+        if (value[at] === other) continue
+        expectAnonymous(`${NAME}=${value.slice(0, at)}${other}${value.slice(at + 1)}`)
+      }
+    }
+  }
+})
+
+test('K01 every bit of the last MAC character counts, though base64url has spare ones', () => {
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
+  for (const last of alphabet) if (last !== value.at(-1)) expectAnonymous(`${NAME}=${value.slice(0, -1)}${last}`)
+})
+
+test('K01 longer, shorter, doubled, quoted, encoded or folded forms are anonymous', () => {
+  const forms = [
+    `${value}A`,
+    value.slice(0, -1),
+    value + value,
+    `"${value}"`,
+    encodeURIComponent(value).replaceAll('.', '%2E'),
+    value.toUpperCase(),
+    value.toLowerCase(),
+    value.replaceAll('.', ':'),
+    `V1${value.slice(2)}`,
+    `v2${value.slice(2)}`,
+  ]
+  for (const form of forms) expectAnonymous(`${NAME}=${form}`)
+})
+
+test('K01 the MAC of one session does not serve another, nor under another cookie name', async () => {
+  const other = await sessions.create(
+    { issuer: 'https://org.okta.example', subject: '00bob', claims: {} },
+    { idToken: 'token' },
+    clock.now() + 3_600_000,
+  )
+  const otherValue = sessions.cookieValue(other.id, HOST)
+  expectAnonymous(`${NAME}=${value.slice(0, 26)}${otherValue.slice(26)}`)
+  expectAnonymous(`${NAME}=${otherValue.slice(0, 26)}${value.slice(26)}`)
+  expectAnonymous(`${NAME}2=${value}; x${NAME}=${value}; __host-postern=${value}; postern-nonce=${value}`)
+})
+
+test('K09 a cookie is worth nothing on any other host, before and after it was used on its own', async () => {
+  for (const seen of [false, true]) {
+    if (seen) await read(`${NAME}=${value}`)
+    for (const host of [
+      'admin.corp.example',
+      'app.corp.example.',
+      'APP.corp.example',
+      'corp.example',
+      '',
+      'app.corp.exampl',
+    ]) {
+      expectAnonymous(`${NAME}=${value}`, host)
+    }
+  }
+})
+
+test('K09 no shift of characters between id and host gives the same MAC', () => {
+  const key = deriveKey(newSecret.reveal(), 'session cookie')
+  expect(mac(key, 'ab', 'c')).not.toBe(mac(key, 'a', 'bc'))
+  expect(mac(key, 'a', '1:b')).not.toBe(mac(key, 'a1:b'))
+})
+
+test('K10 the id alone, or with a MAC that anybody can compute, is anonymous', () => {
+  const { id } = session
+  const known = [
+    id,
+    `v1.${id}`,
+    `v1.${id}.`,
+    `v1.${id}.${'A'.repeat(43)}`,
+    `v1.${id}.${mac(Buffer.alloc(32), id, HOST)}`,
+  ]
+  for (const guess of known) expectAnonymous(`${NAME}=${guess}`)
+})
+
+test('K01 rotation: cookies and tokens of the old secret live while it is listed, and end with it', async () => {
+  const before = withSecrets(oldSecret)
+  const during = withSecrets(newSecret, oldSecret)
+  const old = await before.create(session.identity, { idToken: 'old' }, session.expiresAt)
+  const oldCookie = `${NAME}=${before.cookieValue(old.id, HOST)}`
+  expect(await read(oldCookie, HOST, during)).toEqual(old)
+  expect(during.tokens(old)).toEqual({ idToken: 'old' })
+  expect(during.cookieValue(session.id, HOST)).toBe(value)
+  expectAnonymous(oldCookie, HOST, sessions)
+  expect(sessions.tokens(old)).toBeUndefined()
+  expectAnonymous(`${NAME}=${value}`, HOST, before)
+})
+
+test('K06 a cookie saved before the sign-out is anonymous after it, and stays so', async () => {
+  await read(`${NAME}=${value}`)
+  await sessions.revoke(session.id)
+  expect(await read(`${NAME}=${value}`)).toBeUndefined()
+  clock.advance(10_000)
+  expect(await read(`${NAME}=${value}`)).toBeUndefined()
+})
+
+test('K03 180 cookies of 4 KiB do no harm and do not hide the session', async () => {
+  const bomb = Array.from({ length: 180 }, (_, i) => `bomb${i}=${'x'.repeat(4096)}`).join('; ')
+  expectAnonymous(bomb)
+  expect(await read(`${bomb}; ${NAME}=${value}`)).toEqual(session)
+})
+
+test('K03 of 180 forged session cookies only eight cost a MAC', () => {
+  const forged = `v1.${session.id}.${'A'.repeat(43)}`
+  expectAnonymous(Array.from({ length: 180 }, () => `${NAME}=${forged}`).join('; '))
+  expectAnonymous(`${Array.from({ length: 180 }, () => `${NAME}=${forged}`).join('; ')}; ${NAME}=${value}`)
+})
+
+test('B13 cookies named like members of Object.prototype are cookies like any other', async () => {
+  const header = '__proto__=x; constructor=y; toString=z; hasOwnProperty=1; =; __proto__'
+  expectAnonymous(header)
+  expect(await read(`${header}; ${NAME}=${value}`)).toEqual(session)
+})
+
+test('no header makes reading throw or look into the store', () => {
+  const piece = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 20 }),
+    fc.constantFrom(
+      NAME,
+      '=',
+      ';',
+      ' ',
+      `${NAME}=`,
+      'v1.',
+      '.',
+      'A'.repeat(22),
+      'A'.repeat(43),
+      `v1.${'A'.repeat(22)}.`,
+    ),
+  )
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 12 }), fc.string(), (pieces, host) => {
+      expectAnonymous(pieces.join(''), host)
+    }),
+    { numRuns: 2000 },
+  )
+})

@@ -1,0 +1,48 @@
+import * as fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { createRecent } from '../../../src/session/recent.ts'
+
+test('what it holds is what was set last; the last half capacity of keys is always held', () => {
+  const key = fc.nat(12).map(String)
+  const operation = fc.oneof(
+    fc.record({ do: fc.constant('set' as const), key, value: fc.nat() }),
+    fc.record({ do: fc.constantFrom('get' as const, 'delete' as const), key }),
+  )
+  fc.assert(
+    fc.property(fc.array(operation, { maxLength: 60 }), (operations) => {
+      const recent = createRecent<string, number>(8)
+      const model = new Map<string, number>()
+      for (const op of operations) {
+        const known = model.get(op.key)
+        model.delete(op.key)
+        if (op.do === 'set') {
+          recent.set(op.key, op.value)
+          model.set(op.key, op.value)
+        } else if (op.do === 'delete') recent.delete(op.key)
+        else {
+          const found = recent.get(op.key)
+          if (found !== undefined) {
+            expect(found).toBe(known)
+            model.set(op.key, found)
+          }
+        }
+        for (const [held, value] of [...model].slice(-4)) expect(recent.get(held)).toBe(value)
+      }
+    }),
+  )
+})
+
+test('it holds no more than its capacity', () => {
+  const recent = createRecent<number, number>(100)
+  for (let i = 1; i <= 10_000; i++) recent.set(i, i)
+  const held = Array.from({ length: 10_000 }, (_, i) => i + 1).filter((i) => recent.get(i) !== undefined)
+  expect(held.length).toBeGreaterThanOrEqual(50)
+  expect(held.length).toBeLessThanOrEqual(100)
+})
+
+test('after clear it holds nothing', () => {
+  const recent = createRecent<string, number>(2)
+  for (const key of ['a', 'b', 'c']) recent.set(key, 1)
+  recent.clear()
+  expect(['a', 'b', 'c'].map((key) => recent.get(key))).toEqual([undefined, undefined, undefined])
+})

@@ -1,0 +1,338 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { silentLogger } from '../../../src/lib/log.ts'
+import { Secret } from '../../../src/lib/secret.ts'
+import { createSessions } from '../../../src/session/sessions.ts'
+import { openLmdbStore } from '../../../src/store/lmdb.ts'
+import { createMemoryStore } from '../../../src/store/memory.ts'
+import type { Identity, Session, SessionId, Sessions, Store, Table, Tokens } from '../../../src/types.ts'
+import { type ManualClock, manualClock } from '../../support/clock.ts'
+
+const HOST = 'app.corp.example'
+const secret = new Secret('a shared secret of 32 characters')
+const tokens: Tokens = { idToken: 'eyJ.id.token', refreshToken: 'refresh-token' }
+const cookieNames = ['__Host-postern', 'postern']
+/** The table as another version of the program would write it. */
+const foreignSessions: Table<unknown> = { name: 'sessions', parse: (value) => value, index: () => '00ann' }
+
+const identity = (subject = '00ann', rest: Partial<Identity> = {}): Identity => ({
+  issuer: 'https://org.okta.example',
+  subject,
+  email: 'ann@corp.example',
+  claims: { groups: ['Engineering'], __proto__: null },
+  ...rest,
+})
+
+/** Counts reads, and can fail or hold them back. */
+function observed(store: Store) {
+  const control = { gets: 0, fail: undefined as Error | undefined, hold: undefined as Promise<void> | undefined }
+  const get: Store['get'] = async (table, key) => {
+    control.gets++
+    if (control.fail) throw control.fail
+    const found = await store.get(table, key)
+    await control.hold
+    return found
+  }
+  return { control, store: { ...store, get } }
+}
+
+let clock: ManualClock
+let path: string
+let closing: (() => unknown)[]
+beforeEach(() => {
+  clock = manualClock()
+  path = mkdtempSync(join(tmpdir(), 'postern-sessions-'))
+  closing = []
+})
+afterEach(async () => {
+  for (const close of closing.toReversed()) await close()
+  rmSync(path, { recursive: true })
+})
+
+function memoryStore(): Store {
+  const store = createMemoryStore({ clock })
+  closing.push(() => store.close())
+  return store
+}
+
+function lmdbStore(): Store {
+  const store = openLmdbStore({ path, clock, logger: silentLogger })
+  closing.push(() => store.close())
+  return store
+}
+
+function sessionsOn(store: Store, maxCached?: number): Sessions {
+  const sharedSecrets = [secret] as const
+  const sessions = createSessions({ store, clock, sharedSecrets, cookieNames, ...(maxCached && { maxCached }) })
+  closing.push(() => sessions.close())
+  return sessions
+}
+
+const inAnHour = () => clock.now() + 3_600_000
+const cookieOf = (sessions: Sessions, id: SessionId, host = HOST) => `__Host-postern=${sessions.cookieValue(id, host)}`
+const collect = async (list: AsyncIterable<Session>) => {
+  const ids: string[] = []
+  for await (const session of list) ids.push(session.id)
+  return ids.sort()
+}
+
+describe('reading', () => {
+  test('a cookie leads to its session, with everything that was given, until it expires to the millisecond', async () => {
+    const sessions = sessionsOn(memoryStore())
+    const created = await sessions.create(identity(), tokens, inAnHour())
+    expect(created).toMatchObject({ subject: '00ann', createdAt: clock.now(), expiresAt: inAnHour() })
+    expect(created.id).toMatch(/^[\w-]{22}$/)
+    const cookie = cookieOf(sessions, created.id)
+    expect(await sessions.read(cookie, HOST, clock.now())).toEqual(created)
+    clock.advance(3_599_999)
+    expect(await sessions.read(cookie, HOST, clock.now())).toEqual(created)
+    clock.advance(1)
+    expect(await sessions.read(cookie, HOST, clock.now())).toBeUndefined()
+  })
+
+  test('activity does not move the end of a session', async () => {
+    const sessions = sessionsOn(memoryStore())
+    const { id } = await sessions.create(identity(), tokens, clock.now() + 10_000)
+    const cookie = cookieOf(sessions, id)
+    for (let i = 0; i < 9; i++) {
+      clock.advance(1000)
+      expect(await sessions.read(cookie, HOST, clock.now())).toBeDefined()
+      await sessions.replaceTokens((await sessions.get(id)) as Session, tokens, identity())
+    }
+    clock.advance(1000)
+    expect(await sessions.read(cookie, HOST, clock.now())).toBeUndefined()
+    expect(await sessions.get(id)).toBeUndefined()
+  })
+
+  test('a session read lately is answered at once and without the store; after five seconds the store is asked again', async () => {
+    const { store, control } = observed(memoryStore())
+    const sessions = sessionsOn(store)
+    const session = await sessions.create(identity(), tokens, inAnHour())
+    const cookie = cookieOf(sessions, session.id)
+    await sessions.read(cookie, HOST, clock.now())
+    expect(control.gets).toBe(1)
+    clock.advance(4999)
+    expect(sessions.read(cookie, HOST, clock.now())).toEqual(session)
+    expect(control.gets).toBe(1)
+    clock.advance(1)
+    expect(await sessions.read(cookie, HOST, clock.now())).toEqual(session)
+    expect(control.gets).toBe(2)
+  })
+
+  test('requests that come together share one look at the store', async () => {
+    const { store, control } = observed(memoryStore())
+    const sessions = sessionsOn(store)
+    const session = await sessions.create(identity(), tokens, inAnHour())
+    const cookie = cookieOf(sessions, session.id)
+    const read = await Promise.all(Array.from({ length: 50 }, async () => sessions.read(cookie, HOST, clock.now())))
+    expect(read).toEqual(Array.from({ length: 50 }, () => session))
+    expect(control.gets).toBe(1)
+  })
+
+  test('the cache stays bounded, and what it forgot is read again', async () => {
+    const { store, control } = observed(memoryStore())
+    const sessions = sessionsOn(store, 4)
+    const cookies: string[] = []
+    for (let i = 0; i < 20; i++) {
+      const session = await sessions.create(identity(`00u${i}`), tokens, inAnHour())
+      cookies.push(cookieOf(sessions, session.id))
+    }
+    for (const round of [1, 2]) {
+      for (const cookie of cookies) expect(await sessions.read(cookie, HOST, clock.now())).toBeDefined()
+      expect(control.gets).toBe(20 * round)
+    }
+  })
+
+  test('of several cookies the first that leads to a live session counts', async () => {
+    const sessions = sessionsOn(memoryStore())
+    const dead = await sessions.create(identity(), tokens, inAnHour())
+    const live = await sessions.create(identity('00bob'), tokens, inAnHour())
+    await sessions.revoke(dead.id)
+    const value = (session: Session) => sessions.cookieValue(session.id, HOST)
+    const header = `a=b; postern=garbage; __Host-postern=v1.x.y; __Host-postern=${value(dead)}; postern=${value(live)}`
+    expect(await sessions.read(header, HOST, clock.now())).toEqual(live)
+  })
+
+  test('the name listed first wins over one that a neighbouring host could have planted', async () => {
+    const sessions = sessionsOn(memoryStore())
+    const own = await sessions.create(identity(), tokens, inAnHour())
+    const planted = await sessions.create(identity('00eve'), tokens, inAnHour())
+    const header = `postern=${sessions.cookieValue(planted.id, HOST)}; ${cookieOf(sessions, own.id)}`
+    expect(await sessions.read(header, HOST, clock.now())).toEqual(own)
+  })
+
+  test('a store fault rejects and is not remembered', async () => {
+    const { store, control } = observed(memoryStore())
+    const sessions = sessionsOn(store)
+    const session = await sessions.create(identity(), tokens, inAnHour())
+    const cookie = cookieOf(sessions, session.id)
+    control.fail = Object.assign(new Error('store: disk'), { code: 'ERR_STORE_UNAVAILABLE' })
+    await expect(sessions.read(cookie, HOST, clock.now())).rejects.toMatchObject({ message: 'store: disk' })
+    control.fail = undefined
+    expect(await sessions.read(cookie, HOST, clock.now())).toEqual(session)
+  })
+
+  test.each([
+    ['a member is missing', (session: Session) => ({ ...session, expiresAt: undefined })],
+    ['a member has another type', (session: Session) => ({ ...session, identity: { ...session.identity, email: 7 } })],
+    ['two subjects', (session: Session) => ({ ...session, subject: '00bob' })],
+    ['not an object', () => 'session'],
+    ['another id', (session: Session) => ({ ...session, id: 'x'.repeat(22) })],
+  ])('a stored session that cannot be right (%s) is signed out', async (_, damage) => {
+    const store = memoryStore()
+    const sessions = sessionsOn(store)
+    const session = await sessions.create(identity(), tokens, inAnHour())
+    await store.put(foreignSessions, session.id, damage(session))
+    expect(await sessions.read(cookieOf(sessions, session.id), HOST, clock.now())).toBeUndefined()
+  })
+
+  test('a member that a newer version added does not hurt', async () => {
+    const store = memoryStore()
+    const sessions = sessionsOn(store)
+    const session = await sessions.create(identity(), tokens, inAnHour())
+    await store.put(foreignSessions, session.id, { ...session, device: 'trusted' })
+    expect(await sessions.read(cookieOf(sessions, session.id), HOST, clock.now())).toMatchObject(session)
+  })
+})
+
+describe('ending', () => {
+  test('a revoked session is over for the next request here, and for another process within its polling interval', async () => {
+    const here = sessionsOn(lmdbStore())
+    const there = sessionsOn(lmdbStore())
+    const session = await here.create(identity(), tokens, inAnHour())
+    const cookie = cookieOf(here, session.id)
+    expect(await here.read(cookie, HOST, clock.now())).toEqual(session)
+    expect(await there.read(cookie, HOST, clock.now())).toEqual(session)
+    const ended: string[] = []
+    here.onEnd((id) => ended.push(`here ${id}`))
+    there.onEnd((id) => ended.push(`there ${id}`))
+    await here.revoke(session.id)
+    expect(await here.read(cookie, HOST, clock.now())).toBeUndefined()
+    expect(ended).toEqual([`here ${session.id}`])
+    clock.advance(100)
+    expect(await there.read(cookie, HOST, clock.now())).toBeUndefined()
+    expect(ended).toEqual([`here ${session.id}`, `there ${session.id}`])
+  })
+
+  test('a session that another process created is known here at once', async () => {
+    const here = sessionsOn(lmdbStore())
+    const there = sessionsOn(lmdbStore())
+    const session = await there.create(identity(), tokens, inAnHour())
+    expect(await here.read(cookieOf(there, session.id), HOST, clock.now())).toEqual(session)
+  })
+
+  test('what a slow read brings home after a revocation is not cached', async () => {
+    const { store, control } = observed(memoryStore())
+    const sessions = sessionsOn(store)
+    const session = await sessions.create(identity(), tokens, inAnHour())
+    const cookie = cookieOf(sessions, session.id)
+    let release = () => {}
+    control.hold = new Promise((resolve) => {
+      release = resolve
+    })
+    const slow = sessions.read(cookie, HOST, clock.now())
+    await sessions.revoke(session.id)
+    control.hold = undefined
+    const next = sessions.read(cookie, HOST, clock.now())
+    release()
+    await slow
+    expect(await next).toBeUndefined()
+    expect(await sessions.read(cookie, HOST, clock.now())).toBeUndefined()
+  })
+
+  test('revoking a subject ends all of its sessions and says how many; other people keep theirs', async () => {
+    const sessions = sessionsOn(lmdbStore())
+    const ann = [
+      await sessions.create(identity(), tokens, inAnHour()),
+      await sessions.create(identity(), tokens, inAnHour()),
+    ]
+    const bob = await sessions.create(identity('00bob'), tokens, inAnHour())
+    expect(await collect(sessions.list('00ann'))).toEqual(ann.map(({ id }) => id).sort())
+    const ended: string[] = []
+    sessions.onEnd((id) => ended.push(id))
+    expect(await sessions.revokeSubject('00ann')).toBe(2)
+    expect(ended.sort()).toEqual(ann.map(({ id }) => id).sort())
+    expect(await collect(sessions.list('00ann'))).toEqual([])
+    expect(await collect(sessions.list())).toEqual([bob.id])
+    expect(await sessions.revokeSubject('00ann')).toBe(0)
+  })
+
+  test('revoking what is not there is nothing', async () => {
+    const sessions = sessionsOn(memoryStore())
+    const ended: string[] = []
+    sessions.onEnd((id) => ended.push(id))
+    await sessions.revoke('x'.repeat(22))
+    expect(ended).toEqual([])
+  })
+
+  test('who no longer listens hears nothing', async () => {
+    const sessions = sessionsOn(memoryStore())
+    const session = await sessions.create(identity(), tokens, inAnHour())
+    const stop = sessions.onEnd(() => expect.unreachable())
+    stop()
+    await sessions.revoke(session.id)
+  })
+})
+
+describe('tokens', () => {
+  test('they are sealed in the store, each time differently, and open for their own session only', async () => {
+    const store = memoryStore()
+    const sessions = sessionsOn(store)
+    const one = await sessions.create(identity(), tokens, inAnHour())
+    const two = await sessions.create(identity(), tokens, inAnHour())
+    expect(JSON.stringify(one)).not.toMatch(/eyJ|refresh-token/)
+    expect(one.sealedTokens).not.toBe(two.sealedTokens)
+    expect(sessions.tokens(one)).toEqual(tokens)
+    expect(sessions.tokens({ ...one, sealedTokens: two.sealedTokens })).toBeUndefined()
+    expect(sessions.tokens({ ...one, sealedTokens: 'garbage' })).toBeUndefined()
+    expect(sessions.tokens({ ...one, sealedTokens: '' })).toBeUndefined()
+  })
+
+  test('new tokens and claims are seen by the next request; the rest of the session stays', async () => {
+    const sessions = sessionsOn(memoryStore())
+    const session = await sessions.create(identity(), tokens, inAnHour())
+    const cookie = cookieOf(sessions, session.id)
+    await sessions.read(cookie, HOST, clock.now())
+    clock.advance(1000)
+    await sessions.replaceTokens(session, { idToken: 'new' }, identity('00ann', { name: 'Ann B.' }))
+    const next = (await sessions.read(cookie, HOST, clock.now())) as Session
+    expect(sessions.tokens(next)).toEqual({ idToken: 'new' })
+    expect(next).toMatchObject({ id: session.id, createdAt: session.createdAt, expiresAt: session.expiresAt })
+    expect(next.identity.name).toBe('Ann B.')
+  })
+
+  test('a refresh that comes home after the sign-out does not bring the session back', async () => {
+    const sessions = sessionsOn(memoryStore())
+    const session = await sessions.create(identity(), tokens, inAnHour())
+    await sessions.revoke(session.id)
+    await sessions.replaceTokens(session, { idToken: 'new' }, identity())
+    expect(await sessions.get(session.id)).toBeUndefined()
+  })
+
+  test('refreshes that meet are all stored, one after the other', async () => {
+    const sessions = sessionsOn(memoryStore())
+    const session = await sessions.create(identity(), tokens, inAnHour())
+    await Promise.all(['a', 'b', 'c'].map((idToken) => sessions.replaceTokens(session, { idToken }, identity())))
+    expect(['a', 'b', 'c']).toContain(sessions.tokens((await sessions.get(session.id)) as Session)?.idToken)
+  })
+
+  test('a refresh never turns one person into another', async () => {
+    const sessions = sessionsOn(memoryStore())
+    const session = await sessions.create(identity(), tokens, inAnHour())
+    await expect(sessions.replaceTokens(session, tokens, identity('00eve'))).rejects.toThrow(
+      new TypeError('session: a refresh changed the subject'),
+    )
+    expect((await sessions.get(session.id))?.subject).toBe('00ann')
+  })
+})
+
+test('sessions outlive the process', async () => {
+  const before = lmdbStore()
+  const session = await sessionsOn(before).create(identity(), tokens, inAnHour())
+  await before.close()
+  const after = sessionsOn(lmdbStore())
+  expect(await after.read(cookieOf(after, session.id), HOST, clock.now())).toEqual(session)
+  expect(after.tokens(session)).toEqual(tokens)
+})

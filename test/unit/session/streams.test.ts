@@ -1,0 +1,104 @@
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import { createStreamRegistry } from '../../../src/session/streams.ts'
+import type { OpenStream, StreamRegistry } from '../../../src/types.ts'
+import { type ManualClock, manualClock } from '../../support/clock.ts'
+
+let clock: ManualClock
+let registry: StreamRegistry
+let cuts: string[]
+beforeEach(() => {
+  clock = manualClock()
+  registry = createStreamRegistry({ clock })
+  cuts = []
+})
+afterEach(() => registry.close())
+
+function stream(name: string, rest: Partial<OpenStream> = {}): OpenStream {
+  return {
+    sessionId: `session of ${name}`,
+    subject: name,
+    expiresAt: clock.now() + 3_600_000,
+    stillAllowed: () => true,
+    cut: (reason) => cuts.push(`${name}: ${reason}`),
+    ...rest,
+  }
+}
+
+test('the end of a session cuts its streams, each once, and no other', () => {
+  registry.add(stream('ann'))
+  registry.add(stream('ann'))
+  registry.add(stream('bob'))
+  registry.endSession('session of ann', 'signed-out')
+  registry.endSession('session of ann', 'revoked')
+  expect(cuts).toEqual(['ann: signed-out', 'ann: signed-out'])
+  expect(registry.size).toBe(1)
+})
+
+test('a stream is cut within a second of its expiry, not before', () => {
+  registry.add(stream('ann', { expiresAt: clock.now() + 5500 }))
+  registry.add(stream('bob'))
+  clock.advance(5000)
+  expect(cuts).toEqual([])
+  clock.advance(1000)
+  expect(cuts).toEqual(['ann: expired'])
+  clock.advance(60_000)
+  expect(cuts).toEqual(['ann: expired'])
+})
+
+test('a recheck asks the streams of one subject, and cuts those that no longer pass', () => {
+  registry.add(stream('ann', { stillAllowed: () => false }))
+  registry.add(stream('ann'))
+  registry.add(stream('bob', { stillAllowed: () => false }))
+  registry.recheck('ann')
+  expect(cuts).toEqual(['ann: no-longer-allowed'])
+  registry.recheck()
+  expect(cuts).toEqual(['ann: no-longer-allowed', 'bob: no-longer-allowed'])
+  expect(registry.size).toBe(1)
+})
+
+test('a decision that throws is a no', () => {
+  const broken = () => {
+    throw new Error('no answer')
+  }
+  registry.add(stream('ann', { stillAllowed: broken }))
+  registry.recheck('ann')
+  expect(cuts).toEqual(['ann: no-longer-allowed'])
+})
+
+test('a stream that fails to close does not keep the others open', () => {
+  const broken = () => {
+    throw new Error('already gone')
+  }
+  registry.add(stream('ann', { cut: broken }))
+  registry.add(stream('ann'))
+  registry.endSession('session of ann', 'revoked')
+  expect(cuts).toEqual(['ann: revoked'])
+  expect(registry.size).toBe(0)
+})
+
+test('a stream that ended by itself is left alone', () => {
+  const remove = registry.add(stream('ann', { expiresAt: clock.now() }))
+  expect(registry.size).toBe(1)
+  remove()
+  remove()
+  expect(registry.size).toBe(0)
+  registry.endSession('session of ann', 'revoked')
+  registry.recheck()
+  clock.advance(2000)
+  expect(cuts).toEqual([])
+})
+
+test('a cut may remove and add streams', () => {
+  const remove: (() => void)[] = []
+  remove.push(registry.add(stream('ann', { cut: () => remove.forEach((one) => one()) })))
+  remove.push(registry.add(stream('ann', { cut: () => void registry.add(stream('bob')) })))
+  registry.endSession('session of ann', 'revoked')
+  expect(registry.size).toBe(0)
+})
+
+test('after close nothing is cut', () => {
+  registry.add(stream('ann', { expiresAt: clock.now() }))
+  registry.close()
+  clock.advance(2000)
+  expect(cuts).toEqual([])
+})
