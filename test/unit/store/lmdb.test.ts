@@ -267,14 +267,16 @@ test('expired records and old changes leave the file, in bounded batches; the se
   await root.close()
 })
 
-test('a damaged record that had an expiry is swept with it', async () => {
+test('a damaged record that had an expiry is swept with it; one that was mended lives by its new expiry', async () => {
   const clock = manualClock()
   const store = open(clock)
-  await store.put(sheets, 'bad', sheet(1), { expiresAt: clock.now() + 500 })
+  for (const key of ['bad', 'mended']) await store.put(sheets, key, sheet(1), { expiresAt: clock.now() + 500 })
   const { root, table } = raw()
   for (const { key } of table('records').getRange()) table('records').putSync(key, 'damage')
+  await store.put(sheets, 'mended', sheet(2), { expiresAt: clock.now() + 5000 })
   clock.advance(2000)
   expect(await store.get(sheets, 'bad')).toBeUndefined()
+  expect((await store.get(sheets, 'mended'))?.value).toEqual(sheet(2))
   await root.close()
 })
 
