@@ -1,7 +1,7 @@
 /** The composition root: a `Config` becomes a running Postern. The only file that imports every folder; `new` and calls, no branch on request data. */
 import type { IncomingMessage } from 'node:http'
 import { createAuthenticate } from './authenticate/handlers.ts'
-import { createPendingJar } from './authenticate/pending.ts'
+import { createPendingSeal } from './authenticate/pending.ts'
 import { createRedirects } from './authenticate/redirect.ts'
 import { cookieNames, ownCookieNames } from './config/cookie-names.ts'
 import { entryFromClaims } from './directory/claims.ts'
@@ -86,7 +86,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
       sharedSecrets,
       signInUrl: new URL(`${config.naming.controlPrefix}/sign_in`, config.authenticate.url),
     }),
-    jar: createPendingJar(sharedSecrets),
+    pendingSeal: createPendingSeal(sharedSecrets),
     sharedSecrets,
     clock,
     logger,

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { cookieNames } from '../config/cookie-names.ts'
-import { clearCookie, setCookie } from '../lib/cookie.ts'
+import { clearCookie, readCookies, setCookie } from '../lib/cookie.ts'
 import type { Millis, RequestFacts, Snapshot } from '../types.ts'
 
 /** A request to the authenticate service or to the control paths of an application's host. */
@@ -32,6 +32,17 @@ export function cookieHeader(
     'set-cookie',
     value === undefined ? clearCookie(name, attributes) : setCookie(name, value, { ...attributes, maxAge }),
   ]
+}
+
+/** Sign-ins that one browser may have begun at a time, on one host. */
+const MAX_FLOWS = 5
+
+/** Forgets the oldest cookies of a prefix, so that one more makes at most five. */
+export function makeRoom(request: ControlRequest, prefix: string): readonly Header[] {
+  const held = readCookies(request.facts.cookie, prefix)
+  return held
+    .slice(0, Math.max(0, held.length - (MAX_FLOWS - 1)))
+    .map(([name]) => cookieHeader(request, name, undefined))
 }
 
 function isHttps(origin: string): boolean {

@@ -4,7 +4,7 @@
  */
 import { AppError, toAppError } from '../errors.ts'
 import { readCookie } from '../lib/cookie.ts'
-import { constantTimeEqual } from '../lib/crypto.ts'
+import { constantTimeEqual, sha256 } from '../lib/crypto.ts'
 import { redirectReply } from '../pages/reply.ts'
 import type {
   Clock,
@@ -19,10 +19,10 @@ import type {
   Store,
   Tokens,
 } from '../types.ts'
-import { type ControlRequest, cookieHeader, type Header, namesFor } from './control-request.ts'
+import { type ControlRequest, cookieHeader, type Header, makeRoom, namesFor } from './control-request.ts'
 import { createFailure } from './failure.ts'
 import { issueHandoff, redeemHandoff } from './handoff.ts'
-import { PENDING_LIFETIME, type Pending, type PendingJar } from './pending.ts'
+import { flowTag, PENDING_LIFETIME, type Pending, type PendingSeal } from './pending.ts'
 import { only, type Redirects, type SignInRequest } from './redirect.ts'
 import { createSignOut, type SignOutDeps } from './sign-out.ts'
 
@@ -34,15 +34,15 @@ export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure'> {
   readonly directory: Directory
   readonly store: Store
   readonly redirects: Redirects
-  readonly jar: PendingJar
+  readonly pendingSeal: PendingSeal
   readonly clock: Clock
   readonly logger: Logger
   /** Tells the directory what the claims say; answers how long a session may live on them. */
   readonly admit: (identity: Identity, tokens: Tokens, now: Millis) => Promise<{ readonly expiresAt: Millis }>
 }
 
-/** Longer addresses come back to the application's front page: the pending cookie is bounded. */
-const MAX_RETURN_URL = 2000
+/** Longer addresses come back to the application's front page: cookies are bounded. */
+const MAX_RETURN_URL = 1000
 const NONCE_LIFETIME: Millis = 15 * 60_000
 const INACTIVE = {
   error: 'access_denied',
@@ -54,16 +54,16 @@ const INACTIVE = {
 export type Authenticate = ReturnType<typeof createAuthenticate>
 
 export function createAuthenticate(deps: AuthenticateDeps) {
-  const { idp, sessions, directory, store, redirects, jar, clock, logger } = deps
+  const { idp, sessions, directory, store, redirects, pendingSeal, clock, logger } = deps
   const failure = createFailure(deps)
 
   /** An application's host sends a browser to the authenticate service, bound to it by a nonce cookie. */
   function startSignIn(request: ControlRequest, returnTo: URL): Reply {
-    const name = namesFor(request).nonce
-    const [held] = readCookie(request.facts.cookie, name)
+    const prefix = namesFor(request).nonce
     const bounded = returnTo.href.length > MAX_RETURN_URL ? new URL('/', returnTo) : returnTo
-    const { location, nonce } = redirects.start(bounded, held, clock.now())
-    return redirectReply(302, location, [cookieHeader(request, name, nonce, NONCE_LIFETIME)])
+    const { location, nonce, nonceHash } = redirects.start(bounded, clock.now())
+    const binding = cookieHeader(request, prefix + flowTag(nonceHash), nonce, NONCE_LIFETIME)
+    return redirectReply(302, location, [...makeRoom(request, prefix), binding])
   }
 
   /** `{prefix}/sign_in` on an application's host: where a script that got a 401 may send its window. */
@@ -94,28 +94,39 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const begun = await idp.begin(AbortSignal.timeout(config.idp.timeout)).catch(toAppError)
     if (begun instanceof AppError) return failure(request, begun, { tryAgain: new URL('/', asked.returnTo) })
     const { returnTo, ...binding } = asked
-    const next: Pending = { ...begun.pending, ...binding, returnTo: returnTo.href, expiresAt: now + PENDING_LIFETIME }
-    return redirectReply(302, begun.redirect, [await pendingHeader(request, [...(await waiting(request)), next])])
+    const pending: Pending = {
+      ...begun.pending,
+      ...binding,
+      returnTo: returnTo.href,
+      expiresAt: now + PENDING_LIFETIME,
+    }
+    const prefix = namesFor(request).pending
+    const cookie = cookieHeader(
+      request,
+      prefix + flowTag(pending.state),
+      await pendingSeal.seal(pending),
+      PENDING_LIFETIME,
+    )
+    return redirectReply(302, begun.redirect, [...makeRoom(request, prefix), cookie])
   }
 
   /** `AUTH` + `authenticate_callback_path`. */
   async function idpCallback(request: ControlRequest): Promise<Reply> {
     const { facts, snapshot } = request
     const { config } = snapshot
-    const state = only(new URLSearchParams(facts.query), 'state')
-    const all = await waiting(request)
-    const pending = all.find((one) => state !== undefined && constantTimeEqual(one.state, state))
-    if (!pending)
+    const state = only(new URLSearchParams(facts.query), 'state') ?? ''
+    const name = namesFor(request).pending + flowTag(state)
+    const [sealed] = readCookie(facts.cookie, name)
+    const pending = sealed === undefined ? undefined : await pendingSeal.open(sealed, clock.now())
+    // Spent, whatever follows: a second use of this callback finds nothing.
+    const spent = cookieHeader(request, name, undefined)
+    if (!pending || !constantTimeEqual(pending.state, state)) {
       return failure(
         request,
         new AppError('ERR_SIGN_IN_STATE', 'callback: no sign-in of this browser waits for this state'),
       )
+    }
 
-    // Spent, whatever follows: a second use of this callback finds nothing.
-    const spent = await pendingHeader(
-      request,
-      all.filter((one) => one !== pending),
-    )
     const { returnTo, nonceHash } = pending
     const tryAgain = new URL('/', returnTo)
     const callback = new URL(config.authenticate.callbackPath + facts.query, config.authenticate.url)
@@ -173,31 +184,22 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   async function routeCallback(request: ControlRequest): Promise<Reply> {
     const { facts, origin } = request
     const code = only(new URLSearchParams(facts.query), 'code')
-    const nonces = readCookie(facts.cookie, namesFor(request).nonce)
-    const handoff = code === undefined ? undefined : await redeemHandoff(store, code, facts.host, nonces)
-    if (!handoff) {
+    const handoff = code === undefined ? undefined : await redeemHandoff(store, code, facts.host)
+    const nonceName = handoff && namesFor(request).nonce + flowTag(handoff.nonceHash)
+    const nonces = nonceName === undefined ? [] : readCookie(facts.cookie, nonceName)
+    if (!handoff || nonceName === undefined || !nonces.some((nonce) => sha256(nonce) === handoff.nonceHash)) {
       const unknown = new AppError(
         'ERR_SIGN_IN_STATE',
         'hand-off: the code is unknown, used, expired, or not for this browser',
       )
       return failure(request, unknown, { tryAgain: new URL(origin) })
     }
+    const spent = cookieHeader(request, nonceName, undefined)
     const returnTo = new URL(handoff.returnTo)
     const session = await sessions.get(handoff.sessionId)
     // Signed out in the meantime: the application asks for a new sign-in.
-    if (!session || session.expiresAt <= clock.now()) return redirectReply(302, returnTo)
-    return redirectReply(302, returnTo, [sessionHeader(request, session)])
-  }
-
-  function waiting(request: ControlRequest): Promise<readonly Pending[]> {
-    return jar.open(readCookie(request.facts.cookie, namesFor(request).pending)[0], clock.now())
-  }
-
-  async function pendingHeader(request: ControlRequest, pending: readonly Pending[]): Promise<Header> {
-    const name = namesFor(request).pending
-    return pending.length === 0
-      ? cookieHeader(request, name, undefined)
-      : cookieHeader(request, name, await jar.seal(pending), PENDING_LIFETIME)
+    if (!session || session.expiresAt <= clock.now()) return redirectReply(302, returnTo, [spent])
+    return redirectReply(302, returnTo, [spent, sessionHeader(request, session)])
   }
 
   function sessionHeader(request: ControlRequest, session: Session): Header {

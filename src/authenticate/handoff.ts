@@ -33,14 +33,8 @@ export async function issueHandoff(store: Store, handoff: Handoff, now: Millis):
   return code
 }
 
-/** undefined: unknown, used, expired, for another host, or brought by another browser. The code is spent in any case. */
-export async function redeemHandoff(
-  store: Store,
-  code: string,
-  host: string,
-  nonces: readonly string[],
-): Promise<Handoff | undefined> {
+/** undefined: unknown, used, expired, or for another host. The code is spent in any case. */
+export async function redeemHandoff(store: Store, code: string, host: string): Promise<Handoff | undefined> {
   const handoff = await store.take(handoffs, sha256(code))
-  if (!handoff || handoff.host !== host) return undefined
-  return nonces.some((nonce) => sha256(nonce) === handoff.nonceHash) ? handoff : undefined
+  return handoff?.host === host ? handoff : undefined
 }

@@ -1,17 +1,16 @@
 /**
- * Sign-ins that wait for their callback, sealed into one bounded cookie of the browser that started them:
- * the server keeps nothing before a callback, so a flood of starts costs no memory. JWE `dir` + A256GCM (RFC 7516).
+ * A sign-in that waits for its callback, sealed into a cookie of the browser that began it: the server keeps nothing
+ * before a callback, so a flood of starts costs no memory. JWE `dir` + A256GCM (RFC 7516).
+ *
+ * One cookie for each, because tabs that begin at the same moment would overwrite one another in a common one.
  */
 import { CompactEncrypt, compactDecrypt } from 'jose'
-import { deriveKey } from '../lib/crypto.ts'
+import { deriveKey, sha256 } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Millis, PendingSignIn } from '../types.ts'
 
+/** Long enough for a slow second factor. */
 export const PENDING_LIFETIME: Millis = 60 * 60_000
-/** Parallel tabs of one browser. */
-const MAX_PENDING = 5
-/** Browsers keep 4096 bytes a cookie, name and attributes included. */
-const MAX_COOKIE_VALUE = 3800
 
 export interface Pending extends PendingSignIn {
   readonly returnTo: string
@@ -19,47 +18,43 @@ export interface Pending extends PendingSignIn {
   readonly expiresAt: Millis
 }
 
-export interface PendingJar {
-  /** Anything unreadable is no pending sign-in. Expired ones are dropped. */
-  open(cookie: string | undefined, now: Millis): Promise<readonly Pending[]>
-  /** The newest are kept when there are too many or they are too long. */
-  seal(pending: readonly Pending[]): Promise<string>
+export interface PendingSeal {
+  seal(pending: Pending): Promise<string>
+  /** undefined: unreadable, expired, or not what was sealed. */
+  open(sealed: string, now: Millis): Promise<Pending | undefined>
 }
 
-export function createPendingJar(sharedSecrets: readonly [Secret, ...Secret[]]): PendingJar {
+export function createPendingSeal(sharedSecrets: readonly [Secret, ...Secret[]]): PendingSeal {
   const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'pending-sign-in'))
   const [sealingKey] = keys as [Buffer]
 
-  async function decrypt(cookie: string): Promise<unknown> {
-    for (const key of keys) {
-      try {
-        const { plaintext } = await compactDecrypt(cookie, key, {
-          keyManagementAlgorithms: ['dir'],
-          contentEncryptionAlgorithms: ['A256GCM'],
-        })
-        return JSON.parse(new TextDecoder().decode(plaintext)) as unknown
-      } catch {
-        // Not sealed by this key; perhaps by the one before it.
-      }
-    }
-    return undefined
-  }
-
   return {
-    async open(cookie, now) {
-      const list = cookie === undefined ? undefined : await decrypt(cookie)
-      return Array.isArray(list) ? list.filter(isPending).filter(({ expiresAt }) => expiresAt > now) : []
-    },
+    seal: (pending) =>
+      new CompactEncrypt(new TextEncoder().encode(JSON.stringify(pending)))
+        .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
+        .encrypt(sealingKey),
 
-    async seal(pending) {
-      for (let kept = pending.slice(-MAX_PENDING); ; kept = kept.slice(1)) {
-        const sealed = await new CompactEncrypt(new TextEncoder().encode(JSON.stringify(kept)))
-          .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
-          .encrypt(sealingKey)
-        if (sealed.length <= MAX_COOKIE_VALUE || kept.length === 0) return sealed
+    async open(sealed, now) {
+      for (const key of keys) {
+        try {
+          const { plaintext } = await compactDecrypt(sealed, key, {
+            keyManagementAlgorithms: ['dir'],
+            contentEncryptionAlgorithms: ['A256GCM'],
+          })
+          const pending: unknown = JSON.parse(new TextDecoder().decode(plaintext))
+          return isPending(pending) && pending.expiresAt > now ? pending : undefined
+        } catch {
+          // Not sealed by this key; perhaps by the one before it (rotation).
+        }
       }
+      return undefined
     },
   }
+}
+
+/** Ends the name of a flow's cookie: says nothing, tells flows apart. `secret`: a state, or the hash of a nonce. */
+export function flowTag(secret: string): string {
+  return sha256(secret).slice(0, 12)
 }
 
 function isPending(value: unknown): value is Pending {

@@ -13,7 +13,6 @@ import type { Secret } from '../lib/secret.ts'
 import type { Millis, RouteTable } from '../types.ts'
 
 const SIGNED_URL_LIFETIME: Millis = 10 * 60_000
-const NONCE = /^[A-Za-z0-9_-]{22}$/
 
 export interface SignInRequest {
   readonly returnTo: URL
@@ -27,8 +26,7 @@ export interface RedirectDeps {
 }
 
 export interface Redirects {
-  /** Starts a sign-in for a browser that may already hold a nonce from a parallel tab. */
-  start(returnTo: URL, nonceCookie: string | undefined, now: Millis): { readonly location: URL; readonly nonce: string }
+  start(returnTo: URL, now: Millis): { readonly location: URL; readonly nonce: string; readonly nonceHash: string }
   /** undefined: not signed by us, too old, or the address is not one of ours. */
   check(query: URLSearchParams, routes: RouteTable, now: Millis): SignInRequest | undefined
 }
@@ -38,18 +36,18 @@ export function createRedirects({ sharedSecrets, signInUrl }: RedirectDeps): Red
   const [signingKey] = keys as [Buffer]
 
   return {
-    start(returnTo, nonceCookie, now) {
-      const nonce = nonceCookie !== undefined && NONCE.test(nonceCookie) ? nonceCookie : randomId()
+    start(returnTo, now) {
+      const nonce = randomId()
+      const nonceHash = sha256(nonce)
       const expires = String(now + SIGNED_URL_LIFETIME)
-      const hash = sha256(nonce)
       const location = new URL(signInUrl)
       location.search = new URLSearchParams({
         return_to: returnTo.href,
-        nonce: hash,
+        nonce: nonceHash,
         expires,
-        signature: mac(signingKey, returnTo.href, hash, expires),
+        signature: mac(signingKey, returnTo.href, nonceHash, expires),
       }).toString()
-      return { location, nonce }
+      return { location, nonce, nonceHash }
     },
 
     check(query, routes, now) {

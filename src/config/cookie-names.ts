@@ -2,9 +2,9 @@ import type { Config } from '../types.ts'
 
 export interface CookieNames {
   readonly session: string
-  /** Binds a sign-in to the browser that began it, on an application's host. */
+  /** Prefix: one cookie for each sign-in that this browser has begun, on an application's host. */
   readonly nonce: string
-  /** Sign-ins waiting for their callback, on the authenticate host. */
+  /** Prefix: one cookie for each sign-in that waits for its callback, on the authenticate host. */
   readonly pending: string
 }
 
@@ -14,10 +14,10 @@ export function cookieNames(
   scheme: 'http' | 'https',
 ): CookieNames {
   const session = cookie.name ?? naming.cookie[scheme]
-  return { session, nonce: `${session}-nonce`, pending: `${session}-sign-in` }
+  return { session, nonce: `${session}-nonce.`, pending: `${session}-sign-in.` }
 }
 
-/** Every cookie of ours, whatever the scheme: none of them reaches an upstream. */
+/** Every cookie of ours, whatever the scheme; a name that ends in `.` is a prefix. None of them reaches an upstream. */
 export function ownCookieNames(config: Pick<Config, 'naming' | 'cookie'>): readonly string[] {
   return [
     ...new Set(

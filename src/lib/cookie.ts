@@ -18,8 +18,23 @@ export function readCookie(header: string, name: string): string[] {
   return values
 }
 
+/** `[name, value]` of every cookie whose name begins with `prefix`, in order, bounded as above; browsers send the oldest first. */
+export function readCookies(header: string, prefix: string): (readonly [name: string, value: string])[] {
+  const found: (readonly [string, string])[] = []
+  for (let start = 0; start < header.length && found.length < MAX_SAME_NAME; ) {
+    const end = endOfPair(header, start)
+    const from = skipBlanks(header, start, end)
+    const equals = header.indexOf('=', from)
+    if (header.startsWith(prefix, from) && equals !== -1 && equals < end) {
+      found.push([header.slice(from, equals).trimEnd(), header.slice(equals + 1, end).trim()])
+    }
+    start = end + 1
+  }
+  return found
+}
+
 /**
- * The header without the cookies called one of `names`; what remains keeps its bytes and its order. `''` when nothing remains.
+ * The header without the cookies called one of `names`; a name that ends in `.` stands for all that begin with it. What remains keeps its bytes and its order. `''` when nothing remains.
  * Cuts exactly where `readCookie` reads, so whatever would be accepted from a client is never passed on.
  */
 export function withoutCookies(header: string, names: readonly string[]): string {
@@ -70,6 +85,7 @@ function endOfPair(header: string, start: number): number {
 function nameEnd(header: string, start: number, end: number, name: string): number {
   const from = skipBlanks(header, start, end)
   if (!header.startsWith(name, from)) return end + 1
+  if (name.endsWith('.')) return end
   const after = skipBlanks(header, from + name.length, end)
   return after === end || header[after] === '=' ? after : end + 1
 }

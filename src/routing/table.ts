@@ -95,7 +95,6 @@ function actionsOnAuthenticate(naming: Naming, callbackPath: string): ReadonlyMa
     ...actionsOnEveryHost(naming),
     ['/', 'user-page'],
     ['/robots.txt', 'robots'],
-    [`${controlPrefix}/sign_in`, 'sign-in'],
     [`${controlPrefix}/signed_out`, 'signed-out'],
     [callbackPath, 'idp-callback'],
   ])
@@ -115,6 +114,7 @@ function actionsOnEveryHost({ controlPrefix, wellKnown }: Naming): readonly (rea
     [controlPrefix, 'user-page'],
     [`${controlPrefix}/`, 'user-page'],
     [`${controlPrefix}/user`, 'user-json'],
+    [`${controlPrefix}/sign_in`, 'sign-in'],
     [`${controlPrefix}/sign_out`, 'sign-out'],
     [`${controlPrefix}/style.css`, 'style'],
     [wellKnown, 'well-known'],

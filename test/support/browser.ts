@@ -38,7 +38,8 @@ export function createBrowser(portOf: (host: string) => number = () => 80): Brow
     for (const line of lines) {
       const [pair = '', ...attributes] = line.split('; ')
       const name = pair.slice(0, pair.indexOf('='))
-      if (attributes.includes('Max-Age=0') || attributes.some((one) => one.startsWith('Expires=Thu, 01 Jan 1970'))) jar(host).delete(name)
+      if (attributes.includes('Max-Age=0') || attributes.some((one) => one.startsWith('Expires=Thu, 01 Jan 1970')))
+        jar(host).delete(name)
       else jar(host).set(name, pair.slice(name.length + 1))
     }
   }
@@ -53,7 +54,12 @@ export function createBrowser(portOf: (host: string) => number = () => 80): Brow
           port: url.port || portOf(url.hostname),
           method,
           path: url.pathname + url.search,
-          headers: { host: url.host, ...(cookie && { cookie }), ...headers, ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }) },
+          headers: {
+            host: url.host,
+            ...(cookie && { cookie }),
+            ...headers,
+            ...(body !== undefined && { 'content-length': Buffer.byteLength(body) }),
+          },
         },
         (response) => {
           keep(url.hostname, response.headers['set-cookie'] ?? [])
@@ -61,7 +67,12 @@ export function createBrowser(portOf: (host: string) => number = () => 80): Brow
           response.on('data', (chunk: Buffer) => chunks.push(chunk))
           response.on('error', reject)
           response.on('end', () =>
-            resolve({ url, status: response.statusCode ?? 0, headers: response.headers, body: Buffer.concat(chunks).toString('utf8') }),
+            resolve({
+              url,
+              status: response.statusCode ?? 0,
+              headers: response.headers,
+              body: Buffer.concat(chunks).toString('utf8'),
+            }),
           )
         },
       )

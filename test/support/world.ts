@@ -54,7 +54,10 @@ export async function createTestWorld(options: WorldOptions = {}): Promise<World
     }),
   )
   const okta = await createOktaEmulator({
-    seed: demoSeed({ redirectUris: [`${AUTHENTICATE}/oauth2/callback`], postLogoutRedirectUris: [`${AUTHENTICATE}/.postern/signed_out`] }),
+    seed: demoSeed({
+      redirectUris: [`${AUTHENTICATE}/oauth2/callback`],
+      postLogoutRedirectUris: [`${AUTHENTICATE}/.postern/signed_out`],
+    }),
     ...(options.clock && { clock: options.clock }),
     ...options.okta,
   })
@@ -77,7 +80,10 @@ export async function createTestWorld(options: WorldOptions = {}): Promise<World
     routes: (options.routes ?? DEMO_ROUTES).map((route) => ({ to: upstreamUrl, ...route })),
   }
   const lines: string[] = []
-  const logger = createLogger('trace', new Writable({ write: (chunk: Buffer, _encoding, done) => (lines.push(chunk.toString('utf8')), done()) }))
+  const logger = createLogger(
+    'trace',
+    new Writable({ write: (chunk: Buffer, _encoding, done) => (lines.push(chunk.toString('utf8')), done()) }),
+  )
   const start = (): Promise<App> => {
     const loaded = parseConfig(stringify(settings), 'config.yaml', {}, () => '')
     if (loaded.kind === 'invalid') throw new Error(loaded.issues.map(formatIssue).join('\n'))
@@ -131,7 +137,9 @@ async function signIn(browser: Browser, oktaUrl: string, url: string, login: str
   const form = await browser.go(url)
   if (form.url.origin !== oktaUrl) return form
   const action = /<form[^>]*action="([^"]+)"/.exec(form.body)?.[1]
-  const hidden = [...form.body.matchAll(/<input[^>]*type="hidden"[^>]*name="([^"]+)"[^>]*value="([^"]*)"/g)].map(([, name = '', value = '']) => [name, unescape(value)] as const)
+  const hidden = [...form.body.matchAll(/<input[^>]*type="hidden"[^>]*name="([^"]+)"[^>]*value="([^"]*)"/g)].map(
+    ([, name = '', value = '']) => [name, unescape(value)] as const,
+  )
   const posted = await browser.ask(new URL(unescape(action ?? form.url.href), form.url), {
     method: 'POST',
     headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'text/html', 'sec-fetch-mode': 'navigate' },
@@ -142,7 +150,12 @@ async function signIn(browser: Browser, oktaUrl: string, url: string, login: str
 }
 
 function unescape(text: string): string {
-  return text.replaceAll('&quot;', '"').replaceAll('&#39;', "'").replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&')
+  return text
+    .replaceAll('&quot;', '"')
+    .replaceAll('&#39;', "'")
+    .replaceAll('&lt;', '<')
+    .replaceAll('&gt;', '>')
+    .replaceAll('&amp;', '&')
 }
 
 function echo(req: IncomingMessage, res: Parameters<RequestListener>[1]): void {
@@ -150,7 +163,15 @@ function echo(req: IncomingMessage, res: Parameters<RequestListener>[1]): void {
   req.on('data', (chunk: Buffer) => chunks.push(chunk))
   req.on('end', () => {
     res.setHeader('content-type', 'application/json')
-    res.end(JSON.stringify({ method: req.method, url: req.url, headers: req.headers, rawHeaders: req.rawHeaders, body: Buffer.concat(chunks).toString('latin1') }))
+    res.end(
+      JSON.stringify({
+        method: req.method,
+        url: req.url,
+        headers: req.headers,
+        rawHeaders: req.rawHeaders,
+        body: Buffer.concat(chunks).toString('latin1'),
+      }),
+    )
   })
 }
 
