@@ -1,0 +1,18 @@
+import type { RequestFacts, Route } from '../types.ts'
+
+/**
+ * May this page open a WebSocket here? Cookies authenticate WebSockets and browsers ask nobody first, so the page's
+ * origin must be the route's own or one of `allow_origins`. A missing Origin is allowed: browsers always send one
+ * (RFC 6455 §4.1), and what is no browser has no cookies to abuse. `null` (a sandboxed page, a file) is refused.
+ * @param ownOrigin external origin of the route's host, from configuration.
+ */
+export function websocketOriginAllowed(
+  route: Pick<Route, 'allowOrigins'>,
+  request: Pick<RequestFacts, 'origin'>,
+  ownOrigin: string | undefined,
+): boolean {
+  const { origin } = request
+  if (origin === undefined) return true
+  if (origin === 'null' || origin === '') return false
+  return origin === ownOrigin || route.allowOrigins.includes(origin)
+}
