@@ -1,0 +1,110 @@
+import { createECDH, createHash, createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
+import { SignJWT } from 'jose'
+import { AppError } from '../errors.ts'
+import { deriveKey } from '../lib/crypto.ts'
+import type { Secret } from '../lib/secret.ts'
+import type { Json, JsonObject, Millis } from '../types.ts'
+
+/** Life of one assertion (pomerium.md §5.1). */
+export const ASSERTION_LIFETIME: Millis = 300_000
+
+/** Signs what we tell upstreams about a person. Verifiers find the keys at `<wellKnown>/jwks.json` of the route's host. */
+export interface AssertionSigner {
+  /** A compact JWS: ES256, or RS256 with an RSA key. Claims as given, `iat` and `exp` included. */
+  sign(claims: JsonObject): Promise<string>
+  /** Every key, public members only (RFC 7517); the first signs, the others are for rotation. */
+  jwks(): Promise<Json>
+}
+
+export interface AssertionSignerDeps {
+  /** PEM (EC P-256 in SEC1 or PKCS8, RSA in PKCS1 or PKCS8), plain or base64, one block or several. */
+  readonly signingKeys: readonly Secret[]
+  /** Without a signing key, each of them gives one P-256 key. */
+  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+}
+
+interface SigningKey {
+  readonly key: KeyObject
+  readonly alg: 'ES256' | 'RS256'
+  /** RFC 7638 thumbprint. */
+  readonly kid: string
+  readonly jwk: Readonly<Record<string, string>>
+}
+
+/** Throws ERR_CONFIG_INVALID when a signing key is none, or of a kind that cannot sign. */
+export function createAssertionSigner({ signingKeys, sharedSecrets }: AssertionSignerDeps): AssertionSigner {
+  const keys =
+    signingKeys.length > 0
+      ? signingKeys.flatMap((secret, i) => pemBlocks(secret, i).map((pem) => readKey(pem, i)))
+      : sharedSecrets.map((secret) => describeKey(derivedKey(secret)))
+  const [signing] = keys
+  if (!signing) throw new AppError('ERR_CONFIG_INVALID', 'signing_key: no private key')
+  const header = { alg: signing.alg, kid: signing.kid, typ: 'JWT' }
+  const published = { keys: keys.map(({ jwk, kid, alg }) => ({ ...jwk, kid, alg, use: 'sig' })) }
+  return {
+    sign: (claims) => new SignJWT(claims).setProtectedHeader(header).sign(signing.key),
+    jwks: async () => published,
+  }
+}
+
+function pemBlocks(secret: Secret, index: number): readonly string[] {
+  const text = secret.reveal().trim()
+  const pem = text.startsWith('-----') ? text : Buffer.from(text, 'base64').toString('latin1')
+  const blocks = pem.match(/-----BEGIN ((?:EC |RSA )?PRIVATE KEY)-----[^-]+-----END \1-----/g)
+  if (!blocks) throw notUsable(index, 'expected an unencrypted PEM private key, plain or base64')
+  return blocks
+}
+
+function readKey(pem: string, index: number): SigningKey {
+  let key: KeyObject
+  try {
+    key = createPrivateKey(pem)
+  } catch {
+    // OpenSSL's message may quote the key's bytes; ours says what was expected.
+    throw notUsable(index, 'the PEM block cannot be read as a private key')
+  }
+  const { namedCurve, modulusLength = 0 } = key.asymmetricKeyDetails ?? {}
+  if (key.asymmetricKeyType === 'ec' && namedCurve === 'prime256v1') return describeKey(key)
+  // RFC 7518 §3.3: 2048 bits or more.
+  if (key.asymmetricKeyType === 'rsa' && modulusLength >= 2048) return describeKey(key)
+  throw notUsable(index, 'expected EC P-256, or RSA of at least 2048 bits')
+}
+
+function notUsable(index: number, expected: string): AppError {
+  return new AppError('ERR_CONFIG_INVALID', `signing_key: key ${index + 1}: ${expected}`)
+}
+
+function describeKey(key: KeyObject): SigningKey {
+  const {
+    kty = '',
+    crv = '',
+    x = '',
+    y = '',
+    n = '',
+    e = '',
+  }: JsonWebKey = createPublicKey(key).export({ format: 'jwk' })
+  // RFC 7638 §3.2: required members only, in lexicographic order, no white space.
+  const jwk: Record<string, string> = kty === 'RSA' ? { e, kty, n } : { crv, kty, x, y }
+  const kid = createHash('sha256').update(JSON.stringify(jwk)).digest('base64url')
+  return { key, alg: kty === 'RSA' ? 'RS256' : 'ES256', kid, jwk }
+}
+
+/** The same secret gives the same key in every process and after every restart. */
+function derivedKey(secret: Secret): KeyObject {
+  for (let attempt = 0; ; attempt++) {
+    const d = deriveKey(secret.reveal(), `assertion signing key ${attempt}`)
+    const ecdh = createECDH('prime256v1')
+    try {
+      ecdh.setPrivateKey(d)
+    } catch {
+      // Zero or beyond the curve's order: about one secret in 2^32.
+      continue
+    }
+    const point = ecdh.getPublicKey()
+    const [x, y] = [point.subarray(1, 33), point.subarray(33)].map((part) => part.toString('base64url')) as [
+      string,
+      string,
+    ]
+    return createPrivateKey({ key: { kty: 'EC', crv: 'P-256', d: d.toString('base64url'), x, y }, format: 'jwk' })
+  }
+}

@@ -1,0 +1,246 @@
+/**
+ * Which headers cross the proxy. Towards the upstream in this order: subtract hop-by-hop headers, whatever could be
+ * taken for identity or for our word about the client, our cookies and what the route removes or replaces; add the
+ * route's headers, the forwarded headers (unless the route removes or sets them) and the request id; identity last. A client cannot strip what is ours by naming it in
+ * `Connection`: nominated names are removed before ours are added.
+ */
+import { withoutCookies } from '../lib/cookie.ts'
+import type { Grant, Naming, RequestFacts, Route } from '../types.ts'
+
+/** Everything about headers that a configuration fixes; build it once per configuration. */
+export interface HeaderContext {
+  /** Our cookies, whatever the scheme: none of them reaches an upstream. */
+  readonly cookieNames: readonly string[]
+  /** Normalised names (see `normalName`) of the identity headers that we add. */
+  readonly identity: ReadonlySet<string>
+  /** Is this normalised name one that no client may send: identity, or our word about the client? */
+  readonly managed: (normal: string) => boolean
+  /** Spelling → what happens to it. Bounded by `MAX_SPELLINGS`. */
+  readonly fates: Map<string, Fate>
+  readonly plans: WeakMap<Route, HeaderPlan>
+}
+
+export interface HeaderContextOptions {
+  readonly naming: Pick<Naming, 'assertionHeader' | 'claimHeaderPrefix'>
+  /** Configured claim headers, lower case. */
+  readonly claimHeaders: Iterable<string>
+  readonly cookieNames: readonly string[]
+}
+
+interface Fate {
+  readonly kind: 'keep' | 'drop' | 'cookie' | 'connection' | 'forwarded-for' | 'authorization'
+  /** Lower case with every other character than letters and digits as `-`. */
+  readonly normal: string
+}
+
+/** A route's own header work, precomputed. */
+interface HeaderPlan {
+  /** Is a header of this normalised name neither removed nor replaced by the route? */
+  readonly keeps: (normal: string) => boolean
+  /** name, value, name, value. */
+  readonly set: readonly string[]
+}
+
+/** RFC 9110 §7.6.1 and what older software understands; `trailer` and `te` because trailers are dropped. */
+const HOP_BY_HOP: ReadonlySet<string> = new Set([
+  'connection',
+  'keep-alive',
+  'proxy-connection',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'http2-settings',
+])
+
+/** Framing and addressing are ours, `Expect` is answered here, and `Proxy` becomes HTTP_PROXY in CGI (CVE-2016-5385). */
+const OURS: ReadonlySet<string> = new Set(['host', 'content-length', 'expect', 'proxy'])
+
+/** What upstreams of this and of other proxies read as identity or as the client's address (security.md B01, C06, P08). */
+const SPOOFABLE: ReadonlySet<string> = new Set([
+  'forwarded',
+  'x-forwarded',
+  'x-real-ip',
+  'x-request-id',
+  'x-rewrite-url',
+])
+const SPOOFABLE_PREFIXES = [
+  'x-forwarded-',
+  'x-original-',
+  'x-auth-request-',
+  'x-remote-',
+  'remote-',
+  'impersonate-',
+  'x-pomerium-',
+  'x-postern-',
+]
+
+/** Credentials meant for the proxy itself (pomerium.md §5.5). */
+const OUR_AUTHORIZATION = /^\s*(?:pomerium|postern)\s/i
+
+const MAX_SPELLINGS = 1024
+
+export function createHeaderContext({ naming, claimHeaders, cookieNames }: HeaderContextOptions): HeaderContext {
+  const identity = new Set([normalName(naming.assertionHeader), ...Array.from(claimHeaders, normalName)])
+  const prefixes = [...SPOOFABLE_PREFIXES, normalName(naming.claimHeaderPrefix)]
+  return {
+    cookieNames,
+    identity,
+    managed: (normal) =>
+      SPOOFABLE.has(normal) || identity.has(normal) || prefixes.some((prefix) => normal.startsWith(prefix)),
+    fates: new Map(),
+    plans: new WeakMap(),
+  }
+}
+
+/**
+ * The headers of the request to the upstream as a flat list (name, value, …). Framing (`Content-Length`,
+ * `Transfer-Encoding`) is left to whoever writes the request, and so is `Host` unless the route preserves it.
+ * @param raw `rawHeaders` of the client's request.
+ * @param identity flat list of identity headers; empty when none are passed.
+ * @param peer address of the client's connection, canonical.
+ */
+export function upstreamHeaders(
+  grant: Grant,
+  raw: readonly string[],
+  identity: readonly string[],
+  context: HeaderContext,
+  peer: string,
+): string[] {
+  const { route, request } = grant
+  const plan = planOf(route, context)
+  let nominated: Set<string> | undefined
+  let chain = ''
+  let headers: string[] = []
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = raw[i] as string
+    const value = raw[i + 1] as string
+    const fate = fateOf(name, context)
+    switch (fate.kind) {
+      case 'drop':
+        break
+      case 'connection':
+        nominated = nominatedBy(value, nominated)
+        break
+      case 'forwarded-for':
+        chain = chain === '' ? value : `${chain},${value}`
+        break
+      case 'cookie': {
+        const cookies = withoutCookies(value, context.cookieNames)
+        if (cookies !== '' && plan.keeps('cookie')) headers.push(name, cookies)
+        break
+      }
+      case 'authorization':
+        if (plan.keeps('authorization') && !OUR_AUTHORIZATION.test(value)) headers.push(name, value)
+        break
+      case 'keep':
+        if (plan.keeps(fate.normal)) headers.push(name, value)
+    }
+  }
+  if (nominated) headers = withoutNominated(headers, nominated)
+
+  for (const part of plan.set) headers.push(part)
+  const authority = authorityOf(request)
+  const { keeps } = plan
+  if (keeps('x-forwarded-for')) headers.push('x-forwarded-for', forwardedFor(chain, request.clientIp, peer))
+  if (keeps('x-forwarded-proto')) headers.push('x-forwarded-proto', request.scheme)
+  if (keeps('x-forwarded-host')) headers.push('x-forwarded-host', authority)
+  if (keeps('x-forwarded-port')) headers.push('x-forwarded-port', portOf(request))
+  headers.push('x-request-id', request.id)
+  if (route.preserveHost) headers.push('host', authority)
+  for (const part of identity) headers.push(part)
+  return headers
+}
+
+/**
+ * The headers of the upstream's answer as a flat list: hop-by-hop and nominated ones removed, values byte for byte,
+ * repeated names repeated, `X-Request-Id` ours.
+ */
+export function clientHeaders(raw: readonly Buffer[], status: number, requestId: string): string[] {
+  let nominated: Set<string> | undefined
+  let headers: string[] = []
+  for (let i = 0; i + 1 < raw.length; i += 2) {
+    const name = (raw[i] as Buffer).toString('latin1')
+    const value = (raw[i + 1] as Buffer).toString('latin1')
+    const lower = name.toLowerCase()
+    if (lower === 'connection') nominated = nominatedBy(value, nominated)
+    else if (HOP_BY_HOP.has(lower) || lower === 'x-request-id') continue
+    // RFC 9110 §8.6: a 204 has no Content-Length.
+    else if (status !== 204 || lower !== 'content-length') headers.push(name, value)
+  }
+  if (nominated) headers = withoutNominated(headers, nominated)
+  headers.push('x-request-id', requestId)
+  return headers
+}
+
+/** Two names with the same normal form are the same to CGI, WSGI, PHP and their like (CVE-2025-64484, CVE-2026-88011). */
+export function normalName(name: string): string {
+  return name.replace(/[^A-Za-z0-9]/g, '-').toLowerCase()
+}
+
+/** Host and port as the client named them. */
+export function authorityOf(request: Pick<RequestFacts, 'host' | 'port'>): string {
+  return request.port === undefined ? request.host : `${request.host}:${request.port}`
+}
+
+function fateOf(name: string, context: HeaderContext): Fate {
+  const known = context.fates.get(name)
+  if (known) return known
+  const fate = judge(name, context)
+  // A client that invents spellings costs us the cache for a moment, never memory.
+  if (context.fates.size >= MAX_SPELLINGS) context.fates.clear()
+  context.fates.set(name, fate)
+  return fate
+}
+
+function judge(name: string, context: HeaderContext): Fate {
+  const lower = name.toLowerCase()
+  const normal = normalName(name)
+  if (lower === 'connection' || lower === 'cookie' || lower === 'authorization') return { kind: lower, normal }
+  if (lower === 'x-forwarded-for') return { kind: 'forwarded-for', normal }
+  return { kind: HOP_BY_HOP.has(normal) || OURS.has(normal) || context.managed(normal) ? 'drop' : 'keep', normal }
+}
+
+function planOf(route: Route, context: HeaderContext): HeaderPlan {
+  const known = context.plans.get(route)
+  if (known) return known
+  // Framing, the request id and identity are ours on every route: there would be two of them.
+  const set = [...route.setRequestHeaders].filter(([name]) => !reserved(normalName(name), context))
+  const gone = new Set([...route.removeRequestHeaders, ...set.map(([name]) => name)].map(normalName))
+  const plan = { keeps: gone.size === 0 ? () => true : (normal: string) => !gone.has(normal), set: set.flat() }
+  context.plans.set(route, plan)
+  return plan
+}
+
+function reserved(normal: string, context: HeaderContext): boolean {
+  return HOP_BY_HOP.has(normal) || OURS.has(normal) || normal === 'x-request-id' || context.identity.has(normal)
+}
+
+/** Members of a `Connection` list; undefined when they are the ordinary ones, which are gone anyway. */
+function nominatedBy(value: string, known: Set<string> | undefined): Set<string> | undefined {
+  let nominated = known
+  for (const member of value.toLowerCase().split(',')) {
+    const name = member.trim()
+    if (name !== '' && name !== 'close' && !HOP_BY_HOP.has(name)) nominated = (nominated ?? new Set()).add(name)
+  }
+  return nominated
+}
+
+function withoutNominated(headers: readonly string[], nominated: ReadonlySet<string>): string[] {
+  return headers.filter((_, i) => !nominated.has((headers[i - (i % 2)] as string).toLowerCase()))
+}
+
+/** A trusted hop spoke for the client: what it vouches for, from the client's address on, then the hop itself. */
+function forwardedFor(chain: string, clientIp: string, peer: string): string {
+  if (clientIp === peer) return peer
+  const hops = chain.split(',').map((hop) => hop.trim())
+  const client = hops.lastIndexOf(clientIp)
+  return [...(client === -1 ? [clientIp] : hops.slice(client)), peer].join(', ')
+}
+
+function portOf(request: Pick<RequestFacts, 'port' | 'scheme'>): string {
+  if (request.port !== undefined) return String(request.port)
+  return request.scheme === 'https' ? '443' : '80'
+}

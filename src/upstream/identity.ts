@@ -1,0 +1,175 @@
+import { randomUUID } from 'node:crypto'
+import { sha256 } from '../lib/crypto.ts'
+import type { Clock, Grant, Group, Json, JsonObject, Logger, Membership, Millis, Naming, Principal } from '../types.ts'
+import { ASSERTION_LIFETIME, type AssertionSigner } from './assertion.ts'
+
+/** Name, value, name, value. Not a promise when the answer is cached: the hot path stays synchronous. */
+export type IdentityHeaders = (grant: Grant) => readonly string[] | Promise<readonly string[]>
+
+export interface IdentityHeadersDeps {
+  readonly naming: Pick<Naming, 'assertionHeader'>
+  /** Header name (lower case) → claim name. */
+  readonly claims: ReadonlyMap<string, string>
+  readonly signer: AssertionSigner
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** An assertion is handed out again for a minute, so that an upstream always has four left. */
+const REUSE: Millis = ASSERTION_LIFETIME / 5
+/** Sessions times hosts; the oldest go first. About 2 KiB each. */
+const MAX_CACHED = 10_000
+/** Upstreams refuse header sections beyond 8 KiB (nginx) or 16 KiB (Node); groups may take half of the smaller one. */
+const MAX_GROUP_BYTES = 4096
+const MAX_HEADER_BYTES = 4096
+
+const NONE: readonly string[] = []
+
+interface Cached {
+  readonly membership: Membership | 'unknown'
+  readonly until: Millis
+  readonly headers: readonly string[] | Promise<readonly string[]>
+}
+
+/**
+ * The identity headers of an allowed request: one header per configured claim, then the assertion. Cached per session
+ * and audience; a new reading of the person's groups (another `Membership` object) is never answered from the cache.
+ * Public routes and routes with `pass_identity_headers: false` get none.
+ */
+export function createIdentityHeaders(deps: IdentityHeadersDeps): IdentityHeaders {
+  const { clock } = deps
+  const cache = new Map<string, Cached>()
+  return ({ route, request, principal }) => {
+    if (!principal || !route.passIdentityHeaders) return NONE
+    const key = `${principal.sessionId} ${request.host}`
+    const now = clock.now()
+    const known = cache.get(key)
+    if (known && known.membership === principal.membership && now < known.until) return known.headers
+
+    const entry = { membership: principal.membership, until: now + REUSE }
+    const headers = sign(principal, request.host, now, deps)
+    const remember = (found: Cached['headers']): void => {
+      cache.delete(key)
+      cache.set(key, { ...entry, headers: found })
+    }
+    remember(headers)
+    for (const oldest of cache.keys()) {
+      if (cache.size <= MAX_CACHED) break
+      cache.delete(oldest)
+    }
+    const current = (): boolean => cache.get(key)?.headers === headers
+    headers.then(
+      (list) => current() && remember(list),
+      () => current() && cache.delete(key),
+    )
+    return headers
+  }
+}
+
+async function sign(
+  who: Principal,
+  audience: string,
+  now: Millis,
+  deps: IdentityHeadersDeps,
+): Promise<readonly string[]> {
+  const claims = assertionClaims(who, audience, now, new Set(deps.claims.values()))
+  const headers: string[] = []
+  for (const [name, claim] of deps.claims) {
+    // Half a list of groups is not handed out without its mark, which only the assertion can carry.
+    const value = claim === 'groups' && claims['groups_truncated'] ? 'too-large' : claimHeaderValue(own(claims, claim))
+    if (value === 'too-large')
+      deps.logger.warn({ header: name, claim }, 'claim header left out: its value is too large')
+    else if (value) headers.push(name, value.text)
+  }
+  headers.push(deps.naming.assertionHeader, await deps.signer.sign(claims))
+  return headers
+}
+
+/**
+ * Claims of pomerium.md §5.1 and the configured ones. `sid` is a hash: what an upstream learns authenticates nobody
+ * (security.md K10). A claim of the identity provider never replaces one of ours.
+ */
+export function assertionClaims(
+  who: Principal,
+  audience: string,
+  now: Millis,
+  configured: Iterable<string>,
+): JsonObject {
+  const { identity } = who
+  const { groups, truncated } = groupsClaim(who.membership)
+  const iat = Math.floor(now / 1000)
+  const claims: Record<string, Json> = {
+    iss: audience,
+    aud: audience,
+    sub: identity.subject,
+    user: identity.subject,
+    ...(identity.email === undefined ? {} : { email: identity.email }),
+    ...(identity.name === undefined ? {} : { name: identity.name }),
+    groups,
+    ...(truncated ? { groups_truncated: true } : {}),
+    sid: sha256(who.sessionId),
+    jti: randomUUID(),
+    iat,
+    exp: iat + ASSERTION_LIFETIME / 1000,
+  }
+  for (const name of configured) {
+    const value = own(identity.claims, name)
+    if (!OURS.has(name) && value !== undefined) claims[name] = value
+  }
+  return claims
+}
+
+/** Absent when we do not know it; the provider's word is not taken instead. */
+const OURS = new Set('iss aud sub user email name groups groups_truncated sid jti iat exp nbf'.split(' '))
+
+/**
+ * Ids, then names. The name of an imported group is left out: whoever owns the import can call it anything, so
+ * upstreams must not match it either (the rule of policy/membership.ts).
+ */
+function groupsClaim(membership: Membership | 'unknown'): { groups: readonly string[]; truncated: boolean } {
+  if (membership === 'unknown') return { groups: [], truncated: false }
+  const named = membership.groups.filter((group: Group) => group.type !== 'APP_GROUP')
+  const all = new Set([...membership.groups.map((group) => group.id), ...named.map((group) => group.name)])
+  const groups: string[] = []
+  let bytes = 0
+  for (const group of all) {
+    bytes += Buffer.byteLength(group) + 3
+    if (bytes > MAX_GROUP_BYTES) return { groups, truncated: true }
+    groups.push(group)
+  }
+  return { groups, truncated: false }
+}
+
+/**
+ * A claim as a header value; undefined when there is nothing to say (absent, empty, null or an object).
+ * One rule for all values: what is not printable ASCII, and `%`, is percent-encoded as UTF-8, and so is a blank at
+ * either end; the members of a list are joined with `,`, which is encoded inside a member. Decoding gives the value back.
+ */
+export function claimHeaderValue(claim: Json | undefined): { readonly text: string } | 'too-large' | undefined {
+  const text = Array.isArray(claim)
+    ? claim
+        .flatMap((member: Json) => scalar(member) ?? [])
+        .map((member) => encode(member).replaceAll(',', '%2C'))
+        .join(',')
+    : encode(scalar(claim) ?? '')
+  if (text.length > MAX_HEADER_BYTES) return 'too-large'
+  return text === '' ? undefined : { text }
+}
+
+function scalar(value: Json | undefined): string | undefined {
+  if (typeof value === 'string') return value
+  return typeof value === 'number' || typeof value === 'boolean' ? String(value) : undefined
+}
+
+function encode(text: string): string {
+  return text.replace(/^ +| +$|[^\x20-\x7e]+|%/g, encodeBytes)
+}
+
+function encodeBytes(text: string): string {
+  return Array.from(Buffer.from(text), (byte) => `%${byte.toString(16).toUpperCase().padStart(2, '0')}`).join('')
+}
+
+/** `__proto__` and `constructor` are names like any other (CVE-2026-21710). */
+function own(claims: JsonObject, name: string): Json | undefined {
+  return Object.hasOwn(claims, name) ? claims[name] : undefined
+}

@@ -1,0 +1,290 @@
+import { describe, expect, test } from 'vitest'
+import type { RequestFacts, Route } from '../../../src/types.ts'
+import { clientHeaders, createHeaderContext, upstreamHeaders } from '../../../src/upstream/headers.ts'
+import { facts, grant, NAMING, principal, route } from './support.ts'
+
+const context = createHeaderContext({
+  naming: NAMING,
+  claimHeaders: ['x-corp-user', 'x-postern-claim-groups'],
+  cookieNames: ['__Host-postern', 'postern'],
+})
+const FORWARDED = [
+  ['x-forwarded-for', '127.0.0.1'],
+  ['x-forwarded-proto', 'http'],
+  ['x-forwarded-host', 'app.test'],
+  ['x-forwarded-port', '80'],
+  ['x-request-id', 'req-1'],
+]
+
+interface Sent {
+  readonly route?: Partial<Route>
+  readonly facts?: Partial<RequestFacts>
+  readonly identity?: readonly string[]
+  readonly peer?: string
+}
+
+function sent(raw: readonly string[], { peer = '127.0.0.1', identity = [], ...given }: Sent = {}): string[][] {
+  const allowed = grant(route('http://up.test', given.route), facts(given.facts), principal())
+  return pairs(upstreamHeaders(allowed, raw, identity, context, peer))
+}
+
+function pairs(flat: readonly string[]): string[][] {
+  return flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] as string]] : []))
+}
+
+test('ordinary headers keep their spelling, bytes, order and repetitions', () => {
+  const raw = [
+    'Accept',
+    '*/*',
+    'X_Custom',
+    'caf\xe9',
+    'x-a',
+    '1',
+    'X-A',
+    '2',
+    '__proto__',
+    'x',
+    'Authorization',
+    'Bearer t',
+  ]
+  expect(sent(raw)).toEqual([...pairs(raw), ...FORWARDED])
+})
+
+// security.md B01, B02, C06, P08.
+const SPOOFS = [
+  'X-Postern-Jwt-Assertion',
+  'x-pOstern-claim-email',
+  'X_Postern_Claim_Email',
+  'X.Postern.Claim.Email',
+  'X-Postern_Claim.Email',
+  'X-Postern-Anything',
+  'X-Pomerium-Jwt-Assertion',
+  'X-Pomerium-Claim-Email',
+  'X_Pomerium_Impersonate_User',
+  'X-Pomerium-Authorization',
+  'X-Corp-User',
+  'X_CORP_USER',
+  'X.Corp.User',
+  'x-postern-claim-groups',
+  'X-Forwarded-User',
+  'X-Forwarded_Email',
+  'X.Forwarded.Groups',
+  'X-Forwarded-Prefix',
+  'X_Forwarded_For',
+  'X-Forwarded',
+  'Forwarded',
+  'X-Real-IP',
+  'X_Real_IP',
+  'X-Request-Id',
+  'X-Original-URL',
+  'X-Rewrite-URL',
+  'X-Original-Method',
+  'X-Auth-Request-User',
+  'X_Auth.Request-Email',
+  'Remote-User',
+  'REMOTE_USER',
+  'Remote-Groups',
+  'X-Remote-User',
+  'X-Remote-Group',
+  'Impersonate-User',
+  'impersonate_group',
+  'Impersonate-Extra-Scopes',
+  'Proxy',
+]
+// Framing and hop-by-hop, with the spellings that CGI-like upstreams read as the same (security.md D02).
+const NOT_PASSED = [
+  'Connection',
+  'Keep-Alive',
+  'Proxy-Connection',
+  'Proxy-Authenticate',
+  'Proxy-Authorization',
+  'TE',
+  'Trailer',
+  'Transfer-Encoding',
+  'Transfer_Encoding',
+  'Content-Length',
+  'Content_Length',
+  'Upgrade',
+  'HTTP2-Settings',
+  'Expect',
+  'Host',
+]
+
+describe.each(['public', 'signed in'])('on a %s route', (kind) => {
+  test.each([...SPOOFS, ...NOT_PASSED])('a client cannot send %s', (name) => {
+    const request = facts()
+    const to = route('http://up.test')
+    const allowed = kind === 'public' ? grant(to, request) : grant(to, request, principal())
+    const raw = [name, 'evil', 'Accept', '*/*', name.toLowerCase(), 'evil2']
+    expect(pairs(upstreamHeaders(allowed, raw, [], context, '127.0.0.1'))).toEqual([['Accept', '*/*'], ...FORWARDED])
+  })
+})
+
+test.each(['X-Forwarded-User', 'x_postern_claim_groups', 'X.Postern.Jwt.Assertion'])(
+  'a copy of %s before or after does not survive beside ours',
+  (name) => {
+    const identity = ['x-postern-claim-groups', 'Engineering', 'x-postern-jwt-assertion', 'a.b.c']
+    const raw = [name, 'evil', 'Accept', '*/*', name, 'evil']
+    expect(sent(raw, { identity })).toEqual([['Accept', '*/*'], ...FORWARDED, ...pairs(identity)])
+  },
+)
+
+test('names that the client nominates in Connection are removed, ours are not', () => {
+  const raw = [
+    'X-Secret',
+    '1',
+    'Connection',
+    'keep-alive, X-SECRET ,x-postern-jwt-assertion, x-forwarded-for,x-request-id,, host',
+    'Cookie',
+    'a=1',
+    'x-secret',
+    '2',
+    'connection',
+    'Cookie',
+    'Accept',
+    '*/*',
+  ]
+  const identity = ['x-postern-jwt-assertion', 'a.b.c']
+  expect(sent(raw, { identity, route: { preserveHost: true } })).toEqual([
+    ['Accept', '*/*'],
+    ...FORWARDED,
+    ['host', 'app.test'],
+    ['x-postern-jwt-assertion', 'a.b.c'],
+  ])
+})
+
+test.each([
+  ['postern=v1.a.b', undefined],
+  ['a=1; postern=v1.a.b; b="2"', 'a=1; b="2"'],
+  ['a=1;__Host-postern=x ;  b=2;;c', 'a=1;  b=2;;c'],
+  ['postern2=x; xpostern=y', 'postern2=x; xpostern=y'],
+  ['a=1', 'a=1'],
+])('our cookies do not leave: %j', (cookie, expected) => {
+  expect(sent(['Cookie', cookie])).toEqual([...(expected === undefined ? [] : [['Cookie', expected]]), ...FORWARDED])
+})
+
+test('each of several Cookie lines loses our cookies', () => {
+  expect(sent(['Cookie', 'a=1; postern=x', 'cookie', 'postern=y', 'COOKIE', 'b=2'])).toEqual([
+    ['Cookie', 'a=1'],
+    ['COOKIE', 'b=2'],
+    ...FORWARDED,
+  ])
+})
+
+test.each(['Pomerium abc', 'postern abc', '  POMERIUM abc'])('credentials for the proxy stay here: %s', (value) => {
+  expect(sent(['Authorization', value])).toEqual(FORWARDED)
+})
+
+test('the route removes and sets headers in every spelling', () => {
+  const given = {
+    route: {
+      removeRequestHeaders: ['x-drop', 'cookie'],
+      setRequestHeaders: new Map([
+        ['x-key', 'ours'],
+        ['authorization', 'Basic b3Vycw=='],
+      ]),
+    },
+  }
+  const raw = [
+    'X_Drop',
+    '1',
+    'x-drop',
+    '2',
+    'X-Key',
+    'theirs',
+    'X.Key',
+    'theirs',
+    'Cookie',
+    'a=1',
+    'Authorization',
+    'Bearer t',
+    'A',
+    '1',
+  ]
+  expect(sent(raw, given)).toEqual([['A', '1'], ['x-key', 'ours'], ['authorization', 'Basic b3Vycw=='], ...FORWARDED])
+})
+
+test('the route may set forwarded headers and cannot set what only we say', () => {
+  const setRequestHeaders = new Map([
+    ['x-forwarded-proto', 'https'],
+    ['x-forwarded-prefix', '/app'],
+    ['remote-user', 'static'],
+    ['x-request-id', 'x'],
+    ['x-postern-jwt-assertion', 'x'],
+    ['x-corp-user', 'x'],
+    ['connection', 'x'],
+    ['content-length', '9'],
+    ['host', 'x'],
+  ])
+  expect(sent(['X-Forwarded-Prefix', '/evil'], { route: { setRequestHeaders } })).toEqual([
+    ['x-forwarded-proto', 'https'],
+    ['x-forwarded-prefix', '/app'],
+    ['remote-user', 'static'],
+    ...FORWARDED.filter(([name]) => name !== 'x-forwarded-proto'),
+  ])
+})
+
+test.each([
+  ['untrusted peer', '198.51.100.7', '198.51.100.7', ['X-Forwarded-For', '10.0.0.1'], '198.51.100.7'],
+  ['one trusted hop', '198.51.100.7', '10.0.0.1', ['X-Forwarded-For', '198.51.100.7'], '198.51.100.7, 10.0.0.1'],
+  [
+    'what came before the client is cut',
+    '198.51.100.7',
+    '10.0.0.1',
+    ['X-Forwarded-For', '1.1.1.1, 198.51.100.7'],
+    '198.51.100.7, 10.0.0.1',
+  ],
+  [
+    'two trusted hops',
+    '198.51.100.7',
+    '10.0.0.1',
+    ['X-Forwarded-For', '198.51.100.7', 'x-forwarded-for', '10.0.0.2'],
+    '198.51.100.7, 10.0.0.2, 10.0.0.1',
+  ],
+  ['a chain without the client', '198.51.100.7', '10.0.0.1', ['X-Forwarded-For', 'junk'], '198.51.100.7, 10.0.0.1'],
+])('X-Forwarded-For, %s', (_, clientIp, peer, raw, expected) => {
+  expect(sent(raw, { facts: { clientIp }, peer })[0]).toEqual(['x-forwarded-for', expected])
+})
+
+test.each([
+  [{ scheme: 'https', port: undefined }, 'app.test', '443'],
+  [{ scheme: 'https', port: 8443 }, 'app.test:8443', '8443'],
+  [{ scheme: 'http', port: undefined }, 'app.test', '80'],
+] as const)('forwarded scheme, host and port of %j', (given, host, port) => {
+  expect(sent([], { facts: given }).slice(1, 4)).toEqual([
+    ['x-forwarded-proto', given.scheme],
+    ['x-forwarded-host', host],
+    ['x-forwarded-port', port],
+  ])
+})
+
+test('a client that invents spellings does not grow our memory', () => {
+  const fresh = createHeaderContext({ naming: NAMING, claimHeaders: [], cookieNames: [] })
+  const allowed = grant(route('http://up.test'), facts())
+  for (let i = 0; i < 5000; i++) upstreamHeaders(allowed, [`x-${i}`, '1'], [], fresh, '127.0.0.1')
+  expect(fresh.fates.size).toBeLessThanOrEqual(1024)
+})
+
+test('an answer loses hop-by-hop headers and keeps repeated ones', () => {
+  const raw = [
+    'Set-Cookie',
+    'a',
+    'Connection',
+    'x-p',
+    'set-cookie',
+    'b',
+    'X-P',
+    '1',
+    'Transfer-Encoding',
+    'chunked',
+    'X-Request-ID',
+    'x',
+  ]
+  const buffers = raw.map((text) => Buffer.from(text, 'latin1'))
+  expect(pairs(clientHeaders(buffers, 200, 'req-1'))).toEqual([
+    ['Set-Cookie', 'a'],
+    ['set-cookie', 'b'],
+    ['x-request-id', 'req-1'],
+  ])
+  expect(clientHeaders([Buffer.from('content-length'), Buffer.from('0')], 204, 'r')).toEqual(['x-request-id', 'r'])
+})

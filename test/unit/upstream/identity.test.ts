@@ -1,0 +1,197 @@
+import { createLocalJWKSet, jwtVerify } from 'jose'
+import { describe, expect, test, vi } from 'vitest'
+import { silentLogger } from '../../../src/lib/log.ts'
+import { createMembership } from '../../../src/policy/membership.ts'
+import type { Group, Json, Logger } from '../../../src/types.ts'
+import type { AssertionSigner } from '../../../src/upstream/assertion.ts'
+import { assertionClaims, claimHeaderValue, createIdentityHeaders } from '../../../src/upstream/identity.ts'
+import { manualClock } from '../../support/clock.ts'
+import { ENGINEERING, facts, grant, NAMING, principal, route, signer } from './support.ts'
+
+const ROUTE = route('http://up.test')
+const NOW = 1_790_000_000_500
+
+function identityHeaders(
+  claims: readonly (readonly [string, string])[] = [],
+  over: { signer?: AssertionSigner; logger?: Logger } = {},
+) {
+  const clock = manualClock(NOW)
+  return {
+    clock,
+    of: createIdentityHeaders({
+      naming: NAMING,
+      claims: new Map(claims),
+      signer,
+      clock,
+      logger: silentLogger,
+      ...over,
+    }),
+  }
+}
+
+test('the assertion verifies against the published keys and says who, for whom and how long', async () => {
+  const { of } = identityHeaders([['x-department', 'department']])
+  const headers = await of(grant(ROUTE, facts({ host: 'app.test' }), principal()))
+  expect(headers.slice(0, 3)).toEqual(['x-department', 'R&D', 'x-postern-jwt-assertion'])
+  const jwks = createLocalJWKSet((await signer.jwks()) as never)
+  const { payload, protectedHeader } = await jwtVerify(headers[3] ?? '', jwks, { currentDate: new Date(NOW) })
+  expect(protectedHeader).toMatchObject({ alg: 'ES256', typ: 'JWT' })
+  expect(payload).toEqual({
+    iss: 'app.test',
+    aud: 'app.test',
+    sub: '00u1',
+    user: '00u1',
+    email: 'alice@corp.test',
+    name: 'Alice',
+    groups: [ENGINEERING.id, 'Engineering'],
+    sid: expect.stringMatching(/^[\w-]{43}$/),
+    jti: expect.stringMatching(/^[0-9a-f-]{36}$/),
+    iat: 1_790_000_000,
+    exp: 1_790_000_300,
+    department: 'R&D',
+  })
+  expect(payload['sid']).not.toContain('session-1')
+})
+
+test('no identity on public routes and where the route passes none', async () => {
+  const { of } = identityHeaders()
+  expect(of(grant(ROUTE, facts()))).toEqual([])
+  expect(of(grant({ ...ROUTE, passIdentityHeaders: false }, facts(), principal()))).toEqual([])
+})
+
+describe('caching', () => {
+  test('the second request is answered at once, and for one minute', async () => {
+    const { of, clock } = identityHeaders()
+    const who = principal()
+    const first = await of(grant(ROUTE, facts(), who))
+    clock.advance(59_999)
+    expect(of(grant(ROUTE, facts(), who))).toBe(first)
+    clock.advance(1)
+    const second = of(grant(ROUTE, facts(), who))
+    expect(second).toBeInstanceOf(Promise)
+    expect(await second).not.toEqual(first)
+  })
+
+  test('a new reading of the groups is never answered from the cache', async () => {
+    const { of } = identityHeaders([['x-groups', 'groups']])
+    const before = await of(grant(ROUTE, facts(), principal()))
+    expect(before[1]).toBe(`${ENGINEERING.id},Engineering`)
+    const removed = principal({ membership: createMembership([], 0, 'test') })
+    expect((await of(grant(ROUTE, facts(), removed)))[0]).toBe('x-postern-jwt-assertion')
+    const unknown = principal({ membership: 'unknown' })
+    expect((await of(grant(ROUTE, facts(), unknown)))[0]).toBe('x-postern-jwt-assertion')
+  })
+
+  test('another host and another session get their own', async () => {
+    const { of } = identityHeaders()
+    const membership = createMembership([], 0, 'test')
+    const [a, b, c] = await Promise.all([
+      of(grant(ROUTE, facts(), principal({ membership }))),
+      of(grant(ROUTE, facts({ host: 'other.test' }), principal({ membership }))),
+      of(grant(ROUTE, facts(), principal({ membership, sessionId: 'session-2' }))),
+    ])
+    expect(new Set([a, b, c]).size).toBe(3)
+  })
+
+  test('requests that come together share one signature', async () => {
+    const sign = vi.fn<AssertionSigner['sign']>((claims) => signer.sign(claims))
+    const { of } = identityHeaders([], { signer: { ...signer, sign } })
+    const allowed = grant(ROUTE, facts(), principal())
+    const [first, second] = await Promise.all([of(allowed), of(allowed)])
+    expect(first).toBe(second)
+    expect(sign).toHaveBeenCalledTimes(1)
+  })
+
+  test('a signature that failed is tried again', async () => {
+    const sign = vi
+      .fn<AssertionSigner['sign']>((claims) => signer.sign(claims))
+      .mockRejectedValueOnce(new Error('no entropy'))
+    const { of } = identityHeaders([], { signer: { ...signer, sign } })
+    const allowed = grant(ROUTE, facts(), principal())
+    await expect(of(allowed)).rejects.toThrow('no entropy')
+    await expect(of(allowed)).resolves.toHaveLength(2)
+  })
+})
+
+test('a claim that the person does not have gives no header', async () => {
+  const { of } = identityHeaders([
+    ['x-a', 'missing'],
+    ['x-b', '__proto__'],
+    ['x-c', 'constructor'],
+    ['x-d', 'email'],
+  ])
+  const { name: _, ...identity } = principal().identity
+  const headers = await of(grant(ROUTE, facts(), principal({ identity })))
+  expect(headers.slice(0, 3)).toEqual(['x-d', 'alice@corp.test', 'x-postern-jwt-assertion'])
+})
+
+test('a claim of the provider does not replace one of ours, even where we know none', () => {
+  const identity = {
+    issuer: 'i',
+    subject: '00u1',
+    claims: { sub: 'x', email: 'x', groups: ['admins'], exp: 9e9, role: 'dev' },
+  }
+  const claims = assertionClaims(principal({ identity, membership: 'unknown' }), 'app.test', NOW, [
+    'sub',
+    'email',
+    'groups',
+    'exp',
+    'role',
+  ])
+  expect(claims).toMatchObject({ sub: '00u1', groups: [], exp: 1_790_000_300, role: 'dev' })
+  expect(claims).not.toHaveProperty('email')
+})
+
+test('the name of an imported group is not told, because its owner can choose it', () => {
+  const imported: Group = { id: '00gImported000000000', name: 'admins', type: 'APP_GROUP' }
+  const who = principal({ membership: createMembership([ENGINEERING, imported], 0, 'test') })
+  expect(assertionClaims(who, 'app.test', NOW, [])['groups']).toEqual([ENGINEERING.id, imported.id, 'Engineering'])
+})
+
+test('more groups than a header section can hold: the assertion says so, the header is left out, one line is logged', async () => {
+  const groups = Array.from(
+    { length: 500 },
+    (_, i): Group => ({ id: `00g${String(i).padStart(17, '0')}`, name: `Team ${i}`, type: 'OKTA_GROUP' }),
+  )
+  const warn = vi.fn()
+  const { of } = identityHeaders([['x-groups', 'groups']], { logger: { ...silentLogger, warn } })
+  const headers = await of(grant(ROUTE, facts(), principal({ membership: createMembership(groups, 0, 'test') })))
+  expect(headers).toHaveLength(2)
+  const payload = JSON.parse(Buffer.from((headers[1] ?? '').split('.')[1] ?? '', 'base64url').toString()) as {
+    groups: string[]
+  }
+  expect(payload).toMatchObject({ groups_truncated: true })
+  expect(JSON.stringify(payload.groups).length).toBeLessThanOrEqual(4097)
+  expect(warn.mock.calls).toEqual([
+    [{ header: 'x-groups', claim: 'groups' }, 'claim header left out: its value is too large'],
+  ])
+})
+
+// security.md B07.
+test.each<[Json | undefined, string | undefined]>([
+  ['Alice', 'Alice'],
+  ['Alice B, C', 'Alice B, C'],
+  [' a ', '%20a%20'],
+  ['a\r\nX-Admin: 1', 'a%0D%0AX-Admin: 1'],
+  ['a\rb\0', 'a%0Db%00'],
+  ['100%', '100%25'],
+  ['Zoë 😀', 'Zo%C3%AB %F0%9F%98%80'],
+  ['\ud800', '%EF%BF%BD'],
+  [['x,admins', 'x|admins'], 'x%2Cadmins,x|admins'],
+  [['a', 1, true, null, { b: 1 }, ''], 'a,1,true,'],
+  [7, '7'],
+  [false, 'false'],
+  [{ a: 1 }, undefined],
+  [null, undefined],
+  [undefined, undefined],
+  ['', undefined],
+  [[], undefined],
+])('claim %j as a header value', (claim, expected) => {
+  expect(claimHeaderValue(claim)).toEqual(expected === undefined ? undefined : { text: expected })
+  if (expected !== undefined && typeof claim === 'string' && !claim.includes('\ud800'))
+    expect(decodeURIComponent(expected)).toBe(claim)
+})
+
+test('a claim of 64 KiB is too large for a header', () => {
+  expect(claimHeaderValue('x'.repeat(65_536))).toBe('too-large')
+})

@@ -1,0 +1,278 @@
+/** A proxy of two parts: a bare HTTP server that grants everything, and the forwarder under test; raw sockets on both ends. */
+import { once } from 'node:events'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
+import { afterEach } from 'vitest'
+import { toAppError } from '../../../src/errors.ts'
+import { silentLogger } from '../../../src/lib/log.ts'
+import { Secret } from '../../../src/lib/secret.ts'
+import { createMembership } from '../../../src/policy/membership.ts'
+import { createPolicyEngine } from '../../../src/policy/engine.ts'
+import type { Clock, Forwarded, Grant, Group, Naming, Principal, RequestFacts, Route } from '../../../src/types.ts'
+import { createAssertionSigner } from '../../../src/upstream/assertion.ts'
+import { createForwarder, type ForwarderConfig, type ReloadableForwarder } from '../../../src/upstream/forward.ts'
+import { manualClock } from '../../support/clock.ts'
+
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  for (const clean of cleanups.splice(0).toReversed()) await clean()
+})
+export function cleanup(clean: () => unknown): void {
+  cleanups.push(clean)
+}
+
+export const NAMING: Naming = {
+  controlPrefix: '/.postern',
+  wellKnown: '/.well-known/postern',
+  assertionHeader: 'x-postern-jwt-assertion',
+  claimHeaderPrefix: 'x-postern-claim-',
+  cookie: { https: '__Host-postern', http: 'postern' },
+}
+
+export function route(upstream: string | readonly [string, ...string[]], over: Partial<Route> = {}): Route {
+  const [first, ...others] = typeof upstream === 'string' ? [upstream] : upstream
+  const of = (origin: string) => ({ origin, weight: 1 })
+  return {
+    id: 'r1',
+    name: 'app',
+    from: { scheme: 'http', host: 'app.test', wildcard: false },
+    match: { kind: 'all' },
+    upstreams: [of(first), ...others.map(of)],
+    preserveHost: false,
+    setRequestHeaders: new Map(),
+    removeRequestHeaders: [],
+    timeout: 30_000,
+    passIdentityHeaders: true,
+    allowWebsockets: true,
+    allowOrigins: [],
+    tlsSkipVerify: false,
+    policy: { kind: 'public' },
+    definedAt: 'config.yaml:1:1',
+    ...over,
+  }
+}
+
+export function facts(over: Partial<RequestFacts> = {}): RequestFacts {
+  return {
+    id: 'req-1',
+    method: 'GET',
+    host: 'app.test',
+    port: undefined,
+    path: '/',
+    query: '',
+    clientIp: '127.0.0.1',
+    scheme: 'http',
+    wants: 'json',
+    cookie: '',
+    origin: undefined,
+    userAgent: '',
+    ...over,
+  }
+}
+
+export const ENGINEERING: Group = { id: '00gEngineering000000', name: 'Engineering', type: 'OKTA_GROUP' }
+
+export function principal(over: Partial<Principal> = {}): Principal {
+  return {
+    identity: {
+      issuer: 'https://idp.test',
+      subject: '00u1',
+      email: 'alice@corp.test',
+      name: 'Alice',
+      claims: { department: 'R&D', sub: 'forged' },
+    },
+    sessionId: 'session-1',
+    membership: createMembership([ENGINEERING], 0, 'test'),
+    status: 'active',
+    ...over,
+  }
+}
+
+/** A grant as the engine issues it. With a principal the route asks for a session. */
+export function grant(of: Route, request: RequestFacts, who?: Principal): Grant {
+  const judged: Route = who ? { ...of, policy: { kind: 'signed-in' } } : of
+  const decision = createPolicyEngine().decide(judged, who, request, 0)
+  if (decision.outcome !== 'allow') throw new Error(`expected an allow, got ${decision.outcome}`)
+  return decision.grant
+}
+
+export const signer = createAssertionSigner({ signingKeys: [], sharedSecrets: [new Secret('s'.repeat(32))] })
+
+export function forwarderConfig(
+  over: { readonly claims?: ReadonlyMap<string, string>; readonly upstreamBody?: number } = {},
+): ForwarderConfig {
+  return {
+    config: {
+      naming: NAMING,
+      identityHeaders: { claims: over.claims ?? new Map(), pass: true },
+      timeouts: { header: 0, idle: 0, upstream: 0, upstreamBody: over.upstreamBody ?? 0, connect: 10_000 },
+      routes: [],
+    },
+    cookieNames: ['__Host-postern', 'postern'],
+    signer,
+  }
+}
+
+export function forwarder(clock: Clock = manualClock(), config = forwarderConfig()): ReloadableForwarder {
+  const made = createForwarder({ ...config, clock, logger: silentLogger })
+  cleanup(() => made.close())
+  return made
+}
+
+export interface Front {
+  readonly port: number
+  readonly server: Server
+  /** How the exchanges ended, in order. */
+  readonly ended: Watched<Forwarded | Error>
+}
+
+/** Values as they come; `next` waits for one. */
+export interface Watched<T> {
+  readonly all: T[]
+  readonly next: () => Promise<T>
+}
+
+export function watched<T>(): Watched<T> & { readonly add: (value: T) => void } {
+  const all: T[] = []
+  const waiting: ((value: T) => void)[] = []
+  let read = 0
+  return {
+    all,
+    add(value) {
+      all.push(value)
+      waiting.shift()?.(value)
+    },
+    next() {
+      const value = all[read++]
+      return value === undefined ? new Promise((resolve) => waiting.push(resolve)) : Promise.resolve(value)
+    },
+  }
+}
+
+/** Grants every request to `to`; answers a rejection with its status and code, as the proxy would. */
+export async function front(
+  to: Route,
+  made: ReloadableForwarder,
+  options: { readonly who?: Principal; readonly facts?: Partial<RequestFacts> } = {},
+): Promise<Front> {
+  const ended = watched<Forwarded | Error>()
+  const granted = (req: IncomingMessage): Grant => {
+    const [path = '/', query] = (req.url ?? '/').split(/\?(.*)/s)
+    const asked = facts({
+      method: req.method ?? '',
+      path,
+      query: query === undefined ? '' : `?${query}`,
+      ...options.facts,
+    })
+    return grant(to, asked, options.who)
+  }
+  const onRequest: Parameters<typeof createServer>[1] = (req, res) => {
+    made.forward(granted(req), req, res).then(ended.add, (thrown: unknown) => {
+      const error = toAppError(thrown)
+      ended.add(error)
+      if (!res.destroyed) res.writeHead(error.info.status, { 'x-error': error.code }).end(error.code)
+    })
+  }
+  const server = createServer({ requestTimeout: 0 }, onRequest)
+  server.on('checkContinue', onRequest)
+  server.on('upgrade', (req, socket, head) => {
+    socket.on('error', () => socket.destroy())
+    made.tunnel(granted(req), req, socket, head).then(ended.add, (thrown: unknown) => {
+      const error = toAppError(thrown)
+      ended.add(error)
+      socket.end(
+        `HTTP/1.1 ${error.info.status} Error\r\nconnection: close\r\ncontent-length: 0\r\nx-error: ${error.code}\r\n\r\n`,
+      )
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  cleanup(() => {
+    server.closeAllConnections()
+    return new Promise((resolve) => server.close(resolve))
+  })
+  return { port: (server.address() as AddressInfo).port, server, ended }
+}
+
+/** One end of a raw connection. */
+export interface Wire {
+  readonly socket: Socket
+  readonly received: () => string
+  /** Until the bytes received so far (latin1) satisfy the pattern. */
+  readonly seen: (pattern: RegExp) => Promise<RegExpExecArray>
+  readonly send: (text: string | Buffer) => void
+  readonly closed: Promise<void>
+}
+
+export function wire(socket: Socket): Wire {
+  let bytes = ''
+  const watchers = new Set<() => void>()
+  const closed = new Promise<void>((resolve) => socket.once('close', () => resolve()))
+  socket.on('error', () => {})
+  socket.on('data', (piece) => {
+    bytes += piece.toString('latin1')
+    for (const watcher of watchers) watcher()
+  })
+  return {
+    socket,
+    received: () => bytes,
+    closed,
+    send: (text) => void socket.write(text, 'latin1' as BufferEncoding),
+    seen: (pattern) =>
+      new Promise((resolve, reject) => {
+        const look = (): void => {
+          const found = pattern.exec(bytes)
+          if (!found) return
+          watchers.delete(look)
+          resolve(found)
+        }
+        watchers.add(look)
+        void closed.then(() =>
+          reject(new Error(`closed before ${pattern}; received ${JSON.stringify(bytes.slice(0, 2000))}`)),
+        )
+        look()
+      }),
+  }
+}
+
+export interface RawUpstream {
+  readonly origin: string
+  readonly port: number
+  readonly connections: Watched<Wire>
+}
+
+/** A TCP server that says what `talk` says. */
+export async function rawUpstream(talk: (wire: Wire, index: number) => unknown = () => {}): Promise<RawUpstream> {
+  const connections = watched<Wire>()
+  const server = createTcpServer((socket) => {
+    const end = wire(socket)
+    connections.add(end)
+    void talk(end, connections.all.length - 1)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  cleanup(() => {
+    for (const { socket } of connections.all) socket.destroy()
+    return new Promise((resolve) => server.close(resolve))
+  })
+  const { port } = server.address() as AddressInfo
+  return { origin: `http://127.0.0.1:${port}`, port, connections }
+}
+
+/** Answers every request on every connection with the same bytes, as soon as its header section is complete. */
+export function answering(answer: string): (wire: Wire) => void {
+  return ({ socket }) => {
+    socket.on('data', (piece) => {
+      if (piece.includes('\r\n\r\n')) socket.write(answer, 'latin1')
+    })
+  }
+}
+
+export async function client(port: number): Promise<Wire> {
+  const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: false })
+  cleanup(() => socket.destroy())
+  await once(socket, 'connect')
+  return wire(socket)
+}
+
+export const OK = 'HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok'
