@@ -1,0 +1,67 @@
+import { AppError, type ErrorCode, messageOf } from '../errors.ts'
+
+const RESOLVE = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME', 'ENODATA'])
+const CONNECT = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'EHOSTDOWN',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'EACCES',
+  'EPERM',
+  'EINVAL',
+])
+const BUSY = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL'])
+const TIMEOUT = new Set(['ETIMEDOUT', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
+const PROTOCOL = new Set([
+  'UND_ERR_HEADERS_OVERFLOW',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  'UND_ERR_RES_EXCEEDED_MAX_SIZE',
+])
+const TLS =
+  /^(?:ERR_TLS_|ERR_SSL_|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA|PATH_LENGTH|EPROTO$)/
+
+/** How far an exchange with an upstream had come when it failed. */
+export interface FailureFacts {
+  /** For the log; scheme, host and port only. */
+  readonly origin: string
+  /** Was a connection there, so that the request went out? */
+  readonly connected: boolean
+}
+
+/** What went wrong with an upstream, as an error of our table; the original is the cause. */
+export function upstreamFailure(error: unknown, { origin, connected }: FailureFacts): AppError {
+  if (error instanceof AppError) return error
+  const code = classify(error, connected, origin.startsWith('https:'))
+  return new AppError(code, `upstream ${origin}: ${messageOf(error)}`, { cause: error, details: { upstream: origin } })
+}
+
+function classify(error: unknown, connected: boolean, tls: boolean): ErrorCode {
+  const code = codeOf(error)
+  if (error instanceof Error && error.name === 'HTTPParserError') return 'ERR_UPSTREAM_PROTOCOL'
+  // What we handed over was not a request.
+  if (code === '' || code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') return 'ERR_INTERNAL'
+  if (BUSY.has(code)) return 'ERR_UPSTREAM_BUSY'
+  if (TIMEOUT.has(code)) return 'ERR_UPSTREAM_TIMEOUT'
+  if (TLS.test(code)) return 'ERR_UPSTREAM_TLS'
+  if (!connected) {
+    if (RESOLVE.has(code)) return 'ERR_UPSTREAM_RESOLVE'
+    // An https upstream that hangs up while we shake hands is a TLS failure, whatever the socket says.
+    return !tls || CONNECT.has(code) ? 'ERR_UPSTREAM_CONNECT' : 'ERR_UPSTREAM_TLS'
+  }
+  // undici says "bad response" for an unasked-for 100 and "bad upgrade" for a 101; Node refuses to write such a header.
+  if (
+    PROTOCOL.has(code) ||
+    /^(?:HPE_|ERR_INVALID_CHAR|ERR_HTTP_)/.test(code) ||
+    /^bad (?:response|upgrade)$/.test(messageOf(error))
+  ) {
+    return 'ERR_UPSTREAM_PROTOCOL'
+  }
+  return 'ERR_UPSTREAM_RESET'
+}
+
+function codeOf(error: unknown): string {
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : ''
+}

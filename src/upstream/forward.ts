@@ -1,0 +1,319 @@
+/**
+ * An allowed request on its way: headers rewritten, both bodies streamed with backpressure, an abort on either side
+ * ends the other. Framing is always ours, so nothing that a client writes can be read as a second request.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Dispatcher } from 'undici'
+import { AppError, type ErrorCode } from '../errors.ts'
+import { isGrant } from '../policy/engine.ts'
+import { canonicalAddress } from '../routing/address.ts'
+import { upstreamPath } from '../routing/rewrite.ts'
+import type { Clock, Config, CutReason, Forwarded, Forwarder, Grant, Logger, Millis } from '../types.ts'
+import type { AssertionSigner } from './assertion.ts'
+import { createDeadlines, type Deadline, type Deadlines } from './deadlines.ts'
+import { upstreamFailure } from './failure.ts'
+import { clientHeaders, createHeaderContext, type HeaderContext, upstreamHeaders } from './headers.ts'
+import { createIdentityHeaders, type IdentityHeaders } from './identity.ts'
+import { createPools, type Pools, type UpstreamPool } from './pools.ts'
+import { hasBody, RequestBody } from './request-body.ts'
+import { createTunnels } from './tunnel.ts'
+
+/** What a configuration says about requests on their way. */
+export interface ForwarderConfig {
+  readonly config: Pick<Config, 'naming' | 'identityHeaders' | 'timeouts' | 'routes'>
+  /** Every cookie of ours, whatever the scheme. */
+  readonly cookieNames: readonly string[]
+  readonly signer: AssertionSigner
+}
+
+export interface ForwarderDeps extends ForwarderConfig {
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+export interface ReloadableForwarder extends Forwarder {
+  /** From now on the new configuration; connections that no route uses any more close when they are idle. */
+  reload(next: ForwarderConfig): void
+}
+
+/** What every request on its way shares. */
+interface Means {
+  readonly pools: Pools
+  readonly deadlines: Deadlines
+  readonly clock: Clock
+}
+
+/** RFC 9110 §9.2.2, without TRACE. */
+const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT', 'DELETE'])
+/** What a client still sends after the answer is read and dropped this long; then its connection ends. */
+const LINGER: Millis = 10_000
+
+export function createForwarder(deps: ForwarderDeps): ReloadableForwarder {
+  const { clock } = deps
+  const pools = createPools({ connectTimeout: deps.config.timeouts.connect })
+  const deadlines = createDeadlines(clock)
+  const means: Means = { pools, deadlines, clock }
+  const tunnels = createTunnels({ pools, deadlines, clock })
+  let passage = createPassage(deps)
+  return {
+    async forward(grant, req, res) {
+      if (!isGrant(grant)) throw new TypeError('forward: not a grant of the policy engine')
+      // Read once: a request never sees half of a reload.
+      const { headers: context, identity, bodyTimeout } = passage
+      const path = upstreamPath(grant.route, grant.request.path) + grant.request.query
+      const found = identity(grant)
+      const identityHeaders = found instanceof Promise ? await found : found
+      // The client may have left while its session was read or its assertion signed.
+      if (res.destroyed) throw clientClosed()
+      const headers = upstreamHeaders(grant, req.rawHeaders, identityHeaders, context, peerOf(req))
+      return new Promise((resolve, reject) => {
+        new Crossing({ grant, req, res, path, headers, bodyTimeout, means, resolve, reject }).begin()
+      })
+    },
+    async tunnel(grant, req, socket, head) {
+      if (!isGrant(grant)) throw new TypeError('tunnel: not a grant of the policy engine')
+      const { headers: context, identity } = passage
+      const path = upstreamPath(grant.route, grant.request.path) + grant.request.query
+      // Headers are made when the handshake is known to be one.
+      const headers = async () => upstreamHeaders(grant, req.rawHeaders, await identity(grant), context, peerOf(req))
+      return tunnels.open({ grant, req, socket, head, path, headers })
+    },
+    reload(next) {
+      passage = createPassage({ ...next, clock, logger: deps.logger })
+      pools.keepOnly(next.config.routes)
+    },
+    async close() {
+      tunnels.close()
+      deadlines.close()
+      await pools.close()
+    },
+  }
+}
+
+interface Passage {
+  readonly headers: HeaderContext
+  readonly identity: IdentityHeaders
+  readonly bodyTimeout: Millis
+}
+
+function createPassage({ config, cookieNames, signer, clock, logger }: ForwarderDeps): Passage {
+  const { claims } = config.identityHeaders
+  return {
+    headers: createHeaderContext({ naming: config.naming, claimHeaders: claims.keys(), cookieNames }),
+    identity: createIdentityHeaders({ naming: config.naming, claims, signer, clock, logger }),
+    bodyTimeout: config.timeouts.upstreamBody,
+  }
+}
+
+/** Address of the client's connection. */
+function peerOf({ socket }: Pick<IncomingMessage, 'socket'>): string {
+  const address = socket.remoteAddress ?? ''
+  return canonicalAddress(address) ?? address
+}
+
+function clientClosed(): AppError {
+  return new AppError('ERR_CLIENT_CLOSED', 'the client went away before the answer began')
+}
+
+interface CrossingParts {
+  readonly grant: Grant
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  /** With the query: what is asked of the upstream. */
+  readonly path: string
+  readonly headers: string[]
+  readonly bodyTimeout: Millis
+  readonly means: Means
+  readonly resolve: (forwarded: Forwarded) => void
+  readonly reject: (error: unknown) => void
+}
+
+/**
+ * One request and its answer. Before the answer's header every failure rejects; after it the client's connection is
+ * cut, which is the only way to say that a body is not complete.
+ */
+class Crossing implements Dispatcher.DispatchHandler {
+  private readonly parts: CrossingParts
+  private readonly pool: UpstreamPool
+  private readonly startedAt: Millis
+  private readonly body: RequestBody | undefined
+  private deadline: Deadline
+  private controller: Dispatcher.DispatchController | undefined
+  /** `over`: resolved or rejected; whatever the upstream still says is not listened to. */
+  private state: 'waiting' | 'answering' | 'answered' | 'over' = 'waiting'
+  private heard = false
+  private retried = false
+  private flowing = false
+  private upstreamMs = 0
+  private bytesOut = 0
+  private cut: ErrorCode | CutReason | undefined
+
+  constructor(parts: CrossingParts) {
+    const { grant, req, res, means } = parts
+    this.parts = parts
+    this.pool = means.pools.pick(grant.route)
+    this.startedAt = means.clock.now()
+    this.deadline = means.deadlines.start(grant.route.timeout, this.onLate)
+    if (hasBody(req)) {
+      this.body = new RequestBody(
+        req,
+        () => this.welcomeBody(),
+        () => this.state === 'waiting' && this.deadline.touch(),
+      )
+      const length = req.headers['content-length']
+      if (length !== undefined) parts.headers.push('content-length', length)
+    }
+    res.on('close', this.onClosed)
+    // A pipelined request waits for its turn on the socket, and until then its answer does not see the socket close.
+    if (!res.socket) req.socket.on('close', this.onClosed)
+  }
+
+  begin(): void {
+    const { grant, path, headers } = this.parts
+    const { method } = grant.request
+    this.pool.dispatch({ method, path, headers, body: this.body ?? null }, this)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.controller = controller
+    // The client left, or the time was up, while we waited for a connection: nothing has been sent yet.
+    if (this.state === 'over') controller.abort(clientClosed())
+  }
+
+  /** The first byte of an answer is there: from here on nothing is repeated. */
+  onResponseStarted(): void {
+    this.heard = true
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, reason?: string): void {
+    // 102 and 103 are hints that we do not pass on; 101 was never asked for and undici refuses it.
+    if (status < 200) return
+    const { grant, res, bodyTimeout, means } = this.parts
+    this.deadline.stop()
+    this.upstreamMs = means.clock.now() - this.startedAt
+    // Raw headers of HTTP/1.1 are buffers: name, value, name, value.
+    const headers = clientHeaders((controller.rawHeaders ?? []) as Buffer[], status, grant.request.id)
+    // Node writes a reason as Latin-1 and undici reads it as UTF-8: only ASCII survives both.
+    if (reason && /^[\x20-\x7e]+$/.test(reason)) res.writeHead(status, reason, headers)
+    else res.writeHead(status, headers)
+    this.state = 'answering'
+    this.deadline = means.deadlines.start(bodyTimeout, this.onLate)
+    // Usually the body comes in the same piece and takes the header along; an event stream's may come much later.
+    process.nextTick(flush, this)
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, piece: Buffer): void {
+    const { res, bodyTimeout, means } = this.parts
+    this.flowing = true
+    this.bytesOut += piece.length
+    if (res.write(piece)) {
+      this.deadline.touch()
+      return
+    }
+    // A slow client stops the upstream's socket, and the upstream is not late meanwhile.
+    this.deadline.stop()
+    controller.pause()
+    res.once('drain', () => {
+      this.deadline = means.deadlines.start(bodyTimeout, this.onLate)
+      controller.resume()
+    })
+  }
+
+  /** Trailers are dropped: they could not be judged before the body was passed on. */
+  onResponseEnd(): void {
+    const { req, res, means } = this.parts
+    this.deadline.stop()
+    this.state = 'answered'
+    this.flowing = true
+    res.end()
+    if (!req.complete) {
+      const linger = means.deadlines.start(LINGER, () => req.socket.destroy())
+      req.once('close', () => linger.stop())
+    }
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    if (this.state === 'over') return
+    const { grant, means } = this.parts
+    const stale = !this.heard && !this.retried && !this.body && means.pools.wasReused(error)
+    if (stale && IDEMPOTENT.has(grant.request.method)) {
+      // The upstream closed an idle connection in the moment in which we used it.
+      this.retried = true
+      this.controller = undefined
+      queueMicrotask(() => this.state !== 'over' && this.begin())
+      return
+    }
+    this.fail(upstreamFailure(error, { origin: this.pool.origin, connected: this.controller !== undefined }))
+  }
+
+  flushHeader(): void {
+    if (!this.flowing && this.state === 'answering') this.parts.res.flushHeaders()
+  }
+
+  private welcomeBody(): void {
+    const { req, res } = this.parts
+    // RFC 9110 §10.1.1: asked for by the client, answered here, once the decision is taken and the upstream is there.
+    if (req.headers.expect !== undefined && !res.headersSent) res.writeContinue()
+  }
+
+  private readonly onLate = (): void => {
+    const { origin } = this.pool
+    if (this.state === 'waiting' && this.body?.starving) {
+      this.fail(new AppError('ERR_CLIENT_CLOSED', 'the client stopped in the middle of its request'))
+    } else {
+      const what = this.state === 'waiting' ? 'no answer' : 'no more of the answer'
+      this.fail(
+        new AppError('ERR_UPSTREAM_TIMEOUT', `upstream ${origin}: ${what} in time`, { details: { upstream: origin } }),
+      )
+    }
+  }
+
+  /** The client's side of the answer is closed: all of it has been written, or the client has gone. */
+  private readonly onClosed = (): void => {
+    if (this.state === 'over') return
+    if (this.state === 'waiting') return this.fail(clientClosed())
+    const { res, resolve } = this.parts
+    const complete = this.state === 'answered' && res.writableFinished
+    this.leave()
+    if (!complete) {
+      this.cut ??= 'client-closed'
+      this.controller?.abort(clientClosed())
+      this.body?.destroy()
+    }
+    resolve({
+      status: res.statusCode,
+      upstream: this.pool.origin,
+      upstreamMs: this.upstreamMs,
+      bytesIn: this.body?.bytes ?? 0,
+      bytesOut: this.bytesOut,
+      ...(this.cut === undefined ? {} : { cut: this.cut }),
+    })
+  }
+
+  private fail(error: AppError): void {
+    const { req, res, reject } = this.parts
+    if (this.state === 'waiting') {
+      this.leave()
+      this.controller?.abort(error)
+      this.body?.destroy()
+      reject(error)
+      return
+    }
+    // `close` follows. A body that ends with its connection (HTTP/1.0) must not look complete: reset it instead.
+    this.cut ??= error.code
+    if (req.httpVersion === '1.0' && !('encrypted' in req.socket)) req.socket.resetAndDestroy()
+    else res.destroy()
+  }
+
+  private leave(): void {
+    const { req, res } = this.parts
+    this.state = 'over'
+    this.deadline.stop()
+    res.off('close', this.onClosed)
+    req.socket.off('close', this.onClosed)
+  }
+}
+
+function flush(crossing: Crossing): void {
+  crossing.flushHeader()
+}

@@ -1,0 +1,112 @@
+import { isIP } from 'node:net'
+import { buildConnector, type Dispatcher, Pool } from 'undici'
+import type { Config, Millis, Route, Upstream } from '../types.ts'
+import { createBalancer } from './balance.ts'
+
+/** Connections to one upstream under one set of TLS settings. */
+export interface UpstreamPool {
+  /** Scheme, host and port. */
+  readonly origin: string
+  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void
+}
+
+export interface Pools {
+  /** Whose turn it is among the route's upstreams. Opens nothing: connections come with the first request. */
+  pick(route: Route): UpstreamPool
+  /** Was this failure raised by a connection that had already served an exchange? Then the upstream may simply have closed it. */
+  wasReused(error: unknown): boolean
+  /** Closes what no route of this configuration uses any more; what is in flight finishes. */
+  keepOnly(routes: Config['routes']): void
+  /** Ends every connection and what is in flight. */
+  close(): Promise<void>
+}
+
+/** Idle connections are given up before common servers do (Node: 5 s), so that few requests meet a closing one. */
+const KEEP_ALIVE: Millis = 4000
+const MAX_RESPONSE_HEADER_BYTES = 32 * 1024
+
+export function createPools({ connectTimeout }: { readonly connectTimeout: Millis }): Pools {
+  const pools = new Map<string, UpstreamPool & { readonly pool: Pool }>()
+  let picks = new WeakMap<Route, () => { readonly to: UpstreamPool }>()
+  const reused = new WeakSet<object>()
+
+  function open(route: Route, upstream: Upstream): UpstreamPool & { readonly pool: Pool } {
+    const { hostname } = new URL(upstream.origin)
+    const servername = tlsName(route, hostname)
+    const connectTls = buildConnector({
+      timeout: connectTimeout,
+      rejectUnauthorized: !route.tlsSkipVerify,
+      ...(route.tlsCa === undefined ? {} : { ca: route.tlsCa }),
+    })
+    const connect: buildConnector.connector = (options, callback) =>
+      // undici takes the name to verify from the Host header, which a client may choose; ours is from configuration.
+      connectTls({ ...options, servername }, (...[error, socket]) => {
+        if (error) return callback(error, null)
+        // Everything that ends a connection early is raised here first. (Over TLS the handshake has been read as well,
+        // so a first exchange counts as a second: the only effect is one more attempt at an idempotent request.)
+        socket.prependListener('error', (failure) => socket.bytesRead > 0 && reused.add(failure))
+        callback(null, socket)
+      })
+    const pool = new Pool(upstream.origin, {
+      connect,
+      pipelining: 1,
+      keepAliveTimeout: KEEP_ALIVE,
+      maxHeaderSize: MAX_RESPONSE_HEADER_BYTES,
+      // forward.ts has its own: they cover waiting for a connection, and they pause with a slow client.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    })
+    // A constant, or undici would open another connection for every Host it sees.
+    const fixed = { servername: servername || hostname }
+    return {
+      origin: upstream.origin,
+      pool,
+      dispatch: (options, handler) => pool.dispatch({ ...options, ...fixed }, handler),
+    }
+  }
+
+  function of(route: Route, upstream: Upstream): UpstreamPool {
+    const key = keyOf(route, upstream)
+    let found = pools.get(key)
+    if (!found) pools.set(key, (found = open(route, upstream)))
+    return found
+  }
+
+  return {
+    pick(route) {
+      let next = picks.get(route)
+      if (!next) {
+        const turn = (upstream: Upstream) => ({ weight: upstream.weight, to: of(route, upstream) })
+        const [first, ...others] = route.upstreams
+        picks.set(route, (next = createBalancer([turn(first), ...others.map(turn)])))
+      }
+      return next().to
+    },
+    wasReused: (error) => typeof error === 'object' && error !== null && reused.has(error),
+    keepOnly(routes) {
+      // A request that was judged by the old configuration opens its pool again; the next reload closes that.
+      picks = new WeakMap()
+      const used = new Set(routes.flatMap((route) => route.upstreams.map((upstream) => keyOf(route, upstream))))
+      for (const [key, { pool }] of pools) {
+        if (used.has(key)) continue
+        pools.delete(key)
+        void pool.close()
+      }
+    },
+    async close() {
+      const open = [...pools.values()]
+      pools.clear()
+      await Promise.all(open.map(({ pool }) => pool.destroy()))
+    },
+  }
+}
+
+/** The name that a certificate must carry; `''` for addresses, which are verified as such and never sent as SNI (RFC 6066 §3). */
+export function tlsName(route: Pick<Route, 'tlsServerName'>, hostname: string): string {
+  if (route.tlsServerName !== undefined) return route.tlsServerName
+  return isIP(hostname.replace(/^\[|\]$/g, '')) === 0 ? hostname : ''
+}
+
+function keyOf(route: Route, { origin }: Upstream): string {
+  return JSON.stringify([origin, route.tlsSkipVerify, route.tlsServerName, route.tlsCa])
+}

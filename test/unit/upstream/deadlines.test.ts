@@ -1,0 +1,67 @@
+import { expect, test } from 'vitest'
+import { createBalancer } from '../../../src/upstream/balance.ts'
+import { createDeadlines } from '../../../src/upstream/deadlines.ts'
+import { manualClock } from '../../support/clock.ts'
+
+function world() {
+  const clock = manualClock()
+  let timers = 0
+  const counting = {
+    now: () => clock.now(),
+    after: (delay: number, run: () => void) => (timers++, clock.after(delay, run)),
+  }
+  return { clock, deadlines: createDeadlines(counting), timers: () => timers, expired: [] as string[] }
+}
+
+test('each expires after its own span, in order', () => {
+  const { clock, deadlines, expired } = world()
+  deadlines.start(100, () => expired.push('a'))
+  deadlines.start(50, () => expired.push('short'))
+  clock.advance(30)
+  deadlines.start(100, () => expired.push('b'))
+  clock.advance(69)
+  expect(expired).toEqual(['short'])
+  clock.advance(1)
+  expect(expired).toEqual(['short', 'a'])
+  clock.advance(30)
+  expect(expired).toEqual(['short', 'a', 'b'])
+})
+
+test('a touched one gets its whole span again, a stopped one never expires, and zero is never', () => {
+  const { clock, deadlines, expired } = world()
+  const touched = deadlines.start(100, () => expired.push('touched'))
+  deadlines.start(100, () => expired.push('stopped')).stop()
+  deadlines.start(0, () => expired.push('zero'))
+  clock.advance(60)
+  touched.touch()
+  clock.advance(99)
+  expect(expired).toEqual([])
+  clock.advance(1)
+  expect(expired).toEqual(['touched'])
+  touched.touch()
+  clock.advance(1000)
+  expect(expired).toEqual(['touched'])
+})
+
+test('what starts while others expire is not forgotten', () => {
+  const { clock, deadlines, expired } = world()
+  deadlines.start(100, () => deadlines.start(100, () => expired.push('later')))
+  clock.advance(100)
+  clock.advance(100)
+  expect(expired).toEqual(['later'])
+})
+
+test('a thousand exchanges cost one timer', () => {
+  const { deadlines, timers } = world()
+  for (let i = 0; i < 1000; i++) deadlines.start(100, () => {}).stop()
+  expect(timers()).toBe(1)
+})
+
+test('turns follow the weights and are spread', () => {
+  const next = createBalancer([
+    { name: 'a', weight: 5 },
+    { name: 'b', weight: 1 },
+    { name: 'c', weight: 1 },
+  ])
+  expect(Array.from({ length: 7 }, () => next().name).join('')).toBe('aabacaa')
+})

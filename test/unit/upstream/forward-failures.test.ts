@@ -1,0 +1,386 @@
+import { createServer as createTlsServer } from 'node:tls'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { expect, test } from 'vitest'
+import type { AppError } from '../../../src/errors.ts'
+import { manualClock } from '../../support/clock.ts'
+import {
+  answering,
+  cleanup,
+  client,
+  forwarderConfig,
+  front,
+  forwarder,
+  OK,
+  rawUpstream,
+  route,
+  type Wire,
+} from './support.ts'
+import { CERTIFICATE, KEY } from './certificate.ts'
+
+const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n'
+
+test('a client that leaves while the answer comes ends the upstream exchange', async () => {
+  const upstream = await rawUpstream(answering('HTTP/1.1 200 OK\r\n\r\nfirst'))
+  const { port, ended } = await front(route(upstream.origin), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  await wire.seen(/first/)
+  wire.socket.destroy()
+  await upstream.connections.all[0]?.closed
+  expect(await ended.next()).toMatchObject({ status: 200, bytesOut: 5, cut: 'client-closed' })
+})
+
+test('a client that leaves before the answer ends the upstream exchange', async () => {
+  const upstream = await rawUpstream()
+  const { port, ended } = await front(route(upstream.origin), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  const connection = await upstream.connections.next()
+  await connection.seen(/\r\n\r\n$/)
+  wire.socket.destroy()
+  await connection.closed
+  expect(await ended.next()).toMatchObject({
+    code: 'ERR_CLIENT_CLOSED',
+    message: 'the client went away before the answer began',
+  })
+})
+
+test('a client that leaves in the middle of an upload ends the upstream exchange', async () => {
+  const upstream = await rawUpstream()
+  const { port, ended } = await front(route(upstream.origin), forwarder())
+  const wire = await client(port)
+  wire.send('POST / HTTP/1.1\r\nHost: app.test\r\ncontent-length: 100\r\n\r\nhalf')
+  const connection = await upstream.connections.next()
+  await connection.seen(/half$/)
+  wire.socket.resetAndDestroy()
+  await connection.closed
+  expect(await ended.next()).toMatchObject({ code: 'ERR_CLIENT_CLOSED' })
+})
+
+test('a pipelined request is aborted when its client leaves', async () => {
+  const upstream = await rawUpstream()
+  const { port, ended } = await front(route(upstream.origin), forwarder())
+  const wire = await client(port)
+  wire.send(GET + GET)
+  const both = [await upstream.connections.next(), await upstream.connections.next()]
+  await Promise.all(both.map((connection) => connection.seen(/\r\n\r\n$/)))
+  wire.socket.destroy()
+  await Promise.all(both.map((connection) => connection.closed))
+  expect([await ended.next(), await ended.next()]).toMatchObject([
+    { code: 'ERR_CLIENT_CLOSED' },
+    { code: 'ERR_CLIENT_CLOSED' },
+  ])
+})
+
+test.each([
+  ['with a length', 'HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf'],
+  ['chunked', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n'],
+])('an upstream that dies in the middle of a body %s cuts the client off', async (_, answer) => {
+  const upstream = await rawUpstream(answering(answer))
+  const { port, ended } = await front(route(upstream.origin), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  await wire.seen(/half/)
+  upstream.connections.all[0]?.socket.destroy()
+  await wire.closed
+  expect(wire.received()).not.toMatch(/\r\n0\r\n\r\n$/)
+  expect(await ended.next()).toMatchObject({
+    status: 200,
+    cut: expect.stringMatching(/^ERR_UPSTREAM_(RESET|PROTOCOL)$/),
+  })
+})
+
+test('an HTTP/1.0 client sees a reset, not a clean end, when the upstream dies', async () => {
+  const upstream = await rawUpstream(answering('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n'))
+  const { port } = await front(route(upstream.origin), forwarder())
+  const wire = await client(port)
+  const reset = once(wire.socket, 'error')
+  wire.send('GET / HTTP/1.0\r\nHost: app.test\r\n\r\n')
+  await wire.seen(/half/)
+  upstream.connections.all[0]?.socket.destroy()
+  expect((await reset)[0]).toMatchObject({ code: 'ECONNRESET' })
+})
+
+test("an upstream without an answer gives 504 after the route's timeout, not before", async () => {
+  const clock = manualClock()
+  const upstream = await rawUpstream()
+  const { port, ended } = await front(route(upstream.origin, { timeout: 5000 }), forwarder(clock))
+  const wire = await client(port)
+  wire.send(GET)
+  const connection = await upstream.connections.next()
+  await connection.seen(/\r\n\r\n$/)
+  clock.advance(4999)
+  expect(ended.all).toEqual([])
+  clock.advance(1)
+  expect(await ended.next()).toMatchObject({
+    code: 'ERR_UPSTREAM_TIMEOUT',
+    message: `upstream ${upstream.origin}: no answer in time`,
+  })
+  await connection.closed
+  await wire.seen(/^HTTP\/1.1 504 /)
+})
+
+test('a long upload is not an answer that is late', async () => {
+  const clock = manualClock()
+  const upstream = await rawUpstream(({ socket, seen }) => void seen(/ab$/).then(() => socket.write(OK)))
+  const { port, ended } = await front(route(upstream.origin, { timeout: 5000 }), forwarder(clock))
+  const wire = await client(port)
+  wire.send('POST / HTTP/1.1\r\nHost: app.test\r\ncontent-length: 2\r\n\r\na')
+  await (await upstream.connections.next()).seen(/a$/)
+  clock.advance(4000)
+  wire.send('b')
+  await upstream.connections.all[0]?.seen(/ab$/)
+  clock.advance(4000)
+  expect(await ended.next()).toMatchObject({ status: 200, bytesIn: 2 })
+})
+
+test('a client that stops in the middle of its upload is not held for ever', async () => {
+  const clock = manualClock()
+  const upstream = await rawUpstream()
+  const { port, ended } = await front(route(upstream.origin, { timeout: 5000 }), forwarder(clock))
+  const wire = await client(port)
+  wire.send('POST / HTTP/1.1\r\nHost: app.test\r\ncontent-length: 2\r\n\r\na')
+  await (await upstream.connections.next()).seen(/a$/)
+  clock.advance(5000)
+  expect(await ended.next()).toMatchObject({
+    code: 'ERR_CLIENT_CLOSED',
+    message: 'the client stopped in the middle of its request',
+  })
+  await upstream.connections.all[0]?.closed
+})
+
+test('a body that stops is cut after the body timeout', async () => {
+  const clock = manualClock()
+  const upstream = await rawUpstream(answering('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf'))
+  const { port, ended } = await front(route(upstream.origin), forwarder(clock, forwarderConfig({ upstreamBody: 1000 })))
+  const wire = await client(port)
+  wire.send(GET)
+  await wire.seen(/half/)
+  clock.advance(999)
+  upstream.connections.all[0]?.send('more')
+  await wire.seen(/more/)
+  clock.advance(999)
+  expect(ended.all).toEqual([])
+  clock.advance(1)
+  await wire.closed
+  expect(await ended.next()).toMatchObject({ status: 200, cut: 'ERR_UPSTREAM_TIMEOUT', bytesOut: 8 })
+  await upstream.connections.all[0]?.closed
+})
+
+test('a slow reader stops the upstream and loses nothing', async () => {
+  const size = 64 * 1024 * 1024
+  let written = 0
+  const upstream = await rawUpstream(({ socket }) => {
+    socket.once('data', () => {
+      socket.write(`HTTP/1.1 200 OK\r\ncontent-length: ${size}\r\n\r\n`)
+      const piece = Buffer.alloc(64 * 1024, 0x61)
+      const more = (): void => {
+        while (written < size) {
+          written += piece.length
+          if (!socket.write(piece)) return void socket.once('drain', more)
+        }
+      }
+      more()
+    })
+  })
+  const clock = manualClock()
+  const { port, ended, server } = await front(
+    route(upstream.origin),
+    forwarder(clock, forwarderConfig({ upstreamBody: 1000 })),
+  )
+  const paused = once(server, 'connection').then(([socket]) => once(socket, 'data'))
+  const wire = await client(port)
+  wire.socket.removeAllListeners('data')
+  wire.socket.pause()
+  wire.send(GET)
+  await paused
+  // Until every buffer on the way is full and nothing moves: the event loop turns many times without a byte.
+  let before = -1
+  for (let still = 0; still < 200; still = written === before ? still + 1 : 0) {
+    before = written
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  expect(written).toBeLessThan(size / 2)
+  // The reader is slow, not the upstream: no timeout.
+  clock.advance(60_000)
+  expect(ended.all).toEqual([])
+  let got = 0
+  wire.socket.on('data', (piece) => (got += piece.length))
+  wire.socket.resume()
+  expect(await ended.next()).toMatchObject({ status: 200, bytesOut: size })
+  wire.socket.end()
+  await wire.closed
+  expect(got).toBeGreaterThan(size)
+})
+
+test("a slow upstream stops the client's upload", async () => {
+  const upstream = await rawUpstream(({ socket }) => socket.pause())
+  const { port } = await front(route(upstream.origin), forwarder())
+  const wire = await client(port)
+  const size = 64 * 1024 * 1024
+  wire.send(`PUT / HTTP/1.1\r\nHost: app.test\r\ncontent-length: ${size}\r\n\r\n`)
+  const piece = Buffer.alloc(64 * 1024)
+  let sent = 0
+  while (sent < size && wire.socket.write(piece)) sent += piece.length
+  let before = -1
+  wire.socket.on('drain', () => {
+    while (sent < size) {
+      sent += piece.length
+      if (!wire.socket.write(piece)) return
+    }
+  })
+  for (let still = 0; still < 200; still = sent === before ? still + 1 : 0) {
+    before = sent
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  expect(sent).toBeLessThan(size / 2)
+})
+
+test('a big upload arrives whole', async () => {
+  const size = 32 * 1024 * 1024
+  let got = 0
+  const upstream = await rawUpstream(({ socket }) => {
+    socket.removeAllListeners('data')
+    socket.on('data', (piece: Buffer) => {
+      if (got === 0) got -= piece.indexOf('\r\n\r\n') + 4
+      got += piece.length
+      if (got === size) socket.write(OK)
+    })
+  })
+  const { port, ended } = await front(route(upstream.origin), forwarder())
+  const wire = await client(port)
+  wire.send(`PUT / HTTP/1.1\r\nHost: app.test\r\ncontent-length: ${size}\r\n\r\n`)
+  wire.send(Buffer.alloc(size, 0x7a))
+  expect(await ended.next()).toMatchObject({ status: 200, bytesIn: size })
+})
+
+test('an answer that comes before the upload is done is passed on, and the rest of the upload is dropped', async () => {
+  const clock = manualClock()
+  const upstream = await rawUpstream(({ socket, seen }) => {
+    void seen(/half$/).then(() => socket.write('HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n'))
+  })
+  const { port, ended } = await front(route(upstream.origin), forwarder(clock))
+  const wire = await client(port)
+  wire.send('POST / HTTP/1.1\r\nHost: app.test\r\ncontent-length: 100\r\n\r\nhalf')
+  await wire.seen(/^HTTP\/1.1 413 /)
+  expect(await ended.next()).toMatchObject({ status: 413 })
+  // The rest never comes: the connection is not kept for ever.
+  clock.advance(10_000)
+  await wire.closed
+})
+
+/** Serves one exchange, then hangs up as soon as the next request is there. */
+function hangsUp(served: number): (wire: Wire, index: number) => void {
+  return ({ socket }, index) => {
+    let requests = 0
+    socket.on('data', () => {
+      if (index === 0 && requests++ === served) socket.resetAndDestroy()
+      else socket.write(OK)
+    })
+  }
+}
+
+test('an idempotent request that met a closing idle connection is sent once more', async () => {
+  const upstream = await rawUpstream(hangsUp(1))
+  const { port, ended } = await front(route(upstream.origin), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  await ended.next()
+  wire.send(GET)
+  expect(await ended.next()).toMatchObject({ status: 200 })
+  expect(upstream.connections.all).toHaveLength(2)
+})
+
+test('a POST is never sent twice', async () => {
+  const upstream = await rawUpstream(hangsUp(1))
+  const { port, ended } = await front(route(upstream.origin), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  await ended.next()
+  wire.send('POST / HTTP/1.1\r\nHost: app.test\r\n\r\n')
+  expect(await ended.next()).toMatchObject({ code: 'ERR_UPSTREAM_RESET' })
+  await wire.seen(/HTTP\/1.1 502 /)
+  expect(upstream.connections.all).toHaveLength(1)
+})
+
+test('a GET on a new connection is not sent twice', async () => {
+  const upstream = await rawUpstream(hangsUp(0))
+  const { port, ended } = await front(route(upstream.origin), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  expect(await ended.next()).toMatchObject({ code: 'ERR_UPSTREAM_RESET' })
+  expect(upstream.connections.all).toHaveLength(1)
+})
+
+test('an idle connection that the upstream half-closed is not used for a POST', async () => {
+  const upstream = await rawUpstream(answering(OK))
+  const { port, ended } = await front(route(upstream.origin), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  await ended.next()
+  upstream.connections.all[0]?.socket.end()
+  await upstream.connections.all[0]?.closed
+  wire.send('POST / HTTP/1.1\r\nHost: app.test\r\n\r\n')
+  expect(await ended.next()).toMatchObject({ status: 200 })
+})
+
+test.each([
+  ['refuses', 'http://127.0.0.1:1', 'ERR_UPSTREAM_CONNECT', 502],
+  ['has no address', 'http://does-not-exist.invalid', 'ERR_UPSTREAM_RESOLVE', 502],
+])('an upstream that %s: %s', async (_, origin, code, status) => {
+  const { port, ended } = await front(route(origin), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  const error = (await ended.next()) as AppError
+  expect(error).toMatchObject({ code, details: { upstream: origin } })
+  expect(error.message).toContain(`upstream ${origin}: `)
+  await wire.seen(new RegExp(`^HTTP/1.1 ${status} `))
+})
+
+async function tlsUpstream(): Promise<{ origin: string; names: (string | false)[] }> {
+  const names: (string | false)[] = []
+  const server = createTlsServer({ key: KEY, cert: CERTIFICATE }, (socket) => {
+    names.push((socket as unknown as { servername: string | false }).servername)
+    socket.on('error', () => {})
+    socket.on('data', () => socket.write(OK))
+  })
+  server.on('tlsClientError', () => {})
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  cleanup(() => new Promise((resolve) => server.close(resolve)))
+  return { origin: `https://localhost:${(server.address() as AddressInfo).port}`, names }
+}
+
+test.each([
+  ['is not trusted', {}, 'ERR_UPSTREAM_TLS'],
+  ['is for another name', { tlsCa: CERTIFICATE, tlsServerName: 'other.test' }, 'ERR_UPSTREAM_TLS'],
+] as const)('a certificate that %s gives 502', async (_, tls, code) => {
+  const upstream = await tlsUpstream()
+  const { port, ended } = await front(route(upstream.origin, tls), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  expect(await ended.next()).toMatchObject({ code })
+})
+
+test.each([
+  ["the route's authority", { tlsCa: CERTIFICATE }, ['localhost']],
+  ["the route's name", { tlsCa: CERTIFICATE, tlsServerName: 'app.internal' }, ['app.internal']],
+  ['tls_skip_verify', { tlsSkipVerify: true }, ['localhost']],
+  ['a preserved Host, which names nothing', { tlsCa: CERTIFICATE, preserveHost: true }, ['localhost']],
+] as const)('TLS to the upstream with %s', async (_, tls, names) => {
+  const upstream = await tlsUpstream()
+  const { port, ended } = await front(route(upstream.origin, tls), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  expect(await ended.next()).toMatchObject({ status: 200 })
+  expect(upstream.names).toEqual(names)
+})
+
+test('an upstream that speaks no TLS gives 502', async () => {
+  const upstream = await rawUpstream(({ socket }) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'))
+  const { port, ended } = await front(route(upstream.origin.replace('http:', 'https:')), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  expect(await ended.next()).toMatchObject({ code: 'ERR_UPSTREAM_TLS' })
+})
