@@ -1,5 +1,5 @@
 import { parseNetwork } from '../routing/address.ts'
-import { parseHost } from '../routing/host.ts'
+import { parseFrom, parseHost } from '../routing/host.ts'
 import type {
   Address,
   AuthenticateConfig,
@@ -62,7 +62,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   if (draft.routes.length === 0 && !draft.broken.has('routes') && !draft.broken.has('policy')) {
     report.warning(['routes'], 'there are no routes: every request is answered with 404')
   }
-  if (authenticate) checkAuthenticateHost(authenticate, routes, draft, report)
+  if (authenticate) checkAuthenticateHost(authenticate, draft, report)
   if (directory.kind === 'claims') warnAboutClaims(routes, draft, report)
   const listen = compileListen(draft, authenticate, routes, report)
   const cookie = compileCookie(globals, authenticate, routes, report)
@@ -136,24 +136,19 @@ function compileAuthenticate(draft: Draft, naming: Naming, report: Report): Auth
 }
 
 /** Pomerium's first pitfall: with one host for both, sign-in redirects to itself for ever. */
-function checkAuthenticateHost(
-  authenticate: AuthenticateConfig,
-  routes: readonly Route[],
-  draft: Draft,
-  report: Report,
-): void {
+function checkAuthenticateHost(authenticate: AuthenticateConfig, draft: Draft, report: Report): void {
   const host = parseHost(authenticate.url.host)?.host ?? authenticate.url.hostname
   const place = report.where(['authenticate_service_url'])
   for (const { path, input } of draft.routes) {
-    const route = routes.find(({ definedAt }) => definedAt === report.where(path))
-    if (!route) continue
+    const from = parseFrom(input.from)
+    if ('problem' in from) continue
     const at = [...path, 'from']
-    if (route.from.host === host) {
+    if (from.host === host) {
       report.error(
         at,
-        `${host} is the host of authenticate_service_url (${place}); sign-in needs a host of its own, found ${input.from}`,
+        `${host} is the host of authenticate_service_url (${place}) too; sign-in needs a host that no route has`,
       )
-    } else if (route.from.wildcard && matchesWildcard(route.from.host, host)) {
+    } else if (from.wildcard && matchesWildcard(from.host, host)) {
       report.warning(
         at,
         `${input.from} covers ${host}, the host of authenticate_service_url (${place}), which stays with sign-in`,

@@ -73,7 +73,7 @@ function readValue(
 function convert(kind: Key['kind'], text: string): unknown {
   if (kind === 'flag') return text === 'true' ? true : text === 'false' ? false : text
   if (kind === 'number') return /^-?\d+(?:\.\d+)?$/.test(text) ? Number(text) : text
-  if (/^\s*[[{]/.test(text)) return parseJson(text) ?? text
+  if (kind !== 'text' && /^\s*[[{]/.test(text)) return parseJson(text) ?? text
   if (kind === 'list')
     return text
       .split(',')

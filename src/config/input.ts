@@ -16,8 +16,8 @@ export interface Input {
 
 type Tree = Record<string, unknown>
 
-const fileKeys = globalKeys.filter(({ path }) => isFileKey(path.at(-1) ?? '', globalKeys))
-const routeFileKeys = routeKeys.filter(({ path }) => isFileKey(path.at(-1) ?? '', routeKeys))
+const fileKeys = globalKeys.map(({ path }) => path).filter((path) => isFileKey(path.at(-1) ?? '', globalKeys))
+const routeFileNames = routeKeys.map(({ path }) => path[0] ?? '').filter((name) => isFileKey(name, routeKeys))
 
 /** `certificate_file` is the file of `certificate`; a key of another meaning may end like it. */
 function isFileKey(name: string, among: readonly { readonly path: readonly string[] }[]): boolean {
@@ -31,10 +31,7 @@ export function mergeInput(
   readFile: ReadFile,
 ): Input {
   const issues: ConfigIssue[] = []
-  const sources = new Map<
-    string,
-    { readonly source: Source; readonly from: Path; readonly document?: ConfigDocument }
-  >()
+  const sources = new Map<string, { readonly source: Source; readonly document?: ConfigDocument }>()
   const value: Tree = isTree(document?.value) ? structuredClone(document.value) : {}
 
   function lookUp(path: Path, at: 'keyAt' | 'valueAt'): Source {
@@ -50,14 +47,10 @@ export function mergeInput(
     const parent = parentOf(value, key.path)
     if (!parent) continue
     const last = key.path.at(-1) ?? ''
-    const sibling = isFileKey(last, [...globalKeys]) ? last.slice(0, -'_file'.length) : `${last}_file`
+    const sibling = isFileKey(last, globalKeys) ? last.slice(0, -'_file'.length) : `${last}_file`
     if (!sources.has(formatPath([...key.path.slice(0, -1), sibling]))) delete parent[sibling]
     parent[last] = given
-    sources.set(formatPath(key.path), {
-      source: { kind: 'environment', name },
-      from: key.path,
-      ...(own && { document: own }),
-    })
+    sources.set(formatPath(key.path), { source: { kind: 'environment', name }, ...(own && { document: own }) })
   }
 
   function readFiles(tree: Tree, prefix: Path, names: readonly string[]): void {
@@ -80,7 +73,7 @@ export function mergeInput(
           problem(`the file ${path} is empty`)
           tree[key] = unreadable
         }
-        sources.set(formatPath([...prefix, key]), { source, from: [...prefix, fileKey] })
+        sources.set(formatPath([...prefix, key]), { source })
       } catch (error) {
         problem(`cannot read ${path}: ${systemReason(error)}`)
         // Marks the key as given, so that nothing else complains that it is missing.
@@ -89,7 +82,7 @@ export function mergeInput(
     }
   }
 
-  for (const { path } of fileKeys) {
+  for (const path of fileKeys) {
     const parent = parentOf(value, path, false)
     if (parent) readFiles(parent, path.slice(0, -1), [path.at(-1) ?? ''])
   }
@@ -97,12 +90,7 @@ export function mergeInput(
     const routes = value[list]
     if (!Array.isArray(routes)) continue
     for (const [i, route] of routes.entries()) {
-      if (isTree(route))
-        readFiles(
-          route,
-          [list, i],
-          routeFileKeys.map(({ path }) => path.at(-1) ?? ''),
-        )
+      if (isTree(route)) readFiles(route, [list, i], routeFileNames)
     }
   }
 
@@ -129,6 +117,14 @@ export function systemReason(error: unknown): string {
 
 export function isTree(value: unknown): value is Tree {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** The value at a path; undefined when there is none. */
+export function readPath(tree: unknown, path: Path): unknown {
+  return path.reduce<unknown>((value, part) => {
+    if (Array.isArray(value)) return value[Number(part)]
+    return isTree(value) && Object.hasOwn(value, part) ? value[part] : undefined
+  }, tree)
 }
 
 /** The map that holds the last part of `path`; undefined when something else stands in the way. */

@@ -7,7 +7,8 @@ export interface Key {
   readonly path: readonly string[]
   /** Environment variable, `DIRECTORY_OKTA_URL`; keys of a route have none. */
   readonly env: string
-  readonly kind: 'text' | 'flag' | 'number' | 'list' | 'map' | 'routes'
+  /** `mixed`: text or something else. */
+  readonly kind: 'text' | 'mixed' | 'flag' | 'number' | 'list' | 'map' | 'routes'
   readonly secret: boolean
   /** undefined: none. */
   readonly default: unknown
@@ -45,7 +46,7 @@ function keysOf(schema: z.ZodObject, prefix: readonly string[] = []): readonly K
     return {
       path,
       env: path.join('_').toUpperCase(),
-      kind: prefix.length === 0 && 'from' in schema.shape ? 'text' : kindOf(name, inner.def.type),
+      kind: kindOf(name, inner.def.type),
       secret: meta?.writeOnly === true,
       default: wrapped.def.type === 'default' ? wrapped.def.defaultValue : undefined,
       description: meta?.description ?? '',
@@ -64,6 +65,8 @@ function kindOf(name: string, type: string): Key['kind'] {
       return 'list'
     case 'record':
       return 'map'
+    case 'union':
+      return 'mixed'
     default:
       return 'text'
   }

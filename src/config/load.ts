@@ -4,7 +4,7 @@ import type { Config } from '../types.ts'
 import { compileConfig } from './compile.ts'
 import { parseConfigDocument } from './document.ts'
 import { type Environment, readEnvironment } from './environment.ts'
-import { isTree, mergeInput, type ReadFile, systemReason } from './input.ts'
+import { isTree, mergeInput, type ReadFile, readPath, systemReason } from './input.ts'
 import { type ConfigIssue, formatSource, type Path, type Report, type Source, sortIssues } from './issues.ts'
 import { globalKeys, isSecret } from './keys.ts'
 import { validate } from './validate.ts'
@@ -37,12 +37,14 @@ export interface Setting {
 export async function loadConfig(file: string | undefined, env: Environment = process.env): Promise<Loaded> {
   const readFile: ReadFile = (path) => readFileSync(path, 'utf8')
   if (file === undefined) return parseConfig(undefined, 'environment', env, readFile)
+  let text: string
   try {
-    return parseConfig(readFile(file), file, env, readFile)
+    text = readFile(file)
   } catch (error) {
     const message = `cannot read the configuration: ${systemReason(error)}`
     return { kind: 'invalid', issues: [{ severity: 'error', source: { kind: 'file', file }, path: [], message }] }
   }
+  return parseConfig(text, file, env, readFile)
 }
 
 /** The same without I/O: `text` is the YAML (undefined: environment only), `fileName` its name in messages. */
@@ -78,7 +80,7 @@ export function parseConfig(text: string | undefined, fileName: string, env: Env
     warning: (path, message) => say('warning', path, message),
     where: (path) => formatSource(input.valueAt(path)),
     sourceOf: (path) => input.valueAt(path),
-    isWritten: (path) => read(input.value, path) !== undefined,
+    isWritten: (path) => readPath(input.value, path) !== undefined,
   }
   // An unreadable text has said enough: everything in it would be "missing".
   const unreadable = notAMap || documents.some((each) => each.value === undefined)
@@ -88,10 +90,10 @@ export function parseConfig(text: string | undefined, fileName: string, env: Env
 
   const settings = [
     ...globalKeys.filter(({ kind }) => kind !== 'routes').map(({ path }) => path),
-    ...draft.routes.flatMap(({ path }) => Object.keys(read(input.value, path) ?? {}).map((key) => [...path, key])),
+    ...draft.routes.flatMap(({ path }) => Object.keys(readPath(input.value, path) ?? {}).map((key) => [...path, key])),
   ].map((path): Setting => {
-    const written = read(input.value, path)
-    const value = written ?? read(draft.globals, path)
+    const written = readPath(input.value, path)
+    const value = written ?? readPath(draft.globals, path)
     return {
       path,
       value: isSecret(path) && value !== undefined ? new Secret(JSON.stringify(value)) : value,
@@ -99,11 +101,4 @@ export function parseConfig(text: string | undefined, fileName: string, env: Env
     }
   })
   return { kind: 'ok', config, warnings: sorted, settings }
-}
-
-function read(tree: unknown, path: Path): unknown {
-  return path.reduce<unknown>((value, part) => {
-    if (Array.isArray(value)) return value[Number(part)]
-    return isTree(value) && Object.hasOwn(value, part) ? value[part] : undefined
-  }, tree)
 }

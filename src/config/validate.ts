@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { nearest } from '../policy/nearest.ts'
-import { type Input, isTree, unreadable } from './input.ts'
+import { type Input, isTree, readPath, unreadable } from './input.ts'
 import type { ConfigIssue, Path } from './issues.ts'
 import { globalKeys, isSecret, routeKeys } from './keys.ts'
 import { configSchema, type GlobalInput } from './schema.ts'
@@ -32,7 +32,7 @@ export function validate(input: Input): Draft {
       if (issue.code === 'unrecognized_keys') {
         for (const key of issue.keys) error(input.keyAt([...path, key]), path, unknownKey(key, path, shapeKeys(path)))
       } else {
-        const found = valueAt(input.value, path)
+        const found = readPath(input.value, path)
         if (found === undefined) error(input.keyAt(path.slice(0, -1)), path, `missing; expected ${issue.message}`)
         else if (found !== unreadable) {
           const quote =
@@ -106,14 +106,7 @@ function shapeKeys(path: Path): readonly string[] {
   return inside.map((key) => key.path[path.length] ?? '')
 }
 
-function valueAt(tree: unknown, path: Path): unknown {
-  return path.reduce<unknown>((value, part) => {
-    if (Array.isArray(value)) return value[Number(part)]
-    return isTree(value) && Object.hasOwn(value, part) ? value[part] : undefined
-  }, tree)
-}
-
-/** `"5 apples"`, `the number 5 (put it in quotes)`; of a secret only what kind of thing it is. */
+/** `"5 apples"`, `the number 5`; of a secret only what kind of thing it is. */
 function show(value: unknown, path: Path): string {
   if (value === null) return 'nothing'
   if (Array.isArray(value)) return 'a list'

@@ -218,11 +218,11 @@ function compilePolicy(input: RouteInput, path: Path, report: Report): Policy | 
     (key) => input[key].length > 0,
   ) as string[]
   if (Object.keys(input.allowed_idp_claims).length > 0) restrictions.push('allowed_idp_claims')
-  const any = input.allow_any_authenticated_user
+  const signedIn = input.allow_any_authenticated_user
   const open = input.allow_public_unauthenticated_access
     ? 'allow_public_unauthenticated_access'
-    : any && 'allow_any_authenticated_user'
-  if (open === 'allow_public_unauthenticated_access' && any) restrictions.push('allow_any_authenticated_user')
+    : signedIn && 'allow_any_authenticated_user'
+  if (open === 'allow_public_unauthenticated_access' && signedIn) restrictions.push('allow_any_authenticated_user')
   if (open === 'allow_public_unauthenticated_access' && hasPolicy(input)) restrictions.push('policy')
   const [restriction] = restrictions
   if (open && restriction !== undefined) {
@@ -247,7 +247,7 @@ function compilePolicy(input: RouteInput, path: Path, report: Report): Policy | 
   return compileAccess(
     {
       allowPublic: input.allow_public_unauthenticated_access,
-      allowAnyAuthenticated: any,
+      allowAnyAuthenticated: signedIn,
       allowedUsers: input.allowed_users,
       allowedDomains: input.allowed_domains,
       allowedGroups: input.allowed_groups,
