@@ -1,0 +1,114 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { describe, expect, test } from 'vitest'
+import { isMap, isScalar, isSeq, parseDocument } from 'yaml'
+import { globalKeys, routeKeys } from '../src/config/keys.ts'
+import { formatIssue, parseConfig } from '../src/config/load.ts'
+import { configJsonSchema, configSchema } from '../src/config/schema.ts'
+import { ERRORS } from '../src/errors.ts'
+
+const root = new URL('../', import.meta.url)
+const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
+
+/** All TypeScript below a folder, by path. */
+function sources(folder: string): ReadonlyMap<string, string> {
+  const files = readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' })
+  return new Map(files.filter((file) => /\.tsx?$/.test(file)).map((file) => [folder + file, read(folder + file)]))
+}
+
+describe('config.example.yaml', () => {
+  const text = read('config.example.yaml')
+  /** `#key:` is a key that is commented out; `# Words` are words. */
+  const everything = text.replace(/^( *)#(?=[a-z_]+:)/gm, '$1')
+
+  test('is a configuration that starts, once the secrets are in the environment', () => {
+    const env = {
+      SHARED_SECRET: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
+      IDP_CLIENT_SECRET: 'the-client-secret',
+      IDP_SERVICE_ACCOUNT: '00the-token',
+    }
+    const loaded = parseConfig(text, 'config.example.yaml', env, () => '')
+    const issues = loaded.kind === 'ok' ? loaded.warnings : loaded.issues
+    expect([loaded.kind, issues.map(formatIssue)]).toEqual(['ok', []])
+  })
+
+  test('has every key of the schema, and no other', () => {
+    const { global, route } = keysIn(everything)
+    expect(global).toEqual(globalKeys.map(({ path }) => path.join('.')).toSorted())
+    expect(route).toEqual(routeKeys.map(({ path }) => path.join('.')).toSorted())
+  })
+
+  test('has values of the right shape, also where they are commented out', () => {
+    const document = parseDocument(everything, { uniqueKeys: false })
+    expect(document.errors).toEqual([])
+    const result = configSchema.safeParse(document.toJS())
+    expect(result.success ? [] : result.error.issues).toEqual([])
+  })
+
+  test('shows the defaults that the schema has', () => {
+    const at = (tree: unknown, path: readonly string[]): unknown =>
+      path.reduce<unknown>((value, part) => (value as Record<string, unknown> | undefined)?.[part], tree)
+    const [live, shown]: readonly unknown[] = [text, everything].map((each) =>
+      parseDocument(each, { uniqueKeys: false }).toJS(),
+    )
+    const compared = globalKeys.filter(
+      ({ path, default: fallback }) => fallback !== undefined && at(live, path) === undefined && !isEmpty(fallback),
+    )
+    expect(compared.length).toBeGreaterThan(15)
+    for (const { path, default: fallback } of compared) expect([path, at(shown, path)]).toEqual([path, fallback])
+  })
+
+  test('begins with the line that editors look for', () => {
+    expect(text.split('\n')[0]).toBe('# yaml-language-server: $schema=./config.schema.json')
+  })
+})
+
+test('config.schema.json is what the schema makes (npm run docs)', () => {
+  expect(JSON.parse(read('config.schema.json'))).toEqual(configJsonSchema())
+})
+
+describe('error codes', () => {
+  const code = new Map([...sources('src/'), ...sources('cmd/')])
+  const used = [...code]
+    .filter(([path]) => path !== 'src/errors.ts')
+    .flatMap(([path, text]) => [...text.matchAll(/\bERR_[A-Z]+(?:_[A-Z]+)*\b/g)].map(([name]) => ({ path, name })))
+
+  test('each code that is used is in the table', () => {
+    // Codes of Node, undici and OpenSSL look alike and are compared with, never thrown.
+    const foreign = /^ERR_(?:HTTP|STREAM|SSL|TLS|SOCKET|INVALID|SERVER|UNHANDLED|MODULE|OSSL|HTTP2|ASSERTION|LOAD|PEM)_/
+    const unknown = used.filter(({ name }) => !Object.hasOwn(ERRORS, name) && !foreign.test(name))
+    expect(unknown).toEqual([])
+  })
+
+  test('each code of the table is used', () => {
+    const names = new Set(used.map(({ name }) => name))
+    expect(Object.keys(ERRORS).filter((name) => !names.has(name))).toEqual([])
+  })
+})
+
+/** An empty list or map is shown by an example of what could be in it. */
+function isEmpty(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.keys(value).length === 0
+}
+
+/** Dotted keys of a configuration text; a key that is written twice counts once. */
+function keysIn(text: string): { readonly global: readonly string[]; readonly route: readonly string[] } {
+  const global = new Set<string>()
+  const route = new Set<string>()
+  const leaves = new Set(globalKeys.map(({ path }) => path.join('.')))
+  function walk(node: unknown, prefix: string): void {
+    if (!isMap(node)) return
+    for (const { key, value } of node.items) {
+      const name = prefix + String(isScalar(key) ? key.value : key)
+      if (name === 'routes' && isSeq(value)) {
+        for (const item of value.items) {
+          if (isMap(item))
+            for (const pair of item.items) route.add(String(isScalar(pair.key) ? pair.key.value : pair.key))
+        }
+      }
+      if (isMap(value) && !leaves.has(name)) walk(value, `${name}.`)
+      else global.add(name)
+    }
+  }
+  walk(parseDocument(text, { uniqueKeys: false }).contents, '')
+  return { global: [...global].toSorted(), route: [...route].toSorted() }
+}

@@ -1,0 +1,242 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { runCli } from '../../../cmd/postern/cli.ts'
+import { parseConfig } from '../../../src/config/load.ts'
+
+const env = {
+  IDP_CLIENT_SECRET: 'the-client-secret',
+  SHARED_SECRET: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
+}
+
+async function cli(args: readonly string[], environment: Record<string, string> = env) {
+  const out: string[] = []
+  const err: string[] = []
+  const exitCode = await runCli(args, {
+    out: (line) => out.push(line),
+    err: (line) => err.push(line),
+    env: environment,
+  })
+  return { exitCode, out: out.join('\n'), err: err.join('\n') }
+}
+
+let folder = ''
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'postern-cli-'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+async function file(text: string): Promise<string> {
+  const path = join(folder, 'config.yaml')
+  await writeFile(path, text)
+  return path
+}
+
+const good = (issuer: string): string => `authenticate_service_url: https://authenticate.corp.example
+idp_provider_url: ${issuer}
+idp_client_id: 0oa1
+insecure_server: true
+routes:
+  - from: https://app.corp.example
+    to: http://app:8080
+    allowed_groups: [Engineering]
+`
+
+describe('postern check', () => {
+  test('prints what to register at Okta, and says on stderr what a missing service account costs', async () => {
+    const path = await file(good('https://dev-1.okta.com'))
+    const { exitCode, out, err } = await cli(['check', path])
+    expect(exitCode).toBe(0)
+    expect(out.split('\n')).toEqual([
+      `${path} is valid: 1 route`,
+      '',
+      'Register with https://dev-1.okta.com for client 0oa1:',
+      '  Sign-in redirect URI   https://authenticate.corp.example/oauth2/callback',
+      '  Sign-out redirect URI  https://authenticate.corp.example/.postern/signed_out',
+      '',
+      'Groups: from the claim "groups" at sign-in: without a service account a change in the directory counts only after the next sign-in',
+    ])
+    expect(err).toContain(
+      `${path}:1:1 idp_service_account: warning: missing, and rules ask for groups (first ${path}:6:5)`,
+    )
+  })
+
+  test('exits with 3 and names every mistake with its position', async () => {
+    const path = await file(`${good('https://dev-1.okta.com')}    alowed_users: []\ncookie_expire: 5 apples\n`)
+    expect(await cli(['check', path], { ...env, SHARED_SECRET: 'short' })).toEqual({
+      exitCode: 3,
+      out: '',
+      err: [
+        `${path}:9:5 routes[0]: unknown key "alowed_users" (did you mean "allowed_users"?)`,
+        `${path}:10:16 cookie_expire: expected a duration such as 30s or 14h, found "5 apples"`,
+        'environment SHARED_SECRET shared_secret: expected 32 bytes in base64, base64url or hex, or 32 characters; found 5 characters; run `postern secrets generate`',
+      ].join('\n'),
+    })
+  })
+
+  test('exits with 3 for a file that is not there', async () => {
+    expect(await cli(['check', '/nowhere.yaml'])).toEqual({
+      exitCode: 3,
+      out: '',
+      err: '/nowhere.yaml: cannot read the configuration: no such file',
+    })
+  })
+
+  test('prints one object with --json', async () => {
+    const path = await file(good('https://dev-1-admin.okta.com'))
+    const { exitCode, out, err } = await cli(['check', '--json', path])
+    expect([exitCode, err]).toEqual([3, ''])
+    expect(JSON.parse(out)).toEqual({
+      valid: false,
+      errors: [
+        {
+          file: path,
+          line: 2,
+          column: 19,
+          path: 'idp_provider_url',
+          message: 'this is the address of the admin console; the org is https://dev-1.okta.com',
+        },
+      ],
+      warnings: [expect.objectContaining({ path: 'idp_service_account' })],
+    })
+    const fine = await cli(['check', '--json', await file(good('https://dev-1.okta.com'))])
+    expect(JSON.parse(fine.out)).toMatchObject({
+      valid: true,
+      routes: 1,
+      redirect_uri: 'https://authenticate.corp.example/oauth2/callback',
+      groups: 'claims',
+    })
+  })
+})
+
+describe('postern check --online', () => {
+  let server: Server
+  let origin = ''
+  let answer: (req: IncomingMessage, res: ServerResponse) => void
+  beforeAll(async () => {
+    server = createServer((req, res) => answer(req, res))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  })
+  afterEach(() => server.closeAllConnections())
+  afterAll(() => new Promise((resolve) => server.close(resolve)))
+
+  const withToken = { ...env, OKTA_API_TOKEN: '00the-token' }
+  function respond(answers: Readonly<Record<string, readonly [status: number, body: unknown]>>): void {
+    answer = (req, res) => {
+      const [status, body] = answers[req.url ?? ''] ?? [404, {}]
+      const unauthorized = req.url?.startsWith('/api/') && req.headers.authorization !== 'SSWS 00the-token'
+      res.writeHead(unauthorized ? 401 : status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+    }
+  }
+
+  test('is green when the issuer, the token and the groups answer', async () => {
+    respond({
+      '/.well-known/openid-configuration': [200, { issuer: origin }],
+      '/api/v1/users/me': [200, { profile: { login: 'reader@corp.example' } }],
+      '/api/v1/groups?limit=1': [200, []],
+    })
+    const { exitCode, out, err } = await cli(['check', '--online', await file(good(origin))], withToken)
+    expect([exitCode, err]).toEqual([0, ''])
+    expect(out).toContain(`ok: identity provider ${origin}: discovery answers with this issuer`)
+    expect(out).toContain(`ok: service account at ${origin}: the token belongs to reader@corp.example`)
+    expect(out).toContain(`ok: groups at ${origin}: can be read`)
+  })
+
+  test('exits with 4 and says which issuer to write, and what is wrong with the token', async () => {
+    respond({
+      '/.well-known/openid-configuration': [200, { issuer: 'https://other.okta.com/oauth2/default' }],
+      '/api/v1/users/me': [401, { errorCode: 'E0000011' }],
+      '/api/v1/groups?limit=1': [403, { errorCode: 'E0000006' }],
+    })
+    const { exitCode, err } = await cli(['check', '--online', await file(good(origin))], withToken)
+    expect(exitCode).toBe(4)
+    expect(err.split('\n')).toEqual([
+      `failed: identity provider ${origin}: it calls itself https://other.okta.com/oauth2/default; write idp_provider_url: https://other.okta.com/oauth2/default`,
+      `failed: service account at ${origin}: Okta does not accept the token: it is wrong, revoked, or was unused for 30 days`,
+      `failed: groups at ${origin}: the token may not do this; create it as a Read-only Administrator`,
+    ])
+    expect(err).not.toContain('00the-token')
+  })
+
+  test('exits with 4 for a provider that cannot be reached, has no metadata, or answers with something else', async () => {
+    const path = await file(good('http://127.0.0.1:1'))
+    expect(await cli(['check', '--online', path])).toMatchObject({
+      exitCode: 4,
+      err: expect.stringContaining(
+        'failed: identity provider http://127.0.0.1:1: no answer from 127.0.0.1:1: ',
+      ) as string,
+    })
+    respond({})
+    expect((await cli(['check', '--online', await file(good(origin))])).err).toContain(
+      `failed: identity provider ${origin}: ${origin}/.well-known/openid-configuration answered 404`,
+    )
+    answer = (_, res) => res.end('<html>')
+    expect((await cli(['check', '--online', await file(good(origin))])).err).toContain('is not a discovery document')
+    answer = (_, res) => res.end('{"issuer')
+    expect((await cli(['check', '--online', await file(good(origin))])).err).toContain('the answer is not JSON')
+  })
+
+  test('exits with 4 when the provider takes too long', async () => {
+    answer = () => {}
+    const { exitCode, err } = await cli(['check', '--online', await file(`${good(origin)}idp_timeout: 50ms\n`)])
+    expect([exitCode, err]).toEqual([4, expect.stringContaining('it took too long')])
+  })
+})
+
+describe('postern secrets generate', () => {
+  const minimal =
+    'authenticate_service_url: https://a.corp.example\nidp_provider_url: https://dev-1.okta.com\nidp_client_id: x\ninsecure_server: true\n'
+
+  test('prints what `run` accepts, in YAML and for the environment', async () => {
+    const yaml = (await cli(['secrets', 'generate'])).out
+    expect(Object.keys(parse(yaml) as object)).toEqual(['shared_secret', 'signing_key'])
+    expect(parseConfig(minimal + yaml, 'c', {}, () => '').kind).toBe('ok')
+
+    const lines = (await cli(['secrets', 'generate', 'all', '--format', 'env'])).out.split('\n')
+    const environment = Object.fromEntries(
+      lines.map((line) => [line.slice(0, line.indexOf('=')), line.slice(line.indexOf('=') + 1)]),
+    )
+    expect(Object.keys(environment)).toEqual(['SHARED_SECRET', 'SIGNING_KEY'])
+    expect(parseConfig(minimal, 'c', environment, () => '').kind).toBe('ok')
+  })
+
+  test('prints only what was asked for, and never the same twice', async () => {
+    const first = await cli(['secrets', 'generate', 'shared'])
+    expect(first.out).toMatch(/^shared_secret: [A-Za-z0-9+/]{43}=$/)
+    expect((await cli(['secrets', 'generate', 'shared'])).out).not.toBe(first.out)
+    expect((await cli(['secrets', 'generate', 'signing-key'])).out).toMatch(
+      /^signing_key: \|\n {2}-----BEGIN PRIVATE KEY-----\n/,
+    )
+  })
+})
+
+describe('postern', () => {
+  test('version prints the version of the package', async () => {
+    expect(await cli(['version'])).toEqual({ exitCode: 0, out: 'postern 0.1.0', err: '' })
+    expect(JSON.parse((await cli(['version', '--json'])).out)).toEqual({
+      name: 'postern',
+      version: '0.1.0',
+      node: process.version,
+    })
+  })
+
+  test('a wrong use exits with 2, a question for help with 0', async () => {
+    for (const args of [
+      ['chek'],
+      ['check', '--onlin'],
+      ['secrets', 'generate', 'all', '--format', 'xml'],
+      ['secrets', 'generate', 'cookie'],
+      ['check', 'a', 'b'],
+      ['run', '--config'],
+    ]) {
+      const { exitCode, out, err } = await cli(args)
+      expect([args, exitCode, out, err.length > 0]).toEqual([args, 2, '', true])
+    }
+    expect(await cli(['--help'])).toMatchObject({ exitCode: 0, err: '' })
+  })
+})
