@@ -114,8 +114,12 @@ async function reshape(ctx: KoaContextWithOIDC, deps: EngineDeps, reason: string
   if (endpoint === 'authorization' || endpoint === 'resume') {
     ctx.set('referrer-policy', 'no-referrer')
     const location = ctx.response.get('location')
-    if (location) ctx.set('location', withoutIssuer(location))
-    if (typeof ctx.body === 'string') ctx.body = ctx.body.replace(/<input type="hidden" name="iss"[^>]*>/, '')
+    if (location) {
+      ctx.set('location', withoutIssuer(location))
+      ctx.body = ''
+    } else if (typeof ctx.body === 'string') {
+      ctx.body = ctx.body.replace(/<input type="hidden" name="iss"[^>]*>/, '')
+    }
     // Okta redirects with 302.
     if (ctx.status === 303) ctx.status = 302
     return
@@ -129,7 +133,7 @@ async function reshape(ctx: KoaContextWithOIDC, deps: EngineDeps, reason: string
         description: textOf(body['error_description']) ?? '',
         detail: reason,
       },
-      ctx.oidc.client?.grantTypes ?? [],
+      { asked: textOf(ctx.oidc.params?.['grant_type']) ?? '', configured: ctx.oidc.client?.grantTypes ?? [] },
     )
     respond(ctx, fault)
   } else if (endpoint === 'token' && ctx.status === 200) {
@@ -205,9 +209,7 @@ function introspection(
   }
 }
 
+/** oidc-provider adds `iss` to errors too; it comes last in the query or the fragment. */
 function withoutIssuer(location: string): string {
-  const url = new URL(location, 'http://relative')
-  if (!url.searchParams.has('iss')) return location
-  url.searchParams.delete('iss')
-  return url.href
+  return location.replace(/([?#&])iss=[^&#]*&?/, '$1').replace(/[?#&]$/, '')
 }

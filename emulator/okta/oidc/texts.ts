@@ -124,13 +124,38 @@ const BY_REASON: Readonly<Record<string, OAuthFault>> = {
   'client authentication must only be provided using one mechanism': FAULTS.manyCredentials,
 }
 
+/** Grants that Okta has and an app may lack; any other is unknown to it. */
+const GRANTS = new Set([
+  'authorization_code',
+  'refresh_token',
+  'client_credentials',
+  'password',
+  'implicit',
+  'urn:ietf:params:oauth:grant-type:device_code',
+  'urn:ietf:params:oauth:grant-type:token-exchange',
+])
+
 /** Okta's words for a failed call of /token, /introspect, /revoke or /par. */
-export function tokenFault(from: ProviderFault, grantTypes: readonly string[]): OAuthFault {
-  if (from.description === 'requested grant type is not allowed for this client') {
+export function tokenFault(
+  from: ProviderFault,
+  grant: { readonly asked: string; readonly configured: readonly string[] },
+): OAuthFault {
+  const configured = `Configured grant types: [${grant.configured.join(', ')}].`
+  if (from.error === 'unsupported_grant_type' && !GRANTS.has(grant.asked)) {
+    return fault(
+      400,
+      'unsupported_grant_type',
+      `The authorization grant type is not supported by the authorization server. ${configured}`,
+    )
+  }
+  if (
+    from.error === 'unsupported_grant_type' ||
+    from.description === 'requested grant type is not allowed for this client'
+  ) {
     return fault(
       400,
       'unauthorized_client',
-      `The client is not authorized to use the provided grant type. Configured grant types: [${grantTypes.join(', ')}].`,
+      `The client is not authorized to use the provided grant type. ${configured}`,
     )
   }
   if (from.description.startsWith('code_verifier ')) return FAULTS.pkce
