@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { messageOf, toAppError } from '../errors.ts'
 import { createSingleFlight } from '../lib/single-flight.ts'
 import { createMembership } from '../policy/membership.ts'
@@ -13,9 +14,10 @@ import type {
   Store,
   Subject,
   UserStatus,
+  Versioned,
 } from '../types.ts'
 import { CLAIMS_SOURCE } from './claims.ts'
-import { type Known, merge, type Reading } from './merge.ts'
+import { isOlder, type Known, merge, type Reading } from './merge.ts'
 import { createGroupPool, createDirectoryTable, type DirectoryRecord } from './records.ts'
 import { createRounds } from './rounds.ts'
 import { createSourceHealth } from './source-health.ts'
@@ -83,6 +85,8 @@ export function createDirectory(deps: {
     read: (user) => otherReads(user, () => read(user, 'background')),
     mayRead: (now) => health.mayRead(now),
   })
+  // Every reading under way listens to it, and stops when it has ended.
+  setMaxListeners(0, closing.signal)
   let urgentReads = 0
   let unwatch = (): void => {}
 
@@ -205,28 +209,40 @@ export function createDirectory(deps: {
   async function save(user: Subject): Promise<void> {
     try {
       for (let attempt = 0; attempt < SAVE_ATTEMPTS; attempt++) {
-        const stored = await store.get(table, user)
-        if (stored) adopt(user, stored.value)
+        const stored = await readStored(user)
+        if (stored !== 'corrupt' && stored) adopt(user, stored.value)
         // What is known now, which another reading or process may have made newer than what we came with.
         const known = people.get(user)?.known
-        if (!known || (stored && isSame(known, stored.value))) return
+        if (!known || (stored !== 'corrupt' && stored && isSame(known, stored.value))) return
         const record: DirectoryRecord = { source: sourceName, ...known }
-        const when = { ifVersion: stored?.version ?? 0, expiresAt: known.readAt + retention }
+        const expiresAt = known.readAt + retention
+        const when = stored === 'corrupt' ? { expiresAt } : { ifVersion: stored?.version ?? 0, expiresAt }
         if (await store.put(table, user, record, when)) return
       }
     } catch (error) {
       const { code, message } = toAppError(error)
       logger.warn({ user_id: user, code, error: message }, 'a reading of the group directory could not be stored')
+      // The next reading tries again, whether it changes anything or not.
+      personOf(user, 0).savedAt = 0
     }
+  }
+
+  /** A record that nobody can read is there to be replaced. */
+  function readStored(user: Subject): Promise<Versioned<DirectoryRecord> | 'corrupt' | undefined> {
+    return store.get(table, user).catch((error: unknown) => {
+      if (toAppError(error).code === 'ERR_STORE_CORRUPT') return 'corrupt'
+      throw error
+    })
   }
 
   function adopt(user: Subject, record: DirectoryRecord): void {
     if (record.source !== sourceName) return
     const before = people.get(user)?.known
-    if (before && isSame(before, record)) return
+    if (before && !isOlder(before, record)) return
     const entry = record.asOf === undefined ? undefined : { subject: user, ...record, asOf: record.asOf }
     const { readAt } = record
-    if (apply(user, { entry, readAt }) !== undefined) personOf(user, readAt).savedAt = readAt
+    apply(user, { entry, readAt })
+    personOf(user, readAt).savedAt = readAt
   }
 
   function isSame(known: Known, record: DirectoryRecord): boolean {

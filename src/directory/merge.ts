@@ -7,14 +7,17 @@ export interface Reading {
   readonly readAt: Millis
 }
 
+export interface Evidence {
+  /** The source's time; undefined when it has no such person and so named no time. */
+  readonly asOf: Millis | undefined
+  readonly readAt: Millis
+}
+
 /** What is known about one person: the newest reading. */
-export interface Known {
+export interface Known extends Evidence {
   readonly status: UserStatus
   readonly statusText: string
   readonly groups: readonly Group[]
-  /** The source's time of the evidence; undefined when it has no such person and so named no time. */
-  readonly asOf: Millis | undefined
-  readonly readAt: Millis
 }
 
 export interface Merged {
@@ -22,6 +25,9 @@ export interface Merged {
   /** Another status or other groups than before; the first reading of a person counts when it is bad news. */
   readonly changed: boolean
 }
+
+/** No reading takes longer. */
+const LONGEST_READING: Millis = 5 * 60_000
 
 /** A late reading never overwrites a newer one: undefined, and what is known stays. Pure. */
 export function merge(known: Known | undefined, { entry, readAt }: Reading): Merged | undefined {
@@ -33,10 +39,14 @@ export function merge(known: Known | undefined, { entry, readAt }: Reading): Mer
   return { known: next, changed: next.status !== known.status || !sameGroups(next.groups, known.groups) }
 }
 
-/** By the source's time where both have one; our own, which clocks of replicas blur, decides the rest. */
-function isOlder(next: Known, known: Known): boolean {
-  if (next.asOf === undefined || known.asOf === undefined || next.asOf === known.asOf) return next.readAt < known.readAt
-  return next.asOf < known.asOf
+/**
+ * Strictly. By the source's time where both have one. Our own, which the clocks of replicas blur, decides the rest,
+ * and readings that began long after one another: one answer with a wrong date must not outlive the truth.
+ */
+export function isOlder(left: Evidence, right: Evidence): boolean {
+  const comparable = left.asOf !== undefined && right.asOf !== undefined && left.asOf !== right.asOf
+  if (!comparable || Math.abs(left.readAt - right.readAt) > LONGEST_READING) return left.readAt < right.readAt
+  return left.asOf < right.asOf
 }
 
 function sameGroups(left: readonly Group[], right: readonly Group[]): boolean {

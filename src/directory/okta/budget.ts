@@ -181,8 +181,10 @@ export function readRateFacts(
   }
 }
 
+/** Only the one form that servers may send (RFC 9110 §5.6.7): `Date.parse` alone finds a date in `-1`. */
 function readDate(value: string | readonly string[] | undefined): Millis | undefined {
-  const date = typeof value === 'string' ? Date.parse(value) : Number.NaN
+  if (typeof value !== 'string' || !/^\w{3}, \d{2} \w{3} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(value)) return undefined
+  const date = Date.parse(value)
   return Number.isNaN(date) ? undefined : date
 }
 

@@ -1,0 +1,118 @@
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { Clock, DirectorySource, Subject } from '../../src/types.ts'
+
+/** A source with one world behind it that a test can change. */
+export interface SourceWorld {
+  readonly source: DirectorySource
+  readonly clock: Clock
+  /** Ids that this source takes for people and groups; the nth is always the same. */
+  person(n: number): Subject
+  group(n: number): { readonly id: string; readonly name: string }
+  /** The person is active and in these groups and in no other. */
+  setActive(user: Subject, groups: readonly { readonly id: string; readonly name: string }[]): Promise<void>
+  /** Returns the source's own word for it. */
+  suspend(user: Subject): Promise<string>
+  remove(user: Subject): Promise<void>
+  /** From now on every reading fails. */
+  breakDown(): Promise<void>
+  close(): Promise<void>
+}
+
+/** What every `DirectorySource` promises. */
+export function directorySourceContract(name: string, create: () => Promise<SourceWorld>): void {
+  async function world(): Promise<SourceWorld> {
+    const made = await create()
+    onTestFinished(() => made.close())
+    return made
+  }
+
+  const look = (of: SourceWorld, user: Subject) => of.source.lookup(user, new AbortController().signal)
+
+  describe(`directory source: ${name}`, () => {
+    test('somebody it does not have is undefined', async () => {
+      const of = await world()
+      expect(await look(of, of.person(1))).toBeUndefined()
+    })
+
+    test.each(['me', '.', '..', '', '../groups', 'a/b', 'x?y=1', '%2e%2e', '__proto__', 'constructor'])(
+      'an id that is none (%j) is nobody',
+      async (id) => {
+        const of = await world()
+        await of.setActive(of.person(1), [of.group(1)])
+        expect(await look(of, id)).toBeUndefined()
+      },
+    )
+
+    test('an active person comes with all groups', async () => {
+      const of = await world()
+      const groups = Array.from({ length: 450 }, (_, n) => of.group(n))
+      await of.setActive(of.person(1), groups)
+      await of.setActive(of.person(2), groups.slice(0, 2))
+      const entry = await look(of, of.person(1))
+      expect(entry).toMatchObject({ subject: of.person(1), status: 'active' })
+      expect(new Set(own(entry?.groups ?? []))).toEqual(
+        new Set(groups.map(({ id, name: called }) => `${id} ${called}`)),
+      )
+    })
+
+    test('a person without groups has none, which is not unknown', async () => {
+      const of = await world()
+      await of.setActive(of.person(1), [])
+      expect(own((await look(of, of.person(1)))?.groups ?? [{ id: 'not', name: 'read', type: 'CLAIM' }])).toEqual([])
+    })
+
+    test('a suspended person is inactive, in the words of the source', async () => {
+      const of = await world()
+      await of.setActive(of.person(1), [of.group(1)])
+      const word = await of.suspend(of.person(1))
+      expect(await look(of, of.person(1))).toMatchObject({ status: 'inactive', statusText: word })
+    })
+
+    test('a removed person is gone', async () => {
+      const of = await world()
+      await of.setActive(of.person(1), [of.group(1)])
+      expect(await look(of, of.person(1))).toBeDefined()
+      await of.remove(of.person(1))
+      expect((await look(of, of.person(1)))?.status ?? 'gone').not.toBe('active')
+    })
+
+    test('a change is seen by the next reading', async () => {
+      const of = await world()
+      await of.setActive(of.person(1), [of.group(1), of.group(2)])
+      await look(of, of.person(1))
+      await of.setActive(of.person(1), [of.group(2)])
+      expect(own((await look(of, of.person(1)))?.groups ?? [])).toEqual([`${of.group(2).id} ${of.group(2).name}`])
+    })
+
+    test('the evidence is no newer than the reading', async () => {
+      const of = await world()
+      await of.setActive(of.person(1), [])
+      const { asOf = Number.NaN } = (await look(of, of.person(1))) ?? {}
+      expect(asOf).toBeLessThanOrEqual(of.clock.now())
+      expect(asOf).toBeGreaterThan(of.clock.now() - 60_000)
+    })
+
+    test('a fault is a rejection with a code, never an answer', async () => {
+      const of = await world()
+      await of.setActive(of.person(1), [of.group(1)])
+      await of.breakDown()
+      await expect(look(of, of.person(1))).rejects.toMatchObject({
+        name: 'AppError',
+        code: expect.stringMatching(/^ERR_DIRECTORY_/) as string,
+      })
+    })
+
+    test('a reading that was given up rejects', async () => {
+      const of = await world()
+      await of.setActive(of.person(1), [of.group(1)])
+      await expect(of.source.lookup(of.person(1), AbortSignal.abort())).rejects.toMatchObject({
+        code: 'ERR_DIRECTORY_UNREACHABLE',
+      })
+    })
+  })
+}
+
+/** `Everyone` is implicit in some sources and listed by others. */
+function own(groups: readonly { readonly id: string; readonly name: string; readonly type: string }[]): string[] {
+  return groups.filter(({ type }) => type !== 'BUILT_IN').map(({ id, name }) => `${id} ${name}`)
+}
