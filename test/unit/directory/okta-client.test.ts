@@ -415,6 +415,18 @@ describe('a refused token', () => {
     ])
   })
 
+  test('is told at once, not after a wait for the budget', async () => {
+    okta.answerAll(
+      oktaError(401, 'E0000011', {
+        'x-rate-limit-limit': '100',
+        'x-rate-limit-remaining': '0',
+        'x-rate-limit-reset': String((clock.now() + 30_000) / 1000),
+      }),
+    )
+    await fault(get())
+    expect((await fault(get())).code).toBe('ERR_DIRECTORY_UNAUTHORIZED')
+  })
+
   test('a role too low does not stop other calls', async () => {
     okta.answerNext(oktaError(403, 'E0000006'))
     await fault(get())
