@@ -1,0 +1,473 @@
+/**
+ * Request targets, hosts and framing that two readers could take for two different things
+ * (reference/security.md §0.1, A, C, D): each is refused, or becomes one canonical form.
+ * Here as values; targets-on-the-wire.test.ts sends the bytes.
+ */
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { compileTrust, parseTarget, type RawRequest } from '../../src/routing/target.ts'
+import type { BadRequest, RequestFacts } from '../../src/types.ts'
+
+const trustNobody = compileTrust({ proxies: [], hops: 0 })
+const trustLoopback = compileTrust({ proxies: ['127.0.0.0/8'], hops: 0 })
+
+interface Wish extends Partial<Omit<RawRequest, 'rawHeaders'>> {
+  /** Instead of `Host: app.test`. */
+  readonly hosts?: readonly string[]
+  readonly headers?: readonly (readonly [name: string, value: string])[]
+}
+
+function raw({ hosts = ['app.test'], headers = [], ...more }: Wish): RawRequest {
+  return {
+    method: 'GET',
+    url: '/',
+    httpVersion: '1.1',
+    remoteAddress: '127.0.0.1',
+    encrypted: false,
+    upgrade: false,
+    rawHeaders: [...hosts.flatMap((host) => ['Host', host]), ...headers.flat()],
+    ...more,
+  }
+}
+
+function parse(wish: Wish, trust = trustNobody): RequestFacts | BadRequest {
+  return parseTarget(raw(wish), trust, 'request-id')
+}
+
+function facts(wish: Wish, trust = trustNobody): RequestFacts {
+  const parsed = parse(wish, trust)
+  if ('kind' in parsed) throw new Error(`${parsed.status} ${parsed.detail}`)
+  return parsed
+}
+
+/** `400 invalid path`, or the facts when it was not refused. */
+function refusal(wish: Wish): unknown {
+  const parsed = parse(wish)
+  return 'kind' in parsed ? `${parsed.status} ${parsed.detail}` : parsed
+}
+
+test('an ordinary request, read once', () => {
+  expect(
+    facts({
+      url: '/a/b?c=d&c=e',
+      hosts: ['App.Test:8080'],
+      headers: [
+        ['Cookie', 'a=1'],
+        ['cookie', 'b=2'],
+        ['User-Agent', 'browser'],
+        ['Origin', 'https://app.test'],
+        ['Accept', 'text/html'],
+      ],
+    }),
+  ).toEqual({
+    id: 'request-id',
+    method: 'GET',
+    host: 'app.test',
+    port: 8080,
+    path: '/a/b',
+    query: '?c=d&c=e',
+    clientIp: '127.0.0.1',
+    scheme: 'http',
+    wants: 'html',
+    cookie: 'a=1; b=2',
+    origin: 'https://app.test',
+    userAgent: 'browser',
+  })
+})
+
+test('a refusal says who asked and under which id, and echoes nothing', () => {
+  expect(parse({ url: '/<script>\\', hosts: ['app.test'] })).toEqual({
+    kind: 'bad-request',
+    id: 'request-id',
+    status: 400,
+    detail: 'invalid path',
+    clientIp: '127.0.0.1',
+  })
+})
+
+describe('paths (A)', () => {
+  test.each([
+    ['/public/../admin', '/admin'],
+    ['/public/%2e%2e/admin', '/admin'],
+    ['/public/.%2E/admin?x=/../y', '/admin'],
+    ['//evil.test/admin', '/evil.test/admin'],
+    ['/%61dmin', '/admin'],
+    ['/.postern/../admin', '/admin'],
+    ['/foo/%2e%2e/.postern/user', '/.postern/user'],
+    ['/public/secret%23/endpoint', '/public/secret%23/endpoint'],
+    ['/strip/%3fx', '/strip/%3Fx'],
+    ['/ADMIN', '/ADMIN'],
+  ])('%s is %s', (url, path) => {
+    expect(facts({ url }).path).toBe(path)
+  })
+
+  test.each([
+    '/public%2f..%2fadmin',
+    '/public/..%2Fadmin',
+    '/admin%2fx',
+    '/public\\..\\admin',
+    '/public/..%5cadmin',
+    '/\\admin',
+    '/admin#/public',
+    '/public#/../admin',
+    '/admin%00',
+    '/admin%00.png',
+    '/%zz',
+    '/%',
+    '/public/%0d%0aX-A:%20b',
+    '/public/..;/admin',
+    '/a b',
+    '/caf\u00e9',
+  ])('%s is refused', (url) => {
+    expect(refusal({ url })).toBe('400 invalid path')
+  })
+
+  test.each([
+    ['*', 'invalid request target'],
+    ['', 'invalid request target'],
+    ['admin', 'invalid request target'],
+    ['?x=1', 'invalid request target'],
+    ['app.test:443', 'invalid request target'],
+    ['ftp://app.test/', 'invalid request target'],
+    ['/a?b#c', 'invalid query'],
+    ['/a?b c', 'invalid query'],
+    ['/a?b\u0000', 'invalid query'],
+    ['/a?\u00e9', 'invalid query'],
+  ])('the target %j is refused', (url, detail) => {
+    expect(refusal({ url })).toBe(`400 ${detail}`)
+  })
+
+  test('OPTIONS * asks the whole server, and there is none', () => {
+    expect(refusal({ method: 'OPTIONS', url: '*' })).toBe('400 invalid request target')
+  })
+
+  test.each(['?a=1&a=2', '?a=1;b=2', '?a=%26b', '??', '?', '?q=100%', '?p=/../x\\y', '?u=http://a/%2F'])(
+    'the query %s is kept byte for byte',
+    (query) => {
+      expect(facts({ url: `/x${query}` })).toMatchObject({ path: '/x', query })
+    },
+  )
+})
+
+describe('host (C)', () => {
+  test.each<[string, string, number | undefined]>([
+    ['APP.TEST', 'app.test', undefined],
+    ['app.test.', 'app.test', undefined],
+    ['app.test:443', 'app.test', 443],
+    ['app.test:0443', 'app.test', 443],
+    ['app.test:', 'app.test', undefined],
+    ['[::1]:80', '[::1]', 80],
+  ])('%s is one canonical host', (spelling, host, port) => {
+    expect(facts({ hosts: [spelling] })).toMatchObject({ host, port })
+  })
+
+  test.each([
+    '',
+    'app.test@evil.test',
+    'app.test/evil',
+    'app.test#.evil',
+    '[::1',
+    'app\t.test',
+    'app.test, admin.test',
+    'app.test:99999',
+    'x'.repeat(8192),
+    'app.t\u00ebst',
+  ])('%j is refused', (host) => {
+    expect(refusal({ hosts: [host] })).toBe('400 invalid Host')
+  })
+
+  test('none is refused, in HTTP/1.0 too', () => {
+    expect(refusal({ hosts: [] })).toBe('400 missing Host')
+    expect(refusal({ hosts: [], httpVersion: '1.0' })).toBe('400 missing Host')
+    expect(facts({ httpVersion: '1.0' }).host).toBe('app.test')
+  })
+
+  test('two are refused, also when they agree', () => {
+    expect(refusal({ hosts: ['app.test', 'admin.test'] })).toBe('400 more than one Host')
+    expect(refusal({ hosts: ['app.test'], headers: [['HOST', 'app.test']] })).toBe('400 more than one Host')
+  })
+
+  test.each([
+    ['http://app.test/x?y', { path: '/x', query: '?y' }],
+    ['HTTP://APP.test:80/x', { path: '/x' }],
+    ['http://app.test', { path: '/' }],
+    ['http://app.test?y', { path: '/', query: '?y' }],
+  ])('a target with an authority that agrees with Host: %s', (url, expected) => {
+    expect(facts({ url })).toMatchObject({ host: 'app.test', ...expected })
+  })
+
+  test.each([
+    'http://admin.test/admin',
+    'http://app.test@evil/',
+    'http://app.test:8080/',
+    'https://app.test/',
+    'http:///admin',
+    'http://evil/adm',
+  ])('a target with another authority than Host is refused: %s', (url) => {
+    expect(refusal({ url })).toBe('400 request target and Host differ')
+  })
+
+  test('forwarded headers of an untrusted peer change nothing', () => {
+    const plain = facts({ url: '/admin' })
+    const spoofed = facts({
+      url: '/admin',
+      headers: [
+        ['X-Forwarded-For', '10.0.0.1'],
+        ['X-Forwarded-Host', 'authenticate.test'],
+        ['X-Forwarded-Proto', 'https'],
+        ['X-Forwarded-Port', '443'],
+        ['X-Forwarded-Uri', '/public'],
+        ['X-Forwarded-Method', 'OPTIONS'],
+        ['X-Original-URL', '/public'],
+        ['X-Rewrite-URL', '/public'],
+        ['Forwarded', 'for=10.0.0.1;host=evil;proto=https'],
+        ['X-Real-Ip', '10.0.0.1'],
+      ],
+    })
+    expect(spoofed).toEqual(plain)
+  })
+
+  test('a trusted peer says who asked and how, and nothing else', () => {
+    const headers: Wish['headers'] = [
+      ['X-Forwarded-For', '6.6.6.6'],
+      ['x-forwarded-for', '198.51.100.1'],
+      ['X-Forwarded-Proto', 'https'],
+      ['X-Forwarded-Host', 'authenticate.test'],
+    ]
+    expect(facts({ headers }, trustLoopback)).toMatchObject({
+      clientIp: '198.51.100.1',
+      scheme: 'https',
+      host: 'app.test',
+    })
+  })
+
+  test('an IPv4 client of an IPv6 socket is an IPv4 client', () => {
+    expect(facts({ remoteAddress: '::ffff:192.0.2.1' }).clientIp).toBe('192.0.2.1')
+  })
+
+  test('a peer that is gone has no address to judge', () => {
+    expect(refusal({ remoteAddress: undefined })).toBe('400 the peer is gone')
+  })
+})
+
+describe('framing (D)', () => {
+  const te = (...values: string[]): Wish => ({
+    method: 'POST',
+    headers: values.map((value) => ['Transfer-Encoding', value]),
+  })
+  const cl = (...values: string[]): Wish => ({
+    method: 'POST',
+    headers: values.map((value) => ['Content-Length', value]),
+  })
+
+  test.each(['chunked', 'CHUNKED'])('Transfer-Encoding %s is a body', (value) => {
+    expect(facts(te(value)).method).toBe('POST')
+  })
+
+  test.each(['gzip, chunked', 'deflate,chunked', 'x-gzip, compress, chunked'])(
+    'Transfer-Encoding %s is not done here',
+    (value) => {
+      expect(refusal(te(value))).toBe('501 unsupported Transfer-Encoding')
+    },
+  )
+
+  test.each([
+    '',
+    'xchunked',
+    'identity',
+    'chunked, identity',
+    'identity, chunked',
+    'chunked;q=1',
+    '"chunked"',
+    'chunked, chunked',
+    'chunked,',
+    '\u000bchunked',
+    'gzip',
+    'chunked, gzip',
+  ])('Transfer-Encoding %j is refused', (value) => {
+    expect(refusal(te(value))).toBe('400 invalid Transfer-Encoding')
+  })
+
+  test('two Transfer-Encodings are refused', () => {
+    expect(refusal(te('chunked', 'chunked'))).toBe('400 more than one Transfer-Encoding')
+  })
+
+  test('Transfer-Encoding with Content-Length, or with HTTP/1.0, is refused', () => {
+    const both: Wish = {
+      method: 'POST',
+      headers: [
+        ['Content-Length', '6'],
+        ['Transfer-Encoding', 'chunked'],
+      ],
+    }
+    expect(refusal(both)).toBe('400 both Transfer-Encoding and Content-Length')
+    expect(refusal({ ...te('chunked'), httpVersion: '1.0' })).toBe('400 Transfer-Encoding with HTTP/1.0')
+  })
+
+  test.each(['0', '5', '999999999999999'])('Content-Length %s is a length', (value) => {
+    expect(facts(cl(value)).method).toBe('POST')
+  })
+
+  test.each([
+    '',
+    '+5',
+    '-1',
+    '0x5',
+    '005',
+    '5 5',
+    '5, 5',
+    '5,5',
+    '1e3',
+    '18446744073709551616',
+    '9007199254740993',
+    '5.0',
+    '\u0665',
+  ])('Content-Length %j is refused', (value) => {
+    expect(refusal(cl(value))).toBe('400 invalid Content-Length')
+  })
+
+  test('two Content-Lengths are refused, also when they agree', () => {
+    expect(refusal(cl('5', '6'))).toBe('400 more than one Content-Length')
+    expect(refusal(cl('5', '5'))).toBe('400 more than one Content-Length')
+  })
+
+  test.each(['Transfer_Encoding', 'Transfer.Encoding', 'transfer encoding', 'Content_Length', 'content.length'])(
+    'the header %s is framing to somebody and is refused',
+    (name) => {
+      expect(refusal({ headers: [[name, 'chunked']] })).toBe('400 invalid header name')
+    },
+  )
+
+  test.each(['0.9', '1.2', '2.0', '3', ''])('HTTP version %j is refused', (httpVersion) => {
+    expect(refusal({ httpVersion })).toBe('400 unsupported HTTP version')
+  })
+
+  test.each(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'REPORT'])(
+    '%s is a method',
+    (method) => {
+      expect(facts({ method }).method).toBe(method)
+    },
+  )
+
+  test.each(['TRACE', 'CONNECT', 'TRACK', 'BREW', 'get', 'PURGE', 'SOURCE', 'PRI', 'M-SEARCH', '', '__proto__'])(
+    '%j is not allowed',
+    (method) => {
+      expect(refusal({ method })).toBe('405 method not allowed')
+    },
+  )
+
+  test.each(['', 'X A', 'X(', 'X:', '\u0000', 'X\u000b', 'X\u007f', '\u00e9', 'X\u0080', 'X\n'])(
+    'the header name %j is refused',
+    (name) => {
+      expect(refusal({ headers: [[name, 'x']] })).toBe('400 invalid header name')
+    },
+  )
+
+  test('names of JavaScript’s own are headers like any other', () => {
+    const headers: Wish['headers'] = [
+      ['__proto__', 'x'],
+      ['constructor', 'x'],
+      ['toString', 'x'],
+    ]
+    expect(facts({ headers })).toEqual(facts({}))
+  })
+
+  test('where Node begins to drop headers in silence, the request is refused', () => {
+    const many = (count: number): Wish => ({ headers: Array.from({ length: count - 1 }, (_, i) => [`x-${i}`, '']) })
+    expect(facts(many(999)).host).toBe('app.test')
+    expect(refusal(many(1000))).toBe('431 too many header fields')
+  })
+
+  test.each(['Authorization', 'Origin'])('two %s headers are refused', (name) => {
+    const twice: Wish['headers'] = [
+      [name, 'a'],
+      [name.toLowerCase(), 'b'],
+    ]
+    expect(refusal({ headers: twice })).toBe(`400 more than one ${name}`)
+  })
+})
+
+describe('what the client wants', () => {
+  const HTML = ['Accept', 'text/html,application/xhtml+xml,*/*;q=0.8'] as const
+  test.each<[what: string, wish: Wish, wants: string]>([
+    ['a navigation', { headers: [HTML, ['Sec-Fetch-Mode', 'navigate']] }, 'html'],
+    ['a navigation of an old browser', { headers: [HTML] }, 'html'],
+    ['HEAD', { method: 'HEAD', headers: [HTML] }, 'html'],
+    ['XHTML', { headers: [['accept', 'application/xhtml+xml']] }, 'html'],
+    ['no Accept', {}, 'json'],
+    ['curl', { headers: [['Accept', '*/*']] }, 'json'],
+    ['JSON', { headers: [['Accept', 'application/json']] }, 'json'],
+    ['a fetch', { headers: [HTML, ['Sec-Fetch-Mode', 'cors']] }, 'json'],
+    ['a fetch without CORS', { headers: [HTML, ['Sec-Fetch-Mode', 'no-cors']] }, 'json'],
+    ['two modes', { headers: [HTML, ['Sec-Fetch-Mode', 'navigate'], ['Sec-Fetch-Mode', 'cors']] }, 'json'],
+    ['XMLHttpRequest', { headers: [HTML, ['X-Requested-With', 'XMLHttpRequest']] }, 'json'],
+    ['an empty X-Requested-With', { headers: [HTML, ['X-Requested-With', '']] }, 'json'],
+    ['a form', { method: 'POST', headers: [HTML, ['Sec-Fetch-Mode', 'navigate']] }, 'json'],
+    ['another type with html in it', { headers: [['Accept', 'x-text/html-not, application/vnd.html']] }, 'json'],
+    [
+      'a WebSocket',
+      {
+        headers: [
+          ['Upgrade', 'websocket'],
+          ['Connection', 'keep-alive, Upgrade'],
+        ],
+      },
+      'upgrade',
+    ],
+    ['an upgrade event', { upgrade: true }, 'upgrade'],
+    ['Upgrade without Connection', { headers: [HTML, ['Upgrade', 'websocket']] }, 'html'],
+    ['Connection without Upgrade', { headers: [HTML, ['Connection', 'upgrade']] }, 'html'],
+    [
+      'h2c',
+      {
+        headers: [
+          ['Upgrade', 'h2c'],
+          ['Connection', 'Upgrade, HTTP2-Settings'],
+        ],
+      },
+      'upgrade',
+    ],
+    [
+      'Upgrade-Insecure-Requests',
+      { headers: [HTML, ['Upgrade-Insecure-Requests', '1'], ['Connection', 'keep-alive']] },
+      'html',
+    ],
+  ])('%s', (_, wish, wants) => {
+    expect(facts(wish).wants).toBe(wants)
+  })
+})
+
+describe('for any input', () => {
+  const text = fc.oneof(fc.string(), fc.string({ unit: 'binary' }))
+  const anything = fc.record<RawRequest>({
+    method: fc.oneof(fc.constantFrom('GET', 'POST'), text),
+    url: fc.oneof(
+      text,
+      text.map((rest) => `/${rest}`),
+      text.map((rest) => `http://app.test${rest}`),
+    ),
+    httpVersion: fc.constantFrom('1.0', '1.1'),
+    remoteAddress: fc.constantFrom('127.0.0.1', '::1'),
+    encrypted: fc.boolean(),
+    upgrade: fc.boolean(),
+    rawHeaders: fc
+      .array(fc.tuple(fc.oneof(fc.constantFrom('host', 'x-forwarded-for', 'accept', 'te'), text), text), {
+        maxLength: 5,
+      })
+      .map((headers) => ['Host', 'app.test', ...headers.flat()]),
+  })
+
+  test('it never throws, and facts are canonical', () => {
+    fc.assert(
+      fc.property(anything, (request) => {
+        const parsed = parseTarget(request, trustLoopback, 'id')
+        if ('kind' in parsed) {
+          expect([400, 405, 431, 501]).toContain(parsed.status)
+        } else {
+          expect(parseTarget({ ...request, url: parsed.path + parsed.query }, trustLoopback, 'id')).toEqual(parsed)
+        }
+      }),
+      { numRuns: 3000 },
+    )
+  })
+})

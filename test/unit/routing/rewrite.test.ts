@@ -1,0 +1,72 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { canonicalPath } from '../../../src/routing/path.ts'
+import { leavesPrefix, upstreamPath } from '../../../src/routing/rewrite.ts'
+import type { PathMatch } from '../../../src/types.ts'
+
+const prefix = (text: string, boundary = true): PathMatch => ({ kind: 'prefix', prefix: text, boundary })
+const ALL: PathMatch = { kind: 'all' }
+
+describe('on segment boundaries', () => {
+  test.each<[PathMatch, rewrite: string, path: string, sent: string]>([
+    [prefix('/strip/'), '/internal/', '/strip/a/b', '/internal/a/b'],
+    [prefix('/strip/'), '/internal', '/strip/a', '/internal/a'],
+    [prefix('/strip/'), '/internal/', '/strip/', '/internal/'],
+    [prefix('/strip'), '/internal', '/strip', '/internal'],
+    [prefix('/strip'), '/internal/', '/strip', '/internal/'],
+    [prefix('/strip'), '/internal', '/strip/', '/internal/'],
+    [prefix('/strip'), '/internal/', '/strip/a', '/internal/a'],
+    [prefix('/api'), '/', '/api', '/'],
+    [prefix('/api'), '/', '/api/v1', '/v1'],
+    [prefix('/'), '/base', '/x', '/base/x'],
+    [ALL, '/base', '/x/y', '/base/x/y'],
+    [ALL, '/base/', '/', '/base/'],
+    [ALL, '/', '/x', '/x'],
+    [{ kind: 'path', path: '/a' }, '/b', '/a', '/b'],
+    [{ kind: 'regex', source: '/a.*', test: () => true }, '/b', '/a/x', '/b'],
+  ])('%o to %s: %s is sent as %s', (match, prefixRewrite, path, sent) => {
+    expect(upstreamPath({ match, prefixRewrite }, path)).toBe(sent)
+  })
+
+  test('without a rewrite the path is sent as it was judged', () => {
+    expect(upstreamPath({ match: prefix('/a') }, '/a/%2525/b;c')).toBe('/a/%2525/b;c')
+  })
+
+  test('every path under the prefix is sent under the rewritten one', () => {
+    const rest = fc.string({ maxLength: 20 })
+    fc.assert(
+      fc.property(rest, (text) => {
+        const path = canonicalPath(`/strip/${text}`)
+        fc.pre(path?.startsWith('/strip/') ?? false)
+        const sent = upstreamPath({ match: prefix('/strip/'), prefixRewrite: '/internal/' }, path ?? '')
+        expect(sent.startsWith('/internal/')).toBe(true)
+        expect(canonicalPath(sent)).toBe(sent)
+      }),
+    )
+  })
+})
+
+describe('as plain strings (compatibility: pomerium)', () => {
+  test.each<[PathMatch, rewrite: string, path: string, sent: string]>([
+    [prefix('/', false), '/anything', '/foo', '/anythingfoo'],
+    [prefix('/', false), '/anything/', '/foo', '/anything/foo'],
+    [prefix('/foo', false), '/bar', '/foobar', '/barbar'],
+    [prefix('/foo', false), '', '/foobar', '/bar'],
+  ])('%o to %s: %s is sent as %s', (match, prefixRewrite, path, sent) => {
+    expect(upstreamPath({ match, prefixRewrite }, path)).toBe(sent)
+  })
+
+  test.each(['/strip../admin', '/strip..', '/strip./x', '/strip..;/admin'])('%s would leave the prefix', (path) => {
+    const route = { match: prefix('/strip', false), prefixRewrite: '/internal/' }
+    expect(leavesPrefix(route, path)).toBe(true)
+    expect(() => upstreamPath(route, path)).toThrow(
+      expect.objectContaining({ code: 'ERR_BAD_REQUEST', message: 'the rewritten path leaves its prefix' }),
+    )
+  })
+
+  test('two halves of a dot segment do not meet', () => {
+    expect(leavesPrefix({ match: prefix('/a', false), prefixRewrite: '/x/.' }, '/a./b')).toBe(true)
+    expect(leavesPrefix({ match: prefix('/a', false), prefixRewrite: '/x/y' }, '/a../b')).toBe(false)
+    expect(leavesPrefix({ match: prefix('/a', false) }, '/a../b')).toBe(false)
+  })
+})

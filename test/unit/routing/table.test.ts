@@ -1,0 +1,343 @@
+import * as fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { parseFrom } from '../../../src/routing/host.ts'
+import { compileRegex } from '../../../src/routing/regex.ts'
+import { createRouteTable } from '../../../src/routing/table.ts'
+import type { AuthenticateConfig, Naming, PathMatch, RequestFacts, Route, RouteTable } from '../../../src/types.ts'
+
+const naming = { controlPrefix: '/.postern', wellKnown: '/.well-known/postern' } as Naming
+const authenticate: AuthenticateConfig = {
+  url: new URL('https://authenticate.corp.example'),
+  callbackPath: '/oauth2/callback',
+}
+
+function tableOf(
+  routes: readonly Route[],
+  more: { authenticate?: AuthenticateConfig; naming?: Naming } = {},
+): RouteTable {
+  return createRouteTable({ routes, authenticate, naming, ...more })
+}
+
+/** A route named by what it matches: `https://app.example /admin`. */
+function route(from: string, match: PathMatch = { kind: 'all' }, more: Partial<Route> = {}): Route {
+  const parsed = parseFrom(from)
+  if ('problem' in parsed) throw new Error(parsed.problem)
+  return { name: from, from: parsed, match, ...more } as Route
+}
+
+const prefix = (text: string, boundary = true): PathMatch => ({ kind: 'prefix', prefix: text, boundary })
+const exactly = (path: string): PathMatch => ({ kind: 'path', path })
+function regex(source: string): PathMatch {
+  const compiled = compileRegex(source)
+  if ('problem' in compiled) throw new Error(compiled.problem)
+  return { kind: 'regex', ...compiled }
+}
+
+function request(host: string, path: string, port?: number): RequestFacts {
+  return { host, path, port, scheme: 'https' } as RequestFacts
+}
+
+/** The name of the route that serves it, the control action, or `none`. */
+function served(table: RouteTable, host: string, path: string, port?: number): string {
+  const match = table.match(request(host, path, port))
+  if (match.kind === 'none') return 'none'
+  return match.kind === 'route' ? match.route.name : `${match.on}: ${match.action}`
+}
+
+describe('within a host', () => {
+  const table = tableOf([
+    route('https://app.example', exactly('/exact'), { name: 'path' }),
+    route('https://app.example', prefix('/admin'), { name: 'admin' }),
+    route('https://app.example', regex('/api/.*/status'), { name: 'regex' }),
+    route('https://app.example', prefix('/dir/'), { name: 'directory' }),
+    route('https://app.example', prefix('/admin/deeper'), { name: 'shadowed' }),
+    route('https://app.example', prefix('/str', false), { name: 'string prefix' }),
+  ])
+  test.each([
+    ['/exact', 'path'],
+    ['/exact/', 'none'],
+    ['/admin', 'admin'],
+    ['/admin/', 'admin'],
+    ['/admin/deeper/x', 'admin'],
+    ['/administrator', 'none'],
+    ['/admin.evil', 'none'],
+    ['/admin../x', 'none'],
+    ['/publicadmin', 'none'],
+    ['/ADMIN', 'none'],
+    ['/api/x/status', 'regex'],
+    ['/api/x/status/y', 'none'],
+    ['/dir', 'none'],
+    ['/dir/', 'directory'],
+    ['/dir/x', 'directory'],
+    ['/string', 'string prefix'],
+    ['/', 'none'],
+  ])('%s is served by %s', (path, name) => {
+    expect(served(table, 'app.example', path)).toBe(name)
+  })
+
+  test('the first match in file order wins, also over a longer prefix', () => {
+    const first = tableOf([
+      route('https://a.test', prefix('/'), { name: 'one' }),
+      route('https://a.test', prefix('/x'), { name: 'two' }),
+    ])
+    expect(served(first, 'a.test', '/x')).toBe('one')
+  })
+
+  test('a string prefix with a rewrite does not match what would leave the rewritten prefix', () => {
+    const rewriting = tableOf([
+      route('https://a.test', prefix('/strip', false), { name: 'strip', prefixRewrite: '/internal/' }),
+    ])
+    expect(served(rewriting, 'a.test', '/strip../admin')).toBe('none')
+    expect(served(rewriting, 'a.test', '/strip/admin')).toBe('strip')
+  })
+})
+
+describe('hosts', () => {
+  const table = tableOf([
+    route('https://*.corp.example'),
+    route('https://app.corp.example', prefix('/a')),
+    route('https://*-dev.corp.example'),
+    route('https://x-*.*.other.example'),
+  ])
+  test.each([
+    ['app.corp.example', '/a', 'https://app.corp.example'],
+    // A host that is written out hides the wildcards, whatever its paths.
+    ['app.corp.example', '/b', 'none'],
+    ['other.corp.example', '/b', 'https://*.corp.example'],
+    ['a.b.corp.example', '/', 'https://*.corp.example'],
+    ['app-dev.corp.example', '/', 'https://*.corp.example'],
+    ['corp.example', '/', 'none'],
+    ['.corp.example', '/', 'none'],
+    ['evilcorp.example', '/', 'none'],
+    ['x.corp.example.evil.test', '/', 'none'],
+    ['x-1.y.other.example', '/', 'https://x-*.*.other.example'],
+    ['x-.y.other.example', '/', 'none'],
+    ['x-1.other.example', '/', 'none'],
+    ['unknown.test', '/', 'none'],
+  ])('%s%s is served by %s', (host, path, name) => {
+    expect(served(table, host, path)).toBe(name)
+  })
+
+  test('among wildcards the first in the file that matches host and path wins', () => {
+    const wildcards = tableOf([
+      route('https://*.dev.example', prefix('/only')),
+      route('https://*.example', prefix('/x')),
+      route('https://*.dev.example', { kind: 'all' }, { name: 'second dev' }),
+      route('https://*'),
+    ])
+    expect(served(wildcards, 'a.dev.example', '/only')).toBe('https://*.dev.example')
+    expect(served(wildcards, 'a.dev.example', '/x')).toBe('https://*.example')
+    expect(served(wildcards, 'a.dev.example', '/y')).toBe('second dev')
+    expect(served(wildcards, 'a.example', '/y')).toBe('https://*')
+  })
+
+  test('a star stands for one or more characters, wherever it is', () => {
+    const part = fc.stringMatching(/^[ab.]{0,3}$/)
+    fc.assert(
+      fc.property(fc.array(part, { minLength: 2, maxLength: 4 }), fc.stringMatching(/^[ab.]{1,8}$/), (parts, host) => {
+        const pattern = parts.join('*')
+        const wildcard = {
+          ...route('https://x.test'),
+          from: { scheme: 'https', host: pattern, wildcard: true },
+        } as Route
+        const expected = new RegExp(`^${parts.map((text) => text.replaceAll('.', '\\.')).join('.+')}$`).test(host)
+        expect(tableOf([wildcard]).match(request(host, '/')).kind).toBe(expected ? 'route' : 'none')
+      }),
+      { numRuns: 2000 },
+    )
+  })
+})
+
+describe('ports', () => {
+  const table = tableOf([
+    route('https://any.test'),
+    route('https://tls.test:443'),
+    route('https://high.test:8443'),
+    route('http://plain.test:80'),
+    route('https://two.test:1', { kind: 'all' }, { name: 'one' }),
+    route('https://two.test:2', { kind: 'all' }, { name: 'two' }),
+  ])
+  test.each<[string, number | undefined, string]>([
+    ['any.test', undefined, 'https://any.test'],
+    ['any.test', 9999, 'https://any.test'],
+    ['tls.test', undefined, 'https://tls.test:443'],
+    ['tls.test', 443, 'https://tls.test:443'],
+    ['tls.test', 80, 'none'],
+    ['high.test', 8443, 'https://high.test:8443'],
+    ['high.test', undefined, 'none'],
+    ['plain.test', undefined, 'http://plain.test:80'],
+    ['two.test', 2, 'two'],
+    ['two.test', 3, 'none'],
+  ])('%s with port %s is served by %s', (host, port, name) => {
+    expect(served(table, host, '/', port)).toBe(name)
+  })
+})
+
+describe('control paths', () => {
+  const table = tableOf([route('https://app.test'), route('https://*.wild.test:8443')])
+  const onAuthenticate: readonly (readonly [string, string])[] = [
+    ['/', 'authenticate: user-page'],
+    ['/ping', 'authenticate: ping'],
+    ['/healthz', 'authenticate: ping'],
+    ['/robots.txt', 'authenticate: robots'],
+    ['/.postern', 'authenticate: user-page'],
+    ['/.postern/', 'authenticate: user-page'],
+    ['/.postern/user', 'authenticate: user-json'],
+    ['/.postern/sign_in', 'authenticate: sign-in'],
+    ['/.postern/sign_out', 'authenticate: sign-out'],
+    ['/.postern/signed_out', 'authenticate: signed-out'],
+    ['/.postern/style.css', 'authenticate: style'],
+    ['/.postern/callback', 'none'],
+    ['/.well-known/postern', 'authenticate: well-known'],
+    ['/.well-known/postern/', 'authenticate: well-known'],
+    ['/.well-known/postern/jwks.json', 'authenticate: jwks'],
+    ['/oauth2/callback', 'authenticate: idp-callback'],
+    ['/oauth2/callback/', 'none'],
+    ['/else', 'none'],
+  ]
+  test.each(onAuthenticate)('on the authenticate host %s is %s', (path, what) => {
+    expect(served(table, 'authenticate.corp.example', path)).toBe(what)
+  })
+
+  test.each([
+    ['/', 'https://app.test'],
+    ['/ping', 'route: ping'],
+    ['/healthz', 'route: ping'],
+    ['/healthz/x', 'https://app.test'],
+    ['/robots.txt', 'https://app.test'],
+    ['/.postern', 'route: user-page'],
+    ['/.postern/', 'route: user-page'],
+    ['/.postern/user', 'route: user-json'],
+    ['/.postern/sign_in', 'route: sign-in'],
+    ['/.postern/sign_out', 'route: sign-out'],
+    ['/.postern/signed_out', 'none'],
+    ['/.postern/callback', 'route: route-callback'],
+    ['/.postern/callback/', 'route: route-callback'],
+    ['/.postern/style.css', 'route: style'],
+    ['/.postern/else', 'none'],
+    ['/.posternx', 'https://app.test'],
+    ['/.well-known/postern', 'route: well-known'],
+    ['/.well-known/postern/jwks.json', 'route: jwks'],
+    ['/.well-known/postern/else', 'none'],
+    ['/.well-known/security.txt', 'https://app.test'],
+    ['/oauth2/callback', 'https://app.test'],
+    ['/x/.postern/user', 'https://app.test'],
+  ])('on a route %s is %s', (path, what) => {
+    expect(served(table, 'app.test', path)).toBe(what)
+  })
+
+  test.each([
+    ['/ping', 'route: ping'],
+    ['/healthz', 'route: ping'],
+    ['/.postern/', 'none'],
+    ['/.well-known/postern/jwks.json', 'none'],
+    ['/', 'none'],
+  ])('on an unknown host %s is %s', (path, what) => {
+    expect(served(table, 'unknown.test', path)).toBe(what)
+  })
+
+  test('the origin comes from the configuration, not from the request', () => {
+    expect(table.match(request('app.test', '/.postern/', 9999))).toMatchObject({ origin: 'https://app.test' })
+    expect(table.match(request('a.wild.test', '/.postern/', 8443))).toMatchObject({
+      origin: 'https://a.wild.test:8443',
+    })
+    expect(table.match(request('a.wild.test', '/.postern/', 1))).toEqual({ kind: 'none' })
+    expect(table.match(request('authenticate.corp.example', '/', 9999))).toMatchObject({
+      origin: 'https://authenticate.corp.example',
+    })
+    expect(table.match(request('unknown.test', '/ping'))).toMatchObject({ origin: 'https://authenticate.corp.example' })
+  })
+
+  test('the authenticate host with a port is served on that port only, and never by a route', () => {
+    const onPort = tableOf([route('http://*.localhost:8080')], {
+      authenticate: { ...authenticate, url: new URL('http://authenticate.localhost:8080') },
+    })
+    expect(served(onPort, 'authenticate.localhost', '/', 8080)).toBe('authenticate: user-page')
+    expect(served(onPort, 'authenticate.localhost', '/', 9090)).toBe('none')
+    expect(served(onPort, 'authenticate.localhost', '/app', 8080)).toBe('none')
+  })
+
+  test('compatibility switches the names, and the others belong to the application', () => {
+    const pomerium = tableOf([route('https://app.test')], {
+      naming: { ...naming, controlPrefix: '/.pomerium', wellKnown: '/.well-known/pomerium' },
+    })
+    expect(served(pomerium, 'app.test', '/.pomerium/user')).toBe('route: user-json')
+    expect(served(pomerium, 'app.test', '/.well-known/pomerium/jwks.json')).toBe('route: jwks')
+    expect(served(pomerium, 'app.test', '/.postern/user')).toBe('https://app.test')
+  })
+})
+
+describe('origins', () => {
+  const table = tableOf([
+    route('https://app.test'),
+    route('https://tls.test:443'),
+    route('http://dev.localhost:8080'),
+    route('https://*.wild.test'),
+  ])
+  test.each<[string, number | undefined, string | undefined]>([
+    ['app.test', undefined, 'https://app.test'],
+    ['app.test', 8443, 'https://app.test'],
+    ['tls.test', 443, 'https://tls.test'],
+    ['dev.localhost', 8080, 'http://dev.localhost:8080'],
+    ['dev.localhost', 80, undefined],
+    ['x.wild.test', undefined, 'https://x.wild.test'],
+    ['wild.test', undefined, undefined],
+    ['authenticate.corp.example', undefined, undefined],
+    ['unknown.test', undefined, undefined],
+  ])('of %s with port %s: %s', (host, port, origin) => {
+    expect(table.originOf(host, port)).toBe(origin)
+  })
+})
+
+describe('where a sign-in may return to', () => {
+  const table = tableOf([
+    route('https://app.example.test'),
+    route('https://high.example.test:8443'),
+    route('http://dev.localhost:8080'),
+    route('https://*.wild.test'),
+    route('https://a*.star.test'),
+    route('https://closed.wild.test:8443'),
+  ])
+  test.each([
+    'https://app.example.test/',
+    'https://app.example.test/x?y=1#z',
+    'https://APP.example.test:443/x',
+    'https://high.example.test:8443/',
+    'http://dev.localhost:8080/x',
+    'https://x.wild.test/',
+    'https://x.y.wild.test/',
+    'https://ab.star.test/',
+    'https://closed.wild.test:8443/',
+    'https://authenticate.corp.example/.postern/',
+  ])('%s', (url) => {
+    expect(table.allowsReturn(new URL(url))).toBe(true)
+  })
+
+  test.each([
+    'http://app.example.test/',
+    'https://app.example.test:8443/',
+    'https://app.example.test./',
+    'https://high.example.test/',
+    'https://dev.localhost:8080/',
+    'http://dev.localhost/',
+    'https://evil.test/',
+    'https://evilapp.example.test/',
+    'https://app.example.test.evil.test/',
+    'https://app.example.test@evil.test/',
+    'https://ann@app.example.test/',
+    'https://ann:pw@app.example.test/',
+    'https://wild.test/',
+    'https://evilwild.test/',
+    'https://a.star.test/',
+    'https://x.wild.test:8443/',
+    // The host that is written out is served on its own port only.
+    'https://closed.wild.test/',
+    'ftp://app.example.test/',
+    'blob:https://app.example.test/0',
+    'javascript:alert(1)',
+    'data:text/html,x',
+    'https://[::1]/',
+  ])('never %s', (url) => {
+    expect(table.allowsReturn(new URL(url))).toBe(false)
+  })
+})
