@@ -8,10 +8,11 @@ const PERCENT = 0x25
 /** RFC 3986 §2.3: an escape of one of these means the same as the character. */
 const UNRESERVED = /^[A-Za-z0-9\-._~]$/
 /** A segment that some server takes for `.` or `..`: `..;x` is one to Tomcat. */
-const DOTS_WITH_PARAMETERS = /^\.{1,2};/
+const DOTS_WITH_PARAMETERS = /^\.{1,2}(?:;|%3B)/
 const DOTS = /^\.{1,2}(?:;|$)/
-/** Two or more layers of decoding (a proxy, then a framework) turn these into dots and separators. */
-const ENCODED_TWICE = /%(?:25)+(2e|2f|5c)/gi
+/** Two or more layers of decoding (a proxy, then a framework) turn these into dots and delimiters. */
+const ENCODED_TWICE = /%(?:25)+(2e|2f|3b|5c)/gi
+const DECODED: Readonly<Record<string, string>> = { '2e': '.', '2f': '/', '3b': ';', '5c': '/' }
 
 /**
  * The canonical form of an absolute path without its query: unreserved octets decoded, slashes
@@ -61,7 +62,7 @@ function decodeUnreserved(raw: string): string | undefined {
  * how people write a branch name with a slash.
  */
 function hidesDotSegment(path: string): boolean {
-  const decoded = path.replace(ENCODED_TWICE, (_, digits: string) => (/2e/i.test(digits) ? '.' : '/'))
+  const decoded = path.replace(ENCODED_TWICE, (_, digits: string) => DECODED[digits.toLowerCase()] ?? '')
   return hasSegment(decoded, DOTS)
 }
 
