@@ -12,6 +12,7 @@ import { groupsFromClaims } from './identity/claims.ts'
 import { createOidcProvider } from './identity/oidc.ts'
 import { messageOf } from './errors.ts'
 import { systemClock } from './lib/clock.ts'
+import { VERSION } from './lib/version.ts'
 import { createRequestIds } from './lib/request-id.ts'
 import { createPolicyEngine } from './policy/engine.ts'
 import { createAccessLog } from './proxy/access-log.ts'
@@ -22,6 +23,9 @@ import { createUserViews } from './proxy/user.ts'
 import { createRouteTable } from './routing/table.ts'
 import { compileTrust, parseTarget, rawRequest } from './routing/target.ts'
 import { type Listener, listen } from './server/listen.ts'
+import { createMetrics } from './server/metrics.ts'
+import { type Operations, startOperations } from './server/operations.ts'
+import { mergeConfig, type Reload } from './server/reload.ts'
 import { createSessions } from './session/sessions.ts'
 import { createStreamRegistry } from './session/streams.ts'
 import { checkStoreKey } from './store/key-check.ts'
@@ -44,8 +48,13 @@ import { createForwarder } from './upstream/forward.ts'
 
 export interface App {
   readonly listener: Listener
-  /** Stops accepting, lets busy exchanges finish for `grace` milliseconds, then ends them and closes everything. */
-  close(grace: number): Promise<void>
+  readonly operations: Operations
+  /** Puts a new configuration into force, in one step, as far as it can change while running. */
+  reload(next: Config): Reload
+  /** A configuration that was not accepted: the last good one stays, and says so. */
+  refuse(problem: string): void
+  /** Not ready, then `delay` for load balancers to notice, then no more connections; busy exchanges get `timeout`, then everything ends. */
+  close(drain?: { readonly delay: Millis; readonly timeout: Millis }): Promise<void>
 }
 
 export interface AppOptions {
@@ -94,7 +103,10 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   })
   const respond = createRespond({ authenticate, directory, controlPrefix: config.naming.controlPrefix, clock })
   const user = createUserViews({ sessions, directory, authenticate, respond, clock })
-  const snapshot = createSnapshot(config)
+  const metrics = createMetrics({ version: VERSION, node: process.version })
+  const operations = await startOperations({ config, metrics, directory, streams, clock, logger })
+  const requestId = createRequestIds()
+  let snapshot = createSnapshot(config, 1, requestId)
   const handle = createHandle({
     snapshot: () => snapshot,
     sessions,
@@ -102,7 +114,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     streams,
     control: createControl({ authenticate, user, jwks: () => signer.jwks() }),
     respond,
-    accessLog: createAccessLog(logger, clock),
+    accessLog: createAccessLog(logger, clock, metrics.request),
     clock,
   })
 
@@ -122,26 +134,43 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   })
 
   const listener = await listen({ listen: config.listen, timeouts: config.timeouts, clock, forwarder, handle })
+  operations.setReady(true)
   return {
     listener,
-    async close(grace) {
-      const stopGrace = clock.after(grace, () => listener.destroy())
-      await listener.stop()
-      stopGrace()
+    operations,
+    reload(next) {
+      const outcome = mergeConfig(snapshot.config, next)
+      const { config: merged, certificateChanged } = outcome
+      snapshot = createSnapshot(merged, snapshot.version + 1, requestId)
+      forwarder.reload({ config: merged, cookieNames: ownCookieNames(merged), signer })
+      if (certificateChanged && merged.listen.tls) listener.setCertificate(merged.listen.tls)
+      streams.recheck()
+      operations.reloaded(outcome)
+      return outcome
+    },
+    refuse: (problem) => operations.reloaded({ problem }),
+    async close({ delay, timeout } = { delay: 0, timeout: 0 }) {
+      operations.setReady(false)
+      if (delay > 0) await new Promise<void>((resolve) => clock.after(delay, resolve))
+      const stopTimeout = timeout > 0 ? clock.after(timeout, () => listener.destroy()) : () => {}
+      const stopped = listener.stop()
+      if (timeout <= 0) listener.destroy()
+      await stopped
+      stopTimeout()
       streams.close()
       sessions.close()
       await forwarder.close()
       await directory.close()
+      await operations.close()
       await store.close()
     },
   }
 }
 
-function createSnapshot(config: Config): Snapshot {
+function createSnapshot(config: Config, version: number, requestId: () => string): Snapshot {
   const trust = compileTrust(config.trust)
-  const requestId = createRequestIds()
   return Object.freeze({
-    version: 1,
+    version,
     config,
     parse: (req: IncomingMessage, upgrade: boolean) => parseTarget(rawRequest(req, upgrade), trust, requestId()),
     routes: createRouteTable(config),

@@ -407,6 +407,16 @@ export interface Finished {
   readonly forwarded?: Forwarded
 }
 
+/** One finished request, for whoever counts. */
+export interface RequestSample {
+  readonly facts: RequestFacts | undefined
+  readonly route: Route | undefined
+  readonly decision: Decision | undefined
+  readonly finished: Finished | undefined
+  readonly error: { readonly code: ErrorCode } | undefined
+  readonly seconds: number
+}
+
 /** What the forwarder reports; a failure before the response began is thrown as an AppError instead. */
 export interface Forwarded {
   readonly status: number

@@ -1,16 +1,25 @@
 /** One line per request that carries access and decision; fields as in operations, never a query, a cookie or a token. */
 import { createHash } from 'node:crypto'
 import type { AppError } from '../errors.ts'
-import type { Clock, Finished, Logger } from '../types.ts'
+import type { Clock, Finished, Logger, RequestSample } from '../types.ts'
 import type { Progress } from './handle.ts'
 
 export type AccessLog = (progress: Progress, finished: Finished | undefined, error?: AppError) => void
 
-export function createAccessLog(logger: Logger, clock: Clock): AccessLog {
+/** `record` gets the same facts for metrics; the proxy does not know who counts. */
+export function createAccessLog(logger: Logger, clock: Clock, record: (sample: RequestSample) => void): AccessLog {
   return (progress, finished, error) => {
     const { facts, route, session, decision } = progress
     const level = error && error.info.status >= 500 ? 'error' : 'info'
     const duration = clock.now() - progress.startedAt
+    record({
+      facts: facts && 'kind' in facts ? undefined : facts,
+      route,
+      decision,
+      finished,
+      error,
+      seconds: duration / 1000,
+    })
     if (!facts || 'kind' in facts) {
       const fields = {
         request_id: facts?.id,

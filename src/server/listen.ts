@@ -9,7 +9,7 @@ import {
   type ServerResponse,
   STATUS_CODES,
 } from 'node:http'
-import { createServer as createHttpsServer } from 'node:https'
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type {
@@ -35,6 +35,8 @@ export interface ListenDeps {
 
 export interface Listener {
   readonly address: AddressInfo
+  /** Another certificate for connections from now on. */
+  setCertificate(tls: NonNullable<ListenConfig['tls']>): void
   /** Stops accepting; idle connections end now, busy ones after their exchange. */
   stop(): Promise<void>
   /** Ends every connection at once. */
@@ -58,10 +60,12 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     noDelay: true,
   }
   const server: Server = where.tls
-    ? createHttpsServer({ ...options, cert: where.tls.certificate, key: where.tls.key.reveal(), minVersion: 'TLSv1.2' })
+    ? createHttpsServer({ ...options, ...secureContext(where.tls) })
     : createHttpServer(options)
 
+  let stopping = false
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
+    if (stopping) res.shouldKeepAlive = false
     void deps.handle(httpExchange(req, res, deps))
   }
   server.on('request', onRequest)
@@ -88,11 +92,19 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     address: server.address() as AddressInfo,
     stop: () =>
       new Promise((resolve) => {
+        stopping = true
         server.close(() => resolve())
         server.closeIdleConnections()
       }),
+    setCertificate(tls) {
+      if ('setSecureContext' in server) (server as HttpsServer).setSecureContext(secureContext(tls))
+    },
     destroy: () => server.closeAllConnections(),
   }
+}
+
+function secureContext({ certificate, key }: NonNullable<ListenConfig['tls']>) {
+  return { cert: certificate, key: key.reveal(), minVersion: 'TLSv1.2' } as const
 }
 
 function httpExchange(req: IncomingMessage, res: ServerResponse, deps: ListenDeps): Exchange {

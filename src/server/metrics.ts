@@ -3,17 +3,7 @@
  * labels are bounded: configured route names, known methods, closed vocabularies, never a user, group or path.
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { AppError } from '../errors.ts'
-import type { Decision, Finished, RequestFacts, Route } from '../types.ts'
-
-export interface RequestSample {
-  readonly facts: RequestFacts | undefined
-  readonly route: Route | undefined
-  readonly decision: Decision | undefined
-  readonly finished: Finished | undefined
-  readonly error: AppError | undefined
-  readonly seconds: number
-}
+import type { RequestSample } from '../types.ts'
 
 export interface Metrics {
   request(sample: RequestSample): void

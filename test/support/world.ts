@@ -43,6 +43,8 @@ export interface World {
 }
 
 const AUTHENTICATE = 'http://authenticate.localhost'
+/** `shared_secret` of every world, to be looked for in logs. */
+export const SHARED_SECRET = createHash('sha256').update('postern test world').digest('base64')
 
 /** Postern in this process beside the emulator and one upstream, all on port 0. Addresses have no port: `http://app.localhost/`. */
 export async function createTestWorld(options: WorldOptions = {}): Promise<World> {
@@ -66,7 +68,7 @@ export async function createTestWorld(options: WorldOptions = {}): Promise<World
   const settings: Record<string, unknown> = {
     authenticate_service_url: AUTHENTICATE,
     address: '127.0.0.1:0',
-    shared_secret: createHash('sha256').update('postern test world').digest('base64'),
+    shared_secret: SHARED_SECRET,
     idp_provider: 'okta',
     idp_provider_url: okta.url,
     idp_client_id: DEMO.clientId,
@@ -112,11 +114,11 @@ export async function createTestWorld(options: WorldOptions = {}): Promise<World
     browser,
     signIn: (who, url, login) => signIn(who, okta.url, url, login),
     async restart() {
-      await app.close(0)
+      await app.close()
       app = await start()
     },
     async close() {
-      await app.close(0)
+      await app.close()
       await okta.close()
       await new Promise((resolve) => {
         upstream.close(resolve)

@@ -3,8 +3,6 @@ import { formatIssue, loadConfig } from '../../../src/config/load.ts'
 import { toAppError } from '../../../src/errors.ts'
 import { createLogger } from '../../../src/lib/log.ts'
 
-/** Busy exchanges may finish this long after SIGTERM or SIGINT. */
-const GRACE_MS = 25_000
 
 /** Starts Postern and resolves with the exit code when it has been asked to stop. */
 export async function runCommand({ config: file }: { readonly config: string | undefined }): Promise<number> {
@@ -42,7 +40,7 @@ export async function runCommand({ config: file }: { readonly config: string | u
   const signal = await stopSignal()
   logger.info({ signal }, 'stopping')
   process.once(signal, () => process.exit(130))
-  await app.close(GRACE_MS)
+  await app.close({ delay: config.operations.drainDelay, timeout: config.operations.drainTimeout })
   logger.flush()
   return 0
 }

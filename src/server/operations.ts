@@ -1,0 +1,107 @@
+/** What operators and orchestrators see beside the traffic: probes, metrics, and the state of the last reload. */
+import type { Clock, Config, Directory, Logger, Millis, StreamRegistry } from '../types.ts'
+import { type Component, listenHealth, listenMetrics, type SideListener } from './health.ts'
+import type { Metrics } from './metrics.ts'
+import { fingerprint, type Reload } from './reload.ts'
+
+export interface OperationsDeps {
+  readonly config: Config
+  readonly metrics: Metrics
+  readonly directory: Directory
+  readonly streams: StreamRegistry
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+export interface Operations {
+  /** Addresses in force; absent when the configuration names none. */
+  readonly health: SideListener | undefined
+  readonly metrics: SideListener | undefined
+  setReady(ready: boolean): void
+  reloaded(outcome: Reload | { readonly problem: string }): void
+  close(): Promise<void>
+}
+
+export async function startOperations({
+  config,
+  metrics,
+  directory,
+  streams,
+  clock,
+  logger,
+}: OperationsDeps): Promise<Operations> {
+  let ready = false
+  let running = config
+  let lastReload: { readonly at: Millis; readonly problem?: string } = { at: clock.now() }
+
+  metrics.gauge('config_last_reload_success', '1 when the configuration on disk is the one in force.', () =>
+    lastReload.problem === undefined ? 1 : 0,
+  )
+  metrics.gauge(
+    'config_last_reload_success_timestamp_seconds',
+    'When a configuration was last accepted.',
+    () => lastReload.at / 1000,
+  )
+  metrics.gauge('config_checksum', 'Changes with the configuration in force.', () =>
+    Number.parseInt(Buffer.from(fingerprint(running)).toString('hex').slice(0, 8), 16),
+  )
+  metrics.gauge('config_routes', 'Routes in force.', () => running.routes.length)
+  metrics.gauge('streams_active', 'Exchanges of signed-in people that are open, tunnels included.', () => streams.size)
+  metrics.gauge('directory_last_success_timestamp_seconds', 'When the directory last answered.', () =>
+    seconds(directory.health().lastSuccess),
+  )
+  metrics.gauge('directory_failing', '1 while the last call to the directory failed.', () =>
+    isFailing(directory) ? 1 : 0,
+  )
+
+  function components(): readonly Component[] {
+    const { lastError, source } = directory.health()
+    const failing = isFailing(directory) && lastError
+    return [
+      lastReload.problem === undefined
+        ? { name: 'configuration', status: 'ok', since: lastReload.at }
+        : { name: 'configuration', status: 'degraded', since: lastReload.at, detail: lastReload.problem },
+      failing
+        ? { name: 'directory', status: 'degraded', since: lastError.at, detail: `${source}: ${lastError.code}` }
+        : { name: 'directory', status: 'ok' },
+    ]
+  }
+
+  const { operations } = config
+  const health =
+    operations.health &&
+    (await listenHealth(operations.health, { ready: () => ready, started: () => ready, components }))
+  const side = operations.metrics && (await listenMetrics(operations.metrics, () => metrics.text()))
+
+  return {
+    health,
+    metrics: side,
+    setReady(value) {
+      ready = value
+    },
+    reloaded(outcome) {
+      if ('problem' in outcome) {
+        lastReload = { at: lastReload.at, problem: outcome.problem }
+        logger.error({ problem: outcome.problem }, 'configuration not accepted; the last good one stays in force')
+        return
+      }
+      running = outcome.config
+      lastReload = { at: clock.now() }
+      const { summary, needsRestart } = outcome
+      logger.info(
+        { summary, ...(needsRestart.length > 0 && { needs_restart: needsRestart }), routes: running.routes.length },
+        'configuration reloaded',
+      )
+    },
+    close: async () => void (await Promise.all([health?.close(), side?.close()])),
+  }
+}
+
+function isFailing(directory: Directory): boolean {
+  const { lastError, lastSuccess } = directory.health()
+  return lastError !== undefined && lastError.at >= (lastSuccess ?? 0)
+}
+
+function seconds(at: Millis | undefined): number | undefined {
+  return at === undefined ? undefined : at / 1000
+}
