@@ -1,0 +1,120 @@
+/** What one decision and one route lookup cost, in a process of their own. Prints JSON for main.ts. */
+import { createHash } from 'node:crypto'
+import { parseConfig } from '../src/config/load.ts'
+import { formatIssue } from '../src/config/issues.ts'
+import { createMembership } from '../src/policy/membership.ts'
+import { createPolicyEngine } from '../src/policy/engine.ts'
+import { createRouteTable } from '../src/routing/table.ts'
+import type { Config, Group, Principal, RequestFacts, Route } from '../src/types.ts'
+
+export interface MicroResult {
+  readonly name: string
+  /** Nanoseconds: the median of the rounds. */
+  readonly ns: number
+  readonly budgetNs: number
+}
+
+const ROUTES = 10_000
+const groups = Array.from(
+  { length: 500 },
+  (_, i): Group => ({ id: `00g${String(i).padStart(17, '0')}`, name: `Team ${i}`, type: 'OKTA_GROUP' }),
+)
+const alice: Principal = {
+  identity: {
+    issuer: 'https://idp.example',
+    subject: '00u1',
+    email: 'alice@corp.example',
+    claims: { department: 'R&D' },
+  },
+  sessionId: 's',
+  membership: createMembership(groups, 0, 'bench'),
+  status: 'active',
+}
+
+function facts(host: string, path: string): RequestFacts {
+  return {
+    id: 'r',
+    method: 'GET',
+    host,
+    port: undefined,
+    path,
+    query: '',
+    clientIp: '203.0.113.7',
+    scheme: 'https',
+    wants: 'json',
+    cookie: '',
+    origin: undefined,
+    userAgent: '',
+  }
+}
+
+function configOf(routes: readonly object[]): Config {
+  const loaded = parseConfig(
+    JSON.stringify({
+      authenticate_service_url: 'https://authenticate.corp.example',
+      insecure_server: true,
+      shared_secret: createHash('sha256').update('bench').digest('base64'),
+      idp_provider: 'oidc',
+      idp_provider_url: 'https://idp.example',
+      idp_client_id: 'c',
+      idp_client_secret: 's',
+      storage: { type: 'memory' },
+      routes: routes.map((route) => ({ to: 'http://127.0.0.1:1', allow_any_authenticated_user: true, ...route })),
+    }),
+    'bench',
+    {},
+    () => '',
+  )
+  if (loaded.kind === 'invalid') throw new Error(loaded.issues.map(formatIssue).join('\n'))
+  return loaded.config
+}
+
+/** Twenty criteria; the last group is the one that lets alice in, so every one of them is looked at. */
+function twentyCriteria(): Route {
+  const others = Array.from({ length: 19 }, (_, i) => ({ groups: { has: `Other ${i}` } }))
+  const [route] = configOf([
+    {
+      from: 'https://app.corp.example',
+      allow_any_authenticated_user: false,
+      policy: [{ allow: { or: [...others, { groups: { has: 'Team 499' } }] } }],
+    },
+  ]).routes
+  if (!route) throw new Error('no route')
+  return route
+}
+
+function measure(name: string, budgetNs: number, run: (i: number) => unknown): MicroResult {
+  const calls = 200_000
+  const rounds: number[] = []
+  for (let round = 0; round < 12; round++) {
+    const before = process.hrtime.bigint()
+    for (let i = 0; i < calls; i++) if (run(i) === undefined) throw new Error(`${name}: nothing found`)
+    if (round >= 3) rounds.push(Number(process.hrtime.bigint() - before) / calls)
+  }
+  return { name, budgetNs, ns: rounds.sort((a, b) => a - b)[Math.floor(rounds.length / 2)] ?? Number.NaN }
+}
+
+const route = twentyCriteria()
+const engine = createPolicyEngine()
+const request = facts('app.corp.example', '/')
+const exact = createRouteTable(
+  configOf(Array.from({ length: ROUTES }, (_, i) => ({ from: `https://app${i}.corp.example` }))),
+)
+const wildcard = createRouteTable(
+  configOf(Array.from({ length: ROUTES }, (_, i) => ({ from: `https://*.team${i}.corp.example` }))),
+)
+const exactFacts = Array.from({ length: 1024 }, (_, i) => facts(`app${(i * 7919) % ROUTES}.corp.example`, '/a/b'))
+const wildcardFacts = Array.from({ length: 1024 }, (_, i) => facts(`x.team${(i * 7919) % ROUTES}.corp.example`, '/a/b'))
+const found = (table: typeof exact, asked: RequestFacts): true | undefined =>
+  table.match(asked).kind === 'route' ? true : undefined
+
+const results: readonly MicroResult[] = [
+  measure('decision: 20 criteria, 500 groups', 2000, () =>
+    engine.decide(route, alice, request, 0).outcome === 'allow' ? true : undefined,
+  ),
+  measure(`route lookup: exact, ${ROUTES} hosts`, 1000, (i) => found(exact, exactFacts[i & 1023] as RequestFacts)),
+  measure(`route lookup: wildcard, ${ROUTES} hosts`, 3000, (i) =>
+    found(wildcard, wildcardFacts[i & 1023] as RequestFacts),
+  ),
+]
+console.log(JSON.stringify(results))

@@ -1,0 +1,35 @@
+import { createBrowser } from '../test/support/browser.ts'
+
+/** Signs `login` in at the emulator, from each application's address, and gives the cookie that each host then has. */
+export async function signIn(applications: readonly URL[], oktaUrl: string, login: string): Promise<Map<URL, string>> {
+  const browser = createBrowser()
+  const cookies = new Map<URL, string>()
+  for (const application of applications) {
+    const form = await browser.go(application)
+    if (form.url.origin === oktaUrl) {
+      const action = /<form[^>]*action="([^"]+)"/.exec(form.body)?.[1]
+      const hidden = [...form.body.matchAll(/<input[^>]*type="hidden"[^>]*name="([^"]+)"[^>]*value="([^"]*)"/g)]
+      const posted = await browser.ask(new URL(unescape(action ?? form.url.href), form.url), {
+        method: 'POST',
+        headers: {
+          'content-type': 'application/x-www-form-urlencoded',
+          accept: 'text/html',
+          'sec-fetch-mode': 'navigate',
+        },
+        body: new URLSearchParams([
+          ...hidden.map(([, name = '', value = '']): [string, string] => [name, unescape(value)]),
+          ['identifier', login],
+        ]).toString(),
+      })
+      await browser.go(new URL(posted.headers.location ?? '', posted.url))
+    }
+    const cookie = browser.cookies.get(application.hostname)?.get('postern')
+    if (cookie === undefined) throw new Error(`no session cookie for ${application.host}`)
+    cookies.set(application, `postern=${cookie}`)
+  }
+  return cookies
+}
+
+function unescape(text: string): string {
+  return text.replaceAll('&quot;', '"').replaceAll('&#39;', "'").replaceAll('&amp;', '&')
+}
