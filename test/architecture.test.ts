@@ -85,7 +85,7 @@ function layerProblem({ file, target }: Import): string | undefined {
   if (from.layer === 2 && to.layer === 2) return `${said}: layer 2 folders meet through src/types.ts`
   if (from.layer === 3 && to.layer === 2 && to.folder !== 'pages') return `${said}: only through src/types.ts`
   if (from.layer === 4 && to.layer > 1) return said
-  if (from.layer === 6 && !['app', 'config', 'policy', 'routing', 'lib', 'types.ts', 'errors.ts'].includes(to.folder))
+  if (from.layer === 6 && !['app', 'server', 'config', 'policy', 'routing', 'lib', 'types.ts', 'errors.ts'].includes(to.folder))
     return said
   return undefined
 }

@@ -11,7 +11,12 @@ import { validate } from './validate.ts'
 
 export { formatIssue } from './issues.ts'
 
-export type Loaded =
+export type Loaded = Judged & {
+  /** Every file that was read or asked for: what to watch. */
+  readonly files: readonly string[]
+}
+
+export type Judged =
   | {
       readonly kind: 'ok'
       /** Frozen. */
@@ -35,20 +40,24 @@ export interface Setting {
  * `process.env` and of the files that keys name. Never rejects for what a person wrote.
  */
 export async function loadConfig(file: string | undefined, env: Environment = process.env): Promise<Loaded> {
-  const readFile: ReadFile = (path) => readFileSync(path, 'utf8')
-  if (file === undefined) return parseConfig(undefined, 'environment', env, readFile)
-  let text: string
+  const files = new Set<string>()
+  const readFile: ReadFile = (path) => {
+    files.add(path)
+    return readFileSync(path, 'utf8')
+  }
+  let text: string | undefined
   try {
-    text = readFile(file)
+    text = file === undefined ? undefined : readFile(file)
   } catch (error) {
     const message = `cannot read the configuration: ${systemReason(error)}`
-    return { kind: 'invalid', issues: [{ severity: 'error', source: { kind: 'file', file }, path: [], message }] }
+    const source = { kind: 'file', file: file ?? '' } as const
+    return { kind: 'invalid', issues: [{ severity: 'error', source, path: [], message }], files: [...files] }
   }
-  return parseConfig(text, file, env, readFile)
+  return { ...parseConfig(text, file ?? 'environment', env, readFile), files: [...files] }
 }
 
-/** The same without I/O: `text` is the YAML (undefined: environment only), `fileName` its name in messages. */
-export function parseConfig(text: string | undefined, fileName: string, env: Environment, readFile: ReadFile): Loaded {
+/** The same without I/O, and without `files`: `text` is the YAML (undefined: environment only), `fileName` its name in messages. */
+export function parseConfig(text: string | undefined, fileName: string, env: Environment, readFile: ReadFile): Judged {
   const document = text === undefined ? undefined : parseConfigDocument(text, fileName)
   const environment = readEnvironment(env)
   const documents = [document, ...environment.values.map((value) => value.document)].filter(

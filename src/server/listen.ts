@@ -65,6 +65,8 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
 
   let stopping = false
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
+    // Node hands on what was pipelined behind a request that we refused; where it begins is anybody's guess.
+    if (refused.has(req.socket)) return
     if (stopping) res.shouldKeepAlive = false
     void deps.handle(httpExchange(req, res, deps))
   }
@@ -102,6 +104,9 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     destroy: () => server.closeAllConnections(),
   }
 }
+
+/** Connections that end with an answer of ours: nothing that still arrives on them is a request. */
+const refused = new WeakSet<Duplex>()
 
 function secureContext({ certificate, key }: NonNullable<ListenConfig['tls']>) {
   return { cert: certificate, key: key.reveal(), minVersion: 'TLSv1.2' } as const
@@ -193,6 +198,7 @@ function writeReply(reply: Reply, req: IncomingMessage, res: ServerResponse, clo
       resolve({ status: reply.status, bytesOut: 0 })
       return
     }
+    if (reply.headers.some(([name, value]) => name === 'connection' && value === 'close')) refused.add(req.socket)
     const bodyless = reply.status === 204 || reply.status === 304
     res.writeHead(reply.status, flatten(reply, bodyless ? undefined : body.length))
     res.end(bodyless || req.method === 'HEAD' ? undefined : body)

@@ -1,10 +1,12 @@
 import { type App, startApp } from '../../../src/app.ts'
-import { formatIssue, loadConfig } from '../../../src/config/load.ts'
-import { toAppError } from '../../../src/errors.ts'
+import { formatIssue, type Loaded, loadConfig } from '../../../src/config/load.ts'
+import { messageOf, toAppError } from '../../../src/errors.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
 import { createLogger } from '../../../src/lib/log.ts'
+import { watchFiles } from '../../../src/server/watch.ts'
+import type { Logger } from '../../../src/types.ts'
 
-
-/** Starts Postern and resolves with the exit code when it has been asked to stop. */
+/** Starts Postern, follows its files, and resolves with the exit code when it has been asked to stop. */
 export async function runCommand({ config: file }: { readonly config: string | undefined }): Promise<number> {
   const loaded = await loadConfig(file)
   if (loaded.kind === 'invalid') {
@@ -14,39 +16,69 @@ export async function runCommand({ config: file }: { readonly config: string | u
   const { config } = loaded
   const logger = createLogger(config.log.level)
   for (const warning of loaded.warnings) logger.warn({ at: formatIssue(warning) }, 'configuration')
-  let app: App
-  try {
-    app = await startApp({ config, logger })
-  } catch (thrown) {
-    const error = toAppError(thrown)
+  const app = await startApp({ config, logger }).catch(toAppError)
+  if (app instanceof Error) {
     logger.error(
       {
-        error: error.code,
-        error_message: error.message,
-        cause: error.cause instanceof Error ? error.cause.message : undefined,
+        error: app.code,
+        error_message: app.message,
+        cause: app.cause instanceof Error ? app.cause.message : undefined,
       },
       'cannot start',
     )
     logger.flush()
-    process.stderr.write(`postern: ${error.message}\n`)
-    return error.info.exit ?? 1
+    process.stderr.write(`postern: ${app.message}\n`)
+    return app.info.exit ?? 1
   }
   const { address, port } = app.listener.address
   logger.info(
     { address: `${address}:${port}`, routes: config.routes.length, authenticate: config.authenticate.url.href },
     'listening',
   )
+  const stopFollowing = await followFiles(app, file, loaded, logger)
 
   const signal = await stopSignal()
   logger.info({ signal }, 'stopping')
-  process.once(signal, () => process.exit(130))
-  await app.close({ delay: config.operations.drainDelay, timeout: config.operations.drainTimeout })
+  // Whoever asks twice does not want to wait.
+  for (const again of STOP_SIGNALS) process.once(again, () => process.exit(130))
+  stopFollowing()
+  const { drainDelay, drainTimeout } = config.operations
+  await app.close({ delay: drainDelay, timeout: drainTimeout })
+  logger.info({}, 'stopped')
   logger.flush()
   return 0
 }
 
+/** A changed file, or SIGHUP, loads everything anew; what is not valid is refused and named, and the last good one stays. */
+async function followFiles(app: App, file: string | undefined, first: Loaded, logger: Logger): Promise<() => void> {
+  let loading: Promise<void> = Promise.resolve()
+  const reload = (): void => {
+    loading = loading.then(load).catch((error: unknown) => app.refuse(messageOf(error)))
+  }
+  async function load(): Promise<void> {
+    const loaded = await loadConfig(file)
+    await watch.follow(loaded.files)
+    if (loaded.kind === 'invalid') {
+      for (const issue of loaded.issues) logger.error({ at: formatIssue(issue) }, 'configuration')
+      app.refuse(loaded.issues.map(formatIssue).join('; '))
+      return
+    }
+    for (const warning of loaded.warnings) logger.warn({ at: formatIssue(warning) }, 'configuration')
+    app.reload(loaded.config)
+  }
+  const watch = watchFiles(reload, { clock: systemClock })
+  await watch.follow(first.files)
+  process.on('SIGHUP', reload)
+  return () => {
+    process.off('SIGHUP', reload)
+    watch.close()
+  }
+}
+
+const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const
+
 function stopSignal(): Promise<NodeJS.Signals> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => resolve(signal))
+    for (const signal of STOP_SIGNALS) process.once(signal, resolve)
   })
 }
