@@ -11,7 +11,7 @@ import { createOktaSource } from './directory/okta/source.ts'
 import { groupsFromClaims } from './identity/claims.ts'
 import { createOidcProvider } from './identity/oidc.ts'
 import { messageOf } from './errors.ts'
-import { systemClock } from './lib/clock.ts'
+import { every, systemClock } from './lib/clock.ts'
 import { VERSION } from './lib/version.ts'
 import { createRequestIds } from './lib/request-id.ts'
 import { createPolicyEngine } from './policy/engine.ts'
@@ -63,19 +63,16 @@ export interface AppOptions {
   readonly clock?: Clock
 }
 
+const RECHECK_INTERVAL: Millis = 30_000
+
 export async function startApp({ config, logger, clock = systemClock }: AppOptions): Promise<App> {
   const { sharedSecrets } = config
   const store = openStore(config, clock, logger)
   await checkStoreKey(store, sharedSecrets)
   const sessions = createSessions({ store, clock, sharedSecrets, cookieNames: sessionCookieNames(config) })
   const streams = createStreamRegistry({ clock })
-  const directory = createDirectory({
-    source: createSource(config.directory, clock, logger),
-    store,
-    clock,
-    config: config.directory,
-    logger,
-  })
+  const { source, close: closeSource } = createSource(config.directory, clock, logger)
+  const directory = createDirectory({ source, store, clock, config: config.directory, logger })
   await directory.start()
 
   const idp = createOidcProvider({
@@ -118,6 +115,8 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     clock,
   })
 
+  // Ages and expiries change decisions without any event.
+  const stopRechecking = every(clock, RECHECK_INTERVAL, () => streams.recheck())
   sessions.onEnd((id) => streams.endSession(id, 'signed-out'))
   directory.onChange((subject, status) => {
     streams.recheck(subject)
@@ -157,10 +156,12 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
       if (timeout <= 0) listener.destroy()
       await stopped
       stopTimeout()
+      stopRechecking()
       streams.close()
       sessions.close()
       await forwarder.close()
       await directory.close()
+      await closeSource()
       await operations.close()
       await store.close()
     },
@@ -184,14 +185,15 @@ function openStore({ storage }: Config, clock: Clock, logger: Logger): Store {
     : createMemoryStore({ clock })
 }
 
-function createSource(directory: DirectoryConfig, clock: Clock, logger: Logger): DirectorySource | undefined {
-  if (directory.kind === 'claims') return undefined
+function createSource(
+  directory: DirectoryConfig,
+  clock: Clock,
+  logger: Logger,
+): { readonly source: DirectorySource | undefined; close(): Promise<void> } {
+  if (directory.kind === 'claims') return { source: undefined, close: async () => {} }
   const { url, token, timeout, budget } = directory
-  return createOktaSource({
-    client: createOktaClient({ origin: url.origin, token, clock, timeout, budget, logger }),
-    clock,
-    logger,
-  })
+  const client = createOktaClient({ origin: url.origin, token, clock, timeout, budget, logger })
+  return { source: createOktaSource({ client, clock, logger }), close: () => client.close() }
 }
 
 /** Without a directory, groups are as old as the sign-in: the session ends when they are too old, and the provider's own session makes the next sign-in a redirect. */
