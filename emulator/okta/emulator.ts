@@ -1,6 +1,6 @@
+import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { randomBytes } from 'node:crypto'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import type { Clock, Logger } from '../../src/types.ts'
@@ -30,6 +30,8 @@ export interface OktaEmulatorOptions {
 export interface OktaEmulator extends Control {
   /** Origin; also the issuer of the org authorization server. */
   readonly url: string
+  /** Where it listens, which differs from `url` behind a `publicUrl`. */
+  readonly address: AddressInfo
   close(): Promise<void>
 }
 
@@ -50,8 +52,8 @@ export async function createOktaEmulator(options: OktaEmulatorOptions = {}): Pro
     server.once('error', reject)
     server.listen(options.port ?? 0, options.host ?? '127.0.0.1', resolve)
   })
-  const { port } = server.address() as AddressInfo
-  const url = new URL(options.publicUrl ?? `http://localhost:${port}`).origin
+  const address = server.address() as AddressInfo
+  const url = new URL(options.publicUrl ?? `http://localhost:${address.port}`).origin
   const plan = ratePlan(options.rateLimits ?? 'workforce')
 
   const build = (): World =>
@@ -86,6 +88,7 @@ export async function createOktaEmulator(options: OktaEmulatorOptions = {}): Pro
       return current().org
     },
     url,
+    address,
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())

@@ -67,7 +67,7 @@ export function groupEndpoints(management: Management): readonly Endpoint[] {
     const request = pageRequest(call, paging, { standard: 200, most: 200 })
     const test = selector(call.query)
     const wanted: OrgGroup[] = []
-    for (const group of org.groups.slice(request.after, Number.POSITIVE_INFINITY)) {
+    for (const group of org.groups.from(request.after)) {
       if (wanted.length > request.limit) break
       if (visible(call, group) && test(group)) wanted.push(group)
     }

@@ -55,7 +55,7 @@ export function userEndpoints(management: Management): readonly Endpoint[] {
     const request = pageRequest(call, paging, { standard: query.has('q') ? 10 : 200, most: 200 })
     const test = selector(query)
     const wanted: Person[] = []
-    for (const person of org.people.slice(request.after, Number.POSITIVE_INFINITY)) {
+    for (const person of org.people.from(request.after)) {
       if (wanted.length > request.limit) break
       if (test(person)) wanted.push(person)
     }

@@ -12,6 +12,8 @@ import type {
   PersonStatus,
 } from './types.ts'
 
+const HISTORY = 100_000
+
 export type NewPerson = Partial<Omit<Person, 'login'>> & { readonly login: string }
 export type NewGroup = Partial<OrgGroup> & { readonly name: string }
 export type NewApp = Partial<OrgApp> & { readonly redirectUris: readonly string[] }
@@ -21,9 +23,9 @@ export type NewToken = Partial<ApiToken> & { readonly value: string; readonly ow
 export interface Org {
   readonly id: string
   readonly everyone: OrgGroup
-  readonly people: Pick<Sorted<Person>, 'get' | 'slice' | 'ordered' | 'size'>
-  readonly groups: Pick<Sorted<OrgGroup>, 'get' | 'slice' | 'ordered' | 'size'>
-  readonly apps: Pick<Sorted<OrgApp>, 'get' | 'slice' | 'ordered' | 'size'>
+  readonly people: Pick<Sorted<Person>, 'get' | 'slice' | 'from' | 'ordered' | 'size'>
+  readonly groups: Pick<Sorted<OrgGroup>, 'get' | 'slice' | 'from' | 'ordered' | 'size'>
+  readonly apps: Pick<Sorted<OrgApp>, 'get' | 'slice' | 'from' | 'ordered' | 'size'>
   readonly authorizationServers: ReadonlyMap<string, AuthorizationServer>
   /** By id or login (any case), or by the part before `@` when that is unambiguous. */
   findPerson(idOrLogin: string): Person | undefined
@@ -61,7 +63,7 @@ export interface Org {
 
   /** Records an event that changed nothing here, e.g. the end of a session. */
   note(eventType: string, personId: string, outcome?: Occurrence['outcome']): void
-  /** Everything that happened, oldest first. */
+  /** What happened, oldest first; at least the last 100,000. */
   history(): readonly Occurrence[]
   onOccurrence(listener: (occurrence: Occurrence) => void): Unsubscribe
 }
@@ -88,6 +90,7 @@ export function createOrg(deps: {
   function record(eventType: string, facts: Partial<Occurrence>): void {
     const occurrence: Occurrence = { at: clock.now(), eventType, outcome: 'SUCCESS', ...facts }
     happened.push(occurrence)
+    if (happened.length > 2 * HISTORY) happened.splice(0, HISTORY)
     for (const listener of listeners) listener(occurrence)
   }
 

@@ -10,6 +10,8 @@ export interface Sorted<T> {
   keys(after?: string, limit?: number): readonly string[]
   /** The values of those keys. */
   slice(after: string | undefined, limit: number): readonly T[]
+  /** The same without end, one by one: whoever filters stops when a page is full. */
+  from(after: string | undefined): IterableIterator<T>
   /** All values in key order. */
   ordered(): readonly T[]
 }
@@ -44,6 +46,9 @@ export function createSorted<T>(): Sorted<T> {
     values: () => map.values(),
     keys,
     slice,
+    *from(after) {
+      for (const key of keys(after)) yield map.get(key) as T
+    },
     ordered: () => slice(undefined, Number.POSITIVE_INFINITY),
   }
 }
