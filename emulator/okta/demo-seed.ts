@@ -40,7 +40,7 @@ export function demoSeed(
         groups: ['Engineering'],
       },
       { id: DEMO.people.dave, login: 'dave@example.com', lastName: 'Dyer' },
-      { id: DEMO.people.service, login: 'postern-service@example.com', firstName: 'Postern', lastName: 'Service' },
+      { id: DEMO.people.service, login: 'service@example.com', firstName: 'Postern', lastName: 'Service' },
     ],
     apps: [
       {
@@ -53,7 +53,7 @@ export function demoSeed(
         assignedTo: ['Everyone'],
       },
     ],
-    tokens: [{ value: DEMO.apiToken, owner: 'postern-service@example.com', role: 'READ_ONLY_ADMIN' }],
+    tokens: [{ value: DEMO.apiToken, owner: 'service@example.com', role: 'READ_ONLY_ADMIN' }],
     authorizationServers: [
       {
         id: 'default',

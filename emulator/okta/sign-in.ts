@@ -86,7 +86,7 @@ function refuse(person: Person | undefined, password: string): SignInView['refus
 }
 
 function view(pending: PendingSignIn, deps: SignInDeps): SignInView {
-  const people = deps.org.people.slice(undefined, OFFERED + 1)
+  const people = deps.org.people.slice(undefined, OFFERED + 1).toSorted((a, b) => a.login.localeCompare(b.login))
   return {
     app: deps.org.apps.get(pending.clientId)?.label ?? pending.clientId,
     hint: pending.loginHint ?? '',

@@ -56,8 +56,11 @@ function Act(props: {
 }
 
 function People({ org }: { readonly org: Org }): VNode {
-  const people = org.people.slice(undefined, PEOPLE_SHOWN)
-  const groups = org.groups.ordered().filter((group) => group.type !== 'BUILT_IN')
+  const people = org.people.slice(undefined, PEOPLE_SHOWN).toSorted((a, b) => a.login.localeCompare(b.login))
+  const groups = org.groups
+    .ordered()
+    .filter((group) => group.type !== 'BUILT_IN')
+    .toSorted((a, b) => a.name.localeCompare(b.name))
   return (
     <>
       <h2>People</h2>
