@@ -150,9 +150,11 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     refuse: (problem) => operations.reloaded({ problem }),
     async close({ delay, timeout } = { delay: 0, timeout: 0 }) {
       operations.setReady(false)
+      listener.drain()
       if (delay > 0) await new Promise<void>((resolve) => clock.after(delay, resolve))
       const stopTimeout = timeout > 0 ? clock.after(timeout, () => listener.destroy()) : () => {}
       const stopped = listener.stop()
+      logger.info({}, 'accepting no more')
       if (timeout <= 0) listener.destroy()
       await stopped
       stopTimeout()

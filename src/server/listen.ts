@@ -12,6 +12,7 @@ import {
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { every } from '../lib/clock.ts'
 import type {
   Clock,
   CutReason,
@@ -37,6 +38,8 @@ export interface Listener {
   readonly address: AddressInfo
   /** Another certificate for connections from now on. */
   setCertificate(tls: NonNullable<ListenConfig['tls']>): void
+  /** From now on every answer asks its client to connect anew, so that few connections are kept when `stop` comes. */
+  drain(): void
   /** Stops accepting; idle connections end now, busy ones after their exchange. */
   stop(): Promise<void>
   /** Ends every connection at once. */
@@ -46,6 +49,7 @@ export interface Listener {
 const HEADER_BYTES = 32 * 1024
 /** What the client still sends after our answer is read and dropped this long; then the connection ends. */
 const LINGER_MS = 10_000
+const IDLE_CHECK_MS = 100
 
 export async function listen(deps: ListenDeps): Promise<Listener> {
   const { listen: where, timeouts } = deps
@@ -63,11 +67,11 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     ? createHttpsServer({ ...options, ...secureContext(where.tls) })
     : createHttpServer(options)
 
-  let stopping = false
+  let draining = false
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
     // Node hands on what was pipelined behind a request that we refused; where it begins is anybody's guess.
     if (refused.has(req.socket)) return
-    if (stopping) res.shouldKeepAlive = false
+    if (draining) res.shouldKeepAlive = false
     void deps.handle(httpExchange(req, res, deps))
   }
   server.on('request', onRequest)
@@ -94,10 +98,17 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     address: server.address() as AddressInfo,
     stop: () =>
       new Promise((resolve) => {
-        stopping = true
-        server.close(() => resolve())
-        server.closeIdleConnections()
+        draining = true
+        // A connection whose answer began before the drain is kept by its client: end it as soon as it is idle.
+        const stopEnding = every(deps.clock, IDLE_CHECK_MS, () => server.closeIdleConnections())
+        server.close(() => {
+          stopEnding()
+          resolve()
+        })
       }),
+    drain() {
+      draining = true
+    },
     setCertificate(tls) {
       if ('setSecureContext' in server) (server as HttpsServer).setSecureContext(secureContext(tls))
     },

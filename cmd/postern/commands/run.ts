@@ -35,6 +35,9 @@ export async function runCommand({ config: file }: { readonly config: string | u
     { address: `${address}:${port}`, routes: config.routes.length, authenticate: config.authenticate.url.href },
     'listening',
   )
+  const { health, metrics } = app.operations
+  if (health || metrics)
+    logger.info({ health: shown(health?.address), metrics: shown(metrics?.address) }, 'side listeners')
   const stopFollowing = await followFiles(app, file, loaded, logger)
 
   const signal = await stopSignal()
@@ -73,6 +76,10 @@ async function followFiles(app: App, file: string | undefined, first: Loaded, lo
     process.off('SIGHUP', reload)
     watch.close()
   }
+}
+
+function shown(address: { readonly address: string; readonly port: number } | undefined): string | undefined {
+  return address && `${address.address}:${address.port}`
 }
 
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM'] as const

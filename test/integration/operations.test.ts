@@ -1,0 +1,304 @@
+/** Reload, shutdown, probes and metrics on the running program. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { Agent, createServer, get, type Server } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { stringify } from 'yaml'
+import { listenOn, portOf } from '../support/world.ts'
+
+const main = fileURLToPath(new URL('../../dist/cmd/postern/main.js', import.meta.url))
+
+type LogLine = Readonly<Record<string, unknown>>
+
+interface Program {
+  readonly child: ChildProcess
+  readonly lines: LogLine[]
+  readonly port: number
+  /** The first line, from the beginning, that fits. */
+  line(fits: (line: LogLine) => boolean): Promise<LogLine>
+}
+
+let folder: string
+let upstream: Server
+let slowArrived: Promise<void>
+let finishSlow = (): void => {}
+const children: ChildProcess[] = []
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'postern-ops-'))
+  slowArrived = new Promise((arrived) => {
+    upstream = createServer((req, res) => {
+      if (req.url !== '/slow') return void res.end('upstream')
+      finishSlow = () => res.end('upstream')
+      arrived()
+    })
+  })
+  await listenOn(upstream)
+})
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    if (child.exitCode === null && child.signalCode === null) {
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    }
+  }
+  upstream.closeAllConnections()
+  await new Promise((resolve) => upstream.close(resolve))
+  rmSync(folder, { recursive: true, force: true })
+})
+
+function settings(more: object = {}): string {
+  return stringify({
+    authenticate_service_url: 'http://authenticate.localhost',
+    address: '127.0.0.1:0',
+    shared_secret: 'oQ7pRxYDbYxK2mXl1zJm3s4tq0Qe5cXwqkJYk0mB2nA=',
+    idp_provider: 'oidc',
+    // Nobody listens there: nothing below needs the identity provider.
+    idp_provider_url: 'http://localhost:9',
+    idp_client_id: 'postern',
+    idp_client_secret: 'a-secret-of-no-importance-1234',
+    storage: { type: 'memory' },
+    health_check_addr: '127.0.0.1:0',
+    metrics_address: '127.0.0.1:0',
+    routes: [
+      {
+        name: 'open',
+        from: 'http://open.localhost',
+        to: `http://127.0.0.1:${portOf(upstream)}`,
+        allow_public_unauthenticated_access: true,
+      },
+    ],
+    ...more,
+  })
+}
+
+async function start(file: string): Promise<Program> {
+  const child = spawn(process.execPath, [main, 'run', '--config', file], { stdio: ['ignore', 'pipe', 'pipe'] })
+  child.setMaxListeners(0)
+  children.push(child)
+  const lines: LogLine[] = []
+  const waiting = new Set<() => void>()
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    lines.push(JSON.parse(text) as LogLine)
+    for (const wake of waiting) wake()
+  })
+  let errors = ''
+  child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()))
+  const line = async (fits: (line: LogLine) => boolean): Promise<LogLine> => {
+    for (;;) {
+      const found = lines.find(fits)
+      if (found) return found
+      if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}: ${errors}`)
+      await new Promise<void>((resolve) => {
+        const wake = (): void => {
+          waiting.delete(wake)
+          resolve()
+        }
+        waiting.add(wake)
+        child.once('exit', wake)
+      })
+    }
+  }
+  const listening = await line(({ msg }) => msg === 'listening')
+  return { child, lines, line, port: Number(String(listening['address']).split(':').at(-1)) }
+}
+
+function ask(
+  port: number,
+  path = '/',
+  host = 'open.localhost',
+  agent?: Agent,
+): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const asked = get({ host: '127.0.0.1', port, path, headers: { host }, ...(agent && { agent }) }, (response) => {
+      let body = ''
+      response.setEncoding('utf8')
+      response.on('data', (chunk: string) => (body += chunk))
+      response.on('error', reject)
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }))
+    })
+    asked.on('error', reject)
+  })
+}
+
+/** Requests one after the other on four kept connections, until told to stop or, like a load balancer, until not ready. */
+function load(port: number, health?: number) {
+  const agent = new Agent({ keepAlive: true, maxSockets: 4 })
+  const outcome = { answered: 0, lost: [] as string[] }
+  let running = true
+  const worker = async (): Promise<void> => {
+    while (running) {
+      try {
+        const { status } = await ask(port, '/', 'open.localhost', agent)
+        if (status === 200) outcome.answered++
+        else outcome.lost.push(String(status))
+      } catch (error) {
+        outcome.lost.push(error instanceof Error ? error.message : 'failed')
+      }
+    }
+  }
+  const watcher = async (): Promise<void> => {
+    while (running && health !== undefined) if ((await ask(health, '/readyz')).status !== 200) running = false
+  }
+  const all = Promise.all([worker(), worker(), worker(), worker(), watcher()])
+  return {
+    async stop() {
+      running = running && health !== undefined
+      await all
+      agent.destroy()
+      return outcome
+    },
+  }
+}
+
+describe('reload', () => {
+  test('a changed file takes effect, a broken one is refused with its position and the last good one stays', async () => {
+    const file = join(folder, 'config.yaml')
+    writeFileSync(file, settings())
+    const program = await start(file)
+    writeFileSync(
+      file,
+      settings({
+        routes: [
+          {
+            from: 'http://other.localhost',
+            to: `http://127.0.0.1:${portOf(upstream)}`,
+            allow_public_unauthenticated_access: true,
+          },
+        ],
+      }),
+    )
+    program.child.kill('SIGHUP')
+    await program.line(({ msg }) => msg === 'configuration reloaded')
+    expect((await ask(program.port, '/', 'other.localhost')).status).toBe(200)
+    expect((await ask(program.port)).status).toBe(404)
+
+    writeFileSync(file, 'routes: [{from: http://x.localhost, tо: 1')
+    const refused = await program.line(
+      ({ msg }) => msg === 'configuration not accepted; the last good one stays in force',
+    )
+    expect(String(refused['problem'])).toMatch(/config\.yaml:\d+:\d+/)
+    expect((await ask(program.port, '/', 'other.localhost')).status).toBe(200)
+  })
+
+  test('the swap of a mounted directory is noticed without a signal', async () => {
+    for (const name of ['..one', '..two']) mkdirSync(join(folder, name))
+    writeFileSync(join(folder, '..one', 'config.yaml'), settings())
+    writeFileSync(join(folder, '..two', 'config.yaml'), settings({ routes: [] }))
+    symlinkSync('..one', join(folder, '..data'))
+    symlinkSync(join('..data', 'config.yaml'), join(folder, 'config.yaml'))
+    const program = await start(join(folder, 'config.yaml'))
+    symlinkSync('..two', join(folder, '..next'))
+    renameSync(join(folder, '..next'), join(folder, '..data'))
+    const line = await program.line(({ msg }) => msg === 'configuration reloaded')
+    expect(line['summary']).toBe('1 route removed')
+    expect((await ask(program.port)).status).toBe(404)
+  })
+
+  test('a hundred reloads under load lose no request', async () => {
+    const file = join(folder, 'config.yaml')
+    writeFileSync(file, settings())
+    const program = await start(file)
+    const traffic = load(program.port)
+    for (let i = 1; i <= 100; i++) {
+      writeFileSync(file, settings({ jwt_claims_headers: { [`x-claim-${i}`]: 'email' } }))
+      program.child.kill('SIGHUP')
+      // Signals of one kind may fall together: wait until this one was heard.
+      const before = program.lines.length
+      await program.line(
+        (line) => line['msg'] === 'configuration reloaded' && program.lines.indexOf(line) >= before - 1,
+      )
+    }
+    const { answered, lost } = await traffic.stop()
+    expect(lost).toEqual([])
+    expect(answered).toBeGreaterThan(100)
+    expect(program.lines.filter(({ msg }) => msg === 'configuration reloaded').length).toBeGreaterThanOrEqual(50)
+  })
+
+  test('what is wired at the start is named and kept', async () => {
+    const file = join(folder, 'config.yaml')
+    writeFileSync(file, settings())
+    const program = await start(file)
+    writeFileSync(file, settings({ idp_client_id: 'another', address: '127.0.0.1:1' }))
+    program.child.kill('SIGHUP')
+    const line = await program.line(({ msg }) => msg === 'configuration reloaded')
+    expect(line['needs_restart']).toEqual(['idp', 'listen'])
+    expect((await ask(program.port)).status).toBe(200)
+  })
+})
+
+describe('shutdown', () => {
+  test('SIGTERM under load loses no request and ends with 0', async () => {
+    const file = join(folder, 'config.yaml')
+    writeFileSync(file, settings({ drain_delay: '1s' }))
+    const program = await start(file)
+    const side = await program.line(({ msg }) => msg === 'side listeners')
+    const traffic = load(program.port, Number(String(side['health']).split(':').at(-1)))
+    // In flight when the signal comes, and not finished before the drain delay has passed.
+    const slow = ask(program.port, '/slow')
+    await slowArrived
+    program.child.kill('SIGTERM')
+    const { answered, lost } = await traffic.stop()
+    await program.line(({ msg }) => msg === 'accepting no more')
+    finishSlow()
+    expect((await slow).body).toBe('upstream')
+    const [code] = (await once(program.child, 'exit')) as [number | null]
+    expect(code).toBe(0)
+    expect(lost).toEqual([])
+    expect(answered).toBeGreaterThan(0)
+  })
+
+  test('a second signal ends it at once', async () => {
+    const file = join(folder, 'config.yaml')
+    writeFileSync(file, settings({ drain_delay: '1h' }))
+    const program = await start(file)
+    program.child.kill('SIGTERM')
+    await program.line(({ msg }) => msg === 'stopping')
+    program.child.kill('SIGTERM')
+    const [code] = (await once(program.child, 'exit')) as [number | null]
+    expect(code).toBe(130)
+  })
+})
+
+describe('probes and metrics', () => {
+  test('ready while serving, not while draining; the provider being away makes nothing unready', async () => {
+    const file = join(folder, 'config.yaml')
+    writeFileSync(file, settings({ drain_delay: '1h' }))
+    const program = await start(file)
+    const side = await program.line(({ msg }) => msg === 'side listeners')
+    const health = Number(String(side['health']).split(':').at(-1))
+    for (const path of ['/livez', '/readyz', '/startupz', '/healthz'])
+      expect(await ask(health, path)).toEqual({ status: 200, body: 'ok\n' })
+    const verbose = JSON.parse((await ask(health, '/readyz?verbose')).body) as {
+      components: { name: string; status: string }[]
+    }
+    expect(verbose.components.map(({ name }) => name)).toContain('configuration')
+    expect((await ask(health, '/metrics')).status).toBe(404)
+
+    program.child.kill('SIGTERM')
+    await program.line(({ msg }) => msg === 'stopping')
+    expect((await ask(health, '/readyz')).status).toBe(503)
+    expect((await ask(health, '/livez')).status).toBe(200)
+    expect((await ask(program.port)).status).toBe(200)
+  })
+
+  test('metrics count requests by route and code, on their own address only', async () => {
+    const file = join(folder, 'config.yaml')
+    writeFileSync(file, settings())
+    const program = await start(file)
+    await ask(program.port, '/one')
+    await ask(program.port, '/two')
+    const side = await program.line(({ msg }) => msg === 'side listeners')
+    const { body } = await ask(Number(String(side['metrics']).split(':').at(-1)), '/metrics')
+    expect(body).toContain('postern_http_server_request_duration_seconds_count{route="open",method="GET",code="200"} 2')
+    expect(body).toContain('postern_authz_decisions_total{route="open",decision="allow",reason="public"} 2')
+    expect(body).toMatch(/postern_config_routes 1/)
+    expect(body).toMatch(/postern_build_info\{version="[\d.]+",node="v[\d.]+"\} 1/)
+    expect((await ask(program.port, '/metrics', 'nowhere.localhost')).status).toBe(404)
+  })
+})
