@@ -165,7 +165,11 @@ class Crossing implements Dispatcher.DispatchHandler {
     }
     res.on('close', this.onClosed)
     // A pipelined request waits for its turn on the socket, and until then its answer does not see the socket close.
-    if (!res.socket) req.socket.on('close', this.onClosed)
+    if (!res.socket) {
+      // As many as the client cares to pipeline: no leak, and nothing for Node to warn about.
+      req.socket.setMaxListeners(0)
+      req.socket.on('close', this.onClosed)
+    }
   }
 
   begin(): void {
