@@ -220,7 +220,7 @@ describe('C06 C09 forwarded headers of a stranger', () => {
       const other = await createGauntlet({
         people: ['alice'],
         moreRoutes: [{ prefix: '/internal-net', ...strict }],
-        config: trusted_proxies && { trusted_proxies },
+        config: { trusted_proxies },
       })
       const cookie = `Cookie: ${other.cookies['alice']}`
       expect((await other.get('/internal-net', from10, cookie)).statuses).toEqual([status])

@@ -8,7 +8,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DEMO } from '../../emulator/okta/demo-seed.ts'
 import type { Received } from '../support/echo.ts'
-import { ADMIN, createGauntlet, expectNoSecrets, type Gauntlet, request } from '../support/gauntlet.ts'
+import { ADMIN, createGauntlet, expectNoSecrets, type Gauntlet, only, request } from '../support/gauntlet.ts'
 
 const MANY_GROUPS = Array.from({ length: 2000 }, (_, i) => `a group with a long name, number ${i}`)
 
@@ -70,11 +70,6 @@ const NAMES = [
 const spoofed = (value = 'SPOOF') => NAMES.map((name) => `${name}: ${value}`)
 const normal = (name: string) => name.replace(/[^A-Za-z0-9]/g, '-').toLowerCase()
 const namesAndValues = ({ headers }: Received) => headers.map((pair) => pair.join(': ')).join('\n')
-
-function only<T>(list: readonly T[]): T {
-  expect(list).toHaveLength(1)
-  return list[0] as T
-}
 
 const HANDSHAKE = ['Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']
 const handshake = (target: string, ...headers: readonly string[]) =>

@@ -11,7 +11,7 @@ export interface Received {
   /** False: its body never came to an end. */
   complete: boolean
   /** Values of one header, name in lower case. */
-  values(name: string): readonly string[]
+  readonly values: (name: string) => readonly string[]
 }
 
 export interface EchoUpstream {
@@ -45,7 +45,10 @@ export async function createEcho(
     socket.on('error', () => {})
     socket.on('close', () => sockets.delete(socket))
     socket.on('data', (chunk) => {
-      if (tunnel) return void socket.write(chunk)
+      if (tunnel) {
+        socket.write(chunk)
+        return
+      }
       buffered += chunk.toString('latin1')
       while (buffered !== '' || current) {
         if (!current) {
@@ -55,14 +58,16 @@ export async function createEcho(
           buffered = buffered.slice(end + 4)
           if (!current) {
             garbage.push(buffered)
-            return void socket.destroy()
+            socket.destroy()
+            return
           }
           received.push(current)
         }
         const taken = takeBody(current, buffered)
         if (taken === 'bad') {
           garbage.push(buffered)
-          return void socket.destroy()
+          socket.destroy()
+          return
         }
         if (taken === undefined) return
         const done = current

@@ -133,6 +133,13 @@ export function request(method: string, target: string, ...headers: readonly str
   return [`${method} ${target} HTTP/1.1`, ...host, 'Connection: close', ...headers, '', ''].join('\r\n')
 }
 
+/** The one member of a list that must have one. */
+export function only<T>(list: readonly T[]): T {
+  const [one, ...more] = list
+  if (one === undefined || more.length > 0) throw new Error(`expected one, not ${list.length}`)
+  return one
+}
+
 /** The answer to bytes that never became a request of ours: Node's parser refused them, and there is nothing to log about. */
 export function isParserRefusal({ status, body, header }: WireAnswer): boolean {
   return [400, 405, 408, 431].includes(status) && body === '' && header('content-type') === undefined

@@ -7,7 +7,7 @@ export interface WireAnswer {
   readonly body: string
   /** False: the connection ended inside this answer. */
   readonly complete: boolean
-  header(name: string): string | undefined
+  readonly header: (name: string) => string | undefined
 }
 
 export interface WireOptions {
