@@ -1,0 +1,249 @@
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Ajv } from 'ajv'
+import { afterAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { globalKeys } from '../../src/config/keys.ts'
+import { formatIssue, loadConfig, parseConfig } from '../../src/config/load.ts'
+import { mergeConfig } from '../../src/server/reload.ts'
+import type { Config } from '../../src/types.ts'
+import {
+  chart,
+  configYaml,
+  find,
+  findTool,
+  needing,
+  renderObjects,
+  render,
+  root,
+  runTool,
+  valuesSets,
+} from './chart.ts'
+
+const sets = valuesSets('ci')
+const scratch = mkdtempSync(join(tmpdir(), 'postern-chart-'))
+afterAll(() => rmSync(scratch, { recursive: true }))
+
+describe('values.schema.json', () => {
+  const file = join(chart, 'values.schema.json')
+  const schema = JSON.parse(readFileSync(file, 'utf8')) as { properties: Record<string, unknown> }
+  const validate = new Ajv({ strict: true, allowUnionTypes: true }).compile(schema)
+
+  test('is what scripts/chart-schema.mjs makes of config.schema.json', () => {
+    const fresh = execFileSync(process.execPath, ['scripts/chart-schema.mjs', '--print'], {
+      cwd: root,
+      encoding: 'utf8',
+    })
+    expect(readFileSync(file, 'utf8') === fresh, 'stale: run `node scripts/chart-schema.mjs`').toBe(true)
+  })
+
+  test('knows every value of values.yaml, and values.yaml every one of the schema', () => {
+    const values = parse(readFileSync(join(chart, 'values.yaml'), 'utf8')) as object
+    expect(
+      Object.keys(schema.properties)
+        .filter((key) => key !== 'global')
+        .sort(),
+    ).toEqual(Object.keys(values).sort())
+    expect(validate(values), JSON.stringify(validate.errors)).toBe(true)
+  })
+
+  test.each(sets)('accepts $name', ({ values }) => {
+    expect(validate(values), JSON.stringify(validate.errors)).toBe(true)
+  })
+})
+
+describe.skipIf(findTool('helm') === undefined)(needing('helm', 'the rendered configuration'), () => {
+  const secrets: Record<string, string> = {
+    'shared-secret': 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
+    shared: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
+    'idp-client-secret': 'client-secret',
+    'okta-api-token': '00token',
+    token: '00token',
+  }
+  const pem = (type: 'key' | 'crt'): string => join(scratch, `tls.${type}`)
+  execFileSync(
+    'openssl',
+    [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-days',
+      '2',
+      '-subj',
+      '/CN=authenticate.example.com',
+      '-keyout',
+      pem('key'),
+      '-out',
+      pem('crt'),
+    ],
+    { stdio: 'ignore' },
+  )
+  secrets['signing-key'] = readFileSync(pem('key'), 'utf8')
+  for (const [name, value] of Object.entries(secrets)) writeFileSync(join(scratch, name), value)
+
+  test.each(sets.filter(({ name }) => name !== 'existing-config'))(
+    '$name is accepted by the program, with the environment of its pod',
+    async ({ name, file }) => {
+      const objects = await renderObjects(file)
+      const config = join(scratch, `${name}.yaml`)
+      writeFileSync(config, configYaml(objects))
+      const [postern] = find(objects, 'Deployment').spec.template.spec.containers
+      const env = Object.fromEntries(
+        postern?.env?.map(({ name, value = '' }) => [
+          name,
+          value.replace(/^\/run\/secrets\/postern(-tls)?\//, `${scratch}/`),
+        ]) ?? [],
+      )
+      const loaded = await loadConfig(config, env)
+      const said = (loaded.kind === 'ok' ? loaded.warnings : loaded.issues).map(formatIssue)
+      if (name === 'memory-oidc') expect(said).toEqual([expect.stringContaining('groups_claim: warning: ')])
+      else expect(said).toEqual([])
+      expect(loaded.kind).toBe('ok')
+      if (loaded.kind === 'ok') {
+        expect(loaded.config.listen).toMatchObject({ port: name === 'pod-tls-load-balancer' ? 8443 : 8080 })
+        expect(loaded.config.storage.kind).toBe(name === 'memory-oidc' ? 'memory' : 'embedded')
+      }
+    },
+  )
+
+  test('every variable that the chart sets is a key of the program', async () => {
+    const known = new Set(globalKeys.map(({ env }) => env))
+    for (const { file } of sets) {
+      const [postern] = find(await renderObjects(file), 'Deployment').spec.template.spec.containers
+      const ours = postern?.env?.map(({ name }) => name).filter((name) => !/^(NODE_|TZ$)/.test(name)) ?? []
+      expect(ours.filter((name) => !known.has(name))).toEqual([])
+    }
+  })
+
+  describe('a change restarts pods exactly when a running process cannot take it over', () => {
+    const [, list = ''] =
+      /define "postern.liveKeys" -}}\n(\[[^\]]*\])/.exec(readFileSync(join(chart, 'templates/_config.tpl'), 'utf8')) ??
+      []
+    const base = {
+      authenticate_service_url: 'https://authenticate.example.com',
+      idp_provider_url: 'https://acme.okta.com',
+      idp_client_id: 'a',
+      routes: [],
+    }
+    const env = { INSECURE_SERVER: 'true', SHARED_SECRET: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=' }
+    const load = (keys: object): Config => {
+      const loaded = parseConfig(JSON.stringify({ ...base, ...keys }), 'config.yaml', env, () => '')
+      if (loaded.kind === 'invalid') throw new Error(loaded.issues.map(formatIssue).join('\n'))
+      return loaded.config
+    }
+    const live: Readonly<Record<string, unknown>> = {
+      routes: [{ from: 'https://app.example.com', to: 'http://app', allow_any_authenticated_user: true }],
+      cookie_expire: '1h',
+      cookie_name: 'gate',
+      cookie_same_site: 'strict',
+      default_upstream_timeout: '1s',
+      jwt_claims_headers: ['email'],
+      pass_identity_headers: true,
+      timeout_idle: '90s',
+      timeout_read: '90s',
+      trusted_proxies: ['10.0.0.0/8'],
+      upstream_body_timeout: '1s',
+      upstream_connect_timeout: '1s',
+      xff_num_trusted_hops: 1,
+    }
+    const fixed: Readonly<Record<string, unknown>> = {
+      authenticate_callback_path: '/cb',
+      compatibility: 'pomerium',
+      directory: { max_staleness: '5m' },
+      groups_claim: 'roles',
+      idp_client_id: 'b',
+      idp_scopes: ['openid'],
+      idp_timeout: '1s',
+      log_level: 'debug',
+      signout_redirect_url: 'https://example.com',
+    }
+
+    test('the chart names the live keys that are tried here', () => {
+      expect((parse(list) as string[]).sort()).toEqual(Object.keys(live).sort())
+    })
+
+    test.each(Object.entries(live))('%s is live', (key, value) => {
+      expect(mergeConfig(load({}), load({ [key]: value })).needsRestart).toEqual([])
+    })
+
+    test.each(Object.entries(fixed))('%s needs a restart', (key, value) => {
+      expect(mergeConfig(load({}), load({ [key]: value })).needsRestart).not.toEqual([])
+    })
+  })
+})
+
+describe.skipIf(findTool('helm') === undefined || findTool('kubeconform') === undefined)(
+  needing('kubeconform', 'against the API schemas'),
+  () => {
+    const schemas = join(root, 'e2e/helm/schemas/{{.ResourceKind}}{{.KindSuffix}}.json')
+
+    test('every set is valid, with no kind left unchecked', async () => {
+      const files = await Promise.all(
+        sets.map(async ({ name, file }) => {
+          const rendered = await render(file)
+          if (rendered.kind === 'failed') throw new Error(rendered.message)
+          writeFileSync(join(scratch, `${name}.objects.yaml`), rendered.text)
+          return join(scratch, `${name}.objects.yaml`)
+        }),
+      )
+      const { code, stdout } = await runTool('kubeconform', [
+        '-strict',
+        '-output',
+        'json',
+        '-summary',
+        '-schema-location',
+        schemas,
+        ...files,
+      ])
+      const { resources, summary } = JSON.parse(stdout) as { resources: unknown; summary: Record<string, number> }
+      expect(resources ?? []).toEqual([])
+      expect(summary).toMatchObject({ invalid: 0, errors: 0, skipped: 0 })
+      expect(summary['valid']).toBeGreaterThan(5 * sets.length)
+      expect(code).toBe(0)
+    })
+
+    test('a misspelt field is found', async () => {
+      const rendered = await render(join(chart, 'ci/minimal-gitops.yaml'))
+      const text =
+        rendered.kind === 'ok' ? rendered.text.replace('readOnlyRootFilesystem', 'readOnlyRootFileSystem') : ''
+      writeFileSync(join(scratch, 'misspelt.yaml'), text)
+      const { code, stdout } = await runTool('kubeconform', [
+        '-strict',
+        '-schema-location',
+        schemas,
+        join(scratch, 'misspelt.yaml'),
+      ])
+      expect(stdout).toContain("additional properties 'readOnlyRootFileSystem' not allowed")
+      expect(code).toBe(1)
+    })
+  },
+)
+
+describe.skipIf(findTool('helm') === undefined || findTool('kube-linter') === undefined)(
+  needing('kube-linter', 'against best practice'),
+  () => {
+    test.each(sets.filter(({ name }) => name !== 'extras'))('$name has nothing to report', async ({ name, file }) => {
+      const rendered = await render(file)
+      const objects = join(scratch, `${name}.lint.yaml`)
+      writeFileSync(objects, rendered.kind === 'ok' ? rendered.text : '')
+      const { code, stdout, stderr } = await runTool('kube-linter', [
+        'lint',
+        '--config',
+        join(root, 'e2e/helm/kube-linter.yaml'),
+        objects,
+      ])
+      expect(stdout + stderr).toContain('No lint errors found')
+      expect(code).toBe(0)
+    })
+  },
+)
+
+test('the vendored schemas name their origin and licence', () => {
+  expect(existsSync(join(root, 'e2e/helm/schemas/NOTICE'))).toBe(true)
+})

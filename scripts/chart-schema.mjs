@@ -1,0 +1,178 @@
+// Generates helm/postern/values.schema.json: the chart's own values below, and the program's configuration schema for
+// `config` and `routes`, so that chart and program cannot disagree about a key.
+// `--print` writes to stdout instead; a test compares.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const configuration = JSON.parse(readFileSync(`${root}config.schema.json`, 'utf8'))
+
+const text = { type: 'string' }
+const flag = { type: 'boolean' }
+const port = { type: 'integer', minimum: 1, maximum: 65535 }
+const count = { type: 'integer', minimum: 1 }
+const seconds = { type: 'integer', minimum: 0 }
+const goDuration = { type: 'string', pattern: '^([0-9]+(ms|[smhd]))+$' }
+const texts = { type: 'array', items: text }
+/** Kubernetes' own shapes: the API server judges what is in them. */
+const object = { type: 'object' }
+const objects = { type: 'array', items: object }
+const textMap = { type: 'object', additionalProperties: text }
+const words = (...values) => ({ type: 'string', enum: values })
+const orNull = (schema) => ({ ...schema, type: [schema.type, 'null'] })
+const map = (properties) => ({ type: 'object', properties, additionalProperties: false })
+const probe = map({
+  initialDelaySeconds: seconds,
+  periodSeconds: count,
+  timeoutSeconds: count,
+  successThreshold: count,
+  failureThreshold: count,
+})
+
+const values = {
+  global: object, // Helm's own; a parent chart may set it
+  nameOverride: text,
+  fullnameOverride: text,
+  namespaceOverride: text,
+  commonLabels: textMap,
+  commonAnnotations: textMap,
+  config: embedded(),
+  routes: inner(configuration.properties.routes),
+  idp: map({ provider: words('okta', 'oidc'), issuerUrl: text, clientId: text, scopes: texts }),
+  okta: map({
+    directory: map({
+      enabled: flag,
+      orgUrl: text,
+      refreshInterval: text,
+      budget: { type: ['number', 'null'], minimum: 0.01, maximum: 1 },
+    }),
+  }),
+  existingConfig: map({ kind: words('Secret', 'ConfigMap'), name: text, key: { ...text, minLength: 1 } }),
+  configReload: words('live', 'restart'),
+  secrets: map({
+    existingSecret: text,
+    keys: map({ sharedSecret: text, idpClientSecret: text, oktaApiToken: text, signingKey: text }),
+    sharedSecret: text,
+    idpClientSecret: text,
+    oktaApiToken: text,
+    signingKey: text,
+    generate: flag,
+  }),
+  store: map({ type: configuration.properties.storage.properties.type }),
+  persistence: map({
+    enabled: flag,
+    existingClaim: text,
+    size: text,
+    storageClass: text,
+    accessModes: texts,
+    annotations: textMap,
+  }),
+  tls: map({ existingSecret: text }),
+  service: map({
+    type: words('ClusterIP', 'NodePort', 'LoadBalancer'),
+    port: orNull(port),
+    nodePort: orNull(port),
+    appProtocol: text,
+    loadBalancerClass: text,
+    loadBalancerSourceRanges: texts,
+    externalTrafficPolicy: words('', 'Cluster', 'Local'),
+    annotations: textMap,
+    labels: textMap,
+  }),
+  ingress: map({
+    enabled: flag,
+    className: text,
+    annotations: textMap,
+    hosts: texts,
+    tls: { type: 'array', items: map({ secretName: text, hosts: texts }) },
+    certManager: map({ clusterIssuer: text, issuer: text }),
+    externalTls: flag,
+  }),
+  httpRoute: map({
+    enabled: flag,
+    parentRefs: objects,
+    hostnames: texts,
+    annotations: textMap,
+    skipApiCheck: flag,
+  }),
+  health: map({ port }),
+  metrics: map({
+    enabled: flag,
+    port,
+    skipApiCheck: flag,
+    serviceMonitor: map({ enabled: flag, interval: goDuration, scrapeTimeout: goDuration, labels: textMap }),
+    prometheusRule: map({ enabled: flag, labels: textMap }),
+    dashboard: map({ enabled: flag, labels: textMap, annotations: textMap }),
+  }),
+  probes: map({ startup: probe, liveness: probe, readiness: probe }),
+  image: map({
+    registry: text,
+    repository: { ...text, minLength: 1 },
+    tag: text,
+    digest: { ...text, pattern: '^(sha256:[0-9a-f]{64})?$' },
+    pullPolicy: words('Always', 'IfNotPresent', 'Never'),
+    pullSecrets: objects,
+  }),
+  replicaCount: { type: 'integer', minimum: 0 },
+  autoscaling: map({
+    enabled: flag,
+    minReplicas: count,
+    maxReplicas: count,
+    targetCPUUtilizationPercentage: count,
+    behavior: object,
+  }),
+  podDisruptionBudget: map({ enabled: flag, maxUnavailable: { type: ['integer', 'string'] } }),
+  strategy: object,
+  terminationGracePeriodSeconds: seconds,
+  lifecycle: object,
+  podSecurityContext: object,
+  containerSecurityContext: object,
+  resources: object,
+  nodeOptions: text,
+  serviceAccount: map({ create: flag, name: text, annotations: textMap, automount: flag }),
+  networkPolicy: map({ enabled: flag, ingressFrom: objects, metricsFrom: objects, egressTo: objects }),
+  podAnnotations: textMap,
+  podLabels: textMap,
+  nodeSelector: textMap,
+  tolerations: objects,
+  affinity: object,
+  topologySpreadConstraints: objects,
+  priorityClassName: text,
+  dnsConfig: object,
+  hostAliases: objects,
+  extraEnv: objects,
+  extraEnvFrom: objects,
+  extraVolumes: objects,
+  extraVolumeMounts: objects,
+  initContainers: objects,
+  extraContainers: objects,
+  extraCACerts: map({ configMap: text, secret: text, key: text }),
+  extraObjects: objects,
+}
+
+const schema = {
+  $schema: 'http://json-schema.org/draft-07/schema#',
+  title: 'Values of the Postern chart',
+  ...map(values),
+  ...(configuration.definitions && { definitions: inner(configuration.definitions) }),
+}
+const rendered = `${JSON.stringify(schema, null, 1)}\n`
+if (process.argv.includes('--print')) process.stdout.write(rendered)
+else writeFileSync(`${root}helm/postern/values.schema.json`, rendered)
+
+/** The whole configuration as one value: nothing is required here, because other values give some of its keys. */
+function embedded() {
+  const { type, properties, additionalProperties } = configuration
+  return inner({ type, properties, additionalProperties })
+}
+
+/** Without defaults: Helm applies none, and the program's are the program's business. */
+function inner(node) {
+  if (Array.isArray(node)) return node.map(inner)
+  if (typeof node !== 'object' || node === null) return node
+  return Object.fromEntries(
+    Object.entries(node)
+      .filter(([key]) => key !== 'default')
+      .map(([key, value]) => [key, inner(value)]),
+  )
+}

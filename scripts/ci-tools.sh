@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# Installs the programs that some tests need and finds missing: Helm and its validators with `go install`, the rest
+# from Debian's packages when run as root. Quiet when there is nothing to do; what cannot be had is named, and the
+# exit code is 1.
+set -uo pipefail
+
+tools="${POSTERN_TOOLS:-$HOME/.cache/postern-tools}"
+missing=()
+
+have() { command -v "$1" >/dev/null || [ -x "$tools/bin/$1" ]; }
+
+# name, package@version
+go_tool() {
+  have "$1" && return
+  if command -v go >/dev/null && GOBIN="$tools/bin" GOFLAGS='-p=2 -buildvcs=false' nice go install "$2" >"$tools/$1.log" 2>&1; then
+    echo "ci-tools: installed $1" >&2
+  else
+    missing+=("$1 (go install $2)")
+  fi
+}
+
+# program, package
+debian() {
+  have "$1" && return
+  wanted+=("$2")
+  programs+=("$1")
+}
+
+mkdir -p "$tools/bin"
+go_tool helm helm.sh/helm/v4/cmd/helm@v4.2.4
+go_tool kubeconform github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0
+go_tool kube-linter golang.stackrox.io/kube-linter/cmd/kube-linter@v0.8.3
+
+wanted=()
+programs=()
+debian chromium chromium
+debian nginx nginx-light
+debian wrk wrk
+debian redis-server redis-server
+debian buildah buildah
+if [ "${#wanted[@]}" -gt 0 ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+  # A service of a freshly installed package must not start here.
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy" && chmod 755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+  fi
+  export DEBIAN_FRONTEND=noninteractive
+  nice apt-get update -qq >"$tools/apt.log" 2>&1
+  nice apt-get install -y -qq --no-install-recommends "${wanted[@]}" >>"$tools/apt.log" 2>&1 && echo "ci-tools: installed ${wanted[*]}" >&2
+fi
+for i in "${!programs[@]}"; do
+  command -v "${programs[$i]}" >/dev/null || missing+=("${programs[$i]} (apt-get install ${wanted[$i]})")
+done
+
+[ "${#missing[@]}" -eq 0 ] && exit 0
+printf 'ci-tools: missing: %s\n' "${missing[@]}" >&2
+exit 1
