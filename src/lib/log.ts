@@ -1,19 +1,19 @@
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino'
 import type { Logger, LogLevel } from '../types.ts'
 
-/** Second net only: what is logged is chosen field by field, so these should never occur. */
-const REDACTED = ['cookie', 'authorization', '*.cookie', '*.authorization', '*.password', '*.secret', '*.token']
-
-/** JSON lines: `time` (ISO 8601), `level` as a word, `msg`. `flush` before the process ends. */
+/**
+ * JSON lines: `time` (ISO 8601), `level` as a word, `msg`. `flush` before the process ends.
+ * No redaction list: what is logged is chosen field by field, secrets print as `[secret]`, and a test reads the
+ * output of whole sign-ins. (A list costs 10 µs a line.)
+ */
 export function createLogger(level: LogLevel, destination?: DestinationStream): Logger & { flush(): void } {
-  const stream = destination ?? pino.destination({ fd: 1, sync: false, minLength: 4096, periodicFlush: 200 })
+  const stream = destination ?? pino.destination({ fd: 1, sync: false, minLength: 16_000, periodicFlush: 200 })
   const logger = pino(
     {
       level: level === 'off' ? 'silent' : level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      redact: { paths: REDACTED, censor: '[redacted]' },
     },
     stream,
   )

@@ -2,8 +2,9 @@
  * What Prometheus may ask. Names and units follow OpenTelemetry's HTTP conventions with the prefix `postern_`;
  * labels are bounded: configured route names, known methods, closed vocabularies, never a user, group or path.
  */
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
+import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { RequestSample } from '../types.ts'
+import { createHistogram, type DurationSeries } from './histogram.ts'
 
 export interface Metrics {
   request(sample: RequestSample): void
@@ -22,8 +23,15 @@ export interface Metrics {
 }
 
 const PREFIX = 'postern_'
-const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10]
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
+
+interface Series {
+  readonly duration: DurationSeries
+  readonly upstream: DurationSeries
+  readonly decided: { inc(): void } | undefined
+  readonly received: { inc(by: number): void }
+  readonly sent: { inc(by: number): void }
+}
 
 export function createMetrics(build: { readonly version: string; readonly node: string }): Metrics {
   const registry = new Registry()
@@ -36,13 +44,16 @@ export function createMetrics(build: { readonly version: string; readonly node: 
     registers,
   }).set({ ...build }, 1)
 
-  const duration = new Histogram({
-    name: `${PREFIX}http_server_request_duration_seconds`,
-    help: 'From the request header to the end of the answer.',
-    labelNames: ['route', 'method', 'code'],
-    buckets: BUCKETS,
-    registers,
-  })
+  const durations = createHistogram(
+    `${PREFIX}http_server_request_duration_seconds`,
+    'From the request header to the end of the answer.',
+    ['route', 'method', 'code'],
+  )
+  const upstreamDurations = createHistogram(
+    `${PREFIX}upstream_request_duration_seconds`,
+    'From the forwarded request to the upstream response header.',
+    ['route'],
+  )
   const requestBytes = new Counter({
     name: `${PREFIX}http_server_request_body_bytes_total`,
     help: 'Bytes of request bodies forwarded.',
@@ -53,13 +64,6 @@ export function createMetrics(build: { readonly version: string; readonly node: 
     name: `${PREFIX}http_server_response_body_bytes_total`,
     help: 'Bytes of response bodies sent.',
     labelNames: ['route'],
-    registers,
-  })
-  const upstream = new Histogram({
-    name: `${PREFIX}upstream_request_duration_seconds`,
-    help: 'From the forwarded request to the upstream response header.',
-    labelNames: ['route'],
-    buckets: BUCKETS,
     registers,
   })
   const upstreamErrors = new Counter({
@@ -75,25 +79,43 @@ export function createMetrics(build: { readonly version: string; readonly node: 
     registers,
   })
 
-  // prom-client hashes label objects on each call; a bound child costs a Map look-up instead.
-  const timers = cached((route, method, code) => duration.labels(route, method, code))
-  const upstreamTimers = cached((route) => upstream.labels(route))
-  const decided = cached((route, decision, reason) => decisions.labels(route, decision, reason))
-  const received = cached((route) => requestBytes.labels(route))
-  const sent = cached((route) => responseBytes.labels(route))
+  // One look-up a request for all its series: made of configured names and closed vocabularies, so as bounded as the labels.
+  const known = new Map<string, Series>()
+  function seriesOf(route: string, method: string, code: string, decision: string, reason: string): Series {
+    const key = `${method} ${code} ${decision} ${reason} ${route}`
+    let series = known.get(key)
+    if (!series) {
+      series = {
+        duration: durations.series(route, method, code),
+        upstream: upstreamDurations.series(route),
+        decided: decision === '' ? undefined : decisions.labels(route, decision, reason),
+        received: requestBytes.labels(route),
+        sent: responseBytes.labels(route),
+      }
+      known.set(key, series)
+    }
+    return series
+  }
 
   return {
     request({ facts, route, decision, finished, error, seconds }) {
       const name = route?.name ?? '_none'
       const method = facts && METHODS.has(facts.method) ? facts.method : '_OTHER'
-      timers(name, method, String(finished?.status ?? 0)).observe(seconds)
-      if (decision) decided(name, decision.outcome, decision.reasons[0] ?? '').inc()
+      const series = seriesOf(
+        name,
+        method,
+        String(finished?.status ?? 0),
+        decision?.outcome ?? '',
+        decision?.reasons[0] ?? '',
+      )
+      series.duration.observe(seconds)
+      series.decided?.inc()
       const forwarded = finished?.forwarded
       if (forwarded) {
-        upstreamTimers(name).observe(forwarded.upstreamMs / 1000)
-        if (forwarded.bytesIn > 0) received(name).inc(forwarded.bytesIn)
+        series.upstream.observe(forwarded.upstreamMs / 1000)
+        if (forwarded.bytesIn > 0) series.received.inc(forwarded.bytesIn)
       }
-      if (finished && finished.bytesOut > 0) sent(name).inc(finished.bytesOut)
+      if (finished && finished.bytesOut > 0) series.sent.inc(finished.bytesOut)
       const failure = error?.code ?? forwarded?.cut
       if (failure?.startsWith('ERR_UPSTREAM_'))
         upstreamErrors.labels(name, failure.slice('ERR_UPSTREAM_'.length).toLowerCase()).inc()
@@ -130,17 +152,6 @@ export function createMetrics(build: { readonly version: string; readonly node: 
       return (labelValues, by = 1) => counter.labels(...labelValues).inc(by)
     },
 
-    text: () => registry.metrics(),
-  }
-}
-
-/** Configured names only come in, so the Map is as bounded as the labels. */
-function cached<T>(create: (...labels: string[]) => T): (...labels: string[]) => T {
-  const children = new Map<string, T>()
-  return (...labels) => {
-    const key = labels.length === 1 ? (labels[0] as string) : labels.join('\n')
-    let child = children.get(key)
-    if (!child) children.set(key, (child = create(...labels)))
-    return child
+    text: async () => `${await registry.metrics()}${durations.text()}${upstreamDurations.text()}`,
   }
 }
