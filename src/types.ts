@@ -203,6 +203,8 @@ export interface Route {
   /** SNI and verified name instead of the upstream's host (`tls_server_name`). */
   readonly tlsServerName?: string
   readonly policy: Policy
+  /** Groups that were last known to be right longer ago than this count as unknown here (`max_directory_age`). */
+  readonly maxDirectoryAge?: Millis
   /** Where the route was written, for messages: `config.yaml:12:5`. */
   readonly definedAt: string
 }
@@ -364,6 +366,7 @@ export type ControlAction =
   | 'signed-out'
   | 'user-page'
   | 'user-json'
+  | 'okta-hook'
 
 export type RouteMatch =
   | { readonly kind: 'route'; readonly route: Route }
@@ -561,10 +564,14 @@ export interface Group {
   readonly type: 'OKTA_GROUP' | 'BUILT_IN' | 'APP_GROUP' | 'CLAIM'
 }
 
-/** `asOf`: server time of the evidence. `keys`: what rules may match, built by policy/membership.ts. */
+/**
+ * `asOf`: server time of the evidence. `keys`: what rules may match, built by policy/membership.ts. `freshAt`: until
+ * when, on our clock, a change would have been heard of.
+ */
 export interface Membership {
   readonly groups: readonly Group[]
   readonly asOf: Millis
+  readonly freshAt?: Millis
   readonly source: string
   readonly keys: ReadonlySet<string>
 }
@@ -579,10 +586,14 @@ export interface Entry {
   readonly statusText: string
   readonly groups: readonly Group[]
   readonly asOf: Millis
+  /** Server time: what happened up to here may be in it already. Absent: `asOf`. */
+  readonly upTo?: Millis
+  /** Which of several combined sources said so. */
+  readonly source?: string
 }
 
-/** Who goes first when a source limits its callers: a sign-in before a confirmation before the background. */
-export type ReadPriority = 'sign-in' | 'confirm' | 'background'
+/** Who goes first when a source limits its callers: a sign-in before a confirmation before the background before repairs. */
+export type ReadPriority = 'sign-in' | 'confirm' | 'background' | 'reconcile'
 
 export interface DirectorySource {
   readonly name: string
