@@ -137,6 +137,7 @@ class Crossing implements Dispatcher.DispatchHandler {
   private readonly pool: UpstreamPool
   private readonly startedAt: Millis
   private readonly body: RequestBody | undefined
+  private readonly pipelined: boolean
   private deadline: Deadline
   private controller: Dispatcher.DispatchController | undefined
   /** `over`: resolved or rejected; whatever the upstream still says is not listened to. */
@@ -165,7 +166,8 @@ class Crossing implements Dispatcher.DispatchHandler {
     }
     res.on('close', this.onClosed)
     // A pipelined request waits for its turn on the socket, and until then its answer does not see the socket close.
-    if (!res.socket) {
+    this.pipelined = !res.socket
+    if (this.pipelined) {
       // As many as the client cares to pipeline: no leak, and nothing for Node to warn about.
       req.socket.setMaxListeners(0)
       req.socket.on('close', this.onClosed)
@@ -175,7 +177,8 @@ class Crossing implements Dispatcher.DispatchHandler {
   begin(): void {
     const { grant, path, headers } = this.parts
     const { method } = grant.request
-    this.pool.dispatch({ method, path, headers, body: this.body ?? null }, this)
+    const { servername } = this.pool
+    this.pool.dispatch({ method, path, headers, body: this.body ?? null, servername }, this)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -314,7 +317,7 @@ class Crossing implements Dispatcher.DispatchHandler {
     this.state = 'over'
     this.deadline.stop()
     res.off('close', this.onClosed)
-    req.socket.off('close', this.onClosed)
+    if (this.pipelined) req.socket.off('close', this.onClosed)
   }
 }
 

@@ -7,7 +7,14 @@ import { createBalancer } from './balance.ts'
 export interface UpstreamPool {
   /** Scheme, host and port. */
   readonly origin: string
-  dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): void
+  /** Goes into the options of each dispatch: a constant, or undici would open another connection for every Host it sees. */
+  readonly servername: string
+  dispatch(options: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
+}
+
+/** undici's options; it knows `servername` and does not declare it. */
+export interface UpstreamRequest extends Dispatcher.DispatchOptions {
+  readonly servername: string
 }
 
 export interface Pools {
@@ -56,12 +63,11 @@ export function createPools({ connectTimeout }: { readonly connectTimeout: Milli
       headersTimeout: 0,
       bodyTimeout: 0,
     })
-    // A constant, or undici would open another connection for every Host it sees.
-    const fixed = { servername: servername || hostname }
     return {
       origin: upstream.origin,
+      servername: servername || hostname,
       pool,
-      dispatch: (options, handler) => pool.dispatch({ ...options, ...fixed }, handler),
+      dispatch: (options, handler) => pool.dispatch(options, handler),
     }
   }
 
