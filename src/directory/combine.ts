@@ -8,7 +8,8 @@ import type { DirectorySource, Entry } from '../types.ts'
  * 3. Otherwise the first source that knows the person gives status and groups; groups of several sources are not mixed.
  * 4. Whom no source knows, nobody knows.
  *
- * The entry names its `source`. It is as old as the oldest part of the evidence, since each part could have changed it.
+ * The entry names its `source`. It is as old as the oldest part of the evidence, since each part could have changed it,
+ * and may know what happened up to the newest.
  */
 export function combineSources(sources: readonly [DirectorySource, ...DirectorySource[]]): DirectorySource {
   return {
@@ -20,7 +21,13 @@ export function combineSources(sources: readonly [DirectorySource, ...DirectoryS
       })
       const known = (await Promise.all(readings)).filter((entry) => entry !== undefined)
       const first = known.find(({ status }) => status === 'inactive') ?? known[0]
-      return first && { ...first, asOf: Math.min(...known.map(({ asOf }) => asOf)) }
+      return (
+        first && {
+          ...first,
+          asOf: Math.min(...known.map(({ asOf }) => asOf)),
+          upTo: Math.max(...known.map(({ asOf, upTo }) => upTo ?? asOf)),
+        }
+      )
     },
   }
 }
