@@ -1,0 +1,48 @@
+# Postern's production image. Nothing here needs BuildKit: docker, podman and buildah build it.
+# The bases are arguments so that a mirror, a digest or a locally made base can take their place.
+ARG BUILD_IMAGE=docker.io/library/node:24.21.0-trixie-slim
+ARG RUNTIME_IMAGE=gcr.io/distroless/nodejs24-debian13:nonroot
+
+# The program, compiled with all dependencies.
+FROM ${BUILD_IMAGE} AS build
+USER 0
+WORKDIR /src
+COPY package.json package-lock.json .npmrc ./
+RUN ["npm", "ci"]
+COPY tsconfig.json ./
+COPY scripts/prepare.mjs ./scripts/
+COPY cmd ./cmd
+COPY src ./src
+RUN ["npm", "run", "build", "--", "--incremental", "false"]
+
+# What it needs at run time: no development package, and the prebuilt lmdb of this platform only.
+FROM ${BUILD_IMAGE} AS dependencies
+USER 0
+WORKDIR /app
+COPY package.json package-lock.json .npmrc ./
+RUN ["npm", "ci", "--omit=dev"]
+RUN ["node", "-e", "require('node:fs').mkdirSync('/data')"]
+
+FROM ${RUNTIME_IMAGE}
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Postern" \
+      org.opencontainers.image.description="Identity-aware reverse proxy: sign in with Okta, live groups, per-route policy, signed identity" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+# Owned by root, the folder included: the program cannot change itself. Only the data directory is its own.
+USER 0
+WORKDIR /app
+COPY --from=dependencies --chown=0:0 /app/node_modules ./node_modules
+COPY --from=build --chown=0:0 /src/dist ./dist
+COPY --chown=0:0 package.json LICENSE config.schema.json ./
+COPY --from=dependencies --chown=65532:65532 /data /var/lib/postern
+ENV NODE_ENV=production
+USER 65532:65532
+EXPOSE 8080 8443 9090 9901
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 CMD ["/nodejs/bin/node", "/app/dist/cmd/postern/main.js", "health"]
+# Node is the first process: it handles its signals and starts no other program, so no init is needed.
+ENTRYPOINT ["/nodejs/bin/node", "--enable-source-maps", "/app/dist/cmd/postern/main.js"]
+CMD ["run", "--config", "/etc/postern/config.yaml"]
