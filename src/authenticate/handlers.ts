@@ -70,7 +70,9 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   function signInAtRoute(request: ControlRequest): Reply {
     const wanted = only(new URLSearchParams(request.facts.query), 'return_to') ?? '/'
     const url = URL.canParse(wanted, request.origin) ? new URL(wanted, request.origin) : undefined
-    return startSignIn(request, url?.origin === request.origin ? url : new URL(request.origin))
+    // Not by `origin` alone: it looks inside `blob:` URLs and past a user name.
+    const ours = url?.origin === request.origin && request.snapshot.routes.allowsReturn(url)
+    return startSignIn(request, ours ? url : new URL(request.origin))
   }
 
   /** `AUTH/{prefix}/sign_in`. */
