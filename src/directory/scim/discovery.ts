@@ -1,5 +1,8 @@
 import { URN } from './message.ts'
 
+/** Resources in one page of a list. Okta asks for 100. */
+export const MAX_PAGE = 200
+
 /** What we are and what we keep (RFC 7643 §5–7), for clients that ask; Okta does not. By path below the base. */
 export function createDiscovery(baseUrl: string): ReadonlyMap<string, object> {
   const types = [
@@ -46,9 +49,6 @@ function serviceProviderConfig(baseUrl: string): object {
     meta: { resourceType: 'ServiceProviderConfig', location: `${baseUrl}/ServiceProviderConfig` },
   }
 }
-
-/** Resources in one page of a list. Okta asks for 100. */
-export const MAX_PAGE = 200
 
 function resourceType(name: string, endpoint: string, schema: string, baseUrl: string) {
   return {

@@ -1,8 +1,7 @@
 import { Ajv } from 'ajv'
 import type { Json, JsonObject, Millis, Table } from '../../types.ts'
-import { badRequest, isRefusal, type Refusal, type Resource } from './message.ts'
+import { badRequest, isRefusal, isSameId, type Refusal, type Resource } from './message.ts'
 import { notKept, type Operation } from './patch.ts'
-import { isSameId } from './user.ts'
 
 export interface ScimGroup extends Resource {
   readonly externalId?: string | undefined

@@ -1,4 +1,4 @@
-import type { Millis } from '../../types.ts'
+import type { Json, Millis } from '../../types.ts'
 
 /** One request, below the base path: `/Users/…`. */
 export interface ScimRequest {
@@ -36,6 +36,11 @@ export interface Resource {
   readonly id: string
   readonly createdAt: Millis
   readonly changedAt: Millis
+}
+
+/** An id in a body says which resource the client means; it may be left out. */
+export function isSameId(value: Json | undefined, resource: Resource): boolean {
+  return value === undefined || value === null || value === resource.id
 }
 
 /** A request that is answered with an error (RFC 7644 §3.12). The detail never repeats a value of the body but names. */

@@ -1,6 +1,6 @@
 import { Ajv } from 'ajv'
 import type { Json, JsonObject, Millis, Subject, Table } from '../../types.ts'
-import { badRequest, isRefusal, type Refusal, type Resource } from './message.ts'
+import { badRequest, isRefusal, isSameId, type Refusal, type Resource } from './message.ts'
 import { notKept, type Operation } from './patch.ts'
 
 /** What is kept of a person: who they are, whether they are active, and what the client will want to read again. */
@@ -217,11 +217,6 @@ function assigned(given: string | null | undefined, kept: string | undefined): s
 
 function isTrue(active: boolean | string): boolean {
   return typeof active === 'boolean' ? active : active.toLowerCase() === 'true'
-}
-
-/** An id in a body says which resource the client means; it may be left out. */
-export function isSameId(value: Json | undefined, resource: Resource): boolean {
-  return value === undefined || value === null || value === resource.id
 }
 
 /** Names the attribute by its place alone: a value may be a person's. */
