@@ -1,0 +1,82 @@
+/**
+ * Section P on the running program: an empty or missing policy is nobody's (oauth2-proxy #3365), a deny beats an allow,
+ * a query cannot bring groups along, and what cannot be judged is not allowed.
+ */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createGauntlet, type Gauntlet } from '../support/gauntlet.ts'
+import { createTestWorld } from '../support/world.ts'
+
+let gauntlet: Gauntlet
+beforeAll(async () => {
+  gauntlet = await createGauntlet({
+    moreRoutes: [
+      { prefix: '/nothing-said' },
+      { prefix: '/no-groups', allowed_groups: [] },
+      { prefix: '/empty-policy', policy: [] },
+      { prefix: '/only-deny', policy: [{ deny: { or: [{ email: { is: 'bob@example.com' } }] } }] },
+      {
+        prefix: '/deny-beats',
+        policy: [
+          { allow: { or: [{ authenticated_user: true }, { groups: { has: 'Engineering' } }] } },
+          { deny: { or: [{ email: { is: 'alice@example.com' } }] } },
+        ],
+      },
+      { prefix: '/no-such-group', allowed_groups: ['No such group', '00gnosuchgroup000000'] },
+      { prefix: '/company', allowed_domains: ['company.com'] },
+      {
+        prefix: '/writes',
+        policy: [{ allow: { and: [{ authenticated_user: true }, { http_method: { is: 'POST' } }] } }],
+      },
+    ],
+    people: ['alice', 'bob', 'odd1', 'odd2'],
+    prepare(okta) {
+      okta.addUser({ login: 'odd1@example.com', email: 'attacker@evil.com@company.com' })
+      okta.addUser({ login: 'odd2@example.com', email: 'attacker@company.com.evil.com' })
+    },
+  })
+})
+afterAll(async () => {
+  await gauntlet.expectUnharmed()
+  await gauntlet.close()
+})
+
+async function statusFor(login: string, target: string, ...headers: readonly string[]): Promise<number | undefined> {
+  const { statuses, received } = await gauntlet.get(target, `Cookie: ${gauntlet.cookies[login]}`, ...headers)
+  expect(received).toHaveLength(statuses[0] === 200 ? 1 : 0)
+  return statuses[0]
+}
+
+describe('P01 nothing said is nobody', () => {
+  test.each(['/nothing-said', '/no-groups', '/empty-policy', '/only-deny', '/no-such-group'])('%s', async (target) => {
+    expect((await gauntlet.get(target)).statuses).not.toContain(200)
+    expect(await statusFor('alice', target)).toBe(403)
+    expect(await statusFor('bob', target)).toBe(403)
+  })
+})
+
+test('P02 a deny beats every allow', async () => {
+  expect(await statusFor('alice', '/deny-beats')).toBe(403)
+  expect(await statusFor('bob', '/deny-beats')).toBe(200)
+})
+
+test('P05 groups, users and policies in a query or a header change nothing', async () => {
+  const query = '?allowed_groups=Sales&groups=Engineering&policy=public&user=alice%40example.com'
+  const headers = ['X-Allowed-Groups: Sales', 'X-HTTP-Method-Override: POST', 'X-Method-Override: POST']
+  expect(await statusFor('bob', `/admin${query}`, ...headers)).toBe(403)
+  expect(await statusFor('bob', `/writes${query}&_method=POST`, ...headers)).toBe(403)
+  expect((await gauntlet.get(`/admin${query}`, ...headers)).statuses).toEqual([401])
+})
+
+test('P07 a route that is public and has groups is refused before anything starts', async () => {
+  const both = {
+    from: 'http://app.localhost',
+    allow_public_unauthenticated_access: true,
+    allowed_groups: ['Engineering'],
+  }
+  await expect(createTestWorld({ routes: [both] })).rejects.toThrow('allowed_groups')
+})
+
+test('I14 an address with two @, or one that only ends like ours, is of no domain (CVE-2026-40574)', async () => {
+  expect(await statusFor('odd1', '/company')).toBe(403)
+  expect(await statusFor('odd2', '/company')).toBe(403)
+})
