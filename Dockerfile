@@ -38,11 +38,15 @@ COPY --from=dependencies --chown=0:0 /app/node_modules ./node_modules
 COPY --from=build --chown=0:0 /src/dist ./dist
 COPY --chown=0:0 package.json LICENSE config.schema.json ./
 COPY --from=dependencies --chown=65532:65532 /data /var/lib/postern
-ENV NODE_ENV=production
+# Where HEALTHCHECK asks; the environment wins over config.yaml.
+ENV NODE_ENV=production \
+    HEALTH_CHECK_ADDR=0.0.0.0:9901
+# A relative `storage.path`, as the default is, ends up in the data directory.
+WORKDIR /var/lib/postern
 USER 65532:65532
 EXPOSE 8080 8443 9090 9901
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 CMD ["/nodejs/bin/node", "/app/dist/cmd/postern/main.js", "health"]
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s --retries=3 CMD ["/nodejs/bin/node", "/app/dist/cmd/postern/main.js", "health", "--addr", "127.0.0.1:9901"]
 # Node is the first process: it handles its signals and starts no other program, so no init is needed.
 ENTRYPOINT ["/nodejs/bin/node", "--enable-source-maps", "/app/dist/cmd/postern/main.js"]
 CMD ["run", "--config", "/etc/postern/config.yaml"]

@@ -123,6 +123,7 @@ const values = {
   }),
   podDisruptionBudget: map({ enabled: flag, maxUnavailable: { type: ['integer', 'string'] } }),
   strategy: object,
+  drainDelay: goDuration,
   terminationGracePeriodSeconds: seconds,
   lifecycle: object,
   podSecurityContext: object,

@@ -67,7 +67,9 @@ describe('Dockerfile', () => {
       expect(JSON.parse(command), command).toEqual(expect.arrayContaining([expect.any(String)]))
     expect(all('ENTRYPOINT')).toEqual(['["/nodejs/bin/node", "--enable-source-maps", "/app/dist/cmd/postern/main.js"]'])
     expect(all('CMD')).toEqual(['["run", "--config", "/etc/postern/config.yaml"]'])
-    expect(all('HEALTHCHECK')[0]).toMatch(/"\/app\/dist\/cmd\/postern\/main\.js", "health"\]$/)
+    expect(all('HEALTHCHECK')[0]).toMatch(
+      /"\/app\/dist\/cmd\/postern\/main\.js", "health", "--addr", "127\.0\.0\.1:9901"\]$/,
+    )
     expect(all('STOPSIGNAL')).toEqual(['SIGTERM'])
   })
 

@@ -123,15 +123,17 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
     }
     expect(Docker.config).toMatchObject({
       User: '65532:65532',
-      WorkingDir: '/app',
+      WorkingDir: '/var/lib/postern',
       Entrypoint: ['/nodejs/bin/node', '--enable-source-maps', '/app/dist/cmd/postern/main.js'],
       Cmd: ['run', '--config', '/etc/postern/config.yaml'],
       StopSignal: 'SIGTERM',
-      Healthcheck: { Test: ['CMD', '/nodejs/bin/node', '/app/dist/cmd/postern/main.js', 'health'] },
+      Healthcheck: {
+        Test: ['CMD', '/nodejs/bin/node', '/app/dist/cmd/postern/main.js', 'health', '--addr', '127.0.0.1:9901'],
+      },
       ExposedPorts: { '8080/tcp': {}, '8443/tcp': {}, '9090/tcp': {}, '9901/tcp': {} },
       Labels: { 'org.opencontainers.image.licenses': 'Apache-2.0', 'org.opencontainers.image.revision': '0123abc' },
     })
-    expect(Docker.config['Env']).toEqual(['PATH=/nodejs/bin', 'NODE_ENV=production'])
+    expect(Docker.config['Env']).toEqual(['PATH=/nodejs/bin', 'NODE_ENV=production', 'HEALTH_CHECK_ADDR=0.0.0.0:9901'])
   })
 
   test('holds the program and its dependencies, and nothing of tests, emulator or build', async () => {

@@ -134,6 +134,7 @@ hold is checked before, by values.schema.json.
   "the chart decides this; see health.port" (list "health_check_addr")
   "the chart decides this; see metrics.enabled and metrics.port" (list "metrics_address")
   "the chart decides this; see store.type" (list "storage" "databroker_storage_type" "databroker_storage_connection_string")
+  "the chart decides this; see drainDelay" (list "drain_delay")
   "write routes under routes, beside config" (list "routes" "policy")
   "a secret; put it in secrets.existingSecret or secrets.sharedSecret" (list "shared_secret" "shared_secret_file" "cookie_secret" "cookie_secret_file")
   "a secret; put it in secrets.existingSecret or secrets.idpClientSecret" (list "idp_client_secret" "idp_client_secret_file")

@@ -25,6 +25,7 @@
 - {name: INSECURE_SERVER, value: "true"}
 {{- end }}
 - {name: HEALTH_CHECK_ADDR, value: "0.0.0.0:{{ .Values.health.port }}"}
+- {name: DRAIN_DELAY, value: {{ quote .Values.drainDelay }}}
 {{- if .Values.metrics.enabled }}
 - {name: METRICS_ADDRESS, value: ":{{ .Values.metrics.port }}"}
 {{- end }}
