@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import type { JWTPayload } from 'jose'
-import type { VNode } from 'preact'
+import type { ComponentChildren, VNode } from 'preact'
 import { renderToString } from 'preact-render-to-string'
+import { ICON, SCRIPT, STYLE } from './app-assets.ts'
 
 /** What became of the assertion that came with the request. */
 export type Verified =
@@ -15,6 +16,8 @@ export interface AppView {
   readonly verified: Verified
 }
 
+type Rows = readonly (readonly [name: string, value: string])[]
+
 /** The sample application's only page: who is asking, and everything that arrived. */
 export function appPage(view: AppView): string {
   return `<!doctype html>${renderToString(<Page {...view} />)}`
@@ -27,104 +30,107 @@ function Page({ title, req, verified }: AppView): VNode {
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <title>{`${title} – sample application`}</title>
+        <link rel="icon" href={ICON} />
         <style dangerouslySetInnerHTML={{ __html: STYLE }} />
       </head>
       <body>
         <main>
-          <h1>{title}</h1>
-          <p class="soft">A sample application behind Postern. It has no sign-in of its own.</p>
-          <Identity verified={verified} />
-          <h2>What arrived</h2>
-          <p>
-            <code>
-              {req.method} {req.url}
-            </code>
-          </p>
-          <Facts
-            caption="Request headers"
-            rows={Object.entries(req.headers).map(([name, value]) => [name, String(value)])}
-          />
-          <h2>Try</h2>
-          <ul>
-            <li>
-              <a href="/sse">An event stream</a> that counts seconds
-            </li>
-            <li>
-              <a href="/headers">The request as JSON</a>
-            </li>
-            <li>
-              a WebSocket at <code>/ws</code> that echoes
-            </li>
-            <li>
+          <header>
+            <p class="soft">A sample application behind Postern, without a sign-in of its own</p>
+            <h1>{title}</h1>
+          </header>
+          <section>
+            <Identity verified={verified} />
+          </section>
+          <section>
+            <h2>Try</h2>
+            <form id="echo" class="line">
+              <label for="words">
+                A WebSocket that echoes <output id="state">needs JavaScript</output>
+              </label>
+              <input id="words" name="words" value="Hello through Postern" autocomplete="off" />
+              <button disabled>Send</button>
+              <output id="heard" for="words" />
+            </form>
+            <form class="line" method="post" action="/upload" enctype="multipart/form-data">
+              <label for="file">An upload, whose bytes are counted</label>
+              <input id="file" type="file" name="file" />
+              <button>Upload</button>
+            </form>
+            <p class="links">
+              <a href="/sse">An event stream that counts seconds</a>
+              <a href="/headers">This request as JSON</a>
               <a href="/.postern/">Your session at Postern</a>
-            </li>
-          </ul>
-          <form method="post" action="/upload" enctype="multipart/form-data">
-            <label for="file">Upload a file; the application counts its bytes</label>
-            <input id="file" type="file" name="file" /> <button>Upload</button>
-          </form>
+              <a href="/.postern/sign_out">Sign out</a>
+            </p>
+          </section>
+          <section>
+            <h2>What arrived</h2>
+            <p>
+              <code>
+                {req.method} {req.url}
+              </code>
+            </p>
+            <Facts rows={Object.entries(req.headers).map(([name, value]) => [name, String(value)])} />
+          </section>
         </main>
+        <script dangerouslySetInnerHTML={{ __html: SCRIPT }} />
       </body>
     </html>
   )
 }
 
 function Identity({ verified }: { readonly verified: Verified }): VNode {
-  if (verified.kind === 'absent') return <p>Nobody is signed in, or this route passes no identity.</p>
-  if (verified.kind === 'refused') {
-    return <p class="bad">An identity came along, but it is not to be trusted: {verified.why}</p>
+  switch (verified.kind) {
+    case 'absent':
+      return <Who name="stranger">Nobody is signed in, or this route passes no identity.</Who>
+    case 'refused':
+      return (
+        <Who name="stranger">
+          <strong class="bad">An identity came along, but it is not to be trusted: {verified.why}</strong>
+        </Who>
+      )
+    case 'genuine': {
+      const { claims } = verified
+      const rows = Object.entries(claims).map(([claim, value]) => [claim, textOf(value)] as const)
+      const named = [claims['name'], claims['email'], claims.sub].find((claim) => typeof claim === 'string')
+      return (
+        <>
+          <Who name={named ?? 'you'}>
+            <strong class="good">Verified.</strong> Postern signed this identity, and meant it for this application.
+          </Who>
+          <Facts rows={rows} />
+        </>
+      )
+    }
   }
-  const claims = Object.entries(verified.claims).map(
-    ([claim, value]) => [claim, typeof value === 'string' ? value : JSON.stringify(value)] as const,
-  )
-  const known = new Map(claims)
+}
+
+function Who({ name, children }: { readonly name: string; readonly children: ComponentChildren }): VNode {
   return (
     <>
-      <p class="who">
-        Hello, <strong>{known.get('name') ?? known.get('email') ?? known.get('sub')}</strong>
-      </p>
-      <p class="good">Verified: the assertion is signed by Postern and meant for this application.</p>
-      <Facts caption="Claims of the assertion" rows={claims} />
+      <h2 class="who">Hello, {name}</h2>
+      <p>{children}</p>
     </>
   )
 }
 
-function Facts({
-  caption,
-  rows,
-}: {
-  readonly caption: string
-  readonly rows: readonly (readonly [string, string])[]
-}): VNode {
+function Facts({ rows }: { readonly rows: Rows }): VNode {
   return (
-    <div class="scroll">
-      <table>
-        <caption>{caption}</caption>
-        <tbody>
-          {rows.map(([name, value]) => (
-            <tr key={name}>
-              <th scope="row">{name}</th>
-              <td>
-                <code>{value}</code>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <dl>
+      {rows.map(([name, value]) => (
+        <div key={name}>
+          <dt>{name}</dt>
+          <dd>
+            <code>{value}</code>
+          </dd>
+        </div>
+      ))}
+    </dl>
   )
 }
 
-const STYLE = `
-:root { color-scheme: light dark; --ink: #1c2430; --soft: #586273; --line: #d8dde6; --ground: #f6f7fa; --paper: #fff; --good: #1a6b3f; --bad: #a8231b; --link: #2454c8 }
-@media (prefers-color-scheme: dark) { :root { --ink: #e7ebf3; --soft: #a5afc0; --line: #2c3341; --ground: #0f1218; --paper: #181c25; --good: #7fd7a5; --bad: #ff9d92; --link: #93b4ff } }
-body { margin: 0; background: var(--ground); color: var(--ink); font: 1rem/1.55 system-ui, sans-serif; overflow-wrap: anywhere }
-main { max-width: 46rem; margin: 2rem auto; padding: 1.5rem 2rem 2rem; background: var(--paper); border: 1px solid var(--line); border-radius: 12px }
-h1 { margin: 0 } h2 { margin: 2rem 0 .25rem; font-size: 1.1rem }
-.soft, caption, th { color: var(--soft) } .who { font-size: 1.25rem; margin-bottom: .25rem } .good { color: var(--good) } .bad { color: var(--bad) }
-.scroll { overflow-x: auto } table { border-collapse: collapse; width: 100% } caption { text-align: left; font-size: .875rem; padding: .5rem 0 .25rem }
-th, td { text-align: left; vertical-align: top; padding: .35rem .75rem .35rem 0; border-top: 1px solid var(--line) } th { font-weight: 500; min-width: 9rem }
-code { font: .875em ui-monospace, monospace } a { color: var(--link) }
-label { display: block; margin-top: 1rem } input, button { font: inherit; margin-top: .25rem }
-:focus-visible { outline: 3px solid var(--link); outline-offset: 2px }
-`
+function textOf(claim: unknown): string {
+  if (Array.isArray(claim)) return claim.join(', ')
+  return typeof claim === 'string' ? claim : JSON.stringify(claim)
+}

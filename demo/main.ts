@@ -7,30 +7,83 @@ import { fileURLToPath } from 'node:url'
 import { DEMO, demoSeed } from '../emulator/okta/demo-seed.ts'
 import { createOktaEmulator } from '../emulator/okta/emulator.ts'
 import { startSampleApps } from './apps.ts'
+import { type DemoOptions, demoOptions, USAGE } from './options.ts'
 
-const PORTS = { postern: 8080, okta: 9001, engineering: 9101, everyone: 9102 }
 const root = fileURLToPath(new URL('../..', import.meta.url))
-const state = `${root}.postern/demo`
+
+/** A demo is over when it is asked to be; what still runs then, an open event stream for instance, is not waited for. */
+const PATIENCE_MS = 3000
+
+async function main(options: DemoOptions): Promise<void> {
+  const { port, state } = options
+  mkdirSync(state, { recursive: true, mode: 0o700 })
+  const auth = `http://authenticate.localhost:${port}`
+  const okta = await createOktaEmulator({
+    port: options.oktaPort,
+    seed: demoSeed({
+      redirectUris: [`${auth}/oauth2/callback`],
+      postLogoutRedirectUris: [`${auth}/.postern/signed_out`],
+    }),
+  }).catch(explainTakenPort)
+  const apps = await startSampleApps({
+    ports: { engineering: options.engineeringPort, everyone: options.everyonePort },
+    postern: `http://127.0.0.1:${port}`,
+  }).catch(explainTakenPort)
+  const config = writeConfig(state, {
+    PORT: String(port),
+    ISSUER: okta.url,
+    CLIENT_ID: DEMO.clientId,
+    CLIENT_SECRET: DEMO.clientSecret,
+    API_TOKEN: DEMO.apiToken,
+    SHARED_SECRET_FILE: sharedSecretFile(state),
+    STORE: `${state}/store`,
+    REFRESH_INTERVAL: options.refreshInterval,
+    ENGINEERING: apps.urls.engineering,
+    EVERYONE: apps.urls.everyone,
+  })
+  const postern = spawn(process.execPath, [`${root}dist/cmd/postern/main.js`, 'run', '--config', config], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  })
+  const ended = new Promise<number>((resolve) => {
+    postern.once('exit', (code) => resolve(code ?? 1))
+    postern.once('error', () => resolve(1))
+  })
+  // Whatever ends this process ends Postern too.
+  process.once('exit', () => postern.kill('SIGKILL'))
+
+  let stopping = false
+  const stop = (): void => {
+    if (stopping) return
+    stopping = true
+    postern.kill('SIGTERM')
+    setTimeout(() => postern.kill('SIGKILL'), PATIENCE_MS).unref()
+  }
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
+  try {
+    await untilAnswering(postern, `http://127.0.0.1:${port}/ping`)
+    if (!stopping) console.log(welcome(port, okta.url))
+  } catch (error) {
+    if (!stopping) console.error(error instanceof Error ? error.message : error)
+    stop()
+    process.exitCode = 1
+  }
+  const code = await ended
+  await Promise.all([apps.close(), okta.close()])
+  process.exitCode ??= stopping ? 0 : code
+}
 
 /** Kept between runs, so that whoever was signed in stays signed in. */
-function sharedSecretFile(): string {
+function sharedSecretFile(state: string): string {
   const file = `${state}/shared-secret`
   if (!existsSync(file)) writeFileSync(file, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 })
   return file
 }
 
-function writeConfig(): string {
+function writeConfig(state: string, values: Readonly<Record<string, string>>): string {
   const file = `${state}/config.yaml`
   const template = readFileSync(`${root}demo/config.yaml`, 'utf8')
-  const values: Readonly<Record<string, string>> = {
-    ISSUER: `http://localhost:${PORTS.okta}`,
-    CLIENT_ID: DEMO.clientId,
-    CLIENT_SECRET: DEMO.clientSecret,
-    API_TOKEN: DEMO.apiToken,
-    SHARED_SECRET_FILE: sharedSecretFile(),
-    STORE: `${state}/store`,
-  }
-  writeFileSync(file, template.replaceAll(/\{\{(\w+)\}\}/g, (_match, name: string) => values[name] ?? ''), { mode: 0o600 })
+  const filled = template.replaceAll(/\{\{(\w+)\}\}/g, (_match, name: string) => values[name] ?? '')
+  writeFileSync(file, filled, { mode: 0o600 })
   return file
 }
 
@@ -54,47 +107,34 @@ async function untilAnswering(child: ChildProcess, url: string): Promise<void> {
   throw new Error(`${url} does not answer`)
 }
 
-async function main(): Promise<void> {
-  mkdirSync(state, { recursive: true, mode: 0o700 })
-  const okta = await createOktaEmulator({ port: PORTS.okta, seed: demoSeed() })
-  const apps = await startSampleApps({ ports: { engineering: PORTS.engineering, everyone: PORTS.everyone } })
-  const postern = spawn(process.execPath, [`${root}dist/cmd/postern/main.js`, 'run', '--config', writeConfig()], { stdio: 'inherit' })
-  const ended = new Promise<number>((resolve) => postern.once('exit', (code) => resolve(code ?? 1)))
-  let stopping = false
-  const stop = (): void => {
-    stopping = true
-    postern.kill('SIGTERM')
-  }
-  process.on('SIGINT', stop)
-  process.on('SIGTERM', stop)
-  try {
-    await untilAnswering(postern, `http://127.0.0.1:${PORTS.postern}/ping`)
-    console.log(WELCOME)
-  } catch (error) {
-    if (!stopping) console.error(error instanceof Error ? error.message : error)
-    stop()
-  }
-  const code = await ended
-  await Promise.all([apps.close(), okta.close()])
-  process.exitCode = stopping ? 0 : code
+function explainTakenPort(error: unknown): never {
+  const { code, port } = error as NodeJS.ErrnoException & { readonly port?: number }
+  if (code !== 'EADDRINUSE') throw error
+  throw new Error(`port ${port} is taken: does another demo run here? Or choose other ports.\n\n${USAGE}`, {
+    cause: error,
+  })
 }
 
-const WELCOME = `
+function welcome(port: number, oktaUrl: string): string {
+  return `
   Postern is running.
 
-    http://engineering.localhost:${PORTS.postern}   an app for the group Engineering
-    http://everyone.localhost:${PORTS.postern}      an app for everyone who can sign in
-    http://localhost:${PORTS.okta}/              the Okta emulator: change memberships, suspend people
+    http://engineering.localhost:${port}   an app for the group Engineering
+    http://everyone.localhost:${port}      an app for everyone who can sign in
+    ${oktaUrl}/              the Okta emulator: change memberships, suspend people
 
   People (no password): alice (Engineering), bob (Sales), carol (suspended), dave (no group).
 
   Try: sign in as alice; open the second app; remove alice from Engineering at the emulator and reload
-  within a minute; sign out at http://everyone.localhost:${PORTS.postern}/.postern/sign_out; come back as bob.
+  within a minute; sign out at http://everyone.localhost:${port}/.postern/sign_out; come back as bob.
 
   Ctrl-C ends everything.
 `
+}
 
-await main().catch((error: unknown) => {
+try {
+  await main(demoOptions(process.argv.slice(2), `${root}.postern/demo`))
+} catch (error) {
   console.error(error instanceof Error ? error.message : error)
   process.exit(1)
-})
+}
