@@ -7,7 +7,7 @@ import { chooseAssurance, methodsOf } from './oidc/assurance.ts'
 import type { Engine, PendingSignIn } from './oidc/engine.ts'
 import type { OidcStorage } from './oidc/storage.ts'
 import { FAULTS } from './oidc/texts.ts'
-import { errorPage, type SignInView, signInPage } from './pages/sign-in-page.tsx'
+import { errorPage, type Offer, type SignInView, signInPage } from './pages/sign-in-page.tsx'
 
 export interface SignInDeps {
   readonly clock: Clock
@@ -85,13 +85,29 @@ function refuse(person: Person | undefined, password: string): SignInView['refus
   return { text: 'Unable to sign in', why }
 }
 
-function view(pending: PendingSignIn, deps: SignInDeps): SignInView {
-  const people = deps.org.people.slice(undefined, OFFERED + 1).toSorted((a, b) => a.login.localeCompare(b.login))
+function view(pending: PendingSignIn, { org }: SignInDeps): SignInView {
+  const people = org.people.slice(undefined, OFFERED + 1)
+  // Who owns an API token is a service account.
+  const owners = new Set(org.tokens().map(({ ownerId }) => ownerId))
+  const offered = people.filter((person) => person.password === undefined && !owners.has(person.id))
   return {
-    app: deps.org.apps.get(pending.clientId)?.label ?? pending.clientId,
+    app: org.apps.get(pending.clientId)?.label ?? pending.clientId,
     hint: pending.loginHint ?? '',
-    people: people.length > OFFERED ? [] : people.filter((person) => person.password === undefined),
+    people:
+      people.length > OFFERED
+        ? []
+        : offered.toSorted((a, b) => (a.login < b.login ? -1 : 1)).map((person) => offer(person, org)),
     askPassword: people.some((person) => person.password !== undefined),
+  }
+}
+
+function offer(person: Person, org: Org): Offer {
+  const groups = org.groupsOf(person.id).flatMap(({ type, name }) => (type === 'BUILT_IN' ? [] : [name]))
+  const status = person.status.toLowerCase().replace('_', ' ')
+  return {
+    name: `${person.firstName} ${person.lastName}`,
+    login: person.login,
+    note: person.status === 'ACTIVE' ? groups.join(', ') || 'no group' : status,
   }
 }
 

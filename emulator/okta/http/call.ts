@@ -76,7 +76,8 @@ export function empty(status = 204, headers: Reply['headers'] = {}): Reply {
 
 /** Pages have no script. No `form-action`: Chromium applies it to the redirects that follow a sign-in. */
 const PAGE_HEADERS = {
-  'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'",
+  'content-security-policy':
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; base-uri 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   'cache-control': 'no-store',
