@@ -34,7 +34,11 @@ export function createSignOut({ idp, sessions, sharedSecrets, clock, logger, fai
     const session = await sessions.read(facts.cookie, facts.host, clock.now())
     const signedOut = config.authenticate.signOutRedirect ?? signedOutUrl(config)
     const posted = facts.method === 'POST'
-    if (!session) return redirectReply(posted ? 303 : 302, signedOut)
+    if (!session) {
+      // An application that was never opened knows no session, which says nothing about the others: AUTH knows.
+      const atAuth = new URL(`${config.naming.controlPrefix}/sign_out`, config.authenticate.url)
+      return redirectReply(posted ? 303 : 302, origin === atAuth.origin ? signedOut : atAuth)
+    }
     if (!posted) {
       const html = signOutPage({
         ...common(request),

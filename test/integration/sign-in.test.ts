@@ -131,6 +131,21 @@ describe('sign-out', () => {
     const again = await browser.go(EVERYONE)
     expect(again.url.origin).toBe(world.okta.url)
   })
+
+  test('an application that was never opened asks where the session is, and does not claim that it ended', async () => {
+    const browser = world.browser()
+    await world.signIn(browser, ENGINEERING, 'alice@example.com')
+    const page = await browser.go(`${EVERYONE}.postern/sign_out`)
+    expect([page.status, page.url.href]).toEqual([200, 'http://authenticate.localhost/.postern/sign_out'])
+    expect(page.body).toContain('Do you want to sign out?')
+    const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)?.[1] ?? ''
+    await browser.ask(page.url, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: `csrf=${csrf}`,
+    })
+    expect((await browser.go(ENGINEERING)).url.origin).toBe(world.okta.url)
+  })
 })
 
 describe('the own pages', () => {
