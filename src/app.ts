@@ -23,6 +23,7 @@ import { createUserViews } from './proxy/user.ts'
 import { createRouteTable } from './routing/table.ts'
 import { compileTrust, parseTarget, rawRequest } from './routing/target.ts'
 import { type Listener, listen } from './server/listen.ts'
+import { meteredStore } from './server/metered-store.ts'
 import { createMetrics } from './server/metrics.ts'
 import { type Operations, startOperations } from './server/operations.ts'
 import { mergeConfig, type Reload } from './server/reload.ts'
@@ -67,7 +68,8 @@ const RECHECK_INTERVAL: Millis = 30_000
 
 export async function startApp({ config, logger, clock = systemClock }: AppOptions): Promise<App> {
   const { sharedSecrets } = config
-  const store = openStore(config, clock, logger)
+  const metrics = createMetrics({ version: VERSION, node: process.version })
+  const store = meteredStore(openStore(config, clock, logger), metrics, clock)
   await checkStoreKey(store, sharedSecrets)
   const sessions = createSessions({ store, clock, sharedSecrets, cookieNames: sessionCookieNames(config) })
   const streams = createStreamRegistry({ clock })
@@ -100,7 +102,6 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   })
   const respond = createRespond({ authenticate, directory, controlPrefix: config.naming.controlPrefix, clock })
   const user = createUserViews({ sessions, directory, authenticate, respond, clock })
-  const metrics = createMetrics({ version: VERSION, node: process.version })
   const operations = await startOperations({ config, metrics, directory, streams, clock, logger })
   const requestId = createRequestIds()
   let snapshot = createSnapshot(config, 1, requestId)
@@ -109,12 +110,15 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     sessions,
     directory,
     streams,
-    control: createControl({ authenticate, user, jwks: () => signer.jwks() }),
+    control: createControl({ authenticate, user, jwks: () => signer.jwks(), recordFlow: metrics.flow }),
     respond,
     accessLog: createAccessLog(logger, clock, metrics.request),
     clock,
   })
 
+  metrics.gauge('http_server_active_requests', 'Requests and tunnels that have begun and not ended.', () =>
+    listener.active(),
+  )
   // Ages and expiries change decisions without any event.
   const stopRechecking = every(clock, RECHECK_INTERVAL, () => streams.recheck())
   sessions.onEnd((id) => streams.endSession(id, 'signed-out'))

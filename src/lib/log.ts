@@ -7,7 +7,7 @@ import type { Logger, LogLevel } from '../types.ts'
  * output of whole sign-ins. (A list costs 10 µs a line.)
  */
 export function createLogger(level: LogLevel, destination?: DestinationStream): Logger & { flush(): void } {
-  const stream = destination ?? pino.destination({ fd: 1, sync: false, minLength: 16_000, periodicFlush: 200 })
+  const stream = destination ?? pino.destination({ fd: 1, sync: true, minLength: 16_000, periodicFlush: 200 })
   const logger = pino(
     {
       level: level === 'off' ? 'silent' : level,

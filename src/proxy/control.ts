@@ -1,10 +1,10 @@
 /** The control paths: `/.postern/…`, `/.well-known/postern…`, `/ping`. Reached before any route, judged by nobody's policy. */
 import type { IncomingMessage } from 'node:http'
 import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
-import { assertNever } from '../errors.ts'
+import { assertNever, toAppError } from '../errors.ts'
 import { jsonReply, textReply } from '../pages/reply.ts'
 import { stylesheet } from '../pages/style.ts'
-import type { Json, Reply, RequestFacts, RouteMatch, Snapshot } from '../types.ts'
+import type { ControlAction, Json, Reply, RequestFacts, RouteMatch, Snapshot } from '../types.ts'
 import type { UserViews } from './user.ts'
 
 export type Control = (
@@ -19,16 +19,40 @@ export interface ControlDeps {
   readonly user: UserViews
   /** Public keys of the identity assertion (RFC 7517). */
   readonly jwks: () => Promise<Json>
+  /** One step of a sign-in or sign-out happened: for whoever counts. */
+  readonly recordFlow: (step: FlowStep, result: 'ok' | 'failed', reason: string) => void
+}
+
+/** Steps that people notice when they fail. */
+export type FlowStep = 'start' | 'callback' | 'handoff' | 'sign-out'
+
+const STEPS: Partial<Record<ControlAction, FlowStep>> = {
+  'sign-in': 'start',
+  'idp-callback': 'callback',
+  'route-callback': 'handoff',
+  'sign-out': 'sign-out',
 }
 
 /** Readable by scripts of any origin: public facts only. */
 const PUBLIC_CORS = [['access-control-allow-origin', '*']] as const
-const METHODS: Partial<Record<Extract<RouteMatch, { kind: 'control' }>['action'], readonly string[]>> = {
+const METHODS: Partial<Record<ControlAction, readonly string[]>> = {
   'sign-out': ['GET', 'HEAD', 'POST'],
 }
 
-export function createControl({ authenticate, user, jwks }: ControlDeps): Control {
+export function createControl({ authenticate, user, jwks, recordFlow }: ControlDeps): Control {
   return async (match, facts, req, snapshot) => {
+    const step = STEPS[match.action]
+    try {
+      const reply = await answer(match, facts, req, snapshot)
+      if (step) recordFlow(step, reply.status < 400 ? 'ok' : 'failed', String(reply.status))
+      return reply
+    } catch (error) {
+      if (step) recordFlow(step, 'failed', toAppError(error).code)
+      throw error
+    }
+  }
+
+  async function answer(...[match, facts, req, snapshot]: Parameters<Control>): Promise<Reply> {
     const allowed = METHODS[match.action] ?? ['GET', 'HEAD']
     if (!allowed.includes(facts.method)) return textReply(405, 'method not allowed\n', [['allow', allowed.join(', ')]])
     const request: ControlRequest = { facts, req, snapshot, origin: match.origin }

@@ -36,6 +36,8 @@ export interface ListenDeps {
 
 export interface Listener {
   readonly address: AddressInfo
+  /** Exchanges that have begun and not ended. */
+  active(): number
   /** Another certificate for connections from now on. */
   setCertificate(tls: NonNullable<ListenConfig['tls']>): void
   /** From now on every answer asks its client to connect anew, so that few connections are kept when `stop` comes. */
@@ -68,11 +70,16 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     : createHttpServer(options)
 
   let draining = false
+  let active = 0
+  const run = (exchange: Exchange): void => {
+    active++
+    void deps.handle(exchange).finally(() => active--)
+  }
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
     // Node hands on what was pipelined behind a request that we refused; where it begins is anybody's guess.
     if (refused.has(req.socket)) return
     if (draining) res.shouldKeepAlive = false
-    void deps.handle(httpExchange(req, res, deps))
+    run(httpExchange(req, res, deps))
   }
   server.on('request', onRequest)
   // Not answered here: the forwarder says "100 Continue" once the decision is taken.
@@ -81,7 +88,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     // Without a listener an early reset of the client would end the process.
     socket.on('error', () => socket.destroy())
-    void deps.handle(upgradeExchange(req, socket, head, deps))
+    run(upgradeExchange(req, socket, head, deps))
   })
   server.on('connect', (_req: IncomingMessage, socket: Duplex) => refuse(socket, 405, deps.clock))
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
@@ -106,6 +113,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
           resolve()
         })
       }),
+    active: () => active,
     drain() {
       draining = true
     },

@@ -4,10 +4,12 @@
  */
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { RequestSample } from '../types.ts'
-import { createHistogram, type DurationSeries } from './histogram.ts'
+import { createHistogram, type DurationSeries, type Histogram } from './histogram.ts'
 
 export interface Metrics {
   request(sample: RequestSample): void
+  /** One step of a sign-in or sign-out. */
+  flow(step: string, result: 'ok' | 'failed', reason: string): void
   /** A value read at scrape time. */
   gauge(name: string, help: string, read: () => number | undefined): void
   /** A value with one label, read at scrape time. */
@@ -17,7 +19,9 @@ export interface Metrics {
     label: string,
     read: () => Iterable<readonly [labelValue: string, value: number]>,
   ): void
-  counter(name: string, help: string, labels: readonly string[]): (labelValues: readonly string[], by?: number) => void
+  /** Counts one event of these label values; make it once for values that are known beforehand. */
+  counter(name: string, help: string, labels: readonly string[]): (labelValues: readonly string[]) => () => void
+  histogram(name: string, help: string, labels: readonly string[]): Histogram
   /** Prometheus text format 0.0.4. */
   text(): Promise<string>
 }
@@ -54,6 +58,7 @@ export function createMetrics(build: { readonly version: string; readonly node: 
     'From the forwarded request to the upstream response header.',
     ['route'],
   )
+  const histograms: Histogram[] = [durations, upstreamDurations]
   const requestBytes = new Counter({
     name: `${PREFIX}http_server_request_body_bytes_total`,
     help: 'Bytes of request bodies forwarded.',
@@ -76,6 +81,13 @@ export function createMetrics(build: { readonly version: string; readonly node: 
     name: `${PREFIX}authz_decisions_total`,
     help: 'Decisions by outcome and first reason.',
     labelNames: ['route', 'decision', 'reason'],
+    registers,
+  })
+
+  const flows = new Counter({
+    name: `${PREFIX}authn_flows_total`,
+    help: 'Steps of sign-ins and sign-outs; the reason is the status or the code of the error.',
+    labelNames: ['step', 'result', 'reason'],
     registers,
   })
 
@@ -121,6 +133,8 @@ export function createMetrics(build: { readonly version: string; readonly node: 
         upstreamErrors.labels(name, failure.slice('ERR_UPSTREAM_'.length).toLowerCase()).inc()
     },
 
+    flow: (step, result, reason) => flows.labels(step, result, reason).inc(),
+
     gauge(name, help, read) {
       new Gauge({
         name: PREFIX + name,
@@ -149,9 +163,18 @@ export function createMetrics(build: { readonly version: string; readonly node: 
 
     counter(name, help, labels) {
       const counter = new Counter({ name: PREFIX + name, help, labelNames: [...labels], registers })
-      return (labelValues, by = 1) => counter.labels(...labelValues).inc(by)
+      return (labelValues) => {
+        const child = counter.labels(...labelValues)
+        return () => child.inc()
+      }
     },
 
-    text: async () => `${await registry.metrics()}${durations.text()}${upstreamDurations.text()}`,
+    histogram(name, help, labels) {
+      const histogram = createHistogram(PREFIX + name, help, labels)
+      histograms.push(histogram)
+      return histogram
+    },
+
+    text: async () => `${await registry.metrics()}${histograms.map((histogram) => histogram.text()).join('')}`,
   }
 }

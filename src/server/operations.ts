@@ -1,6 +1,7 @@
 /** What operators and orchestrators see beside the traffic: probes, metrics, and the state of the last reload. */
 import type { Clock, Config, Directory, Logger, Millis, StreamRegistry } from '../types.ts'
 import { type Component, listenHealth, listenMetrics, type SideListener } from './health.ts'
+import { X509Certificate } from 'node:crypto'
 import type { Metrics } from './metrics.ts'
 import { fingerprint, type Reload } from './reload.ts'
 
@@ -49,6 +50,15 @@ export async function startOperations({
   metrics.gauge('streams_active', 'Exchanges of signed-in people that are open, tunnels included.', () => streams.size)
   metrics.gauge('directory_last_success_timestamp_seconds', 'When the directory last answered.', () =>
     seconds(directory.health().lastSuccess),
+  )
+  metrics.gauges(
+    'tls_certificate_not_after_timestamp_seconds',
+    'When a certificate of the listener ends.',
+    'name',
+    () => {
+      const { tls } = running.listen
+      return tls ? [['listener', Date.parse(new X509Certificate(tls.certificate).validTo) / 1000]] : []
+    },
   )
   metrics.gauge('directory_failing', '1 while the last call to the directory failed.', () =>
     isFailing(directory) ? 1 : 0,
