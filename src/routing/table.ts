@@ -34,6 +34,7 @@ export function createRouteTable(config: Pick<Config, 'routes' | 'authenticate' 
   const { naming, authenticate } = config
   const authenticateFrom = fromOf(authenticate.url)
   const authenticateOrigin = authenticate.url.origin
+  const actionsAnywhere = actionsOnUnknownHostsToo(naming)
   const authenticateActions = actionsOnAuthenticate(naming, authenticate.callbackPath)
   const routeActions = actionsOnRoutes(naming)
   const exact = new Map<string, Placed[]>()
@@ -47,9 +48,10 @@ export function createRouteTable(config: Pick<Config, 'routes' | 'authenticate' 
   function match(request: RequestFacts): RouteMatch {
     const { host, port, path } = request
     const onAuthenticate = host === authenticate.url.hostname
-    if (path === '/ping' || path === '/healthz') {
+    const anywhere = actionsAnywhere.get(path)
+    if (anywhere) {
       const on = onAuthenticate ? 'authenticate' : 'route'
-      return { kind: 'control', action: 'ping', on, origin: originOf(host, port) ?? authenticateOrigin }
+      return { kind: 'control', action: anywhere, on, origin: originOf(host, port) ?? authenticateOrigin }
     }
     if (onAuthenticate) {
       const action = authenticateActions.get(path)
@@ -89,6 +91,15 @@ export function createRouteTable(config: Pick<Config, 'routes' | 'authenticate' 
 
 const NONE: RouteMatch = Object.freeze({ kind: 'none' })
 
+/** Where nothing is published, too: probes come with any Host, and the page that says so wants its stylesheet. */
+function actionsOnUnknownHostsToo({ controlPrefix }: Naming): ReadonlyMap<string, ControlAction> {
+  return new Map<string, ControlAction>([
+    ['/ping', 'ping'],
+    ['/healthz', 'ping'],
+    [`${controlPrefix}/style.css`, 'style'],
+  ])
+}
+
 function actionsOnAuthenticate(naming: Naming, callbackPath: string): ReadonlyMap<string, ControlAction> {
   const { controlPrefix } = naming
   return new Map<string, ControlAction>([
@@ -116,7 +127,6 @@ function actionsOnEveryHost({ controlPrefix, wellKnown }: Naming): readonly (rea
     [`${controlPrefix}/user`, 'user-json'],
     [`${controlPrefix}/sign_in`, 'sign-in'],
     [`${controlPrefix}/sign_out`, 'sign-out'],
-    [`${controlPrefix}/style.css`, 'style'],
     [wellKnown, 'well-known'],
     [`${wellKnown}/`, 'well-known'],
     [`${wellKnown}/jwks.json`, 'jwks'],

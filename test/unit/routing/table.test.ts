@@ -229,6 +229,7 @@ describe('control paths', () => {
   test.each([
     ['/ping', 'route: ping'],
     ['/healthz', 'route: ping'],
+    ['/.postern/style.css', 'route: style'],
     ['/.postern/', 'none'],
     ['/.well-known/postern/jwks.json', 'none'],
     ['/', 'none'],
