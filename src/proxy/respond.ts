@@ -70,7 +70,7 @@ export function createRespond({ authenticate, directory, controlPrefix, clock }:
       reasons,
       wantedGroups: wantedGroups(route.policy),
       groups: directory.membership(session.subject),
-      tryAgainUrl: origin + facts.path,
+      tryAgainUrl: origin + facts.path + facts.query,
     })
     return htmlReply(403, html)
   }
@@ -96,7 +96,7 @@ export function createRespond({ authenticate, directory, controlPrefix, clock }:
       ...(session && { person: personOf(session.identity), groups: directory.membership(session.subject) }),
       reasons,
       retryAfter,
-      tryAgainUrl: origin + facts.path,
+      tryAgainUrl: origin + facts.path + facts.query,
     })
     return htmlReply(503, html, { headers })
   }
