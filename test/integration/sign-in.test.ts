@@ -139,11 +139,12 @@ describe('sign-out', () => {
     expect([page.status, page.url.href]).toEqual([200, 'http://authenticate.localhost/.postern/sign_out'])
     expect(page.body).toContain('Do you want to sign out?')
     const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)?.[1] ?? ''
-    await browser.ask(page.url, {
+    const out = await browser.ask(page.url, {
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
       body: `csrf=${csrf}`,
     })
+    expect((await browser.go(out.headers.location ?? '')).body).toContain('You are signed out')
     expect((await browser.go(ENGINEERING)).url.origin).toBe(world.okta.url)
   })
 })
