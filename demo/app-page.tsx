@@ -58,9 +58,9 @@ function Page({ title, req, verified }: AppView): VNode {
               <button>Upload</button>
             </form>
             <p class="links">
-              <a href="/sse">An event stream that counts seconds</a>
+              <a href="/sse">An event stream</a>
               <a href="/headers">This request as JSON</a>
-              <a href="/.postern/">Your session at Postern</a>
+              <a href="/.postern/">Your session</a>
               <a href="/.postern/sign_out">Sign out</a>
             </p>
           </section>

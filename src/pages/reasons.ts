@@ -45,7 +45,7 @@ export function reasonsInWords(reasons: readonly Reason[]): readonly string[] {
 export function whatToDo(reasons: readonly Reason[]): string {
   if (reasons.includes('user-inactive')) return 'Ask your administrator to activate your account.'
   if (reasons.includes('groups-unauthorized')) {
-    return 'Ask the owner of the application, or whoever looks after your groups, to add you to one of them. A change takes effect within a minute: then try again.'
+    return 'Ask the owner of the application, or whoever looks after your groups, to add you to one that may open it. A change takes effect within a minute: then try again.'
   }
   if (reasons.some((reason) => reason.startsWith('source-ip'))) {
     return 'Connect to your company network or VPN, then try again.'

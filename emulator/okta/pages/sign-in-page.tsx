@@ -75,7 +75,9 @@ function SignIn({ app, hint, people, askPassword, refused }: SignInView): VNode 
         </form>
       </main>
       <footer>
-        This is an Okta emulator: nothing here is real. <a href="/">Its console</a>
+        This is an Okta emulator: nothing here is real.
+        <br />
+        <a href="/">Change people and groups</a>
       </footer>
     </>
   )

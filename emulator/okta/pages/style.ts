@@ -34,10 +34,10 @@ main.card { width: calc(100% - 2rem); max-width: 26rem; margin: clamp(1rem, 7vh,
 footer { max-width: 26rem; margin: 0 auto 2rem; padding: 0 1rem; text-align: center; font-size: .875rem; color: var(--soft) }
 
 main.console { max-width: 66rem; margin: 0 auto; padding: 1.75rem 1rem 4rem }
-.console > header { display: flex; flex-wrap: wrap; align-items: center; gap: 1rem } .console > header > div { flex: 1 1 20rem }
+.console > header { display: flex; flex-wrap: wrap; align-items: center; gap: 1rem } .console > header > div:not(.status) { flex: 1 1 18rem }
 .console section { margin-top: 1.75rem; padding: 1.25rem 1.5rem; background: var(--paper); border: 1px solid var(--line); border-radius: .9rem }
 section > h2 + p { margin-top: .15rem }
-.rows { margin-top: .9rem } .rows > li { display: grid; grid-template-columns: minmax(13rem, 1.1fr) minmax(11rem, .9fr) 2fr; gap: .75rem 1.5rem; align-items: start; padding: .9rem 0; border-top: 1px solid var(--line) }
+.rows { margin-top: .9rem } .rows > li { display: grid; grid-template-columns: 14rem 19.5rem 1fr; gap: .75rem 1.5rem; align-items: start; padding: .9rem 0; border-top: 1px solid var(--line) }
 .chips { display: flex; flex-wrap: wrap; gap: .4rem; align-items: center }
 .chips button { border-radius: 1.2rem; min-height: 2rem; padding: .1rem .75rem; font-size: .875rem }
 .chips .on { background: var(--accent-soft); border-color: var(--accent); color: var(--ink); font-weight: 600 } .chips .off { border-style: dashed; border-color: var(--soft); color: var(--soft) }
@@ -48,10 +48,13 @@ section > h2 + p { margin-top: .15rem }
 table { width: 100%; margin-top: .75rem; border-collapse: collapse; font-size: .9375rem }
 th, td { padding: .45rem 1rem .45rem 0; border-top: 1px solid var(--line); text-align: left; vertical-align: top; font-weight: 400 } td:last-child, th:last-child { padding-right: 0 }
 thead th { border: 0; color: var(--soft); font-size: .8125rem; font-weight: 600 }
-td.time, td.number { white-space: nowrap; font-variant-numeric: tabular-nums }
+td:last-child { font-variant-numeric: tabular-nums }
+.calls { margin-top: .75rem; font-size: .9375rem } .calls li { display: grid; grid-template-columns: 5rem 1fr 3rem 13rem; gap: 0 1rem; padding: .4rem 0; border-top: 1px solid var(--line) }
+.calls span { font-variant-numeric: tabular-nums }
 meter { width: 7rem; max-width: 100%; height: .9rem; vertical-align: -.1rem }
 @media (max-width: 46rem) {
-  .rows > li { grid-template-columns: 1fr }
+  .rows > li { grid-template-columns: 1fr } .calls li { grid-template-columns: 1fr auto } .calls code { grid-row: 2; grid-column: 1 / -1 }
+  meter { display: block; margin-bottom: .2rem } th { min-width: 8rem }
   .wide { display: none }
   .console section { padding: 1.1rem 1rem } main.card { padding: 1.5rem 1.25rem }
 }

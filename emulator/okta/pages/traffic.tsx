@@ -19,7 +19,6 @@ export function Budgets({ buckets }: { readonly buckets: readonly BucketState[] 
                 Counted for
               </th>
               <th scope="col">Remaining</th>
-              <th scope="col">Refused</th>
             </tr>
           </thead>
           <tbody>
@@ -33,8 +32,8 @@ export function Budgets({ buckets }: { readonly buckets: readonly BucketState[] 
                 </td>
                 <td>
                   <meter value={remaining} max={limit} aria-label={`${bucket}, ${scope}`} /> {remaining} of {limit}
+                  {refused > 0 && `, ${refused} refused`}
                 </td>
-                <td class="number">{refused}</td>
               </tr>
             ))}
           </tbody>
@@ -44,7 +43,7 @@ export function Budgets({ buckets }: { readonly buckets: readonly BucketState[] 
   )
 }
 
-/** Newest first; `calls` are those to show. */
+/** Newest first; `calls` are those to show. Times are UTC. */
 export function Calls({ calls }: { readonly calls: readonly LoggedCall[] }): VNode {
   return (
     <section>
@@ -52,34 +51,18 @@ export function Calls({ calls }: { readonly calls: readonly LoggedCall[] }): VNo
       {calls.length === 0 ? (
         <p class="soft small">None yet.</p>
       ) : (
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Time (UTC)</th>
-              <th scope="col">Call</th>
-              <th scope="col">Status</th>
-              <th scope="col" class="wide">
-                Bucket
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {calls.map((call) => (
-              <tr key={call.requestId}>
-                <td class="time">{iso(call.at).slice(11, 19)}</td>
-                <td>
-                  <code>
-                    {call.method} {call.path}
-                  </code>
-                </td>
-                <td class="number">{call.status}</td>
-                <td class="wide">
-                  <code>{call.bucket ?? '–'}</code>
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
+        <ol class="calls">
+          {calls.map((call) => (
+            <li key={call.requestId}>
+              <span class="soft">{iso(call.at).slice(11, 19)}</span>
+              <code>
+                {call.method} {call.path}
+              </code>
+              <span>{call.status}</span>
+              <code class="wide soft">{call.bucket ?? 'no limit'}</code>
+            </li>
+          ))}
+        </ol>
       )}
     </section>
   )
