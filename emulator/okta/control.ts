@@ -1,7 +1,11 @@
+import type { HookBehaviour, HookDelivery } from './hooks/delivery.ts'
 import type { LoggedCall } from './http/call-log.ts'
 import type { Fault } from './http/faults.ts'
+import type { Outbound } from './http/outbound.ts'
 import type { BucketState } from './http/rate-limit.ts'
+import type { LogDelay } from './log/system-log.ts'
 import { eventFor } from './management/lifecycle.ts'
+import type { IndexLag } from './model/lagging.ts'
 import type { NewApp, NewGroup, NewPerson, Org } from './model/org.ts'
 import type { OrgApp, OrgGroup, Person, PersonStatus } from './model/types.ts'
 import type { World } from './world.ts'
@@ -13,6 +17,11 @@ export interface Control {
   addGroup(group: string | NewGroup): OrgGroup
   addMember(group: string, user: string): void
   removeMember(group: string, user: string): void
+  /** What an import of a directory or an HR app does to an APP_GROUP: one event a person, and one at the end. */
+  importMemberships(
+    group: string,
+    change: { readonly add?: readonly string[]; readonly remove?: readonly string[] },
+  ): void
   setStatus(user: string, status: PersonStatus): void
   addApp(app: NewApp): OrgApp
   updateApp(appId: string, change: Partial<OrgApp>): void
@@ -23,6 +32,20 @@ export interface Control {
   revokeApiToken(value: string): void
   fault(fault: Fault): void
   clearFaults(): void
+  /** System Log events that come late, out of their `published` order. */
+  delayEvents(rule: LogDelay): void
+  clearEventDelays(): void
+  /** Every System Log cursor given out so far is refused from now on. */
+  dropLogCursors(): void
+  /** How far `filter` and `search` are behind; 0 for both at the start. */
+  indexLag(lag: IndexLag): void
+  /** How well event hooks are delivered; what is not named stays as it is. */
+  hookBehaviour(change: Partial<HookBehaviour>): void
+  /** Sends what hooks still hold back, and waits for the receivers. */
+  flushHooks(): Promise<void>
+  hookDeliveries(): readonly HookDelivery[]
+  /** Calls to this origin (of event hooks, of SCIM) go to this address, under their own name. */
+  routeOutbound: Outbound['route']
   /** Calls of Okta's own surface, oldest first; the emulator's page and control API are not among them. */
   calls(): readonly LoggedCall[]
   clearCalls(): void
@@ -33,7 +56,11 @@ export interface Control {
   reset(): void
 }
 
-export function createControl(deps: { readonly world: () => World; readonly reset: () => void }): Control {
+export function createControl(deps: {
+  readonly world: () => World
+  readonly outbound: Outbound
+  readonly reset: () => void
+}): Control {
   const { world } = deps
   const person = (name: string): Person => must(world().org.findPerson(name), 'person', name)
   const group = (name: string): OrgGroup => must(world().org.findGroup(name), 'group', name)
@@ -50,6 +77,16 @@ export function createControl(deps: { readonly world: () => World; readonly rese
     addGroup: (details) => world().org.addGroup(typeof details === 'string' ? { name: details } : details),
     addMember: (name, user) => void world().org.addMember(group(name).id, person(user).id),
     removeMember: (name, user) => void world().org.removeMember(group(name).id, person(user).id),
+    importMemberships(name, { add = [], remove = [] }) {
+      const { org } = world()
+      const target = group(name)
+      if (target.type !== 'APP_GROUP') throw new TypeError(`group "${name}" is not imported`)
+      for (const user of add) org.addMember(target.id, person(user).id)
+      for (const user of remove) org.removeMember(target.id, person(user).id)
+      org.announce('system.import.group_membership.complete', {
+        ...(target.sourceAppId !== undefined && { appId: target.sourceAppId }),
+      })
+    },
     setStatus(user, status) {
       const { id, status: before } = person(user)
       world().org.setStatus(id, status, eventFor(status, before))
@@ -69,6 +106,14 @@ export function createControl(deps: { readonly world: () => World; readonly rese
     },
     fault: (fault) => world().faults.add(fault),
     clearFaults: () => world().faults.clear(),
+    delayEvents: (rule) => world().log.delay(rule),
+    clearEventDelays: () => world().log.clearDelays(),
+    dropLogCursors: () => world().log.dropCursors(),
+    indexLag: (lag) => world().org.setIndexLag(lag),
+    hookBehaviour: (change) => world().deliverer.behave(change),
+    flushHooks: () => world().deliverer.flush(),
+    hookDeliveries: () => world().deliverer.deliveries(),
+    routeOutbound: (origin, to) => deps.outbound.route(origin, to),
     calls: () => world().calls.list(),
     clearCalls: () => world().calls.clear(),
     buckets: () => world().limiter.buckets(),

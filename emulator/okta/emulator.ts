@@ -5,6 +5,7 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import type { Clock, Logger } from '../../src/types.ts'
 import { type Control, createControl } from './control.ts'
+import { createOutbound } from './http/outbound.ts'
 import { RATE_PLANS, type RatePlan } from './http/rate-limit.ts'
 import { createKeys, type Keys } from './oidc/keys.ts'
 import type { Seed } from './seed.ts'
@@ -23,6 +24,8 @@ export interface OktaEmulatorOptions {
   /** Share of a bucket that one API token may use. */
   readonly tokenShare?: number
   readonly concurrency?: number
+  /** PEM that event hooks and SCIM trust beside the public authorities. */
+  readonly outboundCa?: string
   readonly log?: Logger
 }
 
@@ -43,6 +46,7 @@ export async function createOktaEmulator(options: OktaEmulatorOptions = {}): Pro
   const clock = options.clock ?? systemClock
   const keys = new Map<string, Keys>()
   const cursorKey = randomBytes(16).toString('hex')
+  const outbound = createOutbound({ clock, ...(options.outboundCa !== undefined && { ca: options.outboundCa }) })
   let world: World | undefined
 
   const server = createServer((req, res) => void world?.serve(req, res))
@@ -62,6 +66,7 @@ export async function createOktaEmulator(options: OktaEmulatorOptions = {}): Pro
       clock,
       seed: options.seed ?? {},
       cursorKey,
+      outbound,
       log: options.log ?? silentLogger,
       rates: { plan, tokenShare: options.tokenShare ?? 0.5, concurrency: options.concurrency ?? 75 },
       control: () => control,
@@ -76,7 +81,9 @@ export async function createOktaEmulator(options: OktaEmulatorOptions = {}): Pro
   const current = (): World => (world ??= build())
   const control = createControl({
     world: current,
+    outbound,
     reset() {
+      world?.close()
       world = build()
     },
   })
@@ -91,6 +98,8 @@ export async function createOktaEmulator(options: OktaEmulatorOptions = {}): Pro
     address,
     close: () =>
       new Promise((resolve) => {
+        world?.close()
+        outbound.close()
         server.close(() => resolve())
         server.closeAllConnections()
       }),

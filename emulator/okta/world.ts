@@ -2,20 +2,25 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock, Logger } from '../../src/types.ts'
 import type { Control } from './control.ts'
 import { consoleEndpoints } from './console.ts'
+import { createHookDeliverer, type HookDeliverer } from './hooks/delivery.ts'
+import { createHookRegistry, type HookRegistry } from './hooks/registry.ts'
 import type { Call } from './http/call.ts'
 import { type CallLog, createCallLog } from './http/call-log.ts'
 import { createFaultPlan, type FaultPlan } from './http/faults.ts'
 import { createPipeline } from './http/pipeline.ts'
 import { createRateLimiter, type RateLimiter, type RateLimitOptions } from './http/rate-limit.ts'
+import type { Outbound } from './http/outbound.ts'
 import { createRouter } from './http/router.ts'
-import { authenticate, authorize } from './management/api-token.ts'
+import { createSystemLog, type SystemLog } from './log/system-log.ts'
 import { appEndpoints } from './management/apps.ts'
+import { authenticate, authorize, type Caller } from './management/caller.ts'
 import type { Management } from './management/context.ts'
+import { eventHookEndpoints } from './management/event-hooks.ts'
 import { groupEndpoints } from './management/groups.ts'
+import { logEndpoints } from './management/logs.ts'
 import { userEndpoints } from './management/users.ts'
 import { createIds } from './model/ids.ts'
 import { createOrg, type Org } from './model/org.ts'
-import type { ApiToken } from './model/types.ts'
 import type { Keys } from './oidc/keys.ts'
 import { oidcEndpoints } from './oidc/routes.ts'
 import { createOidcStorage, type OidcStorage } from './oidc/storage.ts'
@@ -29,8 +34,13 @@ export interface World {
   readonly faults: FaultPlan
   readonly limiter: RateLimiter
   readonly storage: OidcStorage
+  readonly log: SystemLog
+  readonly hooks: HookRegistry
+  readonly deliverer: HookDeliverer
   readonly keysOf: (serverId: string) => Keys
   readonly serve: (req: IncomingMessage, res: ServerResponse) => Promise<void>
+  /** Stops its timers; calls that run are the listener's and the outbound side's to end. */
+  close(): void
 }
 
 export interface WorldDeps {
@@ -40,6 +50,7 @@ export interface WorldDeps {
   readonly seed: Seed
   readonly rates: RateLimitOptions
   readonly cursorKey: string
+  readonly outbound: Outbound
   readonly keysOf: (serverId: string) => Keys
   /** For the page and the control API. */
   readonly control: () => Control
@@ -47,9 +58,10 @@ export interface WorldDeps {
 
 export function createWorld(deps: WorldDeps): World {
   const { clock, url, seed } = deps
+  const ids = createIds(seed.orgId ?? 'emulator')
   const org = createOrg({
     clock,
-    ids: createIds(seed.orgId ?? 'emulator'),
+    ids,
     ...(seed.orgId !== undefined && { id: seed.orgId }),
     ...(seed.everyoneId !== undefined && { everyoneId: seed.everyoneId }),
   })
@@ -61,17 +73,26 @@ export function createWorld(deps: WorldDeps): World {
     if (eventType === 'user.lifecycle.deactivate') storage.endPerson(personId, true)
     else if (status !== undefined && status !== 'ACTIVE') storage.endPerson(personId, false)
   })
-  plant(org, seed)
+  // The org was like this before anybody looked: no events.
+  org.quietly(() => plant(org, seed))
 
-  const tokenOf = new WeakMap<Call, ApiToken>()
+  const log = createSystemLog(clock)
+  const hooks = createHookRegistry({ clock, ids })
+  const deliverer = createHookDeliverer({ clock, org, url, hooks, outbound: deps.outbound })
+  org.onOccurrence((occurrence) => {
+    log.accept(occurrence)
+    deliverer.accept(occurrence)
+  })
+
+  const callers = new WeakMap<Call, Caller>()
   const management: Management = {
     org,
     url,
     paging: { clock, url, cursorKey: deps.cursorKey },
-    tokenOf(call) {
-      const token = tokenOf.get(call)
-      if (!token) throw new TypeError('call without a token')
-      return token
+    callerOf(call) {
+      const caller = callers.get(call)
+      if (!caller) throw new TypeError('call without a caller')
+      return caller
     },
     endSessions: (personId, tokens) => storage.endPerson(personId, tokens),
   }
@@ -90,14 +111,31 @@ export function createWorld(deps: WorldDeps): World {
       ...userEndpoints(management),
       ...groupEndpoints(management),
       ...appEndpoints(management),
+      ...logEndpoints(management, log),
+      ...eventHookEndpoints(management, hooks, deliverer),
       ...consoleEndpoints({ url, control: deps.control }),
     ]),
     authenticate(call) {
-      const token = authenticate(call, org, clock)
-      authorize(token, call.method === 'GET' ? 'read' : 'write')
-      tokenOf.set(call, token)
-      return token
+      const caller = authenticate(call, { org, clock, serviceCaller: () => undefined })
+      authorize(caller, call)
+      callers.set(call, caller)
+      return caller.id
     },
   })
-  return { org, calls, faults, limiter, storage, keysOf: deps.keysOf, serve }
+  return {
+    org,
+    calls,
+    faults,
+    limiter,
+    storage,
+    log,
+    hooks,
+    deliverer,
+    keysOf: deps.keysOf,
+    serve,
+    close() {
+      log.close()
+      deliverer.close()
+    },
+  }
 }

@@ -118,7 +118,8 @@ describe("Okta's Node SDK", () => {
 describe('credentials', () => {
   test.each([
     ['no header', undefined, 401, 'E0000004', 'Authentication failed'],
-    ['another scheme', 'Bearer x', 401, 'E0000004', 'Authentication failed'],
+    ['another scheme', 'Basic x', 401, 'E0000004', 'Authentication failed'],
+    ['an unknown access token', 'Bearer x', 401, 'E0000011', 'Invalid token provided'],
     ['an empty token', 'SSWS ', 401, 'E0000004', 'Authentication failed'],
     ['an unknown token', 'SSWS wrong', 401, 'E0000011', 'Invalid token provided'],
   ])('%s', async (_name, authorization, status, errorCode, errorSummary) => {

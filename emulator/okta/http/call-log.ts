@@ -9,7 +9,7 @@ export interface LoggedCall {
   readonly query: string
   readonly status: number
   readonly bucket: string | undefined
-  /** Id of the API token, never its value. */
+  /** Id of the API token or service app, never a credential. */
   readonly tokenId: string | undefined
   readonly userAgent: string
 }

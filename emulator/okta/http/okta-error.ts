@@ -16,6 +16,7 @@ const ERRORS = {
   E0000031: [400, 'Invalid search criteria.'],
   E0000038: [403, "This operation is not allowed in the user's current status."],
   E0000047: [429, 'API call exceeded rate limit due to too many requests.'],
+  E0000053: [400, 'Invalid SCIM filter.'],
   E0000060: [501, 'Unsupported operation.'],
 } as const satisfies Record<string, readonly [number, string]>
 
@@ -36,7 +37,10 @@ export class OktaError extends Error {
   }
 }
 
-export function notFound(id: string, kind: 'User' | 'UserGroup' | 'AppInstance' | 'AuthorizationServer'): OktaError {
+export function notFound(
+  id: string,
+  kind: 'User' | 'UserGroup' | 'AppInstance' | 'AuthorizationServer' | 'EventHook',
+): OktaError {
   return new OktaError('E0000007', `${id} (${kind})`)
 }
 

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock, Logger } from '../../../src/types.ts'
-import type { ApiToken } from '../model/types.ts'
 import { type Call, createCall, html, type Reply } from './call.ts'
 import type { CallLog } from './call-log.ts'
 import { delay, type FaultAct, type FaultPlan } from './faults.ts'
@@ -15,8 +14,8 @@ export interface PipelineDeps {
   readonly faults: FaultPlan
   readonly limiter: RateLimiter
   find(call: Call): Found
-  /** @throws OktaError */
-  authenticate(call: Call, endpoint: Endpoint): ApiToken
+  /** Id of the API token or service app. @throws OktaError */
+  authenticate(call: Call): string
 }
 
 /** Every request takes these steps: fault plan, concurrency, API token, rate limit, handler, log. Never rejects. */
@@ -58,7 +57,7 @@ export function createPipeline(deps: PipelineDeps): (req: IncomingMessage, res: 
     if (!leave) return limited(call, limiter.busy())
     try {
       if (!endpoint) throw new OktaError(found.kind === 'wrong-method' ? 'E0000022' : 'E0000008')
-      if (endpoint.kind === 'api') token.id = deps.authenticate(call, endpoint).id
+      if (endpoint.kind === 'api') token.id = deps.authenticate(call)
       if (endpoint.bucket) {
         const verdict = limiter.take(endpoint.bucket, token.id)
         if (!verdict.allowed) return limited(call, verdict)

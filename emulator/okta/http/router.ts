@@ -6,7 +6,7 @@ export interface Endpoint {
   /** `/api/v1/users/:id/groups`; a segment `:name` matches one segment. */
   readonly path: string
   readonly bucket?: string
-  /** `api`: an SSWS token is required. `open`: part of Okta, no token. `own`: the emulator's own, not logged or limited. */
+  /** `api`: an SSWS token or a service app's is required. `open`: part of Okta, no token. `own`: the emulator's own, not logged or limited. */
   readonly kind: 'api' | 'open' | 'own'
   readonly handle: Handler
 }

@@ -1,10 +1,13 @@
+import type { Millis } from '../../../src/types.ts'
 import { OktaError, type OktaErrorCode } from '../http/okta-error.ts'
 
-/** Reads one attribute of the item that is tested; undefined when it has none. */
-export type Attribute<T> = (item: T) => string | undefined
+/** Reads one attribute of the item that is tested; undefined when it has none. Of several values any may fit. */
+export type Attribute<T> = (item: T) => string | readonly string[] | undefined
 
 export interface FilterGrammar<T> {
   readonly attributes: Readonly<Record<string, Attribute<T>>>
+  /** Attributes that hold a date. Compared as numbers: a delta filter looks at every person of a big org. */
+  readonly instants?: Readonly<Record<string, (item: T) => Millis>>
   readonly operators: readonly Operator[]
   /** For attributes not in the table, e.g. `profile.department` in a search. */
   readonly otherAttribute?: (name: string) => Attribute<T> | undefined
@@ -18,7 +21,6 @@ export type Operator = 'eq' | 'ne' | 'gt' | 'ge' | 'lt' | 'le' | 'sw' | 'co' | '
 const COMPARE: Readonly<Record<Operator, (actual: string, expected: string) => boolean>> = {
   eq: (actual, expected) => actual === expected,
   ne: (actual, expected) => actual !== expected,
-  // ISO 8601 in one time zone and one precision orders as text.
   gt: (actual, expected) => actual > expected,
   ge: (actual, expected) => actual >= expected,
   lt: (actual, expected) => actual < expected,
@@ -27,6 +29,14 @@ const COMPARE: Readonly<Record<Operator, (actual: string, expected: string) => b
   co: (actual, expected) => actual.includes(expected),
   ew: (actual, expected) => actual.endsWith(expected),
   pr: () => true,
+}
+
+const COMPARE_INSTANTS: Readonly<Partial<Record<Operator, (actual: Millis, expected: Millis) => boolean>>> = {
+  eq: (actual, expected) => actual === expected,
+  gt: (actual, expected) => actual > expected,
+  ge: (actual, expected) => actual >= expected,
+  lt: (actual, expected) => actual < expected,
+  le: (actual, expected) => actual <= expected,
 }
 
 const TOKEN = /\s*(?:"((?:[^"\\]|\\.)*)"|([()])|([A-Za-z_][\w.]*)|(\S))/gy
@@ -83,19 +93,31 @@ export function compileFilter<T>(text: string, grammar: FilterGrammar<T>): (item
     if (token.kind !== 'word') throw fail()
     return comparison(token.text)
   }
+  function instantComparison(readInstant: (item: T) => Millis): (item: T) => boolean {
+    const word = next().text.toLowerCase()
+    const operator = grammar.operators.find((known) => known === word)
+    const compare = operator && COMPARE_INSTANTS[operator]
+    const literal = next()
+    const expected = Date.parse(literal.text)
+    if (!compare || literal.kind !== 'string' || Number.isNaN(expected)) throw fail()
+    return (item) => compare(readInstant(item), expected)
+  }
   function comparison(name: string): (item: T) => boolean {
+    const instant = grammar.instants && Object.hasOwn(grammar.instants, name) ? grammar.instants[name] : undefined
+    if (instant) return instantComparison(instant)
     const read = Object.hasOwn(grammar.attributes, name) ? grammar.attributes[name] : grammar.otherAttribute?.(name)
     const word = next().text.toLowerCase()
     const operator = grammar.operators.find((known) => known === word)
     if (!read || !operator) throw fail()
-    if (operator === 'pr') return (item) => read(item) !== undefined
+    if (operator === 'pr') return (item) => (read(item)?.length ?? 0) > 0
     const literal = next()
     if (literal.kind === 'paren') throw fail()
     const fold = (value: string): string => (grammar.ignoreCase ? value.toLowerCase() : value)
     const expected = fold(literal.text)
     return (item) => {
       const actual = read(item)
-      return actual !== undefined && COMPARE[operator](fold(actual), expected)
+      if (typeof actual === 'string') return COMPARE[operator](fold(actual), expected)
+      return actual !== undefined && actual.some((value) => COMPARE[operator](fold(value), expected))
     }
   }
 

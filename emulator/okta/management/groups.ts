@@ -2,10 +2,10 @@ import { type Call, empty, json, type Reply } from '../http/call.ts'
 import { notFound, OktaError } from '../http/okta-error.ts'
 import type { Endpoint } from '../http/router.ts'
 import type { OrgGroup } from '../model/types.ts'
-import { api, jsonBody, type Management } from './context.ts'
+import { api, indexOf, jsonBody, type Management } from './context.ts'
 import { compileFilter, type FilterGrammar } from './filter.ts'
 import { pageReply, pageRequest } from './paging.ts'
-import { iso, renderApp, renderGroup, renderPerson } from './render.ts'
+import { renderApp, renderGroup, renderPerson } from './render.ts'
 
 const ONE = '/api/v1/groups/{id}'
 const MANY = '/api/v1/groups'
@@ -14,8 +14,10 @@ const FILTER: FilterGrammar<OrgGroup> = {
   attributes: {
     id: (group) => group.id,
     type: (group) => group.type,
-    lastUpdated: (group) => iso(group.lastUpdated),
-    lastMembershipUpdated: (group) => iso(group.lastMembershipUpdated),
+  },
+  instants: {
+    lastUpdated: (group) => group.lastUpdated,
+    lastMembershipUpdated: (group) => group.lastMembershipUpdated,
   },
   operators: ['eq', 'gt', 'ge', 'lt', 'le'],
   error: 'E0000031',
@@ -24,10 +26,10 @@ const SEARCH: FilterGrammar<OrgGroup> = {
   ...FILTER,
   attributes: {
     ...FILTER.attributes,
-    created: (group) => iso(group.created),
     'profile.name': (group) => group.name,
     'profile.description': (group) => group.description,
   },
+  instants: { ...FILTER.instants, created: (group) => group.created },
   operators: ['eq', 'ne', 'gt', 'ge', 'lt', 'le', 'sw', 'co', 'pr'],
   ignoreCase: true,
 }
@@ -37,7 +39,7 @@ export function groupEndpoints(management: Management): readonly Endpoint[] {
   const { org, paging, url } = management
   /** A group admin's token does not see `Everyone` (okta.md §2.1). */
   const visible = (call: Call, group: OrgGroup): boolean =>
-    group.type !== 'BUILT_IN' || management.tokenOf(call).role !== 'GROUP_MEMBERSHIP_ADMIN'
+    group.type !== 'BUILT_IN' || management.callerOf(call).role !== 'GROUP_MEMBERSHIP_ADMIN'
   const find = (call: Call): OrgGroup => {
     const id = call.params['group'] ?? ''
     const group = org.groups.get(id)
@@ -67,9 +69,11 @@ export function groupEndpoints(management: Management): readonly Endpoint[] {
     const request = pageRequest(call, paging, { standard: 200, most: 200 })
     const test = selector(call.query)
     const wanted: OrgGroup[] = []
-    for (const group of org.groups.from(request.after)) {
+    const index = indexOf(call.query)
+    for (const current of org.groups.from(request.after)) {
       if (wanted.length > request.limit) break
-      if (visible(call, group) && test(group)) wanted.push(group)
+      const group = index ? org.groupInIndex(current, index) : current
+      if (group && visible(call, group) && test(group)) wanted.push(group)
     }
     const found = call.query.has('q') ? wanted.slice(0, request.limit) : wanted
     return pageReply(call, paging, request, found, (group) => withStats(call, group))

@@ -63,18 +63,19 @@ export function pageReply<T extends { readonly id: string }>(
 
 function writeCursor(lastId: string, path: string, paging: Paging): string {
   const text = `${lastId}:${paging.clock.now().toString(36)}`
-  return Buffer.from(`${text}:${sign(text, path, paging)}`).toString('base64url')
+  return Buffer.from(`${text}:${signCursor(text, path, paging)}`).toString('base64url')
 }
 
 function readCursor(cursor: string, path: string, paging: Paging): string {
   const [lastId = '', writtenAt = '', signature] = Buffer.from(cursor, 'base64url').toString('utf8').split(':')
   const fresh = paging.clock.now() - Number.parseInt(writtenAt, 36) <= CURSOR_LIFE
-  if (!fresh || signature !== sign(`${lastId}:${writtenAt}`, path, paging)) {
+  if (!fresh || signature !== signCursor(`${lastId}:${writtenAt}`, path, paging)) {
     throw new OktaError('E0000001', 'after', ['after: Invalid paging request'])
   }
   return lastId
 }
 
-function sign(text: string, path: string, paging: Paging): string {
+/** Binds a cursor to its list and to this emulator. */
+export function signCursor(text: string, path: string, paging: Paging): string {
   return createHmac('sha256', paging.cursorKey).update(`${path} ${text}`).digest('base64url').slice(0, 12)
 }

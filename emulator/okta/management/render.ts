@@ -49,6 +49,7 @@ export function renderGroup(group: OrgGroup, url: string, stats?: { readonly use
       _embedded: { stats: { ...stats, appsCount: 0, groupPushMappingsCount: 0, hasAdminPrivlege: false } },
     }),
     _links: {
+      ...(group.sourceAppId !== undefined && { source: { href: `${url}/api/v1/apps/${group.sourceAppId}` } }),
       users: { href: `${url}/api/v1/groups/${group.id}/users` },
       apps: { href: `${url}/api/v1/groups/${group.id}/apps` },
     },

@@ -3,11 +3,11 @@ import { notFound, OktaError } from '../http/okta-error.ts'
 import type { Endpoint } from '../http/router.ts'
 import type { Person } from '../model/types.ts'
 import type { Json } from '../../../src/types.ts'
-import { api, jsonBody, type Management } from './context.ts'
+import { api, indexOf, jsonBody, type Management } from './context.ts'
 import { compileFilter, type FilterGrammar } from './filter.ts'
 import { lifecycle } from './lifecycle.ts'
 import { pageReply, pageRequest } from './paging.ts'
-import { iso, renderGroup, renderPerson } from './render.ts'
+import { renderGroup, renderPerson } from './render.ts'
 
 const ONE = '/api/v1/users/{id:.+}'
 const MANY = '/api/v1/users'
@@ -18,18 +18,18 @@ const FILTER: FilterGrammar<Person> = {
   attributes: {
     id: (person) => person.id,
     status: (person) => person.status,
-    lastUpdated: (person) => iso(person.lastUpdated),
     'profile.login': (person) => person.login,
     'profile.email': (person) => person.email,
     'profile.firstName': (person) => person.firstName,
     'profile.lastName': (person) => person.lastName,
   },
+  instants: { lastUpdated: (person) => person.lastUpdated },
   operators: ['eq', 'gt', 'ge', 'lt', 'le'],
   error: 'E0000031',
 }
 const SEARCH: FilterGrammar<Person> = {
   ...FILTER,
-  attributes: { ...FILTER.attributes, created: (person) => iso(person.created) },
+  instants: { ...FILTER.instants, created: (person) => person.created },
   operators: ['eq', 'ne', 'gt', 'ge', 'lt', 'le', 'sw', 'co', 'pr'],
   otherAttribute: (name) => (person) => {
     const value = name.startsWith('profile.') ? person.attributes[name.slice('profile.'.length)] : undefined
@@ -55,9 +55,11 @@ export function userEndpoints(management: Management): readonly Endpoint[] {
     const request = pageRequest(call, paging, { standard: query.has('q') ? 10 : 200, most: 200 })
     const test = selector(query)
     const wanted: Person[] = []
-    for (const person of org.people.from(request.after)) {
+    const index = indexOf(query)
+    for (const current of org.people.from(request.after)) {
       if (wanted.length > request.limit) break
-      if (test(person)) wanted.push(person)
+      const person = index ? org.personInIndex(current, index) : current
+      if (person && test(person)) wanted.push(person)
     }
     return pageReply(call, paging, request, wanted, (person) => renderPerson(person, url))
   }
@@ -108,8 +110,9 @@ export function userEndpoints(management: Management): readonly Endpoint[] {
     api('GET', '/api/v1/users', MANY, list),
     api('POST', '/api/v1/users', MANY, create),
     api('GET', '/api/v1/users/me', '/api/v1/users/me', (call) => {
-      const owner = org.people.get(management.tokenOf(call).ownerId)
-      if (!owner) throw new OktaError('E0000011')
+      const owner = org.people.get(management.callerOf(call).ownerId ?? '')
+      // A service app is nobody.
+      if (!owner) throw notFound('me', 'User')
       return one(owner)
     }),
     api('GET', '/api/v1/users/:user', ONE, (call) => one(find(call))),

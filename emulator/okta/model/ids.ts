@@ -1,5 +1,5 @@
 /** Kinds of Okta ids that the emulator makes; each is the prefix of a 20-character id. */
-export type IdKind = '00u' | '00g' | '0oa' | '00o' | '00T' | 'aus' | 'oty'
+export type IdKind = '00u' | '00g' | '0oa' | '00o' | '00T' | 'aus' | 'oty' | 'who'
 
 export interface Ids {
   /** Ids of one kind ascend, so that a page cursor can be "after this id". */

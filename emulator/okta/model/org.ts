@@ -1,5 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import type { Clock, Millis, Unsubscribe } from '../../../src/types.ts'
 import type { Ids } from './ids.ts'
+import { createLagging, type IndexLag, type IndexName } from './lagging.ts'
+import { createMemberships } from './memberships.ts'
 import { createSorted, type Sorted } from './sorted.ts'
 import type {
   ApiToken,
@@ -13,6 +16,7 @@ import type {
 } from './types.ts'
 
 const HISTORY = 100_000
+const NO_ATTRIBUTES = {}
 
 export type NewPerson = Partial<Omit<Person, 'login'>> & { readonly login: string }
 export type NewGroup = Partial<OrgGroup> & { readonly name: string }
@@ -63,6 +67,14 @@ export interface Org {
 
   /** Records an event that changed nothing here, e.g. the end of a session. */
   note(eventType: string, personId: string, outcome?: Occurrence['outcome']): void
+  announce(eventType: string, facts: Partial<Occurrence>): void
+  /** Changes without events: the org was like this before anybody looked. */
+  quietly(run: () => void): void
+  /** From now on; a longer lag does not hide what is indexed already. */
+  setIndexLag(lag: IndexLag): void
+  /** As `filter` or `search` sees it; undefined: not indexed yet. */
+  personInIndex(person: Person, index: IndexName): Person | undefined
+  groupInIndex(group: OrgGroup, index: IndexName): OrgGroup | undefined
   /** What happened, oldest first; at least the last 100,000. */
   history(): readonly Occurrence[]
   onOccurrence(listener: (occurrence: Occurrence) => void): Unsubscribe
@@ -78,8 +90,7 @@ export function createOrg(deps: {
   const people = createSorted<Person>()
   const byLogin = new Map<string, string>()
   const groups = createSorted<OrgGroup>()
-  const members = new Map<string, Sorted<true>>()
-  const memberships = new Map<string, Sorted<true>>()
+  const memberships = createMemberships()
   const apps = createSorted<OrgApp>()
   const assigned = new Map<string, Map<string, AppAssignment>>()
   const tokens = new Map<string, ApiToken>()
@@ -87,11 +98,53 @@ export function createOrg(deps: {
   const happened: Occurrence[] = []
   const listeners = new Set<(occurrence: Occurrence) => void>()
 
+  let quiet = false
+  let lag: IndexLag = { filter: 0, search: 0 }
+  const laggingPeople = createLagging<Person>(clock, () => lag)
+  const laggingGroups = createLagging<OrgGroup>(clock, () => lag)
+
   function record(eventType: string, facts: Partial<Occurrence>): void {
-    const occurrence: Occurrence = { at: clock.now(), eventType, outcome: 'SUCCESS', ...facts }
+    if (quiet) return
+    const person = facts.person ?? people.get(facts.personId ?? '')
+    const group = facts.group ?? groups.get(facts.groupId ?? '')
+    const app = facts.app ?? apps.get(facts.appId ?? '')
+    const occurrence: Occurrence = {
+      uuid: randomUUID(),
+      at: clock.now(),
+      eventType,
+      outcome: 'SUCCESS',
+      ...facts,
+      ...(person && { person, personId: person.id }),
+      ...(group && { group, groupId: group.id }),
+      ...(app && { app, appId: app.id }),
+    }
     happened.push(occurrence)
     if (happened.length > 2 * HISTORY) happened.splice(0, HISTORY)
     for (const listener of listeners) listener(occurrence)
+  }
+
+  function keepPerson(person: Person): void {
+    laggingPeople.changed(person.id, people.get(person.id))
+    people.set(person.id, person)
+  }
+  function keepGroup(group: OrgGroup): void {
+    laggingGroups.changed(group.id, groups.get(group.id))
+    groups.set(group.id, group)
+  }
+
+  /** Members of an imported group change by imports, which have one event type for both directions (okta.md §4). */
+  function recordMembership(groupId: string, person: Person, added: boolean): void {
+    const group = must(groups.get(groupId), groupId)
+    if (group.type !== 'APP_GROUP') {
+      record(`group.user_membership.${added ? 'add' : 'remove'}`, { person, group })
+      return
+    }
+    record('app.user_management', {
+      person,
+      group,
+      ...(group.sourceAppId !== undefined && { appId: group.sourceAppId }),
+      legacyEventType: `app.user_management.app_group_member_import.${added ? 'insert' : 'delete'}_success`,
+    })
   }
 
   const start = clock.now()
@@ -107,17 +160,18 @@ export function createOrg(deps: {
   groups.set(everyone.id, everyone)
 
   const touchMembership = (groupId: string, at: Millis): void => {
-    groups.set(groupId, { ...must(groups.get(groupId), groupId), lastMembershipUpdated: at })
+    keepGroup({ ...must(groups.get(groupId), groupId), lastMembershipUpdated: at })
   }
-  const setOf = (sets: Map<string, Sorted<true>>, key: string): Sorted<true> => {
-    const existing = sets.get(key)
-    if (existing) return existing
-    const created = createSorted<true>()
-    sets.set(key, created)
-    return created
+  function byShortName(prefix: string): Person | undefined {
+    let found: string | undefined
+    for (const [login, id] of byLogin) {
+      if (!login.startsWith(prefix)) continue
+      if (found !== undefined) return undefined
+      found = id
+    }
+    return people.get(found ?? '')
   }
-  const groupIdsOf = (personId: string): readonly string[] =>
-    [...(memberships.get(personId)?.keys() ?? []), everyone.id].sort()
+  const groupIdsOf = (personId: string): readonly string[] => [...memberships.groupsOf(personId), everyone.id].sort()
 
   const org: Org = {
     id: deps.id ?? ids.next('00o'),
@@ -134,8 +188,7 @@ export function createOrg(deps: {
       const login = idOrLogin.toLowerCase()
       const id = byLogin.get(login)
       if (id) return people.get(id)
-      const short = login.includes('@') ? [] : [...byLogin].filter(([known]) => known.split('@')[0] === login)
-      return short.length === 1 ? people.get(short[0]?.[1] ?? '') : undefined
+      return login.includes('@') ? undefined : byShortName(`${login}@`)
     },
     findGroup: (idOrName) => groups.get(idOrName) ?? [...groups.values()].find((group) => group.name === idOrName),
     findToken: (value) => [...tokens.values()].find((token) => token.value === value),
@@ -152,7 +205,7 @@ export function createOrg(deps: {
         firstName: capital(local.split(/[._-]/)[0] ?? local),
         lastName: capital(local.split(/[._-]/)[1] ?? 'Example'),
         secondFactor: false,
-        attributes: {},
+        attributes: NO_ATTRIBUTES,
         created: now,
         activated: status === 'STAGED' ? undefined : now,
         statusChanged: now,
@@ -162,7 +215,7 @@ export function createOrg(deps: {
         ...person,
         status,
       }
-      people.set(full.id, full)
+      keepPerson(full)
       byLogin.set(full.login.toLowerCase(), full.id)
       touchMembership(everyone.id, now)
       record('user.lifecycle.create', { personId: full.id })
@@ -175,7 +228,7 @@ export function createOrg(deps: {
         byLogin.delete(before.login.toLowerCase())
         byLogin.set(after.login.toLowerCase(), id)
       }
-      people.set(id, after)
+      keepPerson(after)
       record(eventType, { personId: id })
       return after
     },
@@ -191,12 +244,12 @@ export function createOrg(deps: {
     },
     deletePerson(id) {
       const person = must(people.get(id), id)
-      for (const groupId of memberships.get(id)?.keys() ?? []) members.get(groupId)?.delete(id)
-      memberships.delete(id)
+      record('user.lifecycle.delete.initiated', { person })
+      memberships.dropPerson(id)
       for (const list of assigned.values()) list.delete(id)
       people.delete(id)
       byLogin.delete(person.login.toLowerCase())
-      record('user.lifecycle.delete.completed', { personId: id })
+      record('user.lifecycle.delete.completed', { person })
     },
     addGroup(group) {
       const now = clock.now()
@@ -209,38 +262,38 @@ export function createOrg(deps: {
         lastMembershipUpdated: now,
         ...group,
       }
-      groups.set(full.id, full)
-      record('group.lifecycle.create', { groupId: full.id })
+      keepGroup(full)
+      record(full.type === 'APP_GROUP' ? 'system.import.group.create' : 'group.lifecycle.create', { group: full })
       return full
     },
     updateGroup(id, change) {
       const after = { ...must(groups.get(id), id), ...change, lastUpdated: clock.now() }
-      groups.set(id, after)
-      record('group.profile.update', { groupId: id })
+      keepGroup(after)
+      const imported = after.type === 'APP_GROUP'
+      record(imported ? 'app.user_management.user_group_import.upsert_success' : 'group.profile.update', {
+        group: after,
+      })
       return after
     },
     deleteGroup(id) {
-      for (const personId of members.get(id)?.keys() ?? []) memberships.get(personId)?.delete(id)
-      members.delete(id)
+      const group = must(groups.get(id), id)
+      memberships.dropGroup(id)
       for (const list of assigned.values()) list.delete(id)
       groups.delete(id)
-      record('group.lifecycle.delete', { groupId: id })
+      record(group.type === 'APP_GROUP' ? 'system.import.group.delete' : 'group.lifecycle.delete', { group })
     },
     addMember(groupId, personId) {
-      must(people.get(personId), personId)
+      const person = must(people.get(personId), personId)
       if (must(groups.get(groupId), groupId).type === 'BUILT_IN') throw new TypeError('Everyone cannot be edited')
-      if (setOf(members, groupId).has(personId)) return false
-      setOf(members, groupId).set(personId, true)
-      setOf(memberships, personId).set(groupId, true)
+      if (!memberships.add(groupId, personId)) return false
       touchMembership(groupId, clock.now())
-      record('group.user_membership.add', { personId, groupId })
+      recordMembership(groupId, person, true)
       return true
     },
     removeMember(groupId, personId) {
-      if (!members.get(groupId)?.delete(personId)) return false
-      memberships.get(personId)?.delete(groupId)
+      if (!memberships.remove(groupId, personId)) return false
       touchMembership(groupId, clock.now())
-      record('group.user_membership.remove', { personId, groupId })
+      recordMembership(groupId, must(people.get(personId), personId), false)
       return true
     },
     groupsOf: (personId, after, limit = Number.POSITIVE_INFINITY) =>
@@ -250,9 +303,9 @@ export function createOrg(deps: {
         .map((id) => must(groups.get(id), id)),
     membersOf(groupId, after, limit = Number.POSITIVE_INFINITY) {
       if (groupId === everyone.id) return people.slice(after, limit)
-      return (members.get(groupId)?.keys(after, limit) ?? []).map((id) => must(people.get(id), id))
+      return memberships.membersOf(groupId, after, limit).map((id) => must(people.get(id), id))
     },
-    memberCount: (groupId) => (groupId === everyone.id ? people.size : (members.get(groupId)?.size ?? 0)),
+    memberCount: (groupId) => (groupId === everyone.id ? people.size : memberships.count(groupId)),
 
     addApp(app) {
       const now = clock.now()
@@ -327,6 +380,21 @@ export function createOrg(deps: {
     },
 
     note: (eventType, personId, outcome = 'SUCCESS') => record(eventType, { personId, outcome }),
+    announce: record,
+    quietly(run) {
+      const before = quiet
+      quiet = true
+      try {
+        run()
+      } finally {
+        quiet = before
+      }
+    },
+    setIndexLag(next) {
+      lag = next
+    },
+    personInIndex: (person, index) => laggingPeople.seen(person.id, person, index),
+    groupInIndex: (group, index) => laggingGroups.seen(group.id, group, index),
     history: () => happened,
     onOccurrence(listener) {
       listeners.add(listener)

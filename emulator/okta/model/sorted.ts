@@ -1,3 +1,5 @@
+import { idsAfter, insertId, removeId, type SortedIds } from './sorted-ids.ts'
+
 /** A map that can be walked in key order from any key on, which is what page cursors need. */
 export interface Sorted<T> {
   readonly size: number
@@ -18,14 +20,9 @@ export interface Sorted<T> {
 
 export function createSorted<T>(): Sorted<T> {
   const map = new Map<string, T>()
-  // Sorted lazily: a seed of 100,000 people must not sort on every insertion.
-  let sorted: readonly string[] | undefined
-  function keys(after?: string, limit = Number.POSITIVE_INFINITY): readonly string[] {
-    sorted ??= [...map.keys()].sort(byCode)
-    const start = after === undefined ? 0 : firstGreater(sorted, after)
-    return sorted.slice(start, start + limit)
-  }
-  // Every sorted key is in the map: `sorted` is dropped whenever the set of keys changes.
+  const sorted: SortedIds = []
+  const keys = (after?: string, limit?: number): readonly string[] => idsAfter(sorted, after, limit)
+  // Every sorted key is in the map: both change together.
   const slice = (after: string | undefined, limit: number): readonly T[] =>
     keys(after, limit).map((key) => map.get(key) as T)
   return {
@@ -35,33 +32,22 @@ export function createSorted<T>(): Sorted<T> {
     get: (key) => map.get(key),
     has: (key) => map.has(key),
     set(key, value) {
-      if (!map.has(key)) sorted = undefined
+      if (!map.has(key)) insertId(sorted, key)
       map.set(key, value)
     },
     delete(key) {
-      const deleted = map.delete(key)
-      if (deleted) sorted = undefined
-      return deleted
+      removeId(sorted, key)
+      return map.delete(key)
     },
     values: () => map.values(),
     keys,
     slice,
     *from(after) {
-      for (const key of keys(after)) yield map.get(key) as T
+      for (const key of keys(after)) {
+        const value = map.get(key)
+        if (value !== undefined) yield value
+      }
     },
     ordered: () => slice(undefined, Number.POSITIVE_INFINITY),
   }
-}
-
-const byCode = (left: string, right: string): number => (left < right ? -1 : left > right ? 1 : 0)
-
-function firstGreater(keys: readonly string[], key: string): number {
-  let low = 0
-  let high = keys.length
-  while (low < high) {
-    const middle = (low + high) >>> 1
-    if ((keys[middle] ?? '') <= key) low = middle + 1
-    else high = middle
-  }
-  return low
 }

@@ -41,6 +41,8 @@ export interface OrgGroup {
   readonly name: string
   readonly description: string
   readonly type: GroupType
+  /** APP_GROUP: the app it is imported from. */
+  readonly sourceAppId?: string
   readonly created: Millis
   /** Profile changes only. */
   readonly lastUpdated: Millis
@@ -110,10 +112,22 @@ export interface AuthorizationServer {
 
 /** Something that happened, in Okta's event vocabulary: what the System Log and event hooks are made of. */
 export interface Occurrence {
+  /** The same in the System Log and in every hook delivery. */
+  readonly uuid: string
+  /** `published`. */
   readonly at: Millis
   readonly eventType: string
+  /** Where one event type has several meanings (imports); otherwise log/event-types.ts knows it. */
+  readonly legacyEventType?: string
   readonly outcome: 'SUCCESS' | 'FAILURE'
+  readonly reason?: string
   readonly personId?: string
   readonly groupId?: string
   readonly appId?: string
+  /** As they were then: an event about a deleted group still names it. */
+  readonly person?: Person
+  readonly group?: OrgGroup
+  readonly app?: OrgApp
+  /** Neither person nor group nor app, e.g. an event hook. */
+  readonly other?: { readonly id: string; readonly type: string; readonly name: string }
 }
