@@ -28,7 +28,12 @@ export function isSecret(path: readonly (string | number)[]): boolean {
 }
 
 interface Schema {
-  readonly def: { readonly type: string; readonly innerType?: Schema; readonly defaultValue?: unknown }
+  readonly def: {
+    readonly type: string
+    readonly innerType?: Schema
+    readonly defaultValue?: unknown
+    readonly values?: readonly unknown[]
+  }
   readonly shape?: Readonly<Record<string, Schema>>
   readonly meta: () => { readonly description?: string; readonly writeOnly?: unknown } | undefined
 }
@@ -46,7 +51,7 @@ function keysOf(schema: z.ZodObject, prefix: readonly string[] = []): readonly K
     return {
       path,
       env: path.join('_').toUpperCase(),
-      kind: kindOf(name, inner.def.type),
+      kind: kindOf(name, inner.def),
       secret: meta?.writeOnly === true,
       default: wrapped.def.type === 'default' ? wrapped.def.defaultValue : undefined,
       description: meta?.description ?? '',
@@ -54,9 +59,11 @@ function keysOf(schema: z.ZodObject, prefix: readonly string[] = []): readonly K
   })
 }
 
-function kindOf(name: string, type: string): Key['kind'] {
+function kindOf(name: string, { type, values }: Schema['def']): Key['kind'] {
   if (name === 'routes' || name === 'policy') return 'routes'
   switch (type) {
+    case 'literal':
+      return typeof values?.[0] === 'boolean' ? 'flag' : 'text'
     case 'boolean':
       return 'flag'
     case 'number':
