@@ -1,17 +1,46 @@
 import { Argument, Command, CommanderError, Option } from 'commander'
-import { ERRORS } from '../../src/errors.ts'
+import { AppError, ERRORS } from '../../src/errors.ts'
 import { checkCommand } from './commands/check.ts'
+import { configPrintCommand } from './commands/config-print.ts'
+import { healthCommand } from './commands/health.ts'
+import { policyTestCommand } from './commands/policy-test.ts'
 import { schemaCommand } from './commands/schema.ts'
 import { secretsCommand } from './commands/secrets.ts'
 import { readVersion, versionCommand } from './commands/version.ts'
 import type { Io } from './io.ts'
+import { printable } from './text.ts'
 
 /** Arguments → command → exit code; what the commands do is theirs. */
 export async function runCli(args: readonly string[], io: Io): Promise<number> {
   let exitCode = 0
-  const set = (code: number): void => {
+  const program = createProgram(io, (code) => {
     exitCode = code
+  })
+  try {
+    await program.parseAsync([...args], { from: 'user' })
+    return exitCode
+  } catch (error) {
+    if (error instanceof AppError) {
+      io.err(printable(`postern: ${error.message}`))
+      return exitCodeOf(error)
+    }
+    if (!(error instanceof CommanderError)) throw error
+    // Help that was asked for is an answer; anything else that commander throws is a wrong use.
+    return error.exitCode === 0 ? 0 : ERRORS.ERR_USAGE.exit
   }
+}
+
+/** The store and the directory are dependencies of a command, whatever their error means to a request. */
+function exitCodeOf({ code, info }: AppError): number {
+  return info.exit ?? (/^ERR_(?:STORE|DIRECTORY)_/.test(code) ? ERRORS.ERR_DEPENDENCY.exit : 1)
+}
+
+const CONFIG = ['-c, --config <file>', 'YAML or JSON; without it, the environment alone'] as const
+const JSON_OUTPUT = ['--json', 'print JSON'] as const
+const USER = 'user id (`sub`) or e-mail address'
+
+/** Every command with its arguments. The proxy and its native store are loaded only by the commands that need them. */
+export function createProgram(io: Io, set: (exitCode: number) => void): Command {
   const program = new Command('postern')
     .description('Identity-aware reverse proxy: sign in with Okta, live groups, a policy per route.')
     .exitOverride()
@@ -22,9 +51,8 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
   program
     .command('run')
     .description('start the proxy')
-    .option('-c, --config <file>', 'YAML or JSON; without it, the environment alone')
+    .option(...CONFIG)
     .action(async ({ config }: { config?: string }) => {
-      // The proxy and its native store are loaded only by the command that needs them.
       const { runCommand } = await import('./commands/run.ts')
       set(await runCommand({ config }))
     })
@@ -32,7 +60,7 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
   program
     .command('check')
     .description('judge a configuration, and print what to register at the identity provider')
-    .argument('[file]', 'YAML or JSON; without it, the environment alone')
+    .argument('[file]', CONFIG[1])
     .option('--online', 'also ask the identity provider and the group directory')
     .option('--json', 'print one JSON object')
     .action(async (file: string | undefined, { online = false, json = false }: { online?: boolean; json?: boolean }) =>
@@ -40,14 +68,115 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
     )
 
   program
-    .command('version')
-    .description('print the version')
-    .option('--json', 'print one JSON object')
-    .action(({ json = false }: { json?: boolean }) => set(versionCommand({ json }, io)))
+    .command('explain')
+    .description('say what Postern would do with a request, and why')
+    .option(...CONFIG)
+    .requiredOption('--url <url>', 'address of the request')
+    .option('--method <method>', 'method of the request', 'GET')
+    .option('--ip <address>', "the client's address", '127.0.0.1')
+    .option('--user <user>', `${USER}; groups are looked up where Postern keeps them`)
+    .option('--email <email>', 'e-mail address')
+    .option('--groups <groups>', 'names or ids, with commas; nothing is looked up', commaList)
+    .option('--live', 'look up groups in Okta now')
+    .option('--exit-code', 'exit with 10 unless allowed')
+    .action(
+      async (given: {
+        config?: string
+        url: string
+        method: string
+        ip: string
+        user?: string
+        email?: string
+        groups?: string[]
+        live?: boolean
+        exitCode?: boolean
+      }) => {
+        const { explainCommand } = await import('./commands/explain.ts')
+        const { config, user, email, groups, live = false, exitCode = false, url, method, ip } = given
+        set(await explainCommand({ config, url, method, ip, user, email, groups, live, exitCode }, io))
+      },
+    )
 
   program
-    .command('secrets')
-    .description('make secrets')
+    .command('test')
+    .description('run table tests of the policies')
+    .argument('<tests>', 'YAML with `cases`')
+    .option(...CONFIG)
+    .action(async (tests: string, { config }: { config?: string }) =>
+      set(await policyTestCommand({ tests, config }, io)),
+    )
+
+  const sessions = program.command('sessions').description('see and end sessions, while Postern runs')
+  sessions
+    .command('list')
+    .description('who is signed in')
+    .option(...CONFIG)
+    .option('--user <user>', USER)
+    .option(...JSON_OUTPUT)
+    .action(async ({ config, user, json = false }: { config?: string; user?: string; json?: boolean }) => {
+      const { sessionsListCommand } = await import('./commands/sessions.ts')
+      set(await sessionsListCommand({ config, user, json }, io))
+    })
+  sessions
+    .command('revoke')
+    .description('end sessions at once')
+    .argument('[session]', 'as `sessions list` and the log show it')
+    .option(...CONFIG)
+    .option('--user <user>', `all of this person: ${USER}`)
+    .option('--all', 'all of everybody')
+    .action(
+      async (
+        session: string | undefined,
+        { config, user, all = false }: { config?: string; user?: string; all?: boolean },
+      ) => {
+        const { sessionsRevokeCommand } = await import('./commands/sessions.ts')
+        set(await sessionsRevokeCommand({ config, session, user, all }, io))
+      },
+    )
+
+  program
+    .command('groups')
+    .description('see what is known of groups')
+    .command('show')
+    .description("a person's groups, or a group's people, with source and age")
+    .argument('[user]', USER)
+    .option(...CONFIG)
+    .option('--group <group>', 'name or id, as in a rule: who is in it')
+    .option('--live', 'ask Okta now')
+    .option(...JSON_OUTPUT)
+    .action(
+      async (user: string | undefined, given: { config?: string; group?: string; live?: boolean; json?: boolean }) => {
+        const { groupsShowCommand } = await import('./commands/groups.ts')
+        const { config, group, live = false, json = false } = given
+        set(await groupsShowCommand({ config, user, group, live, json }, io))
+      },
+    )
+
+  program
+    .command('config')
+    .description('see the configuration')
+    .command('print')
+    .description('what is in force and who said so; secrets are not shown')
+    .argument('[file]', CONFIG[1])
+    .option('--defaults', 'also what nobody wrote')
+    .option(...JSON_OUTPUT)
+    .action(
+      async (file: string | undefined, { defaults = false, json = false }: { defaults?: boolean; json?: boolean }) =>
+        set(await configPrintCommand({ file, defaults, json }, io)),
+    )
+
+  program
+    .command('health')
+    .description('ask a running Postern whether it is ready')
+    .option('--addr <address>', '`host:port`; default: HEALTH_CHECK_ADDR, then 127.0.0.1:28080')
+    .option('--exclude <names>', 'components that do not count, with commas', commaList)
+    .option('--verbose', 'print every component')
+    .action(async ({ addr, exclude = [], verbose = false }: { addr?: string; exclude?: string[]; verbose?: boolean }) =>
+      set(await healthCommand({ addr, exclude, verbose }, io)),
+    )
+
+  const secrets = program.command('secrets').description('make secrets')
+  secrets
     .command('generate')
     .description('print new secrets of the right size')
     .addArgument(new Argument('[what]', 'which ones').choices(['shared', 'signing-key', 'all'] as const).default('all'))
@@ -65,12 +194,17 @@ export async function runCli(args: readonly string[], io: Io): Promise<number> {
     .description('print the JSON Schema of the configuration')
     .action(() => set(schemaCommand(io)))
 
-  try {
-    await program.parseAsync([...args], { from: 'user' })
-    return exitCode
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error
-    // Help that was asked for is an answer; anything else that commander throws is a wrong use.
-    return error.exitCode === 0 ? 0 : ERRORS.ERR_USAGE.exit
-  }
+  program
+    .command('version')
+    .description('print the version')
+    .option('--json', 'print one JSON object')
+    .action(({ json = false }: { json?: boolean }) => set(versionCommand({ json }, io)))
+
+  return program
+}
+
+/** `a,b`; an option that is given twice adds up. */
+function commaList(text: string, before: readonly string[] = []): readonly string[] {
+  const items = text.split(',').map((item) => item.trim())
+  return [...before, ...items.filter(Boolean)]
 }

@@ -1,4 +1,5 @@
 import type { Environment } from '../../src/config/environment.ts'
+import type { Clock } from '../../src/types.ts'
 
 /** What a command may touch, so that tests can run one in their own process. */
 export interface Io {
@@ -8,6 +9,8 @@ export interface Io {
   err(line: string): void
   /** Default: the environment of the process. */
   readonly env?: Environment
+  /** Default: the wall clock. */
+  readonly clock?: Clock
 }
 
 export const processIo: Io = {

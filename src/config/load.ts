@@ -111,3 +111,8 @@ export function parseConfig(text: string | undefined, fileName: string, env: Env
   })
   return { kind: 'ok', config, warnings: sorted, settings }
 }
+
+/** `HEALTH_CHECK_ADDR` alone, as written: a probe must not depend on the rest of the configuration. */
+export function healthCheckAddress(env: Environment = process.env): string | undefined {
+  return env['HEALTH_CHECK_ADDR'] || undefined
+}

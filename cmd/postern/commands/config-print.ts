@@ -1,0 +1,75 @@
+import { cookieNames } from '../../../src/config/cookie-names.ts'
+import { formatPath, formatSource } from '../../../src/config/issues.ts'
+import type { Setting } from '../../../src/config/load.ts'
+import { ERRORS } from '../../../src/errors.ts'
+import type { Config } from '../../../src/types.ts'
+import { readConfiguration } from '../configuration.ts'
+import type { Io } from '../io.ts'
+import { printable } from '../text.ts'
+
+export interface ConfigPrintOptions {
+  /** undefined: the environment alone. */
+  readonly file: string | undefined
+  /** Also what nobody wrote. */
+  readonly defaults: boolean
+  readonly json: boolean
+}
+
+/** Prints each value in force and who said so; secrets never. Exit code 0, or 3 (not valid). */
+export async function configPrintCommand({ file, defaults, json }: ConfigPrintOptions, io: Io): Promise<number> {
+  const loaded = await readConfiguration(file, io)
+  if (!loaded) return ERRORS.ERR_CONFIG_INVALID.exit
+  const settings = effective(loaded.settings, loaded.config)
+  const shown = settings.filter(({ source }) => defaults || source.kind !== 'default').map(redacted)
+  if (json) io.out(JSON.stringify(shown.map(toJson), undefined, 2))
+  else for (const setting of shown) io.out(toLine(setting))
+  return 0
+}
+
+/** Other names of the same thing: a default of which the other name is written is not in force. */
+const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
+  ['directory.refresh_interval', 'idp_refresh_directory_interval'],
+  ['directory.okta.timeout', 'idp_refresh_directory_timeout'],
+  ['storage.type', 'databroker_storage_type'],
+  ['storage.path', 'databroker_storage_connection_string'],
+])
+
+/** With the defaults that follow from other values. */
+function effective(settings: readonly Setting[], config: Config): readonly Setting[] {
+  const { listen, idp, directory, authenticate } = config
+  const scheme = authenticate.url.protocol === 'http:' ? 'http' : 'https'
+  const derived: ReadonlyMap<string, unknown> = new Map([
+    ['address', `${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${listen.port}`],
+    ['cookie_name', cookieNames(config, scheme).session],
+    ['idp_client_auth', idp.clientAuth.kind],
+    ...(directory.kind === 'okta' ? ([['directory.okta.url', directory.url.origin]] as const) : []),
+  ])
+  const written = new Set(
+    settings.filter(({ source }) => source.kind !== 'default').map(({ path }) => formatPath(path)),
+  )
+  return settings.flatMap((setting) => {
+    const name = formatPath(setting.path)
+    if (setting.source.kind !== 'default') return setting
+    return written.has(OTHER_NAMES.get(name) ?? '') ? [] : { ...setting, value: setting.value ?? derived.get(name) }
+  })
+}
+
+/** Headers for an upstream are where its passwords stand. Secrets of the schema redact themselves. */
+function redacted(setting: Setting): Setting {
+  const { path, value } = setting
+  if (path.at(-1) !== 'set_request_headers' || typeof value !== 'object' || value === null) return setting
+  return { ...setting, value: Object.fromEntries(Object.keys(value).map((name) => [name, '[secret]'])) }
+}
+
+function toLine({ path, value, source }: Setting): string {
+  return printable(`${formatPath(path)}: ${JSON.stringify(value ?? null)}  # ${formatSource(source) || 'default'}`)
+}
+
+function toJson({ path, value, source }: Setting): object {
+  const { kind } = source
+  return {
+    path: formatPath(path),
+    value: value ?? null,
+    source: kind === 'file' ? { kind, file: source.file, ...source.at } : source,
+  }
+}

@@ -1,0 +1,93 @@
+import { AppError, ERRORS } from '../../../src/errors.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
+import { openOperator, type Operator, type SessionView } from '../../../src/operator.ts'
+import { readConfiguration } from '../configuration.ts'
+import type { Io } from '../io.ts'
+import { messagesTo } from '../messages.ts'
+import { count, instant, printable, table } from '../text.ts'
+
+export interface SessionsListOptions {
+  readonly config: string | undefined
+  /** Subject or e-mail address; undefined: everybody. */
+  readonly user: string | undefined
+  readonly json: boolean
+}
+
+export interface SessionsRevokeOptions {
+  readonly config: string | undefined
+  /** As `sessions list` and the log's `session` show it. */
+  readonly session: string | undefined
+  readonly user: string | undefined
+  readonly all: boolean
+}
+
+/** Lists who is signed in. Exit code 0, 3 (not valid) or 4 (no store). */
+export async function sessionsListCommand({ config, user, json }: SessionsListOptions, io: Io): Promise<number> {
+  return withOperator(config, io, async (operator) => {
+    const sessions = await operator.sessions(user)
+    if (json) io.out(JSON.stringify(sessions.map(toJson), undefined, 2))
+    else if (sessions.length > 0) for (const line of describe(sessions)) io.out(line)
+    else io.err(user === undefined ? 'nobody is signed in' : `${printable(user)} is not signed in`)
+    return 0
+  })
+}
+
+/** Ends sessions, in a running Postern too. Exit code 0, 1 (there was none), 3 (not valid) or 4 (no store). */
+export async function sessionsRevokeCommand(options: SessionsRevokeOptions, io: Io): Promise<number> {
+  const { config, session, user, all } = options
+  if (Number(session !== undefined) + Number(user !== undefined) + Number(all) !== 1) {
+    throw new AppError('ERR_USAGE', 'expected one of: a session (see `postern sessions list`), --user, --all')
+  }
+  return withOperator(config, io, async (operator) => {
+    if (session !== undefined) {
+      const ended = await operator.revoke(session)
+      if (ended) io.out(printable(`ended ${ended.tag} of ${nameOf(ended)}`))
+      else io.err(printable(`there is no session ${JSON.stringify(session)}; see \`postern sessions list\``))
+      return ended ? 0 : 1
+    }
+    const number = await operator.revokeAll(user)
+    io.out(printable(`ended ${count(number, 'session')}${user === undefined ? '' : ` of ${user}`}`))
+    return number > 0 || all ? 0 : 1
+  })
+}
+
+async function withOperator(
+  file: string | undefined,
+  io: Io,
+  work: (operator: Operator) => Promise<number>,
+): Promise<number> {
+  const loaded = await readConfiguration(file, io)
+  if (!loaded) return ERRORS.ERR_CONFIG_INVALID.exit
+  const operator = openOperator(loaded.config, { clock: io.clock ?? systemClock, logger: messagesTo(io) })
+  try {
+    return await work(operator)
+  } finally {
+    await operator.close()
+  }
+}
+
+function describe(sessions: readonly SessionView[]): readonly string[] {
+  const rows = sessions.map((session) => [
+    session.tag,
+    nameOf(session),
+    session.identity.subject,
+    instant(session.createdAt),
+    instant(session.expiresAt),
+  ])
+  return table(['SESSION', 'USER', 'ID', 'SIGNED IN', 'ENDS'], rows)
+}
+
+function nameOf({ identity }: SessionView): string {
+  return identity.email ?? identity.name ?? identity.subject
+}
+
+function toJson({ tag, identity, createdAt, expiresAt }: SessionView): object {
+  return {
+    session: tag,
+    user_id: identity.subject,
+    email: identity.email ?? null,
+    name: identity.name ?? null,
+    signed_in_at: new Date(createdAt).toISOString(),
+    ends_at: new Date(expiresAt).toISOString(),
+  }
+}

@@ -1,0 +1,114 @@
+import { AppError, assertNever } from '../../src/errors.ts'
+import { type ExplainedClause, explain, type Explanation } from '../../src/policy/explain.ts'
+import { canonicalAddress } from '../../src/routing/address.ts'
+import { createRouteTable } from '../../src/routing/table.ts'
+import { compileTrust, parseTarget } from '../../src/routing/target.ts'
+import type { Config, ControlAction, Group, Identity, JsonObject, Millis, Principal, Route } from '../../src/types.ts'
+
+/** A request that was never sent. */
+export interface Question {
+  readonly method: string
+  /** As a client would send it, without a fragment. */
+  readonly url: string
+  /** The client's address. */
+  readonly ip: string
+  readonly who: Principal | undefined
+  readonly now: Millis
+}
+
+/** What Postern would do with it. */
+export type Judgement =
+  | { readonly kind: 'route'; readonly route: Route; readonly explanation: Explanation }
+  | { readonly kind: 'bad-request'; readonly status: number; readonly detail: string }
+  | { readonly kind: 'control'; readonly action: ControlAction }
+  | { readonly kind: 'not-found' }
+
+/** Asks the same parser, table and engine as the proxy. The judge throws ERR_USAGE for what is no question. */
+export function createJudge(config: Config): (question: Question) => Judgement {
+  const routes = createRouteTable(config)
+  const trust = compileTrust({ proxies: [], hops: 0 })
+  return ({ method, url, ip, who, now }) => {
+    const [, scheme, authority = '', target = ''] = /^(https?):\/\/([^/?#]+)([^#]*)/.exec(url) ?? []
+    if (scheme === undefined)
+      throw new AppError('ERR_USAGE', `expected a URL such as https://app.corp.example/, found ${JSON.stringify(url)}`)
+    if (canonicalAddress(ip) === undefined)
+      throw new AppError('ERR_USAGE', `expected an IP address, found ${JSON.stringify(ip)}`)
+    const facts = parseTarget(
+      {
+        method,
+        url: target.startsWith('/') ? target : `/${target}`,
+        rawHeaders: ['Host', authority, 'Accept', 'text/html'],
+        httpVersion: '1.1',
+        remoteAddress: ip,
+        encrypted: scheme === 'https',
+        upgrade: false,
+      },
+      trust,
+      'command-line',
+    )
+    if ('kind' in facts) return { kind: facts.kind, status: facts.status, detail: facts.detail }
+    const match = routes.match(facts)
+    switch (match.kind) {
+      case 'none':
+        return { kind: 'not-found' }
+      case 'control':
+        return { kind: 'control', action: match.action }
+      case 'route':
+        return { kind: 'route', route: match.route, explanation: explain(match.route, who, facts, now) }
+      default:
+        return assertNever(match)
+    }
+  }
+}
+
+/** One word: the decision, or why there was none to take. */
+export function outcomeOf(judgement: Judgement): Explanation['outcome'] | 'bad-request' | 'control' | 'not-found' {
+  return judgement.kind === 'route' ? judgement.explanation.outcome : judgement.kind
+}
+
+/** Every clause and criterion with its value, one a line. */
+export function describeExplanation({ policy }: Route, { allow, deny }: Explanation): readonly string[] {
+  switch (policy.kind) {
+    case 'public':
+      return ['everybody, without sign-in']
+    case 'signed-in':
+      return ['everybody who is signed in']
+    case 'rules':
+      return [
+        ...(allow.length === 0 ? ['no rule allows anybody'] : []),
+        ...allow.flatMap((clause) => describeClause('allow', clause)),
+        ...deny.flatMap((clause) => describeClause('deny', clause)),
+      ]
+    default:
+      return assertNever(policy)
+  }
+}
+
+const OPERATORS = { and: 'all of', or: 'any of', not: 'none of', nor: 'not all of' } as const
+const VALUE_WIDTH = 9
+
+function describeClause(action: string, { op, value, criteria }: ExplainedClause): readonly string[] {
+  return [
+    `${value.padEnd(VALUE_WIDTH)}${action} if ${OPERATORS[op]}`,
+    ...criteria.map((criterion) => `${criterion.value.padEnd(VALUE_WIDTH)}  ${criterion.describe}`),
+  ]
+}
+
+/** Somebody who is signed in, made up from what is said about them. `claims` are completed by subject and address. */
+export function makeIdentity(
+  config: Config,
+  { subject, email, claims = {} }: { readonly subject: string; readonly email?: string; readonly claims?: JsonObject },
+): Identity {
+  const address = email?.toLowerCase()
+  return {
+    issuer: config.idp.issuer,
+    subject,
+    ...(address !== undefined && { email: address }),
+    claims: { sub: subject, ...(address !== undefined && { email: address }), ...claims },
+  }
+}
+
+/** Groups of which only the name, or the id, is known. */
+export function groupsNamed(names: readonly string[]): readonly Group[] {
+  return names.map((name) => ({ id: name, name, type: 'CLAIM' }))
+}

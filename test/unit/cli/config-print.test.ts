@@ -1,0 +1,305 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { stringify } from 'yaml'
+import { globalKeys, type Key } from '../../../src/config/keys.ts'
+import { formatIssue, loadConfig } from '../../../src/config/load.ts'
+import { Secret } from '../../../src/lib/secret.ts'
+import { cli } from '../../support/cli.ts'
+
+type Settings = Readonly<Record<string, unknown>>
+
+const fixture = (name: string): string => new URL(`../config/fixtures/${name}`, import.meta.url).pathname
+const read = (name: string): string => readFileSync(fixture(name), 'utf8')
+
+/** Every key outside routes, each with another value than its default where it has one. */
+const EVERYTHING: Settings = {
+  authenticate_service_url: 'https://authenticate.corp.example',
+  authenticate_callback_path: '/callback',
+  signout_redirect_url: 'https://corp.example/bye',
+  idp_provider: 'okta',
+  idp_provider_url: 'https://dev-1.okta.com/oauth2/default',
+  idp_client_id: '0oa1',
+  idp_client_secret: 'the-client-secret',
+  idp_client_auth: 'post',
+  idp_scopes: ['openid', 'email', 'groups'],
+  idp_request_params: { prompt: 'login' },
+  idp_timeout: '3s',
+  idp_service_account: '00an-api-token-that-opens-nothing',
+  groups_claim: 'teams',
+  'directory.refresh_interval': '30s',
+  'directory.max_staleness': '2h',
+  'directory.sign_in_timeout': '4s',
+  'directory.okta.url': 'https://api.dev-1.okta.com',
+  'directory.okta.budget': 0.25,
+  'directory.okta.timeout': '7s',
+  address: '127.0.0.1:9443',
+  insecure_server: false,
+  certificate: read('tls.crt'),
+  certificate_key: read('tls.key'),
+  trusted_proxies: ['10.0.0.0/8', '192.0.2.1'],
+  xff_num_trusted_hops: 2,
+  shared_secret: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
+  cookie_secret: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
+  signing_key: read('tls.key'),
+  cookie_name: '__Host-corp',
+  cookie_expire: '8h',
+  cookie_same_site: 'strict',
+  cookie_http_only: true,
+  'storage.type': 'embedded',
+  'storage.path': '/var/lib/postern',
+  jwt_claims_headers: { 'X-Email': 'email' },
+  pass_identity_headers: true,
+  default_upstream_timeout: '20s',
+  upstream_connect_timeout: '2s',
+  upstream_body_timeout: '1m',
+  timeout_read: '5s',
+  timeout_idle: '50s',
+  health_check_addr: '127.0.0.1:28080',
+  metrics_address: ':9090',
+  drain_delay: '5s',
+  drain_timeout: '15s',
+  log_level: 'warn',
+  services: 'all',
+  compatibility: 'pomerium',
+}
+/** Older names of keys above, which may not stand beside them, and the `_file` forms, which have their own test. */
+const OTHER_NAMES = /^(?:databroker_|idp_refresh_|idp_qps$|directory\.okta\.api_token$)|_file$/
+
+const ROUTES = [
+  { from: 'https://wiki.corp.example', to: 'http://wiki:8080', allowed_groups: ['Engineering'] },
+  {
+    from: 'https://pay.corp.example',
+    to: ['http://pay-1:8080,2', 'http://pay-2:8080,1'],
+    prefix: '/api',
+    set_request_headers: { Authorization: 'Bearer an-upstream-password' },
+    policy: [{ allow: { or: [{ 'claim/department': 'Finance' }, { email: { ends_with: '@pay.example' } }] } }],
+  },
+]
+
+let folder = ''
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'postern-config-print-'))
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+/** Dotted keys as a YAML file. */
+function toFile(settings: Settings): string {
+  const tree: Record<string, unknown> = {}
+  for (const [name, value] of Object.entries(settings)) {
+    const parts = name.split('.')
+    const last = parts.pop() ?? ''
+    let parent = tree
+    for (const part of parts) parent = (parent[part] ??= {}) as Record<string, unknown>
+    parent[last] = value
+  }
+  const file = join(folder, 'config.yaml')
+  writeFileSync(file, stringify(tree))
+  return file
+}
+
+/** Dotted keys as variables. */
+function toEnvironment(settings: Settings): Record<string, string> {
+  const keys = new Map(globalKeys.map((key) => [key.path.join('.'), key]))
+  return Object.fromEntries(
+    Object.entries(settings).map(([name, value]) => {
+      const key = keys.get(name)
+      if (!key) throw new Error(`${name} is no key`)
+      return [key.env, toText(key, value)]
+    }),
+  )
+}
+
+function toText({ kind }: Key, value: unknown): string {
+  if (kind === 'routes') return stringify(value)
+  if (Array.isArray(value)) return value.join(',')
+  return typeof value === 'string' ? value : JSON.stringify(value)
+}
+
+/** A deployment as it works: the compiled configuration, and what `config print` says, without who said it. */
+async function deployment(file: string | undefined, env: Record<string, string>) {
+  const loaded = await loadConfig(file, env)
+  if (loaded.kind === 'invalid') throw new Error(loaded.issues.map(formatIssue).join('\n'))
+  const args = ['config', 'print', '--defaults', '--json', ...(file === undefined ? [] : [file])]
+  const { exitCode, out, err } = await cli(args, { env })
+  expect([exitCode, err]).toEqual([0, ''])
+  const rows = JSON.parse(out) as { path: string; value: unknown; source: { kind: string } }[]
+  return {
+    config: comparable(loaded.config),
+    printed: rows.map(({ path, value }) => [path, value]),
+    sources: new Set(rows.map(({ source }) => source.kind)),
+  }
+}
+
+/** Secrets by what they hold, compiled rules by their words; where a route was written is not part of what it does. */
+function comparable(value: unknown): unknown {
+  if (value instanceof Secret) return `secret ${value.reveal()}`
+  if (value instanceof URL) return value.href
+  if (value instanceof Map) return [...value].map(comparable)
+  if (Array.isArray(value)) return value.map(comparable)
+  if (typeof value === 'function') return 'a function'
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([name]) => name !== 'definedAt')
+      .map(([name, part]) => [name, comparable(part)]),
+  )
+}
+
+describe('one deployment', () => {
+  const whole = { ...EVERYTHING, routes: ROUTES }
+
+  test('covers every key', () => {
+    const names = globalKeys.map(({ path }) => path.join('.')).filter((name) => !OTHER_NAMES.test(name))
+    expect(Object.keys({ ...whole, policy: ROUTES }).toSorted()).toEqual(names.toSorted())
+  })
+
+  test('from the file, from the environment alone, and from both is the same', async () => {
+    const fromFile = await deployment(toFile(whole), {})
+    const fromEnvironment = await deployment(undefined, toEnvironment(whole))
+    const entries = Object.entries(whole)
+    const mixed = await deployment(
+      toFile(Object.fromEntries(entries.filter((_, i) => i % 2 === 0))),
+      toEnvironment(Object.fromEntries(entries.filter((_, i) => i % 2 === 1))),
+    )
+    expect(fromEnvironment.config).toEqual(fromFile.config)
+    expect(fromEnvironment.printed).toEqual(fromFile.printed)
+    expect(mixed.config).toEqual(fromFile.config)
+    expect(mixed.printed).toEqual(fromFile.printed)
+    expect(fromFile.sources).toEqual(new Set(['file', 'default']))
+    // The lines of ROUTES are lines of a text, too.
+    expect(fromEnvironment.sources).toEqual(new Set(['environment', 'file', 'default']))
+  })
+
+  test('the comparison would notice another value', async () => {
+    const fromFile = await deployment(toFile(whole), {})
+    for (const other of [{ cookie_expire: '9h' }, { shared_secret: 'b'.repeat(8) + '0123456789abcdefghijklmn' }]) {
+      expect((await deployment(toFile({ ...whole, ...other }), {})).config).not.toEqual(fromFile.config)
+    }
+  })
+
+  test('routes as plain YAML, as base64 and in the file are the same, by either name', async () => {
+    for (const name of ['routes', 'policy']) {
+      const fromFile = await deployment(toFile({ ...EVERYTHING, [name]: ROUTES }), {})
+      for (const text of [
+        stringify(ROUTES),
+        Buffer.from(stringify(ROUTES)).toString('base64'),
+        JSON.stringify(ROUTES),
+      ]) {
+        const env = { ...toEnvironment(EVERYTHING), [name.toUpperCase()]: text }
+        const fromEnvironment = await deployment(undefined, env)
+        expect(fromEnvironment.config).toEqual(fromFile.config)
+        expect(fromEnvironment.printed).toEqual(fromFile.printed)
+      }
+    }
+  })
+
+  test('secrets in files that the environment or the file names are the same', async () => {
+    const inFiles = globalKeys
+      .map(({ path }) => path.join('.'))
+      .filter((name) => name.endsWith('_file') && typeof EVERYTHING[name.slice(0, -'_file'.length)] === 'string')
+    expect(inFiles).toHaveLength(7)
+    const named: Record<string, unknown> = Object.fromEntries(
+      Object.entries(EVERYTHING).filter(([name]) => !inFiles.includes(`${name}_file`)),
+    )
+    for (const name of inFiles) {
+      named[name] = join(folder, name)
+      writeFileSync(join(folder, name), `${String(EVERYTHING[name.slice(0, -'_file'.length)])}\n`)
+    }
+    const written = await deployment(toFile(whole), {})
+    const fromFile = await deployment(toFile({ ...named, routes: ROUTES }), {})
+    const fromEnvironment = await deployment(undefined, toEnvironment({ ...named, routes: ROUTES }))
+    expect(fromFile.config).toEqual(written.config)
+    expect(fromEnvironment.config).toEqual(written.config)
+    expect(fromEnvironment.printed).toEqual(fromFile.printed)
+  })
+})
+
+describe('postern config print', () => {
+  const SMALL = `authenticate_service_url: https://authenticate.corp.example
+idp_provider_url: https://dev-1.okta.com
+idp_client_id: 0oa1
+insecure_server: true
+idp_refresh_directory_interval: 2m
+routes:
+  - from: https://wiki.corp.example
+    to: http://wiki:8080
+    allow_any_authenticated_user: true
+    set_request_headers: {Authorization: Bearer an-upstream-password}
+`
+  const env = {
+    OKTA_CLIENT_SECRET: 'the-client-secret',
+    SHARED_SECRET: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
+    IDP_CLIENT_ID: '0oa2',
+  }
+  function small(): string {
+    const file = join(folder, 'small.yaml')
+    writeFileSync(file, SMALL)
+    return file
+  }
+
+  test('shows each value that somebody wrote and where, and no secret', async () => {
+    const file = small()
+    const { exitCode, out, err } = await cli(['config', 'print', file], { env })
+    expect([exitCode, err]).toEqual([0, ''])
+    expect(out.split('\n')).toEqual([
+      `authenticate_service_url: "https://authenticate.corp.example"  # ${file}:1:27`,
+      `idp_provider_url: "https://dev-1.okta.com"  # ${file}:2:19`,
+      'idp_client_id: "0oa2"  # environment IDP_CLIENT_ID',
+      'idp_client_secret: "[secret]"  # environment OKTA_CLIENT_SECRET',
+      `idp_refresh_directory_interval: "2m"  # ${file}:5:33`,
+      `insecure_server: true  # ${file}:4:18`,
+      'shared_secret: "[secret]"  # environment SHARED_SECRET',
+      `routes[0].from: "https://wiki.corp.example"  # ${file}:7:11`,
+      `routes[0].to: "http://wiki:8080"  # ${file}:8:9`,
+      `routes[0].allow_any_authenticated_user: true  # ${file}:9:35`,
+      `routes[0].set_request_headers: {"Authorization":"[secret]"}  # ${file}:10:26`,
+    ])
+  })
+
+  test('--defaults adds what nobody wrote, also what follows from other values', async () => {
+    const { out } = await cli(['config', 'print', '--defaults', small()], { env })
+    const lines = out.split('\n')
+    expect(lines).toContain('cookie_expire: "14h"  # default')
+    expect(lines).toContain('address: ":8080"  # default')
+    expect(lines).toContain('cookie_name: "__Host-postern"  # default')
+    expect(lines).toContain('idp_client_auth: "basic"  # default')
+    expect(lines).toContain('health_check_addr: null  # default')
+    // Its older name says two minutes.
+    expect(lines.filter((line) => line.startsWith('directory.refresh_interval'))).toEqual([])
+    const expected = globalKeys.filter(({ kind }) => kind !== 'routes').length - 1
+    expect(lines.filter((line) => !line.startsWith('routes['))).toHaveLength(expected)
+  })
+
+  test('--json gives values and sources as data', async () => {
+    const file = small()
+    const rows = JSON.parse((await cli(['config', 'print', '--json', file], { env })).out) as unknown[]
+    expect(rows).toContainEqual({
+      path: 'insecure_server',
+      value: true,
+      source: { kind: 'file', file, line: 4, column: 18 },
+    })
+    expect(rows).toContainEqual({
+      path: 'shared_secret',
+      value: '[secret]',
+      source: { kind: 'environment', name: 'SHARED_SECRET' },
+    })
+  })
+
+  test('no form shows a secret of the deployment with every key', async () => {
+    const file = toFile({ ...EVERYTHING, routes: ROUTES })
+    for (const args of [[], ['--json'], ['--defaults'], ['--defaults', '--json']]) {
+      const { out } = await cli(['config', 'print', ...args, file])
+      expect(out).toContain('[secret]')
+      for (const secret of ['the-client-secret', '00an-api-token', 'MDEyMzQ1', 'an-upstream-password', 'PRIVATE KEY'])
+        expect(out).not.toContain(secret)
+    }
+  })
+
+  test('a configuration that is not valid exits with 3 and prints nothing', async () => {
+    const { exitCode, out, err } = await cli(['config', 'print', small()])
+    expect([exitCode, out]).toEqual([3, ''])
+    expect(err).toContain('shared_secret: missing')
+  })
+})

@@ -1,0 +1,132 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { cli, type Ran } from '../../support/cli.ts'
+
+const CONFIG = `authenticate_service_url: https://authenticate.corp.example
+idp_provider_url: https://dev-1.okta.com
+idp_client_id: 0oa1
+idp_client_secret: the-client-secret
+idp_service_account: 00an-api-token-that-opens-nothing
+shared_secret: MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=
+insecure_server: true
+routes:
+  - {from: https://wiki.corp.example, to: http://wiki:8080, allowed_groups: [Engineering]}
+  - from: https://pay.corp.example
+    to: http://pay:8080
+    policy:
+      - allow: {and: [{claim/department: Finance}, {http_method: GET}]}
+`
+
+let folder = ''
+let config = ''
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'postern-policy-test-'))
+  config = join(folder, 'config.yaml')
+  writeFileSync(config, CONFIG)
+})
+afterAll(() => rmSync(folder, { recursive: true }))
+
+const tests = (): string => join(folder, 'wiki.test.yaml')
+function run(text: string): Promise<Ran> {
+  writeFileSync(tests(), text)
+  return cli(['test', tests(), '--config', config])
+}
+
+describe('postern test', () => {
+  test('passes when each case ends as it says', async () => {
+    const { exitCode, out, err } = await run(`cases:
+  - {name: engineers read, url: https://wiki.corp.example/, who: {email: ann@corp.example, groups: [Engineering]}, expect: allow, reasons: [groups-ok]}
+  - {url: https://wiki.corp.example/, who: {email: bob@corp.example}, expect: deny, reasons: [groups-unauthorized]}
+  - {url: https://wiki.corp.example/, who: nobody, expect: sign-in}
+  - {url: https://wiki.corp.example/, who: {groups: unknown}, expect: unavailable}
+  - {url: https://wiki.corp.example/, who: {groups: [Engineering], active: false}, expect: deny, reasons: [user-inactive]}
+  - {url: https://pay.corp.example/, who: {claims: {department: Finance}}, expect: allow}
+  - {url: https://pay.corp.example/, method: POST, who: {claims: {department: Finance}}, expect: deny}
+  - {url: https://other.corp.example/, who: nobody, expect: not-found}
+  - {url: https://wiki.corp.example/.postern/, who: nobody, expect: control}
+  - {url: https://wiki.corp.example/%2f, who: nobody, expect: bad-request}
+`)
+    expect([exitCode, err]).toEqual([0, ''])
+    expect(out.split('\n')).toEqual([
+      'ok    engineers read',
+      'ok    GET https://wiki.corp.example/ as bob@corp.example',
+      'ok    GET https://wiki.corp.example/ as nobody',
+      'ok    GET https://wiki.corp.example/ as somebody, groups unknown',
+      'ok    GET https://wiki.corp.example/ as somebody, in Engineering, not active',
+      'ok    GET https://pay.corp.example/ as somebody',
+      'ok    POST https://pay.corp.example/ as somebody',
+      'ok    GET https://other.corp.example/ as nobody',
+      'ok    GET https://wiki.corp.example/.postern/ as nobody',
+      'ok    GET https://wiki.corp.example/%2f as nobody',
+      '10 cases passed',
+    ])
+  })
+
+  test('a case that ends otherwise exits with 1 and shows what decided', async () => {
+    const { exitCode, out } = await run(`cases:
+  - name: sales stay outside
+    url: https://wiki.corp.example/
+    who: {email: bob@corp.example, groups: [Sales, Engineering]}
+    expect: deny
+    reasons: [groups-unauthorized]
+  - {url: https://wiki.corp.example/, who: {groups: [Engineering]}, expect: allow, reasons: [email-ok]}
+  - {url: https://wiki.corp.example/, who: nobody, expect: sign-in}
+`)
+    expect(exitCode).toBe(1)
+    expect(out.split('\n')).toEqual([
+      `FAIL  sales stay outside (${tests()}:2:5)`,
+      '      GET https://wiki.corp.example/ as bob@corp.example, in Sales, Engineering',
+      '      expected  deny (groups-unauthorized)',
+      `      found     allow (groups-ok), route wiki.corp.example (${config}:9:5)`,
+      '      true     allow if any of',
+      '      true       groups has "Engineering"',
+      `FAIL  GET https://wiki.corp.example/ as somebody, in Engineering (${tests()}:7:5)`,
+      '      expected  allow (email-ok)',
+      `      found     allow (groups-ok), route wiki.corp.example (${config}:9:5)`,
+      '      true     allow if any of',
+      '      true       groups has "Engineering"',
+      'ok    GET https://wiki.corp.example/ as nobody',
+      '2 of 3 cases failed',
+    ])
+  })
+
+  test('a table that is not valid exits with 3 and names every mistake with its position', async () => {
+    const { exitCode, out, err } = await run(`cases:
+  - {url: wiki, who: nobody, expect: allow}
+  - {url: https://wiki.corp.example/, who: somebody, expect: allowed, reason: [x]}
+  - {url: https://wiki.corp.example/, who: {gruops: []}, expect: allow}
+  - {url: https://wiki.corp.example/, who: nobody, ip: here}
+`)
+    expect([exitCode, out]).toEqual([3, ''])
+    const at = tests()
+    expect(err.split('\n')).toEqual([
+      `${at}:2:11 cases[0].url: expected a URL such as https://app.corp.example/`,
+      `${at}:3:44 cases[1].who: expected \`nobody\`, or a map with user, email, groups (a list, or \`unknown\`), claims and active`,
+      `${at}:3:62 cases[1].expect: expected one of allow, sign-in, deny, unavailable, not-found, control, bad-request`,
+      `${at}:3:71 cases[1]: unknown key "reason" (did you mean "reasons"?)`,
+      `${at}:4:45 cases[2].who: unknown key "gruops" (did you mean "groups"?)`,
+      `${at}:5:5 cases[3].expect: expected one of allow, sign-in, deny, unavailable, not-found, control, bad-request`,
+      `${at}:5:56 cases[3].ip: expected an IP address`,
+    ])
+  })
+
+  test('an empty table, and a text that is no YAML, are mistakes and not successes', async () => {
+    expect(await run('cases: []\n')).toEqual({
+      exitCode: 3,
+      out: '',
+      err: `${tests()}:1:8 cases: expected a list of at least one case`,
+    })
+    expect((await run('cases: [\n')).exitCode).toBe(3)
+    expect((await run('')).exitCode).toBe(3)
+  })
+
+  test('a table that is not there is a wrong use', async () => {
+    expect(await cli(['test', join(folder, 'none.yaml'), '--config', config])).toEqual({
+      exitCode: 2,
+      out: '',
+      err: `postern: cannot read ${join(folder, 'none.yaml')}: no such file`,
+    })
+  })
+})
