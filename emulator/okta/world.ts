@@ -23,6 +23,7 @@ import { createIds } from './model/ids.ts'
 import { createOrg, type Org } from './model/org.ts'
 import type { Keys } from './oidc/keys.ts'
 import { oidcEndpoints } from './oidc/routes.ts'
+import { createServiceTokens } from './oidc/service-token.ts'
 import { createOidcStorage, type OidcStorage } from './oidc/storage.ts'
 import { createTokens } from './oidc/tokens.ts'
 import { plant, type Seed } from './seed.ts'
@@ -99,7 +100,17 @@ export function createWorld(deps: WorldDeps): World {
   const calls = createCallLog()
   const faults = createFaultPlan()
   const limiter = createRateLimiter(clock, deps.rates)
-  const oidc = { url, clock, org, storage, tokens: createTokens({ clock }), log: deps.log, keysOf: deps.keysOf }
+  const serviceTokens = createServiceTokens({ url, clock, org })
+  const oidc = {
+    url,
+    clock,
+    org,
+    storage,
+    tokens: createTokens({ clock }),
+    serviceTokens,
+    log: deps.log,
+    keysOf: deps.keysOf,
+  }
   const serve = createPipeline({
     clock,
     log: deps.log,
@@ -116,7 +127,7 @@ export function createWorld(deps: WorldDeps): World {
       ...consoleEndpoints({ url, control: deps.control }),
     ]),
     authenticate(call) {
-      const caller = authenticate(call, { org, clock, serviceCaller: () => undefined })
+      const caller = authenticate(call, { org, clock, serviceCaller: (value) => serviceTokens.caller(value) })
       authorize(caller, call)
       callers.set(call, caller)
       return caller.id

@@ -434,6 +434,20 @@ describe('faults', () => {
     expect((await call(path)).status).toBe(200)
   })
 
+  test('a page instead of JSON, one broken record in a list, by the pattern of a path', async () => {
+    const { crowd } = populate(3, 0)
+    emulator.fault({ path: '/api/v1/groups/*/users', times: 1, act: { kind: 'html' } })
+    expect((await call('/api/v1/groups')).status).toBe(200)
+    await expect(call(`/api/v1/groups/${crowd}/users`)).rejects.toThrow(SyntaxError)
+    emulator.fault({ path: '/api/v1/groups/*/users', act: { kind: 'record', at: 1, value: { id: 7 } } })
+    for (let n = 0; n < 2; n++) {
+      const { json } = await call(`/api/v1/groups/${crowd}/users`)
+      expect(json.map((person: { id: unknown }) => typeof person.id)).toEqual(['string', 'number', 'string'])
+    }
+    emulator.clearFaults()
+    expect((await call(`/api/v1/groups/${crowd}/users`)).json[1].id).toMatch(/^00u/)
+  })
+
   test('a slow answer waits for the clock', async () => {
     emulator.fault({ path: '/api/v1/groups', times: 1, act: { kind: 'slow', by: 5000 } })
     const arrived = { slow: false }

@@ -516,7 +516,7 @@ describe('/token', () => {
     ['a refresh token nobody issued', {}, basic(), 400, 'invalid_grant', 'The refresh token is invalid or expired.'],
     [
       'a grant the app lacks',
-      { grant_type: 'client_credentials' },
+      { grant_type: 'password' },
       basic(),
       400,
       'unauthorized_client',

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock, Logger } from '../../../src/types.ts'
 import { type Call, createCall, html, type Reply } from './call.ts'
 import type { CallLog } from './call-log.ts'
-import { delay, type FaultAct, type FaultPlan } from './faults.ts'
+import { delay, type FaultAct, type FaultPlan, spoilRecord } from './faults.ts'
 import { errorReply, OktaError } from './okta-error.ts'
 import type { RateLimiter, Verdict } from './rate-limit.ts'
 import type { Endpoint, Found } from './router.ts'
@@ -39,7 +39,7 @@ export function createPipeline(deps: PipelineDeps): (req: IncomingMessage, res: 
       if (act?.kind === 'slow') await delay(clock, act.by)
       const token: { id: string | undefined } = { id: undefined }
       res.once('close', () => note(call, endpoint, token.id))
-      await write(res, act?.kind === 'status' ? faultReply(act) : await answer(call, endpoint, found, token), act)
+      await write(res, act && replaces(act) ? faultReply(act) : await answer(call, endpoint, found, token), act)
     } catch (error) {
       deps.log.error({ err: error, path: call.path }, 'emulator: request failed')
       if (res.headersSent) res.destroy()
@@ -107,7 +107,15 @@ function lacksLength(call: Call): boolean {
   return (call.method === 'POST' || call.method === 'PUT') && !carries
 }
 
-function faultReply(act: FaultAct & { readonly kind: 'status' }): Reply {
+type Replacing = FaultAct & { readonly kind: 'status' | 'html' }
+
+/** These answer without asking the handler. */
+function replaces(act: FaultAct): act is Replacing {
+  return act.kind === 'status' || act.kind === 'html'
+}
+
+function faultReply(act: Replacing): Reply {
+  if (act.kind === 'html') return html(200, '<html><body><h1>Please sign in to the network</h1></body></html>')
   const page = html(act.status, act.body ?? `<html><body><h1>${act.status}</h1></body></html>`)
   return { ...page, headers: { ...page.headers, ...act.headers } }
 }
@@ -118,7 +126,7 @@ async function write(res: ServerResponse, reply: Reply | 'handled', act: FaultAc
     return
   }
   if (reply === 'handled') return
-  const whole = Buffer.from(reply.body)
+  const whole = Buffer.from(act?.kind === 'record' ? spoilRecord(reply.body, act) : reply.body)
   const body = act?.kind === 'malformed' ? whole.subarray(0, Math.ceil(whole.length / 2)) : whole
   for (const [name, value] of Object.entries(reply.headers)) res.setHeader(name, value)
   for (const [name, value] of Object.entries(act?.kind === 'headers' ? act.headers : {})) {

@@ -20,7 +20,7 @@ const NO_ATTRIBUTES = {}
 
 export type NewPerson = Partial<Omit<Person, 'login'>> & { readonly login: string }
 export type NewGroup = Partial<OrgGroup> & { readonly name: string }
-export type NewApp = Partial<OrgApp> & { readonly redirectUris: readonly string[] }
+export type NewApp = Partial<OrgApp>
 export type NewToken = Partial<ApiToken> & { readonly value: string; readonly ownerId: string }
 
 /** One Okta org in memory. It knows nothing of HTTP; every change is announced as an `Occurrence`. */
@@ -313,6 +313,7 @@ export function createOrg(deps: {
         id: ids.next('0oa'),
         label: 'Web application',
         kind: 'web',
+        redirectUris: [],
         postLogoutRedirectUris: [],
         grantTypes: ['authorization_code', 'refresh_token'],
         pkceRequired: (app.kind ?? 'web') !== 'web' || app.secret === undefined,

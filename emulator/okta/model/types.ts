@@ -63,7 +63,7 @@ export interface OrgApp {
   /** Also its OAuth client id. */
   readonly id: string
   readonly label: string
-  readonly kind: 'web' | 'browser' | 'native'
+  readonly kind: 'web' | 'browser' | 'native' | 'service'
   readonly secret?: string
   readonly redirectUris: readonly string[]
   readonly postLogoutRedirectUris: readonly string[]
@@ -71,8 +71,21 @@ export interface OrgApp {
   readonly pkceRequired: boolean
   /** Org authorization server: the app's own groups claim, given for scope `groups`. */
   readonly groupsClaim?: GroupsClaim
+  /** Service app: public keys of its assertions, each with a `kid`. */
+  readonly jwks?: readonly ServiceKey[]
+  /** Service app: scopes of the management API that an admin has granted, e.g. `okta.groups.read`. */
+  readonly grantedScopes?: readonly string[]
+  /** Service app: needed beside the scopes; absent is none. */
+  readonly role?: AdminRole
   readonly created: Millis
   readonly lastUpdated: Millis
+}
+
+/** A public JWK (RFC 7517). */
+export interface ServiceKey {
+  readonly kty: string
+  readonly kid?: string
+  readonly [member: string]: unknown
 }
 
 export interface AppAssignment {

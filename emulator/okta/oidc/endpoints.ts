@@ -6,6 +6,7 @@ import type { Engine } from './engine.ts'
 import type { Keys } from './keys.ts'
 import { SESSION_COOKIE } from './provider-configuration.ts'
 import { inward } from './scopes.ts'
+import type { ServiceTokens } from './service-token.ts'
 import type { OidcStorage } from './storage.ts'
 import { textOf } from './text-of.ts'
 import { FAULTS, type OAuthFault } from './texts.ts'
@@ -16,6 +17,7 @@ export interface EndpointDeps extends AuthorizeDeps {
   readonly keys: Keys
   readonly storage: OidcStorage
   readonly tokens: Tokens
+  readonly serviceTokens: ServiceTokens
   readonly engine: () => Promise<Engine>
 }
 
@@ -57,6 +59,9 @@ export async function keys(deps: Pick<EndpointDeps, 'keys'>): Promise<Reply> {
 async function token(call: Call, deps: EndpointDeps): Promise<Reply | 'handled'> {
   const body = await form(call)
   if (call.query.has('client_secret') || call.query.has('client_assertion')) return fail(FAULTS.queryCredentials)
+  if (deps.address.id === 'org' && body.get('grant_type') === 'client_credentials') {
+    return deps.serviceTokens.grant(call, body)
+  }
   const fromBrowser = call.req.headers.origin !== undefined
   if (fromBrowser && body.get('grant_type') !== 'authorization_code') return fail(FAULTS.browserGrant)
   return run(call, deps, body)

@@ -9,6 +9,7 @@ import { createEngine, type Engine } from './engine.ts'
 import { type EndpointDeps, keys, oauthEndpoint, resume } from './endpoints.ts'
 import type { Keys } from './keys.ts'
 import { builtInScopes, metadata, serverAddress } from './metadata.ts'
+import type { ServiceTokens } from './service-token.ts'
 import type { OidcStorage } from './storage.ts'
 import type { Tokens } from './tokens.ts'
 
@@ -19,6 +20,7 @@ export interface OidcDeps {
   readonly org: Org
   readonly storage: OidcStorage
   readonly tokens: Tokens
+  readonly serviceTokens: ServiceTokens
   readonly keysOf: (serverId: string) => Keys
 }
 

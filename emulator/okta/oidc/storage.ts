@@ -41,7 +41,8 @@ export function createOidcStorage(deps: { readonly clock: Clock; readonly org: O
       find: async (id) => {
         if (model !== 'Client') return read(keyOf(serverId, model, id))
         const app = deps.org.apps.get(id)
-        return app && clientMetadata(app)
+        // A service app has no sign-in; service-token.ts is its only door.
+        return app && app.kind !== 'service' ? clientMetadata(app) : undefined
       },
       findByUid: async (uid) => {
         for (const [key, record] of records) if (record.model === model && record.payload.uid === uid) return read(key)

@@ -5,7 +5,7 @@ export interface OAuthFault {
   readonly error_description: string
 }
 
-const fault = (status: number, error: string, error_description: string): OAuthFault => ({
+export const fault = (status: number, error: string, error_description: string): OAuthFault => ({
   status,
   error,
   error_description,

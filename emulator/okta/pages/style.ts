@@ -37,7 +37,7 @@ main.console { max-width: 66rem; margin: 0 auto; padding: 1.75rem 1rem 4rem }
 .console > header { display: flex; flex-wrap: wrap; align-items: center; gap: 1rem } .console > header > div:not(.status) { flex: 1 1 18rem }
 .console section { margin-top: 1.75rem; padding: 1.25rem 1.5rem; background: var(--paper); border: 1px solid var(--line); border-radius: .9rem }
 section > h2 + p { margin-top: .15rem }
-.rows { margin-top: .9rem } .rows > li { display: grid; grid-template-columns: 14rem 19.5rem 1fr; gap: .75rem 1.5rem; align-items: start; padding: .9rem 0; border-top: 1px solid var(--line) }
+.rows { margin-top: .9rem } .rows > li { display: grid; grid-template-columns: 14rem 21rem 1fr; gap: .75rem 1.5rem; align-items: start; padding: .9rem 0; border-top: 1px solid var(--line) }
 .chips { display: flex; flex-wrap: wrap; gap: .4rem; align-items: center }
 .chips button { border-radius: 1.2rem; min-height: 2rem; padding: .1rem .75rem; font-size: .875rem }
 .chips .on { background: var(--accent-soft); border-color: var(--accent); color: var(--ink); font-weight: 600 } .chips .off { border-style: dashed; border-color: var(--soft); color: var(--soft) }
