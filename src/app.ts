@@ -5,9 +5,8 @@ import { createPendingSeal } from './authenticate/pending.ts'
 import { createRedirects } from './authenticate/redirect.ts'
 import { cookieNames, ownCookieNames } from './config/cookie-names.ts'
 import { entryFromClaims } from './directory/claims.ts'
-import { createDirectory, type LiveDirectory } from './directory/directory.ts'
-import { createOktaClient } from './directory/okta/client.ts'
-import { createOktaSource } from './directory/okta/source.ts'
+import type { LiveDirectory } from './directory/directory.ts'
+import { openDirectory } from './directory/open.ts'
 import { groupsFromClaims } from './identity/claims.ts'
 import { createOidcProvider } from './identity/oidc.ts'
 import { messageOf } from './errors.ts'
@@ -35,8 +34,6 @@ import { createMemoryStore } from './store/memory.ts'
 import type {
   Clock,
   Config,
-  DirectoryConfig,
-  DirectorySource,
   Identity,
   Logger,
   Millis,
@@ -73,9 +70,28 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   await checkStoreKey(store, sharedSecrets)
   const sessions = createSessions({ store, clock, sharedSecrets, cookieNames: sessionCookieNames(config) })
   const streams = createStreamRegistry({ clock })
-  const { source, close: closeSource } = createSource(config.directory, clock, logger)
-  const directory = createDirectory({ source, store, clock, config: config.directory, logger })
-  await directory.start()
+  const requestId = createRequestIds()
+  let snapshot = createSnapshot(config, 1, requestId)
+  const { directory, ...feeds } = openDirectory({
+    config: config.directory,
+    store,
+    clock,
+    logger,
+    app: config.idp.clientId,
+    routes: () => snapshot.config.routes,
+    scimUrl: new URL(`${config.naming.controlPrefix}/scim/v2`, config.authenticate.url),
+  })
+  directory.onChange((subject) => streams.recheck(subject))
+  directory.onSessionsEnd(async (subject, before) => {
+    let count = 0
+    for await (const session of sessions.list(subject)) {
+      if (session.createdAt >= before) continue
+      await sessions.revoke(session.id)
+      count++
+    }
+    if (count > 0) logger.info({ user_id: subject, sessions: count }, 'sessions ended: the directory says so')
+  })
+  await feeds.start()
 
   const idp = createOidcProvider({
     idp: config.idp,
@@ -103,14 +119,12 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   const respond = createRespond({ authenticate, directory, controlPrefix: config.naming.controlPrefix, clock })
   const user = createUserViews({ sessions, directory, authenticate, respond, clock })
   const operations = await startOperations({ config, metrics, directory, streams, clock, logger })
-  const requestId = createRequestIds()
-  let snapshot = createSnapshot(config, 1, requestId)
   const handle = createHandle({
     snapshot: () => snapshot,
     sessions,
     directory,
     streams,
-    control: createControl({ authenticate, user, jwks: () => signer.jwks(), recordFlow: metrics.flow }),
+    control: createControl({ authenticate, user, hook: feeds.hook, jwks: () => signer.jwks(), recordFlow: metrics.flow }),
     respond,
     accessLog: createAccessLog(logger, clock, metrics.request),
     clock,
@@ -123,7 +137,6 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   const stopRechecking = every(clock, RECHECK_INTERVAL, () => streams.recheck())
   sessions.onEnd((id) => streams.endSession(id, 'signed-out'))
   directory.onChange((subject, status) => {
-    streams.recheck(subject)
     if (status !== 'inactive') return
     sessions.revokeSubject(subject).then(
       (count) =>
@@ -166,8 +179,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
       streams.close()
       sessions.close()
       await forwarder.close()
-      await directory.close()
-      await closeSource()
+      await feeds.close()
       await operations.close()
       await store.close()
     },
@@ -189,17 +201,6 @@ function openStore({ storage }: Config, clock: Clock, logger: Logger): Store {
   return storage.kind === 'embedded'
     ? openLmdbStore({ path: storage.path, clock, logger })
     : createMemoryStore({ clock })
-}
-
-function createSource(
-  directory: DirectoryConfig,
-  clock: Clock,
-  logger: Logger,
-): { readonly source: DirectorySource | undefined; close(): Promise<void> } {
-  if (directory.kind === 'claims') return { source: undefined, close: async () => {} }
-  const { url, token, timeout, budget } = directory
-  const client = createOktaClient({ origin: url.origin, token, clock, timeout, budget, logger })
-  return { source: createOktaSource({ client, clock, logger }), close: () => client.close() }
 }
 
 /** Without a directory, groups are as old as the sign-in: the session ends when they are too old, and the provider's own session makes the next sign-in a redirect. */

@@ -129,18 +129,49 @@ export type DirectoryConfig = {
   readonly maxStaleness: Millis
   /** A sign-in waits no longer than this for groups. */
   readonly signInTimeout: Millis
+  /** Every source that is read, the first that knows a person counts; empty: groups come from the sign-in's claims. */
+  readonly order: readonly ('okta' | 'scim' | 'static')[]
+  /** People and groups are pushed to us with this bearer token. */
+  readonly scim?: { readonly token: Secret }
+  readonly people?: readonly StaticPerson[]
 } & (
   | { readonly kind: 'claims' }
+  /** Sources that need no call: `scim`, `static`. */
+  | { readonly kind: 'local' }
   | {
       readonly kind: 'okta'
       /** API origin, e.g. `https://dev-1.okta.com`. */
       readonly url: URL
-      readonly token: Secret
+      readonly credentials: OktaCredentials
+      /** Between two looks at the System Log. */
+      readonly logInterval: Millis
+      /** What event hooks show in their Authorization header. Absent: no hooks are taken. */
+      readonly hookSecret?: Secret
       /** Share of each Okta rate-limit bucket that Postern may use, 0 to 1. */
       readonly budget: number
       readonly timeout: Millis
     }
 )
+
+export type OktaCredentials =
+  /** An SSWS API token. */
+  | { readonly kind: 'token'; readonly token: Secret }
+  /** An API Services app that proves itself with a signature (RFC 7523). */
+  | {
+      readonly kind: 'service-app'
+      readonly clientId: string
+      /** PEM. */
+      readonly privateKey: Secret
+      readonly scopes: readonly string[]
+    }
+
+/** One person of a static directory. */
+export interface StaticPerson {
+  readonly id: Subject
+  readonly status?: UserStatus
+  /** Names or Okta ids, as rules write them. */
+  readonly groups: readonly string[]
+}
 
 export interface CookieConfig {
   /** Overrides the naming table when set (`cookie_name`). */
@@ -608,6 +639,20 @@ export interface DirectoryHealth {
   readonly source: string
   readonly lastSuccess: Millis | undefined
   readonly lastError: { readonly at: Millis; readonly code: ErrorCode; readonly message: string } | undefined
+}
+
+/** Takes Okta's event hooks (okta.md §4). */
+export interface EventHook {
+  /** What to answer Okta's verification request with; undefined: the challenge is none. */
+  verify(challenge: string | undefined): string | undefined
+  /**
+   * Judges a delivery at once and works on it afterwards: Okta waits no longer than three seconds. `too-large`: nothing
+   * of it was used, the System Log has it all; `busy`: try again.
+   */
+  receive(
+    authorization: string | undefined,
+    body: string,
+  ): 'ok' | 'unauthorized' | 'malformed' | 'too-large' | 'busy'
 }
 
 /** In memory and synchronous where requests are judged: a decision never waits for Okta. */

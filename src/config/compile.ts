@@ -12,7 +12,8 @@ import type {
   Route,
   StorageConfig,
 } from '../types.ts'
-import { compileDirectory, compileIdp, millis, required } from './compile/idp.ts'
+import { compileDirectory } from './compile/directory.ts'
+import { compileIdp, millis, required } from './compile/idp.ts'
 import { compileRoutes } from './compile/routes.ts'
 import { compileCertificate, compileSharedSecrets, compileSigningKeys } from './compile/secrets.ts'
 import { parseAddress, parseOrigin, parseUrl } from './compile/urls.ts'

@@ -21,8 +21,38 @@ const oktaSchema = z.strictObject(
       .default(0.5)
       .describe('Share of each Okta rate limit that Postern may use.'),
     timeout: duration.default('10s').describe('Time for one call to the API.'),
+    log_interval: duration.default('10s').describe("Between two looks at Okta's System Log: how fast changes count."),
+    ...orFile(
+      'event_hook_secret',
+      "What Okta's event hook shows in its Authorization header; makes changes count at once.",
+    ),
+    client_id: text.optional().describe('Client id of an API Services app that reads Okta, instead of an API token.'),
+    ...orFile('private_key', 'PEM private key of that app (or base64 of it).'),
+    scopes: texts
+      .default(['okta.users.read', 'okta.groups.read', 'okta.logs.read'])
+      .describe('Scopes that were granted to that app.'),
   },
   { error: 'a map such as {url: …, api_token_file: …}' },
+)
+
+/** People that somebody wrote down. */
+export const staticSchema = z.strictObject(
+  {
+    users: z.array(
+      z.strictObject(
+        {
+          id: text.describe('The subject of the sign-in (`00u…`).'),
+          login: text.optional().describe('For those who read the file.'),
+          email: text.optional().describe('For those who read the file.'),
+          status: oneOf('active', 'inactive').default('active').describe('`inactive` lets nobody in.'),
+          groups: texts.default([]).describe('Names or ids of groups, as rules write them.'),
+        },
+        { error: 'a user: a map with `id` and `groups`' },
+      ),
+      { error: 'a list of users' },
+    ),
+  },
+  { error: 'a map such as {users: [{id: 00u…, groups: [Engineering]}]}' },
 )
 
 const directorySchema = z.strictObject(
@@ -32,6 +62,16 @@ const directorySchema = z.strictObject(
       .default('1h')
       .describe('Age after which groups are unknown, and rules about groups answer 503.'),
     sign_in_timeout: duration.default('5s').describe('A sign-in waits no longer than this for groups.'),
+    sources: z
+      .array(oneOf('okta', 'scim', 'static'), { error: 'a list of okta, scim, static' })
+      .optional()
+      .describe('Where people are read; the first that knows somebody counts. Default: all that are configured.'),
+    ...orFile('scim_token', 'Bearer token with which Okta pushes people and groups (SCIM 2.0).'),
+    static: z
+      .union([text, staticSchema], { error: 'a map such as {users: [{id: 00u…, groups: [Engineering]}]}' })
+      .optional()
+      .describe('People and their groups, written down: a map, or YAML of it.'),
+    static_file: text.optional().describe('Path of a YAML file that holds `static`.'),
     okta: oktaSchema.default(oktaSchema.parse({})).describe("Okta's API."),
   },
   { error: 'a map such as {refresh_interval: 60s, okta: {…}}' },
@@ -164,6 +204,8 @@ export const configSchema = z.strictObject(
   },
   { error: 'a map of keys' },
 )
+
+export type StaticInput = z.output<typeof staticSchema>
 
 /** As written, with defaults, without the routes. */
 export type GlobalInput = Omit<z.output<typeof configSchema>, 'routes' | 'policy'>

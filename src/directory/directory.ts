@@ -13,13 +13,16 @@ import type {
   ReadPriority,
   Store,
   Subject,
+  Unsubscribe,
   UserStatus,
-  Versioned,
 } from '../types.ts'
 import { CLAIMS_SOURCE } from './claims.ts'
-import { isOlder, type Known, merge, type Reading } from './merge.ts'
-import { createGroupPool, createDirectoryTable, type DirectoryRecord } from './records.ts'
+import { createKeeper } from './keeper.ts'
+import type { Known, Reading } from './merge.ts'
+import type { DirectoryRecord } from './records.ts'
+import { createRoster, type Effect, type Person } from './roster.ts'
 import { createRounds } from './rounds.ts'
+import type { Signal, Trust } from './signals.ts'
 import { createSourceHealth } from './source-health.ts'
 
 /** Asked for within this time: read again every `refreshInterval`. Later, only often enough not to become unknown. */
@@ -34,17 +37,28 @@ const RETRY_DELAY: Millis = 10_000
 const URGENT_READS = 8
 const BACKGROUND_READS = 3
 const LONGEST_ROUND_INTERVAL: Millis = 10_000
-const SAVE_ATTEMPTS = 3
+/** Okta's evidence may be two seconds older than it looks: sooner, a reading could not settle anything. */
+const CONFIRM_DELAY: Millis = 3000
+/** Clocks of replicas that share a store differ by no more. */
+const CLOCK_SKEW: Millis = 5000
 const INACTIVE_KEYS: ReadonlySet<string> = new Set()
 
-interface Person {
-  known: Known | undefined
-  /** Built when first asked for, from `known`. */
-  membership: Membership | undefined
-  askedAt: Millis
-  /** No reading begins before. */
-  retryAt: Millis
-  savedAt: Millis
+/**
+ * What a feed promises, on our clock: whatever happened to a person read at `since` or later, and before `upTo`,
+ * has been heard. Nobody needs to be read again for as long as it goes on.
+ */
+export interface Coverage {
+  readonly since: Millis
+  readonly upTo: Millis
+}
+
+export type SessionsEndListener = (user: Subject, before: Millis) => void | Promise<void>
+
+export interface DirectoryFacts {
+  readonly people: number
+  /** Somebody who waits for a reading that settles a doubt. */
+  readonly doubtful: number
+  readonly coverage: Coverage | undefined
 }
 
 export interface LiveDirectory extends Directory {
@@ -52,6 +66,20 @@ export interface LiveDirectory extends Directory {
   start(): Promise<void>
   /** Nothing is known about this person any more: a sign-in without the groups claim. */
   forget(user: Subject): Promise<void>
+  /** Applies what a feed has heard, at once. Resolves when it is durable; rejects when it is not, and may be called with the same again. */
+  absorb(signals: readonly Signal[], trust: Trust): Promise<void>
+  /** undefined: no feed tells of changes. */
+  cover(coverage: Coverage | undefined): void
+  /**
+   * Since when this process hears the feed; undefined: another process does. People whose reading began earlier and
+   * who become known only now are read again: what happened meanwhile was told to somebody else.
+   */
+  listening(since: Millis | undefined): void
+  /** Sessions of this person that began before are over, though the account may be in order. Durable when it resolves. */
+  onSessionsEnd(listener: SessionsEndListener): Unsubscribe
+  /** Everybody who is known: their groups and status. */
+  known(): Iterable<readonly [user: Subject, known: Known]>
+  facts(): DirectoryFacts
 }
 
 /** `source` undefined: groups come from sign-in claims (`observe`). */
@@ -67,10 +95,11 @@ export function createDirectory(deps: {
   const sourceName = source?.name ?? CLAIMS_SOURCE
   const maxStaleness = source ? config.maxStaleness : CLAIMS_RETENTION
   const retention = source ? Math.max(RETENTION, maxStaleness) : CLAIMS_RETENTION
-  const people = new Map<Subject, Person>()
+  const roster = createRoster()
+  const { people } = roster
   const listeners = new Set<(user: Subject, status: UserStatus | 'unknown') => void>()
-  const table = createDirectoryTable()
-  const pooled = createGroupPool()
+  const endListeners = new Set<SessionsEndListener>()
+  const keeper = createKeeper({ store, logger, retention, current: recordOf, adopt })
   const health = createSourceHealth({ source: sourceName, clock, logger, random })
   const signInReads = createSingleFlight<void>()
   const otherReads = createSingleFlight<void>()
@@ -89,33 +118,41 @@ export function createDirectory(deps: {
   setMaxListeners(0, closing.signal)
   let urgentReads = 0
   let unwatch = (): void => {}
+  let coverage: Coverage | undefined
+  let listeningSince: Millis | undefined
 
   // ---- what requests ask
 
   function membership(user: Subject): Membership | 'unknown' {
     const now = clock.now()
-    const person = personOf(user, now)
+    const person = roster.personOf(user, now)
     person.askedAt = now
     const { known } = person
-    if (known && now - known.readAt <= maxStaleness) return (person.membership ??= toMembership(known, sourceName))
+    const freshAt = freshnessOf(person)
+    if (known && now - freshAt <= maxStaleness) return membershipOf(person, known, freshAt)
     readUrgently(user, person, now)
     return 'unknown'
   }
 
   function status(user: Subject): UserStatus | 'unknown' {
-    const known = people.get(user)?.known
-    if (!known) return 'unknown'
+    const person = people.get(user)
+    if (!person?.known) return 'unknown'
     // Inactive has no age: only newer evidence lets somebody in again.
-    return known.status === 'inactive' || clock.now() - known.readAt <= maxStaleness ? known.status : 'unknown'
+    const counts = person.known.status === 'inactive' || clock.now() - freshnessOf(person) <= maxStaleness
+    return counts ? person.known.status : 'unknown'
   }
 
-  function personOf(user: Subject, now: Millis): Person {
-    let person = people.get(user)
-    if (!person) {
-      person = { known: undefined, membership: undefined, askedAt: now, retryAt: 0, savedAt: 0 }
-      people.set(user, person)
-    }
-    return person
+  /** Until when a change would be known: the reading, or what has been heard without a gap since. */
+  function freshnessOf({ known, doubtAt }: Person): Millis {
+    if (!known) return 0
+    const covered = coverage && doubtAt === undefined && known.readAt >= coverage.since
+    return covered ? Math.max(known.readAt, coverage?.upTo ?? 0) : known.readAt
+  }
+
+  function membershipOf(person: Person, known: Known, freshAt: Millis): Membership {
+    const built = person.membership
+    if (built?.freshAt === freshAt) return built
+    return (person.membership = built ? { ...built, freshAt } : toMembership(known, freshAt, sourceName))
   }
 
   // ---- reading the source
@@ -135,7 +172,7 @@ export function createDirectory(deps: {
   async function read(user: Subject, priority: ReadPriority): Promise<void> {
     if (!source) return
     const readAt = clock.now()
-    personOf(user, readAt).retryAt = readAt + RETRY_DELAY
+    roster.personOf(user, readAt).retryAt = readAt + RETRY_DELAY
     let entry: Reading['entry']
     try {
       entry = await source.lookup(user, closing.signal, priority)
@@ -147,20 +184,38 @@ export function createDirectory(deps: {
     await learn(user, { entry, readAt })
   }
 
+  /** The person is read again: at once, or once a reading can settle what was heard. What fails is left to the rounds. */
+  function confirm(user: Subject, delay: Millis): void {
+    const now = clock.now()
+    const person = roster.personOf(user, now)
+    person.doubtAt = now
+    if (!source) return
+    const ask = (): void => {
+      if (person.doubtAt === undefined) return
+      person.retryAt = 0
+      readUrgently(user, person, clock.now())
+    }
+    if (delay > 0) clock.after(delay, ask)
+    else ask()
+  }
+
   /** Who the next round reads: those somebody asks for now before those who are away, the oldest reading first. */
   function due(now: Millis): readonly Subject[] {
     const waiting: { readonly user: Subject; readonly away: boolean; readonly readAt: Millis }[] = []
     for (const [user, person] of people) {
       const { known } = person
-      const readAt = known?.readAt ?? 0
-      if (now - Math.max(person.askedAt, readAt) > retention) {
-        people.delete(user)
+      const lastRead = known?.readAt ?? 0
+      if (now - Math.max(person.askedAt, lastRead) > retention) {
+        roster.forget(user)
         continue
       }
+      // A feed keeps the person fresh; a reading is due only before the stored one expires.
+      const readAt = now - lastRead < retention * 0.75 ? freshnessOf(person) : 0
       const away = now - person.askedAt > ACTIVE_WINDOW
       if (away) person.membership = undefined
       if (!source || now < person.retryAt || (away && known?.status !== 'active')) continue
-      const interval = away ? Math.max(config.refreshInterval, maxStaleness / 2) : config.refreshInterval
+      const doubtful = person.doubtAt !== undefined
+      const interval = doubtful ? 0 : away ? Math.max(config.refreshInterval, maxStaleness / 2) : config.refreshInterval
       if (now - readAt >= interval) waiting.push({ user, away, readAt })
     }
     waiting.sort((a, b) => Number(a.away) - Number(b.away) || a.readAt - b.readAt)
@@ -171,26 +226,20 @@ export function createDirectory(deps: {
 
   /** Takes effect at once, then goes to the store. */
   async function learn(user: Subject, reading: Reading): Promise<void> {
-    const changed = apply(user, reading)
+    const effect = roster.learn(user, reading, clock.now())
     const person = people.get(user)
-    if (changed === undefined || !person?.known) return
+    if (!effect || !person?.known) return
+    take(effect)
     // A reading that changes nothing is not worth a write each minute; a restart may find it somewhat older.
     const { readAt } = person.known
-    if (!changed && readAt - person.savedAt < maxStaleness / 4) return
+    if (!effect.changed && person.doubtAt === undefined && readAt - person.savedAt < maxStaleness / 4) return
     person.savedAt = readAt
-    await save(user)
+    await saveQuietly(user)
   }
 
-  /** undefined: the reading came late and was dropped. */
-  function apply(user: Subject, { entry, readAt }: Reading): boolean | undefined {
-    const person = personOf(user, readAt)
-    const merged = merge(person.known, { entry: entry && { ...entry, groups: pooled(entry.groups) }, readAt })
-    if (!merged) return undefined
-    person.known = merged.known
-    person.membership = undefined
-    person.retryAt = 0
-    if (merged.changed) announce(user, merged.known.status)
-    return merged.changed
+  function take({ user, changed, confirm: doubtful }: Effect): void {
+    if (changed) announce(user, people.get(user)?.known?.status ?? 'unknown')
+    if (doubtful) confirm(user, changed ? CONFIRM_DELAY : 0)
   }
 
   function announce(user: Subject, next: UserStatus | 'unknown'): void {
@@ -203,68 +252,68 @@ export function createDirectory(deps: {
     }
   }
 
+  async function endSessions(user: Subject, before: Millis): Promise<void> {
+    for (const listener of endListeners) await listener(user, before)
+  }
+
+  async function absorb(signals: readonly Signal[], trust: Trust): Promise<void> {
+    const now = clock.now()
+    const touched = new Set<Subject>()
+    const ended = new Map<Subject, Millis>()
+    const end = (user: Subject, before: Millis): void => void ended.set(user, Math.max(before, ended.get(user) ?? 0))
+    for (const signal of signals) {
+      if (signal.kind === 'sessions-ended') end(signal.user, signal.at)
+      if (signal.kind === 'group-sessions-ended') for (const user of roster.holders(signal.group)) end(user, signal.at)
+      for (const effect of roster.hear(signal, trust, now)) {
+        touched.add(effect.user)
+        if (signal.kind === 'inactive') end(effect.user, now)
+        take(effect)
+      }
+    }
+    await Promise.all([
+      ...[...touched].map((user) => keeper.save(user)),
+      ...[...ended].map(([user, before]) => endSessions(user, before)),
+    ])
+  }
+
   // ---- the store, shared with earlier runs and other processes
 
+  function recordOf(user: Subject): DirectoryRecord | undefined {
+    const person = people.get(user)
+    if (!person?.known) return undefined
+    const { doubtAt } = person
+    return { source: sourceName, ...person.known, ...(doubtAt !== undefined && { doubtAt }) }
+  }
+
+  function adopt(user: Subject, { source: theirs, doubtAt, ...known }: DirectoryRecord): void {
+    if (theirs !== sourceName) return
+    const isNews = known.readAt > (people.get(user)?.known?.readAt ?? 0)
+    const effect = roster.adopt(user, known, clock.now())
+    const person = roster.personOf(user, known.readAt)
+    const readAt = person.known?.readAt ?? 0
+    if (isNews) person.savedAt = readAt
+    if (doubtAt !== undefined && doubtAt > readAt) person.doubtAt = Math.max(doubtAt, person.doubtAt ?? 0)
+    else if (person.doubtAt !== undefined && person.doubtAt <= readAt) person.doubtAt = undefined
+    if (effect) take(effect)
+    if (isNews && listeningSince !== undefined && readAt < listeningSince + CLOCK_SKEW) confirm(user, 0)
+  }
+
   /** Never rejects: memory decides, and a store that fails costs a reading after the next restart. */
-  async function save(user: Subject): Promise<void> {
+  async function saveQuietly(user: Subject): Promise<void> {
     try {
-      for (let attempt = 0; attempt < SAVE_ATTEMPTS; attempt++) {
-        const stored = await readStored(user)
-        if (stored !== 'corrupt' && stored) adopt(user, stored.value)
-        // What is known now, which another reading or process may have made newer than what we came with.
-        const known = people.get(user)?.known
-        if (!known || (stored !== 'corrupt' && stored && isSame(known, stored.value))) return
-        const record: DirectoryRecord = { source: sourceName, ...known }
-        const expiresAt = known.readAt + retention
-        const when = stored === 'corrupt' ? { expiresAt } : { ifVersion: stored?.version ?? 0, expiresAt }
-        if (await store.put(table, user, record, when)) return
-      }
+      await keeper.save(user)
     } catch (error) {
       const { code, message } = toAppError(error)
       logger.warn({ user_id: user, code, error: message }, 'a reading of the group directory could not be stored')
       // The next reading tries again, whether it changes anything or not.
-      personOf(user, 0).savedAt = 0
+      roster.personOf(user, 0).savedAt = 0
     }
   }
 
-  /** A record that nobody can read is there to be replaced. */
-  function readStored(user: Subject): Promise<Versioned<DirectoryRecord> | 'corrupt' | undefined> {
-    return store.get(table, user).catch((error: unknown) => {
-      if (toAppError(error).code === 'ERR_STORE_CORRUPT') return 'corrupt'
-      throw error
-    })
-  }
-
-  function adopt(user: Subject, record: DirectoryRecord): void {
-    if (record.source !== sourceName) return
-    const before = people.get(user)?.known
-    if (before && !isOlder(before, record)) return
-    const entry = record.asOf === undefined ? undefined : { subject: user, ...record, asOf: record.asOf }
-    const { readAt } = record
-    apply(user, { entry, readAt })
-    personOf(user, readAt).savedAt = readAt
-  }
-
-  function isSame(known: Known, record: DirectoryRecord): boolean {
-    return record.source === sourceName && known.readAt === record.readAt && known.asOf === record.asOf
-  }
-
-  async function load(): Promise<void> {
-    try {
-      for await (const [user, { value }] of store.list(table)) adopt(user, value)
-    } catch (error) {
-      const { code, message } = toAppError(error)
-      logger.warn({ code, error: message }, 'stored readings of the group directory could not all be loaded')
-    }
-  }
-
-  async function adoptStored(user: Subject): Promise<void> {
-    try {
-      const stored = await store.get(table, user)
-      if (stored) adopt(user, stored.value)
-    } catch (error) {
-      logger.debug({ user_id: user, error: messageOf(error) }, 'a reading of another process could not be loaded')
-    }
+  /** What this process has heard of a person whom another one has read goes back to the store. */
+  async function fetch(user: Subject): Promise<void> {
+    await keeper.fetch(user)
+    if (listeningSince !== undefined) await saveQuietly(user)
   }
 
   function track(work: Promise<void>): void {
@@ -277,12 +326,11 @@ export function createDirectory(deps: {
     status,
 
     async start() {
-      unwatch = store.watch(({ table: name, key, kind }) => {
-        if (name !== table.name) return
-        if (kind === 'put') track(adoptStored(key))
-        else if (people.delete(key)) announce(key, 'unknown')
+      unwatch = keeper.watch((user, kind) => {
+        if (kind === 'put') track(fetch(user))
+        else if (roster.forget(user)) announce(user, 'unknown')
       })
-      await load()
+      await keeper.load()
       rounds.start()
     },
 
@@ -300,8 +348,37 @@ export function createDirectory(deps: {
     },
 
     async forget(user) {
-      if (people.delete(user)) announce(user, 'unknown')
-      await store.delete(table, user)
+      if (roster.forget(user)) announce(user, 'unknown')
+      await keeper.delete(user)
+    },
+
+    absorb(signals, trust) {
+      const work = absorb(signals, trust)
+      track(work.catch(() => {}))
+      return work
+    },
+
+    cover(next) {
+      coverage = next
+    },
+
+    listening(since) {
+      listeningSince = since
+    },
+
+    onSessionsEnd(listener) {
+      endListeners.add(listener)
+      return () => endListeners.delete(listener)
+    },
+
+    *known() {
+      for (const [user, { known }] of people) if (known) yield [user, known]
+    },
+
+    facts() {
+      let doubtful = 0
+      for (const { doubtAt } of people.values()) if (doubtAt !== undefined) doubtful++
+      return { people: people.size, doubtful, coverage }
     },
 
     health: () => health.report(),
@@ -320,8 +397,8 @@ export function createDirectory(deps: {
   }
 }
 
-function toMembership({ groups, asOf, readAt, status }: Known, source: string): Membership {
-  const membership = createMembership(groups, asOf ?? readAt, source)
+function toMembership({ groups, asOf, readAt, status }: Known, freshAt: Millis, source: string): Membership {
+  const membership = { ...createMembership(groups, asOf ?? readAt, source), freshAt }
   // `Everyone` is any active person, and this one is none.
   return status === 'active' ? membership : { ...membership, keys: INACTIVE_KEYS }
 }

@@ -1,3 +1,4 @@
+/** Which evidence about a person counts (okta.md §3.5). Pure: what is known, and what came in, make what is known next. */
 import type { Entry, Group, Millis, UserStatus } from '../types.ts'
 
 /** What a source said about one person; `entry` undefined: it has no such person. */
@@ -13,12 +14,52 @@ export interface Evidence {
   readonly readAt: Millis
 }
 
-/** What is known about one person: the newest reading. */
+/**
+ * Newer than the reading, about one group. `at` and `upTo` are the source's time: the evidence is no older than `at`
+ * and may know what happened up to `upTo` (absent: `at`). What is kept of a removal is a tombstone.
+ */
+export interface Mark {
+  readonly group: string
+  readonly member: boolean
+  readonly at: Millis
+  readonly upTo?: Millis
+}
+
+/** What is known about one person: the newest reading, and what has been heard since. */
 export interface Known extends Evidence {
   readonly status: UserStatus
   readonly statusText: string
   readonly groups: readonly Group[]
+  /** What happened up to here may be in it already; absent: `asOf`. */
+  readonly upTo?: Millis
+  readonly marks?: readonly Mark[]
+  /** The source's time of the event that made the person inactive after the reading. */
+  readonly statusAt?: Millis
 }
+
+/** What somebody says about a person between readings. Times are the source's. */
+export type PersonNews =
+  /** An event. `trusted` false: it may take away, but not give. `group` is an id when its name is not known. */
+  | {
+      readonly kind: 'member'
+      readonly group: Group | string
+      readonly member: boolean
+      readonly at: Millis
+      readonly trusted: boolean
+    }
+  /** A list of a group's members, read between `at` and `upTo`. */
+  | {
+      readonly kind: 'listed'
+      readonly group: Group
+      readonly member: boolean
+      readonly at: Millis
+      readonly upTo: Millis
+    }
+  | { readonly kind: 'inactive'; readonly statusText: string; readonly at: Millis }
+  /** The group is another now: renamed, or of another type. */
+  | { readonly kind: 'group'; readonly group: Group; readonly at: Millis }
+  /** Something that only a reading can tell. */
+  | { readonly kind: 'reread'; readonly at: Millis }
 
 export interface Merged {
   readonly known: Known
@@ -26,17 +67,33 @@ export interface Merged {
   readonly changed: boolean
 }
 
+export interface Heard extends Merged {
+  /** Ask the source again: the news was taken on suspicion, or not taken because it was in doubt. */
+  readonly confirm: boolean
+}
+
 /** No reading takes longer. */
 const LONGEST_READING: Millis = 5 * 60_000
+/** How long a tombstone stays at least, in the source's time (okta.md §3.5, rule 6). */
+const MARKS_KEPT: Millis = 2 * 3_600_000
+const MOST_MARKS = 1000
 
-/** A late reading never overwrites a newer one: undefined, and what is known stays. Pure. */
+/** A late reading never overwrites a newer one: undefined, and what is known stays. What was heard after a reading outlives it. */
 export function merge(known: Known | undefined, { entry, readAt }: Reading): Merged | undefined {
-  const next: Known = entry
-    ? { status: entry.status, statusText: entry.statusText, groups: entry.groups, asOf: entry.asOf, readAt }
+  const read: Known = entry
+    ? {
+        status: entry.status,
+        statusText: entry.statusText,
+        groups: entry.groups,
+        asOf: entry.asOf,
+        readAt,
+        ...(entry.upTo !== undefined && { upTo: entry.upTo }),
+      }
     : { status: 'inactive', statusText: 'NOT_FOUND', groups: [], asOf: undefined, readAt }
-  if (!known) return { known: next, changed: next.status === 'inactive' }
-  if (isOlder(next, known)) return undefined
-  return { known: next, changed: next.status !== known.status || !sameGroups(next.groups, known.groups) }
+  if (!known) return { known: read, changed: read.status === 'inactive' }
+  if (isOlder(read, known)) return undefined
+  const next = withWhatWasHeard(read, known)
+  return { known: next, changed: isChanged(known, next) }
 }
 
 /**
@@ -49,7 +106,185 @@ export function isOlder(left: Evidence, right: Evidence): boolean {
   return left.asOf < right.asOf
 }
 
+/** undefined: nothing new. Duplicates, late and reordered news are harmless; in doubt a person loses, and the source is asked. */
+export function hear(known: Known, news: PersonNews): Heard | undefined {
+  switch (news.kind) {
+    case 'member':
+      return news.member ? hearAdded(known, news) : hearRemoved(known, idOf(news.group), news.at, !news.trusted)
+    case 'listed':
+      return hearListed(known, news)
+    case 'inactive':
+      return hearInactive(known, news.statusText, news.at)
+    case 'group':
+      return hearRegrouped(known, news)
+    case 'reread':
+      return known.asOf === undefined || news.at > known.asOf ? { known, changed: false, confirm: true } : undefined
+    default:
+      return news satisfies never
+  }
+}
+
+/**
+ * What two who heard different things know together: the newer reading, and over it what either heard since. The same
+ * whoever is asked, so that processes that exchange what they know end up with one state.
+ */
+export function unite(left: Known, right: Known): Known {
+  const base = isOlder(left, right) ? right : left
+  return withWhatWasHeard(base, base === left ? right : left)
+}
+
+/** Is it the same reading with the same news? Then there is nothing to store. */
+export function isSame(left: Known, right: Known): boolean {
+  const [mine, theirs] = [left.marks ?? [], right.marks ?? []]
+  return (
+    left.readAt === right.readAt &&
+    left.asOf === right.asOf &&
+    left.statusAt === right.statusAt &&
+    left.upTo === right.upTo &&
+    mine.length === theirs.length &&
+    mine.every((mark) => theirs.some((other) => sameMark(mark, other))) &&
+    !isChanged(left, right)
+  )
+}
+
+function sameMark(left: Mark, right: Mark): boolean {
+  return left.group === right.group && left.member === right.member && left.at === right.at && left.upTo === right.upTo
+}
+
+/** Which people hold the group, for news about the group itself. */
+export function holds(known: Known, group: string): boolean {
+  return known.groups.some(({ id }) => id === group)
+}
+
+// ---- a reading over what was heard
+
+function withWhatWasHeard(base: Known, other: Known): Known {
+  const { asOf } = base
+  if (asOf === undefined) return base
+  const marks = new Map((base.marks ?? []).map((mark) => [mark.group, mark]))
+  let groups = base.groups
+  for (const mark of other.marks ?? []) {
+    const own = marks.get(mark.group)
+    if (mark.at <= asOf || (own && !isNewer(mark, own))) continue
+    marks.set(mark.group, mark)
+    groups = without(groups, mark.group)
+    if (mark.member) groups = [...groups, ...other.groups.filter(({ id }) => id === mark.group)]
+  }
+  const { statusAt } = other
+  const out = statusAt !== undefined && statusAt > asOf && statusAt > (base.statusAt ?? 0)
+  return {
+    ...base,
+    groups,
+    ...upToOf(Math.max(base.upTo ?? 0, other.upTo ?? 0)),
+    ...(marks.size > 0 && { marks: [...marks.values()] }),
+    ...(out && { status: 'inactive', statusText: other.statusText, statusAt }),
+  }
+}
+
+// ---- news
+
+/** What is known of one pair of person and group. */
+function evidenceOf(known: Known, group: string): { readonly at: Millis; readonly upTo: Millis } {
+  const mark = known.marks?.find((each) => each.group === group)
+  const at = mark?.at ?? known.asOf ?? Number.POSITIVE_INFINITY
+  return { at, upTo: Math.max(at, mark ? (mark.upTo ?? 0) : (known.upTo ?? 0)) }
+}
+
+function hearAdded(known: Known, news: Extract<PersonNews, { kind: 'member' }>): Heard | undefined {
+  const { group, at, trusted } = news
+  const id = idOf(group)
+  const evidence = evidenceOf(known, id)
+  if (at <= evidence.at) return undefined
+  const is = holds(known, id)
+  // Whatever took the person out may have happened after this: only a reading can tell.
+  if (!is && (!trusted || at <= evidence.upTo || typeof group === 'string')) {
+    return { known, changed: false, confirm: true }
+  }
+  // An untrusted word must not shield the membership from an earlier removal that is still on its way.
+  if (!trusted || typeof group === 'string') return undefined
+  return marked(known, { group: id, member: true, at }, is ? known.groups : [...known.groups, group], false)
+}
+
+function hearRemoved(known: Known, group: string, at: Millis, confirm: boolean): Heard | undefined {
+  const mark = known.marks?.find((each) => each.group === group)
+  const evidence = evidenceOf(known, group)
+  if (at < evidence.at || (mark?.member === false && at === mark.at)) return undefined
+  const upTo = mark?.member === false ? (mark.upTo ?? 0) : (known.upTo ?? 0)
+  const next: Mark = { group, member: false, at, ...(upTo > at && { upTo }) }
+  return marked(known, next, without(known.groups, group), confirm)
+}
+
+function hearListed(
+  known: Known,
+  { group, member, at, upTo }: Extract<PersonNews, { kind: 'listed' }>,
+): Heard | undefined {
+  const evidence = evidenceOf(known, group.id)
+  if (at <= evidence.at) return undefined
+  const is = holds(known, group.id)
+  // What nothing new was said about needs no mark: a reading and a list that agree are the usual case.
+  if (is === member) return undefined
+  const groups = member ? [...known.groups, group] : without(known.groups, group.id)
+  const mark: Mark = { group: group.id, member, at, upTo: Math.max(upTo, evidence.upTo) }
+  return marked(known, mark, groups, false)
+}
+
+function hearInactive(known: Known, statusText: string, at: Millis): Heard | undefined {
+  if (at < (known.asOf ?? Number.POSITIVE_INFINITY) || at <= (known.statusAt ?? 0)) return undefined
+  const next: Known = { ...known, status: 'inactive', statusText, statusAt: at }
+  return { known: next, changed: isChanged(known, next), confirm: true }
+}
+
+function hearRegrouped(known: Known, { group, at }: Extract<PersonNews, { kind: 'group' }>): Heard | undefined {
+  if (at <= (known.asOf ?? Number.POSITIVE_INFINITY) || !holds(known, group.id)) return undefined
+  const groups = known.groups.map((each) => (each.id === group.id ? group : each))
+  const next = { ...known, groups }
+  return isChanged(known, next) ? { known: next, changed: true, confirm: false } : undefined
+}
+
+function marked(known: Known, mark: Mark, groups: readonly Group[], confirm: boolean): Heard {
+  const { kept, forgottenUpTo } = prune([...(known.marks ?? []).filter(({ group }) => group !== mark.group), mark])
+  const upTo = Math.max(known.upTo ?? 0, forgottenUpTo)
+  const next: Known = { ...known, groups, ...upToOf(upTo), marks: kept }
+  return { known: next, changed: isChanged(known, next), confirm }
+}
+
+/** What a forgotten mark knew becomes doubt about everything as old: an addition from then needs a reading. */
+function prune(marks: readonly Mark[]): { readonly kept: readonly Mark[]; readonly forgottenUpTo: Millis } {
+  const newest = Math.max(...marks.map(({ at }) => at))
+  const fresh = marks.filter(({ at }) => newest - at <= MARKS_KEPT)
+  const kept = fresh.length > MOST_MARKS ? fresh.toSorted((a, b) => a.at - b.at).slice(-MOST_MARKS) : fresh
+  if (kept.length === marks.length) return { kept, forgottenUpTo: 0 }
+  const names = new Set(kept)
+  return {
+    kept,
+    forgottenUpTo: Math.max(...marks.filter((mark) => !names.has(mark)).map(({ at, upTo }) => upTo ?? at)),
+  }
+}
+
+/** A removal wins over an addition of the same instant. */
+function isNewer(left: Mark, right: Mark): boolean {
+  return left.at > right.at || (left.at === right.at && !left.member && right.member)
+}
+
+function upToOf(upTo: Millis): { readonly upTo?: Millis } {
+  return upTo > 0 ? { upTo } : {}
+}
+
+function idOf(group: Group | string): string {
+  return typeof group === 'string' ? group : group.id
+}
+
+function without(groups: readonly Group[], id: string): readonly Group[] {
+  return groups.some((group) => group.id === id) ? groups.filter((group) => group.id !== id) : groups
+}
+
+/** Another status or other groups. */
+export function isChanged(before: Known, after: Known): boolean {
+  return before.status !== after.status || !sameGroups(before.groups, after.groups)
+}
+
 function sameGroups(left: readonly Group[], right: readonly Group[]): boolean {
+  if (left === right) return true
   if (left.length !== right.length) return false
   const byId = new Map(right.map((group) => [group.id, group]))
   return left.every((group) => {

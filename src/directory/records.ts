@@ -1,11 +1,13 @@
 import { Ajv } from 'ajv'
-import type { Group, Millis, Table, UserStatus } from '../types.ts'
+import type { Millis, Table } from '../types.ts'
 import type { Known } from './merge.ts'
 
 /** What is kept of one person across restarts and seen by all who share the store; the key is the subject. */
 export interface DirectoryRecord extends Known {
   /** A record of another source is no answer: after a change of configuration its groups mean something else. */
   readonly source: string
+  /** Our clock: what came in before is in doubt, and only a reading begun later settles it. */
+  readonly doubtAt?: Millis
 }
 
 const RECORD = {
@@ -18,6 +20,23 @@ const RECORD = {
     statusText: { type: 'string' },
     asOf: { type: 'number' },
     readAt: { type: 'number' },
+    upTo: { type: 'number' },
+    statusAt: { type: 'number' },
+    doubtAt: { type: 'number' },
+    marks: {
+      type: 'array',
+      items: {
+        type: 'object',
+        required: ['group', 'member', 'at'],
+        additionalProperties: false,
+        properties: {
+          group: { type: 'string', minLength: 1 },
+          member: { type: 'boolean' },
+          at: { type: 'number' },
+          upTo: { type: 'number' },
+        },
+      },
+    },
     groups: {
       type: 'array',
       items: {
@@ -34,14 +53,7 @@ const RECORD = {
   },
 } as const
 
-interface Stored {
-  readonly source: string
-  readonly status: UserStatus
-  readonly statusText: string
-  readonly groups: readonly Group[]
-  readonly asOf?: Millis
-  readonly readAt: Millis
-}
+type Stored = Omit<DirectoryRecord, 'asOf'> & { readonly asOf?: Millis }
 
 export type DirectoryTable = Table<DirectoryRecord>
 
@@ -51,18 +63,4 @@ export function createDirectoryTable(): DirectoryTable {
     name: 'directory',
     parse: (value) => (isStored(value) ? { ...value, asOf: value.asOf } : undefined),
   }
-}
-
-/** One object for each group, however many people are in it: 20,000 people hold references, not copies. */
-export function createGroupPool(): (groups: readonly Group[]) => readonly Group[] {
-  const pool = new Map<string, Group>()
-  return (groups) =>
-    groups.map((group) => {
-      const key = `${group.type} ${group.id}`
-      const held = pool.get(key)
-      if (held?.name === group.name) return held
-      const kept: Group = { id: group.id, name: group.name, type: group.type }
-      pool.set(key, kept)
-      return kept
-    })
 }

@@ -47,9 +47,16 @@ function decide(route: Route, who: Principal | undefined, request: RequestFacts,
     if (who?.status === 'inactive') return INACTIVE
     switch (policy.kind) {
       case 'signed-in':
-        return who === undefined ? SIGN_IN : allow(route, request, who, SIGNED_IN)
+        if (who === undefined) return SIGN_IN
+        return isTooOld(route, who, now) ? UNAVAILABLE : allow(route, request, who, SIGNED_IN)
       case 'rules':
-        return judge(policy, route, who, request, now)
+        return judge(
+          policy,
+          route,
+          who && isTooOld(route, who, now) ? { ...who, membership: 'unknown' } : who,
+          request,
+          now,
+        )
       default:
         return assertNever(policy)
     }
@@ -57,6 +64,12 @@ function decide(route: Route, who: Principal | undefined, request: RequestFacts,
     // A rule that cannot be evaluated might have been the one that denies.
     return POLICY_ERROR
   }
+}
+
+/** On a route that asks for it (`max_directory_age`), what was last heard of the person too long ago is unknown. */
+function isTooOld({ maxDirectoryAge }: Route, { membership }: Principal, now: number): boolean {
+  if (maxDirectoryAge === undefined) return false
+  return membership === 'unknown' || now - (membership.freshAt ?? membership.asOf) > maxDirectoryAge
 }
 
 /**

@@ -5,21 +5,29 @@ const GROUP_ID = /^00g[A-Za-z0-9]{17}$/
 
 /** `Everyone` is any active user; Okta does not need to be asked. */
 export const EVERYONE = 'Everyone'
+const ANYONE = `name:${EVERYONE}`
 
 /** What a rule's value is looked up as in `Membership.keys`. */
 export function groupKey(value: string): string {
   return GROUP_ID.test(value) ? `id:${value}` : `name:${value}`
 }
 
-/**
- * A membership with the keys that rules may match: every id, but names only of groups that cannot
- * carry an arbitrary name (an imported APP_GROUP can be called anything by whoever owns the import).
- */
-export function createMembership(groups: readonly Group[], asOf: Millis, source: string): Membership {
-  const keys = new Set<string>([`name:${EVERYONE}`])
-  for (const group of groups) {
-    keys.add(`id:${group.id}`)
-    if (group.type !== 'APP_GROUP') keys.add(`name:${group.name}`)
+/** Keys are strings of one group, not of one person: 20,000 people in 20 groups each share them. */
+const keysOf = new WeakMap<Group, readonly string[]>()
+
+function keysOfGroup(group: Group): readonly string[] {
+  let keys = keysOf.get(group)
+  if (!keys) {
+    // An imported APP_GROUP can be called anything by whoever owns the import.
+    keys = group.type === 'APP_GROUP' ? [`id:${group.id}`] : [`id:${group.id}`, `name:${group.name}`]
+    keysOf.set(group, keys)
   }
+  return keys
+}
+
+/** A membership with the keys that rules may match: every id, but names only of groups that cannot carry an arbitrary name. */
+export function createMembership(groups: readonly Group[], asOf: Millis, source: string): Membership {
+  const keys = new Set<string>([ANYONE])
+  for (const group of groups) for (const key of keysOfGroup(group)) keys.add(key)
   return { groups, asOf, source, keys }
 }

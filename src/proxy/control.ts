@@ -4,7 +4,8 @@ import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
 import { assertNever, toAppError } from '../errors.ts'
 import { jsonReply, textReply } from '../pages/reply.ts'
 import { stylesheet } from '../pages/style.ts'
-import type { ControlAction, Json, Reply, RequestFacts, RouteMatch, Snapshot } from '../types.ts'
+import type { ControlAction, EventHook, Json, Reply, RequestFacts, RouteMatch, Snapshot } from '../types.ts'
+import { answerHook } from './hook.ts'
 import type { UserViews } from './user.ts'
 
 export type Control = (
@@ -17,6 +18,8 @@ export type Control = (
 export interface ControlDeps {
   readonly authenticate: Authenticate
   readonly user: UserViews
+  /** Absent: no event hooks are taken, and nothing is there. */
+  readonly hook?: EventHook | undefined
   /** Public keys of the identity assertion (RFC 7517). */
   readonly jwks: () => Promise<Json>
   /** One step of a sign-in or sign-out happened: for whoever counts. */
@@ -37,9 +40,10 @@ const STEPS: Partial<Record<ControlAction, FlowStep>> = {
 const PUBLIC_CORS = [['access-control-allow-origin', '*']] as const
 const METHODS: Partial<Record<ControlAction, readonly string[]>> = {
   'sign-out': ['GET', 'HEAD', 'POST'],
+  'okta-hook': ['GET', 'POST'],
 }
 
-export function createControl({ authenticate, user, jwks, recordFlow }: ControlDeps): Control {
+export function createControl({ authenticate, user, hook, jwks, recordFlow }: ControlDeps): Control {
   return async (match, facts, req, snapshot) => {
     const step = STEPS[match.action]
     try {
@@ -98,6 +102,8 @@ export function createControl({ authenticate, user, jwks, recordFlow }: ControlD
         return user.page(request)
       case 'user-json':
         return user.json(request)
+      case 'okta-hook':
+        return hook ? answerHook(hook, facts.method, req) : textReply(404, 'not found\n')
       default:
         return assertNever(match.action)
     }

@@ -107,6 +107,7 @@ function actionsOnAuthenticate(naming: Naming, callbackPath: string): ReadonlyMa
     ['/', 'user-page'],
     ['/robots.txt', 'robots'],
     [`${controlPrefix}/signed_out`, 'signed-out'],
+    [`${controlPrefix}/hooks/okta`, 'okta-hook'],
     [callbackPath, 'idp-callback'],
   ])
 }

@@ -13,7 +13,7 @@ directorySourceContract('okta', async () => {
   const okta = await startScriptedOkta(clock)
   const client = createOktaClient({
     origin: okta.origin,
-    token: new Secret('00token'),
+    credentials: { kind: 'token', token: new Secret('00token') },
     clock,
     timeout: 10_000,
     budget: 0.5,
@@ -53,7 +53,7 @@ directorySourceContract('okta, against the emulator', async () => {
   const okta = await createOktaEmulator({ clock, seed: demoSeed() })
   const client = createOktaClient({
     origin: okta.url,
-    token: new Secret(DEMO.apiToken),
+    credentials: { kind: 'token', token: new Secret(DEMO.apiToken) },
     clock,
     timeout: 10_000,
     budget: 0.5,

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { formatIssue } from '../../src/config/issues.ts'
 import { parseConfig } from '../../src/config/load.ts'
-import type { Config, Policy, Route } from '../../src/types.ts'
+import type { Config, OktaCredentials, Policy, Route } from '../../src/types.ts'
 
 /**
  * test/golden/config/*.txt: a configuration file, a line of dashes, and what Postern says about it: the issues, or
@@ -55,13 +55,19 @@ function summary(config: Config): readonly string[] {
   return [
     `authenticate: ${authenticate.url.origin}${authenticate.callbackPath}`,
     `idp: ${idp.provider} ${idp.issuer} client ${idp.clientId} by ${idp.clientAuth.kind}, scopes ${idp.scopes.join(' ')}`,
-    `directory: ${directory.kind}${directory.kind === 'okta' ? ` ${directory.url.origin} token ${directory.token.reveal()}` : ''}, ${directory.refreshInterval} ms`,
+    `directory: ${directory.kind}${directory.kind === 'okta' ? ` ${directory.url.origin} ${describeCredentials(directory.credentials)}` : ''}, ${directory.refreshInterval} ms`,
     `listen: ${listen.host}:${listen.port}${listen.tls ? ' tls' : ''}`,
     `storage: ${storage.kind}${storage.kind === 'embedded' ? ` ${storage.path}` : ''}`,
     `secrets: ${config.sharedSecrets.length} shared, ${config.signingKeys.length} signing`,
     `claims: ${[...config.identityHeaders.claims].map(([header, claim]) => `${header}=${claim}`).join(' ')}`,
     ...config.routes.map(describeRoute),
   ]
+}
+
+function describeCredentials(credentials: OktaCredentials): string {
+  return credentials.kind === 'token'
+    ? `token ${credentials.token.reveal()}`
+    : `app ${credentials.clientId} scopes ${credentials.scopes.join(' ')}`
 }
 
 function describeRoute(route: Route): string {

@@ -44,12 +44,14 @@ async function world(options: { rateLimits?: Record<string, number> } = {}): Pro
   const config: DirectoryConfig = {
     kind: 'okta',
     url: new URL(okta.url),
-    token: new Secret(DEMO.apiToken),
+    credentials: { kind: 'token', token: new Secret(DEMO.apiToken) },
     budget: 0.5,
     timeout: CALL_TIMEOUT,
     refreshInterval: 60_000,
     maxStaleness: 3_600_000,
     signInTimeout: 5000,
+    order: ['okta'],
+    logInterval: 10_000,
   }
   const client: OktaClient = createOktaClient({ ...config, origin: okta.url, clock, logger: log, random: () => 0.5 })
   const source = createOktaSource({ client, clock, logger: log })

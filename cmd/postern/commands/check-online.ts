@@ -11,7 +11,10 @@ export interface Finding {
 export async function checkOnline(config: Config): Promise<readonly Finding[]> {
   const { directory } = config
   const checks = [checkIssuer(config)]
-  if (directory.kind === 'okta') checks.push(checkToken(directory), checkGroups(directory))
+  // The token of a service app is made and renewed by the running program.
+  if (directory.kind === 'okta' && directory.credentials.kind === 'token') {
+    checks.push(checkToken(directory), checkGroups(directory))
+  }
   return Promise.all(checks)
 }
 
@@ -51,8 +54,9 @@ async function checkGroups(directory: OktaDirectory): Promise<Finding> {
   return 'problem' in answer ? { name, ok: false, message: answer.problem } : { name, ok: true, message: 'can be read' }
 }
 
-async function getOkta(path: string, { url, token, timeout }: OktaDirectory): Promise<Answer> {
-  const headers = { authorization: `SSWS ${token.reveal()}` }
+async function getOkta(path: string, { url, credentials, timeout }: OktaDirectory): Promise<Answer> {
+  if (credentials.kind !== 'token') return { problem: 'only an API token can be tried like this' }
+  const headers = { authorization: `SSWS ${credentials.token.reveal()}` }
   const answer = await getJson(new URL(path, url).href, headers, timeout)
   if ('problem' in answer || answer.status === 200) return answer
   const reasons: Readonly<Record<number, string>> = {

@@ -1,12 +1,10 @@
 import { parseDuration } from '../../lib/duration.ts'
-import type { Secret } from '../../lib/secret.ts'
-import type { ClientAuth, DirectoryConfig, IdpConfig, Millis } from '../../types.ts'
-import { parseServiceAccount } from '../aliases.ts'
+import type { ClientAuth, IdpConfig, Millis } from '../../types.ts'
 import type { Report } from '../issues.ts'
 import type { GlobalInput } from '../schema.ts'
 import type { Draft } from '../validate.ts'
 import { realSecret } from './secrets.ts'
-import { parseOrigin, parseUrl } from './urls.ts'
+import { parseUrl } from './urls.ts'
 
 /** The schema has checked the form. */
 export function millis(text: string | 0): Millis {
@@ -104,90 +102,4 @@ function compileClientAuth(draft: Draft, report: Report): ClientAuth | undefined
   }
   const secret = realSecret(text, ['idp_client_secret'], report)
   return secret && { kind, secret }
-}
-
-/** Where groups come from: Okta's API with a token, else the claim. */
-export function compileDirectory(draft: Draft, issuer: string | undefined, report: Report): DirectoryConfig {
-  const { globals } = draft
-  const { directory } = globals
-  const ages = {
-    refreshInterval: millis(
-      renamed('idp_refresh_directory_interval', ['directory', 'refresh_interval'], directory.refresh_interval),
-    ),
-    maxStaleness: millis(directory.max_staleness),
-    signInTimeout: millis(directory.sign_in_timeout),
-  }
-  for (const [key, value] of [
-    ['refresh_interval', ages.refreshInterval],
-    ['max_staleness', ages.maxStaleness],
-    ['sign_in_timeout', ages.signInTimeout],
-  ] as const) {
-    if (value === 0) report.error(['directory', key], 'expected a duration above 0')
-  }
-  if (ages.maxStaleness < ages.refreshInterval) {
-    report.error(
-      ['directory', 'max_staleness'],
-      'expected at least refresh_interval, or groups are unknown before they are read again',
-    )
-  }
-  if (globals.idp_qps !== undefined) {
-    report.warning(
-      ['idp_qps'],
-      "ignored: calls follow Okta's own rate limits; the share of them is directory.okta.budget",
-    )
-  }
-  const timeout = millis(
-    renamed('idp_refresh_directory_timeout', ['directory', 'okta', 'timeout'], directory.okta.timeout),
-  )
-  const token = serviceToken()
-  if (!token) return { kind: 'claims', ...ages }
-  const url = apiOrigin()
-  return url
-    ? { kind: 'okta', ...ages, url, token, budget: directory.okta.budget, timeout }
-    : { kind: 'claims', ...ages }
-
-  /** An old key counts when the new one is not written. */
-  function renamed(
-    old: 'idp_refresh_directory_interval' | 'idp_refresh_directory_timeout',
-    path: readonly string[],
-    current: string | 0,
-  ): string | 0 {
-    const value = globals[old]
-    if (value === undefined) return current
-    const written = report.isWritten(path)
-    report.warning([old], `the name is now ${path.join('.')}${written ? ', which is written too and wins' : ''}`)
-    return written ? current : value
-  }
-
-  function serviceToken(): Secret | undefined {
-    const old = globals.idp_service_account
-    const current = directory.okta.api_token
-    if (old === undefined && current === undefined) return undefined
-    const oldPath = ['idp_service_account']
-    const path = ['directory', 'okta', 'api_token']
-    const [fromOld, fromCurrent] = [oldPath, path].map((each) => report.sourceOf(each).kind === 'environment')
-    const both = old !== undefined && current !== undefined
-    if (both && fromOld === fromCurrent) {
-      report.error(oldPath, `directory.okta.api_token is set too (${report.where(path)}); set one of them`)
-      return undefined
-    }
-    // The environment wins, whatever name it uses.
-    const useOld = current === undefined || (both && fromOld === true)
-    const parsed = parseServiceAccount((useOld ? old : current) ?? '')
-    if ('token' in parsed) return realSecret(parsed.token, useOld ? oldPath : path, report)
-    report.error(useOld ? oldPath : path, parsed.problem)
-    return undefined
-  }
-
-  function apiOrigin(): URL | undefined {
-    if (directory.okta.url !== undefined) {
-      return parseOrigin(directory.okta.url, globals.insecure_server, ['directory', 'okta', 'url'], report)
-    }
-    if (globals.idp_provider === 'okta') return issuer === undefined ? undefined : new URL(new URL(issuer).origin)
-    report.error(
-      ['directory', 'okta', 'url'],
-      'missing; expected the origin of the Okta org, because the provider is not Okta',
-    )
-    return undefined
-  }
 }

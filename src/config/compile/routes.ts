@@ -60,6 +60,9 @@ function compileRoute(input: RouteInput, path: Path, defaults: RouteDefaults, re
       'anybody between Postern and the upstream can read and change what passes; tls_custom_ca is the safe way',
     )
   }
+  if (input.max_directory_age !== undefined && millis(input.max_directory_age) === 0) {
+    report.error([...path, 'max_directory_age'], 'expected a duration above 0')
+  }
   if (!from || !match || !target || !headers || !policy) return undefined
 
   const prefixRewrite = compileRewrite(input, target.path, path, report)
@@ -82,6 +85,7 @@ function compileRoute(input: RouteInput, path: Path, defaults: RouteDefaults, re
     ...(tlsCa !== undefined && { tlsCa }),
     ...(tlsServerName !== undefined && { tlsServerName }),
     policy,
+    ...(input.max_directory_age !== undefined && { maxDirectoryAge: millis(input.max_directory_age) }),
     definedAt: report.where(path),
   }
 }

@@ -45,6 +45,11 @@ export const routeSchema = z.strictObject(
       .record(z.string(), texts, { error: 'a map of claim names to lists of values' })
       .default({})
       .describe('Claim → values, any of which is enough.'),
+    max_directory_age: duration
+      .optional()
+      .describe(
+        'Groups that were last known to be right longer ago than this are unknown here: 503 instead of access.',
+      ),
     policy: z
       .unknown()
       .optional()

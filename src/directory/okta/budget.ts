@@ -9,7 +9,14 @@ const LONGEST_WAIT: Millis = WINDOW + SLACK
 /** Of what the bucket has left, never touched: the administrators' own work. */
 const ADMIN_RESERVE = 0.1
 /** Of the bucket and of our share of it, what each class leaves to the more urgent ones. */
-const KEEP_FREE: Readonly<Record<ReadPriority, number>> = { 'sign-in': 0, confirm: 0.15, background: 0.3 }
+const KEEP_FREE: Readonly<Record<ReadPriority, number>> = {
+  'sign-in': 0,
+  confirm: 0.15,
+  background: 0.3,
+  reconcile: 0.3,
+}
+/** Of the bucket, in one window: repairs never take more (okta.md §3.3). */
+const RECONCILE_SHARE = 0.2
 
 /** `waitUntil` is on our clock; ask again then. */
 export type Turn = { readonly go: true } | { readonly go: false; readonly waitUntil: Millis }
@@ -52,6 +59,8 @@ interface Bucket {
   /** The same instant on our clock, and a little later. */
   resetsAt: Millis
   used: number
+  /** Of `used`, by repairs. */
+  repairs: number
   blockedUntil: Millis
 }
 
@@ -72,11 +81,12 @@ export function createBudget(options: {
   function bucketAt(name: string, now: Millis): Bucket {
     let bucket = buckets.get(name)
     if (!bucket) {
-      bucket = { limit: undefined, remaining: 0, reset: 0, resetsAt: 0, used: 0, blockedUntil: 0 }
+      bucket = { limit: undefined, remaining: 0, reset: 0, resetsAt: 0, used: 0, repairs: 0, blockedUntil: 0 }
       buckets.set(name, bucket)
     }
     if (bucket.limit !== undefined && now >= bucket.resetsAt) {
       bucket.used = 0
+      bucket.repairs = 0
       bucket.remaining = bucket.limit
       bucket.resetsAt = now + WINDOW
     }
@@ -85,8 +95,9 @@ export function createBudget(options: {
 
   const allowanceOf = (limit: number): number => Math.max(1, Math.floor(limit * share))
 
-  function hasRoom({ limit, remaining, used }: Bucket, priority: ReadPriority): boolean {
+  function hasRoom({ limit, remaining, used, repairs }: Bucket, priority: ReadPriority): boolean {
     if (limit === undefined) return true
+    if (priority === 'reconcile' && repairs >= Math.max(1, Math.floor(limit * RECONCILE_SHARE))) return false
     const free = KEEP_FREE[priority]
     return used < allowanceOf(limit) * (1 - free) && remaining > limit * Math.max(free, ADMIN_RESERVE)
   }
@@ -104,6 +115,7 @@ export function createBudget(options: {
       if (now < blockedUntil) return { go: false, waitUntil: blockedUntil }
       if (!hasRoom(bucket, priority)) return { go: false, waitUntil: bucket.resetsAt }
       bucket.used++
+      if (priority === 'reconcile') bucket.repairs++
       bucket.remaining--
       return { go: true }
     },
@@ -123,6 +135,7 @@ export function createBudget(options: {
       // Answers overtake one another: within a window what remains only falls.
       bucket.remaining = reset === bucket.reset ? Math.min(bucket.remaining, remaining) : remaining
       bucket.used = reset === bucket.reset ? bucket.used : Math.min(bucket.used, limit - remaining)
+      bucket.repairs = Math.min(bucket.repairs, bucket.used)
       bucket.limit = limit
       bucket.reset = reset
       bucket.resetsAt = now + wait

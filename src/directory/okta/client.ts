@@ -1,14 +1,15 @@
 import { Pool } from 'undici'
 import { AppError, messageOf } from '../../errors.ts'
-import type { Secret } from '../../lib/secret.ts'
-import type { Clock, Logger, Millis, ReadPriority } from '../../types.ts'
+import type { Clock, Logger, Millis, OktaCredentials, ReadPriority } from '../../types.ts'
 import { judge, type OktaAnswer, type RawAnswer } from './answer.ts'
 import { type BucketState, bucketOf, createBudget, readRateFacts } from './budget.ts'
+import { createAuthorizer } from './service-app.ts'
 import { compileShapes } from './shapes.ts'
 import { createTokenGuard } from './token-guard.ts'
 import { createTurns } from './turns.ts'
 
 const PARALLEL = 4
+const FORM = 'application/x-www-form-urlencoded'
 /** A page of 200 groups is about 300 kB. */
 const MOST_BYTES = 8 * 1024 * 1024
 /** Times 200 records: more than any person's groups. */
@@ -25,6 +26,12 @@ export interface CallOptions {
   readonly priority: ReadPriority
 }
 
+export interface CallCount {
+  readonly bucket: string
+  readonly status: number
+  readonly count: number
+}
+
 /** Okta's management API, read only. Every call waits for its turn in the rate budget. Rejects with ERR_DIRECTORY_…. */
 export interface OktaClient {
   /** `path` begins with `/api/v1/`, its parts already encoded. undefined: Okta has no such thing. */
@@ -33,20 +40,22 @@ export interface OktaClient {
   pages(path: string, query: Query, options: CallOptions): AsyncIterable<OktaAnswer>
   /** What was learnt of the rate limits, for status pages and metrics. */
   buckets(): readonly BucketState[]
+  /** Calls since the start, by bucket and status; status 0: no answer. */
+  calls(): readonly CallCount[]
   close(): Promise<void>
 }
 
 /** `origin` as in `URL.origin`, `timeout` for one exchange, `budget` the share of each rate-limit bucket, 0 to 1. */
 export function createOktaClient(deps: {
   readonly origin: string
-  readonly token: Secret
+  readonly credentials: OktaCredentials
   readonly clock: Clock
   readonly timeout: Millis
   readonly budget: number
   readonly logger: Logger
   readonly random?: () => number
 }): OktaClient {
-  const { origin, token, clock, timeout } = deps
+  const { origin, clock, timeout } = deps
   // The clock ends an exchange that takes too long, so undici's own timers stay off.
   const pool = new Pool(origin, { connections: PARALLEL, headersTimeout: 0, bodyTimeout: 0, connect: { timeout } })
   const budget = createBudget({
@@ -57,6 +66,18 @@ export function createOktaClient(deps: {
   const turns = createTurns({ budget, clock })
   const { isError } = compileShapes()
   const guard = createTokenGuard(deps)
+  const authorizer = createAuthorizer(deps.credentials, {
+    origin,
+    clock,
+    post: (path, form, signal) =>
+      send({ method: 'POST', path, headers: { 'content-type': FORM }, body: form.toString() }, `POST ${path}`, signal),
+  })
+  const counts = new Map<string, CallCount>()
+
+  function count(bucket: string, status: number): void {
+    const key = `${bucket} ${status}`
+    counts.set(key, { bucket, status, count: (counts.get(key)?.count ?? 0) + 1 })
+  }
 
   async function call(path: string, { signal, priority }: CallOptions): Promise<OktaAnswer | undefined> {
     let limited = 0
@@ -86,7 +107,9 @@ export function createOktaClient(deps: {
     })
     try {
       const heard = guard.begin(what)
-      const raw = await send(path, what, signal)
+      let raw = await get(path, bucket, what, signal).catch((error: unknown) => heard((): never => raise(error)))
+      // An access token that ended early, or was revoked, is replaced once; an API token is what it is.
+      if (raw.status === 401 && authorizer.renew()) raw = await get(path, bucket, what, signal)
       budget.learn(bucket, readRateFacts(raw.status, raw.headers), clock.now())
       return heard(() => judge(raw, { what, origin, isError }))
     } finally {
@@ -94,7 +117,28 @@ export function createOktaClient(deps: {
     }
   }
 
-  async function send(path: string, what: string, signal: AbortSignal): Promise<RawAnswer> {
+  async function get(path: string, bucket: string, what: string, signal: AbortSignal): Promise<RawAnswer> {
+    let status = 0
+    try {
+      const authorization = await authorizer.header(signal)
+      const raw = await send({ method: 'GET', path, headers: { authorization } }, what, signal)
+      status = raw.status
+      return raw
+    } finally {
+      count(bucket, status)
+    }
+  }
+
+  async function send(
+    request: {
+      readonly method: 'GET' | 'POST'
+      readonly path: string
+      readonly headers: Readonly<Record<string, string>>
+      readonly body?: string
+    },
+    what: string,
+    signal: AbortSignal,
+  ): Promise<RawAnswer> {
     const ending = new AbortController()
     const end = (): void => ending.abort()
     // Not AbortSignal.any: it leaves something behind on a caller's signal that lives as long as the process.
@@ -106,14 +150,9 @@ export function createOktaClient(deps: {
     })
     try {
       const { statusCode, headers, body } = await pool.request({
-        method: 'GET',
-        path,
+        ...request,
         signal: ending.signal,
-        headers: {
-          authorization: `SSWS ${token.reveal()}`,
-          accept: 'application/json',
-          'user-agent': 'postern',
-        },
+        headers: { ...request.headers, accept: 'application/json', 'user-agent': 'postern' },
       })
       return { status: statusCode, headers, body: await readBody(body as AsyncIterable<Buffer>, what) }
     } catch (cause) {
@@ -149,12 +188,17 @@ export function createOktaClient(deps: {
     },
 
     buckets: () => budget.buckets(clock.now()),
+    calls: () => [...counts.values()],
 
     async close() {
       turns.close()
       await pool.destroy()
     },
   }
+}
+
+function raise(error: unknown): never {
+  throw error
 }
 
 async function readBody(body: AsyncIterable<Buffer>, what: string): Promise<string> {
@@ -175,7 +219,8 @@ function withQuery(path: string, query: Query): string {
   return parameters.size > 0 ? `${path}?${parameters.toString()}` : path
 }
 
-function pause(clock: Clock, delay: Millis, signal: AbortSignal): Promise<void> {
+/** Resolves after `delay`, or at once when the signal aborts. */
+export function pause(clock: Clock, delay: Millis, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const stop = clock.after(delay, done)
     signal.addEventListener('abort', done, { once: true })

@@ -1,14 +1,21 @@
 import { Ajv } from 'ajv'
+import type { Group, UserStatus } from '../../types.ts'
 
 /** The parts of Okta's records that are read (okta.md §2.3, §2.4); anything more may come and go without notice. */
 export interface OktaUser {
   readonly id: string
   readonly status: string
+  /** ISO 8601. */
+  readonly statusChanged?: string | null
+  readonly lastUpdated?: string | null
 }
 
 export interface OktaGroup {
   readonly id: string
   readonly type: string
+  readonly lastUpdated?: string | null
+  /** Moves with every change of members. */
+  readonly lastMembershipUpdated?: string | null
   readonly profile: { readonly name: string }
 }
 
@@ -24,13 +31,20 @@ export interface Shapes {
 }
 
 const WORD = { type: 'string', minLength: 1, maxLength: 100 } as const
-const USER = { type: 'object', required: ['id', 'status'], properties: { id: WORD, status: WORD } } as const
+const DATE = { type: ['string', 'null'], maxLength: 40 } as const
+const USER = {
+  type: 'object',
+  required: ['id', 'status'],
+  properties: { id: WORD, status: WORD, statusChanged: DATE, lastUpdated: DATE },
+} as const
 const GROUP = {
   type: 'object',
   required: ['id', 'type', 'profile'],
   properties: {
     id: WORD,
     type: WORD,
+    lastUpdated: DATE,
+    lastMembershipUpdated: DATE,
     profile: {
       type: 'object',
       required: ['name'],
@@ -42,10 +56,23 @@ const ERROR = { type: 'object', required: ['errorCode'], properties: { errorCode
 
 /** Compiles the validators; once for each client or source. */
 export function compileShapes(): Shapes {
-  const ajv = new Ajv({ strict: true })
+  const ajv = new Ajv({ strict: true, allowUnionTypes: true })
   return {
     isUser: ajv.compile<OktaUser>(USER),
     isGroup: ajv.compile<OktaGroup>(GROUP),
     isError: ajv.compile<OktaError>(ERROR),
   }
+}
+
+/**
+ * Whose session lives on (okta.md §2.3): an expired password or a recovery stops the next sign-in, not this person.
+ * Any other word, a new one too, is inactive.
+ */
+export function statusOf(text: string): UserStatus {
+  return text === 'ACTIVE' || text === 'PASSWORD_EXPIRED' || text === 'RECOVERY' ? 'active' : 'inactive'
+}
+
+/** A type that we do not know may carry any name, like an imported group: rules match it by id only. */
+export function toGroup({ id, type, profile }: OktaGroup): Group {
+  return { id, name: profile.name, type: type === 'OKTA_GROUP' || type === 'BUILT_IN' ? type : 'APP_GROUP' }
 }

@@ -1,18 +1,15 @@
 import { AppError } from '../../errors.ts'
-import type { Clock, DirectorySource, Entry, Group, Logger, Millis, Subject, UserStatus } from '../../types.ts'
+import type { Clock, DirectorySource, Entry, Group, Logger, Millis, Subject } from '../../types.ts'
 import type { OktaAnswer } from './answer.ts'
 import type { CallOptions, OktaClient } from './client.ts'
-import { compileShapes, type OktaGroup } from './shapes.ts'
+import { compileShapes, statusOf, toGroup } from './shapes.ts'
 
 /** Okta's evidence may be this much older than its `Date` (okta.md §3.5, rule 1). */
 const EVIDENCE_MARGIN: Millis = 2000
+/** A `Date` is cut to whole seconds. */
+const DATE_PRECISION: Millis = 1000
 /** What Okta serves at once whatever is asked for (okta.md §2.2). */
 const PAGE = '200'
-/**
- * Whose session lives on (okta.md §2.3): an expired password or a recovery stops the next sign-in, not this person.
- * Any other word, a new one too, is inactive.
- */
-const ACTIVE: ReadonlySet<string> = new Set(['ACTIVE', 'PASSWORD_EXPIRED', 'RECOVERY'])
 /** Okta ids. Anything else would address another resource, `me` and logins included; see also the check of `id`. */
 const ID = /^[A-Za-z0-9_-]{1,100}$/
 
@@ -34,13 +31,20 @@ export function createOktaSource({
   const { isUser, isGroup } = compileShapes()
   let skipped = 0
 
-  async function readGroups(user: Subject, options: CallOptions): Promise<readonly Group[] | undefined> {
+  /** `readUntil`: Okta's time of the last page. */
+  async function readGroups(
+    user: Subject,
+    options: CallOptions,
+  ): Promise<{ readonly groups: readonly Group[]; readonly readUntil: Millis } | undefined> {
     const path = `/api/v1/users/${user}/groups`
-    let groups: Group[] | undefined
+    let list: { readonly groups: readonly Group[]; readonly readUntil: Millis } | undefined
     for await (const page of client.pages(path, { limit: PAGE }, options)) {
-      groups = (groups ?? []).concat(groupsOf(page, path))
+      list = {
+        groups: [...(list?.groups ?? []), ...groupsOf(page, path)],
+        readUntil: Math.max(list?.readUntil ?? 0, page.date ?? clock.now()),
+      }
     }
-    return groups
+    return list
   }
 
   /** A record that cannot be read is left out: one odd group must not cost a person all others. */
@@ -74,21 +78,18 @@ export function createOktaSource({
       }
       // Okta also finds people by login and by short name; only the id is the person who signed in.
       if (answer.body.id !== user) return undefined
-      const status: UserStatus = ACTIVE.has(answer.body.status) ? 'active' : 'inactive'
-      const groups = status === 'active' ? await readGroups(user, options) : []
-      if (!groups) return undefined
+      const status = statusOf(answer.body.status)
+      const date = answer.date ?? startedAt
+      const list = status === 'active' ? await readGroups(user, options) : { groups: [], readUntil: date }
+      if (!list) return undefined
       return {
         subject: user,
         status,
         statusText: answer.body.status,
-        groups,
-        asOf: (answer.date ?? startedAt) - EVIDENCE_MARGIN,
+        groups: list.groups,
+        asOf: date - EVIDENCE_MARGIN,
+        upTo: list.readUntil + DATE_PRECISION,
       } satisfies Entry
     },
   }
-}
-
-/** A type that we do not know may carry any name, like an imported group: rules match it by id only. */
-function toGroup({ id, type, profile }: OktaGroup): Group {
-  return { id, name: profile.name, type: type === 'OKTA_GROUP' || type === 'BUILT_IN' ? type : 'APP_GROUP' }
 }

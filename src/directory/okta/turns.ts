@@ -1,7 +1,7 @@
 import type { Clock, ReadPriority, Unsubscribe } from '../../types.ts'
 import type { Budget } from './budget.ts'
 
-const RANK: Readonly<Record<ReadPriority, number>> = { 'sign-in': 0, confirm: 1, background: 2 }
+const RANK: Readonly<Record<ReadPriority, number>> = { 'sign-in': 0, confirm: 1, background: 2, reconcile: 3 }
 
 interface Waiter {
   readonly bucket: string
@@ -23,9 +23,10 @@ export function createTurns({ budget, clock }: { readonly budget: Budget; readon
   let running = 0
   let disarm: Unsubscribe = () => {}
 
-  /** The background never takes the last connection, so that a sign-in finds one. */
+  /** The background never takes the last connection, so that a sign-in finds one; repairs run one at a time. */
   function hasRoom(priority: ReadPriority): boolean {
     const room = budget.parallelism(clock.now())
+    if (priority === 'reconcile') return running === 0
     return running < (priority === 'background' ? Math.max(1, room - 1) : room)
   }
 

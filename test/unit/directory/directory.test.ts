@@ -15,14 +15,15 @@ const ANN = '00u1annAnnAnnAnnAnn1'
 const BOB = '00u1bobBobBobBobBob1'
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE
-const TIMES = { refreshInterval: MINUTE, maxStaleness: HOUR, signInTimeout: 5000 }
+const TIMES = { refreshInterval: MINUTE, maxStaleness: HOUR, signInTimeout: 5000, order: [] }
 const OKTA: DirectoryConfig = {
   ...TIMES,
   kind: 'okta',
   url: new URL('https://org.okta.com'),
-  token: new Secret('00token'),
+  credentials: { kind: 'token', token: new Secret('00token') },
   budget: 0.5,
   timeout: 10_000,
+  logInterval: 10_000,
 }
 
 let clock: ManualClock
@@ -97,6 +98,7 @@ describe('what is known', () => {
       groups: [group(1, 'Engineering')],
       asOf: clock.now() - 2000,
       source: 'okta',
+      freshAt: clock.now(),
       keys: new Set(['name:Everyone', `id:${group(1).id}`, 'name:Engineering']),
     })
     expect(directory.membership(ANN)).toBe(membership)

@@ -33,7 +33,7 @@ beforeEach(async () => {
   log = recordedLog()
   client = createOktaClient({
     origin: okta.origin,
-    token: new Secret(TOKEN),
+    credentials: { kind: 'token', token: new Secret(TOKEN) },
     clock,
     timeout: TIMEOUT,
     budget: 0.5,

@@ -29,7 +29,7 @@ beforeEach(async () => {
   log = recordedLog()
   client = createOktaClient({
     origin: okta.origin,
-    token: new Secret('00token'),
+    credentials: { kind: 'token', token: new Secret('00token') },
     clock,
     timeout: 10_000,
     budget: 0.5,
@@ -101,6 +101,7 @@ describe('groups', () => {
         { id: '00g2', name: 'Payroll', type: 'APP_GROUP' },
       ],
       asOf: clock.now() + 600_000 - 2000,
+      upTo: clock.now() + 600_000 + 1000,
     })
     expect(okta.calls[1]?.query.get('limit')).toBe('200')
   })

@@ -1,0 +1,161 @@
+import type { Secret } from '../../lib/secret.ts'
+import type { DirectoryConfig, OktaCredentials } from '../../types.ts'
+import { parseServiceAccount } from '../aliases.ts'
+import type { Path, Report } from '../issues.ts'
+import type { Draft } from '../validate.ts'
+import { millis } from './idp.ts'
+import { compileSigningKeys, realSecret } from './secrets.ts'
+import { compileStatic } from './static.ts'
+import { parseOrigin } from './urls.ts'
+
+/** Where groups come from: Okta's API, what is pushed to us, what is written down; else the claim of a sign-in. */
+export function compileDirectory(draft: Draft, issuer: string | undefined, report: Report): DirectoryConfig {
+  const { globals } = draft
+  const { directory } = globals
+  const ages = {
+    refreshInterval: millis(
+      renamed('idp_refresh_directory_interval', ['directory', 'refresh_interval'], directory.refresh_interval),
+    ),
+    maxStaleness: millis(directory.max_staleness),
+    signInTimeout: millis(directory.sign_in_timeout),
+  }
+  for (const [key, value] of [
+    ['refresh_interval', ages.refreshInterval],
+    ['max_staleness', ages.maxStaleness],
+    ['sign_in_timeout', ages.signInTimeout],
+    ['okta.log_interval', millis(directory.okta.log_interval)],
+  ] as const) {
+    if (value === 0) report.error(['directory', ...key.split('.')], 'expected a duration above 0')
+  }
+  if (ages.maxStaleness < ages.refreshInterval) {
+    report.error(
+      ['directory', 'max_staleness'],
+      'expected at least refresh_interval, or groups are unknown before they are read again',
+    )
+  }
+  if (globals.idp_qps !== undefined) {
+    report.warning(
+      ['idp_qps'],
+      "ignored: calls follow Okta's own rate limits; the share of them is directory.okta.budget",
+    )
+  }
+  const timeout = millis(
+    renamed('idp_refresh_directory_timeout', ['directory', 'okta', 'timeout'], directory.okta.timeout),
+  )
+  const scim = directory.scim_token === undefined ? undefined : scimToken(directory.scim_token)
+  const people = directory.static === undefined ? undefined : compileStatic(directory.static, report)
+  const credentials = serviceApp() ?? apiToken()
+  const url = credentials && apiOrigin()
+  const configured = { okta: url !== undefined, scim: scim !== undefined, static: people !== undefined }
+  const common = { ...ages, order: order(), ...(scim && { scim: { token: scim } }), ...(people && { people }) }
+  if (!url || !credentials || !common.order.includes('okta')) {
+    return { kind: common.order.length > 0 ? 'local' : 'claims', ...common }
+  }
+  const hookSecret = directory.okta.event_hook_secret
+  const secret =
+    hookSecret === undefined ? undefined : longSecret(hookSecret, ['directory', 'okta', 'event_hook_secret'])
+  return {
+    kind: 'okta',
+    ...common,
+    url,
+    credentials,
+    budget: directory.okta.budget,
+    timeout,
+    logInterval: millis(directory.okta.log_interval),
+    ...(secret && { hookSecret: secret }),
+  }
+
+  /** As written, or all that there are. */
+  function order(): DirectoryConfig['order'] {
+    const all = (['okta', 'scim', 'static'] as const).filter((name) => configured[name])
+    const { sources } = directory
+    if (!sources) return all
+    const needs = { okta: 'a service account', scim: 'scim_token', static: 'static or static_file' } as const
+    for (const [i, name] of sources.entries()) {
+      const at = ['directory', 'sources', i]
+      if (!configured[name] && !draft.broken.has('directory')) report.error(at, `\`${name}\` needs ${needs[name]}`)
+      if (sources.indexOf(name) !== i) report.error(at, `\`${name}\` is there twice`)
+    }
+    for (const name of all) {
+      if (!sources.includes(name)) report.warning(['directory', 'sources'], `\`${name}\` is configured and not used`)
+    }
+    return sources
+  }
+
+  function scimToken(text: string): Secret | undefined {
+    return longSecret(text, ['directory', 'scim_token'])
+  }
+
+  /** Whoever guesses it can take people's access away, or give it. */
+  function longSecret(text: string, path: Path): Secret | undefined {
+    if (text.length >= 16) return realSecret(text, path, report)
+    report.error(path, 'expected a secret of at least 16 characters; run `postern secrets generate`')
+    return undefined
+  }
+
+  function serviceApp(): OktaCredentials | undefined {
+    const { client_id: clientId, private_key: key, scopes } = directory.okta
+    if (clientId === undefined && key === undefined) return undefined
+    const path = ['directory', 'okta', clientId === undefined ? 'client_id' : 'private_key']
+    if (clientId === undefined || key === undefined) {
+      report.error(path, 'missing; a service app needs client_id and private_key (or private_key_file)')
+      return undefined
+    }
+    if (globals.idp_service_account !== undefined || directory.okta.api_token !== undefined) {
+      report.error(['directory', 'okta', 'client_id'], 'an API token is set too; set one of them')
+    }
+    const [privateKey] = compileSigningKeys(key, path, report)
+    return privateKey && { kind: 'service-app', clientId, privateKey, scopes }
+  }
+
+  function apiToken(): OktaCredentials | undefined {
+    if (directory.okta.client_id !== undefined) return undefined
+    const token = serviceToken()
+    return token && { kind: 'token', token }
+  }
+
+  /** An old key counts when the new one is not written. */
+  function renamed(
+    old: 'idp_refresh_directory_interval' | 'idp_refresh_directory_timeout',
+    path: readonly string[],
+    current: string | 0,
+  ): string | 0 {
+    const value = globals[old]
+    if (value === undefined) return current
+    const written = report.isWritten(path)
+    report.warning([old], `the name is now ${path.join('.')}${written ? ', which is written too and wins' : ''}`)
+    return written ? current : value
+  }
+
+  function serviceToken(): Secret | undefined {
+    const old = globals.idp_service_account
+    const current = directory.okta.api_token
+    if (old === undefined && current === undefined) return undefined
+    const oldPath = ['idp_service_account']
+    const path = ['directory', 'okta', 'api_token']
+    const [fromOld, fromCurrent] = [oldPath, path].map((each) => report.sourceOf(each).kind === 'environment')
+    const both = old !== undefined && current !== undefined
+    if (both && fromOld === fromCurrent) {
+      report.error(oldPath, `directory.okta.api_token is set too (${report.where(path)}); set one of them`)
+      return undefined
+    }
+    // The environment wins, whatever name it uses.
+    const useOld = current === undefined || (both && fromOld === true)
+    const parsed = parseServiceAccount((useOld ? old : current) ?? '')
+    if ('token' in parsed) return realSecret(parsed.token, useOld ? oldPath : path, report)
+    report.error(useOld ? oldPath : path, parsed.problem)
+    return undefined
+  }
+
+  function apiOrigin(): URL | undefined {
+    if (directory.okta.url !== undefined) {
+      return parseOrigin(directory.okta.url, globals.insecure_server, ['directory', 'okta', 'url'], report)
+    }
+    if (globals.idp_provider === 'okta') return issuer === undefined ? undefined : new URL(new URL(issuer).origin)
+    report.error(
+      ['directory', 'okta', 'url'],
+      'missing; expected the origin of the Okta org, because the provider is not Okta',
+    )
+    return undefined
+  }
+}

@@ -1,0 +1,87 @@
+import { AppError, messageOf, toAppError } from '../errors.ts'
+import type { Logger, Millis, Store, Subject, Versioned } from '../types.ts'
+import { isSame } from './merge.ts'
+import { createDirectoryTable, type DirectoryRecord } from './records.ts'
+
+const SAVE_ATTEMPTS = 5
+
+/** What is known, in the store: shared with earlier runs and with other processes. */
+export interface Keeper {
+  /** Everything that an earlier run or another process has stored. Never rejects. */
+  load(): Promise<void>
+  /** Writes what is known now; rejects when that cannot be made durable. */
+  save(user: Subject): Promise<void>
+  /** Reads what another process has stored. Never rejects. */
+  fetch(user: Subject): Promise<void>
+  delete(user: Subject): Promise<void>
+  /** Calls back when any process has written or deleted a record. */
+  watch(listener: (user: Subject, kind: 'put' | 'delete') => void): () => void
+}
+
+/** `current` is what there is to store now, `adopt` takes what others have stored. */
+export function createKeeper(deps: {
+  readonly store: Store
+  readonly logger: Logger
+  readonly retention: Millis
+  readonly current: (user: Subject) => DirectoryRecord | undefined
+  readonly adopt: (user: Subject, record: DirectoryRecord) => void
+}): Keeper {
+  const { store, logger, retention, current, adopt } = deps
+  const table = createDirectoryTable()
+
+  /** A record that nobody can read is there to be replaced. */
+  function readStored(user: Subject): Promise<Versioned<DirectoryRecord> | 'corrupt' | undefined> {
+    return store.get(table, user).catch((error: unknown) => {
+      if (toAppError(error).code === 'ERR_STORE_CORRUPT') return 'corrupt'
+      throw error
+    })
+  }
+
+  return {
+    async load() {
+      try {
+        for await (const [user, { value }] of store.list(table)) adopt(user, value)
+      } catch (error) {
+        const { code, message } = toAppError(error)
+        logger.warn({ code, error: message }, 'stored readings of the group directory could not all be loaded')
+      }
+    },
+
+    async save(user) {
+      for (let attempt = 0; attempt < SAVE_ATTEMPTS; attempt++) {
+        const stored = await readStored(user)
+        if (stored !== 'corrupt' && stored) adopt(user, stored.value)
+        // What is known now, which another reading or process may have made newer than what we came with.
+        const record = current(user)
+        if (!record || (stored !== 'corrupt' && stored && isStored(record, stored.value))) return
+        const expiresAt = record.readAt + retention
+        const when = stored === 'corrupt' ? { expiresAt } : { ifVersion: stored?.version ?? 0, expiresAt }
+        if (await store.put(table, user, record, when)) return
+      }
+      throw new AppError(
+        'ERR_STORE_UNAVAILABLE',
+        `directory: ${SAVE_ATTEMPTS} attempts to store a person met other writers`,
+      )
+    },
+
+    async fetch(user) {
+      try {
+        const stored = await store.get(table, user)
+        if (stored) adopt(user, stored.value)
+      } catch (error) {
+        logger.debug({ user_id: user, error: messageOf(error) }, 'a reading of another process could not be loaded')
+      }
+    },
+
+    delete: (user) => store.delete(table, user),
+
+    watch: (listener) =>
+      store.watch(({ table: name, key, kind }) => {
+        if (name === table.name) listener(key, kind)
+      }),
+  }
+}
+
+function isStored(record: DirectoryRecord, stored: DirectoryRecord): boolean {
+  return record.source === stored.source && record.doubtAt === stored.doubtAt && isSame(record, stored)
+}

@@ -1,0 +1,150 @@
+import { Ajv } from 'ajv'
+import type { Millis } from '../../types.ts'
+import type { Request, Signal } from '../signals.ts'
+
+/** The parts of a log event that are read (okta.md §4); hooks and the System Log share the shape. */
+export interface LogEvent {
+  readonly uuid: string
+  readonly eventType: string
+  /** ISO 8601 with milliseconds. */
+  readonly published: string
+  readonly legacyEventType?: string | null
+  readonly outcome?: { readonly result: string } | null
+  readonly target?: readonly { readonly id: string; readonly type: string }[] | null
+}
+
+const ID = /^[A-Za-z0-9_-]{1,100}$/
+const WORD = { type: 'string', minLength: 1, maxLength: 200 } as const
+const EVENT = {
+  type: 'object',
+  required: ['uuid', 'eventType', 'published'],
+  properties: {
+    uuid: WORD,
+    eventType: WORD,
+    published: { type: 'string', pattern: '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,9})?Z$' },
+    legacyEventType: { type: ['string', 'null'], maxLength: 200 },
+    outcome: { type: ['object', 'null'], required: ['result'], properties: { result: WORD } },
+    target: {
+      type: ['array', 'null'],
+      maxItems: 1000,
+      items: { type: 'object', required: ['id', 'type'], properties: { id: { type: 'string' }, type: WORD } },
+    },
+  },
+} as const
+
+/** Compiles the validator; once for each feed. */
+export function compileEvents(): (value: unknown) => value is LogEvent {
+  const ajv = new Ajv({ strict: true, allowUnionTypes: true })
+  const isEvent = ajv.compile<LogEvent>(EVENT)
+  return (value): value is LogEvent => isEvent(value) && !Number.isNaN(Date.parse(value.published))
+}
+
+export function publishedAt({ published }: LogEvent): Millis {
+  return Date.parse(published)
+}
+
+type Reading = (event: LogEvent, at: Millis, app: string) => readonly (Signal | Request)[]
+
+/** `group.user_membership.*`, and what imports write instead (okta.md §3.4). */
+const membership =
+  (member: boolean): Reading =>
+  (event, at) => {
+    const groups = idsOf(event, 'UserGroup')
+    return idsOf(event, 'User').flatMap((user) =>
+      groups.map((group) => ({ kind: 'member', user, group, member, at }) satisfies Signal),
+    )
+  }
+const inactive =
+  (statusText: string): Reading =>
+  (event, at) =>
+    idsOf(event, 'User').map((user) => ({ kind: 'inactive', user, statusText, at }))
+const reread: Reading = (event, at) => idsOf(event, 'User').map((user) => ({ kind: 'reread', user, at }))
+const sessionsEnded: Reading = (event, at) => idsOf(event, 'User').map((user) => ({ kind: 'sessions-ended', user, at }))
+const groupDeleted: Reading = (event, at) =>
+  idsOf(event, 'UserGroup').map((group) => ({ kind: 'group-deleted', group, at }))
+const groupChanged: Reading = (event) => idsOf(event, 'UserGroup').map((group) => ({ kind: 'read-group', group }))
+const reconcile: Reading = () => [{ kind: 'reconcile' }]
+/** Only of the application that people sign in to Postern with. */
+const appTaken: Reading = (event, at, app) =>
+  idsOf(event, 'AppInstance').includes(app) ? sessionsEnded(event, at, app) : []
+const appTakenFromGroup: Reading = (event, at, app) =>
+  idsOf(event, 'AppInstance').includes(app)
+    ? idsOf(event, 'UserGroup').map((group) => ({ kind: 'group-sessions-ended', group, at }))
+    : []
+
+/** What imports say is told by the old event type alone; a pair that cannot be made out needs the reconcile. */
+const imported: Reading = (event, at, app) => {
+  const old = event.legacyEventType ?? ''
+  if (old.endsWith('_failure')) return []
+  const read = IMPORTED[old]
+  const signals = read?.(event, at, app) ?? []
+  return signals.length > 0 ? signals : [...reread(event, at, app), { kind: 'reconcile' }]
+}
+
+const IMPORTED: Readonly<Record<string, Reading>> = {
+  'app.user_management.app_group_member_import.insert_success': membership(true),
+  'app.user_management.app_group_member_import.delete_success': membership(false),
+  'app.user_management.user_group_import.delete_success': groupDeleted,
+  'app.user_management.user_group_import.upsert_success': groupChanged,
+}
+
+/** Every event type that is acted upon (okta.md §3.4, §4). */
+const READINGS: Readonly<Record<string, Reading>> = {
+  'group.user_membership.add': membership(true),
+  'group.user_membership.remove': membership(false),
+  'app.user_management': imported,
+  'app.user_management.user_group_import.delete_success': groupDeleted,
+  'app.user_management.user_group_import.upsert_success': groupChanged,
+  'group.lifecycle.delete': groupDeleted,
+  'system.import.group.delete': groupDeleted,
+  'group.profile.update': groupChanged,
+  'group.application_assignment.remove': appTakenFromGroup,
+  'application.user_membership.remove': appTaken,
+  'user.lifecycle.deactivate': inactive('DEPROVISIONED'),
+  'user.lifecycle.suspend': inactive('SUSPENDED'),
+  'user.lifecycle.delete.initiated': inactive('DELETED'),
+  'user.lifecycle.delete.completed': inactive('DELETED'),
+  'user.account.lock': inactive('LOCKED_OUT'),
+  'user.lifecycle.activate': reread,
+  'user.lifecycle.reactivate': reread,
+  'user.lifecycle.unsuspend': reread,
+  'user.account.unlock': reread,
+  'user.account.unlock_by_admin': reread,
+  'user.session.clear': sessionsEnded,
+  'user.authentication.universal_logout': sessionsEnded,
+  'system.import.group_membership.complete': reconcile,
+  'system.import.membership_processing.complete': reconcile,
+}
+
+/** Not eligible for hooks: only the log has them (okta.md §4). */
+const LOG_ONLY: ReadonlySet<string> = new Set([
+  'app.user_management.user_group_import.delete_success',
+  'app.user_management.user_group_import.upsert_success',
+  'user.lifecycle.delete.completed',
+  'system.import.group_membership.complete',
+  'system.import.membership_processing.complete',
+])
+
+/** What to subscribe a hook to. */
+export const HOOK_EVENT_TYPES: readonly string[] = Object.keys(READINGS).filter((type) => !LOG_ONLY.has(type))
+
+/** The `filter` of a System Log query that asks for all of these and nothing else (okta.md §2.5). */
+export const LOG_FILTER: string = Object.keys(READINGS)
+  .map((type) => `eventType eq "${type}"`)
+  .join(' or ')
+
+/**
+ * What an event means; empty: nothing to us. Only what succeeded counts. `app`: the client id, which is the id of the
+ * application too. `at` is the event's own time, but never after `now`: a wrong date must not outlive the truth.
+ */
+export function signalsOf(event: LogEvent, app: string, now: Millis): readonly (Signal | Request)[] {
+  if (event.outcome && event.outcome.result !== 'SUCCESS') return []
+  const read = Object.hasOwn(READINGS, event.eventType) ? READINGS[event.eventType] : undefined
+  return read?.(event, Math.min(publishedAt(event), now), app) ?? []
+}
+
+/** Targets come in any order: by type, and only what can be an Okta id. */
+function idsOf({ target }: LogEvent, type: string): readonly string[] {
+  const ids = (target ?? []).filter((each) => each.type === type && ID.test(each.id)).map(({ id }) => id)
+  return [...new Set(ids)]
+}

@@ -1,0 +1,327 @@
+import { type AppError, toAppError } from '../../errors.ts'
+import type { Clock, Lease, Logger, Millis, Store, Unsubscribe } from '../../types.ts'
+import type { LiveDirectory } from '../directory.ts'
+import type { Request, Signal } from '../signals.ts'
+import type { OktaClient } from './client.ts'
+import { createOktaLog, type LogCounts, OVERLAP } from './log.ts'
+import { createFeedTable, type FeedRecord } from './position.ts'
+import { createReconcile } from './reconcile.ts'
+
+const LEASE = 'directory-feed'
+const LEASE_TTL: Millis = 30_000
+/** Between two looks at what the log may have missed; also how changes are found where the log may not be read. */
+const CHANGES_INTERVAL: Millis = 60_000
+const DELTA_INTERVAL: Millis = 30_000
+const CATALOGUE_INTERVAL: Millis = 3_600_000
+/** Somebody may have granted the right meanwhile. */
+const FORBIDDEN_RETRY: Millis = 10 * 60_000
+/** More renamed groups than this are read from the list of all. */
+const MOST_GROUPS = 20
+/** Then everybody else gets a word in; the rest is read next time. */
+const MOST_PAGES = 50
+/** Okta keeps its log for 90 days: who was away for longer has missed something. */
+const LOG_KEPT: Millis = 85 * 24 * 3_600_000
+
+export interface FeedFacts extends LogCounts {
+  /** `log`: events; `delta`: lists of what changed, because the log may not be read. */
+  readonly mode: 'log' | 'delta'
+  /** This process polls, and not another one that shares the store. */
+  readonly leading: boolean
+  /** Our clock. */
+  readonly lastSuccess: Millis | undefined
+  readonly lastError: { readonly at: Millis; readonly code: AppError['code']; readonly message: string } | undefined
+}
+
+interface Loop {
+  lastSuccess: Millis | undefined
+  lastError: FeedFacts['lastError']
+}
+
+export interface OktaFeed {
+  /** Takes up where an earlier run or another process stopped. */
+  start(): Promise<void>
+  /** Asks for everything that policies name to be compared, once. */
+  reconcile(): void
+  facts(): FeedFacts
+  close(): Promise<void>
+}
+
+/**
+ * Follows what happens in Okta: the System Log from a durable position, one process among all that share the store, and
+ * a slow comparison that repairs what a log can miss. `interval`: between two looks at the log; `app`: the client id;
+ * `wanted`: the groups that policies name.
+ */
+export function createOktaFeed(deps: {
+  readonly client: OktaClient
+  readonly directory: LiveDirectory
+  readonly store: Store
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly interval: Millis
+  readonly org: string
+  readonly app: string
+  readonly wanted: () => readonly string[]
+}): OktaFeed {
+  const { client, directory, store, clock, logger, interval, org } = deps
+  const log = createOktaLog(deps)
+  const reconcile = createReconcile(deps)
+  const table = createFeedTable()
+  const closing = new AbortController()
+  const stops = new Set<Unsubscribe>()
+  const running = new Set<Promise<void>>()
+  let record: FeedRecord | undefined
+  let lease: Lease | undefined
+  let forbiddenAt: Millis | undefined
+  let cataloguedAt: Millis | undefined
+  /** Counts what makes a comparison due: one that is asked for while another runs is not done with that one. */
+  let wishes = 0
+  let renewing: Promise<boolean> | undefined
+  const polling: Loop = { lastSuccess: undefined, lastError: undefined }
+  const comparing: Loop = { lastSuccess: undefined, lastError: undefined }
+  let unwatch = (): void => {}
+
+  // ---- who polls
+
+  /** Is it still ours? Both loops ask, and a lease can be renewed only once at a time. */
+  async function leads(): Promise<boolean> {
+    const held = lease
+    if (!held) return false
+    renewing ??= held.renew().finally(() => {
+      renewing = undefined
+    })
+    if (await renewing) return true
+    if (lease === held) {
+      lease = undefined
+      directory.listening(undefined)
+      logger.info({ okta: org }, 'okta: another process follows what changes now')
+    }
+    return false
+  }
+
+  /** A poll may wait for its budget for longer than a lease lives. */
+  function keepLease(): void {
+    const stop = clock.after(LEASE_TTL / 3, () => {
+      stops.delete(stop)
+      if (closing.signal.aborted) return
+      // A store that fails shows at the next poll, too, which says so.
+      const run: Promise<void> = leads().then(
+        () => undefined,
+        () => undefined,
+      )
+      running.add(run)
+      void run.then(() => running.delete(run)).then(keepLease)
+    })
+    stops.add(stop)
+  }
+
+  async function takeTurn(): Promise<boolean> {
+    if (await leads()) return true
+    const taken = await store.lease(LEASE, LEASE_TTL)
+    if (!taken || closing.signal.aborted) {
+      await taken?.release()
+      return false
+    }
+    lease = taken
+    const now = clock.now()
+    directory.listening(now)
+    const stored = (await store.get(table, org).catch(corruptIsNone))?.value
+    const gone = stored && now - stored.lastPublished > LOG_KEPT && now - stored.upTo > LOG_KEPT
+    record =
+      stored && !gone
+        ? stored
+        : { cursor: undefined, lastPublished: now, since: now - OVERLAP / 2, upTo: 0, owed: true }
+    logger.info(
+      { okta: org, from: new Date(record.lastPublished).toISOString() },
+      'okta: following what changes from here',
+    )
+    return true
+  }
+
+  function corruptIsNone(error: unknown): undefined {
+    if (toAppError(error).code !== 'ERR_STORE_CORRUPT') throw error
+    return undefined
+  }
+
+  /** Another process has polled. What cannot be read now is read with its next poll. */
+  async function heard(): Promise<void> {
+    const stored = await store.get(table, org).catch(() => undefined)
+    if (!lease && stored && stored.value.upTo > 0) directory.cover(stored.value)
+  }
+
+  /** What is read next is only asked for after what was read before is safe: killed at any moment, nothing is lost. */
+  async function save(next: FeedRecord): Promise<void> {
+    await store.put(table, org, next)
+    record = next
+    directory.cover(next.upTo > 0 ? next : undefined)
+  }
+
+  // ---- the log
+
+  async function poll(): Promise<void> {
+    if (!(await takeTurn()) || !record) return
+    if (forbiddenAt !== undefined && clock.now() - forbiddenAt < FORBIDDEN_RETRY) return
+    for (let pages = 0; pages < MOST_PAGES && !closing.signal.aborted; pages++) {
+      const page = await log.read(record, closing.signal).catch((error: unknown) => {
+        const failure = toAppError(error)
+        if (failure.code !== 'ERR_DIRECTORY_FORBIDDEN') throw failure
+        fallBack(failure)
+      })
+      if (!page) return
+      if (forbiddenAt !== undefined) logger.info({ okta: org }, 'okta: the System Log may be read again')
+      forbiddenAt = undefined
+      const owed = (await apply(page.signals)) || record.owed
+      if (!(await leads())) return
+      await save({ ...record, ...page.position, upTo: page.atEnd ? page.askedAt : record.upTo, owed })
+      page.applied()
+      if (page.atEnd) return
+    }
+  }
+
+  /** Resolves when all of it is durable, with whether a comparison is owed. */
+  async function apply(all: readonly (Signal | Request)[]): Promise<boolean> {
+    let owed = false
+    const signals: Signal[] = []
+    const renamed = new Set<string>()
+    for (const each of all) {
+      if (each.kind === 'reconcile') owed = true
+      else if (each.kind === 'read-group') renamed.add(each.group)
+      else signals.push(each)
+    }
+    if (signals.length > 0) await directory.absorb(signals, 'log')
+    if (renamed.size > 0) {
+      // A group that nobody is in who is known here costs nothing.
+      const held = heldGroups()
+      const concerned = [...renamed].filter((id) => held.has(id))
+      if (concerned.length > MOST_GROUPS) owed = true
+      else for (const id of concerned) await reconcile.group(id, closing.signal)
+    }
+    if (owed) wishes++
+    return owed
+  }
+
+  function heldGroups(): ReadonlySet<string> {
+    const held = new Set<string>()
+    for (const [, { groups }] of directory.known()) for (const { id } of groups) held.add(id)
+    return held
+  }
+
+  /** Without the right to read the log, lists of what changed must do. */
+  function fallBack(error: AppError): void {
+    if (forbiddenAt === undefined) {
+      logger.warn(
+        { okta: org, error: error.message },
+        'okta: the System Log may not be read (a read-only administrator may, or the scope okta.logs.read): changes are found by comparing lists, which is slower and costs more calls',
+      )
+    }
+    forbiddenAt = clock.now()
+    // Who was read before is covered only by what is compared from here on.
+    if (record && record.upTo === 0) record = { ...record, since: forbiddenAt }
+  }
+
+  // ---- the comparison
+
+  async function compare(): Promise<void> {
+    if (!lease || !record) return
+    const { signal } = closing
+    const startedAt = clock.now()
+    const { owed } = record
+    const wished = wishes
+    const first = cataloguedAt === undefined
+    if (owed || first || startedAt - (cataloguedAt ?? 0) >= CATALOGUE_INTERVAL) {
+      await reconcile.catalogue(!owed && !first, signal)
+      cataloguedAt = startedAt
+    }
+    const withoutLog = forbiddenAt !== undefined
+    const from = record.upTo > 0 ? record.upTo : startedAt - OVERLAP
+    await reconcile.changes(withoutLog ? 'all' : 'policies', from, signal)
+    if (owed) await reconcile.members(signal)
+    if (signal.aborted || !(await leads())) return
+    if (owed && wished === wishes) await save({ ...record, owed: false })
+    if (withoutLog) await save({ ...record, upTo: startedAt })
+  }
+
+  // ---- the rounds
+
+  /** Never rejects. */
+  async function attempt(loop: Loop, work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+      if (!lease) return
+      if (loop.lastError) logger.info({ okta: org }, 'okta: changes are followed again')
+      loop.lastError = undefined
+      loop.lastSuccess = clock.now()
+    } catch (error) {
+      if (closing.signal.aborted) return
+      const { code, message } = toAppError(error)
+      const level = loop.lastError?.code === code ? 'debug' : 'warn'
+      logger[level]({ okta: org, code, error: message }, 'okta: changes cannot be followed now; what is known stays')
+      loop.lastError = { at: clock.now(), code, message }
+    }
+  }
+
+  function run(loop: Loop, work: () => Promise<void>): Promise<void> {
+    const attempted: Promise<void> = attempt(loop, work).finally(() => running.delete(attempted))
+    running.add(attempted)
+    return attempted
+  }
+
+  /** Runs `work` again and again, each time `delay` after the end of the last. */
+  function again(loop: Loop, delay: () => Millis, work: () => Promise<void>): void {
+    const stop = clock.after(delay(), () => {
+      stops.delete(stop)
+      if (closing.signal.aborted) return
+      void run(loop, work).then(() => closing.signal.aborted || again(loop, delay, work))
+    })
+    stops.add(stop)
+  }
+
+  /** As often as was asked for, and no more often than the learnt limit of the log's bucket allows us. */
+  function pollDelay(): Millis {
+    const bucket = client.buckets().find(({ name }) => name === '/api/v1/logs')
+    return bucket ? Math.max(interval, Math.ceil(60_000 / Math.max(1, bucket.allowance * 0.8))) : interval
+  }
+
+  /** The first comparison waits for the first poll only. */
+  function compareDelay(): Millis {
+    if (cataloguedAt === undefined) return interval
+    return forbiddenAt === undefined ? CHANGES_INTERVAL : DELTA_INTERVAL
+  }
+
+  return {
+    async start() {
+      unwatch = store.watch(({ table: name, key, kind }) => {
+        if (name !== table.name || key !== org || kind !== 'put' || lease) return
+        void heard()
+      })
+      const stored = (await store.get(table, org).catch(corruptIsNone))?.value
+      if (stored && stored.upTo > 0) directory.cover(stored)
+      void run(polling, poll)
+      again(polling, pollDelay, poll)
+      again(comparing, compareDelay, compare)
+      keepLease()
+    },
+
+    reconcile() {
+      wishes++
+      if (record) record = { ...record, owed: true }
+    },
+
+    facts: () => ({
+      ...log.counts(),
+      skipped: log.counts().skipped + reconcile.skipped(),
+      mode: forbiddenAt === undefined ? 'log' : 'delta',
+      leading: lease !== undefined,
+      lastSuccess: polling.lastSuccess,
+      lastError: polling.lastError ?? comparing.lastError,
+    }),
+
+    async close() {
+      closing.abort(new Error('the feed was closed'))
+      unwatch()
+      for (const stop of stops) stop()
+      await Promise.all(running)
+      await lease?.release().catch(() => undefined)
+      lease = undefined
+    },
+  }
+}

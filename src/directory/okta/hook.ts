@@ -1,0 +1,114 @@
+import { constantTimeEqual } from '../../lib/crypto.ts'
+import type { Secret } from '../../lib/secret.ts'
+import type { Clock, EventHook, Logger } from '../../types.ts'
+import { messageOf } from '../../errors.ts'
+import type { LiveDirectory } from '../directory.ts'
+import type { Request, Signal } from '../signals.ts'
+import { compileEvents, signalsOf } from './events.ts'
+import { createSeen } from './seen.ts'
+
+/** Okta sends tens of events in one body; a body that is larger than this is somebody else's. */
+export const HOOK_MAX_BYTES = 4 * 1024 * 1024
+const MOST_EVENTS = 5000
+/** Bodies that are being worked on; what comes beyond is left to the log. */
+const MOST_WAITING = 50
+/** What Okta sends to verify an endpoint is a short random word (okta.md §4). */
+const CHALLENGE = /^[\w.~+/=-]{1,500}$/
+
+type HookOutcome = ReturnType<EventHook['receive']>
+
+export interface OktaHook extends EventHook {
+  counts(): { readonly received: number; readonly refused: number; readonly events: number; readonly skipped: number }
+  /** Resolves when what was received has been worked on. */
+  close(): Promise<void>
+}
+
+/**
+ * Event hooks (okta.md §4): they only make things faster. A delivery is not signed, so what it says may take access away
+ * and cause people to be read again; it never gives. Duplicates, replays and any order are harmless. `requests` takes
+ * what needs a call to Okta.
+ */
+export function createOktaHook(deps: {
+  readonly secret: Secret
+  readonly directory: Pick<LiveDirectory, 'absorb'>
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly app: string
+  readonly requests: (requests: readonly Request[]) => void
+}): OktaHook {
+  const { secret, directory, clock, logger, app, requests } = deps
+  const isEvent = compileEvents()
+  const seen = createSeen()
+  const working = new Set<Promise<void>>()
+  let counts = { received: 0, refused: 0, events: 0, skipped: 0 }
+
+  function eventsOf(body: string): readonly unknown[] | undefined {
+    try {
+      const envelope = JSON.parse(body) as { data?: { events?: unknown } | null } | null
+      const events = envelope?.data?.events
+      return Array.isArray(events) ? events : undefined
+    } catch {
+      // What is not JSON is answered, not explained.
+      return undefined
+    }
+  }
+
+  async function work(all: readonly (Signal | Request)[], uuids: readonly string[]): Promise<void> {
+    const signals: Signal[] = []
+    const asked: Request[] = []
+    for (const each of all) {
+      if (each.kind === 'reconcile' || each.kind === 'read-group') asked.push(each)
+      else signals.push(each)
+    }
+    try {
+      await directory.absorb(signals, 'hook')
+      for (const uuid of uuids) seen.add(uuid)
+      if (asked.length > 0) requests(asked)
+    } catch (error) {
+      logger.warn({ error: messageOf(error) }, 'okta: an event hook could not be worked on; the log will tell the same')
+    }
+  }
+
+  function refuse(outcome: HookOutcome): HookOutcome {
+    counts = { ...counts, refused: counts.refused + 1 }
+    logger.warn({ outcome, refused: counts.refused }, 'okta: an event hook delivery was refused')
+    return outcome
+  }
+
+  return {
+    verify: (challenge) => (challenge !== undefined && CHALLENGE.test(challenge) ? challenge : undefined),
+
+    receive(authorization, body) {
+      // First of all: who cannot prove to be Okta learns nothing else.
+      if (!constantTimeEqual(authorization ?? '', secret.reveal())) return refuse('unauthorized')
+      if (Buffer.byteLength(body) > HOOK_MAX_BYTES) return refuse('too-large')
+      const events = eventsOf(body)
+      if (!events) return refuse('malformed')
+      if (events.length > MOST_EVENTS) return refuse('too-large')
+      if (working.size >= MOST_WAITING) return refuse('busy')
+      const readable = events.filter(isEvent)
+      const fresh = readable.filter(({ uuid }) => !seen.has(uuid))
+      counts = {
+        ...counts,
+        received: counts.received + 1,
+        events: counts.events + fresh.length,
+        skipped: counts.skipped + events.length - readable.length,
+      }
+      const now = clock.now()
+      const signals = fresh.flatMap((event) => signalsOf(event, app, now))
+      const uuids = fresh.map(({ uuid }) => uuid)
+      // After the answer: the caller writes it before the event loop comes to this.
+      const done: Promise<void> = new Promise<void>((resolve) => setImmediate(resolve))
+        .then(() => work(signals, uuids))
+        .finally(() => working.delete(done))
+      working.add(done)
+      return 'ok'
+    },
+
+    counts: () => counts,
+
+    async close() {
+      await Promise.all(working)
+    },
+  }
+}

@@ -1,0 +1,34 @@
+import { Ajv } from 'ajv'
+import type { Table } from '../../types.ts'
+import type { Coverage } from '../directory.ts'
+import type { LogPosition } from './log.ts'
+
+/** How far the feed has come; one record, written by whoever polls and read by all. */
+export interface FeedRecord extends LogPosition, Coverage {
+  /** More happened than the log tells one by one: the groups of policies are to be compared. */
+  readonly owed: boolean
+}
+
+const RECORD = {
+  type: 'object',
+  required: ['lastPublished', 'since', 'upTo', 'owed'],
+  additionalProperties: false,
+  properties: {
+    cursor: { type: 'string', pattern: '^/api/v1/logs\\?' },
+    lastPublished: { type: 'number' },
+    since: { type: 'number' },
+    upTo: { type: 'number' },
+    owed: { type: 'boolean' },
+  },
+} as const
+
+type Stored = Omit<FeedRecord, 'cursor'> & { readonly cursor?: string }
+
+/** The table of the one record; its key is the origin of the org. */
+export function createFeedTable(): Table<FeedRecord> {
+  const isStored = new Ajv().compile<Stored>(RECORD)
+  return {
+    name: 'directory-feed',
+    parse: (value) => (isStored(value) ? { ...value, cursor: value.cursor } : undefined),
+  }
+}

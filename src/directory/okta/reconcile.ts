@@ -1,0 +1,263 @@
+import { AppError, toAppError } from '../../errors.ts'
+import { groupKey } from '../../policy/membership.ts'
+import { nearest } from '../../policy/nearest.ts'
+import type { Clock, Group, Logger, Millis, Subject } from '../../types.ts'
+import type { LiveDirectory } from '../directory.ts'
+import type { Signal } from '../signals.ts'
+import type { OktaAnswer } from './answer.ts'
+import { type OktaClient, pause } from './client.ts'
+import { compileShapes, type OktaGroup, type OktaUser, statusOf, toGroup } from './shapes.ts'
+
+/** Okta's evidence may be this much older than its `Date`, which is cut to whole seconds (okta.md §3.5, rule 1). */
+const EVIDENCE_MARGIN: Millis = 2000
+const DATE_PRECISION: Millis = 1000
+/** Delta filters ask again for what may have been indexed late (okta.md §3.5, rule 5). */
+const OVERLAP: Millis = 60_000
+const PAGE = '200'
+/** Between two pages of a list that nobody waits for. */
+const LEISURE: Millis = 20_000
+const OKTA_GROUP_ID = /^00g[A-Za-z0-9]{17}$/
+
+/** What the change feed may have missed, found by comparing (okta.md §3.3, design 3 and 2c). All calls have the lowest priority. */
+export interface Reconcile {
+  /** All groups: what names in policies mean, and which groups are gone. `leisurely`: in no hurry at all. */
+  catalogue(leisurely: boolean, signal: AbortSignal): Promise<void>
+  /** What changed since the last time, or since `from` (Okta's time): the members of changed groups, and people's statuses. */
+  changes(scope: 'policies' | 'all', from: Millis, signal: AbortSignal): Promise<void>
+  /** The members of every group that policies name. */
+  members(signal: AbortSignal): Promise<void>
+  /** One group as it is now: renamed, or gone. */
+  group(id: string, signal: AbortSignal): Promise<void>
+  /** Records that could not be read and were left out. */
+  skipped(): number
+}
+
+interface Listed {
+  readonly group: Group
+  readonly membersAt: string
+  readonly updatedAt: Millis | undefined
+}
+
+/** `wanted`: ids and names of groups as policies write them. */
+export function createReconcile(deps: {
+  readonly client: OktaClient
+  readonly directory: Pick<LiveDirectory, 'absorb' | 'known'>
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly wanted: () => readonly string[]
+}): Reconcile {
+  const { client, directory, clock, logger, wanted } = deps
+  const { isGroup, isUser } = compileShapes()
+  let listed: ReadonlyMap<string, Listed> = new Map()
+  /** `lastMembershipUpdated` of groups whose members have been read. */
+  const readAt = new Map<string, string>()
+  const said = new Set<string>()
+  /** Newest dates seen; Okta's clock. */
+  let groupsSeen: Millis | undefined
+  let usersSeen: Millis | undefined
+  let skipped = 0
+
+  function recordsOf<T>({ body }: OktaAnswer, path: string, is: (value: unknown) => value is T): readonly T[] {
+    if (!Array.isArray(body)) throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} is not a list`)
+    const readable = body.filter(is)
+    if (readable.length < body.length) {
+      skipped += body.length - readable.length
+      logger.warn(
+        { path, unreadable: body.length - readable.length },
+        'okta: records that cannot be read were left out',
+      )
+    }
+    return readable
+  }
+
+  /** The ids that policies mean; what they name and Okta does not have is said once. */
+  function wantedIds(): ReadonlySet<string> {
+    const ids = new Set<string>()
+    for (const value of wanted()) {
+      const matching = [...listed.values()].filter(({ group }) => means(value, group))
+      for (const { group } of matching) ids.add(group.id)
+      if (matching.length === 1 || listed.size === 0 || said.has(value)) continue
+      said.add(value)
+      if (matching.length > 1) {
+        const found = matching.map(({ group }) => group.id)
+        logger.warn(
+          { group: value, ids: found },
+          'okta: several groups have the name that a policy asks for: each of them counts',
+        )
+      } else {
+        const names = [...listed.values()]
+          .filter(({ group }) => group.type !== 'APP_GROUP')
+          .map(({ group }) => group.name)
+        const suggestion = nearest(value, names)
+        logger.warn(
+          { group: value, ...(suggestion && { suggestion }) },
+          'okta: no group is what a policy asks for: nobody is in it',
+        )
+      }
+    }
+    return ids
+  }
+
+  /** Reads the members and tells the directory who is in and who is not. A group that is gone has none. */
+  async function readMembers({ group, membersAt }: Listed, signal: AbortSignal): Promise<void> {
+    // All people, at a page for each 200 of them; rules take `Everyone` for granted.
+    if (group.type === 'BUILT_IN') return
+    const path = `/api/v1/groups/${group.id}/users`
+    const members = new Set<Subject>()
+    let at: Millis | undefined
+    let upTo: Millis = 0
+    for await (const page of client.pages(path, { limit: PAGE }, { signal, priority: 'reconcile' })) {
+      const date = page.date ?? clock.now()
+      at ??= date - EVIDENCE_MARGIN
+      upTo = date + DATE_PRECISION
+      for (const user of membersOf(page, path)) members.add(user)
+    }
+    if (at === undefined) return readGroup(group.id, signal)
+    await directory.absorb([{ kind: 'members', group, members, at, upTo }], 'log')
+    readAt.set(group.id, membersAt)
+  }
+
+  /** Whoever cannot be read is left as they are: the whole list is, because it would say that they are gone. */
+  function membersOf(page: OktaAnswer, path: string): readonly Subject[] {
+    const before = skipped
+    const users = recordsOf(page, path, isUser)
+    if (skipped > before)
+      throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} holds members that cannot be read`)
+    return users.map(({ id }) => id)
+  }
+
+  /** One group whose list cannot be used, too long a one for example, must not cost all others. */
+  async function tryMembers(each: Listed, signal: AbortSignal): Promise<void> {
+    try {
+      await readMembers(each, signal)
+    } catch (error) {
+      const { code, message } = toAppError(error)
+      if (code !== 'ERR_DIRECTORY_BAD_ANSWER') throw error
+      logger.warn({ group_id: each.group.id, error: message }, 'okta: the members of a group cannot be compared')
+      readAt.set(each.group.id, each.membersAt)
+    }
+  }
+
+  async function readGroup(id: string, signal: AbortSignal): Promise<void> {
+    const path = `/api/v1/groups/${id}`
+    const answer = await client.get(path, {}, { signal, priority: 'confirm' })
+    const at = (answer?.date ?? clock.now()) - EVIDENCE_MARGIN
+    if (!answer) return directory.absorb([{ kind: 'group-deleted', group: id, at }], 'log')
+    if (!isGroup(answer.body) || answer.body.id !== id) {
+      throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} is not the group`)
+    }
+    await directory.absorb([{ kind: 'group', group: toGroup(answer.body), at }], 'log')
+  }
+
+  function list(group: OktaGroup): Listed {
+    return { group: toGroup(group), membersAt: group.lastMembershipUpdated ?? '', updatedAt: parse(group.lastUpdated) }
+  }
+
+  async function changedGroups(from: Millis, signal: AbortSignal): Promise<readonly Listed[]> {
+    const since = quote((groupsSeen ?? from) - OVERLAP)
+    const query = { filter: `lastUpdated gt ${since} or lastMembershipUpdated gt ${since}`, limit: PAGE }
+    const changed: Listed[] = []
+    for await (const page of client.pages('/api/v1/groups', query, { signal, priority: 'reconcile' })) {
+      for (const record of recordsOf(page, '/api/v1/groups', isGroup)) {
+        groupsSeen = latest(groupsSeen, record.lastUpdated, record.lastMembershipUpdated)
+        changed.push(list(record))
+      }
+    }
+    listed = new Map([...listed, ...changed.map((each) => [each.group.id, each] as const)])
+    return changed
+  }
+
+  async function changedStatuses(from: Millis, signal: AbortSignal): Promise<void> {
+    const query = { filter: `lastUpdated gt ${quote((usersSeen ?? from) - OVERLAP)}`, limit: PAGE }
+    const known = new Map([...directory.known()].map(([user, { status, asOf }]) => [user, { status, asOf }]))
+    for await (const page of client.pages('/api/v1/users', query, { signal, priority: 'reconcile' })) {
+      const signals: Signal[] = []
+      for (const record of recordsOf(page, '/api/v1/users', isUser)) {
+        usersSeen = latest(usersSeen, record.lastUpdated, record.statusChanged)
+        const person = known.get(record.id)
+        if (person && person.status !== statusOf(record.status))
+          signals.push(statusSignal(record, person.asOf, page.date))
+      }
+      await directory.absorb(signals, 'log')
+    }
+  }
+
+  /** What the list says happened after our reading counts; anything else needs another reading. */
+  function statusSignal(user: OktaUser, asOf: Millis | undefined, date = clock.now()): Signal {
+    const changed = parse(user.statusChanged) ?? parse(user.lastUpdated)
+    const out = statusOf(user.status) === 'inactive' && changed !== undefined && asOf !== undefined && changed > asOf
+    return out
+      ? { kind: 'inactive', user: user.id, statusText: user.status, at: Math.min(changed, date) }
+      : { kind: 'reread', user: user.id, at: date }
+  }
+
+  return {
+    async catalogue(leisurely, signal) {
+      const startedAt = clock.now()
+      const found = new Map<string, Listed>()
+      for await (const page of client.pages('/api/v1/groups', { limit: PAGE }, { signal, priority: 'reconcile' })) {
+        for (const record of recordsOf(page, '/api/v1/groups', isGroup)) found.set(record.id, list(record))
+        if (leisurely && page.next !== undefined) await pause(clock, LEISURE, signal)
+        if (signal.aborted) return
+      }
+      const complete = found.size > 0
+      listed = found
+      wantedIds()
+      if (!complete) return
+      const gone = new Set<string>()
+      const renamed = new Map<string, Signal>()
+      for (const [, { groups, readAt: at }] of directory.known()) {
+        for (const { id, name } of groups) {
+          const now = found.get(id)
+          if (at < startedAt && OKTA_GROUP_ID.test(id) && !now) gone.add(id)
+          if (now && now.group.name !== name)
+            renamed.set(id, { kind: 'group', group: now.group, at: now.updatedAt ?? at })
+        }
+      }
+      await directory.absorb([...renamed.values()], 'log')
+      for (const id of gone) await readGroup(id, signal)
+    },
+
+    async changes(scope, from, signal) {
+      const changed = await changedGroups(from, signal)
+      const ids = wantedIds()
+      for (const each of changed) {
+        if (scope === 'policies' && !ids.has(each.group.id)) continue
+        if (readAt.get(each.group.id) === each.membersAt && each.membersAt !== '') continue
+        await tryMembers(each, signal)
+      }
+      const renamed = changed.map(({ group, updatedAt }): Signal => ({ kind: 'group', group, at: updatedAt ?? from }))
+      await directory.absorb(renamed, 'log')
+      await changedStatuses(from, signal)
+    },
+
+    async members(signal) {
+      const ids = wantedIds()
+      for (const id of ids) {
+        const each = listed.get(id)
+        if (each) await tryMembers(each, signal)
+      }
+    },
+
+    group: readGroup,
+    skipped: () => skipped,
+  }
+}
+
+function means(value: string, { id, name, type }: Group): boolean {
+  return groupKey(value) === `id:${id}` || (type !== 'APP_GROUP' && groupKey(value) === `name:${name}`)
+}
+
+function quote(at: Millis): string {
+  return `"${new Date(at).toISOString()}"`
+}
+
+function parse(date: string | null | undefined): Millis | undefined {
+  const at = date ? Date.parse(date) : Number.NaN
+  return Number.isNaN(at) ? undefined : at
+}
+
+function latest(known: Millis | undefined, ...dates: readonly (string | null | undefined)[]): Millis | undefined {
+  const all = [known, ...dates.map(parse)].filter((at) => at !== undefined)
+  return all.length > 0 ? Math.max(...all) : undefined
+}

@@ -1,0 +1,151 @@
+/** Puts the parts of the directory together for one configuration: sources, feed, hook, SCIM server. */
+import type {
+  Clock,
+  DirectoryConfig,
+  DirectorySource,
+  Logger,
+  Millis,
+  Route,
+  Store,
+  Subject,
+  Unsubscribe,
+} from '../types.ts'
+import { combineSources } from './combine.ts'
+import { createDirectory, type DirectoryFacts, type LiveDirectory } from './directory.ts'
+import type { BucketState } from './okta/budget.ts'
+import { type CallCount, createOktaClient, type OktaClient } from './okta/client.ts'
+import { createOktaFeed, type FeedFacts, type OktaFeed } from './okta/feed.ts'
+import { createOktaHook, type OktaHook } from './okta/hook.ts'
+import { createOktaSource, type OktaSource } from './okta/source.ts'
+import { createScim, type Scim } from './scim/server.ts'
+import { createStaticSource } from './static.ts'
+
+/** All there is to know about the directory at one moment; ages are spans. */
+export interface DirectoryMetrics extends DirectoryFacts {
+  /** Since when nothing new could be known: since the last successful look at the feed, or the last reading. */
+  readonly staleness: Millis | undefined
+  /** Of Okta: absent when it is not read. */
+  readonly feed: FeedFacts | undefined
+  readonly hook: ReturnType<OktaHook['counts']> | undefined
+  readonly buckets: readonly BucketState[]
+  readonly calls: readonly CallCount[]
+  /** Records that could not be read and were left out. */
+  readonly skipped: number
+}
+
+export interface OpenDirectory {
+  readonly directory: LiveDirectory
+  /** Takes Okta's event hooks; absent without a secret for them. */
+  readonly hook: OktaHook | undefined
+  /** Takes what Okta pushes; absent without a token for it. */
+  readonly scim: Scim | undefined
+  start(): Promise<void>
+  metrics(): DirectoryMetrics
+  close(): Promise<void>
+}
+
+/** `app`: the client id people sign in with; `routes` in force; `scimUrl`: where the SCIM server is reached. */
+export function openDirectory(deps: {
+  readonly config: DirectoryConfig
+  readonly store: Store
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly app: string
+  readonly routes: () => readonly Route[]
+  readonly scimUrl: URL
+}): OpenDirectory {
+  const { config, store, clock, logger, app } = deps
+  const okta = config.kind === 'okta' ? openOkta(config, clock, logger) : undefined
+  const scim = config.scim && createScim({ store, clock, logger, token: config.scim.token, baseUrl: deps.scimUrl })
+  const available: Readonly<Record<string, DirectorySource | undefined>> = {
+    okta: okta?.source,
+    scim: scim?.source,
+    static: config.people && createStaticSource({ people: config.people, clock }),
+  }
+  const [first, ...others] = config.order.map((name) => available[name]).filter((source) => source !== undefined)
+  const source = first && (others.length > 0 ? combineSources([first, ...others]) : first)
+  const directory = createDirectory({ source, store, clock, config, logger })
+  let feed: OktaFeed | undefined
+  let hook: OktaHook | undefined
+  if (okta && config.kind === 'okta') {
+    const following = createOktaFeed({
+      client: okta.client,
+      directory,
+      store,
+      clock,
+      logger,
+      app,
+      org: config.url.origin,
+      wanted: () => wantedGroups(deps.routes()),
+      interval: config.logInterval,
+    })
+    feed = following
+    const secret = config.hookSecret
+    // What needs a call waits for the log, or for the comparison that it asks for.
+    const requests = (): void => following.reconcile()
+    hook = secret && createOktaHook({ secret, directory, clock, logger, app, requests })
+  }
+  let unwatch: Unsubscribe = () => {}
+
+  /** A push is evidence of the source that holds it: reading it costs no call, and merges like any reading. */
+  function pushed(user: Subject): void {
+    directory.absorb([{ kind: 'reread', user, at: clock.now() }], 'log').catch(() => undefined)
+  }
+
+  return {
+    directory,
+    hook,
+    scim,
+
+    async start() {
+      await scim?.start()
+      unwatch = scim?.onChange(pushed) ?? unwatch
+      await directory.start()
+      await feed?.start()
+    },
+
+    metrics() {
+      const facts = directory.facts()
+      const last = Math.max(facts.coverage?.upTo ?? 0, directory.health().lastSuccess ?? 0)
+      return {
+        ...facts,
+        staleness: last > 0 ? Math.max(0, clock.now() - last) : undefined,
+        feed: feed?.facts(),
+        hook: hook?.counts(),
+        buckets: okta?.client.buckets() ?? [],
+        calls: okta?.client.calls() ?? [],
+        skipped: (okta?.source.skipped() ?? 0) + (feed?.facts().skipped ?? 0) + (hook?.counts().skipped ?? 0),
+      }
+    },
+
+    async close() {
+      unwatch()
+      await hook?.close()
+      await feed?.close()
+      await directory.close()
+      await scim?.close()
+      await okta?.client.close()
+    },
+  }
+}
+
+function openOkta(
+  { url, credentials, timeout, budget }: Extract<DirectoryConfig, { kind: 'okta' }>,
+  clock: Clock,
+  logger: Logger,
+): { readonly client: OktaClient; readonly source: OktaSource } {
+  const client = createOktaClient({ origin: url.origin, credentials, clock, timeout, budget, logger })
+  return { client, source: createOktaSource({ client, clock, logger }) }
+}
+
+/** Ids and names of groups that any rule asks for, denials included. */
+export function wantedGroups(routes: readonly Route[]): readonly string[] {
+  const wanted = new Set<string>()
+  for (const { policy } of routes) {
+    if (policy.kind !== 'rules') continue
+    for (const { criteria } of [...policy.allow, ...policy.deny]) {
+      for (const criterion of criteria) for (const group of criterion.wantedGroups) wanted.add(group)
+    }
+  }
+  return [...wanted]
+}

@@ -1,0 +1,263 @@
+import { hear, holds, isChanged, isSame, type Known, merge, type PersonNews, type Reading, unite } from './merge.ts'
+import type { Signal, Trust } from './signals.ts'
+import type { Group, Membership, Millis, Subject } from '../types.ts'
+
+/** News is kept this long for readings that began before it and end after it, and for people another process reads. */
+const NEWS_KEPT: Millis = 5 * 60_000
+const MOST_NEWS = 20_000
+
+export interface Person {
+  known: Known | undefined
+  /** Built when first asked for, from `known`. */
+  membership: Membership | undefined
+  askedAt: Millis
+  /** No reading begins before. */
+  retryAt: Millis
+  savedAt: Millis
+  /** Something is in doubt: only a reading that begins later settles it. Our clock. */
+  doubtAt: Millis | undefined
+}
+
+/** What came of a piece of news for one person. */
+export interface Effect {
+  readonly user: Subject
+  /** Other groups or another status. */
+  readonly changed: boolean
+  /** Read the person again. */
+  readonly confirm: boolean
+}
+
+/** Everybody who is known, in memory, and the rules of merge.ts applied to them. No I/O, and time is a parameter. */
+export interface Roster {
+  readonly people: ReadonlyMap<Subject, Person>
+  personOf(user: Subject, now: Millis): Person
+  forget(user: Subject): boolean
+  /** undefined: the reading came late and was dropped. */
+  learn(user: Subject, reading: Reading, now: Millis): Effect | undefined
+  /** What another process, or an earlier run, knows. undefined: nothing new. */
+  adopt(user: Subject, known: Known, now: Millis): Effect | undefined
+  /** News about somebody who is not known has no effect, unless they become known soon. */
+  hear(signal: Signal, trust: Trust, now: Millis): readonly Effect[]
+  /** Who is in the group, as far as is known. */
+  holders(group: string): readonly Subject[]
+  /** As last seen. */
+  group(id: string): Group | undefined
+}
+
+interface News {
+  readonly signal: Signal
+  readonly trust: Trust
+}
+
+export function createRoster(): Roster {
+  const people = new Map<Subject, Person>()
+  const groups = new Map<string, Group>()
+  /** Until when it is known who is in the group: all others are not, and an older addition proves nothing. */
+  const settledUpTo = new Map<string, Millis>()
+  const recent = createRecentNews()
+
+  function personOf(user: Subject, now: Millis): Person {
+    let person = people.get(user)
+    if (!person) {
+      person = {
+        known: undefined,
+        membership: undefined,
+        askedAt: now,
+        retryAt: 0,
+        savedAt: 0,
+        doubtAt: undefined,
+      }
+      people.set(user, person)
+    }
+    return person
+  }
+
+  /** One object for each group, however many people are in it: 20,000 people hold references, not copies. */
+  function pooled(from: readonly Group[]): readonly Group[] {
+    return from.map((group) => {
+      const held = groups.get(group.id)
+      if (held?.name === group.name && held.type === group.type) return held
+      const kept: Group = { id: group.id, name: group.name, type: group.type }
+      groups.set(group.id, kept)
+      return kept
+    })
+  }
+
+  function isSettled(group: string, upTo: Millis): void {
+    settledUpTo.set(group, Math.max(settledUpTo.get(group) ?? 0, upTo))
+  }
+
+  /** A new reading, and over it what was heard while it was made. */
+  function settle(user: Subject, known: Known, changed: boolean, now: Millis): Effect {
+    const person = personOf(user, now)
+    person.known = known
+    person.membership = undefined
+    let effect: Effect = { user, changed, confirm: false }
+    const news = recent.about([user, ...known.groups.map(({ id }) => id)], now)
+    for (const { signal, trust } of news) {
+      for (const each of newsFor(user, signal, trust)) {
+        const heard = hear(person.known, each)
+        if (!heard) continue
+        person.known = heard.known
+        effect = { user, changed: effect.changed || heard.changed, confirm: effect.confirm || heard.confirm }
+      }
+    }
+    return effect
+  }
+
+  /** A signal as news of one person it concerns. */
+  function newsFor(user: Subject, signal: Signal, trust: Trust): readonly PersonNews[] {
+    switch (signal.kind) {
+      case 'member': {
+        const { group, member, at } = signal
+        const trusted = trust === 'log' && at > (settledUpTo.get(group) ?? 0)
+        return [
+          {
+            kind: 'member',
+            group: groups.get(group) ?? group,
+            member,
+            at,
+            trusted: member ? trusted : trust === 'log',
+          },
+        ]
+      }
+      case 'inactive':
+        return [{ kind: 'inactive', statusText: signal.statusText, at: signal.at }]
+      case 'reread':
+        return [{ kind: 'reread', at: signal.at }]
+      case 'group-deleted':
+        return [{ kind: 'member', group: signal.group, member: false, at: signal.at, trusted: trust === 'log' }]
+      case 'group':
+        return [{ kind: 'group', group: groups.get(signal.group.id) ?? signal.group, at: signal.at }]
+      case 'members': {
+        const { group, members, at, upTo } = signal
+        return [{ kind: 'listed', group: groups.get(group.id) ?? group, member: members.has(user), at, upTo }]
+      }
+      case 'sessions-ended':
+      case 'group-sessions-ended':
+        return []
+      default:
+        return signal satisfies never
+    }
+  }
+
+  function concerned(signal: Signal): readonly Subject[] {
+    switch (signal.kind) {
+      case 'member':
+      case 'inactive':
+      case 'reread':
+        return [signal.user]
+      case 'group-deleted':
+        return holders(signal.group)
+      case 'group':
+        return holders(signal.group.id)
+      case 'members':
+        return [...people.keys()]
+      case 'sessions-ended':
+      case 'group-sessions-ended':
+        return []
+      default:
+        return signal satisfies never
+    }
+  }
+
+  function holders(group: string): readonly Subject[] {
+    const found: Subject[] = []
+    for (const [user, { known }] of people) if (known && holds(known, group)) found.push(user)
+    return found
+  }
+
+  return {
+    people,
+    personOf,
+    forget: (user) => people.delete(user),
+
+    learn(user, { entry, readAt }, now) {
+      const person = personOf(user, now)
+      const merged = merge(person.known, { entry: entry && { ...entry, groups: pooled(entry.groups) }, readAt })
+      if (!merged) return undefined
+      person.retryAt = 0
+      if (person.doubtAt !== undefined && readAt >= person.doubtAt) person.doubtAt = undefined
+      const effect = settle(user, merged.known, merged.changed, now)
+      // What was heard speaks against a reading that is hardly older: one more, a little later, decides.
+      const { known } = person
+      const contradicted = entry && known && isChanged(known, { ...known, status: entry.status, groups: entry.groups })
+      return contradicted ? { ...effect, confirm: true } : effect
+    },
+
+    adopt(user, stored, now) {
+      const person = personOf(user, now)
+      const theirs: Known = { ...stored, groups: pooled(stored.groups) }
+      const next = person.known ? unite(person.known, theirs) : theirs
+      if (person.known && isSame(person.known, next)) return undefined
+      const changed = person.known ? isChanged(person.known, next) : next.status === 'inactive'
+      person.retryAt = 0
+      return settle(user, next, changed, now)
+    },
+
+    hear(signal, trust, now) {
+      if (signal.kind === 'group') pooled([signal.group])
+      if (signal.kind === 'members') pooled([signal.group])
+      if (signal.kind === 'members') isSettled(signal.group.id, signal.upTo)
+      if (signal.kind === 'group-deleted') isSettled(signal.group, signal.at)
+      recent.keep({ signal, trust }, now)
+      const effects: Effect[] = []
+      for (const user of concerned(signal)) {
+        const person = people.get(user)
+        if (!person) continue
+        for (const news of newsFor(user, signal, trust)) {
+          const heard = person.known && hear(person.known, news)
+          if (!heard) continue
+          person.known = heard.known
+          person.membership = undefined
+          effects.push({ user, changed: heard.changed, confirm: heard.confirm })
+        }
+      }
+      return effects
+    },
+
+    holders,
+    group: (id) => groups.get(id),
+  }
+}
+
+/** Two halves: news falls into the new one, and the old one is dropped when the new one is as old or as full as is kept. */
+function createRecentNews(): {
+  keep(news: News, now: Millis): void
+  /** About any of these people and groups, in the order in which it came. */
+  about(keys: readonly string[], now: Millis): readonly News[]
+} {
+  type Half = Map<string, News[]>
+  let old: Half = new Map()
+  let young: Half = new Map()
+  let youngSince: Millis = 0
+  let size = 0
+
+  function turn(now: Millis): void {
+    if (now - youngSince < NEWS_KEPT && size < MOST_NEWS) return
+    old = now - youngSince < 2 * NEWS_KEPT ? young : new Map()
+    young = new Map()
+    youngSince = now
+    size = 0
+  }
+
+  return {
+    keep(news, now) {
+      turn(now)
+      const key = keyOf(news.signal)
+      const list = young.get(key)
+      if (list) list.push(news)
+      else young.set(key, [news])
+      size++
+    },
+    about(keys, now) {
+      turn(now)
+      return keys.flatMap((key) => [...(old.get(key) ?? []), ...(young.get(key) ?? [])])
+    },
+  }
+}
+
+function keyOf(signal: Signal): string {
+  if ('user' in signal) return signal.user
+  return typeof signal.group === 'string' ? signal.group : signal.group.id
+}
