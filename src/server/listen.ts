@@ -71,6 +71,8 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
 
   let draining = false
   let active = 0
+  /** Node forgets a connection when it is upgraded, but waits for it when it closes. */
+  const upgraded = new Set<Duplex>()
   const run = (exchange: Exchange): void => {
     active++
     void deps.handle(exchange).finally(() => active--)
@@ -88,6 +90,8 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     // Without a listener an early reset of the client would end the process.
     socket.on('error', () => socket.destroy())
+    upgraded.add(socket)
+    socket.once('close', () => upgraded.delete(socket))
     run(upgradeExchange(req, socket, head, deps))
   })
   server.on('connect', (_req: IncomingMessage, socket: Duplex) => refuse(socket, 405, deps.clock))
@@ -120,7 +124,10 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     setCertificate(tls) {
       if ('setSecureContext' in server) (server as HttpsServer).setSecureContext(secureContext(tls))
     },
-    destroy: () => server.closeAllConnections(),
+    destroy() {
+      server.closeAllConnections()
+      for (const socket of upgraded) socket.destroy()
+    },
   }
 }
 
