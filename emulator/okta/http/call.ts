@@ -79,6 +79,7 @@ const PAGE_HEADERS = {
   'content-security-policy':
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'; base-uri 'none'",
   'x-content-type-options': 'nosniff',
-  'referrer-policy': 'no-referrer',
+  // Under `no-referrer` a browser posts the forms of a page with `Origin: null`.
+  'referrer-policy': 'same-origin',
   'cache-control': 'no-store',
 } as const
