@@ -81,29 +81,25 @@ function Page({ title, req, verified }: AppView): VNode {
 }
 
 function Identity({ verified }: { readonly verified: Verified }): VNode {
-  switch (verified.kind) {
-    case 'absent':
-      return <Who name="stranger">Nobody is signed in, or this route passes no identity.</Who>
-    case 'refused':
-      return (
-        <Who name="stranger">
-          <strong class="bad">An identity came along, but it is not to be trusted: {verified.why}</strong>
-        </Who>
-      )
-    case 'genuine': {
-      const { claims } = verified
-      const rows = Object.entries(claims).map(([claim, value]) => [claim, textOf(value)] as const)
-      const named = [claims['name'], claims['email'], claims.sub].find((claim) => typeof claim === 'string')
-      return (
-        <>
-          <Who name={named ?? 'you'}>
-            <strong class="good">Verified.</strong> Postern signed this identity, and meant it for this application.
-          </Who>
-          <Facts rows={rows} />
-        </>
-      )
-    }
+  if (verified.kind === 'absent')
+    return <Who name="stranger">Nobody is signed in, or this route passes no identity.</Who>
+  if (verified.kind === 'refused') {
+    return (
+      <Who name="stranger">
+        <strong class="bad">An identity came along, but it is not to be trusted: {verified.why}</strong>
+      </Who>
+    )
   }
+  const { claims } = verified
+  const named = [claims['name'], claims['email'], claims.sub].find((claim) => typeof claim === 'string')
+  return (
+    <>
+      <Who name={named ?? 'you'}>
+        <strong class="good">Verified.</strong> Postern signed this identity, and meant it for this application.
+      </Who>
+      <Facts rows={Object.entries(claims).map(([claim, value]) => [claim, textOf(value)])} />
+    </>
+  )
 }
 
 function Who({ name, children }: { readonly name: string; readonly children: ComponentChildren }): VNode {

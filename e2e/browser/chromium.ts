@@ -1,0 +1,85 @@
+/** The real browser: where it is, how it is started, and what is always watched. Tests only. */
+import { existsSync } from 'node:fs'
+import axe from 'axe-core'
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+
+const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
+
+/** Path of the browser, named by CHROMIUM or where Debian puts it; undefined: missing. */
+export const chromiumPath = (process.env['CHROMIUM'] ? [process.env['CHROMIUM']] : PLACES).find((path) =>
+  existsSync(path),
+)
+
+/** Name of a suite that needs the browser: says, when it is skipped, which command installs it. */
+export function inChromium(suite: string): string {
+  return chromiumPath === undefined
+    ? `${suite} (skipped: no Chromium; install it with \`sudo apt-get install --yes chromium\`, or name one in CHROMIUM)`
+    : suite
+}
+
+/** With an empty profile of its own, and silent towards the network. */
+export function launchChromium(): Promise<Browser> {
+  return chromium.launch({
+    ...(chromiumPath !== undefined && { executablePath: chromiumPath }),
+    args: [
+      '--headless',
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  })
+}
+
+/** Somebody at a browser that nobody has used before. */
+export interface Visitor {
+  readonly context: BrowserContext
+  /** The first tab. */
+  readonly page: Page
+  /** Errors and warnings of the consoles of all tabs, uncaught exceptions included; the status of a page itself is no error. */
+  readonly complaints: readonly string[]
+}
+
+export async function newVisitor(
+  browser: Browser,
+  options: Parameters<Browser['newContext']>[0] = {},
+): Promise<Visitor> {
+  const context = await browser.newContext(options)
+  context.setDefaultTimeout(10_000)
+  const complaints: string[] = []
+  context.on('console', (message) => {
+    if (message.type() !== 'error' && message.type() !== 'warning') return
+    const { url } = message.location()
+    // Chromium notes every document that comes with 4xx or 5xx.
+    if (message.text().startsWith('Failed to load resource') && url === message.page()?.url()) return
+    complaints.push(`${message.text()} (${url})`)
+  })
+  context.on('weberror', (error) => complaints.push(String(error.error())))
+  return { context, page: await context.newPage(), complaints }
+}
+
+/** What axe-core has against the page as it stands: `rule: elements`. Runs beside the page's own policy, which allows no script. */
+export async function axeViolations(page: Page): Promise<readonly string[]> {
+  await page.evaluate(axe.source)
+  return page.evaluate(async () => {
+    const { axe: injected } = globalThis as unknown as { readonly axe: typeof axe }
+    // Nothing is fetched: the page's own policy would forbid it.
+    const options = { preload: false, rules: { 'target-size': { enabled: true } } }
+    const { violations } = await injected.run(document, options)
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 200)).join(' | ')}`)
+  })
+}
+
+/** Elements that are wider than what they stand in, the document first: what makes a page scroll sideways. */
+export function widerThanTheScreen(page: Page): Promise<readonly string[]> {
+  return page.evaluate(() =>
+    [...document.querySelectorAll('*')]
+      // One pixel is text for those who listen.
+      .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth && clientWidth > 1)
+      .filter((element) => getComputedStyle(element).display !== 'inline')
+      .map((element) => `${element.tagName.toLowerCase()} ${element.scrollWidth} > ${element.clientWidth}`),
+  )
+}
