@@ -6,7 +6,8 @@ export interface Seed {
   readonly orgId?: string
   readonly everyoneId?: string
   readonly groups?: readonly NewGroup[]
-  readonly people?: readonly (NewPerson & { readonly groups?: readonly string[] })[]
+  /** Read once for every start or reset. */
+  readonly people?: Iterable<NewPerson & { readonly groups?: readonly string[] }>
   /** `assignedTo`: group names, logins or ids. */
   readonly apps?: readonly (NewApp & { readonly assignedTo?: readonly string[] })[]
   /** `owner`: login; made with role SUPER_ADMIN when no such person exists. */

@@ -1,7 +1,7 @@
 import { type Call, empty, json } from '../http/call.ts'
 import { notFound, OktaError } from '../http/okta-error.ts'
 import type { Endpoint } from '../http/router.ts'
-import type { OrgApp } from '../model/types.ts'
+import type { OrgApp, Person } from '../model/types.ts'
 import { api, type Management } from './context.ts'
 import { pageReply, pageRequest } from './paging.ts'
 import { renderApp, renderAppUser, renderGroupAssignment } from './render.ts'
@@ -53,9 +53,11 @@ export function appEndpoints(management: Management): readonly Endpoint[] {
       const app = find(call)
       const request = pageRequest(call, paging, { standard: 50, most: 500 })
       const direct = new Set(org.assignments(app.id).map(({ id }) => id))
-      const people = org.people
-        .slice(request.after, Number.POSITIVE_INFINITY)
-        .filter((person) => org.isAssigned(app.id, person.id))
+      const people: Person[] = []
+      for (const person of org.people.from(request.after)) {
+        if (people.length > request.limit) break
+        if (org.isAssigned(app.id, person.id)) people.push(person)
+      }
       return pageReply(call, paging, request, people, (person) =>
         renderAppUser(person, direct.has(person.id) ? 'USER' : 'GROUP', url),
       )

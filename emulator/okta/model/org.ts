@@ -160,7 +160,9 @@ export function createOrg(deps: {
   groups.set(everyone.id, everyone)
 
   const touchMembership = (groupId: string, at: Millis): void => {
-    keepGroup({ ...must(groups.get(groupId), groupId), lastMembershipUpdated: at })
+    const group = must(groups.get(groupId), groupId)
+    // Nothing to replace within one millisecond, which is most of what a seed does.
+    if (group.lastMembershipUpdated !== at) keepGroup({ ...group, lastMembershipUpdated: at })
   }
   function byShortName(prefix: string): Person | undefined {
     let found: string | undefined
