@@ -10,11 +10,14 @@ export const chromiumPath = (process.env['CHROMIUM'] ? [process.env['CHROMIUM']]
   existsSync(path),
 )
 
+const MISSING = 'skipped: no Chromium; install it with `sudo apt-get install --yes chromium`, or name one in CHROMIUM'
+
+// Reporters keep the names of skipped suites to themselves.
+if (chromiumPath === undefined) process.stderr.write(`browser tests ${MISSING}\n`)
+
 /** Name of a suite that needs the browser: says, when it is skipped, which command installs it. */
 export function inChromium(suite: string): string {
-  return chromiumPath === undefined
-    ? `${suite} (skipped: no Chromium; install it with \`sudo apt-get install --yes chromium\`, or name one in CHROMIUM)`
-    : suite
+  return chromiumPath === undefined ? `${suite} (${MISSING})` : suite
 }
 
 /** With an empty profile of its own, and silent towards the network. */
