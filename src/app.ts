@@ -31,16 +31,7 @@ import { createStreamRegistry } from './session/streams.ts'
 import { checkStoreKey } from './store/key-check.ts'
 import { openLmdbStore } from './store/lmdb.ts'
 import { createMemoryStore } from './store/memory.ts'
-import type {
-  Clock,
-  Config,
-  Identity,
-  Logger,
-  Millis,
-  Snapshot,
-  Store,
-  Tokens,
-} from './types.ts'
+import type { Clock, Config, Identity, Logger, Millis, Snapshot, Store, Tokens } from './types.ts'
 import { createAssertionSigner } from './upstream/assertion.ts'
 import { createForwarder } from './upstream/forward.ts'
 
@@ -124,7 +115,14 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     sessions,
     directory,
     streams,
-    control: createControl({ authenticate, user, hook: feeds.hook, jwks: () => signer.jwks(), recordFlow: metrics.flow }),
+    control: createControl({
+      authenticate,
+      user,
+      hook: feeds.hook,
+      scim: feeds.scim,
+      jwks: () => signer.jwks(),
+      recordFlow: metrics.flow,
+    }),
     respond,
     accessLog: createAccessLog(logger, clock, metrics.request),
     clock,

@@ -398,6 +398,7 @@ export type ControlAction =
   | 'user-page'
   | 'user-json'
   | 'okta-hook'
+  | 'scim'
 
 export type RouteMatch =
   | { readonly kind: 'route'; readonly route: Route }
@@ -643,16 +644,26 @@ export interface DirectoryHealth {
 
 /** Takes Okta's event hooks (okta.md §4). */
 export interface EventHook {
+  isAuthorized(authorization: string | undefined): boolean
   /** What to answer Okta's verification request with; undefined: the challenge is none. */
   verify(challenge: string | undefined): string | undefined
   /**
    * Judges a delivery at once and works on it afterwards: Okta waits no longer than three seconds. `too-large`: nothing
    * of it was used, the System Log has it all; `busy`: try again.
    */
-  receive(
-    authorization: string | undefined,
-    body: string,
-  ): 'ok' | 'unauthorized' | 'malformed' | 'too-large' | 'busy'
+  receive(authorization: string | undefined, body: string): 'ok' | 'unauthorized' | 'malformed' | 'too-large' | 'busy'
+}
+
+/** The SCIM 2.0 server, without HTTP: `path` is below its base, still encoded. Never rejects. */
+export interface ScimServer {
+  isAuthorized(authorization: string | undefined): boolean
+  handle(request: {
+    readonly method: string
+    readonly path: string
+    readonly query: URLSearchParams
+    readonly authorization: string | undefined
+    readonly body: string
+  }): Promise<{ readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string }>
 }
 
 /** In memory and synchronous where requests are judged: a decision never waits for Okta. */

@@ -4,8 +4,9 @@ import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
 import { assertNever, toAppError } from '../errors.ts'
 import { jsonReply, textReply } from '../pages/reply.ts'
 import { stylesheet } from '../pages/style.ts'
-import type { ControlAction, EventHook, Json, Reply, RequestFacts, RouteMatch, Snapshot } from '../types.ts'
+import type { ControlAction, EventHook, Json, Reply, RequestFacts, RouteMatch, ScimServer, Snapshot } from '../types.ts'
 import { answerHook } from './hook.ts'
+import { answerScim } from './scim.ts'
 import type { UserViews } from './user.ts'
 
 export type Control = (
@@ -20,6 +21,8 @@ export interface ControlDeps {
   readonly user: UserViews
   /** Absent: no event hooks are taken, and nothing is there. */
   readonly hook?: EventHook | undefined
+  /** Absent: nothing is pushed to us. */
+  readonly scim?: ScimServer | undefined
   /** Public keys of the identity assertion (RFC 7517). */
   readonly jwks: () => Promise<Json>
   /** One step of a sign-in or sign-out happened: for whoever counts. */
@@ -41,9 +44,10 @@ const PUBLIC_CORS = [['access-control-allow-origin', '*']] as const
 const METHODS: Partial<Record<ControlAction, readonly string[]>> = {
   'sign-out': ['GET', 'HEAD', 'POST'],
   'okta-hook': ['GET', 'POST'],
+  scim: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
 }
 
-export function createControl({ authenticate, user, hook, jwks, recordFlow }: ControlDeps): Control {
+export function createControl({ authenticate, user, hook, scim, jwks, recordFlow }: ControlDeps): Control {
   return async (match, facts, req, snapshot) => {
     const step = STEPS[match.action]
     try {
@@ -104,6 +108,8 @@ export function createControl({ authenticate, user, hook, jwks, recordFlow }: Co
         return user.json(request)
       case 'okta-hook':
         return hook ? answerHook(hook, facts.method, req) : textReply(404, 'not found\n')
+      case 'scim':
+        return scim ? answerScim(scim, `${naming.controlPrefix}/scim/v2`, facts, req) : textReply(404, 'not found\n')
       default:
         return assertNever(match.action)
     }

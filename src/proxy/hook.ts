@@ -1,5 +1,6 @@
 /** The HTTP side of Okta's event hooks: `/.postern/hooks/okta` on the authenticate host. */
 import type { IncomingMessage } from 'node:http'
+import { readBody } from '../lib/read-body.ts'
 import { jsonReply, textReply } from '../pages/reply.ts'
 import type { EventHook, Reply } from '../types.ts'
 
@@ -18,8 +19,10 @@ const ANSWERS: Readonly<Record<ReturnType<EventHook['receive']>, readonly [statu
 /** GET verifies the endpoint, POST delivers events. Nothing of what was sent is echoed but the challenge. */
 export async function answerHook(hook: EventHook, method: string, req: IncomingMessage): Promise<Reply> {
   if (method === 'POST') {
-    const body = await readBody(req)
-    const outcome = body === undefined ? 'too-large' : hook.receive(req.headers.authorization, body)
+    const { authorization } = req.headers
+    // Whoever does not know the secret does not get to fill our memory.
+    const body = hook.isAuthorized(authorization) ? await readBody(req, MOST_BYTES) : Buffer.alloc(0)
+    const outcome = body ? hook.receive(authorization, body.toString('utf8')) : 'too-large'
     const [status, text] = ANSWERS[outcome]
     return textReply(status, text, [['cache-control', 'no-store']])
   }
@@ -28,19 +31,4 @@ export async function answerHook(hook: EventHook, method: string, req: IncomingM
   return verified === undefined
     ? textReply(400, `expected the header ${CHALLENGE}\n`)
     : jsonReply(200, { verification: verified })
-}
-
-/** undefined: longer than it may be. What is too long is read and dropped, so that the answer arrives. */
-function readBody(req: IncomingMessage): Promise<string | undefined> {
-  const chunks: Buffer[] = []
-  let size = 0
-  return new Promise((resolve) => {
-    req.on('data', (chunk: Buffer) => {
-      size += chunk.length
-      if (size <= MOST_BYTES) chunks.push(chunk)
-      else resolve(undefined)
-    })
-    req.once('end', () => resolve(Buffer.concat(chunks).toString('utf8')))
-    req.once('close', () => resolve(undefined))
-  })
 }

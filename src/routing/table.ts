@@ -37,6 +37,7 @@ export function createRouteTable(config: Pick<Config, 'routes' | 'authenticate' 
   const actionsAnywhere = actionsOnUnknownHostsToo(naming)
   const authenticateActions = actionsOnAuthenticate(naming, authenticate.callbackPath)
   const routeActions = actionsOnRoutes(naming)
+  const scimBase = `${naming.controlPrefix}/scim/v2`
   const exact = new Map<string, Placed[]>()
   const wildcards = createWildcards()
   config.routes.forEach((route, place) => {
@@ -54,7 +55,7 @@ export function createRouteTable(config: Pick<Config, 'routes' | 'authenticate' 
       return { kind: 'control', action: anywhere, on, origin: originOf(host, port) ?? authenticateOrigin }
     }
     if (onAuthenticate) {
-      const action = authenticateActions.get(path)
+      const action = matchesPrefix(path, scimBase) ? 'scim' : authenticateActions.get(path)
       return action && servesPort(authenticateFrom, port)
         ? { kind: 'control', action, on: 'authenticate', origin: authenticateOrigin }
         : NONE

@@ -75,12 +75,16 @@ export function createOktaHook(deps: {
     return outcome
   }
 
+  const isAuthorized = (authorization: string | undefined): boolean =>
+    constantTimeEqual(authorization ?? '', secret.reveal())
+
   return {
+    isAuthorized,
     verify: (challenge) => (challenge !== undefined && CHALLENGE.test(challenge) ? challenge : undefined),
 
     receive(authorization, body) {
       // First of all: who cannot prove to be Okta learns nothing else.
-      if (!constantTimeEqual(authorization ?? '', secret.reveal())) return refuse('unauthorized')
+      if (!isAuthorized(authorization)) return refuse('unauthorized')
       if (Buffer.byteLength(body) > HOOK_MAX_BYTES) return refuse('too-large')
       const events = eventsOf(body)
       if (!events) return refuse('malformed')

@@ -1,7 +1,7 @@
 import { toAppError } from '../../errors.ts'
 import { constantTimeEqual } from '../../lib/crypto.ts'
 import type { Secret } from '../../lib/secret.ts'
-import type { Clock, DirectorySource, Logger, Store, Subject, Unsubscribe } from '../../types.ts'
+import type { Clock, DirectorySource, Logger, ScimServer, Store, Subject, Unsubscribe } from '../../types.ts'
 import { createDiscovery } from './discovery.ts'
 import { createEndpoint, type Endpoint, notAllowed } from './endpoint.ts'
 import { createKinds } from './kinds.ts'
@@ -9,7 +9,7 @@ import { type Refusal, refuse, reply, type ScimRequest, type ScimResponse } from
 import { createRegistry } from './registry.ts'
 import { createScimSource } from './source.ts'
 
-export interface Scim {
+export interface Scim extends ScimServer {
   /** Never rejects: a fault is a 503 with a SCIM body, which clients try again. */
   handle(request: ScimRequest): Promise<ScimResponse>
   readonly source: DirectorySource
@@ -62,6 +62,7 @@ export function createScim(deps: {
   }
 
   return {
+    isAuthorized,
     async handle(request) {
       if (!isAuthorized(request.authorization)) {
         return refuse(

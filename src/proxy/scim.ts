@@ -1,0 +1,30 @@
+/** The HTTP side of the SCIM server: `/.postern/scim/v2/…` on the authenticate host. */
+import type { IncomingMessage } from 'node:http'
+import { readBody } from '../lib/read-body.ts'
+import type { Reply, RequestFacts, ScimServer } from '../types.ts'
+
+/** The full push of a large group. */
+const MOST_BYTES = 8 * 1024 * 1024
+
+/** `base`: what the path begins with. The token is looked at before a body is read. */
+export async function answerScim(
+  scim: ScimServer,
+  base: string,
+  facts: RequestFacts,
+  req: IncomingMessage,
+): Promise<Reply> {
+  const { authorization } = req.headers
+  const body = scim.isAuthorized(authorization) ? await readBody(req, MOST_BYTES) : undefined
+  const {
+    status,
+    headers,
+    body: text,
+  } = await scim.handle({
+    method: facts.method,
+    path: facts.path.slice(base.length),
+    query: new URLSearchParams(facts.query),
+    authorization,
+    body: body?.toString('utf8') ?? '',
+  })
+  return { status, headers: [...Object.entries(headers), ['cache-control', 'no-store']], body: text }
+}
