@@ -109,7 +109,15 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   })
   const respond = createRespond({ authenticate, directory, controlPrefix: config.naming.controlPrefix, clock })
   const user = createUserViews({ sessions, directory, authenticate, respond, clock })
-  const operations = await startOperations({ config, metrics, directory, streams, clock, logger })
+  const operations = await startOperations({
+    config,
+    metrics,
+    directory,
+    directoryState: feeds.metrics,
+    streams,
+    clock,
+    logger,
+  })
   const handle = createHandle({
     snapshot: () => snapshot,
     sessions,

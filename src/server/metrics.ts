@@ -6,19 +6,19 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { RequestSample } from '../types.ts'
 import { createHistogram, type DurationSeries, type Histogram } from './histogram.ts'
 
+/** Label values in the order of the names, and the value. */
+export type Sample = readonly [labelValues: readonly string[], value: number]
+
 export interface Metrics {
   request(sample: RequestSample): void
   /** One step of a sign-in or sign-out. */
   flow(step: string, result: 'ok' | 'failed', reason: string): void
   /** A value read at scrape time. */
   gauge(name: string, help: string, read: () => number | undefined): void
-  /** A value with one label, read at scrape time. */
-  gauges(
-    name: string,
-    help: string,
-    label: string,
-    read: () => Iterable<readonly [labelValue: string, value: number]>,
-  ): void
+  /** Values by label, read at scrape time. */
+  gauges(name: string, help: string, labels: readonly string[], read: () => Iterable<Sample>): void
+  /** Totals that somebody else counts, read at scrape time. */
+  totals(name: string, help: string, labels: readonly string[], read: () => Iterable<Sample>): void
   /** Counts one event of these label values; make it once for values that are known beforehand. */
   counter(name: string, help: string, labels: readonly string[]): (labelValues: readonly string[]) => () => void
   histogram(name: string, help: string, labels: readonly string[]): Histogram
@@ -148,15 +148,28 @@ export function createMetrics(build: { readonly version: string; readonly node: 
       })
     },
 
-    gauges(name, help, label, read) {
+    gauges(name, help, labels, read) {
       new Gauge({
         name: PREFIX + name,
         help,
-        labelNames: [label],
+        labelNames: [...labels],
         registers,
         collect() {
           this.reset()
-          for (const [labelValue, value] of read()) this.set({ [label]: labelValue }, value)
+          for (const [labelValues, value] of read()) this.labels(...labelValues).set(value)
+        },
+      })
+    },
+
+    totals(name, help, labels, read) {
+      new Counter({
+        name: PREFIX + name,
+        help,
+        labelNames: [...labels],
+        registers,
+        collect() {
+          this.reset()
+          for (const [labelValues, value] of read()) this.labels(...labelValues).inc(value)
         },
       })
     },

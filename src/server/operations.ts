@@ -1,7 +1,8 @@
 /** What operators and orchestrators see beside the traffic: probes, metrics, and the state of the last reload. */
-import type { Clock, Config, Directory, Logger, Millis, StreamRegistry } from '../types.ts'
-import { type Component, listenHealth, listenMetrics, type SideListener } from './health.ts'
 import { X509Certificate } from 'node:crypto'
+import type { Clock, Config, Directory, Logger, Millis, StreamRegistry } from '../types.ts'
+import { type DirectoryState, exportDirectory } from './directory-metrics.ts'
+import { type Component, listenHealth, listenMetrics, type SideListener } from './health.ts'
 import type { Metrics } from './metrics.ts'
 import { fingerprint, type Reload } from './reload.ts'
 
@@ -9,6 +10,7 @@ export interface OperationsDeps {
   readonly config: Config
   readonly metrics: Metrics
   readonly directory: Directory
+  readonly directoryState: () => DirectoryState
   readonly streams: StreamRegistry
   readonly clock: Clock
   readonly logger: Logger
@@ -27,6 +29,7 @@ export async function startOperations({
   config,
   metrics,
   directory,
+  directoryState,
   streams,
   clock,
   logger,
@@ -46,6 +49,7 @@ export async function startOperations({
   metrics.gauge('config_checksum', 'Changes with the configuration in force.', () =>
     Number.parseInt(Buffer.from(fingerprint(running)).toString('hex').slice(0, 8), 16),
   )
+  exportDirectory(metrics, directoryState)
   metrics.gauge('config_routes', 'Routes in force.', () => running.routes.length)
   metrics.gauge('streams_active', 'Exchanges of signed-in people that are open, tunnels included.', () => streams.size)
   metrics.gauge('directory_last_success_timestamp_seconds', 'When the directory last answered.', () =>
@@ -54,10 +58,10 @@ export async function startOperations({
   metrics.gauges(
     'tls_certificate_not_after_timestamp_seconds',
     'When a certificate of the listener ends.',
-    'name',
+    ['name'],
     () => {
       const { tls } = running.listen
-      return tls ? [['listener', Date.parse(new X509Certificate(tls.certificate).validTo) / 1000]] : []
+      return tls ? [[['listener'], Date.parse(new X509Certificate(tls.certificate).validTo) / 1000]] : []
     },
   )
   metrics.gauge('directory_failing', '1 while the last call to the directory failed.', () =>

@@ -1,0 +1,66 @@
+import type { Millis } from '../types.ts'
+import type { Metrics } from './metrics.ts'
+
+/** What the directory knows about itself, as far as it is exported; ages are spans. */
+export interface DirectoryState {
+  readonly people: number
+  readonly staleness: Millis | undefined
+  readonly skipped: number
+  readonly feed:
+    | { readonly mode: 'log' | 'delta'; readonly leading: boolean; readonly lastSuccess: Millis | undefined }
+    | undefined
+  readonly buckets: readonly {
+    readonly name: string
+    readonly limit: number
+    readonly remaining: number
+    readonly allowance: number
+  }[]
+  readonly calls: readonly { readonly bucket: string; readonly status: number; readonly count: number }[]
+}
+
+/** Okta's buckets are a dozen names at the most, statuses a handful: the labels are bounded. */
+export function exportDirectory(metrics: Metrics, state: () => DirectoryState): void {
+  metrics.gauge('directory_people', 'People whose groups are in memory.', () => state().people)
+  metrics.gauge('directory_staleness_seconds', 'Since when nothing new could be known.', () => {
+    const { staleness } = state()
+    return staleness === undefined ? undefined : staleness / 1000
+  })
+  metrics.gauge(
+    'directory_feed_last_success_timestamp_seconds',
+    'When the change feed was last read by this process.',
+    () => {
+      const at = state().feed?.lastSuccess
+      return at === undefined ? undefined : at / 1000
+    },
+  )
+  metrics.gauges(
+    'directory_feed_info',
+    '1 for the way in which changes are followed; leading: by this process.',
+    ['mode', 'leading'],
+    () => {
+      const { feed } = state()
+      return feed ? [[[feed.mode, String(feed.leading)], 1]] : []
+    },
+  )
+  metrics.gauges('directory_rate_limit_limit', 'Calls a minute that Okta allows, by bucket.', ['endpoint'], () =>
+    state().buckets.map(({ name, limit }) => [[name], limit] as const),
+  )
+  metrics.gauges(
+    'directory_rate_limit_remaining',
+    'Calls that Okta has left in this minute, by bucket.',
+    ['endpoint'],
+    () => state().buckets.map(({ name, remaining }) => [[name], remaining] as const),
+  )
+  metrics.gauges('directory_rate_limit_allowance', 'Calls a minute that may be ours, by bucket.', ['endpoint'], () =>
+    state().buckets.map(({ name, allowance }) => [[name], allowance] as const),
+  )
+  metrics.totals(
+    'directory_requests_total',
+    'Calls of the directory API by bucket and status; 0 is no answer.',
+    ['endpoint', 'code'],
+    () => state().calls.map(({ bucket, status, count }) => [[bucket, String(status)], count] as const),
+  )
+  metrics.totals('directory_records_skipped_total', 'Records that could not be read and were left out.', [], () => [
+    [[], state().skipped],
+  ])
+}
