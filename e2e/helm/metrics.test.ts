@@ -23,18 +23,6 @@ const dashboard = JSON.parse(readFileSync(join(chart, 'files/dashboard.json'), '
 const panels = dashboard.panels.flatMap(({ title, targets = [] }) => targets.map(({ expr }) => ({ title, expr })))
 const expressions = [...rules.map(({ expr }) => expr), ...panels.map(({ expr }) => expr)]
 
-/** Asked for, and not exported yet: leave this list as soon as the program exports them. */
-const awaited = [
-  'postern_authn_flows_total',
-  'postern_directory_rate_limit_limit',
-  'postern_directory_rate_limit_remaining',
-  'postern_directory_requests_total',
-  'postern_http_server_active_requests',
-  'postern_session_store_errors_total',
-  'postern_session_store_op_duration_seconds',
-  'postern_tls_certificate_not_after_timestamp_seconds',
-]
-
 describe('alert rules and dashboard', () => {
   test('ask for metrics that the running program exports', async () => {
     const world = await createTestWorld({ config: { metrics_address: '127.0.0.1:0' } })
@@ -43,8 +31,8 @@ describe('alert rules and dashboard', () => {
       const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
       const exported = new Set([...text.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name))
       const asked = [...new Set(expressions.flatMap(metricNames))].sort()
-      expect(asked.filter((name) => !exported.has(name))).toEqual(awaited.filter((name) => !exported.has(name)))
-      expect(awaited.filter((name) => !asked.includes(name))).toEqual([])
+      expect(asked.length).toBeGreaterThan(15)
+      expect(asked.filter((name) => !exported.has(name))).toEqual([])
     } finally {
       await world.close()
     }
