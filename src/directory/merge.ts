@@ -165,7 +165,8 @@ function withWhatWasHeard(base: Known, other: Known): Known {
   let groups = base.groups
   for (const mark of other.marks ?? []) {
     const own = marks.get(mark.group)
-    if (mark.at <= asOf || (own && !isNewer(mark, own))) continue
+    // An addition that the reading may know of, and does not show, may have been taken back before it.
+    if (mark.at <= (mark.member ? (base.upTo ?? asOf) : asOf) || (own && !isNewer(mark, own))) continue
     marks.set(mark.group, mark)
     groups = without(groups, mark.group)
     if (mark.member) groups = [...groups, ...other.groups.filter(({ id }) => id === mark.group)]
@@ -200,6 +201,7 @@ function hearAdded(known: Known, news: Extract<PersonNews, { kind: 'member' }>):
   if (!is && (!trusted || at <= evidence.upTo || typeof group === 'string')) {
     return { known, changed: false, confirm: true }
   }
+  if (at <= evidence.upTo) return undefined
   // An untrusted word must not shield the membership from an earlier removal that is still on its way.
   if (!trusted || typeof group === 'string') return undefined
   return marked(known, { group: id, member: true, at }, is ? known.groups : [...known.groups, group], false)
@@ -219,13 +221,13 @@ function hearListed(
   { group, member, at, upTo }: Extract<PersonNews, { kind: 'listed' }>,
 ): Heard | undefined {
   const evidence = evidenceOf(known, group.id)
-  if (at <= evidence.at) return undefined
-  const is = holds(known, group.id)
+  // To be let in, the list must be newer from its first page on; to be put out, its last page is enough.
+  if (upTo <= evidence.upTo || (member && at <= evidence.at)) return undefined
   // What nothing new was said about needs no mark: a reading and a list that agree are the usual case.
-  if (is === member) return undefined
+  if (holds(known, group.id) === member) return undefined
   const groups = member ? [...known.groups, group] : without(known.groups, group.id)
-  const mark: Mark = { group: group.id, member, at, upTo: Math.max(upTo, evidence.upTo) }
-  return marked(known, mark, groups, false)
+  const mark: Mark = { group: group.id, member, at: Math.max(at, evidence.at), upTo }
+  return marked(known, mark, groups, at <= evidence.at)
 }
 
 function hearInactive(known: Known, statusText: string, at: Millis): Heard | undefined {
@@ -261,9 +263,11 @@ function prune(marks: readonly Mark[]): { readonly kept: readonly Mark[]; readon
   }
 }
 
-/** A removal wins over an addition of the same instant. */
+/** In doubt a removal is the newer one, as it is at the same instant. */
 function isNewer(left: Mark, right: Mark): boolean {
-  return left.at > right.at || (left.at === right.at && !left.member && right.member)
+  const [mine, theirs] = [left.upTo ?? left.at, right.upTo ?? right.at]
+  if (left.member !== right.member) return left.member ? mine > theirs : mine >= theirs
+  return left.at === right.at ? mine > theirs : left.at > right.at
 }
 
 function upToOf(upTo: Millis): { readonly upTo?: Millis } {

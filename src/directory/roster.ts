@@ -1,6 +1,6 @@
+import type { Group, Membership, Millis, Subject } from '../types.ts'
 import { hear, holds, isChanged, isSame, type Known, merge, type PersonNews, type Reading, unite } from './merge.ts'
 import type { Signal, Trust } from './signals.ts'
-import type { Group, Membership, Millis, Subject } from '../types.ts'
 
 /** News is kept this long for readings that began before it and end after it, and for people another process reads. */
 const NEWS_KEPT: Millis = 5 * 60_000
@@ -174,6 +174,7 @@ export function createRoster(): Roster {
 
     learn(user, { entry, readAt }, now) {
       const person = personOf(user, now)
+      const heardAdded = entry ? addedSince(person.known, entry.asOf) : []
       const merged = merge(person.known, { entry: entry && { ...entry, groups: pooled(entry.groups) }, readAt })
       if (!merged) return undefined
       person.retryAt = 0
@@ -182,7 +183,8 @@ export function createRoster(): Roster {
       // What was heard speaks against a reading that is hardly older: one more, a little later, decides.
       const { known } = person
       const contradicted = entry && known && isChanged(known, { ...known, status: entry.status, groups: entry.groups })
-      return contradicted ? { ...effect, confirm: true } : effect
+      const lost = known && heardAdded.some((id) => !holds(known, id))
+      return contradicted || lost ? { ...effect, confirm: true } : effect
     },
 
     adopt(user, stored, now) {
@@ -197,6 +199,8 @@ export function createRoster(): Roster {
 
     hear(signal, trust, now) {
       if (signal.kind === 'group') pooled([signal.group])
+      // A list that comes home after a newer one knows nothing any more.
+      if (signal.kind === 'members' && signal.upTo <= (settledUpTo.get(signal.group.id) ?? 0)) return []
       if (signal.kind === 'members') pooled([signal.group])
       if (signal.kind === 'members') isSettled(signal.group.id, signal.upTo)
       if (signal.kind === 'group-deleted') isSettled(signal.group, signal.at)
@@ -219,6 +223,10 @@ export function createRoster(): Roster {
     holders,
     group: (id) => groups.get(id),
   }
+}
+
+function addedSince(known: Known | undefined, asOf: Millis): readonly string[] {
+  return (known?.marks ?? []).filter(({ member, at }) => member && at > asOf).map(({ group }) => group)
 }
 
 /** Two halves: news falls into the new one, and the old one is dropped when the new one is as old or as full as is kept. */
