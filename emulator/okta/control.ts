@@ -8,6 +8,7 @@ import { eventFor } from './management/lifecycle.ts'
 import type { IndexLag } from './model/lagging.ts'
 import type { NewApp, NewGroup, NewPerson, Org } from './model/org.ts'
 import type { OrgApp, OrgGroup, Person, PersonStatus } from './model/types.ts'
+import type { ScimCall, ScimConnection } from './scim/client.ts'
 import type { World } from './world.ts'
 
 /** What an admin of the org can do, and what a test wants to know. People by id or login, groups by id or name. */
@@ -44,6 +45,16 @@ export interface Control {
   /** Sends what hooks still hold back, and waits for the receivers. */
   flushHooks(): Promise<void>
   hookDeliveries(): readonly HookDelivery[]
+  /** Provisions an app by SCIM from now on; false: the receiver failed the connector test. */
+  connectScim(connection: ScimConnection): Promise<boolean>
+  pushGroup(appId: string, group: string): void
+  /** `remove`: the receiver's group is deleted, otherwise it is left as it is. */
+  unpushGroup(appId: string, group: string, remove: boolean): void
+  /** Waits until every receiver has been told everything, or has failed to take it. */
+  settleScim(): Promise<void>
+  scimFailures(): readonly string[]
+  retryScim(): void
+  scimCalls(): readonly ScimCall[]
   /** Calls to this origin (of event hooks, of SCIM) go to this address, under their own name. */
   routeOutbound: Outbound['route']
   /** Calls of Okta's own surface, oldest first; the emulator's page and control API are not among them. */
@@ -113,6 +124,13 @@ export function createControl(deps: {
     hookBehaviour: (change) => world().deliverer.behave(change),
     flushHooks: () => world().deliverer.flush(),
     hookDeliveries: () => world().deliverer.deliveries(),
+    connectScim: (connection) => world().provisioner.connect(connection),
+    pushGroup: (appId, name) => world().provisioner.pushGroup(appId, group(name).id),
+    unpushGroup: (appId, name, remove) => world().provisioner.unpushGroup(appId, group(name).id, remove),
+    settleScim: () => world().provisioner.settle(),
+    scimFailures: () => world().provisioner.failures(),
+    retryScim: () => world().provisioner.retry(),
+    scimCalls: () => world().provisioner.calls(),
     routeOutbound: (origin, to) => deps.outbound.route(origin, to),
     calls: () => world().calls.list(),
     clearCalls: () => world().calls.clear(),

@@ -26,6 +26,7 @@ import { oidcEndpoints } from './oidc/routes.ts'
 import { createServiceTokens } from './oidc/service-token.ts'
 import { createOidcStorage, type OidcStorage } from './oidc/storage.ts'
 import { createTokens } from './oidc/tokens.ts'
+import { createProvisioner, type Provisioner } from './scim/provisioner.ts'
 import { plant, type Seed } from './seed.ts'
 
 /** One org and everything that answers for it. A reset makes a new one; the listener and the keys stay. */
@@ -38,6 +39,7 @@ export interface World {
   readonly log: SystemLog
   readonly hooks: HookRegistry
   readonly deliverer: HookDeliverer
+  readonly provisioner: Provisioner
   readonly keysOf: (serverId: string) => Keys
   readonly serve: (req: IncomingMessage, res: ServerResponse) => Promise<void>
   /** Stops its timers; calls that run are the listener's and the outbound side's to end. */
@@ -80,9 +82,11 @@ export function createWorld(deps: WorldDeps): World {
   const log = createSystemLog(clock)
   const hooks = createHookRegistry({ clock, ids })
   const deliverer = createHookDeliverer({ clock, org, url, hooks, outbound: deps.outbound })
+  const provisioner = createProvisioner({ clock, log: deps.log, org, outbound: deps.outbound })
   org.onOccurrence((occurrence) => {
     log.accept(occurrence)
     deliverer.accept(occurrence)
+    provisioner.accept(occurrence)
   })
 
   const callers = new WeakMap<Call, Caller>()
@@ -142,11 +146,13 @@ export function createWorld(deps: WorldDeps): World {
     log,
     hooks,
     deliverer,
+    provisioner,
     keysOf: deps.keysOf,
     serve,
     close() {
       log.close()
       deliverer.close()
+      provisioner.close()
     },
   }
 }
