@@ -1,6 +1,6 @@
 /** WebSockets through the whole program, with a real client and a real server: opened by permission, ended with it. */
 import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { WebSocket, WebSocketServer } from 'ws'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Browser } from '../support/browser.ts'
@@ -77,7 +77,7 @@ async function echo(socket: WebSocket, text: string): Promise<string> {
 
 /** Status and body of a handshake that is refused. */
 async function refusal(socket: WebSocket): Promise<{ readonly status: number | undefined; readonly body: string }> {
-  const [, response] = (await once(socket, 'unexpected-response')) as [unknown, import('node:http').IncomingMessage]
+  const [, response] = (await once(socket, 'unexpected-response')) as [unknown, IncomingMessage]
   const pieces: Buffer[] = []
   for await (const piece of response as AsyncIterable<Buffer>) pieces.push(piece)
   return { status: response.statusCode, body: Buffer.concat(pieces).toString() }

@@ -140,7 +140,7 @@ async function signIn(browser: Browser, oktaUrl: string, url: string, login: str
   if (form.url.origin !== oktaUrl) return form
   const action = /<form[^>]*action="([^"]+)"/.exec(form.body)?.[1]
   const hidden = [...form.body.matchAll(/<input[^>]*type="hidden"[^>]*name="([^"]+)"[^>]*value="([^"]*)"/g)].map(
-    ([, name = '', value = '']) => [name, unescape(value)] as const,
+    ([, name = '', value = '']): [string, string] => [name, unescape(value)],
   )
   const posted = await browser.ask(new URL(unescape(action ?? form.url.href), form.url), {
     method: 'POST',
