@@ -5,50 +5,90 @@ const SWEEP_INTERVAL: Millis = 1000
 
 /**
  * Exchanges under way, so that they end when their permission does; expiry is looked at once a second, without a timer
- * for each. No index by session or subject: with every request of a person the same key would come and go, which a Map
- * answers with ever longer chains (25 µs each time beside 10,000 others; a fresh object in a Set: 0.1 µs). Rights change
- * rarely, and a scan of 10,000 streams takes 0.1 ms.
+ * for each. No index by session or subject: rights change rarely, and a scan of 10,000 streams takes 0.1 ms. A ring made
+ * of the entries themselves: streams come and go with every request, and a Set or Map that changes this often leaves a
+ * chain of old tables behind, through which finished requests survive (measured: 20 µs per request).
  */
 export function createStreamRegistry(deps: { readonly clock: Clock }): StreamRegistry {
   const { clock } = deps
-  const streams = new Set<OpenStream>()
+  const ring = new Ring()
   const stopSweeping = every(clock, SWEEP_INTERVAL, sweep)
 
   function sweep(): void {
     const now = clock.now()
-    for (const stream of streams) if (stream.expiresAt <= now) end(stream, 'expired')
+    endAll('expired', (stream) => stream.expiresAt <= now)
   }
 
-  function end(stream: OpenStream, reason: CutReason): void {
-    streams.delete(stream)
-    try {
-      stream.cut(reason)
-    } catch {
-      // It may be half closed already; the streams after it must be cut all the same.
+  function endAll(reason: CutReason, concerned: (stream: OpenStream) => boolean): void {
+    // Chosen before the first is cut: a cut may remove others and add new ones.
+    for (const entry of ring.where(concerned)) {
+      if (!ring.remove(entry)) continue
+      try {
+        entry.stream.cut(reason)
+      } catch {
+        // It may be half closed already; the streams after it must be cut all the same.
+      }
     }
   }
 
   return {
     add(stream) {
-      streams.add(stream)
-      return () => streams.delete(stream)
+      const entry = ring.append(stream)
+      return () => void ring.remove(entry)
     },
-    endSession(id, reason) {
-      for (const stream of streams) if (stream.sessionId === id) end(stream, reason)
-    },
-    recheck(subject) {
-      for (const stream of streams) {
-        if (subject !== undefined && stream.subject !== subject) continue
-        if (!passes(stream)) end(stream, 'no-longer-allowed')
-      }
-    },
+    endSession: (id, reason) => endAll(reason, (stream) => stream.sessionId === id),
+    recheck: (subject) =>
+      endAll('no-longer-allowed', (stream) => (subject === undefined || stream.subject === subject) && !passes(stream)),
     get size() {
-      return streams.size
+      return ring.size
     },
     close() {
       stopSweeping()
-      streams.clear()
+      ring.clear()
     },
+  }
+}
+
+/** Both neighbours are undefined when it is in no ring (any more). */
+interface Entry {
+  readonly stream: OpenStream
+  before: Entry | Ring | undefined
+  after: Entry | Ring | undefined
+}
+
+/** The ring closes in the object itself: it stands before the first entry and after the last. */
+class Ring {
+  size = 0
+  before: Entry | Ring = this
+  after: Entry | Ring = this
+
+  append(stream: OpenStream): Entry {
+    const entry: Entry = { stream, before: this.before, after: this }
+    this.before.after = entry
+    this.before = entry
+    this.size++
+    return entry
+  }
+
+  /** False when it was removed before. */
+  remove(entry: Entry): boolean {
+    const { before, after } = entry
+    if (!before || !after) return false
+    before.after = after
+    after.before = before
+    entry.before = entry.after = undefined
+    this.size--
+    return true
+  }
+
+  where(concerned: (stream: OpenStream) => boolean): Entry[] {
+    const found: Entry[] = []
+    for (let at = this.after; 'stream' in at && at.after; at = at.after) if (concerned(at.stream)) found.push(at)
+    return found
+  }
+
+  clear(): void {
+    for (const entry of this.where(() => true)) this.remove(entry)
   }
 }
 
