@@ -162,6 +162,8 @@ export type OktaCredentials =
       readonly clientId: string
       /** PEM. */
       readonly privateKey: Secret
+      /** As Okta lists the key; absent: Okta tries all keys of the app. */
+      readonly keyId?: string
       readonly scopes: readonly string[]
     }
 

@@ -28,6 +28,7 @@ const oktaSchema = z.strictObject(
     ),
     client_id: text.optional().describe('Client id of an API Services app that reads Okta, instead of an API token.'),
     ...orFile('private_key', 'PEM private key of that app (or base64 of it).'),
+    key_id: text.optional().describe('Id of that key in Okta (`kid`).'),
     scopes: texts
       .default(['okta.users.read', 'okta.groups.read', 'okta.logs.read'])
       .describe('Scopes that were granted to that app.'),

@@ -94,7 +94,7 @@ export function compileDirectory(draft: Draft, issuer: string | undefined, repor
   }
 
   function serviceApp(): OktaCredentials | undefined {
-    const { client_id: clientId, private_key: key, scopes } = directory.okta
+    const { client_id: clientId, private_key: key, key_id: keyId, scopes } = directory.okta
     if (clientId === undefined && key === undefined) return undefined
     const path = ['directory', 'okta', clientId === undefined ? 'client_id' : 'private_key']
     if (clientId === undefined || key === undefined) {
@@ -105,7 +105,7 @@ export function compileDirectory(draft: Draft, issuer: string | undefined, repor
       report.error(['directory', 'okta', 'client_id'], 'an API token is set too; set one of them')
     }
     const [privateKey] = compileSigningKeys(key, path, report)
-    return privateKey && { kind: 'service-app', clientId, privateKey, scopes }
+    return privateKey && { kind: 'service-app', clientId, privateKey, scopes, ...(keyId !== undefined && { keyId }) }
   }
 
   function apiToken(): OktaCredentials | undefined {

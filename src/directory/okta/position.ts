@@ -1,6 +1,6 @@
 import { Ajv } from 'ajv'
 import type { Table } from '../../types.ts'
-import type { Coverage } from '../directory.ts'
+import type { Coverage } from '../view.ts'
 import type { LogPosition } from './log.ts'
 
 /** How far the feed has come; one record, written by whoever polls and read by all. */

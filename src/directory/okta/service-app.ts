@@ -37,7 +37,7 @@ export function createAuthorizer(
  * the access token is kept until shortly before it ends. No DPoP: the app must not require it.
  */
 export function createServiceApp(
-  { clientId, privateKey, scopes }: Extract<OktaCredentials, { kind: 'service-app' }>,
+  { clientId, privateKey, keyId, scopes }: Extract<OktaCredentials, { kind: 'service-app' }>,
   { origin, clock, post }: { readonly origin: string; readonly clock: Clock; readonly post: PostForm },
 ): Authorizer {
   const key = createPrivateKey(privateKey.reveal())
@@ -48,7 +48,7 @@ export function createServiceApp(
   async function assertion(): Promise<string> {
     const now = Math.floor(clock.now() / 1000)
     return new SignJWT({})
-      .setProtectedHeader({ alg })
+      .setProtectedHeader({ alg, ...(keyId !== undefined && { kid: keyId }) })
       .setIssuer(clientId)
       .setSubject(clientId)
       .setAudience(origin + TOKEN_PATH)

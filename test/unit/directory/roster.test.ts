@@ -171,6 +171,7 @@ const membershipSaid = (id: string) => (delivery: Delivery) => {
 const statusSaid = (delivery: Delivery) => {
   if (delivery.kind === 'list') return undefined
   if (delivery.kind === 'reading') return { at: delivery.takenAt, yes: delivery.truth.active }
+  if (delivery.kind !== 'event') return undefined
   const { op, at } = delivery.moment
   return op?.kind === 'suspend' ? { at, yes: false } : undefined
 }
