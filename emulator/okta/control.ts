@@ -1,8 +1,10 @@
 import type { HookBehaviour, HookDelivery } from './hooks/delivery.ts'
+import type { EventHook } from './hooks/registry.ts'
 import type { LoggedCall } from './http/call-log.ts'
 import type { Fault } from './http/faults.ts'
 import type { Outbound } from './http/outbound.ts'
 import type { BucketState } from './http/rate-limit.ts'
+import { type LogEvent, renderLogEvent } from './log/log-event.ts'
 import type { LogDelay } from './log/system-log.ts'
 import { eventFor } from './management/lifecycle.ts'
 import type { IndexLag } from './model/lagging.ts'
@@ -40,10 +42,14 @@ export interface Control {
   dropLogCursors(): void
   /** How far `filter` and `search` are behind; 0 for both at the start. */
   indexLag(lag: IndexLag): void
+  /** The newest of the System Log, newest first: LogEvents as `/api/v1/logs` shows them. */
+  logEvents(count: number): readonly LogEvent[]
   /** How well event hooks are delivered; what is not named stays as it is. */
   hookBehaviour(change: Partial<HookBehaviour>): void
   /** Sends what hooks still hold back, and waits for the receivers. */
   flushHooks(): Promise<void>
+  /** Without their secrets. */
+  hooks(): readonly Omit<EventHook, 'auth' | 'headers'>[]
   hookDeliveries(): readonly HookDelivery[]
   /** Provisions an app by SCIM from now on; false: the receiver failed the connector test. */
   connectScim(connection: ScimConnection): Promise<boolean>
@@ -121,8 +127,16 @@ export function createControl(deps: {
     clearEventDelays: () => world().log.clearDelays(),
     dropLogCursors: () => world().log.dropCursors(),
     indexLag: (lag) => world().org.setIndexLag(lag),
+    logEvents(count) {
+      const { log } = world()
+      return [...log.after(log.last - count)].map(({ occurrence }) => renderLogEvent(occurrence, 'log')).toReversed()
+    },
     hookBehaviour: (change) => world().deliverer.behave(change),
     flushHooks: () => world().deliverer.flush(),
+    hooks: () =>
+      world()
+        .hooks.list()
+        .map(({ auth: _auth, headers: _headers, ...shown }) => shown),
     hookDeliveries: () => world().deliverer.deliveries(),
     connectScim: (connection) => world().provisioner.connect(connection),
     pushGroup: (appId, name) => world().provisioner.pushGroup(appId, group(name).id),

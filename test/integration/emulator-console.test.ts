@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { DEMO, demoSeed } from '../../emulator/okta/demo-seed.ts'
 import { createOktaEmulator, type OktaEmulator } from '../../emulator/okta/emulator.ts'
+import { generatedSeed } from '../../emulator/okta/generate.ts'
 import { pageText } from '../support/okta-sign-in.ts'
+import { createReceiver } from '../support/receiver.ts'
 
 let okta: OktaEmulator
 
@@ -80,10 +82,54 @@ describe('the control API', () => {
     ['status', { user: 'alice', status: 'HAPPY' }, 'status: expected one of STAGED'],
     ['people', { login: 'alice@example.com' }, 'login alice@example.com exists'],
     ['faults', { path: '/' }, 'fault: expected path and act'],
+    ['imports', { group: 'Sales', add: ['alice'] }, 'group "Sales" is not imported'],
+    ['event-delays', { by: 'soon' }, 'by: expected a number that is not negative'],
+    ['scim', { dialect: 'post' }, 'dialect: expected patch or put'],
+    ['run', {}, 'steps: expected a list'],
   ])('%s %j is 400 and says why', async (path, fields, message) => {
     const { status, text } = await post(path, fields)
     expect(status).toBe(400)
     expect(JSON.parse(text).error).toContain(message)
+  })
+
+  test('runs many steps in one call, and says which one failed', async () => {
+    const steps = [
+      { do: 'groups', name: 'From AD', type: 'APP_GROUP' },
+      { do: 'imports', group: 'From AD', add: ['alice', 'bob'] },
+      { do: 'imports', group: 'From AD', remove: ['bob'] },
+      { do: 'index-lag', filter: 1000, search: 5000 },
+    ]
+    expect(await post('run', { steps })).toEqual({ status: 200, text: '{"ok":true,"done":4}' })
+    expect(groupsOf('alice')).toContain('From AD')
+    expect(groupsOf('bob')).not.toContain('From AD')
+    const wrong = [{ do: 'memberships', group: 'Sales', user: 'alice', member: true }, { do: 'nothing' }]
+    const { status, text } = await post('run', { steps: wrong })
+    expect(status).toBe(400)
+    expect(JSON.parse(text).error).toMatch(/^step 1: no action "nothing"; there are people, groups, /)
+    expect(groupsOf('alice')).toContain('Sales')
+  })
+
+  test('turns the knobs of log, hooks, outbound calls and SCIM', async () => {
+    const receiver = await createReceiver()
+    try {
+      const origin = 'http://authenticate.localhost'
+      await post('outbound', { origin, host: '127.0.0.1', port: receiver.port })
+      receiver.answer((_request, res) => res.end('{}'))
+      const connection = { appId: DEMO.clientId, baseUrl: `${origin}/scim`, token: 'x', dialect: 'patch' }
+      expect(JSON.parse((await post('scim', connection)).text)).toEqual({ ok: true, connected: true })
+      expect(receiver.received[0]).toMatchObject({ url: '/scim/Users?startIndex=1&count=100' })
+      await post('event-delays', { by: 3_600_000, eventType: 'user.' })
+      await post('status', { user: 'bob', status: 'SUSPENDED' })
+      await post('memberships', { group: 'Sales', user: 'bob', member: false })
+      const events = (await (await fetch(`${okta.url}/control/events`)).json()) as readonly { eventType: string }[]
+      expect(events.map(({ eventType }) => eventType)).toEqual(['group.user_membership.remove'])
+      expect((await post('hook-behaviour', { duplicates: '0.5', reorder: 'true' })).status).toBe(200)
+      expect((await post('hook-flush', {})).status).toBe(200)
+      expect(await (await fetch(`${okta.url}/control/hooks`)).json()).toEqual({ hooks: [], deliveries: [] })
+    } finally {
+      await okta.settleScim()
+      await receiver.close()
+    }
   })
 
   test('a page of another origin may not use it', async () => {
@@ -107,6 +153,40 @@ describe('the page', () => {
     expect(text).toContain('GET /api/v1/groups 200 /api/v1/groups')
     expect(text).toContain('249 of 250')
     expect(html).not.toContain(DEMO.apiToken)
+  })
+
+  test('shows the System Log and hooks, without the secret', async () => {
+    okta.removeMember('Engineering', 'alice')
+    okta.org.addToken({ value: '00admin', ownerId: DEMO.people.service })
+    const config = {
+      uri: 'https://hooks.example/',
+      authScheme: { type: 'HEADER', key: 'Authorization', value: 'hush' },
+    }
+    const hook = {
+      name: 'Postern hook',
+      events: { type: 'EVENT_TYPE', items: ['user.session.clear'] },
+      channel: { type: 'HTTP', version: '1.0.0', config },
+    }
+    const headers = { authorization: 'SSWS 00admin', 'content-type': 'application/json' }
+    await fetch(`${okta.url}/api/v1/eventHooks`, { method: 'POST', headers, body: JSON.stringify(hook) })
+    const html = await page()
+    const text = pageText(html)
+    expect(text).toMatch(
+      /group\.user_membership\.remove (User Alice Archer, UserGroup Engineering|UserGroup Engineering, User Alice Archer)/,
+    )
+    expect(text).toContain('Postern hook https://hooks.example/ ACTIVE, UNVERIFIED')
+    expect(html + JSON.stringify(await (await fetch(`${okta.url}/control/hooks`)).json())).not.toContain('hush')
+  })
+
+  test('stays readable in a big org: no button for every group', async () => {
+    const big = await createOktaEmulator({ seed: generatedSeed('1k') })
+    try {
+      const html = await (await fetch(big.url)).text()
+      expect(pageText(html)).toContain('100 of 1005')
+      expect(html).not.toContain('Add to Group 99')
+    } finally {
+      await big.close()
+    }
   })
 
   test('its forms post and come back', async () => {

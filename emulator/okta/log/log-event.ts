@@ -12,11 +12,19 @@ interface Principal {
   readonly detailEntry: null
 }
 
+/** The members that the emulator itself reads again; there are more. */
+export type LogEvent = JsonObject & {
+  readonly uuid: string
+  readonly published: string
+  readonly eventType: string
+  readonly target: readonly Principal[]
+}
+
 const SYSTEM = principal('system-okta', 'SystemPrincipal', 'system@okta.com', 'Okta System')
 const ADDRESS = [{ ip: '127.0.0.1', version: 'V4', source: null, geographicalContext: null }]
 
 /** A LogEvent (okta.md §4). Hook copies add `insertionTimestamp` and keep the address chain in `client`. */
-export function renderLogEvent(occurrence: Occurrence, place: 'log' | 'hook'): JsonObject {
+export function renderLogEvent(occurrence: Occurrence, place: 'log' | 'hook'): LogEvent {
   const known = EVENT_TYPES[occurrence.eventType]
   const published = iso(occurrence.at)
   const inHook = place === 'hook'
@@ -39,7 +47,7 @@ export function renderLogEvent(occurrence: Occurrence, place: 'log' | 'hook'): J
     device: null,
     actor: actorOf(occurrence),
     outcome: { result: occurrence.outcome, reason: occurrence.reason ?? null },
-    target: [...targetsOf(occurrence)],
+    target: targetsOf(occurrence),
     transaction: { type: 'WEB', id: occurrence.uuid.slice(0, 18), detail: {} },
     debugContext: { debugData: {} },
     legacyEventType: occurrence.legacyEventType ?? known?.legacy ?? null,

@@ -3,11 +3,14 @@ import { Act } from './act.tsx'
 import { Applications } from './applications.tsx'
 import { Mark, page } from './layout.tsx'
 import { People } from './people.tsx'
+import { HooksSection, SystemLogSection } from './signals.tsx'
 import { Budgets, Calls } from './traffic.tsx'
 
 const CALLS_SHOWN = 40
+const EVENTS_SHOWN = 30
+const DELIVERIES_SHOWN = 20
 
-/** The admin page: people, groups, app assignments, calls received, remaining budgets. Plain forms, no script. */
+/** The admin page: people, groups, app assignments, budgets, System Log, event hooks, calls. Plain forms, no script. */
 export function consolePage(control: Control, url: string): string {
   const { org } = control
   const issuers = [url, ...[...org.authorizationServers.keys()].map((id) => `${url}/oauth2/${id}`)]
@@ -37,6 +40,11 @@ export function consolePage(control: Control, url: string): string {
       <People org={org} />
       <Applications org={org} />
       <Budgets buckets={control.buckets()} />
+      <SystemLogSection events={control.logEvents(EVENTS_SHOWN)} />
+      <HooksSection
+        hooks={control.hooks()}
+        deliveries={control.hookDeliveries().slice(-DELIVERIES_SHOWN).toReversed()}
+      />
       <Calls calls={control.calls().slice(-CALLS_SHOWN).toReversed()} />
     </main>,
   )
