@@ -23,6 +23,7 @@ export type Action = (control: Control, fields: Fields) => Promise<object> | obj
  * | event-delays | a `LogDelay`; `{"clear": true}` ends them all |
  * | log-cursors | drops them |
  * | index-lag | `filter`, `search`: milliseconds |
+ * | clock-skew | `by`: milliseconds ahead |
  * | hook-behaviour | any of `HookBehaviour` |
  * | hook-flush | |
  * | outbound | `origin`, `host`, `port`: where calls of that origin go |
@@ -83,6 +84,7 @@ const ACTIONS: Readonly<Record<string, Action>> = {
   'log-cursors': (control) => control.dropLogCursors(),
   'index-lag': (control, fields) =>
     control.indexLag({ filter: number(fields, 'filter'), search: number(fields, 'search') }),
+  'clock-skew': (control, fields) => control.clockSkew(number(fields, 'by')),
   'hook-behaviour'(control, fields) {
     const given = (name: string): boolean => fields[name] !== undefined && fields[name] !== ''
     const names = ['window', 'size', 'delay', 'duplicates', 'losses', 'dailyLimit'] as const

@@ -1,3 +1,4 @@
+import type { Millis } from '../../src/types.ts'
 import type { HookBehaviour, HookDelivery } from './hooks/delivery.ts'
 import type { EventHook } from './hooks/registry.ts'
 import type { LoggedCall } from './http/call-log.ts'
@@ -40,6 +41,8 @@ export interface Control {
   clearEventDelays(): void
   /** Every System Log cursor given out so far is refused from now on. */
   dropLogCursors(): void
+  /** Puts Okta's clock, as `Date` and `X-Rate-Limit-Reset` show it, ahead of ours; negative is behind. */
+  clockSkew(by: Millis): void
   /** How far `filter` and `search` are behind; 0 for both at the start. */
   indexLag(lag: IndexLag): void
   /** The newest of the System Log, newest first: LogEvents as `/api/v1/logs` shows them. */
@@ -126,6 +129,9 @@ export function createControl(deps: {
     delayEvents: (rule) => world().log.delay(rule),
     clearEventDelays: () => world().log.clearDelays(),
     dropLogCursors: () => world().log.dropCursors(),
+    clockSkew(by) {
+      world().skew = by
+    },
     indexLag: (lag) => world().org.setIndexLag(lag),
     logEvents(count) {
       const { log } = world()

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Clock, Logger } from '../../src/types.ts'
+import type { Clock, Logger, Millis } from '../../src/types.ts'
 import type { Control } from './control.ts'
 import { consoleEndpoints } from './console.ts'
 import { createHookDeliverer, type HookDeliverer } from './hooks/delivery.ts'
@@ -40,6 +40,8 @@ export interface World {
   readonly hooks: HookRegistry
   readonly deliverer: HookDeliverer
   readonly provisioner: Provisioner
+  /** Okta's clock ahead of (or, negative, behind) ours: `Date` and `X-Rate-Limit-Reset`, as at Okta both by the same. */
+  skew: Millis
   readonly keysOf: (serverId: string) => Keys
   readonly serve: (req: IncomingMessage, res: ServerResponse) => Promise<void>
   /** Stops its timers; calls that run are the listener's and the outbound side's to end. */
@@ -121,6 +123,7 @@ export function createWorld(deps: WorldDeps): World {
     calls,
     faults,
     limiter,
+    skew: () => world.skew,
     find: createRouter([
       ...oidcEndpoints(oidc),
       ...userEndpoints(management),
@@ -137,12 +140,13 @@ export function createWorld(deps: WorldDeps): World {
       return caller.id
     },
   })
-  return {
+  const world: World = {
     org,
     calls,
     faults,
     limiter,
     storage,
+    skew: 0,
     log,
     hooks,
     deliverer,
@@ -155,4 +159,5 @@ export function createWorld(deps: WorldDeps): World {
       provisioner.close()
     },
   }
+  return world
 }

@@ -398,6 +398,13 @@ describe('rate limits', () => {
     expect((await call('/api/v1/users')).headers.get('x-rate-limit-limit')).toBe(users)
   })
 
+  test('a clock that is ahead shows in Date and Reset alike', async () => {
+    emulator.clockSkew(90_000)
+    const { headers } = await call('/api/v1/users')
+    expect(headers.get('date')).toBe(new Date(clock.now() + 90_000).toUTCString())
+    expect(headers.get('x-rate-limit-reset')).toBe(String(Math.ceil((clock.now() + 60_000) / 1000) + 90))
+  })
+
   test('too many calls at once: limit 0, remaining 0', async () => {
     await restart({ concurrency: 0 })
     const { status, headers, json } = await call('/api/v1/groups')

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Clock, Logger } from '../../../src/types.ts'
+import type { Clock, Logger, Millis } from '../../../src/types.ts'
 import { type Call, createCall, html, type Reply } from './call.ts'
 import type { CallLog } from './call-log.ts'
 import { delay, type FaultAct, type FaultPlan, spoilRecord } from './faults.ts'
@@ -13,6 +13,8 @@ export interface PipelineDeps {
   readonly calls: CallLog
   readonly faults: FaultPlan
   readonly limiter: RateLimiter
+  /** How far Okta's clock, as its headers show it, is ahead of ours. */
+  readonly skew: () => Millis
   find(call: Call): Found
   /** Id of the API token or service app. @throws OktaError */
   authenticate(call: Call): string
@@ -25,7 +27,7 @@ export function createPipeline(deps: PipelineDeps): (req: IncomingMessage, res: 
   return async (req, res) => {
     const bare = createCall(req, res)
     res.sendDate = false
-    res.setHeader('date', new Date(clock.now()).toUTCString())
+    res.setHeader('date', new Date(clock.now() + deps.skew()).toUTCString())
     const found = deps.find(bare)
     const endpoint = found.kind === 'endpoint' ? found.endpoint : undefined
     const call: Call = found.kind === 'endpoint' ? { ...bare, params: found.params } : bare
@@ -54,14 +56,14 @@ export function createPipeline(deps: PipelineDeps): (req: IncomingMessage, res: 
     token: { id: string | undefined },
   ): Promise<Reply | 'handled'> {
     const leave = limiter.enter()
-    if (!leave) return limited(call, limiter.busy())
+    if (!leave) return limited(call, limiter.busy(), deps.skew())
     try {
       if (!endpoint) throw new OktaError(found.kind === 'wrong-method' ? 'E0000022' : 'E0000008')
       if (endpoint.kind === 'api') token.id = deps.authenticate(call)
       if (endpoint.bucket) {
         const verdict = limiter.take(endpoint.bucket, token.id)
-        if (!verdict.allowed) return limited(call, verdict)
-        rateHeaders(call, verdict)
+        if (!verdict.allowed) return limited(call, verdict, deps.skew())
+        rateHeaders(call, verdict, deps.skew())
       }
       if (endpoint.kind === 'api' && lacksLength(call)) return { status: 411, headers: {}, body: '' }
       return await endpoint.handle(call)
@@ -88,16 +90,16 @@ export function createPipeline(deps: PipelineDeps): (req: IncomingMessage, res: 
   }
 }
 
-function limited(call: Call, verdict: Verdict): Reply {
-  rateHeaders(call, verdict)
+function limited(call: Call, verdict: Verdict, skew: Millis): Reply {
+  rateHeaders(call, verdict, skew)
   return errorReply(new OktaError('E0000047'))
 }
 
 /** okta.md §3.1: hyphenated names, epoch seconds, no Retry-After. */
-function rateHeaders(call: Call, verdict: Verdict): void {
+function rateHeaders(call: Call, verdict: Verdict, skew: Millis): void {
   call.res.setHeader('x-rate-limit-limit', String(verdict.limit))
   call.res.setHeader('x-rate-limit-remaining', String(verdict.remaining))
-  call.res.setHeader('x-rate-limit-reset', String(verdict.reset))
+  call.res.setHeader('x-rate-limit-reset', String(verdict.reset + Math.floor(skew / 1000)))
 }
 
 /** PUT and POST need a body or `Content-Length: 0` (okta.md §2.3). */
