@@ -43,7 +43,7 @@ describe('a sample application', () => {
   test("greets whom Postern's assertion names, and shows the request", async () => {
     const text = await visit(await sign({ name: 'Alice Archer', email: 'alice@example.com' }, 'engineering.localhost'))
     expect(text).toContain('Hello, Alice Archer')
-    expect(text).toContain('Verified: the assertion is signed by Postern')
+    expect(text).toContain('Verified. Postern signed this identity')
     expect(text).toContain('GET /path?x=1')
     expect(asked).toContain('engineering.localhost/.well-known/postern/jwks.json')
   })

@@ -13,6 +13,9 @@ export async function runCommand({ config: file }: { readonly config: string | u
     for (const issue of loaded.issues) process.stderr.write(`${formatIssue(issue)}\n`)
     return 3
   }
+  // From here on a signal is an order, not the end of the process.
+  const stop = stopSignal()
+  process.on('SIGHUP', ignore)
   const { config } = loaded
   const logger = createLogger(config.log.level)
   for (const warning of loaded.warnings) logger.warn({ at: formatIssue(warning) }, 'configuration')
@@ -30,6 +33,7 @@ export async function runCommand({ config: file }: { readonly config: string | u
     process.stderr.write(`postern: ${app.message}\n`)
     return app.info.exit ?? 1
   }
+  const stopFollowing = await followFiles(app, file, loaded, logger)
   const { address, port } = app.listener.address
   logger.info(
     { address: `${address}:${port}`, routes: config.routes.length, authenticate: config.authenticate.url.href },
@@ -38,12 +42,11 @@ export async function runCommand({ config: file }: { readonly config: string | u
   const { health, metrics } = app.operations
   if (health || metrics)
     logger.info({ health: shown(health?.address), metrics: shown(metrics?.address) }, 'side listeners')
-  const stopFollowing = await followFiles(app, file, loaded, logger)
 
-  const signal = await stopSignal()
-  logger.info({ signal }, 'stopping')
+  const signal = await stop
   // Whoever asks twice does not want to wait.
   for (const again of STOP_SIGNALS) process.once(again, () => process.exit(130))
+  logger.info({ signal }, 'stopping')
   stopFollowing()
   const { drainDelay, drainTimeout } = config.operations
   await app.close({ delay: drainDelay, timeout: drainTimeout })
@@ -77,6 +80,9 @@ async function followFiles(app: App, file: string | undefined, first: Loaded, lo
     watch.close()
   }
 }
+
+/** Before there is something to reload, and while ending. */
+function ignore(): void {}
 
 function shown(address: { readonly address: string; readonly port: number } | undefined): string | undefined {
   return address && `${address.address}:${address.port}`
