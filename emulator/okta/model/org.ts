@@ -1,5 +1,5 @@
-import { randomUUID } from 'node:crypto'
-import type { Clock, Millis, Unsubscribe } from '../../../src/types.ts'
+import type { Clock, Millis } from '../../../src/types.ts'
+import { type Chronicle, createChronicle } from './chronicle.ts'
 import type { Ids } from './ids.ts'
 import { createLagging, type IndexLag, type IndexName } from './lagging.ts'
 import { createMemberships } from './memberships.ts'
@@ -15,7 +15,6 @@ import type {
   PersonStatus,
 } from './types.ts'
 
-const HISTORY = 100_000
 const NO_ATTRIBUTES = {}
 
 export type NewPerson = Partial<Omit<Person, 'login'>> & { readonly login: string }
@@ -24,7 +23,7 @@ export type NewApp = Partial<OrgApp>
 export type NewToken = Partial<ApiToken> & { readonly value: string; readonly ownerId: string }
 
 /** One Okta org in memory. It knows nothing of HTTP; every change is announced as an `Occurrence`. */
-export interface Org {
+export interface Org extends Omit<Chronicle, 'record'> {
   readonly id: string
   readonly everyone: OrgGroup
   readonly people: Pick<Sorted<Person>, 'get' | 'slice' | 'from' | 'ordered' | 'size'>
@@ -67,17 +66,13 @@ export interface Org {
 
   /** Records an event that changed nothing here, e.g. the end of a session. */
   note(eventType: string, personId: string, outcome?: Occurrence['outcome']): void
+  /** The same about anything. */
   announce(eventType: string, facts: Partial<Occurrence>): void
-  /** Changes without events: the org was like this before anybody looked. */
-  quietly(run: () => void): void
   /** From now on; a longer lag does not hide what is indexed already. */
   setIndexLag(lag: IndexLag): void
   /** As `filter` or `search` sees it; undefined: not indexed yet. */
   personInIndex(person: Person, index: IndexName): Person | undefined
   groupInIndex(group: OrgGroup, index: IndexName): OrgGroup | undefined
-  /** What happened, oldest first; at least the last 100,000. */
-  history(): readonly Occurrence[]
-  onOccurrence(listener: (occurrence: Occurrence) => void): Unsubscribe
 }
 
 export function createOrg(deps: {
@@ -95,32 +90,23 @@ export function createOrg(deps: {
   const assigned = new Map<string, Map<string, AppAssignment>>()
   const tokens = new Map<string, ApiToken>()
   const servers = new Map<string, AuthorizationServer>()
-  const happened: Occurrence[] = []
-  const listeners = new Set<(occurrence: Occurrence) => void>()
+  const chronicle = createChronicle(clock)
 
-  let quiet = false
   let lag: IndexLag = { filter: 0, search: 0 }
   const laggingPeople = createLagging<Person>(clock, () => lag)
   const laggingGroups = createLagging<OrgGroup>(clock, () => lag)
 
+  /** With people, groups and apps as they are now. */
   function record(eventType: string, facts: Partial<Occurrence>): void {
-    if (quiet) return
     const person = facts.person ?? people.get(facts.personId ?? '')
     const group = facts.group ?? groups.get(facts.groupId ?? '')
     const app = facts.app ?? apps.get(facts.appId ?? '')
-    const occurrence: Occurrence = {
-      uuid: randomUUID(),
-      at: clock.now(),
-      eventType,
-      outcome: 'SUCCESS',
+    chronicle.record(eventType, {
       ...facts,
       ...(person && { person, personId: person.id }),
       ...(group && { group, groupId: group.id }),
       ...(app && { app, appId: app.id }),
-    }
-    happened.push(occurrence)
-    if (happened.length > 2 * HISTORY) happened.splice(0, HISTORY)
-    for (const listener of listeners) listener(occurrence)
+    })
   }
 
   function keepPerson(person: Person): void {
@@ -384,25 +370,14 @@ export function createOrg(deps: {
 
     note: (eventType, personId, outcome = 'SUCCESS') => record(eventType, { personId, outcome }),
     announce: record,
-    quietly(run) {
-      const before = quiet
-      quiet = true
-      try {
-        run()
-      } finally {
-        quiet = before
-      }
-    },
+    quietly: (run) => chronicle.quietly(run),
     setIndexLag(next) {
       lag = next
     },
     personInIndex: (person, index) => laggingPeople.seen(person.id, person, index),
     groupInIndex: (group, index) => laggingGroups.seen(group.id, group, index),
-    history: () => happened,
-    onOccurrence(listener) {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
+    history: () => chronicle.history(),
+    onOccurrence: (listener) => chronicle.onOccurrence(listener),
   }
   return org
 }
