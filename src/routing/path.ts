@@ -10,8 +10,8 @@ const UNRESERVED = /^[A-Za-z0-9\-._~]$/
 /** A segment that some server takes for `.` or `..`: `..;x` is one to Tomcat. */
 const DOTS_WITH_PARAMETERS = /^\.{1,2}(?:;|%3B)/
 const DOTS = /^\.{1,2}(?:;|$)/
-/** Two or more layers of decoding (a proxy, then a framework) turn these into dots and delimiters. */
-const ENCODED_TWICE = /%(?:25)+(2e|2f|3b|5c)/gi
+/** Layers of decoding (a proxy, then a framework) turn these into dots and delimiters. */
+const ENCODED = /%(?:25)*(2e|2f|3b|5c)/gi
 const DECODED: Readonly<Record<string, string>> = { '2e': '.', '2f': '/', '3b': ';', '5c': '/' }
 
 /**
@@ -62,7 +62,7 @@ function decodeUnreserved(raw: string): string | undefined {
  * how people write a branch name with a slash.
  */
 function hidesDotSegment(path: string): boolean {
-  const decoded = path.replace(ENCODED_TWICE, (_, digits: string) => DECODED[digits.toLowerCase()] ?? '')
+  const decoded = path.replace(ENCODED, (_, digits: string) => DECODED[digits.toLowerCase()] ?? '')
   return hasSegment(decoded, DOTS)
 }
 

@@ -109,6 +109,7 @@ describe('A03 A04 A08 A12 what two servers read differently is 400, for whoever 
     '/public/..%252fadmin',
     '/public/..%255cadmin',
     '/public/..%253b/admin',
+    '/public/%252F..%3b/admin',
     '/public/%25252e%25252e/admin',
   ])('%s', async (target) => {
     await expectRefused(target, 400)

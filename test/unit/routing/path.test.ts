@@ -87,6 +87,7 @@ describe('refused', () => {
     '/public/..%3b/admin',
     '/public/..%3Bx/admin',
     '/public/%252e.%253b/admin',
+    '/public/%252F..%3b/admin',
     '/public/%252e%252e/admin',
     '/public/%252e./admin',
     '/public/..%252fadmin',
