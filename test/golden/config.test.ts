@@ -55,7 +55,7 @@ function summary(config: Config): readonly string[] {
   return [
     `authenticate: ${authenticate.url.origin}${authenticate.callbackPath}`,
     `idp: ${idp.provider} ${idp.issuer} client ${idp.clientId} by ${idp.clientAuth.kind}, scopes ${idp.scopes.join(' ')}`,
-    `directory: ${directory.kind}${directory.kind === 'okta' ? ` ${directory.url.origin} ${describeCredentials(directory.credentials)}` : ''}, ${directory.refreshInterval} ms`,
+    `directory: ${directory.kind}${describeSources(config)}${directory.kind === 'okta' ? ` ${directory.url.origin} ${describeCredentials(directory.credentials)}` : ''}, ${directory.refreshInterval} ms`,
     `listen: ${listen.host}:${listen.port}${listen.tls ? ' tls' : ''}`,
     `storage: ${storage.kind}${storage.kind === 'embedded' ? ` ${storage.path}` : ''}`,
     `secrets: ${config.sharedSecrets.length} shared, ${config.signingKeys.length} signing`,
@@ -64,10 +64,18 @@ function summary(config: Config): readonly string[] {
   ]
 }
 
+/** Only what is more than a service account. */
+function describeSources({ directory }: Config): string {
+  const people = directory.people?.map(({ id, status, groups }) => `${id}/${status}/${groups.join('+')}`).join(' ')
+  const more = directory.order.some((name) => name !== 'okta')
+  const feed = directory.kind === 'okta' && directory.hookSecret ? ` log ${directory.logInterval} ms, hook` : ''
+  return `${more ? ` from ${directory.order.join(', ')}` : ''}${people ? ` (${people})` : ''}${feed}`
+}
+
 function describeCredentials(credentials: OktaCredentials): string {
   return credentials.kind === 'token'
     ? `token ${credentials.token.reveal()}`
-    : `app ${credentials.clientId} scopes ${credentials.scopes.join(' ')}`
+    : `app ${credentials.clientId} key ${credentials.keyId ?? 'any'} scopes ${credentials.scopes.join(' ')}`
 }
 
 function describeRoute(route: Route): string {
@@ -76,7 +84,7 @@ function describeRoute(route: Route): string {
   const path = match.kind === 'all' ? '' : match.kind === 'regex' ? ` regex ${match.source}` : ` ${match.kind} ${match.kind === 'path' ? match.path : match.prefix}`
   const upstreams = route.upstreams.map(({ origin, weight }) => (weight === 1 ? origin : `${origin},${weight}`)).join(' ')
   const rewrite = route.prefixRewrite === undefined ? '' : ` rewritten to ${route.prefixRewrite}`
-  return `route ${route.definedAt} "${route.name}": ${from.scheme}://${from.host}${port}${path} -> ${upstreams}${rewrite}, ${describePolicy(route.policy)}`
+  return `route ${route.definedAt} "${route.name}": ${from.scheme}://${from.host}${port}${path} -> ${upstreams}${rewrite}, ${describePolicy(route.policy)}${route.maxDirectoryAge === undefined ? '' : `, groups of ${route.maxDirectoryAge} ms`}`
 }
 
 function describePolicy(policy: Policy): string {

@@ -8,10 +8,11 @@ import { createFeedTable, type FeedRecord } from './position.ts'
 import { createReconcile } from './reconcile.ts'
 
 const LEASE = 'directory-feed'
-const LEASE_TTL: Millis = 30_000
+/** A killed process is followed after so long. */
+const LEASE_TTL: Millis = 15_000
 /** Between two looks at what the log may have missed; also how changes are found where the log may not be read. */
 const CHANGES_INTERVAL: Millis = 60_000
-const DELTA_INTERVAL: Millis = 30_000
+export const DELTA_INTERVAL: Millis = 30_000
 const CATALOGUE_INTERVAL: Millis = 3_600_000
 /** Somebody may have granted the right meanwhile. */
 const FORBIDDEN_RETRY: Millis = 10 * 60_000
@@ -61,8 +62,9 @@ export function createOktaFeed(deps: {
   readonly org: string
   readonly app: string
   readonly wanted: () => readonly string[]
+  readonly leaseTtl?: Millis
 }): OktaFeed {
-  const { client, directory, store, clock, logger, interval, org } = deps
+  const { client, directory, store, clock, logger, interval, org, leaseTtl = LEASE_TTL } = deps
   const log = createOktaLog(deps)
   const reconcile = createReconcile(deps)
   const table = createFeedTable()
@@ -100,7 +102,7 @@ export function createOktaFeed(deps: {
 
   /** A poll may wait for its budget for longer than a lease lives. */
   function keepLease(): void {
-    const stop = clock.after(LEASE_TTL / 3, () => {
+    const stop = clock.after(leaseTtl / 3, () => {
       stops.delete(stop)
       if (closing.signal.aborted) return
       // A store that fails shows at the next poll, too, which says so.
@@ -116,7 +118,7 @@ export function createOktaFeed(deps: {
 
   async function takeTurn(): Promise<boolean> {
     if (await leads()) return true
-    const taken = await store.lease(LEASE, LEASE_TTL)
+    const taken = await store.lease(LEASE, leaseTtl)
     if (!taken || closing.signal.aborted) {
       await taken?.release()
       return false

@@ -1,0 +1,118 @@
+/** What a change in Okta does to people who are signed in, on the running program and over its own HTTP side. */
+import { expect, onTestFinished, test } from 'vitest'
+import { DEMO } from '../../emulator/okta/demo-seed.ts'
+import { createTestWorld, type World } from '../support/world.ts'
+
+const ENGINEERING = 'http://engineering.localhost/'
+const HOOK = 'http://authenticate.localhost/.postern/hooks/okta'
+const SECRET = 'the-secret-of-the-event-hook'
+const AS_JSON = { headers: { accept: 'application/json' } }
+const { alice } = DEMO.people
+
+async function world(okta: Readonly<Record<string, unknown>> = {}): Promise<World> {
+  const made = await createTestWorld({
+    config: { directory: { okta: { log_interval: '100ms', event_hook_secret: SECRET, ...okta } } },
+    okta: { rateLimits: 'off' },
+  })
+  onTestFinished(() => made.close())
+  return made
+}
+
+function deliver(of: World, eventType: string, secret = SECRET, ...groups: readonly string[]) {
+  const event = {
+    uuid: `${eventType}-${Math.random()}`,
+    published: new Date(Date.now()).toISOString(),
+    eventType,
+    outcome: { result: 'SUCCESS' },
+    target: [{ id: alice, type: 'User' }, ...groups.map((id) => ({ id, type: 'UserGroup' }))],
+  }
+  return of.browser().ask(HOOK, {
+    method: 'POST',
+    headers: { authorization: secret, 'content-type': 'application/json' },
+    body: JSON.stringify({ data: { events: [event] } }),
+  })
+}
+
+test('removed from a group: the next request is denied, by the log alone', async () => {
+  const of = await world()
+  const browser = of.browser()
+  expect((await of.signIn(browser, ENGINEERING, 'alice@example.com')).status).toBe(200)
+  of.okta.removeMember('Engineering', alice)
+  await expect.poll(async () => (await browser.ask(ENGINEERING, AS_JSON)).status, { timeout: 5000 }).toBe(403)
+})
+
+test('removed from a group: the next request is denied, by the hook alone and at once', async () => {
+  const of = await world({ log_interval: '1h' })
+  const browser = of.browser()
+  await of.signIn(browser, ENGINEERING, 'alice@example.com')
+  of.okta.removeMember('Engineering', alice)
+  expect((await deliver(of, 'group.user_membership.remove', SECRET, DEMO.groups.engineering)).status).toBe(204)
+  await expect.poll(async () => (await browser.ask(ENGINEERING, AS_JSON)).status, { timeout: 1000 }).toBe(403)
+})
+
+test.each(['deactivated', 'cleared'])('%s: the session is over', async (what) => {
+  const of = await world()
+  const browser = of.browser()
+  await of.signIn(browser, ENGINEERING, 'alice@example.com')
+  if (what === 'cleared') of.okta.endSessions(alice)
+  else of.okta.setStatus(alice, 'DEPROVISIONED')
+  await expect.poll(async () => (await browser.ask(ENGINEERING, AS_JSON)).status, { timeout: 5000 }).toBe(401)
+})
+
+test('the hook of somebody without the secret is refused and does nothing', async () => {
+  const of = await world({ log_interval: '1h' })
+  const browser = of.browser()
+  await of.signIn(browser, ENGINEERING, 'alice@example.com')
+  const refused = await deliver(of, 'user.lifecycle.deactivate', 'wrong')
+  expect([refused.status, refused.body]).toEqual([401, 'the Authorization header is not the one that was configured\n'])
+  expect((await browser.ask(ENGINEERING, AS_JSON)).status).toBe(200)
+  expect(of.logText()).not.toContain(SECRET)
+})
+
+test("Okta's verification is answered, anything else on the path is not", async () => {
+  const of = await world()
+  const challenge = { 'x-okta-verification-challenge': 'a-Challenge_1' }
+  const verified = await of.browser().ask(HOOK, { headers: challenge })
+  expect([verified.status, JSON.parse(verified.body)]).toEqual([200, { verification: 'a-Challenge_1' }])
+  expect((await of.browser().ask(HOOK)).status).toBe(400)
+  expect((await of.browser().ask(HOOK, { method: 'PUT' })).status).toBe(405)
+  expect(
+    (await of.browser().ask('http://engineering.localhost/.postern/hooks/okta', { headers: challenge })).status,
+  ).toBe(404)
+})
+
+test('what Okta pushes decides, without any API token, and a push that takes away counts at once', async () => {
+  const token = 'the-token-of-the-scim-client'
+  const of = await createTestWorld({ config: { idp_service_account: undefined, directory: { scim_token: token } } })
+  onTestFinished(() => of.close())
+  const scim = async (method: string, path: string, body?: object) =>
+    of.browser().ask(`http://authenticate.localhost/.postern/scim/v2${path}`, {
+      method,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/scim+json' },
+      ...(body && { body: JSON.stringify(body) }),
+    })
+  const user = await scim('POST', '/Users', {
+    schemas: ['urn:ietf:params:scim:schemas:core:2.0:User'],
+    userName: 'alice@example.com',
+    externalId: alice,
+    active: true,
+  })
+  expect(user.status).toBe(201)
+  const { id } = JSON.parse(user.body) as { id: string }
+  const group = await scim('POST', '/Groups', {
+    schemas: ['urn:ietf:params:scim:schemas:core:2.0:Group'],
+    displayName: 'Engineering',
+    members: [{ value: id }],
+  })
+  expect(group.status).toBe(201)
+  const browser = of.browser()
+  expect((await of.signIn(browser, ENGINEERING, 'alice@example.com')).status).toBe(200)
+  const groupPath = `/Groups/${(JSON.parse(group.body) as { id: string }).id}`
+  const removal = {
+    schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'],
+    Operations: [{ op: 'remove', path: `members[value eq "${id}"]` }],
+  }
+  expect((await scim('PATCH', groupPath, removal)).status).toBeLessThan(300)
+  await expect.poll(async () => (await browser.ask(ENGINEERING, AS_JSON)).status, { timeout: 5000 }).toBe(403)
+  expect((await of.browser().ask('http://authenticate.localhost/.postern/scim/v2/Users')).status).toBe(401)
+})

@@ -1,0 +1,53 @@
+import { createInterface } from 'node:readline'
+import { createDirectory } from '../../src/directory/directory.ts'
+import { createOktaClient } from '../../src/directory/okta/client.ts'
+import { createOktaFeed } from '../../src/directory/okta/feed.ts'
+import { createOktaSource } from '../../src/directory/okta/source.ts'
+import { systemClock as clock } from '../../src/lib/clock.ts'
+import { silentLogger as logger } from '../../src/lib/log.ts'
+import { Secret } from '../../src/lib/secret.ts'
+import { openLmdbStore } from '../../src/store/lmdb.ts'
+import type { DirectoryConfig } from '../../src/types.ts'
+
+/** Follows an Okta until it is killed. Takes lines `read USER` and `show USER`, and answers each with the person's groups. */
+export async function main(path: string, origin: string, token: string): Promise<void> {
+  const credentials = { kind: 'token', token: new Secret(token) } as const
+  const config: DirectoryConfig = {
+    kind: 'okta',
+    url: new URL(origin),
+    credentials,
+    budget: 1,
+    timeout: 5000,
+    logInterval: 30,
+    refreshInterval: 3_600_000,
+    maxStaleness: 24 * 3_600_000,
+    signInTimeout: 5000,
+    order: ['okta'],
+  }
+  const store = openLmdbStore({ path, clock, logger })
+  const client = createOktaClient({ origin, credentials, clock, logger, timeout: 5000, budget: 1 })
+  const source = createOktaSource({ client, clock, logger })
+  const directory = createDirectory({ source, store, clock, config, logger })
+  await directory.start()
+  const feed = createOktaFeed({
+    client,
+    directory,
+    store,
+    clock,
+    logger,
+    org: origin,
+    app: '0oaapp',
+    interval: 30,
+    leaseTtl: 200,
+    wanted: () => [],
+  })
+  await feed.start()
+  process.stdout.write('ready\n')
+  for await (const line of createInterface({ input: process.stdin })) {
+    const [what, user = ''] = line.split(' ')
+    if (what === 'read') await directory.refresh(user, new AbortController().signal)
+    const membership = directory.membership(user)
+    const names = membership === 'unknown' ? ['unknown'] : membership.groups.map(({ name }) => name).toSorted()
+    process.stdout.write(`${names.join(',')}\n`)
+  }
+}
