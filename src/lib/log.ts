@@ -1,27 +1,32 @@
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino'
-import type { Logger, LogLevel } from '../types.ts'
+import type { Logger, LogLevel, Millis } from '../types.ts'
+import { systemClock } from './clock.ts'
+
+/** Standard output gets the lines of this long, or this many characters of them, in one piece. */
+const BATCH_TIME: Millis = 200
+const BATCH_LENGTH = 16_000
 
 /**
- * JSON lines: `time` (ISO 8601), `level` as a word, `msg`. `flush` before the process ends.
+ * JSON lines: `time` (ISO 8601), `level` as a word, `msg`; to standard output unless a destination is given. `flush`
+ * before the process ends.
  * No redaction list: what is logged is chosen field by field, secrets print as `[secret]`, and a test reads the
  * output of whole sign-ins. (A list costs 10 µs a line.)
  */
 export function createLogger(level: LogLevel, destination?: DestinationStream): Logger & { flush(): void } {
-  const stream = destination ?? pino.destination({ fd: 1, sync: true, minLength: 16_000, periodicFlush: 200 })
+  const batch = destination ? undefined : createBatch(pino.destination({ fd: 1, sync: true }))
   const logger = pino(
     {
       level: level === 'off' ? 'silent' : level,
       base: null,
-      timestamp: pino.stdTimeFunctions.isoTime,
+      timestamp: () => `,"time":"${isoTime(systemClock.now())}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
-    stream,
+    batch ?? destination,
   )
-  const wrapped = wrap(logger)
-  return { ...wrapped, flush: () => 'flushSync' in stream && (stream as { flushSync(): void }).flushSync() }
+  return { ...wrap(logger), flush: () => batch?.flush() }
 }
 
-function wrap(logger: PinoLogger<never, boolean>): Logger {
+function wrap(logger: PinoLogger<never>): Logger {
   return {
     trace: (fields, message) => logger.trace(fields, message),
     debug: (fields, message) => logger.debug(fields, message),
@@ -30,6 +35,50 @@ function wrap(logger: PinoLogger<never, boolean>): Logger {
     error: (fields, message) => logger.error(fields, message),
     child: (fields) => wrap(logger.child(fields)),
   }
+}
+
+/**
+ * pino's own batching (`minLength`) measures the whole batch again with every line; this one only adds to it
+ * (0.1 µs a line instead of 2).
+ */
+export function createBatch(destination: DestinationStream): DestinationStream & { flush(): void } {
+  let lines = ''
+  let due = false
+  function flush(): void {
+    const batch = lines
+    lines = ''
+    if (batch !== '') destination.write(batch)
+  }
+  function flushInTime(): void {
+    due = false
+    flush()
+  }
+  // Whatever ends the process, an uncaught exception too: its last lines are those that matter.
+  process.on('exit', flush)
+  return {
+    write(line) {
+      lines += line
+      if (lines.length >= BATCH_LENGTH) flush()
+      else if (!due) {
+        due = true
+        systemClock.after(BATCH_TIME, flushInTime)
+      }
+    },
+    flush,
+  }
+}
+
+let second = Number.NaN
+let upToSecond = ''
+
+/** ISO 8601 with milliseconds, as `toISOString` says it; what the lines of one second share is made once. */
+export function isoTime(time: Millis): string {
+  const now = Math.floor(time / 1000)
+  if (now !== second) {
+    second = now
+    upToSecond = new Date(now * 1000).toISOString().slice(0, -4)
+  }
+  return `${upToSecond}${String(time - now * 1000).padStart(3, '0')}Z`
 }
 
 export const silentLogger: Logger = {

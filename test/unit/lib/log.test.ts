@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest'
+import { createBatch, createLogger, isoTime } from '../../../src/lib/log.ts'
+import { Secret } from '../../../src/lib/secret.ts'
+
+function collector() {
+  const pieces: string[] = []
+  return { pieces, write: (piece: string) => void pieces.push(piece) }
+}
+
+test('a line says when, how bad and what; secrets redact themselves', () => {
+  const out = collector()
+  const before = Date.now()
+  createLogger('info', out).info({ path: '/a"b\n', none: undefined, key: new Secret('hidden') }, 'request')
+  const { time, ...line } = JSON.parse(out.pieces.join('')) as Record<string, string>
+  expect(line).toEqual({ level: 'info', path: '/a"b\n', key: '[secret]', msg: 'request' })
+  expect(new Date(time ?? '').toISOString()).toBe(time)
+  expect(Date.parse(time ?? '')).toBeGreaterThanOrEqual(before)
+})
+
+test.each([
+  0, 999, 1000, 1_700_000_000_005, 1_700_000_000_050, 1_700_000_000_999, 1_700_000_001_000, 1_699_999_999_999,
+])('%d ms in ISO 8601', (time) => {
+  expect(isoTime(time)).toBe(new Date(time).toISOString())
+})
+
+test('lines go out together, in order, nothing twice', () => {
+  const out = collector()
+  const batch = createBatch(out)
+  batch.write('one\n')
+  batch.write('two\n')
+  expect(out.pieces).toEqual([])
+  batch.flush()
+  batch.flush()
+  expect(out.pieces).toEqual(['one\ntwo\n'])
+})
+
+test('a long batch does not wait to be flushed', () => {
+  const out = collector()
+  const line = `${'x'.repeat(999)}\n`
+  const batch = createBatch(out)
+  for (let i = 0; i < 20; i++) batch.write(line)
+  expect(out.pieces).toEqual([line.repeat(16)])
+  batch.flush()
+  expect(out.pieces.join('')).toBe(line.repeat(20))
+})
