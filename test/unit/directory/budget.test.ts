@@ -11,7 +11,7 @@ import type { ReadPriority } from '../../../src/types.ts'
 
 const USERS = '/api/v1/users'
 const T0 = Date.UTC(2026, 10, 20, 12)
-const PRIORITIES: readonly ReadPriority[] = ['sign-in', 'confirm', 'background']
+const PRIORITIES: readonly ReadPriority[] = ['sign-in', 'confirm', 'background', 'reconcile']
 
 function budget(options: { share?: number; parallel?: number } = {}): Budget {
   return createBudget({ share: 0.5, parallel: 4, random: () => 0.5, ...options })
@@ -26,6 +26,29 @@ function goes(of: Budget, priority: ReadPriority, now: number): number {
   while (count < 1000 && of.ask(USERS, priority, now).go) count++
   return count
 }
+
+describe('repairs', () => {
+  test('take at most a fifth of a bucket in one window, and leave the rest to everybody else', () => {
+    const of = budget({ share: 1 })
+    of.learn(USERS, facts({ remaining: 100 }), T0)
+    expect(goes(of, 'reconcile', T0)).toBe(20)
+    expect(of.ask(USERS, 'background', T0).go).toBe(true)
+    expect(goes(of, 'reconcile', T0 + 32_000)).toBe(20)
+  })
+
+  test('yield below 30 % of what remains, also when somebody else used it up', () => {
+    const of = budget({ share: 1 })
+    of.learn(USERS, facts({ remaining: 30 }), T0)
+    expect(goes(of, 'reconcile', T0)).toBe(0)
+    expect(of.ask(USERS, 'confirm', T0).go).toBe(true)
+  })
+
+  test('of a bucket of a few calls are one', () => {
+    const of = budget({ share: 1 })
+    of.learn(USERS, facts({ limit: 4, remaining: 4 }), T0)
+    expect(goes(of, 'reconcile', T0)).toBe(1)
+  })
+})
 
 describe('a share of each bucket', () => {
   test('a bucket that never answered does not hold anything back', () => {

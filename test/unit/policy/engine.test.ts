@@ -145,6 +145,35 @@ test('reasons come once each, and the same reasons are the same list', () => {
   expect(engine.decide(route, undefined, request, 0).reasons).toBe(first.reasons)
 })
 
+describe('a route that asks for a young directory (max_directory_age)', () => {
+  const minute = 60_000
+  const seen = (freshAt: number | undefined): Principal =>
+    person({ membership: { ...createMembership([], 0, 'test'), ...(freshAt !== undefined && { freshAt }) } })
+  const inGroup = criterion(() => true, { needs: 'groups' })
+  const decide = (policy: Policy, who: Principal, now: number, maxDirectoryAge: number | undefined = 5 * minute) =>
+    engine.decide({ ...routeWith(policy), ...(maxDirectoryAge && { maxDirectoryAge }) }, who, request, now).outcome
+
+  test('takes older groups for unknown, whatever the reading was', () => {
+    const policy = rules([inGroup])
+    expect(decide(policy, seen(10 * minute), 15 * minute)).toBe('allow')
+    expect(decide(policy, seen(10 * minute), 15 * minute + 1)).toBe('unavailable')
+    expect(decide(policy, seen(undefined), 5 * minute + 1)).toBe('unavailable')
+    expect(decide(policy, seen(0), 60 * minute, 0)).toBe('allow')
+  })
+
+  test('asks for it also where being signed in is enough', () => {
+    expect(decide({ kind: 'signed-in' }, seen(10 * minute), 15 * minute)).toBe('allow')
+    expect(decide({ kind: 'signed-in' }, seen(10 * minute), 16 * minute)).toBe('unavailable')
+    expect(decide({ kind: 'signed-in' }, person({ membership: 'unknown' }), 16 * minute)).toBe('unavailable')
+  })
+
+  test('does not ask where groups do not matter, nor for the public', () => {
+    expect(decide(rules([yes]), seen(0), 60 * minute)).toBe('allow')
+    expect(decide({ kind: 'public' }, seen(0), 60 * minute)).toBe('allow')
+    expect(decide(rules([no]), seen(0), 60 * minute)).toBe('deny')
+  })
+})
+
 describe('against a naive evaluator', () => {
   /** What a criterion would answer if it were asked, and what it needs. */
   interface Drawn {
