@@ -26,7 +26,7 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
   return { ...wrap(logger), flush: () => batch?.flush() }
 }
 
-function wrap(logger: PinoLogger<never>): Logger {
+function wrap(logger: PinoLogger): Logger {
   return {
     trace: (fields, message) => logger.trace(fields, message),
     debug: (fields, message) => logger.debug(fields, message),
