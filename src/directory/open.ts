@@ -18,6 +18,7 @@ import { createOktaFeed, type FeedFacts, type OktaFeed } from './okta/feed.ts'
 import { createOktaHook, type OktaHook } from './okta/hook.ts'
 import { createOktaSource, type OktaSource } from './okta/source.ts'
 import { createScim, type Scim } from './scim/server.ts'
+import type { Request } from './signals.ts'
 import { createStaticSource } from './static.ts'
 
 /** All there is to know about the directory at one moment; ages are spans. */
@@ -81,8 +82,10 @@ export function openDirectory(deps: {
     })
     feed = following
     const secret = config.hookSecret
-    // What needs a call waits for the log, or for the comparison that it asks for.
-    const requests = (): void => following.reconcile()
+    // A renamed group waits for the log, which tells the same.
+    const requests = (asked: readonly Request[]): void => {
+      if (asked.some(({ kind }) => kind === 'reconcile')) following.reconcile()
+    }
     hook = secret && createOktaHook({ secret, directory, clock, logger, app, requests })
   }
   let unwatch: Unsubscribe = () => {}

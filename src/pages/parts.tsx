@@ -10,7 +10,7 @@ export interface PersonModel {
 }
 
 /** A membership as the directory keeps it, or that there is none. */
-export type GroupsReading = Pick<Membership, 'groups' | 'asOf' | 'source'> | 'unknown'
+export type GroupsReading = Pick<Membership, 'groups' | 'asOf' | 'freshAt' | 'source'> | 'unknown'
 
 /** More groups than this are counted, not listed. */
 const MAX_LISTED = 60
@@ -56,7 +56,7 @@ export function Groups({ reading, now }: { readonly reading: GroupsReading; read
     <>
       {reading.groups.length === 0 ? <p>None.</p> : <GroupNames names={reading.groups.map(({ name }) => name)} />}
       <p class="note">
-        Read from {SOURCES[reading.source] ?? reading.source} {ago(now - reading.asOf)}.
+        Read from {SOURCES[reading.source] ?? reading.source} {ago(now - (reading.freshAt ?? reading.asOf))}.
       </p>
     </>
   )

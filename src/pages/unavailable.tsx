@@ -35,7 +35,9 @@ export function unavailablePage(model: UnavailableModel): string {
             <p key={sentence}>{sentence}</p>
           ))}
           {groups !== undefined && groups !== 'unknown' && (
-            <p class="note">They were last read {ago(now - groups.asOf)}, which is too long ago to rely on.</p>
+            <p class="note">
+              They were last read {ago(now - (groups.freshAt ?? groups.asOf))}, which is too long ago to rely on.
+            </p>
           )}
           {person !== undefined && (
             <p class="note">

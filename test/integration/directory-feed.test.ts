@@ -356,7 +356,7 @@ describe('with a service app', () => {
       ['Engineering'],
       {
         credentials: { kind: 'service-app', clientId, privateKey: new Secret(pem), keyId: 'k1', scopes },
-      } as Partial<DirectoryConfig>,
+      },
     )
     await signIn(of, alice)
     expect(groupsOf(of, alice)).toEqual(['Engineering', 'Everyone'])
