@@ -1,7 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import { messageOf, toAppError } from '../errors.ts'
 import { createSingleFlight } from '../lib/single-flight.ts'
-import { createMembership } from '../policy/membership.ts'
 import type {
   Clock,
   Directory,
@@ -24,6 +23,7 @@ import { createRoster, type Effect, type Person } from './roster.ts'
 import { createRounds } from './rounds.ts'
 import type { Signal, Trust } from './signals.ts'
 import { createSourceHealth } from './source-health.ts'
+import { type Coverage, freshAtOf, toMembership } from './view.ts'
 
 /** Asked for within this time: read again every `refreshInterval`. Later, only often enough not to become unknown. */
 const ACTIVE_WINDOW: Millis = 15 * 60_000
@@ -41,16 +41,6 @@ const LONGEST_ROUND_INTERVAL: Millis = 10_000
 const CONFIRM_DELAY: Millis = 3000
 /** Clocks of replicas that share a store differ by no more. */
 const CLOCK_SKEW: Millis = 5000
-const INACTIVE_KEYS: ReadonlySet<string> = new Set()
-
-/**
- * What a feed promises, on our clock: whatever happened to a person read at `since` or later, and before `upTo`,
- * has been heard. Nobody needs to be read again for as long as it goes on.
- */
-export interface Coverage {
-  readonly since: Millis
-  readonly upTo: Millis
-}
 
 export type SessionsEndListener = (user: Subject, before: Millis) => void | Promise<void>
 
@@ -142,11 +132,8 @@ export function createDirectory(deps: {
     return counts ? person.known.status : 'unknown'
   }
 
-  /** Until when a change would be known: the reading, or what has been heard without a gap since. */
   function freshnessOf({ known, doubtAt }: Person): Millis {
-    if (!known) return 0
-    const covered = coverage && doubtAt === undefined && known.readAt >= coverage.since
-    return covered ? Math.max(known.readAt, coverage?.upTo ?? 0) : known.readAt
+    return known ? freshAtOf(known.readAt, doubtAt, coverage) : 0
   }
 
   function membershipOf(person: Person, known: Known, freshAt: Millis): Membership {
@@ -395,12 +382,6 @@ export function createDirectory(deps: {
       await Promise.all(pending)
     },
   }
-}
-
-function toMembership({ groups, asOf, readAt, status }: Known, freshAt: Millis, source: string): Membership {
-  const membership = { ...createMembership(groups, asOf ?? readAt, source), freshAt }
-  // `Everyone` is any active person, and this one is none.
-  return status === 'active' ? membership : { ...membership, keys: INACTIVE_KEYS }
 }
 
 /** Whichever comes first: the end of `work`, the timeout, the signal. */

@@ -4,6 +4,8 @@ import { readRateFacts } from './budget.ts'
 import { nextPage } from './link.ts'
 import type { OktaError } from './shapes.ts'
 
+const LONGEST_SUMMARY = 500
+
 /** An answer as it came, read whole. */
 export interface RawAnswer {
   readonly status: number
@@ -36,10 +38,10 @@ export function judge(
       next: nextPage(headers['link'], call.origin),
     }
   }
-  const errorCode = readErrorCode(raw, call.isError)
+  const { errorCode, summary } = readError(raw, call.isError)
   if (status === 404 && errorCode === 'E0000007') return undefined
   const said = `okta: ${call.what} answered ${status}${errorCode ? ` ${errorCode}` : ''}`
-  const details = { status, ...(errorCode && { errorCode }) }
+  const details = { status, ...(errorCode && { errorCode }), ...(summary && { summary }) }
   if (status === 401 && errorCode !== 'E0000015') {
     throw new AppError('ERR_DIRECTORY_UNAUTHORIZED', `${said}: the API token is not accepted`, { details })
   }
@@ -70,12 +72,27 @@ function kindOf(type: string | readonly string[] | undefined): string {
   return (typeof type === 'string' && /^[\w.+-]+\/[\w.+-]+/.exec(type)?.[0]) || 'no media type'
 }
 
-function readErrorCode({ body }: RawAnswer, isError: (value: unknown) => value is OktaError): string | undefined {
+/** `summary`: Okta's own words, for the person at a command line; never part of a message that is logged. */
+function readError(
+  { body }: RawAnswer,
+  isError: (value: unknown) => value is OktaError,
+): { readonly errorCode?: string; readonly summary?: string } {
   try {
     const value: unknown = JSON.parse(body)
-    return isError(value) && /^[\w.]+$/.test(value.errorCode) ? value.errorCode : undefined
+    if (!isError(value)) return {}
+    return {
+      ...(/^[\w.]+$/.test(value.errorCode) && { errorCode: value.errorCode }),
+      summary: wordsOf(value).join(': ').slice(0, LONGEST_SUMMARY),
+    }
   } catch {
     // An error page of something in between is an answer without a code.
-    return undefined
+    return {}
   }
+}
+
+/** The summary, and those of the causes, which say what is wrong. */
+function wordsOf({ errorSummary, errorCauses }: OktaError): readonly string[] {
+  const causes: readonly unknown[] = Array.isArray(errorCauses) ? errorCauses : []
+  const all = [errorSummary, ...causes.map((cause) => (cause as { errorSummary?: unknown } | null)?.errorSummary)]
+  return all.filter((words) => typeof words === 'string')
 }

@@ -1,6 +1,6 @@
 import { Pool } from 'undici'
 import { AppError, messageOf } from '../../errors.ts'
-import type { Clock, Logger, Millis, OktaCredentials, ReadPriority } from '../../types.ts'
+import type { Clock, JsonObject, Logger, Millis, OktaCredentials, ReadPriority } from '../../types.ts'
 import { judge, type OktaAnswer, type RawAnswer } from './answer.ts'
 import { type BucketState, bucketOf, createBudget, readRateFacts } from './budget.ts'
 import { createAuthorizer } from './service-app.ts'
@@ -32,12 +32,25 @@ export interface CallCount {
   readonly count: number
 }
 
-/** Okta's management API, read only. Every call waits for its turn in the rate budget. Rejects with ERR_DIRECTORY_…. */
+/** A call of the management API. `body` is sent as JSON. */
+interface ApiCall {
+  readonly method: 'GET' | 'POST' | 'PUT'
+  /** With the query. */
+  readonly path: string
+  readonly body?: JsonObject
+}
+
+/** Okta's management API. Every call waits for its turn in the rate budget. Rejects with ERR_DIRECTORY_…. */
 export interface OktaClient {
   /** `path` begins with `/api/v1/`, its parts already encoded. undefined: Okta has no such thing. */
   get(path: string, query: Query, options: CallOptions): Promise<OktaAnswer | undefined>
   /** All pages of a list, in order; a list that Okta does not have has no page at all. */
   pages(path: string, query: Query, options: CallOptions): AsyncIterable<OktaAnswer>
+  /** Changes something: the command line alone does. Not sent again after a fault, since it may have been done. */
+  write(
+    call: Omit<ApiCall, 'method'> & { readonly method: 'POST' | 'PUT' },
+    options: CallOptions,
+  ): Promise<OktaAnswer | undefined>
   /** What was learnt of the rate limits, for status pages and metrics. */
   buckets(): readonly BucketState[]
   /** Calls since the start, by bucket and status; status 0: no answer. */
@@ -79,17 +92,17 @@ export function createOktaClient(deps: {
     counts.set(key, { bucket, status, count: (counts.get(key)?.count ?? 0) + 1 })
   }
 
-  async function call(path: string, { signal, priority }: CallOptions): Promise<OktaAnswer | undefined> {
+  async function call(asked: ApiCall, { signal, priority }: CallOptions): Promise<OktaAnswer | undefined> {
     let limited = 0
     let faults = 0
     for (;;) {
       try {
-        return await exchange(path, priority, signal)
+        return await exchange(asked, priority, signal)
       } catch (error) {
         const code = error instanceof AppError && !signal.aborted ? error.code : undefined
         // Waits in `turns` for what the answer's headers said.
         if (code === 'ERR_DIRECTORY_RATE_LIMITED' && limited++ < RATE_LIMIT_RETRIES) continue
-        if (code !== 'ERR_DIRECTORY_UNREACHABLE' || faults++ >= FAULT_RETRIES) throw error
+        if (code !== 'ERR_DIRECTORY_UNREACHABLE' || asked.method !== 'GET' || faults++ >= FAULT_RETRIES) throw error
         // A kept connection that Okta just closed looks like this.
         await pause(clock, FAULT_RETRY_DELAY, signal)
       }
@@ -97,19 +110,23 @@ export function createOktaClient(deps: {
   }
 
   /** One request and its judged answer. */
-  async function exchange(path: string, priority: ReadPriority, signal: AbortSignal): Promise<OktaAnswer | undefined> {
-    const pathname = path.replace(/\?.*$/s, '')
-    const what = `GET ${pathname}`
-    const bucket = bucketOf('GET', pathname)
+  async function exchange(
+    asked: ApiCall,
+    priority: ReadPriority,
+    signal: AbortSignal,
+  ): Promise<OktaAnswer | undefined> {
+    const pathname = asked.path.replace(/\?.*$/s, '')
+    const what = `${asked.method} ${pathname}`
+    const bucket = bucketOf(asked.method, pathname)
     guard.check(what)
     const release = await turns.take(bucket, priority, signal).catch((cause: unknown) => {
       throw new AppError('ERR_DIRECTORY_UNREACHABLE', `okta: ${what} was given up before its turn`, { cause })
     })
     try {
       const heard = guard.begin(what)
-      let raw = await get(path, bucket, what, signal).catch((error: unknown) => heard((): never => raise(error)))
+      let raw = await attempt(asked, bucket, what, signal).catch((error: unknown) => heard((): never => raise(error)))
       // An access token that ended early, or was revoked, is replaced once; an API token is what it is.
-      if (raw.status === 401 && authorizer.renew()) raw = await get(path, bucket, what, signal)
+      if (raw.status === 401 && authorizer.renew()) raw = await attempt(asked, bucket, what, signal)
       budget.learn(bucket, readRateFacts(raw.status, raw.headers), clock.now())
       return heard(() => judge(raw, { what, origin, isError }))
     } finally {
@@ -117,11 +134,19 @@ export function createOktaClient(deps: {
     }
   }
 
-  async function get(path: string, bucket: string, what: string, signal: AbortSignal): Promise<RawAnswer> {
+  async function attempt(
+    { method, path, body }: ApiCall,
+    bucket: string,
+    what: string,
+    signal: AbortSignal,
+  ): Promise<RawAnswer> {
     let status = 0
     try {
       const authorization = await authorizer.header(signal)
-      const raw = await send({ method: 'GET', path, headers: { authorization } }, what, signal)
+      const request = body
+        ? { headers: { authorization, 'content-type': 'application/json' }, body: JSON.stringify(body) }
+        : { headers: { authorization } }
+      const raw = await send({ method, path, ...request }, what, signal)
       status = raw.status
       return raw
     } finally {
@@ -131,7 +156,7 @@ export function createOktaClient(deps: {
 
   async function send(
     request: {
-      readonly method: 'GET' | 'POST'
+      readonly method: ApiCall['method']
       readonly path: string
       readonly headers: Readonly<Record<string, string>>
       readonly body?: string
@@ -166,7 +191,8 @@ export function createOktaClient(deps: {
   }
 
   return {
-    get: (path, query, options) => call(withQuery(path, query), options),
+    get: (path, query, options) => call({ method: 'GET', path: withQuery(path, query) }, options),
+    write: call,
 
     async *pages(path, query, options) {
       let next: string | undefined = withQuery(path, query)
@@ -174,7 +200,7 @@ export function createOktaClient(deps: {
         if (page > MOST_PAGES) {
           throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} has more than ${MOST_PAGES} pages`)
         }
-        const answer: OktaAnswer | undefined = await call(next, options)
+        const answer: OktaAnswer | undefined = await call({ method: 'GET', path: next }, options)
         if (!answer) {
           if (page === 1) return
           throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} lost its list on page ${page}`)

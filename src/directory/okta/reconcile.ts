@@ -244,7 +244,8 @@ export function createReconcile(deps: {
   }
 }
 
-function means(value: string, { id, name, type }: Group): boolean {
+/** Is the group what a policy calls `value`? Imported groups are meant by id only. */
+export function means(value: string, { id, name, type }: Group): boolean {
   return groupKey(value) === `id:${id}` || (type !== 'APP_GROUP' && groupKey(value) === `name:${name}`)
 }
 

@@ -22,6 +22,9 @@ export interface OktaGroup {
 export interface OktaError {
   /** The only contractual part of an error body. */
   readonly errorCode: string
+  /** For people, whatever it is. */
+  readonly errorSummary?: unknown
+  readonly errorCauses?: unknown
 }
 
 export interface Shapes {

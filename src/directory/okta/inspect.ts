@@ -1,0 +1,93 @@
+import { AppError, toAppError } from '../../errors.ts'
+import { EVERYONE } from '../../policy/membership.ts'
+import { nearest } from '../../policy/nearest.ts'
+import type { Group, Millis } from '../../types.ts'
+import type { CallOptions, OktaClient } from './client.ts'
+import { DELTA_INTERVAL } from './feed.ts'
+import { means } from './reconcile.ts'
+import { compileShapes, toGroup } from './shapes.ts'
+
+const PAGE = '200'
+
+/** What came of one question. */
+export type Probe<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: AppError }
+
+/** A group that policies ask for and that is not exactly one of Okta's. */
+export type GroupProblem =
+  /** Nobody is in it. */
+  | { readonly kind: 'unknown'; readonly group: string; readonly nearest: string | undefined }
+  /** Each of them counts. */
+  | { readonly kind: 'ambiguous'; readonly group: string; readonly ids: readonly string[] }
+  /** Rules do not match imported groups by name. */
+  | { readonly kind: 'imported'; readonly group: string; readonly id: string }
+
+/** Whether Postern may do at Okta what it has to. */
+export interface OktaInspection {
+  /** The login that the token belongs to; undefined: a service app. */
+  readonly account: Probe<string | undefined>
+  /** Absent: the credentials are not accepted, so nothing else was asked. */
+  readonly groups?: Probe<readonly GroupProblem[]>
+  readonly log?: Probe<undefined>
+  /** How often changes are looked for where the log may not be read. */
+  readonly withoutLog: Millis
+}
+
+/** `wanted`: ids and names of groups as policies write them. `isApp`: a service app asks. Never rejects. */
+export async function inspectOkta(
+  client: OktaClient,
+  { wanted, isApp }: { readonly wanted: readonly string[]; readonly isApp: boolean },
+  signal: AbortSignal,
+): Promise<OktaInspection> {
+  const options = { signal, priority: 'confirm' } as const
+  const account = await probe(() => (isApp ? readAnybody(client, options) : readOwner(client, options)))
+  if (!account.ok && account.error.code === 'ERR_DIRECTORY_UNAUTHORIZED') return { account, withoutLog: DELTA_INTERVAL }
+  const groups = await probe(() => readGroups(client, wanted, options))
+  const log = await probe(async () => void (await client.get('/api/v1/logs', { limit: '1' }, options)))
+  return { account, groups, log, withoutLog: DELTA_INTERVAL }
+}
+
+async function probe<T>(ask: () => Promise<T>): Promise<Probe<T>> {
+  try {
+    return { ok: true, value: await ask() }
+  } catch (error) {
+    return { ok: false, error: toAppError(error) }
+  }
+}
+
+async function readOwner(client: OktaClient, options: CallOptions): Promise<string> {
+  const answer = await client.get('/api/v1/users/me', {}, options)
+  const { profile } = (answer?.body ?? {}) as { readonly profile?: { readonly login?: unknown } | null }
+  return typeof profile?.login === 'string' ? profile.login : 'somebody without a login'
+}
+
+/** A service app is nobody, but reads people. */
+async function readAnybody(client: OktaClient, options: CallOptions): Promise<undefined> {
+  await client.get('/api/v1/users', { limit: '1' }, options)
+}
+
+async function readGroups(
+  client: OktaClient,
+  wanted: readonly string[],
+  options: CallOptions,
+): Promise<readonly GroupProblem[]> {
+  const named = wanted.filter((group) => group !== EVERYONE)
+  const { isGroup } = compileShapes()
+  const groups: Group[] = []
+  // Nobody asks for a group: that they may be read is all there is to know.
+  for await (const { body } of client.pages('/api/v1/groups', { limit: named.length > 0 ? PAGE : '1' }, options)) {
+    if (!Array.isArray(body)) throw new AppError('ERR_DIRECTORY_BAD_ANSWER', 'okta: GET /api/v1/groups is not a list')
+    groups.push(...body.filter(isGroup).map(toGroup))
+    if (named.length === 0) break
+  }
+  return named.map((group) => problemOf(group, groups)).filter((problem) => problem !== undefined)
+}
+
+function problemOf(group: string, groups: readonly Group[]): GroupProblem | undefined {
+  const matching = groups.filter((each) => means(group, each))
+  if (matching.length === 1) return undefined
+  if (matching.length > 1) return { kind: 'ambiguous', group, ids: matching.map(({ id }) => id) }
+  const imported = groups.find(({ name }) => name === group)
+  if (imported) return { kind: 'imported', group, id: imported.id }
+  const names = groups.filter(({ type }) => type !== 'APP_GROUP').map(({ name }) => name)
+  return { kind: 'unknown', group, nearest: nearest(group, names) }
+}

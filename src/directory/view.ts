@@ -1,0 +1,32 @@
+/** What rules see of what is known: the same for a running Postern and for a command line that reads the store beside it. */
+import { createMembership } from '../policy/membership.ts'
+import type { DirectoryConfig, Membership, Millis } from '../types.ts'
+import { CLAIMS_SOURCE } from './claims.ts'
+import type { Known } from './merge.ts'
+
+/**
+ * What a feed promises, on our clock: whatever happened to a person read at `since` or later, and before `upTo`,
+ * has been heard. Nobody needs to be read again for as long as it goes on.
+ */
+export interface Coverage {
+  readonly since: Millis
+  readonly upTo: Millis
+}
+
+const INACTIVE_KEYS: ReadonlySet<string> = new Set()
+
+/** What records of this configuration's sources carry as their `source`, together (combine.ts). */
+export function sourceNameOf({ order }: DirectoryConfig): string {
+  return order.join('+') || CLAIMS_SOURCE
+}
+
+/** Until when a change would be known, on our clock: the reading, or what has been heard without a gap since. */
+export function freshAtOf(readAt: Millis, doubtAt: Millis | undefined, coverage: Coverage | undefined): Millis {
+  return coverage && doubtAt === undefined && readAt >= coverage.since ? Math.max(readAt, coverage.upTo) : readAt
+}
+
+export function toMembership({ groups, asOf, readAt, status }: Known, freshAt: Millis, source: string): Membership {
+  const membership = { ...createMembership(groups, asOf ?? readAt, source), freshAt }
+  // `Everyone` is any active person, and this one is none.
+  return status === 'active' ? membership : { ...membership, keys: INACTIVE_KEYS }
+}
