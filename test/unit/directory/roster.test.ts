@@ -24,6 +24,8 @@ interface Moment {
   readonly groups: readonly Group[]
 }
 
+const BEGINNING: Moment = { at: T0, op: undefined, active: true, groups: [] }
+
 type Delivery =
   | { readonly kind: 'event'; readonly moment: Moment; readonly trust: Trust }
   | { readonly kind: 'reading' | 'list'; readonly takenAt: number; readonly truth: Moment }
@@ -72,7 +74,7 @@ const storyArbitrary: fc.Arbitrary<Story> = fc
     ),
   })
   .map(({ ops, copies, looks }) => {
-    const moments: Moment[] = [{ at: T0, op: undefined, active: true, groups: [] }]
+    const moments: Moment[] = [BEGINNING]
     for (const { gap, op } of ops) {
       const last = moments.at(-1) as Moment
       // Events at even, readings at odd milliseconds: nothing happens at the very instant of a reading.
@@ -88,7 +90,7 @@ const storyArbitrary: fc.Arbitrary<Story> = fc
       }
     }
     for (const { near, offset, delay, list } of looks) {
-      const takenAt = (moments[near] ?? (moments[0])).at + 2 * offset + 1
+      const takenAt = (moments[near] ?? moments[0]).at + 2 * offset + 1
       const truth = moments.filter(({ at }) => at < takenAt).at(-1) as Moment
       deliveries.push({ at: takenAt + delay, delivery: { kind: list ? 'list' : 'reading', takenAt, truth } })
     }
@@ -210,7 +212,7 @@ describe('whatever is delayed, lost, doubled or reordered', () => {
         const truth = moments.at(-1) as Moment
         const takenAt = Math.max(truth.at, deliveries.at(-1)?.at ?? 0) + MARGIN + 1
         // Who is not known is not in any list; a list says nothing about a status.
-        if (list) deliver(roster, { kind: 'reading', takenAt: T0 + 1, truth: moments[0] }, T0 + 1)
+        if (list) deliver(roster, { kind: 'reading', takenAt: T0 + 1, truth: BEGINNING }, T0 + 1)
         for (const { at, delivery } of deliveries) deliver(roster, delivery, at)
         deliver(roster, { kind: list ? 'list' : 'reading', takenAt, truth }, takenAt)
         const known = roster.people.get(ANN)?.known
