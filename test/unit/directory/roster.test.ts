@@ -90,7 +90,7 @@ const storyArbitrary: fc.Arbitrary<Story> = fc
       }
     }
     for (const { near, offset, delay, list } of looks) {
-      const takenAt = (moments[near] ?? moments[0]).at + 2 * offset + 1
+      const takenAt = (moments[near] ?? BEGINNING).at + 2 * offset + 1
       const truth = moments.filter(({ at }) => at < takenAt).at(-1) as Moment
       deliveries.push({ at: takenAt + delay, delivery: { kind: list ? 'list' : 'reading', takenAt, truth } })
     }
