@@ -2,10 +2,21 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { CLAIMS_SOURCE } from './directory/claims.ts'
-import { createOktaClient } from './directory/okta/client.ts'
+import { createOktaClient, type OktaClient } from './directory/okta/client.ts'
+import {
+  HOOK_SCOPE,
+  type InstalledHook,
+  installHook,
+  type WantedHook,
+  wantedHook,
+} from './directory/okta/hook-install.ts'
+import { inspectOkta, type OktaInspection } from './directory/okta/inspect.ts'
+import { createFeedTable, type FeedRecord } from './directory/okta/position.ts'
 import { compileShapes } from './directory/okta/shapes.ts'
 import { createOktaSource } from './directory/okta/source.ts'
+import { wantedGroups } from './directory/open.ts'
 import { createDirectoryTable, type DirectoryRecord } from './directory/records.ts'
+import { freshAtOf, sourceNameOf, toMembership } from './directory/view.ts'
 import { AppError } from './errors.ts'
 import { sessionTag } from './proxy/access-log.ts'
 import { createSessions } from './session/sessions.ts'
@@ -22,7 +33,8 @@ import type {
   Subject,
   UserStatus,
 } from './types.ts'
-import { createMembership } from './policy/membership.ts'
+
+export type { GroupProblem } from './directory/okta/inspect.ts'
 
 /** A session as an operator may see it: without its id, which is half of a cookie. */
 export interface SessionView {
@@ -54,8 +66,18 @@ export interface PersonRecord {
   readonly asOf: Millis | undefined
   /** Our time when the reading began. */
   readonly readAt: Millis
+  /** Until when a change would be known, on our clock: the reading, or a later look of the feed that covers it. */
+  readonly freshAt: Millis
   /** What rules see: 'unknown' when it is too old, or of a source that is no longer configured. */
   readonly membership: Membership | 'unknown'
+}
+
+/** How far the change feed has come, whichever process follows it. */
+export interface FeedView {
+  /** Our clock: what happened before has been heard. undefined: not once yet. */
+  readonly upTo: Millis | undefined
+  /** Okta's time of the newest event that was read. */
+  readonly newestEventAt: Millis
 }
 
 export interface Operator {
@@ -69,6 +91,8 @@ export interface Operator {
   people(user: string): Promise<readonly PersonView[]>
   /** Everybody whose groups are known. */
   everybody(): AsyncIterable<PersonView>
+  /** undefined: there is no feed. */
+  feed(): Promise<FeedView | undefined>
   close(): Promise<void>
 }
 
@@ -79,14 +103,14 @@ export interface OperatorDeps {
 
 /**
  * Opens the embedded store that a running Postern may have open too: what is revoked here ends there at once.
- * Throws ERR_STORE_UNAVAILABLE when there is no store to share; never makes one. Not for Postern's own process: LMDB must not
+ * Throws ERR_USAGE for a store that cannot be shared, ERR_STORE_UNAVAILABLE when there is none; never makes one. Not for Postern's own process: LMDB must not
  * open a map twice in one, and closing either breaks the other (MDB_BAD_RSLOT).
  */
 export function openOperator(config: Config, { clock, logger }: OperatorDeps): Operator {
-  const { storage, sharedSecrets } = config
+  const { storage, sharedSecrets, directory } = config
   if (storage.kind === 'memory') {
     throw new AppError(
-      'ERR_STORE_UNAVAILABLE',
+      'ERR_USAGE',
       'storage.type is memory: sessions and groups are known to the running process alone; restart it to end all sessions, or configure the embedded store',
     )
   }
@@ -106,21 +130,26 @@ export function openOperator(config: Config, { clock, logger }: OperatorDeps): O
     return found.toSorted((a, b) => b.createdAt - a.createdAt)
   }
 
+  async function readFeed(): Promise<FeedRecord | undefined> {
+    if (directory.kind !== 'okta') return undefined
+    return (await store.get(createFeedTable(), directory.url.origin))?.value
+  }
+
   async function personOf(subject: Subject, session: Session | undefined): Promise<PersonView> {
     const record = (await store.get(table, subject))?.value
     const identity = session?.identity
-    return { subject, email: identity?.email, identity, record: record && viewRecord(record) }
+    return { subject, email: identity?.email, identity, record: record && viewRecord(record, await readFeed()) }
   }
 
-  function viewRecord({ source, status, statusText, groups, asOf, readAt }: DirectoryRecord): PersonRecord {
-    const { directory } = config
+  /** As the directory of a running Postern would answer. */
+  function viewRecord(record: DirectoryRecord, feed: FeedRecord | undefined): PersonRecord {
+    const { source, status, statusText, groups, asOf, readAt, doubtAt } = record
+    const freshAt = freshAtOf(readAt, doubtAt, feed && feed.upTo > 0 ? feed : undefined)
     // Claims cannot be read again; their sessions end instead of growing stale.
-    const known =
-      directory.kind === 'claims'
-        ? source === CLAIMS_SOURCE
-        : source !== CLAIMS_SOURCE && clock.now() - readAt <= directory.maxStaleness
-    const membership = known ? createMembership(groups, asOf ?? readAt, source) : 'unknown'
-    return { status, statusText, groups, source, asOf, readAt, membership }
+    const isFresh = source === CLAIMS_SOURCE || clock.now() - freshAt <= directory.maxStaleness
+    const known = source === sourceNameOf(directory) && isFresh
+    const membership = known ? toMembership(record, freshAt, source) : 'unknown'
+    return { status, statusText, groups, source, asOf, readAt, freshAt, membership }
   }
 
   return {
@@ -150,10 +179,16 @@ export function openOperator(config: Config, { clock, logger }: OperatorDeps): O
 
     async *everybody() {
       const newest = new Map((await sessionsOf(undefined)).toReversed().map((session) => [session.subject, session]))
+      const feed = await readFeed()
       for await (const [subject, { value }] of store.list(table)) {
         const identity = newest.get(subject)?.identity
-        yield { subject, email: identity?.email, identity, record: viewRecord(value) }
+        yield { subject, email: identity?.email, identity, record: viewRecord(value, feed) }
       }
+    },
+
+    async feed() {
+      const feed = await readFeed()
+      return feed && { upTo: feed.upTo > 0 ? feed.upTo : undefined, newestEventAt: feed.lastPublished }
     },
 
     async close() {
@@ -170,15 +205,12 @@ export function openOperator(config: Config, { clock, logger }: OperatorDeps): O
 export async function readLive(
   config: Config,
   user: string,
-  { clock, logger }: OperatorDeps,
+  deps: OperatorDeps,
   signal: AbortSignal,
 ): Promise<PersonView | undefined> {
-  const { directory } = config
-  if (directory.kind !== 'okta') {
-    throw new AppError('ERR_USAGE', '--live reads groups with a service account: configure idp_service_account')
-  }
-  const client = createOktaClient({ ...directory, origin: directory.url.origin, clock, logger })
-  try {
+  const { clock, logger } = deps
+  const directory = oktaOf(config, '--live reads groups with a service account: configure idp_service_account')
+  return withClient(directory, deps, async (client) => {
     const readAt = clock.now()
     const path = `/api/v1/users/${encodeURIComponent(user)}`
     const body = (await client.get(path, {}, { signal, priority: 'confirm' }))?.body
@@ -188,13 +220,61 @@ export async function readLive(
     const entry = await createOktaSource({ client, clock, logger }).lookup(body.id, signal, 'confirm')
     if (!entry) return undefined
     const { subject, status, statusText, groups, asOf } = entry
-    const membership = createMembership(groups, asOf, 'okta')
+    const membership = toMembership({ ...entry, readAt }, readAt, 'okta')
     return {
       subject,
       email: emailOf(body),
       identity: undefined,
-      record: { status, statusText, groups, source: 'okta', asOf, readAt, membership },
+      record: { status, statusText, groups, source: 'okta', asOf, readAt, freshAt: readAt, membership },
     }
+  })
+}
+
+/** May Postern do at Okta what it has to, and does Okta have the groups of the policies? Throws ERR_USAGE without Okta's API. */
+export async function inspect(config: Config, deps: OperatorDeps, signal: AbortSignal): Promise<OktaInspection> {
+  const directory = oktaOf(config, 'groups are not read from Okta: configure idp_service_account')
+  const wanted = wantedGroups(config.routes)
+  const isApp = directory.credentials.kind === 'service-app'
+  return withClient(directory, deps, (client) => inspectOkta(client, { wanted, isApp }, signal))
+}
+
+/** The event hook that Okta should have; undefined: no secret is configured for one. */
+export function hookOf({ authenticate, naming, directory }: Config): WantedHook | undefined {
+  if (directory.kind !== 'okta' || !directory.hookSecret) return undefined
+  return wantedHook(`${authenticate.url.origin}${naming.controlPrefix}/hooks/okta`, directory.hookSecret)
+}
+
+/** Makes the hook at Okta and has it verified (hook-install.ts). Throws ERR_USAGE without a service account. */
+export async function installOktaHook(
+  config: Config,
+  hook: WantedHook,
+  deps: OperatorDeps,
+  signal: AbortSignal,
+): Promise<InstalledHook> {
+  const { credentials, ...directory } = oktaOf(
+    config,
+    "hooks are made through Okta's API: configure idp_service_account",
+  )
+  // Postern itself reads only, and its own token should say so.
+  const mayWrite = credentials.kind === 'token' ? credentials : { ...credentials, scopes: [HOOK_SCOPE] }
+  return withClient({ ...directory, credentials: mayWrite }, deps, (client) => installHook(client, hook, signal))
+}
+
+type OktaDirectory = Extract<Config['directory'], { kind: 'okta' }>
+
+function oktaOf({ directory }: Config, otherwise: string): OktaDirectory {
+  if (directory.kind !== 'okta') throw new AppError('ERR_USAGE', otherwise)
+  return directory
+}
+
+async function withClient<T>(
+  directory: OktaDirectory,
+  { clock, logger }: OperatorDeps,
+  work: (client: OktaClient) => Promise<T>,
+): Promise<T> {
+  const client = createOktaClient({ ...directory, origin: directory.url.origin, clock, logger })
+  try {
+    return await work(client)
   } finally {
     await client.close()
   }

@@ -5,7 +5,7 @@ import { configPrintCommand } from './commands/config-print.ts'
 import { healthCommand } from './commands/health.ts'
 import { policyTestCommand } from './commands/policy-test.ts'
 import { schemaCommand } from './commands/schema.ts'
-import { secretsCommand } from './commands/secrets.ts'
+import { type SecretFormat, secretsCommand } from './commands/secrets.ts'
 import { readVersion, versionCommand } from './commands/version.ts'
 import type { Io } from './io.ts'
 import { printable } from './text.ts'
@@ -153,6 +153,19 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     )
 
   program
+    .command('okta')
+    .description('set up Okta')
+    .command('hook')
+    .description("Okta's event hook")
+    .command('install')
+    .description('make the event hook through the API, and have Okta verify it')
+    .option(...CONFIG)
+    .action(async ({ config }: { config?: string }) => {
+      const { oktaHookInstallCommand } = await import('./commands/okta-hook.ts')
+      set(await oktaHookInstallCommand({ config }, io))
+    })
+
+  program
     .command('config')
     .description('see the configuration')
     .command('print')
@@ -181,11 +194,11 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .description('print new secrets of the right size')
     .addArgument(new Argument('[what]', 'which ones').choices(['shared', 'signing-key', 'all'] as const).default('all'))
     .addOption(
-      new Option('--format <format>', 'for a file or for the environment')
-        .choices(['env', 'yaml'] as const)
+      new Option('--format <format>', 'for the configuration, for the environment, or the value alone')
+        .choices(['env', 'yaml', 'raw'] as const)
         .default('yaml'),
     )
-    .action((what: 'shared' | 'signing-key' | 'all', { format }: { format: 'env' | 'yaml' }) =>
+    .action((what: 'shared' | 'signing-key' | 'all', { format }: { format: SecretFormat }) =>
       set(secretsCommand({ what, format }, io)),
     )
 

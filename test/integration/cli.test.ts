@@ -181,6 +181,20 @@ describe('postern sessions', () => {
     }
   })
 
+  test('a store in memory is no place to look into: a wrong use, with the remedy', async () => {
+    file = writeConfig('memory.yaml', { storage: { type: 'memory' } })
+    for (const args of [
+      ['sessions', 'list'],
+      ['sessions', 'revoke', '--all'],
+      ['groups', 'show', 'alice@example.com'],
+    ])
+      expect(await run(...args)).toEqual({
+        exitCode: 2,
+        out: '',
+        err: 'postern: storage.type is memory: sessions and groups are known to the running process alone; restart it to end all sessions, or configure the embedded store',
+      })
+  })
+
   test('a place without a store is a failed dependency, and gets none', async () => {
     const nowhere = join(folder, 'nowhere')
     file = writeConfig('nowhere.yaml', { storage: { type: 'embedded', path: nowhere } })
@@ -208,6 +222,9 @@ describe('postern groups show', () => {
     expect(out).toMatch(/Source {4}okta, read (?:less than a second|\d+ seconds?) ago/)
     expect(out).toMatch(/Evidence {2}\d{4}-\d\d-\d\dT[\d:]+Z, \d+ seconds? ago/)
     expect(out).toMatch(new RegExp(`Engineering +${DEMO.groups.engineering} +OKTA_GROUP`))
+    expect(out).toMatch(/Fresh {5}(?:less than a second|\d+ seconds?) ago, by /)
+    expect(out).toMatch(/Feed {6}(?:not read to its end yet|read to its end .+ ago; newest event \S+Z)/)
+    expect(out).toContain('Budget    unknown: metrics_address is not configured')
     expect(out).not.toContain('Rules')
 
     const json = JSON.parse((await run('groups', 'show', '--json', DEMO.people.alice)).out) as Record<string, unknown>
@@ -227,7 +244,7 @@ describe('postern groups show', () => {
     await signedIn('alice@example.com')
     const { out } = await operator.run(['groups', 'show', 'alice@example.com', '--config', file], 2 * 3_600_000)
     expect(out).toContain('Source    okta, read 2 hours ago')
-    expect(out).toContain('Rules     see no groups: the reading is older than directory.max_staleness (3600s)')
+    expect(out).toContain('Rules     see no groups: what is known is older than directory.max_staleness (3600s)')
   })
 
   test('--group shows who is in it, by name or id', async () => {
@@ -237,8 +254,8 @@ describe('postern groups show', () => {
       const { exitCode, out } = await run('groups', 'show', '--group', group)
       expect(exitCode).toBe(0)
       const [headings = '', ...rows] = out.split('\n')
-      expect(headings.split(/ {2,}/)).toEqual(['USER', 'ID', 'STATUS', 'SOURCE', 'READ'])
-      expect(rows.map((row) => row.split(/ {2,}/).slice(0, 4))).toEqual([
+      expect(headings.split(/ {2,}/)).toEqual(['USER', 'ID', 'STATUS', 'SOURCE', 'READ', 'FRESH'])
+      expect(rows.slice(0, rows.indexOf('')).map((row) => row.split(/ {2,}/).slice(0, 4))).toEqual([
         ['alice@example.com', DEMO.people.alice, 'ACTIVE', 'okta'],
       ])
     }

@@ -1,28 +1,45 @@
-import type { Config } from '../../../src/types.ts'
+import { type AppError, assertNever } from '../../../src/errors.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
+import { describeDuration } from '../../../src/lib/duration.ts'
+import { silentLogger } from '../../../src/lib/log.ts'
+import type { GroupProblem } from '../../../src/operator.ts'
+import type { Clock, Config } from '../../../src/types.ts'
+import { OKTA_TIMEOUT_MS, withDeadline } from '../deadline.ts'
+import { count } from '../text.ts'
 
-/** What one dependency answered. */
+/** What one dependency answered. `warning`: Postern runs, but not as well as it could, or as somebody meant. */
 export interface Finding {
   readonly name: string
   readonly ok: boolean
+  readonly warning?: true
   readonly message: string
 }
 
 /** Asks the identity provider and, with a service account, Okta's API. Never rejects. */
-export async function checkOnline(config: Config): Promise<readonly Finding[]> {
+export async function checkOnline(config: Config, clock: Clock = systemClock): Promise<readonly Finding[]> {
   const { directory } = config
-  const checks = [checkIssuer(config)]
-  // The token of a service app is made and renewed by the running program.
-  if (directory.kind === 'okta' && directory.credentials.kind === 'token') {
-    checks.push(checkToken(directory), checkGroups(directory))
-  }
-  return Promise.all(checks)
+  const [issuer, okta] = await Promise.all([
+    checkIssuer(config),
+    directory.kind === 'okta' ? checkOkta(config, directory, clock) : [],
+  ])
+  return [issuer, ...okta]
+}
+
+/** What to enter in Okta's Admin Console for an event hook, one a line. */
+export function describeHook({ uri, events }: { readonly uri: string; readonly events: readonly string[] }) {
+  return [
+    `  URI      ${uri}`,
+    '  Header   Authorization: the value of directory.okta.event_hook_secret',
+    `  Events   ${count(events.length, 'type')}:`,
+    ...events.map((event) => `           ${event}`),
+  ]
 }
 
 /** OpenID Connect Discovery §4.3: the document must name exactly the issuer that was asked. */
 async function checkIssuer({ idp }: Config): Promise<Finding> {
   const url = `${idp.issuer}/.well-known/openid-configuration`
   const name = `identity provider ${idp.issuer}`
-  const answer = await getJson(url, {}, idp.timeout)
+  const answer = await getJson(url, idp.timeout)
   if ('problem' in answer) return { name, ok: false, message: answer.problem }
   if (answer.status !== 200) return { name, ok: false, message: `${url} answered ${answer.status}` }
   const { issuer, scopes_supported: scopes } = answer.body
@@ -38,44 +55,92 @@ async function checkIssuer({ idp }: Config): Promise<Finding> {
 
 type OktaDirectory = Extract<Config['directory'], { kind: 'okta' }>
 
-async function checkToken(directory: OktaDirectory): Promise<Finding> {
-  const name = `service account at ${directory.url.origin}`
-  const answer = await getOkta('/api/v1/users/me', directory)
-  if ('problem' in answer) return { name, ok: false, message: answer.problem }
-  const { profile } = answer.body
-  const login =
-    typeof profile === 'object' && profile !== null && 'login' in profile ? String(profile.login) : 'unknown'
-  return { name, ok: true, message: `the token belongs to ${login}` }
-}
-
-async function checkGroups(directory: OktaDirectory): Promise<Finding> {
-  const name = `groups at ${directory.url.origin}`
-  const answer = await getOkta('/api/v1/groups?limit=1', directory)
-  return 'problem' in answer ? { name, ok: false, message: answer.problem } : { name, ok: true, message: 'can be read' }
-}
-
-async function getOkta(path: string, { url, credentials, timeout }: OktaDirectory): Promise<Answer> {
-  if (credentials.kind !== 'token') return { problem: 'only an API token can be tried like this' }
-  const headers = { authorization: `SSWS ${credentials.token.reveal()}` }
-  const answer = await getJson(new URL(path, url).href, headers, timeout)
-  if ('problem' in answer || answer.status === 200) return answer
-  const reasons: Readonly<Record<number, string>> = {
-    401: 'Okta does not accept the token: it is wrong, revoked, or was unused for 30 days',
-    403: 'the token may not do this; create it as a Read-only Administrator',
-    429: "Okta's rate limit is used up; try again in a minute",
+async function checkOkta(config: Config, directory: OktaDirectory, clock: Clock): Promise<readonly Finding[]> {
+  // Here and not above: what it brings with it is for those who ask.
+  const { inspect } = await import('../../../src/operator.ts')
+  const { account, groups, log, withoutLog } = await withDeadline(OKTA_TIMEOUT_MS, (signal) =>
+    inspect(config, { clock, logger: silentLogger }, signal),
+  )
+  const { origin } = directory.url
+  const isApp = directory.credentials.kind === 'service-app'
+  const findings: Finding[] = []
+  const accountName = `service account at ${origin}`
+  if (account.ok) {
+    const message =
+      account.value === undefined ? 'the service app is accepted' : `the token belongs to ${account.value}`
+    findings.push({ name: accountName, ok: true, message })
+  } else findings.push({ name: accountName, ok: false, message: reasonOfOkta(account.error, isApp, 'okta.users.read') })
+  const groupsName = `groups at ${origin}`
+  if (groups?.ok) {
+    findings.push({ name: groupsName, ok: true, message: 'can be read' })
+    for (const problem of groups.value) findings.push(describeProblem(problem))
+  } else if (groups) {
+    findings.push({ name: groupsName, ok: false, message: reasonOfOkta(groups.error, isApp, 'okta.groups.read') })
   }
-  return { problem: reasons[answer.status] ?? `${path} answered ${answer.status}` }
+  const logName = `System Log at ${origin}`
+  const every = describeDuration(directory.logInterval)
+  if (log?.ok) findings.push({ name: logName, ok: true, message: `can be read: changes are looked for every ${every}` })
+  else if (log?.error.code === 'ERR_DIRECTORY_FORBIDDEN') {
+    const remedy = isApp ? 'grant the app the scope okta.logs.read' : 'a Read-only Administrator may read it'
+    findings.push({
+      name: logName,
+      ok: true,
+      warning: true,
+      message: `may not be read (${remedy}): Postern falls back to lists of what changed, so changes take up to ${describeDuration(withoutLog)} and more, instead of ${every}`,
+    })
+  } else if (log) findings.push({ name: logName, ok: false, message: reasonOfOkta(log.error, isApp, 'okta.logs.read') })
+  return findings
+}
+
+function describeProblem(problem: GroupProblem): Finding {
+  const of = (message: string): Finding => ({
+    name: `group ${JSON.stringify(problem.group)}`,
+    ok: true,
+    warning: true,
+    message,
+  })
+  switch (problem.kind) {
+    case 'unknown':
+      return of(
+        `Okta has no such group, so nobody is in it${problem.nearest === undefined ? '' : `; did you mean ${JSON.stringify(problem.nearest)}?`}`,
+      )
+    case 'ambiguous':
+      return of(
+        `${problem.ids.length} groups have this name, and each of them counts; write an id: ${problem.ids.join(', ')}`,
+      )
+    case 'imported':
+      return of(`only an imported group has this name, which rules do not match by name; write its id: ${problem.id}`)
+    default:
+      return assertNever(problem)
+  }
+}
+
+/** For whoever has to do something about it. */
+function reasonOfOkta({ code, message }: AppError, isApp: boolean, scope: string): string {
+  switch (code) {
+    case 'ERR_DIRECTORY_UNAUTHORIZED':
+      return isApp
+        ? `Okta does not accept the service app: client_id, private_key and the key in Okta must belong together (${message})`
+        : 'Okta does not accept the token: it is wrong, revoked, or was unused for 30 days'
+    case 'ERR_DIRECTORY_FORBIDDEN':
+      return isApp
+        ? `the service app may not do this; grant it the scope ${scope}, and the role Read-only Administrator`
+        : 'the token may not do this; create it as a Read-only Administrator'
+    case 'ERR_DIRECTORY_RATE_LIMITED':
+      return "Okta's rate limit is used up; try again in a minute"
+    default:
+      return message
+  }
 }
 
 type Answer =
   | { readonly status: number; readonly body: Readonly<Record<string, unknown>> }
   | { readonly problem: string }
 
-async function getJson(url: string, headers: Readonly<Record<string, string>>, timeout: number): Promise<Answer> {
+async function getJson(url: string, timeout: number): Promise<Answer> {
   try {
     const response = await fetch(url, {
-      headers: { accept: 'application/json', 'user-agent': 'postern-check', ...headers },
-      // A redirect would carry the token to a host that nobody configured.
+      headers: { accept: 'application/json', 'user-agent': 'postern-check' },
       redirect: 'manual',
       signal: AbortSignal.timeout(timeout),
     })

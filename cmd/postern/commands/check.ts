@@ -4,7 +4,8 @@ import { ERRORS } from '../../../src/errors.ts'
 import { describeDuration } from '../../../src/lib/duration.ts'
 import type { Config } from '../../../src/types.ts'
 import type { Io } from '../io.ts'
-import { checkOnline } from './check-online.ts'
+import { printable } from '../text.ts'
+import { checkOnline, describeHook } from './check-online.ts'
 
 export interface CheckOptions {
   /** undefined: the environment alone. */
@@ -23,7 +24,9 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
     return ERRORS.ERR_CONFIG_INVALID.exit
   }
   const { config } = loaded
-  const findings = online ? await checkOnline(config) : []
+  const findings = online ? await checkOnline(config, io.clock) : []
+  // Here and not above: what it brings with it is for those who ask.
+  const hook = online ? (await import('../../../src/operator.ts')).hookOf(config) : undefined
   const exitCode = findings.every(({ ok }) => ok) ? 0 : ERRORS.ERR_DEPENDENCY.exit
   if (json) {
     io.out(
@@ -36,6 +39,7 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
           sign_out_redirect_uri: signOutRedirectUri(config),
           groups: config.directory.kind,
           ...(online && { online: findings }),
+          ...(hook && { event_hook: { uri: hook.uri, header: 'Authorization', events: hook.events } }),
         },
         undefined,
         2,
@@ -44,9 +48,15 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
     return exitCode
   }
   for (const line of describe(file ?? 'the environment', config)) io.out(line)
-  for (const { ok, name, message } of findings) {
-    const line = `${ok ? 'ok' : 'failed'}: ${name}: ${message}`
-    if (ok) io.out(line)
+  if (hook) {
+    io.out('Event hook at Okta, made by `postern okta hook install` or by hand:')
+    for (const line of describeHook(hook)) io.out(line)
+    if (!hook.uri.startsWith('https:')) io.out('  Okta itself takes https only')
+    io.out('')
+  }
+  for (const { ok, warning, name, message } of findings) {
+    const line = printable(`${warning ? 'warning' : ok ? 'ok' : 'failed'}: ${name}: ${message}`)
+    if (ok && !warning) io.out(line)
     else io.err(line)
   }
   return exitCode
@@ -66,8 +76,10 @@ function describe(name: string, config: Config): readonly string[] {
   const { directory, idp, routes } = config
   const groups =
     directory.kind === 'okta'
-      ? `read from ${directory.url.origin}, again after ${describeDuration(directory.refreshInterval)}, unknown after ${describeDuration(directory.maxStaleness)}`
-      : `from the claim "${idp.groupsClaim}" at sign-in: without a service account a change in the directory counts only after the next sign-in`
+      ? `read from ${directory.url.origin}; changes are looked for every ${describeDuration(directory.logInterval)}, and what could not be kept up with is unknown after ${describeDuration(directory.maxStaleness)}`
+      : directory.kind === 'local'
+        ? `from ${directory.order.join(', then ')}: no call is made`
+        : `from the claim "${idp.groupsClaim}" at sign-in: without a service account a change in the directory counts only after the next sign-in`
   return [
     `${name} is valid: ${routes.length} ${routes.length === 1 ? 'route' : 'routes'}`,
     '',

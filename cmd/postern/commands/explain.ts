@@ -1,6 +1,7 @@
 import { AppError, assertNever, ERRORS } from '../../../src/errors.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
+import type { PersonRecord } from '../../../src/operator.ts'
 import type { Clock, Config, Principal } from '../../../src/types.ts'
 import { readConfiguration } from '../configuration.ts'
 import type { Io } from '../io.ts'
@@ -24,7 +25,7 @@ export interface ExplainOptions {
 
 const DENIED = 10
 
-/** Says what Postern would do with a request, and why. Exit code 0, 1 (no such person), 3 (not valid), 4 (store or Okta), or 10 with `exitCode`. */
+/** Says what Postern would do with a request, and why. Exit code 0, 1 (no such person), 2 (a store that cannot be shared), 3 (not valid), 4 (store or Okta), or 10 with `exitCode`. */
 export async function explainCommand(options: ExplainOptions, io: Io): Promise<number> {
   const loaded = await readConfiguration(options.config, io)
   if (!loaded) return ERRORS.ERR_CONFIG_INVALID.exit
@@ -88,9 +89,15 @@ async function askedBy(
         : makeIdentity(config, { subject, ...(known !== undefined && { email: known }) }),
     sessionId: 'explain',
     membership: record?.membership ?? 'unknown',
-    status: record?.status ?? 'unknown',
+    status: statusOf(record),
   }
   return { principal, claimsKnown: email === undefined && found.identity !== undefined }
+}
+
+/** Inactive has no age: only newer evidence lets somebody in again. */
+function statusOf(record: PersonRecord | undefined): Principal['status'] {
+  if (!record || (record.status === 'active' && record.membership === 'unknown')) return 'unknown'
+  return record.status
 }
 
 function describePerson({ identity: { subject, email }, status }: Principal): string {
@@ -100,7 +107,7 @@ function describePerson({ identity: { subject, email }, status }: Principal): st
 function describeGroups({ membership }: Principal, now: number): string {
   if (membership === 'unknown') return 'unknown (never read, or too old); give --groups, or --user with --live'
   const names = membership.groups.map(({ name }) => name).join(', ') || 'none'
-  return `${names}; from ${membership.source}, ${ago(membership.asOf, now)}`
+  return `${names}; from ${membership.source}, ${ago(membership.freshAt ?? membership.asOf, now)}`
 }
 
 function describeJudgement(judgement: Judgement, line: (name: string, text: string) => void): void {

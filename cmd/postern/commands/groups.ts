@@ -1,12 +1,14 @@
 import { AppError, ERRORS } from '../../../src/errors.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
-import { openOperator, type PersonView, readLive } from '../../../src/operator.ts'
+import { type FeedView, type PersonRecord, type PersonView, readLive } from '../../../src/operator.ts'
 import { groupKey } from '../../../src/policy/membership.ts'
 import type { Config, Millis } from '../../../src/types.ts'
 import { readConfiguration } from '../configuration.ts'
+import { OKTA_TIMEOUT_MS, withDeadline } from '../deadline.ts'
 import type { Io } from '../io.ts'
-import { messagesTo } from '../messages.ts'
+import { withOperator } from '../operator.ts'
+import { askRunning } from '../running.ts'
 import { ago, count, instant, printable, table } from '../text.ts'
 
 export interface GroupsShowOptions {
@@ -19,10 +21,14 @@ export interface GroupsShowOptions {
   readonly json: boolean
 }
 
-/** Rate limits can make Okta's answer wait. */
-const LIVE_TIMEOUT_MS = 30_000
+/** What keeps everybody fresh, and what is left to do so. */
+interface Upkeep {
+  /** undefined: there is no feed, or nobody looked (`--live`). */
+  readonly feed: FeedView | undefined
+  readonly running: Awaited<ReturnType<typeof askRunning>>
+}
 
-/** Shows one person's groups, or one group's people. Exit code 0, 1 (nobody), 3 (not valid) or 4 (store or Okta). */
+/** Shows one person's groups, or one group's people. Exit code 0, 1 (nobody), 2 (a store that cannot be shared), 3 (not valid) or 4 (store or Okta). */
 export async function groupsShowCommand(options: GroupsShowOptions, io: Io): Promise<number> {
   const { user, group, live, json } = options
   if ((user === undefined) === (group === undefined)) {
@@ -31,20 +37,30 @@ export async function groupsShowCommand(options: GroupsShowOptions, io: Io): Pro
   if (group !== undefined && live) throw new AppError('ERR_USAGE', '--live reads one person: expected a user')
   const loaded = await readConfiguration(options.config, io)
   if (!loaded) return ERRORS.ERR_CONFIG_INVALID.exit
+  const { config } = loaded
   const now = (io.clock ?? systemClock).now()
+  const readUpkeep = async (): Promise<Upkeep> => ({
+    feed: live ? undefined : await withOperator(config, io, (operator) => operator.feed()),
+    running: await askRunning(config.operations.metrics),
+  })
   if (user !== undefined) {
-    const person = await findPerson(user, live, loaded.config, io)
+    const person = await findPerson(user, live, config, io)
     if ('problem' in person) {
       io.err(printable(person.problem))
       return 1
     }
-    if (json) io.out(JSON.stringify(personToJson(person, now), undefined, 2))
-    else for (const line of describePerson(person, loaded.config, now)) io.out(line)
+    const upkeep = await readUpkeep()
+    if (json) io.out(JSON.stringify({ ...personToJson(person, now), ...upkeepToJson(upkeep, now) }, undefined, 2))
+    else for (const line of describePerson(person, config, upkeep, now)) io.out(line)
     return 0
   }
-  const people = await peopleOf(group ?? '', loaded.config, io)
-  if (json) io.out(JSON.stringify({ group, people: people.map((one) => personToJson(one, now)) }, undefined, 2))
-  else if (people.length > 0) for (const line of describePeople(people, now)) io.out(line)
+  const people = await peopleOf(group ?? '', config, io)
+  if (json) {
+    const upkeep = upkeepToJson(await readUpkeep(), now)
+    io.out(JSON.stringify({ group, people: people.map((one) => personToJson(one, now)), ...upkeep }, undefined, 2))
+  } else if (people.length > 0) {
+    for (const line of [...describePeople(people, now), '', ...describeUpkeep(await readUpkeep(), now)]) io.out(line)
+  }
   if (people.length === 0) io.err(`nobody whose groups are known is in ${JSON.stringify(group)}`)
   return people.length === 0 ? 1 : 0
 }
@@ -56,49 +72,47 @@ export async function findPerson(
   config: Config,
   io: Io,
 ): Promise<PersonView | { readonly problem: string }> {
-  const clock = io.clock ?? systemClock
   if (live) {
-    const signal = AbortSignal.timeout(LIVE_TIMEOUT_MS)
-    const person = await readLive(config, user, { clock, logger: silentLogger }, signal)
+    const clock = io.clock ?? systemClock
+    const person = await withDeadline(OKTA_TIMEOUT_MS, (signal) =>
+      readLive(config, user, { clock, logger: silentLogger }, signal),
+    )
     return person ?? { problem: `Okta has no user ${JSON.stringify(user)}; give a user id (00u…) or a login` }
   }
-  const operator = openOperator(config, { clock, logger: messagesTo(io) })
-  try {
-    const people = await operator.people(user)
-    const [person, another] = people
-    if (another) {
-      return {
-        problem: `several people have the address ${user}; give one of their ids: ${people.map(({ subject }) => subject).join(', ')}`,
-      }
-    }
-    return (
-      person ?? {
-        problem: `nothing is known of ${JSON.stringify(user)}: nobody of this id or address has signed in lately; --live asks Okta`,
-      }
-    )
-  } finally {
-    await operator.close()
+  const [person, another, ...more] = await withOperator(config, io, (operator) => operator.people(user))
+  if (person && another) {
+    const ids = [person, another, ...more].map(({ subject }) => subject).join(', ')
+    return { problem: `several people have the address ${user}; give one of their ids: ${ids}` }
   }
+  return (
+    person ?? {
+      problem: `nothing is known of ${JSON.stringify(user)}: nobody of this id or address has signed in lately; --live asks Okta`,
+    }
+  )
 }
 
-async function peopleOf(group: string, config: Config, io: Io): Promise<readonly PersonView[]> {
-  const operator = openOperator(config, { clock: io.clock ?? systemClock, logger: messagesTo(io) })
+function peopleOf(group: string, config: Config, io: Io): Promise<readonly PersonView[]> {
   const key = groupKey(group)
-  const people: PersonView[] = []
-  try {
+  return withOperator(config, io, async (operator) => {
+    const people: PersonView[] = []
     for await (const person of operator.everybody()) {
       const membership = person.record?.membership
       if (membership !== undefined && membership !== 'unknown' && membership.keys.has(key)) people.push(person)
     }
-  } finally {
-    await operator.close()
-  }
-  return people
+    return people
+  })
 }
 
-function describePerson({ subject, email, record }: PersonView, config: Config, now: Millis): readonly string[] {
+function describePerson(
+  { subject, email, record }: PersonView,
+  config: Config,
+  upkeep: Upkeep,
+  now: Millis,
+): readonly string[] {
   const person = email === undefined ? subject : `${email} (${subject})`
-  if (!record) return [printable(person), 'Groups    unknown: never read; --live asks Okta']
+  if (!record) {
+    return [printable(person), 'Groups    unknown: never read; --live asks Okta', ...describeUpkeep(upkeep, now)]
+  }
   const { status, statusText, source, asOf, readAt, groups, membership } = record
   const { maxStaleness } = config.directory
   return [
@@ -106,11 +120,13 @@ function describePerson({ subject, email, record }: PersonView, config: Config, 
     printable(`Status    ${status} (${statusText})`),
     printable(`Source    ${source}, read ${ago(readAt, now)}`),
     `Evidence  ${asOf === undefined ? 'the source has no such person' : `${instant(asOf)}, ${ago(asOf, now)}`}`,
+    `Fresh     ${describeFreshness(record, now)}`,
     ...(membership === 'unknown'
       ? [
-          `Rules     see no groups: the reading is older than directory.max_staleness (${maxStaleness / 1000}s), or of a source that is not configured`,
+          `Rules     see no groups: what is known is older than directory.max_staleness (${maxStaleness / 1000}s), or of a source that is not configured`,
         ]
       : []),
+    ...describeUpkeep(upkeep, now),
     `Groups    ${count(groups.length, 'group')}`,
     ...(groups.length > 0
       ? [
@@ -124,6 +140,27 @@ function describePerson({ subject, email, record }: PersonView, config: Config, 
   ]
 }
 
+/** A person is as fresh as the last look of the feed that would have told of a change. */
+function describeFreshness({ freshAt, readAt }: PersonRecord, now: Millis): string {
+  return `${ago(freshAt, now)}, ${freshAt > readAt ? 'by the change feed, which covers this reading' : 'by this reading'}`
+}
+
+function describeUpkeep({ feed, running }: Upkeep, now: Millis): readonly string[] {
+  const budgets = 'problem' in running ? [] : running.budgets
+  const left = budgets.map(({ endpoint, remaining, limit }) => `${endpoint} ${remaining} of ${limit}`).join(', ')
+  const mode =
+    'problem' in running || !running.mode ? '' : { log: ', by the System Log', delta: ', by lists' }[running.mode]
+  return [
+    ...(feed ? [`Feed      ${describeFeed(feed, now)}${mode}`] : []),
+    printable(`Budget    ${'problem' in running ? `unknown: ${running.problem}` : left || 'nothing used yet'}`),
+  ]
+}
+
+function describeFeed({ upTo, newestEventAt }: FeedView, now: Millis): string {
+  if (upTo === undefined) return 'not read to its end yet'
+  return `read to its end ${ago(upTo, now)}; newest event ${instant(newestEventAt)}`
+}
+
 function describePeople(people: readonly PersonView[], now: Millis): readonly string[] {
   const rows = people.map(({ subject, email, record }) => [
     email ?? '-',
@@ -131,8 +168,9 @@ function describePeople(people: readonly PersonView[], now: Millis): readonly st
     record ? record.statusText : '-',
     record?.source ?? '-',
     record ? ago(record.readAt, now) : '-',
+    record ? ago(record.freshAt, now) : '-',
   ])
-  return table(['USER', 'ID', 'STATUS', 'SOURCE', 'READ'], rows)
+  return table(['USER', 'ID', 'STATUS', 'SOURCE', 'READ', 'FRESH'], rows)
 }
 
 function personToJson({ subject, email, record }: PersonView, now: Millis): object {
@@ -145,9 +183,28 @@ function personToJson({ subject, email, record }: PersonView, now: Millis): obje
       source: record.source,
       as_of: record.asOf === undefined ? null : new Date(record.asOf).toISOString(),
       read_at: new Date(record.readAt).toISOString(),
-      age_seconds: Math.floor(Math.max(0, now - (record.asOf ?? record.readAt)) / 1000),
+      fresh_at: new Date(record.freshAt).toISOString(),
+      age_seconds: seconds(now - (record.asOf ?? record.readAt)),
       known_to_rules: record.membership !== 'unknown',
     }),
     groups: record ? record.groups : null,
   }
+}
+
+function upkeepToJson({ feed, running }: Upkeep, now: Millis): object {
+  return {
+    feed: feed
+      ? {
+          mode: 'problem' in running ? null : (running.mode ?? null),
+          up_to: feed.upTo === undefined ? null : new Date(feed.upTo).toISOString(),
+          lag_seconds: feed.upTo === undefined ? null : seconds(now - feed.upTo),
+          newest_event_at: new Date(feed.newestEventAt).toISOString(),
+        }
+      : null,
+    budget: 'problem' in running ? null : running.budgets,
+  }
+}
+
+function seconds(span: Millis): number {
+  return Math.floor(Math.max(0, span) / 1000)
 }

@@ -2,6 +2,7 @@ import { healthCheckAddress } from '../../../src/config/load.ts'
 import { AppError } from '../../../src/errors.ts'
 import { parseHost } from '../../../src/routing/host.ts'
 import type { Io } from '../io.ts'
+import { connectOrigin } from '../running.ts'
 import { printable } from '../text.ts'
 
 /** What `health_check_addr` is when nobody says, here and in Pomerium. */
@@ -40,14 +41,12 @@ export async function healthCommand({ addr, exclude, verbose }: HealthOptions, i
   return status === 200 ? 0 : 1
 }
 
-/** An address to listen on as one to connect to: "every address of the machine" is this machine. */
 function originOf(address: string): string {
   const parsed = parseHost(address.startsWith(':') ? `127.0.0.1${address}` : address)
   if (parsed?.port === undefined) {
     throw new AppError('ERR_USAGE', `expected host:port or :port, found ${JSON.stringify(address)}`)
   }
-  const host = parsed.host === '0.0.0.0' ? '127.0.0.1' : parsed.host === '[::]' ? '[::1]' : parsed.host
-  return `http://${host}:${parsed.port}`
+  return connectOrigin(parsed.host, parsed.port)
 }
 
 async function ask(

@@ -1,9 +1,8 @@
 import { AppError, ERRORS } from '../../../src/errors.ts'
-import { systemClock } from '../../../src/lib/clock.ts'
-import { openOperator, type Operator, type SessionView } from '../../../src/operator.ts'
+import type { Operator, SessionView } from '../../../src/operator.ts'
 import { readConfiguration } from '../configuration.ts'
 import type { Io } from '../io.ts'
-import { messagesTo } from '../messages.ts'
+import { withOperator } from '../operator.ts'
 import { count, instant, printable, table } from '../text.ts'
 
 export interface SessionsListOptions {
@@ -21,9 +20,9 @@ export interface SessionsRevokeOptions {
   readonly all: boolean
 }
 
-/** Lists who is signed in. Exit code 0, 3 (not valid) or 4 (no store). */
+/** Lists who is signed in. Exit code 0, 2 (a store that cannot be shared), 3 (not valid) or 4 (no store). */
 export async function sessionsListCommand({ config, user, json }: SessionsListOptions, io: Io): Promise<number> {
-  return withOperator(config, io, async (operator) => {
+  return withStore(config, io, async (operator) => {
     const sessions = await operator.sessions(user)
     if (json) io.out(JSON.stringify(sessions.map(toJson), undefined, 2))
     else if (sessions.length > 0) for (const line of describe(sessions)) io.out(line)
@@ -32,13 +31,13 @@ export async function sessionsListCommand({ config, user, json }: SessionsListOp
   })
 }
 
-/** Ends sessions, in a running Postern too. Exit code 0, 1 (there was none), 3 (not valid) or 4 (no store). */
+/** Ends sessions, in a running Postern too. Exit code 0, 1 (there was none), 2 (a store that cannot be shared), 3 (not valid) or 4 (no store). */
 export async function sessionsRevokeCommand(options: SessionsRevokeOptions, io: Io): Promise<number> {
   const { config, session, user, all } = options
   if (Number(session !== undefined) + Number(user !== undefined) + Number(all) !== 1) {
     throw new AppError('ERR_USAGE', 'expected one of: a session (see `postern sessions list`), --user, --all')
   }
-  return withOperator(config, io, async (operator) => {
+  return withStore(config, io, async (operator) => {
     if (session !== undefined) {
       const ended = await operator.revoke(session)
       if (ended) io.out(printable(`ended ${ended.tag} of ${nameOf(ended)}`))
@@ -51,19 +50,14 @@ export async function sessionsRevokeCommand(options: SessionsRevokeOptions, io: 
   })
 }
 
-async function withOperator(
+async function withStore(
   file: string | undefined,
   io: Io,
   work: (operator: Operator) => Promise<number>,
 ): Promise<number> {
   const loaded = await readConfiguration(file, io)
   if (!loaded) return ERRORS.ERR_CONFIG_INVALID.exit
-  const operator = openOperator(loaded.config, { clock: io.clock ?? systemClock, logger: messagesTo(io) })
-  try {
-    return await work(operator)
-  } finally {
-    await operator.close()
-  }
+  return withOperator(loaded.config, io, work)
 }
 
 function describe(sessions: readonly SessionView[]): readonly string[] {

@@ -34,6 +34,12 @@ const EVERYTHING: Settings = {
   'directory.okta.url': 'https://api.dev-1.okta.com',
   'directory.okta.budget': 0.25,
   'directory.okta.timeout': '7s',
+  'directory.okta.log_interval': '20s',
+  'directory.okta.event_hook_secret': 'the-secret-of-the-hook',
+  'directory.okta.scopes': ['okta.groups.read'],
+  'directory.scim_token': 'the-token-of-the-scim-app',
+  'directory.sources': ['okta', 'scim', 'static'],
+  'directory.static': { users: [{ id: '00u1', groups: ['Guests'] }] },
   address: '127.0.0.1:9443',
   insecure_server: false,
   certificate: read('tls.crt'),
@@ -64,8 +70,9 @@ const EVERYTHING: Settings = {
   services: 'all',
   compatibility: 'pomerium',
 }
-/** Older names of keys above, which may not stand beside them, and the `_file` forms, which have their own test. */
-const OTHER_NAMES = /^(?:databroker_|idp_refresh_|idp_qps$|directory\.okta\.api_token$)|_file$/
+/** Older names of keys above, and other ways to be known to Okta, which may not stand beside them; `_file` forms have their own test. */
+const OTHER_NAMES =
+  /^(?:databroker_|idp_refresh_|idp_qps$|directory\.okta\.(?:api_token|client_id|private_key|key_id)$)|_file$/
 
 const ROUTES = [
   { from: 'https://wiki.corp.example', to: 'http://wiki:8080', allowed_groups: ['Engineering'] },
@@ -199,7 +206,7 @@ describe('one deployment', () => {
     const inFiles = globalKeys
       .map(({ path }) => path.join('.'))
       .filter((name) => name.endsWith('_file') && typeof EVERYTHING[name.slice(0, -'_file'.length)] === 'string')
-    expect(inFiles).toHaveLength(7)
+    expect(inFiles).toHaveLength(9)
     const named: Record<string, unknown> = Object.fromEntries(
       Object.entries(EVERYTHING).filter(([name]) => !inFiles.includes(`${name}_file`)),
     )

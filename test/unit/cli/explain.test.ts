@@ -117,7 +117,7 @@ describe('postern explain', () => {
 
   test('a look-up in the memory of another process is refused with the remedy', async () => {
     const { exitCode, out, err } = await explain(WIKI, '--user', 'ann@corp.example')
-    expect([exitCode, out]).toEqual([4, ''])
+    expect([exitCode, out]).toEqual([2, ''])
     expect(err).toContain('storage.type is memory')
     expect(err).toContain('configure the embedded store')
   })

@@ -138,29 +138,44 @@ describe('postern check --online', () => {
     respond({
       '/.well-known/openid-configuration': [200, { issuer: origin }],
       '/api/v1/users/me': [200, { profile: { login: 'reader@corp.example' } }],
-      '/api/v1/groups?limit=1': [200, []],
+      '/api/v1/groups?limit=200': [200, [{ id: '00g1', type: 'OKTA_GROUP', profile: { name: 'Engineering' } }]],
+      '/api/v1/logs?limit=1': [200, []],
     })
     const { exitCode, out, err } = await cli(['check', '--online', await file(good(origin))], withToken)
     expect([exitCode, err]).toEqual([0, ''])
     expect(out).toContain(`ok: identity provider ${origin}: discovery answers with this issuer`)
     expect(out).toContain(`ok: service account at ${origin}: the token belongs to reader@corp.example`)
     expect(out).toContain(`ok: groups at ${origin}: can be read`)
+    expect(out).toContain(`ok: System Log at ${origin}: can be read: changes are looked for every 10 seconds`)
+    expect(out).not.toContain('Event hook')
   })
 
   test('exits with 4 and says which issuer to write, and what is wrong with the token', async () => {
     respond({
       '/.well-known/openid-configuration': [200, { issuer: 'https://other.okta.com/oauth2/default' }],
       '/api/v1/users/me': [401, { errorCode: 'E0000011' }],
-      '/api/v1/groups?limit=1': [403, { errorCode: 'E0000006' }],
     })
     const { exitCode, err } = await cli(['check', '--online', await file(good(origin))], withToken)
     expect(exitCode).toBe(4)
     expect(err.split('\n')).toEqual([
       `failed: identity provider ${origin}: it calls itself https://other.okta.com/oauth2/default; write idp_provider_url: https://other.okta.com/oauth2/default`,
       `failed: service account at ${origin}: Okta does not accept the token: it is wrong, revoked, or was unused for 30 days`,
-      `failed: groups at ${origin}: the token may not do this; create it as a Read-only Administrator`,
     ])
     expect(err).not.toContain('00the-token')
+  })
+
+  test('exits with 4 for a token that may not read groups', async () => {
+    respond({
+      '/.well-known/openid-configuration': [200, { issuer: origin }],
+      '/api/v1/users/me': [200, { profile: { login: 'reader@corp.example' } }],
+      '/api/v1/groups?limit=200': [403, { errorCode: 'E0000006' }],
+      '/api/v1/logs?limit=1': [200, []],
+    })
+    const { exitCode, err } = await cli(['check', '--online', await file(good(origin))], withToken)
+    expect([exitCode, err]).toEqual([
+      4,
+      `failed: groups at ${origin}: the token may not do this; create it as a Read-only Administrator`,
+    ])
   })
 
   test('exits with 4 for a provider that cannot be reached, has no metadata, or answers with something else', async () => {
@@ -209,6 +224,15 @@ describe('postern secrets generate', () => {
     const first = await cli(['secrets', 'generate', 'shared'])
     expect(first.out).toMatch(/^shared_secret: [A-Za-z0-9+/]{43}=$/)
     expect((await cli(['secrets', 'generate', 'shared'])).out).not.toBe(first.out)
+    expect((await cli(['secrets', 'generate', 'shared', '--format', 'raw'])).out).toMatch(/^[A-Za-z0-9+/]{43}=$/)
+    expect((await cli(['secrets', 'generate', 'signing-key', '--format', 'raw'])).out).toMatch(
+      /^-----BEGIN PRIVATE KEY-----\n[^]*\n-----END PRIVATE KEY-----$/,
+    )
+    expect(await cli(['secrets', 'generate', '--format', 'raw'])).toEqual({
+      exitCode: 2,
+      out: '',
+      err: 'postern: --format raw prints one value alone: expected shared or signing-key',
+    })
     expect((await cli(['secrets', 'generate', 'signing-key'])).out).toMatch(
       /^signing_key: \|\n {2}-----BEGIN PRIVATE KEY-----\n/,
     )

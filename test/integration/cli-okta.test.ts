@@ -1,0 +1,249 @@
+/** What the command line does at Okta: the event hook it makes, and what it finds out before Postern runs. */
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { stringify } from 'yaml'
+import { DEMO } from '../../emulator/okta/demo-seed.ts'
+import type { AdminRole } from '../../emulator/okta/model/types.ts'
+import { HOOK_EVENT_TYPES } from '../../src/directory/okta/events.ts'
+import { cli, type Ran } from '../support/cli.ts'
+import { createTestWorld, SHARED_SECRET, type World } from '../support/world.ts'
+
+const AUTHENTICATE = 'http://authenticate.localhost'
+const URI = `${AUTHENTICATE}/.postern/hooks/okta`
+const HOOK_SECRET = 'the-secret-that-okta-shows'
+const ADMIN = '00a-token-of-a-super-administrator'
+const NOTE = `note: Okta calls event hooks over https only, and authenticate_service_url makes this one ${URI}; an emulator may take it`
+
+let folder = ''
+let world: World
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'postern-cli-okta-'))
+  world = await createTestWorld({ config: { directory: { okta: { event_hook_secret: HOOK_SECRET } } } })
+  world.okta.routeOutbound(AUTHENTICATE, { host: '127.0.0.1', port: world.port })
+  addToken(ADMIN, 'SUPER_ADMIN')
+})
+afterEach(async () => {
+  await world.close()
+  rmSync(folder, { recursive: true })
+})
+
+function addToken(value: string, role: AdminRole): void {
+  world.okta.org.addToken({ value, ownerId: DEMO.people.service, role })
+}
+
+/** The configuration of the running Postern, as a file; `undefined` removes a key. */
+function writeConfig(changes: Readonly<Record<string, unknown>> = {}): string {
+  const path = join(folder, 'config.yaml')
+  const settings = {
+    authenticate_service_url: AUTHENTICATE,
+    shared_secret: SHARED_SECRET,
+    idp_provider_url: world.okta.url,
+    idp_client_id: DEMO.clientId,
+    idp_client_secret: DEMO.clientSecret,
+    idp_service_account: DEMO.apiToken,
+    storage: { type: 'memory' },
+    directory: { okta: { event_hook_secret: HOOK_SECRET } },
+    routes: [{ from: 'http://app.localhost', to: world.upstreamUrl, allowed_groups: ['Engineering'] }],
+    ...changes,
+  }
+  writeFileSync(path, stringify(settings))
+  return path
+}
+
+describe('postern okta hook install', () => {
+  const install = (changes: object = {}, env: Record<string, string> = { OKTA_API_TOKEN: ADMIN }): Promise<Ran> =>
+    cli(['okta', 'hook', 'install', '--config', writeConfig({ ...changes })], { env })
+
+  test('makes a hook that Okta verifies, with the types that the log is filtered by, and whose events count', async () => {
+    const { exitCode, out, err } = await install()
+    expect([exitCode, err]).toEqual([0, NOTE])
+    const [hook] = world.okta.hooks()
+    expect(hook).toMatchObject({ uri: URI, status: 'ACTIVE', verificationStatus: 'VERIFIED', items: HOOK_EVENT_TYPES })
+    expect(out.split('\n').slice(0, 4)).toEqual([
+      `created event hook ${hook?.id} "Postern authenticate.localhost" at ${world.okta.url}`,
+      `  URI      ${URI}`,
+      '  Header   Authorization: the value of directory.okta.event_hook_secret',
+      `  Events   ${HOOK_EVENT_TYPES.length} types:`,
+    ])
+    expect(out.split('\n').at(-1)).toBe('verified: Okta has reached it; deliveries begin within minutes')
+    for (const secret of [HOOK_SECRET, ADMIN]) expect(out + err).not.toContain(secret)
+
+    world.okta.setStatus('bob@example.com', 'SUSPENDED')
+    await world.okta.flushHooks()
+    expect(world.okta.hookDeliveries().map(({ result }) => result)).toEqual([204])
+  })
+
+  test('once more changes nothing; a hook that somebody bent is straightened', async () => {
+    await install()
+    const [before] = world.okta.hooks()
+    const again = await install()
+    expect([again.exitCode, again.out.split('\n')[0]]).toEqual([
+      0,
+      `updated event hook ${before?.id} "Postern authenticate.localhost" at ${world.okta.url}`,
+    ])
+    const call = (method: string, path: string, body?: object) =>
+      fetch(`${world.okta.url}/api/v1/eventHooks/${before?.id}${path}`, {
+        method,
+        headers: { authorization: `SSWS ${ADMIN}`, 'content-type': 'application/json' },
+        ...(body && { body: JSON.stringify(body) }),
+      })
+    const config = { uri: URI, headers: [], authScheme: { type: 'HEADER', key: 'Authorization', value: 'another' } }
+    const bent = {
+      name: 'bent',
+      events: { type: 'EVENT_TYPE', items: ['user.lifecycle.create'], filter: null },
+      channel: { type: 'HTTP', version: '1.0.0', config },
+    }
+    expect((await call('PUT', '', bent)).status).toBe(200)
+    expect((await call('POST', '/lifecycle/deactivate')).status).toBe(200)
+    expect((await install()).exitCode).toBe(0)
+    expect(world.okta.hooks()).toHaveLength(1)
+    expect(world.okta.hooks()[0]).toMatchObject({
+      id: before?.id,
+      status: 'ACTIVE',
+      verificationStatus: 'VERIFIED',
+      items: HOOK_EVENT_TYPES,
+    })
+    world.okta.setStatus('bob@example.com', 'SUSPENDED')
+    await world.okta.flushHooks()
+    expect(world.okta.hookDeliveries().map(({ result }) => result)).toEqual([204])
+  })
+
+  test('a token without the right is a failed dependency, with the role that it takes', async () => {
+    const { exitCode, out, err } = await install({}, {})
+    expect([exitCode, out]).toEqual([4, ''])
+    expect(err).toContain('okta: POST /api/v1/eventHooks answered 403 E0000006')
+    expect(err).toContain(
+      "event hooks are made by a Super Administrator's token: give it to this command alone, as OKTA_API_TOKEN",
+    )
+    expect(world.okta.hooks()).toEqual([])
+  })
+
+  test.each([
+    [['okta.groups.read'], 'POST /oauth2/v1/token answered 400 invalid_scope'],
+    [['okta.groups.read', 'okta.eventHooks.manage'], undefined],
+  ])('a service app that is granted %s', async (grantedScopes, problem) => {
+    const { privateKey, publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+    const id = '0oaservice0000000app'
+    world.okta.addApp({
+      id,
+      label: 'Postern API',
+      kind: 'service',
+      jwks: [{ ...publicKey.export({ format: 'jwk' }), kid: 'one' } as never],
+      grantedScopes,
+      role: 'SUPER_ADMIN',
+    })
+    const key = privateKey.export({ type: 'pkcs8', format: 'pem' })
+    const okta = { event_hook_secret: HOOK_SECRET, client_id: id, private_key: key, key_id: 'one' }
+    const { exitCode, err } = await install({ idp_service_account: undefined, directory: { okta } }, {})
+    expect(exitCode).toBe(problem === undefined ? 0 : 4)
+    if (problem === undefined) return
+    expect(err).toContain(problem)
+    expect(err).toContain('grant the app the scope okta.eventHooks.manage and the role Super Administrator')
+  })
+
+  test('a hook that Okta cannot verify is a failed dependency: what Okta said, and what to look at', async () => {
+    world.okta.routeOutbound(AUTHENTICATE, { host: '127.0.0.1', port: 1 })
+    const { exitCode, out, err } = await install()
+    expect(exitCode).toBe(4)
+    expect(out).toContain('created event hook')
+    expect(out).not.toContain('verified')
+    expect(err).toContain(
+      'failed: Okta could not verify it: Api validation failed: eventHook: The endpoint did not return the verification challenge within 3 seconds.',
+    )
+    expect(err).toContain('authenticate.localhost resolves and is reachable from the internet')
+    expect(world.okta.hooks()[0]).toMatchObject({ verificationStatus: 'UNVERIFIED' })
+  })
+
+  test('what cannot work is a wrong use, and Okta is not asked', async () => {
+    const withoutSecret = await install({ directory: {} })
+    expect([withoutSecret.exitCode, withoutSecret.err]).toEqual([
+      2,
+      'postern: Okta shows a secret with each event: configure idp_service_account and directory.okta.event_hook_secret (`postern secrets generate shared --format raw`)',
+    ])
+    const plain = await install({
+      idp_provider_url: 'https://corp.okta.com',
+      authenticate_service_url: 'http://authenticate.corp.example',
+      insecure_server: true,
+    })
+    expect([plain.exitCode, plain.err]).toEqual([
+      2,
+      'postern: Okta calls event hooks over https only, and authenticate_service_url makes this one http://authenticate.corp.example/.postern/hooks/okta',
+    ])
+    expect(world.okta.hooks()).toEqual([])
+  })
+
+  test('an Okta that is away is a failed dependency', async () => {
+    world.okta.fault({ path: '/api/v1/eventHooks', act: { kind: 'status', status: 503 } })
+    const { exitCode, err } = await install()
+    expect([exitCode, err.split('\n').at(-1)]).toEqual([4, 'postern: okta: GET /api/v1/eventHooks answered 503'])
+  })
+})
+
+describe('postern check --online', () => {
+  const check = (changes: object = {}, ...more: string[]): Promise<Ran> =>
+    cli(['check', '--online', ...more, writeConfig({ ...changes })])
+  const routes = (...groups: string[]) => ({
+    routes: [{ from: 'http://app.localhost', to: world.upstreamUrl, allowed_groups: groups }],
+  })
+
+  test('prints the event hook to make, when there is a secret for one', async () => {
+    const { exitCode, out, err } = await check()
+    expect([exitCode, err]).toEqual([0, ''])
+    expect(out).toContain(
+      [
+        'Event hook at Okta, made by `postern okta hook install` or by hand:',
+        `  URI      ${URI}`,
+        '  Header   Authorization: the value of directory.okta.event_hook_secret',
+        `  Events   ${HOOK_EVENT_TYPES.length} types:`,
+        ...HOOK_EVENT_TYPES.map((type) => `           ${type}`),
+        '  Okta itself takes https only',
+      ].join('\n'),
+    )
+    expect(out).not.toContain(HOOK_SECRET)
+    expect(out).toContain('the token belongs to service@example.com')
+    expect(out).toContain('can be read: changes are looked for every 10 seconds')
+    expect((await check({ directory: {} })).out).not.toContain('Event hook')
+    const json = JSON.parse((await check({}, '--json')).out) as object
+    expect(json).toMatchObject({ event_hook: { uri: URI, header: 'Authorization', events: HOOK_EVENT_TYPES } })
+  })
+
+  test('a log that may not be read costs time, and is a warning', async () => {
+    addToken('00a-token-of-a-membership-admin', 'GROUP_MEMBERSHIP_ADMIN')
+    const { exitCode, err } = await check({ idp_service_account: '00a-token-of-a-membership-admin' })
+    expect([exitCode, err]).toEqual([
+      0,
+      `warning: System Log at ${world.okta.url}: may not be read (a Read-only Administrator may read it): Postern falls back to lists of what changed, so changes take up to 30 seconds and more, instead of 10 seconds`,
+    ])
+  })
+
+  test('names the groups of policies that Okta does not have, has twice, or imports', async () => {
+    const twins = [world.okta.addGroup({ name: 'Twins' }).id, world.okta.addGroup({ name: 'Twins' }).id]
+    const imported = world.okta.addGroup({ name: 'From HR', type: 'APP_GROUP' }).id
+    const { exitCode, err } = await check(
+      routes(
+        'Engineering',
+        'Everyone',
+        DEMO.groups.sales,
+        'Enginering',
+        'Nothing of the kind',
+        'Twins',
+        'From HR',
+        imported,
+      ),
+    )
+    expect(exitCode).toBe(0)
+    const [first, second, third, ...more] = err.split('\n')
+    expect(first).toBe(
+      'warning: group "Enginering": Okta has no such group, so nobody is in it; did you mean "Engineering"?',
+    )
+    expect(second).toBe('warning: group "Nothing of the kind": Okta has no such group, so nobody is in it')
+    for (const id of twins) expect(third).toContain(id)
+    expect(third).toContain('warning: group "Twins": 2 groups have this name, and each of them counts; write an id: ')
+    expect(more).toEqual([
+      `warning: group "From HR": only an imported group has this name, which rules do not match by name; write its id: ${imported}`,
+    ])
+  })
+})
