@@ -1,7 +1,7 @@
 /** What operators and orchestrators see beside the traffic: probes, metrics, and the state of the last reload. */
 import { X509Certificate } from 'node:crypto'
 import type { Clock, Config, Directory, Logger, Millis, StreamRegistry } from '../types.ts'
-import { type DirectoryState, exportDirectory } from './directory-metrics.ts'
+import { describeDirectory, type DirectoryState, exportDirectory } from './directory-metrics.ts'
 import { type Component, listenHealth, listenMetrics, type SideListener } from './health.ts'
 import type { Metrics } from './metrics.ts'
 import { fingerprint, type Reload } from './reload.ts'
@@ -71,13 +71,15 @@ export async function startOperations({
   function components(): readonly Component[] {
     const { lastError, source } = directory.health()
     const failing = isFailing(directory) && lastError
+    const detail = `${source}: ${failing ? `${failing.code}; ` : ''}${describeDirectory(directoryState(), clock.now())}`
     return [
       lastReload.problem === undefined
         ? { name: 'configuration', status: 'ok', since: lastReload.at }
         : { name: 'configuration', status: 'degraded', since: lastReload.at, detail: lastReload.problem },
       failing
-        ? { name: 'directory', status: 'degraded', since: lastError.at, detail: `${source}: ${lastError.code}` }
-        : { name: 'directory', status: 'ok' },
+        ? { name: 'directory', status: 'degraded', since: failing.at, detail }
+        : // Claims are read at sign-ins alone.
+          { name: 'directory', status: 'ok', ...(running.directory.kind !== 'claims' && { detail }) },
     ]
   }
 

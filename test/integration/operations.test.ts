@@ -7,8 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { stringify } from 'yaml'
+import { DEMO, demoSeed } from '../../emulator/okta/demo-seed.ts'
+import { createOktaEmulator } from '../../emulator/okta/emulator.ts'
 import { listenOn, portOf } from '../support/world.ts'
 
 const main = fileURLToPath(new URL('../../dist/cmd/postern/main.js', import.meta.url))
@@ -33,9 +35,10 @@ beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'postern-ops-'))
   slowArrived = new Promise((arrived) => {
     upstream = createServer((req, res) => {
-      if (req.url !== '/slow') return void res.end('upstream')
-      finishSlow = () => res.end('upstream')
-      arrived()
+      if (req.url === '/slow') {
+        finishSlow = () => res.end('upstream')
+        arrived()
+      } else res.end('upstream')
     })
   })
   await listenOn(upstream)
@@ -284,6 +287,40 @@ describe('probes and metrics', () => {
     expect((await ask(health, '/readyz')).status).toBe(503)
     expect((await ask(health, '/livez')).status).toBe(200)
     expect((await ask(program.port)).status).toBe(200)
+  })
+
+  test('say how fresh the directory is, how its changes are followed, and what is left of the rate limits', async () => {
+    const okta = await createOktaEmulator({ seed: demoSeed() })
+    onTestFinished(() => okta.close())
+    const file = join(folder, 'config.yaml')
+    const directory = { okta: { log_interval: '100ms' } }
+    writeFileSync(
+      file,
+      settings({
+        idp_provider: 'okta',
+        idp_provider_url: okta.url,
+        idp_service_account: DEMO.apiToken,
+        directory,
+      }),
+    )
+    const program = await start(file)
+    const side = await program.line(({ msg }) => msg === 'side listeners')
+    const health = Number(String(side['health']).split(':').at(-1))
+    const ofDirectory = async (): Promise<{ status: string; detail: string } | undefined> => {
+      const { body } = await ask(health, '/readyz?verbose')
+      const { components } = JSON.parse(body) as { components: { name: string; status: string; detail: string }[] }
+      return components.find(({ name }) => name === 'directory')
+    }
+    const followed =
+      /^okta: fresh (?:less than a second|\d seconds?) ago; feed by log, (?:less than a second|\d seconds?) behind; \d+ of \d+ calls left in \/api\/v1\/\S+$/
+    await vi.waitFor(
+      async () =>
+        expect(await ofDirectory()).toMatchObject({ status: 'ok', detail: expect.stringMatching(followed) as string }),
+      10_000,
+    )
+
+    okta.fault({ path: '/api/v1', act: { kind: 'cut' } })
+    await vi.waitFor(async () => expect((await ofDirectory())?.detail).toMatch(/[1-9] seconds? behind/), 10_000)
   })
 
   test('metrics count requests by route and code, on their own address only', async () => {
