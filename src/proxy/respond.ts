@@ -1,7 +1,7 @@
 /** Every answer of ours to a request for an application, as a value: HTML for navigations, JSON for everything else. */
 import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
 import type { AppError } from '../errors.ts'
-import { ERRORS } from '../errors.ts'
+import { assertNever, ERRORS } from '../errors.ts'
 import { deniedPage } from '../pages/denied.tsx'
 import { errorPage } from '../pages/error.tsx'
 import { htmlReply, jsonReply } from '../pages/reply.ts'
@@ -124,6 +124,8 @@ export function createRespond({ authenticate, directory, controlPrefix, clock }:
           return denied(decision.reasons, route, request, session)
         case 'unavailable':
           return unavailable(decision, route, request, session)
+        default:
+          return assertNever(decision)
       }
     },
 
