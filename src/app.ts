@@ -113,7 +113,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     config,
     metrics,
     directory,
-    directoryState: feeds.metrics,
+    directoryState: () => feeds.metrics(),
     streams,
     clock,
     logger,
@@ -129,10 +129,10 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
       hook: feeds.hook,
       scim: feeds.scim,
       jwks: () => signer.jwks(),
-      recordFlow: metrics.flow,
+      recordFlow: (...step) => metrics.flow(...step),
     }),
     respond,
-    accessLog: createAccessLog(logger, clock, metrics.request),
+    accessLog: createAccessLog(logger, clock, (sample) => metrics.request(sample)),
     clock,
   })
 

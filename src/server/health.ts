@@ -2,7 +2,7 @@
  * What an orchestrator may ask, on an address of its own (operations §4.4). A dependency that is down makes Postern
  * *degraded*, not unready: people with sessions still work, and restarting pods would help nobody.
  */
-import { createServer, type Server } from 'node:http'
+import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Address, Millis } from '../types.ts'
 
@@ -72,17 +72,7 @@ async function listenBeside(
 ): Promise<SideListener> {
   const server: Server = createServer((req, res) => {
     const known = (req.method === 'GET' || req.method === 'HEAD') && req.url?.startsWith('/')
-    void Promise.resolve(known ? answer(new URL(`http://side${req.url}`)) : undefined)
-      .catch(() => ({ status: 500, type: 'text/plain', body: 'failed\n' }))
-      .then((result) => {
-        const { status, type, body } = result ?? { status: 404, type: 'text/plain', body: 'not found\n' }
-        res.writeHead(status, {
-          'content-type': type,
-          'cache-control': 'no-store',
-          'content-length': Buffer.byteLength(body),
-        })
-        res.end(req.method === 'HEAD' ? undefined : body)
-      })
+    void respond(known ? new URL(`http://side${req.url}`) : undefined, req.method === 'HEAD', res, answer)
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
@@ -96,4 +86,26 @@ async function listenBeside(
         server.closeAllConnections()
       }),
   }
+}
+
+async function respond(
+  url: URL | undefined,
+  headOnly: boolean,
+  res: ServerResponse,
+  answer: (url: URL) => Answer | undefined | Promise<Answer | undefined>,
+): Promise<void> {
+  let result: Answer
+  try {
+    result = (url && (await answer(url))) ?? { status: 404, type: 'text/plain', body: 'not found\n' }
+  } catch {
+    // A probe that fails says so; what failed is in the log of whoever failed.
+    result = { status: 500, type: 'text/plain', body: 'failed\n' }
+  }
+  const { status, type, body } = result
+  res.writeHead(status, {
+    'content-type': type,
+    'cache-control': 'no-store',
+    'content-length': Buffer.byteLength(body),
+  })
+  res.end(headOnly ? undefined : body)
 }

@@ -6,16 +6,13 @@ export function meteredStore(store: Store, metrics: Metrics, clock: Clock): Stor
   const durations = metrics.histogram('session_store_op_duration_seconds', 'Time of one store operation.', ['op'])
   const errors = metrics.counter('session_store_errors_total', 'Store operations that failed.', ['op'])
 
-  function metered<A extends readonly unknown[], R>(
-    op: string,
-    run: (...args: A) => Promise<R>,
-  ): (...args: A) => Promise<R> {
+  function metered(op: string): <R>(run: () => Promise<R>) => Promise<R> {
     const duration = durations.series(op)
     const failed = errors([op])
-    return async (...args) => {
+    return async (run) => {
       const started = clock.now()
       try {
-        return await run(...args)
+        return await run()
       } catch (error) {
         failed()
         throw error
@@ -24,13 +21,20 @@ export function meteredStore(store: Store, metrics: Metrics, clock: Clock): Stor
       }
     }
   }
+  const [get, put, take, remove, lease] = [
+    metered('get'),
+    metered('put'),
+    metered('take'),
+    metered('delete'),
+    metered('lease'),
+  ]
 
   return {
-    get: metered('get', store.get) as Store['get'],
-    put: metered('put', store.put) as Store['put'],
-    take: metered('take', store.take) as Store['take'],
-    delete: metered('delete', store.delete),
-    lease: metered('lease', store.lease),
+    get: (table, key) => get(() => store.get(table, key)),
+    put: (table, key, value, when) => put(() => store.put(table, key, value, when)),
+    take: (table, key) => take(() => store.take(table, key)),
+    delete: (table, key) => remove(() => store.delete(table, key)),
+    lease: (name, ttl) => lease(() => store.lease(name, ttl)),
     list: (table, index) => store.list(table, index),
     watch: (listener) => store.watch(listener),
     close: () => store.close(),

@@ -136,42 +136,48 @@ export function createMetrics(build: { readonly version: string; readonly node: 
     flow: (step, result, reason) => flows.labels(step, result, reason).inc(),
 
     gauge(name, help, read) {
-      new Gauge({
-        name: PREFIX + name,
-        help,
-        registers,
-        collect() {
-          const value = read()
-          if (value === undefined) this.remove()
-          else this.set(value)
-        },
-      })
+      registry.registerMetric(
+        new Gauge({
+          name: PREFIX + name,
+          help,
+          registers: [],
+          collect() {
+            const value = read()
+            if (value === undefined) this.remove()
+            else this.set(value)
+          },
+        }),
+      )
     },
 
     gauges(name, help, labels, read) {
-      new Gauge({
-        name: PREFIX + name,
-        help,
-        labelNames: [...labels],
-        registers,
-        collect() {
-          this.reset()
-          for (const [labelValues, value] of read()) this.labels(...labelValues).set(value)
-        },
-      })
+      registry.registerMetric(
+        new Gauge({
+          name: PREFIX + name,
+          help,
+          labelNames: [...labels],
+          registers: [],
+          collect() {
+            this.reset()
+            for (const [labelValues, value] of read()) this.labels(...labelValues).set(value)
+          },
+        }),
+      )
     },
 
     totals(name, help, labels, read) {
-      new Counter({
-        name: PREFIX + name,
-        help,
-        labelNames: [...labels],
-        registers,
-        collect() {
-          this.reset()
-          for (const [labelValues, value] of read()) this.labels(...labelValues).inc(value)
-        },
-      })
+      registry.registerMetric(
+        new Counter({
+          name: PREFIX + name,
+          help,
+          labelNames: [...labels],
+          registers: [],
+          collect() {
+            this.reset()
+            for (const [labelValues, value] of read()) this.labels(...labelValues).inc(value)
+          },
+        }),
+      )
     },
 
     counter(name, help, labels) {

@@ -4,7 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { formatIssue, type Loaded, loadConfig, parseConfig } from '../../../src/config/load.ts'
+import { formatIssue, type Judged, loadConfig, parseConfig } from '../../../src/config/load.ts'
 import { Secret } from '../../../src/lib/secret.ts'
 import type { Config } from '../../../src/types.ts'
 
@@ -18,7 +18,7 @@ const minimal = {
 }
 const fixture = (name: string): string => new URL(`./fixtures/${name}`, import.meta.url).pathname
 
-function load(text: string | undefined, env: Record<string, string> = {}): Loaded {
+function load(text: string | undefined, env: Record<string, string> = {}): Judged {
   return parseConfig(text, 'config.yaml', env, (path) => readFileSync(path, 'utf8'))
 }
 
