@@ -134,9 +134,9 @@ function ask(
 function load(port: number, health?: number) {
   const agent = new Agent({ keepAlive: true, maxSockets: 4 })
   const outcome = { answered: 0, lost: [] as string[] }
-  let running = true
+  const until = { stopped: false }
   const worker = async (): Promise<void> => {
-    while (running) {
+    while (!until.stopped) {
       try {
         const { status } = await ask(port, '/', 'open.localhost', agent)
         if (status === 200) outcome.answered++
@@ -147,12 +147,13 @@ function load(port: number, health?: number) {
     }
   }
   const watcher = async (): Promise<void> => {
-    while (running && health !== undefined) if ((await ask(health, '/readyz')).status !== 200) running = false
+    if (health === undefined) return
+    while (!until.stopped) until.stopped = (await ask(health, '/readyz')).status !== 200
   }
   const all = Promise.all([worker(), worker(), worker(), worker(), watcher()])
   return {
     async stop() {
-      running = running && health !== undefined
+      until.stopped ||= health === undefined
       await all
       agent.destroy()
       return outcome

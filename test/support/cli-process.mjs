@@ -1,4 +1,4 @@
-/** Forked: answers `{ args, env, ahead }` with what the command line said. From source, and in a process of its own: LMDB must not be opened twice in one. */
+/** Forked: answers `{ args, ahead }` with what the command line said. From source, and in a process of its own: LMDB must not be opened twice in one. */
 import { fileURLToPath } from 'node:url'
 import { createServer } from 'vite'
 
@@ -13,7 +13,7 @@ const server = await createServer({
 })
 const { runCli } = await server.ssrLoadModule('/cmd/postern/cli.ts')
 
-process.on('message', async ({ args, ahead }) => {
+async function answer({ args, ahead }) {
   const out = []
   const err = []
   const clock = { now: () => Date.now() + ahead, after: () => () => {} }
@@ -24,6 +24,8 @@ process.on('message', async ({ args, ahead }) => {
     ...(ahead > 0 && { clock }),
   })
   process.send({ exitCode, out: out.join('\n'), err: err.join('\n') })
-})
+}
+
+process.on('message', (asked) => void answer(asked))
 process.on('disconnect', () => process.exit(0))
 process.send('ready')

@@ -49,6 +49,7 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
   }
   for (const line of describe(file ?? 'the environment', config)) io.out(line)
   if (hook) {
+    io.out('')
     io.out('Event hook at Okta, made by `postern okta hook install` or by hand:')
     for (const line of describeHook(hook)) io.out(line)
     if (!hook.uri.startsWith('https:')) io.out('  Okta itself takes https only')
