@@ -5,7 +5,8 @@ import { formatIssue } from '../src/config/issues.ts'
 import { createMembership } from '../src/policy/membership.ts'
 import { createPolicyEngine } from '../src/policy/engine.ts'
 import { createRouteTable } from '../src/routing/table.ts'
-import type { Config, Group, Principal, RequestFacts, Route } from '../src/types.ts'
+import { createMetrics } from '../src/server/metrics.ts'
+import type { Config, Group, Principal, RequestFacts, RequestSample, Route } from '../src/types.ts'
 
 export interface MicroResult {
   readonly name: string
@@ -108,6 +109,20 @@ const wildcardFacts = Array.from({ length: 1024 }, (_, i) => facts(`x.team${(i *
 const found = (table: typeof exact, asked: RequestFacts): true | undefined =>
   table.match(asked).kind === 'route' ? true : undefined
 
+const metrics = createMetrics({ version: 'bench', node: process.version })
+const sample: RequestSample = {
+  facts: request,
+  route,
+  decision: engine.decide(route, alice, request, 0),
+  finished: {
+    status: 200,
+    bytesOut: 1024,
+    forwarded: { status: 200, upstream: 'http://127.0.0.1:1', upstreamMs: 3, bytesIn: 0, bytesOut: 1024 },
+  },
+  error: undefined,
+  seconds: 0.004,
+}
+
 const results: readonly MicroResult[] = [
   measure('decision: 20 criteria, 500 groups', 2000, () =>
     engine.decide(route, alice, request, 0).outcome === 'allow' ? true : undefined,
@@ -116,5 +131,9 @@ const results: readonly MicroResult[] = [
   measure(`route lookup: wildcard, ${ROUTES} hosts`, 3000, (i) =>
     found(wildcard, wildcardFacts[i & 1023] as RequestFacts),
   ),
+  measure('metrics: every series of one request', 2000, () => {
+    metrics.request(sample)
+    return true
+  }),
 ]
 console.log(JSON.stringify(results))
