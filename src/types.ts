@@ -34,6 +34,8 @@ export interface Logger {
   info(fields: object, message: string): void
   warn(fields: object, message: string): void
   error(fields: object, message: string): void
+  /** For lines of every request: their fields are JSON members already (`"status":200,"path":"/"`), and never none. */
+  line(level: 'info' | 'error', members: string, message: string): void
   child(fields: object): Logger
 }
 

@@ -14,6 +14,7 @@ const BATCH_LENGTH = 16_000
  */
 export function createLogger(level: LogLevel, destination?: DestinationStream): Logger & { flush(): void } {
   const batch = destination ? undefined : createBatch(pino.destination({ fd: 1, sync: true }))
+  const out = batch ?? (destination as DestinationStream)
   const logger = pino(
     {
       level: level === 'off' ? 'silent' : level,
@@ -21,19 +22,24 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
       timestamp: () => `,"time":"${isoTime(systemClock.now())}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
-    batch ?? destination,
+    out,
   )
-  return { ...wrap(logger), flush: () => batch?.flush() }
+  return { ...wrap(logger, out), flush: () => batch?.flush() }
 }
 
-function wrap(logger: PinoLogger): Logger {
+function wrap(logger: PinoLogger, out: DestinationStream, inherited = ''): Logger {
   return {
     trace: (fields, message) => logger.trace(fields, message),
     debug: (fields, message) => logger.debug(fields, message),
     info: (fields, message) => logger.info(fields, message),
     warn: (fields, message) => logger.warn(fields, message),
     error: (fields, message) => logger.error(fields, message),
-    child: (fields) => wrap(logger.child(fields)),
+    line(level, members, message) {
+      if (!logger.isLevelEnabled(level)) return
+      const time = isoTime(systemClock.now())
+      out.write(`{"level":"${level}","time":"${time}"${inherited},${members},"msg":${JSON.stringify(message)}}\n`)
+    },
+    child: (fields) => wrap(logger.child(fields), out, `${inherited},${JSON.stringify(fields).slice(1, -1)}`),
   }
 }
 
@@ -87,5 +93,6 @@ export const silentLogger: Logger = {
   info() {},
   warn() {},
   error() {},
+  line() {},
   child: () => silentLogger,
 }

@@ -16,6 +16,8 @@ export function recordedLog(): Logger & { readonly lines: Line[] } {
     info: at('info'),
     warn: at('warn'),
     error: at('error'),
+    line: (level: Line['level'], members: string, message: string) =>
+      void lines.push({ level, fields: JSON.parse(`{${members}}`) as object, message }),
     child: () => logger,
   }
   return logger

@@ -17,6 +17,24 @@ test('a line says when, how bad and what; secrets redact themselves', () => {
   expect(Date.parse(time ?? '')).toBeGreaterThanOrEqual(before)
 })
 
+test('a line that is written already reads like every other', () => {
+  const out = collector()
+  const logger = createLogger('info', out)
+  logger.child({ of: 'child' }).line('info', '"path":"/","status":200', 'request')
+  const { time, ...line } = JSON.parse(out.pieces.join('')) as Record<string, string>
+  expect(line).toEqual({ level: 'info', of: 'child', path: '/', status: 200, msg: 'request' })
+  expect(new Date(time ?? '').toISOString()).toBe(time)
+})
+
+test('a level that is off writes nothing, whichever way', () => {
+  const out = collector()
+  const logger = createLogger('error', out)
+  logger.info({}, 'no')
+  logger.line('info', '"a":1', 'no')
+  logger.line('error', '"a":1', 'yes')
+  expect(out.pieces.map((piece) => (JSON.parse(piece) as { msg: string }).msg)).toEqual(['yes'])
+})
+
 test.each([
   0, 999, 1000, 1_700_000_000_005, 1_700_000_000_050, 1_700_000_000_999, 1_700_000_001_000, 1_699_999_999_999,
 ])('%d ms in ISO 8601', (time) => {

@@ -1,0 +1,126 @@
+import { beforeEach, expect, test } from 'vitest'
+import { AppError } from '../../../src/errors.ts'
+import { createLogger } from '../../../src/lib/log.ts'
+import { type AccessLog, createAccessLog, sessionTag } from '../../../src/proxy/access-log.ts'
+import type { Progress } from '../../../src/proxy/handle.ts'
+import type { Finished, RequestFacts, Route, Session } from '../../../src/types.ts'
+import { type ManualClock, manualClock } from '../../support/clock.ts'
+
+let clock: ManualClock
+let accessLog: AccessLog
+let written: string
+beforeEach(() => {
+  clock = manualClock()
+  written = ''
+  const logger = createLogger('info', { write: (line: string) => void (written += line) })
+  accessLog = createAccessLog(logger, clock, () => {})
+})
+
+const facts: RequestFacts = {
+  id: 'request-1',
+  method: 'GET',
+  host: 'app.example.com',
+  port: undefined,
+  path: '/reports',
+  query: '?token=hidden',
+  clientIp: '192.0.2.1',
+  scheme: 'https',
+  wants: 'html',
+  cookie: 'secret=hidden',
+  origin: undefined,
+  userAgent: 'wrk',
+}
+const route = { name: 'reports', id: 'r-1' } as Route
+const session = { id: 'session-1', subject: '00u1', identity: { subject: '00u1', email: 'ann@example.com' } } as Session
+const finished: Finished = {
+  status: 200,
+  bytesOut: 1024,
+  forwarded: { status: 200, upstream: 'http://127.0.0.1:9', upstreamMs: 3, bytesIn: 7, bytesOut: 1024 },
+}
+
+function lineOf(progress: Omit<Progress, 'startedAt'>, ...outcome: [Finished?, AppError?]): Record<string, unknown> {
+  const startedAt = clock.now()
+  clock.advance(5)
+  accessLog({ startedAt, ...progress }, ...outcome)
+  const { time: _, ...fields } = JSON.parse(written) as Record<string, unknown>
+  written = ''
+  return fields
+}
+
+const basics = {
+  level: 'info',
+  msg: 'request',
+  request_id: 'request-1',
+  client_ip: '192.0.2.1',
+  method: 'GET',
+  host: 'app.example.com',
+  path: '/reports',
+  duration_ms: 5,
+  user_agent: 'wrk',
+}
+
+test('a forwarded request says who, what, why and how long; the same person again says the same', () => {
+  const decision = { outcome: 'allow', grant: {}, reasons: ['group-ok'] } as unknown as NonNullable<
+    Progress['decision']
+  >
+  const expected = {
+    ...basics,
+    status: 200,
+    bytes_out: 1024,
+    bytes_in: 7,
+    upstream: 'http://127.0.0.1:9',
+    upstream_ms: 3,
+    route: 'reports',
+    route_id: 'r-1',
+    decision: 'allow',
+    reasons: ['group-ok'],
+    user_id: '00u1',
+    email: 'ann@example.com',
+    session: sessionTag('session-1'),
+  }
+  expect(lineOf({ facts, route, session, decision }, finished)).toEqual(expected)
+  expect(lineOf({ facts, route, session, decision }, finished)).toEqual(expected)
+})
+
+test('what is not known is not there', () => {
+  expect(lineOf({ facts }, { status: 404, bytesOut: 10 })).toEqual({ ...basics, status: 404, bytes_out: 10 })
+  expect(lineOf({ facts })).toEqual(basics)
+})
+
+test('a cut exchange says why it was cut', () => {
+  const cut: Finished = { ...finished, forwarded: { ...finished.forwarded!, cut: 'signed-out' } }
+  expect(lineOf({ facts }, cut)).toMatchObject({ cut: 'signed-out' })
+})
+
+test('an error is told with its cause; it is an error of ours from 500 on', () => {
+  const refused = new AppError('ERR_UPSTREAM_TIMEOUT', 'upstream: no answer in time', { cause: new Error('"slow"') })
+  expect(lineOf({ facts }, undefined, refused)).toEqual({
+    ...basics,
+    level: 'error',
+    error: 'ERR_UPSTREAM_TIMEOUT',
+    error_message: 'upstream: no answer in time',
+    cause: '"slow"',
+  })
+  expect(lineOf({ facts }, undefined, new AppError('ERR_CLIENT_CLOSED', 'gone'))).toMatchObject({ level: 'info' })
+})
+
+test.each(['"}\n{"level":"fatal"', '\\', '\u2028\u0000\x7f', 'Grüße \ud800', 'x"y'])(
+  'a client that says %j cannot write a line or a field of its own',
+  (evil) => {
+    const told = lineOf({ facts: { ...facts, path: evil, host: evil, method: evil, userAgent: evil, id: evil } })
+    expect(told).toEqual({ ...basics, path: evil, host: evil, method: evil, user_agent: evil, request_id: evil })
+  },
+)
+
+test('a refused request has no facts to tell but why', () => {
+  const bad = { kind: 'bad-request', id: 'b', status: 400, detail: 'invalid Host', clientIp: '192.0.2.1' } as const
+  expect(lineOf({ facts: bad }, { status: 400, bytesOut: 3 })).toEqual({
+    level: 'info',
+    msg: 'request',
+    request_id: 'b',
+    client_ip: '192.0.2.1',
+    status: 400,
+    detail: 'invalid Host',
+    duration_ms: 5,
+  })
+})
