@@ -1,5 +1,6 @@
 import { demoSeed } from './demo-seed.ts'
 import { createRandom, type Random } from './model/random.ts'
+import type { Millis } from '../../src/types.ts'
 import type { PersonStatus } from './model/types.ts'
 import type { Seed } from './seed.ts'
 
@@ -61,8 +62,13 @@ function personOf(number: number): {
   firstName: string
   lastName: string
   status: PersonStatus
+  created: Millis
+  lastUpdated: Millis
 } {
   return {
+    created: FOUNDED,
+    // Nobody asks for what changed long ago: an org that was just made would look like one where everything changed.
+    lastUpdated: FOUNDED,
     id: generated.personId(number),
     login: generated.login(number),
     firstName: FIRST_NAMES[number % FIRST_NAMES.length] ?? '',
@@ -84,5 +90,6 @@ function groupsOf(random: Random, groups: number, each: number): readonly string
   return [...chosen].map(generated.groupId)
 }
 
+const FOUNDED = Date.UTC(2026, 0, 1)
 const FIRST_NAMES = ['Ada', 'Ben', 'Cleo', 'Dan', 'Eva', 'Finn', 'Gail', 'Hugo', 'Iris', 'Jan']
 const LAST_NAMES = ['Abel', 'Brook', 'Castle', 'Dale', 'East', 'Field', 'Grove', 'Hill', 'Ives', 'Jones', 'Knox']
