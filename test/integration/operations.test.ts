@@ -1,17 +1,20 @@
 /** Reload, shutdown, probes and metrics on the running program. */
 import { type ChildProcess, spawn } from 'node:child_process'
+import { X509Certificate } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { Agent, createServer, get, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { connect } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { stringify } from 'yaml'
 import { DEMO, demoSeed } from '../../emulator/okta/demo-seed.ts'
 import { createOktaEmulator } from '../../emulator/okta/emulator.ts'
 import { listenOn, portOf } from '../support/world.ts'
+import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
 
 const main = fileURLToPath(new URL('../../dist/cmd/postern/main.js', import.meta.url))
 
@@ -130,6 +133,17 @@ function ask(
   })
 }
 
+/** Fingerprint of the certificate that a new connection is shown. */
+function shownBy(port: number): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: '127.0.0.1', port, rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerX509Certificate()?.fingerprint256 ?? '')
+      socket.destroy()
+    })
+    socket.on('error', reject)
+  })
+}
+
 /** Requests one after the other on four kept connections, until told to stop or, like a load balancer, until not ready. */
 function load(port: number, health?: number) {
   const agent = new Agent({ keepAlive: true, maxSockets: 4 })
@@ -221,6 +235,31 @@ describe('reload', () => {
     expect(lost).toEqual([])
     expect(answered).toBeGreaterThan(100)
     expect(program.lines.filter(({ msg }) => msg === 'configuration reloaded').length).toBeGreaterThanOrEqual(100)
+  })
+
+  test('a new certificate is shown to new connections; half of one is refused and the old one stays', async () => {
+    const [crt, key] = [join(folder, 'tls.crt'), join(folder, 'tls.key')]
+    writeFileSync(crt, CERTIFICATE)
+    writeFileSync(key, KEY)
+    const file = join(folder, 'config.yaml')
+    const tls = {
+      authenticate_service_url: 'https://authenticate.localhost',
+      certificate_file: crt,
+      certificate_key_file: key,
+    }
+    writeFileSync(file, settings({ ...tls, routes: [] }))
+    const program = await start(file)
+    expect(await shownBy(program.port)).toBe(new X509Certificate(CERTIFICATE).fingerprint256)
+
+    const [nextCrt, nextKey] = ['tls.crt', 'tls.key'].map((name) =>
+      readFileSync(new URL(`../unit/config/fixtures/${name}`, import.meta.url), 'utf8'),
+    )
+    writeFileSync(crt, nextCrt ?? '')
+    await program.line(({ msg }) => msg === 'configuration not accepted; the last good one stays in force')
+    expect(await shownBy(program.port)).toBe(new X509Certificate(CERTIFICATE).fingerprint256)
+    writeFileSync(key, nextKey ?? '')
+    await program.line(({ msg }) => msg === 'configuration reloaded')
+    expect(await shownBy(program.port)).toBe(new X509Certificate(nextCrt ?? '').fingerprint256)
   })
 
   test('what is wired at the start is named and kept', async () => {
