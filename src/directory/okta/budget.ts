@@ -134,7 +134,8 @@ export function createBudget(options: {
       if (!limit || remaining === undefined || reset === undefined || reset < bucket.reset) return
       // Answers overtake one another: within a window what remains only falls.
       bucket.remaining = reset === bucket.reset ? Math.min(bucket.remaining, remaining) : remaining
-      bucket.used = reset === bucket.reset ? bucket.used : Math.min(bucket.used, limit - remaining)
+      // Calls that are under way are not among those that a new window has counted.
+      bucket.used = reset === bucket.reset ? bucket.used : Math.min(bucket.used, limit - remaining + parallel)
       bucket.repairs = Math.min(bucket.repairs, bucket.used)
       bucket.limit = limit
       bucket.reset = reset

@@ -64,6 +64,15 @@ describe('a share of each bucket', () => {
     expect([allowed('sign-in'), allowed('confirm'), allowed('background')]).toEqual([50, 43, 35])
   })
 
+  test('calls under way when a window begins are of that window: the share is not exceeded by them', () => {
+    const of = budget()
+    const next = T0 + 31_000
+    of.learn(USERS, facts(), T0)
+    for (let call = 0; call < 4; call++) expect(of.ask(USERS, 'sign-in', next).go).toBe(true)
+    of.learn(USERS, facts({ remaining: 99, reset: next + 60_000, date: next }), next)
+    expect(goes(of, 'sign-in', next)).toBe(46)
+  })
+
   test('what others used up counts: the background stops at 30 % of the bucket, sign-ins at the reserve of 10 %', () => {
     const of = budget({ share: 1 })
     of.learn(USERS, facts({ remaining: 31 }), T0)
