@@ -27,7 +27,7 @@ import { type Coverage, freshAtOf, toMembership } from './view.ts'
 
 /** Asked for within this time: read again every `refreshInterval`. Later, only often enough not to become unknown. */
 const ACTIVE_WINDOW: Millis = 15 * 60_000
-/** Nobody asked and nothing was read for so long: forgotten. Longer than sessions usually live. */
+/** Nobody asked for so long: forgotten. Longer than sessions usually live. */
 const RETENTION: Millis = 24 * 3_600_000
 /** Claims cannot be read again, so they are kept for as long as a session may live. */
 const CLAIMS_RETENTION: Millis = 30 * RETENTION
@@ -192,7 +192,8 @@ export function createDirectory(deps: {
     for (const [user, person] of people) {
       const { known } = person
       const lastRead = known?.readAt ?? 0
-      if (now - Math.max(person.askedAt, lastRead) > retention) {
+      // Readings alone keep nobody: else everybody who ever signed in would be read for ever.
+      if (now - person.askedAt > retention) {
         roster.forget(user)
         continue
       }

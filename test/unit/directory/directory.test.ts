@@ -335,6 +335,23 @@ describe('in the background', () => {
     await pass(MINUTE)
     expect(source.lookups).toHaveLength(before)
   })
+
+  test('who does not come back is read for a day, and then no more', async () => {
+    everybodyHas([group(1)])
+    await signIn()
+    const hours = async (count: number): Promise<void> => {
+      for (let hour = 0; hour < count; hour++) {
+        clock.advance(HOUR - 20_000)
+        await pass(20_000)
+      }
+    }
+    await hours(20)
+    expect(source.lookups.length).toBeGreaterThan(10)
+    await hours(5)
+    const before = source.lookups.length
+    await hours(10)
+    expect(source.lookups).toHaveLength(before)
+  })
 })
 
 describe('late answers', () => {
