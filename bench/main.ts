@@ -259,7 +259,11 @@ process.on('SIGINT', () => {
   process.exit(130)
 })
 
-const code = await main().then(
+const directory = process.argv.includes('--directory')
+const run = directory
+  ? import('./directory/main.ts').then((bench) => bench.benchDirectory(process.argv.slice(2)))
+  : main()
+const code = await run.then(
   () => 0,
   (error: unknown) => {
     console.error(error instanceof Error ? error.message : error)

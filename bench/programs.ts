@@ -13,9 +13,11 @@ export interface Program {
   readonly pid: number
   /** User and system time so far, all threads, in seconds. */
   cpu(): number
-  /** Resident memory in MiB. */
-  rss(): number
+  /** Resident memory in MiB; `RssAnon`: without mapped files. */
+  rss(what?: 'VmRSS' | 'RssAnon'): number
   stop(): Promise<void>
+  /** SIGKILL, at once. */
+  kill(): Promise<void>
 }
 
 const running = new Set<ChildProcess>()
@@ -42,13 +44,23 @@ export function start(core: number, command: readonly string[]): Program {
       const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
       return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
     },
-    rss: () => Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024,
+    rss(what = 'VmRSS') {
+      const line = readFileSync(`/proc/${pid}/status`, 'utf8')
+        .split('\n')
+        .find((each) => each.startsWith(`${what}:`))
+      return Number(/\d+/.exec(line ?? '')?.[0] ?? 0) / 1024
+    },
     async stop() {
       if (!running.delete(child)) return
       child.kill('SIGTERM')
       const force = setTimeout(() => child.kill('SIGKILL'), 5000)
       await ended
       clearTimeout(force)
+    },
+    async kill() {
+      running.delete(child)
+      child.kill('SIGKILL')
+      await ended
     },
   }
 }
