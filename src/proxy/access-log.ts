@@ -80,9 +80,9 @@ function remembered<T extends object>(describe: (subject: T) => string): (subjec
   }
 }
 
-/** Tells sessions apart in a log without being one: a session id must not be learnt from logs. */
+/** Tells sessions apart in a log without being one: a session id must not be learnt from logs. Hex, so that a command line takes it for no option. */
 export function sessionTag(id: string): string {
-  return createHash('sha256').update(`log:${id}`).digest('base64url').slice(0, 12)
+  return createHash('sha256').update(`log:${id}`).digest('hex').slice(0, 12)
 }
 
 export function describeError(error: AppError): object {

@@ -13,7 +13,7 @@ import { createTestWorld, SHARED_SECRET, type World } from '../support/world.ts'
 const ENGINEERING = 'http://engineering.localhost/'
 const EVERYONE = 'http://everyone.localhost/'
 const JSON_ASK = { headers: { accept: 'application/json' } }
-const TAG = /^[A-Za-z0-9_-]{12}$/
+const TAG = /^[0-9a-f]{12}$/
 
 let operator: CliProcess
 beforeAll(async () => {
