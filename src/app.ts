@@ -11,7 +11,7 @@ import { groupsFromClaims } from './identity/claims.ts'
 import { createOidcProvider } from './identity/oidc.ts'
 import { messageOf } from './errors.ts'
 import { every, systemClock } from './lib/clock.ts'
-import { VERSION } from './lib/version.ts'
+import { readVersion } from './lib/version.ts'
 import { createRequestIds } from './lib/request-id.ts'
 import { createPolicyEngine } from './policy/engine.ts'
 import { createAccessLog } from './proxy/access-log.ts'
@@ -56,7 +56,7 @@ const RECHECK_INTERVAL: Millis = 30_000
 
 export async function startApp({ config, logger, clock = systemClock }: AppOptions): Promise<App> {
   const { sharedSecrets } = config
-  const metrics = createMetrics({ version: VERSION, node: process.version })
+  const metrics = createMetrics({ version: readVersion(), node: process.version })
   const store = meteredStore(openStore(config, clock, logger), metrics, clock)
   await checkStoreKey(store, sharedSecrets)
   const sessions = createSessions({ store, clock, sharedSecrets, cookieNames: sessionCookieNames(config) })

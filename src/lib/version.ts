@@ -1,16 +1,12 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 
-/** Of package.json, which lies beside `src/` and, compiled, two folders above it. */
-export const VERSION: string = readVersion()
-
-function readVersion(): string {
-  for (const path of ['../../package.json', '../../../package.json']) {
-    try {
-      const { version } = JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')) as { version?: unknown }
-      if (typeof version === 'string') return version
-    } catch {
-      // Sources and compiled output lie at different depths.
-    }
+/** Version of the package that this file belongs to. Sources and build output lie at different depths below package.json. */
+export function readVersion(folder = new URL('.', import.meta.url)): string {
+  const file = new URL('package.json', folder)
+  if (existsSync(file)) {
+    const { name, version } = JSON.parse(readFileSync(file, 'utf8')) as { name?: unknown; version?: unknown }
+    if (name === 'postern' && typeof version === 'string') return version
   }
-  return 'unknown'
+  const parent = new URL('..', folder)
+  return parent.href === folder.href ? 'unknown' : readVersion(parent)
 }

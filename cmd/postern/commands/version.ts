@@ -1,20 +1,9 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { readVersion } from '../../../src/lib/version.ts'
 import type { Io } from '../io.ts'
 
-/** Prints the version of the package that this file belongs to. */
+/** Prints the version of the program. */
 export function versionCommand({ json }: { readonly json: boolean }, io: Io): number {
   const version = readVersion()
   io.out(json ? JSON.stringify({ name: 'postern', version, node: process.version }) : `postern ${version}`)
   return 0
-}
-
-/** Sources and build output lie at different depths below package.json. */
-export function readVersion(folder = new URL('.', import.meta.url)): string {
-  const file = new URL('package.json', folder)
-  if (existsSync(file)) {
-    const { name, version } = JSON.parse(readFileSync(file, 'utf8')) as { name?: unknown; version?: unknown }
-    if (name === 'postern' && typeof version === 'string') return version
-  }
-  const parent = new URL('..', folder)
-  return parent.href === folder.href ? 'unknown' : readVersion(parent)
 }
