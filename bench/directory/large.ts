@@ -263,7 +263,7 @@ async function agreement(world: World): Promise<Scenario> {
     () => false,
   )
   const { same, different } = compared
-  if (!agreed) console.error(`not as in Okta: ${different.slice(0, 10).join(' ')}`)
+  for (const person of agreed ? [] : different.slice(0, 20)) console.error(`not as in Okta: ${JSON.stringify(person)}`)
   return {
     name: 'at the end',
     rows: [
@@ -273,18 +273,28 @@ async function agreement(world: World): Promise<Scenario> {
   }
 }
 
-async function compare(world: World): Promise<{ readonly same: number; readonly different: readonly string[] }> {
+/** One whose stored reading is not what Okta has. */
+interface Different {
+  readonly subject: string
+  readonly missing: readonly string[]
+  readonly tooMany: readonly string[]
+  readonly record: object | undefined
+}
+
+async function compare(world: World): Promise<{ readonly same: number; readonly different: readonly Different[] }> {
   const everybody = new Map([...world.org.people, ...world.org.strangers].map((person) => [person.id, person]))
   const operator = openOperator(world.config, { clock: systemClock, logger: silentLogger })
   let same = 0
-  const different: string[] = []
+  const different: Different[] = []
   try {
     for await (const { subject, record } of operator.everybody()) {
       const person = everybody.get(subject)
-      const known = record?.groups.filter(({ type }) => type !== 'BUILT_IN').map(({ id }) => id)
-      const real = person && world.groupsOf(person)
-      if (known?.length === real?.size && known?.every((id) => real?.has(id))) same++
-      else different.push(subject)
+      const known = (record?.groups ?? []).filter(({ type }) => type !== 'BUILT_IN').map(({ id }) => id)
+      const real = person ? world.groupsOf(person) : new Set<string>()
+      const missing = [...real].filter((id) => !known.includes(id))
+      const tooMany = known.filter((id) => !real.has(id))
+      if (missing.length === 0 && tooMany.length === 0) same++
+      else different.push({ subject, missing, tooMany, record: record && { ...record, groups: known.length } })
     }
   } finally {
     await operator.close()

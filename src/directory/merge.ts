@@ -165,8 +165,10 @@ function withWhatWasHeard(base: Known, other: Known): Known {
   let groups = base.groups
   for (const mark of other.marks ?? []) {
     const own = marks.get(mark.group)
-    // An addition that the reading may know of, and does not show, may have been taken back before it.
-    if (mark.at <= (mark.member ? (base.upTo ?? asOf) : asOf) || (own && !isNewer(mark, own))) continue
+    if (mark.at <= asOf || (own && !isNewer(mark, own))) continue
+    // An addition that the reading may know of, and does not show, may have been taken back before it. One that it
+    // shows is kept: an earlier removal that is still on its way must not count against both.
+    if (mark.member && mark.at <= (base.upTo ?? asOf) && !holds(base, mark.group)) continue
     marks.set(mark.group, mark)
     groups = without(groups, mark.group)
     if (mark.member) groups = [...groups, ...other.groups.filter(({ id }) => id === mark.group)]

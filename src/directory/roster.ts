@@ -152,7 +152,7 @@ export function createRoster(): Roster {
       case 'group':
         return holders(signal.group.id)
       case 'members':
-        return [...people.keys()]
+        return differing(signal.group.id, signal.members)
       case 'sessions-ended':
       case 'group-sessions-ended':
         return []
@@ -164,6 +164,13 @@ export function createRoster(): Roster {
   function holders(group: string): readonly Subject[] {
     const found: Subject[] = []
     for (const [user, { known }] of people) if (known && holds(known, group)) found.push(user)
+    return found
+  }
+
+  /** Whoever the list says something new about: most people are not, and a list may be read for each of 5,000 groups. */
+  function differing(group: string, members: ReadonlySet<Subject>): readonly Subject[] {
+    const found: Subject[] = []
+    for (const [user, { known }] of people) if (known && holds(known, group) !== members.has(user)) found.push(user)
     return found
   }
 

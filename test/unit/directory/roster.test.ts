@@ -308,6 +308,19 @@ describe('news', () => {
     expect(groupsIn(roster)).toEqual([group(1).id, group(2).id])
   })
 
+  test('an addition that a reading shows, too, still outlives an earlier removal, however often both come in', () => {
+    const roster = createRoster()
+    roster.hear({ kind: 'group', group: group(1), at: T0 }, 'log', T0)
+    read(roster, [], T0 - 4000)
+    roster.hear(member(group(1), false, T0 + 200), 'log', T0 + 300)
+    roster.hear(member(group(1), true, T0 + 600), 'log', T0 + 700)
+    for (const at of [T0 + 700, T0 + 700, T0 + 900]) {
+      const entry = entryOf({ at, op: undefined, active: true, groups: [group(1)] }, at)
+      expect(roster.learn(ANN, { entry, readAt: at }, at)).toMatchObject({ changed: false, confirm: false })
+      expect(groupsIn(roster)).toEqual([group(1).id])
+    }
+  })
+
   test('an addition after a long time cannot bring back what was removed later, tombstone or not', () => {
     const roster = createRoster()
     read(roster, [group(1), group(2)])
