@@ -3,6 +3,8 @@ export interface Recent<K, V> {
   get(key: K): V | undefined
   set(key: K, value: V): void
   delete(key: K): void
+  /** Forgets what was not used since the last turn. */
+  turn(): void
   clear(): void
 }
 
@@ -12,11 +14,13 @@ export function createRecent<K, V>(capacity: number): Recent<K, V> {
   let young = new Map<K, V>()
   let old = new Map<K, V>()
 
+  function turn(): void {
+    old = young
+    young = new Map()
+  }
+
   function set(key: K, value: V): void {
-    if (young.size >= generation && !young.has(key)) {
-      old = young
-      young = new Map()
-    }
+    if (young.size >= generation && !young.has(key)) turn()
     young.set(key, value)
   }
 
@@ -36,6 +40,7 @@ export function createRecent<K, V>(capacity: number): Recent<K, V> {
       young.delete(key)
       old.delete(key)
     },
+    turn,
     clear() {
       young.clear()
       old.clear()

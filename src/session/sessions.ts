@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts'
+import { every } from '../lib/clock.ts'
 import { readCookie } from '../lib/cookie.ts'
 import { deriveKey, open, randomId, seal } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
@@ -34,6 +35,8 @@ export function createSessions(deps: {
   const loads = new Map<SessionId, Promise<Session | undefined>>()
   const endListeners = new Set<(id: SessionId) => void>()
 
+  // What is older has to be read again anyway, and would only be memory.
+  const stopTurning = every(clock, MAX_AGE, cache.turn)
   const unwatch = store.watch(({ table, key, kind }) => {
     if (table !== sessionsTable.name) return
     cache.delete(key)
@@ -151,6 +154,7 @@ export function createSessions(deps: {
       return () => endListeners.delete(own)
     },
     close() {
+      stopTurning()
       unwatch()
       endListeners.clear()
       cache.clear()

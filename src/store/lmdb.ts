@@ -17,6 +17,12 @@ const COMMIT: TransactionFlags =
 /** Greater than every character of a base64url fingerprint. */
 const AFTER_ALL = '~'
 
+/**
+ * Address space, not memory, and the file is as large as what is in it. lmdb-js begins with 128 KiB and maps the file anew
+ * whenever it has doubled, but keeps the old maps, so that every page counts twice as resident. Larger stores still grow.
+ */
+const MAP_SIZE = 1024 ** 3
+
 const PAGE = 256
 const SWEEP_INTERVAL: Millis = 1000
 const SWEEP_BATCH = 250
@@ -294,7 +300,7 @@ function openTables(path: string) {
     mkdirSync(path, { recursive: true, mode: 0o700 })
     const file = join(path, 'postern.mdb')
     for (const name of [file, `${file}-lock`]) prepare(name, name === file)
-    const root: RootDatabase<string> = open({ path: file, noSubdir: true, encoding: 'string' })
+    const root: RootDatabase<string> = open({ path: file, noSubdir: true, encoding: 'string', mapSize: MAP_SIZE })
     return {
       root,
       records: root.openDB<string, [table: string, id: string]>('records', { encoding: 'string' }),

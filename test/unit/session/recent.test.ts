@@ -46,3 +46,14 @@ test('after clear it holds nothing', () => {
   recent.clear()
   expect(['a', 'b', 'c'].map((key) => recent.get(key))).toEqual([undefined, undefined, undefined])
 })
+
+test('what is not used between two turns is forgotten', () => {
+  const recent = createRecent<string, number>(100)
+  recent.set('used', 1)
+  recent.set('idle', 2)
+  recent.turn()
+  expect(recent.get('used')).toBe(1)
+  recent.turn()
+  expect(recent.get('used')).toBe(1)
+  expect(recent.get('idle')).toBeUndefined()
+})
