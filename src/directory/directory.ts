@@ -27,6 +27,8 @@ import { type Coverage, freshAtOf, toMembership } from './view.ts'
 
 /** Asked for within this time: read again every `refreshInterval`. Later, only often enough not to become unknown. */
 const ACTIVE_WINDOW: Millis = 15 * 60_000
+/** What rules look up is built when it is asked for (about 1 µs for each ten groups), and kept for so long. */
+const MEMBERSHIP_KEPT: Millis = 60_000
 /** Nobody asked for so long: forgotten. Longer than sessions usually live. */
 const RETENTION: Millis = 24 * 3_600_000
 /** Claims cannot be read again, so they are kept for as long as a session may live. */
@@ -39,6 +41,9 @@ const BACKGROUND_READS = 3
 const LONGEST_ROUND_INTERVAL: Millis = 10_000
 /** Okta's evidence may be two seconds older than it looks: sooner, a reading could not settle anything. */
 const CONFIRM_DELAY: Millis = 3000
+/** A sign-in waits no longer for somebody whom the feed kept fresh until just now: what is known is good already. */
+const FOLLOWED_WAIT: Millis = 1000
+const JUST_NOW: Millis = 30_000
 /** Clocks of replicas that share a store differ by no more. */
 const CLOCK_SKEW: Millis = 5000
 
@@ -136,6 +141,13 @@ export function createDirectory(deps: {
     return known ? freshAtOf(known.readAt, doubtAt, coverage) : 0
   }
 
+  /** Known, in no doubt, and told of whatever changed since. */
+  function isFollowed(user: Subject): boolean {
+    const person = people.get(user)
+    if (!person?.known || person.doubtAt !== undefined || coverage === undefined) return false
+    return person.known.readAt >= coverage.since && clock.now() - freshnessOf(person) <= JUST_NOW
+  }
+
   function membershipOf(person: Person, known: Known, freshAt: Millis): Membership {
     const built = person.membership
     if (built?.freshAt === freshAt) return built
@@ -200,7 +212,7 @@ export function createDirectory(deps: {
       // A feed keeps the person fresh; a reading is due only before the stored one expires.
       const readAt = now - lastRead < retention * 0.75 ? freshnessOf(person) : 0
       const away = now - person.askedAt > ACTIVE_WINDOW
-      if (away) person.membership = undefined
+      if (now - person.askedAt > MEMBERSHIP_KEPT) person.membership = undefined
       if (!source || now < person.retryAt || (away && known?.status !== 'active')) continue
       const doubtful = person.doubtAt !== undefined
       const interval = doubtful ? 0 : away ? Math.max(config.refreshInterval, maxStaleness / 2) : config.refreshInterval
@@ -324,9 +336,11 @@ export function createDirectory(deps: {
 
     async refresh(user, signal) {
       if (source && !signal.aborted && !closing.signal.aborted) {
-        const reading = signInReads(user, () => read(user, 'sign-in'))
+        const followed = isFollowed(user)
+        const reading = signInReads(user, () => read(user, followed ? 'confirm' : 'sign-in'))
         track(reading)
-        await settledWithin(reading, { clock, timeout: config.signInTimeout, signal })
+        const timeout = followed ? Math.min(FOLLOWED_WAIT, config.signInTimeout) : config.signInTimeout
+        await settledWithin(reading, { clock, timeout, signal })
       }
       return membership(user)
     },

@@ -253,6 +253,18 @@ describe('with the System Log', () => {
     expect(second.metrics().feed?.leading).toBe(true)
   })
 
+  test('who is killed leaves the lease behind, and is followed within a quarter of a minute', async () => {
+    const of = await world()
+    await of.close()
+    expect(await store.lease('directory-feed', 9000)).toBeDefined()
+    const again = await open(['Engineering'], { logInterval: MINUTE } as object)
+    await signIn(again, alice)
+    okta.removeMember('Engineering', alice)
+    await pass(13_000)
+    expect(again.metrics().feed?.leading).toBe(true)
+    expect(groupsOf(again, alice)).toEqual(['Everyone'])
+  })
+
   test('an import is compared: members of an imported group', async () => {
     const of = await world()
     const { id } = okta.addGroup({ name: 'AD Users', type: 'APP_GROUP' })

@@ -8,8 +8,8 @@ import { createFeedTable, type FeedRecord } from './position.ts'
 import { createReconcile } from './reconcile.ts'
 
 const LEASE = 'directory-feed'
-/** A killed process is followed after so long. */
-const LEASE_TTL: Millis = 15_000
+/** A killed process is followed after so long, and a third: others ask as often as the holder renews. */
+const LEASE_TTL: Millis = 9000
 /** Between two looks at what the log may have missed; also how changes are found where the log may not be read. */
 const CHANGES_INTERVAL: Millis = 60_000
 export const DELTA_INTERVAL: Millis = 30_000
@@ -279,6 +279,7 @@ export function createOktaFeed(deps: {
 
   /** As often as was asked for, and no more often than the learnt limit of the log's bucket allows us. */
   function pollDelay(): Millis {
+    if (!lease) return Math.min(interval, leaseTtl / 3)
     const bucket = client.buckets().find(({ name }) => name === '/api/v1/logs')
     return bucket ? Math.max(interval, Math.ceil(60_000 / Math.max(1, bucket.allowance * 0.8))) : interval
   }

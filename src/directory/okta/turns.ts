@@ -1,9 +1,13 @@
-import type { Clock, ReadPriority, Unsubscribe } from '../../types.ts'
+import type { Clock, Millis, ReadPriority, Unsubscribe } from '../../types.ts'
 import type { Budget } from './budget.ts'
 
 const RANK: Readonly<Record<ReadPriority, number>> = { 'sign-in': 0, confirm: 1, background: 2, reconcile: 3 }
 
+/** Repairs stand back for so long, call for call, while anybody else waits. */
+const REPAIR_PATIENCE: Millis = 15_000
+
 interface Waiter {
+  readonly since: Millis
   readonly bucket: string
   readonly priority: ReadPriority
   readonly start: (release: () => void) => void
@@ -30,12 +34,23 @@ export function createTurns({ budget, clock }: { readonly budget: Budget; readon
     return running < (priority === 'background' ? Math.max(1, room - 1) : room)
   }
 
+  /** Until when the call stands back for others who wait, whatever bucket they wait for. */
+  function standsBackUntil({ priority, since }: Waiter): Millis {
+    const yields = priority === 'reconcile' && waiting[0] !== undefined && waiting[0].priority !== 'reconcile'
+    return yields ? since + REPAIR_PATIENCE : 0
+  }
+
   function startWhatMay(): void {
     disarm()
     const now = clock.now()
     let next = Number.POSITIVE_INFINITY
     waiting = waiting.filter((waiter) => {
       if (!hasRoom(waiter.priority)) return true
+      const patient = standsBackUntil(waiter)
+      if (patient > now) {
+        next = Math.min(next, patient)
+        return true
+      }
       const turn = budget.ask(waiter.bucket, waiter.priority, now)
       if (!turn.go) {
         next = Math.min(next, turn.waitUntil)
@@ -66,6 +81,7 @@ export function createTurns({ budget, clock }: { readonly budget: Budget; readon
           waiter.refuse(signal.reason)
         }
         const waiter: Waiter = {
+          since: clock.now(),
           bucket,
           priority,
           start(done) {

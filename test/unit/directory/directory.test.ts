@@ -209,6 +209,23 @@ describe('a sign-in', () => {
     expect(names(directory.membership(ANN))).toEqual(['Group 1'])
   })
 
+  test('waits a second at most for somebody whom the feed keeps fresh, and stands behind who is not known', async () => {
+    directory.cover({ since: clock.now(), upTo: clock.now() })
+    everybodyHas([group(1)])
+    await signIn()
+    clock.advance(10_000)
+    directory.cover({ since: clock.now() - 10_000, upTo: clock.now() })
+    source.hold = true
+    let done = false
+    const reading = signIn().finally(() => (done = true))
+    clock.advance(999)
+    await settle()
+    expect(done).toBe(false)
+    clock.advance(1)
+    expect(names(await reading)).toEqual(['Group 1'])
+    expect(source.lookups.map(({ priority }) => priority)).toEqual(['sign-in', 'confirm'])
+  })
+
   test('that is given up ends the wait, not the reading others share', async () => {
     source.hold = true
     const first = new AbortController()

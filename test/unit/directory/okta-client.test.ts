@@ -1,3 +1,4 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createOktaClient, type OktaClient } from '../../../src/directory/okta/client.ts'
 import { Secret } from '../../../src/lib/secret.ts'
@@ -339,6 +340,23 @@ describe('the rate limit', () => {
     okta.answerAll((req, res) => json(200, { id: req.url })(req, res))
     for (const answer of held) answer()
     await Promise.all([...background, ...urgent])
+  })
+
+  test('repairs stand back while anybody else waits, for a quarter of a minute a call', async () => {
+    const reset = String((clock.now() + 50_000) / 1000)
+    const empty = { 'x-rate-limit-limit': '600', 'x-rate-limit-remaining': '0', 'x-rate-limit-reset': reset }
+    okta.answerNext(json(200, { id: ANN, status: 'ACTIVE' }, empty))
+    await get()
+    const signIn = get()
+    const list = client.get('/api/v1/groups', {}, { signal: new AbortController().signal, priority: 'reconcile' })
+    clock.advance(14_999)
+    for (let n = 0; n < 10; n++) await turn()
+    expect([okta.calls.length, clock.waiting(TIMEOUT)]).toEqual([1, 0])
+    clock.advance(1)
+    await list
+    expect(okta.calls.map(({ path }) => path)).toEqual([USER, '/api/v1/groups'])
+    clock.advance(40_000)
+    await signIn
   })
 })
 
