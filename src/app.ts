@@ -9,7 +9,6 @@ import type { LiveDirectory } from './directory/directory.ts'
 import { openDirectory } from './directory/open.ts'
 import { groupsFromClaims } from './identity/claims.ts'
 import { createOidcProvider } from './identity/oidc.ts'
-import { messageOf } from './errors.ts'
 import { every, systemClock } from './lib/clock.ts'
 import { readVersion } from './lib/version.ts'
 import { createRequestIds } from './lib/request-id.ts'
@@ -74,12 +73,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   })
   directory.onChange((subject) => streams.recheck(subject))
   directory.onSessionsEnd(async (subject, before) => {
-    let count = 0
-    for await (const session of sessions.list(subject)) {
-      if (session.createdAt >= before) continue
-      await sessions.revoke(session.id)
-      count++
-    }
+    const count = await sessions.revokeSubject(subject, before)
     if (count > 0) logger.info({ user_id: subject, sessions: count }, 'sessions ended: the directory says so')
   })
   await feeds.start()
@@ -142,18 +136,6 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   // Ages and expiries change decisions without any event.
   const stopRechecking = every(clock, RECHECK_INTERVAL, () => streams.recheck())
   sessions.onEnd((id) => streams.endSession(id, 'signed-out'))
-  directory.onChange((subject, status) => {
-    if (status !== 'inactive') return
-    sessions.revokeSubject(subject).then(
-      (count) =>
-        count > 0 && logger.info({ user_id: subject, sessions: count }, 'sessions ended: the account is not active'),
-      (error: unknown) =>
-        logger.error(
-          { user_id: subject, error_message: messageOf(error) },
-          'sessions of an inactive account could not be ended',
-        ),
-    )
-  })
 
   const listener = await listen({ listen: config.listen, timeouts: config.timeouts, clock, forwarder, handle })
   operations.setReady(true)

@@ -14,7 +14,7 @@ import { inspectOkta, type OktaInspection } from './directory/okta/inspect.ts'
 import { createFeedTable, type FeedRecord } from './directory/okta/position.ts'
 import { compileShapes } from './directory/okta/shapes.ts'
 import { createOktaSource } from './directory/okta/source.ts'
-import { wantedGroups } from './directory/open.ts'
+import { namedGroups } from './directory/open.ts'
 import { createDirectoryTable, type DirectoryRecord } from './directory/records.ts'
 import { freshAtOf, sourceNameOf, toMembership } from './directory/view.ts'
 import { AppError } from './errors.ts'
@@ -233,7 +233,7 @@ export async function readLive(
 /** May Postern do at Okta what it has to, and does Okta have the groups of the policies? Throws ERR_USAGE without Okta's API. */
 export async function inspect(config: Config, deps: OperatorDeps, signal: AbortSignal): Promise<OktaInspection> {
   const directory = oktaOf(config, 'groups are not read from Okta: configure idp_service_account')
-  const wanted = wantedGroups(config.routes)
+  const wanted = namedGroups(config.routes)
   const isApp = directory.credentials.kind === 'service-app'
   return withClient(directory, deps, (client) => inspectOkta(client, { wanted, isApp }, signal))
 }

@@ -36,7 +36,6 @@ export interface Logger {
   error(fields: object, message: string): void
   /** For lines of every request: their fields are JSON members already (`"status":200,"path":"/"`), and never none. */
   line(level: 'info' | 'error', members: string, message: string): void
-  child(fields: object): Logger
 }
 
 // ---------------------------------------------------------------------------------------------
@@ -555,7 +554,8 @@ export interface Sessions {
   /** Cookie value for one host: `v1.<id>.<mac>`. Host-bound: useless on any other host. */
   cookieValue(id: SessionId, host: string): string
   revoke(id: SessionId): Promise<void>
-  revokeSubject(subject: Subject): Promise<number>
+  /** Sessions that began before, or all; gives how many ended. */
+  revokeSubject(subject: Subject, before?: Millis): Promise<number>
   /** Subjects with a session in the store. */
   list(subject?: Subject): AsyncIterable<Session>
   /** Sessions that ended anywhere (this process, another worker, the command line). */
@@ -692,6 +692,8 @@ export interface Table<T> {
   readonly name: string
   /** Judges what came back from disk: undefined is a fault (ERR_STORE_CORRUPT), never an answer. */
   parse(value: unknown): T | undefined
+  /** What goes to disk as JSON, and comes to `parse` from there; absent: the value as it is. */
+  format?(value: T): unknown
   /** Secondary key for `list`, e.g. a session's subject. */
   index?(value: T): string
 }

@@ -6,6 +6,5 @@ import { printable } from './text.ts'
 /** What the parts of Postern log becomes messages; only what is worth a person's attention. */
 export function messagesTo(io: Io): Logger {
   const say = (_fields: object, message: string): void => io.err(printable(`postern: ${message}`))
-  const logger: Logger = { ...silentLogger, warn: say, error: say, child: () => logger }
-  return logger
+  return { ...silentLogger, warn: say, error: say }
 }

@@ -23,12 +23,10 @@ import { createRoster, type Effect, type Person } from './roster.ts'
 import { createRounds } from './rounds.ts'
 import type { Signal, Trust } from './signals.ts'
 import { createSourceHealth } from './source-health.ts'
-import { type Coverage, freshAtOf, toMembership } from './view.ts'
+import { type Coverage, createMemberships, freshAtOf } from './view.ts'
 
 /** Asked for within this time: read again every `refreshInterval`. Later, only often enough not to become unknown. */
 const ACTIVE_WINDOW: Millis = 15 * 60_000
-/** What rules look up is built when it is asked for (about 1 µs for each ten groups), and kept for so long. */
-const MEMBERSHIP_KEPT: Millis = 60_000
 /** Nobody asked for so long: forgotten. Longer than sessions usually live. */
 const RETENTION: Millis = 24 * 3_600_000
 /** Claims cannot be read again, so they are kept for as long as a session may live. */
@@ -92,6 +90,7 @@ export function createDirectory(deps: {
   const retention = source ? Math.max(RETENTION, maxStaleness) : CLAIMS_RETENTION
   const roster = createRoster()
   const { people } = roster
+  const memberships = createMemberships(sourceName)
   const listeners = new Set<(user: Subject, status: UserStatus | 'unknown') => void>()
   const endListeners = new Set<SessionsEndListener>()
   const keeper = createKeeper({ store, logger, retention, current: recordOf, adopt })
@@ -124,7 +123,7 @@ export function createDirectory(deps: {
     person.askedAt = now
     const { known } = person
     const freshAt = freshnessOf(person)
-    if (known && now - freshAt <= maxStaleness) return membershipOf(person, known, freshAt)
+    if (known && now - freshAt <= maxStaleness) return memberships.of(user, known, freshAt)
     readUrgently(user, person, now)
     return 'unknown'
   }
@@ -146,12 +145,6 @@ export function createDirectory(deps: {
     const person = people.get(user)
     if (!person?.known || person.doubtAt !== undefined || coverage === undefined) return false
     return person.known.readAt >= coverage.since && clock.now() - freshnessOf(person) <= JUST_NOW
-  }
-
-  function membershipOf(person: Person, known: Known, freshAt: Millis): Membership {
-    const built = person.membership
-    if (built?.freshAt === freshAt) return built
-    return (person.membership = built ? { ...built, freshAt } : toMembership(known, freshAt, sourceName))
   }
 
   // ---- reading the source
@@ -212,7 +205,6 @@ export function createDirectory(deps: {
       // A feed keeps the person fresh; a reading is due only before the stored one expires.
       const readAt = now - lastRead < retention * 0.75 ? freshnessOf(person) : 0
       const away = now - person.askedAt > ACTIVE_WINDOW
-      if (now - person.askedAt > MEMBERSHIP_KEPT) person.membership = undefined
       if (!source || now < person.retryAt || (away && known?.status !== 'active')) continue
       const doubtful = person.doubtAt !== undefined
       const interval = doubtful ? 0 : away ? Math.max(config.refreshInterval, maxStaleness / 2) : config.refreshInterval
@@ -230,6 +222,7 @@ export function createDirectory(deps: {
     const person = people.get(user)
     if (!effect || !person?.known) return
     take(effect)
+    if (effect.changed && person.known.status === 'inactive') await endSessionsQuietly(user)
     // A reading that changes nothing is not worth a write each minute; a restart may find it somewhat older.
     const { readAt } = person.known
     if (!effect.changed && person.doubtAt === undefined && readAt - person.savedAt < maxStaleness / 4) return
@@ -254,6 +247,16 @@ export function createDirectory(deps: {
 
   async function endSessions(user: Subject, before: Millis): Promise<void> {
     for (const listener of endListeners) await listener(user, before)
+  }
+
+  /** Never rejects: whoever is inactive is refused, session or not. */
+  async function endSessionsQuietly(user: Subject): Promise<void> {
+    try {
+      await endSessions(user, clock.now())
+    } catch (error) {
+      const { code, message } = toAppError(error)
+      logger.error({ user_id: user, code, error: message }, 'sessions of an inactive account could not be ended')
+    }
   }
 
   async function absorb(signals: readonly Signal[], trust: Trust): Promise<void> {

@@ -77,7 +77,7 @@ export function openDirectory(deps: {
       logger,
       app,
       org: config.url.origin,
-      wanted: () => wantedGroups(deps.routes()),
+      wanted: () => namedGroups(deps.routes()),
       interval: config.logInterval,
     })
     feed = following
@@ -142,7 +142,7 @@ function openOkta(
 }
 
 /** Ids and names of groups that any rule asks for, denials included. */
-export function wantedGroups(routes: readonly Route[]): readonly string[] {
+export function namedGroups(routes: readonly Route[]): readonly string[] {
   const wanted = new Set<string>()
   for (const { policy } of routes) {
     if (policy.kind !== 'rules') continue

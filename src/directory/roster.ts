@@ -1,4 +1,4 @@
-import type { Group, Membership, Millis, Subject } from '../types.ts'
+import type { Group, Millis, Subject } from '../types.ts'
 import { hear, holds, isChanged, isSame, type Known, merge, type PersonNews, type Reading, unite } from './merge.ts'
 import type { Signal, Trust } from './signals.ts'
 
@@ -8,8 +8,6 @@ const MOST_NEWS = 20_000
 
 export interface Person {
   known: Known | undefined
-  /** Built when first asked for, from `known`. */
-  membership: Membership | undefined
   askedAt: Millis
   /** No reading begins before. */
   retryAt: Millis
@@ -61,7 +59,6 @@ export function createRoster(): Roster {
     if (!person) {
       person = {
         known: undefined,
-        membership: undefined,
         askedAt: now,
         retryAt: 0,
         savedAt: 0,
@@ -91,7 +88,6 @@ export function createRoster(): Roster {
   function settle(user: Subject, known: Known, changed: boolean, now: Millis): Effect {
     const person = personOf(user, now)
     person.known = known
-    person.membership = undefined
     let effect: Effect = { user, changed, confirm: false }
     const news = recent.about([user, ...known.groups.map(({ id }) => id)], now)
     for (const { signal, trust } of news) {
@@ -220,7 +216,6 @@ export function createRoster(): Roster {
           const heard = person.known && hear(person.known, news)
           if (!heard) continue
           person.known = heard.known
-          person.membership = undefined
           effects.push({ user, changed: heard.changed, confirm: heard.confirm })
         }
       }

@@ -1,6 +1,7 @@
 /** What rules see of what is known: the same for a running Postern and for a command line that reads the store beside it. */
+import { createRecent } from '../lib/recent.ts'
 import { createMembership } from '../policy/membership.ts'
-import type { DirectoryConfig, Membership, Millis } from '../types.ts'
+import type { DirectoryConfig, Membership, Millis, Subject } from '../types.ts'
 import { CLAIMS_SOURCE } from './claims.ts'
 import type { Known } from './merge.ts'
 
@@ -29,4 +30,25 @@ export function toMembership({ groups, asOf, readAt, status }: Known, freshAt: M
   const membership = { ...createMembership(groups, asOf ?? readAt, source), freshAt }
   // `Everyone` is any active person, and this one is none.
   return status === 'active' ? membership : { ...membership, keys: INACTIVE_KEYS }
+}
+
+/** What rules look up is built when it is asked for (about 1 µs for each ten groups), and kept for so many people. */
+const MOST_KEPT = 4096
+
+export interface Memberships {
+  of(user: Subject, known: Known, freshAt: Millis): Membership
+}
+
+export function createMemberships(source: string): Memberships {
+  const recent = createRecent<Subject, { readonly known: Known; readonly membership: Membership }>(MOST_KEPT)
+  return {
+    of(user, known, freshAt) {
+      const built = recent.get(user)
+      const same = built?.known === known ? built.membership : undefined
+      if (same?.freshAt === freshAt) return same
+      const membership = same ? { ...same, freshAt } : toMembership(known, freshAt, source)
+      recent.set(user, { known, membership })
+      return membership
+    },
+  }
 }

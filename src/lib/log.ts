@@ -27,7 +27,7 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
   return { ...wrap(logger, out), flush: () => batch?.flush() }
 }
 
-function wrap(logger: PinoLogger, out: DestinationStream, inherited = ''): Logger {
+function wrap(logger: PinoLogger, out: DestinationStream): Logger {
   return {
     trace: (fields, message) => logger.trace(fields, message),
     debug: (fields, message) => logger.debug(fields, message),
@@ -37,9 +37,8 @@ function wrap(logger: PinoLogger, out: DestinationStream, inherited = ''): Logge
     line(level, members, message) {
       if (!logger.isLevelEnabled(level)) return
       const time = isoTime(systemClock.now())
-      out.write(`{"level":"${level}","time":"${time}"${inherited},${members},"msg":${JSON.stringify(message)}}\n`)
+      out.write(`{"level":"${level}","time":"${time}",${members},"msg":${JSON.stringify(message)}}\n`)
     },
-    child: (fields) => wrap(logger.child(fields), out, `${inherited},${JSON.stringify(fields).slice(1, -1)}`),
   }
 }
 
@@ -94,5 +93,4 @@ export const silentLogger: Logger = {
   warn() {},
   error() {},
   line() {},
-  child: () => silentLogger,
 }

@@ -151,32 +151,16 @@ export function createMetrics(build: { readonly version: string; readonly node: 
     },
 
     gauges(name, help, labels, read) {
-      registry.registerMetric(
-        new Gauge({
-          name: PREFIX + name,
-          help,
-          labelNames: [...labels],
-          registers: [],
-          collect() {
-            this.reset()
-            for (const [labelValues, value] of read()) this.labels(...labelValues).set(value)
-          },
-        }),
-      )
+      const collect = collecting(read, (gauge: Gauge, labelValues, value) => gauge.labels(...labelValues).set(value))
+      registry.registerMetric(new Gauge({ name: PREFIX + name, help, labelNames: [...labels], registers: [], collect }))
     },
 
     totals(name, help, labels, read) {
+      const collect = collecting(read, (counter: Counter, labelValues, value) =>
+        counter.labels(...labelValues).inc(value),
+      )
       registry.registerMetric(
-        new Counter({
-          name: PREFIX + name,
-          help,
-          labelNames: [...labels],
-          registers: [],
-          collect() {
-            this.reset()
-            for (const [labelValues, value] of read()) this.labels(...labelValues).inc(value)
-          },
-        }),
+        new Counter({ name: PREFIX + name, help, labelNames: [...labels], registers: [], collect }),
       )
     },
 
@@ -195,5 +179,16 @@ export function createMetrics(build: { readonly version: string; readonly node: 
     },
 
     text: async () => `${await registry.metrics()}${histograms.map((histogram) => histogram.text()).join('')}`,
+  }
+}
+
+/** A metric that is read when it is scraped: gone labels are gone. */
+function collecting<M extends { reset(): void }>(
+  read: () => Iterable<Sample>,
+  set: (metric: M, labelValues: readonly string[], value: number) => void,
+): (this: M) => void {
+  return function () {
+    this.reset()
+    for (const [labelValues, value] of read()) set(this, labelValues, value)
   }
 }

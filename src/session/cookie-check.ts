@@ -1,7 +1,7 @@
 import { constantTimeEqual, deriveKey, mac } from '../lib/crypto.ts'
+import { createRecent } from '../lib/recent.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { SessionId } from '../types.ts'
-import { createRecent } from './recent.ts'
 
 /** `v1.`, 22 characters of id, `.`, 43 characters of HMAC-SHA256. */
 const VERSION = 'v1.'

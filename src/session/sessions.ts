@@ -2,13 +2,13 @@ import { AppError } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import { readCookie } from '../lib/cookie.ts'
 import { deriveKey, open, randomId, seal } from '../lib/crypto.ts'
+import { createRecent } from '../lib/recent.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Clock, Millis, Session, SessionId, Sessions, Store, Tokens } from '../types.ts'
 import { createCookieCheck } from './cookie-check.ts'
-import { createRecent } from './recent.ts'
 import { sessionsTable } from './tables.ts'
 
-const MAX_CACHED = 10_000
+const MAX_CACHED = 4096
 /** The second net under the store's change feed: no session is trusted longer without a look at the store. */
 const MAX_AGE: Millis = 5000
 /** Writers that meet on one session: the refreshes of a few replicas. */
@@ -36,7 +36,7 @@ export function createSessions(deps: {
   const endListeners = new Set<(id: SessionId) => void>()
 
   // What is older has to be read again anyway, and would only be memory.
-  const stopTurning = every(clock, MAX_AGE, cache.turn)
+  const stopTurning = every(clock, MAX_AGE, () => cache.turn())
   const unwatch = store.watch(({ table, key, kind }) => {
     if (table !== sessionsTable.name) return
     cache.delete(key)
@@ -136,9 +136,10 @@ export function createSessions(deps: {
     },
     cookieValue: (id, host) => cookies.sign(id, host),
     revoke: (id) => store.delete(sessionsTable, id),
-    async revokeSubject(subject) {
+    async revokeSubject(subject, before = Number.POSITIVE_INFINITY) {
       let count = 0
-      for await (const [id] of store.list(sessionsTable, subject)) {
+      for await (const [id, { value }] of store.list(sessionsTable, subject)) {
+        if (value.createdAt >= before) continue
         await store.delete(sessionsTable, id)
         count++
       }

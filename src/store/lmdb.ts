@@ -242,7 +242,7 @@ export function openLmdbStore(deps: {
           schema: SCHEMA,
           version: append(table.name, key, 'put'),
           key,
-          value,
+          value: table.format ? table.format(value) : value,
           ...(index !== undefined && { index }),
           ...(expiresAt !== undefined && { expiresAt }),
         })

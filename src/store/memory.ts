@@ -70,7 +70,7 @@ export function createMemoryStore(deps: { readonly clock: Clock; readonly capaci
       if (ifVersion !== undefined && (live(table, key)?.version ?? 0) !== ifVersion) return false
       const entries = rows(table)
       if (!entries.has(key)) makeRoom()
-      const text = JSON.stringify(value)
+      const text = JSON.stringify(table.format ? table.format(value) : value)
       entries.set(key, { text, version: ++sequence, index: table.index?.(value), expiresAt })
       announce(table, key, 'put')
       return true

@@ -89,6 +89,20 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       await store.delete(notes, 'k')
     })
 
+    test('a table may store another form than it gives, found by the same index', async () => {
+      const terse: Table<Note> = {
+        name: 'notes',
+        format: ({ text, owner }) => [text, owner],
+        parse: (value) => (Array.isArray(value) ? note(value[0] as string, value[1] as string) : undefined),
+        index: ({ owner }) => owner,
+      }
+      await store.put(terse, 'a', note('one', 'bob'))
+      expect((await peer.get(terse, 'a'))?.value).toEqual(note('one', 'bob'))
+      expect((await collect(peer.list(terse, 'bob'))).map(([, { value }]) => value)).toEqual([note('one', 'bob')])
+      expect((await peer.get(foreignNotes, 'a'))?.value).toEqual(['one', 'bob'])
+      expect(await store.take(terse, 'a')).toEqual(note('one', 'bob'))
+    })
+
     test('tables do not see each other', async () => {
       await store.put(notes, 'k', note('one'))
       expect(await store.get(others, 'k')).toBeUndefined()

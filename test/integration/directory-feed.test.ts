@@ -257,7 +257,7 @@ describe('with the System Log', () => {
     const of = await world()
     await of.close()
     expect(await store.lease('directory-feed', 9000)).toBeDefined()
-    const again = await open(['Engineering'], { logInterval: MINUTE } as object)
+    const again = await open(['Engineering'], { logInterval: MINUTE })
     await signIn(again, alice)
     okta.removeMember('Engineering', alice)
     await pass(13_000)

@@ -18,7 +18,6 @@ export function recordedLog(): Logger & { readonly lines: Line[] } {
     error: at('error'),
     line: (level: Line['level'], members: string, message: string) =>
       void lines.push({ level, fields: JSON.parse(`{${members}}`) as object, message }),
-    child: () => logger,
   }
   return logger
 }

@@ -20,9 +20,9 @@ test('a line says when, how bad and what; secrets redact themselves', () => {
 test('a line that is written already reads like every other', () => {
   const out = collector()
   const logger = createLogger('info', out)
-  logger.child({ of: 'child' }).line('info', '"path":"/","status":200', 'request')
+  logger.line('info', '"path":"/","status":200', 'request')
   const { time, ...line } = JSON.parse(out.pieces.join('')) as Record<string, string>
-  expect(line).toEqual({ level: 'info', of: 'child', path: '/', status: 200, msg: 'request' })
+  expect(line).toEqual({ level: 'info', path: '/', status: 200, msg: 'request' })
   expect(new Date(time ?? '').toISOString()).toBe(time)
 })
 

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createRecent } from '../../../src/session/recent.ts'
+import { createRecent } from '../../../src/lib/recent.ts'
 
 test('what it holds is what was set last; the last half capacity of keys is always held', () => {
   const key = fc.nat(12).map(String)
