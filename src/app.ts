@@ -112,6 +112,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     clock,
     logger,
   })
+  const accessLog = createAccessLog(logger, clock, (sample) => metrics.request(sample))
   const handle = createHandle({
     snapshot: () => snapshot,
     sessions,
@@ -126,7 +127,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
       recordFlow: (...step) => metrics.flow(...step),
     }),
     respond,
-    accessLog: createAccessLog(logger, clock, (sample) => metrics.request(sample)),
+    accessLog,
     clock,
   })
 
@@ -137,7 +138,17 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   const stopRechecking = every(clock, RECHECK_INTERVAL, () => streams.recheck())
   sessions.onEnd((id) => streams.endSession(id, 'signed-out'))
 
-  const listener = await listen({ listen: config.listen, timeouts: config.timeouts, clock, forwarder, handle })
+  const listener = await listen({
+    listen: config.listen,
+    timeouts: config.timeouts,
+    clock,
+    forwarder,
+    handle,
+    refused(refusal) {
+      const facts = { kind: 'bad-request', id: requestId(), ...refusal } as const
+      accessLog({ startedAt: clock.now(), facts }, { status: refusal.status, bytesOut: 0 })
+    },
+  })
   operations.setReady(true)
   return {
     listener,

@@ -62,7 +62,8 @@ type Stored = Omit<DirectoryRecord, 'asOf' | 'groups'> & {
 }
 
 export function createDirectoryTable(): Table<DirectoryRecord> {
-  const isStored = new Ajv().compile<Stored>(RECORD)
+  // A pair or a triple.
+  const isStored = new Ajv({ strictTuples: false }).compile<Stored>(RECORD)
   return {
     name: 'directory',
     format: (record) => ({ ...record, groups: record.groups.map(toStored) }) satisfies Stored,

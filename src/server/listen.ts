@@ -10,10 +10,12 @@ import {
   STATUS_CODES,
 } from 'node:http'
 import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { every } from '../lib/clock.ts'
+import { canonicalAddress } from '../routing/address.ts'
 import type {
+  BadRequest,
   Clock,
   CutReason,
   Exchange,
@@ -32,7 +34,11 @@ export interface ListenDeps {
   readonly forwarder: Forwarder
   /** Never rejects: its one catch is inside. */
   readonly handle: (exchange: Exchange) => Promise<void>
+  /** Told of what was answered and never became an exchange. */
+  readonly refused: (refusal: Refusal) => void
 }
+
+export type Refusal = Pick<BadRequest, 'status' | 'detail' | 'clientIp'>
 
 export interface Listener {
   readonly address: AddressInfo
@@ -62,7 +68,8 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     requestTimeout: 0,
     keepAliveTimeout: timeouts.idle,
     insecureHTTPParser: false,
-    requireHostHeader: true,
+    // routing/target.ts refuses it, and unlike Node leaves a line.
+    requireHostHeader: false,
     noDelay: true,
   }
   const server: Server = where.tls
@@ -86,7 +93,10 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   server.on('request', onRequest)
   // Not answered here: the forwarder says "100 Continue" once the decision is taken.
   server.on('checkContinue', onRequest)
-  server.on('checkExpectation', (_req, res: ServerResponse) => res.writeHead(417, { connection: 'close' }).end())
+  server.on('checkExpectation', (req: IncomingMessage, res: ServerResponse) => {
+    res.writeHead(417, { connection: 'close' }).end()
+    deps.refused({ status: 417, detail: 'unknown expectation', clientIp: addressOf(req.socket) })
+  })
   server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
     // Without a listener an early reset of the client would end the process.
     socket.on('error', () => socket.destroy())
@@ -94,10 +104,10 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     socket.once('close', () => upgraded.delete(socket))
     run(upgradeExchange(req, socket, head, deps))
   })
-  server.on('connect', (_req: IncomingMessage, socket: Duplex) => refuse(socket, 405, deps.clock))
-  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
-    const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : error.code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
-    refuse(socket, status, deps.clock)
+  server.on('connect', (_req: IncomingMessage, socket: Socket) => refuse(socket, 405, 'method not allowed', deps))
+  server.on('clientError', ({ code = '' }: NodeJS.ErrnoException, socket: Socket) => {
+    const status = code === 'HPE_HEADER_OVERFLOW' ? 431 : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
+    refuse(socket, status, code, deps)
   })
   server.on('tlsClientError', (_error: Error, socket: Duplex) => socket.destroy())
 
@@ -249,16 +259,22 @@ function writeRawReply(reply: Reply, socket: Duplex, clock: Clock): Finished {
   return { status: reply.status, bytesOut: body.length }
 }
 
-/** For what never became a request: no facts, no log line, a constant answer. */
-function refuse(socket: Duplex, status: number, clock: Clock): void {
+/** For what never became a request: no facts, a constant answer. `detail`: constant too, such as the parser's code. */
+function refuse(socket: Socket, status: Refusal['status'], detail: string, { clock, refused: tell }: ListenDeps): void {
   // A response is being written on this connection: more bytes would be read as part of it.
   const busy = '_httpMessage' in socket && socket._httpMessage !== null && socket._httpMessage !== undefined
   if (busy || !socket.writable) return void socket.destroy()
+  // Whoever only opened a connection has asked for nothing.
+  if (socket.bytesRead > 0) tell({ status, detail, clientIp: addressOf(socket) })
   endSoon(
     socket,
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
     clock,
   )
+}
+
+function addressOf({ remoteAddress = '' }: Socket): string {
+  return canonicalAddress(remoteAddress) ?? remoteAddress
 }
 
 /** Ends our side; the peer's may follow, but not for ever. Destroying at once could reset the answer away. */

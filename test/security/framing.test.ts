@@ -29,6 +29,9 @@ async function expectRefused(bytes: string | Buffer, status: number): Promise<vo
     statuses: [status],
     received: [],
   })
+  expect(outcome.lines).toEqual([
+    expect.objectContaining({ status, client_ip: '127.0.0.1', detail: expect.any(String) }),
+  ])
   expect(outcome.answers[0]?.header('connection')).toBe('close')
   expect(gauntlet.echo.connections()).toBe(before)
 }

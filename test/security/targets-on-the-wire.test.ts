@@ -21,6 +21,7 @@ beforeAll(async () => {
     clock: manualClock(),
     // Nothing gets as far as being forwarded.
     forwarder: {} as Forwarder,
+    refused() {},
     async handle(exchange) {
       const parsed = parseTarget(rawRequest(exchange.req, exchange.upgrade), trust, 'id')
       const refused = 'kind' in parsed

@@ -98,7 +98,7 @@ export async function createGauntlet(options: GauntletOptions = {}): Promise<Gau
 
   async function send(bytes: string | Buffer, { moreLines = 0, ...options }: SendOptions = {}): Promise<Outcome> {
     const answers = await sendRaw(world.port, bytes, options)
-    const promised = answers.filter((answer) => !isParserRefusal(answer)).length + moreLines
+    const promised = answers.length + moreLines
     await vi.waitFor(() => expect(newLines().length).toBeGreaterThanOrEqual(promised), SOON)
     const lines = newLines()
     seen.log = world.logText().length
@@ -146,11 +146,6 @@ export function only<T>(list: readonly T[]): T {
   const [one, ...more] = list
   if (one === undefined || more.length > 0) throw new Error(`expected one, not ${list.length}`)
   return one
-}
-
-/** The answer to bytes that never became a request of ours: Node's parser refused them, and there is nothing to log about. */
-export function isParserRefusal({ status, body, header }: WireAnswer): boolean {
-  return [400, 405, 408, 431].includes(status) && body === '' && header('content-type') === undefined
 }
 
 /** The secrets of a test world, and every part of these cookie values (I4). */
