@@ -218,11 +218,12 @@ export function createDirectory(deps: {
 
   /** Takes effect at once, then goes to the store. */
   async function learn(user: Subject, reading: Reading): Promise<void> {
+    const before = people.get(user)?.known?.status
     const effect = roster.learn(user, reading, clock.now())
     const person = people.get(user)
     if (!effect || !person?.known) return
     take(effect)
-    if (effect.changed && person.known.status === 'inactive') await endSessionsQuietly(user)
+    if (person.known.status === 'inactive' && before !== 'inactive') await endSessionsQuietly(user)
     // A reading that changes nothing is not worth a write each minute; a restart may find it somewhat older.
     const { readAt } = person.known
     if (!effect.changed && person.doubtAt === undefined && readAt - person.savedAt < maxStaleness / 4) return

@@ -101,7 +101,7 @@ describe('what is known', () => {
       freshAt: clock.now(),
       keys: new Set(['name:Everyone', `id:${group(1).id}`, 'name:Engineering']),
     })
-    expect(directory.membership(ANN)).toBe(membership)
+    expect(directory.membership(ANN)).toEqual(membership)
     expect(directory.status(ANN)).toBe('active')
     expect(source.lookups.map(({ user, priority }) => [user, priority])).toEqual([[ANN, 'sign-in']])
     expect(directory.health().lastSuccess).toBe(clock.now())

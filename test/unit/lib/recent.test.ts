@@ -17,6 +17,7 @@ test('what it holds is what was set last; the last half capacity of keys is alwa
         model.delete(op.key)
         if (op.do === 'set') {
           recent.set(op.key, op.value)
+          recent.set(op.key, op.value)
           model.set(op.key, op.value)
         } else if (op.do === 'delete') recent.delete(op.key)
         else {
@@ -34,7 +35,7 @@ test('what it holds is what was set last; the last half capacity of keys is alwa
 
 test('it holds no more than its capacity', () => {
   const recent = createRecent<number, number>(100)
-  for (let i = 1; i <= 10_000; i++) recent.set(i, i)
+  for (let i = 1; i <= 20_000; i++) recent.set(Math.ceil(i / 2), Math.ceil(i / 2))
   const held = Array.from({ length: 10_000 }, (_, i) => i + 1).filter((i) => recent.get(i) !== undefined)
   expect(held.length).toBeGreaterThanOrEqual(50)
   expect(held.length).toBeLessThanOrEqual(100)
@@ -47,10 +48,24 @@ test('after clear it holds nothing', () => {
   expect(['a', 'b', 'c'].map((key) => recent.get(key))).toEqual([undefined, undefined, undefined])
 })
 
+test('what comes by once is not kept, nor what comes by again much later', () => {
+  const recent = createRecent<string, number>(100)
+  recent.set('a', 1)
+  expect(recent.get('a')).toBeUndefined()
+  recent.set('a', 2)
+  expect(recent.get('a')).toBe(2)
+  recent.set('b', 1)
+  recent.turn()
+  recent.set('b', 2)
+  expect(recent.get('b')).toBeUndefined()
+  recent.delete('b')
+  recent.set('b', 3)
+  expect(recent.get('b')).toBeUndefined()
+})
+
 test('what is not used between two turns is forgotten', () => {
   const recent = createRecent<string, number>(100)
-  recent.set('used', 1)
-  recent.set('idle', 2)
+  for (const key of ['used', 'idle', 'used', 'idle']) recent.set(key, 1)
   recent.turn()
   expect(recent.get('used')).toBe(1)
   recent.turn()
