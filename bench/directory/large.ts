@@ -2,7 +2,7 @@ import { signIn } from '../signed-in.ts'
 import { openOperator } from '../../src/operator.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/log.ts'
-import { each, sleep, until } from './http.ts'
+import { call, each, sleep, until } from './http.ts'
 import { type Metered, purposeOf, purposes, startMeter } from './meter.ts'
 import { orgOf, type Person } from './org.ts'
 import { atMost, fact, isTrue, percentile, type Row, type Scenario, seconds } from './report.ts'
@@ -44,7 +44,8 @@ export async function large(short: boolean): Promise<readonly Scenario[]> {
       { ...first, rows: [...first.rows, fact(`start to ready, ${plan.live} sessions in the store`, seconds(again))] },
       await quiet(world, plan),
       await churn(world, plan),
-      await rush(world, plan),
+      await rush(world, plan, 'known since yesterday', world.org.people),
+      await rush(world, plan, 'never seen before', world.org.strangers),
       await agreement(world),
     ]
   } finally {
@@ -77,6 +78,7 @@ async function firstStart(world: World, { size }: Plan): Promise<Scenario> {
   }
 }
 
+const PING_INTERVAL = 50
 const CALM = 15_000
 /** Then the planting of the org is not among what changed just before a start. */
 const PLANTED = 75_000
@@ -130,11 +132,29 @@ interface Change {
   readonly seen: boolean
 }
 
+/** How long others wait while Postern is busy with itself: the slowest answers to a question that costs nothing. */
+function pinging({ port }: World): () => Row {
+  const waits: number[] = []
+  const timer = setInterval(() => {
+    const asked = performance.now()
+    call({ port, path: '/ping' }).then(
+      () => waits.push(performance.now() - asked),
+      () => waits.push(Number.POSITIVE_INFINITY),
+    )
+  }, PING_INTERVAL)
+  return () => {
+    clearInterval(timer)
+    const [p99, worst] = [percentile(waits, 0.99), percentile(waits, 1)]
+    return fact('GET /ping meanwhile, p99 and slowest', `${p99.toFixed(0)} and ${worst.toFixed(0)} ms`)
+  }
+}
+
 async function churn(world: World, plan: Plan): Promise<Scenario> {
   const changes = changesOf(world, Math.round((plan.churn / MINUTE) * CHANGES_A_MINUTE))
   const meter = await startMeter(world.okta, world.postern())
   const begin = performance.now()
   const lags: number[] = []
+  const pinged = pinging(world)
   await Promise.all(
     changes.map(async ({ person, group, member, seen }, i) => {
       await sleep((plan.churn * i) / changes.length)
@@ -155,6 +175,7 @@ async function churn(world: World, plan: Plan): Promise<Scenario> {
   // What a change in a group makes due is compared within the next minute.
   await sleep(begin + plan.churn - performance.now())
   const metered = await meter.stop()
+  const pings = pinged()
   const visible = changes.filter(({ seen }) => seen).length
   return {
     name: `the same, ${CHANGES_A_MINUTE} membership changes a minute for ${plan.churn / 1000} s`,
@@ -166,6 +187,7 @@ async function churn(world: World, plan: Plan): Promise<Scenario> {
       fact('calls', purposes(metered.calls)),
       fact('CPU', `${(metered.cpu * 100).toFixed(1)} %`),
       fact('resident memory', `${metered.rss.toFixed(0)} MiB`),
+      pings,
       ...budgetRows(metered),
     ],
   }
@@ -210,8 +232,8 @@ function budgetRows({ share, bucket, refused }: Metered): readonly Row[] {
   ]
 }
 
-async function rush(world: World, plan: Plan): Promise<Scenario> {
-  const people = world.org.strangers.slice(0, Math.round((plan.rush / MINUTE) * SIGN_INS_A_MINUTE))
+async function rush(world: World, plan: Plan, who: string, from: readonly Person[]): Promise<Scenario> {
+  const people = from.slice(0, Math.round((plan.rush / MINUTE) * SIGN_INS_A_MINUTE))
   const meter = await startMeter(world.okta, world.postern())
   const times: number[] = []
   let failed = 0
@@ -235,7 +257,7 @@ async function rush(world: World, plan: Plan): Promise<Scenario> {
   const metered = await meter.stop()
   const reconcile = metered.calls.filter((one) => purposeOf(one) !== 'log' && purposeOf(one) !== 'person').length
   return {
-    name: `morning rush: ${people.length} sign-ins at ${SIGN_INS_A_MINUTE} a minute`,
+    name: `morning rush: ${people.length} sign-ins at ${SIGN_INS_A_MINUTE} a minute, people ${who}`,
     rows: [
       atMost('sign-ins that failed', failed, 0, 'people'),
       fact('sign-ins a minute', ((times.length / took) * MINUTE).toFixed(0)),

@@ -10,6 +10,11 @@ const UNRESERVED = /^[A-Za-z0-9\-._~]$/
 /** A segment that some server takes for `.` or `..`: `..;x` is one to Tomcat. */
 const DOTS_WITH_PARAMETERS = /^\.{1,2}(?:;|%3B)/
 const DOTS = /^\.{1,2}(?:;|$)/
+/**
+ * A segment that is empty to a server which drops parameters, and then no segment at all: `/api/;x/status` is `/api/status`
+ * to it. At the end of a path it is lawful and common: `/;jsessionid=1`.
+ */
+const EMPTY_WITH_PARAMETERS = /\/(?:;|%3B)[^/]*\//
 /** Layers of decoding (a proxy, then a framework) turn these into dots and delimiters. */
 const ENCODED = /%(?:25)*(2e|2f|3b|5c)/gi
 const DECODED: Readonly<Record<string, string>> = { '2e': '.', '2f': '/', '3b': ';', '5c': '/' }
@@ -18,7 +23,7 @@ const DECODED: Readonly<Record<string, string>> = { '2e': '.', '2f': '/', '3b': 
  * The canonical form of an absolute path without its query: unreserved octets decoded, slashes
  * merged, dot segments removed, every other escape kept with upper-case digits (RFC 3986 §6.2.2).
  * undefined: the path is ambiguous or malformed and must be refused — escaped `/`, `\`, NUL or
- * controls, a literal `\`, `#`, space or non-ASCII, a broken escape, `..;`.
+ * controls, a literal `\`, `#`, space or non-ASCII, a broken escape, `..;`, `/;x/`.
  */
 export function canonicalPath(raw: string): string | undefined {
   if (raw.charCodeAt(0) !== SLASH) return undefined
@@ -28,8 +33,8 @@ export function canonicalPath(raw: string): string | undefined {
     const code = raw.charCodeAt(i)
     // Space and controls, DEL and above, backslash, `#`, `?`.
     if (code <= 0x20 || code >= 0x7f || code === 0x5c || code === 0x23 || code === 0x3f) return undefined
-    // Only `%`, and `/` or `.` after a slash, can make the canonical form differ.
-    if (code === PERCENT || (previous === SLASH && (code === SLASH || code === 0x2e))) plain = false
+    // Only `%`, and `/`, `.` or `;` after a slash, can make the canonical form differ.
+    if (code === PERCENT || (previous === SLASH && (code === SLASH || code === 0x2e || code === 0x3b))) plain = false
     previous = code
   }
   return plain ? raw : normalise(raw)
@@ -39,7 +44,8 @@ function normalise(raw: string): string | undefined {
   const decoded = raw.includes('%') ? decodeUnreserved(raw) : raw
   if (decoded === undefined || hasSegment(decoded, DOTS_WITH_PARAMETERS)) return undefined
   const path = removeDotSegments(decoded)
-  return path.includes('%25') && hidesDotSegment(path) ? undefined : path
+  if (EMPTY_WITH_PARAMETERS.test(path)) return undefined
+  return path.includes('%25') && hidesSegments(path) ? undefined : path
 }
 
 function decodeUnreserved(raw: string): string | undefined {
@@ -58,12 +64,12 @@ function decodeUnreserved(raw: string): string | undefined {
 }
 
 /**
- * Would a server that decodes more than once see a dot segment? A lone `%252F` is left alone: it is
+ * Would a server that decodes more than once see a dot segment, or none? A lone `%252F` is left alone: it is
  * how people write a branch name with a slash.
  */
-function hidesDotSegment(path: string): boolean {
+function hidesSegments(path: string): boolean {
   const decoded = path.replace(ENCODED, (_, digits: string) => DECODED[digits.toLowerCase()] ?? '')
-  return hasSegment(decoded, DOTS)
+  return hasSegment(decoded, DOTS) || EMPTY_WITH_PARAMETERS.test(decoded)
 }
 
 function hasSegment(path: string, pattern: RegExp): boolean {

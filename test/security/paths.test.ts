@@ -103,6 +103,8 @@ describe('A03 A04 A08 A12 what two servers read differently is 400, for whoever 
     '/.postern/%2e%2e%2fadmin',
     '/public/..;/admin',
     '/public/.;x=1/../admin',
+    '/api/;x/status',
+    '/api/%253bx/status',
     '/public/..%3b/admin',
     '/public/..%3Bx=1/admin',
     '/public/%252e%252e/admin',

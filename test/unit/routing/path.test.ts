@@ -41,6 +41,9 @@ describe('one canonical form', () => {
     ['/%2541', '/%2541'],
     ['/a;x/b', '/a;x/b'],
     ['/a..;x/b', '/a..;x/b'],
+    ['/;jsessionid=1', '/;jsessionid=1'],
+    ['/a/;jsessionid=1', '/a/;jsessionid=1'],
+    ['/a/%3bx', '/a/%3Bx'],
     ['/{a}|^[b]"<c>`', '/{a}|^[b]"<c>`'],
   ])('%s → %s', (raw, canonical) => {
     expect(canonicalPath(raw)).toBe(canonical)
@@ -81,6 +84,13 @@ describe('refused', () => {
     '/a/\u{1f600}',
     '/public/..;/admin',
     '/public/..;x=1/admin',
+    '/api/;x/status',
+    '/api//;/status',
+    '/api/./;x/status',
+    '/api/%3bx/status',
+    '/api/%253B/status',
+    '/api/%25253bx/status',
+    '/;x/',
     '/public/.;/admin',
     '/public/%2e%2e;/admin',
     '/..;',
