@@ -1,6 +1,7 @@
 import { setMaxListeners } from 'node:events'
 import { messageOf, toAppError } from '../errors.ts'
 import { createSingleFlight } from '../lib/single-flight.ts'
+import { settledWithin } from '../lib/wait.ts'
 import type {
   Clock,
   Directory,
@@ -140,13 +141,12 @@ export function createDirectory(deps: {
     return known ? freshAtOf(known.readAt, doubtAt, coverage) : 0
   }
 
-  /** Known, in no doubt, and told of whatever changed since. */
+  /** Known to be active, in no doubt, and told of whatever changed until just now. */
   function isFollowed(user: Subject): boolean {
     const person = people.get(user)
-    if (!person?.known || person.doubtAt !== undefined || coverage === undefined) return false
+    if (person?.known?.status !== 'active' || person.doubtAt !== undefined || !coverage) return false
     return person.known.readAt >= coverage.since && clock.now() - freshnessOf(person) <= JUST_NOW
   }
-
   // ---- reading the source
 
   function readUrgently(user: Subject, person: Person, now: Millis): void {
@@ -401,21 +401,4 @@ export function createDirectory(deps: {
       await Promise.all(pending)
     },
   }
-}
-
-/** Whichever comes first: the end of `work`, the timeout, the signal. */
-function settledWithin(
-  work: Promise<void>,
-  { clock, timeout, signal }: { readonly clock: Clock; readonly timeout: Millis; readonly signal: AbortSignal },
-): Promise<void> {
-  return new Promise((resolve) => {
-    const stop = clock.after(timeout, finish)
-    signal.addEventListener('abort', finish, { once: true })
-    void work.then(finish)
-    function finish(): void {
-      stop()
-      signal.removeEventListener('abort', finish)
-      resolve()
-    }
-  })
 }

@@ -1,5 +1,6 @@
 import { Pool } from 'undici'
 import { AppError, messageOf } from '../../errors.ts'
+import { pause } from '../../lib/wait.ts'
 import type { Clock, JsonObject, Logger, Millis, OktaCredentials, ReadPriority } from '../../types.ts'
 import { judge, type OktaAnswer, type RawAnswer } from './answer.ts'
 import { type BucketState, bucketOf, createBudget, readRateFacts } from './budget.ts'
@@ -243,17 +244,4 @@ async function readBody(body: AsyncIterable<Buffer>, what: string): Promise<stri
 function withQuery(path: string, query: Query): string {
   const parameters = new URLSearchParams(query)
   return parameters.size > 0 ? `${path}?${parameters.toString()}` : path
-}
-
-/** Resolves after `delay`, or at once when the signal aborts. */
-export function pause(clock: Clock, delay: Millis, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const stop = clock.after(delay, done)
-    signal.addEventListener('abort', done, { once: true })
-    function done(): void {
-      stop()
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-  })
 }

@@ -1,11 +1,12 @@
 import { AppError, toAppError } from '../../errors.ts'
+import { pause } from '../../lib/wait.ts'
 import { groupKey } from '../../policy/membership.ts'
 import { nearest } from '../../policy/nearest.ts'
 import type { Clock, Group, Logger, Millis, Subject } from '../../types.ts'
 import type { LiveDirectory } from '../directory.ts'
 import type { Signal } from '../signals.ts'
 import type { OktaAnswer } from './answer.ts'
-import { type OktaClient, pause } from './client.ts'
+import type { OktaClient } from './client.ts'
 import { compileShapes, type OktaGroup, type OktaUser, statusOf, toGroup } from './shapes.ts'
 
 /** Okta's evidence may be this much older than its `Date`, which is cut to whole seconds (okta.md §3.5, rule 1). */
