@@ -40,7 +40,7 @@ const BACKGROUND_READS = 3
 const LONGEST_ROUND_INTERVAL: Millis = 10_000
 /** Okta's evidence may be two seconds older than it looks: sooner, a reading could not settle anything. */
 const CONFIRM_DELAY: Millis = 3000
-/** A sign-in waits no longer for somebody whom the feed kept fresh until just now: what is known is good already. */
+/** A sign-in waits no longer for somebody whom the feed kept fresh until just now. */
 const FOLLOWED_WAIT: Millis = 1000
 const JUST_NOW: Millis = 30_000
 /** Clocks of replicas that share a store differ by no more. */
@@ -160,16 +160,28 @@ export function createDirectory(deps: {
     )
   }
 
+  /** What the feed told is good: a reading that does not get its turn soon would only take it from somebody unknown. */
+  async function readIfSoon(user: Subject, signal: AbortSignal): Promise<void> {
+    const patience = new AbortController()
+    const giveUp = (): void => patience.abort()
+    closing.signal.addEventListener('abort', giveUp, { once: true })
+    const reading = otherReads(user, () => read(user, 'background', patience.signal))
+    track(reading)
+    await settledWithin(reading, { clock, timeout: Math.min(FOLLOWED_WAIT, config.signInTimeout), signal })
+    closing.signal.removeEventListener('abort', giveUp)
+    giveUp()
+  }
+
   /** Never rejects: a failure leaves what was known. */
-  async function read(user: Subject, priority: ReadPriority): Promise<void> {
+  async function read(user: Subject, priority: ReadPriority, signal: AbortSignal = closing.signal): Promise<void> {
     if (!source) return
     const readAt = clock.now()
     roster.personOf(user, readAt).retryAt = readAt + RETRY_DELAY
     let entry: Reading['entry']
     try {
-      entry = await source.lookup(user, closing.signal, priority)
+      entry = await source.lookup(user, signal, priority)
     } catch (error) {
-      if (!closing.signal.aborted) health.failed(error)
+      if (!signal.aborted) health.failed(error)
       return
     }
     health.succeeded()
@@ -339,12 +351,12 @@ export function createDirectory(deps: {
     },
 
     async refresh(user, signal) {
-      if (source && !signal.aborted && !closing.signal.aborted) {
-        const followed = isFollowed(user)
-        const reading = signInReads(user, () => read(user, followed ? 'confirm' : 'sign-in'))
+      if (!source || signal.aborted || closing.signal.aborted) return membership(user)
+      if (isFollowed(user)) await readIfSoon(user, signal)
+      else {
+        const reading = signInReads(user, () => read(user, 'sign-in'))
         track(reading)
-        const timeout = followed ? Math.min(FOLLOWED_WAIT, config.signInTimeout) : config.signInTimeout
-        await settledWithin(reading, { clock, timeout, signal })
+        await settledWithin(reading, { clock, timeout: config.signInTimeout, signal })
       }
       return membership(user)
     },

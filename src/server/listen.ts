@@ -80,9 +80,10 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   let active = 0
   /** Node forgets a connection when it is upgraded, but waits for it when it closes. */
   const upgraded = new Set<Duplex>()
+  const ended = (): void => void active--
   const run = (exchange: Exchange): void => {
     active++
-    void deps.handle(exchange).finally(() => active--)
+    void deps.handle(exchange).then(ended)
   }
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
     // Node hands on what was pipelined behind a request that we refused; where it begins is anybody's guess.
@@ -160,7 +161,12 @@ function httpExchange(req: IncomingMessage, res: ServerResponse, deps: ListenDep
     },
     async pass(grant) {
       leave()
-      return passed(await undoable(deps.forwarder.forward(grant, req, res), leave), cutReason)
+      try {
+        return passed(await deps.forwarder.forward(grant, req, res), cutReason)
+      } catch (error) {
+        leave.undo()
+        throw error
+      }
     },
     cut(reason) {
       cutReason = reason
@@ -181,7 +187,12 @@ function upgradeExchange(req: IncomingMessage, socket: Duplex, head: Buffer, dep
     },
     async pass(grant: Grant) {
       leave()
-      return passed(await undoable(deps.forwarder.tunnel(grant, req, socket, head), leave), cutReason)
+      try {
+        return passed(await deps.forwarder.tunnel(grant, req, socket, head), cutReason)
+      } catch (error) {
+        leave.undo()
+        throw error
+      }
     },
     cut(reason) {
       cutReason = reason
@@ -192,6 +203,7 @@ function upgradeExchange(req: IncomingMessage, socket: Duplex, head: Buffer, dep
 
 interface Once {
   (): void
+  /** A forwarder rejects only before it wrote anything: then the exchange may still be answered with an error. */
   undo(): void
 }
 
@@ -206,16 +218,6 @@ function onlyOnce(): Once {
     left = false
   }
   return leave
-}
-
-/** A forwarder rejects only before it wrote anything: then the exchange may still be answered with an error. */
-async function undoable<T>(passing: Promise<T>, leave: Once): Promise<T> {
-  try {
-    return await passing
-  } catch (error) {
-    leave.undo()
-    throw error
-  }
 }
 
 function passed(forwarded: Awaited<ReturnType<Forwarder['forward']>>, cutReason: CutReason | undefined): Finished {

@@ -29,12 +29,18 @@ export interface Metrics {
 const PREFIX = 'postern_'
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
+/** What requests of one kind add up to: numbers here, and counters when somebody asks. */
 interface Series {
+  readonly route: string
+  readonly method: string
+  readonly status: number
+  readonly decision: string
+  readonly reason: string
   readonly duration: DurationSeries
   readonly upstream: DurationSeries
-  readonly decided: { inc(): void } | undefined
-  readonly received: { inc(by: number): void }
-  readonly sent: { inc(by: number): void }
+  requests: number
+  received: number
+  sent: number
 }
 
 export function createMetrics(build: { readonly version: string; readonly node: string }): Metrics {
@@ -59,31 +65,12 @@ export function createMetrics(build: { readonly version: string; readonly node: 
     ['route'],
   )
   const histograms: Histogram[] = [durations, upstreamDurations]
-  const requestBytes = new Counter({
-    name: `${PREFIX}http_server_request_body_bytes_total`,
-    help: 'Bytes of request bodies forwarded.',
-    labelNames: ['route'],
-    registers,
-  })
-  const responseBytes = new Counter({
-    name: `${PREFIX}http_server_response_body_bytes_total`,
-    help: 'Bytes of response bodies sent.',
-    labelNames: ['route'],
-    registers,
-  })
   const upstreamErrors = new Counter({
     name: `${PREFIX}upstream_errors_total`,
     help: 'Requests that an upstream failed.',
     labelNames: ['route', 'reason'],
     registers,
   })
-  const decisions = new Counter({
-    name: `${PREFIX}authz_decisions_total`,
-    help: 'Decisions by outcome and first reason.',
-    labelNames: ['route', 'decision', 'reason'],
-    registers,
-  })
-
   const flows = new Counter({
     name: `${PREFIX}authn_flows_total`,
     help: 'Steps of sign-ins and sign-outs; the reason is the status or the code of the error.',
@@ -91,43 +78,65 @@ export function createMetrics(build: { readonly version: string; readonly node: 
     registers,
   })
 
-  // One look-up a request for all its series: made of configured names and closed vocabularies, so as bounded as the labels.
+  // Made of configured names and closed vocabularies, so as bounded as the labels.
   const known = new Map<string, Series>()
-  function seriesOf(route: string, method: string, code: string, decision: string, reason: string): Series {
-    const key = `${method} ${code} ${decision} ${reason} ${route}`
+  function seriesOf(route: string, method: string, status: number, decision: string, reason: string): Series {
+    const key = `${method} ${status} ${decision} ${reason} ${route}`
     let series = known.get(key)
     if (!series) {
-      series = {
-        duration: durations.series(route, method, code),
-        upstream: upstreamDurations.series(route),
-        decided: decision === '' ? undefined : decisions.labels(route, decision, reason),
-        received: requestBytes.labels(route),
-        sent: responseBytes.labels(route),
-      }
+      const duration = durations.series(route, method, String(status))
+      const upstream = upstreamDurations.series(route)
+      series = { route, method, status, decision, reason, duration, upstream, requests: 0, received: 0, sent: 0 }
       known.set(key, series)
     }
     return series
   }
+  /** By route: most requests are like the one before. */
+  const latest = new Map<string, Series>()
+
+  function totals(name: string, help: string, labels: readonly string[], read: () => Iterable<Sample>): void {
+    const collect = collecting(read, (counter: Counter, labelValues, value) =>
+      counter.labels(...labelValues).inc(value),
+    )
+    registry.registerMetric(new Counter({ name: PREFIX + name, help, labelNames: [...labels], registers: [], collect }))
+  }
+  const kinds = (): readonly Series[] => [...known.values()]
+  totals('authz_decisions_total', 'Decisions by outcome and first reason.', ['route', 'decision', 'reason'], () =>
+    kinds()
+      .filter(({ decision }) => decision !== '')
+      .map(({ route, decision, reason, requests }) => [[route, decision, reason], requests]),
+  )
+  totals('http_server_request_body_bytes_total', 'Bytes of request bodies forwarded.', ['route'], () =>
+    kinds().map(({ route, received }) => [[route], received]),
+  )
+  totals('http_server_response_body_bytes_total', 'Bytes of response bodies sent.', ['route'], () =>
+    kinds().map(({ route, sent }) => [[route], sent]),
+  )
 
   return {
     request({ facts, route, decision, finished, error, seconds }) {
       const name = route?.name ?? '_none'
       const method = facts && METHODS.has(facts.method) ? facts.method : '_OTHER'
-      const series = seriesOf(
-        name,
-        method,
-        String(finished?.status ?? 0),
-        decision?.outcome ?? '',
-        decision?.reasons[0] ?? '',
-      )
+      const status = finished?.status ?? 0
+      const outcome = decision?.outcome ?? ''
+      const reason = decision?.reasons[0] ?? ''
+      let series = latest.get(name)
+      if (
+        series?.status !== status ||
+        series.method !== method ||
+        series.decision !== outcome ||
+        series.reason !== reason
+      ) {
+        latest.set(name, (series = seriesOf(name, method, status, outcome, reason)))
+      }
+      series.requests++
       series.duration.observe(seconds)
-      series.decided?.inc()
       const forwarded = finished?.forwarded
       if (forwarded) {
         series.upstream.observe(forwarded.upstreamMs / 1000)
-        if (forwarded.bytesIn > 0) series.received.inc(forwarded.bytesIn)
+        series.received += forwarded.bytesIn
       }
-      if (finished && finished.bytesOut > 0) series.sent.inc(finished.bytesOut)
+      if (finished) series.sent += finished.bytesOut
       const failure = error?.code ?? forwarded?.cut
       if (failure?.startsWith('ERR_UPSTREAM_'))
         upstreamErrors.labels(name, failure.slice('ERR_UPSTREAM_'.length).toLowerCase()).inc()
@@ -155,14 +164,7 @@ export function createMetrics(build: { readonly version: string; readonly node: 
       registry.registerMetric(new Gauge({ name: PREFIX + name, help, labelNames: [...labels], registers: [], collect }))
     },
 
-    totals(name, help, labels, read) {
-      const collect = collecting(read, (counter: Counter, labelValues, value) =>
-        counter.labels(...labelValues).inc(value),
-      )
-      registry.registerMetric(
-        new Counter({ name: PREFIX + name, help, labelNames: [...labels], registers: [], collect }),
-      )
-    },
+    totals,
 
     counter(name, help, labels) {
       const counter = new Counter({ name: PREFIX + name, help, labelNames: [...labels], registers })

@@ -220,6 +220,8 @@ function reserved(normal: string, context: HeaderContext): boolean {
 
 /** Members of a `Connection` list; undefined when they are the ordinary ones, which are gone anyway. */
 function nominatedBy(value: string, known: Set<string> | undefined): Set<string> | undefined {
+  // What nearly everybody sends.
+  if (value === 'keep-alive' || value === 'close') return known
   let nominated = known
   for (const member of value.toLowerCase().split(',')) {
     const name = member.trim()

@@ -18,7 +18,7 @@ export interface IdentityHeadersDeps {
 /** An assertion is handed out again for a minute, so that an upstream always has four left. */
 const REUSE: Millis = ASSERTION_LIFETIME / 5
 /** Sessions times hosts; the oldest go first. About 2 KiB each. */
-const MAX_CACHED = 10_000
+const MAX_CACHED = 4096
 /** Upstreams refuse header sections beyond 8 KiB (nginx) or 16 KiB (Node); groups may take half of the smaller one. */
 const MAX_GROUP_BYTES = 4096
 const MAX_HEADER_BYTES = 4096
@@ -26,14 +26,14 @@ const MAX_HEADER_BYTES = 4096
 const NONE: readonly string[] = []
 
 interface Cached {
-  readonly membership: Membership | 'unknown'
+  readonly groups: readonly Group[] | 'unknown'
   readonly until: Millis
   readonly headers: readonly string[] | Promise<readonly string[]>
 }
 
 /**
  * The identity headers of an allowed request: one header per configured claim, then the assertion. Cached per session
- * and audience; a new reading of the person's groups (another `Membership` object) is never answered from the cache.
+ * and audience; a new reading of the person's groups (another list) is never answered from the cache.
  * Public routes and routes with `pass_identity_headers: false` get none.
  */
 export function createIdentityHeaders(deps: IdentityHeadersDeps): IdentityHeaders {
@@ -43,10 +43,11 @@ export function createIdentityHeaders(deps: IdentityHeadersDeps): IdentityHeader
     if (!principal || !route.passIdentityHeaders) return NONE
     const key = `${principal.sessionId} ${request.host}`
     const now = clock.now()
+    const groups = principal.membership === 'unknown' ? 'unknown' : principal.membership.groups
     const known = cache.get(key)
-    if (known && known.membership === principal.membership && now < known.until) return known.headers
+    if (known && known.groups === groups && now < known.until) return known.headers
 
-    const entry = { membership: principal.membership, until: now + REUSE }
+    const entry: Omit<Cached, 'headers'> = { groups, until: now + REUSE }
     const headers = sign(principal, request.host, now, deps)
     const remember = (found: Cached['headers']): void => {
       cache.delete(key)

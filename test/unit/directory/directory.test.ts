@@ -223,7 +223,10 @@ describe('a sign-in', () => {
     expect(done).toBe(false)
     clock.advance(1)
     expect(names(await reading)).toEqual(['Group 1'])
-    expect(source.lookups.map(({ priority }) => priority)).toEqual(['sign-in', 'confirm'])
+    expect(source.lookups.map(({ priority }) => priority)).toEqual(['sign-in', 'background'])
+    expect(source.lookups[1]?.signal.aborted).toBe(true)
+    await settle()
+    expect(directory.health().lastError).toBeUndefined()
   })
 
   test('that is given up ends the wait, not the reading others share', async () => {

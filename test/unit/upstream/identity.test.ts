@@ -82,6 +82,15 @@ describe('caching', () => {
     expect((await of(grant(ROUTE, facts(), unknown)))[0]).toBe('x-postern-jwt-assertion')
   })
 
+  test('the same reading, heard to be true still, is no new one', async () => {
+    const { of } = identityHeaders()
+    const groups = [ENGINEERING]
+    const read = createMembership(groups, 0, 'test')
+    const first = await of(grant(ROUTE, facts(), principal({ membership: read })))
+    expect(of(grant(ROUTE, facts(), principal({ membership: { ...read, freshAt: 10_000 } })))).toBe(first)
+    expect(of(grant(ROUTE, facts(), principal({ membership: createMembership(groups, 0, 'test') })))).toBe(first)
+  })
+
   test('another host and another session get their own', async () => {
     const { of } = identityHeaders()
     const membership = createMembership([], 0, 'test')
