@@ -2,6 +2,9 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { AppError } from '../errors.ts'
 
+/** More than the 64 KiB that one read of a socket brings: with Node's 16 KiB every piece would stop the client once. */
+const HELD = 128 * 1024
+
 /**
  * A client's request body on its way to the upstream. It stands between the two because undici destroys the body it
  * was given when an exchange fails, and destroying the client's request would take our answer with it. Trailers end here.
@@ -18,7 +21,7 @@ export class RequestBody extends Readable {
    * @param progress runs for each piece.
    */
   constructor(req: IncomingMessage, wanted: () => void, progress: () => void) {
-    super()
+    super({ highWaterMark: HELD })
     this.req = req
     this.wanted = wanted
     this.progress = progress
