@@ -1,14 +1,18 @@
 /** One line per request that carries access and decision; fields as in operations, never a query, a cookie or a token. */
 import { createHash } from 'node:crypto'
 import type { AppError } from '../errors.ts'
-import type { Clock, Finished, Logger, RequestSample, Route, Session } from '../types.ts'
+import type { Clock, Decision, Finished, Logger, RequestSample, Route, Session } from '../types.ts'
 import type { Progress } from './handle.ts'
 
 export type AccessLog = (progress: Progress, finished: Finished | undefined, error?: AppError) => void
 
 /** `record` gets the same facts for metrics; the proxy does not know who counts. */
 export function createAccessLog(logger: Logger, clock: Clock, record: (sample: RequestSample) => void): AccessLog {
-  const membersOf = { route: remembered(routeMembers), session: remembered(sessionMembers) }
+  const membersOf = {
+    route: remembered(routeMembers),
+    session: remembered(sessionMembers),
+    reasons: remembered((reasons: Decision['reasons']) => `,"reasons":${JSON.stringify(reasons)}`),
+  }
   return (progress, finished, error) => {
     const { facts, route, session, decision } = progress
     const level = error && error.info.status >= 500 ? 'error' : 'info'
@@ -42,7 +46,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
       line += `,"bytes_in":${forwarded.bytesIn},"upstream":${text(forwarded.upstream)},"upstream_ms":${forwarded.upstreamMs}`
     if (forwarded?.cut) line += `,"cut":${text(forwarded.cut)}`
     if (route) line += membersOf.route(route)
-    if (decision) line += `,"decision":${text(decision.outcome)},"reasons":${JSON.stringify(decision.reasons)}`
+    if (decision) line += `,"decision":${text(decision.outcome)}${membersOf.reasons(decision.reasons)}`
     if (session) line += membersOf.session(session)
     line += `,"user_agent":${text(facts.userAgent)}`
     if (error) line += members(describeError(error))

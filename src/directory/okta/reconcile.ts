@@ -6,7 +6,7 @@ import type { Clock, Group, Logger, Millis, Subject } from '../../types.ts'
 import type { LiveDirectory } from '../directory.ts'
 import type { Signal } from '../signals.ts'
 import type { OktaAnswer } from './answer.ts'
-import type { OktaClient } from './client.ts'
+import type { CallOptions, OktaClient } from './client.ts'
 import { compileShapes, type OktaGroup, type OktaUser, statusOf, toGroup } from './shapes.ts'
 
 /** Okta's evidence may be this much older than its `Date`, which is cut to whole seconds (okta.md §3.5, rule 1). */
@@ -19,7 +19,7 @@ const PAGE = '200'
 const LEISURE: Millis = 20_000
 const OKTA_GROUP_ID = /^00g[A-Za-z0-9]{17}$/
 
-/** What the change feed may have missed, found by comparing (okta.md §3.3, design 3 and 2c). All calls have the lowest priority. */
+/** What the change feed may have missed, found by comparing (okta.md §3.3, design 3 and 2c). Repairs have the lowest priority. */
 export interface Reconcile {
   /** All groups: what names in policies mean, and which groups are gone. `leisurely`: in no hurry at all. */
   catalogue(leisurely: boolean, signal: AbortSignal): Promise<void>
@@ -100,20 +100,20 @@ export function createReconcile(deps: {
   }
 
   /** Reads the members and tells the directory who is in and who is not. A group that is gone has none. */
-  async function readMembers({ group, membersAt }: Listed, signal: AbortSignal): Promise<void> {
+  async function readMembers({ group, membersAt }: Listed, options: CallOptions): Promise<void> {
     // All people, at a page for each 200 of them; rules take `Everyone` for granted.
     if (group.type === 'BUILT_IN') return
     const path = `/api/v1/groups/${group.id}/users`
     const members = new Set<Subject>()
     let at: Millis | undefined
     let upTo: Millis = 0
-    for await (const page of client.pages(path, { limit: PAGE }, { signal, priority: 'reconcile' })) {
+    for await (const page of client.pages(path, { limit: PAGE }, options)) {
       const date = page.date ?? clock.now()
       at ??= date - EVIDENCE_MARGIN
       upTo = date + DATE_PRECISION
       for (const user of membersOf(page, path)) members.add(user)
     }
-    if (at === undefined) return readGroup(group.id, signal)
+    if (at === undefined) return readGroup(group.id, options.signal)
     await directory.absorb([{ kind: 'members', group, members, at, upTo }], 'log')
     readAt.set(group.id, membersAt)
   }
@@ -128,9 +128,9 @@ export function createReconcile(deps: {
   }
 
   /** One group whose list cannot be used, too long a one for example, must not cost all others. */
-  async function tryMembers(each: Listed, signal: AbortSignal): Promise<void> {
+  async function tryMembers(each: Listed, options: CallOptions): Promise<void> {
     try {
-      await readMembers(each, signal)
+      await readMembers(each, options)
     } catch (error) {
       const { code, message } = toAppError(error)
       if (code !== 'ERR_DIRECTORY_BAD_ANSWER') throw error
@@ -154,11 +154,11 @@ export function createReconcile(deps: {
     return { group: toGroup(group), membersAt: group.lastMembershipUpdated ?? '', updatedAt: parse(group.lastUpdated) }
   }
 
-  async function changedGroups(from: Millis, signal: AbortSignal): Promise<readonly Listed[]> {
+  async function changedGroups(from: Millis, options: CallOptions): Promise<readonly Listed[]> {
     const since = quote((groupsSeen ?? from) - OVERLAP)
     const query = { filter: `lastUpdated gt ${since} or lastMembershipUpdated gt ${since}`, limit: PAGE }
     const changed: Listed[] = []
-    for await (const page of client.pages('/api/v1/groups', query, { signal, priority: 'reconcile' })) {
+    for await (const page of client.pages('/api/v1/groups', query, options)) {
       for (const record of recordsOf(page, '/api/v1/groups', isGroup)) {
         groupsSeen = latest(groupsSeen, record.lastUpdated, record.lastMembershipUpdated)
         changed.push(list(record))
@@ -168,10 +168,10 @@ export function createReconcile(deps: {
     return changed
   }
 
-  async function changedStatuses(from: Millis, signal: AbortSignal): Promise<void> {
+  async function changedStatuses(from: Millis, options: CallOptions): Promise<void> {
     const query = { filter: `lastUpdated gt ${quote((usersSeen ?? from) - OVERLAP)}`, limit: PAGE }
     const known = new Map([...directory.known()].map(([user, { status, asOf }]) => [user, { status, asOf }]))
-    for await (const page of client.pages('/api/v1/users', query, { signal, priority: 'reconcile' })) {
+    for await (const page of client.pages('/api/v1/users', query, options)) {
       const signals: Signal[] = []
       for (const record of recordsOf(page, '/api/v1/users', isUser)) {
         usersSeen = latest(usersSeen, record.lastUpdated, record.statusChanged)
@@ -220,23 +220,25 @@ export function createReconcile(deps: {
     },
 
     async changes(scope, from, signal) {
-      const changed = await changedGroups(from, signal)
+      // Without the log this is the feed, and no repair that could wait.
+      const options = { signal, priority: scope === 'all' ? 'background' : 'reconcile' } as const
+      const changed = await changedGroups(from, options)
       const ids = wantedIds()
       for (const each of changed) {
         if (scope === 'policies' && !ids.has(each.group.id)) continue
         if (readAt.get(each.group.id) === each.membersAt && each.membersAt !== '') continue
-        await tryMembers(each, signal)
+        await tryMembers(each, options)
       }
       const renamed = changed.map(({ group, updatedAt }): Signal => ({ kind: 'group', group, at: updatedAt ?? from }))
       await directory.absorb(renamed, 'log')
-      await changedStatuses(from, signal)
+      await changedStatuses(from, options)
     },
 
     async members(signal) {
       const ids = wantedIds()
       for (const id of ids) {
         const each = listed.get(id)
-        if (each) await tryMembers(each, signal)
+        if (each) await tryMembers(each, { signal, priority: 'reconcile' })
       }
     },
 
