@@ -33,6 +33,8 @@ export interface Known extends Evidence {
   /** What happened up to here may be in it already; absent: `asOf`. */
   readonly upTo?: Millis
   readonly marks?: readonly Mark[]
+  /** Marks up to here have been forgotten: what is older and speaks for a membership may have been overtaken. */
+  readonly forgottenUpTo?: Millis
   /** The source's time of the event that made the person inactive after the reading. */
   readonly statusAt?: Millis
 }
@@ -126,11 +128,14 @@ export function hear(known: Known, news: PersonNews): Heard | undefined {
 
 /**
  * What two who heard different things know together: the newer reading, and over it what either heard since. The same
- * whoever is asked, so that processes that exchange what they know end up with one state.
+ * whoever is asked, so that processes that exchange what they know end up with one state. `doubtful`: a membership was
+ * taken because of what one of them may have heard and forgotten.
  */
-export function unite(left: Known, right: Known): Known {
+export function unite(left: Known, right: Known): { readonly known: Known; readonly doubtful: boolean } {
   const base = isOlder(left, right) ? right : left
-  return withWhatWasHeard(base, base === left ? right : left)
+  const known = withWhatWasHeard(base, base === left ? right : left)
+  const marked = new Set(known.marks?.map(({ group }) => group))
+  return { known, doubtful: base.groups.some(({ id }) => !holds(known, id) && !marked.has(id)) }
 }
 
 /** Is it the same reading with the same news? Then there is nothing to store. */
@@ -141,6 +146,7 @@ export function isSame(left: Known, right: Known): boolean {
     left.asOf === right.asOf &&
     left.statusAt === right.statusAt &&
     left.upTo === right.upTo &&
+    left.forgottenUpTo === right.forgottenUpTo &&
     mine.length === theirs.length &&
     mine.every((mark) => theirs.some((other) => sameMark(mark, other))) &&
     !isChanged(left, right)
@@ -159,27 +165,35 @@ export function holds(known: Known, group: string): boolean {
 // ---- a reading over what was heard
 
 function withWhatWasHeard(base: Known, other: Known): Known {
-  const { asOf } = base
+  const { marks: heard = [], ...reading } = base
+  const { asOf } = reading
   if (asOf === undefined) return base
-  const marks = new Map((base.marks ?? []).map((mark) => [mark.group, mark]))
+  const marks = new Map(heard.map((mark) => [mark.group, mark]))
   let groups = base.groups
   for (const mark of other.marks ?? []) {
     const own = marks.get(mark.group)
     if (mark.at <= asOf || (own && !isNewer(mark, own))) continue
     // An addition that the reading may know of, and does not show, may have been taken back before it. One that it
     // shows is kept: an earlier removal that is still on its way must not count against both.
-    if (mark.member && mark.at <= (base.upTo ?? asOf) && !holds(base, mark.group)) continue
+    if (mark.member && mark.at <= knownUpTo(base) && !holds(base, mark.group)) continue
     marks.set(mark.group, mark)
     groups = without(groups, mark.group)
     if (mark.member) groups = [...groups, ...other.groups.filter(({ id }) => id === mark.group)]
   }
+  // A removal that the other may have heard and forgotten counts against what is no newer.
+  for (const { id } of groups) {
+    if (holds(other, id) || (marks.get(id)?.at ?? asOf) > (other.forgottenUpTo ?? 0)) continue
+    groups = without(groups, id)
+    marks.delete(id)
+  }
   const { statusAt } = other
   const out = statusAt !== undefined && statusAt > asOf && statusAt > (base.statusAt ?? 0)
   return {
-    ...base,
+    ...reading,
     groups,
     ...upToOf(Math.max(base.upTo ?? 0, other.upTo ?? 0)),
     ...(marks.size > 0 && { marks: [...marks.values()] }),
+    ...forgottenOf(Math.max(base.forgottenUpTo ?? 0, other.forgottenUpTo ?? 0), asOf),
     ...(out && { status: 'inactive', statusText: other.statusText, statusAt }),
   }
 }
@@ -190,7 +204,8 @@ function withWhatWasHeard(base: Known, other: Known): Known {
 function evidenceOf(known: Known, group: string): { readonly at: Millis; readonly upTo: Millis } {
   const mark = known.marks?.find((each) => each.group === group)
   const at = mark?.at ?? known.asOf ?? Number.POSITIVE_INFINITY
-  return { at, upTo: Math.max(at, mark ? (mark.upTo ?? 0) : (known.upTo ?? 0)) }
+  // A removal that outlived a reading does not hide that the reading, later, did not show the membership either.
+  return { at, upTo: Math.max(at, mark?.upTo ?? 0, mark?.member ? 0 : knownUpTo(known)) }
 }
 
 function hearAdded(known: Known, news: Extract<PersonNews, { kind: 'member' }>): Heard | undefined {
@@ -213,7 +228,7 @@ function hearRemoved(known: Known, group: string, at: Millis, confirm: boolean):
   const mark = known.marks?.find((each) => each.group === group)
   const evidence = evidenceOf(known, group)
   if (at < evidence.at || (mark?.member === false && at === mark.at)) return undefined
-  const upTo = mark?.member === false ? (mark.upTo ?? 0) : (known.upTo ?? 0)
+  const upTo = mark?.member === false ? (mark.upTo ?? 0) : knownUpTo(known)
   const next: Mark = { group, member: false, at, ...(upTo > at && { upTo }) }
   return marked(known, next, without(known.groups, group), confirm)
 }
@@ -247,8 +262,8 @@ function hearRegrouped(known: Known, { group, at }: Extract<PersonNews, { kind: 
 
 function marked(known: Known, mark: Mark, groups: readonly Group[], confirm: boolean): Heard {
   const { kept, forgottenUpTo } = prune([...(known.marks ?? []).filter(({ group }) => group !== mark.group), mark])
-  const upTo = Math.max(known.upTo ?? 0, forgottenUpTo)
-  const next: Known = { ...known, groups, ...upToOf(upTo), marks: kept }
+  const forgotten = forgottenOf(Math.max(known.forgottenUpTo ?? 0, forgottenUpTo), known.asOf ?? 0)
+  const next: Known = { ...known, groups, marks: kept, ...forgotten }
   return { known: next, changed: isChanged(known, next), confirm }
 }
 
@@ -270,6 +285,16 @@ function isNewer(left: Mark, right: Mark): boolean {
   const [mine, theirs] = [left.upTo ?? left.at, right.upTo ?? right.at]
   if (left.member !== right.member) return left.member ? mine > theirs : mine >= theirs
   return left.at === right.at ? mine > theirs : left.at > right.at
+}
+
+/** What happened up to here may be known already, one way or another. */
+function knownUpTo({ asOf, upTo, forgottenUpTo }: Known): Millis {
+  return Math.max(upTo ?? asOf ?? 0, forgottenUpTo ?? 0)
+}
+
+/** What is older than the reading does not count beside it. */
+function forgottenOf(upTo: Millis, asOf: Millis): { readonly forgottenUpTo?: Millis } {
+  return upTo > asOf ? { forgottenUpTo: upTo } : {}
 }
 
 function upToOf(upTo: Millis): { readonly upTo?: Millis } {

@@ -21,6 +21,7 @@ const RECORD = {
     asOf: { type: 'number' },
     readAt: { type: 'number' },
     upTo: { type: 'number' },
+    forgottenUpTo: { type: 'number' },
     statusAt: { type: 'number' },
     doubtAt: { type: 'number' },
     marks: {

@@ -193,11 +193,12 @@ export function createRoster(): Roster {
     adopt(user, stored, now) {
       const person = personOf(user, now)
       const theirs: Known = { ...stored, groups: pooled(stored.groups) }
-      const next = person.known ? unite(person.known, theirs) : theirs
+      const { known: next, doubtful } = person.known ? unite(person.known, theirs) : { known: theirs, doubtful: false }
       if (person.known && isSame(person.known, next)) return undefined
       const changed = person.known ? isChanged(person.known, next) : next.status === 'inactive'
       person.retryAt = 0
-      return settle(user, next, changed, now)
+      const effect = settle(user, next, changed, now)
+      return doubtful ? { ...effect, confirm: true } : effect
     },
 
     hear(signal, trust, now) {

@@ -1,7 +1,7 @@
 /** okta.md §3.5 against a model of Okta: whatever is delayed, lost, doubled or reordered, nobody gains by it. */
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { isSame, unite } from '../../../src/directory/merge.ts'
+import { isSame, type Known, unite } from '../../../src/directory/merge.ts'
 import { createRoster, type Roster } from '../../../src/directory/roster.ts'
 import type { Signal, Trust } from '../../../src/directory/signals.ts'
 import type { Entry, Group } from '../../../src/types.ts'
@@ -247,8 +247,9 @@ describe('whatever is delayed, lost, doubled or reordered', () => {
         for (const [i, { at, delivery }] of deliveries.entries()) deliver(side[i] ? left : right, delivery, at)
         const [mine, theirs] = [left, right].map((roster) => roster.people.get(ANN)?.known)
         if (!mine || !theirs) return
-        expect(isSame(unite(mine, theirs), unite(theirs, mine))).toBe(true)
-        for (const { id } of unite(mine, theirs).groups) {
+        const { known } = unite(mine, theirs)
+        expect(isSame(known, unite(theirs, mine).known)).toBe(true)
+        for (const { id } of known.groups) {
           const { yes, no } = newest(delivered, membershipSaid(id))
           // Of a list, a process keeps what it changed; what it only confirmed is known to that process alone.
           if (!delivered.some(({ kind }) => kind === 'list')) expect(yes).toBeGreaterThan(no)
@@ -319,6 +320,31 @@ describe('news', () => {
       expect(roster.learn(ANN, { entry, readAt: at }, at)).toMatchObject({ changed: false, confirm: false })
       expect(groupsIn(roster)).toEqual([group(1).id])
     }
+  })
+
+  test('an addition from before a reading that does not show it is in doubt, also when an earlier removal outlived the reading', () => {
+    const roster = createRoster()
+    roster.hear({ kind: 'group', group: group(1), at: T0 }, 'log', T0)
+    read(roster, [], T0)
+    roster.hear(member(group(1), false, T0 + 500), 'log', T0 + 600)
+    read(roster, [], T0 + 2300)
+    expect(roster.people.get(ANN)?.known?.marks).toHaveLength(1)
+    expect(roster.hear(member(group(1), true, T0 + 1500), 'log', T0 + 3000)).toEqual([
+      { user: ANN, changed: false, confirm: true },
+    ])
+    expect(groupsIn(roster)).toEqual([])
+  })
+
+  test('a removal that one process heard and forgot counts for another that never heard it', () => {
+    const [left, right] = [createRoster(), createRoster()]
+    for (const roster of [left, right]) read(roster, [group(1), group(2)])
+    right.hear(member(group(1), false, T0 + 3000), 'log', T0 + 3100)
+    right.hear(member(group(2), false, T0 + minutes(180)), 'log', T0 + minutes(180))
+    const knownTo = (roster: Roster): Known => roster.people.get(ANN)?.known ?? expect.fail('read above')
+    const [mine, theirs] = [knownTo(left), knownTo(right)]
+    expect(theirs.marks?.map((mark) => mark.group)).toEqual([group(2).id])
+    expect([unite(mine, theirs), unite(theirs, mine)].map(({ known }) => known.groups)).toEqual([[], []])
+    expect(left.adopt(ANN, theirs, T0 + minutes(181))).toMatchObject({ changed: true, confirm: true })
   })
 
   test('an addition after a long time cannot bring back what was removed later, tombstone or not', () => {
