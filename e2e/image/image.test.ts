@@ -66,7 +66,8 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
     // What a container runtime makes before it starts a program: mount points, names.
     mkdirSync(join(files, 'etc/postern'))
     for (const name of ['hosts', 'resolv.conf']) copyFileSync(join('/etc', name), join(files, 'etc', name))
-  }, 240_000)
+    // It gives way to everything else on the machine.
+  }, 600_000)
 
   afterAll(async () => {
     if (container !== '') await buildah('rm', container)
