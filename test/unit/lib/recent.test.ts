@@ -11,23 +11,25 @@ test('what it holds is what was set last; the last half capacity of keys is alwa
   fc.assert(
     fc.property(fc.array(operation, { maxLength: 60 }), (operations) => {
       const recent = createRecent<string, number>(8)
-      const model = new Map<string, number>()
+      const values = new Map<string, number>()
+      /** What was used last and not deleted since; what once fell out of it may be gone, and a deletion brings nothing back. */
+      let lately: readonly string[] = []
       for (const op of operations) {
-        const known = model.get(op.key)
-        model.delete(op.key)
-        if (op.do === 'set') {
+        lately = lately.filter((each) => each !== op.key)
+        if (op.do === 'delete') recent.delete(op.key)
+        else if (op.do === 'set') {
           recent.set(op.key, op.value)
           recent.set(op.key, op.value)
-          model.set(op.key, op.value)
-        } else if (op.do === 'delete') recent.delete(op.key)
-        else {
-          const found = recent.get(op.key)
-          if (found !== undefined) {
-            expect(found).toBe(known)
-            model.set(op.key, found)
-          }
+          values.set(op.key, op.value)
         }
-        for (const [held, value] of [...model].slice(-4)) expect(recent.get(held)).toBe(value)
+        const found = recent.get(op.key)
+        if (op.do === 'delete') expect(found).toBeUndefined()
+        if (op.do === 'set') expect(found).toBe(op.value)
+        if (found !== undefined) {
+          expect(found).toBe(values.get(op.key))
+          lately = [...lately, op.key].slice(-4)
+        }
+        for (const held of lately) expect(recent.get(held)).toBe(values.get(held))
       }
     }),
   )
