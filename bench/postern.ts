@@ -1,8 +1,8 @@
-import { randomBytes } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
-import { DEMO, demoSeed } from '../emulator/okta/demo-seed.ts'
+import { demoSeed } from '../emulator/okta/demo-seed.ts'
 import { createOktaEmulator } from '../emulator/okta/emulator.ts'
 import { answering, node, type Program, start } from './programs.ts'
+import { commonSettings } from './settings.ts'
 import { signIn } from './signed-in.ts'
 
 export interface Postern {
@@ -39,15 +39,7 @@ export async function startPostern({ core, directory, port, upstream, echo }: Po
   writeFileSync(
     file,
     JSON.stringify({
-      authenticate_service_url: origin('authenticate'),
-      address: `127.0.0.1:${port}`,
-      shared_secret: randomBytes(32).toString('base64'),
-      idp_provider: 'okta',
-      idp_provider_url: okta.url,
-      idp_client_id: DEMO.clientId,
-      idp_client_secret: DEMO.clientSecret,
-      idp_service_account: DEMO.apiToken,
-      storage: { type: 'embedded', path: `${directory}/store` },
+      ...commonSettings({ port, okta: okta.url, store: `${directory}/store` }),
       pass_identity_headers: true,
       jwt_claims_headers: ['email', 'groups'],
       routes: [

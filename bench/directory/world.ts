@@ -3,11 +3,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { WebSocket } from 'ws'
-import { DEMO } from '../../emulator/okta/demo-seed.ts'
 import { formatIssue, parseConfig } from '../../src/config/load.ts'
 import { createCookieCheck } from '../../src/session/cookie-check.ts'
 import type { Config } from '../../src/types.ts'
 import { BESIDE, freePort, node, type Program, start, UNDER_TEST } from '../programs.ts'
+import { commonSettings } from '../settings.ts'
 import { call, until } from './http.ts'
 import { type Okta, startOkta } from './okta.ts'
 import { groupName, type Org, type Person } from './org.ts'
@@ -59,16 +59,8 @@ export async function createWorld(org: Org, interval = '10s'): Promise<World> {
   const hookSecret = randomBytes(16).toString('hex')
   const to = `http://127.0.0.1:${upstream}`
   const settings = JSON.stringify({
-    authenticate_service_url: authenticate.origin,
-    address: `127.0.0.1:${port}`,
-    shared_secret: randomBytes(32).toString('base64'),
-    idp_provider: 'okta',
-    idp_provider_url: okta.url,
-    idp_client_id: DEMO.clientId,
-    idp_client_secret: DEMO.clientSecret,
-    idp_service_account: DEMO.apiToken,
+    ...commonSettings({ port, okta: okta.url, store: join(state, 'store') }),
     directory: { okta: { log_interval: interval, event_hook_secret: hookSecret } },
-    storage: { type: 'embedded', path: join(state, 'store') },
     routes: [
       ...org.policyGroups.map((id) => ({ from: address(id).origin, to, allowed_groups: [groupName(id)] })),
       { from: address(ANYBODY).origin, to, allow_any_authenticated_user: true },
