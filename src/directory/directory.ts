@@ -24,7 +24,7 @@ import { createRoster, type Effect, type Person } from './roster.ts'
 import { createRounds } from './rounds.ts'
 import type { Signal, Trust } from './signals.ts'
 import { createSourceHealth } from './source-health.ts'
-import { type Coverage, createMemberships, freshAtOf } from './view.ts'
+import { type Coverage, createMemberships, freshAtOf, isCovered } from './view.ts'
 
 /** Asked for within this time: read again every `refreshInterval`. Later, only often enough not to become unknown. */
 const ACTIVE_WINDOW: Millis = 15 * 60_000
@@ -144,9 +144,10 @@ export function createDirectory(deps: {
   /** Known to be active, in no doubt, and told of whatever changed until just now. */
   function isFollowed(user: Subject): boolean {
     const person = people.get(user)
-    if (person?.known?.status !== 'active' || person.doubtAt !== undefined || !coverage) return false
-    return person.known.readAt >= coverage.since && clock.now() - freshnessOf(person) <= JUST_NOW
+    if (person?.known?.status !== 'active' || !isCovered(person.known.readAt, person.doubtAt, coverage)) return false
+    return clock.now() - freshnessOf(person) <= JUST_NOW
   }
+
   // ---- reading the source
 
   function readUrgently(user: Subject, person: Person, now: Millis): void {

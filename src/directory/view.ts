@@ -21,9 +21,18 @@ export function sourceNameOf({ order }: DirectoryConfig): string {
   return order.join('+') || CLAIMS_SOURCE
 }
 
+/** Has whatever happened since the reading been heard? */
+export function isCovered(
+  readAt: Millis,
+  doubtAt: Millis | undefined,
+  coverage: Coverage | undefined,
+): coverage is Coverage {
+  return coverage !== undefined && doubtAt === undefined && readAt >= coverage.since
+}
+
 /** Until when a change would be known, on our clock: the reading, or what has been heard without a gap since. */
 export function freshAtOf(readAt: Millis, doubtAt: Millis | undefined, coverage: Coverage | undefined): Millis {
-  return coverage && doubtAt === undefined && readAt >= coverage.since ? Math.max(readAt, coverage.upTo) : readAt
+  return isCovered(readAt, doubtAt, coverage) ? Math.max(readAt, coverage.upTo) : readAt
 }
 
 export function toMembership({ groups, asOf, readAt, status }: Known, freshAt: Millis, source: string): Membership {

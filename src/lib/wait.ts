@@ -2,15 +2,7 @@ import type { Clock, Millis } from '../types.ts'
 
 /** Resolves after `delay`, or at once when the signal aborts. */
 export function pause(clock: Clock, delay: Millis, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const stop = clock.after(delay, done)
-    signal.addEventListener('abort', done, { once: true })
-    function done(): void {
-      stop()
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-  })
+  return settledWithin(new Promise(() => {}), { clock, timeout: delay, signal })
 }
 
 /** Whichever comes first: the end of `work`, the timeout, the signal. */

@@ -4,6 +4,12 @@ import { readRateFacts } from './budget.ts'
 import { nextPage } from './link.ts'
 import type { OktaError } from './shapes.ts'
 
+/** Okta's evidence may be this much older than its `Date` (okta.md §3.5, rule 1). */
+export const EVIDENCE_MARGIN: Millis = 2000
+/** A `Date` is cut to whole seconds. */
+export const DATE_PRECISION: Millis = 1000
+/** The `limit` of a list: what Okta serves at once whatever is asked for (okta.md §2.2). */
+export const LIST_PAGE = '200'
 const LONGEST_SUMMARY = 500
 
 /** An answer as it came, read whole. */

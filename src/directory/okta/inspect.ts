@@ -1,13 +1,11 @@
 import { AppError, toAppError } from '../../errors.ts'
 import { EVERYONE } from '../../policy/membership.ts'
-import { nearest } from '../../policy/nearest.ts'
 import type { Group, Millis } from '../../types.ts'
+import { LIST_PAGE } from './answer.ts'
 import type { CallOptions, OktaClient } from './client.ts'
 import { DELTA_INTERVAL } from './feed.ts'
-import { means } from './reconcile.ts'
+import { means, nearestName } from './reconcile.ts'
 import { compileShapes, toGroup } from './shapes.ts'
-
-const PAGE = '200'
 
 /** What came of one question. */
 export type Probe<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: AppError }
@@ -74,7 +72,7 @@ async function readGroups(
   const { isGroup } = compileShapes()
   const groups: Group[] = []
   // Nobody asks for a group: that they may be read is all there is to know.
-  for await (const { body } of client.pages('/api/v1/groups', { limit: named.length > 0 ? PAGE : '1' }, options)) {
+  for await (const { body } of client.pages('/api/v1/groups', { limit: named.length > 0 ? LIST_PAGE : '1' }, options)) {
     if (!Array.isArray(body)) throw new AppError('ERR_DIRECTORY_BAD_ANSWER', 'okta: GET /api/v1/groups is not a list')
     groups.push(...body.filter(isGroup).map(toGroup))
     if (named.length === 0) break
@@ -88,6 +86,5 @@ function problemOf(group: string, groups: readonly Group[]): GroupProblem | unde
   if (matching.length > 1) return { kind: 'ambiguous', group, ids: matching.map(({ id }) => id) }
   const imported = groups.find(({ name }) => name === group)
   if (imported) return { kind: 'imported', group, id: imported.id }
-  const names = groups.filter(({ type }) => type !== 'APP_GROUP').map(({ name }) => name)
-  return { kind: 'unknown', group, nearest: nearest(group, names) }
+  return { kind: 'unknown', group, nearest: nearestName(group, groups) }
 }

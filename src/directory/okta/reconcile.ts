@@ -5,16 +5,12 @@ import { nearest } from '../../policy/nearest.ts'
 import type { Clock, Group, Logger, Millis, Subject } from '../../types.ts'
 import type { LiveDirectory } from '../directory.ts'
 import type { Signal } from '../signals.ts'
-import type { OktaAnswer } from './answer.ts'
+import { DATE_PRECISION, EVIDENCE_MARGIN, LIST_PAGE, type OktaAnswer } from './answer.ts'
 import type { CallOptions, OktaClient } from './client.ts'
 import { compileShapes, type OktaGroup, type OktaUser, statusOf, toGroup } from './shapes.ts'
 
-/** Okta's evidence may be this much older than its `Date`, which is cut to whole seconds (okta.md §3.5, rule 1). */
-const EVIDENCE_MARGIN: Millis = 2000
-const DATE_PRECISION: Millis = 1000
 /** Delta filters ask again for what may have been indexed late (okta.md §3.5, rule 5). */
 const OVERLAP: Millis = 60_000
-const PAGE = '200'
 /** Between two pages of a list that nobody waits for. */
 const LEISURE: Millis = 20_000
 const OKTA_GROUP_ID = /^00g[A-Za-z0-9]{17}$/
@@ -86,10 +82,10 @@ export function createReconcile(deps: {
           'okta: several groups have the name that a policy asks for: each of them counts',
         )
       } else {
-        const names = [...listed.values()]
-          .filter(({ group }) => group.type !== 'APP_GROUP')
-          .map(({ group }) => group.name)
-        const suggestion = nearest(value, names)
+        const suggestion = nearestName(
+          value,
+          [...listed.values()].map(({ group }) => group),
+        )
         logger.warn(
           { group: value, ...(suggestion && { suggestion }) },
           'okta: no group is what a policy asks for: nobody is in it',
@@ -107,7 +103,7 @@ export function createReconcile(deps: {
     const members = new Set<Subject>()
     let at: Millis | undefined
     let upTo: Millis = 0
-    for await (const page of client.pages(path, { limit: PAGE }, options)) {
+    for await (const page of client.pages(path, { limit: LIST_PAGE }, options)) {
       const date = page.date ?? clock.now()
       at ??= date - EVIDENCE_MARGIN
       upTo = date + DATE_PRECISION
@@ -156,7 +152,7 @@ export function createReconcile(deps: {
 
   async function changedGroups(from: Millis, options: CallOptions): Promise<readonly Listed[]> {
     const since = quote((groupsSeen ?? from) - OVERLAP)
-    const query = { filter: `lastUpdated gt ${since} or lastMembershipUpdated gt ${since}`, limit: PAGE }
+    const query = { filter: `lastUpdated gt ${since} or lastMembershipUpdated gt ${since}`, limit: LIST_PAGE }
     const changed: Listed[] = []
     for await (const page of client.pages('/api/v1/groups', query, options)) {
       for (const record of recordsOf(page, '/api/v1/groups', isGroup)) {
@@ -169,7 +165,7 @@ export function createReconcile(deps: {
   }
 
   async function changedStatuses(from: Millis, options: CallOptions): Promise<void> {
-    const query = { filter: `lastUpdated gt ${quote((usersSeen ?? from) - OVERLAP)}`, limit: PAGE }
+    const query = { filter: `lastUpdated gt ${quote((usersSeen ?? from) - OVERLAP)}`, limit: LIST_PAGE }
     const known = new Map([...directory.known()].map(([user, { status, asOf }]) => [user, { status, asOf }]))
     for await (const page of client.pages('/api/v1/users', query, options)) {
       const signals: Signal[] = []
@@ -196,7 +192,11 @@ export function createReconcile(deps: {
     async catalogue(leisurely, signal) {
       const startedAt = clock.now()
       const found = new Map<string, Listed>()
-      for await (const page of client.pages('/api/v1/groups', { limit: PAGE }, { signal, priority: 'reconcile' })) {
+      for await (const page of client.pages(
+        '/api/v1/groups',
+        { limit: LIST_PAGE },
+        { signal, priority: 'reconcile' },
+      )) {
         for (const record of recordsOf(page, '/api/v1/groups', isGroup)) found.set(record.id, list(record))
         if (leisurely && page.next !== undefined) await pause(clock, LEISURE, signal)
         if (signal.aborted) return
@@ -250,6 +250,12 @@ export function createReconcile(deps: {
 /** Is the group what a policy calls `value`? Imported groups are meant by id only. */
 export function means(value: string, { id, name, type }: Group): boolean {
   return groupKey(value) === `id:${id}` || (type !== 'APP_GROUP' && groupKey(value) === `name:${name}`)
+}
+
+/** What a policy may have meant by `value`, which is no group: a name that it could have written. */
+export function nearestName(value: string, groups: readonly Group[]): string | undefined {
+  const names = groups.filter(({ type }) => type !== 'APP_GROUP').map(({ name }) => name)
+  return nearest(value, names)
 }
 
 function quote(at: Millis): string {

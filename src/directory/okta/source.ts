@@ -1,15 +1,9 @@
 import { AppError } from '../../errors.ts'
 import type { Clock, DirectorySource, Entry, Group, Logger, Millis, Subject } from '../../types.ts'
-import type { OktaAnswer } from './answer.ts'
+import { DATE_PRECISION, EVIDENCE_MARGIN, LIST_PAGE, type OktaAnswer } from './answer.ts'
 import type { CallOptions, OktaClient } from './client.ts'
 import { compileShapes, statusOf, toGroup } from './shapes.ts'
 
-/** Okta's evidence may be this much older than its `Date` (okta.md §3.5, rule 1). */
-const EVIDENCE_MARGIN: Millis = 2000
-/** A `Date` is cut to whole seconds. */
-const DATE_PRECISION: Millis = 1000
-/** What Okta serves at once whatever is asked for (okta.md §2.2). */
-const PAGE = '200'
 /** Okta ids. Anything else would address another resource, `me` and logins included; see also the check of `id`. */
 const ID = /^[A-Za-z0-9_-]{1,100}$/
 
@@ -38,7 +32,7 @@ export function createOktaSource({
   ): Promise<{ readonly groups: readonly Group[]; readonly readUntil: Millis } | undefined> {
     const path = `/api/v1/users/${user}/groups`
     let list: { readonly groups: readonly Group[]; readonly readUntil: Millis } | undefined
-    for await (const page of client.pages(path, { limit: PAGE }, options)) {
+    for await (const page of client.pages(path, { limit: LIST_PAGE }, options)) {
       list = {
         groups: [...(list?.groups ?? []), ...groupsOf(page, path)],
         readUntil: Math.max(list?.readUntil ?? 0, page.date ?? clock.now()),
