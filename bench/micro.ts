@@ -6,7 +6,10 @@ import { createMembership } from '../src/policy/membership.ts'
 import { createPolicyEngine } from '../src/policy/engine.ts'
 import { createRouteTable } from '../src/routing/table.ts'
 import { createMetrics } from '../src/server/metrics.ts'
-import type { Config, Group, Principal, RequestFacts, RequestSample, Route } from '../src/types.ts'
+import type { Config, Route } from '../src/config/model.ts'
+import type { Group } from '../src/directory/model.ts'
+import type { Principal } from '../src/policy/model.ts'
+import type { RequestFacts, RequestSample } from '../src/http/exchange.ts'
 
 export interface MicroResult {
   readonly name: string

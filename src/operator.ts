@@ -21,18 +21,9 @@ import { AppError } from './errors.ts'
 import { sessionTag } from './proxy/access-log.ts'
 import { createSessions } from './session/sessions.ts'
 import { openLmdbStore } from './store/lmdb.ts'
-import type {
-  Clock,
-  Config,
-  Group,
-  Identity,
-  Logger,
-  Membership,
-  Millis,
-  Session,
-  Subject,
-  UserStatus,
-} from './types.ts'
+import type { Clock, Identity, Logger, Millis, Session, Subject } from './types.ts'
+import type { Config } from './config/model.ts'
+import type { Group, Membership, UserStatus } from './directory/model.ts'
 
 export type { GroupProblem } from './directory/okta/inspect.ts'
 

@@ -35,9 +35,11 @@ function layerOf(path: string): { layer: number; folder: string } {
   if (path.startsWith('cmd/')) return { layer: 6, folder: 'cmd' }
   if (path === 'src/app.ts') return { layer: 5, folder: 'app' }
   if (path === 'src/operator.ts') return { layer: 5, folder: 'operator' }
+  // Vocabulary: types that every layer may use.
+  if (path === 'src/types.ts' || path === 'src/http/exchange.ts' || /^src\/[a-z]+\/model\.ts$/.test(path))
+    return { layer: 0, folder: 'vocabulary' }
   const folder = path.split('/')[1] ?? ''
   const layers: Record<string, number> = {
-    'types.ts': 0,
     'errors.ts': 0,
     lib: 0,
     config: 1,
@@ -88,12 +90,12 @@ function layerProblem({ file, target }: Import): string | undefined {
   if (from.folder === to.folder) return undefined
   const said = `${file} (layer ${from.layer}) imports ${target} (layer ${to.layer})`
   if (to.layer > from.layer) return said
-  if (from.layer === 2 && to.layer === 2) return `${said}: layer 2 folders meet through src/types.ts`
-  if (from.layer === 3 && to.layer === 2 && to.folder !== 'pages') return `${said}: only through src/types.ts`
+  if (from.layer === 2 && to.layer === 2) return `${said}: layer 2 folders meet through the vocabulary`
+  if (from.layer === 3 && to.layer === 2 && to.folder !== 'pages') return `${said}: only through the vocabulary`
   if (from.layer === 4 && to.layer > 1) return said
   if (
     from.layer === 6 &&
-    !['app', 'operator', 'server', 'config', 'policy', 'routing', 'lib', 'types.ts', 'errors.ts'].includes(to.folder)
+    !['app', 'operator', 'server', 'config', 'policy', 'routing', 'lib', 'vocabulary', 'errors.ts'].includes(to.folder)
   )
     return said
   return undefined

@@ -3,7 +3,11 @@ import { type ExplainedClause, explain, type Explanation } from '../../src/polic
 import { canonicalAddress } from '../../src/routing/address.ts'
 import { createRouteTable } from '../../src/routing/table.ts'
 import { compileTrust, parseTarget } from '../../src/routing/target.ts'
-import type { Config, ControlAction, Group, Identity, JsonObject, Millis, Principal, Route } from '../../src/types.ts'
+import type { Config, Route } from '../../src/config/model.ts'
+import type { ControlAction } from '../../src/http/exchange.ts'
+import type { Group } from '../../src/directory/model.ts'
+import type { Identity, JsonObject, Millis } from '../../src/types.ts'
+import type { Principal } from '../../src/policy/model.ts'
 
 /** A request that was never sent. */
 export interface Question {

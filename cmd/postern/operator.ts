@@ -1,6 +1,6 @@
 import { systemClock } from '../../src/lib/clock.ts'
 import { openOperator, type Operator } from '../../src/operator.ts'
-import type { Config } from '../../src/types.ts'
+import type { Config } from '../../src/config/model.ts'
 import type { Io } from './io.ts'
 import { messagesTo } from './messages.ts'
 

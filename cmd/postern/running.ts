@@ -1,4 +1,4 @@
-import type { Address } from '../../src/types.ts'
+import type { Address } from '../../src/config/model.ts'
 
 /** A metrics page is a few kilobytes from this machine, or it is none. */
 const TIMEOUT_MS = 2000

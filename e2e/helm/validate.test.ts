@@ -8,7 +8,7 @@ import { parse } from 'yaml'
 import { globalKeys } from '../../src/config/keys.ts'
 import { formatIssue, loadConfig, parseConfig } from '../../src/config/load.ts'
 import { mergeConfig } from '../../src/server/reload.ts'
-import type { Config } from '../../src/types.ts'
+import type { Config } from '../../src/config/model.ts'
 import {
   chart,
   configYaml,

@@ -1,7 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 import { cookieNames } from '../config/cookie-names.ts'
 import { clearCookie, readCookies, setCookie } from '../lib/cookie.ts'
-import type { Millis, RequestFacts, Snapshot } from '../types.ts'
+import type { Millis } from '../types.ts'
+import type { RequestFacts, Snapshot } from '../http/exchange.ts'
 
 /** A request to the authenticate service or to the control paths of an application's host. */
 export interface ControlRequest {

@@ -2,7 +2,8 @@ import type { AppError } from '../errors.ts'
 import { errorPage } from '../pages/error.tsx'
 import { htmlReply } from '../pages/reply.ts'
 import { signInFailedPage } from '../pages/sign-in-failed.tsx'
-import type { Clock, Logger, Reply } from '../types.ts'
+import type { Clock, Logger } from '../types.ts'
+import type { Reply } from '../http/exchange.ts'
 import type { ControlRequest, Header } from './control-request.ts'
 
 export type Failure = (

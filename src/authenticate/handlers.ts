@@ -6,19 +6,9 @@ import { AppError, toAppError } from '../errors.ts'
 import { readCookie } from '../lib/cookie.ts'
 import { constantTimeEqual, sha256 } from '../lib/crypto.ts'
 import { redirectReply } from '../pages/reply.ts'
-import type {
-  Clock,
-  Directory,
-  Identity,
-  IdentityProvider,
-  Logger,
-  Millis,
-  Reply,
-  Session,
-  Sessions,
-  Store,
-  Tokens,
-} from '../types.ts'
+import type { Clock, Identity, IdentityProvider, Logger, Millis, Session, Sessions, Store, Tokens } from '../types.ts'
+import type { Directory } from '../directory/model.ts'
+import type { Reply } from '../http/exchange.ts'
 import { type ControlRequest, cookieHeader, type Header, makeRoom, namesFor } from './control-request.ts'
 import { createFailure } from './failure.ts'
 import { issueHandoff, redeemHandoff } from './handoff.ts'

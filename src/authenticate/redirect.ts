@@ -10,7 +10,8 @@
  */
 import { constantTimeEqual, deriveKey, mac, randomId, sha256 } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { Millis, RouteTable } from '../types.ts'
+import type { Millis } from '../types.ts'
+import type { RouteTable } from '../http/exchange.ts'
 
 const SIGNED_URL_LIFETIME: Millis = 10 * 60_000
 

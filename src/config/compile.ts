@@ -3,7 +3,6 @@ import { parseFrom, parseHost } from '../routing/host.ts'
 import type {
   Address,
   AuthenticateConfig,
-  Clause,
   Config,
   CookieConfig,
   ListenConfig,
@@ -11,7 +10,8 @@ import type {
   OperationsConfig,
   Route,
   StorageConfig,
-} from '../types.ts'
+} from './model.ts'
+import type { Clause } from '../policy/model.ts'
 import { compileDirectory } from './compile/directory.ts'
 import { compileIdp, millis, required } from './compile/idp.ts'
 import { compileRoutes } from './compile/routes.ts'

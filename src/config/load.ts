@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Secret } from '../lib/secret.ts'
-import type { Config } from '../types.ts'
+import type { Config } from './model.ts'
 import { compileConfig } from './compile.ts'
 import { parseConfigDocument } from './document.ts'
 import { type Environment, readEnvironment } from './environment.ts'

@@ -1,4 +1,5 @@
-import type { Entry, Group, Millis, Subject } from '../types.ts'
+import type { Entry, Group } from './model.ts'
+import type { Millis, Subject } from '../types.ts'
 
 /** Name of the source when nothing but a sign-in's claims tells groups. */
 export const CLAIMS_SOURCE = 'claims'

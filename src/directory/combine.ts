@@ -1,4 +1,4 @@
-import type { DirectorySource, Entry } from '../types.ts'
+import type { DirectorySource, Entry } from './model.ts'
 
 /**
  * Several sources as one, asked at the same time, with this precedence for each person:

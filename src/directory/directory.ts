@@ -2,20 +2,9 @@ import { setMaxListeners } from 'node:events'
 import { messageOf, toAppError } from '../errors.ts'
 import { createSingleFlight } from '../lib/single-flight.ts'
 import { settledWithin } from '../lib/wait.ts'
-import type {
-  Clock,
-  Directory,
-  DirectoryConfig,
-  DirectorySource,
-  Logger,
-  Membership,
-  Millis,
-  ReadPriority,
-  Store,
-  Subject,
-  Unsubscribe,
-  UserStatus,
-} from '../types.ts'
+import type { Clock, Logger, Millis, Store, Subject, Unsubscribe } from '../types.ts'
+import type { Directory, DirectorySource, Membership, ReadPriority, UserStatus } from './model.ts'
+import type { DirectoryConfig } from '../config/model.ts'
 import { CLAIMS_SOURCE } from './claims.ts'
 import { createKeeper } from './keeper.ts'
 import type { Known, Reading } from './merge.ts'

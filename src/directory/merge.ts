@@ -1,5 +1,6 @@
 /** Which evidence about a person counts (okta.md §3.5). Pure: what is known, and what came in, make what is known next. */
-import type { Entry, Group, Millis, UserStatus } from '../types.ts'
+import type { Entry, Group, UserStatus } from './model.ts'
+import type { Millis } from '../types.ts'
 
 /** What a source said about one person; `entry` undefined: it has no such person. */
 export interface Reading {

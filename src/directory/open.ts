@@ -1,15 +1,7 @@
 /** Puts the parts of the directory together for one configuration: sources, feed, hook, SCIM server. */
-import type {
-  Clock,
-  DirectoryConfig,
-  DirectorySource,
-  Logger,
-  Millis,
-  Route,
-  Store,
-  Subject,
-  Unsubscribe,
-} from '../types.ts'
+import type { Clock, Logger, Millis, Store, Subject, Unsubscribe } from '../types.ts'
+import type { DirectoryConfig, Route } from '../config/model.ts'
+import type { DirectorySource } from './model.ts'
 import { combineSources } from './combine.ts'
 import { createDirectory, type DirectoryFacts, type LiveDirectory } from './directory.ts'
 import type { BucketState } from './okta/budget.ts'

@@ -1,5 +1,6 @@
 import { Ajv } from 'ajv'
-import type { Group, Millis, Table } from '../types.ts'
+import type { Group } from './model.ts'
+import type { Millis, Table } from '../types.ts'
 import type { Known } from './merge.ts'
 
 /** What is kept of one person across restarts and seen by all who share the store; the key is the subject. */

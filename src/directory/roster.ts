@@ -1,4 +1,5 @@
-import type { Group, Millis, Subject } from '../types.ts'
+import type { Group } from './model.ts'
+import type { Millis, Subject } from '../types.ts'
 import { hear, holds, isChanged, isSame, type Known, merge, type PersonNews, type Reading, unite } from './merge.ts'
 import type { Signal, Trust } from './signals.ts'
 

@@ -1,4 +1,5 @@
-import type { Group, Millis, Subject } from '../types.ts'
+import type { Group } from './model.ts'
+import type { Millis, Subject } from '../types.ts'
 
 /** Something that happened in the directory, as a feed reports it. `at`: the source's time. */
 export type Signal =

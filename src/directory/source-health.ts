@@ -1,5 +1,6 @@
 import { toAppError } from '../errors.ts'
-import type { Clock, DirectoryHealth, Logger, Millis } from '../types.ts'
+import type { Clock, Logger, Millis } from '../types.ts'
+import type { DirectoryHealth } from './model.ts'
 
 const FIRST_PAUSE: Millis = 5000
 const LONGEST_PAUSE: Millis = 60_000

@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts'
-import type { Clock, DirectorySource, Group, Subject, UserStatus } from '../types.ts'
+import type { Clock, Subject } from '../types.ts'
+import type { DirectorySource, Group, UserStatus } from './model.ts'
 
 /** One person of the static file. Login and e-mail are for those who read the file: people are matched by subject alone. */
 export interface StaticPerson {

@@ -1,7 +1,9 @@
 /** What rules see of what is known: the same for a running Postern and for a command line that reads the store beside it. */
 import { createRecent } from '../lib/recent.ts'
 import { createMembership } from '../policy/membership.ts'
-import type { DirectoryConfig, Membership, Millis, Subject } from '../types.ts'
+import type { DirectoryConfig } from '../config/model.ts'
+import type { Membership } from './model.ts'
+import type { Millis, Subject } from '../types.ts'
 import { CLAIMS_SOURCE } from './claims.ts'
 import type { Known } from './merge.ts'
 

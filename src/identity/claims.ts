@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts'
-import type { Group, Identity, Json, JsonObject } from '../types.ts'
+import type { Group } from '../directory/model.ts'
+import type { Identity, Json, JsonObject } from '../types.ts'
 
 /** More values than this and the claim is unknown rather than cut: half a list is a wrong list. */
 const MAX_GROUPS = 5000

@@ -3,17 +3,8 @@ import { AppError, assertNever, messageOf } from '../errors.ts'
 import { systemClock } from '../lib/clock.ts'
 import { constantTimeEqual } from '../lib/crypto.ts'
 import { createSingleFlight } from '../lib/single-flight.ts'
-import type {
-  Clock,
-  Identity,
-  IdentityProvider,
-  IdpConfig,
-  JsonObject,
-  Logger,
-  Millis,
-  PendingSignIn,
-  Tokens,
-} from '../types.ts'
+import type { Clock, Identity, IdentityProvider, JsonObject, Logger, Millis, PendingSignIn, Tokens } from '../types.ts'
+import type { IdpConfig } from '../config/model.ts'
 import { boundedFetch } from './bounded-fetch.ts'
 import { explainCallbackError } from './callback-errors.ts'
 import { toIdentity } from './claims.ts'

@@ -1,5 +1,6 @@
 import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino'
-import type { Logger, LogLevel, Millis } from '../types.ts'
+import type { Logger, Millis } from '../types.ts'
+import type { LogLevel } from '../config/model.ts'
 import { systemClock } from './clock.ts'
 
 /** Standard output gets the lines of this long, or this many characters of them, in one piece. */

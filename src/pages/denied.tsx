@@ -1,4 +1,4 @@
-import type { Reason } from '../types.ts'
+import type { Reason } from '../policy/model.ts'
 import { type PageModel, renderPage } from './layout.tsx'
 import { ButtonLink, GroupNames, Groups, type GroupsReading, Person, type PersonModel } from './parts.tsx'
 import { reasonsInWords, whatToDo } from './reasons.ts'

@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import { describeDuration } from '../lib/duration.ts'
-import type { Membership, Millis } from '../types.ts'
+import type { Membership } from '../directory/model.ts'
+import type { Millis } from '../types.ts'
 
 /** As much of a person as is known; `subject` when nothing friendlier is. */
 export interface PersonModel {

@@ -1,4 +1,4 @@
-import type { Reason } from '../types.ts'
+import type { Reason } from '../policy/model.ts'
 
 /**
  * Reasons of a refusal in words that need no glossary. The `…-ok` half is here too: a rule that

@@ -1,4 +1,5 @@
-import type { Json, Reply } from '../types.ts'
+import type { Json } from '../types.ts'
+import type { Reply } from '../http/exchange.ts'
 import { pageHeaders } from './headers.ts'
 
 type Header = readonly [name: string, value: string]

@@ -1,5 +1,5 @@
 import { describeDuration } from '../lib/duration.ts'
-import type { Reason } from '../types.ts'
+import type { Reason } from '../policy/model.ts'
 import { type PageModel, renderPage } from './layout.tsx'
 import { ButtonLink, ago, type GroupsReading, Person, type PersonModel } from './parts.tsx'
 import { reasonsInWords } from './reasons.ts'

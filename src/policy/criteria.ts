@@ -1,4 +1,4 @@
-import type { Criterion } from '../types.ts'
+import type { Criterion } from './model.ts'
 import { accept } from './criteria/accept.ts'
 import { authenticatedUser } from './criteria/authenticated-user.ts'
 import { claim } from './criteria/claim.ts'

@@ -1,5 +1,7 @@
 import { assertNever } from '../errors.ts'
-import type { Decision, Grant, Policy, PolicyEngine, Principal, Reason, RequestFacts, Route } from '../types.ts'
+import type { Decision, Grant, Policy, PolicyEngine, Principal, Reason } from './model.ts'
+import type { RequestFacts } from '../http/exchange.ts'
+import type { Route } from '../config/model.ts'
 import { evaluate } from './evaluate.ts'
 import { reasonBit, reasonList } from './reasons.ts'
 

@@ -1,5 +1,5 @@
 import { assertNever } from '../errors.ts'
-import type { Clause, Criterion, CriterionFacts } from '../types.ts'
+import type { Clause, Criterion, CriterionFacts } from './model.ts'
 import { reasonBit } from './reasons.ts'
 
 /** Kleene's three values: `unknown` is what depends on a session or on groups that are not there. */

@@ -1,4 +1,6 @@
-import type { Clause, Criterion, CriterionFacts, Decision, Policy, Principal, RequestFacts, Route } from '../types.ts'
+import type { Clause, Criterion, CriterionFacts, Decision, Policy, Principal } from './model.ts'
+import type { RequestFacts } from '../http/exchange.ts'
+import type { Route } from '../config/model.ts'
 import { createPolicyEngine } from './engine.ts'
 import { combine, type Truth, truthOf } from './evaluate.ts'
 

@@ -1,4 +1,4 @@
-import type { Clause, Criterion, Policy } from '../types.ts'
+import type { Clause, Criterion, Policy } from './model.ts'
 import { compileCriterion } from './criteria.ts'
 
 /** The access keys of a route beside `policy` (pomerium.md §2.5), as written. */

@@ -1,4 +1,5 @@
-import type { Group, Membership, Millis } from '../types.ts'
+import type { Group, Membership } from '../directory/model.ts'
+import type { Millis } from '../types.ts'
 
 /** Okta group ids: `00g` and 17 more characters. */
 const GROUP_ID = /^00g[A-Za-z0-9]{17}$/

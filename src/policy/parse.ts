@@ -1,4 +1,4 @@
-import type { Clause, Criterion } from '../types.ts'
+import type { Clause, Criterion } from './model.ts'
 import { compileCriterion } from './criteria.ts'
 import { isMap } from './matchers.ts'
 import { nearest } from './nearest.ts'

@@ -1,4 +1,4 @@
-import type { Reason } from '../types.ts'
+import type { Reason } from './model.ts'
 
 /** Sets of reasons as bits, so that judging a request allocates none. The order here is the order in which reasons are listed. */
 const BITS: Readonly<Record<Reason, number>> = {

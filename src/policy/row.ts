@@ -1,4 +1,4 @@
-import type { Criterion, CriterionFacts, Reason } from '../types.ts'
+import type { Criterion, CriterionFacts, Reason } from './model.ts'
 import type { InvalidData } from './matchers.ts'
 
 /** One criterion of the policy language, as a row of the table in criteria.ts. */

@@ -1,7 +1,10 @@
 /** One line per request that carries access and decision; fields as in operations, never a query, a cookie or a token. */
 import { createHash } from 'node:crypto'
 import type { AppError } from '../errors.ts'
-import type { Clock, Decision, Finished, Logger, RequestSample, Route, Session } from '../types.ts'
+import type { Clock, Logger, Session } from '../types.ts'
+import type { Decision } from '../policy/model.ts'
+import type { Finished, RequestSample } from '../http/exchange.ts'
+import type { Route } from '../config/model.ts'
 import type { Progress } from './handle.ts'
 
 export type AccessLog = (progress: Progress, finished: Finished | undefined, error?: AppError) => void

@@ -1,21 +1,11 @@
 /** The request, from facts to answer, in one function. Requests and upgrades take the same steps. */
 import { toAppError } from '../errors.ts'
 import { websocketOriginAllowed } from '../routing/origin.ts'
-import type {
-  BadRequest,
-  Clock,
-  Decision,
-  Directory,
-  Exchange,
-  Finished,
-  Principal,
-  RequestFacts,
-  Route,
-  Session,
-  Sessions,
-  Snapshot,
-  StreamRegistry,
-} from '../types.ts'
+import type { BadRequest, Exchange, Finished, RequestFacts, Snapshot, StreamRegistry } from '../http/exchange.ts'
+import type { Clock, Session, Sessions } from '../types.ts'
+import type { Decision, Principal } from '../policy/model.ts'
+import type { Directory } from '../directory/model.ts'
+import type { Route } from '../config/model.ts'
 import type { AccessLog } from './access-log.ts'
 import type { Control } from './control.ts'
 import type { Respond } from './respond.ts'

@@ -2,7 +2,8 @@
 import type { IncomingMessage } from 'node:http'
 import { readBody } from '../lib/read-body.ts'
 import { jsonReply, textReply } from '../pages/reply.ts'
-import type { EventHook, Reply } from '../types.ts'
+import type { EventHook } from '../directory/model.ts'
+import type { Reply } from '../http/exchange.ts'
 
 /** Okta sends tens of events of a few kilobytes in one body. */
 const MOST_BYTES = 4 * 1024 * 1024

@@ -8,20 +8,11 @@ import { htmlReply, jsonReply } from '../pages/reply.ts'
 import { unavailablePage } from '../pages/unavailable.tsx'
 import { userPage } from '../pages/user.tsx'
 import { wantedGroups } from '../policy/explain.ts'
-import type {
-  BadRequest,
-  Clock,
-  Decision,
-  Directory,
-  Identity,
-  Json,
-  Membership,
-  Reply,
-  RequestFacts,
-  Route,
-  Session,
-  Snapshot,
-} from '../types.ts'
+import type { BadRequest, Reply, RequestFacts, Snapshot } from '../http/exchange.ts'
+import type { Clock, Identity, Json, Session } from '../types.ts'
+import type { Decision } from '../policy/model.ts'
+import type { Directory, Membership } from '../directory/model.ts'
+import type { Route } from '../config/model.ts'
 import type { Progress } from './handle.ts'
 
 export interface Respond {

@@ -1,7 +1,8 @@
 /** The HTTP side of the SCIM server: `/.postern/scim/v2/…` on the authenticate host. */
 import type { IncomingMessage } from 'node:http'
 import { readBody } from '../lib/read-body.ts'
-import type { Reply, RequestFacts, ScimServer } from '../types.ts'
+import type { Reply, RequestFacts } from '../http/exchange.ts'
+import type { ScimServer } from '../directory/model.ts'
 
 /** The full push of a large group. */
 const MOST_BYTES = 8 * 1024 * 1024

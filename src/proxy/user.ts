@@ -1,7 +1,9 @@
 /** What a signed-in person may see about themselves. */
 import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
 import { jsonReply } from '../pages/reply.ts'
-import type { Clock, Directory, JsonObject, Reply, Session, Sessions } from '../types.ts'
+import type { Clock, JsonObject, Session, Sessions } from '../types.ts'
+import type { Directory } from '../directory/model.ts'
+import type { Reply } from '../http/exchange.ts'
 import type { Respond } from './respond.ts'
 
 export interface UserViews {

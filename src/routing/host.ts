@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net'
 import { domainToASCII } from 'node:url'
 import ipaddr from 'ipaddr.js'
-import type { RouteFrom } from '../types.ts'
+import type { RouteFrom } from '../config/model.ts'
 
 /** Letters, digits, hyphens, and the underscores that internal names have; labels of 63 at most (RFC 1035 §2.3.1). */
 const NAME = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/

@@ -1,4 +1,5 @@
-import type { RequestFacts, Route } from '../types.ts'
+import type { RequestFacts } from '../http/exchange.ts'
+import type { Route } from '../config/model.ts'
 
 /**
  * May this page open a WebSocket here? Cookies authenticate WebSockets and browsers ask nobody first, so the page's

@@ -1,5 +1,5 @@
 import { AppError, assertNever } from '../errors.ts'
-import type { Route } from '../types.ts'
+import type { Route } from '../config/model.ts'
 
 /**
  * The path that is sent to the upstream for a path that matched this route: the matched part is

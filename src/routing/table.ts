@@ -1,15 +1,6 @@
 import { assertNever } from '../errors.ts'
-import type {
-  Config,
-  ControlAction,
-  Naming,
-  PathMatch,
-  RequestFacts,
-  Route,
-  RouteFrom,
-  RouteMatch,
-  RouteTable,
-} from '../types.ts'
+import type { Config, Naming, PathMatch, Route, RouteFrom } from '../config/model.ts'
+import type { ControlAction, RequestFacts, RouteMatch, RouteTable } from '../http/exchange.ts'
 import { defaultPort } from './host.ts'
 import { leavesPrefix } from './rewrite.ts'
 

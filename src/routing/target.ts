@@ -5,7 +5,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
-import type { BadRequest, RequestFacts } from '../types.ts'
+import type { BadRequest, RequestFacts } from '../http/exchange.ts'
 import { canonicalAddress } from './address.ts'
 import { defaultPort, parseHost } from './host.ts'
 import { canonicalPath } from './path.ts'

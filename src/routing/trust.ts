@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts'
-import type { ProxyTrust } from '../types.ts'
+import type { ProxyTrust } from '../config/model.ts'
 import { canonicalAddress, isInside, type Network, parseNetwork } from './address.ts'
 
 /** Whose forwarded headers are believed, ready to be asked for each request. */

@@ -4,7 +4,8 @@
  */
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Address, Millis } from '../types.ts'
+import type { Address } from '../config/model.ts'
+import type { Millis } from '../types.ts'
 
 export interface Component {
   readonly name: string

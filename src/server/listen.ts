@@ -14,18 +14,10 @@ import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { every } from '../lib/clock.ts'
 import { canonicalAddress } from '../routing/address.ts'
-import type {
-  BadRequest,
-  Clock,
-  CutReason,
-  Exchange,
-  Finished,
-  Forwarder,
-  Grant,
-  ListenConfig,
-  Reply,
-  TimeoutConfig,
-} from '../types.ts'
+import type { BadRequest, CutReason, Exchange, Finished, Forwarder, Reply } from '../http/exchange.ts'
+import type { Clock } from '../types.ts'
+import type { Grant } from '../policy/model.ts'
+import type { ListenConfig, TimeoutConfig } from '../config/model.ts'
 
 export interface ListenDeps {
   readonly listen: ListenConfig

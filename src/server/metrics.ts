@@ -3,7 +3,7 @@
  * labels are bounded: configured route names, known methods, closed vocabularies, never a user, group or path.
  */
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
-import type { RequestSample } from '../types.ts'
+import type { RequestSample } from '../http/exchange.ts'
 import { createHistogram, type DurationSeries, type Histogram } from './histogram.ts'
 
 /** Label values in the order of the names, and the value. */

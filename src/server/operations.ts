@@ -1,6 +1,9 @@
 /** What operators and orchestrators see beside the traffic: probes, metrics, and the state of the last reload. */
 import { X509Certificate } from 'node:crypto'
-import type { Clock, Config, Directory, Logger, Millis, StreamRegistry } from '../types.ts'
+import type { Clock, Logger, Millis } from '../types.ts'
+import type { Config } from '../config/model.ts'
+import type { Directory } from '../directory/model.ts'
+import type { StreamRegistry } from '../http/exchange.ts'
 import { describeDirectory, type DirectoryState, exportDirectory } from './directory-metrics.ts'
 import { type Component, listenHealth, listenMetrics, type SideListener } from './health.ts'
 import type { Metrics } from './metrics.ts'

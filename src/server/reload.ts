@@ -4,7 +4,7 @@
  */
 import { sha256 } from '../lib/crypto.ts'
 import { Secret } from '../lib/secret.ts'
-import type { Config } from '../types.ts'
+import type { Config } from '../config/model.ts'
 
 export interface Reload {
   /** The running configuration with every live part of the new one. */

@@ -1,5 +1,6 @@
 import { every } from '../lib/clock.ts'
-import type { Clock, CutReason, Millis, OpenStream, StreamRegistry } from '../types.ts'
+import type { Clock, Millis } from '../types.ts'
+import type { CutReason, OpenStream, StreamRegistry } from '../http/exchange.ts'
 
 const SWEEP_INTERVAL: Millis = 1000
 

@@ -5,7 +5,9 @@
  * `Connection`: nominated names are removed before ours are added.
  */
 import { withoutCookies } from '../lib/cookie.ts'
-import type { Grant, Naming, RequestFacts, Route } from '../types.ts'
+import type { Grant } from '../policy/model.ts'
+import type { Naming, Route } from '../config/model.ts'
+import type { RequestFacts } from '../http/exchange.ts'
 
 /** Everything about headers that a configuration fixes; build it once per configuration. */
 export interface HeaderContext {

@@ -1,6 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { sha256 } from '../lib/crypto.ts'
-import type { Clock, Grant, Group, Json, JsonObject, Logger, Membership, Millis, Naming, Principal } from '../types.ts'
+import type { Clock, Json, JsonObject, Logger, Millis } from '../types.ts'
+import type { Grant, Principal } from '../policy/model.ts'
+import type { Group, Membership } from '../directory/model.ts'
+import type { Naming } from '../config/model.ts'
 import { ASSERTION_LIFETIME, type AssertionSigner } from './assertion.ts'
 
 /** Name, value, name, value. Not a promise when the answer is cached: the hot path stays synchronous. */

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
-import type { Config, Millis, Route, Upstream } from '../types.ts'
+import type { Config, Route, Upstream } from '../config/model.ts'
+import type { Millis } from '../types.ts'
 import { createBalancer } from './balance.ts'
 
 /** Connections to one upstream under one set of TLS settings. */

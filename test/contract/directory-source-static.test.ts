@@ -1,5 +1,6 @@
 import { createStaticSource, type StaticPerson } from '../../src/directory/static.ts'
-import type { DirectorySource, Subject } from '../../src/types.ts'
+import type { DirectorySource } from '../../src/directory/model.ts'
+import type { Subject } from '../../src/types.ts'
 import { manualClock } from '../support/clock.ts'
 import { directorySourceContract, type SourceWorld } from './directory-source.ts'
 

@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { Clock, DirectorySource, Subject } from '../../src/types.ts'
+import type { Clock, Subject } from '../../src/types.ts'
+import type { DirectorySource } from '../../src/directory/model.ts'
 
 /** A source with one world behind it that a test can change. */
 export interface SourceWorld {

@@ -2,7 +2,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { formatIssue } from '../../src/config/issues.ts'
 import { parseConfig } from '../../src/config/load.ts'
-import type { Config, OktaCredentials, Policy, Route } from '../../src/types.ts'
+import type { Config, OktaCredentials, Route } from '../../src/config/model.ts'
+import type { Policy } from '../../src/policy/model.ts'
 
 /**
  * test/golden/config/*.txt: a configuration file, a line of dashes, and what Postern says about it: the issues, or

@@ -9,7 +9,11 @@ import { createPolicyEngine } from '../../src/policy/engine.ts'
 import { compileAccess, type LegacyAccess } from '../../src/policy/legacy.ts'
 import { createMembership } from '../../src/policy/membership.ts'
 import { parsePolicy } from '../../src/policy/parse.ts'
-import type { Group, JsonObject, Policy, Principal, RequestFacts, Route } from '../../src/types.ts'
+import type { Group } from '../../src/directory/model.ts'
+import type { JsonObject } from '../../src/types.ts'
+import type { Policy, Principal } from '../../src/policy/model.ts'
+import type { RequestFacts } from '../../src/http/exchange.ts'
+import type { Route } from '../../src/config/model.ts'
 
 interface GoldenCase {
   readonly who: string

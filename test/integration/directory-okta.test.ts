@@ -8,7 +8,7 @@ import { createOktaClient, type OktaClient } from '../../src/directory/okta/clie
 import { createOktaSource } from '../../src/directory/okta/source.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
-import type { DirectoryConfig } from '../../src/types.ts'
+import type { DirectoryConfig } from '../../src/config/model.ts'
 import { recordedLog } from '../unit/directory/recorded-log.ts'
 import { type WatchedClock, watchedClock } from '../unit/directory/watched-clock.ts'
 

@@ -7,7 +7,7 @@ import { systemClock as clock } from '../../src/lib/clock.ts'
 import { silentLogger as logger } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { openLmdbStore } from '../../src/store/lmdb.ts'
-import type { DirectoryConfig } from '../../src/types.ts'
+import type { DirectoryConfig } from '../../src/config/model.ts'
 
 /** Follows an Okta until it is killed. Takes lines `read USER` and `show USER`, and answers each with the person's groups. */
 export async function main(path: string, origin: string, token: string): Promise<void> {

@@ -7,7 +7,7 @@ import { connect } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { compileTrust, parseTarget, rawRequest } from '../../src/routing/target.ts'
 import { type Listener, listen } from '../../src/server/listen.ts'
-import type { Forwarder, RequestFacts } from '../../src/types.ts'
+import type { Forwarder, RequestFacts } from '../../src/http/exchange.ts'
 import { manualClock } from '../support/clock.ts'
 
 const trust = compileTrust({ proxies: [], hops: 0 })

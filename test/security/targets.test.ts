@@ -6,7 +6,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { compileTrust, parseTarget, type RawRequest } from '../../src/routing/target.ts'
-import type { BadRequest, RequestFacts } from '../../src/types.ts'
+import type { BadRequest, RequestFacts } from '../../src/http/exchange.ts'
 
 const trustNobody = compileTrust({ proxies: [], hops: 0 })
 const trustLoopback = compileTrust({ proxies: ['127.0.0.0/8'], hops: 0 })

@@ -5,7 +5,7 @@
  * public routes and WebSockets. Here every exit gets all of it at once, over real sockets.
  */
 import { expect, test } from 'vitest'
-import type { Principal } from '../../src/types.ts'
+import type { Principal } from '../../src/policy/model.ts'
 import {
   answering,
   client,

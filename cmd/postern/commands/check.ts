@@ -2,7 +2,7 @@ import { type ConfigIssue, formatIssue, formatPath } from '../../../src/config/i
 import { loadConfig } from '../../../src/config/load.ts'
 import { ERRORS } from '../../../src/errors.ts'
 import { describeDuration } from '../../../src/lib/duration.ts'
-import type { Config } from '../../../src/types.ts'
+import type { Config } from '../../../src/config/model.ts'
 import type { Io } from '../io.ts'
 import { printable } from '../text.ts'
 import { checkOnline, describeHook } from './check-online.ts'

@@ -1,5 +1,5 @@
 import type { Secret } from '../../lib/secret.ts'
-import type { DirectoryConfig, OktaCredentials } from '../../types.ts'
+import type { DirectoryConfig, OktaCredentials } from '../model.ts'
 import { parseServiceAccount } from '../aliases.ts'
 import type { Path, Report } from '../issues.ts'
 import type { Draft } from '../validate.ts'

@@ -1,5 +1,6 @@
 import { parseDuration } from '../../lib/duration.ts'
-import type { ClientAuth, IdpConfig, Millis } from '../../types.ts'
+import type { ClientAuth, IdpConfig } from '../model.ts'
+import type { Millis } from '../../types.ts'
 import type { Report } from '../issues.ts'
 import type { GlobalInput } from '../schema.ts'
 import type { Draft } from '../validate.ts'

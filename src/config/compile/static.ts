@@ -1,6 +1,6 @@
 import { parse } from 'yaml'
 import { messageOf } from '../../errors.ts'
-import type { StaticPerson } from '../../types.ts'
+import type { StaticPerson } from '../model.ts'
 import type { Report } from '../issues.ts'
 import { type StaticInput, staticSchema } from '../schema.ts'
 

@@ -1,6 +1,6 @@
 import { parseHost } from '../../routing/host.ts'
 import { canonicalPath } from '../../routing/path.ts'
-import type { Upstream } from '../../types.ts'
+import type { Upstream } from '../model.ts'
 import type { Path, Report } from '../issues.ts'
 
 /** The addresses of `to`, and the path that all of them share. Plain http is fine here: it is the inner network. */

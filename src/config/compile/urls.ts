@@ -1,6 +1,6 @@
 import { isIPv4 } from 'node:net'
 import { parseHost } from '../../routing/host.ts'
-import type { Address } from '../../types.ts'
+import type { Address } from '../model.ts'
 import type { Path, Report } from '../issues.ts'
 
 /** Names that cannot leave this machine: `localhost`, `*.localhost`, 127.0.0.0/8, ::1. */

@@ -1,4 +1,5 @@
-import type { Millis, ReadPriority } from '../../types.ts'
+import type { Millis } from '../../types.ts'
+import type { ReadPriority } from '../model.ts'
 
 /** Okta counts in fixed windows of about a minute, one for each bucket. */
 const WINDOW: Millis = 60_000

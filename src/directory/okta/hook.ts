@@ -1,6 +1,7 @@
 import { constantTimeEqual } from '../../lib/crypto.ts'
 import type { Secret } from '../../lib/secret.ts'
-import type { Clock, EventHook, Logger } from '../../types.ts'
+import type { Clock, Logger } from '../../types.ts'
+import type { EventHook } from '../model.ts'
 import { messageOf } from '../../errors.ts'
 import type { LiveDirectory } from '../directory.ts'
 import type { Request, Signal } from '../signals.ts'

@@ -1,6 +1,7 @@
 import { AppError, toAppError } from '../../errors.ts'
 import { EVERYONE } from '../../policy/membership.ts'
-import type { Group, Millis } from '../../types.ts'
+import type { Group } from '../model.ts'
+import type { Millis } from '../../types.ts'
 import { LIST_PAGE } from './answer.ts'
 import type { CallOptions, OktaClient } from './client.ts'
 import { DELTA_INTERVAL } from './feed.ts'

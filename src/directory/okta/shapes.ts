@@ -1,5 +1,5 @@
 import { Ajv } from 'ajv'
-import type { Group, UserStatus } from '../../types.ts'
+import type { Group, UserStatus } from '../model.ts'
 
 /** The parts of Okta's records that are read (okta.md §2.3, §2.4); anything more may come and go without notice. */
 export interface OktaUser {

@@ -1,5 +1,6 @@
 import { AppError } from '../../errors.ts'
-import type { Clock, DirectorySource, Entry, Group, Logger, Millis, Subject } from '../../types.ts'
+import type { Clock, Logger, Millis, Subject } from '../../types.ts'
+import type { DirectorySource, Entry, Group } from '../model.ts'
 import { DATE_PRECISION, EVIDENCE_MARGIN, LIST_PAGE, type OktaAnswer } from './answer.ts'
 import type { CallOptions, OktaClient } from './client.ts'
 import { compileShapes, statusOf, toGroup } from './shapes.ts'

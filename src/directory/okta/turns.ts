@@ -1,4 +1,5 @@
-import type { Clock, Millis, ReadPriority, Unsubscribe } from '../../types.ts'
+import type { Clock, Millis, Unsubscribe } from '../../types.ts'
+import type { ReadPriority } from '../model.ts'
 import type { Budget } from './budget.ts'
 
 const RANK: Readonly<Record<ReadPriority, number>> = { 'sign-in': 0, confirm: 1, background: 2, reconcile: 3 }

@@ -1,5 +1,6 @@
 import { AppError } from '../../errors.ts'
-import type { Clock, DirectorySource, Group, Store, Subject } from '../../types.ts'
+import type { Clock, Store, Subject } from '../../types.ts'
+import type { DirectorySource, Group } from '../model.ts'
 import type { Registry } from './registry.ts'
 import { type ScimUser, usersTable } from './user.ts'
 

@@ -1,5 +1,5 @@
 import { assertNever } from '../../errors.ts'
-import type { Membership } from '../../types.ts'
+import type { Membership } from '../../directory/model.ts'
 import { every, invalid, isMap, type ListCondition, parseListMatcher } from '../matchers.ts'
 import { EVERYONE, groupKey } from '../membership.ts'
 import type { CriterionRow } from '../row.ts'

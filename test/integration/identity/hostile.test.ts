@@ -4,7 +4,8 @@ import { createOidcProvider } from '../../../src/identity/oidc.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'
-import type { Clock, IdentityProvider, IdpConfig, Logger, PendingSignIn } from '../../../src/types.ts'
+import type { Clock, IdentityProvider, Logger, PendingSignIn } from '../../../src/types.ts'
+import type { IdpConfig } from '../../../src/config/model.ts'
 import { manualClock } from '../../support/clock.ts'
 import {
   type Answer,

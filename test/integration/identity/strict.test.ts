@@ -4,7 +4,8 @@ import { groupsFromClaims } from '../../../src/identity/claims.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'
-import type { ClientAuth, IdentityProvider, IdpConfig } from '../../../src/types.ts'
+import type { ClientAuth, IdpConfig } from '../../../src/config/model.ts'
+import type { IdentityProvider } from '../../../src/types.ts'
 import { SECRET, startStrictIdp, type StrictIdp } from './strict-idp.ts'
 
 const REDIRECT = new URL('https://authenticate.corp.example/oauth2/callback')

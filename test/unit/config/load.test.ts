@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { formatIssue, type Judged, loadConfig, parseConfig } from '../../../src/config/load.ts'
 import { Secret } from '../../../src/lib/secret.ts'
-import type { Config } from '../../../src/types.ts'
+import type { Config } from '../../../src/config/model.ts'
 
 const secret = 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY='
 const minimal = {

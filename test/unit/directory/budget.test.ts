@@ -7,7 +7,7 @@ import {
   type RateFacts,
   readRateFacts,
 } from '../../../src/directory/okta/budget.ts'
-import type { ReadPriority } from '../../../src/types.ts'
+import type { ReadPriority } from '../../../src/directory/model.ts'
 
 const USERS = '/api/v1/users'
 const T0 = Date.UTC(2026, 10, 20, 12)

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { combineSources } from '../../../src/directory/combine.ts'
 import { createStaticSource } from '../../../src/directory/static.ts'
 import { AppError } from '../../../src/errors.ts'
-import type { DirectorySource, Entry, ReadPriority } from '../../../src/types.ts'
+import type { DirectorySource, Entry, ReadPriority } from '../../../src/directory/model.ts'
 import { manualClock } from '../../support/clock.ts'
 
 const clock = manualClock()

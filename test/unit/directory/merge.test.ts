@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isOlder, type Known, merge, type Reading } from '../../../src/directory/merge.ts'
-import type { Entry, Group } from '../../../src/types.ts'
+import type { Entry, Group } from '../../../src/directory/model.ts'
 import { group } from './scripted-source.ts'
 
 const T0 = Date.UTC(2026, 10, 20, 12)

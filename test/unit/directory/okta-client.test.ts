@@ -2,7 +2,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createOktaClient, type OktaClient } from '../../../src/directory/okta/client.ts'
 import { Secret } from '../../../src/lib/secret.ts'
-import type { ReadPriority } from '../../../src/types.ts'
+import type { ReadPriority } from '../../../src/directory/model.ts'
 import { recordedLog } from './recorded-log.ts'
 import {
   type Answer,

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { isSame, type Known, unite } from '../../../src/directory/merge.ts'
 import { createRoster, type Roster } from '../../../src/directory/roster.ts'
 import type { Signal, Trust } from '../../../src/directory/signals.ts'
-import type { Entry, Group } from '../../../src/types.ts'
+import type { Entry, Group } from '../../../src/directory/model.ts'
 import { group } from './scripted-source.ts'
 
 const ANN = '00u1annAnnAnnAnnAnn1'

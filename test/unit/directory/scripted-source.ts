@@ -1,4 +1,5 @@
-import type { Clock, DirectorySource, Entry, Group, ReadPriority, Subject } from '../../../src/types.ts'
+import type { Clock, Subject } from '../../../src/types.ts'
+import type { DirectorySource, Entry, Group, ReadPriority } from '../../../src/directory/model.ts'
 
 export interface Lookup {
   readonly user: Subject

@@ -2,7 +2,9 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { createPolicyEngine, isGrant } from '../../../src/policy/engine.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
-import type { Clause, Criterion, Policy, Principal, RequestFacts, Route } from '../../../src/types.ts'
+import type { Clause, Criterion, Policy, Principal } from '../../../src/policy/model.ts'
+import type { RequestFacts } from '../../../src/http/exchange.ts'
+import type { Route } from '../../../src/config/model.ts'
 
 const engine = createPolicyEngine()
 const request = { id: 'r', method: 'GET', path: '/', clientIp: '192.0.2.1' } as RequestFacts

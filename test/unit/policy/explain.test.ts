@@ -3,7 +3,9 @@ import { explain, wantedGroups } from '../../../src/policy/explain.ts'
 import { compileAccess } from '../../../src/policy/legacy.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
 import { parsePolicy } from '../../../src/policy/parse.ts'
-import type { Policy, Principal, RequestFacts, Route } from '../../../src/types.ts'
+import type { Policy, Principal } from '../../../src/policy/model.ts'
+import type { RequestFacts } from '../../../src/http/exchange.ts'
+import type { Route } from '../../../src/config/model.ts'
 
 const request = { method: 'GET', path: '/', clientIp: '192.0.2.1' } as RequestFacts
 

@@ -3,7 +3,9 @@ import { AppError } from '../../../src/errors.ts'
 import { createLogger } from '../../../src/lib/log.ts'
 import { type AccessLog, createAccessLog, sessionTag } from '../../../src/proxy/access-log.ts'
 import type { Progress } from '../../../src/proxy/handle.ts'
-import type { Finished, RequestFacts, Route, Session } from '../../../src/types.ts'
+import type { Finished, RequestFacts } from '../../../src/http/exchange.ts'
+import type { Route } from '../../../src/config/model.ts'
+import type { Session } from '../../../src/types.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
 
 let clock: ManualClock

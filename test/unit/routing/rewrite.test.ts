@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { canonicalPath } from '../../../src/routing/path.ts'
 import { leavesPrefix, upstreamPath } from '../../../src/routing/rewrite.ts'
-import type { PathMatch } from '../../../src/types.ts'
+import type { PathMatch } from '../../../src/config/model.ts'
 
 const prefix = (text: string, boundary = true): PathMatch => ({ kind: 'prefix', prefix: text, boundary })
 const ALL: PathMatch = { kind: 'all' }

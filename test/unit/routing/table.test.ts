@@ -3,7 +3,8 @@ import { describe, expect, test } from 'vitest'
 import { parseFrom } from '../../../src/routing/host.ts'
 import { compileRegex } from '../../../src/routing/regex.ts'
 import { createRouteTable } from '../../../src/routing/table.ts'
-import type { AuthenticateConfig, Naming, PathMatch, RequestFacts, Route, RouteTable } from '../../../src/types.ts'
+import type { AuthenticateConfig, Naming, PathMatch, Route } from '../../../src/config/model.ts'
+import type { RequestFacts, RouteTable } from '../../../src/http/exchange.ts'
 
 const naming = { controlPrefix: '/.postern', wellKnown: '/.well-known/postern' } as Naming
 const authenticate: AuthenticateConfig = {

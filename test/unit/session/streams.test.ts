@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createStreamRegistry } from '../../../src/session/streams.ts'
-import type { OpenStream, StreamRegistry } from '../../../src/types.ts'
+import type { OpenStream, StreamRegistry } from '../../../src/http/exchange.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
 
 let clock: ManualClock

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import type { RequestFacts, Route } from '../../../src/types.ts'
+import type { RequestFacts } from '../../../src/http/exchange.ts'
+import type { Route } from '../../../src/config/model.ts'
 import { clientHeaders, createHeaderContext, upstreamHeaders } from '../../../src/upstream/headers.ts'
 import { facts, grant, NAMING, principal, route } from './support.ts'
 

@@ -1,0 +1,230 @@
+/** The compiled configuration: the frozen result of config/compile.ts. Types only. */
+import type { UserStatus } from '../directory/model.ts'
+import type { Secret } from '../lib/secret.ts'
+import type { Policy } from '../policy/model.ts'
+import type { Millis, Subject } from '../types.ts'
+
+/** Names that `compatibility: pomerium` switches; the code is the same. */
+export interface Naming {
+  readonly controlPrefix: '/.postern' | '/.pomerium'
+  readonly wellKnown: '/.well-known/postern' | '/.well-known/pomerium'
+  /** Lower case. */
+  readonly assertionHeader: string
+  /** Lower case, ends in `-`. */
+  readonly claimHeaderPrefix: string
+  /** Cookie name on https origins (`__Host-` when ours) and on http origins. */
+  readonly cookie: { readonly https: string; readonly http: string }
+}
+
+export interface Config {
+  readonly compatibility: 'postern' | 'pomerium'
+  readonly naming: Naming
+  readonly listen: ListenConfig
+  readonly authenticate: AuthenticateConfig
+  readonly idp: IdpConfig
+  readonly directory: DirectoryConfig
+  /** The first one signs, all verify (rotation). Raw bytes or text, at least 32 bytes of entropy source. */
+  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  /** PEM private keys; the first signs, all are published. Empty: one P-256 key is derived from the shared secret. */
+  readonly signingKeys: readonly Secret[]
+  readonly cookie: CookieConfig
+  readonly storage: StorageConfig
+  readonly identityHeaders: IdentityHeadersConfig
+  readonly trust: ProxyTrust
+  readonly log: { readonly level: LogLevel }
+  readonly timeouts: TimeoutConfig
+  readonly operations: OperationsConfig
+  readonly routes: readonly Route[]
+}
+
+export interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+export interface OperationsConfig {
+  /** `health_check_addr`: /livez, /readyz, /startupz. Absent: off. */
+  readonly health?: Address
+  /** `metrics_address`: /metrics. Absent: off. */
+  readonly metrics?: Address
+  /** Between "not ready" and "accepts no more", so that load balancers notice. */
+  readonly drainDelay: Millis
+  /** Busy exchanges may finish this long. */
+  readonly drainTimeout: Millis
+}
+
+export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'off'
+
+export interface ListenConfig {
+  readonly host: string
+  readonly port: number
+  /** Absent with `insecure_server` or when every external URL is http. */
+  readonly tls?: { readonly certificate: string; readonly key: Secret }
+}
+
+export interface AuthenticateConfig {
+  /** External origin of the authenticate service, e.g. `https://authenticate.corp.example`. */
+  readonly url: URL
+  readonly callbackPath: string
+  /** Where a sign-out ends (`signout_redirect_url`). */
+  readonly signOutRedirect?: URL
+}
+
+export interface IdpConfig {
+  readonly provider: 'okta' | 'oidc'
+  /** Exact issuer, without a trailing slash. */
+  readonly issuer: string
+  readonly clientId: string
+  readonly clientAuth: ClientAuth
+  readonly scopes: readonly string[]
+  readonly requestParams: Readonly<Record<string, string>>
+  /** Claim that carries group names when no directory is read. */
+  readonly groupsClaim: string
+  /** Time for one call to the provider. */
+  readonly timeout: Millis
+}
+
+export type ClientAuth = { readonly kind: 'basic' | 'post'; readonly secret: Secret } | { readonly kind: 'none' }
+
+export type DirectoryConfig = {
+  /** Age after which a person with a live session is read again. */
+  readonly refreshInterval: Millis
+  /** Age after which a membership is unknown and group rules answer 503. */
+  readonly maxStaleness: Millis
+  /** A sign-in waits no longer than this for groups. */
+  readonly signInTimeout: Millis
+  /** Every source that is read, the first that knows a person counts; empty: groups come from the sign-in's claims. */
+  readonly order: readonly ('okta' | 'scim' | 'static')[]
+  /** People and groups are pushed to us with this bearer token. */
+  readonly scim?: { readonly token: Secret }
+  readonly people?: readonly StaticPerson[]
+} & (
+  | { readonly kind: 'claims' }
+  /** Sources that need no call: `scim`, `static`. */
+  | { readonly kind: 'local' }
+  | {
+      readonly kind: 'okta'
+      /** API origin, e.g. `https://dev-1.okta.com`. */
+      readonly url: URL
+      readonly credentials: OktaCredentials
+      /** Between two looks at the System Log. */
+      readonly logInterval: Millis
+      /** What event hooks show in their Authorization header. Absent: no hooks are taken. */
+      readonly hookSecret?: Secret
+      /** Share of each Okta rate-limit bucket that Postern may use, 0 to 1. */
+      readonly budget: number
+      readonly timeout: Millis
+    }
+)
+
+export type OktaCredentials =
+  /** An SSWS API token. */
+  | { readonly kind: 'token'; readonly token: Secret }
+  /** An API Services app that proves itself with a signature (RFC 7523). */
+  | {
+      readonly kind: 'service-app'
+      readonly clientId: string
+      /** PEM. */
+      readonly privateKey: Secret
+      /** As Okta lists the key; absent: Okta tries all keys of the app. */
+      readonly keyId?: string
+      readonly scopes: readonly string[]
+    }
+
+/** One person of a static directory. */
+export interface StaticPerson {
+  readonly id: Subject
+  readonly status?: UserStatus
+  /** Names or Okta ids, as rules write them. */
+  readonly groups: readonly string[]
+}
+
+export interface CookieConfig {
+  /** Overrides the naming table when set (`cookie_name`). */
+  readonly name?: string
+  readonly expire: Millis
+  readonly sameSite: 'lax' | 'strict' | 'none'
+}
+
+export type StorageConfig = { readonly kind: 'memory' } | { readonly kind: 'embedded'; readonly path: string }
+
+export interface IdentityHeadersConfig {
+  /** Header name (lower case) → claim name. */
+  readonly claims: ReadonlyMap<string, string>
+  /** Default for routes (`pass_identity_headers`). */
+  readonly pass: boolean
+}
+
+export interface ProxyTrust {
+  /** Peers whose forwarded headers are believed (`trusted_proxies`), CIDR notation. */
+  readonly proxies: readonly string[]
+  /** Entries of X-Forwarded-For added by hops we trust (`xff_num_trusted_hops`). */
+  readonly hops: number
+}
+
+export interface TimeoutConfig {
+  /** A request's header must have arrived. */
+  readonly header: Millis
+  /** Idle keep-alive connection of a client. */
+  readonly idle: Millis
+  /** `default_upstream_timeout`: until the response header; 0 is none. */
+  readonly upstream: Millis
+  /** Between two pieces of a response body; 0 is none. */
+  readonly upstreamBody: Millis
+  readonly connect: Millis
+}
+
+export interface Route {
+  /** Stable hash of what the route matches and where it goes. */
+  readonly id: string
+  /** For people: `name`, or host plus path. */
+  readonly name: string
+  readonly from: RouteFrom
+  readonly match: PathMatch
+  readonly upstreams: readonly [Upstream, ...Upstream[]]
+  /** Replaces the matched prefix (`prefix_rewrite`, or the path of `to`). */
+  readonly prefixRewrite?: string
+  readonly preserveHost: boolean
+  /** Lower-case name → value. Set wins over remove. */
+  readonly setRequestHeaders: ReadonlyMap<string, string>
+  readonly removeRequestHeaders: readonly string[]
+  /** Until the response header; 0 is none. */
+  readonly timeout: Millis
+  readonly passIdentityHeaders: boolean
+  readonly allowWebsockets: boolean
+  /** More origins that may open a WebSocket, beside the route's own. */
+  readonly allowOrigins: readonly string[]
+  readonly tlsSkipVerify: boolean
+  /** PEM bundle that replaces the system's authorities for this route (`tls_custom_ca`). */
+  readonly tlsCa?: string
+  /** SNI and verified name instead of the upstream's host (`tls_server_name`). */
+  readonly tlsServerName?: string
+  readonly policy: Policy
+  /** Groups that were last known to be right longer ago than this count as unknown here (`max_directory_age`). */
+  readonly maxDirectoryAge?: Millis
+  /** Where the route was written, for messages: `config.yaml:12:5`. */
+  readonly definedAt: string
+}
+
+export interface RouteFrom {
+  readonly scheme: 'http' | 'https'
+  /** Lower case, without a trailing dot; `*` stands for any run of characters. */
+  readonly host: string
+  readonly wildcard: boolean
+  /** Absent: any incoming port matches, and the scheme's default is used in URLs. */
+  readonly port?: number
+}
+
+export type PathMatch =
+  | { readonly kind: 'all' }
+  | { readonly kind: 'path'; readonly path: string }
+  /** `boundary`: only on a segment boundary; a plain string prefix with `compatibility: pomerium`. */
+  | { readonly kind: 'prefix'; readonly prefix: string; readonly boundary: boolean }
+  /** Linear-time, anchored at both ends, on the path without the query. */
+  | { readonly kind: 'regex'; readonly source: string; readonly test: (path: string) => boolean }
+
+export interface Upstream {
+  /** Scheme, host and port only. */
+  readonly origin: string
+  readonly weight: number
+}

@@ -1,0 +1,95 @@
+/** People and groups as sources see them, and the seams of the directory. Types only. */
+import type { ErrorCode } from '../errors.ts'
+import type { Millis, Subject, Unsubscribe } from '../types.ts'
+
+export interface Group {
+  readonly id: string
+  readonly name: string
+  /** CLAIM: a value of the groups claim, where id and name are the same. */
+  readonly type: 'OKTA_GROUP' | 'BUILT_IN' | 'APP_GROUP' | 'CLAIM'
+}
+
+/**
+ * `asOf`: server time of the evidence. `keys`: what rules may match, built by policy/membership.ts. `freshAt`: until
+ * when, on our clock, a change would have been heard of.
+ */
+export interface Membership {
+  readonly groups: readonly Group[]
+  readonly asOf: Millis
+  readonly freshAt?: Millis
+  readonly source: string
+  readonly keys: ReadonlySet<string>
+}
+
+export type UserStatus = 'active' | 'inactive'
+
+/** One person as a source sees them. */
+export interface Entry {
+  readonly subject: Subject
+  readonly status: UserStatus
+  /** The source's own word: `SUSPENDED`. */
+  readonly statusText: string
+  readonly groups: readonly Group[]
+  readonly asOf: Millis
+  /** Server time: what happened up to here may be in it already. Absent: `asOf`. */
+  readonly upTo?: Millis
+  /** Which of several combined sources said so. */
+  readonly source?: string
+}
+
+/** Who goes first when a source limits its callers: a sign-in before a confirmation before the background before repairs. */
+export type ReadPriority = 'sign-in' | 'confirm' | 'background' | 'reconcile'
+
+export interface DirectorySource {
+  readonly name: string
+  /**
+   * undefined: the source has no such person. Rejects with ERR_DIRECTORY_… and never answers with half a set.
+   * `priority` is `sign-in` unless said.
+   */
+  lookup(user: Subject, signal: AbortSignal, priority?: ReadPriority): Promise<Entry | undefined>
+}
+
+export interface DirectoryHealth {
+  readonly source: string
+  readonly lastSuccess: Millis | undefined
+  readonly lastError: { readonly at: Millis; readonly code: ErrorCode; readonly message: string } | undefined
+}
+
+/** Takes Okta's event hooks (okta.md §4). */
+export interface EventHook {
+  isAuthorized(authorization: string | undefined): boolean
+  /** What to answer Okta's verification request with; undefined: the challenge is none. */
+  verify(challenge: string | undefined): string | undefined
+  /**
+   * Judges a delivery at once and works on it afterwards: Okta waits no longer than three seconds. `too-large`: nothing
+   * of it was used, the System Log has it all; `busy`: try again.
+   */
+  receive(authorization: string | undefined, body: string): 'ok' | 'unauthorized' | 'malformed' | 'too-large' | 'busy'
+}
+
+/** The SCIM 2.0 server, without HTTP: `path` is below its base, still encoded. Never rejects. */
+export interface ScimServer {
+  isAuthorized(authorization: string | undefined): boolean
+  handle(request: {
+    readonly method: string
+    readonly path: string
+    readonly query: URLSearchParams
+    readonly authorization: string | undefined
+    readonly body: string
+  }): Promise<{ readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string }>
+}
+
+/** In memory and synchronous where requests are judged: a decision never waits for Okta. */
+export interface Directory {
+  /** 'unknown': never read, or older than `max_staleness`. Marks the person as live, so that they are kept fresh. */
+  membership(user: Subject): Membership | 'unknown'
+  status(user: Subject): UserStatus | 'unknown'
+  /** Reads one person now (sign-in). Single flight per person. Never rejects: a failure leaves what was known. */
+  refresh(user: Subject, signal: AbortSignal): Promise<Membership | 'unknown'>
+  /** Takes what a sign-in's claims say; used by the claims source. */
+  observe(entry: Entry): void
+  health(): DirectoryHealth
+  /** Status became inactive, or groups changed. */
+  onChange(listener: (user: Subject, status: UserStatus | 'unknown') => void): Unsubscribe
+  close(): Promise<void>
+}

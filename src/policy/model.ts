@@ -1,0 +1,97 @@
+/** Policies, criteria, and what comes out of them. Types only. */
+import type { Route } from '../config/model.ts'
+import type { Membership, UserStatus } from '../directory/model.ts'
+import type { RequestFacts } from '../http/exchange.ts'
+import type { Identity, Millis, SessionId } from '../types.ts'
+
+/** The bad mixes of Pomerium's legacy keys cannot be expressed. */
+export type Policy =
+  | { readonly kind: 'public' }
+  | { readonly kind: 'signed-in' }
+  | { readonly kind: 'rules'; readonly allow: readonly Clause[]; readonly deny: readonly Clause[] }
+
+/** PPL: and = all true, or = any true, not = all false, nor = any false. Never empty. */
+export interface Clause {
+  readonly op: 'and' | 'or' | 'not' | 'nor'
+  readonly criteria: readonly [Criterion, ...Criterion[]]
+}
+
+/** A compiled criterion. The engine never branches on its name: the row says what it needs. */
+export interface Criterion {
+  /** As written: `groups`, `claim/department`. */
+  readonly name: string
+  readonly needs: 'nothing' | 'session' | 'groups'
+  readonly ok: Reason
+  readonly no: Reason
+  /** For people: `groups has "Engineering"`. */
+  readonly describe: string
+  /** Groups that would satisfy this criterion, for the 403 page; empty when it is not about groups. */
+  readonly wantedGroups: readonly string[]
+  /** Called only when what it needs is there. Must not throw; a throw is a denial. */
+  test(facts: CriterionFacts): boolean
+}
+
+export interface CriterionFacts {
+  readonly who: Principal | undefined
+  readonly request: RequestFacts
+  readonly now: Millis
+}
+
+/** Closed vocabulary, Pomerium's where it has the word (pomerium.md §3.7). */
+export type Reason =
+  | 'accept'
+  | 'reject'
+  | 'public'
+  | 'signed-in'
+  | 'no-rule-matched'
+  | 'policy-error'
+  | 'user-unauthenticated'
+  | 'user-inactive'
+  | 'user-ok'
+  | 'user-unauthorized'
+  | 'email-ok'
+  | 'email-unauthorized'
+  | 'domain-ok'
+  | 'domain-unauthorized'
+  | 'groups-ok'
+  | 'groups-unauthorized'
+  | 'groups-unknown'
+  | 'claim-ok'
+  | 'claim-unauthorized'
+  | 'http-method-ok'
+  | 'http-method-unauthorized'
+  | 'http-path-ok'
+  | 'http-path-unauthorized'
+  | 'source-ip-ok'
+  | 'source-ip-unauthorized'
+  | 'origin-unauthorized'
+  | 'websockets-off'
+
+declare const granted: unique symbol
+
+/** Permission to forward one request. Only policy/engine.ts makes one; the forwarder refuses anything else. */
+export interface Grant {
+  readonly route: Route
+  readonly request: RequestFacts
+  /** Absent on public routes. */
+  readonly principal?: Principal
+  readonly [granted]: true
+}
+
+export type Decision =
+  | { readonly outcome: 'allow'; readonly grant: Grant; readonly reasons: readonly Reason[] }
+  | { readonly outcome: 'sign-in' | 'deny'; readonly reasons: readonly Reason[] }
+  | { readonly outcome: 'unavailable'; readonly retryAfter: number; readonly reasons: readonly Reason[] }
+
+export interface PolicyEngine {
+  /** Pure, total and synchronous: it never throws, and every doubt is not "allow". */
+  decide(route: Route, who: Principal | undefined, request: RequestFacts, now: Millis): Decision
+}
+
+/** Who asks, at the moment of asking. */
+export interface Principal {
+  readonly identity: Identity
+  readonly sessionId: SessionId
+  readonly membership: Membership | 'unknown'
+  readonly status: UserStatus | 'unknown'
+}
