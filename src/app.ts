@@ -32,7 +32,7 @@ import { openLmdbStore } from './store/lmdb.ts'
 import { createMemoryStore } from './store/memory.ts'
 import type { Clock, Identity, Logger, Millis, Store, Tokens } from './types.ts'
 import type { Config } from './config/model.ts'
-import type { Snapshot } from './http/exchange.ts'
+import type { Generation } from './http/exchange.ts'
 import { createAssertionSigner } from './upstream/assertion.ts'
 import { createForwarder } from './upstream/forward.ts'
 
@@ -63,14 +63,14 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   const sessions = createSessions({ store, clock, sharedSecrets, cookieNames: sessionCookieNames(config) })
   const streams = createStreamRegistry({ clock })
   const requestId = createRequestIds()
-  let snapshot = createSnapshot(config, 1, requestId)
+  let generation = createGeneration(config, 1, requestId)
   const { directory, ...feeds } = openDirectory({
     config: config.directory,
     store,
     clock,
     logger,
     app: config.idp.clientId,
-    routes: () => snapshot.config.routes,
+    routes: () => generation.config.routes,
     scimUrl: new URL(`${config.naming.controlPrefix}/scim/v2`, config.authenticate.url),
   })
   directory.onChange((subject) => streams.recheck(subject))
@@ -116,7 +116,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   })
   const accessLog = createAccessLog(logger, clock, (sample) => metrics.request(sample))
   const handle = createHandle({
-    snapshot: () => snapshot,
+    generation: () => generation,
     sessions,
     directory,
     streams,
@@ -156,9 +156,9 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     listener,
     operations,
     reload(next) {
-      const outcome = mergeConfig(snapshot.config, next)
+      const outcome = mergeConfig(generation.config, next)
       const { config: merged, certificateChanged } = outcome
-      snapshot = createSnapshot(merged, snapshot.version + 1, requestId)
+      generation = createGeneration(merged, generation.version + 1, requestId)
       forwarder.reload({ config: merged, cookieNames: ownCookieNames(merged), signer })
       if (certificateChanged && merged.listen.tls) listener.setCertificate(merged.listen.tls)
       streams.recheck()
@@ -187,7 +187,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   }
 }
 
-function createSnapshot(config: Config, version: number, requestId: () => string): Snapshot {
+function createGeneration(config: Config, version: number, requestId: () => string): Generation {
   const trust = compileTrust(config.trust)
   return Object.freeze({
     version,

@@ -2,13 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import { cookieNames } from '../config/cookie-names.ts'
 import { clearCookie, readCookies, setCookie } from '../lib/cookie.ts'
 import type { Millis } from '../types.ts'
-import type { RequestFacts, Snapshot } from '../http/exchange.ts'
+import type { RequestFacts, Generation } from '../http/exchange.ts'
 
 /** A request to the authenticate service or to the control paths of an application's host. */
 export interface ControlRequest {
   readonly facts: RequestFacts
   readonly req: IncomingMessage
-  readonly snapshot: Snapshot
+  readonly generation: Generation
   /** External origin of the host that was asked, from configuration. */
   readonly origin: string
 }
@@ -16,8 +16,8 @@ export interface ControlRequest {
 export type Header = readonly [name: string, value: string]
 
 /** The cookies of ours on the host that was asked. */
-export function namesFor({ snapshot, origin }: ControlRequest) {
-  return cookieNames(snapshot.config, isHttps(origin) ? 'https' : 'http')
+export function namesFor({ generation, origin }: ControlRequest) {
+  return cookieNames(generation.config, isHttps(origin) ? 'https' : 'http')
 }
 
 /** A `Set-Cookie` header for the host that was asked; `undefined` forgets the cookie. Lax: `strict` cookies would be lost on the way back from the provider. */

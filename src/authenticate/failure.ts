@@ -14,12 +14,12 @@ export type Failure = (
 
 /** A sign-in that did not complete: one log line, and a page with a way on. Nothing unsolicited is echoed. */
 export function createFailure({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }): Failure {
-  return ({ facts, snapshot }, error, { cookies = [], tryAgain } = {}) => {
+  return ({ facts, generation }, error, { cookies = [], tryAgain } = {}) => {
     logger.warn(
       { request_id: facts.id, error: error.code, error_message: error.message, ...error.details },
       'sign-in did not complete',
     )
-    const { naming, authenticate } = snapshot.config
+    const { naming, authenticate } = generation.config
     const { status, sentence, retryAfter } = error.info
     const common = { controlPrefix: naming.controlPrefix, requestId: facts.id, now: clock.now() }
     const tryAgainUrl = (tryAgain ?? authenticate.url).href

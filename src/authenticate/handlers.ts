@@ -61,14 +61,14 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const wanted = only(new URLSearchParams(request.facts.query), 'return_to') ?? '/'
     const url = URL.canParse(wanted, request.origin) ? new URL(wanted, request.origin) : undefined
     // Not by `origin` alone: it looks inside `blob:` URLs and past a user name.
-    const ours = url?.origin === request.origin && request.snapshot.routes.allowsReturn(url)
+    const ours = url?.origin === request.origin && request.generation.routes.allowsReturn(url)
     return startSignIn(request, ours ? url : new URL(request.origin))
   }
 
   /** `AUTH/{prefix}/sign_in`. */
   async function signIn(request: ControlRequest): Promise<Reply> {
-    const { facts, snapshot } = request
-    const { config, routes } = snapshot
+    const { facts, generation } = request
+    const { config, routes } = generation
     const now = clock.now()
     const asked: SignInRequest | undefined =
       facts.query === ''
@@ -104,8 +104,8 @@ export function createAuthenticate(deps: AuthenticateDeps) {
 
   /** `AUTH` + `authenticate_callback_path`. */
   async function idpCallback(request: ControlRequest): Promise<Reply> {
-    const { facts, snapshot } = request
-    const { config } = snapshot
+    const { facts, generation } = request
+    const { config } = generation
     const state = only(new URLSearchParams(facts.query), 'state') ?? ''
     const name = namesFor(request).pending + flowTag(state)
     const [sealed] = readCookie(facts.cookie, name)
@@ -167,7 +167,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const { returnTo, nonceHash } = asked
     if (nonceHash === undefined) return redirectReply(302, returnTo, cookies)
     const handoff = { sessionId: session.id, host: canonicalHost(returnTo), nonceHash, returnTo: returnTo.href }
-    const location = new URL(`${request.snapshot.config.naming.controlPrefix}/callback`, returnTo)
+    const location = new URL(`${request.generation.config.naming.controlPrefix}/callback`, returnTo)
     location.searchParams.set('code', await issueHandoff(store, handoff, clock.now()))
     return redirectReply(302, location, cookies)
   }
@@ -195,14 +195,14 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   }
 
   function sessionHeader(request: ControlRequest, session: Session): Header {
-    const { facts, snapshot } = request
+    const { facts, generation } = request
     const value = sessions.cookieValue(session.id, facts.host)
     return cookieHeader(
       request,
       namesFor(request).session,
       value,
       session.expiresAt - clock.now(),
-      snapshot.config.cookie.sameSite,
+      generation.config.cookie.sameSite,
     )
   }
 

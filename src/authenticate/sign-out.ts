@@ -31,8 +31,8 @@ export function createSignOut({ idp, sessions, sharedSecrets, clock, logger, fai
   }
 
   async function signOut(request: ControlRequest): Promise<Reply> {
-    const { facts, req, snapshot, origin } = request
-    const { config } = snapshot
+    const { facts, req, generation, origin } = request
+    const { config } = generation
     const session = await sessions.read(facts.cookie, facts.host, clock.now())
     const signedOut = config.authenticate.signOutRedirect ?? signedOutUrl(config)
     const posted = facts.method === 'POST'
@@ -66,12 +66,12 @@ export function createSignOut({ idp, sessions, sharedSecrets, clock, logger, fai
   }
 
   function signedOut(request: ControlRequest): Reply {
-    const signInUrl = new URL(`${request.snapshot.config.naming.controlPrefix}/sign_in`, request.origin).href
+    const signInUrl = new URL(`${request.generation.config.naming.controlPrefix}/sign_in`, request.origin).href
     return htmlReply(200, signedOutPage({ ...common(request), signInUrl }))
   }
 
-  function common({ facts, snapshot }: ControlRequest) {
-    return { controlPrefix: snapshot.config.naming.controlPrefix, requestId: facts.id, now: clock.now() }
+  function common({ facts, generation }: ControlRequest) {
+    return { controlPrefix: generation.config.naming.controlPrefix, requestId: facts.id, now: clock.now() }
   }
 
   return { signOut, signedOut, csrfToken, signOutTargets }

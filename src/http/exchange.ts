@@ -74,7 +74,7 @@ export interface RouteTable {
 }
 
 /** The world as one request sees it: read once at the top, nothing below asks for "current" anything. */
-export interface Snapshot {
+export interface Generation {
   readonly version: number
   /** routing/target.parseTarget with this configuration's trust in forwarded headers. */
   readonly parse: (req: IncomingMessage, upgrade: boolean) => RequestFacts | BadRequest

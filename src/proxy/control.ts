@@ -4,7 +4,7 @@ import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
 import { assertNever, toAppError } from '../errors.ts'
 import { jsonReply, textReply } from '../pages/reply.ts'
 import { stylesheet } from '../pages/style.ts'
-import type { ControlAction, Reply, RequestFacts, RouteMatch, Snapshot } from '../http/exchange.ts'
+import type { ControlAction, Reply, RequestFacts, RouteMatch, Generation } from '../http/exchange.ts'
 import type { EventHook, ScimServer } from '../directory/model.ts'
 import type { Json } from '../types.ts'
 import { answerHook } from './hook.ts'
@@ -15,7 +15,7 @@ export type Control = (
   match: Extract<RouteMatch, { kind: 'control' }>,
   facts: RequestFacts,
   req: IncomingMessage,
-  snapshot: Snapshot,
+  generation: Generation,
 ) => Promise<Reply>
 
 export interface ControlDeps {
@@ -50,10 +50,10 @@ const METHODS: Partial<Record<ControlAction, readonly string[]>> = {
 }
 
 export function createControl({ authenticate, user, hook, scim, jwks, recordFlow }: ControlDeps): Control {
-  return async (match, facts, req, snapshot) => {
+  return async (match, facts, req, generation) => {
     const step = STEPS[match.action]
     try {
-      const reply = await answer(match, facts, req, snapshot)
+      const reply = await answer(match, facts, req, generation)
       if (step) recordFlow(step, reply.status < 400 ? 'ok' : 'failed', String(reply.status))
       return reply
     } catch (error) {
@@ -62,11 +62,11 @@ export function createControl({ authenticate, user, hook, scim, jwks, recordFlow
     }
   }
 
-  async function answer(...[match, facts, req, snapshot]: Parameters<Control>): Promise<Reply> {
+  async function answer(...[match, facts, req, generation]: Parameters<Control>): Promise<Reply> {
     const allowed = METHODS[match.action] ?? ['GET', 'HEAD']
     if (!allowed.includes(facts.method)) return textReply(405, 'method not allowed\n', [['allow', allowed.join(', ')]])
-    const request: ControlRequest = { facts, req, snapshot, origin: match.origin }
-    const { naming, authenticate: service } = snapshot.config
+    const request: ControlRequest = { facts, req, generation, origin: match.origin }
+    const { naming, authenticate: service } = generation.config
 
     switch (match.action) {
       case 'ping':

@@ -1,7 +1,7 @@
 /** The request, from facts to answer, in one function. Requests and upgrades take the same steps. */
 import { toAppError } from '../errors.ts'
 import { websocketOriginAllowed } from '../routing/origin.ts'
-import type { BadRequest, Exchange, Finished, RequestFacts, Snapshot, StreamRegistry } from '../http/exchange.ts'
+import type { BadRequest, Exchange, Finished, RequestFacts, Generation, StreamRegistry } from '../http/exchange.ts'
 import type { Clock, Session, Sessions } from '../types.ts'
 import type { Decision, Principal } from '../policy/model.ts'
 import type { Directory } from '../directory/model.ts'
@@ -12,7 +12,7 @@ import type { Respond } from './respond.ts'
 
 export interface HandleDeps {
   /** Read once per decision: at the top of a request, and again when an open stream is judged anew. */
-  readonly snapshot: () => Snapshot
+  readonly generation: () => Generation
   readonly sessions: Sessions
   readonly directory: Directory
   readonly streams: StreamRegistry
@@ -37,7 +37,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
   return async function handle(exchange) {
     const progress: Progress = { startedAt: clock.now() }
     try {
-      const finished = await run(exchange, deps.snapshot(), progress)
+      const finished = await run(exchange, deps.generation(), progress)
       accessLog(progress, finished)
     } catch (thrown) {
       const error = toAppError(thrown)
@@ -51,14 +51,14 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     }
   }
 
-  async function run(exchange: Exchange, snapshot: Snapshot, progress: Progress): Promise<Finished> {
-    const facts = snapshot.parse(exchange.req, exchange.upgrade)
+  async function run(exchange: Exchange, generation: Generation, progress: Progress): Promise<Finished> {
+    const facts = generation.parse(exchange.req, exchange.upgrade)
     progress.facts = facts
     if ('kind' in facts) return exchange.reply(respond.badRequest(facts))
 
-    const match = snapshot.routes.match(facts)
-    if (match.kind === 'none') return exchange.reply(respond.notFound(facts, snapshot))
-    if (match.kind === 'control') return exchange.reply(await deps.control(match, facts, exchange.req, snapshot))
+    const match = generation.routes.match(facts)
+    if (match.kind === 'none') return exchange.reply(respond.notFound(facts, generation))
+    if (match.kind === 'control') return exchange.reply(await deps.control(match, facts, exchange.req, generation))
 
     const { route } = match
     progress.route = route
@@ -66,11 +66,11 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
       route.policy.kind === 'public' ? undefined : sessions.read(facts.cookie, facts.host, progress.startedAt)
     const session = found instanceof Promise ? await found : found
     if (session) progress.session = session
-    const decision = decide(snapshot, route, facts, session)
+    const decision = decide(generation, route, facts, session)
     progress.decision = decision
     if (decision.outcome !== 'allow') {
-      const origin = snapshot.routes.originOf(facts.host, facts.port) ?? ''
-      return exchange.reply(respond.refusal(decision, route, { facts, req: exchange.req, snapshot, origin }, session))
+      const origin = generation.routes.originOf(facts.host, facts.port) ?? ''
+      return exchange.reply(respond.refusal(decision, route, { facts, req: exchange.req, generation, origin }, session))
     }
     if (!session) return exchange.pass(decision.grant)
 
@@ -90,17 +90,17 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
   }
 
   function stillAllowed(facts: RequestFacts, session: Session): boolean {
-    const snapshot = deps.snapshot()
-    const match = snapshot.routes.match(facts)
-    return match.kind === 'route' && decide(snapshot, match.route, facts, session).outcome === 'allow'
+    const generation = deps.generation()
+    const match = generation.routes.match(facts)
+    return match.kind === 'route' && decide(generation, match.route, facts, session).outcome === 'allow'
   }
 
-  function decide(snapshot: Snapshot, route: Route, facts: RequestFacts, session: Session | undefined): Decision {
-    const decision = snapshot.policy.decide(route, session && principalOf(session), facts, clock.now())
+  function decide(generation: Generation, route: Route, facts: RequestFacts, session: Session | undefined): Decision {
+    const decision = generation.policy.decide(route, session && principalOf(session), facts, clock.now())
     if (decision.outcome !== 'allow' || facts.wants !== 'upgrade') return decision
     if (!route.allowWebsockets) return { outcome: 'deny', reasons: ['websockets-off'] }
     // A browser sends cookies with a WebSocket from any page: the page's origin must be one of ours (CSWSH).
-    const origin = snapshot.routes.originOf(facts.host, facts.port)
+    const origin = generation.routes.originOf(facts.host, facts.port)
     if (session && !websocketOriginAllowed(route, facts, origin))
       return { outcome: 'deny', reasons: ['origin-unauthorized'] }
     return decision

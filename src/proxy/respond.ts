@@ -8,7 +8,7 @@ import { htmlReply, jsonReply } from '../pages/reply.ts'
 import { unavailablePage } from '../pages/unavailable.tsx'
 import { userPage } from '../pages/user.tsx'
 import { wantedGroups } from '../policy/explain.ts'
-import type { BadRequest, Reply, RequestFacts, Snapshot } from '../http/exchange.ts'
+import type { BadRequest, Reply, RequestFacts, Generation } from '../http/exchange.ts'
 import type { Clock, Identity, Json, Session } from '../types.ts'
 import type { Decision } from '../policy/model.ts'
 import type { Directory, Membership } from '../directory/model.ts'
@@ -17,7 +17,7 @@ import type { Progress } from './handle.ts'
 
 export interface Respond {
   badRequest(bad: BadRequest): Reply
-  notFound(facts: RequestFacts, snapshot: Snapshot): Reply
+  notFound(facts: RequestFacts, generation: Generation): Reply
   refusal(decision: Refusal, route: Route, request: ControlRequest, session: Session | undefined): Reply
   unauthenticated(request: ControlRequest): Reply
   user(request: ControlRequest, session: Session, membership: Membership | 'unknown'): Reply
@@ -132,7 +132,7 @@ export function createRespond({ authenticate, directory, controlPrefix, clock }:
         claims: session.identity.claims,
         csrfToken: authenticate.csrfToken(session, request.facts.host),
       })
-      return htmlReply(200, html, { formActionOrigins: authenticate.signOutTargets(request.snapshot.config) })
+      return htmlReply(200, html, { formActionOrigins: authenticate.signOutTargets(request.generation.config) })
     },
 
     failure(error, { facts, route }) {

@@ -1,6 +1,6 @@
 /**
  * What a new configuration changes in a running Postern. Routes, policies, certificates and how identity is passed
- * take effect at once, in one snapshot; what is wired at the start is kept as it was and named.
+ * take effect at once, in one generation; what is wired at the start is kept as it was and named.
  */
 import { sha256 } from '../lib/crypto.ts'
 import { Secret } from '../lib/secret.ts'
