@@ -318,8 +318,8 @@ export function createDirectory(deps: {
 
   /** What this process has heard of a person whom another one has read goes back to the store. */
   async function fetch(user: Subject): Promise<void> {
-    await keeper.fetch(user)
-    if (listeningSince !== undefined) await saveQuietly(user)
+    const knowsMore = await keeper.fetch(user)
+    if (knowsMore && listeningSince !== undefined) await saveQuietly(user)
   }
 
   function track(work: Promise<void>): void {

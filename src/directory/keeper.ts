@@ -11,8 +11,8 @@ export interface Keeper {
   load(): Promise<void>
   /** Writes what is known now; rejects when that cannot be made durable. */
   save(user: Subject): Promise<void>
-  /** Reads what another process has stored. Never rejects. */
-  fetch(user: Subject): Promise<void>
+  /** Reads what another process has stored; with true when this one knows more than that. Never rejects. */
+  fetch(user: Subject): Promise<boolean>
   delete(user: Subject): Promise<void>
   /** Calls back when any process has written or deleted a record. */
   watch(listener: (user: Subject, kind: 'put' | 'delete') => void): () => void
@@ -67,9 +67,14 @@ export function createKeeper(deps: {
     async fetch(user) {
       try {
         const stored = await store.get(table, user)
-        if (stored) adopt(user, stored.value)
+        if (!stored) return false
+        adopt(user, stored.value)
+        const record = current(user)
+        return record !== undefined && !isStored(record, stored.value)
       } catch (error) {
+        // The next reading replaces it. To write in answer to what cannot be read could go on for ever.
         logger.debug({ user_id: user, error: messageOf(error) }, 'a reading of another process could not be loaded')
+        return false
       }
     },
 

@@ -317,10 +317,18 @@ export function isChanged(before: Known, after: Known): boolean {
 
 function sameGroups(left: readonly Group[], right: readonly Group[]): boolean {
   if (left === right) return true
-  if (left.length !== right.length) return false
-  const byId = new Map(right.map((group) => [group.id, group]))
-  return left.every((group) => {
-    const other = byId.get(group.id)
-    return other !== undefined && other.name === group.name && other.type === group.type
-  })
+  const [mine, theirs] = [byId(left), byId(right)]
+  if (mine.size !== theirs.size) return false
+  for (const [id, group] of mine) {
+    const other = theirs.get(id)
+    if (other?.name !== group.name || other.type !== group.type) return false
+  }
+  return true
+}
+
+/** The first of each id counts. */
+function byId(groups: readonly Group[]): ReadonlyMap<string, Group> {
+  const found = new Map<string, Group>()
+  for (const group of groups) if (!found.has(group.id)) found.set(group.id, group)
+  return found
 }

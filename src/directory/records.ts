@@ -45,11 +45,7 @@ const RECORD = {
         type: 'array',
         minItems: 2,
         maxItems: 3,
-        items: [
-          { type: 'string', minLength: 1 },
-          { type: 'string', minLength: 1 },
-          { enum: ['BUILT_IN', 'APP_GROUP', 'CLAIM'] },
-        ],
+        items: [{ type: 'string', minLength: 1 }, { type: 'string' }, { enum: ['BUILT_IN', 'APP_GROUP', 'CLAIM'] }],
       },
     },
   },

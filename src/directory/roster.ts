@@ -70,15 +70,22 @@ export function createRoster(): Roster {
     return person
   }
 
-  /** One object for each group, however many people are in it: 20,000 people hold references, not copies. */
+  /**
+   * One object for each group, however many people are in it: 20,000 people hold references, not copies. And one for
+   * each id: a list that names a group twice would never be equal to what is kept of it, and be written for ever.
+   */
   function pooled(from: readonly Group[]): readonly Group[] {
-    return from.map((group) => {
-      const held = groups.get(group.id)
-      if (held?.name === group.name && held.type === group.type) return held
-      const kept: Group = { id: group.id, name: group.name, type: group.type }
-      groups.set(group.id, kept)
-      return kept
-    })
+    const own = new Map<string, Group>()
+    for (const group of from) if (!own.has(group.id)) own.set(group.id, shared(group))
+    return [...own.values()]
+  }
+
+  function shared(group: Group): Group {
+    const held = groups.get(group.id)
+    if (held?.name === group.name && held.type === group.type) return held
+    const kept: Group = { id: group.id, name: group.name, type: group.type }
+    groups.set(group.id, kept)
+    return kept
   }
 
   function isSettled(group: string, upTo: Millis): void {

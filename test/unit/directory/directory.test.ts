@@ -1,4 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises'
+import * as fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { entryFromClaims } from '../../../src/directory/claims.ts'
 import { createDirectory, type LiveDirectory } from '../../../src/directory/directory.ts'
@@ -529,6 +530,44 @@ describe('the store', () => {
     everybodyHas([group(1)])
     expect(names(await signIn(ANN, started))).toEqual(['Group 1'])
     expect((await store.get(createDirectoryTable(), ANN))?.value.groups).toEqual([group(1)])
+  })
+
+  test('is at rest soon after whatever a list holds, though two processes adopt what they write', async () => {
+    const odd = fc.record({
+      id: fc.constantFrom(group(1).id, group(2).id),
+      name: fc.constantFrom('Engineering', 'Sales', ''),
+      type: fc.constantFrom('OKTA_GROUP' as const, 'APP_GROUP' as const),
+    })
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.array(odd, { maxLength: 5 }), { minLength: 1, maxLength: 4 }), async (lists) => {
+        const own = createMemoryStore({ clock })
+        const made = [1, 2].map(() => createDirectory({ source, store: own, clock, config: OKTA, logger: log }))
+        for (const one of made) {
+          await one.start()
+          one.listening(clock.now())
+        }
+        let writes = 0
+        own.watch(() => void writes++)
+        for (const [n, list] of lists.entries()) {
+          everybodyHas(list)
+          await signIn(ANN, made[n % 2])
+          clock.advance(100)
+        }
+        await settle()
+        const before = writes
+        await settle()
+        expect(writes).toBe(before)
+        expect(writes).toBeLessThanOrEqual(lists.length * 4)
+        const shown = made.map((one) => one.membership(ANN))
+        for (const membership of shown) {
+          const ids = membership === 'unknown' ? [] : membership.groups.map(({ id }) => id)
+          expect(ids).toEqual([...new Set(ids)])
+        }
+        for (const one of made) await one.close()
+        await own.close()
+      }),
+      { numRuns: 60 },
+    )
   })
 
   test('that fails costs nobody a sign-in', async () => {
