@@ -23,11 +23,17 @@ export interface SignOutDeps {
 }
 
 export function createSignOut({ idp, sessions, sharedSecrets, clock, logger, failure }: SignOutDeps) {
-  const csrfKey = deriveKey(sharedSecrets[0].reveal(), 'csrf')
+  const csrfKeys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'csrf'))
+  const [signingKey] = csrfKeys as [Buffer]
 
   /** For the sign-out form of this session on this host. */
   function csrfToken(session: Session, host: string): string {
-    return mac(csrfKey, session.id, host)
+    return mac(signingKey, session.id, host)
+  }
+
+  /** Made with any of the secrets: a page that stood open during a rotation still signs out. */
+  function isCsrfToken(token: string, session: Session, host: string): boolean {
+    return csrfKeys.some((key) => constantTimeEqual(token, mac(key, session.id, host)))
   }
 
   async function signOut(request: ControlRequest): Promise<Reply> {
@@ -53,7 +59,7 @@ export function createSignOut({ idp, sessions, sharedSecrets, clock, logger, fai
     const form = await readForm(req)
     const token = form && only(form, 'csrf')
     const foreign = facts.origin !== undefined && facts.origin !== origin
-    if (foreign || token === undefined || !constantTimeEqual(token, csrfToken(session, facts.host))) {
+    if (foreign || token === undefined || !isCsrfToken(token, session, facts.host)) {
       const refused = new AppError('ERR_BAD_REQUEST', 'sign-out: the form did not come from our page')
       return failure(request, refused, { tryAgain: new URL(`${config.naming.controlPrefix}/sign_out`, origin) })
     }

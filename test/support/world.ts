@@ -37,8 +37,8 @@ export interface World {
   browser(): Browser
   /** From an application's address to the emulator's sign-in form and back. */
   signIn(browser: Browser, url: string, login: string): Promise<Answer>
-  /** Ends Postern alone and starts it again on the same store. */
-  restart(): Promise<void>
+  /** Ends Postern alone and starts it again on the same store, with these keys of the configuration changed from now on. */
+  restart(changes?: Readonly<Record<string, unknown>>): Promise<void>
   close(): Promise<void>
 }
 
@@ -113,8 +113,9 @@ export async function createTestWorld(options: WorldOptions = {}): Promise<World
         .map((line) => JSON.parse(line) as Record<string, unknown>),
     browser,
     signIn: (who, url, login) => signIn(who, okta.url, url, login),
-    async restart() {
+    async restart(changes = {}) {
       await app.close()
+      Object.assign(settings, changes)
       app = await start()
     },
     async close() {
