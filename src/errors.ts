@@ -18,6 +18,11 @@ export const ERRORS = {
     status: 400,
     sentence: 'This sign-in was already used, took too long, or was started in another browser.',
   },
+  ERR_SIGN_IN_LIMIT: {
+    status: 429,
+    retryAfter: 60,
+    sentence: 'Too many sign-ins from your network were refused. Try again in a minute.',
+  },
   ERR_RETURN_URL: { status: 400, sentence: 'The address to return to does not belong to an application here.' },
   ERR_IDP_REJECTED: { status: 403, sentence: 'The identity provider did not complete the sign-in.' },
   ERR_IDP_UNREACHABLE: {

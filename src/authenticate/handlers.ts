@@ -10,6 +10,7 @@ import type { Clock, Identity, IdentityProvider, Logger, Millis, Session, Sessio
 import type { Directory } from '../directory/model.ts'
 import type { Reply } from '../http/exchange.ts'
 import { type ControlRequest, cookieHeader, type Header, makeRoom, namesFor } from './control-request.ts'
+import { createCodeExchange } from './code-exchange.ts'
 import { createFailure } from './failure.ts'
 import { issueHandoff, redeemHandoff } from './handoff.ts'
 import { flowTag, PENDING_LIFETIME, type Pending, type PendingSeal } from './pending.ts'
@@ -46,6 +47,7 @@ export type Authenticate = ReturnType<typeof createAuthenticate>
 export function createAuthenticate(deps: AuthenticateDeps) {
   const { idp, sessions, directory, store, redirects, pendingSeal, clock, logger } = deps
   const failure = createFailure(deps)
+  const exchangeCode = createCodeExchange(deps)
 
   /** An application's host sends a browser to the authenticate service, bound to it by a nonce cookie. */
   function startSignIn(request: ControlRequest, returnTo: URL): Reply {
@@ -110,7 +112,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const name = namesFor(request).pending + flowTag(state)
     const [sealed] = readCookie(facts.cookie, name)
     const pending = sealed === undefined ? undefined : await pendingSeal.open(sealed, clock.now())
-    // Spent, whatever follows: a second use of this callback finds nothing.
+    // This browser is done with it, whatever follows. Whoever has copied it meets the state, which is spent with the code.
     const spent = cookieHeader(request, name, undefined)
     if (!pending || !constantTimeEqual(pending.state, state)) {
       return failure(
@@ -122,8 +124,12 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const { returnTo, nonceHash } = pending
     const tryAgain = new URL('/', returnTo)
     const callback = new URL(config.authenticate.callbackPath + facts.query, config.authenticate.url)
-    const completed = await idp.complete(callback, pending, AbortSignal.timeout(config.idp.timeout)).catch(toAppError)
-    if (completed instanceof AppError) return failure(request, completed, { cookies: [spent], tryAgain })
+    const completed = await exchangeCode(callback, pending, facts.clientIp, config.idp.timeout).catch(toAppError)
+    if (completed instanceof AppError) {
+      // Refused before the state was spent: the same callback may still succeed.
+      const unspent = completed.code === 'ERR_SIGN_IN_LIMIT' || completed.code === 'ERR_STORE_UNAVAILABLE'
+      return failure(request, completed, { cookies: unspent ? [] : [spent], tryAgain })
+    }
 
     const { identity, tokens } = completed
     const now = clock.now()

@@ -1,0 +1,81 @@
+/** The one place where an authorization code is sent to the provider: once for each sign-in, bounded for each client. */
+import { AppError, toAppError } from '../errors.ts'
+import { sha256 } from '../lib/crypto.ts'
+import type { Clock, IdentityProvider, Millis, Store, Table } from '../types.ts'
+import type { Pending } from './pending.ts'
+
+/** Codes of one client that are under way, or were refused within a minute. A person needs one, an office a few. */
+const MAX_ATTEMPTS = 30
+const REFUSED_FOR: Millis = 60_000
+
+/** States that were used, by hash, until their sign-in would have expired. */
+export const usedStates: Table<true> = {
+  name: 'used-states',
+  parse: (value) => (value === true ? value : undefined),
+}
+
+export interface CodeExchangeDeps {
+  readonly idp: Pick<IdentityProvider, 'complete'>
+  readonly store: Store
+  readonly clock: Clock
+}
+
+export type CodeExchange = ReturnType<typeof createCodeExchange>
+
+export function createCodeExchange({ idp, store, clock }: CodeExchangeDeps) {
+  const attempts = new Map<string, number>()
+
+  function add(client: string, count: 1 | -1): void {
+    const total = (attempts.get(client) ?? 0) + count
+    if (total === 0) attempts.delete(client)
+    else attempts.set(client, total)
+  }
+
+  /**
+   * The cookie of a sign-in can be copied and sent a hundred times, each time with another guess at the code, and each would
+   * be a call to the token endpoint with our secret. So the state is spent first, in the store that all processes share
+   * (RFC 9700 §4.7.1). Rejects ERR_SIGN_IN_STATE, ERR_SIGN_IN_LIMIT, ERR_STORE_UNAVAILABLE, and what `complete` rejects.
+   */
+  return async function exchangeCode(callback: URL, pending: Pending, clientIp: string, timeout: Millis) {
+    // Without a code there is no call: only the provider's error to be explained.
+    if (!callback.searchParams.has('code')) return idp.complete(callback, pending, AbortSignal.timeout(timeout))
+    const client = networkOf(clientIp)
+    if ((attempts.get(client) ?? 0) >= MAX_ATTEMPTS) {
+      throw new AppError(
+        'ERR_SIGN_IN_LIMIT',
+        `callback: ${MAX_ATTEMPTS} codes of this client are under way or were refused`,
+      )
+    }
+    add(client, 1)
+    let refused = false
+    try {
+      const first = await store.put(usedStates, sha256(pending.state), true, {
+        ifVersion: 0,
+        expiresAt: pending.expiresAt,
+      })
+      if (!first) throw new AppError('ERR_SIGN_IN_STATE', 'callback: the state was used before')
+      return await idp.complete(callback, pending, AbortSignal.timeout(timeout))
+    } catch (error) {
+      refused = isRefusal(toAppError(error))
+      throw error
+    } finally {
+      // A refusal counts for a minute; a provider that is down or lies is nobody's guess.
+      if (refused) clock.after(REFUSED_FOR, () => add(client, -1))
+      else add(client, -1)
+    }
+  }
+}
+
+function isRefusal({ code, details }: AppError): boolean {
+  return code === 'ERR_IDP_REJECTED' && details['error'] !== 'bad_answer'
+}
+
+/** Of IPv6 the first 64 bits (RFC 6177): one customer has at least so many addresses. `clientIp` is canonical. */
+function networkOf(clientIp: string): string {
+  if (!clientIp.includes(':')) return clientIp
+  const [left = '', right] = clientIp.split('::')
+  const head = left === '' ? [] : left.split(':')
+  const tail = right ? right.split(':') : []
+  const zeros = right === undefined ? 0 : 8 - head.length - tail.length
+  return [...head, ...Array<string>(zeros).fill('0'), ...tail].slice(0, 4).join(':')
+}
