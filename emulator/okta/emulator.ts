@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import type { Clock, Logger } from '../../src/types.ts'
+import { consoleEndpoints } from './console.ts'
 import { type Control, createControl } from './control.ts'
 import { createOutbound } from './http/outbound.ts'
 import { RATE_PLANS, type RatePlan } from './http/rate-limit.ts'
@@ -69,7 +70,7 @@ export async function createOktaEmulator(options: OktaEmulatorOptions = {}): Pro
       outbound,
       log: options.log ?? silentLogger,
       rates: { plan, tokenShare: options.tokenShare ?? 0.5, concurrency: options.concurrency ?? 75 },
-      control: () => control,
+      ownEndpoints: consoleEndpoints({ url, control: () => control }),
       keysOf(serverId) {
         const existing = keys.get(serverId)
         if (existing) return existing

@@ -1,7 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Clock, Logger, Millis } from '../../src/types.ts'
-import type { Control } from './control.ts'
-import { consoleEndpoints } from './console.ts'
 import { createHookDeliverer, type HookDeliverer } from './hooks/delivery.ts'
 import { createHookRegistry, type HookRegistry } from './hooks/registry.ts'
 import type { Call } from './http/call.ts'
@@ -10,7 +8,7 @@ import { createFaultPlan, type FaultPlan } from './http/faults.ts'
 import { createPipeline } from './http/pipeline.ts'
 import { createRateLimiter, type RateLimiter, type RateLimitOptions } from './http/rate-limit.ts'
 import type { Outbound } from './http/outbound.ts'
-import { createRouter } from './http/router.ts'
+import { createRouter, type Endpoint } from './http/router.ts'
 import { createSystemLog, type SystemLog } from './log/system-log.ts'
 import { appEndpoints } from './management/apps.ts'
 import { authenticate, authorize, type Caller } from './management/caller.ts'
@@ -57,8 +55,8 @@ export interface WorldDeps {
   readonly cursorKey: string
   readonly outbound: Outbound
   readonly keysOf: (serverId: string) => Keys
-  /** For the page and the control API. */
-  readonly control: () => Control
+  /** Endpoints that are not Okta's: the page and the control API. */
+  readonly ownEndpoints: readonly Endpoint[]
 }
 
 export function createWorld(deps: WorldDeps): World {
@@ -131,7 +129,7 @@ export function createWorld(deps: WorldDeps): World {
       ...appEndpoints(management),
       ...logEndpoints(management, log),
       ...eventHookEndpoints(management, hooks, deliverer),
-      ...consoleEndpoints({ url, control: deps.control }),
+      ...deps.ownEndpoints,
     ]),
     authenticate(call) {
       const caller = authenticate(call, { org, clock, serviceCaller: (value) => serviceTokens.caller(value) })

@@ -2,14 +2,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { InteractionResults, KoaContextWithOIDC, Provider } from 'oidc-provider'
 import type { Logger } from '../../../src/types.ts'
-import type { Org } from '../model/org.ts'
 import { TooManyGroups } from './claims.ts'
 import type { Keys } from './keys.ts'
 import { loadProvider } from './load-provider.ts'
 import type { ServerAddress } from './metadata.ts'
-import { providerConfiguration } from './provider-configuration.ts'
+import { providerConfiguration, type ProviderDeps } from './provider-configuration.ts'
 import { outward } from './scopes.ts'
-import type { OidcStorage } from './storage.ts'
 import { FAULTS, type OAuthFault, tokenFault } from './texts.ts'
 import { textOf } from './text-of.ts'
 import type { Tokens } from './tokens.ts'
@@ -36,15 +34,10 @@ export interface PendingSignIn {
   readonly sessionId: string | undefined
 }
 
-export interface EngineDeps {
-  readonly address: ServerAddress
-  readonly org: Org
+export interface EngineDeps extends ProviderDeps {
   readonly keys: Keys
-  readonly storage: OidcStorage
   readonly tokens: Tokens
   readonly log: Logger
-  /** HTML for an error that cannot go back to the client. */
-  readonly errorPage: (fault: OAuthFault) => string
 }
 
 export async function createEngine(deps: EngineDeps): Promise<Engine> {

@@ -1,11 +1,12 @@
 import { generateKeyPairSync, type JsonWebKey } from 'node:crypto'
 import type * as OidcProvider from 'oidc-provider'
 import type { Configuration } from 'oidc-provider'
+import type { Org } from '../model/org.ts'
 import type { Person } from '../model/types.ts'
 import { chooseAssurance, factorsOf } from './assurance.ts'
-import type { EngineDeps } from './engine.ts'
-import { builtInScopes } from './metadata.ts'
+import { builtInScopes, type ServerAddress } from './metadata.ts'
 import { inward, OFFLINE } from './scopes.ts'
+import type { OidcStorage } from './storage.ts'
 import { FAULTS, type OAuthFault } from './texts.ts'
 import { textOf } from './text-of.ts'
 import { TOKEN_SECONDS } from './tokens.ts'
@@ -15,8 +16,16 @@ export const SESSION_COOKIE = 'idx'
 
 type Library = typeof OidcProvider
 
+export interface ProviderDeps {
+  readonly address: ServerAddress
+  readonly org: Org
+  readonly storage: OidcStorage
+  /** HTML for an error that cannot go back to the client. */
+  readonly errorPage: (fault: OAuthFault) => string
+}
+
 /** oidc-provider set up as Okta: routes, lifetimes, who may sign in, no consent. */
-export function providerConfiguration(deps: EngineDeps, oidc: Library): Configuration {
+export function providerConfiguration(deps: ProviderDeps, oidc: Library): Configuration {
   const { address, storage } = deps
   const at = (name: string): string => `${address.base}/${name}`
   const days = 24 * 3600
@@ -103,7 +112,7 @@ export function providerConfiguration(deps: EngineDeps, oidc: Library): Configur
 }
 
 /** When the sign-in page is shown. `prompt=none` answers with the description of the first check that asks for it. */
-function signInPolicy(deps: EngineDeps, oidc: Library): OidcProvider.interactionPolicy.DefaultPolicy {
+function signInPolicy(deps: ProviderDeps, oidc: Library): OidcProvider.interactionPolicy.DefaultPolicy {
   const { base, Check, Prompt } = oidc.interactionPolicy
   const policy = base()
   const login = policy.get('login')
