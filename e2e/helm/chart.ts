@@ -13,6 +13,12 @@ export const chart = join(root, 'helm/postern')
 /** APIs that a cluster may or may not serve, and that the chart uses. */
 export const optionalApis = ['gateway.networking.k8s.io/v1', 'monitoring.coreos.com/v1'] as const
 
+/**
+ * The Kubernetes that `schemas/` describes. Without a cluster Helm renders for the version that it was built with:
+ * after `go install` that can be 1.20, which the chart's `kubeVersion` refuses.
+ */
+export const kubeVersion = '1.36.3'
+
 const run = promisify(execFile)
 
 /** Path of a program on PATH or among those that scripts/ci-tools.sh installs; undefined: missing. */
@@ -96,7 +102,7 @@ export type Rendered =
 /** `helm template` of one values file. */
 export async function render(valuesFile: string, options: RenderOptions = {}): Promise<Rendered> {
   const { folder = chart, apis = optionalApis, set = [] } = options
-  const args = ['template', 'rel', folder, '--namespace', 'team', '--values', valuesFile]
+  const args: ['template', ...string[]] = ['template', 'rel', folder, '--namespace', 'team', '--values', valuesFile]
   for (const api of apis) args.push('--api-versions', api)
   for (const value of set) args.push('--set', value)
   const { code, stdout, stderr } = await helm(args)
@@ -116,8 +122,11 @@ export async function renderObjects(valuesFile: string, options: RenderOptions =
   return rendered.objects
 }
 
-export async function helm(args: readonly string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  return runTool('helm', args)
+/** `helm template` or `helm lint`. */
+export async function helm(
+  args: readonly ['template' | 'lint', ...string[]],
+): Promise<{ code: number; stdout: string; stderr: string }> {
+  return runTool('helm', [...args, '--kube-version', kubeVersion])
 }
 
 /** Exit code and output; rejects only when the program cannot be started. */

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { runCli } from '../../cmd/postern/cli.ts'
-import { findTool, needing, root } from './chart.ts'
+import { findTool, kubeVersion, needing, root } from './chart.ts'
 
 const text = readFileSync(join(root, 'docs/deploy.md'), 'utf8')
 const folder = mkdtempSync(join(tmpdir(), 'postern-docs-'))
@@ -103,7 +103,9 @@ describe.skipIf(findTool('helm') === undefined)(needing('helm', 'Kubernetes'), (
   })
 
   test('the install command names objects that the other commands ask for', () => {
-    const rendered = shell(command('helm upgrade').replace('helm upgrade --install', 'helm template'))
+    const rendered = shell(
+      command('helm upgrade').replace('helm upgrade --install', `helm template --kube-version ${kubeVersion}`),
+    )
     expect(rendered).toMatch(/kind: Deployment\nmetadata:\n {2}name: postern\n {2}namespace: postern\n/)
     expect(rendered).toContain('secretName: postern\n')
     for (const key of command('kubectl --namespace postern create secret').matchAll(/--from-file=(\S+)/g))
