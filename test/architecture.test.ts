@@ -19,16 +19,40 @@ interface Import {
 
 const product = [...sources('src'), ...sources('cmd')]
 const text = new Map(product.map((file) => [file, readFileSync(join(root, file), 'utf8')]))
-const imports: Import[] = product.flatMap((file) =>
-  [
-    ...(text.get(file) ?? '').matchAll(
+const imports: Import[] = product.flatMap((file) => importsOf(file, text.get(file) ?? ''))
+
+function importsOf(file: string, source: string): readonly Import[] {
+  return [
+    ...source.matchAll(
       /(?:^|\n)(?:import|export)\s[^'"]*?from\s*'([^']+)'|import\('([^']+)'\)|(?:^|\n)import '([^']+)'|require\('([^']+)'\)/g,
     ),
   ].map((match) => {
     const target = match[1] ?? match[2] ?? match[3] ?? match[4] ?? ''
     return { file, target: target.startsWith('.') ? normalize(join(dirname(file), target)) : target }
-  }),
-)
+  })
+}
+
+/** Files that import each other, directly or through others; types count. One entry a circle. */
+function circles(edges: readonly Import[]): readonly (readonly string[])[] {
+  const targets = new Map<string, string[]>()
+  for (const { file, target } of edges) targets.set(file, [...(targets.get(file) ?? []), target])
+  const reached = new Map<string, ReadonlySet<string>>()
+  for (const file of targets.keys()) {
+    const found = new Set<string>()
+    const pending = [...(targets.get(file) ?? [])]
+    for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+      if (found.has(next)) continue
+      found.add(next)
+      pending.push(...(targets.get(next) ?? []))
+    }
+    reached.set(file, found)
+  }
+  const members = [...targets.keys()].filter((file) => reached.get(file)?.has(file))
+  const together = members.map((file) =>
+    members.filter((other) => reached.get(file)?.has(other) && reached.get(other)?.has(file)).join(' '),
+  )
+  return [...new Set(together)].map((files) => files.split(' '))
+}
 
 /** Folder of layer 2 or file of the root → layer. */
 function layerOf(path: string): { layer: number; folder: string } {
@@ -110,6 +134,20 @@ describe('architecture', () => {
   test('imports follow the layers', () => {
     const problems = imports.filter(({ target }) => /^(src|cmd)\//.test(target)).map(layerProblem)
     expect(problems.filter(Boolean)).toEqual([])
+  })
+
+  test('no import circle', () => {
+    const folders = ['emulator', 'demo', 'bench', 'test', 'e2e']
+    const files = folders.flatMap(sources)
+    expect(circles(files.flatMap((file) => importsOf(file, readFileSync(join(root, file), 'utf8'))))).toEqual([])
+  })
+
+  test('a circle is found, also one through a third file', () => {
+    const edges = ['a b', 'b c', 'c a', 'c d', 'e e'].map((pair) => {
+      const [file = '', target = ''] = pair.split(' ')
+      return { file, target }
+    })
+    expect(circles(edges)).toEqual([['a', 'b', 'c'], ['e']])
   })
 
   test('the product imports nothing of the emulator, the demo, the tests or the benchmarks', () => {
