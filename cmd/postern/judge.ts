@@ -1,6 +1,6 @@
 import { AppError, assertNever } from '../../src/errors.ts'
 import { type ExplainedClause, explain, type Explanation } from '../../src/policy/explain.ts'
-import { canonicalAddress } from '../../src/routing/address.ts'
+import { parseAddress } from '../../src/routing/address.ts'
 import { createRouteTable } from '../../src/routing/table.ts'
 import { compileTrust, parseTarget } from '../../src/routing/target.ts'
 import type { Config, Route } from '../../src/config/model.ts'
@@ -35,7 +35,7 @@ export function createJudge(config: Config): (question: Question) => Judgement {
     const [, scheme, authority = '', target = ''] = /^(https?):\/\/([^/?#]+)([^#]*)/.exec(url) ?? []
     if (scheme === undefined)
       throw new AppError('ERR_USAGE', `expected a URL such as https://app.corp.example/, found ${JSON.stringify(url)}`)
-    if (canonicalAddress(ip) === undefined)
+    if (parseAddress(ip) === undefined)
       throw new AppError('ERR_USAGE', `expected an IP address, found ${JSON.stringify(ip)}`)
     const facts = parseTarget(
       {

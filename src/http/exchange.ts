@@ -18,6 +18,7 @@ export interface RequestFacts {
   readonly path: string
   /** `''`, or `?` and the bytes that followed it, unchanged. */
   readonly query: string
+  /** Canonical; `unknown` when a trusted hop spoke for the client and its address cannot be read. */
   readonly clientIp: string
   /** How the client spoke to us or, when a trusted hop says so, to that hop. */
   readonly scheme: 'http' | 'https'

@@ -8,7 +8,7 @@ export type Network =
 
 /** An address (`10.0.0.7`, `2001:db8::1`) or a network (`10.0.0.0/8`); host bits are ignored. undefined: neither. */
 export function parseNetwork(text: string): Network | undefined {
-  const [, address = '', digits] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(text) ?? []
+  const [, address = '', digits] = /^([^/]*)(?:\/(0|[1-9]\d{0,2}))?$/.exec(text) ?? []
   const length = digits === undefined ? undefined : Number(digits)
   if (isIPv4(address)) return ipv4Network(address, length ?? 32)
   if (!isIPv6(address) || address.includes('%')) return undefined
@@ -42,9 +42,15 @@ export function isInside(networks: readonly Network[], address: string): boolean
 }
 
 /**
- * One spelling per address: IPv4-mapped IPv6 as IPv4, IPv6 compressed (RFC 5952) and without a zone.
- * undefined: not an address.
+ * An address that somebody wrote, in its one spelling: IPv4-mapped IPv6 as IPv4, IPv6 compressed (RFC 5952).
+ * undefined: not an address. Strict, because `010.0.0.1`, `10.1` and `0x0a000001` are different addresses to
+ * different readers, and a zone (`fe80::1%eth0`) means something on one machine only.
  */
+export function parseAddress(text: string): string | undefined {
+  return text.includes('%') ? undefined : canonicalAddress(text)
+}
+
+/** The same for an address that the operating system gave, which may have a zone: it is left out. */
 export function canonicalAddress(text: string): string | undefined {
   if (isIPv4(text)) return text
   const zone = text.indexOf('%')

@@ -71,6 +71,8 @@ export function parseTarget(raw: RawRequest, trust: CompiledTrust, id: string): 
   if (typeof headers === 'string') return refuse(400, headers)
   const client = clientOf(peer, raw.encrypted, headers.forwardedFor, headers.forwardedProto, trust)
   clientIp = client.clientIp
+  const { scheme: clientScheme } = client
+  if (clientScheme === undefined) return refuse(400, 'X-Forwarded-Proto of a trusted hop cannot be read')
 
   if (raw.httpVersion !== '1.1' && raw.httpVersion !== '1.0') return refuse(400, 'unsupported HTTP version')
   if (!METHODS.has(raw.method)) return refuse(405, 'method not allowed')
@@ -93,8 +95,8 @@ export function parseTarget(raw: RawRequest, trust: CompiledTrust, id: string): 
     if (!absolute) return refuse(400, 'invalid request target')
     const [, scheme = '', authority = '', rest = ''] = absolute
     const named = parseHost(authority)
-    const samePort = (named?.port ?? defaultPort(client.scheme)) === (host.port ?? defaultPort(client.scheme))
-    if (named?.host !== host.host || !samePort || scheme.toLowerCase() !== client.scheme) {
+    const samePort = (named?.port ?? defaultPort(clientScheme)) === (host.port ?? defaultPort(clientScheme))
+    if (named?.host !== host.host || !samePort || scheme.toLowerCase() !== clientScheme) {
       return refuse(400, 'request target and Host differ')
     }
     target = rest.startsWith('/') ? rest : `/${rest}`
@@ -113,7 +115,7 @@ export function parseTarget(raw: RawRequest, trust: CompiledTrust, id: string): 
     path,
     query,
     clientIp,
-    scheme: client.scheme,
+    scheme: clientScheme,
     wants: raw.upgrade || isUpgrade(headers) ? 'upgrade' : isNavigation(raw.method, headers) ? 'html' : 'json',
     cookie: headers.cookie,
     origin: headers.origin,
@@ -135,8 +137,8 @@ interface Headers {
   upgrade: string
   fetchMode: string
   requestedWith: boolean
-  forwardedFor: string
-  forwardedProto: string
+  forwardedFor: string | undefined
+  forwardedProto: string | undefined
 }
 
 /** The headers, or what is wrong with them. */
@@ -154,8 +156,8 @@ function readHeaders(rawHeaders: readonly string[]): Headers | string {
     upgrade: '',
     fetchMode: '',
     requestedWith: false,
-    forwardedFor: '',
-    forwardedProto: '',
+    forwardedFor: undefined,
+    forwardedProto: undefined,
   }
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? ''
@@ -211,10 +213,10 @@ function readHeader(headers: Headers, name: string, value: string): string | und
       headers.requestedWith = true
       return undefined
     case 'x-forwarded-for':
-      headers.forwardedFor = joined(headers.forwardedFor, value, ', ')
+      headers.forwardedFor = appended(headers.forwardedFor, value)
       return undefined
     case 'x-forwarded-proto':
-      headers.forwardedProto = joined(headers.forwardedProto, value, ', ')
+      headers.forwardedProto = appended(headers.forwardedProto, value)
       return undefined
     default:
       return looksLikeFraming(name) ? 'invalid header name' : undefined
@@ -223,6 +225,11 @@ function readHeader(headers: Headers, name: string, value: string): string | und
 
 function joined(before: string, value: string, separator: string): string {
   return before === '' ? value : before + separator + value
+}
+
+/** Like `joined`, but an empty line is an empty entry: which entry counts depends on how many there are. */
+function appended(before: string | undefined, value: string): string {
+  return before === undefined ? value : `${before},${value}`
 }
 
 /** `Transfer_Encoding` is a harmless header to us and framing to a server that reads `_` or `.` as `-`. */

@@ -1,6 +1,7 @@
+import { isIPv6 } from 'node:net'
 import { AppError } from '../errors.ts'
 import type { ProxyTrust } from '../config/model.ts'
-import { canonicalAddress, isInside, type Network, parseNetwork } from './address.ts'
+import { isInside, type Network, parseAddress, parseNetwork } from './address.ts'
 
 /** Whose forwarded headers are believed, ready to be asked for each request. */
 export interface CompiledTrust {
@@ -18,48 +19,75 @@ export function compileTrust(trust: ProxyTrust): CompiledTrust {
   return { proxies, hops: trust.hops }
 }
 
+/** RFC 7239 §6.2: a trusted hop spoke for a client, and its address cannot be read. Rules on addresses then deny. */
+export const UNKNOWN_CLIENT = 'unknown'
+
+export interface Client {
+  /** Canonical, or `UNKNOWN_CLIENT`. */
+  readonly clientIp: string
+  /** undefined: a trusted hop named one that is not http or https. */
+  readonly scheme: 'http' | 'https' | undefined
+}
+
 /**
  * Who asked, and how. `X-Forwarded-For` and `-Proto` count only when the peer is trusted: it is in
  * `proxies`, or `proxies` is empty and `hops` says that every peer is one of our own. With `hops` the
- * client is that many entries from the right; otherwise the first untrusted one from the right. A
- * chain that is too short, or an entry that is no address, ends at the nearest hop we know.
+ * client is that many entries from the right; otherwise the first untrusted one from the right. Without
+ * a header the peer itself is the client: load balancers ask for `/ping` themselves. A chain that is too
+ * short, or whose deciding entry is not an address, names nobody: to judge by the hop's own address would
+ * let a rule for the hop's network decide about strangers.
  */
 export function clientOf(
   peer: string,
   encrypted: boolean,
-  forwardedFor: string,
-  forwardedProto: string,
+  forwardedFor: string | undefined,
+  forwardedProto: string | undefined,
   trust: CompiledTrust,
-): { readonly clientIp: string; readonly scheme: 'http' | 'https' } {
+): Client {
   const direct = encrypted ? 'https' : 'http'
   const trusted = trust.proxies.length > 0 ? isInside(trust.proxies, peer) : trust.hops > 0
   if (!trusted) return { clientIp: peer, scheme: direct }
   return {
-    clientIp: forwardedFor === '' ? peer : forwardedClient(peer, forwardedFor.split(','), trust),
-    scheme: forwardedProto === '' ? direct : (forwardedScheme(forwardedProto.split(','), trust) ?? direct),
+    clientIp: forwardedFor === undefined ? peer : forwardedClient(peer, forwardedFor.split(','), trust),
+    scheme: forwardedProto === undefined ? direct : forwardedScheme(forwardedProto.split(','), trust),
   }
 }
 
 function forwardedClient(peer: string, chain: readonly string[], { proxies, hops }: CompiledTrust): string {
-  if (hops > 0) return addressOf(chain[chain.length - hops]) ?? peer
+  if (hops > 0) return addressOf(chain[chain.length - hops]) ?? UNKNOWN_CLIENT
   let client = peer
   for (let i = chain.length - 1; i >= 0 && isInside(proxies, client); i--) {
     const next = addressOf(chain[i])
-    if (next === undefined) break
+    if (next === undefined) return UNKNOWN_CLIENT
     client = next
   }
   return client
 }
 
+const SCHEMES: ReadonlyMap<string, 'http' | 'https'> = new Map([
+  ['http', 'http'],
+  ['https', 'https'],
+  // What Traefik says of WebSockets.
+  ['ws', 'http'],
+  ['wss', 'https'],
+])
+
 /** The entry that the outermost trusted hop wrote. Most proxies replace the header, some append to it. */
 function forwardedScheme(chain: readonly string[], { hops }: CompiledTrust): 'http' | 'https' | undefined {
-  const entry = chain[Math.max(0, chain.length - Math.max(1, hops))]?.trim().toLowerCase()
-  return entry === 'http' || entry === 'https' ? entry : undefined
+  const entry = chain[Math.max(0, chain.length - Math.max(1, hops))]
+  return SCHEMES.get(withoutBlanks(entry).toLowerCase())
 }
 
-/** Some load balancers write `192.0.2.1:4711` or `[2001:db8::1]:4711`. */
+/** An address alone, or as some load balancers write it: `192.0.2.1:4711`, `[2001:db8::1]`, `[2001:db8::1]:4711`. */
 function addressOf(entry: string | undefined): string | undefined {
-  const text = entry?.trim() ?? ''
-  const [, bracketed, ipv4] = /^(?:\[([^\]]*)\]|([\d.]+))(?::\d+)?$/.exec(text) ?? []
-  return canonicalAddress(bracketed ?? ipv4 ?? text)
+  const text = withoutBlanks(entry)
+  const [, ipv6, ipv4, port] = /^(?:\[([^\]]*)\]|([^:]*))(?::([1-9]\d{0,4}))?$/.exec(text) ?? []
+  if (port !== undefined && Number(port) > 65_535) return undefined
+  if (ipv6 !== undefined) return isIPv6(ipv6) ? parseAddress(ipv6) : undefined
+  return parseAddress(ipv4 ?? text)
+}
+
+/** Only what RFC 9110 §5.6.3 calls white space: `trim` also takes away what belongs to a value. */
+function withoutBlanks(entry = ''): string {
+  return entry.replace(/^[ \t]+|[ \t]+$/g, '')
 }

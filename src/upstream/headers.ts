@@ -5,6 +5,7 @@
  * `Connection`: nominated names are removed before ours are added.
  */
 import { withoutCookies } from '../lib/cookie.ts'
+import { UNKNOWN_CLIENT } from '../routing/trust.ts'
 import type { Grant } from '../policy/model.ts'
 import type { Naming, Route } from '../config/model.ts'
 import type { RequestFacts } from '../http/exchange.ts'
@@ -239,6 +240,7 @@ function withoutNominated(headers: readonly string[], nominated: ReadonlySet<str
 /** A trusted hop spoke for the client: what it vouches for, from the client's address on, then the hop itself. */
 function forwardedFor(chain: string, clientIp: string, peer: string): string {
   if (clientIp === peer) return peer
+  if (clientIp === UNKNOWN_CLIENT) return `${UNKNOWN_CLIENT}, ${peer}`
   const hops = chain.split(',').map((hop) => hop.trim())
   const client = hops.lastIndexOf(clientIp)
   return [...(client === -1 ? [clientIp] : hops.slice(client)), peer].join(', ')

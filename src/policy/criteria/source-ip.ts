@@ -1,4 +1,5 @@
 import { isInside, type Network, parseNetwork } from '../../routing/address.ts'
+import { UNKNOWN_CLIENT } from '../../routing/trust.ts'
 import { type DataIssue, invalid } from '../matchers.ts'
 import type { CriterionRow } from '../row.ts'
 
@@ -20,7 +21,11 @@ export const sourceIp: CriterionRow = {
     if (issues.length > 0) return { kind: 'invalid', issues }
     return {
       kind: 'ok',
-      test: ({ request }) => isInside(networks, request.clientIp),
+      test({ request }) {
+        // Neither yes nor no: a clause may negate, and a deny clause that says no lets in. A throw denies.
+        if (request.clientIp === UNKNOWN_CLIENT) throw new Error("the client's address is unknown")
+        return isInside(networks, request.clientIp)
+      },
       describe: `in ${texts.join(', ')}`,
     }
   },
