@@ -1,3 +1,4 @@
+import { normalName } from '../lib/header-names.ts'
 import { parseNetwork } from '../routing/address.ts'
 import { parseFrom, parseHost } from '../routing/host.ts'
 import type {
@@ -13,6 +14,7 @@ import type {
 } from './model.ts'
 import type { Clause } from '../policy/model.ts'
 import { compileDirectory } from './compile/directory.ts'
+import { compileClaimHeaders } from './compile/headers.ts'
 import { compileIdp, millis, required } from './compile/idp.ts'
 import { compileRoutes } from './compile/routes.ts'
 import { compileCertificate, compileSharedSecrets, compileSigningKeys } from './compile/secrets.ts'
@@ -50,6 +52,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
     secretText === undefined ? undefined : compileSharedSecrets(secretText, ['shared_secret'], report)
   const signingKeys =
     globals.signing_key === undefined ? [] : compileSigningKeys(globals.signing_key, ['signing_key'], report)
+  const claims = compileClaimHeaders(globals.jwt_claims_headers, naming, report)
   const routes = compileRoutes(
     draft,
     {
@@ -57,6 +60,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       passIdentityHeaders: globals.pass_identity_headers,
       allowHttp: globals.insecure_server,
       compatibility: globals.compatibility,
+      identity: new Set([naming.assertionHeader, ...claims.keys()].map(normalName)),
     },
     report,
   )
@@ -69,7 +73,6 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   const cookie = compileCookie(globals, authenticate, routes, report)
   const storage = compileStorage(globals, report)
   const operations = compileOperations(globals, report)
-  const claims = compileClaimHeaders(globals.jwt_claims_headers, naming, report)
   for (const [i, text] of globals.trusted_proxies.entries()) {
     if (!parseNetwork(text))
       report.error(
@@ -270,29 +273,6 @@ function compileStorage(globals: GlobalInput, report: Report): StorageConfig {
   }
   if (type === 'memory') return { kind: 'memory' }
   return { kind: 'embedded', path: place?.replace(/^file:\/\//, '') ?? storage.path }
-}
-
-function compileClaimHeaders(
-  written: GlobalInput['jwt_claims_headers'],
-  naming: Naming,
-  report: Report,
-): ReadonlyMap<string, string> {
-  const list = typeof written === 'string' ? written.split(/[,\s]+/).filter(Boolean) : written
-  const pairs: readonly (readonly [string, string, string | number])[] = isList(list)
-    ? list.map((claim, i) => [naming.claimHeaderPrefix + claim, claim, i])
-    : Object.entries(list).map(([header, claim]) => [header, claim, header])
-  const headers = new Map<string, string>()
-  for (const [header, claim, at] of pairs) {
-    const name = header.toLowerCase().replaceAll('_', '-')
-    if (!/^[a-z0-9!#$%&'*+.^`|~-]+$/.test(name)) {
-      report.error(['jwt_claims_headers', at], `expected a header name, found ${JSON.stringify(header)}`)
-    } else headers.set(name, claim)
-  }
-  return headers
-}
-
-function isList(value: object): value is readonly string[] {
-  return Array.isArray(value)
 }
 
 /** Plain objects and arrays only: maps are read-only by type, and secrets, URLs and functions keep their own state. */

@@ -6,6 +6,7 @@
  */
 import { withoutCookies } from '../lib/cookie.ts'
 import { UNKNOWN_CLIENT } from '../routing/trust.ts'
+import { HOP_BY_HOP, normalName, reservedHeader } from '../lib/header-names.ts'
 import type { Grant } from '../policy/model.ts'
 import type { Naming, Route } from '../config/model.ts'
 import type { RequestFacts } from '../http/exchange.ts'
@@ -43,23 +44,6 @@ interface HeaderPlan {
   /** name, value, name, value. */
   readonly set: readonly string[]
 }
-
-/** RFC 9110 §7.6.1 and what older software understands; `trailer` and `te` because trailers are dropped. */
-const HOP_BY_HOP: ReadonlySet<string> = new Set([
-  'connection',
-  'keep-alive',
-  'proxy-connection',
-  'proxy-authenticate',
-  'proxy-authorization',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-  'http2-settings',
-])
-
-/** Framing and addressing are ours, `Expect` is answered here, and `Proxy` becomes HTTP_PROXY in CGI (CVE-2016-5385). */
-const OURS: ReadonlySet<string> = new Set(['host', 'content-length', 'expect', 'proxy'])
 
 /** What upstreams of this and of other proxies read as identity or as the client's address (security.md B01, C06, P08). */
 const SPOOFABLE: ReadonlySet<string> = new Set([
@@ -178,11 +162,6 @@ export function clientHeaders(raw: readonly Buffer[], status: number, requestId:
   return headers
 }
 
-/** Two names with the same normal form are the same to CGI, WSGI, PHP and their like (CVE-2025-64484, CVE-2026-88011). */
-export function normalName(name: string): string {
-  return name.replace(/[^A-Za-z0-9]/g, '-').toLowerCase()
-}
-
 /** Host and port as the client named them. */
 export function authorityOf(request: Pick<RequestFacts, 'host' | 'port'>): string {
   return request.port === undefined ? request.host : `${request.host}:${request.port}`
@@ -203,22 +182,19 @@ function judge(name: string, context: HeaderContext): Fate {
   const normal = normalName(name)
   if (lower === 'connection' || lower === 'cookie' || lower === 'authorization') return { kind: lower, normal }
   if (lower === 'x-forwarded-for') return { kind: 'forwarded-for', normal }
-  return { kind: HOP_BY_HOP.has(normal) || OURS.has(normal) || context.managed(normal) ? 'drop' : 'keep', normal }
+  const gone = reservedHeader(normal, context.identity) !== undefined || context.managed(normal)
+  return { kind: gone ? 'drop' : 'keep', normal }
 }
 
 function planOf(route: Route, context: HeaderContext): HeaderPlan {
   const known = context.plans.get(route)
   if (known) return known
-  // Framing, the request id and identity are ours on every route: there would be two of them.
-  const set = [...route.setRequestHeaders].filter(([name]) => !reserved(normalName(name), context))
+  // There would be two of them. A configuration that sets one is refused, so this is for what is made otherwise.
+  const set = [...route.setRequestHeaders].filter(([name]) => !reservedHeader(normalName(name), context.identity))
   const gone = new Set([...route.removeRequestHeaders, ...set.map(([name]) => name)].map(normalName))
   const plan = { keeps: gone.size === 0 ? () => true : (normal: string) => !gone.has(normal), set: set.flat() }
   context.plans.set(route, plan)
   return plan
-}
-
-function reserved(normal: string, context: HeaderContext): boolean {
-  return HOP_BY_HOP.has(normal) || OURS.has(normal) || normal === 'x-request-id' || context.identity.has(normal)
 }
 
 /** Members of a `Connection` list; undefined when they are the ordinary ones, which are gone anyway. */

@@ -11,6 +11,7 @@ import type { Policy } from '../../policy/model.ts'
 import { formatPath, type Path, type Report } from '../issues.ts'
 import type { RouteInput } from '../schema/route.ts'
 import type { Draft } from '../validate.ts'
+import { compileRouteHeaders } from './headers.ts'
 import { millis } from './idp.ts'
 import { compileAuthorities } from './secrets.ts'
 import { compileUpstreams } from './upstreams.ts'
@@ -22,6 +23,8 @@ export interface RouteDefaults {
   readonly passIdentityHeaders: boolean
   readonly allowHttp: boolean
   readonly compatibility: 'postern' | 'pomerium'
+  /** Normal names of the headers that say who is signed in. */
+  readonly identity: ReadonlySet<string>
 }
 
 /** Routes in order; what is wrong with one is reported, and it is left out. */
@@ -49,7 +52,7 @@ function compileRoute(input: RouteInput, path: Path, defaults: RouteDefaults, re
   const from = compileFrom(input, path, defaults, report)
   const match = compileMatch(input, path, defaults, report)
   const target = compileUpstreams(input.to, [...path, 'to'], report)
-  const headers = compileHeaders(input, path, report)
+  const headers = compileRouteHeaders(input, path, defaults.identity, report)
   const policy = compilePolicy(input, path, report)
   const origins = input.allow_origins.map(
     (text, i) => parseOrigin(text, true, [...path, 'allow_origins', i], report)?.origin,
@@ -167,56 +170,6 @@ function compileRewrite(input: RouteInput, pathOfTo: string, path: Path, report:
     `expected a path without //, dot segments and escapes of plain characters, found ${JSON.stringify(written)}`,
   )
   return undefined
-}
-
-const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
-/** Belong to the connection or to the framing of a message (RFC 9110 §7.6.1), or have a key of their own. */
-const NOT_SETTABLE = new Set([
-  'connection',
-  'content-length',
-  'host',
-  'keep-alive',
-  'proxy-connection',
-  'te',
-  'trailer',
-  'transfer-encoding',
-  'upgrade',
-])
-
-function compileHeaders(
-  input: RouteInput,
-  path: Path,
-  report: Report,
-): Pick<Route, 'setRequestHeaders' | 'removeRequestHeaders'> | undefined {
-  const set = new Map<string, string>()
-  let valid = true
-  const refuse = (at: Path, message: string): void => {
-    valid = false
-    report.error([...path, ...at], message)
-  }
-  for (const [name, value] of Object.entries(input.set_request_headers)) {
-    const at = ['set_request_headers', name]
-    const lower = name.toLowerCase()
-    if (!TOKEN.test(name)) refuse(at, 'expected a header name')
-    else if (NOT_SETTABLE.has(lower))
-      refuse(
-        at,
-        lower === 'host'
-          ? 'expected another header; for Host see preserve_host_header'
-          : 'this header belongs to the connection',
-      )
-    else if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) refuse(at, 'expected a value of one line in Latin-1')
-    else if (/\$\{?\s*pomerium\b/.test(value)) refuse(at, "Pomerium's templates (${pomerium.…}) are not supported yet")
-    else set.set(lower, value)
-  }
-  for (const [i, name] of input.remove_request_headers.entries()) {
-    if (!TOKEN.test(name)) refuse(['remove_request_headers', i], 'expected a header name')
-  }
-  if (!valid) return undefined
-  return {
-    setRequestHeaders: set,
-    removeRequestHeaders: input.remove_request_headers.map((name) => name.toLowerCase()),
-  }
 }
 
 function compilePolicy(input: RouteInput, path: Path, report: Report): Policy | undefined {
