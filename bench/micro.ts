@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { parseConfig } from '../src/config/load.ts'
 import { formatIssue } from '../src/config/issues.ts'
 import { createMembership } from '../src/policy/membership.ts'
-import { createPolicyEngine } from '../src/policy/engine.ts'
+import { decide } from '../src/policy/engine.ts'
 import { createRouteTable } from '../src/routing/table.ts'
 import { createMetrics } from '../src/server/metrics.ts'
 import type { Config, Route } from '../src/config/model.ts'
@@ -99,7 +99,6 @@ function measure(name: string, budgetNs: number, run: (i: number) => unknown): M
 }
 
 const route = twentyCriteria()
-const engine = createPolicyEngine()
 const request = facts('app.corp.example', '/')
 const exact = createRouteTable(
   configOf(Array.from({ length: ROUTES }, (_, i) => ({ from: `https://app${i}.corp.example` }))),
@@ -116,7 +115,7 @@ const metrics = createMetrics({ version: 'bench', node: process.version })
 const sample: RequestSample = {
   facts: request,
   route,
-  decision: engine.decide(route, alice, request, 0),
+  decision: decide(route, alice, request, 0),
   finished: {
     status: 200,
     bytesOut: 1024,
@@ -128,7 +127,7 @@ const sample: RequestSample = {
 
 const results: readonly MicroResult[] = [
   measure('decision: 20 criteria, 500 groups', 2000, () =>
-    engine.decide(route, alice, request, 0).outcome === 'allow' ? true : undefined,
+    decide(route, alice, request, 0).outcome === 'allow' ? true : undefined,
   ),
   measure(`route lookup: exact, ${ROUTES} hosts`, 1000, (i) => found(exact, exactFacts[i & 1023] as RequestFacts)),
   measure(`route lookup: wildcard, ${ROUTES} hosts`, 3000, (i) =>

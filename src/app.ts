@@ -12,7 +12,6 @@ import { createOidcProvider } from './identity/oidc.ts'
 import { every, systemClock } from './lib/clock.ts'
 import { readVersion } from './lib/version.ts'
 import { createRequestIds } from './lib/request-id.ts'
-import { createPolicyEngine } from './policy/engine.ts'
 import { createAccessLog } from './proxy/access-log.ts'
 import { createControl } from './proxy/control.ts'
 import { createHandle } from './proxy/handle.ts'
@@ -194,7 +193,6 @@ function createGeneration(config: Config, version: number, requestId: () => stri
     config,
     parse: (req: IncomingMessage, upgrade: boolean) => parseTarget(rawRequest(req, upgrade), trust, requestId()),
     routes: createRouteTable(config),
-    policy: createPolicyEngine(),
   })
 }
 

@@ -60,7 +60,11 @@ function layerOf(path: string): { layer: number; folder: string } {
   if (path === 'src/app.ts') return { layer: 5, folder: 'app' }
   if (path === 'src/operator.ts') return { layer: 5, folder: 'operator' }
   // Vocabulary: types that every layer may use.
-  if (path === 'src/types.ts' || path === 'src/http/exchange.ts' || /^src\/[a-z]+\/model\.ts$/.test(path))
+  if (
+    path === 'src/types.ts' ||
+    path.startsWith('src/http/') ||
+    /^src\/(?:[a-z]+\/model|policy\/verdict)\.ts$/.test(path)
+  )
     return { layer: 0, folder: 'vocabulary' }
   const folder = path.split('/')[1] ?? ''
   const layers: Record<string, number> = {

@@ -1,10 +1,11 @@
 import { AppError, assertNever } from '../../src/errors.ts'
 import { type ExplainedClause, explain, type Explanation } from '../../src/policy/explain.ts'
+import { judge } from '../../src/policy/judge.ts'
 import { parseAddress } from '../../src/routing/address.ts'
 import { createRouteTable } from '../../src/routing/table.ts'
 import { compileTrust, parseTarget } from '../../src/routing/target.ts'
 import type { Config, Route } from '../../src/config/model.ts'
-import type { ControlAction } from '../../src/http/exchange.ts'
+import type { ControlAction } from '../../src/routing/model.ts'
 import type { Group } from '../../src/directory/model.ts'
 import type { Identity, JsonObject, Millis } from '../../src/types.ts'
 import type { Principal } from '../../src/policy/model.ts'
@@ -27,7 +28,7 @@ export type Judgement =
   | { readonly kind: 'control'; readonly action: ControlAction }
   | { readonly kind: 'not-found' }
 
-/** Asks the same parser, table and engine as the proxy. The judge throws ERR_USAGE for what is no question. */
+/** Asks the same parser, table and judge as the proxy. The judge throws ERR_USAGE for what is no question. */
 export function createJudge(config: Config): (question: Question) => Judgement {
   const routes = createRouteTable(config)
   const trust = compileTrust({ proxies: [], hops: 0 })
@@ -52,15 +53,17 @@ export function createJudge(config: Config): (question: Question) => Judgement {
     )
     if ('kind' in facts) return { kind: facts.kind, status: facts.status, detail: facts.detail }
     const match = routes.match(facts)
-    switch (match.kind) {
-      case 'none':
+    const verdict = judge({ routes }, facts, who, now, match)
+    switch (verdict.outcome) {
+      case 'not-found':
         return { kind: 'not-found' }
       case 'control':
-        return { kind: 'control', action: match.action }
-      case 'route':
-        return { kind: 'route', route: match.route, explanation: explain(match.route, who, facts, now) }
-      default:
-        return assertNever(match)
+        return { kind: 'control', action: verdict.control.action }
+      default: {
+        if (match.kind !== 'route') throw new TypeError('a decision without a route')
+        const { route } = match
+        return { kind: 'route', route, explanation: explain(verdict, route.policy, { who, request: facts, now }) }
+      }
     }
   }
 }

@@ -11,7 +11,7 @@
 import { constantTimeEqual, deriveKey, mac, randomId, sha256 } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Millis } from '../types.ts'
-import type { RouteTable } from '../http/exchange.ts'
+import type { RouteTable } from '../routing/model.ts'
 
 const SIGNED_URL_LIFETIME: Millis = 10 * 60_000
 

@@ -1,78 +1,14 @@
-/** Requests, their facts, and the ways out of an exchange. Types only. */
+/** Exchanges and the ways out of them. Types only. */
 import type { Config, Route } from '../config/model.ts'
 import type { ErrorCode } from '../errors.ts'
-import type { Decision, Grant, PolicyEngine } from '../policy/model.ts'
+import type { Decision, Grant } from '../policy/verdict.ts'
+import type { RouteTable } from '../routing/model.ts'
 import type { Millis, SessionId, Subject, Unsubscribe } from '../types.ts'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { BadRequest, RequestFacts } from './request.ts'
 
-/** What was asked, read once from the raw request by routing/target.ts. What is judged here is what is forwarded. */
-export interface RequestFacts {
-  /** Request id: shown to people, logged, sent upstream. */
-  readonly id: string
-  readonly method: string
-  /** Canonical: lower case, no trailing dot, no port. */
-  readonly host: string
-  readonly port: number | undefined
-  /** Canonical path: begins with `/`, dot segments removed, unreserved octets decoded, slashes merged. */
-  readonly path: string
-  /** `''`, or `?` and the bytes that followed it, unchanged. */
-  readonly query: string
-  /** Canonical; `unknown` when a trusted hop spoke for the client and its address cannot be read. */
-  readonly clientIp: string
-  /** How the client spoke to us or, when a trusted hop says so, to that hop. */
-  readonly scheme: 'http' | 'https'
-  /** `html`: a navigation that may be redirected. `json`: anything else. `upgrade`: asks for another protocol. */
-  readonly wants: 'html' | 'json' | 'upgrade'
-  /** All Cookie lines joined with `; `; `''` when there is none. */
-  readonly cookie: string
-  readonly origin: string | undefined
-  readonly userAgent: string
-}
-
-export interface BadRequest {
-  readonly kind: 'bad-request'
-  readonly id: string
-  readonly status: 400 | 405 | 408 | 417 | 431 | 501
-  /** Short and constant: never echoes what was sent. */
-  readonly detail: string
-  readonly clientIp: string
-}
-
-export type ControlAction =
-  | 'ping'
-  | 'robots'
-  | 'jwks'
-  | 'well-known'
-  | 'style'
-  | 'route-callback'
-  | 'sign-in'
-  | 'idp-callback'
-  | 'sign-out'
-  | 'signed-out'
-  | 'user-page'
-  | 'user-json'
-  | 'okta-hook'
-  | 'scim'
-
-export type RouteMatch =
-  | { readonly kind: 'route'; readonly route: Route }
-  /** `origin`: the external origin of this host from configuration, never from the request's scheme or port. */
-  | {
-      readonly kind: 'control'
-      readonly action: ControlAction
-      readonly on: 'authenticate' | 'route'
-      readonly origin: string
-    }
-  | { readonly kind: 'none' }
-
-export interface RouteTable {
-  match(request: RequestFacts): RouteMatch
-  /** External origin of a route's host for this request; undefined when no route serves the host. */
-  originOf(host: string, port: number | undefined): string | undefined
-  /** May a sign-in return here? Host, scheme and port of a configured route or of the authenticate service. */
-  allowsReturn(url: URL): boolean
-}
+export type { BadRequest, RequestFacts } from './request.ts'
 
 /** The world as one request sees it: read once at the top, nothing below asks for "current" anything. */
 export interface Generation {
@@ -81,7 +17,6 @@ export interface Generation {
   readonly parse: (req: IncomingMessage, upgrade: boolean) => RequestFacts | BadRequest
   readonly config: Config
   readonly routes: RouteTable
-  readonly policy: PolicyEngine
 }
 
 /** A whole response as a value; only server/listen.ts writes one. */

@@ -1,15 +1,16 @@
 import { assertNever } from '../errors.ts'
-import type { Decision, Grant, Policy, PolicyEngine, Principal, Reason } from './model.ts'
-import type { RequestFacts } from '../http/exchange.ts'
 import type { Route } from '../config/model.ts'
+import type { RequestFacts } from '../http/request.ts'
 import { evaluate } from './evaluate.ts'
-import { reasonBit, reasonList } from './reasons.ts'
+import type { Policy, Principal, Reason } from './model.ts'
+import { NO_REASONS, plus } from './reasons.ts'
+import type { Decision, Grant } from './verdict.ts'
 
 /** When groups are unknown, seconds until asking again may help: a directory read takes about one. */
 const RETRY_AFTER = 5
 
 /**
- * The permission to forward one request. The private field is the proof: nothing outside this file
+ * The permission for one request. The private field is the proof: nothing outside this file
  * can make an object that has it, neither a literal of the same shape nor a copy of a real grant.
  */
 class IssuedGrant {
@@ -37,12 +38,11 @@ export function isGrant(value: unknown): value is Grant {
   return IssuedGrant.issued(value)
 }
 
-/** The only maker of a `Grant`. Stateless: one engine serves every configuration. */
-export function createPolicyEngine(): PolicyEngine {
-  return { decide }
-}
-
-function decide(route: Route, who: Principal | undefined, request: RequestFacts, now: number): Decision {
+/**
+ * What the policy of a route says about a request, and the only maker of a `Grant`. Pure, total and synchronous: it never
+ * throws, and every doubt is not "allow". Only policy/judge.ts asks: a request has more rules to pass than its policy.
+ */
+export function decide(route: Route, who: Principal | undefined, request: RequestFacts, now: number): Decision {
   try {
     const { policy } = route
     if (policy.kind === 'public') return allow(route, request, undefined, PUBLIC)
@@ -52,7 +52,7 @@ function decide(route: Route, who: Principal | undefined, request: RequestFacts,
         if (who === undefined) return SIGN_IN
         return isTooOld(route, who, now) ? UNAVAILABLE : allow(route, request, who, SIGNED_IN)
       case 'rules':
-        return judge(
+        return decideByRules(
           policy,
           route,
           who && isTooOld(route, who, now) ? { ...who, membership: 'unknown' } : who,
@@ -75,11 +75,11 @@ function isTooOld({ maxDirectoryAge }: Route, { membership }: Principal, now: nu
 }
 
 /**
- * pomerium.md §3.3, in three-valued logic: what does not depend on an unknown is decided without it.
+ * Three-valued logic: what does not depend on an unknown is decided without it.
  * An allowed request needs no session if no rule that mattered asked for one; every other anonymous
  * request signs in first when a rule looked at who asks.
  */
-function judge(
+function decideByRules(
   policy: Extract<Policy, { kind: 'rules' }>,
   route: Route,
   who: Principal | undefined,
@@ -90,12 +90,12 @@ function judge(
   const denied = evaluate(policy.deny, facts)
   const allowed = evaluate(policy.allow, facts)
   if (allowed.truth === 'true' && denied.truth === 'false') {
-    return allow(route, request, who, reasonList(allowed.reasons))
+    return allow(route, request, who, allowed.reasons.list)
   }
   if (who === undefined && (denied.open || allowed.open)) return SIGN_IN
-  if (denied.truth === 'true') return { outcome: 'deny', reasons: reasonList(denied.reasons) }
+  if (denied.truth === 'true') return { outcome: 'deny', reasons: denied.reasons.list }
   if (allowed.truth === 'false') {
-    return { outcome: 'deny', reasons: allowed.reasons === 0 ? NO_RULE : reasonList(allowed.reasons) }
+    return { outcome: 'deny', reasons: allowed.reasons === NO_REASONS ? NO_RULE : allowed.reasons.list }
   }
   return UNAVAILABLE
 }
@@ -110,7 +110,7 @@ function allow(
   return { outcome: 'allow', grant: new IssuedGrant(route, request, principal) as unknown as Grant, reasons }
 }
 
-const only = (reason: Reason): readonly Reason[] => reasonList(reasonBit(reason))
+const only = (reason: Reason): readonly Reason[] => plus(NO_REASONS, reason).list
 const PUBLIC = only('public')
 const SIGNED_IN = only('signed-in')
 const NO_RULE = only('no-rule-matched')

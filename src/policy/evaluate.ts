@@ -1,6 +1,6 @@
 import { assertNever } from '../errors.ts'
 import type { Clause, Criterion, CriterionFacts } from './model.ts'
-import { reasonBit } from './reasons.ts'
+import { NO_REASONS, plus, type Reasons, union } from './reasons.ts'
 
 /** Kleene's three values: `unknown` is what depends on a session or on groups that are not there. */
 export type Truth = 'true' | 'false' | 'unknown'
@@ -17,7 +17,7 @@ export function truthOf(criterion: Criterion, facts: CriterionFacts): Truth {
   return answer ? 'true' : 'false'
 }
 
-/** `not` is true when all are false, `nor` when any is: the negations of `or` and `and` (pomerium.md §3.2). */
+/** `not` is true when all are false, `nor` when any is: the negations of `or` and `and`. */
 export function combine(op: Clause['op'], someTrue: boolean, someFalse: boolean, someUnknown: boolean): Truth {
   switch (op) {
     case 'and':
@@ -38,8 +38,8 @@ export interface Evaluation {
   readonly truth: Truth
   /** Was a criterion left open by an evaluation that did not come out true? */
   readonly open: boolean
-  /** Reasons (a set of bits) of the criteria that made it so; empty while unknown. */
-  readonly reasons: number
+  /** Of the criteria that made it so; none while unknown. */
+  readonly reasons: Reasons
 }
 
 /** All allow clauses, or all deny clauses, of a policy. Every criterion is asked, so that a broken one is always noticed. */
@@ -47,19 +47,19 @@ export function evaluate(clauses: readonly Clause[], facts: CriterionFacts): Eva
   let someTrue = false
   let someUnknown = false
   let open = false
-  let whyTrue = 0
-  let whyFalse = 0
+  let whyTrue = NO_REASONS
+  let whyFalse = NO_REASONS
   for (const { op, criteria } of clauses) {
-    let yes = 0
-    let no = 0
+    let yes = NO_REASONS
+    let no = NO_REASONS
     let asked = 0
     for (const criterion of criteria) {
       const truth = truthOf(criterion, facts)
       if (truth === 'true') {
-        yes |= reasonBit(criterion.ok)
+        yes = plus(yes, criterion.ok)
         asked |= 1
       } else if (truth === 'false') {
-        no |= reasonBit(criterion.no)
+        no = plus(no, criterion.no)
         asked |= 2
       } else asked |= 4
     }
@@ -67,14 +67,14 @@ export function evaluate(clauses: readonly Clause[], facts: CriterionFacts): Eva
     const negated = op === 'not' || op === 'nor'
     if (truth === 'true') {
       someTrue = true
-      whyTrue |= negated ? no : yes
+      whyTrue = union(whyTrue, negated ? no : yes)
     } else {
       someUnknown ||= truth === 'unknown'
       open ||= (asked & 4) !== 0
-      whyFalse |= negated ? yes : no
+      whyFalse = union(whyFalse, negated ? yes : no)
     }
   }
   if (someTrue) return { truth: 'true', open: false, reasons: whyTrue }
-  if (someUnknown) return { truth: 'unknown', open, reasons: 0 }
+  if (someUnknown) return { truth: 'unknown', open, reasons: NO_REASONS }
   return { truth: 'false', open, reasons: whyFalse }
 }

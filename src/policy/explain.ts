@@ -1,8 +1,6 @@
-import type { Clause, Criterion, CriterionFacts, Decision, Policy, Principal } from './model.ts'
-import type { RequestFacts } from '../http/exchange.ts'
-import type { Route } from '../config/model.ts'
-import { createPolicyEngine } from './engine.ts'
 import { combine, type Truth, truthOf } from './evaluate.ts'
+import type { Clause, Criterion, CriterionFacts, Policy } from './model.ts'
+import type { Decision } from './verdict.ts'
 
 /** A decision, taken apart for people: the command line and the 403 page. It grants nothing. */
 export interface Explanation {
@@ -27,11 +25,8 @@ export interface ExplainedCriterion {
   readonly wantedGroups: readonly string[]
 }
 
-/** Why the engine decides as it does. */
-export function explain(route: Route, who: Principal | undefined, request: RequestFacts, now: number): Explanation {
-  const { outcome, reasons } = createPolicyEngine().decide(route, who, request, now)
-  const facts = { who, request, now }
-  const { policy } = route
+/** Why a decision about these facts came out as it did. */
+export function explain({ outcome, reasons }: Decision, policy: Policy, facts: CriterionFacts): Explanation {
   if (policy.kind !== 'rules') return { outcome, reasons, allow: [], deny: [] }
   return {
     outcome,

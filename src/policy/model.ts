@@ -1,7 +1,6 @@
-/** Policies, criteria, and what comes out of them. Types only. */
-import type { Route } from '../config/model.ts'
+/** Policies, criteria, and who they judge. Types only. */
 import type { Membership, UserStatus } from '../directory/model.ts'
-import type { RequestFacts } from '../http/exchange.ts'
+import type { RequestFacts } from '../http/request.ts'
 import type { Identity, Millis, SessionId } from '../types.ts'
 
 /** The bad mixes of Pomerium's legacy keys cannot be expressed. */
@@ -66,27 +65,6 @@ export type Reason =
   | 'source-ip-unauthorized'
   | 'origin-unauthorized'
   | 'websockets-off'
-
-declare const granted: unique symbol
-
-/** Permission to forward one request. Only policy/engine.ts makes one; the forwarder refuses anything else. */
-export interface Grant {
-  readonly route: Route
-  readonly request: RequestFacts
-  /** Absent on public routes. */
-  readonly principal?: Principal
-  readonly [granted]: true
-}
-
-export type Decision =
-  | { readonly outcome: 'allow'; readonly grant: Grant; readonly reasons: readonly Reason[] }
-  | { readonly outcome: 'sign-in' | 'deny'; readonly reasons: readonly Reason[] }
-  | { readonly outcome: 'unavailable'; readonly retryAfter: number; readonly reasons: readonly Reason[] }
-
-export interface PolicyEngine {
-  /** Pure, total and synchronous: it never throws, and every doubt is not "allow". */
-  decide(route: Route, who: Principal | undefined, request: RequestFacts, now: Millis): Decision
-}
 
 /** Who asks, at the moment of asking. */
 export interface Principal {

@@ -1,49 +1,73 @@
 import type { Reason } from './model.ts'
 
-/** Sets of reasons as bits, so that judging a request allocates none. The order here is the order in which reasons are listed. */
-const BITS: Readonly<Record<Reason, number>> = {
-  'policy-error': 1 << 0,
-  'user-unauthenticated': 1 << 1,
-  'user-inactive': 1 << 2,
-  'groups-unknown': 1 << 3,
-  'no-rule-matched': 1 << 4,
-  public: 1 << 5,
-  'signed-in': 1 << 6,
-  accept: 1 << 7,
-  reject: 1 << 8,
-  'user-ok': 1 << 9,
-  'user-unauthorized': 1 << 10,
-  'email-ok': 1 << 11,
-  'email-unauthorized': 1 << 12,
-  'domain-ok': 1 << 13,
-  'domain-unauthorized': 1 << 14,
-  'groups-ok': 1 << 15,
-  'groups-unauthorized': 1 << 16,
-  'claim-ok': 1 << 17,
-  'claim-unauthorized': 1 << 18,
-  'http-method-ok': 1 << 19,
-  'http-method-unauthorized': 1 << 20,
-  'http-path-ok': 1 << 21,
-  'http-path-unauthorized': 1 << 22,
-  'source-ip-ok': 1 << 23,
-  'source-ip-unauthorized': 1 << 24,
-  'origin-unauthorized': 1 << 25,
-  'websockets-off': 1 << 26,
+/** Every reason, in the order in which reasons are listed: what stops everything else comes first. */
+const ORDER = Object.keys({
+  'policy-error': true,
+  'user-unauthenticated': true,
+  'user-inactive': true,
+  'groups-unknown': true,
+  'no-rule-matched': true,
+  public: true,
+  'signed-in': true,
+  accept: true,
+  reject: true,
+  'user-ok': true,
+  'user-unauthorized': true,
+  'email-ok': true,
+  'email-unauthorized': true,
+  'domain-ok': true,
+  'domain-unauthorized': true,
+  'groups-ok': true,
+  'groups-unauthorized': true,
+  'claim-ok': true,
+  'claim-unauthorized': true,
+  'http-method-ok': true,
+  'http-method-unauthorized': true,
+  'http-path-ok': true,
+  'http-path-unauthorized': true,
+  'source-ip-ok': true,
+  'source-ip-unauthorized': true,
+  'origin-unauthorized': true,
+  'websockets-off': true,
+} satisfies Record<Reason, true>) as readonly Reason[]
+
+/**
+ * A set of reasons. Equal sets are one object, and each remembers the sets that one more reason makes of it, so that
+ * judging a request allocates none. There are no more sets than a configuration can produce.
+ */
+export interface Reasons {
+  /** Ordered and frozen. */
+  readonly list: readonly Reason[]
+  readonly withOneMore: Map<Reason, Reasons>
 }
 
-const lists = new Map<number, readonly Reason[]>()
+const known = new Map<string, Reasons>()
 
-/** The set with this one reason. */
-export function reasonBit(reason: Reason): number {
-  return BITS[reason]
-}
+export const NO_REASONS = setOf([])
 
-/** The reasons of a set, frozen; the same set is the same array. There are no more sets than a configuration can produce. */
-export function reasonList(set: number): readonly Reason[] {
-  let list = lists.get(set)
-  if (!list) {
-    list = Object.freeze((Object.keys(BITS) as Reason[]).filter((reason) => (set & BITS[reason]) !== 0))
-    lists.set(set, list)
+export function plus(reasons: Reasons, reason: Reason): Reasons {
+  let more = reasons.withOneMore.get(reason)
+  if (!more) {
+    more = setOf([...reasons.list, reason])
+    reasons.withOneMore.set(reason, more)
   }
-  return list
+  return more
+}
+
+export function union(one: Reasons, other: Reasons): Reasons {
+  if (one === NO_REASONS || one === other) return other
+  let all = one
+  for (const reason of other.list) all = plus(all, reason)
+  return all
+}
+
+function setOf(reasons: readonly Reason[]): Reasons {
+  const list = ORDER.filter((reason) => reasons.includes(reason))
+  const key = list.join(' ')
+  let found = known.get(key)
+  if (!found) {
+    found = { list: Object.freeze(list), withOneMore: new Map() }
+    known.set(key, found)
+  }
+  return found
 }

@@ -2,10 +2,18 @@
 import { createHash } from 'node:crypto'
 import type { AppError } from '../errors.ts'
 import type { Clock, Logger, Session } from '../types.ts'
-import type { Decision } from '../policy/model.ts'
-import type { Finished, RequestSample } from '../http/exchange.ts'
+import type { Decision } from '../policy/verdict.ts'
+import type { BadRequest, Finished, RequestFacts, RequestSample } from '../http/exchange.ts'
 import type { Route } from '../config/model.ts'
-import type { Progress } from './handle.ts'
+
+/** What is known about an exchange so far; what the log line is made of. */
+export interface Progress {
+  readonly startedAt: number
+  facts?: RequestFacts | BadRequest
+  route?: Route
+  session?: Session
+  decision?: Decision
+}
 
 export type AccessLog = (progress: Progress, finished: Finished | undefined, error?: AppError) => void
 

@@ -4,7 +4,8 @@ import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
 import { assertNever, toAppError } from '../errors.ts'
 import { jsonReply, textReply } from '../pages/reply.ts'
 import { stylesheet } from '../pages/style.ts'
-import type { ControlAction, Reply, RequestFacts, RouteMatch, Generation } from '../http/exchange.ts'
+import type { Generation, Reply, RequestFacts } from '../http/exchange.ts'
+import type { ControlAction, ControlMatch } from '../routing/model.ts'
 import type { EventHook, ScimServer } from '../directory/model.ts'
 import type { Json } from '../types.ts'
 import { answerHook } from './hook.ts'
@@ -12,7 +13,7 @@ import { answerScim } from './scim.ts'
 import type { UserViews } from './user.ts'
 
 export type Control = (
-  match: Extract<RouteMatch, { kind: 'control' }>,
+  match: ControlMatch,
   facts: RequestFacts,
   req: IncomingMessage,
   generation: Generation,

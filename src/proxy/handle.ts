@@ -1,12 +1,11 @@
 /** The request, from facts to answer, in one function. Requests and upgrades take the same steps. */
 import { toAppError } from '../errors.ts'
-import { websocketOriginAllowed } from '../routing/origin.ts'
-import type { BadRequest, Exchange, Finished, RequestFacts, Generation, StreamRegistry } from '../http/exchange.ts'
+import { judge } from '../policy/judge.ts'
+import type { Exchange, Finished, RequestFacts, Generation, StreamRegistry } from '../http/exchange.ts'
 import type { Clock, Session, Sessions } from '../types.ts'
-import type { Decision, Principal } from '../policy/model.ts'
+import type { Principal } from '../policy/model.ts'
 import type { Directory } from '../directory/model.ts'
-import type { Route } from '../config/model.ts'
-import type { AccessLog } from './access-log.ts'
+import type { AccessLog, Progress } from './access-log.ts'
 import type { Control } from './control.ts'
 import type { Respond } from './respond.ts'
 
@@ -20,15 +19,6 @@ export interface HandleDeps {
   readonly respond: Respond
   readonly accessLog: AccessLog
   readonly clock: Clock
-}
-
-/** What is known about an exchange so far; what the log line is made of. */
-export interface Progress {
-  readonly startedAt: number
-  facts?: RequestFacts | BadRequest
-  route?: Route
-  session?: Session
-  decision?: Decision
 }
 
 export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<void> {
@@ -57,22 +47,25 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     if ('kind' in facts) return exchange.reply(respond.badRequest(facts))
 
     const match = generation.routes.match(facts)
-    if (match.kind === 'none') return exchange.reply(respond.notFound(facts, generation))
-    if (match.kind === 'control') return exchange.reply(await deps.control(match, facts, exchange.req, generation))
-
-    const { route } = match
-    progress.route = route
+    const route = match.kind === 'route' ? match.route : undefined
+    if (route) progress.route = route
+    // A public route asks nobody who they are.
     const found =
-      route.policy.kind === 'public' ? undefined : sessions.read(facts.cookie, facts.host, progress.startedAt)
+      route && route.policy.kind !== 'public' ? sessions.read(facts.cookie, facts.host, progress.startedAt) : undefined
     const session = found instanceof Promise ? await found : found
     if (session) progress.session = session
-    const decision = decide(generation, route, facts, session)
-    progress.decision = decision
-    if (decision.outcome !== 'allow') {
-      const origin = generation.routes.originOf(facts.host, facts.port) ?? ''
-      return exchange.reply(respond.refusal(decision, route, { facts, req: exchange.req, generation, origin }, session))
+
+    const verdict = judge(generation, facts, session && principalOf(session), clock.now(), match)
+    if (verdict.outcome === 'control') {
+      return exchange.reply(await deps.control(verdict.control, facts, exchange.req, generation))
     }
-    if (!session) return exchange.pass(decision.grant)
+    if (verdict.outcome === 'not-found' || !route) return exchange.reply(respond.notFound(facts, generation))
+    progress.decision = verdict
+    if (verdict.outcome !== 'allow') {
+      const origin = generation.routes.originOf(facts.host, facts.port) ?? ''
+      return exchange.reply(respond.refusal(verdict, route, { facts, req: exchange.req, generation, origin }, session))
+    }
+    if (!session) return exchange.pass(verdict.grant)
 
     // Permission can end while bytes still flow: a WebSocket, an event stream, a long download.
     const leave = streams.add({
@@ -83,27 +76,14 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
       cut: (reason) => exchange.cut(reason),
     })
     try {
-      return await exchange.pass(decision.grant)
+      return await exchange.pass(verdict.grant)
     } finally {
       leave()
     }
   }
 
   function stillAllowed(facts: RequestFacts, session: Session): boolean {
-    const generation = deps.generation()
-    const match = generation.routes.match(facts)
-    return match.kind === 'route' && decide(generation, match.route, facts, session).outcome === 'allow'
-  }
-
-  function decide(generation: Generation, route: Route, facts: RequestFacts, session: Session | undefined): Decision {
-    const decision = generation.policy.decide(route, session && principalOf(session), facts, clock.now())
-    if (decision.outcome !== 'allow' || facts.wants !== 'upgrade') return decision
-    if (!route.allowWebsockets) return { outcome: 'deny', reasons: ['websockets-off'] }
-    // A browser sends cookies with a WebSocket from any page: the page's origin must be one of ours (CSWSH).
-    const origin = generation.routes.originOf(facts.host, facts.port)
-    if (session && !websocketOriginAllowed(route, facts, origin))
-      return { outcome: 'deny', reasons: ['origin-unauthorized'] }
-    return decision
+    return judge(deps.generation(), facts, principalOf(session), clock.now()).outcome === 'allow'
   }
 
   function principalOf(session: Session): Principal {

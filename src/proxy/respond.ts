@@ -10,10 +10,10 @@ import { userPage } from '../pages/user.tsx'
 import { wantedGroups } from '../policy/explain.ts'
 import type { BadRequest, Reply, RequestFacts, Generation } from '../http/exchange.ts'
 import type { Clock, Identity, Json, Session } from '../types.ts'
-import type { Decision } from '../policy/model.ts'
+import type { Decision } from '../policy/verdict.ts'
 import type { Directory, Membership } from '../directory/model.ts'
 import type { Route } from '../config/model.ts'
-import type { Progress } from './handle.ts'
+import type { Progress } from './access-log.ts'
 
 export interface Respond {
   badRequest(bad: BadRequest): Reply

@@ -1,6 +1,7 @@
 import { assertNever } from '../errors.ts'
 import type { Config, Naming, PathMatch, Route, RouteFrom } from '../config/model.ts'
-import type { ControlAction, RequestFacts, RouteMatch, RouteTable } from '../http/exchange.ts'
+import type { RequestFacts } from '../http/request.ts'
+import type { ControlAction, RouteMatch, RouteTable } from './model.ts'
 import { defaultPort } from './host.ts'
 import { leavesPrefix } from './rewrite.ts'
 

@@ -16,7 +16,7 @@ import { every } from '../lib/clock.ts'
 import { canonicalAddress } from '../routing/address.ts'
 import type { BadRequest, CutReason, Exchange, Finished, Forwarder, Reply } from '../http/exchange.ts'
 import type { Clock } from '../types.ts'
-import type { Grant } from '../policy/model.ts'
+import type { Grant } from '../policy/verdict.ts'
 import type { ListenConfig, TimeoutConfig } from '../config/model.ts'
 
 export interface ListenDeps {

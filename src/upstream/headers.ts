@@ -7,7 +7,7 @@
 import { withoutCookies } from '../lib/cookie.ts'
 import { UNKNOWN_CLIENT } from '../routing/trust.ts'
 import { HOP_BY_HOP, normalName, reservedHeader } from '../lib/header-names.ts'
-import type { Grant } from '../policy/model.ts'
+import type { Grant } from '../policy/verdict.ts'
 import type { Naming, Route } from '../config/model.ts'
 import type { RequestFacts } from '../http/exchange.ts'
 

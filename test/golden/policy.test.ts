@@ -5,7 +5,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { createPolicyEngine } from '../../src/policy/engine.ts'
+import { decide } from '../../src/policy/engine.ts'
 import { compileAccess, type LegacyAccess } from '../../src/policy/legacy.ts'
 import { createMembership } from '../../src/policy/membership.ts'
 import { parsePolicy } from '../../src/policy/parse.ts'
@@ -45,7 +45,6 @@ const ACCESS_KEYS = {
 
 const CASE_KEYS = new Set(['who', 'groups', 'status', 'email', 'claims', 'method', 'path', 'ip', 'expect', 'reasons'])
 const folder = new URL('./policy/', import.meta.url)
-const engine = createPolicyEngine()
 
 for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml') && name !== 'invalid.yaml').sort()) {
   describe(file, () => {
@@ -56,7 +55,7 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml') &
       const { who, expect: outcome, reasons, ...circumstances } = one
       test(`${index + 1}. ${who} ${JSON.stringify(circumstances)} → ${outcome}`, () => {
         expect(Object.keys(one).filter((key) => !CASE_KEYS.has(key))).toEqual([])
-        const decision = engine.decide(route, principalOf(one), requestOf(one), 0)
+        const decision = decide(route, principalOf(one), requestOf(one), 0)
         expect({ outcome: decision.outcome, reasons: [...decision.reasons].sort() }).toEqual({
           outcome,
           reasons: [...reasons].sort(),

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { explain, wantedGroups } from '../../../src/policy/explain.ts'
+import { decide } from '../../../src/policy/engine.ts'
+import { explain as explainDecision, type Explanation, wantedGroups } from '../../../src/policy/explain.ts'
 import { compileAccess } from '../../../src/policy/legacy.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
 import { parsePolicy } from '../../../src/policy/parse.ts'
@@ -13,6 +14,10 @@ function policyOf(document: unknown): Policy {
   const parsed = parsePolicy(document)
   if (parsed.kind === 'invalid') throw new Error(JSON.stringify(parsed.issues))
   return { kind: 'rules', allow: parsed.allow, deny: parsed.deny }
+}
+
+function explain(route: Route, who: Principal | undefined, facts: RequestFacts, now: number): Explanation {
+  return explainDecision(decide(route, who, facts, now), route.policy, { who, request: facts, now })
 }
 
 function ann(membership: Principal['membership']): Principal {

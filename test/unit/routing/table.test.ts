@@ -4,7 +4,8 @@ import { parseFrom } from '../../../src/routing/host.ts'
 import { compileRegex } from '../../../src/routing/regex.ts'
 import { createRouteTable } from '../../../src/routing/table.ts'
 import type { AuthenticateConfig, Naming, PathMatch, Route } from '../../../src/config/model.ts'
-import type { RequestFacts, RouteTable } from '../../../src/http/exchange.ts'
+import type { RequestFacts } from '../../../src/http/request.ts'
+import type { RouteTable } from '../../../src/routing/model.ts'
 
 const naming = { controlPrefix: '/.postern', wellKnown: '/.well-known/postern' } as Naming
 const authenticate: AuthenticateConfig = {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { AppError } from '../../../src/errors.ts'
 import type { Forwarded } from '../../../src/http/exchange.ts'
-import type { Grant } from '../../../src/policy/model.ts'
+import type { Grant } from '../../../src/policy/verdict.ts'
 import { answering, client, forwarderConfig, front, forwarder, OK, rawUpstream, route } from './support.ts'
 
 async function proxied(answer: string, send: string): Promise<string> {

@@ -7,10 +7,11 @@ import { toAppError } from '../../../src/errors.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
-import { createPolicyEngine } from '../../../src/policy/engine.ts'
+import { decide } from '../../../src/policy/engine.ts'
 import type { Clock } from '../../../src/types.ts'
 import type { Forwarded, RequestFacts } from '../../../src/http/exchange.ts'
-import type { Grant, Principal } from '../../../src/policy/model.ts'
+import type { Principal } from '../../../src/policy/model.ts'
+import type { Grant } from '../../../src/policy/verdict.ts'
 import type { Group } from '../../../src/directory/model.ts'
 import type { Naming, Route } from '../../../src/config/model.ts'
 import { createAssertionSigner } from '../../../src/upstream/assertion.ts'
@@ -95,7 +96,7 @@ export function principal(over: Partial<Principal> = {}): Principal {
 /** A grant as the engine issues it. With a principal the route asks for a session. */
 export function grant(of: Route, request: RequestFacts, who?: Principal): Grant {
   const judged: Route = who ? { ...of, policy: { kind: 'signed-in' } } : of
-  const decision = createPolicyEngine().decide(judged, who, request, 0)
+  const decision = decide(judged, who, request, 0)
   if (decision.outcome !== 'allow') throw new Error(`expected an allow, got ${decision.outcome}`)
   return decision.grant
 }

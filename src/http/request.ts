@@ -1,0 +1,34 @@
+/** What a client asked. Types only. */
+
+/** What was asked, read once from the raw request by routing/target.ts. What is judged here is what is forwarded. */
+export interface RequestFacts {
+  /** Request id: shown to people, logged, sent upstream. */
+  readonly id: string
+  readonly method: string
+  /** Canonical: lower case, no trailing dot, no port. */
+  readonly host: string
+  readonly port: number | undefined
+  /** Canonical path: begins with `/`, dot segments removed, unreserved octets decoded, slashes merged. */
+  readonly path: string
+  /** `''`, or `?` and the bytes that followed it, unchanged. */
+  readonly query: string
+  /** Canonical; `unknown` when a trusted hop spoke for the client and its address cannot be read. */
+  readonly clientIp: string
+  /** How the client spoke to us or, when a trusted hop says so, to that hop. */
+  readonly scheme: 'http' | 'https'
+  /** `html`: a navigation that may be redirected. `json`: anything else. `upgrade`: asks for another protocol. */
+  readonly wants: 'html' | 'json' | 'upgrade'
+  /** All Cookie lines joined with `; `; `''` when there is none. */
+  readonly cookie: string
+  readonly origin: string | undefined
+  readonly userAgent: string
+}
+
+export interface BadRequest {
+  readonly kind: 'bad-request'
+  readonly id: string
+  readonly status: 400 | 405 | 408 | 417 | 431 | 501
+  /** Short and constant: never echoes what was sent. */
+  readonly detail: string
+  readonly clientIp: string
+}

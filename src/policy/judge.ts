@@ -1,0 +1,53 @@
+import { assertNever } from '../errors.ts'
+import type { Route } from '../config/model.ts'
+import type { RequestFacts } from '../http/request.ts'
+import type { RouteMatch, RouteTable } from '../routing/model.ts'
+import { websocketOriginAllowed } from '../routing/origin.ts'
+import { decide } from './engine.ts'
+import type { Principal } from './model.ts'
+import { NO_REASONS, plus } from './reasons.ts'
+import type { Decision, Verdict } from './verdict.ts'
+
+/**
+ * What is to be done with a request: which route serves it, what the route's policy says, and what an upgrade needs on
+ * top. Pure, and the only place where it is decided: for requests, for streams that are open already, and for the
+ * command line. `match`: what the table found, from a caller that had to know it before it knew who asks.
+ */
+export function judge(
+  { routes }: { readonly routes: RouteTable },
+  facts: RequestFacts,
+  who: Principal | undefined,
+  now: number,
+  match: RouteMatch = routes.match(facts),
+): Verdict {
+  switch (match.kind) {
+    case 'none':
+      return NOT_FOUND
+    case 'control':
+      return { outcome: 'control', control: match }
+    case 'route': {
+      const decision = decide(match.route, who, facts, now)
+      if (decision.outcome !== 'allow' || facts.wants !== 'upgrade') return decision
+      return refuseUpgrade(routes, match.route, facts) ?? decision
+    }
+    default:
+      return assertNever(match)
+  }
+}
+
+/**
+ * A browser opens a WebSocket from any page and sends cookies along, from inside any network (CSWSH): the page's origin
+ * must be one of ours wherever a policy asks who somebody is or where they are.
+ */
+function refuseUpgrade(routes: RouteTable, route: Route, facts: RequestFacts): Decision | undefined {
+  if (!route.allowWebsockets) return WEBSOCKETS_OFF
+  if (route.policy.kind === 'public') return undefined
+  return websocketOriginAllowed(route, facts, routes.originOf(facts.host, facts.port)) ? undefined : FOREIGN_ORIGIN
+}
+
+const NOT_FOUND: Verdict = Object.freeze({ outcome: 'not-found' })
+const WEBSOCKETS_OFF: Decision = Object.freeze({ outcome: 'deny', reasons: plus(NO_REASONS, 'websockets-off').list })
+const FOREIGN_ORIGIN: Decision = Object.freeze({
+  outcome: 'deny',
+  reasons: plus(NO_REASONS, 'origin-unauthorized').list,
+})

@@ -1,0 +1,28 @@
+/** What comes out of judging a request. Types only. */
+import type { Route } from '../config/model.ts'
+import type { RequestFacts } from '../http/request.ts'
+import type { ControlMatch } from '../routing/model.ts'
+import type { Principal, Reason } from './model.ts'
+
+declare const granted: unique symbol
+
+/** Permission for one request to have what its route does. Only policy/engine.ts makes one; the forwarder refuses anything else. */
+export interface Grant {
+  readonly route: Route
+  readonly request: RequestFacts
+  /** Absent on public routes. */
+  readonly principal?: Principal
+  readonly [granted]: true
+}
+
+/** What a route's policy says. */
+export type Decision =
+  | { readonly outcome: 'allow'; readonly grant: Grant; readonly reasons: readonly Reason[] }
+  | { readonly outcome: 'sign-in' | 'deny'; readonly reasons: readonly Reason[] }
+  | { readonly outcome: 'unavailable'; readonly retryAfter: number; readonly reasons: readonly Reason[] }
+
+/** What is to be done with a request. Only policy/judge.ts says so. */
+export type Verdict =
+  | Decision
+  | { readonly outcome: 'control'; readonly control: ControlMatch }
+  | { readonly outcome: 'not-found' }

@@ -1,0 +1,38 @@
+/** What serves a request. Types only. */
+import type { Route } from '../config/model.ts'
+import type { RequestFacts } from '../http/request.ts'
+
+export type ControlAction =
+  | 'ping'
+  | 'robots'
+  | 'jwks'
+  | 'well-known'
+  | 'style'
+  | 'route-callback'
+  | 'sign-in'
+  | 'idp-callback'
+  | 'sign-out'
+  | 'signed-out'
+  | 'user-page'
+  | 'user-json'
+  | 'okta-hook'
+  | 'scim'
+
+/** Postern answers this path itself. */
+export interface ControlMatch {
+  readonly kind: 'control'
+  readonly action: ControlAction
+  readonly on: 'authenticate' | 'route'
+  /** External origin of this host from configuration, never from the request's scheme or port. */
+  readonly origin: string
+}
+
+export type RouteMatch = { readonly kind: 'route'; readonly route: Route } | ControlMatch | { readonly kind: 'none' }
+
+export interface RouteTable {
+  match(request: RequestFacts): RouteMatch
+  /** External origin of a route's host for this request; undefined when no route serves the host. */
+  originOf(host: string, port: number | undefined): string | undefined
+  /** May a sign-in return here? Host, scheme and port of a configured route or of the authenticate service. */
+  allowsReturn(url: URL): boolean
+}
