@@ -141,7 +141,7 @@ describe('architecture', () => {
   })
 
   test('no import circle', () => {
-    const folders = ['emulator', 'demo', 'bench', 'test', 'e2e']
+    const folders = ['src', 'cmd', 'emulator', 'demo', 'bench', 'test', 'e2e']
     const files = folders.flatMap(sources)
     expect(circles(files.flatMap((file) => importsOf(file, readFileSync(join(root, file), 'utf8'))))).toEqual([])
   })
@@ -152,6 +152,11 @@ describe('architecture', () => {
       return { file, target }
     })
     expect(circles(edges)).toEqual([['a', 'b', 'c'], ['e']])
+  })
+
+  test('only the judge asks the policy engine for a decision', () => {
+    const askers = product.filter((file) => /import\s*\{[^}]*\bdecide\b[^}]*\}\s*from/.test(text.get(file) ?? ''))
+    expect(askers).toEqual(['src/policy/judge.ts'])
   })
 
   test('the product imports nothing of the emulator, the demo, the tests or the benchmarks', () => {
