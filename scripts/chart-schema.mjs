@@ -1,6 +1,7 @@
-// Generates helm/postern/values.schema.json: the chart's own values below, and the program's configuration schema for
-// `config` and `routes`, so that chart and program cannot disagree about a key.
-// `--print` writes to stdout instead; a test compares.
+// Generates two files of helm/postern, so that chart and program cannot disagree about a key:
+// values.schema.json: the chart's own values below, and the program's configuration schema for `config` and `routes`;
+// files/restart-keys.json: the keys that a running process does not take over, of which a change restarts pods.
+// `--print` writes both as one JSON map to stdout instead; a test compares.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
@@ -157,9 +158,15 @@ const schema = {
   ...map(values),
   ...(configuration.definitions && { definitions: inner(configuration.definitions) }),
 }
-const rendered = `${JSON.stringify(schema, null, 1)}\n`
-if (process.argv.includes('--print')) process.stdout.write(rendered)
-else writeFileSync(`${root}helm/postern/values.schema.json`, rendered)
+const restartKeys = Object.entries(configuration.properties)
+  .filter(([, property]) => property['x-restart'])
+  .map(([key]) => key)
+const files = {
+  'values.schema.json': `${JSON.stringify(schema, null, 1)}\n`,
+  'files/restart-keys.json': `${JSON.stringify(restartKeys, null, 1)}\n`,
+}
+if (process.argv.includes('--print')) process.stdout.write(JSON.stringify(files))
+else for (const [name, text] of Object.entries(files)) writeFileSync(`${root}helm/postern/${name}`, text)
 
 /** The whole configuration as one value: nothing is required here, because other values give some of its keys. */
 function embedded() {

@@ -10,6 +10,7 @@ import { openDirectory } from './directory/open.ts'
 import { groupsFromClaims } from './identity/claims.ts'
 import { createOidcProvider } from './identity/oidc.ts'
 import { every, systemClock } from './lib/clock.ts'
+import type { ProcessLogger } from './lib/log.ts'
 import { readVersion } from './lib/version.ts'
 import { createRequestIds } from './lib/request-id.ts'
 import { createAccessLog } from './proxy/access-log.ts'
@@ -23,14 +24,14 @@ import { type Listener, listen } from './server/listen.ts'
 import { meteredStore } from './server/metered-store.ts'
 import { createMetrics } from './server/metrics.ts'
 import { type Operations, startOperations } from './server/operations.ts'
-import { mergeConfig, type Reload } from './server/reload.ts'
+import { compareConfig, type Reload } from './server/reload.ts'
 import { createSessions } from './session/sessions.ts'
 import { createStreamRegistry } from './session/streams.ts'
 import { checkStoreKey } from './store/key-check.ts'
 import { openLmdbStore } from './store/lmdb.ts'
 import { createMemoryStore } from './store/memory.ts'
-import type { Clock, Identity, Logger, Millis, Store, Tokens } from './types.ts'
-import type { Config } from './config/model.ts'
+import type { Clock, Identity, Logger, Millis, Store } from './types.ts'
+import type { Config, Fixed, Live } from './config/model.ts'
 import type { Generation } from './http/exchange.ts'
 import { createAssertionSigner } from './upstream/assertion.ts'
 import { createForwarder } from './upstream/forward.ts'
@@ -40,6 +41,8 @@ export interface App {
   readonly operations: Operations
   /** Puts a new configuration into force, in one step, as far as it can change while running. */
   reload(next: Config): Reload
+  /** What is in force. */
+  live(): Live
   /** A configuration that was not accepted: the last good one stays, and says so. */
   refuse(problem: string): void
   /** Not ready, then `delay` for load balancers to notice, then no more connections; busy exchanges get `timeout`, then everything ends. */
@@ -48,29 +51,31 @@ export interface App {
 
 export interface AppOptions {
   readonly config: Config
-  readonly logger: Logger
+  /** `setLevel`: absent for a logger that writes everything. */
+  readonly logger: Logger & Partial<Pick<ProcessLogger, 'setLevel'>>
   readonly clock?: Clock
 }
 
 const RECHECK_INTERVAL: Millis = 30_000
 
 export async function startApp({ config, logger, clock = systemClock }: AppOptions): Promise<App> {
-  const { sharedSecrets } = config
+  const { fixed } = config
+  const { sharedSecrets } = fixed
   const metrics = createMetrics({ version: readVersion(), node: process.version })
-  const store = meteredStore(openStore(config, clock, logger), metrics, clock)
+  const store = meteredStore(openStore(fixed, clock, logger), metrics, clock)
   await checkStoreKey(store, sharedSecrets)
-  const sessions = createSessions({ store, clock, sharedSecrets, cookieNames: sessionCookieNames(config) })
+  const sessions = createSessions({ store, clock, sharedSecrets, cookieNames: sessionCookieNames(config.live) })
   const streams = createStreamRegistry({ clock })
   const requestId = createRequestIds()
-  let generation = createGeneration(config, 1, requestId)
+  let generation = createGeneration(fixed, config.live, 1, requestId)
   const { directory, ...feeds } = openDirectory({
-    config: config.directory,
+    config: fixed.directory,
     store,
     clock,
     logger,
-    app: config.idp.clientId,
-    routes: () => generation.config.routes,
-    scimUrl: new URL(`${config.naming.controlPrefix}/scim/v2`, config.authenticate.url),
+    app: fixed.idp.clientId,
+    routes: () => generation.live.routes,
+    scimUrl: new URL(`${config.live.naming.controlPrefix}/scim/v2`, fixed.authenticateServiceUrl),
   })
   directory.onChange((subject) => streams.recheck(subject))
   directory.onSessionsEnd(async (subject, before) => {
@@ -80,13 +85,19 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   await feeds.start()
 
   const idp = createOidcProvider({
-    idp: config.idp,
-    redirectUri: new URL(config.authenticate.callbackPath, config.authenticate.url),
+    idp: fixed.idp,
+    redirectUri: new URL(fixed.authenticateCallbackPath, fixed.authenticateServiceUrl),
     clock,
     logger,
   })
-  const signer = createAssertionSigner(config)
-  const forwarder = createForwarder({ config, cookieNames: ownCookieNames(config), signer, clock, logger })
+  const signer = createAssertionSigner(fixed)
+  const forwarder = createForwarder({
+    config: config.live,
+    cookieNames: ownCookieNames(config.live),
+    signer,
+    clock,
+    logger,
+  })
   const authenticate = createAuthenticate({
     idp,
     sessions,
@@ -94,15 +105,15 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     store,
     redirects: createRedirects({
       sharedSecrets,
-      signInUrl: new URL(`${config.naming.controlPrefix}/sign_in`, config.authenticate.url),
+      signInUrl: new URL(`${config.live.naming.controlPrefix}/sign_in`, fixed.authenticateServiceUrl),
     }),
     pendingSeal: createPendingSeal(sharedSecrets),
     sharedSecrets,
     clock,
     logger,
-    admit: createAdmission(config, directory),
+    admit: createAdmission(fixed, directory),
   })
-  const respond = createRespond({ authenticate, directory, controlPrefix: config.naming.controlPrefix, clock })
+  const respond = createRespond({ authenticate, directory, controlPrefix: config.live.naming.controlPrefix, clock })
   const user = createUserViews({ sessions, directory, authenticate, respond, clock })
   const operations = await startOperations({
     config,
@@ -140,8 +151,9 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   sessions.onEnd((id) => streams.endSession(id, 'signed-out'))
 
   const listener = await listen({
-    listen: config.listen,
-    timeouts: config.timeouts,
+    listen: fixed.listen,
+    certificate: config.live.certificate,
+    timeouts: config.live,
     clock,
     forwarder,
     handle,
@@ -155,15 +167,17 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     listener,
     operations,
     reload(next) {
-      const outcome = mergeConfig(generation.config, next)
-      const { config: merged, certificateChanged } = outcome
-      generation = createGeneration(merged, generation.version + 1, requestId)
-      forwarder.reload({ config: merged, cookieNames: ownCookieNames(merged), signer })
-      if (certificateChanged && merged.listen.tls) listener.setCertificate(merged.listen.tls)
+      const outcome = compareConfig(fixed, generation.live, next)
+      const { live } = outcome
+      generation = createGeneration(fixed, live, generation.version + 1, requestId)
+      forwarder.reload({ config: live, cookieNames: ownCookieNames(live), signer })
+      logger.setLevel?.(live.logLevel)
+      if (live.certificate) listener.setCertificate(live.certificate)
       streams.recheck()
       operations.reloaded(outcome)
       return outcome
     },
+    live: () => generation.live,
     refuse: (problem) => operations.reloaded({ problem }),
     async close({ delay, timeout } = { delay: 0, timeout: 0 }) {
       operations.setReady(false)
@@ -186,37 +200,38 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   }
 }
 
-function createGeneration(config: Config, version: number, requestId: () => string): Generation {
-  const trust = compileTrust(config.trust)
+function createGeneration(fixed: Fixed, live: Live, version: number, requestId: () => string): Generation {
+  const trust = compileTrust({ proxies: live.trustedProxies, hops: live.xffNumTrustedHops })
   return Object.freeze({
     version,
-    config,
+    fixed,
+    live,
     parse: (req: IncomingMessage, upgrade: boolean) => parseTarget(rawRequest(req, upgrade), trust, requestId()),
-    routes: createRouteTable(config),
+    routes: createRouteTable(fixed, live),
   })
 }
 
-function openStore({ storage }: Config, clock: Clock, logger: Logger): Store {
+function openStore({ storage }: Fixed, clock: Clock, logger: Logger): Store {
   return storage.kind === 'embedded'
     ? openLmdbStore({ path: storage.path, clock, logger })
     : createMemoryStore({ clock })
 }
 
 /** Without a directory, groups are as old as the sign-in: the session ends when they are too old, and the provider's own session makes the next sign-in a redirect. */
-function createAdmission({ cookie, directory: config, idp }: Config, directory: LiveDirectory) {
+function createAdmission({ directory: config }: Fixed, directory: LiveDirectory) {
   return async (
     { subject, claims }: Identity,
-    _tokens: Tokens,
+    { cookieExpire, groupsClaim }: Live,
     now: Millis,
   ): Promise<{ readonly expiresAt: Millis }> => {
-    if (config.kind !== 'claims') return { expiresAt: now + cookie.expire }
-    const groups = groupsFromClaims(claims, idp.groupsClaim)
+    if (config.kind !== 'claims') return { expiresAt: now + cookieExpire }
+    const groups = groupsFromClaims(claims, groupsClaim)
     if (groups) directory.observe(entryFromClaims(subject, groups, now))
     else await directory.forget(subject)
-    return { expiresAt: now + Math.min(cookie.expire, config.maxStaleness) }
+    return { expiresAt: now + Math.min(cookieExpire, config.maxStaleness) }
   }
 }
 
-function sessionCookieNames(config: Config): readonly string[] {
-  return [...new Set([cookieNames(config, 'https').session, cookieNames(config, 'http').session])]
+function sessionCookieNames(live: Live): readonly string[] {
+  return [...new Set([cookieNames(live, 'https').session, cookieNames(live, 'http').session])]
 }

@@ -22,7 +22,7 @@ import { sessionTag } from './proxy/access-log.ts'
 import { createSessions } from './session/sessions.ts'
 import { openLmdbStore } from './store/lmdb.ts'
 import type { Clock, Identity, Logger, Millis, Session, Subject } from './types.ts'
-import type { Config } from './config/model.ts'
+import type { Config, DirectoryConfig } from './config/model.ts'
 import type { Group, Membership, UserStatus } from './directory/model.ts'
 
 export type { GroupProblem } from './directory/okta/inspect.ts'
@@ -98,7 +98,7 @@ export interface OperatorDeps {
  * open a map twice in one, and closing either breaks the other (MDB_BAD_RSLOT).
  */
 export function openOperator(config: Config, { clock, logger }: OperatorDeps): Operator {
-  const { storage, sharedSecrets, directory } = config
+  const { storage, sharedSecrets, directory } = config.fixed
   if (storage.kind === 'memory') {
     throw new AppError(
       'ERR_USAGE',
@@ -224,15 +224,15 @@ export async function readLive(
 /** May Postern do at Okta what it has to, and does Okta have the groups of the policies? Throws ERR_USAGE without Okta's API. */
 export async function inspect(config: Config, deps: OperatorDeps, signal: AbortSignal): Promise<OktaInspection> {
   const directory = oktaOf(config, 'groups are not read from Okta: configure idp_service_account')
-  const wanted = namedGroups(config.routes)
+  const wanted = namedGroups(config.live.routes)
   const isApp = directory.credentials.kind === 'service-app'
   return withClient(directory, deps, (client) => inspectOkta(client, { wanted, isApp }, signal))
 }
 
 /** The event hook that Okta should have; undefined: no secret is configured for one. */
-export function hookOf({ authenticate, naming, directory }: Config): WantedHook | undefined {
+export function hookOf({ fixed: { authenticateServiceUrl, directory }, live }: Config): WantedHook | undefined {
   if (directory.kind !== 'okta' || !directory.hookSecret) return undefined
-  return wantedHook(`${authenticate.url.origin}${naming.controlPrefix}/hooks/okta`, directory.hookSecret)
+  return wantedHook(`${authenticateServiceUrl.origin}${live.naming.controlPrefix}/hooks/okta`, directory.hookSecret)
 }
 
 /** Makes the hook at Okta and has it verified (hook-install.ts). Throws ERR_USAGE without a service account. */
@@ -251,9 +251,9 @@ export async function installOktaHook(
   return withClient({ ...directory, credentials: mayWrite }, deps, (client) => installHook(client, hook, signal))
 }
 
-type OktaDirectory = Extract<Config['directory'], { kind: 'okta' }>
+type OktaDirectory = Extract<DirectoryConfig, { kind: 'okta' }>
 
-function oktaOf({ directory }: Config, otherwise: string): OktaDirectory {
+function oktaOf({ fixed: { directory } }: Config, otherwise: string): OktaDirectory {
   if (directory.kind !== 'okta') throw new AppError('ERR_USAGE', otherwise)
   return directory
 }

@@ -27,7 +27,7 @@ export async function seedStore(
 ): Promise<ReadonlyMap<string, string>> {
   const clock = systemClock
   const store = open(config)
-  const sessions = createSessions({ store, clock, sharedSecrets: config.sharedSecrets, cookieNames: [] })
+  const sessions = createSessions({ store, clock, sharedSecrets: config.fixed.sharedSecrets, cookieNames: [] })
   const directory = createDirectoryTable()
   const readAt = clock.now()
   const ids = new Map<string, string>()
@@ -62,7 +62,7 @@ export async function expireLease(config: Config): Promise<void> {
   await store.close()
 }
 
-function open({ storage }: Config): Store {
+function open({ fixed: { storage } }: Config): Store {
   if (storage.kind !== 'embedded') throw new TypeError('bench: the embedded store is meant')
   return openLmdbStore({ path: storage.path, clock: systemClock, logger: silentLogger })
 }

@@ -71,7 +71,7 @@ export async function createWorld(org: Org, interval = '10s'): Promise<World> {
   const loaded = parseConfig(settings, file, {}, () => '')
   if (loaded.kind === 'invalid') throw new Error(loaded.issues.map(formatIssue).join('\n'))
   const { config } = loaded
-  const cookies = createCookieCheck(config.sharedSecrets, 1)
+  const cookies = createCookieCheck(config.fixed.sharedSecrets, 1)
   const application = start(BESIDE, node('directory/upstream.js', String(upstream)))
   let postern: Program | undefined
   let sessionIds: ReadonlyMap<string, string> = new Map()

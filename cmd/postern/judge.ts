@@ -30,7 +30,7 @@ export type Judgement =
 
 /** Asks the same parser, table and judge as the proxy. The judge throws ERR_USAGE for what is no question. */
 export function createJudge(config: Config): (question: Question) => Judgement {
-  const routes = createRouteTable(config)
+  const routes = createRouteTable(config.fixed, config.live)
   const trust = compileTrust({ proxies: [], hops: 0 })
   return ({ method, url, ip, who, now }) => {
     const [, scheme, authority = '', target = ''] = /^(https?):\/\/([^/?#]+)([^#]*)/.exec(url) ?? []
@@ -108,7 +108,7 @@ export function makeIdentity(
 ): Identity {
   const address = email?.toLowerCase()
   return {
-    issuer: config.idp.issuer,
+    issuer: config.fixed.idp.issuer,
     subject,
     ...(address !== undefined && { email: address }),
     claims: { sub: subject, ...(address !== undefined && { email: address }), ...claims },

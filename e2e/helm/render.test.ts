@@ -169,8 +169,13 @@ describe.skipIf(findTool('helm') === undefined)(needing('helm', 'what a set of v
     expect(edited).not.toEqual(await podTemplate(setNamed('extras'), []))
   })
 
-  test('a key that a running process cannot take over restarts the pods', async () => {
+  test('a key that a running process takes over does not restart the pods', async () => {
     const edited = await podTemplate(setNamed('minimal-gitops'), ['config.groups_claim=roles'])
+    expect(edited).toEqual(await podTemplate(setNamed('minimal-gitops'), []))
+  })
+
+  test('a key that a running process cannot take over restarts the pods', async () => {
+    const edited = await podTemplate(setNamed('minimal-gitops'), ['config.idp_timeout=7s'])
     expect(edited).not.toEqual(await podTemplate(setNamed('minimal-gitops'), []))
   })
 

@@ -6,9 +6,7 @@ import { Ajv } from 'ajv'
 import { afterAll, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { globalKeys } from '../../src/config/keys.ts'
-import { formatIssue, loadConfig, parseConfig } from '../../src/config/load.ts'
-import { mergeConfig } from '../../src/server/reload.ts'
-import type { Config } from '../../src/config/model.ts'
+import { formatIssue, loadConfig } from '../../src/config/load.ts'
 import {
   chart,
   configYaml,
@@ -29,14 +27,18 @@ afterAll(() => rmSync(scratch, { recursive: true }))
 describe('values.schema.json', () => {
   const file = join(chart, 'values.schema.json')
   const schema = JSON.parse(readFileSync(file, 'utf8')) as { properties: Record<string, unknown> }
-  const validate = new Ajv({ strict: true, allowUnionTypes: true }).compile(schema)
+  const validate = new Ajv({ strict: true, allowUnionTypes: true, keywords: ['x-restart'] }).compile(schema)
 
-  test('is what scripts/chart-schema.mjs makes of config.schema.json', () => {
-    const fresh = execFileSync(process.execPath, ['scripts/chart-schema.mjs', '--print'], {
-      cwd: root,
-      encoding: 'utf8',
-    })
-    expect(readFileSync(file, 'utf8') === fresh, 'stale: run `node scripts/chart-schema.mjs`').toBe(true)
+  test('and files/restart-keys.json are what scripts/chart-schema.mjs makes of config.schema.json', () => {
+    const fresh = JSON.parse(
+      execFileSync(process.execPath, ['scripts/chart-schema.mjs', '--print'], { cwd: root, encoding: 'utf8' }),
+    ) as Record<string, string>
+    const stale = Object.entries(fresh).filter(([name, text]) => readFileSync(join(chart, name), 'utf8') !== text)
+    expect(
+      stale.map(([name]) => name),
+      'stale: run `node scripts/chart-schema.mjs`',
+    ).toEqual([])
+    expect(Object.keys(fresh)).toEqual(['values.schema.json', 'files/restart-keys.json'])
   })
 
   test('knows every value of values.yaml, and values.yaml every one of the schema', () => {
@@ -106,8 +108,8 @@ describe.skipIf(findTool('helm') === undefined)(needing('helm', 'the rendered co
       else expect(said).toEqual([])
       expect(loaded.kind).toBe('ok')
       if (loaded.kind === 'ok') {
-        expect(loaded.config.listen).toMatchObject({ port: name === 'pod-tls-load-balancer' ? 8443 : 8080 })
-        expect(loaded.config.storage.kind).toBe(name === 'memory-oidc' ? 'memory' : 'embedded')
+        expect(loaded.config.fixed.listen).toMatchObject({ port: name === 'pod-tls-load-balancer' ? 8443 : 8080 })
+        expect(loaded.config.fixed.storage.kind).toBe(name === 'memory-oidc' ? 'memory' : 'embedded')
       }
     },
   )
@@ -119,62 +121,6 @@ describe.skipIf(findTool('helm') === undefined)(needing('helm', 'the rendered co
       const ours = postern?.env?.map(({ name }) => name).filter((name) => !/^(NODE_|TZ$)/.test(name)) ?? []
       expect(ours.filter((name) => !known.has(name))).toEqual([])
     }
-  })
-
-  describe('a change restarts pods exactly when a running process cannot take it over', () => {
-    const [, list = ''] =
-      /define "postern.liveKeys" -}}\n(\[[^\]]*\])/.exec(readFileSync(join(chart, 'templates/_config.tpl'), 'utf8')) ??
-      []
-    const base = {
-      authenticate_service_url: 'https://authenticate.example.com',
-      idp_provider_url: 'https://acme.okta.com',
-      idp_client_id: 'a',
-      routes: [],
-    }
-    const env = { INSECURE_SERVER: 'true', SHARED_SECRET: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=' }
-    const load = (keys: object): Config => {
-      const loaded = parseConfig(JSON.stringify({ ...base, ...keys }), 'config.yaml', env, () => '')
-      if (loaded.kind === 'invalid') throw new Error(loaded.issues.map(formatIssue).join('\n'))
-      return loaded.config
-    }
-    const live: Readonly<Record<string, unknown>> = {
-      routes: [{ from: 'https://app.example.com', to: 'http://app', allow_any_authenticated_user: true }],
-      cookie_expire: '1h',
-      cookie_name: 'gate',
-      cookie_same_site: 'strict',
-      default_upstream_timeout: '1s',
-      jwt_claims_headers: ['email'],
-      pass_identity_headers: true,
-      timeout_idle: '90s',
-      timeout_read: '90s',
-      trusted_proxies: ['10.0.0.0/8'],
-      upstream_body_timeout: '1s',
-      upstream_connect_timeout: '1s',
-      xff_num_trusted_hops: 1,
-    }
-    const fixed: Readonly<Record<string, unknown>> = {
-      authenticate_callback_path: '/cb',
-      compatibility: 'pomerium',
-      directory: { max_staleness: '5m' },
-      groups_claim: 'roles',
-      idp_client_id: 'b',
-      idp_scopes: ['openid'],
-      idp_timeout: '1s',
-      log_level: 'debug',
-      signout_redirect_url: 'https://example.com',
-    }
-
-    test('the chart names the live keys that are tried here', () => {
-      expect((parse(list) as string[]).sort()).toEqual(Object.keys(live).sort())
-    })
-
-    test.each(Object.entries(live))('%s is live', (key, value) => {
-      expect(mergeConfig(load({}), load({ [key]: value })).needsRestart).toEqual([])
-    })
-
-    test.each(Object.entries(fixed))('%s needs a restart', (key, value) => {
-      expect(mergeConfig(load({}), load({ [key]: value })).needsRestart).not.toEqual([])
-    })
   })
 })
 

@@ -17,7 +17,7 @@ export type Header = readonly [name: string, value: string]
 
 /** The cookies of ours on the host that was asked. */
 export function namesFor({ generation, origin }: ControlRequest) {
-  return cookieNames(generation.config, isHttps(origin) ? 'https' : 'http')
+  return cookieNames(generation.live, isHttps(origin) ? 'https' : 'http')
 }
 
 /** A `Set-Cookie` header for the host that was asked; `undefined` forgets the cookie. Lax: `strict` cookies would be lost on the way back from the provider. */

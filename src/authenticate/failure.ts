@@ -19,10 +19,10 @@ export function createFailure({ clock, logger }: { readonly clock: Clock; readon
       { request_id: facts.id, error: error.code, error_message: error.message, ...error.details },
       'sign-in did not complete',
     )
-    const { naming, authenticate } = generation.config
+    const { naming } = generation.live
     const { status, sentence, retryAfter } = error.info
     const common = { controlPrefix: naming.controlPrefix, requestId: facts.id, now: clock.now() }
-    const tryAgainUrl = (tryAgain ?? authenticate.url).href
+    const tryAgainUrl = (tryAgain ?? generation.fixed.authenticateServiceUrl).href
     const { title, whatToDo, error: oauthError, description } = error.details
     const html =
       error.code === 'ERR_IDP_REJECTED'

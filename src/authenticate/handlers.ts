@@ -8,6 +8,7 @@ import { constantTimeEqual, sha256 } from '../lib/crypto.ts'
 import { redirectReply } from '../pages/reply.ts'
 import type { Clock, Identity, IdentityProvider, Logger, Millis, Session, Sessions, Store, Tokens } from '../types.ts'
 import type { Directory } from '../directory/model.ts'
+import type { Live } from '../config/model.ts'
 import type { Reply } from '../http/exchange.ts'
 import { type ControlRequest, cookieHeader, type Header, makeRoom, namesFor } from './control-request.ts'
 import { createCodeExchange } from './code-exchange.ts'
@@ -29,7 +30,7 @@ export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure'> {
   readonly clock: Clock
   readonly logger: Logger
   /** Tells the directory what the claims say; answers how long a session may live on them. */
-  readonly admit: (identity: Identity, tokens: Tokens, now: Millis) => Promise<{ readonly expiresAt: Millis }>
+  readonly admit: (identity: Identity, live: Live, now: Millis) => Promise<{ readonly expiresAt: Millis }>
 }
 
 /** Longer addresses come back to the application's front page: cookies are bounded. */
@@ -70,11 +71,11 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   /** `AUTH/{prefix}/sign_in`. */
   async function signIn(request: ControlRequest): Promise<Reply> {
     const { facts, generation } = request
-    const { config, routes } = generation
+    const { fixed, routes } = generation
     const now = clock.now()
     const asked: SignInRequest | undefined =
       facts.query === ''
-        ? { returnTo: config.authenticate.url }
+        ? { returnTo: fixed.authenticateServiceUrl }
         : redirects.check(new URLSearchParams(facts.query), routes, now)
     if (!asked)
       return failure(
@@ -85,7 +86,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const session = await sessions.read(facts.cookie, facts.host, now)
     if (session && directory.status(session.subject) !== 'inactive') return handOff(request, session, asked)
 
-    const begun = await idp.begin(AbortSignal.timeout(config.idp.timeout)).catch(toAppError)
+    const begun = await idp.begin(AbortSignal.timeout(fixed.idp.timeout)).catch(toAppError)
     if (begun instanceof AppError) return failure(request, begun, { tryAgain: new URL('/', asked.returnTo) })
     const { returnTo, ...binding } = asked
     const pending: Pending = {
@@ -107,7 +108,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   /** `AUTH` + `authenticate_callback_path`. */
   async function idpCallback(request: ControlRequest): Promise<Reply> {
     const { facts, generation } = request
-    const { config } = generation
+    const { fixed } = generation
     const state = only(new URLSearchParams(facts.query), 'state') ?? ''
     const name = namesFor(request).pending + flowTag(state)
     const [sealed] = readCookie(facts.cookie, name)
@@ -123,8 +124,8 @@ export function createAuthenticate(deps: AuthenticateDeps) {
 
     const { returnTo, nonceHash } = pending
     const tryAgain = new URL('/', returnTo)
-    const callback = new URL(config.authenticate.callbackPath + facts.query, config.authenticate.url)
-    const completed = await exchangeCode(callback, pending, facts.clientIp, config.idp.timeout).catch(toAppError)
+    const callback = new URL(fixed.authenticateCallbackPath + facts.query, fixed.authenticateServiceUrl)
+    const completed = await exchangeCode(callback, pending, facts.clientIp, fixed.idp.timeout).catch(toAppError)
     if (completed instanceof AppError) {
       // Refused before the state was spent: the same callback may still succeed.
       const unspent = completed.code === 'ERR_SIGN_IN_LIMIT' || completed.code === 'ERR_STORE_UNAVAILABLE'
@@ -133,8 +134,8 @@ export function createAuthenticate(deps: AuthenticateDeps) {
 
     const { identity, tokens } = completed
     const now = clock.now()
-    const { expiresAt } = await deps.admit(identity, tokens, now)
-    await directory.refresh(identity.subject, AbortSignal.timeout(config.directory.signInTimeout))
+    const { expiresAt } = await deps.admit(identity, generation.live, now)
+    await directory.refresh(identity.subject, AbortSignal.timeout(fixed.directory.signInTimeout))
     if (directory.status(identity.subject) === 'inactive') {
       const refused = new AppError('ERR_IDP_REJECTED', 'sign-in: the directory says that this account is not active', {
         details: INACTIVE,
@@ -173,7 +174,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const { returnTo, nonceHash } = asked
     if (nonceHash === undefined) return redirectReply(302, returnTo, cookies)
     const handoff = { sessionId: session.id, host: canonicalHost(returnTo), nonceHash, returnTo: returnTo.href }
-    const location = new URL(`${request.generation.config.naming.controlPrefix}/callback`, returnTo)
+    const location = new URL(`${request.generation.live.naming.controlPrefix}/callback`, returnTo)
     location.searchParams.set('code', await issueHandoff(store, handoff, clock.now()))
     return redirectReply(302, location, cookies)
   }
@@ -208,7 +209,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
       namesFor(request).session,
       value,
       session.expiresAt - clock.now(),
-      generation.config.cookie.sameSite,
+      generation.live.cookieSameSite,
     )
   }
 

@@ -6,8 +6,7 @@ import { htmlReply, redirectReply } from '../pages/reply.ts'
 import { signOutPage } from '../pages/sign-out.tsx'
 import { signedOutPage } from '../pages/signed-out.tsx'
 import type { Clock, IdentityProvider, Logger, Session, Sessions } from '../types.ts'
-import type { Config } from '../config/model.ts'
-import type { Reply } from '../http/exchange.ts'
+import type { Generation, Reply } from '../http/exchange.ts'
 import { type ControlRequest, cookieHeader, namesFor } from './control-request.ts'
 import type { Failure } from './failure.ts'
 import { readForm } from './form.ts'
@@ -38,13 +37,13 @@ export function createSignOut({ idp, sessions, sharedSecrets, clock, logger, fai
 
   async function signOut(request: ControlRequest): Promise<Reply> {
     const { facts, req, generation, origin } = request
-    const { config } = generation
+    const { fixed, live } = generation
     const session = await sessions.read(facts.cookie, facts.host, clock.now())
-    const signedOut = config.authenticate.signOutRedirect ?? signedOutUrl(config)
+    const signedOut = live.signoutRedirectUrl ?? signedOutUrl(generation)
     const posted = facts.method === 'POST'
     if (!session) {
       // An application that was never opened knows no session, which says nothing about the others: AUTH knows.
-      const atAuth = new URL(`${config.naming.controlPrefix}/sign_out`, config.authenticate.url)
+      const atAuth = new URL(`${live.naming.controlPrefix}/sign_out`, fixed.authenticateServiceUrl)
       return redirectReply(posted ? 303 : 302, origin === atAuth.origin ? signedOut : atAuth)
     }
     if (!posted) {
@@ -53,7 +52,7 @@ export function createSignOut({ idp, sessions, sharedSecrets, clock, logger, fai
         email: session.identity.email ?? session.subject,
         csrfToken: csrfToken(session, facts.host),
       })
-      return htmlReply(200, html, { formActionOrigins: signOutTargets(config) })
+      return htmlReply(200, html, { formActionOrigins: signOutTargets(generation) })
     }
 
     const form = await readForm(req)
@@ -61,7 +60,7 @@ export function createSignOut({ idp, sessions, sharedSecrets, clock, logger, fai
     const foreign = facts.origin !== undefined && facts.origin !== origin
     if (foreign || token === undefined || !isCsrfToken(token, session, facts.host)) {
       const refused = new AppError('ERR_BAD_REQUEST', 'sign-out: the form did not come from our page')
-      return failure(request, refused, { tryAgain: new URL(`${config.naming.controlPrefix}/sign_out`, origin) })
+      return failure(request, refused, { tryAgain: new URL(`${live.naming.controlPrefix}/sign_out`, origin) })
     }
     const tokens = sessions.tokens(session)
     await sessions.revoke(session.id)
@@ -72,27 +71,27 @@ export function createSignOut({ idp, sessions, sharedSecrets, clock, logger, fai
   }
 
   function signedOut(request: ControlRequest): Reply {
-    const signInUrl = new URL(`${request.generation.config.naming.controlPrefix}/sign_in`, request.origin).href
+    const signInUrl = new URL(`${request.generation.live.naming.controlPrefix}/sign_in`, request.origin).href
     return htmlReply(200, signedOutPage({ ...common(request), signInUrl }))
   }
 
   function common({ facts, generation }: ControlRequest) {
-    return { controlPrefix: generation.config.naming.controlPrefix, requestId: facts.id, now: clock.now() }
+    return { controlPrefix: generation.live.naming.controlPrefix, requestId: facts.id, now: clock.now() }
   }
 
   return { signOut, signedOut, csrfToken, signOutTargets }
 }
 
 /** Registered at the provider as a sign-out redirect URI. */
-export function signedOutUrl({ naming, authenticate }: Config): URL {
-  return new URL(`${naming.controlPrefix}/signed_out`, authenticate.url)
+export function signedOutUrl({ fixed, live }: Pick<Generation, 'fixed' | 'live'>): URL {
+  return new URL(`${live.naming.controlPrefix}/signed_out`, fixed.authenticateServiceUrl)
 }
 
 /** Where the answer to a sign-out form may lead, one redirect after the other. */
-function signOutTargets({ authenticate, idp }: Config): readonly string[] {
+function signOutTargets({ fixed, live }: Generation): readonly string[] {
   return [
-    authenticate.url.origin,
-    new URL(idp.issuer).origin,
-    ...(authenticate.signOutRedirect ? [authenticate.signOutRedirect.origin] : []),
+    fixed.authenticateServiceUrl.origin,
+    new URL(fixed.idp.issuer).origin,
+    ...(live.signoutRedirectUrl ? [live.signoutRedirectUrl.origin] : []),
   ]
 }

@@ -1,29 +1,22 @@
 import { normalName } from '../lib/header-names.ts'
 import { parseNetwork } from '../routing/address.ts'
 import { parseFrom, parseHost } from '../routing/host.ts'
-import type {
-  Address,
-  AuthenticateConfig,
-  Config,
-  CookieConfig,
-  ListenConfig,
-  Naming,
-  OperationsConfig,
-  Route,
-  StorageConfig,
-} from './model.ts'
+import type { Address, Certificate, Config, ListenConfig, Live, Naming, Route, StorageConfig } from './model.ts'
 import type { Clause } from '../policy/model.ts'
 import { compileDirectory } from './compile/directory.ts'
 import { compileClaimHeaders } from './compile/headers.ts'
-import { compileIdp, millis, required } from './compile/idp.ts'
+import { compileIdp, required } from './compile/idp.ts'
 import { compileRoutes } from './compile/routes.ts'
 import { compileCertificate, compileSharedSecrets, compileSigningKeys } from './compile/secrets.ts'
 import { parseAddress, parseOrigin, parseUrl } from './compile/urls.ts'
 import type { Report } from './issues.ts'
-import type { GlobalInput } from './schema.ts'
+import { fingerprint } from '../lib/fingerprint.ts'
+import { isFileKey, readPath } from './input.ts'
+import { globalKeys } from './keys.ts'
+import { COMPILED, type GlobalInput, type PlainFixed, type PlainLive } from './schema.ts'
 import type { Draft } from './validate.ts'
 
-const NAMING: Readonly<Record<Config['compatibility'], Naming>> = {
+const NAMING: Readonly<Record<Live['compatibility'], Naming>> = {
   postern: {
     controlPrefix: '/.postern',
     wellKnown: '/.well-known/postern',
@@ -44,7 +37,10 @@ const NAMING: Readonly<Record<Config['compatibility'], Naming>> = {
 export function compileConfig(draft: Draft, report: Report): Config | undefined {
   const { globals } = draft
   const naming = NAMING[globals.compatibility]
-  const authenticate = compileAuthenticate(draft, naming, report)
+  const authenticateUrl = compileAuthenticateUrl(draft, naming, report)
+  const after = globals.signout_redirect_url
+  const signoutRedirectUrl =
+    after === undefined ? undefined : parseUrl(after, globals.insecure_server, ['signout_redirect_url'], report)
   const idp = compileIdp(draft, report)
   const directory = compileDirectory(draft, idp?.issuer, report)
   const secretText = required('shared_secret', '32 random bytes, run `postern secrets generate`', draft, report)
@@ -52,27 +48,28 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
     secretText === undefined ? undefined : compileSharedSecrets(secretText, ['shared_secret'], report)
   const signingKeys =
     globals.signing_key === undefined ? [] : compileSigningKeys(globals.signing_key, ['signing_key'], report)
-  const claims = compileClaimHeaders(globals.jwt_claims_headers, naming, report)
+  const jwtClaimsHeaders = compileClaimHeaders(globals.jwt_claims_headers, naming, report)
   const routes = compileRoutes(
     draft,
     {
-      timeout: millis(globals.default_upstream_timeout),
+      timeout: globals.default_upstream_timeout,
       passIdentityHeaders: globals.pass_identity_headers,
       allowHttp: globals.insecure_server,
       compatibility: globals.compatibility,
-      identity: new Set([naming.assertionHeader, ...claims.keys()].map(normalName)),
+      identity: new Set([naming.assertionHeader, ...jwtClaimsHeaders.keys()].map(normalName)),
     },
     report,
   )
   if (draft.routes.length === 0 && !draft.broken.has('routes') && !draft.broken.has('policy')) {
     report.warning(['routes'], 'there are no routes: every request is answered with 404')
   }
-  if (authenticate) checkAuthenticateHost(authenticate, draft, report)
+  if (authenticateUrl) checkAuthenticateHost(authenticateUrl, draft, report)
   if (directory.kind === 'claims') warnAboutClaims(routes, draft, report)
-  const listen = compileListen(draft, authenticate, routes, report)
-  const cookie = compileCookie(globals, authenticate, routes, report)
+  const listener = compileListener(draft, authenticateUrl, routes, report)
+  checkCookie(globals, authenticateUrl, routes, report)
   const storage = compileStorage(globals, report)
-  const operations = compileOperations(globals, report)
+  const health = sideAddress(globals, 'health_check_addr', report)
+  const metrics = sideAddress(globals, 'metrics_address', report)
   for (const [i, text] of globals.trusted_proxies.entries()) {
     if (!parseNetwork(text))
       report.error(
@@ -87,37 +84,60 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
     'timeout_read',
     'timeout_idle',
   ] as const) {
-    if (millis(globals[key]) === 0) report.error([key], 'expected a duration above 0')
+    if (globals[key] === 0) report.error([key], 'expected a duration above 0')
   }
-  if (!authenticate || !idp || !sharedSecrets || !listen) return undefined
+  if (!authenticateUrl || !idp || !sharedSecrets || !listener) return undefined
 
+  const { listen, certificate } = listener
+  const { fixed, live } = plainSettings(globals)
   return deepFreeze({
-    compatibility: globals.compatibility,
-    naming,
-    listen,
-    authenticate,
-    idp,
-    directory,
-    sharedSecrets,
-    signingKeys,
-    cookie,
-    storage,
-    identityHeaders: { claims, pass: globals.pass_identity_headers },
-    trust: { proxies: globals.trusted_proxies, hops: globals.xff_num_trusted_hops },
-    log: { level: globals.log_level === 'disabled' ? 'off' : globals.log_level },
-    timeouts: {
-      header: millis(globals.timeout_read),
-      idle: millis(globals.timeout_idle),
-      upstream: millis(globals.default_upstream_timeout),
-      upstreamBody: millis(globals.upstream_body_timeout),
-      connect: millis(globals.upstream_connect_timeout),
+    fixed: {
+      ...fixed,
+      listen,
+      authenticateServiceUrl: authenticateUrl,
+      idp,
+      directory,
+      sharedSecrets,
+      signingKeys,
+      storage,
+      ...(health && { healthCheckAddr: health }),
+      ...(metrics && { metricsAddress: metrics }),
+      written: new Map(
+        globalKeys
+          // Where a secret is kept does not count, only what it is.
+          .filter(({ path, restart }) => restart && !isFileKey(path.at(-1) ?? '', globalKeys))
+          .map(({ path }) => [path.join('.'), fingerprint(readPath(globals, path))]),
+      ),
     },
-    operations,
-    routes,
+    live: {
+      ...live,
+      naming,
+      ...(certificate && { certificate }),
+      ...(signoutRedirectUrl && { signoutRedirectUrl }),
+      jwtClaimsHeaders,
+      routes,
+    },
   })
 }
 
-function compileAuthenticate(draft: Draft, naming: Naming, report: Report): AuthenticateConfig | undefined {
+/** The keys that mean what the schema gives: the two halves that PlainFixed and PlainLive describe. */
+function plainSettings(globals: GlobalInput): { readonly fixed: PlainFixed; readonly live: PlainLive } {
+  const compiled: ReadonlySet<string> = new Set(COMPILED)
+  const fixedNames = new Set(globalKeys.filter(({ restart }) => restart).map(({ path }) => path[0]))
+  const plain = Object.entries(globals).filter(([key, value]) => !compiled.has(key) && value !== undefined)
+  const pick = (restart: boolean) =>
+    Object.fromEntries(
+      plain.filter(([key]) => fixedNames.has(key) === restart).map(([key, value]) => [camelCase(key), value]),
+    )
+  // The same keys as the types, which are computed from the same schema and the same list.
+  return { fixed: pick(true) as unknown as PlainFixed, live: pick(false) as unknown as PlainLive }
+}
+
+function camelCase(key: string): string {
+  return key.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
+}
+
+function compileAuthenticateUrl(draft: Draft, naming: Naming, report: Report): URL | undefined {
   const { globals } = draft
   const text = required(
     'authenticate_service_url',
@@ -125,23 +145,20 @@ function compileAuthenticate(draft: Draft, naming: Naming, report: Report): Auth
     draft,
     report,
   )
-  const url =
-    text === undefined ? undefined : parseOrigin(text, globals.insecure_server, ['authenticate_service_url'], report)
   const callbackPath = globals.authenticate_callback_path
   if (/[?#\s%\\]|\/\/|\/\.{1,2}(?:\/|$)/.test(callbackPath) || callbackPath === '/') {
     report.error(['authenticate_callback_path'], 'expected a plain path below /, such as /oauth2/callback')
   } else if (callbackPath.startsWith(`${naming.controlPrefix}/`) || callbackPath.startsWith('/.well-known/')) {
     report.error(['authenticate_callback_path'], `expected a path outside ${naming.controlPrefix} and /.well-known`)
   }
-  const after = globals.signout_redirect_url
-  const signOutRedirect =
-    after === undefined ? undefined : parseUrl(after, globals.insecure_server, ['signout_redirect_url'], report)
-  return url && { url, callbackPath, ...(signOutRedirect && { signOutRedirect }) }
+  return text === undefined
+    ? undefined
+    : parseOrigin(text, globals.insecure_server, ['authenticate_service_url'], report)
 }
 
 /** Pomerium's first pitfall: with one host for both, sign-in redirects to itself for ever. */
-function checkAuthenticateHost(authenticate: AuthenticateConfig, draft: Draft, report: Report): void {
-  const host = parseHost(authenticate.url.host)?.host ?? authenticate.url.hostname
+function checkAuthenticateHost(authenticateUrl: URL, draft: Draft, report: Report): void {
+  const host = parseHost(authenticateUrl.host)?.host ?? authenticateUrl.hostname
   const place = report.where(['authenticate_service_url'])
   for (const { path, input } of draft.routes) {
     const from = parseFrom(input.from)
@@ -185,24 +202,24 @@ function asksForGroups(clauses: readonly Clause[]): boolean {
   return clauses.some(({ criteria }) => criteria.some(({ needs }) => needs === 'groups'))
 }
 
-function compileListen(
+function compileListener(
   draft: Draft,
-  authenticate: AuthenticateConfig | undefined,
+  authenticateUrl: URL | undefined,
   routes: readonly Route[],
   report: Report,
-): ListenConfig | undefined {
+): { readonly listen: ListenConfig; readonly certificate: Certificate | undefined } | undefined {
   const { globals, broken } = draft
   const { certificate, certificate_key: key, insecure_server: insecure } = globals
   const wantsTls =
-    !insecure && (authenticate?.url.protocol === 'https:' || routes.some(({ from }) => from.scheme === 'https'))
-  let tls: ListenConfig['tls']
+    !insecure && (authenticateUrl?.protocol === 'https:' || routes.some(({ from }) => from.scheme === 'https'))
+  let used: Certificate | undefined
   if (certificate !== undefined && key !== undefined) {
     const pair = compileCertificate(
       { text: certificate, path: ['certificate'] },
       { text: key, path: ['certificate_key'] },
       report,
     )
-    if (wantsTls) tls = pair
+    if (wantsTls) used = pair
     else
       report.warning(
         ['certificate'],
@@ -222,30 +239,26 @@ function compileListen(
     )
   }
   const address = parseAddress(globals.address ?? (wantsTls ? ':8443' : ':8080'), ['address'], report)
-  return address && { ...address, ...(tls && { tls }) }
+  return address && { listen: { ...address, tls: used !== undefined }, certificate: used }
 }
 
-function compileOperations(globals: GlobalInput, report: Report): OperationsConfig {
-  const address = (key: 'health_check_addr' | 'metrics_address'): Address | undefined =>
-    globals[key] === undefined ? undefined : parseAddress(globals[key], [key], report)
-  const health = address('health_check_addr')
-  const metrics = address('metrics_address')
-  return {
-    ...(health && { health }),
-    ...(metrics && { metrics }),
-    drainDelay: millis(globals.drain_delay),
-    drainTimeout: millis(globals.drain_timeout),
-  }
-}
-
-function compileCookie(
+function sideAddress(
   globals: GlobalInput,
-  authenticate: AuthenticateConfig | undefined,
+  key: 'health_check_addr' | 'metrics_address',
+  report: Report,
+): Address | undefined {
+  const written = globals[key]
+  return written === undefined ? undefined : parseAddress(written, [key], report)
+}
+
+function checkCookie(
+  globals: GlobalInput,
+  authenticateUrl: URL | undefined,
   routes: readonly Route[],
   report: Report,
-): CookieConfig {
+): void {
   const name = globals.cookie_name
-  const plain = authenticate?.url.protocol === 'http:' || routes.some(({ from }) => from.scheme === 'http')
+  const plain = authenticateUrl?.protocol === 'http:' || routes.some(({ from }) => from.scheme === 'http')
   if (name !== undefined && !/^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/.test(name)) {
     report.error(['cookie_name'], 'expected a cookie name: letters, digits, - and _')
   } else if (plain && name !== undefined && /^__(?:host|secure)-/i.test(name)) {
@@ -253,11 +266,6 @@ function compileCookie(
   }
   if (plain && globals.cookie_same_site === 'none') {
     report.error(['cookie_same_site'], 'browsers refuse SameSite=None cookies on http')
-  }
-  return {
-    ...(name !== undefined && { name }),
-    expire: millis(globals.cookie_expire),
-    sameSite: globals.cookie_same_site,
   }
 }
 

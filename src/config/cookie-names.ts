@@ -1,4 +1,4 @@
-import type { Config } from './model.ts'
+import type { Live } from './model.ts'
 
 export interface CookieNames {
   readonly session: string
@@ -10,18 +10,16 @@ export interface CookieNames {
 
 /** `__Host-` (no Domain, Secure, Path=/; RFC 6265bis §4.1.3.2) on https; browsers refuse that prefix on http. */
 export function cookieNames(
-  { naming, cookie }: Pick<Config, 'naming' | 'cookie'>,
+  { naming, cookieName }: Pick<Live, 'naming' | 'cookieName'>,
   scheme: 'http' | 'https',
 ): CookieNames {
-  const session = cookie.name ?? naming.cookie[scheme]
+  const session = cookieName ?? naming.cookie[scheme]
   return { session, nonce: `${session}-nonce.`, pending: `${session}-sign-in.` }
 }
 
 /** Every cookie of ours, whatever the scheme; a name that ends in `.` is a prefix. None of them reaches an upstream. */
-export function ownCookieNames(config: Pick<Config, 'naming' | 'cookie'>): readonly string[] {
+export function ownCookieNames(live: Pick<Live, 'naming' | 'cookieName'>): readonly string[] {
   return [
-    ...new Set(
-      (['https', 'http'] as const).flatMap((scheme) => Object.values(cookieNames(config, scheme)) as string[]),
-    ),
+    ...new Set((['https', 'http'] as const).flatMap((scheme) => Object.values(cookieNames(live, scheme)) as string[])),
   ]
 }

@@ -20,7 +20,7 @@ const fileKeys = globalKeys.map(({ path }) => path).filter((path) => isFileKey(p
 const routeFileNames = routeKeys.map(({ path }) => path[0] ?? '').filter((name) => isFileKey(name, routeKeys))
 
 /** `certificate_file` is the file of `certificate`; a key of another meaning may end like it. */
-function isFileKey(name: string, among: readonly { readonly path: readonly string[] }[]): boolean {
+export function isFileKey(name: string, among: readonly { readonly path: readonly string[] }[]): boolean {
   return name.endsWith('_file') && among.some(({ path }) => path.at(-1) === name.slice(0, -'_file'.length))
 }
 

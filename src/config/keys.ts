@@ -10,6 +10,8 @@ export interface Key {
   /** `mixed`: text or something else. */
   readonly kind: 'text' | 'mixed' | 'flag' | 'number' | 'list' | 'map' | 'routes'
   readonly secret: boolean
+  /** Read once, at the start; every other key is live. */
+  readonly restart: boolean
   /** undefined: none. */
   readonly default: unknown
   readonly description: string
@@ -30,30 +32,36 @@ export function isSecret(path: readonly (string | number)[]): boolean {
 interface Schema {
   readonly def: {
     readonly type: string
+    /** Of a wrapper: what it wraps; of a pipe: what is written. */
     readonly innerType?: Schema
+    readonly in?: Schema
     readonly defaultValue?: unknown
     readonly values?: readonly unknown[]
   }
   readonly shape?: Readonly<Record<string, Schema>>
-  readonly meta: () => { readonly description?: string; readonly writeOnly?: unknown } | undefined
+  readonly meta: () =>
+    | { readonly description?: string; readonly writeOnly?: unknown; readonly restart?: unknown }
+    | undefined
 }
 
-function keysOf(schema: z.ZodObject, prefix: readonly string[] = []): readonly Key[] {
+function keysOf(schema: z.ZodObject, prefix: readonly string[] = [], restart = false): readonly Key[] {
   // Zod's own types do not let a reader walk optional and default wrappers; this is the part of them that we read.
   return Object.entries(schema.shape as unknown as Readonly<Record<string, Schema>>).flatMap(([name, wrapped]) => {
     const path = [...prefix, name]
     let inner = wrapped
-    while (inner.def.innerType) inner = inner.def.innerType
-    if (inner.shape && path[0] !== 'routes' && path[0] !== 'policy') {
-      return keysOf(inner as unknown as z.ZodObject, path)
-    }
+    while (inner.def.innerType ?? inner.def.in) inner = inner.def.innerType ?? inner.def.in ?? inner
     const meta = wrapped.meta()
+    const fixed = restart || meta?.restart === true
+    if (inner.shape && path[0] !== 'routes' && path[0] !== 'policy') {
+      return keysOf(inner as unknown as z.ZodObject, path, fixed)
+    }
     return {
       path,
       env: path.join('_').toUpperCase(),
       kind: kindOf(name, inner.def),
       secret: meta?.writeOnly === true,
-      default: wrapped.def.type === 'default' ? wrapped.def.defaultValue : undefined,
+      restart: fixed,
+      default: wrapped.def.defaultValue,
       description: meta?.description ?? '',
     } satisfies Key
   })

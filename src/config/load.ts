@@ -5,7 +5,15 @@ import { compileConfig } from './compile.ts'
 import { parseConfigDocument } from './document.ts'
 import { type Environment, readEnvironment } from './environment.ts'
 import { isTree, mergeInput, type ReadFile, readPath, systemReason } from './input.ts'
-import { type ConfigIssue, formatSource, type Path, type Report, type Source, sortIssues } from './issues.ts'
+import {
+  type ConfigIssue,
+  formatPath,
+  formatSource,
+  type Path,
+  type Report,
+  type Source,
+  sortIssues,
+} from './issues.ts'
 import { globalKeys, isSecret } from './keys.ts'
 import { validate } from './validate.ts'
 
@@ -27,6 +35,8 @@ export type Judged =
     }
   /** Errors, then warnings; all of them. */
   | { readonly kind: 'invalid'; readonly issues: readonly ConfigIssue[] }
+
+const defaults = new Map(globalKeys.map((key) => [formatPath(key.path), key.default]))
 
 /** One effective value as it was written: of routes each key that is there, of the rest every key. */
 export interface Setting {
@@ -102,7 +112,7 @@ export function parseConfig(text: string | undefined, fileName: string, env: Env
     ...draft.routes.flatMap(({ path }) => Object.keys(readPath(input.value, path) ?? {}).map((key) => [...path, key])),
   ].map((path): Setting => {
     const written = readPath(input.value, path)
-    const value = written ?? readPath(draft.globals, path)
+    const value = written ?? defaults.get(formatPath(path))
     return {
       path,
       value: isSecret(path) && value !== undefined ? new Secret(JSON.stringify(value)) : value,

@@ -3,6 +3,7 @@ import type { UserStatus } from '../directory/model.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Policy } from '../policy/model.ts'
 import type { Millis, Subject } from '../types.ts'
+import type { PlainFixed, PlainLive } from './schema.ts'
 
 /** Names that `compatibility: pomerium` switches; the code is the same. */
 export interface Naming {
@@ -16,24 +17,41 @@ export interface Naming {
   readonly cookie: { readonly https: string; readonly http: string }
 }
 
+/** Two kinds of configuration: what is read once, at the start, and what a reload takes over. */
 export interface Config {
-  readonly compatibility: 'postern' | 'pomerium'
-  readonly naming: Naming
+  readonly fixed: Fixed
+  readonly live: Live
+}
+
+/** What is built once sees nothing else: the store, keys, sockets, the directory, the signer, the identity provider. */
+export interface Fixed extends PlainFixed {
   readonly listen: ListenConfig
-  readonly authenticate: AuthenticateConfig
+  /** External origin of the authenticate service, e.g. `https://authenticate.corp.example`. */
+  readonly authenticateServiceUrl: URL
   readonly idp: IdpConfig
   readonly directory: DirectoryConfig
   /** The first one signs, all verify (rotation). Raw bytes or text, at least 32 bytes of entropy source. */
   readonly sharedSecrets: readonly [Secret, ...Secret[]]
   /** PEM private keys; the first signs, all are published. Empty: one P-256 key is derived from the shared secret. */
   readonly signingKeys: readonly Secret[]
-  readonly cookie: CookieConfig
   readonly storage: StorageConfig
-  readonly identityHeaders: IdentityHeadersConfig
-  readonly trust: ProxyTrust
-  readonly log: { readonly level: LogLevel }
-  readonly timeouts: TimeoutConfig
-  readonly operations: OperationsConfig
+  /** `health_check_addr`: /livez, /readyz, /startupz. Absent: off. */
+  readonly healthCheckAddr?: Address
+  /** `metrics_address`: /metrics. Absent: off. */
+  readonly metricsAddress?: Address
+  /** Key that needs a restart → fingerprint of its value: tells which of them a reload leaves as they were. */
+  readonly written: ReadonlyMap<string, string>
+}
+
+/** Everything of a `Generation`: a reload builds all of it anew. */
+export interface Live extends PlainLive {
+  readonly naming: Naming
+  /** Absent: the listener speaks plain HTTP. */
+  readonly certificate?: Certificate
+  /** Where a sign-out ends (`signout_redirect_url`). */
+  readonly signoutRedirectUrl?: URL
+  /** Header name (lower case) → claim name (`jwt_claims_headers`). */
+  readonly jwtClaimsHeaders: ReadonlyMap<string, string>
   readonly routes: readonly Route[]
 }
 
@@ -42,32 +60,17 @@ export interface Address {
   readonly port: number
 }
 
-export interface OperationsConfig {
-  /** `health_check_addr`: /livez, /readyz, /startupz. Absent: off. */
-  readonly health?: Address
-  /** `metrics_address`: /metrics. Absent: off. */
-  readonly metrics?: Address
-  /** Between "not ready" and "accepts no more", so that load balancers notice. */
-  readonly drainDelay: Millis
-  /** Busy exchanges may finish this long. */
-  readonly drainTimeout: Millis
+export type LogLevel = Live['logLevel']
+
+export interface ListenConfig extends Address {
+  /** False with `insecure_server` or when every external URL is http. */
+  readonly tls: boolean
 }
 
-export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'off'
-
-export interface ListenConfig {
-  readonly host: string
-  readonly port: number
-  /** Absent with `insecure_server` or when every external URL is http. */
-  readonly tls?: { readonly certificate: string; readonly key: Secret }
-}
-
-export interface AuthenticateConfig {
-  /** External origin of the authenticate service, e.g. `https://authenticate.corp.example`. */
-  readonly url: URL
-  readonly callbackPath: string
-  /** Where a sign-out ends (`signout_redirect_url`). */
-  readonly signOutRedirect?: URL
+export interface Certificate {
+  /** PEM chain. */
+  readonly chain: string
+  readonly key: Secret
 }
 
 export interface IdpConfig {
@@ -78,8 +81,6 @@ export interface IdpConfig {
   readonly clientAuth: ClientAuth
   readonly scopes: readonly string[]
   readonly requestParams: Readonly<Record<string, string>>
-  /** Claim that carries group names when no directory is read. */
-  readonly groupsClaim: string
   /** Time for one call to the provider. */
   readonly timeout: Millis
 }
@@ -139,39 +140,13 @@ export interface StaticPerson {
   readonly groups: readonly string[]
 }
 
-export interface CookieConfig {
-  /** Overrides the naming table when set (`cookie_name`). */
-  readonly name?: string
-  readonly expire: Millis
-  readonly sameSite: 'lax' | 'strict' | 'none'
-}
-
 export type StorageConfig = { readonly kind: 'memory' } | { readonly kind: 'embedded'; readonly path: string }
-
-export interface IdentityHeadersConfig {
-  /** Header name (lower case) → claim name. */
-  readonly claims: ReadonlyMap<string, string>
-  /** Default for routes (`pass_identity_headers`). */
-  readonly pass: boolean
-}
 
 export interface ProxyTrust {
   /** Peers whose forwarded headers are believed (`trusted_proxies`), CIDR notation. */
   readonly proxies: readonly string[]
   /** Entries of X-Forwarded-For added by hops we trust (`xff_num_trusted_hops`). */
   readonly hops: number
-}
-
-export interface TimeoutConfig {
-  /** A request's header must have arrived. */
-  readonly header: Millis
-  /** Idle keep-alive connection of a client. */
-  readonly idle: Millis
-  /** `default_upstream_timeout`: until the response header; 0 is none. */
-  readonly upstream: Millis
-  /** Between two pieces of a response body; 0 is none. */
-  readonly upstreamBody: Millis
-  readonly connect: Millis
 }
 
 export interface Route {

@@ -1,5 +1,18 @@
 import { z } from 'zod'
-import { duration, flag, integer, oneOf, orFile, path, text, textMap, texts, url } from './schema/fields.ts'
+import {
+  type AtRestart,
+  duration,
+  flag,
+  integer,
+  oneOf,
+  orFile,
+  path,
+  restart,
+  text,
+  textMap,
+  texts,
+  url,
+} from './schema/fields.ts'
 import { routeSchema } from './schema/route.ts'
 
 const storageSchema = z.strictObject(
@@ -20,8 +33,8 @@ const oktaSchema = z.strictObject(
       .max(1, { error: 'a number from 0.01 to 1' })
       .default(0.5)
       .describe('Share of each Okta rate limit that Postern may use.'),
-    timeout: duration.default('10s').describe('Time for one call to the API.'),
-    log_interval: duration.default('10s').describe("Between two looks at Okta's System Log: how fast changes count."),
+    timeout: duration.prefault('10s').describe('Time for one call to the API.'),
+    log_interval: duration.prefault('10s').describe("Between two looks at Okta's System Log: how fast changes count."),
     ...orFile(
       'event_hook_secret',
       "What Okta's event hook shows in its Authorization header; makes changes count at once.",
@@ -58,11 +71,11 @@ export const staticSchema = z.strictObject(
 
 const directorySchema = z.strictObject(
   {
-    refresh_interval: duration.default('60s').describe("Age after which a signed-in person's groups are read again."),
+    refresh_interval: duration.prefault('60s').describe("Age after which a signed-in person's groups are read again."),
     max_staleness: duration
-      .default('1h')
+      .prefault('1h')
       .describe('Age after which groups are unknown, and rules about groups answer 503.'),
-    sign_in_timeout: duration.default('5s').describe('A sign-in waits no longer than this for groups.'),
+    sign_in_timeout: duration.prefault('5s').describe('A sign-in waits no longer than this for groups.'),
     sources: z
       .array(oneOf('okta', 'scim', 'static'), { error: 'a list of okta, scim, static' })
       .optional()
@@ -73,7 +86,7 @@ const directorySchema = z.strictObject(
       .optional()
       .describe('People and their groups, written down: a map, or YAML of it.'),
     static_file: text.optional().describe('Path of a YAML file that holds `static`.'),
-    okta: oktaSchema.default(oktaSchema.parse({})).describe("Okta's API."),
+    okta: oktaSchema.prefault({}).describe("Okta's API."),
   },
   { error: 'a map such as {refresh_interval: 60s, okta: {…}}' },
 )
@@ -85,103 +98,116 @@ const directorySchema = z.strictObject(
  */
 export const configSchema = z.strictObject(
   {
-    authenticate_service_url: url
-      .optional()
-      .describe('External origin of the sign-in service, `https://authenticate.corp.example`. Required.'),
-    authenticate_callback_path: path
-      .default('/oauth2/callback')
-      .describe('Path of the redirect URI that the identity provider knows.'),
+    ...restart({
+      authenticate_service_url: url
+        .optional()
+        .describe('External origin of the sign-in service, `https://authenticate.corp.example`. Required.'),
+      authenticate_callback_path: path
+        .default('/oauth2/callback')
+        .describe('Path of the redirect URI that the identity provider knows.'),
+    }),
     signout_redirect_url: url.optional().describe('Where a sign-out ends. Default: a page that says so.'),
 
-    idp_provider: oneOf('okta', 'oidc').default('okta').describe('`oidc` is any OpenID Connect provider.'),
-    idp_provider_url: url
-      .optional()
-      .describe(
-        'Okta org (`https://org.okta.com`), custom authorization server (`…/oauth2/default`) or issuer. Required.',
-      ),
-    idp_client_id: text.optional().describe('Client id of the application. Required.'),
-    ...orFile('idp_client_secret', 'Client secret; leave it out for a public client.'),
-    idp_client_auth: oneOf('basic', 'post', 'none')
-      .optional()
-      .describe('How the client proves itself. Default: `basic` with a secret, `none` without.'),
-    idp_scopes: texts.default(['openid', 'profile', 'email', 'offline_access']).describe('Scopes to ask for.'),
-    idp_request_params: textMap.default({}).describe('More parameters of the authorization request, e.g. `prompt`.'),
-    idp_timeout: duration.default('10s').describe('Time for one call to the identity provider.'),
-    idp_service_account: z
-      .union([text, z.looseObject({ api_key: z.string() })], { error: 'an Okta API token in one of its forms' })
-      .optional()
-      .meta({
-        description: 'Okta API token: base64 of {"api_key": "…"}, that JSON, base64 of the token, or the token.',
-        writeOnly: true,
-      }),
-    idp_service_account_file: text.optional().describe('Path of a file that holds `idp_service_account`.'),
-    idp_refresh_directory_interval: duration.optional().describe('Old name of `directory.refresh_interval`.'),
-    idp_refresh_directory_timeout: duration.optional().describe('Old name of `directory.okta.timeout`.'),
+    ...restart({
+      idp_provider: oneOf('okta', 'oidc').default('okta').describe('`oidc` is any OpenID Connect provider.'),
+      idp_provider_url: url
+        .optional()
+        .describe(
+          'Okta org (`https://org.okta.com`), custom authorization server (`…/oauth2/default`) or issuer. Required.',
+        ),
+      idp_client_id: text.optional().describe('Client id of the application. Required.'),
+      ...orFile('idp_client_secret', 'Client secret; leave it out for a public client.'),
+      idp_client_auth: oneOf('basic', 'post', 'none')
+        .optional()
+        .describe('How the client proves itself. Default: `basic` with a secret, `none` without.'),
+      idp_scopes: texts.default(['openid', 'profile', 'email', 'offline_access']).describe('Scopes to ask for.'),
+      idp_request_params: textMap.default({}).describe('More parameters of the authorization request, e.g. `prompt`.'),
+      idp_timeout: duration.prefault('10s').describe('Time for one call to the identity provider.'),
+      idp_service_account: z
+        .union([text, z.looseObject({ api_key: z.string() })], { error: 'an Okta API token in one of its forms' })
+        .optional()
+        .meta({
+          description: 'Okta API token: base64 of {"api_key": "…"}, that JSON, base64 of the token, or the token.',
+          writeOnly: true,
+        }),
+      idp_service_account_file: text.optional().describe('Path of a file that holds `idp_service_account`.'),
+      idp_refresh_directory_interval: duration.optional().describe('Old name of `directory.refresh_interval`.'),
+      idp_refresh_directory_timeout: duration.optional().describe('Old name of `directory.okta.timeout`.'),
+    }),
     idp_qps: z
       .number({ error: 'a number' })
       .optional()
       .describe("Ignored: calls follow Okta's own rate limits, see `directory.okta.budget`."),
     groups_claim: text.default('groups').describe('Claim with group names, used when no directory is read.'),
-    directory: directorySchema.default(directorySchema.parse({})).describe('Where groups are read.'),
+    ...restart({
+      directory: directorySchema.prefault({}).describe('Where groups are read.'),
 
-    address: text.optional().describe('`host:port` or `:port`. Default: `:8443` with a certificate, else `:8080`.'),
-    insecure_server: flag
-      .default(false)
-      .describe('Speak plain HTTP although the external URLs are https: a hop in front ends TLS.'),
+      address: text.optional().describe('`host:port` or `:port`. Default: `:8443` with a certificate, else `:8080`.'),
+      insecure_server: flag
+        .default(false)
+        .describe('Speak plain HTTP although the external URLs are https: a hop in front ends TLS.'),
+    }),
     ...orFile('certificate', 'PEM certificate chain (or base64 of it).'),
     ...orFile('certificate_key', 'PEM private key of the certificate (or base64 of it).'),
     trusted_proxies: texts.default([]).describe('Peers whose forwarded headers are believed: addresses or CIDR.'),
     xff_num_trusted_hops: integer(0, 32).default(0).describe('Entries of X-Forwarded-For added by trusted hops.'),
 
-    ...orFile(
-      'shared_secret',
-      '32 random bytes as base64, base64url or hex, or 32 characters; one a line, first signs.',
-    ),
+    ...restart({
+      ...orFile(
+        'shared_secret',
+        '32 random bytes as base64, base64url or hex, or 32 characters; one a line, first signs.',
+      ),
+    }),
     ...orFile('cookie_secret', "Pomerium's. Accepted and not needed: cookie keys derive from `shared_secret`."),
-    ...orFile(
-      'signing_key',
-      'PEM private keys (or base64 of them) that sign identities; default: from `shared_secret`.',
-    ),
-
+    ...restart({
+      ...orFile(
+        'signing_key',
+        'PEM private keys (or base64 of them) that sign identities; default: from `shared_secret`.',
+      ),
+    }),
     cookie_name: text.optional().describe('Default: `__Host-postern`, on http `postern`.'),
-    cookie_expire: duration.default('14h').describe('A session ends this long after sign-in, whatever happens.'),
+    cookie_expire: duration.prefault('14h').describe('A session ends this long after sign-in, whatever happens.'),
     cookie_same_site: oneOf('lax', 'strict', 'none').default('lax').describe('SameSite of the session cookie.'),
     cookie_http_only: z
       .literal(true, { error: 'true: the cookie is never readable by scripts' })
       .default(true)
       .describe('Always true.'),
 
-    storage: storageSchema.default(storageSchema.parse({})).describe('Where sessions live.'),
-    databroker_storage_type: z
-      .enum(['memory', 'file'], {
-        error: '`memory` or `file`; here write `storage: {type: embedded, path: …}` or `storage: {type: memory}`',
-      })
-      .optional()
-      .describe("Pomerium's name of `storage.type`; `file` is the embedded store."),
-    databroker_storage_connection_string: text
-      .optional()
-      .meta({ description: "Pomerium's name of `storage.path`: a directory, or `file://` and one.", writeOnly: true }),
-
+    ...restart({
+      storage: storageSchema.prefault({}).describe('Where sessions live.'),
+      databroker_storage_type: z
+        .enum(['memory', 'file'], {
+          error: '`memory` or `file`; here write `storage: {type: embedded, path: …}` or `storage: {type: memory}`',
+        })
+        .optional()
+        .describe("Pomerium's name of `storage.type`; `file` is the embedded store."),
+      databroker_storage_connection_string: text.optional().meta({
+        description: "Pomerium's name of `storage.path`: a directory, or `file://` and one.",
+        writeOnly: true,
+      }),
+    }),
     jwt_claims_headers: z
       .union([text, texts, textMap], { error: 'a list of claims, or a map of header to claim' })
       .default({})
       .describe('Claims to send upstream: a list makes `X-Postern-Claim-<Name>`, a map names the headers.'),
     pass_identity_headers: flag.default(false).describe('Send the signed identity and claim headers upstream.'),
 
-    default_upstream_timeout: duration.default('30s').describe('Until the response header of an upstream; 0 is none.'),
-    upstream_connect_timeout: duration.default('10s').describe('Until a connection to an upstream stands.'),
-    upstream_body_timeout: duration.default('5m').describe('Between two pieces of a response body; 0 is none.'),
-    timeout_read: duration.default('10s').describe("Until a request's header has arrived."),
-    timeout_idle: duration.default('65s').describe('An idle connection of a client is closed after this time.'),
+    default_upstream_timeout: duration.prefault('30s').describe('Until the response header of an upstream; 0 is none.'),
+    upstream_connect_timeout: duration.prefault('10s').describe('Until a connection to an upstream stands.'),
+    upstream_body_timeout: duration.prefault('5m').describe('Between two pieces of a response body; 0 is none.'),
+    timeout_read: duration.prefault('10s').describe("Until a request's header has arrived."),
+    timeout_idle: duration.prefault('65s').describe('An idle connection of a client is closed after this time.'),
 
-    health_check_addr: text
-      .optional()
-      .describe('Address of /livez, /readyz and /startupz, `127.0.0.1:28080`. Default: no such listener.'),
-    metrics_address: text.optional().describe('Address of /metrics, `:9090`. Default: no such listener.'),
+    ...restart({
+      health_check_addr: text
+        .optional()
+        .describe('Address of /livez, /readyz and /startupz, `127.0.0.1:28080`. Default: no such listener.'),
+      metrics_address: text.optional().describe('Address of /metrics, `:9090`. Default: no such listener.'),
+    }),
     drain_delay: duration
-      .default('0s')
+      .prefault('0s')
       .describe('After a signal to stop: not ready, but still accepting, so that load balancers notice.'),
-    drain_timeout: duration.default('25s').describe('After that: what is busy may finish this long.'),
+    drain_timeout: duration.prefault('25s').describe('After that: what is busy may finish this long.'),
 
     log_level: oneOf('trace', 'debug', 'info', 'warn', 'error', 'off', 'disabled')
       .default('info')
@@ -206,6 +232,66 @@ export const configSchema = z.strictObject(
   { error: 'a map of keys' },
 )
 
+/**
+ * Keys that compile.ts makes something else of, or that nothing reads. Every other key outside routes is in the
+ * compiled configuration as the schema gives it, under its own name in camel case: `cookie_expire` is `cookieExpire`.
+ */
+export const COMPILED = [
+  'authenticate_service_url',
+  'signout_redirect_url',
+  'idp_provider',
+  'idp_provider_url',
+  'idp_client_id',
+  'idp_client_secret',
+  'idp_client_secret_file',
+  'idp_client_auth',
+  'idp_scopes',
+  'idp_request_params',
+  'idp_timeout',
+  'idp_service_account',
+  'idp_service_account_file',
+  'idp_refresh_directory_interval',
+  'idp_refresh_directory_timeout',
+  'idp_qps',
+  'directory',
+  'address',
+  'insecure_server',
+  'certificate',
+  'certificate_file',
+  'certificate_key',
+  'certificate_key_file',
+  'shared_secret',
+  'shared_secret_file',
+  'cookie_secret',
+  'cookie_secret_file',
+  'signing_key',
+  'signing_key_file',
+  'cookie_http_only',
+  'storage',
+  'databroker_storage_type',
+  'databroker_storage_connection_string',
+  'jwt_claims_headers',
+  'pass_identity_headers',
+  'default_upstream_timeout',
+  'health_check_addr',
+  'metrics_address',
+  'services',
+  'routes',
+  'policy',
+] as const satisfies readonly (keyof Shape)[]
+
+type Shape = typeof configSchema.shape
+type PlainKey = Exclude<keyof Shape, (typeof COMPILED)[number]>
+type FixedKey = { [K in PlainKey]: Shape[K] extends AtRestart ? K : never }[PlainKey]
+
+type Camel<S extends string> = S extends `${infer Head}_${infer Tail}` ? `${Head}${Capitalize<Camel<Tail>>}` : S
+type Frozen<T> = T extends readonly (infer E)[] ? readonly E[] : T
+type Plain<T> = { readonly [K in keyof T as Camel<K & string>]: Frozen<T[K]> }
+
+/** The keys that are read once, and those that a reload takes over, as the schema gives them. */
+export type PlainFixed = Plain<Pick<GlobalInput, FixedKey>>
+export type PlainLive = Plain<Pick<GlobalInput, Exclude<PlainKey, FixedKey>>>
+
 export type StaticInput = z.output<typeof staticSchema>
 
 /** As written, with defaults, without the routes. */
@@ -213,5 +299,15 @@ export type GlobalInput = Omit<z.output<typeof configSchema>, 'routes' | 'policy
 
 /** JSON Schema (draft-07) of the configuration file, for editors: what `config.schema.json` holds. */
 export function configJsonSchema(): object {
-  return { title: 'Postern configuration', ...z.toJSONSchema(configSchema, { io: 'input', target: 'draft-07' }) }
+  const schema = z.toJSONSchema(configSchema, {
+    io: 'input',
+    target: 'draft-07',
+    override({ jsonSchema }) {
+      if (jsonSchema['restart'] !== true) return
+      delete jsonSchema['restart']
+      // Not a word of draft-07: extensions begin with `x-`.
+      jsonSchema['x-restart'] = true
+    },
+  })
+  return { title: 'Postern configuration', ...schema }
 }

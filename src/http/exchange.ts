@@ -1,5 +1,5 @@
 /** Exchanges and the ways out of them. Types only. */
-import type { Config, Route } from '../config/model.ts'
+import type { Fixed, Live, Route } from '../config/model.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Decision, Grant } from '../policy/verdict.ts'
 import type { RouteTable } from '../routing/model.ts'
@@ -15,7 +15,9 @@ export interface Generation {
   readonly version: number
   /** routing/target.parseTarget with this configuration's trust in forwarded headers. */
   readonly parse: (req: IncomingMessage, upgrade: boolean) => RequestFacts | BadRequest
-  readonly config: Config
+  /** The same in every generation of a process. */
+  readonly fixed: Fixed
+  readonly live: Live
   readonly routes: RouteTable
 }
 

@@ -7,25 +7,41 @@ import { systemClock } from './clock.ts'
 const BATCH_TIME: Millis = 200
 const BATCH_LENGTH = 16_000
 
+/** The one logger of a process. */
+export interface ProcessLogger extends Logger {
+  setLevel(level: LogLevel): void
+  flush(): void
+}
+
 /**
  * JSON lines: `time` (ISO 8601), `level` as a word, `msg`; to standard output unless a destination is given. `flush`
  * before the process ends.
  * No redaction list: what is logged is chosen field by field, secrets print as `[secret]`, and a test reads the
  * output of whole sign-ins. (A list costs 10 µs a line.)
  */
-export function createLogger(level: LogLevel, destination?: DestinationStream): Logger & { flush(): void } {
+export function createLogger(level: LogLevel, destination?: DestinationStream): ProcessLogger {
   const batch = destination ? undefined : createBatch(pino.destination({ fd: 1, sync: true }))
   const out = batch ?? (destination as DestinationStream)
   const logger = pino(
     {
-      level: level === 'off' ? 'silent' : level,
+      level: pinoLevel(level),
       base: null,
       timestamp: () => `,"time":"${isoTime(systemClock.now())}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
     out,
   )
-  return { ...wrap(logger, out), flush: () => batch?.flush() }
+  return {
+    ...wrap(logger, out),
+    setLevel(next) {
+      logger.level = pinoLevel(next)
+    },
+    flush: () => batch?.flush(),
+  }
+}
+
+function pinoLevel(level: LogLevel): string {
+  return level === 'off' || level === 'disabled' ? 'silent' : level
 }
 
 function wrap(logger: PinoLogger, out: DestinationStream): Logger {

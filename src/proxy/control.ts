@@ -67,7 +67,8 @@ export function createControl({ authenticate, user, hook, scim, jwks, recordFlow
     const allowed = METHODS[match.action] ?? ['GET', 'HEAD']
     if (!allowed.includes(facts.method)) return textReply(405, 'method not allowed\n', [['allow', allowed.join(', ')]])
     const request: ControlRequest = { facts, req, generation, origin: match.origin }
-    const { naming, authenticate: service } = generation.config
+    const { fixed, live } = generation
+    const { naming } = live
 
     switch (match.action) {
       case 'ping':
@@ -90,7 +91,8 @@ export function createControl({ authenticate, user, hook, scim, jwks, recordFlow
           200,
           {
             issuer: match.origin,
-            authentication_callback_endpoint: new URL(service.callbackPath, service.url).href,
+            authentication_callback_endpoint: new URL(fixed.authenticateCallbackPath, fixed.authenticateServiceUrl)
+              .href,
             jwks_uri: `${match.origin}${naming.wellKnown}/jwks.json`,
           },
           [...PUBLIC_CORS],

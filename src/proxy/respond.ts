@@ -132,7 +132,7 @@ export function createRespond({ authenticate, directory, controlPrefix, clock }:
         claims: session.identity.claims,
         csrfToken: authenticate.csrfToken(session, request.facts.host),
       })
-      return htmlReply(200, html, { formActionOrigins: authenticate.signOutTargets(request.generation.config) })
+      return htmlReply(200, html, { formActionOrigins: authenticate.signOutTargets(request.generation) })
     },
 
     failure(error, { facts, route }) {

@@ -1,5 +1,5 @@
 import { assertNever } from '../errors.ts'
-import type { Config, Naming, PathMatch, Route, RouteFrom } from '../config/model.ts'
+import type { Fixed, Live, Naming, PathMatch, Route, RouteFrom } from '../config/model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import type { ControlAction, RouteMatch, RouteTable } from './model.ts'
 import { defaultPort } from './host.ts'
@@ -22,17 +22,22 @@ interface WildcardHost {
  * every wildcard that would cover it, whatever its paths; within a host, and among wildcards, the
  * first match in file order wins. Built once per configuration.
  */
-export function createRouteTable(config: Pick<Config, 'routes' | 'authenticate' | 'naming'>): RouteTable {
-  const { naming, authenticate } = config
-  const authenticateFrom = fromOf(authenticate.url)
-  const authenticateOrigin = authenticate.url.origin
+export function createRouteTable(
+  {
+    authenticateServiceUrl,
+    authenticateCallbackPath,
+  }: Pick<Fixed, 'authenticateServiceUrl' | 'authenticateCallbackPath'>,
+  { naming, routes }: Pick<Live, 'naming' | 'routes'>,
+): RouteTable {
+  const authenticateFrom = fromOf(authenticateServiceUrl)
+  const authenticateOrigin = authenticateServiceUrl.origin
   const actionsAnywhere = actionsOnUnknownHostsToo(naming)
-  const authenticateActions = actionsOnAuthenticate(naming, authenticate.callbackPath)
+  const authenticateActions = actionsOnAuthenticate(naming, authenticateCallbackPath)
   const routeActions = actionsOnRoutes(naming)
   const scimBase = `${naming.controlPrefix}/scim/v2`
   const exact = new Map<string, Placed[]>()
   const wildcards = createWildcards()
-  config.routes.forEach((route, place) => {
+  routes.forEach((route, place) => {
     if (route.from.wildcard) wildcards.add({ route, place })
     else append(exact, route.from.host, { route, place })
   })
@@ -40,7 +45,7 @@ export function createRouteTable(config: Pick<Config, 'routes' | 'authenticate' 
 
   function match(request: RequestFacts): RouteMatch {
     const { host, port, path } = request
-    const onAuthenticate = host === authenticate.url.hostname
+    const onAuthenticate = host === authenticateServiceUrl.hostname
     const anywhere = actionsAnywhere.get(path)
     if (anywhere) {
       const on = onAuthenticate ? 'authenticate' : 'route'

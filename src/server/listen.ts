@@ -17,11 +17,13 @@ import { canonicalAddress } from '../routing/address.ts'
 import type { BadRequest, CutReason, Exchange, Finished, Forwarder, Reply } from '../http/exchange.ts'
 import type { Clock } from '../types.ts'
 import type { Grant } from '../policy/verdict.ts'
-import type { ListenConfig, TimeoutConfig } from '../config/model.ts'
+import type { Address, Certificate, Live } from '../config/model.ts'
 
 export interface ListenDeps {
-  readonly listen: ListenConfig
-  readonly timeouts: TimeoutConfig
+  readonly listen: Address
+  /** Absent: plain HTTP. */
+  readonly certificate?: Certificate | undefined
+  readonly timeouts: Pick<Live, 'timeoutRead' | 'timeoutIdle'>
   readonly clock: Clock
   readonly forwarder: Forwarder
   /** Never rejects: its one catch is inside. */
@@ -37,7 +39,7 @@ export interface Listener {
   /** Exchanges that have begun and not ended. */
   active(): number
   /** Another certificate for connections from now on. */
-  setCertificate(tls: NonNullable<ListenConfig['tls']>): void
+  setCertificate(certificate: Certificate): void
   /** From now on every answer asks its client to connect anew, so that few connections are kept when `stop` comes. */
   drain(): void
   /** Stops accepting; idle connections end now, busy ones after their exchange. */
@@ -52,20 +54,20 @@ const LINGER_MS = 10_000
 const IDLE_CHECK_MS = 100
 
 export async function listen(deps: ListenDeps): Promise<Listener> {
-  const { listen: where, timeouts } = deps
+  const { listen: where, certificate, timeouts } = deps
   const options = {
     maxHeaderSize: HEADER_BYTES,
-    headersTimeout: timeouts.header,
+    headersTimeout: timeouts.timeoutRead,
     // A request may be an upload of any length; a slow one is ended by the upstream's and the idle timeouts.
     requestTimeout: 0,
-    keepAliveTimeout: timeouts.idle,
+    keepAliveTimeout: timeouts.timeoutIdle,
     insecureHTTPParser: false,
     // routing/target.ts refuses it, and unlike Node leaves a line.
     requireHostHeader: false,
     noDelay: true,
   }
-  const server: Server = where.tls
-    ? createHttpsServer({ ...options, ...secureContext(where.tls) })
+  const server: Server = certificate
+    ? createHttpsServer({ ...options, ...secureContext(certificate) })
     : createHttpServer(options)
 
   let draining = false
@@ -124,8 +126,8 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     drain() {
       draining = true
     },
-    setCertificate(tls) {
-      if ('setSecureContext' in server) (server as HttpsServer).setSecureContext(secureContext(tls))
+    setCertificate(next) {
+      if ('setSecureContext' in server) (server as HttpsServer).setSecureContext(secureContext(next))
     },
     destroy() {
       server.closeAllConnections()
@@ -137,8 +139,8 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
 /** Connections that end with an answer of ours: nothing that still arrives on them is a request. */
 const refused = new WeakSet<Duplex>()
 
-function secureContext({ certificate, key }: NonNullable<ListenConfig['tls']>) {
-  return { cert: certificate, key: key.reveal(), minVersion: 'TLSv1.2' } as const
+function secureContext({ chain, key }: Certificate) {
+  return { cert: chain, key: key.reveal(), minVersion: 'TLSv1.2' } as const
 }
 
 function httpExchange(req: IncomingMessage, res: ServerResponse, deps: ListenDeps): Exchange {

@@ -1,13 +1,14 @@
 /** What operators and orchestrators see beside the traffic: probes, metrics, and the state of the last reload. */
 import { X509Certificate } from 'node:crypto'
 import type { Clock, Logger, Millis } from '../types.ts'
-import type { Config } from '../config/model.ts'
+import type { Config, Live } from '../config/model.ts'
 import type { Directory } from '../directory/model.ts'
 import type { StreamRegistry } from '../http/exchange.ts'
 import { describeDirectory, type DirectoryState, exportDirectory } from './directory-metrics.ts'
 import { type Component, listenHealth, listenMetrics, type SideListener } from './health.ts'
 import type { Metrics } from './metrics.ts'
-import { fingerprint, type Reload } from './reload.ts'
+import { fingerprint } from '../lib/fingerprint.ts'
+import type { Reload } from './reload.ts'
 
 export interface OperationsDeps {
   readonly config: Config
@@ -38,7 +39,7 @@ export async function startOperations({
   logger,
 }: OperationsDeps): Promise<Operations> {
   let ready = false
-  let running = config
+  let live: Live = config.live
   let lastReload: { readonly at: Millis; readonly problem?: string } = { at: clock.now() }
 
   metrics.gauge('config_last_reload_success', '1 when the configuration on disk is the one in force.', () =>
@@ -50,10 +51,15 @@ export async function startOperations({
     () => lastReload.at / 1000,
   )
   metrics.gauge('config_checksum', 'Changes with the configuration in force.', () =>
-    Number.parseInt(Buffer.from(fingerprint(running)).toString('hex').slice(0, 8), 16),
+    Number.parseInt(
+      Buffer.from(fingerprint({ fixed: config.fixed, live }))
+        .toString('hex')
+        .slice(0, 8),
+      16,
+    ),
   )
   exportDirectory(metrics, directoryState)
-  metrics.gauge('config_routes', 'Routes in force.', () => running.routes.length)
+  metrics.gauge('config_routes', 'Routes in force.', () => live.routes.length)
   metrics.gauge('streams_active', 'Exchanges of signed-in people that are open, tunnels included.', () => streams.size)
   metrics.gauge('directory_last_success_timestamp_seconds', 'When the directory last answered.', () =>
     seconds(directory.health().lastSuccess),
@@ -63,8 +69,8 @@ export async function startOperations({
     'When a certificate of the listener ends.',
     ['name'],
     () => {
-      const { tls } = running.listen
-      return tls ? [[['listener'], Date.parse(new X509Certificate(tls.certificate).validTo) / 1000]] : []
+      const { certificate } = live
+      return certificate ? [[['listener'], Date.parse(new X509Certificate(certificate.chain).validTo) / 1000]] : []
     },
   )
   metrics.gauge('directory_failing', '1 while the last call to the directory failed.', () =>
@@ -82,15 +88,14 @@ export async function startOperations({
       failing
         ? { name: 'directory', status: 'degraded', since: failing.at, detail }
         : // Claims are read at sign-ins alone.
-          { name: 'directory', status: 'ok', ...(running.directory.kind !== 'claims' && { detail }) },
+          { name: 'directory', status: 'ok', ...(config.fixed.directory.kind !== 'claims' && { detail }) },
     ]
   }
 
-  const { operations } = config
+  const { healthCheckAddr, metricsAddress } = config.fixed
   const health =
-    operations.health &&
-    (await listenHealth(operations.health, { ready: () => ready, started: () => ready, components }))
-  const side = operations.metrics && (await listenMetrics(operations.metrics, () => metrics.text()))
+    healthCheckAddr && (await listenHealth(healthCheckAddr, { ready: () => ready, started: () => ready, components }))
+  const side = metricsAddress && (await listenMetrics(metricsAddress, () => metrics.text()))
 
   return {
     health,
@@ -104,11 +109,11 @@ export async function startOperations({
         logger.error({ problem: outcome.problem }, 'configuration not accepted; the last good one stays in force')
         return
       }
-      running = outcome.config
+      live = outcome.live
       lastReload = { at: clock.now() }
       const { summary, needsRestart } = outcome
       logger.info(
-        { summary, ...(needsRestart.length > 0 && { needs_restart: needsRestart }), routes: running.routes.length },
+        { summary, ...(needsRestart.length > 0 && { needs_restart: needsRestart }), routes: live.routes.length },
         'configuration reloaded',
       )
     },

@@ -9,7 +9,7 @@ import { isGrant } from '../policy/engine.ts'
 import { canonicalAddress } from '../routing/address.ts'
 import { upstreamPath } from '../routing/rewrite.ts'
 import type { Clock, Logger, Millis } from '../types.ts'
-import type { Config } from '../config/model.ts'
+import type { Live } from '../config/model.ts'
 import type { CutReason, Forwarded, Forwarder } from '../http/exchange.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { AssertionSigner } from './assertion.ts'
@@ -23,7 +23,10 @@ import { createTunnels } from './tunnel.ts'
 
 /** What a configuration says about requests on their way. */
 export interface ForwarderConfig {
-  readonly config: Pick<Config, 'naming' | 'identityHeaders' | 'timeouts' | 'routes'>
+  readonly config: Pick<
+    Live,
+    'naming' | 'jwtClaimsHeaders' | 'upstreamConnectTimeout' | 'upstreamBodyTimeout' | 'routes'
+  >
   /** Every cookie of ours, whatever the scheme. */
   readonly cookieNames: readonly string[]
   readonly signer: AssertionSigner
@@ -53,7 +56,7 @@ const LINGER: Millis = 10_000
 
 export function createForwarder(deps: ForwarderDeps): ReloadableForwarder {
   const { clock } = deps
-  const pools = createPools({ connectTimeout: deps.config.timeouts.connect })
+  const pools = createPools({ connectTimeout: deps.config.upstreamConnectTimeout })
   const deadlines = createDeadlines(clock)
   const means: Means = { pools, deadlines, clock }
   const tunnels = createTunnels({ pools, deadlines, clock })
@@ -100,11 +103,11 @@ interface Passage {
 }
 
 function createPassage({ config, cookieNames, signer, clock, logger }: ForwarderDeps): Passage {
-  const { claims } = config.identityHeaders
+  const claims = config.jwtClaimsHeaders
   return {
     headers: createHeaderContext({ naming: config.naming, claimHeaders: claims.keys(), cookieNames }),
     identity: createIdentityHeaders({ naming: config.naming, claims, signer, clock, logger }),
-    bodyTimeout: config.timeouts.upstreamBody,
+    bodyTimeout: config.upstreamBodyTimeout,
   }
 }
 

@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
-import type { Config, Route, Upstream } from '../config/model.ts'
+import type { Route, Upstream } from '../config/model.ts'
 import type { Millis } from '../types.ts'
 import { createBalancer } from './balance.ts'
 
@@ -24,7 +24,7 @@ export interface Pools {
   /** Was this failure raised by a connection that had already served an exchange? Then the upstream may simply have closed it. */
   wasReused(error: unknown): boolean
   /** Closes what no route of this configuration uses any more; what is in flight finishes. */
-  keepOnly(routes: Config['routes']): void
+  keepOnly(routes: readonly Route[]): void
   /** Ends every connection and what is in flight. */
   close(): Promise<void>
 }

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { formatIssue } from '../../src/config/issues.ts'
 import { parseConfig } from '../../src/config/load.ts'
-import type { Config, OktaCredentials, Route } from '../../src/config/model.ts'
+import type { Config, DirectoryConfig, OktaCredentials, Route } from '../../src/config/model.ts'
 import type { Policy } from '../../src/policy/model.ts'
 
 /**
@@ -52,21 +52,22 @@ function answer(text: string): string {
 }
 
 function summary(config: Config): readonly string[] {
-  const { authenticate, idp, directory, listen, storage } = config
+  const { fixed, live } = config
+  const { idp, directory, listen, storage } = fixed
   return [
-    `authenticate: ${authenticate.url.origin}${authenticate.callbackPath}`,
+    `authenticate: ${fixed.authenticateServiceUrl.origin}${fixed.authenticateCallbackPath}`,
     `idp: ${idp.provider} ${idp.issuer} client ${idp.clientId} by ${idp.clientAuth.kind}, scopes ${idp.scopes.join(' ')}`,
-    `directory: ${directory.kind}${describeSources(config)}${directory.kind === 'okta' ? ` ${directory.url.origin} ${describeCredentials(directory.credentials)}` : ''}, ${directory.refreshInterval} ms`,
+    `directory: ${directory.kind}${describeSources(directory)}${directory.kind === 'okta' ? ` ${directory.url.origin} ${describeCredentials(directory.credentials)}` : ''}, ${directory.refreshInterval} ms`,
     `listen: ${listen.host}:${listen.port}${listen.tls ? ' tls' : ''}`,
     `storage: ${storage.kind}${storage.kind === 'embedded' ? ` ${storage.path}` : ''}`,
-    `secrets: ${config.sharedSecrets.length} shared, ${config.signingKeys.length} signing`,
-    `claims: ${[...config.identityHeaders.claims].map(([header, claim]) => `${header}=${claim}`).join(' ')}`,
-    ...config.routes.map(describeRoute),
+    `secrets: ${fixed.sharedSecrets.length} shared, ${fixed.signingKeys.length} signing`,
+    `claims: ${[...live.jwtClaimsHeaders].map(([header, claim]) => `${header}=${claim}`).join(' ')}`,
+    ...live.routes.map(describeRoute),
   ]
 }
 
 /** Only what is more than a service account. */
-function describeSources({ directory }: Config): string {
+function describeSources(directory: DirectoryConfig): string {
   const people = directory.people?.map(({ id, status, groups }) => `${id}/${status}/${groups.join('+')}`).join(' ')
   const more = directory.order.some((name) => name !== 'okta')
   const feed = directory.kind === 'okta' && directory.hookSecret ? ` log ${directory.logInterval} ms, hook` : ''

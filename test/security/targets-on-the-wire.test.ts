@@ -17,7 +17,7 @@ let listener: Listener
 beforeAll(async () => {
   listener = await listen({
     listen: { host: '127.0.0.1', port: 0 },
-    timeouts: { header: 5000, idle: 5000, upstream: 0, upstreamBody: 0, connect: 0 },
+    timeouts: { timeoutRead: 5000, timeoutIdle: 5000 },
     clock: manualClock(),
     // Nothing gets as far as being forwarded.
     forwarder: {} as Forwarder,

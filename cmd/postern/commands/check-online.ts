@@ -4,7 +4,7 @@ import { describeDuration } from '../../../src/lib/duration.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import type { GroupProblem } from '../../../src/operator.ts'
 import type { Clock } from '../../../src/types.ts'
-import type { Config } from '../../../src/config/model.ts'
+import type { Config, DirectoryConfig } from '../../../src/config/model.ts'
 import { OKTA_TIMEOUT_MS, withDeadline } from '../deadline.ts'
 import { count } from '../text.ts'
 
@@ -18,7 +18,7 @@ export interface Finding {
 
 /** Asks the identity provider and, with a service account, Okta's API. Never rejects. */
 export async function checkOnline(config: Config, clock: Clock = systemClock): Promise<readonly Finding[]> {
-  const { directory } = config
+  const { directory } = config.fixed
   const [issuer, okta] = await Promise.all([
     checkIssuer(config),
     directory.kind === 'okta' ? checkOkta(config, directory, clock) : [],
@@ -37,7 +37,7 @@ export function describeHook({ uri, events }: { readonly uri: string; readonly e
 }
 
 /** OpenID Connect Discovery §4.3: the document must name exactly the issuer that was asked. */
-async function checkIssuer({ idp }: Config): Promise<Finding> {
+async function checkIssuer({ fixed: { idp } }: Config): Promise<Finding> {
   const url = `${idp.issuer}/.well-known/openid-configuration`
   const name = `identity provider ${idp.issuer}`
   const answer = await getJson(url, idp.timeout)
@@ -54,7 +54,7 @@ async function checkIssuer({ idp }: Config): Promise<Finding> {
   return { name, ok: true, message: 'discovery answers with this issuer' }
 }
 
-type OktaDirectory = Extract<Config['directory'], { kind: 'okta' }>
+type OktaDirectory = Extract<DirectoryConfig, { kind: 'okta' }>
 
 async function checkOkta(config: Config, directory: OktaDirectory, clock: Clock): Promise<readonly Finding[]> {
   // Here and not above: what it brings with it is for those who ask.

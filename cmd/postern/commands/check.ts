@@ -34,10 +34,10 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
         {
           valid: true,
           ...bySeverity(issues),
-          routes: config.routes.length,
+          routes: config.live.routes.length,
           redirect_uri: redirectUri(config),
           sign_out_redirect_uri: signOutRedirectUri(config),
-          groups: config.directory.kind,
+          groups: config.fixed.directory.kind,
           ...(online && { online: findings }),
           ...(hook && { event_hook: { uri: hook.uri, header: 'Authorization', events: hook.events } }),
         },
@@ -64,23 +64,24 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
 }
 
 /** Must be registered with the identity provider, to the letter. */
-function redirectUri({ authenticate }: Config): string {
-  return authenticate.url.origin + authenticate.callbackPath
+function redirectUri({ fixed }: Config): string {
+  return fixed.authenticateServiceUrl.origin + fixed.authenticateCallbackPath
 }
 
 /** Where the identity provider sends people after it has signed them out. */
-function signOutRedirectUri({ authenticate, naming }: Config): string {
-  return `${authenticate.url.origin}${naming.controlPrefix}/signed_out`
+function signOutRedirectUri({ fixed, live }: Config): string {
+  return `${fixed.authenticateServiceUrl.origin}${live.naming.controlPrefix}/signed_out`
 }
 
 function describe(name: string, config: Config): readonly string[] {
-  const { directory, idp, routes } = config
+  const { directory, idp } = config.fixed
+  const { routes, groupsClaim } = config.live
   const groups =
     directory.kind === 'okta'
       ? `read from ${directory.url.origin}; changes are looked for every ${describeDuration(directory.logInterval)}, and what could not be kept up with is unknown after ${describeDuration(directory.maxStaleness)}`
       : directory.kind === 'local'
         ? `from ${directory.order.join(', then ')}: no call is made`
-        : `from the claim "${idp.groupsClaim}" at sign-in: without a service account a change in the directory counts only after the next sign-in`
+        : `from the claim "${groupsClaim}" at sign-in: without a service account a change in the directory counts only after the next sign-in`
   return [
     `${name} is valid: ${routes.length} ${routes.length === 1 ? 'route' : 'routes'}`,
     '',

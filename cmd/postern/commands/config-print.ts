@@ -36,11 +36,11 @@ const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
 
 /** With the defaults that follow from other values. */
 function effective(settings: readonly Setting[], config: Config): readonly Setting[] {
-  const { listen, idp, directory, authenticate } = config
-  const scheme = authenticate.url.protocol === 'http:' ? 'http' : 'https'
+  const { listen, idp, directory, authenticateServiceUrl } = config.fixed
+  const scheme = authenticateServiceUrl.protocol === 'http:' ? 'http' : 'https'
   const derived: ReadonlyMap<string, unknown> = new Map([
     ['address', `${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${listen.port}`],
-    ['cookie_name', cookieNames(config, scheme).session],
+    ['cookie_name', cookieNames(config.live, scheme).session],
     ['idp_client_auth', idp.clientAuth.kind],
     ...(directory.kind === 'okta' ? ([['directory.okta.url', directory.url.origin]] as const) : []),
   ])

@@ -42,7 +42,7 @@ export async function groupsShowCommand(options: GroupsShowOptions, io: Io): Pro
   const now = (io.clock ?? systemClock).now()
   const readUpkeep = async (): Promise<Upkeep> => ({
     feed: live ? undefined : await withOperator(config, io, (operator) => operator.feed()),
-    running: await askRunning(config.operations.metrics),
+    running: await askRunning(config.fixed.metricsAddress),
   })
   if (user !== undefined) {
     const person = await findPerson(user, live, config, io)
@@ -115,7 +115,7 @@ function describePerson(
     return [printable(person), 'Groups    unknown: never read; --live asks Okta', ...describeUpkeep(upkeep, now)]
   }
   const { status, statusText, source, asOf, readAt, groups, membership } = record
-  const { maxStaleness } = config.directory
+  const { maxStaleness } = config.fixed.directory
   return [
     printable(person),
     printable(`Status    ${status} (${statusText})`),

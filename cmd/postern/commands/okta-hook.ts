@@ -50,7 +50,7 @@ export async function oktaHookInstallCommand({ config: file }: { readonly config
 }
 
 /** Reading is all that Postern's own credentials are for; here they meet their limits. */
-function explained(error: AppError, { directory }: Config): AppError {
+function explained(error: AppError, { fixed: { directory } }: Config): AppError {
   if (error.code !== 'ERR_DIRECTORY_FORBIDDEN') return error
   const remedy =
     directory.kind === 'okta' && directory.credentials.kind === 'service-app'
@@ -63,6 +63,6 @@ function explained(error: AppError, { directory }: Config): AppError {
   )
 }
 
-function orgOf({ directory }: Config): string {
+function orgOf({ fixed: { directory } }: Config): string {
   return directory.kind === 'okta' ? directory.url.origin : ''
 }

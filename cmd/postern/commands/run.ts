@@ -17,7 +17,7 @@ export async function runCommand({ config: file }: { readonly config: string | u
   const stop = stopSignal()
   process.on('SIGHUP', ignore)
   const { config } = loaded
-  const logger = createLogger(config.log.level)
+  const logger = createLogger(config.live.logLevel)
   for (const warning of loaded.warnings) logger.warn({ at: formatIssue(warning) }, 'configuration')
   const app = await startApp({ config, logger }).catch(toAppError)
   if (app instanceof Error) {
@@ -36,7 +36,11 @@ export async function runCommand({ config: file }: { readonly config: string | u
   const stopFollowing = await followFiles(app, file, loaded, logger)
   const { address, port } = app.listener.address
   logger.info(
-    { address: `${address}:${port}`, routes: config.routes.length, authenticate: config.authenticate.url.href },
+    {
+      address: `${address}:${port}`,
+      routes: config.live.routes.length,
+      authenticate: config.fixed.authenticateServiceUrl.href,
+    },
     'listening',
   )
   const { health, metrics } = app.operations
@@ -48,7 +52,7 @@ export async function runCommand({ config: file }: { readonly config: string | u
   for (const again of STOP_SIGNALS) process.once(again, () => process.exit(130))
   logger.info({ signal }, 'stopping')
   stopFollowing()
-  const { drainDelay, drainTimeout } = config.operations
+  const { drainDelay, drainTimeout } = app.live()
   await app.close({ delay: drainDelay, timeout: drainTimeout })
   logger.info({}, 'stopped')
   logger.flush()

@@ -25,18 +25,16 @@ that is given by environment (postern.env), which wins over the file and works t
 {{- toYaml $config }}
 {{- end }}
 
-{{- /* Keys of config.yaml that a running process takes over; a change of any other restarts the pods. A test asks the
-       program about each. */}}
-{{- define "postern.liveKeys" -}}
-[routes, cookie_expire, cookie_name, cookie_same_site, default_upstream_timeout, jwt_claims_headers,
- pass_identity_headers, timeout_idle, timeout_read, trusted_proxies, upstream_body_timeout, upstream_connect_timeout,
- xff_num_trusted_hops]
-{{- end }}
-
+{{- /* Of the whole configuration, or of the keys that a running process does not take over (files/restart-keys.json,
+       generated from the program's schema). */}}
 {{- define "postern.configChecksum" -}}
 {{- $config := include "postern.config" . | fromYaml }}
 {{- if eq .Values.configReload "live" }}
-{{- range include "postern.liveKeys" . | fromYamlArray }}{{ $_ := unset $config . }}{{ end }}
+{{- $fixed := dict }}
+{{- range .Files.Get "files/restart-keys.json" | fromJsonArray }}
+{{- if hasKey $config . }}{{ $_ := set $fixed . (get $config .) }}{{ end }}
+{{- end }}
+{{- $config = $fixed }}
 {{- end }}
 {{- toYaml $config | sha256sum }}
 {{- end }}

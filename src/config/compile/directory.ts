@@ -1,9 +1,9 @@
 import type { Secret } from '../../lib/secret.ts'
+import type { Millis } from '../../types.ts'
 import type { DirectoryConfig, OktaCredentials } from '../model.ts'
 import { parseServiceAccount } from '../aliases.ts'
 import type { Path, Report } from '../issues.ts'
 import type { Draft } from '../validate.ts'
-import { millis } from './idp.ts'
 import { compileSigningKeys, realSecret } from './secrets.ts'
 import { compileStatic } from './static.ts'
 import { parseOrigin } from './urls.ts'
@@ -13,17 +13,19 @@ export function compileDirectory(draft: Draft, issuer: string | undefined, repor
   const { globals } = draft
   const { directory } = globals
   const ages = {
-    refreshInterval: millis(
-      renamed('idp_refresh_directory_interval', ['directory', 'refresh_interval'], directory.refresh_interval),
+    refreshInterval: renamed(
+      'idp_refresh_directory_interval',
+      ['directory', 'refresh_interval'],
+      directory.refresh_interval,
     ),
-    maxStaleness: millis(directory.max_staleness),
-    signInTimeout: millis(directory.sign_in_timeout),
+    maxStaleness: directory.max_staleness,
+    signInTimeout: directory.sign_in_timeout,
   }
   for (const [key, value] of [
     ['refresh_interval', ages.refreshInterval],
     ['max_staleness', ages.maxStaleness],
     ['sign_in_timeout', ages.signInTimeout],
-    ['okta.log_interval', millis(directory.okta.log_interval)],
+    ['okta.log_interval', directory.okta.log_interval],
   ] as const) {
     if (value === 0) report.error(['directory', ...key.split('.')], 'expected a duration above 0')
   }
@@ -39,9 +41,7 @@ export function compileDirectory(draft: Draft, issuer: string | undefined, repor
       "ignored: calls follow Okta's own rate limits; the share of them is directory.okta.budget",
     )
   }
-  const timeout = millis(
-    renamed('idp_refresh_directory_timeout', ['directory', 'okta', 'timeout'], directory.okta.timeout),
-  )
+  const timeout = renamed('idp_refresh_directory_timeout', ['directory', 'okta', 'timeout'], directory.okta.timeout)
   const scim = directory.scim_token === undefined ? undefined : scimToken(directory.scim_token)
   const people = directory.static === undefined ? undefined : compileStatic(directory.static, report)
   const credentials = serviceApp() ?? apiToken()
@@ -61,7 +61,7 @@ export function compileDirectory(draft: Draft, issuer: string | undefined, repor
     credentials,
     budget: directory.okta.budget,
     timeout,
-    logInterval: millis(directory.okta.log_interval),
+    logInterval: directory.okta.log_interval,
     ...(secret && { hookSecret: secret }),
   }
 
@@ -118,8 +118,8 @@ export function compileDirectory(draft: Draft, issuer: string | undefined, repor
   function renamed(
     old: 'idp_refresh_directory_interval' | 'idp_refresh_directory_timeout',
     path: readonly string[],
-    current: string | 0,
-  ): string | 0 {
+    current: Millis,
+  ): Millis {
     const value = globals[old]
     if (value === undefined) return current
     const written = report.isWritten(path)

@@ -1,16 +1,9 @@
-import { parseDuration } from '../../lib/duration.ts'
 import type { ClientAuth, IdpConfig } from '../model.ts'
-import type { Millis } from '../../types.ts'
 import type { Report } from '../issues.ts'
 import type { GlobalInput } from '../schema.ts'
 import type { Draft } from '../validate.ts'
 import { realSecret } from './secrets.ts'
 import { parseUrl } from './urls.ts'
-
-/** The schema has checked the form. */
-export function millis(text: string | 0): Millis {
-  return text === 0 ? 0 : (parseDuration(text) ?? Number.NaN)
-}
 
 /** A setting without which nothing works; silent when a broken value for it was reported already. */
 export function required(key: keyof GlobalInput, what: string, draft: Draft, report: Report): string | undefined {
@@ -55,8 +48,7 @@ export function compileIdp(draft: Draft, report: Report): IdpConfig | undefined 
     clientAuth,
     scopes: [...new Set(scopes)],
     requestParams: globals.idp_request_params,
-    groupsClaim: globals.groups_claim,
-    timeout: millis(globals.idp_timeout),
+    timeout: globals.idp_timeout,
   }
 }
 

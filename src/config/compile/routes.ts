@@ -12,7 +12,6 @@ import { formatPath, type Path, type Report } from '../issues.ts'
 import type { RouteInput } from '../schema/route.ts'
 import type { Draft } from '../validate.ts'
 import { compileRouteHeaders } from './headers.ts'
-import { millis } from './idp.ts'
 import { compileAuthorities } from './secrets.ts'
 import { compileUpstreams } from './upstreams.ts'
 import { checkScheme, parseOrigin } from './urls.ts'
@@ -65,7 +64,7 @@ function compileRoute(input: RouteInput, path: Path, defaults: RouteDefaults, re
       'anybody between Postern and the upstream can read and change what passes; tls_custom_ca is the safe way',
     )
   }
-  if (input.max_directory_age !== undefined && millis(input.max_directory_age) === 0) {
+  if (input.max_directory_age === 0) {
     report.error([...path, 'max_directory_age'], 'expected a duration above 0')
   }
   if (!from || !match || !target || !headers || !policy) return undefined
@@ -82,7 +81,7 @@ function compileRoute(input: RouteInput, path: Path, defaults: RouteDefaults, re
     ...(prefixRewrite !== undefined && { prefixRewrite }),
     preserveHost: input.preserve_host_header,
     ...headers,
-    timeout: input.timeout === undefined ? defaults.timeout : millis(input.timeout),
+    timeout: input.timeout ?? defaults.timeout,
     passIdentityHeaders: input.pass_identity_headers ?? defaults.passIdentityHeaders,
     allowWebsockets: input.allow_websockets,
     allowOrigins: origins.filter((origin) => origin !== undefined),
@@ -90,7 +89,7 @@ function compileRoute(input: RouteInput, path: Path, defaults: RouteDefaults, re
     ...(tlsCa !== undefined && { tlsCa }),
     ...(tlsServerName !== undefined && { tlsServerName }),
     policy,
-    ...(input.max_directory_age !== undefined && { maxDirectoryAge: millis(input.max_directory_age) }),
+    ...(input.max_directory_age !== undefined && { maxDirectoryAge: input.max_directory_age }),
     definedAt: report.where(path),
   }
 }

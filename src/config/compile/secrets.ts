@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { Secret } from '../../lib/secret.ts'
 import { decodeBase64 } from '../aliases.ts'
+import type { Certificate } from '../model.ts'
 import type { Path, Report } from '../issues.ts'
 
 const GENERATE = 'run `postern secrets generate`'
@@ -88,7 +89,7 @@ export function compileCertificate(
   certificate: { readonly text: string; readonly path: Path },
   key: { readonly text: string; readonly path: Path },
   report: Report,
-): { readonly certificate: string; readonly key: Secret } | undefined {
+): Certificate | undefined {
   const chain = pemOf(certificate.text)
   const leaf = chain === undefined ? undefined : x509(chain)
   const pem = pemOf(key.text)
@@ -100,7 +101,7 @@ export function compileCertificate(
     report.error(key.path, 'this is not the key of the certificate; the first certificate of the file must be its own')
     return undefined
   }
-  return { certificate: chain, key: new Secret(pem) }
+  return { chain, key: new Secret(pem) }
 }
 
 /** PEM bundle of authorities. */

@@ -1,4 +1,6 @@
 import { z } from 'zod'
+import { parseDuration } from '../../lib/duration.ts'
+import type { Millis } from '../../types.ts'
 
 /**
  * The kinds of values a person writes. The message of each schema says what was expected and nothing else;
@@ -15,10 +17,10 @@ export const path = z
   .regex(/^\//, { error: 'a path that begins with /' })
 
 const DURATION_WORDS = 'a duration such as 30s or 14h'
-/** Go-style, as Pomerium: `30s`, `14h`, `1h30m`; `0` where nothing is meant. */
-export const duration = z.union([z.string().regex(DURATION, { error: DURATION_WORDS }), z.literal(0)], {
-  error: DURATION_WORDS,
-})
+/** Go-style, as Pomerium: `30s`, `14h`, `1h30m`; `0` where nothing is meant. In milliseconds afterwards. */
+export const duration = z
+  .union([z.string().regex(DURATION, { error: DURATION_WORDS }), z.literal(0)], { error: DURATION_WORDS })
+  .transform((written): Millis => (written === 0 ? 0 : (parseDuration(written) ?? Number.NaN)))
 
 export const texts = z.array(text, { error: 'a list of text' })
 export const textMap = z.record(z.string(), text, { error: 'a map of text to text' })
@@ -44,4 +46,17 @@ export function orFile<const K extends string>(
     [`${name}_file`]: text.optional().meta({ description: `Path of a file that holds \`${name}\`.` }),
     // The computed keys are exactly the two of the return type.
   } as { [N in K]: z.ZodOptional<typeof text> } & { [N in `${K}_file`]: z.ZodOptional<typeof text> }
+}
+
+declare const atRestart: unique symbol
+/** What is written here is read once, at the start: a reload keeps the old value and says so. */
+export interface AtRestart {
+  readonly [atRestart]: true
+}
+
+/** Marks keys, and everything below them, as read once. Every other key is live. */
+export function restart<S extends Readonly<Record<string, z.ZodType>>>(keys: S): { [K in keyof S]: S[K] & AtRestart } {
+  const marked = Object.entries(keys).map(([name, schema]) => [name, schema.meta({ ...schema.meta(), restart: true })])
+  // Only the type knows `AtRestart`; the meta is what the program reads.
+  return Object.fromEntries(marked) as { [K in keyof S]: S[K] & AtRestart }
 }

@@ -37,7 +37,6 @@ function client(
       clientAuth: { kind: 'post', secret: new Secret(SECRET) },
       scopes: ['openid', 'email'],
       requestParams: {},
-      groupsClaim: 'groups',
       timeout: 3000,
       ...more,
     },

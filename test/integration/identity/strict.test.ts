@@ -45,7 +45,6 @@ function provider(
     clientAuth,
     scopes: ['profile', 'email', 'groups', 'offline_access'],
     requestParams: { prompt: 'consent' },
-    groupsClaim: 'groups',
     timeout: 5000,
     ...more,
   }

@@ -34,6 +34,10 @@ function problems(text: string | undefined, env: Record<string, string> = minima
 }
 
 describe('precedence', () => {
+  const withRoute = {
+    ...minimal,
+    ROUTES: '[{ from: "https://a.corp.example", to: "http://a", allow_any_authenticated_user: true }]',
+  }
   const cases: readonly (readonly [
     key: string,
     env: string,
@@ -42,21 +46,21 @@ describe('precedence', () => {
     file: [string, unknown],
     environment: [string, unknown],
   ])[] = [
-    ['cookie_expire', 'COOKIE_EXPIRE', (c) => c.cookie.expire, 50_400_000, ['1h', 3_600_000], ['2h', 7_200_000]],
-    ['log_level', 'LOG_LEVEL', (c) => c.log.level, 'info', ['debug', 'debug'], ['disabled', 'off']],
+    ['cookie_expire', 'COOKIE_EXPIRE', (c) => c.live.cookieExpire, 50_400_000, ['1h', 3_600_000], ['2h', 7_200_000]],
+    ['log_level', 'LOG_LEVEL', (c) => c.live.logLevel, 'info', ['debug', 'debug'], ['disabled', 'disabled']],
     [
       'pass_identity_headers',
       'PASS_IDENTITY_HEADERS',
-      (c) => c.identityHeaders.pass,
+      (c) => c.live.routes[0]?.passIdentityHeaders,
       false,
       ['true', true],
       ['false', false],
     ],
-    ['xff_num_trusted_hops', 'XFF_NUM_TRUSTED_HOPS', (c) => c.trust.hops, 0, ['1', 1], ['2', 2]],
+    ['xff_num_trusted_hops', 'XFF_NUM_TRUSTED_HOPS', (c) => c.live.xffNumTrustedHops, 0, ['1', 1], ['2', 2]],
     [
       'trusted_proxies',
       'TRUSTED_PROXIES',
-      (c) => c.trust.proxies,
+      (c) => c.live.trustedProxies,
       [],
       ['[10.0.0.1]', ['10.0.0.1']],
       ['10.0.0.2, ::1', ['10.0.0.2', '::1']],
@@ -64,7 +68,7 @@ describe('precedence', () => {
     [
       'idp_request_params',
       'IDP_REQUEST_PARAMS',
-      (c) => c.idp.requestParams,
+      (c) => c.fixed.idp.requestParams,
       {},
       ['{ a: b }', { a: 'b' }],
       ['{"c":"d"}', { c: 'd' }],
@@ -72,7 +76,7 @@ describe('precedence', () => {
     [
       'directory: { max_staleness',
       'DIRECTORY_MAX_STALENESS',
-      (c) => c.directory.maxStaleness,
+      (c) => c.fixed.directory.maxStaleness,
       3_600_000,
       ['2h }', 7_200_000],
       ['3h', 10_800_000],
@@ -80,7 +84,7 @@ describe('precedence', () => {
     [
       'storage: { path',
       'STORAGE_PATH',
-      (c) => c.storage,
+      (c) => c.fixed.storage,
       { kind: 'embedded', path: '.postern' },
       ['/a }', { kind: 'embedded', path: '/a' }],
       ['/b', { kind: 'embedded', path: '/b' }],
@@ -88,7 +92,7 @@ describe('precedence', () => {
     [
       'address',
       'ADDRESS',
-      (c) => [c.listen.host, c.listen.port],
+      (c) => [c.fixed.listen.host, c.fixed.listen.port],
       ['', 8080],
       ['127.0.0.1:1', ['127.0.0.1', 1]],
       ['[::1]:2', ['::1', 2]],
@@ -96,32 +100,32 @@ describe('precedence', () => {
     [
       'health_check_addr',
       'HEALTH_CHECK_ADDR',
-      (c) => c.operations.health,
+      (c) => c.fixed.healthCheckAddr,
       undefined,
       ['":1"', { host: '', port: 1 }],
       [':2', { host: '', port: 2 }],
     ],
-    ['drain_delay', 'DRAIN_DELAY', (c) => c.operations.drainDelay, 0, ['5s', 5000], ['6s', 6000]],
+    ['drain_delay', 'DRAIN_DELAY', (c) => c.live.drainDelay, 0, ['5s', 5000], ['6s', 6000]],
   ]
   for (const [key, name, read, fallback, [text, fromFile], [value, fromEnvironment]] of cases) {
     test(`${name}: default, then file, then environment`, () => {
-      expect(read(valid(undefined))).toEqual(fallback)
-      expect(read(valid(`${key}: ${text}`))).toEqual(fromFile)
-      expect(read(valid(`${key}: ${text}`, { ...minimal, [name]: value }))).toEqual(fromEnvironment)
+      expect(read(valid(undefined, withRoute))).toEqual(fallback)
+      expect(read(valid(`${key}: ${text}`, withRoute))).toEqual(fromFile)
+      expect(read(valid(`${key}: ${text}`, { ...withRoute, [name]: value }))).toEqual(fromEnvironment)
     })
   }
 
   test('an empty variable is none', () => {
-    expect(valid('cookie_expire: 1h', { ...minimal, COOKIE_EXPIRE: '' }).cookie.expire).toBe(3_600_000)
+    expect(valid('cookie_expire: 1h', { ...minimal, COOKIE_EXPIRE: '' }).live.cookieExpire).toBe(3_600_000)
   })
 
   test('a value in the environment wins over the file of that value, and the other way round', () => {
     const { SHARED_SECRET: _, ...others } = minimal
-    expect(valid('shared_secret_file: /nowhere').sharedSecrets[0].reveal()).toBe(secret)
+    expect(valid('shared_secret_file: /nowhere').fixed.sharedSecrets[0].reveal()).toBe(secret)
     const [first] = valid(`shared_secret: ${secret}`, {
       ...others,
       SHARED_SECRET_FILE: fixture('shared-secret'),
-    }).sharedSecrets
+    }).fixed.sharedSecrets
     expect(first.reveal()).toBe(secret)
   })
 
@@ -154,19 +158,22 @@ describe('the result', () => {
     const config = valid('routes:\n  - { from: "https://a.corp.example", to: "http://a", allowed_groups: [x] }')
     for (const part of [
       config,
-      config.idp,
-      config.idp.scopes,
-      config.routes,
-      config.routes[0],
-      config.routes[0]?.policy,
+      config.fixed.idp,
+      config.fixed.idp.scopes,
+      config.live.routes,
+      config.live.routes[0],
+      config.live.routes[0]?.policy,
     ]) {
       expect(Object.isFrozen(part)).toBe(true)
     }
   })
 
   test('names follow compatibility', () => {
-    expect(valid(undefined).naming).toMatchObject({ controlPrefix: '/.postern', cookie: { https: '__Host-postern' } })
-    expect(valid('compatibility: pomerium').naming).toMatchObject({
+    expect(valid(undefined).live.naming).toMatchObject({
+      controlPrefix: '/.postern',
+      cookie: { https: '__Host-postern' },
+    })
+    expect(valid('compatibility: pomerium').live.naming).toMatchObject({
       controlPrefix: '/.pomerium',
       assertionHeader: 'x-pomerium-jwt-assertion',
       cookie: { https: '_pomerium', http: '_pomerium' },
@@ -176,8 +183,8 @@ describe('the result', () => {
   test('prefixes end at a segment, and at any character as in Pomerium', () => {
     const text =
       'routes:\n  - { from: "https://a.corp.example", to: "http://a", prefix: /x, allow_any_authenticated_user: true }'
-    expect(valid(text).routes[0]?.match).toEqual({ kind: 'prefix', prefix: '/x', boundary: true })
-    expect(valid(`compatibility: pomerium\n${text}`).routes[0]?.match).toEqual({
+    expect(valid(text).live.routes[0]?.match).toEqual({ kind: 'prefix', prefix: '/x', boundary: true })
+    expect(valid(`compatibility: pomerium\n${text}`).live.routes[0]?.match).toEqual({
       kind: 'prefix',
       prefix: '/x',
       boundary: false,
@@ -202,7 +209,7 @@ routes:
     tls_upstream_server_name: two
     allow_any_authenticated_user: true
 `,
-    ).routes
+    ).live.routes
     expect(first).toMatchObject({
       timeout: 7000,
       passIdentityHeaders: true,
@@ -221,7 +228,7 @@ routes:
   })
 
   test('a route keeps its id when it moves, and gets another when it goes elsewhere', () => {
-    const ids = (...routes: readonly string[]) => valid(`routes:\n${routes.join('\n')}`).routes.map(({ id }) => id)
+    const ids = (...routes: readonly string[]) => valid(`routes:\n${routes.join('\n')}`).live.routes.map(({ id }) => id)
     const route = (host: string, to: string) =>
       `  - { from: "https://${host}.corp.example", to: "${to}", allow_any_authenticated_user: true }`
     const [a, b] = ids(route('a', 'http://a'), route('b', 'http://b'))
@@ -238,15 +245,16 @@ describe('TLS', () => {
   const tls = { CERTIFICATE_FILE: fixture('tls.crt'), CERTIFICATE_KEY_FILE: fixture('tls.key') }
 
   test('a certificate and its key make an https listener on 8443', () => {
-    const { listen } = valid('insecure_server: false', { ...minimal, INSECURE_SERVER: '', ...tls })
-    expect(listen).toMatchObject({ port: 8443, tls: { certificate: readFileSync(fixture('tls.crt'), 'utf8') } })
-    expect(listen.tls?.key.reveal()).toBe(readFileSync(fixture('tls.key'), 'utf8'))
+    const { fixed, live } = valid('insecure_server: false', { ...minimal, INSECURE_SERVER: '', ...tls })
+    expect(fixed.listen).toMatchObject({ port: 8443, tls: true })
+    expect(live.certificate?.chain).toBe(readFileSync(fixture('tls.crt'), 'utf8'))
+    expect(live.certificate?.key.reveal()).toBe(readFileSync(fixture('tls.key'), 'utf8'))
   })
 
   test('base64 of PEM is read too', () => {
     const base64 = (name: string) => readFileSync(fixture(name)).toString('base64')
     const env = { ...minimal, INSECURE_SERVER: '', CERTIFICATE: base64('tls.crt'), CERTIFICATE_KEY: base64('tls.key') }
-    expect(valid(undefined, env).listen.tls?.certificate).toContain('BEGIN CERTIFICATE')
+    expect(valid(undefined, env).live.certificate?.chain).toContain('BEGIN CERTIFICATE')
   })
 
   test('the key of another certificate is refused', () => {
@@ -265,7 +273,7 @@ describe('TLS', () => {
 
   test('signing keys are P-256 or RSA of 2048 bits, one per PEM block', () => {
     const keys = newKey('P-256') + newKey('P-256')
-    expect(valid(undefined, { ...minimal, SIGNING_KEY: keys }).signingKeys).toHaveLength(2)
+    expect(valid(undefined, { ...minimal, SIGNING_KEY: keys }).fixed.signingKeys).toHaveLength(2)
     expect(problems(undefined, { ...minimal, SIGNING_KEY: newKey('P-384') })).toEqual([
       'environment SIGNING_KEY signing_key: key 1: expected a P-256 key, or an RSA key of at least 2048 bits, without passphrase',
     ])
@@ -282,7 +290,7 @@ describe('files', () => {
 
   test('a configuration is read from its file', async () => {
     const loaded = await loadConfig(join(folder, 'config.yaml'), minimal)
-    expect(loaded.kind === 'ok' && loaded.config.log.level).toBe('debug')
+    expect(loaded.kind === 'ok' && loaded.config.live.logLevel).toBe('debug')
   })
 
   test('without a file the environment is enough', async () => {

@@ -7,7 +7,7 @@ import { globalKeys, isSecret, routeKeys } from '../../../src/config/keys.ts'
 import { configJsonSchema, configSchema } from '../../../src/config/schema.ts'
 import { unsupportedGlobals, unsupportedRouteKeys } from '../../../src/config/schema/unsupported.ts'
 
-const byAjv = new Ajv({ strict: true, allowUnionTypes: true }).compile(configJsonSchema())
+const byAjv = new Ajv({ strict: true, allowUnionTypes: true, keywords: ['x-restart'] }).compile(configJsonSchema())
 const byZod = (value: unknown): boolean => configSchema.safeParse(value).success
 
 describe('the JSON Schema says what Postern says', () => {

@@ -18,11 +18,10 @@ function rules(document: unknown): Policy {
 
 function generation(...routes: readonly Partial<Route>[]) {
   return {
-    routes: createRouteTable({
-      routes: routes.map((over) => routeOf('http://127.0.0.1:1', over)),
-      authenticate: { url: new URL('http://authenticate.test'), callbackPath: '/oauth2/callback' },
-      naming: NAMING,
-    }),
+    routes: createRouteTable(
+      { authenticateServiceUrl: new URL('http://authenticate.test'), authenticateCallbackPath: '/oauth2/callback' },
+      { routes: routes.map((over) => routeOf('http://127.0.0.1:1', over)), naming: NAMING },
+    ),
   }
 }
 

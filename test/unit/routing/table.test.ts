@@ -3,21 +3,19 @@ import { describe, expect, test } from 'vitest'
 import { parseFrom } from '../../../src/routing/host.ts'
 import { compileRegex } from '../../../src/routing/regex.ts'
 import { createRouteTable } from '../../../src/routing/table.ts'
-import type { AuthenticateConfig, Naming, PathMatch, Route } from '../../../src/config/model.ts'
+import type { Naming, PathMatch, Route } from '../../../src/config/model.ts'
 import type { RequestFacts } from '../../../src/http/request.ts'
 import type { RouteTable } from '../../../src/routing/model.ts'
 
 const naming = { controlPrefix: '/.postern', wellKnown: '/.well-known/postern' } as Naming
-const authenticate: AuthenticateConfig = {
-  url: new URL('https://authenticate.corp.example'),
-  callbackPath: '/oauth2/callback',
+type Authenticate = Parameters<typeof createRouteTable>[0]
+const authenticate: Authenticate = {
+  authenticateServiceUrl: new URL('https://authenticate.corp.example'),
+  authenticateCallbackPath: '/oauth2/callback',
 }
 
-function tableOf(
-  routes: readonly Route[],
-  more: { authenticate?: AuthenticateConfig; naming?: Naming } = {},
-): RouteTable {
-  return createRouteTable({ routes, authenticate, naming, ...more })
+function tableOf(routes: readonly Route[], more: { authenticate?: Authenticate; naming?: Naming } = {}): RouteTable {
+  return createRouteTable(more.authenticate ?? authenticate, { routes, naming: more.naming ?? naming })
 }
 
 /** A route named by what it matches: `https://app.example /admin`. */
@@ -253,7 +251,7 @@ describe('control paths', () => {
 
   test('the authenticate host with a port is served on that port only, and never by a route', () => {
     const onPort = tableOf([route('http://*.localhost:8080')], {
-      authenticate: { ...authenticate, url: new URL('http://authenticate.localhost:8080') },
+      authenticate: { ...authenticate, authenticateServiceUrl: new URL('http://authenticate.localhost:8080') },
     })
     expect(served(onPort, 'authenticate.localhost', '/', 8080)).toBe('authenticate: user-page')
     expect(served(onPort, 'authenticate.localhost', '/', 9090)).toBe('none')

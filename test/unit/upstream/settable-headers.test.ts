@@ -64,15 +64,15 @@ function load(compatibility: string, route: object) {
 /** What an application gets of one route of a configuration that was accepted. */
 function sent(loaded: ReturnType<typeof load>): readonly (readonly [name: string, value: string | undefined])[] {
   if (loaded.kind !== 'ok') throw new Error('not accepted')
-  const { config } = loaded
-  const [route] = config.routes
+  const { live } = loaded.config
+  const [route] = live.routes
   if (!route) throw new Error('no route')
   const context = createHeaderContext({
-    naming: config.naming,
-    claimHeaders: config.identityHeaders.claims.keys(),
+    naming: live.naming,
+    claimHeaders: live.jwtClaimsHeaders.keys(),
     cookieNames: ['postern'],
   })
-  const identity = ['x-corp-user', 'alice', config.naming.assertionHeader, 'a.b.c']
+  const identity = ['x-corp-user', 'alice', live.naming.assertionHeader, 'a.b.c']
   const client = NAMES.flatMap((name) => [name, 'of the client'])
   const flat = upstreamHeaders(grant(route, facts(), principal()), client, identity, context, '127.0.0.1')
   return flat.flatMap((name, i) => (i % 2 === 0 ? [[normalName(name), flat[i + 1]] as const] : []))

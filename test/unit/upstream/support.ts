@@ -109,8 +109,9 @@ export function forwarderConfig(
   return {
     config: {
       naming: NAMING,
-      identityHeaders: { claims: over.claims ?? new Map(), pass: true },
-      timeouts: { header: 0, idle: 0, upstream: 0, upstreamBody: over.upstreamBody ?? 0, connect: 10_000 },
+      jwtClaimsHeaders: over.claims ?? new Map(),
+      upstreamBodyTimeout: over.upstreamBody ?? 0,
+      upstreamConnectTimeout: 10_000,
       routes: [],
     },
     cookieNames: ['__Host-postern', 'postern'],
