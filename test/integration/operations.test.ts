@@ -269,7 +269,7 @@ describe('reload', () => {
     writeFileSync(file, settings({ idp_client_id: 'another', address: '127.0.0.1:1' }))
     program.child.kill('SIGHUP')
     const line = await program.line(({ msg }) => msg === 'configuration reloaded')
-    expect(line['needs_restart']).toEqual(['idp', 'listen'])
+    expect(line['needs_restart']).toEqual(['idp_client_id', 'address'])
     expect((await ask(program.port)).status).toBe(200)
   })
 })
