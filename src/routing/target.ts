@@ -248,8 +248,9 @@ function isPlain(text: string): boolean {
   return true
 }
 
+/** Every other protocol is ignored (RFC 9110 §7.8): server/h1-framing.ts has taken the offer out. */
 function isUpgrade({ upgrade, connection }: Headers): boolean {
-  return upgrade !== '' && /(?:^|,)[ \t]*upgrade[ \t]*(?:,|$)/i.test(connection)
+  return upgrade.toLowerCase() === 'websocket' && /(?:^|,)[ \t]*upgrade[ \t]*(?:,|$)/i.test(connection)
 }
 
 /** Something that a person looks at and that may be redirected to a sign-in page; fetches, forms and scripts may not. */

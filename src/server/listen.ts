@@ -13,11 +13,13 @@ import { createServer as createHttpsServer, type Server as HttpsServer } from 'n
 import type { AddressInfo, Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { every } from '../lib/clock.ts'
+import { createDeadlines, type Deadline } from '../lib/deadlines.ts'
 import { canonicalAddress } from '../routing/address.ts'
 import type { BadRequest, CutReason, Exchange, Finished, Forwarder, Reply } from '../http/exchange.ts'
 import type { Clock } from '../types.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { Address, Certificate, Live } from '../config/model.ts'
+import { H1Connection, MAX_HEAD_BYTES } from './h1-connection.ts'
 
 export interface ListenDeps {
   readonly listen: Address
@@ -48,7 +50,6 @@ export interface Listener {
   destroy(): void
 }
 
-const HEADER_BYTES = 32 * 1024
 /** What the client still sends after our answer is read and dropped this long; then the connection ends. */
 const LINGER_MS = 10_000
 const IDLE_CHECK_MS = 100
@@ -56,8 +57,9 @@ const IDLE_CHECK_MS = 100
 export async function listen(deps: ListenDeps): Promise<Listener> {
   const { listen: where, certificate, timeouts } = deps
   const options = {
-    maxHeaderSize: HEADER_BYTES,
-    headersTimeout: timeouts.timeoutRead,
+    maxHeaderSize: MAX_HEAD_BYTES,
+    // Ours is exact; Node looks only now and then.
+    headersTimeout: 0,
     // A request may be an upload of any length; a slow one is ended by the upstream's and the idle timeouts.
     requestTimeout: 0,
     keepAliveTimeout: timeouts.timeoutIdle,
@@ -72,6 +74,8 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
 
   let draining = false
   let active = 0
+  const deadlines = createDeadlines(deps.clock)
+  const connections = new WeakMap<Duplex, H1Connection>()
   /** Node forgets a connection when it is upgraded, but waits for it when it closes. */
   const upgraded = new Set<Duplex>()
   const ended = (): void => void active--
@@ -79,9 +83,49 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     active++
     void deps.handle(exchange).then(ended)
   }
+  const refuse = (socket: Socket, status: Refusal['status'], detail: string): void => {
+    const connection = connections.get(socket)
+    // A response is being written, or about to be: more bytes would be read as part of it.
+    const busy = connection?.busy === true
+    connection?.end()
+    if (busy || !socket.writable) return void socket.destroy()
+    // Whoever only opened a connection has asked for nothing.
+    if (socket.bytesRead > 0) deps.refused({ status, detail, clientIp: addressOf(socket) })
+    endSoon(
+      socket,
+      `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
+      deps.clock,
+    )
+  }
+  server.on(certificate ? 'secureConnection' : 'connection', (socket: Socket) => {
+    let deadline: Deadline | undefined
+    const connection = new H1Connection(socket, {
+      refuse(status, detail) {
+        deadline?.stop()
+        refuse(socket, status, detail)
+      },
+      headBegan() {
+        deadline ??= deadlines.start(timeouts.timeoutRead, () =>
+          refuse(socket, 408, 'the request did not come in time'),
+        )
+      },
+      headEnded() {
+        deadline?.stop()
+        deadline = undefined
+      },
+    })
+    connections.set(socket, connection)
+    // From now on; and whoever only connects must begin in time as well.
+    deadline = deadlines.start(timeouts.timeoutRead, () => refuse(socket, 408, 'the request did not come in time'))
+    socket.once('close', () => deadline?.stop())
+    // Node ends a connection behind its last answer, and so early that a client which still sends could lose that answer.
+    socket.destroySoon = () => {
+      connection.end()
+      endSoon(socket, undefined, deps.clock)
+    }
+  })
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
-    // Node hands on what was pipelined behind a request that we refused; where it begins is anybody's guess.
-    if (refused.has(req.socket)) return
+    connections.get(req.socket)?.begin(req, res)
     if (draining) res.shouldKeepAlive = false
     run(httpExchange(req, res, deps))
   }
@@ -89,20 +133,21 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   // Not answered here: the forwarder says "100 Continue" once the decision is taken.
   server.on('checkContinue', onRequest)
   server.on('checkExpectation', (req: IncomingMessage, res: ServerResponse) => {
+    connections.get(req.socket)?.begin(req, res)
     res.writeHead(417, { connection: 'close' }).end()
     deps.refused({ status: 417, detail: 'unknown expectation', clientIp: addressOf(req.socket) })
   })
-  server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
+  server.on('upgrade', (req: IncomingMessage, socket: Duplex) => {
+    const head = connections.get(socket)?.handOver() ?? Buffer.alloc(0)
     // Without a listener an early reset of the client would end the process.
     socket.on('error', () => socket.destroy())
     upgraded.add(socket)
     socket.once('close', () => upgraded.delete(socket))
     run(upgradeExchange(req, socket, head, deps))
   })
-  server.on('connect', (_req: IncomingMessage, socket: Socket) => refuse(socket, 405, 'method not allowed', deps))
   server.on('clientError', ({ code = '' }: NodeJS.ErrnoException, socket: Socket) => {
-    const status = code === 'HPE_HEADER_OVERFLOW' ? 431 : code === 'ERR_HTTP_REQUEST_TIMEOUT' ? 408 : 400
-    refuse(socket, status, code, deps)
+    const status = code === 'HPE_HEADER_OVERFLOW' ? 431 : 400
+    refuse(socket, status, code)
   })
   server.on('tlsClientError', (_error: Error, socket: Duplex) => socket.destroy())
 
@@ -135,9 +180,6 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     },
   }
 }
-
-/** Connections that end with an answer of ours: nothing that still arrives on them is a request. */
-const refused = new WeakSet<Duplex>()
 
 function secureContext({ chain, key }: Certificate) {
   return { cert: chain, key: key.reveal(), minVersion: 'TLSv1.2' } as const
@@ -230,7 +272,6 @@ function writeReply(reply: Reply, req: IncomingMessage, res: ServerResponse, clo
       resolve({ status: reply.status, bytesOut: 0 })
       return
     }
-    if (reply.headers.some(([name, value]) => name === 'connection' && value === 'close')) refused.add(req.socket)
     const bodyless = reply.status === 204 || reply.status === 304
     res.writeHead(reply.status, flatten(reply, bodyless ? undefined : body.length))
     res.end(bodyless || req.method === 'HEAD' ? undefined : body)
@@ -255,28 +296,15 @@ function writeRawReply(reply: Reply, socket: Duplex, clock: Clock): Finished {
   return { status: reply.status, bytesOut: body.length }
 }
 
-/** For what never became a request: no facts, a constant answer. `detail`: constant too, such as the parser's code. */
-function refuse(socket: Socket, status: Refusal['status'], detail: string, { clock, refused: tell }: ListenDeps): void {
-  // A response is being written on this connection: more bytes would be read as part of it.
-  const busy = '_httpMessage' in socket && socket._httpMessage !== null && socket._httpMessage !== undefined
-  if (busy || !socket.writable) return void socket.destroy()
-  // Whoever only opened a connection has asked for nothing.
-  if (socket.bytesRead > 0) tell({ status, detail, clientIp: addressOf(socket) })
-  endSoon(
-    socket,
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
-    clock,
-  )
-}
-
 function addressOf({ remoteAddress = '' }: Socket): string {
   return canonicalAddress(remoteAddress) ?? remoteAddress
 }
 
 /** Ends our side; the peer's may follow, but not for ever. Destroying at once could reset the answer away. */
-function endSoon(socket: Duplex, last: Buffer | string, clock: Clock): void {
+function endSoon(socket: Duplex, last: Buffer | string | undefined, clock: Clock): void {
   socket.resume()
-  socket.end(last)
+  if (last === undefined) socket.end()
+  else socket.end(last)
   socket.once(
     'close',
     clock.after(LINGER_MS, () => socket.destroy()),

@@ -13,7 +13,7 @@ import type { Clock, Millis } from '../types.ts'
 import type { Forwarded } from '../http/exchange.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { Route } from '../config/model.ts'
-import type { Deadlines } from './deadlines.ts'
+import type { Deadlines } from '../lib/deadlines.ts'
 import { upstreamFailure } from './failure.ts'
 import { type Pools, tlsName } from './pools.ts'
 

@@ -81,7 +81,7 @@ describe('becomes one canonical request', () => {
     [`${post('Content-Length: 2')}hi`, { method: 'POST' }],
     [`${post('Transfer-Encoding: CHUNKED')}2\r\nhi\r\n0\r\n\r\n`, { method: 'POST' }],
     [get('/ws', 'Connection: Upgrade', 'Upgrade: websocket'), { path: '/ws', wants: 'upgrade' }],
-    [get('/', 'Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABk'), { wants: 'upgrade' }],
+    [get('/', 'Connection: Upgrade, HTTP2-Settings', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABk'), { wants: 'json' }],
   ])('%j', async (bytes, expected) => {
     expect(statuses(await send(bytes, 1))).toEqual([200])
     expect(seen).toEqual([expect.objectContaining(expected)])

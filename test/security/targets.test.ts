@@ -425,8 +425,10 @@ describe('what the client wants', () => {
           ['Connection', 'Upgrade, HTTP2-Settings'],
         ],
       },
-      'upgrade',
+      'json',
     ],
+    ['h2c of a navigation', { headers: [HTML, ['Upgrade', 'h2c'], ['Connection', 'Upgrade, HTTP2-Settings']] }, 'html'],
+    ['two protocols', { headers: [HTML, ['Upgrade', 'websocket, h2c'], ['Connection', 'Upgrade']] }, 'html'],
     [
       'Upgrade-Insecure-Requests',
       { headers: [HTML, ['Upgrade-Insecure-Requests', '1'], ['Connection', 'keep-alive']] },

@@ -132,10 +132,48 @@ describe('F02 from where', () => {
 })
 
 describe('what is no WebSocket', () => {
-  test.each(['h2c', 'TLS/1.0', 'websocket, h2c', 'foo', 'WebSocket2'])('Upgrade: %s goes nowhere', async (upgrade) => {
-    await expectRefused(handshake('/open', { upgrade }), 400)
-    await expectRefused(handshake('/ws', { upgrade, login: 'alice' }), 400)
-    await expectRefused(handshake('/ws', { upgrade }), 401)
+  const OFFERS = ['h2c', 'TLS/1.0', 'websocket, h2c', 'websocket\r\nUpgrade: h2c', 'foo', 'WebSocket2', '']
+
+  test.each(OFFERS)(
+    'Upgrade: %j is ignored, and the request is judged and answered (RFC 9110 §7.8)',
+    async (upgrade) => {
+      const lines = ['Accept: text/html', 'HTTP2-Settings: AAMAAABkAAQAAP__']
+      const asked = (target: string, login?: string): Promise<Outcome> =>
+        gauntlet.send(
+          handshake(target, { upgrade, lines, ...(login !== undefined && { login }) }).replace(
+            'Connection: Upgrade',
+            'Connection: Upgrade, HTTP2-Settings, close',
+          ),
+        )
+      for (const { statuses, received } of [await asked('/open'), await asked('/ws', 'alice')]) {
+        expect(statuses).toEqual([200])
+        for (const name of ['upgrade', 'http2-settings']) expect(only(received).values(name)).toEqual([])
+      }
+      const { statuses, received, answers } = await asked('/ws')
+      expect({ statuses, received }).toEqual({ statuses: [302], received: [] })
+      expect(answers[0]?.header('location')).toContain('http://authenticate.localhost/')
+    },
+  )
+
+  test('Upgrade: h2c with a body: the body is forwarded, in both framings', async () => {
+    const post = (framing: string, body: string): Promise<Outcome> =>
+      gauntlet.send(
+        `POST /open HTTP/1.1\r\nHost: ${APP}\r\nConnection: Upgrade, HTTP2-Settings, close\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n${framing}\r\n\r\n${body}`,
+      )
+    for (const { statuses, received } of [
+      await post('Content-Length: 5', 'abcde'),
+      await post('Transfer-Encoding: chunked', '3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n'),
+    ]) {
+      expect(statuses).toEqual([200])
+      expect(only(received)).toMatchObject({ method: 'POST', target: '/open', body: 'abcde' })
+      expect(only(received).values('upgrade')).toEqual([])
+    }
+  })
+
+  test('HTTP/1.0 upgrades to nothing', async () => {
+    const { statuses, received } = await gauntlet.send(handshake('/open').replace('HTTP/1.1', 'HTTP/1.0'))
+    expect(statuses).toEqual([200])
+    expect(only(received).values('upgrade')).toEqual([])
   })
 
   test.each(['POST', 'PUT', 'OPTIONS'])('a handshake by %s goes nowhere', async (method) => {

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { createBalancer } from '../../../src/upstream/balance.ts'
-import { createDeadlines } from '../../../src/upstream/deadlines.ts'
+import { createDeadlines } from '../../../src/lib/deadlines.ts'
 import { manualClock } from '../../support/clock.ts'
 
 function world() {

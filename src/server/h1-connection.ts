@@ -1,0 +1,196 @@
+/**
+ * One connection of HTTP/1.1. It stands between the socket and Node's parser and hands on one request at a time: the
+ * next one is not parsed, judged or forwarded before the answer to this one has been written (RFC 9112 §9.3.2), and
+ * nothing is read behind a request that closes the connection.
+ */
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import {
+  type BodyFraming,
+  chunkedFraming,
+  isHead,
+  isSpecial,
+  lengthFraming,
+  mayBecomeHead,
+  withoutUnknownUpgrade,
+} from './h1-framing.ts'
+
+export const MAX_HEAD_BYTES = 32 * 1024
+/** What a client may send ahead before we stop reading. It is little, so that we still see most clients leave. */
+const MAX_AHEAD = 64 * 1024
+const END_OF_HEAD = Buffer.from('\r\n\r\n')
+const NOTHING = Buffer.alloc(0)
+
+export interface ConnectionEvents {
+  /** The bytes are no request: answer with this status, then close. */
+  refuse(status: 400 | 405 | 431, detail: string): void
+  /** A head has begun, and must be complete in time. */
+  headBegan(): void
+  headEnded(): void
+}
+
+export class H1Connection {
+  private readonly socket: Socket
+  private readonly events: ConnectionEvents
+  /** Node's own listener: parses what it is given. */
+  private readonly parse: (bytes: Buffer) => void
+  /** `over`: whatever still arrives is dropped. */
+  private state: 'head' | 'body' | 'answer' | 'over' = 'head'
+  /** What has arrived and was not handed on. */
+  private held: Buffer = NOTHING
+  private skippedEmptyLine = false
+  private body: BodyFraming | undefined
+  private request: IncomingMessage | undefined
+  private response: ServerResponse | undefined
+  private waiting = false
+
+  /** Call it when Node's server has taken the connection. */
+  constructor(socket: Socket, events: ConnectionEvents) {
+    const [parse, ...others] = socket.listeners('data')
+    if (!parse || others.length > 0) throw new TypeError('expected one reader of a new connection')
+    this.socket = socket
+    this.events = events
+    this.parse = parse as (bytes: Buffer) => void
+    socket.off('data', this.parse)
+    // Node now stops reading the socket by itself and leaves the bytes to us.
+    socket.on('data', this.onData)
+  }
+
+  /** Is a request under way, from its head to the last byte of its answer? */
+  get busy(): boolean {
+    return this.state === 'body' || (this.state === 'answer' && this.response?.destroyed === false)
+  }
+
+  /** Node has parsed the head that it was given. */
+  begin(request: IncomingMessage, response: ServerResponse): void {
+    this.request = request
+    this.response = response
+  }
+
+  /** Nothing that still arrives is a request. */
+  end(): void {
+    this.state = 'over'
+    this.held = NOTHING
+  }
+
+  /** The connection belongs to somebody else from now on. What has arrived behind the head. */
+  handOver(): Buffer {
+    const { held } = this
+    this.end()
+    this.socket.off('data', this.onData)
+    return held
+  }
+
+  private readonly onData = (piece: Buffer): void => {
+    if (this.state === 'over') return
+    const before = this.held.length
+    this.held = before === 0 ? piece : Buffer.concat([this.held, piece])
+    this.advance(before)
+  }
+
+  private readonly onAnswered = (): void => {
+    this.waiting = false
+    if (this.socket.isPaused()) this.socket.resume()
+    this.advance(0)
+  }
+
+  /** `known`: how many of the held bytes were looked at before. */
+  private advance(known: number): void {
+    let seen = known
+    for (let moved = true; moved && this.held.length > 0; seen = 0) {
+      if (this.state === 'head') moved = this.takeHead(seen)
+      else if (this.state === 'body') moved = this.takeBody()
+      else moved = this.state === 'answer' && this.isAnswered()
+    }
+  }
+
+  private takeHead(known: number): boolean {
+    if (this.held[0] === 0x0d && !this.skippedEmptyLine) {
+      // RFC 9112 §2.2: one empty line before a request is ignored.
+      if (this.held.length === 1) return false
+      if (this.held[1] === 0x0a) {
+        this.skippedEmptyLine = true
+        this.held = this.held.subarray(2)
+        return true
+      }
+    }
+    const { held } = this
+    const end = held.indexOf(END_OF_HEAD, Math.max(0, known - END_OF_HEAD.length))
+    if (end === -1) {
+      if (held.length > MAX_HEAD_BYTES) this.refuse(431, 'header section too large')
+      else if (!mayBecomeHead(held.toString('latin1'), known)) this.refuse(400, 'malformed request')
+      else this.events.headBegan()
+      return false
+    }
+    const length = end + END_OF_HEAD.length
+    if (length > MAX_HEAD_BYTES) return this.refuse(431, 'header section too large')
+    const text = held.toString('latin1', 0, length)
+    if (!isHead(text)) return this.refuse(400, 'malformed request')
+    if (text.startsWith('CONNECT ')) return this.refuse(405, 'method not allowed')
+    this.events.headEnded()
+    this.skippedEmptyLine = false
+    this.held = held.subarray(length)
+    const special = isSpecial(text)
+    const cleaned = special ? withoutUnknownUpgrade(text) : text
+    this.request = this.response = undefined
+    this.state = 'answer'
+    this.parse(cleaned === text ? held.subarray(0, length) : Buffer.from(cleaned, 'latin1'))
+    return this.parsedHead(special)
+  }
+
+  private parsedHead(special: boolean): boolean {
+    // Refused, or handed over.
+    if (this.isOver()) return false
+    const { request } = this
+    if (!request) return this.disagree()
+    if (!special) return request.complete || this.disagree()
+    const { 'transfer-encoding': coding, 'content-length': length = '0' } = request.headers
+    this.body = coding === undefined ? lengthFraming(Number(length)) : chunkedFraming()
+    if (this.body.done !== request.complete) return this.disagree()
+    if (!this.body.done) this.state = 'body'
+    return true
+  }
+
+  private takeBody(): boolean {
+    const { held, body, request } = this
+    const taken = body?.take(held)
+    if (!body || !request || taken === undefined) return this.disagree()
+    this.held = held.subarray(taken)
+    this.parse(taken === held.length ? held : held.subarray(0, taken))
+    if (this.isOver()) return false
+    if (body.done !== request.complete) return this.disagree()
+    if (body.done) this.state = 'answer'
+    return true
+  }
+
+  /** TypeScript takes the state for known while a call may have changed it. */
+  private isOver(): boolean {
+    return this.state === 'over'
+  }
+
+  private isAnswered(): boolean {
+    if (!this.response?.destroyed) {
+      // Nobody needs to be told in the usual case: the next request arrives after the answer.
+      if (!this.waiting) this.response?.once('close', this.onAnswered)
+      this.waiting = true
+      if (this.held.length > MAX_AHEAD) this.socket.pause()
+      return false
+    }
+    if (this.socket.writable) this.state = 'head'
+    else this.end()
+    return true
+  }
+
+  private refuse(status: 400 | 405 | 431, detail: string): false {
+    this.end()
+    this.events.refuse(status, detail)
+    return false
+  }
+
+  /** Two readers have cut the same bytes differently, or a body is malformed: the end of the connection, whatever was meant. */
+  private disagree(): false {
+    this.end()
+    this.socket.destroy()
+    return false
+  }
+}
