@@ -11,6 +11,7 @@ import { groupsFromClaims } from './identity/claims.ts'
 import { createOidcProvider } from './identity/oidc.ts'
 import { every, systemClock } from './lib/clock.ts'
 import type { ProcessLogger } from './lib/log.ts'
+import { personKey, subjectOf } from './lib/person.ts'
 import { readVersion } from './lib/version.ts'
 import { createRequestIds } from './lib/request-id.ts'
 import { createAccessLog } from './proxy/access-log.ts'
@@ -26,6 +27,7 @@ import { createMetrics } from './server/metrics.ts'
 import { type Operations, startOperations } from './server/operations.ts'
 import { compareConfig, type Reload } from './server/reload.ts'
 import { createSessions } from './session/sessions.ts'
+import { moveOlderSessions } from './session/tables.ts'
 import { createStreamRegistry } from './session/streams.ts'
 import { checkStoreKey } from './store/key-check.ts'
 import { openLmdbStore } from './store/lmdb.ts'
@@ -64,12 +66,14 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   const metrics = createMetrics({ version: readVersion(), node: process.version })
   const store = meteredStore(openStore(fixed, clock, logger), metrics, clock)
   await checkStoreKey(store, sharedSecrets)
+  const moved = await moveOlderSessions(store)
   const sessions = createSessions({ store, clock, sharedSecrets, cookieNames: sessionCookieNames(config.live) })
   const streams = createStreamRegistry({ clock })
   const requestId = createRequestIds()
   let generation = createGeneration(fixed, config.live, 1, requestId)
   const { directory, ...feeds } = openDirectory({
     config: fixed.directory,
+    issuer: fixed.idp.issuer,
     store,
     clock,
     logger,
@@ -77,12 +81,16 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     routes: () => generation.live.routes,
     scimUrl: new URL(`${config.live.naming.controlPrefix}/scim/v2`, fixed.authenticateServiceUrl),
   })
-  directory.onChange((subject) => streams.recheck(subject))
-  directory.onSessionsEnd(async (subject, before) => {
-    const count = await sessions.revokeSubject(subject, before)
-    if (count > 0) logger.info({ user_id: subject, sessions: count }, 'sessions ended: the directory says so')
+  directory.onChange((person) => streams.recheck(person))
+  directory.onSessionsEnd(async (person, before) => {
+    const count = await sessions.revokePerson(person, before)
+    if (count > 0) logger.info({ user_id: subjectOf(person), sessions: count }, 'sessions ended: the directory says so')
   })
   await feeds.start()
+  const admit = createAdmission(fixed, directory)
+  // What their claims said about groups is learnt again, oldest session first.
+  for (const session of moved.toSorted((a, b) => a.createdAt - b.createdAt))
+    await admit(session.identity, config.live, session.createdAt)
 
   const idp = createOidcProvider({
     idp: fixed.idp,
@@ -111,7 +119,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     sharedSecrets,
     clock,
     logger,
-    admit: createAdmission(fixed, directory),
+    admit,
   })
   const respond = createRespond({ authenticate, directory, controlPrefix: config.live.naming.controlPrefix, clock })
   const user = createUserViews({ sessions, directory, authenticate, respond, clock })
@@ -220,14 +228,15 @@ function openStore({ storage }: Fixed, clock: Clock, logger: Logger): Store {
 /** Without a directory, groups are as old as the sign-in: the session ends when they are too old, and the provider's own session makes the next sign-in a redirect. */
 function createAdmission({ directory: config }: Fixed, directory: LiveDirectory) {
   return async (
-    { subject, claims }: Identity,
+    identity: Identity,
     { cookieExpire, groupsClaim }: Live,
     now: Millis,
   ): Promise<{ readonly expiresAt: Millis }> => {
     if (config.kind !== 'claims') return { expiresAt: now + cookieExpire }
-    const groups = groupsFromClaims(claims, groupsClaim)
-    if (groups) directory.observe(entryFromClaims(subject, groups, now))
-    else await directory.forget(subject)
+    const person = personKey(identity)
+    const groups = groupsFromClaims(identity.claims, groupsClaim)
+    if (groups) directory.observe(person, entryFromClaims(identity.subject, groups, now))
+    else await directory.forget(person)
     return { expiresAt: now + Math.min(cookieExpire, config.maxStaleness) }
   }
 }

@@ -18,10 +18,11 @@ import { namedGroups } from './directory/open.ts'
 import { createDirectoryTable, type DirectoryRecord } from './directory/records.ts'
 import { freshAtOf, sourceNameOf, toMembership } from './directory/view.ts'
 import { AppError } from './errors.ts'
+import { createIssuer, personKey, subjectOf } from './lib/person.ts'
 import { sessionTag } from './proxy/access-log.ts'
 import { createSessions } from './session/sessions.ts'
 import { openLmdbStore } from './store/lmdb.ts'
-import type { Clock, Identity, Logger, Millis, Session, Subject } from './types.ts'
+import type { Clock, Identity, Logger, Millis, PersonKey, Session, Subject } from './types.ts'
 import type { Config, DirectoryConfig } from './config/model.ts'
 import type { Group, Membership, UserStatus } from './directory/model.ts'
 
@@ -38,6 +39,7 @@ export interface SessionView {
 
 /** What is known about one person's groups, and since when. */
 export interface PersonView {
+  readonly person: PersonKey
   readonly subject: Subject
   /** undefined: nobody has said; only a sign-in or the source knows. */
   readonly email: string | undefined
@@ -72,13 +74,16 @@ export interface FeedView {
 }
 
 export interface Operator {
-  /** Live sessions, newest first. `user`: a subject or an e-mail address; everybody's without it. */
+  /**
+   * Live sessions, newest first. `user`: a subject, an e-mail address, or issuer and subject with a space between;
+   * everybody's without it.
+   */
   sessions(user?: string): Promise<readonly SessionView[]>
   /** Ends the session with this tag; undefined: there is none. */
   revoke(tag: string): Promise<SessionView | undefined>
-  /** Ends all sessions of a person, or of everybody. */
+  /** Ends all sessions of a person, or of everybody. Throws ERR_USAGE for a subject that two issuers have given. */
   revokeAll(user?: string): Promise<number>
-  /** Everybody who fits: one for a subject, perhaps several for an e-mail address, nobody when nothing is known. */
+  /** Everybody who fits: one for a subject of one issuer, perhaps several for an e-mail address, nobody when nothing is known. */
   people(user: string): Promise<readonly PersonView[]>
   /** Everybody whose groups are known. */
   everybody(): AsyncIterable<PersonView>
@@ -114,6 +119,7 @@ export function openOperator(config: Config, { clock, logger }: OperatorDeps): O
   const store = openLmdbStore({ path: storage.path, clock, logger })
   const sessions = createSessions({ store, clock, sharedSecrets, cookieNames: [] })
   const table = createDirectoryTable()
+  const issuer = createIssuer(config.fixed.idp.issuer)
 
   async function sessionsOf(user: string | undefined): Promise<readonly Session[]> {
     const found: Session[] = []
@@ -126,10 +132,10 @@ export function openOperator(config: Config, { clock, logger }: OperatorDeps): O
     return (await store.get(createFeedTable(), directory.url.origin))?.value
   }
 
-  async function personOf(subject: Subject, session: Session | undefined): Promise<PersonView> {
-    const record = (await store.get(table, subject))?.value
-    const identity = session?.identity
-    return { subject, email: identity?.email, identity, record: record && viewRecord(record, await readFeed()) }
+  async function personOf(person: PersonKey, session: Session | undefined): Promise<PersonView> {
+    // Of somebody of another issuer the running Postern knows nothing either.
+    const record = issuer.subject(person) === undefined ? undefined : (await store.get(table, person))?.value
+    return viewPerson(person, session, record && viewRecord(record, await readFeed()))
   }
 
   /** As the directory of a running Postern would answer. */
@@ -154,26 +160,31 @@ export function openOperator(config: Config, { clock, logger }: OperatorDeps): O
 
     async revokeAll(user) {
       const found = await sessionsOf(user)
+      const people = new Set(found.filter(({ identity }) => identity.subject === user).map(({ person }) => person))
+      if (people.size > 1) {
+        throw new AppError(
+          'ERR_USAGE',
+          `people of several issuers have this id; give one of: ${[...people].join(', ')}`,
+        )
+      }
       for (const { id } of found) await sessions.revoke(id)
       return found.length
     },
 
     async people(user) {
-      const newest = new Map<Subject, Session>()
-      for (const session of await sessionsOf(user)) {
-        if (!newest.has(session.subject)) newest.set(session.subject, session)
-      }
-      if (newest.size > 0) return Promise.all([...newest].map(([subject, session]) => personOf(subject, session)))
-      const person = await personOf(user, undefined)
+      const newest = new Map((await sessionsOf(user)).toReversed().map((session) => [session.person, session]))
+      if (newest.size > 0) return Promise.all([...newest].map(([person, session]) => personOf(person, session)))
+      const named = issuer.person(issuer.subject(user as PersonKey) ?? user)
+      const person = await personOf(named, undefined)
       return person.record ? [person] : []
     },
 
     async *everybody() {
-      const newest = new Map((await sessionsOf(undefined)).toReversed().map((session) => [session.subject, session]))
+      const newest = new Map((await sessionsOf(undefined)).toReversed().map((session) => [session.person, session]))
       const feed = await readFeed()
-      for await (const [subject, { value }] of store.list(table)) {
-        const identity = newest.get(subject)?.identity
-        yield { subject, email: identity?.email, identity, record: viewRecord(value, feed) }
+      for await (const [key, { value }] of store.list(table)) {
+        const person = key as PersonKey
+        if (issuer.subject(person) !== undefined) yield viewPerson(person, newest.get(person), viewRecord(value, feed))
       }
     },
 
@@ -213,6 +224,7 @@ export async function readLive(
     const { subject, status, statusText, groups, asOf } = entry
     const membership = toMembership({ ...entry, readAt }, readAt, 'okta')
     return {
+      person: personKey({ issuer: config.fixed.idp.issuer, subject }),
       subject,
       email: emailOf(body),
       identity: undefined,
@@ -271,8 +283,13 @@ async function withClient<T>(
   }
 }
 
-function isOf({ subject, identity }: Session, user: string): boolean {
-  return subject === user || identity.email === user.toLowerCase()
+function isOf({ person, identity }: Session, user: string): boolean {
+  return identity.subject === user || person === user || identity.email === user.toLowerCase()
+}
+
+function viewPerson(person: PersonKey, session: Session | undefined, record: PersonRecord | undefined): PersonView {
+  const identity = session?.identity
+  return { person, subject: subjectOf(person), email: identity?.email, identity, record }
 }
 
 function viewSession({ id, identity, createdAt, expiresAt }: Session): SessionView {

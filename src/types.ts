@@ -85,7 +85,7 @@ export interface IdentityProvider {
 
 export interface Session {
   readonly id: SessionId
-  readonly subject: Subject
+  readonly person: PersonKey
   readonly identity: Identity
   readonly createdAt: Millis
   /** Absolute; activity does not move it. */
@@ -105,9 +105,9 @@ export interface Sessions {
   cookieValue(id: SessionId, host: string): string
   revoke(id: SessionId): Promise<void>
   /** Sessions that began before, or all; gives how many ended. */
-  revokeSubject(subject: Subject, before?: Millis): Promise<number>
-  /** Subjects with a session in the store. */
-  list(subject?: Subject): AsyncIterable<Session>
+  revokePerson(person: PersonKey, before?: Millis): Promise<number>
+  /** Live sessions of one person, or of everybody. */
+  list(person?: PersonKey): AsyncIterable<Session>
   /** Sessions that ended anywhere (this process, another worker, the command line). */
   onEnd(listener: (id: SessionId) => void): Unsubscribe
   close(): void
@@ -119,7 +119,7 @@ export interface Table<T> {
   parse(value: unknown): T | undefined
   /** What goes to disk as JSON, and comes to `parse` from there; absent: the value as it is. */
   format?(value: T): unknown
-  /** Secondary key for `list`, e.g. a session's subject. */
+  /** Secondary key for `list`, e.g. a session's person. */
   index?(value: T): string
 }
 

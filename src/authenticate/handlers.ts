@@ -5,6 +5,7 @@
 import { AppError, toAppError } from '../errors.ts'
 import { readCookie } from '../lib/cookie.ts'
 import { constantTimeEqual, sha256 } from '../lib/crypto.ts'
+import { personKey } from '../lib/person.ts'
 import { redirectReply } from '../pages/reply.ts'
 import type { Clock, Identity, IdentityProvider, Logger, Millis, Session, Sessions, Store, Tokens } from '../types.ts'
 import type { Directory } from '../directory/model.ts'
@@ -84,7 +85,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
       )
 
     const session = await sessions.read(facts.cookie, facts.host, now)
-    if (session && directory.status(session.subject) !== 'inactive') return handOff(request, session, asked)
+    if (session && directory.status(session.person) !== 'inactive') return handOff(request, session, asked)
 
     const begun = await idp.begin(AbortSignal.timeout(fixed.idp.timeout)).catch(toAppError)
     if (begun instanceof AppError) return failure(request, begun, { tryAgain: new URL('/', asked.returnTo) })
@@ -135,8 +136,9 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const { identity, tokens } = completed
     const now = clock.now()
     const { expiresAt } = await deps.admit(identity, generation.live, now)
-    await directory.refresh(identity.subject, AbortSignal.timeout(fixed.directory.signInTimeout))
-    if (directory.status(identity.subject) === 'inactive') {
+    const person = personKey(identity)
+    await directory.refresh(person, AbortSignal.timeout(fixed.directory.signInTimeout))
+    if (directory.status(person) === 'inactive') {
       const refused = new AppError('ERR_IDP_REJECTED', 'sign-in: the directory says that this account is not active', {
         details: INACTIVE,
       })
@@ -157,7 +159,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     expiresAt: Millis,
   ): Promise<Session> {
     const before = await sessions.read(facts.cookie, facts.host, clock.now())
-    if (before?.subject === identity.subject && before.identity.issuer === identity.issuer) {
+    if (before?.person === personKey(identity)) {
       await sessions.replaceTokens(before, tokens, identity)
       return (await sessions.get(before.id)) ?? sessions.create(identity, tokens, expiresAt)
     }

@@ -49,7 +49,7 @@ export function createSignOut({ idp, sessions, sharedSecrets, clock, logger, fai
     if (!posted) {
       const html = signOutPage({
         ...common(request),
-        email: session.identity.email ?? session.subject,
+        email: session.identity.email ?? session.identity.subject,
         csrfToken: csrfToken(session, facts.host),
       })
       return htmlReply(200, html, { formActionOrigins: signOutTargets(generation) })
@@ -64,7 +64,7 @@ export function createSignOut({ idp, sessions, sharedSecrets, clock, logger, fai
     }
     const tokens = sessions.tokens(session)
     await sessions.revoke(session.id)
-    logger.info({ request_id: facts.id, user_id: session.subject }, 'signed out')
+    logger.info({ request_id: facts.id, user_id: session.identity.subject }, 'signed out')
     // Signed out here in any case; a provider that cannot be asked keeps nobody signed in.
     const end = tokens && (await idp.signOutUrl(tokens.idToken, signedOut).catch(() => undefined))
     return redirectReply(303, end ?? signedOut, [cookieHeader(request, namesFor(request).session, undefined)])

@@ -2,7 +2,8 @@ import { setMaxListeners } from 'node:events'
 import { messageOf, toAppError } from '../errors.ts'
 import { createSingleFlight } from '../lib/single-flight.ts'
 import { settledWithin } from '../lib/wait.ts'
-import type { Clock, Logger, Millis, Store, Subject, Unsubscribe } from '../types.ts'
+import type { Issuer } from '../lib/person.ts'
+import type { Clock, Logger, Millis, PersonKey, Store, Subject, Unsubscribe } from '../types.ts'
 import type { Directory, DirectorySource, Membership, ReadPriority, UserStatus } from './model.ts'
 import type { DirectoryConfig } from '../config/model.ts'
 import { CLAIMS_SOURCE } from './claims.ts'
@@ -35,7 +36,7 @@ const JUST_NOW: Millis = 30_000
 /** Clocks of replicas that share a store differ by no more. */
 const CLOCK_SKEW: Millis = 5000
 
-export type SessionsEndListener = (user: Subject, before: Millis) => void | Promise<void>
+export type SessionsEndListener = (person: PersonKey, before: Millis) => void | Promise<void>
 
 export interface DirectoryFacts {
   readonly people: number
@@ -48,7 +49,7 @@ export interface LiveDirectory extends Directory {
   /** Loads what earlier runs and other processes have learnt, then keeps people fresh. */
   start(): Promise<void>
   /** Nothing is known about this person any more: a sign-in without the groups claim. */
-  forget(user: Subject): Promise<void>
+  forget(person: PersonKey): Promise<void>
   /** Applies what a feed has heard, at once. Resolves when it is durable; rejects when it is not, and may be called with the same again. */
   absorb(signals: readonly Signal[], trust: Trust): Promise<void>
   /** undefined: no feed tells of changes. */
@@ -65,8 +66,12 @@ export interface LiveDirectory extends Directory {
   facts(): DirectoryFacts
 }
 
-/** `source` undefined: groups come from sign-in claims (`observe`). */
+/**
+ * `source` undefined: groups come from sign-in claims (`observe`). `issuer`: whose subjects the source and the feed speak
+ * of. Inside, people go by their subject; callers and the store know them by their key.
+ */
 export function createDirectory(deps: {
+  readonly issuer: Issuer
   readonly source: DirectorySource | undefined
   readonly store: Store
   readonly clock: Clock
@@ -74,16 +79,16 @@ export function createDirectory(deps: {
   readonly logger: Logger
   readonly random?: () => number
 }): LiveDirectory {
-  const { source, store, clock, config, logger, random = Math.random } = deps
+  const { issuer, source, store, clock, config, logger, random = Math.random } = deps
   const sourceName = source?.name ?? CLAIMS_SOURCE
   const maxStaleness = source ? config.maxStaleness : CLAIMS_RETENTION
   const retention = source ? Math.max(RETENTION, maxStaleness) : CLAIMS_RETENTION
   const roster = createRoster()
   const { people } = roster
   const memberships = createMemberships(sourceName)
-  const listeners = new Set<(user: Subject, status: UserStatus | 'unknown') => void>()
+  const listeners = new Set<(person: PersonKey, status: UserStatus | 'unknown') => void>()
   const endListeners = new Set<SessionsEndListener>()
-  const keeper = createKeeper({ store, logger, retention, current: recordOf, adopt })
+  const keeper = createKeeper({ issuer, store, logger, retention, current: recordOf, adopt })
   const health = createSourceHealth({ source: sourceName, clock, logger, random })
   const signInReads = createSingleFlight<void>()
   const otherReads = createSingleFlight<void>()
@@ -241,7 +246,7 @@ export function createDirectory(deps: {
   function announce(user: Subject, next: UserStatus | 'unknown'): void {
     for (const listener of listeners) {
       try {
-        listener(user, next)
+        listener(issuer.person(user), next)
       } catch (error) {
         logger.error({ user_id: user, error: messageOf(error) }, 'a listener to directory changes failed')
       }
@@ -249,7 +254,7 @@ export function createDirectory(deps: {
   }
 
   async function endSessions(user: Subject, before: Millis): Promise<void> {
-    for (const listener of endListeners) await listener(user, before)
+    for (const listener of endListeners) await listener(issuer.person(user), before)
   }
 
   /** Never rejects: whoever is inactive is refused, session or not. */
@@ -328,8 +333,15 @@ export function createDirectory(deps: {
   }
 
   return {
-    membership,
-    status,
+    membership(person) {
+      const user = issuer.subject(person)
+      return user === undefined ? 'unknown' : membership(user)
+    },
+
+    status(person) {
+      const user = issuer.subject(person)
+      return user === undefined ? 'unknown' : status(user)
+    },
 
     async start() {
       unwatch = keeper.watch((user, kind) => {
@@ -340,7 +352,9 @@ export function createDirectory(deps: {
       rounds.start()
     },
 
-    async refresh(user, signal) {
+    async refresh(person, signal) {
+      const user = issuer.subject(person)
+      if (user === undefined) return 'unknown'
       if (!source || signal.aborted || closing.signal.aborted) return membership(user)
       if (isFollowed(user)) await readIfSoon(user, signal)
       else {
@@ -351,11 +365,14 @@ export function createDirectory(deps: {
       return membership(user)
     },
 
-    observe(entry) {
-      if (!source) track(learn(entry.subject, { entry, readAt: clock.now() }))
+    observe(person, entry) {
+      const user = issuer.subject(person)
+      if (!source && user !== undefined) track(learn(user, { entry, readAt: clock.now() }))
     },
 
-    async forget(user) {
+    async forget(person) {
+      const user = issuer.subject(person)
+      if (user === undefined) return
       if (roster.forget(user)) announce(user, 'unknown')
       await keeper.delete(user)
     },

@@ -1,11 +1,12 @@
 import { AppError, messageOf, toAppError } from '../errors.ts'
-import type { Logger, Millis, Store, Subject, Versioned } from '../types.ts'
+import type { Issuer } from '../lib/person.ts'
+import type { Logger, Millis, PersonKey, Store, Subject, Versioned } from '../types.ts'
 import { isSame } from './merge.ts'
 import { createDirectoryTable, type DirectoryRecord } from './records.ts'
 
 const SAVE_ATTEMPTS = 5
 
-/** What is known, in the store: shared with earlier runs and with other processes. */
+/** What is known, in the store under the keys of people: shared with earlier runs and with other processes. */
 export interface Keeper {
   /** Everything that an earlier run or another process has stored. Never rejects. */
   load(): Promise<void>
@@ -20,18 +21,19 @@ export interface Keeper {
 
 /** `current` is what there is to store now, `adopt` takes what others have stored. */
 export function createKeeper(deps: {
+  readonly issuer: Issuer
   readonly store: Store
   readonly logger: Logger
   readonly retention: Millis
   readonly current: (user: Subject) => DirectoryRecord | undefined
   readonly adopt: (user: Subject, record: DirectoryRecord) => void
 }): Keeper {
-  const { store, logger, retention, current, adopt } = deps
+  const { issuer, store, logger, retention, current, adopt } = deps
   const table = createDirectoryTable()
 
   /** A record that nobody can read is there to be replaced. */
   function readStored(user: Subject): Promise<Versioned<DirectoryRecord> | 'corrupt' | undefined> {
-    return store.get(table, user).catch((error: unknown) => {
+    return store.get(table, issuer.person(user)).catch((error: unknown) => {
       if (toAppError(error).code === 'ERR_STORE_CORRUPT') return 'corrupt'
       throw error
     })
@@ -40,7 +42,11 @@ export function createKeeper(deps: {
   return {
     async load() {
       try {
-        for await (const [user, { value }] of store.list(table)) adopt(user, value)
+        for await (const [key, { value }] of store.list(table)) {
+          // Of another issuer, or of an older Postern, which kept people by their subject alone: both expire by themselves.
+          const user = issuer.subject(key as PersonKey)
+          if (user !== undefined) adopt(user, value)
+        }
       } catch (error) {
         const { code, message } = toAppError(error)
         logger.warn({ code, error: message }, 'stored readings of the group directory could not all be loaded')
@@ -56,7 +62,7 @@ export function createKeeper(deps: {
         if (!record || (stored !== 'corrupt' && stored && isStored(record, stored.value))) return
         const expiresAt = record.readAt + retention
         const when = stored === 'corrupt' ? { expiresAt } : { ifVersion: stored?.version ?? 0, expiresAt }
-        if (await store.put(table, user, record, when)) return
+        if (await store.put(table, issuer.person(user), record, when)) return
       }
       throw new AppError(
         'ERR_STORE_UNAVAILABLE',
@@ -66,7 +72,7 @@ export function createKeeper(deps: {
 
     async fetch(user) {
       try {
-        const stored = await store.get(table, user)
+        const stored = await store.get(table, issuer.person(user))
         if (!stored) return false
         adopt(user, stored.value)
         const record = current(user)
@@ -78,11 +84,12 @@ export function createKeeper(deps: {
       }
     },
 
-    delete: (user) => store.delete(table, user),
+    delete: (user) => store.delete(table, issuer.person(user)),
 
     watch: (listener) =>
       store.watch(({ table: name, key, kind }) => {
-        if (name === table.name) listener(key, kind)
+        const user = name === table.name ? issuer.subject(key as PersonKey) : undefined
+        if (user !== undefined) listener(user, kind)
       }),
   }
 }

@@ -1,6 +1,6 @@
 /** People and groups as sources see them, and the seams of the directory. Types only. */
 import type { ErrorCode } from '../errors.ts'
-import type { Millis, Subject, Unsubscribe } from '../types.ts'
+import type { Millis, PersonKey, Subject, Unsubscribe } from '../types.ts'
 
 export interface Group {
   readonly id: string
@@ -79,17 +79,20 @@ export interface ScimServer {
   }): Promise<{ readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly body: string }>
 }
 
-/** In memory and synchronous where requests are judged: a decision never waits for Okta. */
+/**
+ * In memory and synchronous where requests are judged: a decision never waits for Okta. It speaks for the people of one
+ * issuer; of everybody else it knows nothing, whatever their subject.
+ */
 export interface Directory {
   /** 'unknown': never read, or older than `max_staleness`. Marks the person as live, so that they are kept fresh. */
-  membership(user: Subject): Membership | 'unknown'
-  status(user: Subject): UserStatus | 'unknown'
+  membership(person: PersonKey): Membership | 'unknown'
+  status(person: PersonKey): UserStatus | 'unknown'
   /** Reads one person now (sign-in). Single flight per person. Never rejects: a failure leaves what was known. */
-  refresh(user: Subject, signal: AbortSignal): Promise<Membership | 'unknown'>
+  refresh(person: PersonKey, signal: AbortSignal): Promise<Membership | 'unknown'>
   /** Takes what a sign-in's claims say; used by the claims source. */
-  observe(entry: Entry): void
+  observe(person: PersonKey, entry: Entry): void
   health(): DirectoryHealth
   /** Status became inactive, or groups changed. */
-  onChange(listener: (user: Subject, status: UserStatus | 'unknown') => void): Unsubscribe
+  onChange(listener: (person: PersonKey, status: UserStatus | 'unknown') => void): Unsubscribe
   close(): Promise<void>
 }

@@ -1,4 +1,5 @@
 /** Puts the parts of the directory together for one configuration: sources, feed, hook, SCIM server. */
+import { createIssuer } from '../lib/person.ts'
 import type { Clock, Logger, Millis, Store, Subject, Unsubscribe } from '../types.ts'
 import type { DirectoryConfig, Route } from '../config/model.ts'
 import type { DirectorySource } from './model.ts'
@@ -37,9 +38,10 @@ export interface OpenDirectory {
   close(): Promise<void>
 }
 
-/** `app`: the client id people sign in with; `routes` in force; `scimUrl`: where the SCIM server is reached. */
+/** `issuer`: who issues the subjects that the sources know; `app`: the client id people sign in with; `routes` in force; `scimUrl`: where the SCIM server is reached. */
 export function openDirectory(deps: {
   readonly config: DirectoryConfig
+  readonly issuer: string
   readonly store: Store
   readonly clock: Clock
   readonly logger: Logger
@@ -57,7 +59,7 @@ export function openDirectory(deps: {
   }
   const [first, ...others] = config.order.map((name) => available[name]).filter((source) => source !== undefined)
   const source = first && (others.length > 0 ? combineSources([first, ...others]) : first)
-  const directory = createDirectory({ source, store, clock, config, logger })
+  const directory = createDirectory({ issuer: createIssuer(deps.issuer), source, store, clock, config, logger })
   let feed: OktaFeed | undefined
   let hook: OktaHook | undefined
   if (okta && config.kind === 'okta') {

@@ -3,7 +3,7 @@ import type { Group } from './model.ts'
 import type { Millis, Table } from '../types.ts'
 import type { Known } from './merge.ts'
 
-/** What is kept of one person across restarts and seen by all who share the store; the key is the subject. */
+/** What is kept of one person across restarts and seen by all who share the store; the key is the person's. */
 export interface DirectoryRecord extends Known {
   /** A record of another source is no answer: after a change of configuration its groups mean something else. */
   readonly source: string

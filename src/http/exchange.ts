@@ -3,7 +3,7 @@ import type { Fixed, Live, Route } from '../config/model.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Decision, Grant } from '../policy/verdict.ts'
 import type { RouteTable } from '../routing/model.ts'
-import type { Millis, SessionId, Subject, Unsubscribe } from '../types.ts'
+import type { Millis, PersonKey, SessionId, Unsubscribe } from '../types.ts'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { BadRequest, RequestFacts } from './request.ts'
@@ -79,7 +79,7 @@ export interface Forwarder {
 /** Long-lived exchanges (WebSockets, SSE, downloads) that must end when their permission does. */
 export interface OpenStream {
   readonly sessionId: SessionId
-  readonly subject: Subject
+  readonly person: PersonKey
   readonly expiresAt: Millis
   /** Decides again with what is known now. */
   stillAllowed(): boolean
@@ -89,8 +89,8 @@ export interface OpenStream {
 export interface StreamRegistry {
   add(stream: OpenStream): Unsubscribe
   endSession(id: SessionId, reason: CutReason): void
-  /** Decide again for one subject, or for everyone (a new configuration). */
-  recheck(subject?: Subject): void
+  /** Decide again for one person, or for everyone (a new configuration). */
+  recheck(person?: PersonKey): void
   readonly size: number
   close(): void
 }

@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts'
+import { isIssuer } from '../lib/person.ts'
 import type { Group } from '../directory/model.ts'
 import type { Identity, Json, JsonObject } from '../types.ts'
 
@@ -22,7 +23,7 @@ const TRANSIENT = new Set(['nonce', 'at_hash', 'c_hash', 's_hash'])
  */
 export function toIdentity(claims: JsonObject): Identity {
   const { iss, sub, name } = claims
-  if (typeof iss !== 'string' || iss === '') throw new AppError('ERR_IDP_REJECTED', 'claims: no issuer')
+  if (typeof iss !== 'string' || !isIssuer(iss)) throw new AppError('ERR_IDP_REJECTED', 'claims: no usable issuer')
   if (typeof sub !== 'string' || !SUBJECT.test(sub)) throw new AppError('ERR_IDP_REJECTED', 'claims: no usable subject')
   const email = acceptedEmail(claims)
   const kept = Object.entries(claims).filter(([key]) => key !== 'email' && !TRANSIENT.has(key))

@@ -82,8 +82,8 @@ function routeMembers({ name, id }: Route): string {
   return members({ route: name, route_id: id })
 }
 
-function sessionMembers({ id, subject, identity }: Session): string {
-  return members({ user_id: subject, email: identity.email, session: sessionTag(id) })
+function sessionMembers({ id, identity }: Session): string {
+  return members({ user_id: identity.subject, email: identity.email, session: sessionTag(id) })
 }
 
 function remembered<T extends object>(describe: (subject: T) => string): (subject: T) => string {

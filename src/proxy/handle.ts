@@ -70,7 +70,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     // Permission can end while bytes still flow: a WebSocket, an event stream, a long download.
     const leave = streams.add({
       sessionId: session.id,
-      subject: session.subject,
+      person: session.person,
       expiresAt: session.expiresAt,
       stillAllowed: () => stillAllowed(facts, session),
       cut: (reason) => exchange.cut(reason),
@@ -90,8 +90,8 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     return {
       identity: session.identity,
       sessionId: session.id,
-      membership: directory.membership(session.subject),
-      status: directory.status(session.subject),
+      membership: directory.membership(session.person),
+      status: directory.status(session.person),
     }
   }
 }

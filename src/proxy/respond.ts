@@ -60,7 +60,7 @@ export function createRespond({ authenticate, directory, controlPrefix, clock }:
       person: personOf(session.identity),
       reasons,
       wantedGroups: wantedGroups(route.policy),
-      groups: directory.membership(session.subject),
+      groups: directory.membership(session.person),
       tryAgainUrl: origin + facts.path + facts.query,
     })
     return htmlReply(403, html)
@@ -84,7 +84,7 @@ export function createRespond({ authenticate, directory, controlPrefix, clock }:
     const html = unavailablePage({
       ...common(facts.id),
       application: route.name,
-      ...(session && { person: personOf(session.identity), groups: directory.membership(session.subject) }),
+      ...(session && { person: personOf(session.identity), groups: directory.membership(session.person) }),
       reasons,
       retryAfter,
       tryAgainUrl: origin + facts.path + facts.query,

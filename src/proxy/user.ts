@@ -26,7 +26,7 @@ export function createUserViews({ sessions, directory, authenticate, respond, cl
   return {
     async page(request) {
       const session = await read(request)
-      if (session) return respond.user(request, session, directory.membership(session.subject))
+      if (session) return respond.user(request, session, directory.membership(session.person))
       if (request.facts.wants !== 'html') return respond.unauthenticated(request)
       return authenticate.startSignIn(request, new URL(request.origin + request.facts.path))
     },
@@ -34,9 +34,9 @@ export function createUserViews({ sessions, directory, authenticate, respond, cl
     async json(request) {
       const session = await read(request)
       if (!session) return respond.unauthenticated(request)
-      const membership = directory.membership(session.subject)
+      const membership = directory.membership(session.person)
       const value: JsonObject = {
-        sub: session.subject,
+        sub: session.identity.subject,
         ...(session.identity.email !== undefined && { email: session.identity.email }),
         ...(session.identity.name !== undefined && { name: session.identity.name }),
         session_expires_at: new Date(session.expiresAt).toISOString(),

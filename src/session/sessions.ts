@@ -3,6 +3,7 @@ import { every } from '../lib/clock.ts'
 import { readCookie } from '../lib/cookie.ts'
 import { deriveKey, open, randomId, seal } from '../lib/crypto.ts'
 import { createRecent } from '../lib/recent.ts'
+import { personKey } from '../lib/person.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Clock, Millis, Session, SessionId, Sessions, Store, Tokens } from '../types.ts'
 import { createCookieCheck } from './cookie-check.ts'
@@ -107,9 +108,9 @@ export function createSessions(deps: {
     },
     async create(identity, tokens, expiresAt) {
       const id = randomId()
-      const { subject } = identity
       const sealedTokens = sealTokens(tokens, id)
-      const session: Session = { id, subject, identity, createdAt: clock.now(), expiresAt, sealedTokens }
+      const person = personKey(identity)
+      const session: Session = { id, person, identity, createdAt: clock.now(), expiresAt, sealedTokens }
       await store.put(sessionsTable, id, session, { expiresAt })
       return session
     },
@@ -127,7 +128,7 @@ export function createSessions(deps: {
         const current = await store.get(sessionsTable, id)
         // Ended meanwhile: a refresh that comes home late must not bring it back.
         if (!current) return
-        if (identity.subject !== current.value.subject) throw new TypeError('session: a refresh changed the subject')
+        if (personKey(identity) !== current.value.person) throw new TypeError('session: a refresh changed the person')
         const session: Session = { ...current.value, identity, sealedTokens }
         const when = { ifVersion: current.version, expiresAt: session.expiresAt }
         if (await store.put(sessionsTable, id, session, when)) return
@@ -136,17 +137,17 @@ export function createSessions(deps: {
     },
     cookieValue: (id, host) => cookies.sign(id, host),
     revoke: (id) => store.delete(sessionsTable, id),
-    async revokeSubject(subject, before = Number.POSITIVE_INFINITY) {
+    async revokePerson(person, before = Number.POSITIVE_INFINITY) {
       let count = 0
-      for await (const [id, { value }] of store.list(sessionsTable, subject)) {
+      for await (const [id, { value }] of store.list(sessionsTable, person)) {
         if (value.createdAt >= before) continue
         await store.delete(sessionsTable, id)
         count++
       }
       return count
     },
-    async *list(subject) {
-      for await (const [, { value }] of store.list(sessionsTable, subject)) yield value
+    async *list(person) {
+      for await (const [, { value }] of store.list(sessionsTable, person)) yield value
     },
     onEnd(listener) {
       // Its own function each time, so that one listener may be added twice and removed once.

@@ -6,7 +6,7 @@ const SWEEP_INTERVAL: Millis = 1000
 
 /**
  * Exchanges under way, so that they end when their permission does; expiry is looked at once a second, without a timer
- * for each. No index by session or subject: rights change rarely, and a scan of 10,000 streams takes 0.1 ms. A ring made
+ * for each. No index by session or person: rights change rarely, and a scan of 10,000 streams takes 0.1 ms. A ring made
  * of the entries themselves: streams come and go with every request, and a Set or Map that changes this often leaves a
  * chain of old tables behind, through which finished requests survive (measured: 20 µs per request).
  */
@@ -38,8 +38,8 @@ export function createStreamRegistry(deps: { readonly clock: Clock }): StreamReg
       return () => void ring.remove(entry)
     },
     endSession: (id, reason) => endAll(reason, (stream) => stream.sessionId === id),
-    recheck: (subject) =>
-      endAll('no-longer-allowed', (stream) => (subject === undefined || stream.subject === subject) && !passes(stream)),
+    recheck: (person) =>
+      endAll('no-longer-allowed', (stream) => (person === undefined || stream.person === person) && !passes(stream)),
     get size() {
       return ring.size
     },

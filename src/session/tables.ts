@@ -1,16 +1,19 @@
 import { Ajv } from 'ajv'
-import type { Session, Table } from '../types.ts'
+import { isIssuer, personKey } from '../lib/person.ts'
+import type { Session, Store, Table } from '../types.ts'
+
+/** The person follows from the identity, so that the two cannot disagree. */
+type StoredSession = Omit<Session, 'person'>
 
 /**
  * Members that we do not know are let pass: a newer instance beside this one may write them.
- * A change that an older instance would misread raises the store's schema number instead.
+ * A change that an older instance would misread gets a table of its own.
  */
-const isSession = new Ajv({ strict: true }).compile<Session>({
+const isStored = new Ajv({ strict: true }).compile<StoredSession>({
   type: 'object',
-  required: ['id', 'subject', 'identity', 'createdAt', 'expiresAt', 'sealedTokens'],
+  required: ['id', 'identity', 'createdAt', 'expiresAt', 'sealedTokens'],
   properties: {
     id: { type: 'string', minLength: 22, maxLength: 22 },
-    subject: { type: 'string', minLength: 1 },
     identity: {
       type: 'object',
       required: ['issuer', 'subject', 'claims'],
@@ -28,9 +31,37 @@ const isSession = new Ajv({ strict: true }).compile<Session>({
   },
 })
 
-/** Sessions by id; the index is the subject. */
+/** Sessions by id; the index is the person. */
 export const sessionsTable: Table<Session> = {
+  name: 'sessions-by-person',
+  parse: (value) =>
+    isStored(value) && isIssuer(value.identity.issuer) ? { ...value, person: personKey(value.identity) } : undefined,
+  format: (session) => ({ ...session, person: undefined }) satisfies StoredSession & { person: undefined },
+  index: ({ person }) => person,
+}
+
+/** Until 0.1 the index was the subject, whoever issued it, and the subject stood in the record a second time. */
+const olderTable: Table<Session> = {
   name: 'sessions',
-  parse: (value) => (isSession(value) && value.identity.subject === value.subject ? value : undefined),
-  index: (session) => session.subject,
+  parse(value) {
+    const session = sessionsTable.parse(value)
+    return session && 'subject' in session && session.subject === session.identity.subject ? session : undefined
+  },
+}
+
+/**
+ * Moves the sessions that an older Postern left, so that nobody is signed out by an upgrade, and gives them. Each is taken
+ * before it is written: a crash in between ends a session, and one that was revoked meanwhile never comes back.
+ */
+export async function moveOlderSessions(store: Store): Promise<readonly Session[]> {
+  const moved: Session[] = []
+  for await (const [id] of store.list(olderTable)) {
+    const session = await store.take(olderTable, id)
+    if (!session) continue
+    const { id: own, person, identity, createdAt, expiresAt, sealedTokens } = session
+    if (own !== id) continue
+    const current: Session = { id, person, identity, createdAt, expiresAt, sealedTokens }
+    if (await store.put(sessionsTable, id, current, { ifVersion: 0, expiresAt })) moved.push(current)
+  }
+  return moved
 }

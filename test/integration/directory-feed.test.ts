@@ -12,6 +12,7 @@ import type { DirectoryConfig, Route } from '../../src/config/model.ts'
 import type { Store } from '../../src/types.ts'
 import { recordedLog } from '../unit/directory/recorded-log.ts'
 import { type WatchedClock, watchedClock } from '../unit/directory/watched-clock.ts'
+import { person } from '../support/person.ts'
 
 const { alice, bob, dave } = DEMO.people
 const { engineering } = DEMO.groups
@@ -81,17 +82,27 @@ async function open(
   )
   const routes = [{ policy } as unknown as Route]
   const scimUrl = new URL('http://authenticate.localhost/.postern/scim/v2')
-  const opened = openDirectory({ config, store, clock, logger: log, app: DEMO.clientId, routes: () => routes, scimUrl })
+  const opened = openDirectory({
+    config,
+    issuer: 'https://org.okta.example',
+    store,
+    clock,
+    logger: log,
+    app: DEMO.clientId,
+    routes: () => routes,
+    scimUrl,
+  })
   ends.push(() => opened.close())
   await opened.start()
   await settle()
   return opened
 }
 
-const signIn = ({ directory }: OpenDirectory, user: string) => directory.refresh(user, new AbortController().signal)
+const signIn = ({ directory }: OpenDirectory, user: string) =>
+  directory.refresh(person(user), new AbortController().signal)
 
 function groupsOf({ directory }: OpenDirectory, user: string): readonly string[] | 'unknown' {
-  const membership = directory.membership(user)
+  const membership = directory.membership(person(user))
   return membership === 'unknown' ? membership : membership.groups.map(({ name }) => name).toSorted()
 }
 
@@ -133,12 +144,12 @@ describe('with the System Log', () => {
     expect(callsTo('/api/v1/users/00u')).toBe(0)
     okta.setStatus(bob, 'SUSPENDED')
     await pass(11_000)
-    expect(of.directory.status(bob)).toBe('inactive')
-    expect([...new Set(heard)]).toEqual([`${alice} active`, `${bob} active`, `${bob} inactive`])
-    expect(ended).toEqual([bob])
+    expect(of.directory.status(person(bob))).toBe('inactive')
+    expect([...new Set(heard)]).toEqual([`${person(alice)} active`, `${person(bob)} active`, `${person(bob)} inactive`])
+    expect(ended).toEqual([person(bob)])
     okta.setStatus(bob, 'ACTIVE')
     await pass(15_000)
-    expect(of.directory.status(bob)).toBe('active')
+    expect(of.directory.status(person(bob))).toBe('active')
     expect(groupsOf(of, bob)).toEqual(['Engineering', 'Everyone', 'Sales'])
   })
 
@@ -148,13 +159,13 @@ describe('with the System Log', () => {
     await pass(2 * MINUTE)
     okta.clearCalls()
     for (let minute = 0; minute < 180; minute++) {
-      for (const user of [alice, bob, dave]) of.directory.membership(user)
+      for (const user of [alice, bob, dave]) of.directory.membership(person(user))
       await pass(MINUTE)
     }
     expect(groupsOf(of, alice)).toEqual(['Engineering', 'Everyone'])
     expect(callsTo('/api/v1/users/00u')).toBe(0)
     expect(okta.calls().length / 180).toBeLessThanOrEqual(12)
-    const membership = of.directory.membership(alice)
+    const membership = of.directory.membership(person(alice))
     expect(clock.now() - (membership === 'unknown' ? 0 : (membership.freshAt ?? 0))).toBeLessThanOrEqual(11_000)
   }, 60_000)
 
@@ -167,8 +178,8 @@ describe('with the System Log', () => {
     const at = clock.now()
     okta.endSessions(alice)
     await pass(11_000)
-    expect(ended).toEqual([[alice, at]])
-    expect(of.directory.status(alice)).toBe('active')
+    expect(ended).toEqual([[person(alice), at]])
+    expect(of.directory.status(person(alice))).toBe('active')
   })
 
   test('a group that is deleted is left, one that is renamed has its new name', async () => {
@@ -338,7 +349,7 @@ describe('without the right to read the log', () => {
     await pass(75_000)
     // A token with this role does not see Everyone (okta.md §2.1).
     expect(groupsOf(of, alice)).toEqual([])
-    expect(of.directory.status(bob)).toBe('inactive')
+    expect(of.directory.status(person(bob))).toBe('inactive')
     await pass(20 * MINUTE)
     expect(messages('warn').filter((message) => message.includes('System Log may not be read'))).toHaveLength(1)
   }, 60_000)

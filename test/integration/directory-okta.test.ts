@@ -11,6 +11,7 @@ import { createMemoryStore } from '../../src/store/memory.ts'
 import type { DirectoryConfig } from '../../src/config/model.ts'
 import { recordedLog } from '../unit/directory/recorded-log.ts'
 import { type WatchedClock, watchedClock } from '../unit/directory/watched-clock.ts'
+import { ISSUER, person } from '../support/person.ts'
 
 const { alice, bob, carol } = DEMO.people
 /** Of one call; no other timer has this delay, so that it tells when a call is under way. */
@@ -56,7 +57,7 @@ async function world(options: { rateLimits?: Record<string, number> } = {}): Pro
   const client: OktaClient = createOktaClient({ ...config, origin: okta.url, clock, logger: log, random: () => 0.5 })
   const source = createOktaSource({ client, clock, logger: log })
   const store = createMemoryStore({ clock })
-  const directory = createDirectory({ source, store, clock, config, logger: log, random: () => 0.5 })
+  const directory = createDirectory({ issuer: ISSUER, source, store, clock, config, logger: log, random: () => 0.5 })
   await directory.start()
   ends.push(
     () => okta.close(),
@@ -67,10 +68,10 @@ async function world(options: { rateLimits?: Record<string, number> } = {}): Pro
   return { clock, okta, directory, log }
 }
 
-const signIn = ({ directory }: World, user: string) => directory.refresh(user, new AbortController().signal)
+const signIn = ({ directory }: World, user: string) => directory.refresh(person(user), new AbortController().signal)
 
 function groupsOf({ directory }: World, user: string): readonly string[] | 'unknown' {
-  const membership = directory.membership(user)
+  const membership = directory.membership(person(user))
   return membership === 'unknown' ? membership : membership.groups.map(({ name }) => name).toSorted()
 }
 
@@ -94,20 +95,20 @@ test('a sign-in brings groups and status, a removal is seen within a minute with
   of.okta.removeMember('Engineering', alice)
   await pass(of, 75_000)
   expect(groupsOf(of, alice)).toEqual(['Everyone'])
-  expect(heard).toEqual([`${alice} active`])
+  expect(heard).toEqual([`${person(alice)} active`])
 })
 
 test('a suspension is heard of, and a suspended person is inactive at the first reading', async () => {
   const of = await world()
   await signIn(of, alice)
   await signIn(of, carol)
-  expect(of.directory.status(carol)).toBe('inactive')
+  expect(of.directory.status(person(carol))).toBe('inactive')
   const heard: string[] = []
   of.directory.onChange((user, status) => void heard.push(`${user} ${status}`))
   of.okta.setStatus(alice, 'SUSPENDED')
   await pass(of, 75_000)
-  expect(of.directory.status(alice)).toBe('inactive')
-  expect(heard).toEqual([`${alice} inactive`])
+  expect(of.directory.status(person(alice))).toBe('inactive')
+  expect(heard).toEqual([`${person(alice)} inactive`])
 })
 
 test.each([
@@ -157,7 +158,7 @@ test('with little budget everybody is read in time, sign-ins first, and Okta nev
   const of = await world({ rateLimits: { '/api/v1/users': 40, '/api/v1/users/{id:.+}': 40 } })
   const crowd = Array.from({ length: 12 }, (_, n) => of.okta.addUser({ login: `user${n}@example.com` }, ['Sales']).id)
   for (const user of crowd) {
-    of.directory.membership(user)
+    of.directory.membership(person(user))
     await pass(of, 10_000)
   }
   await pass(of, 120_000)

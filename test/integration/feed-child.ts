@@ -8,6 +8,7 @@ import { silentLogger as logger } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { openLmdbStore } from '../../src/store/lmdb.ts'
 import type { DirectoryConfig } from '../../src/config/model.ts'
+import { ISSUER, person } from '../support/person.ts'
 
 /** Follows an Okta until it is killed. Takes lines `read USER` and `show USER`, and answers each with the person's groups. */
 export async function main(path: string, origin: string, token: string): Promise<void> {
@@ -27,7 +28,7 @@ export async function main(path: string, origin: string, token: string): Promise
   const store = openLmdbStore({ path, clock, logger })
   const client = createOktaClient({ origin, credentials, clock, logger, timeout: 5000, budget: 1 })
   const source = createOktaSource({ client, clock, logger })
-  const directory = createDirectory({ source, store, clock, config, logger })
+  const directory = createDirectory({ issuer: ISSUER, source, store, clock, config, logger })
   await directory.start()
   const feed = createOktaFeed({
     client,
@@ -45,8 +46,8 @@ export async function main(path: string, origin: string, token: string): Promise
   process.stdout.write('ready\n')
   for await (const line of createInterface({ input: process.stdin })) {
     const [what, user = ''] = line.split(' ')
-    if (what === 'read') await directory.refresh(user, new AbortController().signal)
-    const membership = directory.membership(user)
+    if (what === 'read') await directory.refresh(person(user), new AbortController().signal)
+    const membership = directory.membership(person(user))
     const names = membership === 'unknown' ? ['unknown'] : membership.groups.map(({ name }) => name).toSorted()
     process.stdout.write(`${names.join(',')}\n`)
   }

@@ -82,8 +82,11 @@ export async function findPerson(
   }
   const [person, another, ...more] = await withOperator(config, io, (operator) => operator.people(user))
   if (person && another) {
-    const ids = [person, another, ...more].map(({ subject }) => subject).join(', ')
-    return { problem: `several people have the address ${user}; give one of their ids: ${ids}` }
+    const people = [person, another, ...more]
+    const ids = new Set(people.map(({ subject }) => subject))
+    // Two issuers may have given the same id; issuer and id together are one person.
+    const choice = ids.size === people.length ? [...ids] : people.map((one) => JSON.stringify(one.person))
+    return { problem: `several people have the address or id ${user}; give one of their ids: ${choice.join(', ')}` }
   }
   return (
     person ?? {

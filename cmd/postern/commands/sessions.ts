@@ -1,4 +1,5 @@
 import { AppError, ERRORS } from '../../../src/errors.ts'
+import { personKey } from '../../../src/lib/person.ts'
 import type { Operator, SessionView } from '../../../src/operator.ts'
 import { readConfiguration } from '../configuration.ts'
 import type { Io } from '../io.ts'
@@ -61,10 +62,12 @@ async function withStore(
 }
 
 function describe(sessions: readonly SessionView[]): readonly string[] {
+  const [first] = sessions
+  const isOneIssuer = sessions.every(({ identity }) => identity.issuer === first?.identity.issuer)
   const rows = sessions.map((session) => [
     session.tag,
     nameOf(session),
-    session.identity.subject,
+    isOneIssuer ? session.identity.subject : personKey(session.identity),
     instant(session.createdAt),
     instant(session.expiresAt),
   ])
@@ -79,6 +82,7 @@ function toJson({ tag, identity, createdAt, expiresAt }: SessionView): object {
   return {
     session: tag,
     user_id: identity.subject,
+    issuer: identity.issuer,
     email: identity.email ?? null,
     name: identity.name ?? null,
     signed_in_at: new Date(createdAt).toISOString(),

@@ -5,6 +5,7 @@ import { entryFromClaims } from '../../../src/directory/claims.ts'
 import { createDirectory, type LiveDirectory } from '../../../src/directory/directory.ts'
 import { createDirectoryTable } from '../../../src/directory/records.ts'
 import { AppError } from '../../../src/errors.ts'
+import { createIssuer } from '../../../src/lib/person.ts'
 import { Secret } from '../../../src/lib/secret.ts'
 import { createMemoryStore } from '../../../src/store/memory.ts'
 import type { DirectoryConfig } from '../../../src/config/model.ts'
@@ -13,6 +14,7 @@ import type { Store, Table } from '../../../src/types.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
 import { recordedLog } from './recorded-log.ts'
 import { entry, group, type ScriptedSource, scriptedSource } from './scripted-source.ts'
+import { ISSUER, person } from '../../support/person.ts'
 
 const ANN = '00u1annAnnAnnAnnAnn1'
 const BOB = '00u1bobBobBobBobBob1'
@@ -51,7 +53,15 @@ afterEach(async () => {
 })
 
 async function open(from: ScriptedSource | undefined = source): Promise<LiveDirectory> {
-  const made = createDirectory({ source: from, store, clock, config: OKTA, logger: log, random: () => 0.5 })
+  const made = createDirectory({
+    issuer: ISSUER,
+    source: from,
+    store,
+    clock,
+    config: OKTA,
+    logger: log,
+    random: () => 0.5,
+  })
   opened.push(made)
   await made.start()
   return made
@@ -59,7 +69,7 @@ async function open(from: ScriptedSource | undefined = source): Promise<LiveDire
 
 function openClaims(): LiveDirectory {
   const config: DirectoryConfig = { ...TIMES, kind: 'claims' }
-  const made = createDirectory({ source: undefined, store, clock, config, logger: log })
+  const made = createDirectory({ issuer: ISSUER, source: undefined, store, clock, config, logger: log })
   opened.push(made)
   return made
 }
@@ -70,7 +80,7 @@ function everybodyHas(groups: readonly Group[], more: Partial<Entry> = {}): void
 }
 
 const unreachable = (): AppError => new AppError('ERR_DIRECTORY_UNREACHABLE', 'okta: GET /api/v1/users failed: a test')
-const signIn = (user = ANN, of = directory) => of.refresh(user, new AbortController().signal)
+const signIn = (user = ANN, of = directory) => of.refresh(person(user), new AbortController().signal)
 
 /** Lets what has been started come to rest: promises only, no timers. */
 async function settle(): Promise<void> {
@@ -89,8 +99,8 @@ function names(membership: Membership | 'unknown'): readonly string[] | 'unknown
 
 describe('what is known', () => {
   test('nothing, before anybody was read', () => {
-    expect(directory.membership(ANN)).toBe('unknown')
-    expect(directory.status(ANN)).toBe('unknown')
+    expect(directory.membership(person(ANN))).toBe('unknown')
+    expect(directory.status(person(ANN))).toBe('unknown')
     expect(directory.health()).toEqual({ source: 'okta', lastSuccess: undefined, lastError: undefined })
   })
 
@@ -104,8 +114,8 @@ describe('what is known', () => {
       freshAt: clock.now(),
       keys: new Set(['name:Everyone', `id:${group(1).id}`, 'name:Engineering']),
     })
-    expect(directory.membership(ANN)).toEqual(membership)
-    expect(directory.status(ANN)).toBe('active')
+    expect(directory.membership(person(ANN))).toEqual(membership)
+    expect(directory.status(person(ANN))).toBe('active')
     expect(source.lookups.map(({ user, priority }) => [user, priority])).toEqual([[ANN, 'sign-in']])
     expect(directory.health().lastSuccess).toBe(clock.now())
   })
@@ -115,11 +125,11 @@ describe('what is known', () => {
     await signIn()
     source.answers = unreachable
     await pass(HOUR)
-    expect(names(directory.membership(ANN))).toEqual(['Group 1'])
-    expect(directory.status(ANN)).toBe('active')
+    expect(names(directory.membership(person(ANN)))).toEqual(['Group 1'])
+    expect(directory.status(person(ANN))).toBe('active')
     clock.advance(1)
-    expect(directory.membership(ANN)).toBe('unknown')
-    expect(directory.status(ANN)).toBe('unknown')
+    expect(directory.membership(person(ANN))).toBe('unknown')
+    expect(directory.status(person(ANN))).toBe('unknown')
   })
 
   test.each([
@@ -134,11 +144,11 @@ describe('what is known', () => {
       source.answers = answer
       const membership = await signIn()
       expect(membership).toMatchObject({ keys: new Set() })
-      expect(directory.status(ANN)).toBe('inactive')
+      expect(directory.status(person(ANN))).toBe('inactive')
       source.answers = unreachable
       await pass(2 * HOUR)
-      expect(directory.membership(ANN)).toBe('unknown')
-      expect(directory.status(ANN)).toBe('inactive')
+      expect(directory.membership(person(ANN))).toBe('unknown')
+      expect(directory.status(person(ANN))).toBe('inactive')
     },
   )
 
@@ -152,31 +162,31 @@ describe('what is known', () => {
 describe('a request of somebody unknown', () => {
   test('is answered at once and starts one reading', async () => {
     everybodyHas([group(1)])
-    for (let n = 0; n < 5; n++) expect(directory.membership(ANN)).toBe('unknown')
+    for (let n = 0; n < 5; n++) expect(directory.membership(person(ANN))).toBe('unknown')
     await settle()
-    expect(names(directory.membership(ANN))).toEqual(['Group 1'])
+    expect(names(directory.membership(person(ANN)))).toEqual(['Group 1'])
     expect(source.lookups.map(({ priority }) => priority)).toEqual(['confirm'])
   })
 
   test('of many only so many are read at once', async () => {
     source.hold = true
-    for (let n = 0; n < 100; n++) directory.membership(`00u${n}`)
+    for (let n = 0; n < 100; n++) directory.membership(person(`00u${n}`))
     await settle()
     expect(source.lookups).toHaveLength(8)
   })
 
   test('after a fault waits for a while before it asks again', async () => {
     source.answers = unreachable
-    directory.membership(ANN)
+    directory.membership(person(ANN))
     await settle()
-    for (let n = 0; n < 100; n++) directory.membership(ANN)
+    for (let n = 0; n < 100; n++) directory.membership(person(ANN))
     await settle()
     expect(source.lookups).toHaveLength(1)
     everybodyHas([group(1)])
     clock.advance(10_000)
-    directory.membership(ANN)
+    directory.membership(person(ANN))
     await settle()
-    expect(names(directory.membership(ANN))).toEqual(['Group 1'])
+    expect(names(directory.membership(person(ANN)))).toEqual(['Group 1'])
   })
 })
 
@@ -192,7 +202,7 @@ describe('a sign-in', () => {
 
   test('does not wait behind a reading in the background', async () => {
     source.hold = true
-    directory.membership(ANN)
+    directory.membership(person(ANN))
     const reading = signIn()
     await settle()
     expect(source.lookups.map(({ priority }) => priority)).toEqual(['confirm', 'sign-in'])
@@ -209,7 +219,7 @@ describe('a sign-in', () => {
     expect(await reading).toBe('unknown')
     source.lookups[0]?.answer(entry(clock, ANN, [group(1)]))
     await settle()
-    expect(names(directory.membership(ANN))).toEqual(['Group 1'])
+    expect(names(directory.membership(person(ANN)))).toEqual(['Group 1'])
   })
 
   test('waits a second at most for somebody whom the feed keeps fresh, and stands behind who is not known', async () => {
@@ -235,7 +245,7 @@ describe('a sign-in', () => {
   test('that is given up ends the wait, not the reading others share', async () => {
     source.hold = true
     const first = new AbortController()
-    const given = directory.refresh(ANN, first.signal)
+    const given = directory.refresh(person(ANN), first.signal)
     const other = signIn()
     first.abort()
     expect(await given).toBe('unknown')
@@ -278,7 +288,7 @@ describe('in the background', () => {
     expect(source.lookups).toHaveLength(1)
     await pass(15_000)
     expect(source.lookups.map(({ priority }) => priority)).toEqual(['sign-in', 'background'])
-    expect(names(directory.membership(ANN))).toEqual(['Group 2'])
+    expect(names(directory.membership(person(ANN)))).toEqual(['Group 2'])
   })
 
   test('somebody away is read just often enough not to become unknown', async () => {
@@ -289,7 +299,7 @@ describe('in the background', () => {
     await pass(4 * HOUR)
     expect(whileActive).toBeLessThanOrEqual(16)
     expect(source.lookups.length - whileActive).toBe(8)
-    expect(names(directory.membership(ANN))).toEqual(['Group 1'])
+    expect(names(directory.membership(person(ANN)))).toEqual(['Group 1'])
   })
 
   test('somebody inactive and away is not read any more', async () => {
@@ -310,7 +320,7 @@ describe('in the background', () => {
     source.hold = true
     for (const user of ['first', 'second', 'third', 'fourth']) {
       clock.advance(16 * MINUTE)
-      for (const known of ['first', 'second', 'third', 'fourth']) directory.membership(known)
+      for (const known of ['first', 'second', 'third', 'fourth']) directory.membership(person(known))
       await settle()
       if (user === 'first') break
     }
@@ -329,10 +339,10 @@ describe('in the background', () => {
     await pass(10 * MINUTE)
     // Without a pause: 50 people, sixty rounds.
     expect(source.lookups.length - before).toBeLessThan(60)
-    expect(names(directory.membership('00u7'))).toEqual(['Group 1'])
+    expect(names(directory.membership(person('00u7')))).toEqual(['Group 1'])
     everybodyHas([group(2)])
     await pass(2 * MINUTE)
-    for (let n = 0; n < 50; n++) expect(names(directory.membership(`00u${n}`))).toEqual(['Group 2'])
+    for (let n = 0; n < 50; n++) expect(names(directory.membership(person(`00u${n}`)))).toEqual(['Group 2'])
   })
 
   test("one person's odd record does not keep the others from being read", async () => {
@@ -342,8 +352,8 @@ describe('in the background', () => {
     source.answers = (user) =>
       user === ANN ? new AppError('ERR_DIRECTORY_BAD_ANSWER', 'okta: not a user') : entry(clock, user, [group(2)])
     await pass(2 * MINUTE)
-    expect(names(directory.membership(ANN))).toEqual(['Group 1'])
-    expect(names(directory.membership(BOB))).toEqual(['Group 2'])
+    expect(names(directory.membership(person(ANN)))).toEqual(['Group 1'])
+    expect(names(directory.membership(person(BOB)))).toEqual(['Group 2'])
   })
 
   test('who is gone for a day is forgotten', async () => {
@@ -351,7 +361,7 @@ describe('in the background', () => {
     await signIn()
     source.answers = unreachable
     clock.advance(24 * HOUR)
-    expect(directory.status(ANN)).toBe('unknown')
+    expect(directory.status(person(ANN))).toBe('unknown')
     await pass(10_000)
     everybodyHas([group(1)])
     const before = source.lookups.length
@@ -380,7 +390,7 @@ describe('in the background', () => {
 describe('late answers', () => {
   test('an older reading that ends later does not overwrite a newer one', async () => {
     source.hold = true
-    directory.membership(ANN)
+    directory.membership(person(ANN))
     clock.advance(1000)
     const newer = signIn()
     await settle()
@@ -390,12 +400,12 @@ describe('late answers', () => {
     expect(names(await newer)).toEqual(['Group 2'])
     early?.answer(stale)
     await settle()
-    expect(names(directory.membership(ANN))).toEqual(['Group 2'])
+    expect(names(directory.membership(person(ANN)))).toEqual(['Group 2'])
   })
 
   test('somebody who is gone does not come back through a reading that began before', async () => {
     source.hold = true
-    directory.membership(ANN)
+    directory.membership(person(ANN))
     clock.advance(1000)
     const newer = signIn()
     await settle()
@@ -404,7 +414,7 @@ describe('late answers', () => {
     await newer
     early?.answer(entry(clock, ANN, [group(1)]))
     await settle()
-    expect(directory.status(ANN)).toBe('inactive')
+    expect(directory.status(person(ANN))).toBe('inactive')
   })
 
   test('one answer with a date far ahead does not freeze a person', async () => {
@@ -412,7 +422,7 @@ describe('late answers', () => {
     await signIn()
     everybodyHas([group(2)])
     await pass(7 * MINUTE)
-    expect(names(directory.membership(ANN))).toEqual(['Group 2'])
+    expect(names(directory.membership(person(ANN)))).toEqual(['Group 2'])
   })
 })
 
@@ -428,10 +438,14 @@ describe('listeners hear', () => {
 
   test.each<[string, () => void, [string, string][]]>([
     ['nothing when nothing changed', () => everybodyHas([group(2), group(1)]), []],
-    ['of a lost group', () => everybodyHas([group(1)]), [[ANN, 'active']]],
-    ['of a group under another name', () => everybodyHas([group(1), group(2, 'Renamed')]), [[ANN, 'active']]],
-    ['of a suspension', () => everybodyHas([], { status: 'inactive', statusText: 'SUSPENDED' }), [[ANN, 'inactive']]],
-    ['of somebody gone', () => (source.answers = () => undefined), [[ANN, 'inactive']]],
+    ['of a lost group', () => everybodyHas([group(1)]), [[person(ANN), 'active']]],
+    ['of a group under another name', () => everybodyHas([group(1), group(2, 'Renamed')]), [[person(ANN), 'active']]],
+    [
+      'of a suspension',
+      () => everybodyHas([], { status: 'inactive', statusText: 'SUSPENDED' }),
+      [[person(ANN), 'inactive']],
+    ],
+    ['of somebody gone', () => (source.answers = () => undefined), [[person(ANN), 'inactive']]],
     ['nothing of a fault', () => (source.answers = unreachable), []],
   ])('%s', async (_name, change, expected) => {
     change()
@@ -442,7 +456,7 @@ describe('listeners hear', () => {
   test('of somebody who is inactive at the first reading', async () => {
     source.answers = () => undefined
     await signIn(BOB)
-    expect(heard).toEqual([[BOB, 'inactive']])
+    expect(heard).toEqual([[person(BOB), 'inactive']])
   })
 
   test('even after one of them threw, and no more once unsubscribed', async () => {
@@ -453,7 +467,7 @@ describe('listeners hear', () => {
     directory.onChange((user) => void later.push(user))
     source.answers = () => undefined
     await signIn()
-    expect(later).toEqual([ANN])
+    expect(later).toEqual([person(ANN)])
     expect(log.lines.at(-1)).toMatchObject({ level: 'error', message: 'a listener to directory changes failed' })
     stop()
   })
@@ -466,16 +480,16 @@ describe('the store', () => {
     await directory.close()
     clock.advance(30 * MINUTE)
     const again = await open(Object.assign(scriptedSource(), { answers: unreachable }))
-    expect(names(again.membership(ANN))).toEqual(['Group 1'])
+    expect(names(again.membership(person(ANN)))).toEqual(['Group 1'])
     clock.advance(30 * MINUTE + 1)
-    expect(again.membership(ANN)).toBe('unknown')
+    expect(again.membership(person(ANN))).toBe('unknown')
   })
 
   test('keeps an inactive person inactive across a restart', async () => {
     source.answers = () => undefined
     await signIn()
     await directory.close()
-    expect((await open()).status(ANN)).toBe('inactive')
+    expect((await open()).status(person(ANN))).toBe('inactive')
   })
 
   test('shows what another process has read, and not what is older than our own', async () => {
@@ -483,15 +497,15 @@ describe('the store', () => {
     everybodyHas([group(1)])
     await signIn(ANN, other)
     await settle()
-    expect(names(directory.membership(ANN))).toEqual(['Group 1'])
+    expect(names(directory.membership(person(ANN)))).toEqual(['Group 1'])
     const heard: string[] = []
     directory.onChange((user, status) => void heard.push(`${user} ${status}`))
     clock.advance(1000)
     source.answers = () => undefined
     await signIn(ANN, other)
     await settle()
-    expect(directory.status(ANN)).toBe('inactive')
-    expect(heard).toEqual([`${ANN} inactive`])
+    expect(directory.status(person(ANN))).toBe('inactive')
+    expect(heard).toEqual([`${person(ANN)} inactive`])
   })
 
   test('is not overwritten by an older reading of another process', async () => {
@@ -507,7 +521,7 @@ describe('the store', () => {
     source.lookups[0]?.answer(old)
     expect(names(await slow)).toEqual(['Group 2'])
     await settle()
-    expect((await store.get(createDirectoryTable(), ANN))?.value.groups).toEqual([group(2)])
+    expect((await store.get(createDirectoryTable(), person(ANN)))?.value.groups).toEqual([group(2)])
   })
 
   test('does not see a reading that changes nothing', async () => {
@@ -524,12 +538,12 @@ describe('the store', () => {
 
   test('that holds a record nobody can read is not believed, and the next reading replaces it', async () => {
     const anything: Table<unknown> = { name: 'directory', parse: (value) => value }
-    await store.put(anything, ANN, { source: 'okta', status: 'active', groups: 'all of them' })
+    await store.put(anything, person(ANN), { source: 'okta', status: 'active', groups: 'all of them' })
     const started = await open()
-    expect(started.status(ANN)).toBe('unknown')
+    expect(started.status(person(ANN))).toBe('unknown')
     everybodyHas([group(1)])
     expect(names(await signIn(ANN, started))).toEqual(['Group 1'])
-    expect((await store.get(createDirectoryTable(), ANN))?.value.groups).toEqual([group(1)])
+    expect((await store.get(createDirectoryTable(), person(ANN)))?.value.groups).toEqual([group(1)])
   })
 
   test('is at rest soon after whatever a list holds, though two processes adopt what they write', async () => {
@@ -541,7 +555,9 @@ describe('the store', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(fc.array(odd, { maxLength: 5 }), { minLength: 1, maxLength: 4 }), async (lists) => {
         const own = createMemoryStore({ clock })
-        const made = [1, 2].map(() => createDirectory({ source, store: own, clock, config: OKTA, logger: log }))
+        const made = [1, 2].map(() =>
+          createDirectory({ issuer: ISSUER, source, store: own, clock, config: OKTA, logger: log }),
+        )
         for (const one of made) {
           await one.start()
           one.listening(clock.now())
@@ -558,7 +574,7 @@ describe('the store', () => {
         await settle()
         expect(writes).toBe(before)
         expect(writes).toBeLessThanOrEqual(lists.length * 4)
-        const shown = made.map((one) => one.membership(ANN))
+        const shown = made.map((one) => one.membership(person(ANN)))
         for (const membership of shown) {
           const ids = membership === 'unknown' ? [] : membership.groups.map(({ id }) => id)
           expect(ids).toEqual([...new Set(ids)])
@@ -573,7 +589,7 @@ describe('the store', () => {
   test('that fails costs nobody a sign-in', async () => {
     const broken = createMemoryStore({ clock })
     await broken.close()
-    const made = createDirectory({ source, store: broken, clock, config: OKTA, logger: log })
+    const made = createDirectory({ issuer: ISSUER, source, store: broken, clock, config: OKTA, logger: log })
     opened.push(made)
     everybodyHas([group(1)])
     expect(names(await signIn(ANN, made))).toEqual(['Group 1'])
@@ -582,9 +598,9 @@ describe('the store', () => {
 
   test('does not lend the groups of one source to another', async () => {
     const claims = openClaims()
-    claims.observe(entryFromClaims(ANN, [{ id: 'Admins', name: 'Admins', type: 'CLAIM' }], clock.now()))
+    claims.observe(person(ANN), entryFromClaims(ANN, [{ id: 'Admins', name: 'Admins', type: 'CLAIM' }], clock.now()))
     await claims.close()
-    expect((await open()).membership(ANN)).toBe('unknown')
+    expect((await open()).membership(person(ANN))).toBe('unknown')
   })
 })
 
@@ -594,36 +610,36 @@ describe('without a service account', () => {
   test('groups are what the sign-in said, for as long as the session may live', async () => {
     const claims = openClaims()
     await claims.start()
-    claims.observe(entryFromClaims(ANN, [admins], clock.now()))
+    claims.observe(person(ANN), entryFromClaims(ANN, [admins], clock.now()))
     expect(await signIn(ANN, claims)).toMatchObject({ source: 'claims', groups: [admins] })
-    expect(claims.status(ANN)).toBe('active')
+    expect(claims.status(person(ANN))).toBe('active')
     await pass(14 * HOUR)
-    expect(names(claims.membership(ANN))).toEqual(['Admins'])
+    expect(names(claims.membership(person(ANN)))).toEqual(['Admins'])
     await claims.close()
     const again = openClaims()
     await again.start()
-    expect(names(again.membership(ANN))).toEqual(['Admins'])
+    expect(names(again.membership(person(ANN)))).toEqual(['Admins'])
   })
 
   test('a later sign-in replaces the groups, and one without the claim makes them unknown', async () => {
     const claims = openClaims()
     const heard: string[] = []
     claims.onChange((_user, status) => void heard.push(status))
-    claims.observe(entryFromClaims(ANN, [admins], clock.now()))
+    claims.observe(person(ANN), entryFromClaims(ANN, [admins], clock.now()))
     clock.advance(1000)
-    claims.observe(entryFromClaims(ANN, [], clock.now()))
-    expect(names(claims.membership(ANN))).toEqual([])
+    claims.observe(person(ANN), entryFromClaims(ANN, [], clock.now()))
+    expect(names(claims.membership(person(ANN)))).toEqual([])
     await settle()
-    await claims.forget(ANN)
-    expect(claims.membership(ANN)).toBe('unknown')
-    expect(await store.get(createDirectoryTable(), ANN)).toBeUndefined()
+    await claims.forget(person(ANN))
+    expect(claims.membership(person(ANN))).toBe('unknown')
+    expect(await store.get(createDirectoryTable(), person(ANN))).toBeUndefined()
     expect(heard).toEqual(['active', 'unknown'])
   })
 
   test('with one, claims do not count', async () => {
-    directory.observe(entryFromClaims(ANN, [admins], clock.now()))
+    directory.observe(person(ANN), entryFromClaims(ANN, [admins], clock.now()))
     await settle()
-    expect(directory.membership(ANN)).toBe('unknown')
+    expect(directory.membership(person(ANN))).toBe('unknown')
   })
 })
 
@@ -635,8 +651,70 @@ test('close ends what is under way and begins nothing more', async () => {
   expect(source.lookups[0]?.signal.aborted).toBe(true)
   await closed
   expect(await reading).toBe('unknown')
-  directory.membership(BOB)
+  directory.membership(person(BOB))
   await pass(2 * MINUTE)
   expect(source.lookups).toHaveLength(1)
   expect(log.lines).toEqual([])
+})
+
+describe('two issuers that gave two people the same subject', () => {
+  const THERE = createIssuer('https://there.okta.example')
+
+  test('each directory knows its own, in one store too, and nothing of the other', async () => {
+    const there = createDirectory({ issuer: THERE, source, store, clock, config: OKTA, logger: log })
+    opened.push(there)
+    await there.start()
+    everybodyHas([group(1)])
+    await signIn()
+    await settle()
+    expect(there.membership(THERE.person(ANN))).toBe('unknown')
+    expect(there.membership(person(ANN))).toBe('unknown')
+    expect(there.status(person(ANN))).toBe('unknown')
+    everybodyHas([group(2)])
+    await there.refresh(THERE.person(ANN), new AbortController().signal)
+    await settle()
+    expect(names(directory.membership(person(ANN)))).toEqual(['Group 1'])
+    expect(names(there.membership(THERE.person(ANN)))).toEqual(['Group 2'])
+    expect(directory.membership(THERE.person(ANN))).toBe('unknown')
+  })
+
+  test('a suspension here ends sessions and rechecks streams of the person here only', async () => {
+    const told: string[] = []
+    directory.onChange((who) => void told.push(who))
+    directory.onSessionsEnd((who) => void told.push(who))
+    await directory.absorb([{ kind: 'sessions-ended', user: ANN, at: clock.now() }], 'log')
+    expect(told).toEqual([person(ANN)])
+  })
+
+  test('refresh of somebody of another issuer reads nobody, forget forgets nobody', async () => {
+    everybodyHas([group(1)])
+    await signIn()
+    source.lookups.length = 0
+    expect(await directory.refresh(THERE.person(ANN), new AbortController().signal)).toBe('unknown')
+    await directory.forget(THERE.person(ANN))
+    expect(source.lookups).toEqual([])
+    expect(names(directory.membership(person(ANN)))).toEqual(['Group 1'])
+  })
+
+  test('claims of another issuer are not taken for those of the same subject here', async () => {
+    const claims = openClaims()
+    claims.observe(THERE.person(ANN), entryFromClaims(ANN, [group(1)], clock.now()))
+    await settle()
+    expect(claims.membership(person(ANN))).toBe('unknown')
+    expect(claims.membership(THERE.person(ANN))).toBe('unknown')
+  })
+
+  test('a record that an older Postern kept by subject alone is nobody here', async () => {
+    await store.put(createDirectoryTable(), ANN, {
+      source: 'okta',
+      status: 'active',
+      statusText: 'ACTIVE',
+      groups: [group(1)],
+      asOf: clock.now(),
+      readAt: clock.now(),
+    })
+    await settle()
+    expect((await open()).membership(person(ANN))).toBe('unknown')
+    expect(directory.membership(person(ANN))).toBe('unknown')
+  })
 })

@@ -32,7 +32,7 @@ const facts: RequestFacts = {
   userAgent: 'wrk',
 }
 const route = { name: 'reports', id: 'r-1' } as Route
-const session = { id: 'session-1', subject: '00u1', identity: { subject: '00u1', email: 'ann@example.com' } } as Session
+const session = { id: 'session-1', identity: { subject: '00u1', email: 'ann@example.com' } } as unknown as Session
 const finished: Finished = {
   status: 200,
   bytesOut: 1024,

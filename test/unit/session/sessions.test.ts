@@ -9,13 +9,14 @@ import { openLmdbStore } from '../../../src/store/lmdb.ts'
 import { createMemoryStore } from '../../../src/store/memory.ts'
 import type { Identity, Session, SessionId, Sessions, Store, Table, Tokens } from '../../../src/types.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
+import { person } from '../../support/person.ts'
 
 const HOST = 'app.corp.example'
 const secret = new Secret('a shared secret of 32 characters')
 const tokens: Tokens = { idToken: 'eyJ.id.token', refreshToken: 'refresh-token' }
 const cookieNames = ['__Host-postern', 'postern']
 /** The table as another version of the program would write it. */
-const foreignSessions: Table<unknown> = { name: 'sessions', parse: (value) => value, index: () => '00ann' }
+const foreignSessions: Table<unknown> = { name: 'sessions-by-person', parse: (value) => value, index: () => '00ann' }
 
 const identity = (subject = '00ann', rest: Partial<Identity> = {}): Identity => ({
   issuer: 'https://org.okta.example',
@@ -82,7 +83,7 @@ describe('reading', () => {
   test('a cookie leads to its session, with everything that was given, until it expires to the millisecond', async () => {
     const sessions = sessionsOn(memoryStore())
     const created = await sessions.create(identity(), tokens, inAnHour())
-    expect(created).toMatchObject({ subject: '00ann', createdAt: clock.now(), expiresAt: inAnHour() })
+    expect(created).toMatchObject({ person: person('00ann'), createdAt: clock.now(), expiresAt: inAnHour() })
     expect(created.id).toMatch(/^[\w-]{22}$/)
     const cookie = cookieOf(sessions, created.id)
     expect(await sessions.read(cookie, HOST, clock.now())).toEqual(created)
@@ -178,7 +179,11 @@ describe('reading', () => {
   test.each([
     ['a member is missing', (session: Session) => ({ ...session, expiresAt: undefined })],
     ['a member has another type', (session: Session) => ({ ...session, identity: { ...session.identity, email: 7 } })],
-    ['two subjects', (session: Session) => ({ ...session, subject: '00bob' })],
+    ['no issuer', (session: Session) => ({ ...session, identity: { ...session.identity, issuer: '' } })],
+    [
+      'an issuer with a space',
+      (session: Session) => ({ ...session, identity: { ...session.identity, issuer: 'https://a b' } }),
+    ],
     ['not an object', () => 'session'],
     ['another id', (session: Session) => ({ ...session, id: 'x'.repeat(22) })],
   ])('a stored session that cannot be right (%s) is signed out', async (_, damage) => {
@@ -243,21 +248,21 @@ describe('ending', () => {
     expect(await sessions.read(cookie, HOST, clock.now())).toBeUndefined()
   })
 
-  test('revoking a subject ends all of its sessions and says how many; other people keep theirs', async () => {
+  test('revoking a person ends all of its sessions and says how many; other people keep theirs', async () => {
     const sessions = sessionsOn(lmdbStore())
     const ann = [
       await sessions.create(identity(), tokens, inAnHour()),
       await sessions.create(identity(), tokens, inAnHour()),
     ]
     const bob = await sessions.create(identity('00bob'), tokens, inAnHour())
-    expect(await collect(sessions.list('00ann'))).toEqual(ann.map(({ id }) => id).sort())
+    expect(await collect(sessions.list(person('00ann')))).toEqual(ann.map(({ id }) => id).sort())
     const ended: string[] = []
     sessions.onEnd((id) => ended.push(id))
-    expect(await sessions.revokeSubject('00ann')).toBe(2)
+    expect(await sessions.revokePerson(person('00ann'))).toBe(2)
     expect(ended.sort()).toEqual(ann.map(({ id }) => id).sort())
-    expect(await collect(sessions.list('00ann'))).toEqual([])
+    expect(await collect(sessions.list(person('00ann')))).toEqual([])
     expect(await collect(sessions.list())).toEqual([bob.id])
-    expect(await sessions.revokeSubject('00ann')).toBe(0)
+    expect(await sessions.revokePerson(person('00ann'))).toBe(0)
   })
 
   test('revoking what is not there is nothing', async () => {
@@ -323,9 +328,9 @@ describe('tokens', () => {
     const sessions = sessionsOn(memoryStore())
     const session = await sessions.create(identity(), tokens, inAnHour())
     await expect(sessions.replaceTokens(session, tokens, identity('00eve'))).rejects.toThrow(
-      new TypeError('session: a refresh changed the subject'),
+      new TypeError('session: a refresh changed the person'),
     )
-    expect((await sessions.get(session.id))?.subject).toBe('00ann')
+    expect((await sessions.get(session.id))?.person).toBe(person('00ann'))
   })
 })
 

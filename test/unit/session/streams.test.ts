@@ -2,6 +2,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createStreamRegistry } from '../../../src/session/streams.ts'
 import type { OpenStream, StreamRegistry } from '../../../src/http/exchange.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
+import { person } from '../../support/person.ts'
 
 let clock: ManualClock
 let registry: StreamRegistry
@@ -16,7 +17,7 @@ afterEach(() => registry.close())
 function stream(name: string, rest: Partial<OpenStream> = {}): OpenStream {
   return {
     sessionId: `session of ${name}`,
-    subject: name,
+    person: person(name),
     expiresAt: clock.now() + 3_600_000,
     stillAllowed: () => true,
     cut: (reason) => cuts.push(`${name}: ${reason}`),
@@ -45,11 +46,11 @@ test('a stream is cut within a second of its expiry, not before', () => {
   expect(cuts).toEqual(['ann: expired'])
 })
 
-test('a recheck asks the streams of one subject, and cuts those that no longer pass', () => {
+test('a recheck asks the streams of one person, and cuts those that no longer pass', () => {
   registry.add(stream('ann', { stillAllowed: () => false }))
   registry.add(stream('ann'))
   registry.add(stream('bob', { stillAllowed: () => false }))
-  registry.recheck('ann')
+  registry.recheck(person('ann'))
   expect(cuts).toEqual(['ann: no-longer-allowed'])
   registry.recheck()
   expect(cuts).toEqual(['ann: no-longer-allowed', 'bob: no-longer-allowed'])
@@ -61,7 +62,7 @@ test('a decision that throws is a no', () => {
     throw new Error('no answer')
   }
   registry.add(stream('ann', { stillAllowed: broken }))
-  registry.recheck('ann')
+  registry.recheck(person('ann'))
   expect(cuts).toEqual(['ann: no-longer-allowed'])
 })
 
