@@ -103,6 +103,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     config: config.live,
     cookieNames: ownCookieNames(config.live),
     signer,
+    sharedSecrets,
     clock,
     logger,
   })

@@ -19,6 +19,9 @@ export const HOP_BY_HOP: ReadonlySet<string> = new Set([
   'http2-settings',
 ])
 
+/** Which routes of Postern a request has passed; see upstream/loop.ts. */
+export const HOP_HEADER = 'postern-hop'
+
 const IDENTITY_PREFIXES = ['x-postern-', 'x-pomerium-']
 /** Present on every request to an upstream, or as its framing needs them: a route cannot remove them. */
 const WRITTEN: ReadonlySet<string> = new Set([
@@ -27,6 +30,7 @@ const WRITTEN: ReadonlySet<string> = new Set([
   'host',
   'transfer-encoding',
   'x-request-id',
+  HOP_HEADER,
 ])
 
 /**
@@ -39,7 +43,7 @@ export function reservedHeader(normal: string, identity: ReadonlySet<string>): s
   if (HOP_BY_HOP.has(normal) || normal === 'content-length') return 'this header belongs to the connection'
   if (normal === 'expect') return 'Postern answers this header itself'
   if (normal === 'proxy') return 'programs take this header for the setting HTTP_PROXY (CVE-2016-5385)'
-  if (normal === 'x-request-id') return 'Postern writes this header itself'
+  if (normal === 'x-request-id' || normal === HOP_HEADER) return 'Postern writes this header itself'
   if (identity.has(normal) || IDENTITY_PREFIXES.some((prefix) => normal.startsWith(prefix))) {
     return 'this header tells the application who is signed in; see pass_identity_headers and jwt_claims_headers'
   }

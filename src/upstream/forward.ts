@@ -8,6 +8,7 @@ import { AppError, type ErrorCode } from '../errors.ts'
 import { isGrant } from '../policy/engine.ts'
 import { canonicalAddress } from '../routing/address.ts'
 import { upstreamPath } from '../routing/rewrite.ts'
+import type { Secret } from '../lib/secret.ts'
 import type { Clock, Logger, Millis } from '../types.ts'
 import type { Live } from '../config/model.ts'
 import type { CutReason, Forwarded, Forwarder } from '../http/exchange.ts'
@@ -17,6 +18,7 @@ import { createDeadlines, type Deadline, type Deadlines } from '../lib/deadlines
 import { upstreamFailure } from './failure.ts'
 import { clientHeaders, createHeaderContext, type HeaderContext, upstreamHeaders } from './headers.ts'
 import { createIdentityHeaders, type IdentityHeaders } from './identity.ts'
+import { createHopMarks } from './loop.ts'
 import { createPools, type Pools, type UpstreamPool } from './pools.ts'
 import { hasBody, RequestBody } from './request-body.ts'
 import { createTunnels } from './tunnel.ts'
@@ -33,6 +35,7 @@ export interface ForwarderConfig {
 }
 
 export interface ForwarderDeps extends ForwarderConfig {
+  readonly sharedSecrets: readonly Secret[]
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -60,7 +63,8 @@ export function createForwarder(deps: ForwarderDeps): ReloadableForwarder {
   const deadlines = createDeadlines(clock)
   const means: Means = { pools, deadlines, clock }
   const tunnels = createTunnels({ pools, deadlines, clock })
-  let passage = createPassage(deps)
+  const hopMark = createHopMarks(deps.sharedSecrets)
+  let passage = createPassage({ ...deps, hopMark })
   return {
     async forward(grant, req, res) {
       if (!isGrant(grant)) throw new TypeError('forward: not a grant of the policy engine')
@@ -85,7 +89,7 @@ export function createForwarder(deps: ForwarderDeps): ReloadableForwarder {
       return tunnels.open({ grant, req, socket, head, path, headers })
     },
     reload(next) {
-      passage = createPassage({ ...next, clock, logger: deps.logger })
+      passage = createPassage({ ...next, hopMark, clock, logger: deps.logger })
       pools.keepOnly(next.config.routes)
     },
     async close() {
@@ -102,10 +106,16 @@ interface Passage {
   readonly bodyTimeout: Millis
 }
 
-function createPassage({ config, cookieNames, signer, clock, logger }: ForwarderDeps): Passage {
+interface PassageDeps extends ForwarderConfig {
+  readonly hopMark: HeaderContext['hopMark']
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+function createPassage({ config, cookieNames, signer, hopMark, clock, logger }: PassageDeps): Passage {
   const claims = config.jwtClaimsHeaders
   return {
-    headers: createHeaderContext({ naming: config.naming, claimHeaders: claims.keys(), cookieNames }),
+    headers: createHeaderContext({ naming: config.naming, claimHeaders: claims.keys(), cookieNames, hopMark }),
     identity: createIdentityHeaders({ naming: config.naming, claims, signer, clock, logger }),
     bodyTimeout: config.upstreamBodyTimeout,
   }

@@ -1,15 +1,16 @@
 /**
  * Which headers cross the proxy. Towards the upstream in this order: subtract hop-by-hop headers, whatever could be
  * taken for identity or for our word about the client, our cookies and what the route removes or replaces; add the
- * route's headers, the forwarded headers (unless the route removes or sets them) and the request id; identity last. A client cannot strip what is ours by naming it in
+ * route's headers, the forwarded headers (unless the route removes or sets them), the request id and the mark against loops; identity last. A client cannot strip what is ours by naming it in
  * `Connection`: nominated names are removed before ours are added.
  */
 import { withoutCookies } from '../lib/cookie.ts'
 import { UNKNOWN_CLIENT } from '../routing/trust.ts'
-import { HOP_BY_HOP, normalName, reservedHeader } from '../lib/header-names.ts'
+import { HOP_BY_HOP, HOP_HEADER, normalName, reservedHeader } from '../lib/header-names.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { Naming, Route } from '../config/model.ts'
 import type { RequestFacts } from '../http/exchange.ts'
+import type { HopMark } from './loop.ts'
 
 /** Everything about headers that a configuration fixes; build it once per configuration. */
 export interface HeaderContext {
@@ -22,6 +23,7 @@ export interface HeaderContext {
   /** Spelling → what happens to it. Bounded by `MAX_SPELLINGS`. */
   readonly fates: Map<string, Fate>
   readonly plans: WeakMap<Route, HeaderPlan>
+  readonly hopMark: (routeId: string) => HopMark
 }
 
 export interface HeaderContextOptions {
@@ -29,10 +31,12 @@ export interface HeaderContextOptions {
   /** Configured claim headers, lower case. */
   readonly claimHeaders: Iterable<string>
   readonly cookieNames: readonly string[]
+  /** See `createHopMarks`. */
+  readonly hopMark: (routeId: string) => HopMark
 }
 
 interface Fate {
-  readonly kind: 'keep' | 'drop' | 'cookie' | 'connection' | 'forwarded-for' | 'authorization'
+  readonly kind: 'keep' | 'drop' | 'cookie' | 'connection' | 'forwarded-for' | 'authorization' | 'hop'
   /** Lower case with every other character than letters and digits as `-`. */
   readonly normal: string
 }
@@ -43,6 +47,7 @@ interface HeaderPlan {
   readonly keeps: (normal: string) => boolean
   /** name, value, name, value. */
   readonly set: readonly string[]
+  readonly hop: HopMark
 }
 
 /** What upstreams of this and of other proxies read as identity or as the client's address (security.md B01, C06, P08). */
@@ -69,7 +74,12 @@ const OUR_AUTHORIZATION = /^\s*(?:pomerium|postern)\s/i
 
 const MAX_SPELLINGS = 1024
 
-export function createHeaderContext({ naming, claimHeaders, cookieNames }: HeaderContextOptions): HeaderContext {
+export function createHeaderContext({
+  naming,
+  claimHeaders,
+  cookieNames,
+  hopMark,
+}: HeaderContextOptions): HeaderContext {
   const identity = new Set([normalName(naming.assertionHeader), ...Array.from(claimHeaders, normalName)])
   const prefixes = [...SPOOFABLE_PREFIXES, normalName(naming.claimHeaderPrefix)]
   return {
@@ -79,6 +89,7 @@ export function createHeaderContext({ naming, claimHeaders, cookieNames }: Heade
       SPOOFABLE.has(normal) || identity.has(normal) || prefixes.some((prefix) => normal.startsWith(prefix)),
     fates: new Map(),
     plans: new WeakMap(),
+    hopMark,
   }
 }
 
@@ -88,6 +99,7 @@ export function createHeaderContext({ naming, claimHeaders, cookieNames }: Heade
  * @param raw `rawHeaders` of the client's request.
  * @param identity flat list of identity headers; empty when none are passed.
  * @param peer address of the client's connection, canonical.
+ * Throws ERR_LOOP for a request that this route has forwarded before.
  */
 export function upstreamHeaders(
   grant: Grant,
@@ -100,6 +112,7 @@ export function upstreamHeaders(
   const plan = planOf(route, context)
   let nominated: Set<string> | undefined
   let chain = ''
+  let hops = ''
   let headers: string[] = []
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] as string
@@ -113,6 +126,9 @@ export function upstreamHeaders(
         break
       case 'forwarded-for':
         chain = chain === '' ? value : `${chain},${value}`
+        break
+      case 'hop':
+        hops = hops === '' ? value : `${hops},${value}`
         break
       case 'cookie': {
         const cookies = withoutCookies(value, context.cookieNames)
@@ -135,7 +151,7 @@ export function upstreamHeaders(
   if (keeps('x-forwarded-proto')) headers.push('x-forwarded-proto', request.scheme)
   if (keeps('x-forwarded-host')) headers.push('x-forwarded-host', authority)
   if (keeps('x-forwarded-port')) headers.push('x-forwarded-port', portOf(request))
-  headers.push('x-request-id', request.id)
+  headers.push('x-request-id', request.id, HOP_HEADER, plan.hop.next(hops))
   if (route.preserveHost) headers.push('host', authority)
   for (const part of identity) headers.push(part)
   return headers
@@ -181,6 +197,7 @@ function judge(name: string, context: HeaderContext): Fate {
   const lower = name.toLowerCase()
   const normal = normalName(name)
   if (lower === 'connection' || lower === 'cookie' || lower === 'authorization') return { kind: lower, normal }
+  if (lower === HOP_HEADER) return { kind: 'hop', normal }
   if (lower === 'x-forwarded-for') return { kind: 'forwarded-for', normal }
   const gone = reservedHeader(normal, context.identity) !== undefined || context.managed(normal)
   return { kind: gone ? 'drop' : 'keep', normal }
@@ -192,7 +209,11 @@ function planOf(route: Route, context: HeaderContext): HeaderPlan {
   // There would be two of them. A configuration that sets one is refused, so this is for what is made otherwise.
   const set = [...route.setRequestHeaders].filter(([name]) => !reservedHeader(normalName(name), context.identity))
   const gone = new Set([...route.removeRequestHeaders, ...set.map(([name]) => name)].map(normalName))
-  const plan = { keeps: gone.size === 0 ? () => true : (normal: string) => !gone.has(normal), set: set.flat() }
+  const plan: HeaderPlan = {
+    keeps: gone.size === 0 ? () => true : (normal) => !gone.has(normal),
+    set: set.flat(),
+    hop: context.hopMark(route.id),
+  }
   context.plans.set(route, plan)
   return plan
 }

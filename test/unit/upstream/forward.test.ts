@@ -34,7 +34,7 @@ test('a request and its answer pass through with their bytes', async () => {
     /^GET \/a\/b\?x=%2F&y=%ff HTTP\/1.1\r\nhost: 127.0.0.1:\d+\r\nconnection: keep-alive\r\nX-Mixed: V\xe9\r\nAccept: \*\/\*\r\n/,
   )
   expect(got).toContain(
-    'x-forwarded-for: 127.0.0.1\r\nx-forwarded-proto: http\r\nx-forwarded-host: app.test\r\nx-forwarded-port: 80\r\nx-request-id: req-1\r\n\r\n',
+    'x-forwarded-for: 127.0.0.1\r\nx-forwarded-proto: http\r\nx-forwarded-host: app.test\r\nx-forwarded-port: 80\r\nx-request-id: req-1\r\n',
   )
 })
 

@@ -2,12 +2,13 @@ import { describe, expect, test } from 'vitest'
 import type { RequestFacts } from '../../../src/http/exchange.ts'
 import type { Route } from '../../../src/config/model.ts'
 import { clientHeaders, createHeaderContext, upstreamHeaders } from '../../../src/upstream/headers.ts'
-import { facts, grant, NAMING, principal, route } from './support.ts'
+import { facts, grant, HOP, hopMark, NAMING, principal, route } from './support.ts'
 
 const context = createHeaderContext({
   naming: NAMING,
   claimHeaders: ['x-corp-user', 'x-postern-claim-groups'],
   cookieNames: ['__Host-postern', 'postern'],
+  hopMark,
 })
 const FORWARDED = [
   ['x-forwarded-for', '127.0.0.1'],
@@ -15,6 +16,7 @@ const FORWARDED = [
   ['x-forwarded-host', 'app.test'],
   ['x-forwarded-port', '80'],
   ['x-request-id', 'req-1'],
+  ['postern-hop', HOP],
 ]
 
 interface Sent {
@@ -260,7 +262,7 @@ test.each([
 })
 
 test('a client that invents spellings does not grow our memory', () => {
-  const fresh = createHeaderContext({ naming: NAMING, claimHeaders: [], cookieNames: [] })
+  const fresh = createHeaderContext({ naming: NAMING, claimHeaders: [], cookieNames: [], hopMark })
   const allowed = grant(route('http://up.test'), facts())
   for (let i = 0; i < 5000; i++) upstreamHeaders(allowed, [`x-${i}`, '1'], [], fresh, '127.0.0.1')
   expect(fresh.fates.size).toBeLessThanOrEqual(1024)

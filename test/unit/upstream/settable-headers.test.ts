@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { parseConfig } from '../../../src/config/load.ts'
 import { normalName } from '../../../src/lib/header-names.ts'
 import { createHeaderContext, upstreamHeaders } from '../../../src/upstream/headers.ts'
-import { facts, grant, principal } from './support.ts'
+import { facts, grant, hopMark, principal } from './support.ts'
 
 const NAMES = [
   'X-Mine',
@@ -26,6 +26,8 @@ const NAMES = [
   'X_Pomerium_Claim_Email',
   'X-Request-Id',
   'X_Request_Id',
+  'Postern-Hop',
+  'Postern_Hop',
   'Host',
   'Content-Length',
   'Content_Length',
@@ -71,6 +73,7 @@ function sent(loaded: ReturnType<typeof load>): readonly (readonly [name: string
     naming: live.naming,
     claimHeaders: live.jwtClaimsHeaders.keys(),
     cookieNames: ['postern'],
+    hopMark,
   })
   const identity = ['x-corp-user', 'alice', live.naming.assertionHeader, 'a.b.c']
   const client = NAMES.flatMap((name) => [name, 'of the client'])

@@ -16,6 +16,7 @@ import type { Group } from '../../../src/directory/model.ts'
 import type { Naming, Route } from '../../../src/config/model.ts'
 import { createAssertionSigner } from '../../../src/upstream/assertion.ts'
 import { createForwarder, type ForwarderConfig, type ReloadableForwarder } from '../../../src/upstream/forward.ts'
+import { createHopMarks } from '../../../src/upstream/loop.ts'
 import { manualClock } from '../../support/clock.ts'
 
 const cleanups: (() => unknown)[] = []
@@ -101,7 +102,11 @@ export function grant(of: Route, request: RequestFacts, who?: Principal): Grant 
   return decision.grant
 }
 
-export const signer = createAssertionSigner({ signingKeys: [], sharedSecrets: [new Secret('s'.repeat(32))] })
+const SECRETS = [new Secret('s'.repeat(32))] as const
+export const hopMark = createHopMarks(SECRETS)
+/** What an application gets of `route`'s mark. */
+export const HOP = hopMark('r1').next('')
+export const signer = createAssertionSigner({ signingKeys: [], sharedSecrets: SECRETS })
 
 export function forwarderConfig(
   over: { readonly claims?: ReadonlyMap<string, string>; readonly upstreamBody?: number } = {},
@@ -120,7 +125,7 @@ export function forwarderConfig(
 }
 
 export function forwarder(clock: Clock = manualClock(), config = forwarderConfig()): ReloadableForwarder {
-  const made = createForwarder({ ...config, clock, logger: silentLogger })
+  const made = createForwarder({ ...config, sharedSecrets: SECRETS, clock, logger: silentLogger })
   cleanup(() => made.close())
   return made
 }

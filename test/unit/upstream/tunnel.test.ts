@@ -76,6 +76,7 @@ test('the handshake that the upstream sees is ours', async () => {
     'x-forwarded-host',
     'x-forwarded-port',
     'x-request-id',
+    'postern-hop',
     'host',
     'x-postern-jwt-assertion',
     'connection',
