@@ -67,7 +67,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   const store = meteredStore(openStore(fixed, clock, logger), metrics, clock)
   await checkStoreKey(store, sharedSecrets)
   const moved = await moveOlderSessions(store)
-  const sessions = createSessions({ store, clock, sharedSecrets, cookieNames: sessionCookieNames(config.live) })
+  const sessions = createSessions({ store, clock, sharedSecrets })
   const streams = createStreamRegistry({ clock })
   const requestId = createRequestIds()
   let generation = createGeneration(fixed, config.live, 1, requestId)
@@ -215,6 +215,7 @@ function createGeneration(fixed: Fixed, live: Live, version: number, requestId: 
     version,
     fixed,
     live,
+    cookieNames: { https: cookieNames(live, 'https'), http: cookieNames(live, 'http') },
     parse: (req: IncomingMessage, upgrade: boolean) => parseTarget(rawRequest(req, upgrade), trust, requestId()),
     routes: createRouteTable(fixed, live),
   })
@@ -240,8 +241,4 @@ function createAdmission({ directory: config }: Fixed, directory: LiveDirectory)
     else await directory.forget(person)
     return { expiresAt: now + Math.min(cookieExpire, config.maxStaleness) }
   }
-}
-
-function sessionCookieNames(live: Live): readonly string[] {
-  return [...new Set([cookieNames(live, 'https').session, cookieNames(live, 'http').session])]
 }

@@ -117,7 +117,7 @@ export function openOperator(config: Config, { clock, logger }: OperatorDeps): O
     )
   }
   const store = openLmdbStore({ path: storage.path, clock, logger })
-  const sessions = createSessions({ store, clock, sharedSecrets, cookieNames: [] })
+  const sessions = createSessions({ store, clock, sharedSecrets })
   const table = createDirectoryTable()
   const issuer = createIssuer(config.fixed.idp.issuer)
 

@@ -95,14 +95,14 @@ export interface Session {
 }
 
 export interface Sessions {
-  /** From a raw Cookie header. Anything unreadable is signed out (undefined); only a store fault rejects. */
-  read(cookie: string, host: string, now: Millis): Promise<Session | undefined> | Session | undefined
+  /** From the cookies called `name` of a raw Cookie header. Anything unreadable is signed out (undefined); only a store fault rejects. */
+  read(cookie: string, name: string, host: string, now: Millis): Promise<Session | undefined> | Session | undefined
   create(identity: Identity, tokens: Tokens, expiresAt: Millis): Promise<Session>
   get(id: SessionId): Promise<Session | undefined>
   tokens(session: Session): Tokens | undefined
   replaceTokens(session: Session, tokens: Tokens, identity: Identity): Promise<void>
-  /** Cookie value for one host: `v1.<id>.<mac>`. Host-bound: useless on any other host. */
-  cookieValue(id: SessionId, host: string): string
+  /** `v1.<id>.<mac>`: good for a cookie of this name on this host, and useless anywhere else. */
+  cookieValue(id: SessionId, name: string, host: string): string
   revoke(id: SessionId): Promise<void>
   /** Sessions that began before, or all; gives how many ended. */
   revokePerson(person: PersonKey, before?: Millis): Promise<number>

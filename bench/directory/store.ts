@@ -27,7 +27,7 @@ export async function seedStore(
 ): Promise<ReadonlyMap<string, string>> {
   const clock = systemClock
   const store = open(config)
-  const sessions = createSessions({ store, clock, sharedSecrets: config.fixed.sharedSecrets, cookieNames: [] })
+  const sessions = createSessions({ store, clock, sharedSecrets: config.fixed.sharedSecrets })
   const directory = createDirectoryTable()
   const readAt = clock.now()
   const ids = new Map<string, string>()

@@ -76,7 +76,8 @@ export async function createWorld(org: Org, interval = '10s'): Promise<World> {
   let postern: Program | undefined
   let sessionIds: ReadonlyMap<string, string> = new Map()
 
-  const cookieOf = ({ id }: Person, host: string): string => `postern=${cookies.sign(sessionIds.get(id) ?? '', host)}`
+  const cookieOf = ({ id }: Person, host: string): string =>
+    `postern=${cookies.sign(sessionIds.get(id) ?? '', 'postern', host)}`
   const answers = (): Promise<boolean> =>
     call({ port, path: '/ping' }).then(
       ({ status }) => status === 200,

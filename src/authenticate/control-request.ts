@@ -1,5 +1,4 @@
 import type { IncomingMessage } from 'node:http'
-import { cookieNames } from '../config/cookie-names.ts'
 import { clearCookie, readCookies, setCookie } from '../lib/cookie.ts'
 import type { Millis } from '../types.ts'
 import type { RequestFacts, Generation } from '../http/exchange.ts'
@@ -17,7 +16,7 @@ export type Header = readonly [name: string, value: string]
 
 /** The cookies of ours on the host that was asked. */
 export function namesFor({ generation, origin }: ControlRequest) {
-  return cookieNames(generation.live, isHttps(origin) ? 'https' : 'http')
+  return generation.cookieNames[isHttps(origin) ? 'https' : 'http']
 }
 
 /** A `Set-Cookie` header for the host that was asked; `undefined` forgets the cookie. Lax: `strict` cookies would be lost on the way back from the provider. */

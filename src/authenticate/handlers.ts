@@ -84,7 +84,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
         new AppError('ERR_RETURN_URL', 'sign-in: the link is not signed by us, too old, or leads elsewhere'),
       )
 
-    const session = await sessions.read(facts.cookie, facts.host, now)
+    const session = await sessions.read(facts.cookie, namesFor(request).session, facts.host, now)
     if (session && directory.status(session.person) !== 'inactive') return handOff(request, session, asked)
 
     const begun = await idp.begin(AbortSignal.timeout(fixed.idp.timeout)).catch(toAppError)
@@ -153,12 +153,13 @@ export function createAuthenticate(deps: AuthenticateDeps) {
 
   /** Parallel tabs of one person share one session; another person's session in this browser ends. */
   async function sessionFor(
-    { facts }: ControlRequest,
+    request: ControlRequest,
     identity: Identity,
     tokens: Tokens,
     expiresAt: Millis,
   ): Promise<Session> {
-    const before = await sessions.read(facts.cookie, facts.host, clock.now())
+    const { facts } = request
+    const before = await sessions.read(facts.cookie, namesFor(request).session, facts.host, clock.now())
     if (before?.person === personKey(identity)) {
       await sessions.replaceTokens(before, tokens, identity)
       return (await sessions.get(before.id)) ?? sessions.create(identity, tokens, expiresAt)
@@ -205,11 +206,11 @@ export function createAuthenticate(deps: AuthenticateDeps) {
 
   function sessionHeader(request: ControlRequest, session: Session): Header {
     const { facts, generation } = request
-    const value = sessions.cookieValue(session.id, facts.host)
+    const { session: name } = namesFor(request)
     return cookieHeader(
       request,
-      namesFor(request).session,
-      value,
+      name,
+      sessions.cookieValue(session.id, name, facts.host),
       session.expiresAt - clock.now(),
       generation.live.cookieSameSite,
     )

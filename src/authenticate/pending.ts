@@ -5,6 +5,7 @@
  * One cookie for each, because tabs that begin at the same moment would overwrite one another in a common one.
  */
 import { CompactEncrypt, compactDecrypt } from 'jose'
+import { PENDING_HEADER } from '../lib/cookie-form.ts'
 import { deriveKey, sha256 } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Millis, PendingSignIn } from '../types.ts'
@@ -31,7 +32,7 @@ export function createPendingSeal(sharedSecrets: readonly [Secret, ...Secret[]])
   return {
     seal: (pending) =>
       new CompactEncrypt(new TextEncoder().encode(JSON.stringify(pending)))
-        .setProtectedHeader({ alg: 'dir', enc: 'A256GCM' })
+        .setProtectedHeader(PENDING_HEADER)
         .encrypt(sealingKey),
 
     async open(sealed, now) {

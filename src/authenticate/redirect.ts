@@ -8,6 +8,7 @@
  *
  * So a stolen or planted URL signs nobody in (login CSRF, RFC 9700 §4.7), and no URL ever carries a session.
  */
+import { NONCE_VERSION } from '../lib/cookie-form.ts'
 import { constantTimeEqual, deriveKey, mac, randomId, sha256 } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Millis } from '../types.ts'
@@ -38,7 +39,7 @@ export function createRedirects({ sharedSecrets, signInUrl }: RedirectDeps): Red
 
   return {
     start(returnTo, now) {
-      const nonce = randomId()
+      const nonce = NONCE_VERSION + randomId()
       const nonceHash = sha256(nonce)
       const expires = String(now + SIGNED_URL_LIFETIME)
       const location = new URL(signInUrl)

@@ -38,7 +38,7 @@ export function createSignOut({ idp, sessions, sharedSecrets, clock, logger, fai
   async function signOut(request: ControlRequest): Promise<Reply> {
     const { facts, req, generation, origin } = request
     const { fixed, live } = generation
-    const session = await sessions.read(facts.cookie, facts.host, clock.now())
+    const session = await sessions.read(facts.cookie, namesFor(request).session, facts.host, clock.now())
     const signedOut = live.signoutRedirectUrl ?? signedOutUrl(generation)
     const posted = facts.method === 'POST'
     if (!session) {

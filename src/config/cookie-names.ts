@@ -1,19 +1,15 @@
-import type { Live } from './model.ts'
+import type { CookieNames, Live } from './model.ts'
 
-export interface CookieNames {
-  readonly session: string
-  /** Prefix: one cookie for each sign-in that this browser has begun, on an application's host. */
-  readonly nonce: string
-  /** Prefix: one cookie for each sign-in that waits for its callback, on the authenticate host. */
-  readonly pending: string
-}
-
-/** `__Host-` (no Domain, Secure, Path=/; RFC 6265bis §4.1.3.2) on https; browsers refuse that prefix on http. */
+/**
+ * On https always with `__Host-` (no Domain, Secure, Path=/; RFC 6265bis §4.1.3.2), also under a configured name: any host
+ * of the domain could plant a plain one for all the others. Browsers refuse that prefix on http.
+ */
 export function cookieNames(
   { naming, cookieName }: Pick<Live, 'naming' | 'cookieName'>,
   scheme: 'http' | 'https',
 ): CookieNames {
-  const session = cookieName ?? naming.cookie[scheme]
+  const plain = (cookieName ?? naming.cookie.http).replace(/^__(?:host|secure)-/i, '')
+  const session = scheme === 'https' ? `__Host-${plain}` : plain
   return { session, nonce: `${session}-nonce.`, pending: `${session}-sign-in.` }
 }
 

@@ -17,6 +17,15 @@ export interface Naming {
   readonly cookie: { readonly https: string; readonly http: string }
 }
 
+/** What our cookies are called on hosts of one scheme. */
+export interface CookieNames {
+  readonly session: string
+  /** Prefix: one cookie for each sign-in that this browser has begun, on an application's host. */
+  readonly nonce: string
+  /** Prefix: one cookie for each sign-in that waits for its callback, on the authenticate host. */
+  readonly pending: string
+}
+
 /** Two kinds of configuration: what is read once, at the start, and what a reload takes over. */
 export interface Config {
   readonly fixed: Fixed

@@ -165,7 +165,9 @@ export const configSchema = z.strictObject(
         'PEM private keys (or base64 of them) that sign identities; default: from `shared_secret`.',
       ),
     }),
-    cookie_name: text.optional().describe('Default: `__Host-postern`, on http `postern`.'),
+    cookie_name: text
+      .optional()
+      .describe('Default: `postern`. On https it always gets `__Host-` in front, so that no other host can set it.'),
     cookie_expire: duration.prefault('14h').describe('A session ends this long after sign-in, whatever happens.'),
     cookie_same_site: oneOf('lax', 'strict', 'none').default('lax').describe('SameSite of the session cookie.'),
     cookie_http_only: z

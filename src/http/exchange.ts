@@ -1,5 +1,5 @@
 /** Exchanges and the ways out of them. Types only. */
-import type { Fixed, Live, Route } from '../config/model.ts'
+import type { CookieNames, Fixed, Live, Route } from '../config/model.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Decision, Grant } from '../policy/verdict.ts'
 import type { RouteTable } from '../routing/model.ts'
@@ -18,6 +18,8 @@ export interface Generation {
   /** The same in every generation of a process. */
   readonly fixed: Fixed
   readonly live: Live
+  /** By the scheme of the host that was asked, as it is configured. */
+  readonly cookieNames: Readonly<Record<'http' | 'https', CookieNames>>
   readonly routes: RouteTable
 }
 

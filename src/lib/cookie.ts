@@ -1,4 +1,5 @@
 import type { Millis } from '../types.ts'
+import { hasOurForm, mayHaveOurForm } from './cookie-form.ts'
 
 /** More cookies of one name than this are somebody's attempt to make us work. */
 const MAX_SAME_NAME = 8
@@ -34,16 +35,19 @@ export function readCookies(header: string, prefix: string): (readonly [name: st
 }
 
 /**
- * The header without the cookies called one of `names`; a name that ends in `.` stands for all that begin with it. What remains keeps its bytes and its order. `''` when nothing remains.
+ * The header without our cookies: those called one of `names` (a name that ends in `.` stands for all that begin with it),
+ * and those whose value has a form of ours. What remains keeps its bytes and its order. `''` when nothing remains.
  * Cuts exactly where `readCookie` reads, so whatever would be accepted from a client is never passed on.
  */
 export function withoutCookies(header: string, names: readonly string[]): string {
-  if (!names.some((name) => header.includes(name))) return header
+  const formed = mayHaveOurForm(header)
+  if (!formed && !names.some((name) => header.includes(name))) return header
   let kept = ''
   let dropped = false
   for (let start = 0; start < header.length; ) {
     const end = endOfPair(header, start)
-    if (names.some((name) => nameEnd(header, start, end, name) <= end)) dropped = true
+    const ours = names.some((name) => nameEnd(header, start, end, name) <= end)
+    if (ours || (formed && hasOurForm(valueOf(header.slice(start, end))))) dropped = true
     else kept += (kept && ';') + header.slice(kept ? start : skipBlanks(header, start, end), end)
     start = end + 1
   }
@@ -79,6 +83,11 @@ export function clearCookie(name: string, attributes: Omit<CookieAttributes, 'ma
 function endOfPair(header: string, start: number): number {
   const end = header.indexOf(';', start)
   return end === -1 ? header.length : end
+}
+
+/** Of a cookie without a name browsers send the value alone. */
+function valueOf(pair: string): string {
+  return pair.slice(pair.indexOf('=') + 1).trim()
 }
 
 /** Where the pair's name ends: the index of `=`; `end` for the bare name; beyond `end` when it is another cookie. */

@@ -51,7 +51,9 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     if (route) progress.route = route
     // A public route asks nobody who they are.
     const found =
-      route && route.policy.kind !== 'public' ? sessions.read(facts.cookie, facts.host, progress.startedAt) : undefined
+      route && route.policy.kind !== 'public'
+        ? sessions.read(facts.cookie, generation.cookieNames[route.from.scheme].session, facts.host, progress.startedAt)
+        : undefined
     const session = found instanceof Promise ? await found : found
     if (session) progress.session = session
 

@@ -1,4 +1,5 @@
 /** What a signed-in person may see about themselves. */
+import { namesFor } from '../authenticate/control-request.ts'
 import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
 import { jsonReply } from '../pages/reply.ts'
 import type { Clock, JsonObject, Session, Sessions } from '../types.ts'
@@ -20,8 +21,8 @@ export interface UserViewDeps {
 }
 
 export function createUserViews({ sessions, directory, authenticate, respond, clock }: UserViewDeps): UserViews {
-  const read = async ({ facts }: ControlRequest): Promise<Session | undefined> =>
-    sessions.read(facts.cookie, facts.host, clock.now())
+  const read = async (request: ControlRequest): Promise<Session | undefined> =>
+    sessions.read(request.facts.cookie, namesFor(request).session, request.facts.host, clock.now())
 
   return {
     async page(request) {

@@ -16,17 +16,15 @@ const MAX_AGE: Millis = 5000
 const ATTEMPTS = 8
 
 /**
- * Sessions: cookie ⇄ store. `cookieNames`: the names under which this deployment sets the session cookie, best first
- * (a `__Host-` name cannot be planted by a neighbouring host). `maxCached`: sessions kept in memory between requests.
+ * Sessions: cookie ⇄ store. `maxCached`: sessions kept in memory between requests.
  */
 export function createSessions(deps: {
   readonly store: Store
   readonly clock: Clock
   readonly sharedSecrets: readonly [Secret, ...Secret[]]
-  readonly cookieNames: readonly string[]
   readonly maxCached?: number
 }): Sessions {
-  const { store, clock, sharedSecrets, cookieNames, maxCached = MAX_CACHED } = deps
+  const { store, clock, sharedSecrets, maxCached = MAX_CACHED } = deps
   const cookies = createCookieCheck(sharedSecrets, maxCached)
   const sealKeyOf = (secret: Secret) => deriveKey(secret.reveal(), 'session tokens')
   const [first, ...older] = sharedSecrets
@@ -47,13 +45,11 @@ export function createSessions(deps: {
   })
 
   /** Ids with a good MAC, in the order in which the browser sent them. */
-  function signedIds(cookie: string, host: string): SessionId[] {
+  function signedIds(cookie: string, name: string, host: string): SessionId[] {
     const ids: SessionId[] = []
-    for (const name of cookieNames) {
-      for (const value of readCookie(cookie, name)) {
-        const id = cookies.verify(value, host)
-        if (id !== undefined) ids.push(id)
-      }
+    for (const value of readCookie(cookie, name)) {
+      const id = cookies.verify(value, name, host)
+      if (id !== undefined) ids.push(id)
     }
     return ids
   }
@@ -102,8 +98,8 @@ export function createSessions(deps: {
   const sealTokens = (tokens: Tokens, id: SessionId): string => seal(sealKey, JSON.stringify(tokens), id)
 
   return {
-    read(cookie, host, now) {
-      const ids = signedIds(cookie, host)
+    read(cookie, name, host, now) {
+      const ids = signedIds(cookie, name, host)
       return ids[0] === undefined ? undefined : (cached(ids[0], now) ?? firstLive(ids, now))
     },
     async create(identity, tokens, expiresAt) {
@@ -135,7 +131,7 @@ export function createSessions(deps: {
       }
       throw new AppError('ERR_STORE_UNAVAILABLE', `session: ${ATTEMPTS} attempts to store new tokens met other writers`)
     },
-    cookieValue: (id, host) => cookies.sign(id, host),
+    cookieValue: (id, name, host) => cookies.sign(id, name, host),
     revoke: (id) => store.delete(sessionsTable, id),
     async revokePerson(person, before = Number.POSITIVE_INFINITY) {
       let count = 0

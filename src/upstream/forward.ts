@@ -77,7 +77,7 @@ export function createForwarder(deps: ForwarderDeps): ReloadableForwarder {
       if (res.destroyed) throw clientClosed()
       const headers = upstreamHeaders(grant, req.rawHeaders, identityHeaders, context, peerOf(req))
       return new Promise((resolve, reject) => {
-        new Crossing({ grant, req, res, path, headers, bodyTimeout, means, resolve, reject }).begin()
+        new Crossing({ grant, req, res, path, headers, context, bodyTimeout, means, resolve, reject }).begin()
       })
     },
     async tunnel(grant, req, socket, head) {
@@ -86,7 +86,8 @@ export function createForwarder(deps: ForwarderDeps): ReloadableForwarder {
       const path = upstreamPath(grant.route, grant.request.path) + grant.request.query
       // Headers are made when the handshake is known to be one.
       const headers = async () => upstreamHeaders(grant, req.rawHeaders, await identity(grant), context, peerOf(req))
-      return tunnels.open({ grant, req, socket, head, path, headers })
+      const plantsOurs = (setCookie: string) => context.plantsOurs(setCookie, grant.route)
+      return tunnels.open({ grant, req, socket, head, path, headers, plantsOurs })
     },
     reload(next) {
       passage = createPassage({ ...next, hopMark, clock, logger: deps.logger })
@@ -115,7 +116,7 @@ interface PassageDeps extends ForwarderConfig {
 function createPassage({ config, cookieNames, signer, hopMark, clock, logger }: PassageDeps): Passage {
   const claims = config.jwtClaimsHeaders
   return {
-    headers: createHeaderContext({ naming: config.naming, claimHeaders: claims.keys(), cookieNames, hopMark }),
+    headers: createHeaderContext({ naming: config.naming, claimHeaders: claims.keys(), cookieNames, hopMark, logger }),
     identity: createIdentityHeaders({ naming: config.naming, claims, signer, clock, logger }),
     bodyTimeout: config.upstreamBodyTimeout,
   }
@@ -138,6 +139,7 @@ interface CrossingParts {
   /** With the query: what is asked of the upstream. */
   readonly path: string
   readonly headers: string[]
+  readonly context: HeaderContext
   readonly bodyTimeout: Millis
   readonly means: Means
   readonly resolve: (forwarded: Forwarded) => void
@@ -211,11 +213,11 @@ class Crossing implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, reason?: string): void {
     // 102 and 103 are hints that we do not pass on; 101 was never asked for and undici refuses it.
     if (status < 200) return
-    const { grant, res, bodyTimeout, means } = this.parts
+    const { grant, res, context, bodyTimeout, means } = this.parts
     this.deadline.stop()
     this.upstreamMs = means.clock.now() - this.startedAt
     // Raw headers of HTTP/1.1 are buffers: name, value, name, value.
-    const headers = clientHeaders((controller.rawHeaders ?? []) as Buffer[], status, grant.request.id)
+    const headers = clientHeaders((controller.rawHeaders ?? []) as Buffer[], status, grant, context)
     // Node writes a reason as Latin-1 and undici reads it as UTF-8: only ASCII survives both.
     if (reason && /^[\x20-\x7e]+$/.test(reason)) res.writeHead(status, reason, headers)
     else res.writeHead(status, headers)

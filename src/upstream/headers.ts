@@ -9,13 +9,17 @@ import { UNKNOWN_CLIENT } from '../routing/trust.ts'
 import { HOP_BY_HOP, HOP_HEADER, normalName, reservedHeader } from '../lib/header-names.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { Naming, Route } from '../config/model.ts'
+import type { Logger } from '../types.ts'
 import type { RequestFacts } from '../http/exchange.ts'
 import type { HopMark } from './loop.ts'
+import { createSetCookieGuard, type SetCookieGuard } from './set-cookie.ts'
 
 /** Everything about headers that a configuration fixes; build it once per configuration. */
 export interface HeaderContext {
   /** Our cookies, whatever the scheme: none of them reaches an upstream. */
   readonly cookieNames: readonly string[]
+  /** Which cookies of an upstream no browser gets to see. */
+  readonly plantsOurs: SetCookieGuard
   /** Normalised names (see `normalName`) of the identity headers that we add. */
   readonly identity: ReadonlySet<string>
   /** Is this normalised name one that no client may send: identity, or our word about the client? */
@@ -33,6 +37,7 @@ export interface HeaderContextOptions {
   readonly cookieNames: readonly string[]
   /** See `createHopMarks`. */
   readonly hopMark: (routeId: string) => HopMark
+  readonly logger: Logger
 }
 
 interface Fate {
@@ -79,11 +84,13 @@ export function createHeaderContext({
   claimHeaders,
   cookieNames,
   hopMark,
+  logger,
 }: HeaderContextOptions): HeaderContext {
   const identity = new Set([normalName(naming.assertionHeader), ...Array.from(claimHeaders, normalName)])
   const prefixes = [...SPOOFABLE_PREFIXES, normalName(naming.claimHeaderPrefix)]
   return {
     cookieNames,
+    plantsOurs: createSetCookieGuard(cookieNames, logger),
     identity,
     managed: (normal) =>
       SPOOFABLE.has(normal) || identity.has(normal) || prefixes.some((prefix) => normal.startsWith(prefix)),
@@ -158,10 +165,15 @@ export function upstreamHeaders(
 }
 
 /**
- * The headers of the upstream's answer as a flat list: hop-by-hop and nominated ones removed, values byte for byte,
- * repeated names repeated, `X-Request-Id` ours.
+ * The headers of the upstream's answer as a flat list: hop-by-hop and nominated ones and cookies with a name of ours
+ * removed, values byte for byte, repeated names repeated, `X-Request-Id` ours.
  */
-export function clientHeaders(raw: readonly Buffer[], status: number, requestId: string): string[] {
+export function clientHeaders(
+  raw: readonly Buffer[],
+  status: number,
+  { route, request }: Pick<Grant, 'route' | 'request'>,
+  { plantsOurs }: Pick<HeaderContext, 'plantsOurs'>,
+): string[] {
   let nominated: Set<string> | undefined
   let headers: string[] = []
   for (let i = 0; i + 1 < raw.length; i += 2) {
@@ -170,11 +182,12 @@ export function clientHeaders(raw: readonly Buffer[], status: number, requestId:
     const lower = name.toLowerCase()
     if (lower === 'connection') nominated = nominatedBy(value, nominated)
     else if (HOP_BY_HOP.has(lower) || lower === 'x-request-id') continue
+    else if (lower === 'set-cookie' && plantsOurs(value, route)) continue
     // RFC 9110 §8.6: a 204 has no Content-Length.
     else if (status !== 204 || lower !== 'content-length') headers.push(name, value)
   }
   if (nominated) headers = withoutNominated(headers, nominated)
-  headers.push('x-request-id', requestId)
+  headers.push('x-request-id', request.id)
   return headers
 }
 

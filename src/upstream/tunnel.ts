@@ -27,6 +27,8 @@ export interface TunnelRequest {
   readonly path: string
   /** Flat list, without `Connection` and `Upgrade`. */
   readonly headers: () => Promise<readonly string[]>
+  /** Is this `Set-Cookie` one that the upstream may not set? */
+  readonly plantsOurs: (setCookie: string) => boolean
 }
 
 export interface Tunnels {
@@ -91,7 +93,8 @@ interface Carriage extends TunnelRequest {
   readonly reject: (error: AppError) => void
 }
 
-function carry({ grant, socket, head, path, origin, list, deadlines, clock, resolve, reject }: Carriage): void {
+function carry(carriage: Carriage): void {
+  const { grant, socket, head, path, origin, list, plantsOurs, deadlines, clock, resolve, reject } = carriage
   const { route, request } = grant
   const client = socket as Socket
   const startedAt = clock.now()
@@ -117,7 +120,7 @@ function carry({ grant, socket, head, path, origin, list, deadlines, clock, reso
       outgoing.on('socket', (upstream) => upstream.once(ready, () => (connected = true)))
       outgoing.on('response', passRefusal)
       outgoing.on('upgrade', (res, upstream) => {
-        res.headers['x-request-id'] = request.id
+        makeOurs(res)
         answer(101, upstream)
         upstream.once('close', finish)
         // A client that has ended its side gets what is still on its way, and no more.
@@ -130,12 +133,19 @@ function carry({ grant, socket, head, path, origin, list, deadlines, clock, reso
   handshake?.removeAllListeners('error')
   handshake?.on('error', (error) => fail(upstreamFailure(error, { origin, connected })))
 
+  function makeOurs({ headers }: IncomingMessage): void {
+    headers['x-request-id'] = request.id
+    const cookies = headers['set-cookie']?.filter((cookie) => !plantsOurs(cookie))
+    if (cookies?.length) headers['set-cookie'] = cookies
+    else delete headers['set-cookie']
+  }
+
   /** Not a 101: the upstream's own refusal, passed on with its body; the connection ends with it. */
   function passRefusal(res: IncomingMessage): void {
     // http-proxy writes these headers and then the decoded body: the framing must be told anew.
     for (const name of ['transfer-encoding', 'keep-alive', 'upgrade', 'trailer']) delete res.headers[name]
     res.headers.connection = 'close'
-    res.headers['x-request-id'] = request.id
+    makeOurs(res)
     answer(res.statusCode ?? 502, res.socket)
     res.once('close', () => (res.complete ? finish() : client.destroy()))
   }

@@ -38,15 +38,15 @@ beforeEach(async () => {
     { idToken: 'token' },
     clock.now() + 3_600_000,
   )
-  value = sessions.cookieValue(session.id, HOST)
+  value = sessions.cookieValue(session.id, NAME, HOST)
 })
 afterEach(() => memory.close())
 
 function withSecrets(...sharedSecrets: [Secret, ...Secret[]]): Sessions {
-  return createSessions({ store, clock, sharedSecrets, cookieNames: [NAME, 'postern'] })
+  return createSessions({ store, clock, sharedSecrets })
 }
 
-const read = (cookie: string, host = HOST, from = sessions) => from.read(cookie, host, clock.now())
+const read = (cookie: string, host = HOST, from = sessions) => from.read(cookie, NAME, host, clock.now())
 
 /** Anonymous, at once, and without a look at the store. */
 function expectAnonymous(cookie: string, host = HOST, from = sessions): void {
@@ -99,7 +99,7 @@ test('K01 the MAC of one session does not serve another, nor under another cooki
     { idToken: 'token' },
     clock.now() + 3_600_000,
   )
-  const otherValue = sessions.cookieValue(other.id, HOST)
+  const otherValue = sessions.cookieValue(other.id, NAME, HOST)
   expectAnonymous(`${NAME}=${value.slice(0, 26)}${otherValue.slice(26)}`)
   expectAnonymous(`${NAME}=${otherValue.slice(0, 26)}${value.slice(26)}`)
   expectAnonymous(`${NAME}2=${value}; x${NAME}=${value}; __host-postern=${value}; postern-nonce=${value}`)
@@ -143,10 +143,10 @@ test('K01 rotation: cookies and tokens of the old secret live while it is listed
   const before = withSecrets(oldSecret)
   const during = withSecrets(newSecret, oldSecret)
   const old = await before.create(session.identity, { idToken: 'old' }, session.expiresAt)
-  const oldCookie = `${NAME}=${before.cookieValue(old.id, HOST)}`
+  const oldCookie = `${NAME}=${before.cookieValue(old.id, NAME, HOST)}`
   expect(await read(oldCookie, HOST, during)).toEqual(old)
   expect(during.tokens(old)).toEqual({ idToken: 'old' })
-  expect(during.cookieValue(session.id, HOST)).toBe(value)
+  expect(during.cookieValue(session.id, NAME, HOST)).toBe(value)
   expectAnonymous(oldCookie, HOST, sessions)
   expect(sessions.tokens(old)).toBeUndefined()
   expectAnonymous(`${NAME}=${value}`, HOST, before)

@@ -14,7 +14,7 @@ import { person } from '../../support/person.ts'
 const HOST = 'app.corp.example'
 const secret = new Secret('a shared secret of 32 characters')
 const tokens: Tokens = { idToken: 'eyJ.id.token', refreshToken: 'refresh-token' }
-const cookieNames = ['__Host-postern', 'postern']
+const NAME = '__Host-postern'
 /** The table as another version of the program would write it. */
 const foreignSessions: Table<unknown> = { name: 'sessions-by-person', parse: (value) => value, index: () => '00ann' }
 
@@ -66,13 +66,13 @@ function lmdbStore(): Store {
 
 function sessionsOn(store: Store, maxCached?: number): Sessions {
   const sharedSecrets = [secret] as const
-  const sessions = createSessions({ store, clock, sharedSecrets, cookieNames, ...(maxCached && { maxCached }) })
+  const sessions = createSessions({ store, clock, sharedSecrets, ...(maxCached && { maxCached }) })
   closing.push(() => sessions.close())
   return sessions
 }
 
 const inAnHour = () => clock.now() + 3_600_000
-const cookieOf = (sessions: Sessions, id: SessionId, host = HOST) => `__Host-postern=${sessions.cookieValue(id, host)}`
+const cookieOf = (sessions: Sessions, id: SessionId, host = HOST) => `${NAME}=${sessions.cookieValue(id, NAME, host)}`
 const collect = async (list: AsyncIterable<Session>) => {
   const ids: string[] = []
   for await (const session of list) ids.push(session.id)
@@ -86,11 +86,11 @@ describe('reading', () => {
     expect(created).toMatchObject({ person: person('00ann'), createdAt: clock.now(), expiresAt: inAnHour() })
     expect(created.id).toMatch(/^[\w-]{22}$/)
     const cookie = cookieOf(sessions, created.id)
-    expect(await sessions.read(cookie, HOST, clock.now())).toEqual(created)
+    expect(await sessions.read(cookie, NAME, HOST, clock.now())).toEqual(created)
     clock.advance(3_599_999)
-    expect(await sessions.read(cookie, HOST, clock.now())).toEqual(created)
+    expect(await sessions.read(cookie, NAME, HOST, clock.now())).toEqual(created)
     clock.advance(1)
-    expect(await sessions.read(cookie, HOST, clock.now())).toBeUndefined()
+    expect(await sessions.read(cookie, NAME, HOST, clock.now())).toBeUndefined()
   })
 
   test('activity does not move the end of a session', async () => {
@@ -99,11 +99,11 @@ describe('reading', () => {
     const cookie = cookieOf(sessions, id)
     for (let i = 0; i < 9; i++) {
       clock.advance(1000)
-      expect(await sessions.read(cookie, HOST, clock.now())).toBeDefined()
+      expect(await sessions.read(cookie, NAME, HOST, clock.now())).toBeDefined()
       await sessions.replaceTokens((await sessions.get(id)) as Session, tokens, identity())
     }
     clock.advance(1000)
-    expect(await sessions.read(cookie, HOST, clock.now())).toBeUndefined()
+    expect(await sessions.read(cookie, NAME, HOST, clock.now())).toBeUndefined()
     expect(await sessions.get(id)).toBeUndefined()
   })
 
@@ -112,14 +112,14 @@ describe('reading', () => {
     const sessions = sessionsOn(store)
     const session = await sessions.create(identity(), tokens, inAnHour())
     const cookie = cookieOf(sessions, session.id)
-    await sessions.read(cookie, HOST, clock.now())
-    await sessions.read(cookie, HOST, clock.now())
+    await sessions.read(cookie, NAME, HOST, clock.now())
+    await sessions.read(cookie, NAME, HOST, clock.now())
     expect(control.gets).toBe(2)
     clock.advance(4999)
-    expect(sessions.read(cookie, HOST, clock.now())).toEqual(session)
+    expect(sessions.read(cookie, NAME, HOST, clock.now())).toEqual(session)
     expect(control.gets).toBe(2)
     clock.advance(1)
-    expect(await sessions.read(cookie, HOST, clock.now())).toEqual(session)
+    expect(await sessions.read(cookie, NAME, HOST, clock.now())).toEqual(session)
     expect(control.gets).toBe(3)
   })
 
@@ -128,7 +128,9 @@ describe('reading', () => {
     const sessions = sessionsOn(store)
     const session = await sessions.create(identity(), tokens, inAnHour())
     const cookie = cookieOf(sessions, session.id)
-    const read = await Promise.all(Array.from({ length: 50 }, async () => sessions.read(cookie, HOST, clock.now())))
+    const read = await Promise.all(
+      Array.from({ length: 50 }, async () => sessions.read(cookie, NAME, HOST, clock.now())),
+    )
     expect(read).toEqual(Array.from({ length: 50 }, () => session))
     expect(control.gets).toBe(1)
   })
@@ -142,7 +144,7 @@ describe('reading', () => {
       cookies.push(cookieOf(sessions, session.id))
     }
     for (const round of [1, 2]) {
-      for (const cookie of cookies) expect(await sessions.read(cookie, HOST, clock.now())).toBeDefined()
+      for (const cookie of cookies) expect(await sessions.read(cookie, NAME, HOST, clock.now())).toBeDefined()
       expect(control.gets).toBe(20 * round)
     }
   })
@@ -152,17 +154,30 @@ describe('reading', () => {
     const dead = await sessions.create(identity(), tokens, inAnHour())
     const live = await sessions.create(identity('00bob'), tokens, inAnHour())
     await sessions.revoke(dead.id)
-    const value = (session: Session) => sessions.cookieValue(session.id, HOST)
-    const header = `a=b; postern=garbage; __Host-postern=v1.x.y; __Host-postern=${value(dead)}; postern=${value(live)}`
-    expect(await sessions.read(header, HOST, clock.now())).toEqual(live)
+    const cookies = [dead, live].map(({ id }) => cookieOf(sessions, id)).join('; ')
+    const header = `a=b; postern=garbage; ${NAME}=v1.x.y; ${cookies}`
+    expect(await sessions.read(header, NAME, HOST, clock.now())).toEqual(live)
   })
 
-  test('the name listed first wins over one that a neighbouring host could have planted', async () => {
+  test('only the name that is asked for counts: a plain one could have been planted by a neighbouring host', async () => {
     const sessions = sessionsOn(memoryStore())
     const own = await sessions.create(identity(), tokens, inAnHour())
     const planted = await sessions.create(identity('00eve'), tokens, inAnHour())
-    const header = `postern=${sessions.cookieValue(planted.id, HOST)}; ${cookieOf(sessions, own.id)}`
-    expect(await sessions.read(header, HOST, clock.now())).toEqual(own)
+    const plain = `postern=${sessions.cookieValue(planted.id, 'postern', HOST)}`
+    expect(await sessions.read(`${plain}; ${cookieOf(sessions, own.id)}`, NAME, HOST, clock.now())).toEqual(own)
+    expect(await sessions.read(plain, NAME, HOST, clock.now())).toBeUndefined()
+  })
+
+  test('a value of one cookie name is nothing under another, before and after it was used under its own', async () => {
+    const sessions = sessionsOn(memoryStore())
+    const { id } = await sessions.create(identity(), tokens, inAnHour())
+    const [own, other] = [sessions.cookieValue(id, 'old', HOST), sessions.cookieValue(id, 'new', HOST)]
+    expect(own).not.toBe(other)
+    for (let round = 0; round < 3; round++) {
+      expect(await sessions.read(`new=${own}`, 'new', HOST, clock.now())).toBeUndefined()
+      expect(await sessions.read(`old=${own}`, 'old', HOST, clock.now())).toMatchObject({ id })
+      expect(await sessions.read(`old=${other}`, 'old', HOST, clock.now())).toBeUndefined()
+    }
   })
 
   test('a store fault rejects and is not remembered', async () => {
@@ -171,9 +186,9 @@ describe('reading', () => {
     const session = await sessions.create(identity(), tokens, inAnHour())
     const cookie = cookieOf(sessions, session.id)
     control.fail = Object.assign(new Error('store: disk'), { code: 'ERR_STORE_UNAVAILABLE' })
-    await expect(sessions.read(cookie, HOST, clock.now())).rejects.toMatchObject({ message: 'store: disk' })
+    await expect(sessions.read(cookie, NAME, HOST, clock.now())).rejects.toMatchObject({ message: 'store: disk' })
     control.fail = undefined
-    expect(await sessions.read(cookie, HOST, clock.now())).toEqual(session)
+    expect(await sessions.read(cookie, NAME, HOST, clock.now())).toEqual(session)
   })
 
   test.each([
@@ -191,7 +206,7 @@ describe('reading', () => {
     const sessions = sessionsOn(store)
     const session = await sessions.create(identity(), tokens, inAnHour())
     await store.put(foreignSessions, session.id, damage(session))
-    expect(await sessions.read(cookieOf(sessions, session.id), HOST, clock.now())).toBeUndefined()
+    expect(await sessions.read(cookieOf(sessions, session.id), NAME, HOST, clock.now())).toBeUndefined()
   })
 
   test('a member that a newer version added does not hurt', async () => {
@@ -199,7 +214,7 @@ describe('reading', () => {
     const sessions = sessionsOn(store)
     const session = await sessions.create(identity(), tokens, inAnHour())
     await store.put(foreignSessions, session.id, { ...session, device: 'trusted' })
-    expect(await sessions.read(cookieOf(sessions, session.id), HOST, clock.now())).toMatchObject(session)
+    expect(await sessions.read(cookieOf(sessions, session.id), NAME, HOST, clock.now())).toMatchObject(session)
   })
 })
 
@@ -209,16 +224,16 @@ describe('ending', () => {
     const there = sessionsOn(lmdbStore())
     const session = await here.create(identity(), tokens, inAnHour())
     const cookie = cookieOf(here, session.id)
-    expect(await here.read(cookie, HOST, clock.now())).toEqual(session)
-    expect(await there.read(cookie, HOST, clock.now())).toEqual(session)
+    expect(await here.read(cookie, NAME, HOST, clock.now())).toEqual(session)
+    expect(await there.read(cookie, NAME, HOST, clock.now())).toEqual(session)
     const ended: string[] = []
     here.onEnd((id) => ended.push(`here ${id}`))
     there.onEnd((id) => ended.push(`there ${id}`))
     await here.revoke(session.id)
-    expect(await here.read(cookie, HOST, clock.now())).toBeUndefined()
+    expect(await here.read(cookie, NAME, HOST, clock.now())).toBeUndefined()
     expect(ended).toEqual([`here ${session.id}`])
     clock.advance(100)
-    expect(await there.read(cookie, HOST, clock.now())).toBeUndefined()
+    expect(await there.read(cookie, NAME, HOST, clock.now())).toBeUndefined()
     expect(ended).toEqual([`here ${session.id}`, `there ${session.id}`])
   })
 
@@ -226,7 +241,7 @@ describe('ending', () => {
     const here = sessionsOn(lmdbStore())
     const there = sessionsOn(lmdbStore())
     const session = await there.create(identity(), tokens, inAnHour())
-    expect(await here.read(cookieOf(there, session.id), HOST, clock.now())).toEqual(session)
+    expect(await here.read(cookieOf(there, session.id), NAME, HOST, clock.now())).toEqual(session)
   })
 
   test('what a slow read brings home after a revocation is not cached', async () => {
@@ -238,14 +253,14 @@ describe('ending', () => {
     control.hold = new Promise((resolve) => {
       release = resolve
     })
-    const slow = sessions.read(cookie, HOST, clock.now())
+    const slow = sessions.read(cookie, NAME, HOST, clock.now())
     await sessions.revoke(session.id)
     control.hold = undefined
-    const next = sessions.read(cookie, HOST, clock.now())
+    const next = sessions.read(cookie, NAME, HOST, clock.now())
     release()
     await slow
     expect(await next).toBeUndefined()
-    expect(await sessions.read(cookie, HOST, clock.now())).toBeUndefined()
+    expect(await sessions.read(cookie, NAME, HOST, clock.now())).toBeUndefined()
   })
 
   test('revoking a person ends all of its sessions and says how many; other people keep theirs', async () => {
@@ -300,10 +315,10 @@ describe('tokens', () => {
     const sessions = sessionsOn(memoryStore())
     const session = await sessions.create(identity(), tokens, inAnHour())
     const cookie = cookieOf(sessions, session.id)
-    await sessions.read(cookie, HOST, clock.now())
+    await sessions.read(cookie, NAME, HOST, clock.now())
     clock.advance(1000)
     await sessions.replaceTokens(session, { idToken: 'new' }, identity('00ann', { name: 'Ann B.' }))
-    const next = (await sessions.read(cookie, HOST, clock.now())) as Session
+    const next = (await sessions.read(cookie, NAME, HOST, clock.now())) as Session
     expect(sessions.tokens(next)).toEqual({ idToken: 'new' })
     expect(next).toMatchObject({ id: session.id, createdAt: session.createdAt, expiresAt: session.expiresAt })
     expect(next.identity.name).toBe('Ann B.')
@@ -339,6 +354,6 @@ test('sessions outlive the process', async () => {
   const session = await sessionsOn(before).create(identity(), tokens, inAnHour())
   await before.close()
   const after = sessionsOn(lmdbStore())
-  expect(await after.read(cookieOf(after, session.id), HOST, clock.now())).toEqual(session)
+  expect(await after.read(cookieOf(after, session.id), NAME, HOST, clock.now())).toEqual(session)
   expect(after.tokens(session)).toEqual(tokens)
 })

@@ -33,7 +33,7 @@ const stores: [string, () => Store][] = [
 
 async function withSessions(store: Store, work: (sessions: Sessions) => Promise<void>): Promise<void> {
   const sharedSecrets = [new Secret('a shared secret of 32 characters')] as const
-  const sessions = createSessions({ store, clock, sharedSecrets, cookieNames: ['postern'] })
+  const sessions = createSessions({ store, clock, sharedSecrets })
   try {
     await work(sessions)
   } finally {
@@ -130,8 +130,8 @@ describe('a store of an older Postern, which kept sessions by subject alone', ()
     const store = await written([older('here', HERE), older('there', THERE)])
     await moveOlderSessions(store)
     await withSessions(store, async (sessions) => {
-      const cookie = `postern=${sessions.cookieValue(older('here', HERE).id, 'app.example')}`
-      expect(await sessions.read(cookie, 'app.example', clock.now())).toMatchObject({
+      const cookie = `postern=${sessions.cookieValue(older('here', HERE).id, 'postern', 'app.example')}`
+      expect(await sessions.read(cookie, 'postern', 'app.example', clock.now())).toMatchObject({
         person: personKey(identity(HERE)),
         createdAt: clock.now() - HOUR,
         expiresAt: clock.now() + HOUR,

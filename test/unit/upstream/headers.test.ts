@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { silentLogger } from '../../../src/lib/log.ts'
 import type { RequestFacts } from '../../../src/http/exchange.ts'
 import type { Route } from '../../../src/config/model.ts'
 import { clientHeaders, createHeaderContext, upstreamHeaders } from '../../../src/upstream/headers.ts'
@@ -9,6 +10,7 @@ const context = createHeaderContext({
   claimHeaders: ['x-corp-user', 'x-postern-claim-groups'],
   cookieNames: ['__Host-postern', 'postern'],
   hopMark,
+  logger: silentLogger,
 })
 const FORWARDED = [
   ['x-forwarded-for', '127.0.0.1'],
@@ -262,11 +264,19 @@ test.each([
 })
 
 test('a client that invents spellings does not grow our memory', () => {
-  const fresh = createHeaderContext({ naming: NAMING, claimHeaders: [], cookieNames: [], hopMark })
+  const fresh = createHeaderContext({
+    naming: NAMING,
+    claimHeaders: [],
+    cookieNames: [],
+    hopMark,
+    logger: silentLogger,
+  })
   const allowed = grant(route('http://up.test'), facts())
   for (let i = 0; i < 5000; i++) upstreamHeaders(allowed, [`x-${i}`, '1'], [], fresh, '127.0.0.1')
   expect(fresh.fates.size).toBeLessThanOrEqual(1024)
 })
+
+const answered = (id: string) => grant(route('http://up.test'), facts({ id }))
 
 test('an answer loses hop-by-hop headers and keeps repeated ones', () => {
   const raw = [
@@ -284,10 +294,13 @@ test('an answer loses hop-by-hop headers and keeps repeated ones', () => {
     'x',
   ]
   const buffers = raw.map((text) => Buffer.from(text, 'latin1'))
-  expect(pairs(clientHeaders(buffers, 200, 'req-1'))).toEqual([
+  expect(pairs(clientHeaders(buffers, 200, answered('req-1'), context))).toEqual([
     ['Set-Cookie', 'a'],
     ['set-cookie', 'b'],
     ['x-request-id', 'req-1'],
   ])
-  expect(clientHeaders([Buffer.from('content-length'), Buffer.from('0')], 204, 'r')).toEqual(['x-request-id', 'r'])
+  expect(clientHeaders([Buffer.from('content-length'), Buffer.from('0')], 204, answered('r'), context)).toEqual([
+    'x-request-id',
+    'r',
+  ])
 })

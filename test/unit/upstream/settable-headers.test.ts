@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { parseConfig } from '../../../src/config/load.ts'
 import { normalName } from '../../../src/lib/header-names.ts'
+import { silentLogger } from '../../../src/lib/log.ts'
 import { createHeaderContext, upstreamHeaders } from '../../../src/upstream/headers.ts'
 import { facts, grant, hopMark, principal } from './support.ts'
 
@@ -74,6 +75,7 @@ function sent(loaded: ReturnType<typeof load>): readonly (readonly [name: string
     claimHeaders: live.jwtClaimsHeaders.keys(),
     cookieNames: ['postern'],
     hopMark,
+    logger: silentLogger,
   })
   const identity = ['x-corp-user', 'alice', live.naming.assertionHeader, 'a.b.c']
   const client = NAMES.flatMap((name) => [name, 'of the client'])
