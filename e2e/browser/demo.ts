@@ -115,7 +115,7 @@ export async function freePort(): Promise<number> {
 async function until(condition: () => boolean, program: Program): Promise<void> {
   let over = false
   void program.ended.then(() => (over = true))
-  for (let attempt = 0; attempt < 250; attempt++) {
+  for (let attempt = 0; attempt < 900; attempt++) {
     if (condition()) return
     if (over) break
     await new Promise((resolve) => setTimeout(resolve, 100))

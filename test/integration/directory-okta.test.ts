@@ -1,6 +1,6 @@
 /** Directory, source and client together, against the emulated Okta, on one clock that only the test moves. */
 import { setImmediate as turn } from 'node:timers/promises'
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, expect, test } from 'vitest'
 import { DEMO, demoSeed } from '../../emulator/okta/demo-seed.ts'
 import { createOktaEmulator, type OktaEmulator } from '../../emulator/okta/emulator.ts'
 import { createDirectory, type LiveDirectory } from '../../src/directory/directory.ts'
@@ -165,7 +165,7 @@ test('with little budget everybody is read in time, sign-ins first, and Okta nev
   for (const user of crowd) expect(groupsOf(of, user)).toEqual(['Everyone', 'Sales'])
   // The background is busy with all of them by now; a sign-in still gets through at once.
   const reading = signIn(of, alice)
-  await vi.waitFor(() => expect(groupsOf(of, alice)).toEqual(['Engineering', 'Everyone']), { interval: 5 })
+  await expect.poll(() => groupsOf(of, alice)).toEqual(['Engineering', 'Everyone'])
   await reading
   const statuses = of.okta.calls().map(({ status }) => status)
   expect(statuses.filter((status) => status === 429)).toEqual([])

@@ -4,7 +4,7 @@
  * answer that looks whole, and the next request is served.
  */
 import { createServer, type Socket } from 'node:net'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type ManualClock, manualClock } from '../support/clock.ts'
 import { timePasses } from '../support/passing-time.ts'
 import { sendRaw, type WireAnswer } from '../support/wire.ts'
@@ -88,7 +88,7 @@ function send(path: string, ...lines: readonly string[]): Promise<readonly WireA
 /** The last access line. */
 async function lineOf(path: string): Promise<Record<string, unknown>> {
   const found = () => world.log().filter((line) => line['msg'] === 'request' && line['path'] === path)
-  await vi.waitFor(() => expect(found()).toHaveLength(1))
+  await expect.poll(found).toHaveLength(1)
   return found()[0] ?? {}
 }
 
@@ -129,7 +129,7 @@ describe('before its answer begins', () => {
 
   test('slow: 504 when the route’s time is over, not before', async () => {
     const sent = send('/silent')
-    await vi.waitFor(() => expect(asked.size).toBe(1))
+    await expect.poll(() => asked.size).toBe(1)
     clock.advance(6900)
     const early = await Promise.race([sent, new Promise((resolve) => setImmediate(resolve))])
     expect(early).toBeUndefined()
@@ -138,7 +138,7 @@ describe('before its answer begins', () => {
     expect(answer?.status).toBe(504)
     expect(JSON.parse(answer?.body ?? '')).toMatchObject({ error: 'ERR_UPSTREAM_TIMEOUT' })
     expect(await lineOf('/silent')).toMatchObject({ status: 504, error: 'ERR_UPSTREAM_TIMEOUT' })
-    await vi.waitFor(() => expect(asked.size).toBe(0))
+    await expect.poll(() => asked.size).toBe(0)
     await expectServing()
   })
 
@@ -193,7 +193,7 @@ describe('in the middle of its answer', () => {
 
   test('the client leaves first: the application is told at once', async () => {
     await sendRaw(world.port, 'GET /silent-body HTTP/1.1\r\nHost: app.localhost\r\n\r\n', { until: /half/ })
-    await vi.waitFor(() => expect(asked.size).toBe(0))
+    await expect.poll(() => asked.size).toBe(0)
     expect(await lineOf('/silent-body')).toMatchObject({ cut: 'client-closed' })
     await expectServing()
   })
@@ -201,7 +201,7 @@ describe('in the middle of its answer', () => {
   test('the client leaves before an answer: the application is told at once', async () => {
     const client = sendRaw(world.port, 'GET /silent HTTP/1.1\r\nHost: app.localhost\r\n\r\n', { patience: 300 })
     await expect(client).rejects.toThrow('still open')
-    await vi.waitFor(() => expect(asked.size).toBe(0))
+    await expect.poll(() => asked.size).toBe(0)
     expect(await lineOf('/silent')).toMatchObject({ status: 499, error: 'ERR_CLIENT_CLOSED' })
     await expectServing()
   })

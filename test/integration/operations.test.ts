@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { connect } from 'node:tls'
 import { fileURLToPath } from 'node:url'
-import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { stringify } from 'yaml'
 import { DEMO, demoSeed } from '../../emulator/okta/demo-seed.ts'
 import { createOktaEmulator } from '../../emulator/okta/emulator.ts'
@@ -353,14 +353,10 @@ describe('probes and metrics', () => {
     }
     const followed =
       /^okta: fresh (?:less than a second|\d seconds?) ago; feed by log, (?:less than a second|\d seconds?) behind; \d+ of \d+ calls left in \/api\/v1\/\S+$/
-    await vi.waitFor(
-      async () =>
-        expect(await ofDirectory()).toMatchObject({ status: 'ok', detail: expect.stringMatching(followed) as string }),
-      10_000,
-    )
+    await expect.poll(ofDirectory).toMatchObject({ status: 'ok', detail: expect.stringMatching(followed) as string })
 
     okta.fault({ path: '/api/v1', act: { kind: 'cut' } })
-    await vi.waitFor(async () => expect((await ofDirectory())?.detail).toMatch(/[1-9] seconds? behind/), 10_000)
+    await expect.poll(async () => (await ofDirectory())?.detail).toMatch(/[1-9] seconds? behind/)
   })
 
   test('metrics count requests by route and code, on their own address only', async () => {

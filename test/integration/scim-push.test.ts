@@ -53,14 +53,14 @@ test('what Okta pushes decides: in, out of the group, and deactivated', async ()
     Operations: [{ op: 'remove', path: `members[value eq "${alice}"]` }],
   })
   expect([200, 204]).toContain(removed.status)
-  await expect.poll(async () => (await browser.ask(ENGINEERING)).status, { timeout: 5000 }).toBe(403)
+  await expect.poll(async () => (await browser.ask(ENGINEERING)).status).toBe(403)
 
   await scim('PATCH', `/Users/${alice}`, {
     schemas: ['urn:ietf:params:scim:api:messages:2.0:PatchOp'],
     Operations: [{ op: 'replace', value: { active: false } }],
   })
   // The session has ended: what is asked next is a sign-in.
-  await expect.poll(async () => (await browser.ask('http://everyone.localhost/')).status, { timeout: 5000 }).toBe(302)
+  await expect.poll(async () => (await browser.ask('http://everyone.localhost/')).status).toBe(302)
   expect(world.okta.calls().filter(({ path }) => path.startsWith('/api/v1'))).toEqual([])
 })
 

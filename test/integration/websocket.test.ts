@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { WebSocket, WebSocketServer } from 'ws'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Browser } from '../support/browser.ts'
 import { type ManualClock, manualClock } from '../support/clock.ts'
 import { timePasses, whileTimePasses } from '../support/passing-time.ts'
@@ -91,8 +91,8 @@ async function expectCut(socket: WebSocket, reason: string): Promise<void> {
     1000,
   )
   const lines = () => world.log().filter(({ status, cut }) => status === 101 && cut !== undefined)
-  await vi.waitFor(() => expect(lines()).toEqual([expect.objectContaining({ cut: reason, decision: 'allow' })]))
-  await vi.waitFor(() => expect(sockets.clients.size).toBe(0))
+  await expect.poll(lines).toEqual([expect.objectContaining({ cut: reason, decision: 'allow' })])
+  await expect.poll(() => sockets.clients.size).toBe(0)
 }
 
 describe('opened by permission', () => {
@@ -102,11 +102,9 @@ describe('opened by permission', () => {
     socket.close(1000)
     await once(socket, 'close')
     const lines = () => world.log().filter(({ path }) => path === '/chat')
-    await vi.waitFor(() =>
-      expect(lines()).toEqual([
-        expect.objectContaining({ status: 101, decision: 'allow', email: 'alice@example.com' }),
-      ]),
-    )
+    await expect
+      .poll(lines)
+      .toEqual([expect.objectContaining({ status: 101, decision: 'allow', email: 'alice@example.com' })])
   })
 
   test('denied: 401 without a session, 403 outside the group, 403 where WebSockets are off or the page is foreign', async () => {
@@ -195,7 +193,7 @@ describe('ended with it', () => {
     const gone = once(socket, 'close')
     await world.restart()
     await gone
-    await vi.waitFor(() => expect(sockets.clients.size).toBe(0))
+    await expect.poll(() => sockets.clients.size).toBe(0)
   })
 
   test('the application goes away, or the client does without a word: the other side is closed', async () => {
@@ -206,6 +204,6 @@ describe('ended with it', () => {
     await gone
     const second = await open(alice)
     second.terminate()
-    await vi.waitFor(() => expect(sockets.clients.size).toBe(0))
+    await expect.poll(() => sockets.clients.size).toBe(0)
   })
 })

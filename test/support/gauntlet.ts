@@ -6,7 +6,8 @@ import { createTestWorld, SHARED_SECRET, type World, type WorldOptions } from '.
 
 export const APP = 'app.localhost'
 export const ADMIN = 'admin.localhost'
-const SOON = { timeout: 5000, interval: 2 }
+// Hooks may not use expect.poll.
+const SOON = { timeout: 60_000, interval: 2 }
 
 export interface Outcome {
   readonly answers: readonly WireAnswer[]

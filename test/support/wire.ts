@@ -26,7 +26,7 @@ export interface WireOptions {
 export function sendRaw(
   port: number,
   bytes: string | Buffer,
-  { methods = [], until, patience = 8000 }: WireOptions = {},
+  { methods = [], until, patience = 20_000 }: WireOptions = {},
 ): Promise<readonly WireAnswer[]> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []

@@ -1,4 +1,3 @@
-import { performance } from 'node:perf_hooks'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseFilter, parsePath } from '../../../src/directory/scim/filter.ts'
@@ -24,7 +23,7 @@ describe('filters', () => {
   })
 
   test('nothing makes it slow, and nothing makes it throw', () => {
-    const start = performance.now()
+    const before = process.cpuUsage()
     for (const part of [' ', '"', '\\', 'a', 'a.', '\\"', ' eq ', '" eq "', '[']) {
       const text = `userName eq "${part.repeat(900 / part.length)}`
       for (let n = 0; n < 50; n++) {
@@ -32,7 +31,7 @@ describe('filters', () => {
         expect(parsePath(`members[${text}]`)).toBeUndefined()
       }
     }
-    expect(performance.now() - start).toBeLessThan(1000)
+    expect(process.cpuUsage(before).user / 1000).toBeLessThan(1000)
     fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => void [parseFilter(text), parsePath(text)]))
   })
 })

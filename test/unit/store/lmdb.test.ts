@@ -93,7 +93,7 @@ test('a process that is killed at any point leaves everything it confirmed and n
     }
     await store.close()
   }
-}, 60_000)
+})
 
 test('of two processes that race for 200 single-use codes each code goes to one', async () => {
   const store = open()
@@ -104,7 +104,7 @@ test('of two processes that race for 200 single-use codes each code goes to one'
   const [one = [], two = []] = await Promise.all(racers.map((racer) => racer.rest()))
   expect([...one, ...two].map(Number).sort((a, b) => a - b)).toEqual(Array.from({ length: 200 }, (_, i) => i))
   expect(await all(store)).toEqual([])
-}, 60_000)
+})
 
 test('a change made by another process is announced, once it ended too', async () => {
   const store = open()
@@ -113,7 +113,7 @@ test('a change made by another process is announced, once it ended too', async (
   await start('revoke', 'k').exit
   expect(await change).toEqual({ table: 'sheets', key: 'k', kind: 'delete' })
   expect(await store.get(sheets, 'k')).toBeUndefined()
-}, 60_000)
+})
 
 test('only the owner may read the files', async () => {
   const nested = join(path, 'a', 'b')

@@ -6,7 +6,7 @@ import { type Demo, startDemo } from './demo.ts'
 
 /** Short, so that a change at Okta is seen while a test waits for it. */
 const REFRESH_INTERVAL = '500ms'
-const SOON = { timeout: 10_000, interval: 200 }
+const SOON = { interval: 200 }
 
 describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'), () => {
   let demo: Demo

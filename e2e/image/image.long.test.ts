@@ -72,7 +72,7 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
   afterAll(async () => {
     if (container !== '') await buildah('rm', container)
     rmSync(scratch, { recursive: true, force: true })
-  }, 60_000)
+  })
 
   /** The program inside the image's files as user 65532: root read-only, `/tmp` and the data directory writable, as the chart mounts them. */
   function start(folders: { readonly config: string; readonly data: string }, args: readonly string[]): ChildProcess {
@@ -233,7 +233,7 @@ routes:
         })
         void ended.then(({ code, stderr }) => reject(new Error(`ended with ${code}: ${stderr}${log}`)))
       })
-    }, 30_000)
+    })
 
     afterAll(async () => {
       postern?.kill('SIGKILL')
