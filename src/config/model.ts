@@ -158,13 +158,26 @@ export interface ProxyTrust {
   readonly hops: number
 }
 
-export interface Route {
+export interface Route<A extends Action = Action> {
   /** Stable hash of what the route matches and where it goes. */
   readonly id: string
   /** For people: `name`, or host plus path. */
   readonly name: string
   readonly from: RouteFrom
   readonly match: PathMatch
+  readonly policy: Policy
+  /** Groups that were last known to be right longer ago than this count as unknown here (`max_directory_age`). */
+  readonly maxDirectoryAge?: Millis
+  /** What is done with a request that the policy allows. */
+  readonly action: A
+  /** Where the route was written, for messages: `config.yaml:12:5`. */
+  readonly definedAt: string
+}
+
+export type Action = Forward | Redirect | Respond
+
+export interface Forward {
+  readonly kind: 'forward'
   readonly upstreams: readonly [Upstream, ...Upstream[]]
   /** Replaces the matched prefix (`prefix_rewrite`, or the path of `to`). */
   readonly prefixRewrite?: string
@@ -183,11 +196,28 @@ export interface Route {
   readonly tlsCa?: string
   /** SNI and verified name instead of the upstream's host (`tls_server_name`). */
   readonly tlsServerName?: string
-  readonly policy: Policy
-  /** Groups that were last known to be right longer ago than this count as unknown here (`max_directory_age`). */
-  readonly maxDirectoryAge?: Millis
-  /** Where the route was written, for messages: `config.yaml:12:5`. */
-  readonly definedAt: string
+}
+
+/** The address that was asked for, with the parts that are given here replaced. */
+export interface Redirect {
+  readonly kind: 'redirect'
+  readonly status: 301 | 302 | 303 | 307 | 308
+  readonly scheme?: 'http' | 'https'
+  /** A host without port. */
+  readonly host?: string
+  readonly port?: number
+  /** The whole path. */
+  readonly path?: string
+  /** Instead of the matched prefix. */
+  readonly prefixRewrite?: string
+  readonly stripQuery: boolean
+}
+
+export interface Respond {
+  readonly kind: 'respond'
+  readonly status: number
+  /** Plain text. */
+  readonly body: string
 }
 
 export interface RouteFrom {

@@ -30,12 +30,16 @@ export function jsonReply(status: number, value: Json, headers: readonly Header[
   }
 }
 
-/** 302 for a navigation, 303 after a POST. Never cached, and the address we came from stays here. */
-export function redirectReply(status: 302 | 303, location: URL, headers: readonly Header[] = []): Reply {
+/** Never cached, whatever the status: the next request is judged anew. The address we came from stays here. */
+export function redirectReply(
+  status: 301 | 302 | 303 | 307 | 308,
+  location: URL | string,
+  headers: readonly Header[] = [],
+): Reply {
   return {
     status,
     headers: [
-      ['location', location.href],
+      ['location', String(location)],
       ['cache-control', 'no-store'],
       ['referrer-policy', 'no-referrer'],
       ...headers,

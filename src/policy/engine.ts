@@ -1,5 +1,5 @@
 import { assertNever } from '../errors.ts'
-import type { Route } from '../config/model.ts'
+import type { Forward, Route } from '../config/model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import { evaluate } from './evaluate.ts'
 import type { Policy, Principal, Reason } from './model.ts'
@@ -33,9 +33,14 @@ class IssuedGrant {
 // Otherwise `grant.constructor` would be a way to make another one.
 Reflect.deleteProperty(IssuedGrant.prototype, 'constructor')
 
-/** Did this engine issue the value? The forwarder asks before it touches an upstream. */
+/** Did this engine issue the value? */
 export function isGrant(value: unknown): value is Grant {
   return IssuedGrant.issued(value)
+}
+
+/** Did this engine issue the value for a route with upstreams? The forwarder asks before it touches one. */
+export function isForwardGrant(value: unknown): value is Grant<Forward> {
+  return isGrant(value) && value.route.action.kind === 'forward'
 }
 
 /**

@@ -39,10 +39,12 @@ export function judge(
  * A browser opens a WebSocket from any page and sends cookies along, from inside any network (CSWSH): the page's origin
  * must be one of ours wherever a policy asks who somebody is or where they are.
  */
-function refuseUpgrade(routes: RouteTable, route: Route, facts: RequestFacts): Decision | undefined {
-  if (!route.allowWebsockets) return WEBSOCKETS_OFF
-  if (route.policy.kind === 'public') return undefined
-  return websocketOriginAllowed(route, facts, routes.originOf(facts.host, facts.port)) ? undefined : FOREIGN_ORIGIN
+function refuseUpgrade(routes: RouteTable, { action, policy }: Route, facts: RequestFacts): Decision | undefined {
+  // Nothing is opened: whoever may not upgrade is answered as to any other request (RFC 9110 §7.8).
+  if (action.kind !== 'forward') return undefined
+  if (!action.allowWebsockets) return WEBSOCKETS_OFF
+  if (policy.kind === 'public') return undefined
+  return websocketOriginAllowed(action, facts, routes.originOf(facts.host, facts.port)) ? undefined : FOREIGN_ORIGIN
 }
 
 const NOT_FOUND: Verdict = Object.freeze({ outcome: 'not-found' })

@@ -1,5 +1,5 @@
 /** What comes out of judging a request. Types only. */
-import type { Route } from '../config/model.ts'
+import type { Action, Route } from '../config/model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import type { ControlMatch } from '../routing/model.ts'
 import type { Principal, Reason } from './model.ts'
@@ -7,8 +7,8 @@ import type { Principal, Reason } from './model.ts'
 declare const granted: unique symbol
 
 /** Permission for one request to have what its route does. Only policy/engine.ts makes one; the forwarder refuses anything else. */
-export interface Grant {
-  readonly route: Route
+export interface Grant<A extends Action = Action> {
+  readonly route: Route<A>
   readonly request: RequestFacts
   /** Absent on public routes. */
   readonly principal?: Principal

@@ -67,6 +67,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
       const origin = generation.routes.originOf(facts.host, facts.port) ?? ''
       return exchange.reply(respond.refusal(verdict, route, { facts, req: exchange.req, generation, origin }, session))
     }
+    if (route.action.kind !== 'forward') return exchange.reply(respond.granted(verdict.grant))
     if (!session) return exchange.pass(verdict.grant)
 
     // Permission can end while bytes still flow: a WebSocket, an event stream, a long download.

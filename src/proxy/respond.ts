@@ -4,13 +4,14 @@ import type { AppError } from '../errors.ts'
 import { assertNever, ERRORS } from '../errors.ts'
 import { deniedPage } from '../pages/denied.tsx'
 import { errorPage } from '../pages/error.tsx'
-import { htmlReply, jsonReply } from '../pages/reply.ts'
+import { htmlReply, jsonReply, redirectReply, textReply } from '../pages/reply.ts'
 import { unavailablePage } from '../pages/unavailable.tsx'
 import { userPage } from '../pages/user.tsx'
 import { wantedGroups } from '../policy/explain.ts'
 import type { BadRequest, Reply, RequestFacts, Generation } from '../http/exchange.ts'
 import type { Clock, Identity, Json, Session } from '../types.ts'
-import type { Decision } from '../policy/verdict.ts'
+import type { Decision, Grant } from '../policy/verdict.ts'
+import { redirectLocation } from '../routing/redirect.ts'
 import type { Directory, Membership } from '../directory/model.ts'
 import type { Route } from '../config/model.ts'
 import type { Progress } from './access-log.ts'
@@ -19,6 +20,8 @@ export interface Respond {
   badRequest(bad: BadRequest): Reply
   notFound(facts: RequestFacts, generation: Generation): Reply
   refusal(decision: Refusal, route: Route, request: ControlRequest, session: Session | undefined): Reply
+  /** What a route that has no upstream does with a request that may have it. */
+  granted(grant: Grant): Reply
   unauthenticated(request: ControlRequest): Reply
   user(request: ControlRequest, session: Session, membership: Membership | 'unknown'): Reply
   failure(error: AppError, progress: Progress): Reply
@@ -117,6 +120,20 @@ export function createRespond({ authenticate, directory, controlPrefix, clock }:
           return unavailable(decision, route, request, session)
         default:
           return assertNever(decision)
+      }
+    },
+
+    granted({ route, request }) {
+      const { action } = route
+      switch (action.kind) {
+        case 'redirect':
+          return redirectReply(action.status, redirectLocation({ ...route, action }, request))
+        case 'respond':
+          return textReply(action.status, action.body, [['cache-control', 'no-store']])
+        case 'forward':
+          throw new TypeError('the answer to this request comes from its upstream')
+        default:
+          return assertNever(action)
       }
     },
 

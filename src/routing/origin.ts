@@ -1,5 +1,5 @@
 import type { RequestFacts } from '../http/exchange.ts'
-import type { Route } from '../config/model.ts'
+import type { Forward } from '../config/model.ts'
 
 /**
  * May this page open a WebSocket here? Cookies authenticate WebSockets and browsers ask nobody first, so the page's
@@ -8,12 +8,12 @@ import type { Route } from '../config/model.ts'
  * @param ownOrigin external origin of the route's host, from configuration.
  */
 export function websocketOriginAllowed(
-  route: Pick<Route, 'allowOrigins'>,
+  { allowOrigins }: Pick<Forward, 'allowOrigins'>,
   request: Pick<RequestFacts, 'origin'>,
   ownOrigin: string | undefined,
 ): boolean {
   const { origin } = request
   if (origin === undefined) return true
   if (origin === 'null' || origin === '') return false
-  return origin === ownOrigin || route.allowOrigins.includes(origin)
+  return origin === ownOrigin || allowOrigins.includes(origin)
 }

@@ -1,30 +1,30 @@
 import { AppError, assertNever } from '../errors.ts'
-import type { Route } from '../config/model.ts'
+import type { PathMatch } from '../config/model.ts'
 
 /**
- * The path that is sent to the upstream for a path that matched this route: the matched part is
- * replaced by `prefixRewrite`, the rest is kept byte for byte, and the result never leaves the
+ * The path that is sent to the upstream, or redirected to, for a path that matched this route: the matched part is
+ * replaced by `rewrite`, the rest is kept byte for byte, and the result never leaves the
  * rewritten prefix. A `path` or `regex` match is replaced as a whole.
  */
-export function upstreamPath(route: Pick<Route, 'match' | 'prefixRewrite'>, path: string): string {
-  const rewrite = route.prefixRewrite
+export function rewrittenPath(match: PathMatch, rewrite: string | undefined, path: string): string {
   if (rewrite === undefined) return path
-  switch (route.match.kind) {
+  switch (match.kind) {
     case 'all':
       return joinOnBoundary(rewrite, path)
     case 'path':
     case 'regex':
       return rewrite
     case 'prefix': {
-      const { prefix, boundary } = route.match
+      const { prefix, boundary } = match
       if (boundary) return joinOnBoundary(rewrite, path.slice(prefix.endsWith('/') ? prefix.length - 1 : prefix.length))
-      if (leavesPrefix(route, path)) throw new AppError('ERR_BAD_REQUEST', 'the rewritten path leaves its prefix')
+      if (leavesPrefix(match, rewrite, path))
+        throw new AppError('ERR_BAD_REQUEST', 'the rewritten path leaves its prefix')
       // Pomerium's rule: the two strings are put together and no slash is added or removed.
       const joined = rewrite + path.slice(prefix.length)
       return joined.startsWith('/') ? joined : `/${joined}`
     }
     default:
-      return assertNever(route.match)
+      return assertNever(match)
   }
 }
 
@@ -38,10 +38,9 @@ function joinOnBoundary(rewrite: string, rest: string): string {
  * With a plain string prefix the cut may fall inside a segment: `/strip` → `/internal/` would turn
  * `/strip../admin` into `/internal/../admin`. Such a path does not match the route.
  */
-export function leavesPrefix(route: Pick<Route, 'match' | 'prefixRewrite'>, path: string): boolean {
-  const { match, prefixRewrite } = route
-  if (prefixRewrite === undefined || match.kind !== 'prefix' || match.boundary) return false
-  const before = prefixRewrite.slice(prefixRewrite.lastIndexOf('/') + 1)
+export function leavesPrefix(match: PathMatch, rewrite: string | undefined, path: string): boolean {
+  if (rewrite === undefined || match.kind !== 'prefix' || match.boundary) return false
+  const before = rewrite.slice(rewrite.lastIndexOf('/') + 1)
   const [after = ''] = path.slice(match.prefix.length).split('/', 1)
   return /^\.{1,2}(?:;|$)/.test(before + after)
 }

@@ -1,5 +1,5 @@
 import { assertNever } from '../errors.ts'
-import type { Fixed, Live, Naming, PathMatch, Route, RouteFrom } from '../config/model.ts'
+import type { Action, Fixed, Live, Naming, Route, RouteFrom } from '../config/model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import type { ControlAction, RouteMatch, RouteTable } from './model.ts'
 import { defaultPort } from './host.ts'
@@ -160,8 +160,7 @@ function servesPort(from: Pick<RouteFrom, 'scheme' | 'port'>, port: number | und
   return from.port === undefined || from.port === (port ?? defaultPort(from.scheme))
 }
 
-function matchesPath(route: Route, path: string): boolean {
-  const match: PathMatch = route.match
+function matchesPath({ match, action }: Route, path: string): boolean {
   switch (match.kind) {
     case 'all':
       return true
@@ -170,12 +169,16 @@ function matchesPath(route: Route, path: string): boolean {
     case 'prefix':
       return match.boundary
         ? matchesPrefix(path, match.prefix)
-        : path.startsWith(match.prefix) && !leavesPrefix(route, path)
+        : path.startsWith(match.prefix) && !leavesPrefix(match, rewriteOf(action), path)
     case 'regex':
       return match.test(path)
     default:
       return assertNever(match)
   }
+}
+
+function rewriteOf(action: Action): string | undefined {
+  return action.kind === 'respond' ? undefined : action.prefixRewrite
 }
 
 /** On a segment boundary: `/admin` covers `/admin` and `/admin/x`, not `/administrator`. */

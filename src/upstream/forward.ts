@@ -5,12 +5,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Dispatcher } from 'undici'
 import { AppError, type ErrorCode } from '../errors.ts'
-import { isGrant } from '../policy/engine.ts'
+import { isForwardGrant } from '../policy/engine.ts'
 import { canonicalAddress } from '../routing/address.ts'
-import { upstreamPath } from '../routing/rewrite.ts'
+import { rewrittenPath } from '../routing/rewrite.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Clock, Logger, Millis } from '../types.ts'
-import type { Live } from '../config/model.ts'
+import type { Forward, Live } from '../config/model.ts'
 import type { CutReason, Forwarded, Forwarder } from '../http/exchange.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { AssertionSigner } from './assertion.ts'
@@ -67,10 +67,10 @@ export function createForwarder(deps: ForwarderDeps): ReloadableForwarder {
   let passage = createPassage({ ...deps, hopMark })
   return {
     async forward(grant, req, res) {
-      if (!isGrant(grant)) throw new TypeError('forward: not a grant of the policy engine')
+      if (!isForwardGrant(grant)) throw new TypeError('forward: not a grant of the policy engine')
       // Read once: a request never sees half of a reload.
       const { headers: context, identity, bodyTimeout } = passage
-      const path = upstreamPath(grant.route, grant.request.path) + grant.request.query
+      const path = pathOf(grant)
       const found = identity(grant)
       const identityHeaders = found instanceof Promise ? await found : found
       // The client may have left while its session was read or its assertion signed.
@@ -81,9 +81,9 @@ export function createForwarder(deps: ForwarderDeps): ReloadableForwarder {
       })
     },
     async tunnel(grant, req, socket, head) {
-      if (!isGrant(grant)) throw new TypeError('tunnel: not a grant of the policy engine')
+      if (!isForwardGrant(grant)) throw new TypeError('tunnel: not a grant of the policy engine')
       const { headers: context, identity } = passage
-      const path = upstreamPath(grant.route, grant.request.path) + grant.request.query
+      const path = pathOf(grant)
       // Headers are made when the handshake is known to be one.
       const headers = async () => upstreamHeaders(grant, req.rawHeaders, await identity(grant), context, peerOf(req))
       const plantsOurs = (setCookie: string) => context.plantsOurs(setCookie, grant.route)
@@ -122,6 +122,11 @@ function createPassage({ config, cookieNames, signer, hopMark, clock, logger }: 
   }
 }
 
+/** What is asked of the upstream. */
+function pathOf({ route: { match, action }, request }: Grant<Forward>): string {
+  return rewrittenPath(match, action.prefixRewrite, request.path) + request.query
+}
+
 /** Address of the client's connection. */
 function peerOf({ socket }: Pick<IncomingMessage, 'socket'>): string {
   const address = socket.remoteAddress ?? ''
@@ -133,7 +138,7 @@ function clientClosed(): AppError {
 }
 
 interface CrossingParts {
-  readonly grant: Grant
+  readonly grant: Grant<Forward>
   readonly req: IncomingMessage
   readonly res: ServerResponse
   /** With the query: what is asked of the upstream. */
@@ -170,9 +175,9 @@ class Crossing implements Dispatcher.DispatchHandler {
   constructor(parts: CrossingParts) {
     const { grant, req, res, means } = parts
     this.parts = parts
-    this.pool = means.pools.pick(grant.route)
+    this.pool = means.pools.pick(grant.route.action)
     this.startedAt = means.clock.now()
-    this.deadline = means.deadlines.start(grant.route.timeout, this.onLate)
+    this.deadline = means.deadlines.start(grant.route.action.timeout, this.onLate)
     if (hasBody(req)) {
       this.body = new RequestBody(
         req,

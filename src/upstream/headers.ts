@@ -8,7 +8,7 @@ import { withoutCookies } from '../lib/cookie.ts'
 import { UNKNOWN_CLIENT } from '../routing/trust.ts'
 import { HOP_BY_HOP, HOP_HEADER, normalName, reservedHeader } from '../lib/header-names.ts'
 import type { Grant } from '../policy/verdict.ts'
-import type { Naming, Route } from '../config/model.ts'
+import type { Forward, Naming, Route } from '../config/model.ts'
 import type { Logger } from '../types.ts'
 import type { RequestFacts } from '../http/exchange.ts'
 import type { HopMark } from './loop.ts'
@@ -26,7 +26,7 @@ export interface HeaderContext {
   readonly managed: (normal: string) => boolean
   /** Spelling → what happens to it. Bounded by `MAX_SPELLINGS`. */
   readonly fates: Map<string, Fate>
-  readonly plans: WeakMap<Route, HeaderPlan>
+  readonly plans: WeakMap<Route<Forward>, HeaderPlan>
   readonly hopMark: (routeId: string) => HopMark
 }
 
@@ -109,7 +109,7 @@ export function createHeaderContext({
  * Throws ERR_LOOP for a request that this route has forwarded before.
  */
 export function upstreamHeaders(
-  grant: Grant,
+  grant: Grant<Forward>,
   raw: readonly string[],
   identity: readonly string[],
   context: HeaderContext,
@@ -159,7 +159,7 @@ export function upstreamHeaders(
   if (keeps('x-forwarded-host')) headers.push('x-forwarded-host', authority)
   if (keeps('x-forwarded-port')) headers.push('x-forwarded-port', portOf(request))
   headers.push('x-request-id', request.id, HOP_HEADER, plan.hop.next(hops))
-  if (route.preserveHost) headers.push('host', authority)
+  if (route.action.preserveHost) headers.push('host', authority)
   for (const part of identity) headers.push(part)
   return headers
 }
@@ -216,12 +216,14 @@ function judge(name: string, context: HeaderContext): Fate {
   return { kind: gone ? 'drop' : 'keep', normal }
 }
 
-function planOf(route: Route, context: HeaderContext): HeaderPlan {
+function planOf(route: Route<Forward>, context: HeaderContext): HeaderPlan {
   const known = context.plans.get(route)
   if (known) return known
   // There would be two of them. A configuration that sets one is refused, so this is for what is made otherwise.
-  const set = [...route.setRequestHeaders].filter(([name]) => !reservedHeader(normalName(name), context.identity))
-  const gone = new Set([...route.removeRequestHeaders, ...set.map(([name]) => name)].map(normalName))
+  const set = [...route.action.setRequestHeaders].filter(
+    ([name]) => !reservedHeader(normalName(name), context.identity),
+  )
+  const gone = new Set([...route.action.removeRequestHeaders, ...set.map(([name]) => name)].map(normalName))
   const plan: HeaderPlan = {
     keeps: gone.size === 0 ? () => true : (normal) => !gone.has(normal),
     set: set.flat(),

@@ -4,11 +4,11 @@ import type { Clock, Json, JsonObject, Logger, Millis } from '../types.ts'
 import type { Principal } from '../policy/model.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { Group, Membership } from '../directory/model.ts'
-import type { Naming } from '../config/model.ts'
+import type { Forward, Naming } from '../config/model.ts'
 import { ASSERTION_LIFETIME, type AssertionSigner } from './assertion.ts'
 
 /** Name, value, name, value. Not a promise when the answer is cached: the hot path stays synchronous. */
-export type IdentityHeaders = (grant: Grant) => readonly string[] | Promise<readonly string[]>
+export type IdentityHeaders = (grant: Grant<Forward>) => readonly string[] | Promise<readonly string[]>
 
 export interface IdentityHeadersDeps {
   readonly naming: Pick<Naming, 'assertionHeader'>
@@ -44,7 +44,7 @@ export function createIdentityHeaders(deps: IdentityHeadersDeps): IdentityHeader
   const { clock } = deps
   const cache = new Map<string, Cached>()
   return ({ route, request, principal }) => {
-    if (!principal || !route.passIdentityHeaders) return NONE
+    if (!principal || !route.action.passIdentityHeaders) return NONE
     const key = `${principal.sessionId} ${request.host}`
     const now = clock.now()
     const groups = principal.membership === 'unknown' ? 'unknown' : principal.membership.groups

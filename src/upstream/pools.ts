@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
-import type { Route, Upstream } from '../config/model.ts'
+import type { Forward, Route, Upstream } from '../config/model.ts'
 import type { Millis } from '../types.ts'
 import { createBalancer } from './balance.ts'
 
@@ -19,8 +19,8 @@ export interface UpstreamRequest extends Dispatcher.DispatchOptions {
 }
 
 export interface Pools {
-  /** Whose turn it is among the route's upstreams. Opens nothing: connections come with the first request. */
-  pick(route: Route): UpstreamPool
+  /** Whose turn it is among the upstreams of a route. Opens nothing: connections come with the first request. */
+  pick(action: Forward): UpstreamPool
   /** Was this failure raised by a connection that had already served an exchange? Then the upstream may simply have closed it. */
   wasReused(error: unknown): boolean
   /** Closes what no route of this configuration uses any more; what is in flight finishes. */
@@ -35,16 +35,16 @@ const MAX_RESPONSE_HEADER_BYTES = 32 * 1024
 
 export function createPools({ connectTimeout }: { readonly connectTimeout: Millis }): Pools {
   const pools = new Map<string, UpstreamPool & { readonly pool: Pool }>()
-  let picks = new WeakMap<Route, () => { readonly to: UpstreamPool }>()
+  let picks = new WeakMap<Forward, () => { readonly to: UpstreamPool }>()
   const reused = new WeakSet<object>()
 
-  function open(route: Route, upstream: Upstream): UpstreamPool & { readonly pool: Pool } {
+  function open(action: Forward, upstream: Upstream): UpstreamPool & { readonly pool: Pool } {
     const { hostname } = new URL(upstream.origin)
-    const servername = tlsName(route, hostname)
+    const servername = tlsName(action, hostname)
     const connectTls = buildConnector({
       timeout: connectTimeout,
-      rejectUnauthorized: !route.tlsSkipVerify,
-      ...(route.tlsCa === undefined ? {} : { ca: route.tlsCa }),
+      rejectUnauthorized: !action.tlsSkipVerify,
+      ...(action.tlsCa === undefined ? {} : { ca: action.tlsCa }),
     })
     const connect: buildConnector.connector = (options, callback) =>
       // undici takes the name to verify from the Host header, which a client may choose; ours is from configuration.
@@ -72,20 +72,20 @@ export function createPools({ connectTimeout }: { readonly connectTimeout: Milli
     }
   }
 
-  function of(route: Route, upstream: Upstream): UpstreamPool {
-    const key = keyOf(route, upstream)
+  function of(action: Forward, upstream: Upstream): UpstreamPool {
+    const key = keyOf(action, upstream)
     let found = pools.get(key)
-    if (!found) pools.set(key, (found = open(route, upstream)))
+    if (!found) pools.set(key, (found = open(action, upstream)))
     return found
   }
 
   return {
-    pick(route) {
-      let next = picks.get(route)
+    pick(action) {
+      let next = picks.get(action)
       if (!next) {
-        const turn = (upstream: Upstream) => ({ weight: upstream.weight, to: of(route, upstream) })
-        const [first, ...others] = route.upstreams
-        picks.set(route, (next = createBalancer([turn(first), ...others.map(turn)])))
+        const turn = (upstream: Upstream) => ({ weight: upstream.weight, to: of(action, upstream) })
+        const [first, ...others] = action.upstreams
+        picks.set(action, (next = createBalancer([turn(first), ...others.map(turn)])))
       }
       return next().to
     },
@@ -93,7 +93,11 @@ export function createPools({ connectTimeout }: { readonly connectTimeout: Milli
     keepOnly(routes) {
       // A request that was judged by the old configuration opens its pool again; the next reload closes that.
       picks = new WeakMap()
-      const used = new Set(routes.flatMap((route) => route.upstreams.map((upstream) => keyOf(route, upstream))))
+      const used = new Set(
+        routes.flatMap(({ action }) =>
+          action.kind === 'forward' ? action.upstreams.map((upstream) => keyOf(action, upstream)) : [],
+        ),
+      )
       for (const [key, { pool }] of pools) {
         if (used.has(key)) continue
         pools.delete(key)
@@ -109,11 +113,11 @@ export function createPools({ connectTimeout }: { readonly connectTimeout: Milli
 }
 
 /** The name that a certificate must carry; `''` for addresses, which are verified as such and never sent as SNI (RFC 6066 §3). */
-export function tlsName(route: Pick<Route, 'tlsServerName'>, hostname: string): string {
-  if (route.tlsServerName !== undefined) return route.tlsServerName
+export function tlsName(action: Pick<Forward, 'tlsServerName'>, hostname: string): string {
+  if (action.tlsServerName !== undefined) return action.tlsServerName
   return isIP(hostname.replace(/^\[|\]$/g, '')) === 0 ? hostname : ''
 }
 
-function keyOf(route: Route, { origin }: Upstream): string {
-  return JSON.stringify([origin, route.tlsSkipVerify, route.tlsServerName, route.tlsCa])
+function keyOf(action: Forward, { origin }: Upstream): string {
+  return JSON.stringify([origin, action.tlsSkipVerify, action.tlsServerName, action.tlsCa])
 }

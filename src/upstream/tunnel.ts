@@ -12,13 +12,13 @@ import { AppError } from '../errors.ts'
 import type { Clock, Millis } from '../types.ts'
 import type { Forwarded } from '../http/exchange.ts'
 import type { Grant } from '../policy/verdict.ts'
-import type { Route } from '../config/model.ts'
+import type { Forward } from '../config/model.ts'
 import type { Deadlines } from '../lib/deadlines.ts'
 import { upstreamFailure } from './failure.ts'
 import { type Pools, tlsName } from './pools.ts'
 
 export interface TunnelRequest {
-  readonly grant: Grant
+  readonly grant: Grant<Forward>
   readonly req: IncomingMessage
   readonly socket: Duplex
   /** What the client sent right behind its request. */
@@ -59,7 +59,7 @@ export function createTunnels({ pools, deadlines, clock }: TunnelsDeps): Tunnels
       if (socket.destroyed) throw clientClosed()
       open.add(socket)
       socket.once('close', () => open.delete(socket))
-      const { origin } = pools.pick(grant.route)
+      const { origin } = pools.pick(grant.route.action)
       return new Promise((resolve, reject) => {
         carry({ ...request, origin, list: headers, deadlines, clock, resolve, reject })
       })
@@ -95,7 +95,8 @@ interface Carriage extends TunnelRequest {
 
 function carry(carriage: Carriage): void {
   const { grant, socket, head, path, origin, list, plantsOurs, deadlines, clock, resolve, reject } = carriage
-  const { route, request } = grant
+  const { request } = grant
+  const { action } = grant.route
   const client = socket as Socket
   const startedAt = clock.now()
   let handshake: ClientRequest | undefined
@@ -105,7 +106,7 @@ function carry(carriage: Carriage): void {
   // Before ws(): an early reset of the client is an event that nobody else listens to, and would end the process.
   client.on('error', () => client.destroy())
   client.on('close', onGone).on('end', onGone)
-  const deadline = deadlines.start(route.timeout || HANDSHAKE, () =>
+  const deadline = deadlines.start(action.timeout || HANDSHAKE, () =>
     fail(new AppError('ERR_UPSTREAM_TIMEOUT', `upstream ${origin}: no answer to the handshake in time`)),
   )
   const standIn: StandIn = {
@@ -128,7 +129,7 @@ function carry(carriage: Carriage): void {
       })
     },
   }
-  webSocketProxy().ws(standIn as unknown as IncomingMessage, client, head, upstreamOptions(route, origin), () => {})
+  webSocketProxy().ws(standIn as unknown as IncomingMessage, client, head, upstreamOptions(action, origin), () => {})
   // Its own listener would end the client's socket before the exchange could say what happened.
   handshake?.removeAllListeners('error')
   handshake?.on('error', (error) => fail(upstreamFailure(error, { origin, connected })))
@@ -216,15 +217,15 @@ function handshakeHeaders(list: readonly string[]): StandIn['headers'] {
 }
 
 /** Fresh for each tunnel, because http-proxy writes into them. */
-function upstreamOptions(route: Route, origin: string): HttpProxy.ServerOptions {
+function upstreamOptions(action: Forward, origin: string): HttpProxy.ServerOptions {
   const { protocol, hostname, port } = new URL(origin)
   const host = hostname.replace(/^\[|\]$/g, '')
   const target = { protocol, host, hostname: host, port: Number(port || (protocol === 'https:' ? 443 : 80)) }
   return {
-    target: { ...target, ...(route.tlsCa === undefined ? {} : { ca: route.tlsCa }) },
-    secure: !route.tlsSkipVerify,
+    target: { ...target, ...(action.tlsCa === undefined ? {} : { ca: action.tlsCa }) },
+    secure: !action.tlsSkipVerify,
     // Ours, or Node would verify the name in the Host header, which a client may choose.
-    ssl: { servername: tlsName(route, hostname) },
+    ssl: { servername: tlsName(action, hostname) },
   }
 }
 

@@ -81,11 +81,12 @@ function describeCredentials(credentials: OktaCredentials): string {
 }
 
 function describeRoute(route: Route): string {
-  const { from, match } = route
+  const { from, match, action } = route
+  if (action.kind !== 'forward') throw new Error('a route that forwards')
   const port = from.port === undefined ? '' : `:${from.port}`
   const path = match.kind === 'all' ? '' : match.kind === 'regex' ? ` regex ${match.source}` : ` ${match.kind} ${match.kind === 'path' ? match.path : match.prefix}`
-  const upstreams = route.upstreams.map(({ origin, weight }) => (weight === 1 ? origin : `${origin},${weight}`)).join(' ')
-  const rewrite = route.prefixRewrite === undefined ? '' : ` rewritten to ${route.prefixRewrite}`
+  const upstreams = action.upstreams.map(({ origin, weight }) => (weight === 1 ? origin : `${origin},${weight}`)).join(' ')
+  const rewrite = action.prefixRewrite === undefined ? '' : ` rewritten to ${action.prefixRewrite}`
   return `route ${route.definedAt} "${route.name}": ${from.scheme}://${from.host}${port}${path} -> ${upstreams}${rewrite}, ${describePolicy(route.policy)}${route.maxDirectoryAge === undefined ? '' : `, groups of ${route.maxDirectoryAge} ms`}`
 }
 

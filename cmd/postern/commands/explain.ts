@@ -3,7 +3,7 @@ import { systemClock } from '../../../src/lib/clock.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
 import type { PersonRecord } from '../../../src/operator.ts'
 import type { Clock } from '../../../src/types.ts'
-import type { Config } from '../../../src/config/model.ts'
+import type { Action, Config } from '../../../src/config/model.ts'
 import type { Principal } from '../../../src/policy/model.ts'
 import { readConfiguration } from '../configuration.ts'
 import type { Io } from '../io.ts'
@@ -117,7 +117,7 @@ function describeJudgement(judgement: Judgement, line: (name: string, text: stri
     case 'route': {
       const { route, explanation } = judgement
       const { outcome, reasons } = explanation
-      line('Route', `${route.name} (${route.definedAt}) to ${route.upstreams.map(({ origin }) => origin).join(', ')}`)
+      line('Route', `${route.name} (${route.definedAt}) ${describeAction(route.action)}`)
       for (const [i, text] of describeExplanation(route, explanation).entries()) line(i === 0 ? 'Policy' : '', text)
       line('Decision', `${outcome} (${reasons.join(', ')})`)
       return
@@ -133,6 +133,19 @@ function describeJudgement(judgement: Judgement, line: (name: string, text: stri
       )
     default:
       assertNever(judgement)
+  }
+}
+
+function describeAction(action: Action): string {
+  switch (action.kind) {
+    case 'forward':
+      return `to ${action.upstreams.map(({ origin }) => origin).join(', ')}`
+    case 'redirect':
+      return `redirects (${action.status})`
+    case 'respond':
+      return `answers itself (${action.status})`
+    default:
+      return assertNever(action)
   }
 }
 

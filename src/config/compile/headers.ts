@@ -1,6 +1,6 @@
 import { normalName, reservedHeader, unremovableHeader, unusableForClaims } from '../../lib/header-names.ts'
 import type { Path, Report } from '../issues.ts'
-import type { Naming, Route } from '../model.ts'
+import type { Forward, Naming } from '../model.ts'
 import type { GlobalInput } from '../schema.ts'
 import type { RouteInput } from '../schema/route.ts'
 
@@ -13,7 +13,7 @@ export function compileRouteHeaders(
   path: Path,
   identity: ReadonlySet<string>,
   report: Report,
-): Pick<Route, 'setRequestHeaders' | 'removeRequestHeaders'> | undefined {
+): Pick<Forward, 'setRequestHeaders' | 'removeRequestHeaders'> | undefined {
   const set = new Map<string, string>()
   let valid = true
   const refuse = (at: Path, message: string): void => {

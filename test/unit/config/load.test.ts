@@ -51,7 +51,7 @@ describe('precedence', () => {
     [
       'pass_identity_headers',
       'PASS_IDENTITY_HEADERS',
-      (c) => c.live.routes[0]?.passIdentityHeaders,
+      (c) => c.live.routes[0]?.action.kind === 'forward' && c.live.routes[0].action.passIdentityHeaders,
       false,
       ['true', true],
       ['false', false],
@@ -210,13 +210,13 @@ routes:
     allow_any_authenticated_user: true
 `,
     ).live.routes
-    expect(first).toMatchObject({
+    expect(first?.action).toMatchObject({
       timeout: 7000,
       passIdentityHeaders: true,
       allowWebsockets: true,
       preserveHost: false,
     })
-    expect(second).toMatchObject({
+    expect(second?.action).toMatchObject({
       timeout: 0,
       passIdentityHeaders: false,
       allowWebsockets: false,
@@ -224,7 +224,9 @@ routes:
       removeRequestHeaders: ['x-internal'],
       tlsServerName: 'two',
     })
-    expect(second?.setRequestHeaders).toEqual(new Map([['x-source', 'Postern']]))
+    expect(second?.action.kind === 'forward' && second.action.setRequestHeaders).toEqual(
+      new Map([['x-source', 'Postern']]),
+    )
   })
 
   test('a route keeps its id when it moves, and gets another when it goes elsewhere', () => {

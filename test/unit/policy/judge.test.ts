@@ -2,11 +2,10 @@ import { describe, expect, test } from 'vitest'
 import { judge } from '../../../src/policy/judge.ts'
 import { isGrant } from '../../../src/policy/engine.ts'
 import { createRouteTable } from '../../../src/routing/table.ts'
-import type { Route } from '../../../src/config/model.ts'
 import type { RequestFacts } from '../../../src/http/request.ts'
 import type { Policy } from '../../../src/policy/model.ts'
 import { parsePolicy } from '../../../src/policy/parse.ts'
-import { facts as factsOf, NAMING, principal, route as routeOf } from '../upstream/support.ts'
+import { facts as factsOf, NAMING, principal, route as routeOf, type RouteOptions } from '../upstream/support.ts'
 
 const NOW = 1_000_000
 
@@ -16,7 +15,7 @@ function rules(document: unknown): Policy {
   return parsed.kind === 'ok' ? { kind: 'rules', allow: parsed.allow, deny: parsed.deny } : { kind: 'public' }
 }
 
-function generation(...routes: readonly Partial<Route>[]) {
+function generation(...routes: readonly RouteOptions[]) {
   return {
     routes: createRouteTable(
       { authenticateServiceUrl: new URL('http://authenticate.test'), authenticateCallbackPath: '/oauth2/callback' },
@@ -65,7 +64,7 @@ describe('judge of an upgrade', () => {
   const allowed = { outcome: 'allow' }
   const denied = (reason: string) => ({ outcome: 'deny', reasons: [reason] })
   const outcomeOf = (
-    routes: readonly Partial<Route>[],
+    routes: readonly RouteOptions[],
     asked: RequestFacts,
     who = undefined as Parameters<typeof judge>[2],
   ) => {

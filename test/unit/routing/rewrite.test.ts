@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { canonicalPath } from '../../../src/routing/path.ts'
-import { leavesPrefix, upstreamPath } from '../../../src/routing/rewrite.ts'
+import { leavesPrefix, rewrittenPath } from '../../../src/routing/rewrite.ts'
 import type { PathMatch } from '../../../src/config/model.ts'
 
 const prefix = (text: string, boundary = true): PathMatch => ({ kind: 'prefix', prefix: text, boundary })
@@ -24,12 +24,12 @@ describe('on segment boundaries', () => {
     [ALL, '/', '/x', '/x'],
     [{ kind: 'path', path: '/a' }, '/b', '/a', '/b'],
     [{ kind: 'regex', source: '/a.*', test: () => true }, '/b', '/a/x', '/b'],
-  ])('%o to %s: %s is sent as %s', (match, prefixRewrite, path, sent) => {
-    expect(upstreamPath({ match, prefixRewrite }, path)).toBe(sent)
+  ])('%o to %s: %s is sent as %s', (match, rewrite, path, sent) => {
+    expect(rewrittenPath(match, rewrite, path)).toBe(sent)
   })
 
   test('without a rewrite the path is sent as it was judged', () => {
-    expect(upstreamPath({ match: prefix('/a') }, '/a/%2525/b;c')).toBe('/a/%2525/b;c')
+    expect(rewrittenPath(prefix('/a'), undefined, '/a/%2525/b;c')).toBe('/a/%2525/b;c')
   })
 
   test('every path under the prefix is sent under the rewritten one', () => {
@@ -38,7 +38,7 @@ describe('on segment boundaries', () => {
       fc.property(rest, (text) => {
         const path = canonicalPath(`/strip/${text}`)
         fc.pre(path?.startsWith('/strip/') ?? false)
-        const sent = upstreamPath({ match: prefix('/strip/'), prefixRewrite: '/internal/' }, path ?? '')
+        const sent = rewrittenPath(prefix('/strip/'), '/internal/', path ?? '')
         expect(sent.startsWith('/internal/')).toBe(true)
         expect(canonicalPath(sent)).toBe(sent)
       }),
@@ -52,21 +52,21 @@ describe('as plain strings (compatibility: pomerium)', () => {
     [prefix('/', false), '/anything/', '/foo', '/anything/foo'],
     [prefix('/foo', false), '/bar', '/foobar', '/barbar'],
     [prefix('/foo', false), '', '/foobar', '/bar'],
-  ])('%o to %s: %s is sent as %s', (match, prefixRewrite, path, sent) => {
-    expect(upstreamPath({ match, prefixRewrite }, path)).toBe(sent)
+  ])('%o to %s: %s is sent as %s', (match, rewrite, path, sent) => {
+    expect(rewrittenPath(match, rewrite, path)).toBe(sent)
   })
 
   test.each(['/strip../admin', '/strip..', '/strip./x', '/strip..;/admin'])('%s would leave the prefix', (path) => {
-    const route = { match: prefix('/strip', false), prefixRewrite: '/internal/' }
-    expect(leavesPrefix(route, path)).toBe(true)
-    expect(() => upstreamPath(route, path)).toThrow(
+    const match = prefix('/strip', false)
+    expect(leavesPrefix(match, '/internal/', path)).toBe(true)
+    expect(() => rewrittenPath(match, '/internal/', path)).toThrow(
       expect.objectContaining({ code: 'ERR_BAD_REQUEST', message: 'the rewritten path leaves its prefix' }),
     )
   })
 
   test('two halves of a dot segment do not meet', () => {
-    expect(leavesPrefix({ match: prefix('/a', false), prefixRewrite: '/x/.' }, '/a./b')).toBe(true)
-    expect(leavesPrefix({ match: prefix('/a', false), prefixRewrite: '/x/y' }, '/a../b')).toBe(false)
-    expect(leavesPrefix({ match: prefix('/a', false) }, '/a../b')).toBe(false)
+    expect(leavesPrefix(prefix('/a', false), '/x/.', '/a./b')).toBe(true)
+    expect(leavesPrefix(prefix('/a', false), '/x/y', '/a../b')).toBe(false)
+    expect(leavesPrefix(prefix('/a', false), undefined, '/a../b')).toBe(false)
   })
 })

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { parseFrom } from '../../../src/routing/host.ts'
 import { compileRegex } from '../../../src/routing/regex.ts'
 import { createRouteTable } from '../../../src/routing/table.ts'
-import type { Naming, PathMatch, Route } from '../../../src/config/model.ts'
+import type { Forward, Naming, PathMatch, Route } from '../../../src/config/model.ts'
 import type { RequestFacts } from '../../../src/http/request.ts'
 import type { RouteTable } from '../../../src/routing/model.ts'
 
@@ -22,7 +22,7 @@ function tableOf(routes: readonly Route[], more: { authenticate?: Authenticate; 
 function route(from: string, match: PathMatch = { kind: 'all' }, more: Partial<Route> = {}): Route {
   const parsed = parseFrom(from)
   if ('problem' in parsed) throw new Error(parsed.problem)
-  return { name: from, from: parsed, match, ...more } as Route
+  return { name: from, from: parsed, match, action: { kind: 'forward' }, ...more } as Route
 }
 
 const prefix = (text: string, boundary = true): PathMatch => ({ kind: 'prefix', prefix: text, boundary })
@@ -85,7 +85,10 @@ describe('within a host', () => {
 
   test('a string prefix with a rewrite does not match what would leave the rewritten prefix', () => {
     const rewriting = tableOf([
-      route('https://a.test', prefix('/strip', false), { name: 'strip', prefixRewrite: '/internal/' }),
+      route('https://a.test', prefix('/strip', false), {
+        name: 'strip',
+        action: { kind: 'forward', prefixRewrite: '/internal/' } as Forward,
+      }),
     ])
     expect(served(rewriting, 'a.test', '/strip../admin')).toBe('none')
     expect(served(rewriting, 'a.test', '/strip/admin')).toBe('strip')

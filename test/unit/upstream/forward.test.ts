@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
+import type { Route } from '../../../src/config/model.ts'
 import type { AppError } from '../../../src/errors.ts'
 import type { Forwarded } from '../../../src/http/exchange.ts'
+import { decide } from '../../../src/policy/engine.ts'
 import type { Grant } from '../../../src/policy/verdict.ts'
-import { answering, client, forwarderConfig, front, forwarder, OK, rawUpstream, route } from './support.ts'
+import { answering, client, facts, forwarderConfig, front, forwarder, OK, rawUpstream, route } from './support.ts'
 
 async function proxied(answer: string, send: string): Promise<string> {
   const upstream = await rawUpstream(answering(answer))
@@ -46,6 +48,18 @@ test('what the engine did not grant is refused', async () => {
   )
   await expect(made.tunnel(forged, undefined as never, undefined as never, Buffer.alloc(0))).rejects.toThrow(
     new TypeError('tunnel: not a grant of the policy engine'),
+  )
+})
+
+test('forward and tunnel refuse a grant of a route that does not forward', async () => {
+  const made = forwarder()
+  const redirecting = { ...route('http://127.0.0.1:1'), action: { kind: 'respond', status: 200, body: '' } } as Route
+  const decision = decide(redirecting, undefined, facts(), 0)
+  if (decision.outcome !== 'allow') throw new Error('a public route is allowed')
+  const refused = 'not a grant of the policy engine'
+  await expect(made.forward(decision.grant, undefined as never, undefined as never)).rejects.toThrow(refused)
+  await expect(made.tunnel(decision.grant, undefined as never, undefined as never, Buffer.alloc(0))).rejects.toThrow(
+    refused,
   )
 })
 

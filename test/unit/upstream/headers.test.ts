@@ -1,9 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { silentLogger } from '../../../src/lib/log.ts'
 import type { RequestFacts } from '../../../src/http/exchange.ts'
-import type { Route } from '../../../src/config/model.ts'
 import { clientHeaders, createHeaderContext, upstreamHeaders } from '../../../src/upstream/headers.ts'
-import { facts, grant, HOP, hopMark, NAMING, principal, route } from './support.ts'
+import { facts, grant, HOP, hopMark, NAMING, principal, route, type RouteOptions } from './support.ts'
 
 const context = createHeaderContext({
   naming: NAMING,
@@ -22,7 +21,7 @@ const FORWARDED = [
 ]
 
 interface Sent {
-  readonly route?: Partial<Route>
+  readonly route?: RouteOptions
   readonly facts?: Partial<RequestFacts>
   readonly identity?: readonly string[]
   readonly peer?: string

@@ -69,7 +69,7 @@ function sent(loaded: ReturnType<typeof load>): readonly (readonly [name: string
   if (loaded.kind !== 'ok') throw new Error('not accepted')
   const { live } = loaded.config
   const [route] = live.routes
-  if (!route) throw new Error('no route')
+  if (route?.action.kind !== 'forward') throw new Error('no route that forwards')
   const context = createHeaderContext({
     naming: live.naming,
     claimHeaders: live.jwtClaimsHeaders.keys(),
@@ -79,7 +79,13 @@ function sent(loaded: ReturnType<typeof load>): readonly (readonly [name: string
   })
   const identity = ['x-corp-user', 'alice', live.naming.assertionHeader, 'a.b.c']
   const client = NAMES.flatMap((name) => [name, 'of the client'])
-  const flat = upstreamHeaders(grant(route, facts(), principal()), client, identity, context, '127.0.0.1')
+  const flat = upstreamHeaders(
+    grant({ ...route, action: route.action }, facts(), principal()),
+    client,
+    identity,
+    context,
+    '127.0.0.1',
+  )
   return flat.flatMap((name, i) => (i % 2 === 0 ? [[normalName(name), flat[i + 1]] as const] : []))
 }
 

@@ -7,13 +7,13 @@ import { toAppError } from '../../../src/errors.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
-import { decide } from '../../../src/policy/engine.ts'
+import { decide, isForwardGrant } from '../../../src/policy/engine.ts'
 import type { Clock } from '../../../src/types.ts'
 import type { Forwarded, RequestFacts } from '../../../src/http/exchange.ts'
 import type { Principal } from '../../../src/policy/model.ts'
 import type { Grant } from '../../../src/policy/verdict.ts'
 import type { Group } from '../../../src/directory/model.ts'
-import type { Naming, Route } from '../../../src/config/model.ts'
+import type { Forward, Naming, Route } from '../../../src/config/model.ts'
 import { createAssertionSigner } from '../../../src/upstream/assertion.ts'
 import { createForwarder, type ForwarderConfig, type ReloadableForwarder } from '../../../src/upstream/forward.ts'
 import { createHopMarks } from '../../../src/upstream/loop.ts'
@@ -35,26 +35,34 @@ export const NAMING: Naming = {
   cookie: { https: '__Host-postern', http: 'postern' },
 }
 
-export function route(upstream: string | readonly [string, ...string[]], over: Partial<Route> = {}): Route {
+/** Of the route, or of what it does. */
+export type RouteOptions = Partial<Omit<Route, 'action'>> & Partial<Omit<Forward, 'kind'>>
+
+export function route(upstream: string | readonly [string, ...string[]], over: RouteOptions = {}): Route<Forward> {
   const [first, ...others] = typeof upstream === 'string' ? [upstream] : upstream
   const of = (origin: string) => ({ origin, weight: 1 })
+  const { id, name, from, match, policy, maxDirectoryAge, definedAt, ...action } = over
   return {
-    id: 'r1',
-    name: 'app',
-    from: { scheme: 'http', host: 'app.test', wildcard: false },
-    match: { kind: 'all' },
-    upstreams: [of(first), ...others.map(of)],
-    preserveHost: false,
-    setRequestHeaders: new Map(),
-    removeRequestHeaders: [],
-    timeout: 30_000,
-    passIdentityHeaders: true,
-    allowWebsockets: true,
-    allowOrigins: [],
-    tlsSkipVerify: false,
-    policy: { kind: 'public' },
-    definedAt: 'config.yaml:1:1',
-    ...over,
+    id: id ?? 'r1',
+    name: name ?? 'app',
+    from: from ?? { scheme: 'http', host: 'app.test', wildcard: false },
+    match: match ?? { kind: 'all' },
+    policy: policy ?? { kind: 'public' },
+    ...(maxDirectoryAge !== undefined && { maxDirectoryAge }),
+    action: {
+      kind: 'forward',
+      upstreams: [of(first), ...others.map(of)],
+      preserveHost: false,
+      setRequestHeaders: new Map(),
+      removeRequestHeaders: [],
+      timeout: 30_000,
+      passIdentityHeaders: true,
+      allowWebsockets: true,
+      allowOrigins: [],
+      tlsSkipVerify: false,
+      ...action,
+    },
+    definedAt: definedAt ?? 'config.yaml:1:1',
   }
 }
 
@@ -95,10 +103,11 @@ export function principal(over: Partial<Principal> = {}): Principal {
 }
 
 /** A grant as the engine issues it. With a principal the route asks for a session. */
-export function grant(of: Route, request: RequestFacts, who?: Principal): Grant {
+export function grant(of: Route<Forward>, request: RequestFacts, who?: Principal): Grant<Forward> {
   const judged: Route = who ? { ...of, policy: { kind: 'signed-in' } } : of
   const decision = decide(judged, who, request, 0)
   if (decision.outcome !== 'allow') throw new Error(`expected an allow, got ${decision.outcome}`)
+  if (!isForwardGrant(decision.grant)) throw new Error('expected a grant to forward')
   return decision.grant
 }
 
@@ -162,12 +171,12 @@ export function watched<T>(): Watched<T> & { readonly add: (value: T) => void } 
 
 /** Grants every request to `to`; answers a rejection with its status and code, as the proxy would. */
 export async function front(
-  to: Route,
+  to: Route<Forward>,
   made: ReloadableForwarder,
   options: { readonly who?: Principal; readonly facts?: Partial<RequestFacts> } = {},
 ): Promise<Front> {
   const ended = watched<Forwarded | Error>()
-  const granted = (req: IncomingMessage): Grant => {
+  const granted = (req: IncomingMessage): Grant<Forward> => {
     const [path = '/', query] = (req.url ?? '/').split(/\?(.*)/s)
     const asked = facts({
       method: req.method ?? '',
