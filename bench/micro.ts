@@ -10,6 +10,7 @@ import type { Config, Route } from '../src/config/model.ts'
 import type { Group } from '../src/directory/model.ts'
 import type { Principal } from '../src/policy/model.ts'
 import type { RequestFacts, RequestSample } from '../src/http/exchange.ts'
+import { wallTime } from '../src/lib/time.ts'
 
 export interface MicroResult {
   readonly name: string
@@ -31,7 +32,7 @@ const alice: Principal = {
     claims: { department: 'R&D' },
   },
   sessionId: 's',
-  membership: createMembership(groups, 0, 'bench'),
+  membership: createMembership(groups, wallTime(0), 'bench'),
   status: 'active',
 }
 
@@ -116,7 +117,7 @@ const metrics = createMetrics({ version: 'bench', node: process.version })
 const sample: RequestSample = {
   facts: request,
   route,
-  decision: decide(route, alice, request, 0),
+  decision: decide(route, alice, request, wallTime(0)),
   finished: {
     status: 200,
     bytesOut: 1024,
@@ -128,7 +129,7 @@ const sample: RequestSample = {
 
 const results: readonly MicroResult[] = [
   measure('decision: 20 criteria, 500 groups', 2000, () =>
-    decide(route, alice, request, 0).outcome === 'allow' ? true : undefined,
+    decide(route, alice, request, wallTime(0)).outcome === 'allow' ? true : undefined,
   ),
   measure(`route lookup: exact, ${ROUTES} hosts`, 1000, (i) => found(exact, exactFacts[i & 1023] as RequestFacts)),
   measure(`route lookup: wildcard, ${ROUTES} hosts`, 3000, (i) =>

@@ -32,11 +32,12 @@ import { createStreamRegistry } from './session/streams.ts'
 import { checkStoreKey } from './store/key-check.ts'
 import { openLmdbStore } from './store/lmdb.ts'
 import { createMemoryStore } from './store/memory.ts'
-import type { Clock, Identity, Logger, Millis, Store } from './types.ts'
+import type { Clock, Identity, Logger, Millis, Store, WallTime } from './types.ts'
 import type { Config, Fixed, Live } from './config/model.ts'
 import type { Generation } from './http/exchange.ts'
 import { createAssertionSigner } from './upstream/assertion.ts'
 import { createForwarder } from './upstream/forward.ts'
+import { elapsed, later } from './lib/time.ts'
 
 export interface App {
   readonly listener: Listener
@@ -89,7 +90,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   await feeds.start()
   const admit = createAdmission(fixed, directory)
   // What their claims said about groups is learnt again, oldest session first.
-  for (const session of moved.toSorted((a, b) => a.createdAt - b.createdAt))
+  for (const session of moved.toSorted((a, b) => elapsed(a.createdAt, b.createdAt)))
     await admit(session.identity, config.live, session.createdAt)
 
   const idp = createOidcProvider({
@@ -168,7 +169,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     handle,
     refused(refusal) {
       const facts = { kind: 'bad-request', id: requestId(), ...refusal } as const
-      accessLog({ startedAt: clock.now(), facts }, { status: refusal.status, bytesOut: 0 })
+      accessLog({ startedAt: clock.monotonic(), facts }, { status: refusal.status, bytesOut: 0 })
     },
   })
   operations.setReady(true)
@@ -232,13 +233,13 @@ function createAdmission({ directory: config }: Fixed, directory: LiveDirectory)
   return async (
     identity: Identity,
     { cookieExpire, groupsClaim }: Live,
-    now: Millis,
-  ): Promise<{ readonly expiresAt: Millis }> => {
-    if (config.kind !== 'claims') return { expiresAt: now + cookieExpire }
+    now: WallTime,
+  ): Promise<{ readonly expiresAt: WallTime }> => {
+    if (config.kind !== 'claims') return { expiresAt: later(now, cookieExpire) }
     const person = personKey(identity)
     const groups = groupsFromClaims(identity.claims, groupsClaim)
     if (groups) directory.observe(person, entryFromClaims(identity.subject, groups, now))
     else await directory.forget(person)
-    return { expiresAt: now + Math.min(cookieExpire, config.maxStaleness) }
+    return { expiresAt: later(now, Math.min(cookieExpire, config.maxStaleness)) }
   }
 }

@@ -22,9 +22,10 @@ import { createIssuer, personKey, subjectOf } from './lib/person.ts'
 import { sessionTag } from './proxy/access-log.ts'
 import { createSessions } from './session/sessions.ts'
 import { openLmdbStore } from './store/lmdb.ts'
-import type { Clock, Identity, Logger, Millis, PersonKey, Session, Subject } from './types.ts'
+import type { Clock, Identity, Logger, PersonKey, Session, SourceTime, Subject, WallTime } from './types.ts'
 import type { Config, DirectoryConfig } from './config/model.ts'
 import type { Group, Membership, UserStatus } from './directory/model.ts'
+import { elapsed, wallTime } from './lib/time.ts'
 
 export type { GroupProblem } from './directory/okta/inspect.ts'
 
@@ -33,8 +34,8 @@ export interface SessionView {
   /** The `session` of log lines: names the session and opens nothing. */
   readonly tag: string
   readonly identity: Identity
-  readonly createdAt: Millis
-  readonly expiresAt: Millis
+  readonly createdAt: WallTime
+  readonly expiresAt: WallTime
 }
 
 /** What is known about one person's groups, and since when. */
@@ -56,11 +57,11 @@ export interface PersonRecord {
   readonly groups: readonly Group[]
   readonly source: string
   /** The source's time of the evidence; undefined when the source has no such person. */
-  readonly asOf: Millis | undefined
+  readonly asOf: SourceTime | undefined
   /** Our time when the reading began. */
-  readonly readAt: Millis
+  readonly readAt: WallTime
   /** Until when a change would be known, on our clock: the reading, or a later look of the feed that covers it. */
-  readonly freshAt: Millis
+  readonly freshAt: WallTime
   /** What rules see: 'unknown' when it is too old, or of a source that is no longer configured. */
   readonly membership: Membership | 'unknown'
 }
@@ -68,9 +69,9 @@ export interface PersonRecord {
 /** How far the change feed has come, whichever process follows it. */
 export interface FeedView {
   /** Our clock: what happened before has been heard. undefined: not once yet. */
-  readonly upTo: Millis | undefined
+  readonly upTo: WallTime | undefined
   /** Okta's time of the newest event that was read. */
-  readonly newestEventAt: Millis
+  readonly newestEventAt: SourceTime
 }
 
 export interface Operator {
@@ -124,7 +125,7 @@ export function openOperator(config: Config, { clock, logger }: OperatorDeps): O
   async function sessionsOf(user: string | undefined): Promise<readonly Session[]> {
     const found: Session[] = []
     for await (const session of sessions.list()) if (user === undefined || isOf(session, user)) found.push(session)
-    return found.toSorted((a, b) => b.createdAt - a.createdAt)
+    return found.toSorted((a, b) => elapsed(b.createdAt, a.createdAt))
   }
 
   async function readFeed(): Promise<FeedRecord | undefined> {
@@ -141,9 +142,9 @@ export function openOperator(config: Config, { clock, logger }: OperatorDeps): O
   /** As the directory of a running Postern would answer. */
   function viewRecord(record: DirectoryRecord, feed: FeedRecord | undefined): PersonRecord {
     const { source, status, statusText, groups, asOf, readAt, doubtAt } = record
-    const freshAt = freshAtOf(readAt, doubtAt, feed && feed.upTo > 0 ? feed : undefined)
+    const freshAt = freshAtOf(readAt, doubtAt, feed && feed.upTo > wallTime(0) ? feed : undefined)
     // Claims cannot be read again; their sessions end instead of growing stale.
-    const isFresh = source === CLAIMS_SOURCE || clock.now() - freshAt <= directory.maxStaleness
+    const isFresh = source === CLAIMS_SOURCE || elapsed(clock.now(), freshAt) <= directory.maxStaleness
     const known = source === sourceNameOf(directory) && isFresh
     const membership = known ? toMembership(record, freshAt, source) : 'unknown'
     return { status, statusText, groups, source, asOf, readAt, freshAt, membership }
@@ -190,7 +191,7 @@ export function openOperator(config: Config, { clock, logger }: OperatorDeps): O
 
     async feed() {
       const feed = await readFeed()
-      return feed && { upTo: feed.upTo > 0 ? feed.upTo : undefined, newestEventAt: feed.lastPublished }
+      return feed && { upTo: feed.upTo > wallTime(0) ? feed.upTo : undefined, newestEventAt: feed.lastPublished }
     },
 
     async close() {

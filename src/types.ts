@@ -6,8 +6,29 @@
  * (an `AppError` with a code from errors.ts) and never means "no".
  */
 
-/** Milliseconds: an instant since the Unix epoch, or a span. */
-export type Millis = number
+/** A length of time in milliseconds. */
+export type Span = number
+/** @deprecated An older name of `Span`. */
+export type Millis = Span
+
+export declare const clock: unique symbol
+/**
+ * Instants of three clocks (lib/time.ts). Numbers at run time, opaque to the compiler: two of one clock compare with `<`,
+ * two of different clocks do not compile, and neither does arithmetic that forgets which clock it is.
+ *
+ * Our wall clock, since the Unix epoch: what is stored, signed or shown to people.
+ */
+export interface WallTime {
+  readonly [clock]: 'wall'
+}
+/** Our monotonic clock, of this process alone: deadlines, ages, caches, budgets. */
+export interface Monotonic {
+  readonly [clock]: 'monotonic'
+}
+/** The clock of a source of people, since the Unix epoch: which of two pieces of evidence is newer. */
+export interface SourceTime {
+  readonly [clock]: 'source'
+}
 
 /** OIDC `sub`; for Okta the immutable user id (`00u…`). Never an e-mail address. */
 export type Subject = string
@@ -25,9 +46,11 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 export type JsonObject = { readonly [key: string]: Json }
 
 export interface Clock {
-  now(): Millis
+  /** Steps of the system's clock do not show (lib/clock.ts). */
+  now(): WallTime
+  monotonic(): Monotonic
   /** Runs once after `delay`; never keeps the process alive. */
-  after(delay: Millis, run: () => void): Unsubscribe
+  after(delay: Span, run: () => void): Unsubscribe
 }
 
 export interface Logger {
@@ -53,7 +76,7 @@ export interface Identity {
 export interface Tokens {
   readonly idToken: string
   readonly refreshToken?: string
-  readonly accessTokenExpiresAt?: Millis
+  readonly accessTokenExpiresAt?: WallTime
 }
 
 export interface PendingSignIn {
@@ -87,17 +110,17 @@ export interface Session {
   readonly id: SessionId
   readonly person: PersonKey
   readonly identity: Identity
-  readonly createdAt: Millis
+  readonly createdAt: WallTime
   /** Absolute; activity does not move it. */
-  readonly expiresAt: Millis
+  readonly expiresAt: WallTime
   /** Sealed `Tokens`. */
   readonly sealedTokens: string
 }
 
 export interface Sessions {
   /** From the cookies called `name` of a raw Cookie header. Anything unreadable is signed out (undefined); only a store fault rejects. */
-  read(cookie: string, name: string, host: string, now: Millis): Promise<Session | undefined> | Session | undefined
-  create(identity: Identity, tokens: Tokens, expiresAt: Millis): Promise<Session>
+  read(cookie: string, name: string, host: string, now: WallTime): Promise<Session | undefined> | Session | undefined
+  create(identity: Identity, tokens: Tokens, expiresAt: WallTime): Promise<Session>
   get(id: SessionId): Promise<Session | undefined>
   tokens(session: Session): Tokens | undefined
   replaceTokens(session: Session, tokens: Tokens, identity: Identity): Promise<void>
@@ -105,7 +128,7 @@ export interface Sessions {
   cookieValue(id: SessionId, name: string, host: string): string
   revoke(id: SessionId): Promise<void>
   /** Sessions that began before, or all; gives how many ended. */
-  revokePerson(person: PersonKey, before?: Millis): Promise<number>
+  revokePerson(person: PersonKey, before?: WallTime): Promise<number>
   /** Live sessions of one person, or of everybody. */
   list(person?: PersonKey): AsyncIterable<Session>
   /** Sessions that ended anywhere (this process, another worker, the command line). */
@@ -148,7 +171,7 @@ export interface Store {
     table: Table<T>,
     key: string,
     value: T,
-    when?: { readonly ifVersion?: number; readonly expiresAt?: Millis },
+    when?: { readonly ifVersion?: number; readonly expiresAt?: WallTime },
   ): Promise<boolean>
   /** Reads and deletes at once: single-use codes. Of many concurrent callers exactly one gets the value. */
   take<T>(table: Table<T>, key: string): Promise<T | undefined>
@@ -157,6 +180,6 @@ export interface Store {
   list<T>(table: Table<T>, index?: string): AsyncIterable<readonly [key: string, value: Versioned<T>]>
   /** Changes from every process that shares the store, this one included. Expiry makes no change. */
   watch(listener: (change: Change) => void): Unsubscribe
-  lease(name: string, ttl: Millis): Promise<Lease | undefined>
+  lease(name: string, ttl: Span): Promise<Lease | undefined>
   close(): Promise<void>
 }

@@ -10,6 +10,7 @@ import type { Group } from '../../src/directory/model.ts'
 import type { Store } from '../../src/types.ts'
 import { each } from './http.ts'
 import { groupName, type Person } from './org.ts'
+import { asSourceTime, earlier, later } from '../../src/lib/time.ts'
 
 const HOUR = 3_600_000
 const PARALLEL = 64
@@ -34,19 +35,25 @@ export async function seedStore(
   try {
     await each(people, PARALLEL, async ({ id, login, groups }) => {
       const identity = { issuer: org, subject: id, email: login, name: login, claims: { sub: id, email: login } }
-      const session = await sessions.create(identity, { idToken: 'e30.e30.e30' }, readAt + 12 * HOUR)
+      const session = await sessions.create(identity, { idToken: 'e30.e30.e30' }, later(readAt, 12 * HOUR))
       ids.set(id, session.id)
       const record = {
         source: 'okta',
         status: 'active',
         statusText: 'ACTIVE',
         groups: [EVERYONE, ...groups.map(groupOf)],
-        asOf: readAt - 2000,
+        asOf: earlier(asSourceTime(readAt), 2000),
         readAt,
       } as const
-      await store.put(directory, id, record, { expiresAt: readAt + 24 * HOUR })
+      await store.put(directory, id, record, { expiresAt: later(readAt, 24 * HOUR) })
     })
-    const position = { cursor: undefined, lastPublished: readAt, since: readAt - AGE, upTo: readAt, owed: false }
+    const position = {
+      cursor: undefined,
+      lastPublished: asSourceTime(readAt),
+      since: earlier(readAt, AGE),
+      upTo: readAt,
+      owed: false,
+    }
     await store.put(createFeedTable(), org, position)
   } finally {
     sessions.close()

@@ -7,7 +7,7 @@ import { compileTrust, parseTarget } from '../../src/routing/target.ts'
 import type { Config, Route } from '../../src/config/model.ts'
 import type { ControlAction } from '../../src/routing/model.ts'
 import type { Group } from '../../src/directory/model.ts'
-import type { Identity, JsonObject, Millis } from '../../src/types.ts'
+import type { Identity, JsonObject, WallTime } from '../../src/types.ts'
 import type { Principal } from '../../src/policy/model.ts'
 
 /** A request that was never sent. */
@@ -18,7 +18,7 @@ export interface Question {
   /** The client's address. */
   readonly ip: string
   readonly who: Principal | undefined
-  readonly now: Millis
+  readonly now: WallTime
 }
 
 /** What Postern would do with it. */

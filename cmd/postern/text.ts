@@ -1,5 +1,6 @@
 import { describeDuration } from '../../src/lib/duration.ts'
-import type { Millis } from '../../src/types.ts'
+import type { SourceTime, WallTime } from '../../src/types.ts'
+import { epochMillis, isoTime } from '../../src/lib/time.ts'
 
 /** Columns under their headings, for people. */
 export function table(headings: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {
@@ -19,13 +20,13 @@ export function printable(text: string): string {
 }
 
 /** `2026-11-21T12:00:00Z`. */
-export function instant(at: Millis): string {
-  return new Date(at).toISOString().replace(/\.\d+Z$/, 'Z')
+export function instant(at: WallTime | SourceTime): string {
+  return isoTime(at).replace(/\.\d+Z$/, 'Z')
 }
 
 /** `12 seconds ago`. */
-export function ago(at: Millis, now: Millis): string {
-  return `${describeDuration(Math.max(0, now - at))} ago`
+export function ago(at: WallTime | SourceTime, now: WallTime): string {
+  return `${describeDuration(Math.max(0, epochMillis(now) - epochMillis(at)))} ago`
 }
 
 /** `1 session`, `2 sessions`. */

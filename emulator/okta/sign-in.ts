@@ -1,5 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
-import type { Clock } from '../../src/types.ts'
+import type { Clock } from './clock.ts'
 import { type Call, form, html, redirect, type Reply } from './http/call.ts'
 import type { Org } from './model/org.ts'
 import type { Person } from './model/types.ts'

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Clock, Logger, Millis } from '../../src/types.ts'
+import type { Logger, Millis } from '../../src/types.ts'
+import type { Clock } from './clock.ts'
 import { createHookDeliverer, type HookDeliverer } from './hooks/delivery.ts'
 import { createHookRegistry, type HookRegistry } from './hooks/registry.ts'
 import type { Call } from './http/call.ts'

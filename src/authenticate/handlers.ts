@@ -7,7 +7,18 @@ import { readCookie } from '../lib/cookie.ts'
 import { constantTimeEqual, sha256 } from '../lib/crypto.ts'
 import { personKey } from '../lib/person.ts'
 import { redirectReply } from '../pages/reply.ts'
-import type { Clock, Identity, IdentityProvider, Logger, Millis, Session, Sessions, Store, Tokens } from '../types.ts'
+import type {
+  Clock,
+  Identity,
+  IdentityProvider,
+  Logger,
+  Millis,
+  Session,
+  Sessions,
+  Store,
+  Tokens,
+  WallTime,
+} from '../types.ts'
 import type { Directory } from '../directory/model.ts'
 import type { Live } from '../config/model.ts'
 import type { Reply } from '../http/exchange.ts'
@@ -18,6 +29,7 @@ import { issueHandoff, redeemHandoff } from './handoff.ts'
 import { flowTag, PENDING_LIFETIME, type Pending, type PendingSeal } from './pending.ts'
 import { only, type Redirects, type SignInRequest } from './redirect.ts'
 import { createSignOut, type SignOutDeps } from './sign-out.ts'
+import { elapsed, later } from '../lib/time.ts'
 
 export type { ControlRequest } from './control-request.ts'
 
@@ -31,7 +43,7 @@ export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure'> {
   readonly clock: Clock
   readonly logger: Logger
   /** Tells the directory what the claims say; answers how long a session may live on them. */
-  readonly admit: (identity: Identity, live: Live, now: Millis) => Promise<{ readonly expiresAt: Millis }>
+  readonly admit: (identity: Identity, live: Live, now: WallTime) => Promise<{ readonly expiresAt: WallTime }>
 }
 
 /** Longer addresses come back to the application's front page: cookies are bounded. */
@@ -94,7 +106,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
       ...begun.pending,
       ...binding,
       returnTo: returnTo.href,
-      expiresAt: now + PENDING_LIFETIME,
+      expiresAt: later(now, PENDING_LIFETIME),
     }
     const prefix = namesFor(request).pending
     const cookie = cookieHeader(
@@ -156,7 +168,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     request: ControlRequest,
     identity: Identity,
     tokens: Tokens,
-    expiresAt: Millis,
+    expiresAt: WallTime,
   ): Promise<Session> {
     const { facts } = request
     const before = await sessions.read(facts.cookie, namesFor(request).session, facts.host, clock.now())
@@ -211,7 +223,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
       request,
       name,
       sessions.cookieValue(session.id, name, facts.host),
-      session.expiresAt - clock.now(),
+      elapsed(session.expiresAt, clock.now()),
       generation.live.cookieSameSite,
     )
   }

@@ -1,5 +1,6 @@
 import { randomId, sha256 } from '../lib/crypto.ts'
-import type { Millis, SessionId, Store, Table } from '../types.ts'
+import type { Millis, SessionId, Store, Table, WallTime } from '../types.ts'
+import { later } from '../lib/time.ts'
 
 /** What a single-use code stands for while the browser carries it from the authenticate service to an application. */
 export interface Handoff {
@@ -27,9 +28,9 @@ export const handoffs: Table<Handoff> = {
 }
 
 /** The store keeps only the code's hash: whoever reads the store cannot redeem anything. */
-export async function issueHandoff(store: Store, handoff: Handoff, now: Millis): Promise<string> {
+export async function issueHandoff(store: Store, handoff: Handoff, now: WallTime): Promise<string> {
   const code = randomId(256)
-  await store.put(handoffs, sha256(code), handoff, { expiresAt: now + HANDOFF_LIFETIME })
+  await store.put(handoffs, sha256(code), handoff, { expiresAt: later(now, HANDOFF_LIFETIME) })
   return code
 }
 

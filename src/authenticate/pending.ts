@@ -8,7 +8,7 @@ import { CompactEncrypt, compactDecrypt } from 'jose'
 import { PENDING_HEADER } from '../lib/cookie-form.ts'
 import { deriveKey, sha256 } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { Millis, PendingSignIn } from '../types.ts'
+import type { Millis, PendingSignIn, WallTime } from '../types.ts'
 
 /** Long enough for a slow second factor. */
 export const PENDING_LIFETIME: Millis = 60 * 60_000
@@ -16,13 +16,13 @@ export const PENDING_LIFETIME: Millis = 60 * 60_000
 export interface Pending extends PendingSignIn {
   readonly returnTo: string
   readonly nonceHash?: string
-  readonly expiresAt: Millis
+  readonly expiresAt: WallTime
 }
 
 export interface PendingSeal {
   seal(pending: Pending): Promise<string>
   /** undefined: unreadable, expired, or not what was sealed. */
-  open(sealed: string, now: Millis): Promise<Pending | undefined>
+  open(sealed: string, now: WallTime): Promise<Pending | undefined>
 }
 
 export function createPendingSeal(sharedSecrets: readonly [Secret, ...Secret[]]): PendingSeal {

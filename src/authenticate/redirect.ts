@@ -11,8 +11,9 @@
 import { NONCE_VERSION } from '../lib/cookie-form.ts'
 import { constantTimeEqual, deriveKey, mac, randomId, sha256 } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { Millis } from '../types.ts'
+import type { Millis, WallTime } from '../types.ts'
 import type { RouteTable } from '../routing/model.ts'
+import { epochMillis, later } from '../lib/time.ts'
 
 const SIGNED_URL_LIFETIME: Millis = 10 * 60_000
 
@@ -28,9 +29,9 @@ export interface RedirectDeps {
 }
 
 export interface Redirects {
-  start(returnTo: URL, now: Millis): { readonly location: URL; readonly nonce: string; readonly nonceHash: string }
+  start(returnTo: URL, now: WallTime): { readonly location: URL; readonly nonce: string; readonly nonceHash: string }
   /** undefined: not signed by us, too old, or the address is not one of ours. */
-  check(query: URLSearchParams, routes: RouteTable, now: Millis): SignInRequest | undefined
+  check(query: URLSearchParams, routes: RouteTable, now: WallTime): SignInRequest | undefined
 }
 
 export function createRedirects({ sharedSecrets, signInUrl }: RedirectDeps): Redirects {
@@ -41,7 +42,7 @@ export function createRedirects({ sharedSecrets, signInUrl }: RedirectDeps): Red
     start(returnTo, now) {
       const nonce = NONCE_VERSION + randomId()
       const nonceHash = sha256(nonce)
-      const expires = String(now + SIGNED_URL_LIFETIME)
+      const expires = String(epochMillis(later(now, SIGNED_URL_LIFETIME)))
       const location = new URL(signInUrl)
       location.search = new URLSearchParams({
         return_to: returnTo.href,
@@ -59,7 +60,7 @@ export function createRedirects({ sharedSecrets, signInUrl }: RedirectDeps): Red
       if (returnTo === undefined || nonceHash === undefined || expires === undefined || signature === undefined)
         return undefined
       if (!keys.some((key) => constantTimeEqual(signature, mac(key, returnTo, nonceHash, expires)))) return undefined
-      if (!(Number(expires) > now) || !URL.canParse(returnTo)) return undefined
+      if (!(Number(expires) > epochMillis(now)) || !URL.canParse(returnTo)) return undefined
       // Signed, but a route may have gone since; and a signing key is no reason to redirect anywhere.
       const url = new URL(returnTo)
       return routes.allowsReturn(url) ? { returnTo: url, nonceHash } : undefined

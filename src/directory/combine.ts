@@ -1,4 +1,5 @@
 import type { DirectorySource, Entry } from './model.ts'
+import { earliest, latest } from '../lib/time.ts'
 
 /**
  * Several sources as one, asked at the same time, with this precedence for each person:
@@ -24,8 +25,8 @@ export function combineSources(sources: readonly [DirectorySource, ...DirectoryS
       return (
         first && {
           ...first,
-          asOf: Math.min(...known.map(({ asOf }) => asOf)),
-          upTo: Math.max(...known.map(({ asOf, upTo }) => upTo ?? asOf)),
+          asOf: known.map(({ asOf }) => asOf).reduce(earliest),
+          upTo: known.map(({ asOf, upTo }) => upTo ?? asOf).reduce(latest),
         }
       )
     },

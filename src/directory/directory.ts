@@ -3,7 +3,7 @@ import { messageOf, toAppError } from '../errors.ts'
 import { createSingleFlight } from '../lib/single-flight.ts'
 import { settledWithin } from '../lib/wait.ts'
 import type { Issuer } from '../lib/person.ts'
-import type { Clock, Logger, Millis, PersonKey, Store, Subject, Unsubscribe } from '../types.ts'
+import type { Clock, Logger, Millis, PersonKey, Store, Subject, Unsubscribe, WallTime } from '../types.ts'
 import type { Directory, DirectorySource, Membership, ReadPriority, UserStatus } from './model.ts'
 import type { DirectoryConfig } from '../config/model.ts'
 import { CLAIMS_SOURCE } from './claims.ts'
@@ -15,6 +15,7 @@ import { createRounds } from './rounds.ts'
 import type { Signal, Trust } from './signals.ts'
 import { createSourceHealth } from './source-health.ts'
 import { type Coverage, createMemberships, freshAtOf, isCovered } from './view.ts'
+import { asWallTime, elapsed, later, latest, NEVER } from '../lib/time.ts'
 
 /** Asked for within this time: read again every `refreshInterval`. Later, only often enough not to become unknown. */
 const ACTIVE_WINDOW: Millis = 15 * 60_000
@@ -36,7 +37,7 @@ const JUST_NOW: Millis = 30_000
 /** Clocks of replicas that share a store differ by no more. */
 const CLOCK_SKEW: Millis = 5000
 
-export type SessionsEndListener = (person: PersonKey, before: Millis) => void | Promise<void>
+export type SessionsEndListener = (person: PersonKey, before: WallTime) => void | Promise<void>
 
 export interface DirectoryFacts {
   readonly people: number
@@ -58,7 +59,7 @@ export interface LiveDirectory extends Directory {
    * Since when this process hears the feed; undefined: another process does. People whose reading began earlier and
    * who become known only now are read again: what happened meanwhile was told to somebody else.
    */
-  listening(since: Millis | undefined): void
+  listening(since: WallTime | undefined): void
   /** Sessions of this person that began before are over, though the account may be in order. Durable when it resolves. */
   onSessionsEnd(listener: SessionsEndListener): Unsubscribe
   /** Everybody who is known: their groups and status. */
@@ -99,7 +100,7 @@ export function createDirectory(deps: {
     random,
     interval: Math.min(LONGEST_ROUND_INTERVAL, config.refreshInterval / 6),
     parallel: BACKGROUND_READS,
-    due,
+    due: () => due(clock.now()),
     read: (user) => otherReads(user, () => read(user, 'background')),
     mayRead: (now) => health.mayRead(now),
   })
@@ -108,7 +109,7 @@ export function createDirectory(deps: {
   let urgentReads = 0
   let unwatch = (): void => {}
   let coverage: Coverage | undefined
-  let listeningSince: Millis | undefined
+  let listeningSince: WallTime | undefined
 
   // ---- what requests ask
 
@@ -118,7 +119,7 @@ export function createDirectory(deps: {
     person.askedAt = now
     const { known } = person
     const freshAt = freshnessOf(person)
-    if (known && now - freshAt <= maxStaleness) return memberships.of(user, known, freshAt)
+    if (known && elapsed(now, freshAt) <= maxStaleness) return memberships.of(user, known, freshAt)
     readUrgently(user, person, now)
     return 'unknown'
   }
@@ -127,26 +128,26 @@ export function createDirectory(deps: {
     const person = people.get(user)
     if (!person?.known) return 'unknown'
     // Inactive has no age: only newer evidence lets somebody in again.
-    const counts = person.known.status === 'inactive' || clock.now() - freshnessOf(person) <= maxStaleness
+    const counts = person.known.status === 'inactive' || elapsed(clock.now(), freshnessOf(person)) <= maxStaleness
     return counts ? person.known.status : 'unknown'
   }
 
-  function freshnessOf({ known, doubtAt }: Person): Millis {
-    return known ? freshAtOf(known.readAt, doubtAt, coverage) : 0
+  function freshnessOf({ known, doubtAt }: Person): WallTime {
+    return known ? freshAtOf(known.readAt, doubtAt, coverage) : NEVER
   }
 
   /** Known to be active, in no doubt, and told of whatever changed until just now. */
   function isFollowed(user: Subject): boolean {
     const person = people.get(user)
     if (person?.known?.status !== 'active' || !isCovered(person.known.readAt, person.doubtAt, coverage)) return false
-    return clock.now() - freshnessOf(person) <= JUST_NOW
+    return elapsed(clock.now(), freshnessOf(person)) <= JUST_NOW
   }
 
   // ---- reading the source
 
-  function readUrgently(user: Subject, person: Person, now: Millis): void {
+  function readUrgently(user: Subject, person: Person, now: WallTime): void {
     if (!source || closing.signal.aborted || now < person.retryAt) return
-    if (urgentReads >= URGENT_READS || !health.mayRead(now)) return
+    if (urgentReads >= URGENT_READS || !health.mayRead(clock.monotonic())) return
     urgentReads++
     track(
       otherReads(user, () => read(user, 'confirm')).finally(() => {
@@ -171,7 +172,7 @@ export function createDirectory(deps: {
   async function read(user: Subject, priority: ReadPriority, signal: AbortSignal = closing.signal): Promise<void> {
     if (!source) return
     const readAt = clock.now()
-    roster.personOf(user, readAt).retryAt = readAt + RETRY_DELAY
+    roster.personOf(user, readAt).retryAt = later(readAt, RETRY_DELAY)
     let entry: Reading['entry']
     try {
       entry = await source.lookup(user, signal, priority)
@@ -191,7 +192,7 @@ export function createDirectory(deps: {
     if (!source) return
     const ask = (): void => {
       if (person.doubtAt === undefined) return
-      person.retryAt = 0
+      person.retryAt = NEVER
       readUrgently(user, person, clock.now())
     }
     if (delay > 0) clock.after(delay, ask)
@@ -199,25 +200,25 @@ export function createDirectory(deps: {
   }
 
   /** Who the next round reads: those somebody asks for now before those who are away, the oldest reading first. */
-  function due(now: Millis): readonly Subject[] {
-    const waiting: { readonly user: Subject; readonly away: boolean; readonly readAt: Millis }[] = []
+  function due(now: WallTime): readonly Subject[] {
+    const waiting: { readonly user: Subject; readonly away: boolean; readonly readAt: WallTime }[] = []
     for (const [user, person] of people) {
       const { known } = person
-      const lastRead = known?.readAt ?? 0
+      const lastRead = known?.readAt ?? NEVER
       // Readings alone keep nobody: else everybody who ever signed in would be read for ever.
-      if (now - person.askedAt > retention) {
+      if (elapsed(now, person.askedAt) > retention) {
         roster.forget(user)
         continue
       }
       // A feed keeps the person fresh; a reading is due only before the stored one expires.
-      const readAt = now - lastRead < retention * 0.75 ? freshnessOf(person) : 0
-      const away = now - person.askedAt > ACTIVE_WINDOW
+      const readAt = elapsed(now, lastRead) < retention * 0.75 ? freshnessOf(person) : NEVER
+      const away = elapsed(now, person.askedAt) > ACTIVE_WINDOW
       if (!source || now < person.retryAt || (away && known?.status !== 'active')) continue
       const doubtful = person.doubtAt !== undefined
       const interval = doubtful ? 0 : away ? Math.max(config.refreshInterval, maxStaleness / 2) : config.refreshInterval
-      if (now - readAt >= interval) waiting.push({ user, away, readAt })
+      if (elapsed(now, readAt) >= interval) waiting.push({ user, away, readAt })
     }
-    waiting.sort((a, b) => Number(a.away) - Number(b.away) || a.readAt - b.readAt)
+    waiting.sort((a, b) => Number(a.away) - Number(b.away) || elapsed(a.readAt, b.readAt))
     return waiting.map(({ user }) => user)
   }
 
@@ -233,7 +234,7 @@ export function createDirectory(deps: {
     if (person.known.status === 'inactive' && before !== 'inactive') await endSessionsQuietly(user)
     // A reading that changes nothing is not worth a write each minute; a restart may find it somewhat older.
     const { readAt } = person.known
-    if (!effect.changed && person.doubtAt === undefined && readAt - person.savedAt < maxStaleness / 4) return
+    if (!effect.changed && person.doubtAt === undefined && elapsed(readAt, person.savedAt) < maxStaleness / 4) return
     person.savedAt = readAt
     await saveQuietly(user)
   }
@@ -253,7 +254,7 @@ export function createDirectory(deps: {
     }
   }
 
-  async function endSessions(user: Subject, before: Millis): Promise<void> {
+  async function endSessions(user: Subject, before: WallTime): Promise<void> {
     for (const listener of endListeners) await listener(issuer.person(user), before)
   }
 
@@ -270,11 +271,13 @@ export function createDirectory(deps: {
   async function absorb(signals: readonly Signal[], trust: Trust): Promise<void> {
     const now = clock.now()
     const touched = new Set<Subject>()
-    const ended = new Map<Subject, Millis>()
-    const end = (user: Subject, before: Millis): void => void ended.set(user, Math.max(before, ended.get(user) ?? 0))
+    const ended = new Map<Subject, WallTime>()
+    const end = (user: Subject, before: WallTime): void =>
+      void ended.set(user, latest(before, ended.get(user) ?? NEVER))
     for (const signal of signals) {
-      if (signal.kind === 'sessions-ended') end(signal.user, signal.at)
-      if (signal.kind === 'group-sessions-ended') for (const user of roster.holders(signal.group)) end(user, signal.at)
+      if (signal.kind === 'sessions-ended') end(signal.user, asWallTime(signal.at))
+      if (signal.kind === 'group-sessions-ended')
+        for (const user of roster.holders(signal.group)) end(user, asWallTime(signal.at))
       for (const effect of roster.hear(signal, trust, now)) {
         touched.add(effect.user)
         if (signal.kind === 'inactive') end(effect.user, now)
@@ -298,15 +301,15 @@ export function createDirectory(deps: {
 
   function adopt(user: Subject, { source: theirs, doubtAt, ...known }: DirectoryRecord): void {
     if (theirs !== sourceName) return
-    const isNews = known.readAt > (people.get(user)?.known?.readAt ?? 0)
+    const isNews = known.readAt > (people.get(user)?.known?.readAt ?? NEVER)
     const effect = roster.adopt(user, known, clock.now())
     const person = roster.personOf(user, known.readAt)
-    const readAt = person.known?.readAt ?? 0
+    const readAt = person.known?.readAt ?? NEVER
     if (isNews) person.savedAt = readAt
-    if (doubtAt !== undefined && doubtAt > readAt) person.doubtAt = Math.max(doubtAt, person.doubtAt ?? 0)
+    if (doubtAt !== undefined && doubtAt > readAt) person.doubtAt = latest(doubtAt, person.doubtAt ?? NEVER)
     else if (person.doubtAt !== undefined && person.doubtAt <= readAt) person.doubtAt = undefined
     if (effect) take(effect)
-    if (isNews && listeningSince !== undefined && readAt < listeningSince + CLOCK_SKEW) confirm(user, 0)
+    if (isNews && listeningSince !== undefined && readAt < later(listeningSince, CLOCK_SKEW)) confirm(user, 0)
   }
 
   /** Never rejects: memory decides, and a store that fails costs a reading after the next restart. */
@@ -317,7 +320,7 @@ export function createDirectory(deps: {
       const { code, message } = toAppError(error)
       logger.warn({ user_id: user, code, error: message }, 'a reading of the group directory could not be stored')
       // The next reading tries again, whether it changes anything or not.
-      roster.personOf(user, 0).savedAt = 0
+      roster.personOf(user, NEVER).savedAt = NEVER
     }
   }
 

@@ -3,6 +3,7 @@ import type { Issuer } from '../lib/person.ts'
 import type { Logger, Millis, PersonKey, Store, Subject, Versioned } from '../types.ts'
 import { isSame } from './merge.ts'
 import { createDirectoryTable, type DirectoryRecord } from './records.ts'
+import { later } from '../lib/time.ts'
 
 const SAVE_ATTEMPTS = 5
 
@@ -60,7 +61,7 @@ export function createKeeper(deps: {
         // What is known now, which another reading or process may have made newer than what we came with.
         const record = current(user)
         if (!record || (stored !== 'corrupt' && stored && isStored(record, stored.value))) return
-        const expiresAt = record.readAt + retention
+        const expiresAt = later(record.readAt, retention)
         const when = stored === 'corrupt' ? { expiresAt } : { ifVersion: stored?.version ?? 0, expiresAt }
         if (await store.put(table, issuer.person(user), record, when)) return
       }

@@ -1,18 +1,19 @@
 /** Which evidence about a person counts (okta.md §3.5). Pure: what is known, and what came in, make what is known next. */
 import type { Entry, Group, UserStatus } from './model.ts'
-import type { Millis } from '../types.ts'
+import type { Millis, SourceTime, WallTime } from '../types.ts'
+import { elapsed, latest, NEVER, sourceTime } from '../lib/time.ts'
 
 /** What a source said about one person; `entry` undefined: it has no such person. */
 export interface Reading {
   readonly entry: Entry | undefined
   /** Our clock when the reading began. Ages are measured with it, whatever the source's clock says. */
-  readonly readAt: Millis
+  readonly readAt: WallTime
 }
 
 export interface Evidence {
   /** The source's time; undefined when it has no such person and so named no time. */
-  readonly asOf: Millis | undefined
-  readonly readAt: Millis
+  readonly asOf: SourceTime | undefined
+  readonly readAt: WallTime
 }
 
 /**
@@ -22,8 +23,8 @@ export interface Evidence {
 export interface Mark {
   readonly group: string
   readonly member: boolean
-  readonly at: Millis
-  readonly upTo?: Millis
+  readonly at: SourceTime
+  readonly upTo?: SourceTime
 }
 
 /** What is known about one person: the newest reading, and what has been heard since. */
@@ -32,12 +33,12 @@ export interface Known extends Evidence {
   readonly statusText: string
   readonly groups: readonly Group[]
   /** What happened up to here may be in it already; absent: `asOf`. */
-  readonly upTo?: Millis
+  readonly upTo?: SourceTime
   readonly marks?: readonly Mark[]
   /** Marks up to here have been forgotten: what is older and speaks for a membership may have been overtaken. */
-  readonly forgottenUpTo?: Millis
+  readonly forgottenUpTo?: SourceTime
   /** The source's time of the event that made the person inactive after the reading. */
-  readonly statusAt?: Millis
+  readonly statusAt?: SourceTime
 }
 
 /** What somebody says about a person between readings. Times are the source's. */
@@ -47,7 +48,7 @@ export type PersonNews =
       readonly kind: 'member'
       readonly group: Group | string
       readonly member: boolean
-      readonly at: Millis
+      readonly at: SourceTime
       readonly trusted: boolean
     }
   /** A list of a group's members, read between `at` and `upTo`. */
@@ -55,14 +56,14 @@ export type PersonNews =
       readonly kind: 'listed'
       readonly group: Group
       readonly member: boolean
-      readonly at: Millis
-      readonly upTo: Millis
+      readonly at: SourceTime
+      readonly upTo: SourceTime
     }
-  | { readonly kind: 'inactive'; readonly statusText: string; readonly at: Millis }
+  | { readonly kind: 'inactive'; readonly statusText: string; readonly at: SourceTime }
   /** The group is another now: renamed, or of another type. */
-  | { readonly kind: 'group'; readonly group: Group; readonly at: Millis }
+  | { readonly kind: 'group'; readonly group: Group; readonly at: SourceTime }
   /** Something that only a reading can tell. */
-  | { readonly kind: 'reread'; readonly at: Millis }
+  | { readonly kind: 'reread'; readonly at: SourceTime }
 
 export interface Merged {
   readonly known: Known
@@ -75,6 +76,9 @@ export interface Heard extends Merged {
   readonly confirm: boolean
 }
 
+const NEVER_HEARD: SourceTime = NEVER
+/** Of somebody whom the source does not have: later than all evidence. */
+const NOT_THERE: SourceTime = sourceTime(Number.POSITIVE_INFINITY)
 /** No reading takes longer. */
 const LONGEST_READING: Millis = 5 * 60_000
 /** How long a tombstone stays at least, in the source's time (okta.md §3.5, rule 6). */
@@ -105,7 +109,7 @@ export function merge(known: Known | undefined, { entry, readAt }: Reading): Mer
  */
 export function isOlder(left: Evidence, right: Evidence): boolean {
   const comparable = left.asOf !== undefined && right.asOf !== undefined && left.asOf !== right.asOf
-  if (!comparable || Math.abs(left.readAt - right.readAt) > LONGEST_READING) return left.readAt < right.readAt
+  if (!comparable || Math.abs(elapsed(left.readAt, right.readAt)) > LONGEST_READING) return left.readAt < right.readAt
   return left.asOf < right.asOf
 }
 
@@ -183,18 +187,18 @@ function withWhatWasHeard(base: Known, other: Known): Known {
   }
   // A removal that the other may have heard and forgotten counts against what is no newer.
   for (const { id } of groups) {
-    if (holds(other, id) || (marks.get(id)?.at ?? asOf) > (other.forgottenUpTo ?? 0)) continue
+    if (holds(other, id) || (marks.get(id)?.at ?? asOf) > (other.forgottenUpTo ?? NEVER)) continue
     groups = without(groups, id)
     marks.delete(id)
   }
   const { statusAt } = other
-  const out = statusAt !== undefined && statusAt > asOf && statusAt > (base.statusAt ?? 0)
+  const out = statusAt !== undefined && statusAt > asOf && statusAt > (base.statusAt ?? NEVER)
   return {
     ...reading,
     groups,
-    ...upToOf(Math.max(base.upTo ?? 0, other.upTo ?? 0)),
+    ...upToOf(latest(base.upTo ?? NEVER, other.upTo ?? NEVER)),
     ...(marks.size > 0 && { marks: [...marks.values()] }),
-    ...forgottenOf(Math.max(base.forgottenUpTo ?? 0, other.forgottenUpTo ?? 0), asOf),
+    ...forgottenOf(latest(base.forgottenUpTo ?? NEVER, other.forgottenUpTo ?? NEVER), asOf),
     ...(out && { status: 'inactive', statusText: other.statusText, statusAt }),
   }
 }
@@ -202,11 +206,11 @@ function withWhatWasHeard(base: Known, other: Known): Known {
 // ---- news
 
 /** What is known of one pair of person and group. */
-function evidenceOf(known: Known, group: string): { readonly at: Millis; readonly upTo: Millis } {
+function evidenceOf(known: Known, group: string): { readonly at: SourceTime; readonly upTo: SourceTime } {
   const mark = known.marks?.find((each) => each.group === group)
-  const at = mark?.at ?? known.asOf ?? Number.POSITIVE_INFINITY
+  const at = mark?.at ?? known.asOf ?? NOT_THERE
   // A removal that outlived a reading does not hide that the reading, later, did not show the membership either.
-  return { at, upTo: Math.max(at, mark?.upTo ?? 0, mark?.member ? 0 : knownUpTo(known)) }
+  return { at, upTo: latest(latest(at, mark?.upTo ?? NEVER), mark?.member ? NEVER : knownUpTo(known)) }
 }
 
 function hearAdded(known: Known, news: Extract<PersonNews, { kind: 'member' }>): Heard | undefined {
@@ -225,11 +229,11 @@ function hearAdded(known: Known, news: Extract<PersonNews, { kind: 'member' }>):
   return marked(known, { group: id, member: true, at }, is ? known.groups : [...known.groups, group], false)
 }
 
-function hearRemoved(known: Known, group: string, at: Millis, confirm: boolean): Heard | undefined {
+function hearRemoved(known: Known, group: string, at: SourceTime, confirm: boolean): Heard | undefined {
   const mark = known.marks?.find((each) => each.group === group)
   const evidence = evidenceOf(known, group)
   if (at < evidence.at || (mark?.member === false && at === mark.at)) return undefined
-  const upTo = mark?.member === false ? (mark.upTo ?? 0) : knownUpTo(known)
+  const upTo = mark?.member === false ? (mark.upTo ?? NEVER) : knownUpTo(known)
   const next: Mark = { group, member: false, at, ...(upTo > at && { upTo }) }
   return marked(known, next, without(known.groups, group), confirm)
 }
@@ -244,18 +248,18 @@ function hearListed(
   // What nothing new was said about needs no mark: a reading and a list that agree are the usual case.
   if (holds(known, group.id) === member) return undefined
   const groups = member ? [...known.groups, group] : without(known.groups, group.id)
-  const mark: Mark = { group: group.id, member, at: Math.max(at, evidence.at), upTo }
+  const mark: Mark = { group: group.id, member, at: latest(at, evidence.at), upTo }
   return marked(known, mark, groups, at <= evidence.at)
 }
 
-function hearInactive(known: Known, statusText: string, at: Millis): Heard | undefined {
-  if (at < (known.asOf ?? Number.POSITIVE_INFINITY) || at <= (known.statusAt ?? 0)) return undefined
+function hearInactive(known: Known, statusText: string, at: SourceTime): Heard | undefined {
+  if (at < (known.asOf ?? NOT_THERE) || at <= (known.statusAt ?? NEVER)) return undefined
   const next: Known = { ...known, status: 'inactive', statusText, statusAt: at }
   return { known: next, changed: isChanged(known, next), confirm: true }
 }
 
 function hearRegrouped(known: Known, { group, at }: Extract<PersonNews, { kind: 'group' }>): Heard | undefined {
-  if (at <= (known.asOf ?? Number.POSITIVE_INFINITY) || !holds(known, group.id)) return undefined
+  if (at <= (known.asOf ?? NOT_THERE) || !holds(known, group.id)) return undefined
   const groups = known.groups.map((each) => (each.id === group.id ? group : each))
   const next = { ...known, groups }
   return isChanged(known, next) ? { known: next, changed: true, confirm: false } : undefined
@@ -263,21 +267,24 @@ function hearRegrouped(known: Known, { group, at }: Extract<PersonNews, { kind: 
 
 function marked(known: Known, mark: Mark, groups: readonly Group[], confirm: boolean): Heard {
   const { kept, forgottenUpTo } = prune([...(known.marks ?? []).filter(({ group }) => group !== mark.group), mark])
-  const forgotten = forgottenOf(Math.max(known.forgottenUpTo ?? 0, forgottenUpTo), known.asOf ?? 0)
+  const forgotten = forgottenOf(latest(known.forgottenUpTo ?? NEVER, forgottenUpTo), known.asOf ?? NEVER)
   const next: Known = { ...known, groups, marks: kept, ...forgotten }
   return { known: next, changed: isChanged(known, next), confirm }
 }
 
 /** What a forgotten mark knew becomes doubt about everything as old: an addition from then needs a reading. */
-function prune(marks: readonly Mark[]): { readonly kept: readonly Mark[]; readonly forgottenUpTo: Millis } {
-  const newest = Math.max(...marks.map(({ at }) => at))
-  const fresh = marks.filter(({ at }) => newest - at <= MARKS_KEPT)
-  const kept = fresh.length > MOST_MARKS ? fresh.toSorted((a, b) => a.at - b.at).slice(-MOST_MARKS) : fresh
-  if (kept.length === marks.length) return { kept, forgottenUpTo: 0 }
+function prune(marks: readonly Mark[]): { readonly kept: readonly Mark[]; readonly forgottenUpTo: SourceTime } {
+  const newest = marks.map(({ at }) => at).reduce(latest, NEVER)
+  const fresh = marks.filter(({ at }) => elapsed(newest, at) <= MARKS_KEPT)
+  const kept = fresh.length > MOST_MARKS ? fresh.toSorted((a, b) => elapsed(a.at, b.at)).slice(-MOST_MARKS) : fresh
+  if (kept.length === marks.length) return { kept, forgottenUpTo: NEVER }
   const names = new Set(kept)
   return {
     kept,
-    forgottenUpTo: Math.max(...marks.filter((mark) => !names.has(mark)).map(({ at, upTo }) => upTo ?? at)),
+    forgottenUpTo: marks
+      .filter((mark) => !names.has(mark))
+      .map(({ at, upTo }) => upTo ?? at)
+      .reduce(latest, NEVER),
   }
 }
 
@@ -289,17 +296,17 @@ function isNewer(left: Mark, right: Mark): boolean {
 }
 
 /** What happened up to here may be known already, one way or another. */
-function knownUpTo({ asOf, upTo, forgottenUpTo }: Known): Millis {
-  return Math.max(upTo ?? asOf ?? 0, forgottenUpTo ?? 0)
+function knownUpTo({ asOf, upTo, forgottenUpTo }: Known): SourceTime {
+  return latest(upTo ?? asOf ?? NEVER, forgottenUpTo ?? NEVER)
 }
 
 /** What is older than the reading does not count beside it. */
-function forgottenOf(upTo: Millis, asOf: Millis): { readonly forgottenUpTo?: Millis } {
+function forgottenOf(upTo: SourceTime, asOf: SourceTime): { readonly forgottenUpTo?: SourceTime } {
   return upTo > asOf ? { forgottenUpTo: upTo } : {}
 }
 
-function upToOf(upTo: Millis): { readonly upTo?: Millis } {
-  return upTo > 0 ? { upTo } : {}
+function upToOf(upTo: SourceTime): { readonly upTo?: SourceTime } {
+  return upTo > NEVER_HEARD ? { upTo } : {}
 }
 
 function idOf(group: Group | string): string {

@@ -1,6 +1,6 @@
 /** People and groups as sources see them, and the seams of the directory. Types only. */
 import type { ErrorCode } from '../errors.ts'
-import type { Millis, PersonKey, Subject, Unsubscribe } from '../types.ts'
+import type { PersonKey, SourceTime, Subject, Unsubscribe, WallTime } from '../types.ts'
 
 export interface Group {
   readonly id: string
@@ -10,13 +10,13 @@ export interface Group {
 }
 
 /**
- * `asOf`: server time of the evidence. `keys`: what rules may match, built by policy/membership.ts. `freshAt`: until
- * when, on our clock, a change would have been heard of.
+ * `asOf`: the source's time of the evidence, where a source named one. `keys`: what rules may match, built by
+ * policy/membership.ts. `freshAt`: until when a change would have been heard of.
  */
 export interface Membership {
   readonly groups: readonly Group[]
-  readonly asOf: Millis
-  readonly freshAt?: Millis
+  readonly asOf?: SourceTime
+  readonly freshAt: WallTime
   readonly source: string
   readonly keys: ReadonlySet<string>
 }
@@ -30,9 +30,9 @@ export interface Entry {
   /** The source's own word: `SUSPENDED`. */
   readonly statusText: string
   readonly groups: readonly Group[]
-  readonly asOf: Millis
+  readonly asOf: SourceTime
   /** Server time: what happened up to here may be in it already. Absent: `asOf`. */
-  readonly upTo?: Millis
+  readonly upTo?: SourceTime
   /** Which of several combined sources said so. */
   readonly source?: string
 }
@@ -51,8 +51,8 @@ export interface DirectorySource {
 
 export interface DirectoryHealth {
   readonly source: string
-  readonly lastSuccess: Millis | undefined
-  readonly lastError: { readonly at: Millis; readonly code: ErrorCode; readonly message: string } | undefined
+  readonly lastSuccess: WallTime | undefined
+  readonly lastError: { readonly at: WallTime; readonly code: ErrorCode; readonly message: string } | undefined
 }
 
 /** Takes Okta's event hooks (okta.md §4). */

@@ -13,6 +13,10 @@ import { createOktaSource, type OktaSource } from './okta/source.ts'
 import { createScim, type Scim } from './scim/server.ts'
 import type { Request } from './signals.ts'
 import { createStaticSource } from './static.ts'
+import { asSourceTime, elapsed, latest, NEVER, wallTime } from '../lib/time.ts'
+
+/** Earlier than anything that was read. */
+const NOT_YET = wallTime(0)
 
 /** All there is to know about the directory at one moment; ages are spans. */
 export interface DirectoryMetrics extends DirectoryFacts {
@@ -86,7 +90,7 @@ export function openDirectory(deps: {
 
   /** A push is evidence of the source that holds it: reading it costs no call, and merges like any reading. */
   function pushed(user: Subject): void {
-    directory.absorb([{ kind: 'reread', user, at: clock.now() }], 'log').catch(() => undefined)
+    directory.absorb([{ kind: 'reread', user, at: asSourceTime(clock.now()) }], 'log').catch(() => undefined)
   }
 
   return {
@@ -103,10 +107,10 @@ export function openDirectory(deps: {
 
     metrics() {
       const facts = directory.facts()
-      const last = Math.max(facts.coverage?.upTo ?? 0, directory.health().lastSuccess ?? 0)
+      const last = latest(facts.coverage?.upTo ?? NEVER, directory.health().lastSuccess ?? NEVER)
       return {
         ...facts,
-        staleness: last > 0 ? Math.max(0, clock.now() - last) : undefined,
+        staleness: last > NOT_YET ? Math.max(0, elapsed(clock.now(), last)) : undefined,
         feed: feed?.facts(),
         hook: hook?.counts(),
         buckets: okta?.client.buckets() ?? [],

@@ -1,6 +1,6 @@
 import { Ajv } from 'ajv'
 import type { Group } from './model.ts'
-import type { Millis, Table } from '../types.ts'
+import type { SourceTime, Table, WallTime } from '../types.ts'
 import type { Known } from './merge.ts'
 
 /** What is kept of one person across restarts and seen by all who share the store; the key is the person's. */
@@ -8,7 +8,7 @@ export interface DirectoryRecord extends Known {
   /** A record of another source is no answer: after a change of configuration its groups mean something else. */
   readonly source: string
   /** Our clock: what came in before is in doubt, and only a reading begun later settles it. */
-  readonly doubtAt?: Millis
+  readonly doubtAt?: WallTime
 }
 
 const RECORD = {
@@ -55,7 +55,7 @@ const RECORD = {
 type StoredGroup = readonly [id: string, name: string, type?: Exclude<Group['type'], 'OKTA_GROUP'>]
 
 type Stored = Omit<DirectoryRecord, 'asOf' | 'groups'> & {
-  readonly asOf?: Millis | undefined
+  readonly asOf?: SourceTime | undefined
   readonly groups: readonly StoredGroup[]
 }
 

@@ -1,7 +1,8 @@
 import type { Group } from './model.ts'
-import type { Millis, Subject } from '../types.ts'
+import type { Millis, SourceTime, Subject, WallTime } from '../types.ts'
 import { hear, holds, isChanged, isSame, type Known, merge, type PersonNews, type Reading, unite } from './merge.ts'
 import type { Signal, Trust } from './signals.ts'
+import { elapsed, latest, NEVER } from '../lib/time.ts'
 
 /** News is kept this long for readings that began before it and end after it, and for people another process reads. */
 const NEWS_KEPT: Millis = 5 * 60_000
@@ -9,12 +10,12 @@ const MOST_NEWS = 20_000
 
 export interface Person {
   known: Known | undefined
-  askedAt: Millis
+  askedAt: WallTime
   /** No reading begins before. */
-  retryAt: Millis
-  savedAt: Millis
+  retryAt: WallTime
+  savedAt: WallTime
   /** Something is in doubt: only a reading that begins later settles it. Our clock. */
-  doubtAt: Millis | undefined
+  doubtAt: WallTime | undefined
 }
 
 /** What came of a piece of news for one person. */
@@ -29,14 +30,14 @@ export interface Effect {
 /** Everybody who is known, in memory, and the rules of merge.ts applied to them. No I/O, and time is a parameter. */
 export interface Roster {
   readonly people: ReadonlyMap<Subject, Person>
-  personOf(user: Subject, now: Millis): Person
+  personOf(user: Subject, now: WallTime): Person
   forget(user: Subject): boolean
   /** undefined: the reading came late and was dropped. */
-  learn(user: Subject, reading: Reading, now: Millis): Effect | undefined
+  learn(user: Subject, reading: Reading, now: WallTime): Effect | undefined
   /** What another process, or an earlier run, knows. undefined: nothing new. */
-  adopt(user: Subject, known: Known, now: Millis): Effect | undefined
+  adopt(user: Subject, known: Known, now: WallTime): Effect | undefined
   /** News about somebody who is not known has no effect, unless they become known soon. */
-  hear(signal: Signal, trust: Trust, now: Millis): readonly Effect[]
+  hear(signal: Signal, trust: Trust, now: WallTime): readonly Effect[]
   /** Who is in the group, as far as is known. */
   holders(group: string): readonly Subject[]
   /** As last seen. */
@@ -52,17 +53,17 @@ export function createRoster(): Roster {
   const people = new Map<Subject, Person>()
   const groups = new Map<string, Group>()
   /** Until when it is known who is in the group: all others are not, and an older addition proves nothing. */
-  const settledUpTo = new Map<string, Millis>()
+  const settledUpTo = new Map<string, SourceTime>()
   const recent = createRecentNews()
 
-  function personOf(user: Subject, now: Millis): Person {
+  function personOf(user: Subject, now: WallTime): Person {
     let person = people.get(user)
     if (!person) {
       person = {
         known: undefined,
         askedAt: now,
-        retryAt: 0,
-        savedAt: 0,
+        retryAt: NEVER,
+        savedAt: NEVER,
         doubtAt: undefined,
       }
       people.set(user, person)
@@ -88,12 +89,12 @@ export function createRoster(): Roster {
     return kept
   }
 
-  function isSettled(group: string, upTo: Millis): void {
-    settledUpTo.set(group, Math.max(settledUpTo.get(group) ?? 0, upTo))
+  function isSettled(group: string, upTo: SourceTime): void {
+    settledUpTo.set(group, latest(settledUpTo.get(group) ?? NEVER, upTo))
   }
 
   /** A new reading, and over it what was heard while it was made. */
-  function settle(user: Subject, known: Known, changed: boolean, now: Millis): Effect {
+  function settle(user: Subject, known: Known, changed: boolean, now: WallTime): Effect {
     const person = personOf(user, now)
     person.known = known
     let effect: Effect = { user, changed, confirm: false }
@@ -114,7 +115,7 @@ export function createRoster(): Roster {
     switch (signal.kind) {
       case 'member': {
         const { group, member, at } = signal
-        const trusted = trust === 'log' && at > (settledUpTo.get(group) ?? 0)
+        const trusted = trust === 'log' && at > (settledUpTo.get(group) ?? NEVER)
         return [
           {
             kind: 'member',
@@ -188,7 +189,7 @@ export function createRoster(): Roster {
       const heardAdded = entry ? addedSince(person.known, entry.asOf) : []
       const merged = merge(person.known, { entry: entry && { ...entry, groups: pooled(entry.groups) }, readAt })
       if (!merged) return undefined
-      person.retryAt = 0
+      person.retryAt = NEVER
       if (person.doubtAt !== undefined && readAt >= person.doubtAt) person.doubtAt = undefined
       const effect = settle(user, merged.known, merged.changed, now)
       // What was heard speaks against a reading that is hardly older: one more, a little later, decides.
@@ -204,7 +205,7 @@ export function createRoster(): Roster {
       const { known: next, doubtful } = person.known ? unite(person.known, theirs) : { known: theirs, doubtful: false }
       if (person.known && isSame(person.known, next)) return undefined
       const changed = person.known ? isChanged(person.known, next) : next.status === 'inactive'
-      person.retryAt = 0
+      person.retryAt = NEVER
       const effect = settle(user, next, changed, now)
       return doubtful ? { ...effect, confirm: true } : effect
     },
@@ -212,7 +213,7 @@ export function createRoster(): Roster {
     hear(signal, trust, now) {
       if (signal.kind === 'group') pooled([signal.group])
       // A list that comes home after a newer one knows nothing any more.
-      if (signal.kind === 'members' && signal.upTo <= (settledUpTo.get(signal.group.id) ?? 0)) return []
+      if (signal.kind === 'members' && signal.upTo <= (settledUpTo.get(signal.group.id) ?? NEVER)) return []
       if (signal.kind === 'members') pooled([signal.group])
       if (signal.kind === 'members') isSettled(signal.group.id, signal.upTo)
       if (signal.kind === 'group-deleted') isSettled(signal.group, signal.at)
@@ -236,25 +237,25 @@ export function createRoster(): Roster {
   }
 }
 
-function addedSince(known: Known | undefined, asOf: Millis): readonly string[] {
+function addedSince(known: Known | undefined, asOf: SourceTime): readonly string[] {
   return (known?.marks ?? []).filter(({ member, at }) => member && at > asOf).map(({ group }) => group)
 }
 
 /** Two halves: news falls into the new one, and the old one is dropped when the new one is as old or as full as is kept. */
 function createRecentNews(): {
-  keep(news: News, now: Millis): void
+  keep(news: News, now: WallTime): void
   /** About any of these people and groups, in the order in which it came. */
-  about(keys: readonly string[], now: Millis): readonly News[]
+  about(keys: readonly string[], now: WallTime): readonly News[]
 } {
   type Half = Map<string, News[]>
   let old: Half = new Map()
   let young: Half = new Map()
-  let youngSince: Millis = 0
+  let youngSince: WallTime = NEVER
   let size = 0
 
-  function turn(now: Millis): void {
-    if (now - youngSince < NEWS_KEPT && size < MOST_NEWS) return
-    old = now - youngSince < 2 * NEWS_KEPT ? young : new Map()
+  function turn(now: WallTime): void {
+    if (elapsed(now, youngSince) < NEWS_KEPT && size < MOST_NEWS) return
+    old = elapsed(now, youngSince) < 2 * NEWS_KEPT ? young : new Map()
     young = new Map()
     youngSince = now
     size = 0

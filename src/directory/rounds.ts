@@ -1,4 +1,4 @@
-import type { Clock, Millis, Subject, Unsubscribe } from '../types.ts'
+import type { Clock, Millis, Monotonic, Subject, Unsubscribe } from '../types.ts'
 
 /** Reads people again in the background, round after round. */
 export interface Rounds {
@@ -16,9 +16,9 @@ export function createRounds(deps: {
   readonly random: () => number
   readonly interval: Millis
   readonly parallel: number
-  readonly due: (now: Millis) => readonly Subject[]
+  readonly due: (now: Monotonic) => readonly Subject[]
   readonly read: (user: Subject) => Promise<void>
-  readonly mayRead: (now: Millis) => boolean
+  readonly mayRead: (now: Monotonic) => boolean
 }): Rounds {
   const { clock, random, interval, parallel, due, read, mayRead } = deps
   let disarm: Unsubscribe = () => {}
@@ -35,10 +35,10 @@ export function createRounds(deps: {
   }
 
   async function round(): Promise<void> {
-    const people = due(clock.now()).values()
+    const people = due(clock.monotonic()).values()
     async function work(): Promise<void> {
       for (const user of people) {
-        if (stopped || !mayRead(clock.now())) return
+        if (stopped || !mayRead(clock.monotonic())) return
         await read(user)
       }
     }

@@ -1,5 +1,5 @@
 import type { Group } from './model.ts'
-import type { Millis, Subject } from '../types.ts'
+import type { SourceTime, Subject } from '../types.ts'
 
 /** Something that happened in the directory, as a feed reports it. `at`: the source's time. */
 export type Signal =
@@ -9,26 +9,26 @@ export type Signal =
       readonly user: Subject
       readonly group: string
       readonly member: boolean
-      readonly at: Millis
+      readonly at: SourceTime
     }
   /** Suspended, deactivated, deleted, locked out: `statusText` is the source's word for it. */
-  | { readonly kind: 'inactive'; readonly user: Subject; readonly statusText: string; readonly at: Millis }
+  | { readonly kind: 'inactive'; readonly user: Subject; readonly statusText: string; readonly at: SourceTime }
   /** Something about the person that only a reading can tell: activated again, for example. */
-  | { readonly kind: 'reread'; readonly user: Subject; readonly at: Millis }
+  | { readonly kind: 'reread'; readonly user: Subject; readonly at: SourceTime }
   /** Sessions begun before are over. */
-  | { readonly kind: 'sessions-ended'; readonly user: Subject; readonly at: Millis }
+  | { readonly kind: 'sessions-ended'; readonly user: Subject; readonly at: SourceTime }
   /** The same for whoever is in the group: the application was taken away from it. */
-  | { readonly kind: 'group-sessions-ended'; readonly group: string; readonly at: Millis }
-  | { readonly kind: 'group-deleted'; readonly group: string; readonly at: Millis }
+  | { readonly kind: 'group-sessions-ended'; readonly group: string; readonly at: SourceTime }
+  | { readonly kind: 'group-deleted'; readonly group: string; readonly at: SourceTime }
   /** The group as it is now. */
-  | { readonly kind: 'group'; readonly group: Group; readonly at: Millis }
+  | { readonly kind: 'group'; readonly group: Group; readonly at: SourceTime }
   /** All members of a group, from a list that was read between `at` and `upTo`. */
   | {
       readonly kind: 'members'
       readonly group: Group
       readonly members: ReadonlySet<Subject>
-      readonly at: Millis
-      readonly upTo: Millis
+      readonly at: SourceTime
+      readonly upTo: SourceTime
     }
 
 /** What a signal asks of those who can call the source; nobody's membership follows from it. */

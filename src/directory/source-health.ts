@@ -1,6 +1,7 @@
 import { toAppError } from '../errors.ts'
-import type { Clock, Logger, Millis } from '../types.ts'
+import type { Clock, Logger, Millis, Monotonic, WallTime } from '../types.ts'
 import type { DirectoryHealth } from './model.ts'
+import { later, NEVER } from '../lib/time.ts'
 
 const FIRST_PAUSE: Millis = 5000
 const LONGEST_PAUSE: Millis = 60_000
@@ -12,7 +13,7 @@ export interface SourceHealth {
   succeeded(): void
   failed(error: unknown): void
   /** Sign-ins ask all the same. */
-  mayRead(now: Millis): boolean
+  mayRead(now: Monotonic): boolean
   report(): DirectoryHealth
 }
 
@@ -23,17 +24,17 @@ export function createSourceHealth(deps: {
   readonly random: () => number
 }): SourceHealth {
   const { source, clock, logger, random } = deps
-  let lastSuccess: Millis | undefined
+  let lastSuccess: WallTime | undefined
   let lastError: DirectoryHealth['lastError']
   let failuresInARow = 0
   let pauses = 0
-  let pausedUntil = 0
+  let pausedUntil: Monotonic = NEVER
 
-  function pause(now: Millis): void {
+  function pause(now: Monotonic): void {
     // Those that were under way when the pause began fail as well, and say nothing new.
     if (now < pausedUntil) return
     const length = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** pauses++)
-    pausedUntil = now + length * (0.75 + 0.5 * random())
+    pausedUntil = later(now, length * (0.75 + 0.5 * random()))
   }
 
   return {
@@ -42,18 +43,17 @@ export function createSourceHealth(deps: {
       if (failuresInARow > 0) logger.info({ source }, 'the group directory answers again')
       failuresInARow = 0
       pauses = 0
-      pausedUntil = 0
+      pausedUntil = NEVER
     },
 
     failed(error) {
-      const now = clock.now()
       const { code, message } = toAppError(error)
       // An outage is one warning, not one for each person.
       const level = failuresInARow === 0 || lastError?.code !== code ? 'warn' : 'debug'
       logger[level]({ source, code, error: message }, 'the group directory cannot be read: what is known stays')
-      lastError = { at: now, code, message }
+      lastError = { at: clock.now(), code, message }
       failuresInARow++
-      if (code !== 'ERR_DIRECTORY_BAD_ANSWER' || failuresInARow >= BAD_ANSWERS_IN_A_ROW) pause(now)
+      if (code !== 'ERR_DIRECTORY_BAD_ANSWER' || failuresInARow >= BAD_ANSWERS_IN_A_ROW) pause(clock.monotonic())
     },
 
     mayRead: (now) => now >= pausedUntil,

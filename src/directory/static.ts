@@ -1,6 +1,7 @@
 import { AppError } from '../errors.ts'
 import type { Clock, Subject } from '../types.ts'
 import type { DirectorySource, Group, UserStatus } from './model.ts'
+import { asSourceTime } from '../lib/time.ts'
 
 /** One person of the static file. Login and e-mail are for those who read the file: people are matched by subject alone. */
 export interface StaticPerson {
@@ -36,7 +37,7 @@ export function createStaticSource(deps: {
       if (!person) return undefined
       const status = person.status ?? 'active'
       const groups = status === 'active' ? [...new Set(person.groups)].map(toGroup) : []
-      return { subject: user, status, statusText: status.toUpperCase(), groups, asOf: clock.now() }
+      return { subject: user, status, statusText: status.toUpperCase(), groups, asOf: asSourceTime(clock.now()) }
     },
   }
 }

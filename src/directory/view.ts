@@ -3,17 +3,18 @@ import { createRecent } from '../lib/recent.ts'
 import { createMembership } from '../policy/membership.ts'
 import type { DirectoryConfig } from '../config/model.ts'
 import type { Membership } from './model.ts'
-import type { Millis, Subject } from '../types.ts'
+import type { Subject, WallTime } from '../types.ts'
 import { CLAIMS_SOURCE } from './claims.ts'
 import type { Known } from './merge.ts'
+import { latest } from '../lib/time.ts'
 
 /**
  * What a feed promises, on our clock: whatever happened to a person read at `since` or later, and before `upTo`,
  * has been heard. Nobody needs to be read again for as long as it goes on.
  */
 export interface Coverage {
-  readonly since: Millis
-  readonly upTo: Millis
+  readonly since: WallTime
+  readonly upTo: WallTime
 }
 
 const INACTIVE_KEYS: ReadonlySet<string> = new Set()
@@ -25,20 +26,20 @@ export function sourceNameOf({ order }: DirectoryConfig): string {
 
 /** Has whatever happened since the reading been heard? */
 export function isCovered(
-  readAt: Millis,
-  doubtAt: Millis | undefined,
+  readAt: WallTime,
+  doubtAt: WallTime | undefined,
   coverage: Coverage | undefined,
 ): coverage is Coverage {
   return coverage !== undefined && doubtAt === undefined && readAt >= coverage.since
 }
 
 /** Until when a change would be known, on our clock: the reading, or what has been heard without a gap since. */
-export function freshAtOf(readAt: Millis, doubtAt: Millis | undefined, coverage: Coverage | undefined): Millis {
-  return isCovered(readAt, doubtAt, coverage) ? Math.max(readAt, coverage.upTo) : readAt
+export function freshAtOf(readAt: WallTime, doubtAt: WallTime | undefined, coverage: Coverage | undefined): WallTime {
+  return isCovered(readAt, doubtAt, coverage) ? latest(readAt, coverage.upTo) : readAt
 }
 
-export function toMembership({ groups, asOf, readAt, status }: Known, freshAt: Millis, source: string): Membership {
-  const membership = { ...createMembership(groups, asOf ?? readAt, source), freshAt }
+export function toMembership({ groups, asOf, status }: Known, freshAt: WallTime, source: string): Membership {
+  const membership = { ...createMembership(groups, freshAt, source), ...(asOf !== undefined && { asOf }) }
   // `Everyone` is any active person, and this one is none.
   return status === 'active' ? membership : { ...membership, keys: INACTIVE_KEYS }
 }
@@ -47,7 +48,7 @@ export function toMembership({ groups, asOf, readAt, status }: Known, freshAt: M
 const MOST_KEPT = 4096
 
 export interface Memberships {
-  of(user: Subject, known: Known, freshAt: Millis): Membership
+  of(user: Subject, known: Known, freshAt: WallTime): Membership
 }
 
 export function createMemberships(source: string): Memberships {

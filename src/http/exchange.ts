@@ -3,7 +3,7 @@ import type { CookieNames, Fixed, Live, Route } from '../config/model.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Decision, Grant } from '../policy/verdict.ts'
 import type { RouteTable } from '../routing/model.ts'
-import type { Millis, PersonKey, SessionId, Unsubscribe } from '../types.ts'
+import type { PersonKey, SessionId, Unsubscribe, WallTime } from '../types.ts'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { BadRequest, RequestFacts } from './request.ts'
@@ -82,7 +82,7 @@ export interface Forwarder {
 export interface OpenStream {
   readonly sessionId: SessionId
   readonly person: PersonKey
-  readonly expiresAt: Millis
+  readonly expiresAt: WallTime
   /** Decides again with what is known now. */
   stillAllowed(): boolean
   cut(reason: CutReason): void

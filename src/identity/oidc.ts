@@ -1,14 +1,25 @@
 import * as oidc from 'openid-client'
 import { AppError, assertNever, messageOf } from '../errors.ts'
-import { systemClock } from '../lib/clock.ts'
+import { systemTime } from '../lib/clock.ts'
 import { constantTimeEqual } from '../lib/crypto.ts'
 import { createSingleFlight } from '../lib/single-flight.ts'
-import type { Clock, Identity, IdentityProvider, JsonObject, Logger, Millis, PendingSignIn, Tokens } from '../types.ts'
+import type {
+  Clock,
+  Identity,
+  IdentityProvider,
+  JsonObject,
+  Logger,
+  Millis,
+  Monotonic,
+  PendingSignIn,
+  Tokens,
+} from '../types.ts'
 import type { IdpConfig } from '../config/model.ts'
 import { boundedFetch } from './bounded-fetch.ts'
 import { explainCallbackError } from './callback-errors.ts'
 import { toIdentity } from './claims.ts'
 import { CLOCK_TOLERANCE_S, checkIdToken } from './id-token.ts'
+import { epochMillis, later } from '../lib/time.ts'
 
 /** Asymmetric, and what Okta and every certified provider sign with; the provider's own list is not asked (RFC 8725 §3.1). */
 const SIGNING_ALGORITHMS = ['RS256', 'ES256']
@@ -46,7 +57,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
       idp.clientId,
       // The library reads the wall clock; the skew makes it judge by ours.
       {
-        [oidc.clockSkew]: Math.round((clock.now() - systemClock.now()) / 1000),
+        [oidc.clockSkew]: Math.round((epochMillis(clock.now()) - systemTime()) / 1000),
         [oidc.clockTolerance]: CLOCK_TOLERANCE_S,
       },
       authentication,
@@ -89,7 +100,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
         ...(answer.refresh_token === undefined ? {} : { refreshToken: answer.refresh_token }),
         ...(answer.expires_in === undefined
           ? {}
-          : { accessTokenExpiresAt: clock.now() + Math.round(answer.expires_in * 1000) }),
+          : { accessTokenExpiresAt: later(clock.now(), Math.round(answer.expires_in * 1000)) }),
       },
     }
   }
@@ -176,27 +187,27 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
 /** Metadata of the provider: read when first needed, once at a time, again when old; after a failure not before a pause. */
 function createDiscovery(idp: IdpConfig, clock: Clock, logger: Logger): () => Promise<oidc.ServerMetadata> {
   const flight = createSingleFlight<oidc.ServerMetadata>()
-  let known: { readonly value: oidc.ServerMetadata; readonly until: Millis } | undefined
-  let failed: { readonly error: AppError; readonly until: Millis } | undefined
+  let known: { readonly value: oidc.ServerMetadata; readonly until: Monotonic } | undefined
+  let failed: { readonly error: AppError; readonly until: Monotonic } | undefined
 
   async function read(): Promise<oidc.ServerMetadata> {
     try {
       const value = await discover(idp)
       logger.info({ issuer: value.issuer }, 'identity provider discovered')
       failed = undefined
-      known = { value, until: clock.now() + METADATA_AGE }
+      known = { value, until: later(clock.monotonic(), METADATA_AGE) }
       return value
     } catch (error) {
       const fault = unreachable(idp, error)
       logger.error({ issuer: idp.issuer, code: fault.code, reason: fault.message }, 'identity provider unreachable')
-      failed = { error: fault, until: clock.now() + DISCOVERY_PAUSE }
+      failed = { error: fault, until: later(clock.monotonic(), DISCOVERY_PAUSE) }
       if (known) return known.value
       throw fault
     }
   }
 
   return async () => {
-    const now = clock.now()
+    const now = clock.monotonic()
     if (known && now < known.until) return known.value
     if (failed && now < failed.until) {
       if (known) return known.value

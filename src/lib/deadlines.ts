@@ -1,4 +1,5 @@
 import type { Clock, Millis, Unsubscribe } from '../types.ts'
+import { elapsed, later, monotonicTime } from '../lib/time.ts'
 
 /** Something that must happen in time. */
 export interface Deadline {
@@ -37,7 +38,7 @@ export function createDeadlines(clock: Clock): Deadlines {
 
 /** In a ring of its lane, soonest first; in no ring when it has expired or was stopped. */
 class Entry implements Deadline {
-  due = 0
+  due = monotonicTime(0)
   before: Entry | undefined
   after: Entry | undefined
   private readonly lane: Lane | undefined
@@ -81,7 +82,7 @@ class Lane {
 
   append(entry: Entry): void {
     const last = this.ring.before ?? this.ring
-    entry.due = this.clock.now() + this.span
+    entry.due = later(this.clock.monotonic(), this.span)
     entry.before = last
     entry.after = this.ring
     last.after = this.ring.before = entry
@@ -95,10 +96,10 @@ class Lane {
   }
 
   private expire(): void {
-    const now = this.clock.now()
+    const now = this.clock.monotonic()
     for (let first = this.ring.after; first && first !== this.ring; first = this.ring.after) {
       if (first.due > now) {
-        this.timer = this.clock.after(first.due - now, () => this.expire())
+        this.timer = this.clock.after(elapsed(first.due, now), () => this.expire())
         return
       }
       first.stop()

@@ -2,6 +2,7 @@ import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino'
 import type { Logger, Millis } from '../types.ts'
 import type { LogLevel } from '../config/model.ts'
 import { systemClock } from './clock.ts'
+import { epochMillis } from './time.ts'
 
 /** Standard output gets the lines of this long, or this many characters of them, in one piece. */
 const BATCH_TIME: Millis = 200
@@ -26,7 +27,7 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
     {
       level: pinoLevel(level),
       base: null,
-      timestamp: () => `,"time":"${isoTime(systemClock.now())}"`,
+      timestamp: () => `,"time":"${isoTime(epochMillis(systemClock.now()))}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
     out,
@@ -53,7 +54,7 @@ function wrap(logger: PinoLogger, out: DestinationStream): Logger {
     error: (fields, message) => logger.error(fields, message),
     line(level, members, message) {
       if (!logger.isLevelEnabled(level)) return
-      const time = isoTime(systemClock.now())
+      const time = isoTime(epochMillis(systemClock.now()))
       out.write(`{"level":"${level}","time":"${time}",${members},"msg":${JSON.stringify(message)}}\n`)
     },
   }
@@ -94,7 +95,7 @@ let second = Number.NaN
 let upToSecond = ''
 
 /** ISO 8601 with milliseconds, as `toISOString` says it; what the lines of one second share is made once. */
-export function isoTime(time: Millis): string {
+export function isoTime(time: number): string {
   const now = Math.floor(time / 1000)
   if (now !== second) {
     second = now

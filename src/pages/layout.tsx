@@ -1,7 +1,8 @@
 import type { ComponentChildren } from 'preact'
 import { renderToString } from 'preact-render-to-string'
-import type { Millis } from '../types.ts'
+import type { WallTime } from '../types.ts'
 import { stylesheet } from './style.ts'
+import { epochMillis } from '../lib/time.ts'
 
 /** What every page needs. Times are shown in UTC and as ages. */
 export interface PageModel {
@@ -9,7 +10,7 @@ export interface PageModel {
   readonly controlPrefix: string
   /** Shown, so that a person can quote it and an operator can find the log line. */
   readonly requestId: string
-  readonly now: Millis
+  readonly now: WallTime
 }
 
 /** `stop`: refused. `wait`: may work later, or needs a step. `good`: as it should be. Never told by colour alone. */
@@ -86,7 +87,7 @@ export function renderPage(model: PageModel, frame: PageFrame): string {
 }
 
 /** `Sat, 21 Nov 2026 02:17:05 UTC`. */
-export function Time({ at }: { readonly at: Millis }) {
-  const date = new Date(at)
+export function Time({ at }: { readonly at: WallTime }) {
+  const date = new Date(epochMillis(at))
   return <time dateTime={date.toISOString()}>{date.toUTCString().replace('GMT', 'UTC')}</time>
 }

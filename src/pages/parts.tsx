@@ -1,7 +1,8 @@
 import type { ComponentChildren } from 'preact'
 import { describeDuration } from '../lib/duration.ts'
 import type { Membership } from '../directory/model.ts'
-import type { Millis } from '../types.ts'
+import type { Millis, WallTime } from '../types.ts'
+import { elapsed } from '../lib/time.ts'
 
 /** As much of a person as is known; `subject` when nothing friendlier is. */
 export interface PersonModel {
@@ -11,7 +12,7 @@ export interface PersonModel {
 }
 
 /** A membership as the directory keeps it, or that there is none. */
-export type GroupsReading = Pick<Membership, 'groups' | 'asOf' | 'freshAt' | 'source'> | 'unknown'
+export type GroupsReading = Pick<Membership, 'groups' | 'freshAt' | 'source'> | 'unknown'
 
 /** More groups than this are counted, not listed. */
 const MAX_LISTED = 60
@@ -51,13 +52,13 @@ export function GroupNames({
 }
 
 /** The groups of a person with where they were read and how long ago. */
-export function Groups({ reading, now }: { readonly reading: GroupsReading; readonly now: Millis }) {
+export function Groups({ reading, now }: { readonly reading: GroupsReading; readonly now: WallTime }) {
   if (reading === 'unknown') return <p>They could not be read yet.</p>
   return (
     <>
       {reading.groups.length === 0 ? <p>None.</p> : <GroupNames names={reading.groups.map(({ name }) => name)} />}
       <p class="note">
-        Read from {SOURCES[reading.source] ?? reading.source} {ago(now - (reading.freshAt ?? reading.asOf))}.
+        Read from {SOURCES[reading.source] ?? reading.source} {ago(elapsed(now, reading.freshAt))}.
       </p>
     </>
   )

@@ -3,6 +3,7 @@ import type { Reason } from '../policy/model.ts'
 import { type PageModel, renderPage } from './layout.tsx'
 import { ButtonLink, ago, type GroupsReading, Person, type PersonModel } from './parts.tsx'
 import { reasonsInWords } from './reasons.ts'
+import { elapsed } from '../lib/time.ts'
 
 export interface UnavailableModel extends PageModel {
   readonly application: string
@@ -36,7 +37,7 @@ export function unavailablePage(model: UnavailableModel): string {
           ))}
           {groups !== undefined && groups !== 'unknown' && (
             <p class="note">
-              They were last read {ago(now - (groups.freshAt ?? groups.asOf))}, which is too long ago to rely on.
+              They were last read {ago(elapsed(now, groups.freshAt))}, which is too long ago to rely on.
             </p>
           )}
           {person !== undefined && (

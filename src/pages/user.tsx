@@ -1,12 +1,13 @@
 import { describeDuration } from '../lib/duration.ts'
-import type { Json, JsonObject, Millis } from '../types.ts'
+import type { Json, JsonObject, WallTime } from '../types.ts'
 import { type PageModel, renderPage, Time } from './layout.tsx'
 import { Groups, type GroupsReading, type PersonModel, SignOutForm } from './parts.tsx'
+import { elapsed } from '../lib/time.ts'
 
 export interface UserModel extends PageModel {
   readonly person: PersonModel
   readonly issuer: string
-  readonly session: { readonly createdAt: Millis; readonly expiresAt: Millis }
+  readonly session: { readonly createdAt: WallTime; readonly expiresAt: WallTime }
   readonly groups: GroupsReading
   readonly claims: JsonObject
   readonly csrfToken: string
@@ -49,14 +50,14 @@ export function userPage(model: UserModel): string {
           <dl>
             <dt>Began</dt>
             <dd>
-              {describeDuration(Math.max(0, now - session.createdAt))} ago{' '}
+              {describeDuration(Math.max(0, elapsed(now, session.createdAt)))} ago{' '}
               <span>
                 <Time at={session.createdAt} />
               </span>
             </dd>
             <dt>Ends</dt>
             <dd>
-              in {describeDuration(Math.max(0, session.expiresAt - now))}{' '}
+              in {describeDuration(Math.max(0, elapsed(session.expiresAt, now)))}{' '}
               <span>
                 <Time at={session.expiresAt} />
               </span>

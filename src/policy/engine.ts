@@ -5,6 +5,8 @@ import { evaluate } from './evaluate.ts'
 import type { Policy, Principal, Reason } from './model.ts'
 import { NO_REASONS, plus } from './reasons.ts'
 import type { Decision, Grant } from './verdict.ts'
+import { elapsed } from '../lib/time.ts'
+import type { WallTime } from '../types.ts'
 
 /** When groups are unknown, seconds until asking again may help: a directory read takes about one. */
 const RETRY_AFTER = 5
@@ -47,7 +49,7 @@ export function isForwardGrant(value: unknown): value is Grant<Forward> {
  * What the policy of a route says about a request, and the only maker of a `Grant`. Pure, total and synchronous: it never
  * throws, and every doubt is not "allow". Only policy/judge.ts asks: a request has more rules to pass than its policy.
  */
-export function decide(route: Route, who: Principal | undefined, request: RequestFacts, now: number): Decision {
+export function decide(route: Route, who: Principal | undefined, request: RequestFacts, now: WallTime): Decision {
   try {
     const { policy } = route
     if (policy.kind === 'public') return allow(route, request, undefined, PUBLIC)
@@ -74,9 +76,9 @@ export function decide(route: Route, who: Principal | undefined, request: Reques
 }
 
 /** On a route that asks for it (`max_directory_age`), what was last heard of the person too long ago is unknown. */
-function isTooOld({ maxDirectoryAge }: Route, { membership }: Principal, now: number): boolean {
+function isTooOld({ maxDirectoryAge }: Route, { membership }: Principal, now: WallTime): boolean {
   if (maxDirectoryAge === undefined) return false
-  return membership === 'unknown' || now - (membership.freshAt ?? membership.asOf) > maxDirectoryAge
+  return membership === 'unknown' || elapsed(now, membership.freshAt) > maxDirectoryAge
 }
 
 /**
@@ -89,7 +91,7 @@ function decideByRules(
   route: Route,
   who: Principal | undefined,
   request: RequestFacts,
-  now: number,
+  now: WallTime,
 ): Decision {
   const facts = { who, request, now }
   const denied = evaluate(policy.deny, facts)

@@ -7,6 +7,7 @@ import { decide } from './engine.ts'
 import type { Principal } from './model.ts'
 import { NO_REASONS, plus } from './reasons.ts'
 import type { Decision, Verdict } from './verdict.ts'
+import type { WallTime } from '../types.ts'
 
 /**
  * What is to be done with a request: which route serves it, what the route's policy says, and what an upgrade needs on
@@ -17,7 +18,7 @@ export function judge(
   { routes }: { readonly routes: RouteTable },
   facts: RequestFacts,
   who: Principal | undefined,
-  now: number,
+  now: WallTime,
   match: RouteMatch = routes.match(facts),
 ): Verdict {
   switch (match.kind) {

@@ -1,5 +1,5 @@
 import type { Group, Membership } from '../directory/model.ts'
-import type { Millis } from '../types.ts'
+import type { WallTime } from '../types.ts'
 
 /** Okta group ids: `00g` and 17 more characters. */
 const GROUP_ID = /^00g[A-Za-z0-9]{17}$/
@@ -27,8 +27,8 @@ function keysOfGroup(group: Group): readonly string[] {
 }
 
 /** A membership with the keys that rules may match: every id, but names only of groups that cannot carry an arbitrary name. */
-export function createMembership(groups: readonly Group[], asOf: Millis, source: string): Membership {
+export function createMembership(groups: readonly Group[], freshAt: WallTime, source: string): Membership {
   const keys = new Set<string>([ANYONE])
   for (const group of groups) for (const key of keysOfGroup(group)) keys.add(key)
-  return { groups, asOf, source, keys }
+  return { groups, freshAt, source, keys }
 }

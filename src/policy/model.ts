@@ -1,7 +1,7 @@
 /** Policies, criteria, and who they judge. Types only. */
 import type { Membership, UserStatus } from '../directory/model.ts'
 import type { RequestFacts } from '../http/request.ts'
-import type { Identity, Millis, SessionId } from '../types.ts'
+import type { Identity, SessionId, WallTime } from '../types.ts'
 
 /** The bad mixes of Pomerium's legacy keys cannot be expressed. */
 export type Policy =
@@ -33,7 +33,7 @@ export interface Criterion {
 export interface CriterionFacts {
   readonly who: Principal | undefined
   readonly request: RequestFacts
-  readonly now: Millis
+  readonly now: WallTime
 }
 
 /** Closed vocabulary, Pomerium's where it has the word (pomerium.md §3.7). */

@@ -1,14 +1,15 @@
 /** One line per request that carries access and decision; fields as in operations, never a query, a cookie or a token. */
 import { createHash } from 'node:crypto'
 import type { AppError } from '../errors.ts'
-import type { Clock, Logger, Session } from '../types.ts'
+import type { Clock, Logger, Monotonic, Session } from '../types.ts'
 import type { Decision } from '../policy/verdict.ts'
 import type { BadRequest, Finished, RequestFacts, RequestSample } from '../http/exchange.ts'
 import type { Route } from '../config/model.ts'
+import { elapsed } from '../lib/time.ts'
 
 /** What is known about an exchange so far; what the log line is made of. */
 export interface Progress {
-  readonly startedAt: number
+  readonly startedAt: Monotonic
   facts?: RequestFacts | BadRequest
   route?: Route
   session?: Session
@@ -27,7 +28,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
   return (progress, finished, error) => {
     const { facts, route, session, decision } = progress
     const level = error && error.info.status >= 500 ? 'error' : 'info'
-    const duration = clock.now() - progress.startedAt
+    const duration = elapsed(clock.monotonic(), progress.startedAt)
     record({
       facts: facts && 'kind' in facts ? undefined : facts,
       route,

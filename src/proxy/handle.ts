@@ -25,7 +25,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
   const { sessions, directory, streams, respond, accessLog, clock } = deps
 
   return async function handle(exchange) {
-    const progress: Progress = { startedAt: clock.now() }
+    const progress: Progress = { startedAt: clock.monotonic() }
     try {
       const finished = await run(exchange, deps.generation(), progress)
       accessLog(progress, finished)
@@ -52,7 +52,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     // A public route asks nobody who they are.
     const found =
       route && route.policy.kind !== 'public'
-        ? sessions.read(facts.cookie, generation.cookieNames[route.from.scheme].session, facts.host, progress.startedAt)
+        ? sessions.read(facts.cookie, generation.cookieNames[route.from.scheme].session, facts.host, clock.now())
         : undefined
     const session = found instanceof Promise ? await found : found
     if (session) progress.session = session

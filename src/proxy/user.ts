@@ -6,6 +6,7 @@ import type { Clock, JsonObject, Session, Sessions } from '../types.ts'
 import type { Directory } from '../directory/model.ts'
 import type { Reply } from '../http/exchange.ts'
 import type { Respond } from './respond.ts'
+import { isoTime } from '../lib/time.ts'
 
 export interface UserViews {
   page(request: ControlRequest): Promise<Reply>
@@ -40,9 +41,9 @@ export function createUserViews({ sessions, directory, authenticate, respond, cl
         sub: session.identity.subject,
         ...(session.identity.email !== undefined && { email: session.identity.email }),
         ...(session.identity.name !== undefined && { name: session.identity.name }),
-        session_expires_at: new Date(session.expiresAt).toISOString(),
+        session_expires_at: isoTime(session.expiresAt),
         groups: membership === 'unknown' ? null : membership.groups.map(({ id, name }) => ({ id, name })),
-        groups_as_of: membership === 'unknown' ? null : new Date(membership.asOf).toISOString(),
+        groups_as_of: membership === 'unknown' ? null : isoTime(membership.asOf ?? membership.freshAt),
         groups_source: membership === 'unknown' ? null : membership.source,
       }
       return jsonReply(200, value)

@@ -1,16 +1,17 @@
 import { describeDuration } from '../lib/duration.ts'
-import type { Millis } from '../types.ts'
+import type { Millis, WallTime } from '../types.ts'
 import type { Metrics } from './metrics.ts'
+import { elapsed, epochMillis } from '../lib/time.ts'
 
 /** What the directory knows about itself, as far as it is exported; ages are spans. */
 export interface DirectoryState {
   readonly people: number
   readonly staleness: Millis | undefined
   /** Up to when the feed has told of everything, on our clock. */
-  readonly coverage: { readonly upTo: Millis } | undefined
+  readonly coverage: { readonly upTo: WallTime } | undefined
   readonly skipped: number
   readonly feed:
-    | { readonly mode: 'log' | 'delta'; readonly leading: boolean; readonly lastSuccess: Millis | undefined }
+    | { readonly mode: 'log' | 'delta'; readonly leading: boolean; readonly lastSuccess: WallTime | undefined }
     | undefined
   readonly buckets: readonly {
     readonly name: string
@@ -22,9 +23,11 @@ export interface DirectoryState {
 }
 
 /** One line for people: `fresh 3 seconds ago; feed by log, 4 seconds behind; 540 of 600 calls left in /api/v1/users`. */
-export function describeDirectory({ staleness, feed, coverage, buckets }: DirectoryState, now: Millis): string {
+export function describeDirectory({ staleness, feed, coverage, buckets }: DirectoryState, now: WallTime): string {
   const [lowest] = buckets.toSorted((left, right) => left.remaining / left.limit - right.remaining / right.limit)
-  const behind = coverage ? `${describeDuration(Math.max(0, now - coverage.upTo))} behind` : 'not at its end yet'
+  const behind = coverage
+    ? `${describeDuration(Math.max(0, elapsed(now, coverage.upTo)))} behind`
+    : 'not at its end yet'
   return [
     staleness === undefined ? 'not read yet' : `fresh ${describeDuration(staleness)} ago`,
     ...(feed ? [`feed by ${feed.mode === 'log' ? 'log' : 'lists'}, ${behind}`] : []),
@@ -44,7 +47,7 @@ export function exportDirectory(metrics: Metrics, state: () => DirectoryState): 
     'When the change feed was last read by this process.',
     () => {
       const at = state().feed?.lastSuccess
-      return at === undefined ? undefined : at / 1000
+      return at === undefined ? undefined : epochMillis(at) / 1000
     },
   )
   metrics.gauges(

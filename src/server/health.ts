@@ -5,12 +5,13 @@
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Address } from '../config/model.ts'
-import type { Millis } from '../types.ts'
+import type { WallTime } from '../types.ts'
+import { isoTime } from '../lib/time.ts'
 
 export interface Component {
   readonly name: string
   readonly status: 'ok' | 'degraded' | 'failed'
-  readonly since?: Millis
+  readonly since?: WallTime
   readonly detail?: string
 }
 
@@ -46,7 +47,7 @@ export function healthAnswer(deps: HealthDeps, url: URL): Answer | undefined {
     return { status, type: 'text/plain; charset=utf-8', body: ok ? 'ok\n' : 'not ready\n' }
   const listed = components.map(({ since, ...component }) => ({
     ...component,
-    ...(since !== undefined && { since: new Date(since).toISOString() }),
+    ...(since !== undefined && { since: isoTime(since) }),
   }))
   return {
     status,

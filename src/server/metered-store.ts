@@ -1,5 +1,6 @@
 import type { Clock, Store } from '../types.ts'
 import type { Metrics } from './metrics.ts'
+import { elapsed } from '../lib/time.ts'
 
 /** A store whose operations are counted, timed and, when they fail, counted by name. Streams (`list`) count as one operation. */
 export function meteredStore(store: Store, metrics: Metrics, clock: Clock): Store {
@@ -10,14 +11,14 @@ export function meteredStore(store: Store, metrics: Metrics, clock: Clock): Stor
     const duration = durations.series(op)
     const failed = errors([op])
     return async (run) => {
-      const started = clock.now()
+      const started = clock.monotonic()
       try {
         return await run()
       } catch (error) {
         failed()
         throw error
       } finally {
-        duration.observe((clock.now() - started) / 1000)
+        duration.observe(elapsed(clock.monotonic(), started) / 1000)
       }
     }
   }

@@ -1,6 +1,6 @@
 /** What operators and orchestrators see beside the traffic: probes, metrics, and the state of the last reload. */
 import { X509Certificate } from 'node:crypto'
-import type { Clock, Logger, Millis } from '../types.ts'
+import type { Clock, Logger, WallTime } from '../types.ts'
 import type { Config, Live } from '../config/model.ts'
 import type { Directory } from '../directory/model.ts'
 import type { StreamRegistry } from '../http/exchange.ts'
@@ -9,6 +9,7 @@ import { type Component, listenHealth, listenMetrics, type SideListener } from '
 import type { Metrics } from './metrics.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import type { Reload } from './reload.ts'
+import { epochMillis, NEVER } from '../lib/time.ts'
 
 export interface OperationsDeps {
   readonly config: Config
@@ -40,15 +41,13 @@ export async function startOperations({
 }: OperationsDeps): Promise<Operations> {
   let ready = false
   let live: Live = config.live
-  let lastReload: { readonly at: Millis; readonly problem?: string } = { at: clock.now() }
+  let lastReload: { readonly at: WallTime; readonly problem?: string } = { at: clock.now() }
 
   metrics.gauge('config_last_reload_success', '1 when the configuration on disk is the one in force.', () =>
     lastReload.problem === undefined ? 1 : 0,
   )
-  metrics.gauge(
-    'config_last_reload_success_timestamp_seconds',
-    'When a configuration was last accepted.',
-    () => lastReload.at / 1000,
+  metrics.gauge('config_last_reload_success_timestamp_seconds', 'When a configuration was last accepted.', () =>
+    seconds(lastReload.at),
   )
   metrics.gauge('config_checksum', 'Changes with the configuration in force.', () =>
     Number.parseInt(
@@ -123,9 +122,9 @@ export async function startOperations({
 
 function isFailing(directory: Directory): boolean {
   const { lastError, lastSuccess } = directory.health()
-  return lastError !== undefined && lastError.at >= (lastSuccess ?? 0)
+  return lastError !== undefined && lastError.at >= (lastSuccess ?? NEVER)
 }
 
-function seconds(at: Millis | undefined): number | undefined {
-  return at === undefined ? undefined : at / 1000
+function seconds(at: WallTime | undefined): number | undefined {
+  return at === undefined ? undefined : epochMillis(at) / 1000
 }

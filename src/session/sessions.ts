@@ -5,9 +5,10 @@ import { deriveKey, open, randomId, seal } from '../lib/crypto.ts'
 import { createRecent } from '../lib/recent.ts'
 import { personKey } from '../lib/person.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { Clock, Millis, Session, SessionId, Sessions, Store, Tokens } from '../types.ts'
+import type { Clock, Millis, Monotonic, Session, SessionId, Sessions, Store, Tokens, WallTime } from '../types.ts'
 import { createCookieCheck } from './cookie-check.ts'
 import { sessionsTable } from './tables.ts'
+import { elapsed } from '../lib/time.ts'
 
 const MAX_CACHED = 4096
 /** The second net under the store's change feed: no session is trusted longer without a look at the store. */
@@ -30,7 +31,7 @@ export function createSessions(deps: {
   const [first, ...older] = sharedSecrets
   const sealKey = sealKeyOf(first)
   const sealKeys = [sealKey, ...older.map(sealKeyOf)]
-  const cache = createRecent<SessionId, { readonly session: Session; readonly readAt: Millis }>(maxCached)
+  const cache = createRecent<SessionId, { readonly session: Session; readonly readAt: Monotonic }>(maxCached)
   const loads = new Map<SessionId, Promise<Session | undefined>>()
   const endListeners = new Set<(id: SessionId) => void>()
 
@@ -54,12 +55,14 @@ export function createSessions(deps: {
     return ids
   }
 
-  function cached(id: SessionId, now: Millis): Session | undefined {
+  function cached(id: SessionId, now: WallTime): Session | undefined {
     const entry = cache.get(id)
-    return entry && now - entry.readAt < MAX_AGE && entry.session.expiresAt > now ? entry.session : undefined
+    return entry && elapsed(clock.monotonic(), entry.readAt) < MAX_AGE && entry.session.expiresAt > now
+      ? entry.session
+      : undefined
   }
 
-  async function firstLive(ids: readonly SessionId[], now: Millis): Promise<Session | undefined> {
+  async function firstLive(ids: readonly SessionId[], now: WallTime): Promise<Session | undefined> {
     for (const id of ids) {
       const session = cached(id, now) ?? (await load(id))
       if (session && session.expiresAt > now) return session
@@ -71,7 +74,7 @@ export function createSessions(deps: {
   function load(id: SessionId): Promise<Session | undefined> {
     const loading = loads.get(id)
     if (loading) return loading
-    const readAt = clock.now()
+    const readAt = clock.monotonic()
     const flight = readable(id)
       .then((session) => {
         if (session && loads.get(id) === flight) cache.set(session.id, { session, readAt })
@@ -133,10 +136,10 @@ export function createSessions(deps: {
     },
     cookieValue: (id, name, host) => cookies.sign(id, name, host),
     revoke: (id) => store.delete(sessionsTable, id),
-    async revokePerson(person, before = Number.POSITIVE_INFINITY) {
+    async revokePerson(person, before) {
       let count = 0
       for await (const [id, { value }] of store.list(sessionsTable, person)) {
-        if (value.createdAt >= before) continue
+        if (before !== undefined && value.createdAt >= before) continue
         await store.delete(sessionsTable, id)
         count++
       }

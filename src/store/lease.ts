@@ -1,5 +1,6 @@
 import { randomId } from '../lib/crypto.ts'
-import type { Clock, Lease, Millis, Store, Table } from '../types.ts'
+import type { Clock, Lease, Millis, Store, Table, WallTime } from '../types.ts'
+import { later } from '../lib/time.ts'
 
 const leasesTable: Table<{ readonly holder: string }> = {
   name: 'leases',
@@ -18,15 +19,15 @@ export async function acquireLease(
 ): Promise<Lease | undefined> {
   const holder = randomId()
   /** Only while the record is still ours; an expiry in the past gives it up without a conditional delete. */
-  async function keepUntil(expiresAt: Millis): Promise<boolean> {
+  async function keepUntil(expiresAt: WallTime): Promise<boolean> {
     const current = await store.get(leasesTable, name)
     if (current?.value.holder !== holder) return false
     return store.put(leasesTable, name, { holder }, { ifVersion: current.version, expiresAt })
   }
-  const first = await store.put(leasesTable, name, { holder }, { ifVersion: 0, expiresAt: clock.now() + ttl })
+  const first = await store.put(leasesTable, name, { holder }, { ifVersion: 0, expiresAt: later(clock.now(), ttl) })
   if (!first) return undefined
   return {
-    renew: () => keepUntil(clock.now() + ttl),
+    renew: () => keepUntil(later(clock.now(), ttl)),
     async release() {
       await keepUntil(clock.now())
     },

@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { open, type RootDatabase, TransactionFlags } from 'lmdb'
 import { AppError, messageOf } from '../errors.ts'
 import { every } from '../lib/clock.ts'
-import type { Change, Clock, Logger, Millis, Store, Table } from '../types.ts'
+import type { Change, Clock, Logger, Millis, Store, Table, WallTime } from '../types.ts'
 import { acquireLease } from './lease.ts'
 import { corrupt, fingerprint, recognise, unavailable } from './record.ts'
+import { earlier, epochMillis, wallTime } from '../lib/time.ts'
 
 /** Raised when the form of `StoredRecord` changes; records of another form are corrupt, not guessed at. */
 const SCHEMA = 1
@@ -36,11 +37,11 @@ interface StoredRecord {
   readonly key: string
   readonly value: unknown
   readonly index?: string
-  readonly expiresAt?: Millis
+  readonly expiresAt?: WallTime
 }
 
 interface StoredChange extends Change {
-  readonly at: Millis
+  readonly at: WallTime
 }
 
 /**
@@ -125,7 +126,7 @@ export function openLmdbStore(deps: {
     void records.remove([table, id])
     if (record === 'corrupt') return true
     if (record.index !== undefined) void indexes.remove([table, fingerprint(record.index), id])
-    if (record.expiresAt !== undefined) void expiries.remove([record.expiresAt, table, id])
+    if (record.expiresAt !== undefined) void expiries.remove([epochMillis(record.expiresAt), table, id])
     return true
   }
 
@@ -133,7 +134,7 @@ export function openLmdbStore(deps: {
   function link(table: string, id: string, record: StoredRecord): void {
     void records.put([table, id], JSON.stringify(record))
     if (record.index !== undefined) void indexes.put([table, fingerprint(record.index), id], '')
-    if (record.expiresAt !== undefined) void expiries.put([record.expiresAt, table, id], '')
+    if (record.expiresAt !== undefined) void expiries.put([epochMillis(record.expiresAt), table, id], '')
   }
 
   // --- Changes: a log that every process tails. A record's version is the sequence number of its change, so it never returns.
@@ -176,11 +177,11 @@ export function openLmdbStore(deps: {
 
   function sweep(): void {
     const now = clock.now()
-    const due = read(() => [...expiries.getKeys({ end: [now], limit: SWEEP_BATCH })])
+    const due = read(() => [...expiries.getKeys({ end: [epochMillis(now)], limit: SWEEP_BATCH })])
     const newest = lastSequence()
     const old: number[] = []
     for (const { key: sequence, value } of read(() => [...changes.getRange({ limit: SWEEP_BATCH })])) {
-      if ((JSON.parse(value) as StoredChange).at > now - CHANGES_KEPT) break
+      if ((JSON.parse(value) as StoredChange).at > earlier(now, CHANGES_KEPT)) break
       // The newest stays: the next sequence number is counted from it.
       if (sequence < newest) old.push(sequence)
     }
@@ -191,7 +192,7 @@ export function openLmdbStore(deps: {
           const [expiresAt, table, id] = expiry
           const record = stored(table, id)
           // Rewritten meanwhile with another expiry: then only this entry is stale.
-          if (record === 'corrupt' || record?.expiresAt === expiresAt) unlink(table, id)
+          if (record === 'corrupt' || record?.expiresAt === wallTime(expiresAt)) unlink(table, id)
           void expiries.remove(expiry)
         }
         for (const sequence of old) void changes.remove(sequence)
@@ -305,7 +306,7 @@ function openTables(path: string) {
       root,
       records: root.openDB<string, [table: string, id: string]>('records', { encoding: 'string' }),
       indexes: root.openDB<string, [table: string, index: string, id: string]>('indexes', { encoding: 'string' }),
-      expiries: root.openDB<string, [at: Millis, table: string, id: string]>('expiries', { encoding: 'string' }),
+      expiries: root.openDB<string, [at: number, table: string, id: string]>('expiries', { encoding: 'string' }),
       changes: root.openDB<string, number>('changes', { encoding: 'string' }),
     }
   } catch (error) {

@@ -1,5 +1,5 @@
 import { every } from '../lib/clock.ts'
-import type { Change, Clock, Millis, Store, Table } from '../types.ts'
+import type { Change, Clock, Millis, Store, Table, WallTime } from '../types.ts'
 import { acquireLease } from './lease.ts'
 import { fingerprint, recognise, unavailable } from './record.ts'
 
@@ -11,7 +11,7 @@ interface Entry {
   readonly text: string
   readonly version: number
   readonly index: string | undefined
-  readonly expiresAt: Millis
+  readonly expiresAt: WallTime | undefined
 }
 
 /** For tests, trials and deployments that may forget: one process, gone when it ends. Full (`capacity` records) is a fault. */
@@ -34,13 +34,13 @@ export function createMemoryStore(deps: { readonly clock: Clock; readonly capaci
 
   function live(table: Table<unknown>, key: string): Entry | undefined {
     const entry = rows(table).get(key)
-    return entry && entry.expiresAt > clock.now() ? entry : undefined
+    return entry && !isExpired(entry, clock.now()) ? entry : undefined
   }
 
   function sweep(): void {
     const now = clock.now()
     for (const entries of tables.values()) {
-      for (const [key, entry] of entries) if (entry.expiresAt <= now) entries.delete(key)
+      for (const [key, entry] of entries) if (isExpired(entry, now)) entries.delete(key)
     }
   }
 
@@ -66,7 +66,7 @@ export function createMemoryStore(deps: { readonly clock: Clock; readonly capaci
       return entry && { value: valueOf(table, key, entry), version: entry.version }
     },
     async put(table, key, value, when = {}) {
-      const { ifVersion, expiresAt = Number.POSITIVE_INFINITY } = when
+      const { ifVersion, expiresAt } = when
       if (ifVersion !== undefined && (live(table, key)?.version ?? 0) !== ifVersion) return false
       const entries = rows(table)
       if (!entries.has(key)) makeRoom()
@@ -110,6 +110,10 @@ export function createMemoryStore(deps: { readonly clock: Clock; readonly capaci
     },
   }
   return store
+}
+
+function isExpired({ expiresAt }: Entry, now: WallTime): boolean {
+  return expiresAt !== undefined && expiresAt <= now
 }
 
 function valueOf<T>(table: Table<T>, key: string, entry: Entry): T {

@@ -9,7 +9,7 @@ import { isForwardGrant } from '../policy/engine.ts'
 import { canonicalAddress } from '../routing/address.ts'
 import { rewrittenPath } from '../routing/rewrite.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { Clock, Logger, Millis } from '../types.ts'
+import type { Clock, Logger, Millis, Monotonic } from '../types.ts'
 import type { Forward, Live } from '../config/model.ts'
 import type { CutReason, Forwarded, Forwarder } from '../http/exchange.ts'
 import type { Grant } from '../policy/verdict.ts'
@@ -22,6 +22,7 @@ import { createHopMarks } from './loop.ts'
 import { createPools, type Pools, type UpstreamPool } from './pools.ts'
 import { hasBody, RequestBody } from './request-body.ts'
 import { createTunnels } from './tunnel.ts'
+import { elapsed } from '../lib/time.ts'
 
 /** What a configuration says about requests on their way. */
 export interface ForwarderConfig {
@@ -158,7 +159,7 @@ interface CrossingParts {
 class Crossing implements Dispatcher.DispatchHandler {
   private readonly parts: CrossingParts
   private readonly pool: UpstreamPool
-  private readonly startedAt: Millis
+  private readonly startedAt: Monotonic
   private readonly body: RequestBody | undefined
   private readonly pipelined: boolean
   private deadline: Deadline
@@ -176,7 +177,7 @@ class Crossing implements Dispatcher.DispatchHandler {
     const { grant, req, res, means } = parts
     this.parts = parts
     this.pool = means.pools.pick(grant.route.action)
-    this.startedAt = means.clock.now()
+    this.startedAt = means.clock.monotonic()
     this.deadline = means.deadlines.start(grant.route.action.timeout, this.onLate)
     if (hasBody(req)) {
       this.body = new RequestBody(
@@ -220,7 +221,7 @@ class Crossing implements Dispatcher.DispatchHandler {
     if (status < 200) return
     const { grant, res, context, bodyTimeout, means } = this.parts
     this.deadline.stop()
-    this.upstreamMs = means.clock.now() - this.startedAt
+    this.upstreamMs = elapsed(means.clock.monotonic(), this.startedAt)
     // Raw headers of HTTP/1.1 are buffers: name, value, name, value.
     const headers = clientHeaders((controller.rawHeaders ?? []) as Buffer[], status, grant, context)
     // Node writes a reason as Latin-1 and undici reads it as UTF-8: only ASCII survives both.

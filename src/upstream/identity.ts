@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { sha256 } from '../lib/crypto.ts'
-import type { Clock, Json, JsonObject, Logger, Millis } from '../types.ts'
+import type { Clock, Json, JsonObject, Logger, Millis, Monotonic, WallTime } from '../types.ts'
 import type { Principal } from '../policy/model.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { Group, Membership } from '../directory/model.ts'
 import type { Forward, Naming } from '../config/model.ts'
 import { ASSERTION_LIFETIME, type AssertionSigner } from './assertion.ts'
+import { epochSeconds, later } from '../lib/time.ts'
 
 /** Name, value, name, value. Not a promise when the answer is cached: the hot path stays synchronous. */
 export type IdentityHeaders = (grant: Grant<Forward>) => readonly string[] | Promise<readonly string[]>
@@ -31,7 +32,7 @@ const NONE: readonly string[] = []
 
 interface Cached {
   readonly groups: readonly Group[] | 'unknown'
-  readonly until: Millis
+  readonly until: Monotonic
   readonly headers: readonly string[] | Promise<readonly string[]>
 }
 
@@ -46,13 +47,13 @@ export function createIdentityHeaders(deps: IdentityHeadersDeps): IdentityHeader
   return ({ route, request, principal }) => {
     if (!principal || !route.action.passIdentityHeaders) return NONE
     const key = `${principal.sessionId} ${request.host}`
-    const now = clock.now()
+    const now = clock.monotonic()
     const groups = principal.membership === 'unknown' ? 'unknown' : principal.membership.groups
     const known = cache.get(key)
     if (known && known.groups === groups && now < known.until) return known.headers
 
-    const entry: Omit<Cached, 'headers'> = { groups, until: now + REUSE }
-    const headers = sign(principal, request.host, now, deps)
+    const entry: Omit<Cached, 'headers'> = { groups, until: later(now, REUSE) }
+    const headers = sign(principal, request.host, clock.now(), deps)
     const remember = (found: Cached['headers']): void => {
       cache.delete(key)
       cache.set(key, { ...entry, headers: found })
@@ -74,7 +75,7 @@ export function createIdentityHeaders(deps: IdentityHeadersDeps): IdentityHeader
 async function sign(
   who: Principal,
   audience: string,
-  now: Millis,
+  now: WallTime,
   deps: IdentityHeadersDeps,
 ): Promise<readonly string[]> {
   const claims = assertionClaims(who, audience, now, new Set(deps.claims.values()))
@@ -97,12 +98,12 @@ async function sign(
 export function assertionClaims(
   who: Principal,
   audience: string,
-  now: Millis,
+  now: WallTime,
   configured: Iterable<string>,
 ): JsonObject {
   const { identity } = who
   const { groups, truncated } = groupsClaim(who.membership)
-  const iat = Math.floor(now / 1000)
+  const iat = epochSeconds(now)
   const claims: Record<string, Json> = {
     iss: audience,
     aud: audience,

@@ -16,6 +16,7 @@ import type { Forward } from '../config/model.ts'
 import type { Deadlines } from '../lib/deadlines.ts'
 import { upstreamFailure } from './failure.ts'
 import { type Pools, tlsName } from './pools.ts'
+import { elapsed } from '../lib/time.ts'
 
 export interface TunnelRequest {
   readonly grant: Grant<Forward>
@@ -98,7 +99,7 @@ function carry(carriage: Carriage): void {
   const { request } = grant
   const { action } = grant.route
   const client = socket as Socket
-  const startedAt = clock.now()
+  const startedAt = clock.monotonic()
   let handshake: ClientRequest | undefined
   let connected = false
   let answered = false
@@ -155,7 +156,7 @@ function carry(carriage: Carriage): void {
     answered = true
     deadline.stop()
     client.off('close', onGone).off('end', onGone)
-    const upstreamMs = clock.now() - startedAt
+    const upstreamMs = elapsed(clock.monotonic(), startedAt)
     const [readBefore, writtenBefore] = [upstream.bytesRead, upstream.bytesWritten]
     client.once('close', () => {
       const bytesOut = upstream.bytesRead - readBefore

@@ -4,7 +4,7 @@ import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createOktaEmulator, type OktaEmulator } from '../../emulator/okta/emulator.ts'
 import type { ServiceKey } from '../../emulator/okta/model/types.ts'
-import { systemClock } from '../../src/lib/clock.ts'
+import { systemClock } from '../../emulator/okta/clock.ts'
 
 const CLIENT = '0oaservice0000000app'
 const KID = 'key-1'

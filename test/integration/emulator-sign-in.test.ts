@@ -3,7 +3,7 @@ import * as oidc from 'openid-client'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { DEMO, demoSeed } from '../../emulator/okta/demo-seed.ts'
 import { createOktaEmulator, type OktaEmulator } from '../../emulator/okta/emulator.ts'
-import { systemClock } from '../../src/lib/clock.ts'
+import { systemClock } from '../../emulator/okta/clock.ts'
 import { browse, type CookieJar, createCookieJar, pageText, signInWith } from '../support/okta-sign-in.ts'
 
 const CALLBACK = 'http://app.localhost:1/callback'

@@ -1,6 +1,11 @@
 import type { Clock, Millis } from '../../src/types.ts'
 
 export interface ManualClock extends Clock {
+  /** A number as well, so that tests may reckon with it. */
+  now(): number
+  monotonic(): number
+  /** Moves the wall clock alone, as an administrator would: no timer becomes due. */
+  step(by: Millis): void
   /** Moves time and runs what became due, in order. */
   advance(by: Millis): void
   /** Like `advance`, letting promises settle between timers. */
@@ -10,6 +15,7 @@ export interface ManualClock extends Clock {
 /** A clock that moves only when told. */
 export function manualClock(start: Millis = Date.UTC(2026, 10, 20, 12)): ManualClock {
   let now = start
+  let stepped = 0
   let nextId = 0
   const timers = new Map<number, { at: Millis; run: () => void }>()
   function due(until: Millis): { id: number; at: Millis; run: () => void } | undefined {
@@ -26,7 +32,9 @@ export function manualClock(start: Millis = Date.UTC(2026, 10, 20, 12)): ManualC
     return true
   }
   return {
-    now: () => now,
+    now: () => now + stepped,
+    monotonic: () => now,
+    step: (by) => void (stepped += by),
     after(delay, run) {
       const id = nextId++
       timers.set(id, { at: now + delay, run })

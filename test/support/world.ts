@@ -11,7 +11,7 @@ import { createOktaEmulator, type OktaEmulator, type OktaEmulatorOptions } from 
 import { type App, startApp } from '../../src/app.ts'
 import { formatIssue, parseConfig } from '../../src/config/load.ts'
 import { createLogger } from '../../src/lib/log.ts'
-import type { Clock } from '../../src/types.ts'
+import type { ManualClock } from './clock.ts'
 import { type Answer, type Browser, createBrowser } from './browser.ts'
 
 export interface WorldOptions {
@@ -19,7 +19,7 @@ export interface WorldOptions {
   readonly config?: Readonly<Record<string, unknown>>
   readonly routes?: readonly Readonly<Record<string, unknown>>[]
   readonly okta?: OktaEmulatorOptions
-  readonly clock?: Clock
+  readonly clock?: ManualClock
   /** Answers for every route without `to`; echoes as JSON unless given. */
   readonly upstream?: RequestListener
 }

@@ -2,7 +2,7 @@ import { AppError, assertNever, ERRORS } from '../../../src/errors.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
 import type { PersonRecord } from '../../../src/operator.ts'
-import type { Clock } from '../../../src/types.ts'
+import type { Clock, WallTime } from '../../../src/types.ts'
 import type { Action, Config } from '../../../src/config/model.ts'
 import type { Principal } from '../../../src/policy/model.ts'
 import { readConfiguration } from '../configuration.ts'
@@ -106,10 +106,10 @@ function describePerson({ identity: { subject, email }, status }: Principal): st
   return `${email === undefined ? subject : `${email} (${subject})`}, ${status === 'unknown' ? 'status unknown' : status}`
 }
 
-function describeGroups({ membership }: Principal, now: number): string {
+function describeGroups({ membership }: Principal, now: WallTime): string {
   if (membership === 'unknown') return 'unknown (never read, or too old); give --groups, or --user with --live'
   const names = membership.groups.map(({ name }) => name).join(', ') || 'none'
-  return `${names}; from ${membership.source}, ${ago(membership.freshAt ?? membership.asOf, now)}`
+  return `${names}; from ${membership.source}, ${ago(membership.freshAt, now)}`
 }
 
 function describeJudgement(judgement: Judgement, line: (name: string, text: string) => void): void {

@@ -4,13 +4,14 @@ import { silentLogger } from '../../../src/lib/log.ts'
 import { type FeedView, type PersonRecord, type PersonView, readLive } from '../../../src/operator.ts'
 import { groupKey } from '../../../src/policy/membership.ts'
 import type { Config } from '../../../src/config/model.ts'
-import type { Millis } from '../../../src/types.ts'
+import type { Millis, WallTime } from '../../../src/types.ts'
 import { readConfiguration } from '../configuration.ts'
 import { OKTA_TIMEOUT_MS, withDeadline } from '../deadline.ts'
 import type { Io } from '../io.ts'
 import { withOperator } from '../operator.ts'
 import { askRunning } from '../running.ts'
 import { ago, count, instant, printable, table } from '../text.ts'
+import { asWallTime, elapsed, isoTime } from '../../../src/lib/time.ts'
 
 export interface GroupsShowOptions {
   readonly config: string | undefined
@@ -111,7 +112,7 @@ function describePerson(
   { subject, email, record }: PersonView,
   config: Config,
   upkeep: Upkeep,
-  now: Millis,
+  now: WallTime,
 ): readonly string[] {
   const person = email === undefined ? subject : `${email} (${subject})`
   if (!record) {
@@ -145,11 +146,11 @@ function describePerson(
 }
 
 /** A person is as fresh as the last look of the feed that would have told of a change. */
-function describeFreshness({ freshAt, readAt }: PersonRecord, now: Millis): string {
+function describeFreshness({ freshAt, readAt }: PersonRecord, now: WallTime): string {
   return `${ago(freshAt, now)}, ${freshAt > readAt ? 'by the change feed, which covers this reading' : 'by this reading'}`
 }
 
-function describeUpkeep({ feed, running }: Upkeep, now: Millis): readonly string[] {
+function describeUpkeep({ feed, running }: Upkeep, now: WallTime): readonly string[] {
   const budgets = 'problem' in running ? [] : running.budgets
   const left = budgets.map(({ endpoint, remaining, limit }) => `${endpoint} ${remaining} of ${limit}`).join(', ')
   const mode =
@@ -160,12 +161,12 @@ function describeUpkeep({ feed, running }: Upkeep, now: Millis): readonly string
   ]
 }
 
-function describeFeed({ upTo, newestEventAt }: FeedView, now: Millis): string {
+function describeFeed({ upTo, newestEventAt }: FeedView, now: WallTime): string {
   if (upTo === undefined) return 'not read to its end yet'
   return `read to its end ${ago(upTo, now)}; newest event ${instant(newestEventAt)}`
 }
 
-function describePeople(people: readonly PersonView[], now: Millis): readonly string[] {
+function describePeople(people: readonly PersonView[], now: WallTime): readonly string[] {
   const rows = people.map(({ subject, email, record }) => [
     email ?? '-',
     subject,
@@ -177,7 +178,7 @@ function describePeople(people: readonly PersonView[], now: Millis): readonly st
   return table(['USER', 'ID', 'STATUS', 'SOURCE', 'READ', 'FRESH'], rows)
 }
 
-function personToJson({ subject, email, record }: PersonView, now: Millis): object {
+function personToJson({ subject, email, record }: PersonView, now: WallTime): object {
   return {
     user_id: subject,
     email: email ?? null,
@@ -185,24 +186,24 @@ function personToJson({ subject, email, record }: PersonView, now: Millis): obje
       status: record.status,
       status_text: record.statusText,
       source: record.source,
-      as_of: record.asOf === undefined ? null : new Date(record.asOf).toISOString(),
-      read_at: new Date(record.readAt).toISOString(),
-      fresh_at: new Date(record.freshAt).toISOString(),
-      age_seconds: seconds(now - (record.asOf ?? record.readAt)),
+      as_of: record.asOf === undefined ? null : isoTime(record.asOf),
+      read_at: isoTime(record.readAt),
+      fresh_at: isoTime(record.freshAt),
+      age_seconds: seconds(elapsed(now, record.asOf === undefined ? record.readAt : asWallTime(record.asOf))),
       known_to_rules: record.membership !== 'unknown',
     }),
     groups: record ? record.groups : null,
   }
 }
 
-function upkeepToJson({ feed, running }: Upkeep, now: Millis): object {
+function upkeepToJson({ feed, running }: Upkeep, now: WallTime): object {
   return {
     feed: feed
       ? {
           mode: 'problem' in running ? null : (running.mode ?? null),
-          up_to: feed.upTo === undefined ? null : new Date(feed.upTo).toISOString(),
-          lag_seconds: feed.upTo === undefined ? null : seconds(now - feed.upTo),
-          newest_event_at: new Date(feed.newestEventAt).toISOString(),
+          up_to: feed.upTo === undefined ? null : isoTime(feed.upTo),
+          lag_seconds: feed.upTo === undefined ? null : seconds(elapsed(now, feed.upTo)),
+          newest_event_at: isoTime(feed.newestEventAt),
         }
       : null,
     budget: 'problem' in running ? null : running.budgets,

@@ -6,7 +6,7 @@ import { AppError, ERRORS } from '../../../src/errors.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
 import type { Config } from '../../../src/config/model.ts'
-import type { Millis } from '../../../src/types.ts'
+import type { WallTime } from '../../../src/types.ts'
 import type { Principal } from '../../../src/policy/model.ts'
 import { readConfiguration } from '../configuration.ts'
 import type { Io } from '../io.ts'
@@ -53,7 +53,7 @@ function readTests(file: string): string {
   }
 }
 
-function principalOf({ who }: PolicyTest, config: Config, now: Millis): Principal | undefined {
+function principalOf({ who }: PolicyTest, config: Config, now: WallTime): Principal | undefined {
   if (who === 'nobody') return undefined
   const { user, email, groups, claims, active } = who
   return {

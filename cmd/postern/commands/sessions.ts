@@ -5,6 +5,7 @@ import { readConfiguration } from '../configuration.ts'
 import type { Io } from '../io.ts'
 import { withOperator } from '../operator.ts'
 import { count, instant, printable, table } from '../text.ts'
+import { isoTime } from '../../../src/lib/time.ts'
 
 export interface SessionsListOptions {
   readonly config: string | undefined
@@ -85,7 +86,7 @@ function toJson({ tag, identity, createdAt, expiresAt }: SessionView): object {
     issuer: identity.issuer,
     email: identity.email ?? null,
     name: identity.name ?? null,
-    signed_in_at: new Date(createdAt).toISOString(),
-    ends_at: new Date(expiresAt).toISOString(),
+    signed_in_at: isoTime(createdAt),
+    ends_at: isoTime(expiresAt),
   }
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { Clock, Millis, Unsubscribe } from '../../../src/types.ts'
+import type { Millis, Unsubscribe } from '../../../src/types.ts'
+import type { Clock } from '../clock.ts'
 import type { Outbound } from '../http/outbound.ts'
 import { EVENT_TYPES } from '../log/event-types.ts'
 import { renderLogEvent } from '../log/log-event.ts'

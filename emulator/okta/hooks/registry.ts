@@ -1,4 +1,5 @@
-import type { Clock, Json, Millis } from '../../../src/types.ts'
+import type { Json, Millis } from '../../../src/types.ts'
+import type { Clock } from '../clock.ts'
 import type { Ids } from '../model/ids.ts'
 
 /** What an admin says about a hook (okta.md §4). */

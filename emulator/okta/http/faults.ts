@@ -1,4 +1,5 @@
-import type { Clock, Json, Millis } from '../../../src/types.ts'
+import type { Json, Millis } from '../../../src/types.ts'
+import type { Clock } from '../clock.ts'
 import type { Call, Reply } from './call.ts'
 
 /** What goes wrong, for calls whose method and path fit. The first fitting fault acts. */

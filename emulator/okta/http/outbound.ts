@@ -1,7 +1,8 @@
 import { type ClientRequest, request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
-import type { Clock, Millis } from '../../../src/types.ts'
+import type { Millis } from '../../../src/types.ts'
+import type { Clock } from '../clock.ts'
 
 export interface OutboundRequest {
   readonly method: string

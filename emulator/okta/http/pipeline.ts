@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Clock, Logger, Millis } from '../../../src/types.ts'
+import type { Logger, Millis } from '../../../src/types.ts'
+import type { Clock } from '../clock.ts'
 import { type Call, createCall, html, type Reply } from './call.ts'
 import type { CallLog } from './call-log.ts'
 import { delay, type FaultAct, type FaultPlan, spoilRecord } from './faults.ts'

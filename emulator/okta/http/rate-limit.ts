@@ -1,4 +1,5 @@
-import type { Clock, Millis } from '../../../src/types.ts'
+import type { Millis } from '../../../src/types.ts'
+import type { Clock } from '../clock.ts'
 
 /** Requests per minute, org-wide, by bucket (okta.md §3.2). */
 export type RatePlan = Readonly<Record<string, number>>

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import type { Clock, Millis, Unsubscribe } from '../../../src/types.ts'
+import type { Millis, Unsubscribe } from '../../../src/types.ts'
+import type { Clock } from '../clock.ts'
 import type { Occurrence } from '../model/types.ts'
 
 /** `seq`: order of persistence, which is not the order of `occurrence.at`. */

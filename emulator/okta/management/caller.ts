@@ -1,5 +1,6 @@
 import { BlockList, isIP } from 'node:net'
-import type { Clock, Millis } from '../../../src/types.ts'
+import type { Millis } from '../../../src/types.ts'
+import type { Clock } from '../clock.ts'
 import type { Call } from '../http/call.ts'
 import { OktaError } from '../http/okta-error.ts'
 import type { Org } from '../model/org.ts'

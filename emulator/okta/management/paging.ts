@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto'
-import type { Clock, Millis } from '../../../src/types.ts'
+import type { Millis } from '../../../src/types.ts'
+import type { Clock } from '../clock.ts'
 import { type Call, json, type Reply } from '../http/call.ts'
 import { OktaError } from '../http/okta-error.ts'
 

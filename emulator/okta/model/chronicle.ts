@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import type { Clock, Unsubscribe } from '../../../src/types.ts'
+import type { Unsubscribe } from '../../../src/types.ts'
+import type { Clock } from '../clock.ts'
 import type { Occurrence } from './types.ts'
 
 /** What happened in the org, in order, for whoever listens. */

@@ -1,4 +1,5 @@
-import type { Clock, Millis } from '../../../src/types.ts'
+import type { Millis } from '../../../src/types.ts'
+import type { Clock } from '../clock.ts'
 
 /** How far Okta's indexes are behind: `filter` usually under a second, `search` up to minutes (okta.md §2.2). */
 export interface IndexLag {

@@ -1,4 +1,5 @@
-import type { Clock, Millis } from '../../../src/types.ts'
+import type { Millis } from '../../../src/types.ts'
+import type { Clock } from '../clock.ts'
 import { type Chronicle, createChronicle } from './chronicle.ts'
 import type { Ids } from './ids.ts'
 import { createLagging, type IndexLag, type IndexName } from './lagging.ts'

@@ -1,4 +1,5 @@
-import type { Clock, Logger } from '../../../src/types.ts'
+import type { Logger } from '../../../src/types.ts'
+import type { Clock } from '../clock.ts'
 import { type Call, type Handler, json, type Reply } from '../http/call.ts'
 import { notFound } from '../http/okta-error.ts'
 import type { Endpoint } from '../http/router.ts'

@@ -1,5 +1,6 @@
 import { createHash, randomBytes, verify as verifySignature } from 'node:crypto'
-import type { Clock, JsonObject, Millis } from '../../../src/types.ts'
+import type { JsonObject, Millis } from '../../../src/types.ts'
+import type { Clock } from '../clock.ts'
 import { accessTokenClaims, type ClaimContext, idTokenClaims } from './claims.ts'
 import { createSigningKey, type Keys, type SigningKey, signJwt } from './keys.ts'
 import type { ServerAddress } from './metadata.ts'

@@ -1,4 +1,5 @@
-import type { Clock, JsonObject, Millis } from '../../../src/types.ts'
+import type { JsonObject, Millis } from '../../../src/types.ts'
+import type { Clock } from '../clock.ts'
 import type { Outbound } from '../http/outbound.ts'
 
 /** Where and how an app is provisioned. */

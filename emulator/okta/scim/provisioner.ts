@@ -1,4 +1,5 @@
-import type { Clock, Logger } from '../../../src/types.ts'
+import type { Logger } from '../../../src/types.ts'
+import type { Clock } from '../clock.ts'
 import type { Outbound } from '../http/outbound.ts'
 import type { Org } from '../model/org.ts'
 import type { Occurrence } from '../model/types.ts'

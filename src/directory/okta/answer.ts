@@ -1,6 +1,6 @@
 import { AppError } from '../../errors.ts'
-import type { Millis } from '../../types.ts'
-import { readRateFacts } from './budget.ts'
+import type { Millis, SourceTime } from '../../types.ts'
+import { readDate } from './budget.ts'
 import { nextPage } from './link.ts'
 import type { OktaError } from './shapes.ts'
 
@@ -23,7 +23,7 @@ export interface RawAnswer {
 export interface OktaAnswer {
   readonly body: unknown
   /** The `Date` header, Okta's clock; undefined when it cannot be read. */
-  readonly date: Millis | undefined
+  readonly date: SourceTime | undefined
   /** Path and query of the next page, to be asked for as it is. */
   readonly next: string | undefined
 }
@@ -40,7 +40,7 @@ export function judge(
   if (status === 200) {
     return {
       body: parseJson(raw, call.what),
-      date: readRateFacts(status, headers).date,
+      date: readDate(headers['date']),
       next: nextPage(headers['link'], call.origin),
     }
   }

@@ -1,5 +1,6 @@
-import type { Millis } from '../../types.ts'
+import type { Millis, Monotonic, SourceTime } from '../../types.ts'
 import type { ReadPriority } from '../model.ts'
+import { elapsed, later, latest, NEVER, sourceTime } from '../../lib/time.ts'
 
 /** Okta counts in fixed windows of about a minute, one for each bucket. */
 const WINDOW: Millis = 60_000
@@ -20,15 +21,15 @@ const KEEP_FREE: Readonly<Record<ReadPriority, number>> = {
 const RECONCILE_SHARE = 0.2
 
 /** `waitUntil` is on our clock; ask again then. */
-export type Turn = { readonly go: true } | { readonly go: false; readonly waitUntil: Millis }
+export type Turn = { readonly go: true } | { readonly go: false; readonly waitUntil: Monotonic }
 
 /** What one answer says about its bucket. `reset` and `date` are on the server's clock. */
 export interface RateFacts {
   readonly limited: boolean
   readonly limit: number | undefined
   readonly remaining: number | undefined
-  readonly reset: Millis | undefined
-  readonly date: Millis | undefined
+  readonly reset: SourceTime | undefined
+  readonly date: SourceTime
 }
 
 export interface BucketState {
@@ -39,30 +40,30 @@ export interface BucketState {
   readonly used: number
   /** Of `limit`, how many calls may be ours. */
   readonly allowance: number
-  readonly resetsAt: Millis
+  readonly resetsAt: Monotonic
 }
 
 /** The rate-limit account. No I/O and no timers: time is a parameter. */
 export interface Budget {
   /** May one call be made now? `go` also counts it. */
-  ask(bucket: string, priority: ReadPriority, now: Millis): Turn
-  learn(bucket: string, facts: RateFacts, now: Millis): void
+  ask(bucket: string, priority: ReadPriority, now: Monotonic): Turn
+  learn(bucket: string, facts: RateFacts, now: Monotonic): void
   /** How many calls may run at once: less after Okta complained of concurrency, one more each minute since. */
-  parallelism(now: Millis): number
-  buckets(now: Millis): readonly BucketState[]
+  parallelism(now: Monotonic): number
+  buckets(now: Monotonic): readonly BucketState[]
 }
 
 interface Bucket {
   limit: number | undefined
   remaining: number
   /** The server's word for the end of this window: it names the window. */
-  reset: Millis
+  reset: SourceTime
   /** The same instant on our clock, and a little later. */
-  resetsAt: Millis
+  resetsAt: Monotonic
   used: number
   /** Of `used`, by repairs. */
   repairs: number
-  blockedUntil: Millis
+  blockedUntil: Monotonic
 }
 
 /**
@@ -76,20 +77,28 @@ export function createBudget(options: {
 }): Budget {
   const { share, parallel, random = Math.random } = options
   const buckets = new Map<string, Bucket>()
-  let pausedUntil = 0
-  let lowered = { to: parallel, at: 0 }
+  let pausedUntil: Monotonic = NEVER
+  let lowered: { readonly to: number; readonly at: Monotonic } = { to: parallel, at: NEVER }
 
-  function bucketAt(name: string, now: Millis): Bucket {
+  function bucketAt(name: string, now: Monotonic): Bucket {
     let bucket = buckets.get(name)
     if (!bucket) {
-      bucket = { limit: undefined, remaining: 0, reset: 0, resetsAt: 0, used: 0, repairs: 0, blockedUntil: 0 }
+      bucket = {
+        limit: undefined,
+        remaining: 0,
+        reset: NEVER,
+        resetsAt: NEVER,
+        used: 0,
+        repairs: 0,
+        blockedUntil: NEVER,
+      }
       buckets.set(name, bucket)
     }
     if (bucket.limit !== undefined && now >= bucket.resetsAt) {
       bucket.used = 0
       bucket.repairs = 0
       bucket.remaining = bucket.limit
-      bucket.resetsAt = now + WINDOW
+      bucket.resetsAt = later(now, WINDOW)
     }
     return bucket
   }
@@ -103,8 +112,8 @@ export function createBudget(options: {
     return used < allowanceOf(limit) * (1 - free) && remaining > limit * Math.max(free, ADMIN_RESERVE)
   }
 
-  function parallelism(now: Millis): number {
-    return Math.min(parallel, lowered.to + Math.floor((now - lowered.at) / WINDOW))
+  function parallelism(now: Monotonic): number {
+    return Math.min(parallel, lowered.to + Math.floor(elapsed(now, lowered.at) / WINDOW))
   }
 
   return {
@@ -112,7 +121,7 @@ export function createBudget(options: {
 
     ask(name, priority, now) {
       const bucket = bucketAt(name, now)
-      const blockedUntil = Math.max(pausedUntil, bucket.blockedUntil)
+      const blockedUntil = latest(pausedUntil, bucket.blockedUntil)
       if (now < blockedUntil) return { go: false, waitUntil: blockedUntil }
       if (!hasRoom(bucket, priority)) return { go: false, waitUntil: bucket.resetsAt }
       bucket.used++
@@ -126,12 +135,12 @@ export function createBudget(options: {
       // Limit 0 is the concurrency limit (okta.md §3.1), which is the whole org's; its reset is only an estimate.
       if (limited && limit === 0) {
         lowered = { to: Math.max(1, Math.floor(parallelism(now) / 2)), at: now }
-        pausedUntil = now + SLACK + random() * SLACK
+        pausedUntil = later(now, SLACK + random() * SLACK)
         return
       }
-      const wait = reset === undefined ? WINDOW : clamp(reset - (facts.date ?? now) + SLACK, SLACK, LONGEST_WAIT)
+      const wait = reset !== undefined ? clamp(elapsed(reset, facts.date) + SLACK, SLACK, LONGEST_WAIT) : WINDOW
       const bucket = bucketAt(name, now)
-      if (limited) bucket.blockedUntil = Math.max(bucket.blockedUntil, now + wait + random() * SLACK)
+      if (limited) bucket.blockedUntil = latest(bucket.blockedUntil, later(now, wait + random() * SLACK))
       if (!limit || remaining === undefined || reset === undefined || reset < bucket.reset) return
       // Answers overtake one another: within a window what remains only falls.
       bucket.remaining = reset === bucket.reset ? Math.min(bucket.remaining, remaining) : remaining
@@ -140,7 +149,7 @@ export function createBudget(options: {
       bucket.repairs = Math.min(bucket.repairs, bucket.used)
       bucket.limit = limit
       bucket.reset = reset
-      bucket.resetsAt = now + wait
+      bucket.resetsAt = later(now, wait)
     },
 
     buckets(now) {
@@ -176,11 +185,12 @@ export function bucketOf(method: string, path: string): string {
 
 /**
  * Reads `X-Rate-Limit-*` (epoch seconds) and `Date`. A header that came twice or is no number says nothing:
- * whoever waits then waits a whole window.
+ * whoever waits then waits a whole window. `now`: our own clock, for an answer without a date.
  */
 export function readRateFacts(
   status: number,
   headers: Readonly<Record<string, string | readonly string[] | undefined>>,
+  now: SourceTime,
 ): RateFacts {
   const number = (name: string): number | undefined => {
     const value = headers[name]
@@ -191,16 +201,16 @@ export function readRateFacts(
     limited: status === 429,
     limit: number('x-rate-limit-limit'),
     remaining: number('x-rate-limit-remaining'),
-    reset: reset === undefined ? undefined : reset * 1000,
-    date: readDate(headers['date']),
+    reset: reset === undefined ? undefined : sourceTime(reset * 1000),
+    date: readDate(headers['date']) ?? now,
   }
 }
 
 /** Only the one form that servers may send (RFC 9110 §5.6.7): `Date.parse` alone finds a date in `-1`. */
-function readDate(value: string | readonly string[] | undefined): Millis | undefined {
+export function readDate(value: string | readonly string[] | undefined): SourceTime | undefined {
   if (typeof value !== 'string' || !/^\w{3}, \d{2} \w{3} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(value)) return undefined
   const date = Date.parse(value)
-  return Number.isNaN(date) ? undefined : date
+  return Number.isNaN(date) ? undefined : sourceTime(date)
 }
 
 function clamp(value: number, least: number, most: number): number {

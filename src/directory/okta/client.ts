@@ -10,6 +10,7 @@ import { createAuthorizer } from './service-app.ts'
 import { compileShapes } from './shapes.ts'
 import { createTokenGuard } from './token-guard.ts'
 import { createTurns } from './turns.ts'
+import { asSourceTime } from '../../lib/time.ts'
 
 const PARALLEL = 4
 const FORM = 'application/x-www-form-urlencoded'
@@ -130,7 +131,7 @@ export function createOktaClient(deps: {
       let raw = await attempt(asked, bucket, what, signal).catch((error: unknown) => heard((): never => raise(error)))
       // An access token that ended early, or was revoked, is replaced once; an API token is what it is.
       if (raw.status === 401 && authorizer.renew()) raw = await attempt(asked, bucket, what, signal)
-      budget.learn(bucket, readRateFacts(raw.status, raw.headers), clock.now())
+      budget.learn(bucket, readRateFacts(raw.status, raw.headers, asSourceTime(clock.now())), clock.monotonic())
       return heard(() => judge(raw, { what, origin, isError }))
     } finally {
       release()
@@ -216,7 +217,7 @@ export function createOktaClient(deps: {
       }
     },
 
-    buckets: () => budget.buckets(clock.now()),
+    buckets: () => budget.buckets(clock.monotonic()),
     calls: () => [...counts.values()],
 
     async close() {

@@ -1,6 +1,7 @@
 import { Ajv } from 'ajv'
-import type { Millis } from '../../types.ts'
+import type { SourceTime } from '../../types.ts'
 import type { Request, Signal } from '../signals.ts'
+import { earliest, sourceTime } from '../../lib/time.ts'
 
 /** The parts of a log event that are read (okta.md §4); hooks and the System Log share the shape. */
 export interface LogEvent {
@@ -39,11 +40,11 @@ export function compileEvents(): (value: unknown) => value is LogEvent {
   return (value): value is LogEvent => isEvent(value) && !Number.isNaN(Date.parse(value.published))
 }
 
-export function publishedAt({ published }: LogEvent): Millis {
-  return Date.parse(published)
+export function publishedAt({ published }: LogEvent): SourceTime {
+  return sourceTime(Date.parse(published))
 }
 
-type Reading = (event: LogEvent, at: Millis, app: string) => readonly (Signal | Request)[]
+type Reading = (event: LogEvent, at: SourceTime, app: string) => readonly (Signal | Request)[]
 
 /** `group.user_membership.*`, and what imports write instead (okta.md §3.4). */
 const membership =
@@ -137,10 +138,10 @@ export const LOG_FILTER: string = Object.keys(READINGS)
  * What an event means; empty: nothing to us. Only what succeeded counts. `app`: the client id, which is the id of the
  * application too. `at` is the event's own time, but never after `now`: a wrong date must not outlive the truth.
  */
-export function signalsOf(event: LogEvent, app: string, now: Millis): readonly (Signal | Request)[] {
+export function signalsOf(event: LogEvent, app: string, now: SourceTime): readonly (Signal | Request)[] {
   if (event.outcome && event.outcome.result !== 'SUCCESS') return []
   const read = Object.hasOwn(READINGS, event.eventType) ? READINGS[event.eventType] : undefined
-  return read?.(event, Math.min(publishedAt(event), now), app) ?? []
+  return read?.(event, earliest(publishedAt(event), now), app) ?? []
 }
 
 /** Targets come in any order: by type, and only what can be an Okta id. */

@@ -1,11 +1,12 @@
 import { type AppError, toAppError } from '../../errors.ts'
-import type { Clock, Lease, Logger, Millis, Store, Unsubscribe } from '../../types.ts'
+import type { Clock, Lease, Logger, Millis, Monotonic, Store, Unsubscribe, WallTime } from '../../types.ts'
 import type { LiveDirectory } from '../directory.ts'
 import type { Request, Signal } from '../signals.ts'
 import type { OktaClient } from './client.ts'
 import { createOktaLog, type LogCounts, OVERLAP } from './log.ts'
 import { createFeedTable, type FeedRecord } from './position.ts'
 import { createReconcile } from './reconcile.ts'
+import { asSourceTime, earlier, elapsed, isoTime, NEVER, wallTime } from '../../lib/time.ts'
 
 const LEASE = 'directory-feed'
 /** A killed process is followed after so long, and a third: others ask as often as the holder renews. */
@@ -23,18 +24,21 @@ const MOST_PAGES = 50
 /** Okta keeps its log for 90 days: who was away for longer has missed something. */
 const LOG_KEPT: Millis = 85 * 24 * 3_600_000
 
+/** The feed has not been at its end yet; a number, because the store keeps no negative infinity. */
+const NOT_YET = wallTime(0)
+
 export interface FeedFacts extends LogCounts {
   /** `log`: events; `delta`: lists of what changed, because the log may not be read. */
   readonly mode: 'log' | 'delta'
   /** This process polls, and not another one that shares the store. */
   readonly leading: boolean
   /** Our clock. */
-  readonly lastSuccess: Millis | undefined
-  readonly lastError: { readonly at: Millis; readonly code: AppError['code']; readonly message: string } | undefined
+  readonly lastSuccess: WallTime | undefined
+  readonly lastError: { readonly at: WallTime; readonly code: AppError['code']; readonly message: string } | undefined
 }
 
 interface Loop {
-  lastSuccess: Millis | undefined
+  lastSuccess: WallTime | undefined
   lastError: FeedFacts['lastError']
 }
 
@@ -73,8 +77,8 @@ export function createOktaFeed(deps: {
   const running = new Set<Promise<void>>()
   let record: FeedRecord | undefined
   let lease: Lease | undefined
-  let forbiddenAt: Millis | undefined
-  let cataloguedAt: Millis | undefined
+  let forbiddenAt: Monotonic | undefined
+  let cataloguedAt: Monotonic | undefined
   /** Counts what makes a comparison due: one that is asked for while another runs is not done with that one. */
   let wishes = 0
   let renewing: Promise<boolean> | undefined
@@ -127,15 +131,19 @@ export function createOktaFeed(deps: {
     const now = clock.now()
     directory.listening(now)
     const stored = (await store.get(table, org).catch(corruptIsNone))?.value
-    const gone = stored && now - stored.lastPublished > LOG_KEPT && now - stored.upTo > LOG_KEPT
+    const gone =
+      stored && elapsed(asSourceTime(now), stored.lastPublished) > LOG_KEPT && elapsed(now, stored.upTo) > LOG_KEPT
     record =
       stored && !gone
         ? stored
-        : { cursor: undefined, lastPublished: now, since: now - OVERLAP / 2, upTo: 0, owed: true }
-    logger.info(
-      { okta: org, from: new Date(record.lastPublished).toISOString() },
-      'okta: following what changes from here',
-    )
+        : {
+            cursor: undefined,
+            lastPublished: asSourceTime(now),
+            since: earlier(now, OVERLAP / 2),
+            upTo: NOT_YET,
+            owed: true,
+          }
+    logger.info({ okta: org, from: isoTime(record.lastPublished) }, 'okta: following what changes from here')
     return true
   }
 
@@ -147,21 +155,21 @@ export function createOktaFeed(deps: {
   /** Another process has polled. What cannot be read now is read with its next poll. */
   async function heard(): Promise<void> {
     const stored = await store.get(table, org).catch(() => undefined)
-    if (!lease && stored && stored.value.upTo > 0) directory.cover(stored.value)
+    if (!lease && stored && stored.value.upTo > NOT_YET) directory.cover(stored.value)
   }
 
   /** What is read next is only asked for after what was read before is safe: killed at any moment, nothing is lost. */
   async function save(next: FeedRecord): Promise<void> {
     await store.put(table, org, next)
     record = next
-    directory.cover(next.upTo > 0 ? next : undefined)
+    directory.cover(next.upTo > NOT_YET ? next : undefined)
   }
 
   // ---- the log
 
   async function poll(): Promise<void> {
     if (!(await takeTurn()) || !record) return
-    if (forbiddenAt !== undefined && clock.now() - forbiddenAt < FORBIDDEN_RETRY) return
+    if (forbiddenAt !== undefined && elapsed(clock.monotonic(), forbiddenAt) < FORBIDDEN_RETRY) return
     for (let pages = 0; pages < MOST_PAGES && !closing.signal.aborted; pages++) {
       const page = await log.read(record, closing.signal).catch((error: unknown) => {
         const failure = toAppError(error)
@@ -215,9 +223,9 @@ export function createOktaFeed(deps: {
         'okta: the System Log may not be read (a read-only administrator may, or the scope okta.logs.read): changes are found by comparing lists, which is slower and costs more calls',
       )
     }
-    forbiddenAt = clock.now()
+    forbiddenAt = clock.monotonic()
     // Who was read before is covered only by what is compared from here on.
-    if (record && record.upTo === 0) record = { ...record, since: forbiddenAt }
+    if (record && record.upTo === NOT_YET) record = { ...record, since: clock.now() }
   }
 
   // ---- the comparison
@@ -225,21 +233,21 @@ export function createOktaFeed(deps: {
   async function compare(): Promise<void> {
     if (!lease || !record) return
     const { signal } = closing
-    const startedAt = clock.now()
+    const [now, startedAt] = [clock.now(), clock.monotonic()]
     const { owed } = record
     const wished = wishes
     const first = cataloguedAt === undefined
-    if (owed || first || startedAt - (cataloguedAt ?? 0) >= CATALOGUE_INTERVAL) {
+    if (owed || first || elapsed(startedAt, cataloguedAt ?? NEVER) >= CATALOGUE_INTERVAL) {
       await reconcile.catalogue(!owed && !first, signal)
       cataloguedAt = startedAt
     }
     const withoutLog = forbiddenAt !== undefined
-    const from = record.upTo > 0 ? record.upTo : startedAt - OVERLAP
+    const from = record.upTo > NOT_YET ? asSourceTime(record.upTo) : earlier(asSourceTime(now), OVERLAP)
     await reconcile.changes(withoutLog ? 'all' : 'policies', from, signal)
     if (owed) await reconcile.members(signal)
     if (signal.aborted || !(await leads())) return
     if (owed && wished === wishes) await save({ ...record, owed: false })
-    if (withoutLog) await save({ ...record, upTo: startedAt })
+    if (withoutLog) await save({ ...record, upTo: now })
   }
 
   // ---- the rounds
@@ -297,7 +305,7 @@ export function createOktaFeed(deps: {
         void heard()
       })
       const stored = (await store.get(table, org).catch(corruptIsNone))?.value
-      if (stored && stored.upTo > 0) directory.cover(stored)
+      if (stored && stored.upTo > NOT_YET) directory.cover(stored)
       void run(polling, poll)
       again(polling, pollDelay, poll)
       again(comparing, compareDelay, compare)

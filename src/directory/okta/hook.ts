@@ -7,6 +7,7 @@ import type { LiveDirectory } from '../directory.ts'
 import type { Request, Signal } from '../signals.ts'
 import { compileEvents, signalsOf } from './events.ts'
 import { createSeen } from './seen.ts'
+import { asSourceTime } from '../../lib/time.ts'
 
 /** Okta sends tens of events in one body; a body that is larger than this is somebody else's. */
 export const HOOK_MAX_BYTES = 4 * 1024 * 1024
@@ -99,7 +100,7 @@ export function createOktaHook(deps: {
         events: counts.events + fresh.length,
         skipped: counts.skipped + events.length - readable.length,
       }
-      const now = clock.now()
+      const now = asSourceTime(clock.now())
       const signals = fresh.flatMap((event) => signalsOf(event, app, now))
       const uuids = fresh.map(({ uuid }) => uuid)
       // After the answer: the caller writes it before the event loop comes to this.

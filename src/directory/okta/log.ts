@@ -1,10 +1,11 @@
 import { AppError } from '../../errors.ts'
-import type { Logger, Millis, Clock } from '../../types.ts'
+import type { Clock, Logger, Millis, SourceTime, WallTime } from '../../types.ts'
 import type { Request, Signal } from '../signals.ts'
 import type { OktaAnswer } from './answer.ts'
 import type { OktaClient } from './client.ts'
 import { compileEvents, LOG_FILTER, type LogEvent, publishedAt, signalsOf } from './events.ts'
 import { createSeen } from './seen.ts'
+import { asSourceTime, earlier, earliest, elapsed, isoTime, later, latest, NEVER } from '../../lib/time.ts'
 
 const LOGS = '/api/v1/logs'
 /** The most that Okta gives at once (okta.md §2.5). */
@@ -23,7 +24,7 @@ export interface LogPosition {
   /** Path and query of the next page, as Okta gave it; undefined: begin at `lastPublished`, with an overlap. */
   readonly cursor: string | undefined
   /** Okta's time of the newest event that was read, or of the beginning. */
-  readonly lastPublished: Millis
+  readonly lastPublished: SourceTime
 }
 
 export interface LogPage {
@@ -31,7 +32,7 @@ export interface LogPage {
   /** There is nothing more to read now. */
   readonly atEnd: boolean
   /** Our clock when the page was asked for: what happened before, and was visible, is in it or before it. */
-  readonly askedAt: Millis
+  readonly askedAt: WallTime
   readonly signals: readonly (Signal | Request)[]
   /** To be called when the signals are durable: the same events are not read twice. */
   readonly applied: () => void
@@ -74,9 +75,9 @@ export function createOktaLog(deps: {
   async function ask({ cursor, lastPublished }: LogPosition, signal: AbortSignal): Promise<OktaAnswer | undefined> {
     const options = { signal, priority: 'confirm' } as const
     if (cursor !== undefined) return client.get(cursor, {}, options)
-    const since = Math.max(lastPublished - OVERLAP, clock.now() - KEPT)
+    const since = latest(earlier(lastPublished, OVERLAP), earlier(asSourceTime(clock.now()), KEPT))
     const query = {
-      since: new Date(since).toISOString(),
+      since: isoTime(since),
       sortOrder: 'ASCENDING',
       limit: String(PAGE),
       filter: LOG_FILTER,
@@ -100,7 +101,7 @@ export function createOktaLog(deps: {
       throw new AppError('ERR_DIRECTORY_FORBIDDEN', `okta: GET ${LOGS} is not there`)
     }
     counts = { ...counts, restarts: counts.restarts + 1 }
-    const from = new Date(position.lastPublished - OVERLAP).toISOString()
+    const from = isoTime(earlier(position.lastPublished, OVERLAP))
     logger.warn({ from }, 'okta: the position in the System Log is not accepted any more: reading again from here')
     return answerAt({ ...position, cursor: undefined }, signal)
   }
@@ -121,25 +122,25 @@ export function createOktaLog(deps: {
       const askedAt = clock.now()
       const answer = await answerAt(position, signal)
       const next = answer.next?.startsWith(`${LOGS}?`) ? answer.next : undefined
-      const now = answer.date ?? clock.now()
+      const now = answer.date ?? asSourceTime(clock.now())
       const events = eventsOf(answer)
       const size = (answer.body as readonly unknown[]).length
       const fresh = events.filter(({ uuid }) => !seen.has(uuid))
-      const newest = events.reduce((latest, event) => Math.max(latest, publishedAt(event)), 0)
-      const atEnd = size === 0 || (size < MAYBE_FULL && newest > now - RECENT) || next === undefined
+      const newest = events.map(publishedAt).reduce(latest, NEVER)
+      const atEnd = size === 0 || (size < MAYBE_FULL && newest > earlier(now, RECENT)) || next === undefined
       return {
         // A date from the future must not make us skip what lies before it.
-        position: { cursor: next, lastPublished: Math.max(position.lastPublished, Math.min(newest, now)) },
+        position: { cursor: next, lastPublished: latest(position.lastPublished, earliest(newest, now)) },
         atEnd,
         askedAt,
-        signals: fresh.flatMap((event) => signalsOf(event, app, now + 1000)),
+        signals: fresh.flatMap((event) => signalsOf(event, app, later(now, 1000))),
         applied() {
           for (const { uuid } of fresh) seen.add(uuid)
           counts = {
             ...counts,
             events: counts.events + fresh.length,
             duplicates: counts.duplicates + events.length - fresh.length,
-            lag: newest > 0 ? Math.max(0, now - newest) : atEnd ? 0 : counts.lag,
+            lag: events.length > 0 ? Math.max(0, elapsed(now, newest)) : atEnd ? 0 : counts.lag,
           }
         },
       }

@@ -2,13 +2,14 @@ import { AppError, toAppError } from '../../errors.ts'
 import { pause } from '../../lib/wait.ts'
 import { groupKey } from '../../policy/membership.ts'
 import { nearest } from '../../policy/nearest.ts'
-import type { Clock, Logger, Millis, Subject } from '../../types.ts'
+import type { Clock, Logger, Millis, SourceTime, Subject } from '../../types.ts'
 import type { Group } from '../model.ts'
 import type { LiveDirectory } from '../directory.ts'
 import type { Signal } from '../signals.ts'
 import { DATE_PRECISION, EVIDENCE_MARGIN, LIST_PAGE, type OktaAnswer } from './answer.ts'
 import type { CallOptions, OktaClient } from './client.ts'
 import { compileShapes, type OktaGroup, type OktaUser, statusOf, toGroup } from './shapes.ts'
+import { asSourceTime, earlier, earliest, isoTime, later, latest, NEVER, sourceTime } from '../../lib/time.ts'
 
 /** Delta filters ask again for what may have been indexed late (okta.md §3.5, rule 5). */
 const OVERLAP: Millis = 60_000
@@ -21,7 +22,7 @@ export interface Reconcile {
   /** All groups: what names in policies mean, and which groups are gone. `leisurely`: in no hurry at all. */
   catalogue(leisurely: boolean, signal: AbortSignal): Promise<void>
   /** What changed since the last time, or since `from` (Okta's time): the members of changed groups, and people's statuses. */
-  changes(scope: 'policies' | 'all', from: Millis, signal: AbortSignal): Promise<void>
+  changes(scope: 'policies' | 'all', from: SourceTime, signal: AbortSignal): Promise<void>
   /** The members of every group that policies name. */
   members(signal: AbortSignal): Promise<void>
   /** One group as it is now: renamed, or gone. */
@@ -33,7 +34,7 @@ export interface Reconcile {
 interface Listed {
   readonly group: Group
   readonly membersAt: string
-  readonly updatedAt: Millis | undefined
+  readonly updatedAt: SourceTime | undefined
 }
 
 /** `wanted`: ids and names of groups as policies write them. */
@@ -51,8 +52,8 @@ export function createReconcile(deps: {
   const readAt = new Map<string, string>()
   const said = new Set<string>()
   /** Newest dates seen; Okta's clock. */
-  let groupsSeen: Millis | undefined
-  let usersSeen: Millis | undefined
+  let groupsSeen: SourceTime | undefined
+  let usersSeen: SourceTime | undefined
   let skipped = 0
 
   function recordsOf<T>({ body }: OktaAnswer, path: string, is: (value: unknown) => value is T): readonly T[] {
@@ -102,12 +103,12 @@ export function createReconcile(deps: {
     if (group.type === 'BUILT_IN') return
     const path = `/api/v1/groups/${group.id}/users`
     const members = new Set<Subject>()
-    let at: Millis | undefined
-    let upTo: Millis = 0
+    let at: SourceTime | undefined
+    let upTo: SourceTime = NEVER
     for await (const page of client.pages(path, { limit: LIST_PAGE }, options)) {
-      const date = page.date ?? clock.now()
-      at ??= date - EVIDENCE_MARGIN
-      upTo = date + DATE_PRECISION
+      const date = page.date ?? asSourceTime(clock.now())
+      at ??= earlier(date, EVIDENCE_MARGIN)
+      upTo = later(date, DATE_PRECISION)
       for (const user of membersOf(page, path)) members.add(user)
     }
     if (at === undefined) return readGroup(group.id, options.signal)
@@ -139,7 +140,7 @@ export function createReconcile(deps: {
   async function readGroup(id: string, signal: AbortSignal): Promise<void> {
     const path = `/api/v1/groups/${id}`
     const answer = await client.get(path, {}, { signal, priority: 'confirm' })
-    const at = (answer?.date ?? clock.now()) - EVIDENCE_MARGIN
+    const at = earlier(answer?.date ?? asSourceTime(clock.now()), EVIDENCE_MARGIN)
     if (!answer) return directory.absorb([{ kind: 'group-deleted', group: id, at }], 'log')
     if (!isGroup(answer.body) || answer.body.id !== id) {
       throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} is not the group`)
@@ -151,13 +152,13 @@ export function createReconcile(deps: {
     return { group: toGroup(group), membersAt: group.lastMembershipUpdated ?? '', updatedAt: parse(group.lastUpdated) }
   }
 
-  async function changedGroups(from: Millis, options: CallOptions): Promise<readonly Listed[]> {
-    const since = quote((groupsSeen ?? from) - OVERLAP)
+  async function changedGroups(from: SourceTime, options: CallOptions): Promise<readonly Listed[]> {
+    const since = quote(earlier(groupsSeen ?? from, OVERLAP))
     const query = { filter: `lastUpdated gt ${since} or lastMembershipUpdated gt ${since}`, limit: LIST_PAGE }
     const changed: Listed[] = []
     for await (const page of client.pages('/api/v1/groups', query, options)) {
       for (const record of recordsOf(page, '/api/v1/groups', isGroup)) {
-        groupsSeen = latest(groupsSeen, record.lastUpdated, record.lastMembershipUpdated)
+        groupsSeen = newestOf(groupsSeen, record.lastUpdated, record.lastMembershipUpdated)
         changed.push(list(record))
       }
     }
@@ -165,13 +166,13 @@ export function createReconcile(deps: {
     return changed
   }
 
-  async function changedStatuses(from: Millis, options: CallOptions): Promise<void> {
-    const query = { filter: `lastUpdated gt ${quote((usersSeen ?? from) - OVERLAP)}`, limit: LIST_PAGE }
+  async function changedStatuses(from: SourceTime, options: CallOptions): Promise<void> {
+    const query = { filter: `lastUpdated gt ${quote(earlier(usersSeen ?? from, OVERLAP))}`, limit: LIST_PAGE }
     const known = new Map([...directory.known()].map(([user, { status, asOf }]) => [user, { status, asOf }]))
     for await (const page of client.pages('/api/v1/users', query, options)) {
       const signals: Signal[] = []
       for (const record of recordsOf(page, '/api/v1/users', isUser)) {
-        usersSeen = latest(usersSeen, record.lastUpdated, record.statusChanged)
+        usersSeen = newestOf(usersSeen, record.lastUpdated, record.statusChanged)
         const person = known.get(record.id)
         if (person && person.status !== statusOf(record.status))
           signals.push(statusSignal(record, person.asOf, page.date))
@@ -181,11 +182,11 @@ export function createReconcile(deps: {
   }
 
   /** What the list says happened after our reading counts; anything else needs another reading. */
-  function statusSignal(user: OktaUser, asOf: Millis | undefined, date = clock.now()): Signal {
+  function statusSignal(user: OktaUser, asOf: SourceTime | undefined, date = asSourceTime(clock.now())): Signal {
     const changed = parse(user.statusChanged) ?? parse(user.lastUpdated)
     const out = statusOf(user.status) === 'inactive' && changed !== undefined && asOf !== undefined && changed > asOf
     return out
-      ? { kind: 'inactive', user: user.id, statusText: user.status, at: Math.min(changed, date) }
+      ? { kind: 'inactive', user: user.id, statusText: user.status, at: earliest(changed, date) }
       : { kind: 'reread', user: user.id, at: date }
   }
 
@@ -213,7 +214,7 @@ export function createReconcile(deps: {
           const now = found.get(id)
           if (at < startedAt && OKTA_GROUP_ID.test(id) && !now) gone.add(id)
           if (now && now.group.name !== name)
-            renamed.set(id, { kind: 'group', group: now.group, at: now.updatedAt ?? at })
+            renamed.set(id, { kind: 'group', group: now.group, at: now.updatedAt ?? asSourceTime(at) })
         }
       }
       await directory.absorb([...renamed.values()], 'log')
@@ -259,16 +260,19 @@ export function nearestName(value: string, groups: readonly Group[]): string | u
   return nearest(value, names)
 }
 
-function quote(at: Millis): string {
-  return `"${new Date(at).toISOString()}"`
+function quote(at: SourceTime): string {
+  return `"${isoTime(at)}"`
 }
 
-function parse(date: string | null | undefined): Millis | undefined {
+function parse(date: string | null | undefined): SourceTime | undefined {
   const at = date ? Date.parse(date) : Number.NaN
-  return Number.isNaN(at) ? undefined : at
+  return Number.isNaN(at) ? undefined : sourceTime(at)
 }
 
-function latest(known: Millis | undefined, ...dates: readonly (string | null | undefined)[]): Millis | undefined {
+function newestOf(
+  known: SourceTime | undefined,
+  ...dates: readonly (string | null | undefined)[]
+): SourceTime | undefined {
   const all = [known, ...dates.map(parse)].filter((at) => at !== undefined)
-  return all.length > 0 ? Math.max(...all) : undefined
+  return all.length > 0 ? all.reduce(latest) : undefined
 }

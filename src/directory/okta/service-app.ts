@@ -3,9 +3,10 @@ import { SignJWT } from 'jose'
 import { AppError } from '../../errors.ts'
 import { randomId } from '../../lib/crypto.ts'
 import { createSingleFlight } from '../../lib/single-flight.ts'
-import type { Clock, Millis } from '../../types.ts'
+import type { Clock, Millis, Monotonic } from '../../types.ts'
 import type { OktaCredentials } from '../../config/model.ts'
 import type { RawAnswer } from './answer.ts'
+import { epochSeconds, later } from '../../lib/time.ts'
 
 const TOKEN_PATH = '/oauth2/v1/token'
 /** Okta takes assertions up to an hour ahead; ours is used at once. */
@@ -44,10 +45,10 @@ export function createServiceApp(
   const key = createPrivateKey(privateKey.reveal())
   const alg = key.asymmetricKeyType === 'ec' ? 'ES256' : 'RS256'
   const flight = createSingleFlight<string>()
-  let token: { readonly header: string; readonly renewAt: Millis } | undefined
+  let token: { readonly header: string; readonly renewAt: Monotonic } | undefined
 
   async function assertion(): Promise<string> {
-    const now = Math.floor(clock.now() / 1000)
+    const now = epochSeconds(clock.now())
     return new SignJWT({})
       .setProtectedHeader({ alg, ...(keyId !== undefined && { kid: keyId }) })
       .setIssuer(clientId)
@@ -66,7 +67,7 @@ export function createServiceApp(
       client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
       client_assertion: await assertion(),
     })
-    const askedAt = clock.now()
+    const askedAt = clock.monotonic()
     const { status, body } = await post(TOKEN_PATH, form, signal)
     const answer = parse(body)
     if (status !== 200) throw refusal(status, answer)
@@ -75,13 +76,13 @@ export function createServiceApp(
       throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: POST ${TOKEN_PATH} gave no bearer token`)
     }
     const life = seconds * 1000
-    token = { header: `Bearer ${value}`, renewAt: askedAt + Math.max(life / 2, life - RENEW_BEFORE) }
+    token = { header: `Bearer ${value}`, renewAt: later(askedAt, Math.max(life / 2, life - RENEW_BEFORE)) }
     return token.header
   }
 
   return {
     async header(signal) {
-      return token && clock.now() < token.renewAt ? token.header : flight('token', () => fetchToken(signal))
+      return token && clock.monotonic() < token.renewAt ? token.header : flight('token', () => fetchToken(signal))
     },
     renew() {
       if (!token) return false

@@ -1,9 +1,10 @@
 import { AppError } from '../../errors.ts'
-import type { Clock, Logger, Millis, Subject } from '../../types.ts'
+import type { Clock, Logger, SourceTime, Subject } from '../../types.ts'
 import type { DirectorySource, Entry, Group } from '../model.ts'
 import { DATE_PRECISION, EVIDENCE_MARGIN, LIST_PAGE, type OktaAnswer } from './answer.ts'
 import type { CallOptions, OktaClient } from './client.ts'
 import { compileShapes, statusOf, toGroup } from './shapes.ts'
+import { asSourceTime, earlier, later, latest, NEVER } from '../../lib/time.ts'
 
 /** Okta ids. Anything else would address another resource, `me` and logins included; see also the check of `id`. */
 const ID = /^[A-Za-z0-9_-]{1,100}$/
@@ -30,13 +31,13 @@ export function createOktaSource({
   async function readGroups(
     user: Subject,
     options: CallOptions,
-  ): Promise<{ readonly groups: readonly Group[]; readonly readUntil: Millis } | undefined> {
+  ): Promise<{ readonly groups: readonly Group[]; readonly readUntil: SourceTime } | undefined> {
     const path = `/api/v1/users/${user}/groups`
-    let list: { readonly groups: readonly Group[]; readonly readUntil: Millis } | undefined
+    let list: { readonly groups: readonly Group[]; readonly readUntil: SourceTime } | undefined
     for await (const page of client.pages(path, { limit: LIST_PAGE }, options)) {
       list = {
         groups: [...(list?.groups ?? []), ...groupsOf(page, path)],
-        readUntil: Math.max(list?.readUntil ?? 0, page.date ?? clock.now()),
+        readUntil: latest(list?.readUntil ?? NEVER, page.date ?? asSourceTime(clock.now())),
       }
     }
     return list
@@ -64,7 +65,7 @@ export function createOktaSource({
     async lookup(user, signal, priority = 'sign-in') {
       if (!ID.test(user)) return undefined
       const options: CallOptions = { signal, priority }
-      const startedAt = clock.now()
+      const startedAt = asSourceTime(clock.now())
       const path = `/api/v1/users/${user}`
       const answer = await client.get(path, {}, options)
       if (!answer) return undefined
@@ -82,8 +83,8 @@ export function createOktaSource({
         status,
         statusText: answer.body.status,
         groups: list.groups,
-        asOf: date - EVIDENCE_MARGIN,
-        upTo: list.readUntil + DATE_PRECISION,
+        asOf: earlier(date, EVIDENCE_MARGIN),
+        upTo: later(list.readUntil, DATE_PRECISION),
       } satisfies Entry
     },
   }

@@ -1,5 +1,6 @@
 import { AppError } from '../../errors.ts'
-import type { Clock, Logger, Millis } from '../../types.ts'
+import type { Clock, Logger, Millis, Monotonic } from '../../types.ts'
+import { later } from '../../lib/time.ts'
 
 /** After a refused token, one call in this time finds out whether it is accepted again. */
 const PROBE_INTERVAL: Millis = 60_000
@@ -22,24 +23,24 @@ export function createTokenGuard(deps: {
   readonly origin: string
 }): TokenGuard {
   const { clock, logger, origin } = deps
-  let refusedAt: Millis | undefined
+  let refusedAt: Monotonic | undefined
 
   function refused(): void {
     if (refusedAt === undefined) {
       logger.error({ okta: origin }, 'okta does not accept the API token (idp_service_account): no groups are read')
     }
-    refusedAt = clock.now()
+    refusedAt = clock.monotonic()
   }
 
   /** An answer to a call that began before the refusal says nothing about the token now. */
-  function accepted(startedAt: Millis): void {
+  function accepted(startedAt: Monotonic): void {
     if (refusedAt === undefined || startedAt < refusedAt) return
     refusedAt = undefined
     logger.info({ okta: origin }, 'okta accepts the API token again')
   }
 
   function check(what: string): void {
-    if (refusedAt === undefined || clock.now() >= refusedAt + PROBE_INTERVAL) return
+    if (refusedAt === undefined || clock.monotonic() >= later(refusedAt, PROBE_INTERVAL)) return
     throw new AppError('ERR_DIRECTORY_UNAUTHORIZED', `okta: ${what} was not sent: the API token is not accepted`)
   }
 
@@ -48,7 +49,7 @@ export function createTokenGuard(deps: {
 
     begin(what) {
       check(what)
-      const startedAt = clock.now()
+      const startedAt = clock.monotonic()
       if (refusedAt !== undefined) refusedAt = startedAt
       return (judge) => {
         try {

@@ -1,6 +1,7 @@
-import type { Clock, Millis, Unsubscribe } from '../../types.ts'
+import type { Clock, Millis, Monotonic, Unsubscribe } from '../../types.ts'
 import type { ReadPriority } from '../model.ts'
 import type { Budget } from './budget.ts'
+import { earliest, elapsed, later, NEVER } from '../../lib/time.ts'
 
 const RANK: Readonly<Record<ReadPriority, number>> = { 'sign-in': 0, confirm: 1, background: 2, reconcile: 3 }
 
@@ -8,7 +9,7 @@ const RANK: Readonly<Record<ReadPriority, number>> = { 'sign-in': 0, confirm: 1,
 const REPAIR_PATIENCE: Millis = 15_000
 
 interface Waiter {
-  readonly since: Millis
+  readonly since: Monotonic
   readonly bucket: string
   readonly priority: ReadPriority
   readonly start: (release: () => void) => void
@@ -30,38 +31,38 @@ export function createTurns({ budget, clock }: { readonly budget: Budget; readon
 
   /** The background never takes the last connection, so that a sign-in finds one; repairs run one at a time. */
   function hasRoom(priority: ReadPriority): boolean {
-    const room = budget.parallelism(clock.now())
+    const room = budget.parallelism(clock.monotonic())
     if (priority === 'reconcile') return running === 0
     return running < (priority === 'background' ? Math.max(1, room - 1) : room)
   }
 
   /** Until when the call stands back for others who wait, whatever bucket they wait for. */
-  function standsBackUntil({ priority, since }: Waiter): Millis {
+  function standsBackUntil({ priority, since }: Waiter): Monotonic {
     const yields = priority === 'reconcile' && waiting[0] !== undefined && waiting[0].priority !== 'reconcile'
-    return yields ? since + REPAIR_PATIENCE : 0
+    return yields ? later(since, REPAIR_PATIENCE) : NEVER
   }
 
   function startWhatMay(): void {
     disarm()
-    const now = clock.now()
-    let next = Number.POSITIVE_INFINITY
+    const now = clock.monotonic()
+    let next: Monotonic | undefined
     waiting = waiting.filter((waiter) => {
       if (!hasRoom(waiter.priority)) return true
       const patient = standsBackUntil(waiter)
       if (patient > now) {
-        next = Math.min(next, patient)
+        next = earliest(next ?? patient, patient)
         return true
       }
       const turn = budget.ask(waiter.bucket, waiter.priority, now)
       if (!turn.go) {
-        next = Math.min(next, turn.waitUntil)
+        next = earliest(next ?? turn.waitUntil, turn.waitUntil)
         return true
       }
       running++
       waiter.start(release())
       return false
     })
-    if (next !== Number.POSITIVE_INFINITY) disarm = clock.after(Math.max(0, next - now), startWhatMay)
+    if (next !== undefined) disarm = clock.after(Math.max(0, elapsed(next, now)), startWhatMay)
   }
 
   function release(): () => void {
@@ -82,7 +83,7 @@ export function createTurns({ budget, clock }: { readonly budget: Budget; readon
           waiter.refuse(signal.reason)
         }
         const waiter: Waiter = {
-          since: clock.now(),
+          since: clock.monotonic(),
           bucket,
           priority,
           start(done) {

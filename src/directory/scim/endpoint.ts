@@ -17,6 +17,7 @@ import {
 } from './message.ts'
 import { parseOperations } from './patch.ts'
 import type { Registry } from './registry.ts'
+import { epochMillis } from '../../lib/time.ts'
 
 const DEFAULT_PAGE = 100
 
@@ -77,7 +78,9 @@ export function createEndpoint<T extends Resource>(deps: {
     const body = parseBody(text)
     if (isRefusal(body)) return refuse(body)
     const id = randomId()
-    const created = await registry.change(shelf, id, () => unlessTaken(kind.create(body, id, clock.now()), undefined))
+    const created = await registry.change(shelf, id, () =>
+      unlessTaken(kind.create(body, id, epochMillis(clock.now())), undefined),
+    )
     if (isRefusal(created)) return refuse(created)
     logger.info({ resource: kind.name, id }, 'scim: created')
     return reply(201, kind.view(created, detailOf(query, 'whole')), { location: `${baseUrl}/${kind.name}s/${id}` })

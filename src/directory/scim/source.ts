@@ -3,6 +3,7 @@ import type { Clock, Store, Subject } from '../../types.ts'
 import type { DirectorySource, Group } from '../model.ts'
 import type { Registry } from './registry.ts'
 import { type ScimUser, usersTable } from './user.ts'
+import { asSourceTime } from '../../lib/time.ts'
 
 /**
  * People as they were pushed, found by `externalId`. Costs no call to Okta. Knows only people who are assigned to the SCIM
@@ -41,7 +42,7 @@ export function createScimSource(deps: {
     async lookup(user, signal) {
       if (signal.aborted) throw new AppError('ERR_DIRECTORY_UNREACHABLE', 'scim: the reading was given up')
       if (user === '') return undefined
-      const asOf = clock.now()
+      const asOf = asSourceTime(clock.now())
       const found = await usersOf(user)
       if (found.length === 0) return undefined
       // Somebody who was pushed twice and deactivated once is inactive.

@@ -74,7 +74,7 @@ describe.each(['', '/oauth2/default'] as const)('a certified provider at issuer 
       expect(groupsFromClaims(identity.claims, 'groups')?.map(({ name }) => name)).toEqual(['Engineering', 'Everyone'])
       expect(identity.claims).not.toHaveProperty('nonce')
       expect(tokens.idToken.split('.')).toHaveLength(3)
-      expect(tokens.accessTokenExpiresAt).toBeGreaterThan(systemClock.now())
+      expect(Number(tokens.accessTokenExpiresAt)).toBeGreaterThan(Number(systemClock.now()))
 
       const again = await idp.refresh(tokens.refreshToken ?? '', '00u-alice', signal)
       expect(again?.identity.email).toBe('alice@corp.example')

@@ -61,7 +61,7 @@ export const limited = (okta: ScriptedOkta, clock: Clock, until: Millis, limit =
   oktaError(429, 'E0000047', {
     'x-rate-limit-limit': String(limit),
     'x-rate-limit-remaining': '0',
-    'x-rate-limit-reset': String(Math.round((clock.now() + okta.skew + until) / 1000)),
+    'x-rate-limit-reset': String(Math.round((Number(clock.now()) + okta.skew + until) / 1000)),
   })
 
 /** Never answers; the connection stays open until the caller or the test ends it. */
@@ -80,7 +80,7 @@ export async function startScriptedOkta(clock: Clock): Promise<ScriptedOkta> {
   let always: Answer | undefined
 
   const server = createServer((req, res) => {
-    res.setHeader('date', new Date(clock.now() + okta.skew).toUTCString())
+    res.setHeader('date', new Date(Number(clock.now()) + okta.skew).toUTCString())
     const url = new URL(req.url ?? '/', okta.origin)
     calls.push({ path: url.pathname, query: url.searchParams, headers: req.headers })
     const answer = queue.shift() ?? always ?? likeOkta(url)

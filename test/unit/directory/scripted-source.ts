@@ -45,5 +45,5 @@ export const group = (n: number, name = `Group ${n}`): Group => ({
 
 /** Somebody active, as seen now. */
 export function entry(clock: Clock, user: Subject, groups: readonly Group[], more: Partial<Entry> = {}): Entry {
-  return { subject: user, status: 'active', statusText: 'ACTIVE', groups, asOf: clock.now() - 2000, ...more }
+  return { subject: user, status: 'active', statusText: 'ACTIVE', groups, asOf: Number(clock.now()) - 2000, ...more }
 }

@@ -8,6 +8,7 @@ function world() {
   let timers = 0
   const counting = {
     now: () => clock.now(),
+    monotonic: () => clock.monotonic(),
     after: (delay: number, run: () => void) => (timers++, clock.after(delay, run)),
   }
   return { clock, deadlines: createDeadlines(counting), timers: () => timers, expired: [] as string[] }

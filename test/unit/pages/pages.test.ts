@@ -13,7 +13,11 @@ function everyPage(text: string, href: string): readonly (readonly [name: string
   const now = Date.UTC(2026, 10, 21, 2, 17, 5)
   const common = { controlPrefix: '/.postern', requestId: text, now }
   const person = { name: text, email: text, subject: text }
-  const groups = { groups: [{ id: text, name: text, type: 'OKTA_GROUP' as const }], asOf: now - 120_000, source: text }
+  const groups = {
+    groups: [{ id: text, name: text, type: 'OKTA_GROUP' as const }],
+    freshAt: now - 120_000,
+    source: text,
+  }
   return [
     [
       'denied',
@@ -152,7 +156,7 @@ describe('the denied page', () => {
     wantedGroups: ['Engineering', 'SRE'],
     groups: {
       groups: [{ id: '00g1', name: 'Sales', type: 'OKTA_GROUP' as const }],
-      asOf: 1_000_000 - 125_000,
+      freshAt: 1_000_000 - 125_000,
       source: 'okta',
     },
     tryAgainUrl: 'https://eng.corp.example/',
@@ -201,7 +205,7 @@ test('the unavailable page says that it is not a refusal, how old the groups are
       now: 10_000_000,
       application: 'Engineering',
       reasons: ['groups-unknown'],
-      groups: { groups: [], asOf: 10_000_000 - 7_200_000, source: 'okta' },
+      groups: { groups: [], freshAt: 10_000_000 - 7_200_000, source: 'okta' },
       retryAfter: 30,
       tryAgainUrl: '/',
     }),

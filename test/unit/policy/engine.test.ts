@@ -134,7 +134,7 @@ test('a criterion whose needs are not met is never asked', () => {
 test('the instant of the decision reaches the criteria', () => {
   let seen = 0
   const watch = criterion(() => true)
-  const route = routeWith(rules([{ ...watch, test: ({ now }) => (seen = now) > 0 }]))
+  const route = routeWith(rules([{ ...watch, test: ({ now }) => (seen = Number(now)) > 0 }]))
   decide(route, undefined, request, 42)
   expect(seen).toBe(42)
 })

@@ -31,7 +31,7 @@ export async function main(path: string, task: string, argument: string): Promis
   say('ready')
   if (task === 'write') {
     for (let number = 0; ; number++) {
-      await store.put(sheets, `${number}`, sheet(number), { expiresAt: systemClock.now() + 3_600_000 })
+      await store.put(sheets, `${number}`, sheet(number), { expiresAt: Number(systemClock.now()) + 3_600_000 })
       if (number >= 10) await store.delete(sheets, `${number - 10}`)
       say(`${number}`)
     }

@@ -224,7 +224,7 @@ test.each([
   const { logger, lines } = listeningLogger()
   const store = open(systemClock, logger)
   await store.put(sheets, 'good', sheet(1))
-  await store.put(sheets, 'bad', sheet(6), { expiresAt: systemClock.now() + 60_000 })
+  await store.put(sheets, 'bad', sheet(6), { expiresAt: Number(systemClock.now()) + 60_000 })
   const { root, table } = raw()
   const key = [...table('records').getRange()].find(({ value }) => value.includes('"key":"bad"'))?.key ?? []
   table('records').putSync(key, damage)
