@@ -2,7 +2,7 @@
  * `npm run bench [-- --short]`: what a request costs, as CPU time of the proxy's process by the kernel's accounting,
  * beside three proxies that judge nothing. The proxy under test has one core, the load (wrk) and the upstream (nginx)
  * share the other; rounds are interleaved, so that a slow minute of the machine hits all alike; answers are checked first.
- * Ratios are compared with their budgets (DESIGN.md §6); only wrong answers fail the run.
+ * Ratios are compared with their budgets; only wrong answers fail the run.
  */
 import { execFileSync } from 'node:child_process'
 import { accessSync, constants, mkdtempSync, rmSync, writeFileSync } from 'node:fs'

@@ -9,10 +9,12 @@ import { ERRORS } from '../src/errors.ts'
 const root = new URL('../', import.meta.url)
 const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
 
-/** All TypeScript below a folder, by path. */
+/** All program text below a folder, by path. */
 function sources(folder: string): ReadonlyMap<string, string> {
   const files = readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' })
-  return new Map(files.filter((file) => /\.tsx?$/.test(file)).map((file) => [folder + file, read(folder + file)]))
+  return new Map(
+    files.filter((file) => /\.(?:tsx?|mjs)$/.test(file)).map((file) => [folder + file, read(folder + file)]),
+  )
 }
 
 describe('config.example.yaml', () => {
@@ -82,6 +84,60 @@ describe('error codes', () => {
   test('each code of the table is used', () => {
     const names = new Set(used.map(({ name }) => name))
     expect(Object.keys(ERRORS).filter((name) => !names.has(name))).toEqual([])
+  })
+})
+
+describe('citations', () => {
+  const documents = new Map(
+    ['', 'docs/', 'docs/reference/', 'helm/postern/', 'e2e/helm/schemas/']
+      .flatMap((folder) => readdirSync(new URL(folder, root)).map((name) => folder + name))
+      .filter((path) => path.endsWith('.md'))
+      .map((path) => [path, read(path)]),
+  )
+  const files = new Map([
+    ...['emulator/', 'test/', 'e2e/', 'bench/', 'demo/', 'scripts/'].flatMap((folder) => [...sources(folder)]),
+    ...documents,
+  ])
+  /** A document beside the file that cites it, at the root, in docs or docs/reference. */
+  const cited = [...files].flatMap(([file, text]) =>
+    [...text.replaceAll(/\bhttps?:\S+/g, '').matchAll(/(?<![\w/*])((?:[\w.-]+\/)*[\w-]+\.md\b)(?:#([\w-]+))?/g)].map(
+      ([, name = '', heading]) => {
+        const places = [
+          new URL(name, new URL(file, root)).href.slice(root.href.length),
+          name,
+          `docs/${name}`,
+          `docs/reference/${name}`,
+        ]
+        return { file, name, heading, document: places.find((place) => documents.has(place)) }
+      },
+    ),
+  )
+
+  test('name documents of this repository', () => {
+    expect(cited.length).toBeGreaterThan(80)
+    expect(cited.filter(({ document }) => document === undefined)).toEqual([])
+  })
+
+  test('name headings that the document has', () => {
+    const headings = (path: string): readonly string[] =>
+      [...(documents.get(path) ?? '').matchAll(/^#+ (.*)$/gm)].map(([, title = '']) =>
+        title
+          .toLowerCase()
+          .replaceAll(/[^\w -]/g, '')
+          .replaceAll(' ', '-'),
+      )
+    const missing = cited.filter(({ heading, document = '' }) => heading && !headings(document).includes(heading))
+    expect(missing).toEqual([])
+  })
+
+  test('name attack cases that attack-cases.md has', () => {
+    const cases = documents.get('docs/reference/attack-cases.md') ?? ''
+    const named = [...sources('test/security/').values()].flatMap((text) => [
+      ...text.matchAll(/(?:test|describe)(?:\.\w+)*\([^'"]*['"]((?:[A-P]\d\d )+)/g),
+    ])
+    const numbers = new Set(named.flatMap(([, found = '']) => found.trim().split(' ')))
+    expect(numbers.size).toBeGreaterThan(30)
+    expect([...numbers].filter((number) => !cases.includes(`| ${number} |`))).toEqual([])
   })
 })
 

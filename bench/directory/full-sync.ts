@@ -9,7 +9,7 @@ import type { SizeName } from './org.ts'
 import { fact, type Row, type Scenario, seconds } from './report.ts'
 
 const PARALLEL = 4
-/** GET /groups and /groups/{id}/users of a Workforce org, and what one token may use of it (okta.md §3.2). */
+/** GET /groups and /groups/{id}/users of a Workforce org, and what one token may use of it (okta-api.md#rate-limits). */
 const TOKEN_LIMIT = 500 * 0.5
 
 /**

@@ -21,7 +21,7 @@ export interface OktaEmulatorOptions {
   readonly publicUrl?: string
   readonly clock?: Clock
   readonly seed?: Seed
-  /** Name of a plan of okta.md §3.2, or requests a minute by bucket; `off` counts but never refuses. */
+  /** Name of a plan of okta-api.md#rate-limits, or requests a minute by bucket; `off` counts but never refuses. */
   readonly rateLimits?: keyof typeof RATE_PLANS | 'off' | RatePlan
   /** Share of a bucket that one API token may use. */
   readonly tokenShare?: number

@@ -11,7 +11,7 @@ export interface OrgSize {
   readonly groupsEach: number
 }
 
-/** The three orgs that costs are calculated for (okta.md §3.3). */
+/** The three orgs that costs are calculated for (okta-api.md#what-it-costs-to-stay-fresh). */
 export const ORG_SIZES = {
   '1k': { people: 1000, groups: 100, groupsEach: 10 },
   '20k': { people: 20_000, groups: 1000, groupsEach: 15 },

@@ -347,7 +347,7 @@ describe('without the right to read the log', () => {
     okta.removeMember('Engineering', alice)
     okta.setStatus(bob, 'DEPROVISIONED')
     await pass(75_000)
-    // A token with this role does not see Everyone (okta.md §2.1).
+    // A token with this role does not see Everyone (okta-api.md#api-tokens-and-errors).
     expect(groupsOf(of, alice)).toEqual([])
     expect(of.directory.status(person(bob))).toBe('inactive')
     await pass(20 * MINUTE)

@@ -1,4 +1,4 @@
-/** What no client of ours would send, and what must be left as it was afterwards (security.md L09). */
+/** What no client of ours would send, and what must be left as it was afterwards (attack-cases.md L09). */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { MAX_BODY } from '../../src/directory/scim/message.ts'
 import { filter, oktaGroup, oktaUser, patchOf, type ScimServer, startScimServer, TOKEN } from './scim-server.ts'

@@ -1,4 +1,4 @@
-/** What Okta's SCIM client sends (okta.md §6), in both dialects and in the order in which it does. */
+/** What Okta's SCIM client sends (okta-api.md#scim-client), in both dialects and in the order in which it does. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Subject } from '../../src/types.ts'
 import {

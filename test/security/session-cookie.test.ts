@@ -1,5 +1,5 @@
 /**
- * security.md K01 (tampering, old secret), K03 (cookie bombs), K06 (replay after sign-out: CVE-2024-21492),
+ * attack-cases.md K01 (tampering, old secret), K03 (cookie bombs), K06 (replay after sign-out: CVE-2024-21492),
  * K09 (cookie of another host), K10 (session id alone: Teleport app-session hijack), B13 (prototype names).
  */
 import * as fc from 'fast-check'

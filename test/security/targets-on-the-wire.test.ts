@@ -1,6 +1,6 @@
 /**
  * The same gauntlet as targets.test.ts with exact bytes on a real socket: what Node's parser lets
- * through (reference/security.md §0.1) and what it refuses, in front of `parseTarget`. No refused
+ * through (attack-cases.md#nodes-parser) and what it refuses, in front of `parseTarget`. No refused
  * request may leave facts behind, because facts are what gets routed, judged and forwarded.
  */
 import { connect } from 'node:net'

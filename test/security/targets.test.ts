@@ -1,6 +1,6 @@
 /**
  * Request targets, hosts and framing that two readers could take for two different things
- * (reference/security.md §0.1, A, C, D): each is refused, or becomes one canonical form.
+ * (attack-cases.md#nodes-parser): each is refused, or becomes one canonical form.
  * Here as values; targets-on-the-wire.test.ts sends the bytes.
  */
 import * as fc from 'fast-check'

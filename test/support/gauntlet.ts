@@ -41,7 +41,7 @@ export interface Gauntlet {
   close(): Promise<void>
 }
 
-/** The routes of security.md §0: public, signed-in, group, regex, WebSocket and rewritten ones on one host; another host; nothing else. */
+/** The routes that the attacks aim at: public, signed-in, group, regex, WebSocket and rewritten ones on one host; another host; nothing else. */
 const ROUTES: readonly Readonly<Record<string, unknown>>[] = [
   { name: 'R1', prefix: '/public', allow_public_unauthenticated_access: true },
   { name: 'R2', prefix: '/user', allow_any_authenticated_user: true },

@@ -10,7 +10,7 @@ import { createRandom, shuffle } from '../model/random.ts'
 import type { Occurrence } from '../model/types.ts'
 import { delivers, type EventHook, type HookRegistry } from './registry.ts'
 
-/** How well hooks work: at least once, unordered and late are all normal at Okta (okta.md §4). */
+/** How well hooks work: at least once, unordered and late are all normal at Okta (okta-api.md#event-hooks). */
 export interface HookBehaviour {
   /** Events are collected this long into one delivery. */
   readonly window: Millis

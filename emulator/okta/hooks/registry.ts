@@ -2,7 +2,7 @@ import type { Json, Millis } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 import type { Ids } from '../model/ids.ts'
 
-/** What an admin says about a hook (okta.md §4). */
+/** What an admin says about a hook (okta-api.md#event-hooks). */
 export interface HookDetails {
   readonly name: string
   readonly items: readonly string[]

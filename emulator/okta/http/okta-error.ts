@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { json, type Reply } from './call.ts'
 
-/** okta.md §2.1: code → status and summary. Only the code is contractual. */
+/** okta-api.md#api-tokens-and-errors: code → status and summary. Only the code is contractual. */
 const ERRORS = {
   E0000001: [400, 'Api validation failed: {0}'],
   E0000003: [400, 'The request body was not well-formed.'],

@@ -96,14 +96,14 @@ function limited(call: Call, verdict: Verdict, skew: Millis): Reply {
   return errorReply(new OktaError('E0000047'))
 }
 
-/** okta.md §3.1: hyphenated names, epoch seconds, no Retry-After. */
+/** okta-api.md#rate-limits: hyphenated names, epoch seconds, no Retry-After. */
 function rateHeaders(call: Call, verdict: Verdict, skew: Millis): void {
   call.res.setHeader('x-rate-limit-limit', String(verdict.limit))
   call.res.setHeader('x-rate-limit-remaining', String(verdict.remaining))
   call.res.setHeader('x-rate-limit-reset', String(verdict.reset + Math.floor(skew / 1000)))
 }
 
-/** PUT and POST need a body or `Content-Length: 0` (okta.md §2.3). */
+/** PUT and POST need a body or `Content-Length: 0` (okta-api.md#users). */
 function lacksLength(call: Call): boolean {
   const { headers } = call.req
   const carries = headers['content-length'] !== undefined || headers['transfer-encoding'] !== undefined

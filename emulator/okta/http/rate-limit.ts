@@ -1,7 +1,7 @@
 import type { Millis } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 
-/** Requests per minute, org-wide, by bucket (okta.md §3.2). */
+/** Requests per minute, org-wide, by bucket (okta-api.md#rate-limits). */
 export type RatePlan = Readonly<Record<string, number>>
 
 const WORKFORCE: RatePlan = {
@@ -78,7 +78,7 @@ export interface RateLimiter {
   take(bucket: string, tokenId: string | undefined): Verdict
   /** undefined: too many at once. Otherwise call the function when the request ends. */
   enter(): (() => void) | undefined
-  /** The answer to a refused `enter` (okta.md §3.1): limit and remaining are 0. */
+  /** The answer to a refused `enter` (okta-api.md#rate-limits): limit and remaining are 0. */
   busy(): Verdict
   buckets(): readonly BucketState[]
   reset(): void

@@ -1,4 +1,4 @@
-/** One row of Okta's event catalogue, as far as the emulator makes or delivers such events (okta.md §4). */
+/** One row of Okta's event catalogue, as far as the emulator makes or delivers such events (okta-api.md#which-event-tells-what). */
 interface EventType {
   readonly text: string
   readonly legacy?: string

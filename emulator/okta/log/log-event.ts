@@ -23,7 +23,7 @@ export type LogEvent = JsonObject & {
 const SYSTEM = principal('system-okta', 'SystemPrincipal', 'system@okta.com', 'Okta System')
 const ADDRESS = [{ ip: '127.0.0.1', version: 'V4', source: null, geographicalContext: null }]
 
-/** A LogEvent (okta.md §4). Hook copies add `insertionTimestamp` and keep the address chain in `client`. */
+/** A LogEvent (okta-api.md#event-hooks). Hook copies add `insertionTimestamp` and keep the address chain in `client`. */
 export function renderLogEvent(occurrence: Occurrence, place: 'log' | 'hook'): LogEvent {
   const known = EVENT_TYPES[occurrence.eventType]
   const published = iso(occurrence.at)
@@ -71,7 +71,7 @@ function actorOf(occurrence: Occurrence): Principal {
   return own && occurrence.person ? userOf(occurrence.person) : SYSTEM
 }
 
-/** Their order is not fixed at Okta (okta.md §2.5), so it changes here from event to event. */
+/** Their order is not fixed at Okta (okta-api.md#system-log), so it changes here from event to event. */
 function targetsOf({ uuid, person, group, app, other }: Occurrence): readonly Principal[] {
   const targets = [
     ...(person ? [userOf(person)] : []),

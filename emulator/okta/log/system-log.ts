@@ -19,7 +19,7 @@ export interface LogDelay {
   readonly times?: number
 }
 
-/** What is kept of what happened, and in which order (okta.md §2.5). */
+/** What is kept of what happened, and in which order (okta-api.md#system-log). */
 export interface SystemLog {
   /** Part of every cursor: those of another log, or given out before `dropCursors`, are refused. */
   readonly epoch: string

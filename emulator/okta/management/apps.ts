@@ -8,7 +8,7 @@ import { renderApp, renderAppUser, renderGroupAssignment } from './render.ts'
 
 const BUCKET = '/api/v1/apps'
 
-/** `/api/v1/apps…`: apps and who is assigned to them (okta.md §2.4). */
+/** `/api/v1/apps…`: apps and who is assigned to them (okta-api.md#groups). */
 export function appEndpoints(management: Management): readonly Endpoint[] {
   const { org, paging, url } = management
   const find = (call: Call): OrgApp => {

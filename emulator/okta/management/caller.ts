@@ -24,7 +24,7 @@ export interface CallerDeps {
   serviceCaller(accessToken: string): Caller | undefined
 }
 
-/** A token that nobody used for so long is dead; every call renews it (okta.md §2.1). */
+/** A token that nobody used for so long is dead; every call renews it (okta-api.md#api-tokens-and-errors). */
 const IDLE: Millis = 30 * 24 * 3_600_000
 
 /**
@@ -47,7 +47,7 @@ export function authenticate(call: Call, deps: CallerDeps): Caller {
 
 /**
  * @throws OktaError E0000006 when the role or, for a service app, the scopes do not allow it. Both are needed
- * (okta.md §2.6).
+ * (okta-api.md#service-apps).
  */
 export function authorize(caller: Caller, call: Call): void {
   const access = call.method === 'GET' ? 'read' : 'manage'

@@ -10,11 +10,11 @@ import { api, jsonBody, type Management } from './context.ts'
 import { iso } from './render.ts'
 
 const BUCKET = '/api/v1'
-/** okta.md §4. */
+/** okta-api.md#event-hooks. */
 const MOST_ACTIVE = 25
 const MOST_TYPES = 300
 
-/** `/api/v1/eventHooks…` (okta.md §4). */
+/** `/api/v1/eventHooks…` (okta-api.md#event-hooks). */
 export function eventHookEndpoints(
   management: Management,
   hooks: HookRegistry,

@@ -11,7 +11,7 @@ export interface FilterGrammar<T> {
   readonly operators: readonly Operator[]
   /** For attributes not in the table, e.g. `profile.department` in a search. */
   readonly otherAttribute?: (name: string) => Attribute<T> | undefined
-  /** `filter` compares case as written, `search` does not (okta.md §2.7). */
+  /** `filter` compares case as written, `search` does not (okta-api.md#lists-and-filters). */
   readonly ignoreCase?: boolean
   readonly error: OktaErrorCode
 }

@@ -34,10 +34,10 @@ const SEARCH: FilterGrammar<OrgGroup> = {
   ignoreCase: true,
 }
 
-/** `/api/v1/groups…` (okta.md §2.4). */
+/** `/api/v1/groups…` (okta-api.md#groups). */
 export function groupEndpoints(management: Management): readonly Endpoint[] {
   const { org, paging, url } = management
-  /** A group admin's token does not see `Everyone` (okta.md §2.1). */
+  /** A group admin's token does not see `Everyone` (okta-api.md#api-tokens-and-errors). */
   const visible = (call: Call, group: OrgGroup): boolean =>
     group.type !== 'BUILT_IN' || management.callerOf(call).role !== 'GROUP_MEMBERSHIP_ADMIN'
   const find = (call: Call): OrgGroup => {

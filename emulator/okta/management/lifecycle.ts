@@ -18,7 +18,7 @@ const invalid =
     new OktaError('E0000001', action, [cause])
 const notNow = (): OktaError => new OktaError('E0000038')
 
-/** `POST /api/v1/users/{id}/lifecycle/{action}` (okta.md §2.3). */
+/** `POST /api/v1/users/{id}/lifecycle/{action}` (okta-api.md#users). */
 const TRANSITIONS: Readonly<Record<string, Transition>> = {
   activate: {
     from: ['STAGED', 'DEPROVISIONED', 'PROVISIONED'],

@@ -31,7 +31,7 @@ interface Query {
   readonly fits: (event: Rendered) => boolean
 }
 
-/** `/api/v1/logs` (okta.md §2.5). */
+/** `/api/v1/logs` (okta-api.md#system-log). */
 export function logEndpoints(management: Management, log: SystemLog): readonly Endpoint[] {
   return [
     api('GET', '/api/v1/logs', '/api/v1/logs', (call) => {

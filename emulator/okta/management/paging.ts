@@ -4,7 +4,7 @@ import type { Clock } from '../clock.ts'
 import { type Call, json, type Reply } from '../http/call.ts'
 import { OktaError } from '../http/okta-error.ts'
 
-/** Cursors are opaque, belong to one list and die: clients that build, keep or mix them must fail (okta.md §2.2). */
+/** Cursors are opaque, belong to one list and die: clients that build, keep or mix them must fail (okta-api.md#lists-and-filters). */
 const CURSOR_LIFE: Millis = 3_600_000
 
 export interface Paging {

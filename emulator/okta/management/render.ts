@@ -8,7 +8,7 @@ export function iso(at: Millis | undefined): string | null {
   return at === undefined ? null : new Date(at).toISOString()
 }
 
-/** A User object (okta.md §2.3). Lists carry `_links.self` only, and so do we everywhere. */
+/** A User object (okta-api.md#users). Lists carry `_links.self` only, and so do we everywhere. */
 export function renderPerson(person: Person, url: string): object {
   return {
     id: person.id,
@@ -34,7 +34,7 @@ export function renderPerson(person: Person, url: string): object {
   }
 }
 
-/** A Group object (okta.md §2.4). */
+/** A Group object (okta-api.md#groups). */
 export function renderGroup(group: OrgGroup, url: string, stats?: { readonly usersCount: number }): object {
   return {
     id: group.id,

@@ -11,7 +11,7 @@ import { renderGroup, renderPerson } from './render.ts'
 
 const ONE = '/api/v1/users/{id:.+}'
 const MANY = '/api/v1/users'
-/** `/users/{id}/groups` answers 200 a page although its documentation names no limit (okta.md §2.2). */
+/** `/users/{id}/groups` answers 200 a page although its documentation names no limit (okta-api.md#lists-and-filters). */
 const GROUPS_CAP = 200
 
 const FILTER: FilterGrammar<Person> = {
@@ -38,7 +38,7 @@ const SEARCH: FilterGrammar<Person> = {
   ignoreCase: true,
 }
 
-/** `/api/v1/users…` (okta.md §2.3). */
+/** `/api/v1/users…` (okta-api.md#users). */
 export function userEndpoints(management: Management): readonly Endpoint[] {
   const { org, paging, url } = management
   const find = (call: Call): Person => {
@@ -137,7 +137,7 @@ export function userEndpoints(management: Management): readonly Endpoint[] {
   ]
 }
 
-/** Without `filter` or `search` the list leaves DEPROVISIONED people out (okta.md §2.2). */
+/** Without `filter` or `search` the list leaves DEPROVISIONED people out (okta-api.md#lists-and-filters). */
 function selector(query: URLSearchParams): (person: Person) => boolean {
   const filter = query.get('filter')
   if (filter !== null) return compileFilter(filter, FILTER)

@@ -1,7 +1,7 @@
 import type { Millis } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 
-/** How far Okta's indexes are behind: `filter` usually under a second, `search` up to minutes (okta.md §2.2). */
+/** How far Okta's indexes are behind: `filter` usually under a second, `search` up to minutes (okta-api.md#lists-and-filters). */
 export interface IndexLag {
   readonly filter: Millis
   readonly search: Millis

@@ -49,7 +49,7 @@ export interface Org extends Omit<Chronicle, 'record'> {
   /** false: was already (or was not) a member. `Everyone` cannot be edited. */
   addMember(groupId: string, personId: string): boolean
   removeMember(groupId: string, personId: string): boolean
-  /** A status change never touches memberships (okta.md §2.3). */
+  /** A status change never touches memberships (okta-api.md#users). */
   groupsOf(personId: string, after?: string, limit?: number): readonly OrgGroup[]
   membersOf(groupId: string, after?: string, limit?: number): readonly Person[]
   memberCount(groupId: string): number
@@ -119,7 +119,7 @@ export function createOrg(deps: {
     groups.set(group.id, group)
   }
 
-  /** Members of an imported group change by imports, which have one event type for both directions (okta.md §4). */
+  /** Members of an imported group change by imports, which have one event type for both directions (okta-api.md#which-event-tells-what). */
   function recordMembership(groupId: string, person: Person, added: boolean): void {
     const group = must(groups.get(groupId), groupId)
     if (group.type !== 'APP_GROUP') {

@@ -1,6 +1,6 @@
 import type { Json, Millis } from '../../../src/types.ts'
 
-/** okta.md §2.3. Only ACTIVE may start a sign-in. */
+/** okta-api.md#users. Only ACTIVE may start a sign-in. */
 export const STATUSES = [
   'STAGED',
   'PROVISIONED',
@@ -50,7 +50,7 @@ export interface OrgGroup {
   readonly lastMembershipUpdated: Millis
 }
 
-/** Which groups a groups claim names (okta.md §1.6); it yields names, never ids. */
+/** Which groups a groups claim names (okta-api.md#groups-claim); it yields names, never ids. */
 export interface GroupsClaim {
   readonly name: string
   readonly match: 'STARTS_WITH' | 'EQUALS' | 'CONTAINS' | 'REGEX'
@@ -94,7 +94,7 @@ export interface AppAssignment {
   readonly lastUpdated: Millis
 }
 
-/** What an admin role may do, as far as the emulator cares (okta.md §2.1). */
+/** What an admin role may do, as far as the emulator cares (okta-api.md#api-tokens-and-errors). */
 export type AdminRole = 'SUPER_ADMIN' | 'READ_ONLY_ADMIN' | 'GROUP_MEMBERSHIP_ADMIN' | 'NONE'
 
 export interface ApiToken {
@@ -119,7 +119,7 @@ export interface AuthorizationServer {
   /** New Integrator orgs have a `default` server without an access policy: every request is refused. */
   readonly accessPolicy: 'allow' | 'none'
   readonly groupsClaim?: GroupsClaim
-  /** Claims taken from profile attributes. Without `always` they are only at /userinfo in a code flow (okta.md §1.5). */
+  /** Claims taken from profile attributes. Without `always` they are only at /userinfo in a code flow (okta-api.md#tokens). */
   readonly claims: readonly { readonly name: string; readonly attribute: string; readonly always: boolean }[]
 }
 

@@ -1,6 +1,6 @@
 import type { Person } from '../model/types.ts'
 
-/** Authentication context classes that the emulator knows (okta.md §1.2), with what they ask for. */
+/** Authentication context classes that the emulator knows (okta-api.md#authorize), with what they ask for. */
 const CLASSES: Readonly<Record<string, 'one' | 'two' | 'two-if-possible' | 'phishing-resistant'>> = {
   'urn:okta:loa:1fa:any': 'one',
   'urn:okta:loa:1fa:pwd': 'one',

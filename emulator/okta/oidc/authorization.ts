@@ -12,7 +12,7 @@ export interface AuthorizeDeps {
   readonly errorPage: (fault: OAuthFault) => string
 }
 
-/** Base64url fits, base64 does not (okta.md §1.2). */
+/** Base64url fits, base64 does not (okta-api.md#authorize). */
 const STATE = /^[A-Za-z0-9,._-]+$/
 const MAX_AGE = 2 ** 31 - 1
 
@@ -57,7 +57,7 @@ function faultOf(params: URLSearchParams, pkceRequired: boolean, deps: Authorize
   return undefined
 }
 
-/** Without the Refresh Token grant `offline_access` goes silently missing (okta.md §1.4). */
+/** Without the Refresh Token grant `offline_access` goes silently missing (okta-api.md#oauth-errors). */
 function grantedScopes(scope: string, params: URLSearchParams, org: Org): string {
   const mayRefresh = org.apps.get(params.get('client_id') ?? '')?.grantTypes.includes('refresh_token')
   const scopes = scope.split(' ').filter((name) => name !== '' && (mayRefresh || name !== 'offline_access'))

@@ -3,12 +3,12 @@ import type { JsonObject } from '../../../src/types.ts'
 import type { Org } from '../model/org.ts'
 import type { AuthorizationServer, GroupsClaim, OrgApp, Person } from '../model/types.ts'
 
-/** Raised when a groups claim names too many groups: the whole request fails, nothing is truncated (okta.md §1.6). */
+/** Raised when a groups claim names too many groups: the whole request fails, nothing is truncated (okta-api.md#groups-claim). */
 export class TooManyGroups extends Error {
   override readonly name = 'TooManyGroups'
 }
 
-/** What a code flow puts in the ID token besides the protocol's own claims (okta.md §1.5). */
+/** What a code flow puts in the ID token besides the protocol's own claims (okta-api.md#tokens). */
 export function idTokenClaims(context: ClaimContext): JsonObject {
   const { person, scopes } = context
   return {

@@ -46,7 +46,7 @@ export async function resume(call: Call, deps: EndpointDeps): Promise<'handled'>
   return 'handled'
 }
 
-/** `Cache-Control` is far ahead between rotations; a client has to come back for an unknown `kid` (okta.md §1.8). */
+/** `Cache-Control` is far ahead between rotations; a client has to come back for an unknown `kid` (okta-api.md#keys). */
 export async function keys(deps: Pick<EndpointDeps, 'keys'>): Promise<Reply> {
   const published = await deps.keys.published()
   return json(
@@ -82,7 +82,7 @@ async function run(call: Call, deps: EndpointDeps, body: URLSearchParams): Promi
   return 'handled'
 }
 
-/** Any access token of this server that is alive, opaque to everybody else (okta.md §1.8). */
+/** Any access token of this server that is alive, opaque to everybody else (okta-api.md#userinfo-and-sign-out). */
 async function userinfo(call: Call, deps: EndpointDeps): Promise<Reply> {
   const [scheme, value = ''] = (call.req.headers.authorization ?? '').split(' ')
   const record = scheme === 'Bearer' ? deps.tokens.access(value) : undefined
@@ -110,7 +110,7 @@ async function userinfo(call: Call, deps: EndpointDeps): Promise<Reply> {
   }
 }
 
-/** RP-initiated logout: through the browser, with an ID token of the session's person (okta.md §1.8). */
+/** RP-initiated logout: through the browser, with an ID token of the session's person (okta-api.md#userinfo-and-sign-out). */
 async function logout(call: Call, deps: EndpointDeps): Promise<Reply> {
   const params = call.method === 'POST' ? await form(call) : call.query
   const page = (fault: OAuthFault): Reply => html(fault.status, deps.errorPage(fault))

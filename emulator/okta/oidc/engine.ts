@@ -163,7 +163,7 @@ async function tokenResponse(ctx: KoaContextWithOIDC, deps: EngineDeps): Promise
   try {
     const { accessToken, idToken } = await deps.tokens.issue(deps.address, deps.keys, context, facts, access.jti)
     const { refresh_token } = ctx.body as { readonly refresh_token?: string }
-    // A refresh without rotation answers with the same token (okta.md §1.7).
+    // A refresh without rotation answers with the same token (okta-api.md#refresh-tokens).
     const kept = refresh_token ?? (code ? undefined : ctx.oidc.params?.['refresh_token'])
     ctx.body = {
       token_type: 'Bearer',

@@ -9,7 +9,7 @@ export interface SigningKey {
   readonly jwk: JsonWebKey & { readonly kid: string }
 }
 
-/** The signing keys of one authorization server. The next key is published before it signs (okta.md §1.8). */
+/** The signing keys of one authorization server. The next key is published before it signs (okta-api.md#keys). */
 export interface Keys {
   current(): Promise<SigningKey>
   /** What `/keys` shows. */

@@ -1,6 +1,6 @@
 import type { JsonObject } from '../../../src/types.ts'
 
-/** How one authorization server is addressed; `org` is the one at the root (okta.md §1.1). */
+/** How one authorization server is addressed; `org` is the one at the root (okta-api.md#authorization-servers). */
 export interface ServerAddress {
   readonly id: string
   /** Origin of the org. */

@@ -160,7 +160,7 @@ function signInPolicy(deps: ProviderDeps, oidc: Library): OidcProvider.interacti
   return policy
 }
 
-/** okta.md §2.3: an expired password shows at the next sign-in only; refreshing goes on. */
+/** okta-api.md#users: an expired password shows at the next sign-in only; refreshing goes on. */
 function mayKeepTokens(person: Person): boolean {
   return ['ACTIVE', 'PASSWORD_EXPIRED', 'RECOVERY'].includes(person.status)
 }

@@ -9,7 +9,7 @@ import type { OrgApp } from '../model/types.ts'
 import { FAULTS, fault, type OAuthFault } from './texts.ts'
 import { TOKEN_SECONDS } from './tokens.ts'
 
-/** Access tokens of service apps for the management API: client credentials at the org server (okta.md §2.6). */
+/** Access tokens of service apps for the management API: client credentials at the org server (okta-api.md#service-apps). */
 export interface ServiceTokens {
   grant(call: Call, body: URLSearchParams): Promise<Reply>
   /** undefined: unknown, expired, or the app is gone. The role is the app's own, now. */

@@ -1,4 +1,4 @@
-/** An OAuth error as Okta words it (okta.md §1.3, §1.4). `status` is the one of the JSON form. */
+/** An OAuth error as Okta words it (okta-api.md#oauth-errors). `status` is the one of the JSON form. */
 export interface OAuthFault {
   readonly status: number
   readonly error: string

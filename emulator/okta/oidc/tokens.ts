@@ -41,7 +41,7 @@ export interface Tokens {
   clear(): void
 }
 
-/** Both kinds live an hour at the org server, and by default at custom ones (okta.md §1.5). */
+/** Both kinds live an hour at the org server, and by default at custom ones (okta-api.md#tokens). */
 export const TOKEN_SECONDS = 3600
 
 export function createTokens(deps: { readonly clock: Clock }): Tokens {

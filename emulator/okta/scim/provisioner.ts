@@ -6,7 +6,7 @@ import type { Occurrence } from '../model/types.ts'
 import { createScimClient, type ScimCall, type ScimConnection, ScimFailure } from './client.ts'
 import { createScimTarget, type ScimTarget } from './target.ts'
 
-/** Okta's SCIM provisioning: what happens in the org is told to the apps that are connected (okta.md §6). */
+/** Okta's SCIM provisioning: what happens in the org is told to the apps that are connected (okta-api.md#scim-client). */
 export interface Provisioner {
   /** Tests the receiver, then tells it everybody who is assigned. false: the test failed, nothing is connected. */
   connect(connection: ScimConnection): Promise<boolean>

@@ -1,4 +1,4 @@
-/** okta.md §3.5 against a model of Okta: whatever is delayed, lost, doubled or reordered, nobody gains by it. */
+/** The rules of evidence (docs/directory.md) against a model of Okta: whatever is delayed, lost, doubled or reordered, nobody gains by it. */
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { isSame, type Known, unite } from '../../../src/directory/merge.ts'

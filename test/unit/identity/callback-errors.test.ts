@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { explainCallbackError } from '../../../src/identity/callback-errors.ts'
 
 describe('explainCallbackError', () => {
-  // okta.md §1.3 and §1.4, verbatim
+  // okta-api.md#oauth-errors, verbatim
   test.each([
     ['access_denied', 'User is not assigned to the client application.', 'not-assigned'],
     [

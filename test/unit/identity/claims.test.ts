@@ -20,7 +20,7 @@ describe('toIdentity', () => {
     (email) => expect(toIdentity({ ...PERSON, email }).email).toBe(email),
   )
 
-  // security.md I14, CVE-2026-40574
+  // attack-cases.md I14, CVE-2026-40574
   test.each<readonly [string, Json]>([
     ['two @', 'attacker@evil.com@company.com'],
     ['a quoted @', '"a@b"@company.com'],

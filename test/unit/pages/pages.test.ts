@@ -105,7 +105,7 @@ describe.each(everyPage('plain words', 'https://app.corp.example/'))('the %s pag
   })
 })
 
-// security.md H07
+// attack-cases.md H07
 describe.each(everyPage(HOSTILE, 'javascript:alert(3)'))(
   'the %s page with hostile text in every field',
   (_name, html) => {

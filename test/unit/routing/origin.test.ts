@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { websocketOriginAllowed } from '../../../src/routing/origin.ts'
 
-// security.md F02.
+// attack-cases.md F02.
 test.each([
   ['https://app.test', true],
   ['https://partner.test:8443', true],

@@ -54,7 +54,7 @@ test('ordinary headers keep their spelling, bytes, order and repetitions', () =>
   expect(sent(raw)).toEqual([...pairs(raw), ...FORWARDED])
 })
 
-// security.md B01, B02, C06, P08.
+// attack-cases.md B01, B02, C06, P08.
 const SPOOFS = [
   'X-Postern-Jwt-Assertion',
   'x-pOstern-claim-email',
@@ -95,7 +95,7 @@ const SPOOFS = [
   'Impersonate-Extra-Scopes',
   'Proxy',
 ]
-// Framing and hop-by-hop, with the spellings that CGI-like upstreams read as the same (security.md D02).
+// Framing and hop-by-hop, with the spellings that CGI-like upstreams read as the same (attack-cases.md D02).
 const NOT_PASSED = [
   'Connection',
   'Keep-Alive',

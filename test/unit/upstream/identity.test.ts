@@ -177,7 +177,7 @@ test('more groups than a header section can hold: the assertion says so, the hea
   ])
 })
 
-// security.md B07.
+// attack-cases.md B07.
 test.each<[Json | undefined, string | undefined]>([
   ['Alice', 'Alice'],
   ['Alice B, C', 'Alice B, C'],
