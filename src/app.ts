@@ -22,6 +22,7 @@ import { createUserViews } from './proxy/user.ts'
 import { createRouteTable } from './routing/table.ts'
 import { compileTrust, parseTarget, rawRequest } from './routing/target.ts'
 import { type Listener, listen } from './server/listen.ts'
+import { createLifetime, type Lifetime } from './server/lifetime.ts'
 import { meteredStore } from './server/metered-store.ts'
 import { createMetrics } from './server/metrics.ts'
 import { type Operations, startOperations } from './server/operations.ts'
@@ -36,7 +37,7 @@ import type { Clock, Identity, Logger, Millis, Store, WallTime } from './types.t
 import type { Config, Fixed, Live } from './config/model.ts'
 import type { Generation } from './http/exchange.ts'
 import { createAssertionSigner } from './upstream/assertion.ts'
-import { createForwarder } from './upstream/forward.ts'
+import { createUpstreams, type Upstreams } from './upstream/forward.ts'
 import { elapsed, later } from './lib/time.ts'
 
 export interface App {
@@ -68,10 +69,13 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   const store = meteredStore(openStore(fixed, clock, logger), metrics, clock)
   await checkStoreKey(store, sharedSecrets)
   const moved = await moveOlderSessions(store)
+  const signer = createAssertionSigner(fixed)
   const sessions = createSessions({ store, clock, sharedSecrets })
   const streams = createStreamRegistry({ clock })
   const requestId = createRequestIds()
-  let generation = createGeneration(fixed, config.live, 1, requestId)
+  const upstreams = createUpstreams({ signer, sharedSecrets, clock, logger })
+  const shared: Process = { fixed, upstreams, requestId }
+  let generation = createGeneration(shared, config.live, 1)
   const { directory, ...feeds } = openDirectory({
     config: fixed.directory,
     issuer: fixed.idp.issuer,
@@ -99,15 +103,6 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     clock,
     logger,
   })
-  const signer = createAssertionSigner(fixed)
-  const forwarder = createForwarder({
-    config: config.live,
-    cookieNames: ownCookieNames(config.live),
-    signer,
-    sharedSecrets,
-    clock,
-    logger,
-  })
   const authenticate = createAuthenticate({
     idp,
     sessions,
@@ -126,7 +121,8 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   const respond = createRespond({ authenticate, directory, controlPrefix: config.live.naming.controlPrefix, clock })
   const user = createUserViews({ sessions, directory, authenticate, respond, clock })
   const operations = await startOperations({
-    config,
+    fixed,
+    live: () => generation.live,
     metrics,
     directory,
     directoryState: () => feeds.metrics(),
@@ -165,7 +161,6 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     certificate: config.live.certificate,
     timeouts: config.live,
     clock,
-    forwarder,
     handle,
     refused(refusal) {
       const facts = { kind: 'bad-request', id: requestId(), ...refusal } as const
@@ -178,11 +173,12 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     operations,
     reload(next) {
       const outcome = compareConfig(fixed, generation.live, next)
-      const { live } = outcome
-      generation = createGeneration(fixed, live, generation.version + 1, requestId)
-      forwarder.reload({ config: live, cookieNames: ownCookieNames(live), signer })
+      const { live } = next
+      const before = generation
+      generation = createGeneration(shared, live, before.version + 1)
+      before.retire()
       logger.setLevel?.(live.logLevel)
-      if (live.certificate) listener.setCertificate(live.certificate)
+      listener.reload(live)
       streams.recheck()
       operations.reloaded(outcome)
       return outcome
@@ -202,7 +198,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
       stopRechecking()
       streams.close()
       sessions.close()
-      await forwarder.close()
+      await upstreams.close()
       await feeds.close()
       await operations.close()
       await store.close()
@@ -210,15 +206,30 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   }
 }
 
-function createGeneration(fixed: Fixed, live: Live, version: number, requestId: () => string): Generation {
+/** What is built once, and every generation uses. */
+interface Process {
+  readonly fixed: Fixed
+  readonly upstreams: Upstreams
+  readonly requestId: () => string
+}
+
+/** Everything live, whole. What it opened closes when it is retired and its last exchange has left. */
+function createGeneration(
+  { fixed, upstreams, requestId }: Process,
+  live: Live,
+  version: number,
+): Generation & Lifetime {
   const trust = compileTrust({ proxies: live.trustedProxies, hops: live.xffNumTrustedHops })
+  const forwarder = upstreams.open({ config: live, cookieNames: ownCookieNames(live) })
   return Object.freeze({
+    ...createLifetime(() => forwarder.end()),
     version,
     fixed,
     live,
     cookieNames: { https: cookieNames(live, 'https'), http: cookieNames(live, 'http') },
     parse: (req: IncomingMessage, upgrade: boolean) => parseTarget(rawRequest(req, upgrade), trust, requestId()),
     routes: createRouteTable(fixed, live),
+    forwarder,
   })
 }
 

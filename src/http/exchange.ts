@@ -10,7 +10,10 @@ import type { BadRequest, RequestFacts } from './request.ts'
 
 export type { BadRequest, RequestFacts } from './request.ts'
 
-/** The world as one request sees it: read once at the top, nothing below asks for "current" anything. */
+/**
+ * The world as one request sees it: built whole from the live configuration, read once at the top; nothing below asks
+ * for "current" anything. A reload replaces it in one step; it ends when its last exchange has left.
+ */
 export interface Generation {
   readonly version: number
   /** routing/target.parseTarget with this configuration's trust in forwarded headers. */
@@ -21,6 +24,10 @@ export interface Generation {
   /** By the scheme of the host that was asked, as it is configured. */
   readonly cookieNames: Readonly<Record<'http' | 'https', CookieNames>>
   readonly routes: RouteTable
+  readonly forwarder: Forwarder
+  /** An exchange begins in this generation; `leave` when it has ended. */
+  enter(): void
+  leave(): void
 }
 
 /** A whole response as a value; only server/listen.ts writes one. */
@@ -65,7 +72,8 @@ export interface Exchange {
   readonly req: IncomingMessage
   readonly upgrade: boolean
   reply(reply: Reply): Promise<Finished>
-  pass(grant: Grant): Promise<Finished>
+  /** By the forwarder of the generation that judged it. */
+  pass(grant: Grant, forwarder: Forwarder): Promise<Finished>
   /** Ends a passed exchange at once: the response is cut, the tunnel closed. */
   cut(reason: CutReason): void
 }
@@ -75,7 +83,6 @@ export interface Forwarder {
   forward(grant: Grant, req: IncomingMessage, res: ServerResponse): Promise<Forwarded>
   /** Answers the handshake itself; resolves when the tunnel has ended. Rejects only before anything was written to the socket. */
   tunnel(grant: Grant, req: IncomingMessage, socket: Duplex, head: Buffer): Promise<Forwarded>
-  close(): Promise<void>
 }
 
 /** Long-lived exchanges (WebSockets, SSE, downloads) that must end when their permission does. */

@@ -26,8 +26,10 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
 
   return async function handle(exchange) {
     const progress: Progress = { startedAt: clock.monotonic() }
+    const generation = deps.generation()
+    generation.enter()
     try {
-      const finished = await run(exchange, deps.generation(), progress)
+      const finished = await run(exchange, generation, progress)
       accessLog(progress, finished)
     } catch (thrown) {
       const error = toAppError(thrown)
@@ -38,6 +40,8 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
         // The exchange already went out some way; the log line still says what happened.
       }
       accessLog(progress, finished, error)
+    } finally {
+      generation.leave()
     }
   }
 
@@ -68,7 +72,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
       return exchange.reply(respond.refusal(verdict, route, { facts, req: exchange.req, generation, origin }, session))
     }
     if (route.action.kind !== 'forward') return exchange.reply(respond.granted(verdict.grant))
-    if (!session) return exchange.pass(verdict.grant)
+    if (!session) return exchange.pass(verdict.grant, generation.forwarder)
 
     // Permission can end while bytes still flow: a WebSocket, an event stream, a long download.
     const leave = streams.add({
@@ -79,7 +83,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
       cut: (reason) => exchange.cut(reason),
     })
     try {
-      return await exchange.pass(verdict.grant)
+      return await exchange.pass(verdict.grant, generation.forwarder)
     } finally {
       leave()
     }

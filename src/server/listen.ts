@@ -17,7 +17,6 @@ import { createDeadlines, type Deadline } from '../lib/deadlines.ts'
 import { canonicalAddress } from '../routing/address.ts'
 import type { BadRequest, CutReason, Exchange, Finished, Forwarder, Reply } from '../http/exchange.ts'
 import type { Clock } from '../types.ts'
-import type { Grant } from '../policy/verdict.ts'
 import type { Address, Certificate, Live } from '../config/model.ts'
 import { H1Connection, MAX_HEAD_BYTES } from './h1-connection.ts'
 
@@ -27,7 +26,6 @@ export interface ListenDeps {
   readonly certificate?: Certificate | undefined
   readonly timeouts: Pick<Live, 'timeoutRead' | 'timeoutIdle'>
   readonly clock: Clock
-  readonly forwarder: Forwarder
   /** Never rejects: its one catch is inside. */
   readonly handle: (exchange: Exchange) => Promise<void>
   /** Told of what was answered and never became an exchange. */
@@ -40,8 +38,8 @@ export interface Listener {
   readonly address: AddressInfo
   /** Exchanges that have begun and not ended. */
   active(): number
-  /** Another certificate for connections from now on. */
-  setCertificate(certificate: Certificate): void
+  /** Time-outs, and the certificate of connections, from now on. */
+  reload(next: Pick<Live, 'timeoutRead' | 'timeoutIdle' | 'certificate'>): void
   /** From now on every answer asks its client to connect anew, so that few connections are kept when `stop` comes. */
   drain(): void
   /** Stops accepting; idle connections end now, busy ones after their exchange. */
@@ -171,8 +169,10 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     drain() {
       draining = true
     },
-    setCertificate(next) {
-      if ('setSecureContext' in server) (server as HttpsServer).setSecureContext(secureContext(next))
+    reload({ timeoutRead, timeoutIdle, certificate: next }) {
+      server.headersTimeout = timeoutRead
+      server.keepAliveTimeout = timeoutIdle
+      if (next && 'setSecureContext' in server) (server as HttpsServer).setSecureContext(secureContext(next))
     },
     destroy() {
       server.closeAllConnections()
@@ -195,10 +195,10 @@ function httpExchange(req: IncomingMessage, res: ServerResponse, deps: ListenDep
       leave()
       return writeReply(reply, req, res, deps.clock)
     },
-    async pass(grant) {
+    async pass(grant, forwarder) {
       leave()
       try {
-        return passed(await deps.forwarder.forward(grant, req, res), cutReason)
+        return passed(await forwarder.forward(grant, req, res), cutReason)
       } catch (error) {
         leave.undo()
         throw error
@@ -221,10 +221,10 @@ function upgradeExchange(req: IncomingMessage, socket: Duplex, head: Buffer, dep
       leave()
       return writeRawReply(reply, socket, deps.clock)
     },
-    async pass(grant: Grant) {
+    async pass(grant, forwarder) {
       leave()
       try {
-        return passed(await deps.forwarder.tunnel(grant, req, socket, head), cutReason)
+        return passed(await forwarder.tunnel(grant, req, socket, head), cutReason)
       } catch (error) {
         leave.undo()
         throw error

@@ -1,7 +1,7 @@
 /** What operators and orchestrators see beside the traffic: probes, metrics, and the state of the last reload. */
 import { X509Certificate } from 'node:crypto'
 import type { Clock, Logger, WallTime } from '../types.ts'
-import type { Config, Live } from '../config/model.ts'
+import type { Fixed, Live } from '../config/model.ts'
 import type { Directory } from '../directory/model.ts'
 import type { StreamRegistry } from '../http/exchange.ts'
 import { describeDirectory, type DirectoryState, exportDirectory } from './directory-metrics.ts'
@@ -12,7 +12,8 @@ import type { Reload } from './reload.ts'
 import { epochMillis, NEVER } from '../lib/time.ts'
 
 export interface OperationsDeps {
-  readonly config: Config
+  readonly fixed: Fixed
+  readonly live: () => Live
   readonly metrics: Metrics
   readonly directory: Directory
   readonly directoryState: () => DirectoryState
@@ -31,7 +32,8 @@ export interface Operations {
 }
 
 export async function startOperations({
-  config,
+  fixed,
+  live,
   metrics,
   directory,
   directoryState,
@@ -40,7 +42,6 @@ export async function startOperations({
   logger,
 }: OperationsDeps): Promise<Operations> {
   let ready = false
-  let live: Live = config.live
   let lastReload: { readonly at: WallTime; readonly problem?: string } = { at: clock.now() }
 
   metrics.gauge('config_last_reload_success', '1 when the configuration on disk is the one in force.', () =>
@@ -51,14 +52,14 @@ export async function startOperations({
   )
   metrics.gauge('config_checksum', 'Changes with the configuration in force.', () =>
     Number.parseInt(
-      Buffer.from(fingerprint({ fixed: config.fixed, live }))
+      Buffer.from(fingerprint({ fixed, live: live() }))
         .toString('hex')
         .slice(0, 8),
       16,
     ),
   )
   exportDirectory(metrics, directoryState)
-  metrics.gauge('config_routes', 'Routes in force.', () => live.routes.length)
+  metrics.gauge('config_routes', 'Routes in force.', () => live().routes.length)
   metrics.gauge('streams_active', 'Exchanges of signed-in people that are open, tunnels included.', () => streams.size)
   metrics.gauge('directory_last_success_timestamp_seconds', 'When the directory last answered.', () =>
     seconds(directory.health().lastSuccess),
@@ -68,7 +69,7 @@ export async function startOperations({
     'When a certificate of the listener ends.',
     ['name'],
     () => {
-      const { certificate } = live
+      const { certificate } = live()
       return certificate ? [[['listener'], Date.parse(new X509Certificate(certificate.chain).validTo) / 1000]] : []
     },
   )
@@ -87,11 +88,11 @@ export async function startOperations({
       failing
         ? { name: 'directory', status: 'degraded', since: failing.at, detail }
         : // Claims are read at sign-ins alone.
-          { name: 'directory', status: 'ok', ...(config.fixed.directory.kind !== 'claims' && { detail }) },
+          { name: 'directory', status: 'ok', ...(fixed.directory.kind !== 'claims' && { detail }) },
     ]
   }
 
-  const { healthCheckAddr, metricsAddress } = config.fixed
+  const { healthCheckAddr, metricsAddress } = fixed
   const health =
     healthCheckAddr && (await listenHealth(healthCheckAddr, { ready: () => ready, started: () => ready, components }))
   const side = metricsAddress && (await listenMetrics(metricsAddress, () => metrics.text()))
@@ -108,11 +109,10 @@ export async function startOperations({
         logger.error({ problem: outcome.problem }, 'configuration not accepted; the last good one stays in force')
         return
       }
-      live = outcome.live
       lastReload = { at: clock.now() }
       const { summary, needsRestart } = outcome
       logger.info(
-        { summary, ...(needsRestart.length > 0 && { needs_restart: needsRestart }), routes: live.routes.length },
+        { summary, ...(needsRestart.length > 0 && { needs_restart: needsRestart }), routes: live().routes.length },
         'configuration reloaded',
       )
     },

@@ -3,8 +3,6 @@ import { fingerprint } from '../lib/fingerprint.ts'
 import type { Config, Fixed, Live } from '../config/model.ts'
 
 export interface Reload {
-  /** In force from now on. */
-  readonly live: Live
   /** Keys that changed and are read once, as they are written: `storage.path`. */
   readonly needsRestart: readonly string[]
   /** For the log: `2 routes added, 1 changed`. */
@@ -13,7 +11,7 @@ export interface Reload {
 
 /** `fixed` is what the process was started with, `before` what it runs with now. */
 export function compareConfig(fixed: Fixed, before: Live, next: Config): Reload {
-  return { live: next.live, needsRestart: needsRestart(fixed, next.fixed), summary: summarise(before, next.live) }
+  return { needsRestart: needsRestart(fixed, next.fixed), summary: summarise(before, next.live) }
 }
 
 function needsRestart(running: Fixed, next: Fixed): readonly string[] {

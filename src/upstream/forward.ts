@@ -17,14 +17,14 @@ import type { AssertionSigner } from './assertion.ts'
 import { createDeadlines, type Deadline, type Deadlines } from '../lib/deadlines.ts'
 import { upstreamFailure } from './failure.ts'
 import { clientHeaders, createHeaderContext, type HeaderContext, upstreamHeaders } from './headers.ts'
-import { createIdentityHeaders, type IdentityHeaders } from './identity.ts'
+import { createIdentityHeaders } from './identity.ts'
+import { createPools, type PoolLease, type UpstreamPool } from './pools.ts'
 import { createHopMarks } from './loop.ts'
-import { createPools, type Pools, type UpstreamPool } from './pools.ts'
 import { hasBody, RequestBody } from './request-body.ts'
-import { createTunnels } from './tunnel.ts'
+import { createTunnels, type Tunnels } from './tunnel.ts'
 import { elapsed } from '../lib/time.ts'
 
-/** What a configuration says about requests on their way. */
+/** What one generation says about requests on their way. */
 export interface ForwarderConfig {
   readonly config: Pick<
     Live,
@@ -32,23 +32,30 @@ export interface ForwarderConfig {
   >
   /** Every cookie of ours, whatever the scheme. */
   readonly cookieNames: readonly string[]
-  readonly signer: AssertionSigner
 }
 
-export interface ForwarderDeps extends ForwarderConfig {
+/** The forwarder of one generation. */
+export interface GenerationForwarder extends Forwarder {
+  /** No exchange of the generation is left: connections that no other generation uses close. */
+  end(): void
+}
+
+export interface Upstreams {
+  open(config: ForwarderConfig): GenerationForwarder
+  /** Cuts tunnels and ends every connection. */
+  close(): Promise<void>
+}
+
+export interface UpstreamsDeps {
+  readonly signer: AssertionSigner
   readonly sharedSecrets: readonly Secret[]
   readonly clock: Clock
   readonly logger: Logger
 }
 
-export interface ReloadableForwarder extends Forwarder {
-  /** From now on the new configuration; connections that no route uses any more close when they are idle. */
-  reload(next: ForwarderConfig): void
-}
-
 /** What every request on its way shares. */
 interface Means {
-  readonly pools: Pools
+  readonly pools: PoolLease
   readonly deadlines: Deadlines
   readonly clock: Clock
 }
@@ -58,68 +65,54 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PUT'
 /** What a client still sends after the answer is read and dropped this long; then its connection ends. */
 const LINGER: Millis = 10_000
 
-export function createForwarder(deps: ForwarderDeps): ReloadableForwarder {
-  const { clock } = deps
-  const pools = createPools({ connectTimeout: deps.config.upstreamConnectTimeout })
+/** The way to upstreams of all generations: they share connections with the same settings, and nothing else. */
+export function createUpstreams({ signer, sharedSecrets, clock, logger }: UpstreamsDeps): Upstreams {
+  const pools = createPools()
   const deadlines = createDeadlines(clock)
-  const means: Means = { pools, deadlines, clock }
-  const tunnels = createTunnels({ pools, deadlines, clock })
-  const hopMark = createHopMarks(deps.sharedSecrets)
-  let passage = createPassage({ ...deps, hopMark })
+  const hopMark = createHopMarks(sharedSecrets)
+  const allTunnels = new Set<Tunnels>()
   return {
-    async forward(grant, req, res) {
-      if (!isForwardGrant(grant)) throw new TypeError('forward: not a grant of the policy engine')
-      // Read once: a request never sees half of a reload.
-      const { headers: context, identity, bodyTimeout } = passage
-      const path = pathOf(grant)
-      const found = identity(grant)
-      const identityHeaders = found instanceof Promise ? await found : found
-      // The client may have left while its session was read or its assertion signed.
-      if (res.destroyed) throw clientClosed()
-      const headers = upstreamHeaders(grant, req.rawHeaders, identityHeaders, context, peerOf(req))
-      return new Promise((resolve, reject) => {
-        new Crossing({ grant, req, res, path, headers, context, bodyTimeout, means, resolve, reject }).begin()
-      })
-    },
-    async tunnel(grant, req, socket, head) {
-      if (!isForwardGrant(grant)) throw new TypeError('tunnel: not a grant of the policy engine')
-      const { headers: context, identity } = passage
-      const path = pathOf(grant)
-      // Headers are made when the handshake is known to be one.
-      const headers = async () => upstreamHeaders(grant, req.rawHeaders, await identity(grant), context, peerOf(req))
-      const plantsOurs = (setCookie: string) => context.plantsOurs(setCookie, grant.route)
-      return tunnels.open({ grant, req, socket, head, path, headers, plantsOurs })
-    },
-    reload(next) {
-      passage = createPassage({ ...next, hopMark, clock, logger: deps.logger })
-      pools.keepOnly(next.config.routes)
+    open({ config, cookieNames }) {
+      const { naming, jwtClaimsHeaders: claims, upstreamBodyTimeout: bodyTimeout } = config
+      const lease = pools.lease(config.routes, config.upstreamConnectTimeout)
+      const means: Means = { pools: lease, deadlines, clock }
+      const tunnels = createTunnels(means)
+      allTunnels.add(tunnels)
+      const context = createHeaderContext({ naming, claimHeaders: claims.keys(), cookieNames, hopMark, logger })
+      const identity = createIdentityHeaders({ naming, claims, signer, clock, logger })
+      return {
+        async forward(grant, req, res) {
+          if (!isForwardGrant(grant)) throw new TypeError('forward: not a grant of the policy engine')
+          const path = pathOf(grant)
+          const found = identity(grant)
+          const identityHeaders = found instanceof Promise ? await found : found
+          // The client may have left while its session was read or its assertion signed.
+          if (res.destroyed) throw clientClosed()
+          const headers = upstreamHeaders(grant, req.rawHeaders, identityHeaders, context, peerOf(req))
+          return new Promise((resolve, reject) => {
+            new Crossing({ grant, req, res, path, headers, context, bodyTimeout, means, resolve, reject }).begin()
+          })
+        },
+        async tunnel(grant, req, socket, head) {
+          if (!isForwardGrant(grant)) throw new TypeError('tunnel: not a grant of the policy engine')
+          const path = pathOf(grant)
+          // Headers are made when the handshake is known to be one.
+          const headers = async () =>
+            upstreamHeaders(grant, req.rawHeaders, await identity(grant), context, peerOf(req))
+          const plantsOurs = (setCookie: string) => context.plantsOurs(setCookie, grant.route)
+          return tunnels.open({ grant, req, socket, head, path, headers, plantsOurs })
+        },
+        end() {
+          allTunnels.delete(tunnels)
+          lease.release()
+        },
+      }
     },
     async close() {
-      tunnels.close()
+      for (const tunnels of allTunnels) tunnels.close()
       deadlines.close()
       await pools.close()
     },
-  }
-}
-
-interface Passage {
-  readonly headers: HeaderContext
-  readonly identity: IdentityHeaders
-  readonly bodyTimeout: Millis
-}
-
-interface PassageDeps extends ForwarderConfig {
-  readonly hopMark: HeaderContext['hopMark']
-  readonly clock: Clock
-  readonly logger: Logger
-}
-
-function createPassage({ config, cookieNames, signer, hopMark, clock, logger }: PassageDeps): Passage {
-  const claims = config.jwtClaimsHeaders
-  return {
-    headers: createHeaderContext({ naming: config.naming, claimHeaders: claims.keys(), cookieNames, hopMark, logger }),
-    identity: createIdentityHeaders({ naming: config.naming, claims, signer, clock, logger }),
-    bodyTimeout: config.upstreamBodyTimeout,
   }
 }
 

@@ -18,27 +18,38 @@ export interface UpstreamRequest extends Dispatcher.DispatchOptions {
   readonly servername: string
 }
 
-export interface Pools {
+/** The pools of one generation's routes. */
+export interface PoolLease {
   /** Whose turn it is among the upstreams of a route. Opens nothing: connections come with the first request. */
   pick(action: Forward): UpstreamPool
   /** Was this failure raised by a connection that had already served an exchange? Then the upstream may simply have closed it. */
   wasReused(error: unknown): boolean
-  /** Closes what no route of this configuration uses any more; what is in flight finishes. */
-  keepOnly(routes: readonly Route[]): void
+  /** No exchange of the generation is left: pools that no other generation holds are closed. */
+  release(): void
+}
+
+export interface Pools {
+  /** Pools that an earlier generation opened with the same settings are shared, and their connections with them. */
+  lease(routes: readonly Route[], connectTimeout: Millis): PoolLease
   /** Ends every connection and what is in flight. */
   close(): Promise<void>
+}
+
+interface SharedPool extends UpstreamPool {
+  readonly pool: Pool
+  /** Leases that hold it. */
+  holders: number
 }
 
 /** Idle connections are given up before common servers do (Node: 5 s), so that few requests meet a closing one. */
 const KEEP_ALIVE: Millis = 4000
 const MAX_RESPONSE_HEADER_BYTES = 32 * 1024
 
-export function createPools({ connectTimeout }: { readonly connectTimeout: Millis }): Pools {
-  const pools = new Map<string, UpstreamPool & { readonly pool: Pool }>()
-  let picks = new WeakMap<Forward, () => { readonly to: UpstreamPool }>()
+export function createPools(): Pools {
+  const pools = new Map<string, SharedPool>()
   const reused = new WeakSet<object>()
 
-  function open(action: Forward, upstream: Upstream): UpstreamPool & { readonly pool: Pool } {
+  function open(action: Forward, upstream: Upstream, connectTimeout: Millis): SharedPool {
     const { hostname } = new URL(upstream.origin)
     const servername = tlsName(action, hostname)
     const connectTls = buildConnector({
@@ -68,42 +79,62 @@ export function createPools({ connectTimeout }: { readonly connectTimeout: Milli
       origin: upstream.origin,
       servername: servername || hostname,
       pool,
+      holders: 0,
       dispatch: (options, handler) => pool.dispatch(options, handler),
     }
   }
 
-  function of(action: Forward, upstream: Upstream): UpstreamPool {
-    const key = keyOf(action, upstream)
-    let found = pools.get(key)
-    if (!found) pools.set(key, (found = open(action, upstream)))
-    return found
+  function lease(routes: readonly Route[], connectTimeout: Millis): PoolLease {
+    const held = new Map<string, SharedPool>()
+    const picks = new WeakMap<Forward, () => { readonly to: UpstreamPool }>()
+
+    function hold(key: string, pool: SharedPool): SharedPool {
+      pool.holders++
+      held.set(key, pool)
+      return pool
+    }
+    function of(action: Forward, upstream: Upstream): UpstreamPool {
+      const key = keyOf(action, upstream, connectTimeout)
+      const known = held.get(key)
+      if (known) return known
+      const found = pools.get(key) ?? open(action, upstream, connectTimeout)
+      pools.set(key, found)
+      return hold(key, found)
+    }
+
+    // At once, so that they survive the generation that opened them.
+    for (const { action } of routes) {
+      if (action.kind !== 'forward') continue
+      for (const upstream of action.upstreams) {
+        const key = keyOf(action, upstream, connectTimeout)
+        const open = held.has(key) ? undefined : pools.get(key)
+        if (open) hold(key, open)
+      }
+    }
+    return {
+      pick(action) {
+        let next = picks.get(action)
+        if (!next) {
+          const turn = (upstream: Upstream) => ({ weight: upstream.weight, to: of(action, upstream) })
+          const [first, ...others] = action.upstreams
+          picks.set(action, (next = createBalancer([turn(first), ...others.map(turn)])))
+        }
+        return next().to
+      },
+      wasReused: (error) => typeof error === 'object' && error !== null && reused.has(error),
+      release() {
+        for (const [key, pool] of held) {
+          if (--pool.holders > 0) continue
+          pools.delete(key)
+          void pool.pool.close()
+        }
+        held.clear()
+      },
+    }
   }
 
   return {
-    pick(action) {
-      let next = picks.get(action)
-      if (!next) {
-        const turn = (upstream: Upstream) => ({ weight: upstream.weight, to: of(action, upstream) })
-        const [first, ...others] = action.upstreams
-        picks.set(action, (next = createBalancer([turn(first), ...others.map(turn)])))
-      }
-      return next().to
-    },
-    wasReused: (error) => typeof error === 'object' && error !== null && reused.has(error),
-    keepOnly(routes) {
-      // A request that was judged by the old configuration opens its pool again; the next reload closes that.
-      picks = new WeakMap()
-      const used = new Set(
-        routes.flatMap(({ action }) =>
-          action.kind === 'forward' ? action.upstreams.map((upstream) => keyOf(action, upstream)) : [],
-        ),
-      )
-      for (const [key, { pool }] of pools) {
-        if (used.has(key)) continue
-        pools.delete(key)
-        void pool.close()
-      }
-    },
+    lease,
     async close() {
       const open = [...pools.values()]
       pools.clear()
@@ -118,6 +149,7 @@ export function tlsName(action: Pick<Forward, 'tlsServerName'>, hostname: string
   return isIP(hostname.replace(/^\[|\]$/g, '')) === 0 ? hostname : ''
 }
 
-function keyOf(action: Forward, { origin }: Upstream): string {
-  return JSON.stringify([origin, action.tlsSkipVerify, action.tlsServerName, action.tlsCa])
+/** Everything that a connection is made with. */
+function keyOf(action: Forward, { origin }: Upstream, connectTimeout: Millis): string {
+  return JSON.stringify([origin, connectTimeout, action.tlsSkipVerify, action.tlsServerName, action.tlsCa])
 }

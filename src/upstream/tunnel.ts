@@ -15,7 +15,7 @@ import type { Grant } from '../policy/verdict.ts'
 import type { Forward } from '../config/model.ts'
 import type { Deadlines } from '../lib/deadlines.ts'
 import { upstreamFailure } from './failure.ts'
-import { type Pools, tlsName } from './pools.ts'
+import { type PoolLease, tlsName } from './pools.ts'
 import { elapsed } from '../lib/time.ts'
 
 export interface TunnelRequest {
@@ -40,7 +40,7 @@ export interface Tunnels {
 }
 
 export interface TunnelsDeps {
-  readonly pools: Pools
+  readonly pools: PoolLease
   readonly deadlines: Deadlines
   readonly clock: Clock
 }

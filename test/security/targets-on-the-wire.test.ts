@@ -7,7 +7,7 @@ import { connect } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { compileTrust, parseTarget, rawRequest } from '../../src/routing/target.ts'
 import { type Listener, listen } from '../../src/server/listen.ts'
-import type { Forwarder, RequestFacts } from '../../src/http/exchange.ts'
+import type { RequestFacts } from '../../src/http/exchange.ts'
 import { manualClock } from '../support/clock.ts'
 
 const trust = compileTrust({ proxies: [], hops: 0 })
@@ -19,8 +19,6 @@ beforeAll(async () => {
     listen: { host: '127.0.0.1', port: 0 },
     timeouts: { timeoutRead: 5000, timeoutIdle: 5000 },
     clock: manualClock(),
-    // Nothing gets as far as being forwarded.
-    forwarder: {} as Forwarder,
     refused() {},
     async handle(exchange) {
       const parsed = parseTarget(rawRequest(exchange.req, exchange.upgrade), trust, 'id')

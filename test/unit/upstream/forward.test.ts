@@ -1,10 +1,21 @@
 import { expect, test } from 'vitest'
-import type { Route } from '../../../src/config/model.ts'
+import type { Forward, Route } from '../../../src/config/model.ts'
 import type { AppError } from '../../../src/errors.ts'
-import type { Forwarded } from '../../../src/http/exchange.ts'
+import type { Forwarded, Forwarder } from '../../../src/http/exchange.ts'
 import { decide } from '../../../src/policy/engine.ts'
 import type { Grant } from '../../../src/policy/verdict.ts'
-import { answering, client, facts, forwarderConfig, front, forwarder, OK, rawUpstream, route } from './support.ts'
+import {
+  answering,
+  client,
+  facts,
+  forwarderConfig,
+  front,
+  forwarder,
+  OK,
+  rawUpstream,
+  route,
+  upstreams,
+} from './support.ts'
 
 async function proxied(answer: string, send: string): Promise<string> {
   const upstream = await rawUpstream(answering(answer))
@@ -243,18 +254,44 @@ test('the Host header is preserved when the route says so', async () => {
   expect(upstream.connections.all[0]?.received()).toMatch(/\r\nhost: app.test:8443\r\n/)
 })
 
-test('a reload closes what no route uses and keeps the rest', async () => {
+test('a generation that ends closes what no other one uses; the next one has its connections', async () => {
   const [a, b] = [await rawUpstream(answering(OK)), await rawUpstream(answering(OK))]
-  const made = forwarder()
-  const to = route([a.origin, b.origin])
-  const { port, ended } = await front(to, made)
-  const wire = await client(port)
-  for (let i = 0; i < 2; i++) {
+  const shared = upstreams()
+  const generation = (to: Route) => {
+    const config = forwarderConfig()
+    return shared.open({ ...config, config: { ...config.config, routes: [to] } })
+  }
+  const [both, onlyA] = [route([a.origin, b.origin]), route(a.origin)]
+  const first = generation(both)
+  const ask = async (to: Route<Forward>, made: Forwarder) => {
+    const { port, ended } = await front(to, made)
+    const wire = await client(port)
+    wire.send('GET / HTTP/1.1\r\nHost: app.test\r\n\r\n')
+    return ended.next()
+  }
+  for (let i = 0; i < 2; i++) await ask(both, first)
+  const second = generation(onlyA)
+  // Both live: a request that was judged by the first one goes on with its upstreams.
+  expect(b.connections.all[0]?.socket.destroyed).toBe(false)
+  first.end()
+  await b.connections.all[0]?.closed
+  await ask(onlyA, second)
+  expect(a.connections.all).toHaveLength(1)
+  second.end()
+  await a.connections.all[0]?.closed
+})
+
+test('another connect timeout is another pool: nothing of the old one is used', async () => {
+  const upstream = await rawUpstream(answering(OK))
+  const shared = upstreams()
+  const to = route(upstream.origin)
+  for (const upstreamConnectTimeout of [10_000, 20_000]) {
+    const { config, ...rest } = forwarderConfig()
+    const made = shared.open({ ...rest, config: { ...config, upstreamConnectTimeout, routes: [to] } })
+    const { port, ended } = await front(to, made)
+    const wire = await client(port)
     wire.send('GET / HTTP/1.1\r\nHost: app.test\r\n\r\n')
     await ended.next()
   }
-  const next = forwarderConfig()
-  made.reload({ ...next, config: { ...next.config, routes: [route(a.origin)] } })
-  await b.connections.all[0]?.closed
-  expect(a.connections.all[0]?.socket.destroyed).toBe(false)
+  expect(upstream.connections.all).toHaveLength(2)
 })

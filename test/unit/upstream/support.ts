@@ -9,13 +9,18 @@ import { Secret } from '../../../src/lib/secret.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
 import { decide, isForwardGrant } from '../../../src/policy/engine.ts'
 import type { Clock } from '../../../src/types.ts'
-import type { Forwarded, RequestFacts } from '../../../src/http/exchange.ts'
+import type { Forwarded, Forwarder, RequestFacts } from '../../../src/http/exchange.ts'
 import type { Principal } from '../../../src/policy/model.ts'
 import type { Grant } from '../../../src/policy/verdict.ts'
 import type { Group } from '../../../src/directory/model.ts'
 import type { Forward, Naming, Route } from '../../../src/config/model.ts'
 import { createAssertionSigner } from '../../../src/upstream/assertion.ts'
-import { createForwarder, type ForwarderConfig, type ReloadableForwarder } from '../../../src/upstream/forward.ts'
+import {
+  createUpstreams,
+  type ForwarderConfig,
+  type GenerationForwarder,
+  type Upstreams,
+} from '../../../src/upstream/forward.ts'
 import { createHopMarks } from '../../../src/upstream/loop.ts'
 import { manualClock } from '../../support/clock.ts'
 
@@ -129,14 +134,17 @@ export function forwarderConfig(
       routes: [],
     },
     cookieNames: ['__Host-postern', 'postern'],
-    signer,
   }
 }
 
-export function forwarder(clock: Clock = manualClock(), config = forwarderConfig()): ReloadableForwarder {
-  const made = createForwarder({ ...config, sharedSecrets: SECRETS, clock, logger: silentLogger })
+export function upstreams(clock: Clock = manualClock()): Upstreams {
+  const made = createUpstreams({ signer, sharedSecrets: SECRETS, clock, logger: silentLogger })
   cleanup(() => made.close())
   return made
+}
+
+export function forwarder(clock?: Clock, config = forwarderConfig()): GenerationForwarder {
+  return upstreams(clock).open(config)
 }
 
 export interface Front {
@@ -172,7 +180,7 @@ export function watched<T>(): Watched<T> & { readonly add: (value: T) => void } 
 /** Grants every request to `to`; answers a rejection with its status and code, as the proxy would. */
 export async function front(
   to: Route<Forward>,
-  made: ReloadableForwarder,
+  made: Forwarder,
   options: { readonly who?: Principal; readonly facts?: Partial<RequestFacts> } = {},
 ): Promise<Front> {
   const ended = watched<Forwarded | Error>()

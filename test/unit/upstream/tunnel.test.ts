@@ -11,6 +11,7 @@ import {
   forwarderConfig,
   front,
   forwarder,
+  upstreams,
   principal,
   rawUpstream,
   route,
@@ -322,10 +323,10 @@ test('a slow reader stops the other side of the tunnel', async () => {
   expect(sent).toBeLessThan(size / 2)
 })
 
-test('closing the forwarder cuts open tunnels and pending handshakes', async () => {
+test('closing the upstreams cuts open tunnels and pending handshakes', async () => {
   const upstream = await rawUpstream((wire, index) => index === 0 && accepting()(wire))
-  const made = forwarder()
-  const { port, ended } = await front(route(upstream.origin), made)
+  const made = upstreams()
+  const { port, ended } = await front(route(upstream.origin), made.open(forwarderConfig()))
   const [open, pending] = [await client(port), await client(port)]
   open.send(UPGRADE)
   await open.seen(/101/)
