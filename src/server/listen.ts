@@ -53,14 +53,15 @@ const LINGER_MS = 10_000
 const IDLE_CHECK_MS = 100
 
 export async function listen(deps: ListenDeps): Promise<Listener> {
-  const { listen: where, certificate, timeouts } = deps
+  const { listen: where, certificate } = deps
+  let { timeoutRead } = deps.timeouts
   const options = {
     maxHeaderSize: MAX_HEAD_BYTES,
     // Ours is exact; Node looks only now and then.
     headersTimeout: 0,
     // A request may be an upload of any length; a slow one is ended by the upstream's and the idle timeouts.
     requestTimeout: 0,
-    keepAliveTimeout: timeouts.timeoutIdle,
+    keepAliveTimeout: deps.timeouts.timeoutIdle,
     insecureHTTPParser: false,
     // routing/target.ts refuses it, and unlike Node leaves a line.
     requireHostHeader: false,
@@ -103,9 +104,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
         refuse(socket, status, detail)
       },
       headBegan() {
-        deadline ??= deadlines.start(timeouts.timeoutRead, () =>
-          refuse(socket, 408, 'the request did not come in time'),
-        )
+        deadline ??= deadlines.start(timeoutRead, () => refuse(socket, 408, 'the request did not come in time'))
       },
       headEnded() {
         deadline?.stop()
@@ -114,7 +113,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     })
     connections.set(socket, connection)
     // From now on; and whoever only connects must begin in time as well.
-    deadline = deadlines.start(timeouts.timeoutRead, () => refuse(socket, 408, 'the request did not come in time'))
+    deadline = deadlines.start(timeoutRead, () => refuse(socket, 408, 'the request did not come in time'))
     socket.once('close', () => deadline?.stop())
     // Node ends a connection behind its last answer, and so early that a client which still sends could lose that answer.
     socket.destroySoon = () => {
@@ -169,10 +168,12 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     drain() {
       draining = true
     },
-    reload({ timeoutRead, timeoutIdle, certificate: next }) {
-      server.headersTimeout = timeoutRead
-      server.keepAliveTimeout = timeoutIdle
-      if (next && 'setSecureContext' in server) (server as HttpsServer).setSecureContext(secureContext(next))
+    reload(next) {
+      timeoutRead = next.timeoutRead
+      server.keepAliveTimeout = next.timeoutIdle
+      if (next.certificate && 'setSecureContext' in server) {
+        ;(server as HttpsServer).setSecureContext(secureContext(next.certificate))
+      }
     },
     destroy() {
       server.closeAllConnections()
