@@ -3,19 +3,19 @@ import { createLifetime } from '../../../src/server/lifetime.ts'
 
 test('a generation ends once, when it is retired and its last exchange has left', () => {
   const end = vi.fn()
-  const { enter, leave, retire } = createLifetime(end)
-  enter()
-  leave()
+  const generation = createLifetime(end)
+  generation.enter()
+  generation.leave()
   // In force and idle: it goes on.
   expect(end).not.toHaveBeenCalled()
-  enter()
-  enter()
-  retire()
-  leave()
+  generation.enter()
+  generation.enter()
+  generation.retire()
+  generation.leave()
   expect(end).not.toHaveBeenCalled()
-  leave()
+  generation.leave()
   expect(end).toHaveBeenCalledTimes(1)
-  retire()
+  generation.retire()
   expect(end).toHaveBeenCalledTimes(1)
 })
 
