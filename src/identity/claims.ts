@@ -17,6 +17,42 @@ const SUBJECT = /^[\x21-\x7e]{1,255}$/
 /** Bound to one sign-in and of no use afterwards. */
 const TRANSIENT = new Set(['nonce', 'at_hash', 'c_hash', 's_hash'])
 
+/** A claim and the one that says whether it was verified (OIDC Core §5.1). */
+const VERIFIABLE = [
+  ['email', 'email_verified'],
+  ['phone_number', 'phone_number_verified'],
+] as const
+
+/**
+ * Claims of the ID token, completed by those of userinfo. `email_verified` speaks of the address beside it and of no other: a
+ * `true` never moves to an address of the other document. A `false` that stands alone is believed where nothing else is said.
+ */
+export function mergeClaims(idToken: JsonObject, userinfo: JsonObject): JsonObject {
+  const merged: Record<string, Json> = { ...userinfo, ...idToken }
+  for (const [claim, flag] of VERIFIABLE) {
+    const [own, other] = Object.hasOwn(idToken, claim) ? [idToken, userinfo] : [userinfo, idToken]
+    delete merged[flag]
+    const flags = [own[flag], sameText(own[claim], other[claim]) ? other[flag] : undefined].filter(isSaid)
+    const lone = own[flag] === undefined && other[claim] === undefined && !isTrue(other[flag]) ? other[flag] : undefined
+    const verdict = flags.find((value) => !isTrue(value)) ?? flags[0] ?? lone
+    if (verdict !== undefined) merged[flag] = verdict
+  }
+  return merged
+}
+
+function isSaid(value: Json | undefined): value is Json {
+  return value !== undefined
+}
+
+/** Some providers write it as text. */
+function isTrue(value: Json | undefined): boolean {
+  return value === true || value === 'true'
+}
+
+function sameText(left: Json | undefined, right: Json | undefined): boolean {
+  return typeof left === 'string' && typeof right === 'string' && left.toLowerCase() === right.toLowerCase()
+}
+
 /**
  * Who validated claims speak of. `claims.email` is the accepted address or absent, so that no rule
  * and no header can pick up one that was refused. Rejects ERR_IDP_REJECTED without a usable `sub` or `iss`.
@@ -50,7 +86,7 @@ export function groupsFromClaims(claims: JsonObject, claimName: string): readonl
 
 /** Lower case. undefined unless it is one plain address that the provider does not call unverified (CVE-2026-40574). */
 function acceptedEmail({ email, email_verified: verified }: JsonObject): string | undefined {
-  if (verified !== undefined && verified !== true && verified !== 'true') return undefined
+  if (verified !== undefined && !isTrue(verified)) return undefined
   if (typeof email !== 'string' || email.length > 254 || !EMAIL.test(email)) return undefined
   return email.toLowerCase()
 }

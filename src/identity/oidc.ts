@@ -1,32 +1,23 @@
 import * as oidc from 'openid-client'
 import { AppError, assertNever, messageOf } from '../errors.ts'
+import { isLoopback } from '../config/compile/urls.ts'
 import { systemTime } from '../lib/clock.ts'
 import { constantTimeEqual } from '../lib/crypto.ts'
-import { createSingleFlight } from '../lib/single-flight.ts'
-import type {
-  Clock,
-  Identity,
-  IdentityProvider,
-  JsonObject,
-  Logger,
-  Millis,
-  Monotonic,
-  PendingSignIn,
-  Tokens,
-} from '../types.ts'
+import { epochMillis, later } from '../lib/time.ts'
+import type { Clock, Identity, IdentityProvider, JsonObject, Logger, PendingSignIn, Tokens } from '../types.ts'
 import type { IdpConfig } from '../config/model.ts'
 import { boundedFetch } from './bounded-fetch.ts'
 import { explainCallbackError } from './callback-errors.ts'
-import { toIdentity } from './claims.ts'
+import { mergeClaims, toIdentity } from './claims.ts'
 import { CLOCK_TOLERANCE_S, checkIdToken } from './id-token.ts'
-import { epochMillis, later } from '../lib/time.ts'
+import { createStale } from './stale.ts'
 
 /** Asymmetric, and what Okta and every certified provider sign with; the provider's own list is not asked (RFC 8725 §3.1). */
 const SIGNING_ALGORITHMS = ['RS256', 'ES256']
 /** Endpoints rarely move; a provider that cannot be asked again keeps its old ones. */
-const METADATA_AGE: Millis = 3_600_000
-/** After a failed discovery nobody asks again for this long. */
-const DISCOVERY_PAUSE: Millis = 3000
+const METADATA = { maxAge: 3_600_000, maxStale: Number.POSITIVE_INFINITY, pause: 3000 }
+/** Keys that were withdrawn end here, even when the provider cannot be asked. */
+const KEYS = { maxAge: 300_000, maxStale: 86_400_000, pause: 3000 }
 /** openid-client fetches keys for an unknown `kid` only when its set is this old, and forgets a set after 300 s. */
 const KEY_REFETCH_FLOOR_S = 60
 
@@ -45,15 +36,16 @@ export interface OidcProviderDeps {
  * when the provider sent one, `description` (its text: escape it) as details.
  */
 export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProviderDeps): IdentityProvider {
-  const metadata = createDiscovery(idp, clock, logger)
+  const metadata = createStale({ ...METADATA, clock, read: () => readMetadata(idp, logger) })
+  /** Signing keys: read by the library when there are none, or when a token names one that is unknown. */
+  const keys = createStale({ ...KEYS, clock, read: async () => readKeys(await metadata.get(), idp, logger) })
   const authentication = clientAuthentication(idp)
   const scope = [...new Set(['openid', ...idp.scopes])].join(' ')
-  let keys: oidc.ExportedJWKSCache | undefined
 
   /** A configuration for one operation, so that its calls end with the caller's signal. */
   async function connect(signal: AbortSignal): Promise<oidc.Configuration> {
     const config = new oidc.Configuration(
-      await metadata(),
+      await metadata.get(),
       idp.clientId,
       // The library reads the wall clock; the skew makes it judge by ours.
       {
@@ -67,15 +59,17 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
     if (isHttp(idp.issuer)) oidc.allowInsecureRequests(config)
     // Without this the signature of an ID token from the token endpoint goes unread: TLS would be the only proof.
     oidc.enableNonRepudiationChecks(config)
-    if (keys) oidc.setJwksCache(config, keys)
+    const known = keys.peek()
+    // As old as the library allows before it would wait for new ones, and old enough that it looks for a key published a
+    // second ago. ID tokens come from the provider itself, so nobody can use an unknown `kid` to make us hammer it.
+    if (known) oidc.setJwksCache(config, { jwks: known, uat: Math.floor(systemTime() / 1000) - KEY_REFETCH_FLOOR_S })
     return config
   }
 
+  /** Keys that the library had to read. */
   function rememberKeys(config: oidc.Configuration): void {
-    const now = oidc.getJwksCache(config)
-    // Made older than it is, so that a key published a second ago is found. ID tokens come from the provider
-    // itself, so nobody can use an unknown `kid` to make us hammer it.
-    if (now && now.uat !== keys?.uat) keys = { ...now, uat: now.uat - KEY_REFETCH_FLOOR_S }
+    const read = oidc.getJwksCache(config)
+    if (read && read.uat > systemTime() / 1000 - KEY_REFETCH_FLOOR_S / 2) keys.put(read.jwks)
   }
 
   async function signedIn(
@@ -94,7 +88,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
     }
     const more = await userinfo(config, answer.access_token, subject)
     return {
-      identity: toIdentity({ ...more, ...claims }),
+      identity: toIdentity(mergeClaims(claims, more)),
       tokens: {
         idToken: answer.id_token,
         ...(answer.refresh_token === undefined ? {} : { refreshToken: answer.refresh_token }),
@@ -184,37 +178,38 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
   }
 }
 
-/** Metadata of the provider: read when first needed, once at a time, again when old; after a failure not before a pause. */
-function createDiscovery(idp: IdpConfig, clock: Clock, logger: Logger): () => Promise<oidc.ServerMetadata> {
-  const flight = createSingleFlight<oidc.ServerMetadata>()
-  let known: { readonly value: oidc.ServerMetadata; readonly until: Monotonic } | undefined
-  let failed: { readonly error: AppError; readonly until: Monotonic } | undefined
-
-  async function read(): Promise<oidc.ServerMetadata> {
-    try {
-      const value = await discover(idp)
-      logger.info({ issuer: value.issuer }, 'identity provider discovered')
-      failed = undefined
-      known = { value, until: later(clock.monotonic(), METADATA_AGE) }
-      return value
-    } catch (error) {
-      const fault = unreachable(idp, error)
-      logger.error({ issuer: idp.issuer, code: fault.code, reason: fault.message }, 'identity provider unreachable')
-      failed = { error: fault, until: later(clock.monotonic(), DISCOVERY_PAUSE) }
-      if (known) return known.value
-      throw fault
-    }
+async function readMetadata(idp: IdpConfig, logger: Logger): Promise<oidc.ServerMetadata> {
+  try {
+    const value = await discover(idp)
+    logger.info({ issuer: value.issuer }, 'identity provider discovered')
+    return value
+  } catch (error) {
+    const fault = unreachable(idp, error)
+    logger.error({ issuer: idp.issuer, code: fault.code, reason: fault.message }, 'identity provider unreachable')
+    throw fault
   }
+}
 
-  return async () => {
-    const now = clock.monotonic()
-    if (known && now < known.until) return known.value
-    if (failed && now < failed.until) {
-      if (known) return known.value
-      throw failed.error
-    }
-    return flight('discovery', read)
+/** In the background: the keys that are known serve meanwhile. */
+async function readKeys({ jwks_uri: url = '' }: oidc.ServerMetadata, idp: IdpConfig, logger: Logger) {
+  try {
+    const init = { method: 'GET', headers: { accept: 'application/json' }, redirect: 'manual' } as const
+    const response = await boundedFetch(url, init, AbortSignal.timeout(idp.timeout))
+    const body: unknown = response.status === 200 ? await response.json() : undefined
+    if (!isKeySet(body)) throw new TypeError(`${url} answered ${response.status} and no key set`)
+    return body
+  } catch (error) {
+    logger.warn(
+      { issuer: idp.issuer, reason: messages(error) },
+      'keys of the identity provider could not be read again',
+    )
+    throw error
   }
+}
+
+function isKeySet(value: unknown): value is oidc.ExportedJWKSCache['jwks'] {
+  const keys: unknown = typeof value === 'object' && value !== null && 'keys' in value ? value.keys : undefined
+  return Array.isArray(keys) && keys.every((key) => typeof key === 'object' && key !== null && !Array.isArray(key))
 }
 
 async function discover(idp: IdpConfig): Promise<oidc.ServerMetadata> {
@@ -234,14 +229,36 @@ async function discover(idp: IdpConfig): Promise<oidc.ServerMetadata> {
   // Configuration cuts a trailing slash, which belongs to the issuer of some providers (never of Okta).
   const expected = idp.provider === 'okta' ? [idp.issuer] : [idp.issuer, `${idp.issuer}/`]
   if (!expected.includes(found.issuer)) throw new TypeError(`it calls itself ${JSON.stringify(found.issuer)}`)
-  for (const endpoint of ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const) {
-    if (!URL.canParse(found[endpoint] ?? '')) throw new TypeError(`its metadata has no ${endpoint}`)
+  for (const name of ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const) {
+    if (!found[name]) throw new TypeError(`its metadata has no ${name}`)
+  }
+  for (const name of ENDPOINTS) {
+    if (found[name] !== undefined && !isEndpoint(found[name], idp.issuer))
+      throw new TypeError(`its ${name} is not an https URL`)
   }
   return {
     ...(found as oidc.ServerMetadata),
     id_token_signing_alg_values_supported: SIGNING_ALGORITHMS,
     userinfo_signing_alg_values_supported: SIGNING_ALGORITHMS,
   }
+}
+
+/** Where browsers are sent, and where codes and the client secret go. */
+const ENDPOINTS = [
+  'authorization_endpoint',
+  'token_endpoint',
+  'jwks_uri',
+  'userinfo_endpoint',
+  'end_session_endpoint',
+] as const
+
+/** `javascript:` and `data:` would run in the browser, http shows codes to everybody (RFC 9700 §2.6). http as the issuer's own is. */
+function isEndpoint(value: unknown, issuer: string): boolean {
+  if (typeof value !== 'string' || !URL.canParse(value)) return false
+  const { protocol, hostname, username, password, hash } = new URL(value)
+  if (username !== '' || password !== '' || hash !== '') return false
+  if (protocol === 'https:') return true
+  return protocol === 'http:' && isHttp(issuer) && (isLoopback(hostname) || !isLoopback(new URL(issuer).hostname))
 }
 
 /** Everything that can be judged without the provider, state first. Rejects ERR_SIGN_IN_STATE, ERR_BAD_REQUEST or ERR_IDP_REJECTED. */

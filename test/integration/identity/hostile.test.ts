@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { createOidcProvider } from '../../../src/identity/oidc.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
@@ -437,12 +437,101 @@ describe('discovery', () => {
     idp.behave({ answers: { discovery: (_req, res) => void res.writeHead(503).end() } })
     clock.advance(3_600_000)
     await expect(provider.begin(signal)).resolves.toHaveProperty('redirect')
+    await vi.waitFor(() => expect(idp.calls).toHaveLength(1))
     await expect(provider.begin(signal)).resolves.toHaveProperty('redirect')
     expect(idp.calls).toHaveLength(1)
     idp.behave({ metadata: (right) => ({ ...right, authorization_endpoint: 'https://moved.test/authorize' }) })
-    clock.advance(3000)
-    const { redirect } = await provider.begin(signal)
-    expect(redirect.host).toBe('moved.test')
+    await vi.waitFor(async () => {
+      clock.advance(3000)
+      expect((await provider.begin(signal)).redirect.host).toBe('moved.test')
+    })
+  })
+
+  /** A signed-in provider, some time later, whose discovery and keys hang from then on. */
+  async function hanging(after: number, timeout: number): Promise<IdentityProvider> {
+    await start()
+    const clock = manualClock(Date.now())
+    const provider = client({ timeout }, clock)
+    await signIn(provider)
+    clock.advance(after)
+    const seconds = Math.floor(clock.now() / 1000)
+    idp.behave({
+      claims: { iat: seconds, exp: seconds + 3600 },
+      answers: { discovery: () => {}, keys: () => {} },
+    })
+    return provider
+  }
+
+  test('discovery and keys that hang when they are read again: sign-ins go on with what is known', async () => {
+    // Whoever waited for them would wait longer than this test may.
+    const provider = await hanging(3_600_000, 60_000)
+    for (let n = 0; n < 3; n++) {
+      await expect(signIn(provider)).resolves.toMatchObject({ identity: { subject: '00u-alice' } })
+    }
+    await vi.waitFor(() => expect(idp.callsTo('/.well-known/openid-configuration')).toBe(1))
+    expect(idp.callsTo('/keys')).toBe(1)
+    await expect(provider.signOutUrl('id-token', REDIRECT)).resolves.toBeUndefined()
+  })
+
+  test('keys that cannot be read again for a day serve nobody any more', async () => {
+    const provider = await hanging(86_400_000, 300)
+    await expect(signIn(provider)).rejects.toMatchObject({ code: 'ERR_IDP_UNREACHABLE' })
+  })
+
+  test('keys that answer with garbage when they are read again: the known ones stay', async () => {
+    const provider = await hanging(3_600_000, 3000)
+    for (const garbage of [{}, { keys: 'none' }, { keys: [null] }, [], null]) {
+      const { claims } = {
+        claims: { iat: Math.floor(Date.now() / 1000) + 3600, exp: Math.floor(Date.now() / 1000) + 7200 },
+      }
+      idp.behave({ claims, answers: { keys: (_req, res) => json(res, garbage) } })
+      await expect(signIn(provider)).resolves.toHaveProperty('identity')
+    }
+  })
+
+  test('a key that is not known is read, however long others hang; without an answer its token is refused', async () => {
+    const provider = await hanging(3_600_000, 300)
+    const { jwk, header } = rotatedKey()
+    const seconds = Math.floor(Date.now() / 1000) + 3600
+    const rotated: Misbehaviour = { claims: { iat: seconds, exp: seconds + 3600 }, signature: 'stranger', header }
+    idp.behave({ ...rotated, answers: { keys: () => {} } })
+    await expect(signIn(provider)).rejects.toMatchObject({ code: 'ERR_IDP_UNREACHABLE' })
+    idp.behave({ claims: { iat: seconds, exp: seconds + 3600 }, answers: { keys: () => {} } })
+    await expect(signIn(provider)).resolves.toHaveProperty('identity')
+    idp.behave({ ...rotated, keys: () => [jwk] })
+    await expect(signIn(provider)).resolves.toHaveProperty('identity')
+  })
+
+  test.each([
+    'javascript:alert(1)',
+    'JaVaScRiPt:alert(1)//https://org.okta.example/authorize',
+    'data:text/html,<script>alert(1)</script>',
+    'http://evil.test/authorize',
+    'ftp://org.okta.example/authorize',
+    'https://user:password@org.okta.example/authorize',
+    'https://org.okta.example/authorize#fragment',
+    '//org.okta.example/authorize',
+    '/authorize',
+    '',
+    7,
+    null,
+    { href: 'https://org.okta.example/' },
+  ])('with the endpoint %j in any place: no sign-in, and nothing is sent there', async (endpoint) => {
+    await start()
+    for (const name of [
+      'authorization_endpoint',
+      'token_endpoint',
+      'jwks_uri',
+      'userinfo_endpoint',
+      'end_session_endpoint',
+    ]) {
+      idp.behave({ metadata: (right) => ({ ...right, [name]: endpoint }) })
+      await expect(client().begin(signal), name).rejects.toMatchObject({
+        code: 'ERR_IDP_UNREACHABLE',
+        message: expect.stringContaining(name),
+      })
+      await expect(client().signOutUrl('id-token', REDIRECT)).resolves.toBeUndefined()
+    }
   })
 
   test('tokens are judged by the injected clock', async () => {

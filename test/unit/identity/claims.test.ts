@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { groupsFromClaims, toIdentity } from '../../../src/identity/claims.ts'
+import { groupsFromClaims, mergeClaims, toIdentity } from '../../../src/identity/claims.ts'
 import type { Json } from '../../../src/types.ts'
 
 const PERSON = { iss: 'https://org.okta.com', sub: '00u1' }
@@ -113,5 +113,88 @@ describe('groupsFromClaims', () => {
   test('inherited names are no claims', () => {
     expect(groupsFromClaims({}, 'constructor')).toBeUndefined()
     expect(groupsFromClaims({}, '__proto__')).toBeUndefined()
+  })
+})
+
+describe('mergeClaims', () => {
+  const A = 'a@corp.example'
+  const B = 'b@evil.example'
+
+  test('claims of the ID token win, those of userinfo complete them', () => {
+    expect(mergeClaims({ ...PERSON, name: 'Alice' }, { sub: '00u1', name: 'Mallory', department: 'R&D' })).toEqual({
+      ...PERSON,
+      name: 'Alice',
+      department: 'R&D',
+    })
+  })
+
+  test.each<
+    readonly [
+      what: string,
+      idToken: Record<string, Json>,
+      userinfo: Record<string, Json>,
+      email: Json | undefined,
+      flag: Json | undefined,
+    ]
+  >([
+    ['one document with both', { email: A, email_verified: true }, {}, A, true],
+    ['the other document with both', {}, { email: B, email_verified: true }, B, true],
+    ['two addresses, the second verified', { email: A }, { email: B, email_verified: true }, A, undefined],
+    ['two addresses, the second not verified', { email: A }, { email: B, email_verified: false }, A, undefined],
+    ['two addresses, the first verified', { email: A, email_verified: true }, { email: B }, A, true],
+    [
+      'two addresses, only the second verified',
+      { email: A, email_verified: false },
+      { email: B, email_verified: true },
+      A,
+      false,
+    ],
+    ['a true that stands alone in the ID token', { email_verified: true }, { email: B }, B, undefined],
+    ['a true that stands alone in userinfo', { email: A }, { email_verified: true }, A, undefined],
+    ['a false that stands alone in the ID token', { email_verified: false }, { email: B }, B, false],
+    ['a false that stands alone in userinfo', { email: A }, { email_verified: false }, A, false],
+    [
+      'a false alone, and the address with its own',
+      { email_verified: false },
+      { email: B, email_verified: true },
+      B,
+      true,
+    ],
+    [
+      'one address twice, verified in the second',
+      { email: A },
+      { email: A.toUpperCase(), email_verified: true },
+      A,
+      true,
+    ],
+    ['one address twice, not verified in the second', { email: A }, { email: A, email_verified: false }, A, false],
+    [
+      'one address twice that disagree',
+      { email: A, email_verified: true },
+      { email: A, email_verified: 'false' },
+      A,
+      'false',
+    ],
+    [
+      'one address twice that disagree the other way',
+      { email: A, email_verified: 'no' },
+      { email: A, email_verified: true },
+      A,
+      'no',
+    ],
+    ['no address', { email_verified: true }, {}, undefined, undefined],
+    ['an address that is none', { email: null }, { email: B, email_verified: true }, null, undefined],
+  ])('%s', (_what, idToken, userinfo, email, flag) => {
+    const merged = mergeClaims({ ...PERSON, ...idToken }, { sub: PERSON.sub, ...userinfo })
+    expect([merged['email'], merged['email_verified']]).toEqual([email, flag])
+    const { email: accepted } = toIdentity(merged)
+    expect(accepted).toBe(
+      typeof email === 'string' && [undefined, true, 'true'].includes(flag as true) ? email.toLowerCase() : undefined,
+    )
+  })
+
+  test('a telephone number keeps its own word as well', () => {
+    const merged = mergeClaims({ phone_number: '+1' }, { phone_number: '+2', phone_number_verified: true })
+    expect(merged).toEqual({ phone_number: '+1' })
   })
 })
