@@ -65,6 +65,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
 
   /** An application's host sends a browser to the authenticate service, bound to it by a nonce cookie. */
   function startSignIn(request: ControlRequest, returnTo: URL): Reply {
+    if (isAtAuthenticate(request, new URL(request.origin))) return redirectReply(302, signInUrl(request))
     const prefix = namesFor(request).nonce
     const bounded = returnTo.href.length > MAX_RETURN_URL ? new URL('/', returnTo) : returnTo
     const { location, nonce, nonceHash } = redirects.start(bounded, clock.now())
@@ -187,7 +188,8 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     cookies: readonly Header[] = [],
   ): Promise<Reply> {
     const { returnTo, nonceHash } = asked
-    if (nonceHash === undefined) return redirectReply(302, returnTo, cookies)
+    // The authenticate service has its session already: there is nothing to hand over.
+    if (nonceHash === undefined || isAtAuthenticate(request, returnTo)) return redirectReply(302, returnTo, cookies)
     const handoff = { sessionId: session.id, host: canonicalHost(returnTo), nonceHash, returnTo: returnTo.href }
     const location = new URL(`${request.generation.live.naming.controlPrefix}/callback`, returnTo)
     location.searchParams.set('code', await issueHandoff(store, handoff, clock.now()))
@@ -229,6 +231,15 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   }
 
   return { startSignIn, signInAtRoute, signIn, idpCallback, routeCallback, ...createSignOut({ ...deps, failure }) }
+}
+
+function isAtAuthenticate({ generation }: ControlRequest, { origin }: URL): boolean {
+  return origin === generation.fixed.authenticateServiceUrl.origin
+}
+
+/** Without a query: ends at the page about the person, at the service itself. */
+function signInUrl({ generation }: ControlRequest): URL {
+  return new URL(`${generation.live.naming.controlPrefix}/sign_in`, generation.fixed.authenticateServiceUrl)
 }
 
 /** As routing/target.ts writes a host: lower case, without port and trailing dot. */

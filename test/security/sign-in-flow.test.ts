@@ -5,11 +5,13 @@
  * (oauth2-proxy #611, #817), the provider's own errors (I18), floods without a state (N07, N08).
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { createRedirects } from '../../src/authenticate/redirect.ts'
+import { Secret } from '../../src/lib/secret.ts'
 import type { Answer, Browser } from '../support/browser.ts'
 import { type ManualClock, manualClock } from '../support/clock.ts'
 import { expectNoSecrets, only } from '../support/gauntlet.ts'
 import { signInWith } from '../support/okta-sign-in.ts'
-import { createTestWorld, type World } from '../support/world.ts'
+import { createTestWorld, SHARED_SECRET, type World } from '../support/world.ts'
 
 const APP = 'http://app.localhost/'
 const MINUTE = 60_000
@@ -175,6 +177,50 @@ describe('I02 I03 another browser, another time', () => {
     const planted = await victim.ask(answer.headers.location ?? '')
     expect(planted.status).toBe(400)
     expect(victim.cookies.get('app.localhost')?.has('postern')).toBe(false)
+  })
+})
+
+describe('a sign-in at the authenticate host itself', () => {
+  const AUTH = 'http://authenticate.localhost'
+
+  test.each(['/', '/.postern', '/.postern/', '/.postern/sign_in'])(
+    'that begins at %s ends at the page about the person, with no code in the address and no nonce',
+    async (path) => {
+      const browser = world.browser()
+      const callback = await callbackOf(await begin(browser, AUTH + path))
+      expect([...(browser.cookies.get('authenticate.localhost')?.keys() ?? [])]).toEqual([
+        expect.stringMatching(/^postern-sign-in\.[\w-]{12}$/),
+      ])
+      const page = await browser.go(callback)
+      expect([page.status, page.url.href]).toEqual([200, `${AUTH}/`])
+      expect(page.body).toContain('alice@example.com')
+      expect([...(browser.cookies.get('authenticate.localhost')?.keys() ?? [])]).toEqual(['postern'])
+      // Signed in: the same page at once, without the provider.
+      expect((await browser.ask(`${AUTH}/`)).status).toBe(200)
+      const again = await browser.go(`${AUTH}/.postern/sign_in`)
+      expect([again.status, again.url.href]).toEqual([200, `${AUTH}/`])
+      // And the first application costs no login.
+      expect((await browser.go(APP)).url.href).toBe(APP)
+    },
+  )
+
+  test('a link that we signed for a page there leads to it without a code', async () => {
+    const browser = world.browser()
+    await world.signIn(browser, APP, 'alice@example.com')
+    const redirects = createRedirects({
+      sharedSecrets: [new Secret(SHARED_SECRET)],
+      signInUrl: new URL(`${AUTH}/.postern/sign_in`),
+    })
+    const { location } = redirects.start(new URL(`${AUTH}/.postern/sign_out`), clock.now())
+    const answer = await browser.ask(location)
+    expect(answer.headers.location).toBe(`${AUTH}/.postern/sign_out`)
+    expect((await browser.go(location)).status).toBe(200)
+  })
+
+  test('a script that is signed out gets 401 there, too', async () => {
+    const answer = await world.browser().ask(`${AUTH}/`, { headers: { accept: 'application/json' } })
+    expect(answer.status).toBe(401)
+    expect(JSON.parse(answer.body)).toMatchObject({ login_url: `${AUTH}/.postern/sign_in` })
   })
 })
 
