@@ -8,6 +8,7 @@ import { stringify } from 'yaml'
 import { createFeedTable } from '../../src/directory/okta/position.ts'
 import { createDirectoryTable, type DirectoryRecord } from '../../src/directory/records.ts'
 import { silentLogger } from '../../src/lib/log.ts'
+import { personKey } from '../../src/lib/person.ts'
 import { openLmdbStore } from '../../src/store/lmdb.ts'
 import { cli, type Ran } from '../support/cli.ts'
 import { manualClock } from '../support/clock.ts'
@@ -48,7 +49,7 @@ async function leave(
     readAt,
     ...person,
   }
-  await store.put(createDirectoryTable(), USER, record)
+  await store.put(createDirectoryTable(), personKey({ issuer: OKTA, subject: USER }), record)
   if (feed) {
     await store.put(createFeedTable(), OKTA, {
       cursor: undefined,
