@@ -56,6 +56,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       passIdentityHeaders: globals.pass_identity_headers,
       allowHttp: globals.insecure_server,
       compatibility: globals.compatibility,
+      naming,
       identity: new Set([naming.assertionHeader, ...jwtClaimsHeaders.keys()].map(normalName)),
     },
     report,

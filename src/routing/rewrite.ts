@@ -44,3 +44,10 @@ export function leavesPrefix(match: PathMatch, rewrite: string | undefined, path
   const [after = ''] = path.slice(match.prefix.length).split('/', 1)
   return /^\.{1,2}(?:;|$)/.test(before + after)
 }
+
+/** May some path that begins with the route's prefix leave it? See `leavesPrefix`. */
+export function mayLeavePrefix(match: PathMatch, rewrite: string | undefined): boolean {
+  if (rewrite === undefined || match.kind !== 'prefix' || match.boundary) return false
+  const before = rewrite.slice(rewrite.lastIndexOf('/') + 1)
+  return before === '' ? !match.prefix.endsWith('/') : before.startsWith('.')
+}

@@ -133,8 +133,13 @@ function actionsOnEveryHost({ controlPrefix, wellKnown }: Naming): readonly (rea
 }
 
 /** What is under our prefixes is ours, also what does not exist: it never reaches an upstream. */
-function isReserved(path: string, { controlPrefix, wellKnown }: Naming): boolean {
+export function isReserved(path: string, { controlPrefix, wellKnown }: Naming): boolean {
   return path.startsWith('/.') && (matchesPrefix(path, controlPrefix) || matchesPrefix(path, wellKnown))
+}
+
+/** Does Postern answer this path itself, whatever routes say? */
+export function isOwnPath(path: string, naming: Naming): boolean {
+  return isReserved(path, naming) || actionsOnUnknownHostsToo(naming).has(path)
 }
 
 /** The URL that people use for this host: from the configuration, whatever port and scheme the request came with. */
@@ -160,7 +165,7 @@ function servesPort(from: Pick<RouteFrom, 'scheme' | 'port'>, port: number | und
   return from.port === undefined || from.port === (port ?? defaultPort(from.scheme))
 }
 
-function matchesPath({ match, action }: Route, path: string): boolean {
+export function matchesPath({ match, action }: Route, path: string): boolean {
   switch (match.kind) {
     case 'all':
       return true
@@ -177,12 +182,12 @@ function matchesPath({ match, action }: Route, path: string): boolean {
   }
 }
 
-function rewriteOf(action: Action): string | undefined {
+export function rewriteOf(action: Action): string | undefined {
   return action.kind === 'respond' ? undefined : action.prefixRewrite
 }
 
 /** On a segment boundary: `/admin` covers `/admin` and `/admin/x`, not `/administrator`. */
-function matchesPrefix(path: string, prefix: string): boolean {
+export function matchesPrefix(path: string, prefix: string): boolean {
   if (!path.startsWith(prefix)) return false
   return path.length === prefix.length || prefix.endsWith('/') || path.charCodeAt(prefix.length) === 0x2f
 }
@@ -220,19 +225,19 @@ function createWildcards(): {
         const candidates = bySuffix.get(host.slice(Math.max(0, host.length - length)))
         if (!candidates) continue
         for (const { parts, routes } of candidates) {
-          if (!covers(parts, host)) continue
+          if (!coversHost(parts, host)) continue
           const found = firstOf(routes, port, path)
           if (found && (!best || found.place < best.place)) best = found
         }
       }
       return best
     },
-    covering: (host) => [...byPattern.values()].filter(({ parts }) => covers(parts, host)),
+    covering: (host) => [...byPattern.values()].filter(({ parts }) => coversHost(parts, host)),
   }
 }
 
 /** Each star stands for one or more characters. The leftmost fit of every part is as good as any, so there is nothing to go back to. */
-function covers(parts: readonly string[], host: string): boolean {
+export function coversHost(parts: readonly string[], host: string): boolean {
   const first = parts[0] ?? ''
   const last = parts[parts.length - 1] ?? ''
   if (!host.startsWith(first) || !host.endsWith(last)) return false

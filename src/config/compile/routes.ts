@@ -6,13 +6,15 @@ import { parseFrom } from '../../routing/host.ts'
 import { canonicalPath } from '../../routing/path.ts'
 import { compileRegex } from '../../routing/regex.ts'
 import type { Millis } from '../../types.ts'
-import type { PathMatch, Route, RouteFrom } from '../model.ts'
+import { isOwnPath, isReserved } from '../../routing/table.ts'
+import type { Naming, PathMatch, Route, RouteFrom } from '../model.ts'
 import type { Policy } from '../../policy/model.ts'
-import { formatPath, type Path, type Report } from '../issues.ts'
+import type { Path, Report } from '../issues.ts'
 import type { RouteInput } from '../schema/route.ts'
 import type { Draft } from '../validate.ts'
 import { compileRouteHeaders } from './headers.ts'
 import { compileAuthorities } from './secrets.ts'
+import { reportShadows } from './shadows.ts'
 import { compileUpstreams } from './upstreams.ts'
 import { checkScheme, parseOrigin } from './urls.ts'
 
@@ -22,6 +24,7 @@ export interface RouteDefaults {
   readonly passIdentityHeaders: boolean
   readonly allowHttp: boolean
   readonly compatibility: 'postern' | 'pomerium'
+  readonly naming: Naming
   /** Normal names of the headers that say who is signed in. */
   readonly identity: ReadonlySet<string>
 }
@@ -29,21 +32,14 @@ export interface RouteDefaults {
 /** Routes in order; what is wrong with one is reported, and it is left out. */
 export function compileRoutes(draft: Draft, defaults: RouteDefaults, report: Report): readonly Route[] {
   const routes: Route[] = []
-  const seen = new Map<string, Path>()
+  const paths: Path[] = []
   for (const { path, input } of draft.routes) {
     const route = compileRoute(input, path, defaults, report)
     if (!route) continue
-    const { from, match } = route
-    const matches = JSON.stringify([from.scheme, from.host, from.port, { ...match, test: undefined }])
-    const first = seen.get(matches)
-    if (first)
-      report.warning(
-        path,
-        `never reached: ${formatPath(first)} (${report.where(first)}) matches the same requests first`,
-      )
-    else seen.set(matches, path)
     routes.push(route)
+    paths.push(path)
   }
+  reportShadows(routes, paths, report)
   return routes
 }
 
@@ -114,7 +110,7 @@ function compileFrom(
 function compileMatch(
   input: RouteInput,
   path: Path,
-  { compatibility }: RouteDefaults,
+  { compatibility, naming }: RouteDefaults,
   report: Report,
 ): PathMatch | undefined {
   const written = (['prefix', 'path', 'regex'] as const).filter((key) => input[key] !== undefined)
@@ -137,6 +133,9 @@ function compileMatch(
     const hint = canonical === undefined ? '' : `; write ${canonical}`
     report.error([...path, kind], `no request can match ${JSON.stringify(text)}${hint}`)
     return undefined
+  }
+  if (kind === 'path' ? isOwnPath(text, naming) : isReserved(text, naming)) {
+    report.warning([...path, kind], `never reached: Postern answers ${text} itself on every host`)
   }
   if (kind === 'path') return { kind, path: text }
   if (text === '/') return { kind: 'all' }

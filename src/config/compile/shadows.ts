@@ -1,0 +1,20 @@
+import { findShadows } from '../../routing/shadow.ts'
+import { formatPath, type Path, type Report } from '../issues.ts'
+import type { Route } from '../model.ts'
+
+/** Says which routes are hidden by earlier ones. @param paths where each route is written. */
+export function reportShadows(routes: readonly Route[], paths: readonly Path[], report: Report): void {
+  for (const { earlier, later, example } of findShadows(routes)) {
+    const [first, path] = [paths[earlier] ?? [], paths[later] ?? []]
+    const name = `${formatPath(first)} (${report.where(first)})`
+    const open =
+      routes[later]?.policy.kind === routes[earlier]?.policy.kind ? '' : OPEN[routes[earlier]?.policy.kind ?? 'rules']
+    if (example === undefined) {
+      report.error(path, `never reached: ${name} comes first${open} and matches every request of this route`)
+    } else {
+      report.warning(path, `${name} comes first${open} and takes requests of this route, such as ${example}`)
+    }
+  }
+}
+
+const OPEN = { public: ', is public', 'signed-in': ', is open to everybody who is signed in', rules: '' } as const
