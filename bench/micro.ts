@@ -2,6 +2,8 @@
 import { createHash } from 'node:crypto'
 import { parseConfig } from '../src/config/load.ts'
 import { formatIssue } from '../src/config/issues.ts'
+import { personKey } from '../src/lib/person.ts'
+import { FOREVER } from '../src/lib/time.ts'
 import { createMembership } from '../src/policy/membership.ts'
 import { decide } from '../src/policy/engine.ts'
 import { createRouteTable } from '../src/routing/table.ts'
@@ -32,6 +34,9 @@ const alice: Principal = {
     claims: { department: 'R&D' },
   },
   sessionId: 's',
+  kind: 'session',
+  person: personKey({ issuer: 'https://idp.example', subject: '00u1' }),
+  expiresAt: FOREVER,
   membership: createMembership(groups, wallTime(0), 'bench'),
   status: 'active',
 }

@@ -17,7 +17,6 @@ import { createRequestIds } from './lib/request-id.ts'
 import { createAccessLog } from './proxy/access-log.ts'
 import { createControl } from './proxy/control.ts'
 import { createHandle } from './proxy/handle.ts'
-import { createRespond } from './proxy/respond.ts'
 import { createUserViews } from './proxy/user.ts'
 import { createRouteTable } from './routing/table.ts'
 import { compileTrust, parseTarget, rawRequest } from './routing/target.ts'
@@ -27,14 +26,16 @@ import { meteredStore } from './server/metered-store.ts'
 import { createMetrics } from './server/metrics.ts'
 import { type Operations, startOperations } from './server/operations.ts'
 import { compareConfig, type Reload } from './server/reload.ts'
+import { createSessionAuthenticator } from './session/authenticator.ts'
 import { createSessions } from './session/sessions.ts'
 import { moveOlderSessions } from './session/tables.ts'
 import { createStreamRegistry } from './session/streams.ts'
 import { checkStoreKey } from './store/key-check.ts'
 import { openLmdbStore } from './store/lmdb.ts'
 import { createMemoryStore } from './store/memory.ts'
-import type { Clock, Identity, Logger, Millis, Store, WallTime } from './types.ts'
+import type { Clock, Identity, Logger, Millis, Sessions, Store, WallTime } from './types.ts'
 import type { Config, Fixed, Live } from './config/model.ts'
+import type { Directory } from './directory/model.ts'
 import type { Generation } from './http/exchange.ts'
 import { createAssertionSigner } from './upstream/assertion.ts'
 import { createUpstreams, type Upstreams } from './upstream/forward.ts'
@@ -74,8 +75,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   const streams = createStreamRegistry({ clock })
   const requestId = createRequestIds()
   const upstreams = createUpstreams({ signer, sharedSecrets, clock, logger })
-  const shared: Process = { fixed, upstreams, requestId }
-  let generation = createGeneration(shared, config.live, 1)
+  let generation: Generation & Lifetime
   const { directory, ...feeds } = openDirectory({
     config: fixed.directory,
     issuer: fixed.idp.issuer,
@@ -86,6 +86,8 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     routes: () => generation.live.routes,
     scimUrl: new URL(`${config.live.naming.controlPrefix}/scim/v2`, fixed.authenticateServiceUrl),
   })
+  const shared: Process = { fixed, sessions, directory, upstreams, requestId }
+  generation = createGeneration(shared, config.live, 1)
   directory.onChange((person) => streams.recheck(person))
   directory.onSessionsEnd(async (person, before) => {
     const count = await sessions.revokePerson(person, before)
@@ -118,8 +120,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     logger,
     admit,
   })
-  const respond = createRespond({ authenticate, directory, controlPrefix: config.live.naming.controlPrefix, clock })
-  const user = createUserViews({ sessions, directory, authenticate, respond, clock })
+  const user = createUserViews({ sessions, directory, authenticate, clock })
   const operations = await startOperations({
     fixed,
     live: () => generation.live,
@@ -133,7 +134,6 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   const accessLog = createAccessLog(logger, clock, (sample) => metrics.request(sample))
   const handle = createHandle({
     generation: () => generation,
-    sessions,
     directory,
     streams,
     control: createControl({
@@ -144,7 +144,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
       jwks: () => signer.jwks(),
       recordFlow: (...step) => metrics.flow(...step),
     }),
-    respond,
+    startSignIn: (...asked) => authenticate.startSignIn(...asked),
     accessLog,
     clock,
   })
@@ -209,16 +209,19 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
 /** What is built once, and every generation uses. */
 interface Process {
   readonly fixed: Fixed
+  readonly sessions: Sessions
+  readonly directory: Directory
   readonly upstreams: Upstreams
   readonly requestId: () => string
 }
 
 /** Everything live, whole. What it opened closes when it is retired and its last exchange has left. */
 function createGeneration(
-  { fixed, upstreams, requestId }: Process,
+  { fixed, sessions, directory, upstreams, requestId }: Process,
   live: Live,
   version: number,
 ): Generation & Lifetime {
+  const names = { https: cookieNames(live, 'https'), http: cookieNames(live, 'http') }
   const trust = compileTrust({ proxies: live.trustedProxies, hops: live.xffNumTrustedHops })
   const forwarder = upstreams.open({ config: live, cookieNames: ownCookieNames(live) })
   return Object.freeze({
@@ -226,9 +229,10 @@ function createGeneration(
     version,
     fixed,
     live,
-    cookieNames: { https: cookieNames(live, 'https'), http: cookieNames(live, 'http') },
+    cookieNames: names,
     parse: (req: IncomingMessage, upgrade: boolean) => parseTarget(rawRequest(req, upgrade), trust, requestId()),
     routes: createRouteTable(fixed, live),
+    authenticators: [createSessionAuthenticator({ sessions, directory, cookieNames: names })],
     forwarder,
   })
 }

@@ -161,6 +161,13 @@ describe('architecture', () => {
     expect(askers).toEqual(['src/policy/judge.ts'])
   })
 
+  test('one place renders pages', () => {
+    const renderers = imports.filter(
+      ({ file, target }) => target.startsWith('src/pages/') && target.endsWith('.tsx') && !file.endsWith('.tsx'),
+    )
+    expect([...new Set(renderers.map(({ file }) => file))]).toEqual(['src/pages/render.ts'])
+  })
+
   test('the product imports nothing of the emulator, the demo, the tests or the benchmarks', () => {
     expect(imports.filter(({ target }) => /^(emulator|demo|test|bench|e2e)\//.test(target))).toEqual([])
   })

@@ -1,5 +1,7 @@
 import { AppError, assertNever } from '../../src/errors.ts'
 import { type ExplainedClause, explain, type Explanation } from '../../src/policy/explain.ts'
+import { personKey } from '../../src/lib/person.ts'
+import { FOREVER } from '../../src/lib/time.ts'
 import { judge } from '../../src/policy/judge.ts'
 import { parseAddress } from '../../src/routing/address.ts'
 import { createRouteTable } from '../../src/routing/table.ts'
@@ -112,6 +114,23 @@ export function makeIdentity(
     subject,
     ...(address !== undefined && { email: address }),
     claims: { sub: subject, ...(address !== undefined && { email: address }), ...claims },
+  }
+}
+
+/** They as they would ask: signed in. */
+export function makePrincipal(
+  identity: Identity,
+  membership: Principal['membership'],
+  status: Principal['status'],
+): Principal {
+  return {
+    kind: 'session',
+    person: personKey(identity),
+    identity,
+    sessionId: 'command-line',
+    expiresAt: FOREVER,
+    membership,
+    status,
   }
 }
 

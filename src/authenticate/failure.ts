@@ -1,7 +1,5 @@
 import type { AppError } from '../errors.ts'
-import { errorPage } from '../pages/error.tsx'
-import { htmlReply } from '../pages/reply.ts'
-import { signInFailedPage } from '../pages/sign-in-failed.tsx'
+import { type Page, pageReply } from '../pages/render.ts'
 import type { Clock, Logger } from '../types.ts'
 import type { Reply } from '../http/exchange.ts'
 import type { ControlRequest, Header } from './control-request.ts'
@@ -24,25 +22,25 @@ export function createFailure({ clock, logger }: { readonly clock: Clock; readon
     const common = { controlPrefix: naming.controlPrefix, requestId: facts.id, now: clock.now() }
     const tryAgainUrl = (tryAgain ?? generation.fixed.authenticateServiceUrl).href
     const { title, whatToDo, error: oauthError, description } = error.details
-    const html =
+    const page: Page =
       error.code === 'ERR_IDP_REJECTED'
-        ? signInFailedPage({
-            ...common,
+        ? {
+            kind: 'sign-in-failed',
             title: String(title ?? 'The sign-in did not complete'),
             whatToDo: String(whatToDo ?? sentence),
             ...(oauthError !== undefined && { error: String(oauthError) }),
             ...(description !== undefined && { description: String(description) }),
             tryAgainUrl,
-          })
-        : errorPage({
-            ...common,
+          }
+        : {
+            kind: 'error',
             status,
             sentence,
             errorCode: error.code,
             wayOn: { href: tryAgainUrl, label: 'Start again' },
-          })
+          }
     const headers: readonly Header[] =
       retryAfter === undefined ? cookies : [...cookies, ['retry-after', String(retryAfter)]]
-    return htmlReply(status, html, { headers })
+    return pageReply(common, status, page, { headers })
   }
 }

@@ -2,9 +2,8 @@
 import { AppError } from '../errors.ts'
 import { constantTimeEqual, deriveKey, mac } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
-import { htmlReply, redirectReply } from '../pages/reply.ts'
-import { signOutPage } from '../pages/sign-out.tsx'
-import { signedOutPage } from '../pages/signed-out.tsx'
+import { pageReply } from '../pages/render.ts'
+import { redirectReply } from '../pages/reply.ts'
 import type { Clock, IdentityProvider, Logger, Session, Sessions } from '../types.ts'
 import type { Generation, Reply } from '../http/exchange.ts'
 import { type ControlRequest, cookieHeader, namesFor } from './control-request.ts'
@@ -47,12 +46,16 @@ export function createSignOut({ idp, sessions, sharedSecrets, clock, logger, fai
       return redirectReply(posted ? 303 : 302, origin === atAuth.origin ? signedOut : atAuth)
     }
     if (!posted) {
-      const html = signOutPage({
-        ...common(request),
-        email: session.identity.email ?? session.identity.subject,
-        csrfToken: csrfToken(session, facts.host),
-      })
-      return htmlReply(200, html, { formActionOrigins: signOutTargets(generation) })
+      return pageReply(
+        common(request),
+        200,
+        {
+          kind: 'sign-out',
+          email: session.identity.email ?? session.identity.subject,
+          csrfToken: csrfToken(session, facts.host),
+        },
+        { formActionOrigins: signOutTargets(generation) },
+      )
     }
 
     const form = await readForm(req)
@@ -72,7 +75,7 @@ export function createSignOut({ idp, sessions, sharedSecrets, clock, logger, fai
 
   function signedOut(request: ControlRequest): Reply {
     const signInUrl = new URL(`${request.generation.live.naming.controlPrefix}/sign_in`, request.origin).href
-    return htmlReply(200, signedOutPage({ ...common(request), signInUrl }))
+    return pageReply(common(request), 200, { kind: 'signed-out', signInUrl })
   }
 
   function common({ facts, generation }: ControlRequest) {

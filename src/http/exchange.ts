@@ -1,6 +1,7 @@
 /** Exchanges and the ways out of them. Types only. */
 import type { CookieNames, Fixed, Live, Route } from '../config/model.ts'
 import type { ErrorCode } from '../errors.ts'
+import type { Principal } from '../policy/model.ts'
 import type { Decision, Grant } from '../policy/verdict.ts'
 import type { RouteTable } from '../routing/model.ts'
 import type { PersonKey, SessionId, Unsubscribe, WallTime } from '../types.ts'
@@ -24,10 +25,22 @@ export interface Generation {
   /** By the scheme of the host that was asked, as it is configured. */
   readonly cookieNames: Readonly<Record<'http' | 'https', CookieNames>>
   readonly routes: RouteTable
+  /** In the order in which they are asked. */
+  readonly authenticators: readonly Authenticator[]
   readonly forwarder: Forwarder
   /** An exchange begins in this generation; `leave` when it has ended. */
   enter(): void
   leave(): void
+}
+
+/** Knows one kind of credential. */
+export interface Authenticator {
+  /**
+   * undefined: the request holds no credential of this kind that is good on this route, whatever else it holds: an
+   * `Authorization` header may be the application's own. Only a technical fault throws or rejects. Answers at once where it
+   * can; a promise costs every request.
+   */
+  identify(facts: RequestFacts, route: Route, now: WallTime): Principal | undefined | Promise<Principal | undefined>
 }
 
 /** A whole response as a value; only server/listen.ts writes one. */
@@ -87,8 +100,9 @@ export interface Forwarder {
 
 /** Long-lived exchanges (WebSockets, SSE, downloads) that must end when their permission does. */
 export interface OpenStream {
-  readonly sessionId: SessionId
-  readonly person: PersonKey
+  /** Nobody signed in where none is needed. */
+  readonly sessionId: SessionId | undefined
+  readonly person: PersonKey | undefined
   readonly expiresAt: WallTime
   /** Decides again with what is known now. */
   stillAllowed(): boolean

@@ -39,6 +39,9 @@ export function monotonicTime(millis: number): Monotonic {
 /** Before every other instant, on each clock. */
 export const NEVER = Number.NEGATIVE_INFINITY as never
 
+/** After every other instant, on each clock. */
+export const FOREVER = Number.POSITIVE_INFINITY as never
+
 /** Milliseconds since the Unix epoch. */
 export function epochMillis(instant: WallTime | SourceTime): number {
   return instant as unknown as number

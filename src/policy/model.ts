@@ -1,7 +1,7 @@
 /** Policies, criteria, and who they judge. Types only. */
 import type { Membership, UserStatus } from '../directory/model.ts'
 import type { RequestFacts } from '../http/request.ts'
-import type { Identity, SessionId, WallTime } from '../types.ts'
+import type { Identity, PersonKey, SessionId, WallTime } from '../types.ts'
 
 /** The bad mixes of Pomerium's legacy keys cannot be expressed. */
 export type Policy =
@@ -66,10 +66,20 @@ export type Reason =
   | 'origin-unauthorized'
   | 'websockets-off'
 
-/** Who asks, at the moment of asking. */
-export interface Principal {
+/** Who asks, at the moment of asking, by the kind of credential that says so. */
+export type Principal = SessionPrincipal
+
+interface Somebody {
+  readonly person: PersonKey
   readonly identity: Identity
-  readonly sessionId: SessionId
+  /** When the credential ends. */
+  readonly expiresAt: WallTime
   readonly membership: Membership | 'unknown'
   readonly status: UserStatus | 'unknown'
+}
+
+/** Signed in with a browser. */
+export interface SessionPrincipal extends Somebody {
+  readonly kind: 'session'
+  readonly sessionId: SessionId
 }

@@ -1,7 +1,8 @@
 /** One line per request that carries access and decision; fields as in operations, never a query, a cookie or a token. */
 import { createHash } from 'node:crypto'
-import type { AppError } from '../errors.ts'
-import type { Clock, Logger, Monotonic, Session } from '../types.ts'
+import { type AppError, assertNever } from '../errors.ts'
+import type { Clock, Logger, Monotonic } from '../types.ts'
+import type { Principal } from '../policy/model.ts'
 import type { Decision } from '../policy/verdict.ts'
 import type { BadRequest, Finished, RequestFacts, RequestSample } from '../http/exchange.ts'
 import type { Route } from '../config/model.ts'
@@ -12,7 +13,7 @@ export interface Progress {
   readonly startedAt: Monotonic
   facts?: RequestFacts | BadRequest
   route?: Route
-  session?: Session
+  who?: Principal
   decision?: Decision
 }
 
@@ -22,11 +23,11 @@ export type AccessLog = (progress: Progress, finished: Finished | undefined, err
 export function createAccessLog(logger: Logger, clock: Clock, record: (sample: RequestSample) => void): AccessLog {
   const membersOf = {
     route: remembered(routeMembers),
-    session: remembered(sessionMembers),
+    who: remembered(principalMembers),
     reasons: remembered((reasons: Decision['reasons']) => `,"reasons":${JSON.stringify(reasons)}`),
   }
   return (progress, finished, error) => {
-    const { facts, route, session, decision } = progress
+    const { facts, route, who, decision } = progress
     const level = error && error.info.status >= 500 ? 'error' : 'info'
     const duration = elapsed(clock.monotonic(), progress.startedAt)
     record({
@@ -59,7 +60,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     if (forwarded?.cut) line += `,"cut":${text(forwarded.cut)}`
     if (route) line += membersOf.route(route)
     if (decision) line += `,"decision":${text(decision.outcome)}${membersOf.reasons(decision.reasons)}`
-    if (session) line += membersOf.session(session)
+    if (who) line += membersOf.who(who)
     line += `,"user_agent":${text(facts.userAgent)}`
     if (error) line += members(describeError(error))
     logger.line(level, line, 'request')
@@ -83,8 +84,14 @@ function routeMembers({ name, id }: Route): string {
   return members({ route: name, route_id: id })
 }
 
-function sessionMembers({ id, identity }: Session): string {
-  return members({ user_id: identity.subject, email: identity.email, session: sessionTag(id) })
+function principalMembers(who: Principal): string {
+  const { subject, email } = who.identity
+  switch (who.kind) {
+    case 'session':
+      return members({ user_id: subject, email, session: sessionTag(who.sessionId) })
+    default:
+      return assertNever(who.kind)
+  }
 }
 
 function remembered<T extends object>(describe: (subject: T) => string): (subject: T) => string {

@@ -1,28 +1,30 @@
 /** The request, from facts to answer, in one function. Requests and upgrades take the same steps. */
-import { toAppError } from '../errors.ts'
-import { judge } from '../policy/judge.ts'
-import type { Exchange, Finished, RequestFacts, Generation, StreamRegistry } from '../http/exchange.ts'
-import type { Clock, Session, Sessions } from '../types.ts'
-import type { Principal } from '../policy/model.ts'
+import type { Authenticate } from '../authenticate/handlers.ts'
 import type { Directory } from '../directory/model.ts'
+import { toAppError } from '../errors.ts'
+import type { Exchange, Finished, Generation, Reply, RequestFacts, StreamRegistry } from '../http/exchange.ts'
+import { judge } from '../policy/judge.ts'
+import type { Principal } from '../policy/model.ts'
+import { FOREVER } from '../lib/time.ts'
+import type { Clock } from '../types.ts'
 import type { AccessLog, Progress } from './access-log.ts'
 import type { Control } from './control.ts'
-import type { Respond } from './respond.ts'
+import { identify } from './identify.ts'
+import { badRequest, failure, granted, notFound, refusal } from './respond.ts'
 
 export interface HandleDeps {
   /** Read once per decision: at the top of a request, and again when an open stream is judged anew. */
   readonly generation: () => Generation
-  readonly sessions: Sessions
-  readonly directory: Directory
+  readonly directory: Pick<Directory, 'membership' | 'status'>
   readonly streams: StreamRegistry
   readonly control: Control
-  readonly respond: Respond
+  readonly startSignIn: Authenticate['startSignIn']
   readonly accessLog: AccessLog
   readonly clock: Clock
 }
 
 export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<void> {
-  const { sessions, directory, streams, respond, accessLog, clock } = deps
+  const { directory, streams, accessLog, clock } = deps
 
   return async function handle(exchange) {
     const progress: Progress = { startedAt: clock.monotonic() }
@@ -35,7 +37,9 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
       const error = toAppError(thrown)
       let finished: Finished | undefined
       try {
-        finished = await exchange.reply(respond.failure(error, progress))
+        const { facts, route } = progress
+        const asked = facts && !('kind' in facts) ? askedOf(facts, generation) : undefined
+        finished = await exchange.reply(failure(error, facts?.id ?? '', asked, route))
       } catch {
         // The exchange already went out some way; the log line still says what happened.
       }
@@ -48,57 +52,60 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
   async function run(exchange: Exchange, generation: Generation, progress: Progress): Promise<Finished> {
     const facts = generation.parse(exchange.req, exchange.upgrade)
     progress.facts = facts
-    if ('kind' in facts) return exchange.reply(respond.badRequest(facts))
+    if ('kind' in facts) return exchange.reply(badRequest(facts))
 
     const match = generation.routes.match(facts)
     const route = match.kind === 'route' ? match.route : undefined
     if (route) progress.route = route
-    // A public route asks nobody who they are.
-    const found =
-      route && route.policy.kind !== 'public'
-        ? sessions.read(facts.cookie, generation.cookieNames[route.from.scheme].session, facts.host, clock.now())
-        : undefined
-    const session = found instanceof Promise ? await found : found
-    if (session) progress.session = session
+    const found = route && identify(generation.authenticators, facts, route, clock.now())
+    const who = found instanceof Promise ? await found : found
+    if (who) progress.who = who
 
-    const verdict = judge(generation, facts, session && principalOf(session), clock.now(), match)
+    const verdict = judge(generation, facts, who, clock.now(), match)
     if (verdict.outcome === 'control') {
       return exchange.reply(await deps.control(verdict.control, facts, exchange.req, generation))
     }
-    if (verdict.outcome === 'not-found' || !route) return exchange.reply(respond.notFound(facts, generation))
+    if (verdict.outcome === 'not-found' || !route) return exchange.reply(notFound(askedOf(facts, generation)))
     progress.decision = verdict
     if (verdict.outcome !== 'allow') {
       const origin = generation.routes.originOf(facts.host, facts.port) ?? ''
-      return exchange.reply(respond.refusal(verdict, route, { facts, req: exchange.req, generation, origin }, session))
+      if (verdict.outcome === 'sign-in' && facts.wants === 'html') {
+        return exchange.reply(startSignIn(exchange, facts, generation, origin))
+      }
+      return exchange.reply(refusal(verdict, route, who, { ...askedOf(facts, generation), origin }))
     }
-    if (route.action.kind !== 'forward') return exchange.reply(respond.granted(verdict.grant))
-    if (!session) return exchange.pass(verdict.grant, generation.forwarder)
+    const { grant } = verdict
+    if (route.action.kind !== 'forward') return exchange.reply(granted(grant))
 
-    // Permission can end while bytes still flow: a WebSocket, an event stream, a long download.
+    // Permission can end while bytes still flow: a WebSocket, an event stream, a long download. Nobody's as well: a new
+    // configuration may ask who it is.
     const leave = streams.add({
-      sessionId: session.id,
-      person: session.person,
-      expiresAt: session.expiresAt,
-      stillAllowed: () => stillAllowed(facts, session),
+      sessionId: who?.sessionId,
+      person: who?.person,
+      expiresAt: who?.expiresAt ?? FOREVER,
+      stillAllowed: () => stillAllowed(facts, who),
       cut: (reason) => exchange.cut(reason),
     })
     try {
-      return await exchange.pass(verdict.grant, generation.forwarder)
+      return await exchange.pass(grant, generation.forwarder)
     } finally {
       leave()
     }
   }
 
-  function stillAllowed(facts: RequestFacts, session: Session): boolean {
-    return judge(deps.generation(), facts, principalOf(session), clock.now()).outcome === 'allow'
+  function startSignIn(exchange: Exchange, facts: RequestFacts, generation: Generation, origin: string): Reply {
+    const returnTo = new URL(origin + facts.path + facts.query)
+    return deps.startSignIn({ facts, req: exchange.req, generation, origin }, returnTo)
   }
 
-  function principalOf(session: Session): Principal {
-    return {
-      identity: session.identity,
-      sessionId: session.id,
-      membership: directory.membership(session.person),
-      status: directory.status(session.person),
-    }
+  /** With what is known now of the person, and by the configuration that is in force now. */
+  function stillAllowed(facts: RequestFacts, who: Principal | undefined): boolean {
+    const now = who && { ...who, membership: directory.membership(who.person), status: directory.status(who.person) }
+    const verdict = judge(deps.generation(), facts, now, clock.now())
+    return verdict.outcome === 'allow' && verdict.grant.route.action.kind === 'forward'
+  }
+
+  function askedOf(facts: RequestFacts, { live }: Generation) {
+    return { facts, controlPrefix: live.naming.controlPrefix, now: clock.now() }
   }
 }

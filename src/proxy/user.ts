@@ -1,12 +1,13 @@
 /** What a signed-in person may see about themselves. */
 import { namesFor } from '../authenticate/control-request.ts'
 import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
-import { jsonReply } from '../pages/reply.ts'
-import type { Clock, JsonObject, Session, Sessions } from '../types.ts'
 import type { Directory } from '../directory/model.ts'
 import type { Reply } from '../http/exchange.ts'
-import type { Respond } from './respond.ts'
 import { isoTime } from '../lib/time.ts'
+import { pageReply } from '../pages/render.ts'
+import { jsonReply } from '../pages/reply.ts'
+import type { Clock, JsonObject, Session, Sessions } from '../types.ts'
+import { personOf, unauthenticated } from './respond.ts'
 
 export interface UserViews {
   page(request: ControlRequest): Promise<Reply>
@@ -16,26 +17,46 @@ export interface UserViews {
 export interface UserViewDeps {
   readonly sessions: Sessions
   readonly directory: Directory
-  readonly authenticate: Authenticate
-  readonly respond: Respond
+  readonly authenticate: Pick<Authenticate, 'startSignIn' | 'csrfToken' | 'signOutTargets'>
   readonly clock: Clock
 }
 
-export function createUserViews({ sessions, directory, authenticate, respond, clock }: UserViewDeps): UserViews {
+export function createUserViews({ sessions, directory, authenticate, clock }: UserViewDeps): UserViews {
   const read = async (request: ControlRequest): Promise<Session | undefined> =>
     sessions.read(request.facts.cookie, namesFor(request).session, request.facts.host, clock.now())
 
+  function askedOf({ facts, generation, origin }: ControlRequest) {
+    return { facts, origin, controlPrefix: generation.live.naming.controlPrefix, now: clock.now() }
+  }
+
   return {
     async page(request) {
+      const { facts, generation, origin } = request
       const session = await read(request)
-      if (session) return respond.user(request, session, directory.membership(session.person))
-      if (request.facts.wants !== 'html') return respond.unauthenticated(request)
-      return authenticate.startSignIn(request, new URL(request.origin + request.facts.path))
+      if (!session) {
+        if (facts.wants !== 'html') return unauthenticated(askedOf(request))
+        return authenticate.startSignIn(request, new URL(origin + facts.path))
+      }
+      const { identity, createdAt, expiresAt } = session
+      return pageReply(
+        { controlPrefix: generation.live.naming.controlPrefix, requestId: facts.id, now: clock.now() },
+        200,
+        {
+          kind: 'user',
+          person: personOf(identity),
+          issuer: identity.issuer,
+          session: { createdAt, expiresAt },
+          groups: directory.membership(session.person),
+          claims: identity.claims,
+          csrfToken: authenticate.csrfToken(session, facts.host),
+        },
+        { formActionOrigins: authenticate.signOutTargets(generation) },
+      )
     },
 
     async json(request) {
       const session = await read(request)
-      if (!session) return respond.unauthenticated(request)
+      if (!session) return unauthenticated(askedOf(request))
       const membership = directory.membership(session.person)
       const value: JsonObject = {
         sub: session.identity.subject,

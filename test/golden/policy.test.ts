@@ -7,6 +7,8 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { decide } from '../../src/policy/engine.ts'
 import { compileAccess, type LegacyAccess } from '../../src/policy/legacy.ts'
+import { personKey } from '../../src/lib/person.ts'
+import { FOREVER } from '../../src/lib/time.ts'
 import { createMembership } from '../../src/policy/membership.ts'
 import { parsePolicy } from '../../src/policy/parse.ts'
 import type { Group } from '../../src/directory/model.ts'
@@ -99,8 +101,11 @@ function principalOf({ who, groups = [], status = 'active', email, claims = {} }
   const address = email === undefined ? `${who}@corp.example` : email
   const list = groups === 'unknown' ? [] : groups.map((group) => (typeof group === 'string' ? oktaGroup(group) : group))
   return {
+    kind: 'session',
+    person: personKey({ issuer: 'https://okta.test', subject: `00u_${who}` }),
     identity: { issuer: 'https://okta.test', subject: `00u_${who}`, claims, ...(address === null ? {} : { email: address }) },
     sessionId: 'session',
+    expiresAt: FOREVER,
     membership: groups === 'unknown' ? 'unknown' : createMembership(list, 0, 'test'),
     status,
   }

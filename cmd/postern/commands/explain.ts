@@ -7,7 +7,15 @@ import type { Action, Config } from '../../../src/config/model.ts'
 import type { Principal } from '../../../src/policy/model.ts'
 import { readConfiguration } from '../configuration.ts'
 import type { Io } from '../io.ts'
-import { createJudge, describeExplanation, groupsNamed, type Judgement, makeIdentity, outcomeOf } from '../judge.ts'
+import {
+  createJudge,
+  describeExplanation,
+  groupsNamed,
+  type Judgement,
+  makeIdentity,
+  makePrincipal,
+  outcomeOf,
+} from '../judge.ts'
 import { ago, printable } from '../text.ts'
 import { findPerson } from './groups.ts'
 
@@ -77,22 +85,18 @@ async function askedBy(
       ...(address !== undefined && { email: address }),
     })
     const membership = groups ? createMembership(groupsNamed(groups), clock.now(), 'the command line') : 'unknown'
-    return { principal: { identity, sessionId: 'explain', membership, status: 'active' }, claimsKnown: false }
+    return { principal: makePrincipal(identity, membership, 'active'), claimsKnown: false }
   }
   const found = await findPerson(user, live, config, io)
   if ('problem' in found) return found
   const { subject, record } = found
   const known = email ?? found.email ?? address
-  const principal: Principal = {
-    // An address that is given is asked about; what the session says fits it no more.
-    identity:
-      email === undefined && found.identity
-        ? found.identity
-        : makeIdentity(config, { subject, ...(known !== undefined && { email: known }) }),
-    sessionId: 'explain',
-    membership: record?.membership ?? 'unknown',
-    status: statusOf(record),
-  }
+  // An address that is given is asked about; what the session says fits it no more.
+  const identity =
+    email === undefined && found.identity
+      ? found.identity
+      : makeIdentity(config, { subject, ...(known !== undefined && { email: known }) })
+  const principal = makePrincipal(identity, record?.membership ?? 'unknown', statusOf(record))
   return { principal, claimsKnown: email === undefined && found.identity !== undefined }
 }
 

@@ -10,7 +10,15 @@ import type { WallTime } from '../../../src/types.ts'
 import type { Principal } from '../../../src/policy/model.ts'
 import { readConfiguration } from '../configuration.ts'
 import type { Io } from '../io.ts'
-import { createJudge, describeExplanation, groupsNamed, type Judgement, makeIdentity, outcomeOf } from '../judge.ts'
+import {
+  createJudge,
+  describeExplanation,
+  groupsNamed,
+  type Judgement,
+  makeIdentity,
+  makePrincipal,
+  outcomeOf,
+} from '../judge.ts'
 import { count, printable } from '../text.ts'
 
 export interface PolicyTestOptions {
@@ -56,16 +64,11 @@ function readTests(file: string): string {
 function principalOf({ who }: PolicyTest, config: Config, now: WallTime): Principal | undefined {
   if (who === 'nobody') return undefined
   const { user, email, groups, claims, active } = who
-  return {
-    identity: makeIdentity(config, {
-      subject: user,
-      claims,
-      ...(email !== undefined && { email }),
-    }),
-    sessionId: 'table-test',
-    membership: groups === 'unknown' ? 'unknown' : createMembership(groupsNamed(groups), now, 'table test'),
-    status: active ? 'active' : 'inactive',
-  }
+  return makePrincipal(
+    makeIdentity(config, { subject: user, claims, ...(email !== undefined && { email }) }),
+    groups === 'unknown' ? 'unknown' : createMembership(groupsNamed(groups), now, 'table test'),
+    active ? 'active' : 'inactive',
+  )
 }
 
 function fits({ expect, reasons }: PolicyTest, judgement: Judgement): boolean {

@@ -1,6 +1,8 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decide, isGrant } from '../../../src/policy/engine.ts'
+import { personKey } from '../../../src/lib/person.ts'
+import { FOREVER } from '../../../src/lib/time.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
 import type { Clause, Criterion, Policy, Principal } from '../../../src/policy/model.ts'
 import type { RequestFacts } from '../../../src/http/exchange.ts'
@@ -14,8 +16,11 @@ function routeWith(policy: Policy): Route {
 
 function person(more: Partial<Principal> = {}): Principal {
   return {
+    kind: 'session',
+    person: personKey({ issuer: 'i', subject: 's' }),
     identity: { issuer: 'i', subject: 's', claims: {} },
     sessionId: 'session',
+    expiresAt: FOREVER,
     membership: createMembership([], 0, 'test'),
     status: 'active',
     ...more,

@@ -2,6 +2,8 @@ import { expect, test } from 'vitest'
 import { decide } from '../../../src/policy/engine.ts'
 import { explain as explainDecision, type Explanation, wantedGroups } from '../../../src/policy/explain.ts'
 import { compileAccess } from '../../../src/policy/legacy.ts'
+import { personKey } from '../../../src/lib/person.ts'
+import { FOREVER } from '../../../src/lib/time.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
 import { parsePolicy } from '../../../src/policy/parse.ts'
 import type { Policy, Principal } from '../../../src/policy/model.ts'
@@ -22,8 +24,11 @@ function explain(route: Route, who: Principal | undefined, facts: RequestFacts, 
 
 function ann(membership: Principal['membership']): Principal {
   return {
+    kind: 'session',
+    person: personKey({ issuer: 'i', subject: '00u_ann' }),
     identity: { issuer: 'i', subject: '00u_ann', email: 'ann@corp.example', claims: { level: 3 } },
     sessionId: 's',
+    expiresAt: FOREVER,
     membership,
     status: 'active',
   }

@@ -4,7 +4,7 @@ import { createLogger } from '../../../src/lib/log.ts'
 import { type AccessLog, createAccessLog, type Progress, sessionTag } from '../../../src/proxy/access-log.ts'
 import type { Finished, RequestFacts } from '../../../src/http/exchange.ts'
 import type { Route } from '../../../src/config/model.ts'
-import type { Session } from '../../../src/types.ts'
+import type { Principal } from '../../../src/policy/model.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
 
 let clock: ManualClock
@@ -32,7 +32,11 @@ const facts: RequestFacts = {
   userAgent: 'wrk',
 }
 const route = { name: 'reports', id: 'r-1' } as Route
-const session = { id: 'session-1', identity: { subject: '00u1', email: 'ann@example.com' } } as unknown as Session
+const who = {
+  kind: 'session',
+  sessionId: 'session-1',
+  identity: { subject: '00u1', email: 'ann@example.com' },
+} as Principal
 const finished: Finished = {
   status: 200,
   bytesOut: 1024,
@@ -79,8 +83,8 @@ test('a forwarded request says who, what, why and how long; the same person agai
     email: 'ann@example.com',
     session: sessionTag('session-1'),
   }
-  expect(lineOf({ facts, route, session, decision }, finished)).toEqual(expected)
-  expect(lineOf({ facts, route, session, decision }, finished)).toEqual(expected)
+  expect(lineOf({ facts, route, who, decision }, finished)).toEqual(expected)
+  expect(lineOf({ facts, route, who, decision }, finished)).toEqual(expected)
 })
 
 test('what is not known is not there', () => {

@@ -6,6 +6,8 @@ import { afterEach } from 'vitest'
 import { toAppError } from '../../../src/errors.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'
+import { personKey } from '../../../src/lib/person.ts'
+import { FOREVER } from '../../../src/lib/time.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
 import { decide, isForwardGrant } from '../../../src/policy/engine.ts'
 import type { Clock } from '../../../src/types.ts'
@@ -93,6 +95,8 @@ export const ENGINEERING: Group = { id: '00gEngineering000000', name: 'Engineeri
 
 export function principal(over: Partial<Principal> = {}): Principal {
   return {
+    kind: 'session',
+    person: personKey({ issuer: 'https://idp.test', subject: '00u1' }),
     identity: {
       issuer: 'https://idp.test',
       subject: '00u1',
@@ -101,6 +105,7 @@ export function principal(over: Partial<Principal> = {}): Principal {
       claims: { department: 'R&D', sub: 'forged' },
     },
     sessionId: 'session-1',
+    expiresAt: FOREVER,
     membership: createMembership([ENGINEERING], 0, 'test'),
     status: 'active',
     ...over,

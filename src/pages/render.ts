@@ -1,0 +1,54 @@
+import { assertNever } from '../errors.ts'
+import type { Reply } from '../http/exchange.ts'
+import { type DeniedModel, deniedPage } from './denied.tsx'
+import { type ErrorModel, errorPage } from './error.tsx'
+import type { PageModel } from './layout.tsx'
+import { htmlReply } from './reply.ts'
+import { type SignInFailedModel, signInFailedPage } from './sign-in-failed.tsx'
+import { type SignOutModel, signOutPage } from './sign-out.tsx'
+import { type SignedOutModel, signedOutPage } from './signed-out.tsx'
+import { type UnavailableModel, unavailablePage } from './unavailable.tsx'
+import { type UserModel, userPage } from './user.tsx'
+
+type Own<Model> = Omit<Model, keyof PageModel>
+
+/** Every page that Postern shows, with what is said on it. */
+export type Page =
+  | ({ readonly kind: 'denied' } & Own<DeniedModel>)
+  | ({ readonly kind: 'error' } & Own<ErrorModel>)
+  | ({ readonly kind: 'sign-in-failed' } & Own<SignInFailedModel>)
+  | ({ readonly kind: 'sign-out' } & Own<SignOutModel>)
+  | ({ readonly kind: 'signed-out' } & Own<SignedOutModel>)
+  | ({ readonly kind: 'unavailable' } & Own<UnavailableModel>)
+  | ({ readonly kind: 'user' } & Own<UserModel>)
+
+/** A page as a whole reply: the one place where pages are rendered. */
+export function pageReply(
+  common: PageModel,
+  status: number,
+  page: Page,
+  options: Parameters<typeof htmlReply>[2] = {},
+): Reply {
+  return htmlReply(status, render(common, page), options)
+}
+
+function render(common: PageModel, page: Page): string {
+  switch (page.kind) {
+    case 'denied':
+      return deniedPage({ ...common, ...page })
+    case 'error':
+      return errorPage({ ...common, ...page })
+    case 'sign-in-failed':
+      return signInFailedPage({ ...common, ...page })
+    case 'sign-out':
+      return signOutPage({ ...common, ...page })
+    case 'signed-out':
+      return signedOutPage({ ...common, ...page })
+    case 'unavailable':
+      return unavailablePage({ ...common, ...page })
+    case 'user':
+      return userPage({ ...common, ...page })
+    default:
+      return assertNever(page)
+  }
+}

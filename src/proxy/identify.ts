@@ -1,0 +1,46 @@
+import type { Route } from '../config/model.ts'
+import { AppError } from '../errors.ts'
+import type { Authenticator, RequestFacts } from '../http/exchange.ts'
+import type { Principal } from '../policy/model.ts'
+import type { WallTime } from '../types.ts'
+
+/**
+ * Who asks: what the first authenticator found that knows one of the credentials. A request with credentials of two people
+ * is refused (ERR_BAD_REQUEST): whoever put one of them there could act as the other, or have the log name the other. A
+ * promise only if an authenticator answers with one. A public route asks nobody.
+ */
+export function identify(
+  authenticators: readonly Authenticator[],
+  facts: RequestFacts,
+  route: Route,
+  now: WallTime,
+): Principal | undefined | Promise<Principal | undefined> {
+  if (route.policy.kind === 'public') return undefined
+  let who: Principal | undefined
+  for (let i = 0; i < authenticators.length; i++) {
+    const found = authenticators[i]?.identify(facts, route, now)
+    if (found instanceof Promise) return identifyLater(who, found, authenticators.slice(i + 1), facts, route, now)
+    who = samePerson(who, found)
+  }
+  return who
+}
+
+async function identifyLater(
+  before: Principal | undefined,
+  pending: Promise<Principal | undefined>,
+  others: readonly Authenticator[],
+  facts: RequestFacts,
+  route: Route,
+  now: WallTime,
+): Promise<Principal | undefined> {
+  let who = samePerson(before, await pending)
+  for (const authenticator of others) who = samePerson(who, await authenticator.identify(facts, route, now))
+  return who
+}
+
+function samePerson(who: Principal | undefined, found: Principal | undefined): Principal | undefined {
+  if (who && found && who.person !== found.person) {
+    throw new AppError('ERR_BAD_REQUEST', `credentials of two people: ${who.kind} and ${found.kind}`)
+  }
+  return who ?? found
+}

@@ -1,0 +1,212 @@
+/** The request path without sockets: what one exchange is answered with, and what ends it. */
+import { expect, test, vi } from 'vitest'
+import type { Route } from '../../../src/config/model.ts'
+import type {
+  Authenticator,
+  Exchange,
+  Finished,
+  Generation,
+  OpenStream,
+  Reply,
+  RequestFacts,
+  StreamRegistry,
+} from '../../../src/http/exchange.ts'
+import { personKey } from '../../../src/lib/person.ts'
+import type { Principal } from '../../../src/policy/model.ts'
+import type { Grant } from '../../../src/policy/verdict.ts'
+import type { Progress } from '../../../src/proxy/access-log.ts'
+import { createHandle } from '../../../src/proxy/handle.ts'
+import { createRouteTable } from '../../../src/routing/table.ts'
+import { manualClock } from '../../support/clock.ts'
+import { facts as factsOf, NAMING, principal, route as routeOf } from '../upstream/support.ts'
+
+const SIGNED_IN = { policy: { kind: 'signed-in' } } as const
+const UPSTREAM = 'http://127.0.0.1:1'
+
+function somebody(subject: string): Principal {
+  const identity = { issuer: 'https://idp.test', subject, claims: {} }
+  return principal({ person: personKey(identity), identity, sessionId: `session of ${subject}` })
+}
+
+const knows = (who: ReturnType<Authenticator['identify']>): Authenticator => ({ identify: () => who })
+
+interface World {
+  routes: readonly Route[]
+  authenticators: readonly Authenticator[]
+}
+
+/** One handle; `world` may change between requests, as a reload does. */
+function proxy(world: World) {
+  const clock = manualClock()
+  const streams = new Set<OpenStream>()
+  const lines: { readonly progress: Progress; readonly error: string | undefined }[] = []
+  const generation = (): Generation =>
+    ({
+      live: { naming: NAMING },
+      parse: (request: RequestFacts) => request,
+      authenticators: world.authenticators,
+      routes: createRouteTable(
+        { authenticateServiceUrl: new URL('http://authenticate.test'), authenticateCallbackPath: '/oauth2/callback' },
+        { routes: world.routes, naming: NAMING },
+      ),
+      enter: () => {},
+      leave: () => {},
+    }) as unknown as Generation
+  const handle = createHandle({
+    generation,
+    directory: { membership: () => 'unknown', status: () => 'active' },
+    streams: {
+      add(stream: OpenStream) {
+        streams.add(stream)
+        return () => streams.delete(stream)
+      },
+    } as unknown as StreamRegistry,
+    control: () => Promise.resolve({ status: 200, headers: [], body: 'control' }),
+    startSignIn: (_, returnTo) => ({ status: 302, headers: [['location', `sign-in?${returnTo.href}`]], body: '' }),
+    accessLog: (progress, _, error) => lines.push({ progress, error: error?.message }),
+    clock,
+  })
+
+  /** `whileOpen` runs while the exchange is forwarded. */
+  async function ask(over: Partial<RequestFacts> = {}, whileOpen = (): void => {}) {
+    const replies: Reply[] = []
+    const grants: Grant[] = []
+    const exchange = {
+      req: factsOf({ wants: 'html', ...over }),
+      upgrade: over.wants === 'upgrade',
+      reply(reply: Reply): Promise<Finished> {
+        replies.push(reply)
+        return Promise.resolve({ status: reply.status, bytesOut: 0 })
+      },
+      pass(grant: Grant): Promise<Finished> {
+        grants.push(grant)
+        whileOpen()
+        return Promise.resolve({ status: 200, bytesOut: 0 })
+      },
+      cut: () => {},
+    } as unknown as Exchange
+    await handle(exchange)
+    const [reply] = replies
+    expect(replies.length + grants.length).toBe(1)
+    const header = (name: string) => reply?.headers.find(([key]) => key === name)?.[1]
+    return { status: reply?.status, location: header('location'), body: String(reply?.body ?? ''), grant: grants[0] }
+  }
+
+  return { ask, streams, lines }
+}
+
+const forward = (over: Parameters<typeof routeOf>[1] = {}): Route => routeOf(UPSTREAM, over)
+
+test('a route that redirects: the granted request is, and nothing is forwarded', async () => {
+  const moved: Route = {
+    ...forward(SIGNED_IN),
+    action: { kind: 'redirect', status: 308, host: 'new.test', stripQuery: false },
+  }
+  const { ask, lines } = proxy({ routes: [moved], authenticators: [knows(somebody('ann'))] })
+  expect(await ask({ path: '/a', query: '?b=%2F' })).toMatchObject({
+    status: 308,
+    location: 'http://new.test/a?b=%2F',
+    grant: undefined,
+  })
+  expect(await ask({ wants: 'upgrade', origin: 'http://evil.test' })).toMatchObject({ status: 308, grant: undefined })
+  expect(lines[0]?.progress.decision?.outcome).toBe('allow')
+})
+
+test('a route that responds: the granted request gets the answer of the configuration', async () => {
+  const fixed: Route = { ...forward(SIGNED_IN), action: { kind: 'respond', status: 410, body: 'gone\n' } }
+  const { ask } = proxy({ routes: [fixed], authenticators: [knows(somebody('ann'))] })
+  expect(await ask()).toMatchObject({ status: 410, body: 'gone\n', grant: undefined })
+})
+
+test('a route that redirects or responds: who may not have it learns neither address nor answer', async () => {
+  const secret = 'secret.test'
+  const moved: Route = {
+    ...forward(SIGNED_IN),
+    action: { kind: 'redirect', status: 302, host: secret, stripQuery: true },
+  }
+  const { ask } = proxy({ routes: [moved], authenticators: [] })
+  expect(await ask()).toMatchObject({ status: 302, location: 'sign-in?http://app.test/' })
+  const refused = await ask({ wants: 'json' })
+  expect(refused.status).toBe(401)
+  expect(JSON.stringify(refused)).not.toContain(secret)
+})
+
+test('credentials of two people in one request: 400, nothing is forwarded, and the log says so', async () => {
+  const ann = somebody('ann')
+  const orders = [
+    [knows(ann), knows(somebody('bob'))],
+    [knows(Promise.resolve(ann)), knows(somebody('bob'))],
+    [knows(ann), knows(Promise.resolve(somebody('bob')))],
+    [knows(undefined), knows(Promise.resolve(ann)), knows(undefined), knows(somebody('bob'))],
+  ]
+  for (const authenticators of orders) {
+    const { ask, lines } = proxy({ routes: [forward(SIGNED_IN)], authenticators })
+    for (const wants of ['html', 'json', 'upgrade'] as const) {
+      expect(await ask({ wants })).toMatchObject({ status: 400, grant: undefined })
+      expect(lines.at(-1)?.error).toBe('credentials of two people: session and session')
+    }
+  }
+})
+
+test('two issuers make two people of one subject', async () => {
+  const other = { issuer: 'https://other.test', subject: 'ann', claims: {} }
+  const same = principal({ person: personKey(other), identity: other })
+  const { ask } = proxy({ routes: [forward(SIGNED_IN)], authenticators: [knows(somebody('ann')), knows(same)] })
+  expect((await ask()).status).toBe(400)
+})
+
+test('two credentials of one person: the first counts', async () => {
+  const first = somebody('ann')
+  const again = { ...somebody('ann'), sessionId: 'another session' }
+  for (const authenticators of [
+    [knows(first), knows(again)],
+    [knows(undefined), knows(Promise.resolve(first)), knows(again)],
+  ]) {
+    const { ask } = proxy({ routes: [forward(SIGNED_IN)], authenticators })
+    expect((await ask()).grant?.principal).toBe(first)
+  }
+})
+
+test('a public route asks no authenticator, and an upgrade takes the same steps as a request', async () => {
+  const identify = vi.fn(() => somebody('ann'))
+  const world: World = { routes: [forward()], authenticators: [{ identify }] }
+  const { ask } = proxy(world)
+  expect((await ask()).grant).toBeDefined()
+  expect((await ask({ wants: 'upgrade' })).grant).toBeDefined()
+  expect(identify).not.toHaveBeenCalled()
+  world.routes = [forward(SIGNED_IN)]
+  expect((await ask({ wants: 'upgrade' })).grant?.principal).toBeDefined()
+  expect(identify).toHaveBeenCalledOnce()
+})
+
+test('an authenticator that fails is a fault of ours, never a sign-in', async () => {
+  const broken: Authenticator = { identify: () => Promise.reject(new Error('disk')) }
+  const { ask } = proxy({ routes: [forward(SIGNED_IN)], authenticators: [broken] })
+  expect(await ask({ wants: 'json' })).toMatchObject({ status: 500, grant: undefined })
+})
+
+test.each<[what: string, before: Route, after: readonly Route[], stays: boolean]>([
+  ['unchanged', forward(SIGNED_IN), [forward(SIGNED_IN)], true],
+  ['gone', forward(SIGNED_IN), [], false],
+  ['gone though it was public', forward(), [], false],
+  ['public no more', forward(), [forward(SIGNED_IN)], false],
+  ['public now', forward(SIGNED_IN), [forward()], true],
+  ['without WebSockets', forward(), [forward({ allowWebsockets: false })], false],
+  [
+    'one that redirects',
+    forward(SIGNED_IN),
+    [{ ...forward(SIGNED_IN), action: { kind: 'respond', status: 200, body: '' } }],
+    false,
+  ],
+])('a stream that is open when its route is %s', async (_, before, after, stays) => {
+  const world: World = { routes: [before], authenticators: [knows(somebody('ann'))] }
+  const { ask, streams } = proxy(world)
+  const allowed: boolean[] = []
+  const { grant } = await ask({ wants: 'upgrade' }, () => {
+    world.routes = after
+    for (const stream of streams) allowed.push(stream.stillAllowed())
+  })
+  expect(grant).toBeDefined()
+  expect(allowed).toEqual([stays])
+  expect(streams.size).toBe(0)
+})

@@ -1,0 +1,66 @@
+import { expect, test } from 'vitest'
+import type { Forward, Route } from '../../../src/config/model.ts'
+import type { Membership } from '../../../src/directory/model.ts'
+import { personKey } from '../../../src/lib/person.ts'
+import { FOREVER } from '../../../src/lib/time.ts'
+import { createSessionAuthenticator } from '../../../src/session/authenticator.ts'
+import type { Session, Sessions } from '../../../src/types.ts'
+import { facts } from '../upstream/support.ts'
+
+const identity = { issuer: 'https://idp.test', subject: 'ann', claims: {} }
+const session = { id: 'session-1', person: personKey(identity), identity, expiresAt: FOREVER } as unknown as Session
+const cookieNames = { https: { session: '__Host-postern' }, http: { session: 'postern' } } as Parameters<
+  typeof createSessionAuthenticator
+>[0]['cookieNames']
+const route = (scheme: 'http' | 'https') => ({ from: { scheme } }) as Route<Forward>
+
+function authenticator(read: Sessions['read']) {
+  let membership: Membership | 'unknown' = 'unknown'
+  const made = createSessionAuthenticator({
+    sessions: { read },
+    directory: { membership: () => membership, status: () => 'active' },
+    cookieNames,
+  })
+  return { made, groups: (next: Membership) => (membership = next) }
+}
+
+test('identify reads the cookie that the scheme of the route allows, for the host that was asked', () => {
+  const asked: unknown[] = []
+  const { made } = authenticator((...args) => void asked.push(args))
+  expect(made.identify(facts({ cookie: 'a=b' }), route('https'), FOREVER)).toBeUndefined()
+  expect(made.identify(facts({ cookie: 'a=b' }), route('http'), FOREVER)).toBeUndefined()
+  expect(asked).toEqual([
+    ['a=b', '__Host-postern', 'app.test', FOREVER],
+    ['a=b', 'postern', 'app.test', FOREVER],
+  ])
+})
+
+test('identify answers at once for a session at hand, with one object until something changes', () => {
+  const { made, groups } = authenticator(() => session)
+  const who = made.identify(facts(), route('http'), FOREVER)
+  expect(who).toEqual({
+    kind: 'session',
+    person: session.person,
+    identity,
+    sessionId: 'session-1',
+    expiresAt: FOREVER,
+    membership: 'unknown',
+    status: 'active',
+  })
+  expect(made.identify(facts(), route('http'), FOREVER)).toBe(who)
+  const known = { groups: [] } as unknown as Membership
+  groups(known)
+  expect(made.identify(facts(), route('http'), FOREVER)).toMatchObject({ membership: known })
+})
+
+test('identify waits for a session that has to be read; one that cannot be read rejects', async () => {
+  await expect(
+    authenticator(() => Promise.resolve(session)).made.identify(facts(), route('http'), FOREVER),
+  ).resolves.toMatchObject({ sessionId: 'session-1' })
+  await expect(
+    authenticator(() => Promise.resolve(undefined)).made.identify(facts(), route('http'), FOREVER),
+  ).resolves.toBeUndefined()
+  await expect(
+    authenticator(() => Promise.reject(new Error('disk'))).made.identify(facts(), route('http'), FOREVER),
+  ).rejects.toThrow('disk')
+})
