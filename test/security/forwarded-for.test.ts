@@ -33,7 +33,7 @@ const WITH_SOURCE_IP = ['/from-loopback', '/not-from-ten', '/not-outside-ten', '
 const UNREADABLE = ['unknown', '10.1', '0x0a000001', '012.0.0.1', 'fe80::1%lo', '', '10.0.0.1:_x', '\xa010.0.0.1']
 
 describe.each(UNREADABLE)('X-Forwarded-For: %j of a trusted hop', (entry) => {
-  test.each(WITH_SOURCE_IP)('%s, which has a rule about addresses, answers 403', async (path) => {
+  test.each(WITH_SOURCE_IP)('%s, whose policy asks for source_ip, answers 403', async (path) => {
     for (const who of [[], [`Cookie: ${gauntlet.cookies['alice']}`]]) {
       const { statuses, received, lines } = await gauntlet.get(path, `X-Forwarded-For: ${entry}`, ...who)
       expect({ statuses, received }).toEqual({ statuses: [403], received: [] })
@@ -41,14 +41,14 @@ describe.each(UNREADABLE)('X-Forwarded-For: %j of a trusted hop', (entry) => {
     }
   })
 
-  test('a route without such a rule is served, and the application is not told the address of the hop', async () => {
+  test('a route without such a rule is served; X-Forwarded-For upstream lacks the address of the hop', async () => {
     const { statuses, received } = await gauntlet.get('/public', `X-Forwarded-For: ${entry}`)
     expect(statuses).toEqual([200])
     expect(only(received).values('x-forwarded-for')).toEqual(['unknown, 127.0.0.1'])
   })
 })
 
-test('readable entries are judged, whatever stands before them', async () => {
+test('source_ip uses the readable entry, whatever stands before it', async () => {
   const status = async (path: string, chain: string) =>
     only((await gauntlet.get(path, `X-Forwarded-For: ${chain}`)).statuses)
   expect(await status('/not-from-ten', 'unknown, 10.0.0.1')).toBe(403)
@@ -58,7 +58,7 @@ test('readable entries are judged, whatever stands before them', async () => {
   expect(await status('/from-loopback', '127.0.0.9')).toBe(200)
 })
 
-test('without the header a trusted hop asks for itself', async () => {
+test('without X-Forwarded-For source_ip is the address of the trusted hop', async () => {
   expect((await gauntlet.get('/from-loopback')).statuses).toEqual([200])
 })
 

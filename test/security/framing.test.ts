@@ -47,7 +47,7 @@ function expectOne({ statuses, received }: Outcome, body: string): void {
   expect([length, coding].flat()).toHaveLength(1)
 }
 
-describe('D01 two framings at once', () => {
+describe('D01 Content-Length beside Transfer-Encoding', () => {
   test.each([
     ['CL.TE', post('Content-Length: 6\r\nTransfer-Encoding: chunked', '0\r\n\r\nG')],
     ['TE.CL', post('Transfer-Encoding: chunked\r\nContent-Length: 4', `5c\r\nGPOST / HTTP/1.1\r\n\r\n0\r\n\r\n`)],
@@ -100,7 +100,7 @@ describe('D02 other spellings of chunked', () => {
     await expectRefused(post('Transfer-Encoding: chunked', '0\r\n\r\n', '1.0'), 400)
   })
 
-  test.each(['chunked', 'CHUNKED', 'Chunked'])('%s is lawful and framed anew', async (coding) => {
+  test.each(['chunked', 'CHUNKED', 'Chunked'])('Transfer-Encoding: %s is accepted and framed anew', async (coding) => {
     expectOne(
       await gauntlet.send(
         post(`Connection: close\r\nTransfer-Encoding: ${coding}`, '3\r\nabc\r\n02\r\nde\r\n0\r\n\r\n'),
@@ -109,7 +109,7 @@ describe('D02 other spellings of chunked', () => {
     )
   })
 
-  test('trailers and chunk extensions end here', async () => {
+  test('trailers and chunk extensions are not sent upstream', async () => {
     const body = '3;x=1;y="z"\r\nabc\r\n1\r\nd\r\n0\r\nX-Admin: 1\r\nX-Postern-Claim-Email: root\r\n\r\n'
     const outcome = await gauntlet.send(
       post('Connection: close\r\nTrailer: X-Admin\r\nTransfer-Encoding: chunked', body),
@@ -120,7 +120,7 @@ describe('D02 other spellings of chunked', () => {
   })
 })
 
-describe('D03 lengths', () => {
+describe('D03 Content-Length', () => {
   test.each([
     '5\r\nContent-Length: 6',
     '5\r\ncontent-length: 5',
@@ -141,19 +141,19 @@ describe('D03 lengths', () => {
     await expectRefused(post(`Content-Length: ${Buffer.from(value).toString('latin1')}`, 'abcde'), 400)
   })
 
-  test('a leading space before the name is 400', async () => {
+  test('a space before the header name is 400', async () => {
     await expectRefused(post('X: y\r\n Content-Length: 5', 'abcde'), 400)
     await expectRefused(post(' Content-Length: 5', 'abcde'), 400)
   })
 
-  test('a lawful one arrives once, with exactly that many bytes', async () => {
+  test('a valid length is sent upstream once, with a body of that length', async () => {
     expectOne(await gauntlet.send(post('Connection: close\r\nContent-Length: 5', 'abcde')), 'abcde')
     const outcome = await gauntlet.send(post('Connection: close\r\nCONTENT-LENGTH: 5 ', 'ab\r\nc'))
     expectOne(outcome, 'ab\r\nc')
     expect(outcome.received[0]?.values('content-length')).toEqual(['5'])
   })
 
-  test('a GET with a body keeps it to itself', async () => {
+  test('the body of a GET is not read as the next request', async () => {
     const inner = SMUGGLED.replace('/admin', '/public/smuggled')
     const { statuses, received } = await gauntlet.get('/public', `Content-Length: ${inner.length}`, '', inner)
     expect(statuses).toEqual([200])
@@ -161,7 +161,7 @@ describe('D03 lengths', () => {
   })
 })
 
-describe('D04 D11 lines and names', () => {
+describe('D04 D11 line endings and header names', () => {
   test.each([
     ['bare LF', `GET /public HTTP/1.1\n${HOST}\n\n`],
     ['LF inside a header', `GET /public HTTP/1.1\r\n${HOST}\nX: y\r\n\r\n`],
@@ -218,7 +218,7 @@ describe('D04 D11 lines and names', () => {
   })
 })
 
-describe('D05 chunks that are none', () => {
+describe('D05 malformed chunks', () => {
   test.each([
     ['an extension without a name', '1;\r\na\r\n0\r\n\r\n'],
     ['LF in an extension', '1;x\ny\r\na\r\n0\r\n\r\n'],
@@ -234,7 +234,7 @@ describe('D05 chunks that are none', () => {
     ['LF alone', '1\na\n0\n\n'],
     ['nothing', '\r\n\r\n'],
     ['64 KiB of extensions', `1;${'x'.repeat(65_536)}\r\na\r\n0\r\n\r\n`],
-  ])('%s: nothing that was smuggled behind them is a request', async (_, body) => {
+  ])('%s: what follows in the body is not read as a request', async (_, body) => {
     const bytes = post('Connection: close\r\nTransfer-Encoding: chunked', body + SMUGGLED)
     const { statuses, received, lines } = await gauntlet.send(bytes, { moreLines: 1 })
     expect(statuses).toEqual([])
@@ -243,7 +243,7 @@ describe('D05 chunks that are none', () => {
     expect(received.map(({ target }) => target).filter((target) => target !== '/public')).toEqual([])
   })
 
-  test('what stands behind the last chunk is the next request and judged as such', async () => {
+  test('bytes behind the last chunk are the next request and are authorized on their own', async () => {
     const bytes = post('Transfer-Encoding: chunked', `1\r\na\r\n0\r\n\r\n${request('GET', '/admin')}`)
     const { statuses, received } = await gauntlet.send(bytes)
     expect({ statuses, targets: received.map(({ target }) => target) }).toEqual({
@@ -253,11 +253,11 @@ describe('D05 chunks that are none', () => {
   })
 })
 
-describe('D09 each request of a connection is judged alone', () => {
+describe('D09 each request of a connection is authorized alone', () => {
   const line = (target: string, login?: string) =>
     `GET ${target} HTTP/1.1\r\n${HOST}\r\n${login ? `Cookie: ${gauntlet.cookies[login]}\r\n` : ''}\r\n`
 
-  test('pipelined, with and without cookies, answered in order', async () => {
+  test('pipelined requests with and without cookies are answered in order', async () => {
     const bytes =
       line('/user/1', 'alice') +
       line('/admin/2') +
@@ -277,7 +277,7 @@ describe('D09 each request of a connection is judged alone', () => {
     ])
   })
 
-  test('answers go to the request that they belong to (I7)', async () => {
+  test('each answer goes to its own request', async () => {
     const targets = Array.from({ length: 30 }, (_, i) => `/user/${i}`)
     const bytes = targets.map((target, i) => line(target, i % 2 ? 'alice' : 'bob')).join('') + request('GET', '/admin')
     const { answers } = await gauntlet.send(bytes)
@@ -285,7 +285,7 @@ describe('D09 each request of a connection is judged alone', () => {
     expect(answers.at(-1)?.status).toBe(401)
   })
 
-  test('a refused body is not read as a request', async () => {
+  test('the body of a refused request is not read as a request', async () => {
     const inner = line('/user/smuggled', 'alice')
     const { statuses, received } = await gauntlet.send(
       `POST /admin HTTP/1.1\r\n${HOST}\r\nContent-Length: ${inner.length}\r\n\r\n${inner}${request('GET', '/admin')}`,
@@ -293,14 +293,14 @@ describe('D09 each request of a connection is judged alone', () => {
     expect({ statuses, received }).toEqual({ statuses: [401, 401], received: [] })
   })
 
-  test('what follows a refused framing on the same connection is never looked at', async () => {
+  test('a connection with refused framing is closed, and what follows is not read', async () => {
     const { statuses, received } = await gauntlet.send(post('Content-Length: 5, 5', `abcde${line('/user', 'alice')}`))
     expect({ statuses, received }).toEqual({ statuses: [400], received: [] })
   })
 })
 
-describe('too much', () => {
-  test('2,100 small headers are 431: Node would drop the last ones silently, Cookie and Content-Length included', async () => {
+describe('size limits of a header', () => {
+  test('2,100 small header fields are 431 (Node would drop the last ones silently)', async () => {
     const headers = Array.from({ length: 2100 }, (_, i) => `a${i}: b`)
     const { statuses, received } = await gauntlet.get('/public', ...headers)
     expect({ statuses, received }).toEqual({ statuses: [431], received: [] })
@@ -311,7 +311,7 @@ describe('too much', () => {
     expect({ statuses, received }).toEqual({ statuses: [431], received: [] })
   })
 
-  test('900 headers arrive, all of them', async () => {
+  test('all of 900 header fields are sent upstream', async () => {
     const headers = Array.from({ length: 900 }, (_, i) => `a${i}: b`)
     const { statuses, received } = await gauntlet.get('/public', ...headers)
     expect(statuses).toEqual([200])

@@ -32,7 +32,7 @@ async function expectStatus(bytes: string, status: number, reached: readonly str
   })
 }
 
-describe('C01 C02 a request is for one host', () => {
+describe('C01 C02 a request that names two hosts', () => {
   test.each([
     ['http://admin.localhost/admin', 'app.localhost'],
     ['http://app.localhost/admin', 'admin.localhost'],
@@ -51,7 +51,7 @@ describe('C01 C02 a request is for one host', () => {
     await expectStatus(request('GET', target, `Host: ${host}`, alice()), 400)
   })
 
-  test('a target in absolute form that agrees with Host is the same request', async () => {
+  test('a target in absolute form that agrees with Host is served', async () => {
     await expectStatus(request('GET', 'http://APP.localhost./public?x'), 200, ['app.localhost /public?x'])
     await expectStatus(request('GET', 'http://app.localhost:80/admin', alice()), 200, ['app.localhost /admin'])
     await expectStatus(request('GET', 'http://app.localhost'), 404)
@@ -66,7 +66,7 @@ describe('C01 C02 a request is for one host', () => {
     await expectStatus(`GET /public HTTP/1.1\r\n${host}\r\nConnection: close\r\n\r\n`, 400)
   })
 
-  test('C08 none at all, HTTP/0.9, and a version that is not ours', async () => {
+  test('C08 no Host, HTTP/0.9 and unknown versions are refused', async () => {
     await expectStatus('GET /public HTTP/1.1\r\nConnection: close\r\n\r\n', 400)
     await expectStatus('GET /public HTTP/1.0\r\n\r\n', 400)
     await expectStatus('GET /public HTTP/1.2\r\nHost: app.localhost\r\n\r\n', 400)
@@ -78,7 +78,7 @@ describe('C01 C02 a request is for one host', () => {
   })
 })
 
-describe('C03 C04 one host, one policy', () => {
+describe('C03 C04 spellings of a host', () => {
   test.each([
     'APP.LOCALHOST',
     'app.localhost.',
@@ -86,7 +86,7 @@ describe('C03 C04 one host, one policy', () => {
     'app.localhost:',
     'app.localhost:080',
     'app.localhost:65535',
-  ])('%s is app.localhost', async (host) => {
+  ])('%s is served as app.localhost', async (host) => {
     const { statuses, received, lines } = await gauntlet.get('/admin', `Host: ${host}`, alice())
     expect(statuses).toEqual([200])
     expect(received).toHaveLength(1)
@@ -129,11 +129,11 @@ describe('C03 C04 one host, one policy', () => {
     'app.localhost.evil.test',
     'app',
     'xn--pp-uia.localhost',
-  ])('%s is nobody: 404 and no default application', async (host) => {
+  ])('%s is an unknown host: 404', async (host) => {
     await expectStatus(request('GET', '/public', `Host: ${host}`, alice()), 404)
   })
 
-  test('the authenticate host is no application', async () => {
+  test('the authenticate host serves no application', async () => {
     await expectStatus(request('GET', '/public', 'Host: authenticate.localhost', alice()), 404)
     await expectStatus(request('GET', '/admin', 'Host: authenticate.localhost', alice()), 404)
   })
@@ -156,14 +156,14 @@ const FORWARDED = [
   'Forwarded: for=10.0.0.1;host=evil.test;proto=https',
 ]
 
-describe('C06 C09 forwarded headers of a stranger', () => {
-  test('change neither route nor decision', async () => {
+describe('C06 C09 forwarded headers of an untrusted peer', () => {
+  test('do not change the route or the decision', async () => {
     await expectStatus(request('GET', '/admin', ...FORWARDED), 401)
     await expectStatus(request('GET', '/admin', ...FORWARDED, `Cookie: ${gauntlet.cookies['bob']}`), 403)
     await expectStatus(request('GET', '/nothing', ...FORWARDED, alice()), 404)
   })
 
-  test('change no redirect and no cookie, whatever the Host', async () => {
+  test('do not change redirects or cookies, whatever the Host', async () => {
     const { answers, received } = await gauntlet.get('/admin', 'Accept: text/html', ...FORWARDED)
     const location = new URL(answers[0]?.header('location') ?? '')
     expect(location.origin).toBe('http://authenticate.localhost')
@@ -191,7 +191,7 @@ describe('C06 C09 forwarded headers of a stranger', () => {
     expect(authorize.searchParams.get('redirect_uri')).toBe('http://authenticate.localhost/oauth2/callback')
   })
 
-  test('arrive as what we saw ourselves', async () => {
+  test('are replaced upstream by what we saw ourselves', async () => {
     const { received } = await gauntlet.get('/public', ...FORWARDED)
     const [upstream] = received
     expect(upstream?.values('x-forwarded-for')).toEqual(['127.0.0.1'])
@@ -210,7 +210,7 @@ describe('C06 C09 forwarded headers of a stranger', () => {
     }
   })
 
-  test('decide by the address that connected (source_ip), unless the peer is trusted', async () => {
+  test('source_ip is the address that connected, unless the peer is trusted', async () => {
     const strict = { policy: [{ allow: { and: [{ source_ip: '10.0.0.0/8' }] } }] }
     const from10 = 'X-Forwarded-For: 10.0.0.1'
     for (const [trusted_proxies, status] of [
@@ -231,13 +231,13 @@ describe('C06 C09 forwarded headers of a stranger', () => {
   })
 })
 
-describe('G02 G04 answers of our own', () => {
+describe('G02 G04 our own answers', () => {
   test.each([
     ['401', '/admin', [], 401],
     ['403', '/admin', ['bob'], 403],
     ['404', '/nothing', [], 404],
     ['400', '/public\\', [], 400],
-  ])('a %s shares nothing with other origins and is kept by no cache', async (_, target, people, status) => {
+  ])('a %s allows no other origin and no cache', async (_, target, people, status) => {
     const cookie = people.map((login) => `Cookie: ${gauntlet.cookies[login]}`)
     const { answers } = await gauntlet.get(target, 'Origin: https://evil.test', ...cookie)
     expect(answers[0]?.status).toBe(status)
@@ -266,7 +266,7 @@ describe('G02 G04 answers of our own', () => {
     expect(received).toEqual([])
   })
 
-  test('I10 an unauthenticated POST gets 401, whatever it says it accepts, and is never replayed', async () => {
+  test('I10 an unauthenticated POST gets 401 whatever it accepts, and is never replayed', async () => {
     for (const body of ['', 'a=1&b=2']) {
       const bytes = `${request('POST', '/user', 'Accept: text/html', 'Sec-Fetch-Mode: navigate', 'Content-Type: application/x-www-form-urlencoded', `Content-Length: ${body.length}`)}${body}`
       await expectStatus(bytes, 401)

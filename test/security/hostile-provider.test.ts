@@ -64,7 +64,7 @@ async function expectNobody(status: number, url?: string): Promise<void> {
 
 const seconds = (): number => Math.floor(Date.now() / 1000)
 
-describe('an ID token that is', () => {
+describe('sign-in is refused for an ID token that is', () => {
   test.each<readonly [string, Misbehaviour]>([
     ['not signed', { signature: 'none' }],
     ['signed with nothing but a header that says None', { signature: 'none', header: { alg: 'None' } }],
@@ -92,7 +92,7 @@ describe('an ID token that is', () => {
   })
 })
 
-describe('a token endpoint that', () => {
+describe('sign-in is refused by a token endpoint that', () => {
   test.each<readonly [string, number, Misbehaviour]>([
     ['says error with a 200', 403, { token: () => ({ error: 'invalid_grant' }) }],
     [
@@ -135,14 +135,14 @@ describe('a token endpoint that', () => {
     await expectNobody(status)
   })
 
-  test('redirects: the secret does not follow', async () => {
+  test('redirects: the client secret is not sent to the other address', async () => {
     idp.behave({ answers: { token: (_, res) => res.writeHead(307, { location: `${idp.issuer}/elsewhere` }).end() } })
     await expectNobody(403)
     expect(idp.callsTo('/elsewhere')).toBe(0)
   })
 })
 
-describe('userinfo that', () => {
+describe('sign-in with a userinfo endpoint that', () => {
   test.each<readonly [string, number, Misbehaviour]>([
     ['is about somebody else', 403, { userinfo: { sub: '00u-bob' } }],
     ['is about nobody', 403, { userinfo: { email: 'x@company.com' } }],
@@ -158,7 +158,7 @@ describe('userinfo that', () => {
   })
 })
 
-describe('I14 an address that', () => {
+describe('I14 an e-mail address that', () => {
   test.each<readonly [string, Record<string, unknown>]>([
     ['has two @', { email: 'attacker@evil.com@company.com' }],
     ['is not verified', { email: 'x@company.com', email_verified: false }],
@@ -170,13 +170,13 @@ describe('I14 an address that', () => {
     ['is a list', { email: ['x@company.com'] }],
     ['is null', { email: null }],
     ['holds a line break', { email: 'x@evil.com\n@company.com' }],
-  ])('%s is of no domain of ours', async (_, claims) => {
+  ])('%s does not match allowed_domains', async (_, claims) => {
     idp.behave({ claims })
     const { last } = await signIn('http://company.localhost/')
     expect(last.status).toBe(403)
   })
 
-  test('is ours, in any case, is ours', async () => {
+  test('is of the domain, in upper or lower case, matches allowed_domains', async () => {
     idp.behave({ claims: { email: 'X@Company.COM' } })
     expect((await signIn('http://company.localhost/')).last.status).toBe(200)
   })

@@ -75,7 +75,7 @@ const HANDSHAKE = ['Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSo
 const handshake = (target: string, ...headers: readonly string[]) =>
   request('GET', target, ...HANDSHAKE, ...headers).replace('Connection: close', 'Connection: Upgrade')
 
-describe('B01 B02 B04 P08 what a client says about identity', () => {
+describe('B01 B02 B04 P08 identity headers of a client', () => {
   test.each([
     ['a public route', '/public/x', undefined],
     ['a public regex route', '/api/x/status', undefined],
@@ -83,14 +83,14 @@ describe('B01 B02 B04 P08 what a client says about identity', () => {
     ['a public route, signed in', '/public/x', 'alice'],
     ['a signed-in route', '/user', 'bob'],
     ['a group route', '/admin', 'alice'],
-  ])('never arrives through %s', async (_, target, login) => {
+  ])('are not sent upstream by %s', async (_, target, login) => {
     const cookie = login ? [`Cookie: ${gauntlet.cookies[login]}`] : []
     const { statuses, received } = await gauntlet.get(target, ...spoofed(), ...cookie, ...spoofed('SPOOF again'))
     expect(statuses).toEqual([200])
     expect(namesAndValues(only(received))).not.toContain('SPOOF')
   })
 
-  test('never arrives through a WebSocket', async () => {
+  test('are not sent upstream by a WebSocket', async () => {
     const bytes = handshake('/ws/x', `Cookie: ${gauntlet.cookies['alice']}`, ...spoofed())
     const { received } = await gauntlet.send(bytes, { until: /\r\n\r\n/ })
     const upgrade = only(received)
@@ -100,7 +100,7 @@ describe('B01 B02 B04 P08 what a client says about identity', () => {
     expect(upgrade.values('cookie')).toEqual([])
   })
 
-  test('is replaced by exactly one copy of ours, with the values of the session', async () => {
+  test('are replaced by one copy of ours with the values of the session', async () => {
     const { received } = await gauntlet.get('/user', ...spoofed(), `Cookie: ${gauntlet.cookies['bob']}`, ...spoofed())
     const { headers, values } = only(received)
     const managed = headers.filter(([name]) => /^x-(?:postern|pomerium)-/.test(normal(name)))
@@ -120,7 +120,7 @@ describe('B01 B02 B04 P08 what a client says about identity', () => {
     expect(values('x-forwarded-host')).toEqual(['app.localhost'])
   })
 
-  test('B03 is not believed where we have nothing to say', async () => {
+  test('B03 are not sent upstream when the person lacks the claim', async () => {
     const { received } = await gauntlet.get(
       '/user',
       'X-Postern-Claim-Department: SPOOF',
@@ -132,7 +132,7 @@ describe('B01 B02 B04 P08 what a client says about identity', () => {
     expect(only(received).values('x-postern-claim-groups')).toEqual([`${DEMO.groups.everyone},Everyone`])
   })
 
-  test('cannot strip ours by naming it in Connection', async () => {
+  test('cannot strip ours when named in Connection', async () => {
     const { received } = await gauntlet.send(
       request('GET', '/user', `Cookie: ${gauntlet.cookies['bob']}`).replace(
         'Connection: close',
@@ -145,7 +145,7 @@ describe('B01 B02 B04 P08 what a client says about identity', () => {
     expect(values('x-forwarded-for')).toEqual(['127.0.0.1'])
   })
 
-  test('opens no door: the decision knows the session alone', async () => {
+  test('do not change the decision', async () => {
     for (const cookie of [[], [`Cookie: ${gauntlet.cookies['bob']}`]]) {
       const { statuses, received } = await gauntlet.get('/admin', ...spoofed('alice@example.com'), ...cookie)
       expect(statuses).toEqual([cookie.length === 0 ? 401 : 403])
@@ -155,7 +155,7 @@ describe('B01 B02 B04 P08 what a client says about identity', () => {
 })
 
 describe('B07 hostile claims', () => {
-  test('cannot end a header line or a list member, and decode to what they were', async () => {
+  test('cannot end a header line or a list member, and decode to the original', async () => {
     const { statuses, received } = await gauntlet.get('/user', `Cookie: ${gauntlet.cookies['eve']}`)
     expect(statuses).toEqual([200])
     const { headers, values } = only(received)
@@ -169,7 +169,7 @@ describe('B07 hostile claims', () => {
     expect(decodeURIComponent(only(values('x-postern-claim-name')))).toContain('a\r\nX-Admin: 1\0\u{1f600}')
   })
 
-  test('a person of 2,000 groups reaches the application; the list that does not fit is left out and marked', async () => {
+  test('a person in 2,000 groups is served; the groups header that is too long is left out and marked', async () => {
     const { statuses, received } = await gauntlet.get('/user', `Cookie: ${gauntlet.cookies['mallory']}`)
     expect(statuses).toEqual([200])
     const { values } = only(received)
@@ -180,14 +180,14 @@ describe('B07 hostile claims', () => {
   })
 })
 
-describe('B09 B13 odd headers', () => {
-  test('bytes that are no UTF-8 neither open a door nor change on their way', async () => {
+describe('B09 B13 unusual headers', () => {
+  test('values that are not UTF-8 do not change the decision and are forwarded unchanged', async () => {
     expect((await gauntlet.get('/admin', 'X: \xff\xfe', 'Cookie: \xff=\xfe; postern=\xff')).statuses).toEqual([401])
     const { received } = await gauntlet.get('/user', 'X: \xff\xfe', `Cookie: ${gauntlet.cookies['bob']}`)
     expect(only(received).values('x')).toEqual(['\xff\xfe'])
   })
 
-  test('names of Object.prototype are names like any other, everywhere', async () => {
+  test('names of Object.prototype are treated like any other', async () => {
     const odd = ['__proto__: x', 'constructor: y', 'toString: z', 'hasOwnProperty: 1']
     const cookie = `Cookie: __proto__=1; constructor=2; ${gauntlet.cookies['bob']}; toString=3`
     const { statuses, received } = await gauntlet.get('/user?__proto__=1&constructor[prototype]=2', ...odd, cookie)
@@ -200,7 +200,7 @@ describe('B09 B13 odd headers', () => {
 })
 
 describe('B10 B11 our credentials', () => {
-  test('never reach an application; everything else does, byte for byte', async () => {
+  test('are not sent upstream; all other cookies and headers are, byte for byte', async () => {
     const { cookies } = gauntlet
     const { received } = await gauntlet.get(
       '/user',
@@ -213,7 +213,7 @@ describe('B10 B11 our credentials', () => {
     expect(values('authorization')).toEqual(["Bearer the-application's"])
   })
 
-  test('the scheme that is meant for us stays here', async () => {
+  test('Authorization with our scheme is not sent upstream', async () => {
     for (const scheme of ['Postern', 'pomerium', 'POSTERN']) {
       const { received } = await gauntlet.get(
         '/public',
@@ -224,14 +224,14 @@ describe('B10 B11 our credentials', () => {
     }
   })
 
-  test('a redirect of an application is passed on, never followed', async () => {
+  test('a redirect of an application is passed on and not followed', async () => {
     const { answers, received } = await gauntlet.get('/public/elsewhere', `Cookie: ${gauntlet.cookies['alice']}`)
     expect(answers[0]).toMatchObject({ status: 302 })
     expect(answers[0]?.header('location')).toBe('http://evil.test/take')
     expect(received).toHaveLength(1)
   })
 
-  test('a refused request and its cookies go nowhere', async () => {
+  test('a refused request is not sent anywhere', async () => {
     const { statuses, received } = await gauntlet.get(
       '/admin',
       `Host: ${ADMIN}`,

@@ -106,7 +106,7 @@ async function callbackFor(browser: Browser, login: string, url = `${APP}/`): Pr
 const signIn = async (browser: Browser, login: string, url?: string) =>
   browser.go(await callbackFor(browser, login, url))
 
-describe('what happens', () => {
+describe('while this happens', () => {
   test('sign-in, use, denial, account page, sign-out', async () => {
     const alice = watched()
     expect((await signIn(alice, 'alice@example.com')).status).toBe(200)
@@ -124,7 +124,7 @@ describe('what happens', () => {
     expect((await signIn(bob, 'bob@example.com', `${APP}/group`)).status).toBe(403)
   })
 
-  test('credentials that belong to the application', async () => {
+  test('credentials of the application pass', async () => {
     for (const authorization of [
       'Bearer a-bearer-token-of-the-application',
       `Basic ${Buffer.from('someone:a-password').toString('base64')}`,
@@ -138,7 +138,7 @@ describe('what happens', () => {
     }
   })
 
-  test('callbacks that are replayed, foreign, planted, or an error of the provider', async () => {
+  test('callbacks are replayed, of another browser, made up, or errors of the provider', async () => {
     const browser = watched()
     const callback = await callbackFor(browser, 'alice@example.com')
     expect((await browser.ask(callback)).status).toBe(302)
@@ -161,7 +161,7 @@ describe('what happens', () => {
     expect((await refused.ask(`${AUTH}/oauth2/callback?${error}`)).status).toBe(403)
   })
 
-  test('an identity provider that answers with our own secrets', async () => {
+  test('an identity provider answers with our own secrets', async () => {
     const body = `a-secret-in-an-answer ${DEMO.clientSecret} ${SHARED_SECRET} eyJhbGciOiJub25lIn0.e30.`
     for (const fault of [
       { kind: 'status', status: 500, body },
@@ -176,7 +176,7 @@ describe('what happens', () => {
     }
   })
 
-  test('a directory that answers with our own token', async () => {
+  test('a directory answers with our own token', async () => {
     const echoed = JSON.stringify({ errorCode: `SSWS ${DEMO.apiToken}`, errorSummary: DEMO.apiToken })
     for (const fault of [
       { kind: 'status', status: 500, body: echoed, headers: { 'content-type': 'application/json' } },
@@ -198,7 +198,7 @@ describe('what happens', () => {
     expect(world.logText()).toContain('does not accept the API token')
   })
 
-  test('an application that dies, requests that are refused, cookies that are garbage', async () => {
+  test('an application dies, requests are refused, cookies are garbage', async () => {
     const browser = watched()
     await signIn(browser, 'alice@example.com')
     expect((await browser.ask(`${APP}/dead?x=a-secret-in-a-query`)).status).toBe(502)
@@ -225,7 +225,7 @@ async function rawAsk(path: string, cookie: string): Promise<void> {
   )
 }
 
-test('none of it is in the log, though the log says what happened', () => {
+test('the log says what happened and holds no secret', () => {
   const text = world.logText()
   for (const happened of [
     'signed in',
@@ -242,7 +242,7 @@ test('none of it is in the log, though the log says what happened', () => {
   expect(found).toEqual([])
 })
 
-test('sessions can be told apart in the log without being given away', () => {
+test('the log has a tag for each session that is not its id', () => {
   const tags = new Set(world.log().flatMap(({ session }) => (typeof session === 'string' ? [session] : [])))
   expect(tags.size).toBeGreaterThan(2)
   for (const tag of tags) expect(tag).toMatch(/^[\w-]{12}$/)

@@ -84,7 +84,7 @@ test.each<[string, Routes, number]>([
     ],
     2,
   ],
-])('%s to ourselves answers 508 when a request is here again', async (_, routes, passes) => {
+])('%s that leads to ourselves answers 508 when the request comes back', async (_, routes, passes) => {
   const { relay, world } = await createLoop(routes)
   const [answer] = await sendRaw(world.port, request('GET', '/x/1'))
   expect(answer?.status).toBe(508)
@@ -92,7 +92,7 @@ test.each<[string, Routes, number]>([
   expect(world.log()).toContainEqual(expect.objectContaining({ status: 508, error: 'ERR_LOOP' }))
 })
 
-test('a request with a body and an upgrade end the same way', async () => {
+test('a request with a body and an upgrade get 508, too', async () => {
   const { relay, world } = await createLoop([{}])
   const posted = await sendRaw(world.port, `${request('POST', '/', 'Content-Length: 5')}12345`)
   expect(posted.map(({ status }) => status)).toEqual([508])
@@ -108,7 +108,7 @@ test('a request with a body and an upgrade end the same way', async () => {
   expect(relay.requests()).toHaveLength(2)
 })
 
-test('replicas know the marks of each other, also while the shared secret is rotated', async () => {
+test('replicas recognize each other’s hop marks, also while the shared secret is rotated', async () => {
   const secret = (name: string) => createHash('sha256').update(name).digest('base64')
   const first = await createLoop([{}], { shared_secret: `${secret('new')}\n${secret('old')}` })
   await createLoop([{}], { shared_secret: secret('old') }, first.relay)
@@ -118,7 +118,7 @@ test('replicas know the marks of each other, also while the shared secret is rot
   expect(first.relay.requests().length).toBeLessThanOrEqual(2)
 })
 
-test('a circle through a deployment with another secret ends at the first that sees it twice', async () => {
+test('a loop through another deployment ends at the first one that sees the request twice', async () => {
   const { relay, world } = await createLoop([{}])
   const other = await createLoop([{}], { shared_secret: createHash('sha256').update('other').digest('base64') }, relay)
   relay.to = [other.world, world]
@@ -127,7 +127,7 @@ test('a circle through a deployment with another secret ends at the first that s
   expect(relay.requests()).toHaveLength(2)
 })
 
-test('another deployment and another route in the way are no loop', async () => {
+test('passing another deployment or another route is not a loop', async () => {
   const gauntlet = await createGauntlet({ people: [] })
   cleanups.push(() => gauntlet.close())
   const { relay, world } = await createLoop([{}], {
@@ -139,7 +139,7 @@ test('another deployment and another route in the way are no loop', async () => 
   expect(only(gauntlet.echo.received).values('postern-hop')[0]?.split(',')).toHaveLength(2)
 })
 
-test('a mark that a client knows stops its own allowed requests only, and says nothing about a route', async () => {
+test('a hop mark that a client copies stops only its own requests and tells nothing about a route', async () => {
   const gauntlet = await createGauntlet({ people: ['alice'] })
   cleanups.push(() => gauntlet.close())
   const { received } = await gauntlet.get('/public')
@@ -155,7 +155,7 @@ test('a mark that a client knows stops its own allowed requests only, and says n
   expect(await statuses('/user', `Postern-Hop: ${mark}`, `Cookie: ${gauntlet.cookies['alice']}`)).toEqual([200])
 })
 
-test('what is no mark is not passed on, and a list of marks is bounded', async () => {
+test('invalid hop marks are not sent upstream, and the list is bounded', async () => {
   const gauntlet = await createGauntlet({ people: [] })
   cleanups.push(() => gauntlet.close())
   const foreign = (count: number) => Array.from({ length: count }, (_, i) => String(i).padStart(22, 'A')).join(', ')

@@ -23,7 +23,7 @@ const LATER = get('/public/later')
 const HANDSHAKE = `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`
 const webSocket = (target: string): string => `GET ${target} HTTP/1.1\r\n${HOST}${HANDSHAKE}`
 
-describe('in turn', () => {
+describe('pipelined requests', () => {
   test('3,000 pipelined GETs in one write use one connection to the upstream at a time, answered in order', async () => {
     const before = gauntlet.echo.connections()
     const targets = Array.from({ length: 3000 }, (_, i) => `/public/${i}`)
@@ -61,7 +61,7 @@ describe('in turn', () => {
     await slow.close()
   })
 
-  test('pieces cut anywhere are the same requests', async () => {
+  test('are the same requests wherever the bytes are cut', async () => {
     const bytes =
       FIRST + `POST /public/b HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n` + LATER
     const whole = Buffer.from(bytes + request('GET', '/public/end'), 'latin1')
@@ -86,7 +86,7 @@ describe('in turn', () => {
   })
 })
 
-describe('behind a request that is still being answered', () => {
+describe('behind a request whose answer is not complete', () => {
   test.each([
     ['a request line with two spaces', `GET  /public HTTP/1.1\r\n${HOST}\r\n${LATER}`, 400],
     ['a malformed header', `GET /public HTTP/1.1\r\n${HOST}X y\r\n\r\n${LATER}`, 400],
@@ -107,7 +107,7 @@ describe('behind a request that is still being answered', () => {
     ['an unknown expectation', `GET /public HTTP/1.1\r\n${HOST}Expect: x\r\n\r\n${LATER}`, 417],
     ['an upgrade that is refused', `${webSocket('/ws')}${LATER}`, 401],
     ['an upgrade with a method that upgrades nothing', `POST /public HTTP/1.1\r\n${HOST}${HANDSHAKE}${LATER}`, 400],
-  ])('%s: both are answered in order, and nothing behind runs', async (_, behind, status) => {
+  ])('%s: both are answered in order, and nothing behind them runs', async (_, behind, status) => {
     const { statuses, received, answers } = await gauntlet.send(FIRST + behind)
     expect({ statuses, targets: received.map(({ target }) => target) }).toEqual({
       statuses: [200, status],

@@ -168,7 +168,7 @@ describe('on https', () => {
     expect(signOut.status).toBe(200)
   })
 
-  test('a planted plain cookie, before or after, once or eight times, changes nothing', async () => {
+  test('a plain cookie that another host set changes nothing, before or after ours, once or eight times', async () => {
     await start()
     const [alice, eve] = [world.browser(), world.browser()]
     await signIn(alice)
@@ -188,7 +188,7 @@ describe('on https', () => {
     }
   })
 
-  test('a nonce or a waiting sign-in under its plain name, as another host could plant it, is none', async () => {
+  test('a nonce or a pending sign-in under its plain name, as another host could set it, is ignored', async () => {
     await start()
     const step = async (browser: Browser, url: string | URL) => new URL((await browser.ask(url)).headers.location ?? '')
     const attacker = world.browser()
@@ -243,7 +243,7 @@ describe('after a change of cookie_name', () => {
     return { status: answer?.status, received }
   }
 
-  test('the old cookie opens nothing under either name, and no application gets it, whatever it is called', async () => {
+  test('the old cookie gives no access under either name and is not sent upstream', async () => {
     const [session, nonce, waiting] = await signedIn()
     expect(await ask('/x', `first=${session}; a=1`)).toEqual({ status: 200, received: ['a=1'] })
     await world.restart({ cookie_name: 'second' })

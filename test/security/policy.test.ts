@@ -46,7 +46,7 @@ async function statusFor(login: string, target: string, ...headers: readonly str
   return statuses[0]
 }
 
-describe('P01 nothing said is nobody', () => {
+describe('P01 a route without rules, or with empty ones, is denied', () => {
   test.each(['/nothing-said', '/no-groups', '/empty-policy', '/only-deny', '/no-such-group'])('%s', async (target) => {
     expect((await gauntlet.get(target)).statuses).not.toContain(200)
     expect(await statusFor('alice', target)).toBe(403)
@@ -59,7 +59,7 @@ test('P02 a deny beats every allow', async () => {
   expect(await statusFor('bob', '/deny-beats')).toBe(200)
 })
 
-test('P05 groups, users and policies in a query or a header change nothing', async () => {
+test('P05 groups, users and policies in a query or a header do not change the decision', async () => {
   const query = '?allowed_groups=Sales&groups=Engineering&policy=public&user=alice%40example.com'
   const headers = ['X-Allowed-Groups: Sales', 'X-HTTP-Method-Override: POST', 'X-Method-Override: POST']
   expect(await statusFor('bob', `/admin${query}`, ...headers)).toBe(403)
@@ -67,7 +67,7 @@ test('P05 groups, users and policies in a query or a header change nothing', asy
   expect((await gauntlet.get(`/admin${query}`, ...headers)).statuses).toEqual([401])
 })
 
-test('P07 a route that is public and has groups is refused before anything starts', async () => {
+test('P07 a route that is public and has groups is a configuration error', async () => {
   const both = {
     from: 'http://app.localhost',
     allow_public_unauthenticated_access: true,
@@ -76,7 +76,7 @@ test('P07 a route that is public and has groups is refused before anything start
   await expect(createTestWorld({ routes: [both] })).rejects.toThrow('allowed_groups')
 })
 
-test('I14 an address with two @, or one that only ends like ours, is of no domain (CVE-2026-40574)', async () => {
+test('I14 an address with two @, or one that only ends like the domain, does not match allowed_domains (CVE-2026-40574)', async () => {
   expect(await statusFor('odd1', '/company')).toBe(403)
   expect(await statusFor('odd2', '/company')).toBe(403)
 })

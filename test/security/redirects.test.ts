@@ -111,7 +111,7 @@ function expectOurs(location: string | undefined, base: string): URL {
 }
 
 describe('H01 H02 H03 return_to', () => {
-  test.each(PAYLOADS)('of an application’s sign-in never leaves the application: %j', async (payload) => {
+  test.each(PAYLOADS)('of a sign-in stays on the host of the application: %j', async (payload) => {
     const at = `${APP}/.postern/sign_in?${new URLSearchParams({ return_to: payload })}`
     const answer = await world.browser().ask(at)
     expect(answer.status).toBe(302)
@@ -130,7 +130,7 @@ describe('H01 H02 H03 return_to', () => {
     `http://app.localhost@${EVIL}`,
     'javascript:alert(1)',
     '/\r\nSet-Cookie:a=b',
-  ])('a whole sign-in with %j ends at the application', async (payload) => {
+  ])('a sign-in with %j ends at the application', async (payload) => {
     const browser = world.browser()
     const at = `${APP}/.postern/sign_in?${new URLSearchParams({ return_to: payload })}`
     const { url: authorize } = await browser.go(at, (next) => next.origin === world.okta.url)
@@ -142,7 +142,7 @@ describe('H01 H02 H03 return_to', () => {
     expect(last.headers['set-cookie']?.some((line) => line.startsWith('a=b'))).toBe(false)
   })
 
-  test('the signed address takes no change: value, nonce, time or signature', async () => {
+  test('a signed return address with a changed value, nonce, time or signature is refused', async () => {
     const start = await world.browser().ask(`${APP}/x`)
     const signed = new URL(start.headers.location ?? '')
     const changes: readonly ((query: URLSearchParams) => void)[] = [
@@ -173,7 +173,7 @@ describe('H01 H02 H03 return_to', () => {
     expect((await world.browser().ask(signed)).status).toBe(302)
   })
 
-  test('a signed address of another host, scheme or port is not ours to return to, a wildcard’s host is', async () => {
+  test('a signed return address of another host, scheme or port is refused; a host of a wildcard route is accepted', async () => {
     for (const [host, url] of [
       ['a.wild.localhost', 'http://a.wild.localhost/x'],
       ['b.c.wild.localhost', 'http://b.c.wild.localhost/x'],
@@ -225,7 +225,7 @@ describe('H01 H06 other parameters', () => {
   })
 })
 
-describe('H07 pages', () => {
+describe('H07 our pages', () => {
   const MARKUP = `"><svg onload=alert(1)><script>x</script>'`
   const expectEscaped = (answer: { readonly body: string; readonly headers: Record<string, unknown> }): void => {
     expect(answer.body).not.toMatch(/<svg onload|<script/)
@@ -250,7 +250,7 @@ describe('H07 pages', () => {
     expect(answer.body).toContain('&lt;svg onload')
   })
 
-  test('show nothing of an unsolicited parameter', async () => {
+  test('do not show parameters of a callback that nobody asked for', async () => {
     const query = new URLSearchParams({
       error: MARKUP,
       error_description: MARKUP,
@@ -282,7 +282,7 @@ describe('H07 pages', () => {
     expect(page.body).toContain('&lt;b>Group')
   })
 
-  test('no line of a header can be split, by any parameter or path', async () => {
+  test('no parameter or path can split a header line', async () => {
     for (const url of [
       `${APP}/%0d%0aSet-Cookie:a=b`,
       `${APP}/x?%0d%0aSet-Cookie:a=b`,
@@ -296,8 +296,8 @@ describe('H07 pages', () => {
   })
 })
 
-describe('G05 O02 a foreign page', () => {
-  test('can neither sign people out nor read who they are', async () => {
+describe('G05 O02 a page of another site', () => {
+  test('cannot sign people out or read who they are', async () => {
     const browser = world.browser()
     await world.signIn(browser, `${APP}/`, 'alice@example.com')
     const form = { 'content-type': 'application/x-www-form-urlencoded', 'sec-fetch-site': 'cross-site' }
@@ -332,7 +332,7 @@ describe('G05 O02 a foreign page', () => {
     expect(json.headers['cache-control']).toBe('no-store')
   })
 
-  test('O02 what a person may read about themselves holds no token and no secret', async () => {
+  test('O02 the account page and API hold no token and no secret', async () => {
     const browser = world.browser()
     await world.signIn(browser, `${APP}/`, 'alice@example.com')
     const [, id = '', mac = ''] = browser.cookies.get('app.localhost')?.get('postern')?.split('.') ?? []
@@ -345,7 +345,7 @@ describe('G05 O02 a foreign page', () => {
     }
   })
 
-  test('O01 no operations page is on the public listener', async () => {
+  test('O01 the public listener serves no operations page', async () => {
     for (const path of [
       '/metrics',
       '/debug/pprof',

@@ -36,8 +36,8 @@ async function step(url: string | URL): Promise<URL> {
   return new URL((await browser.ask(url)).headers.location ?? '')
 }
 
-describe('made before a rotation, used after it', () => {
-  test('a sign-out page signs out, and is still bound to its session and host', async () => {
+describe('made before a rotation of shared_secret, accepted after it', () => {
+  test('a sign-out page, still bound to its session and host', async () => {
     await world.signIn(browser, APP, 'alice@example.com')
     const csrf = csrfOf((await browser.ask(`${APP}.postern/sign_out`)).body)
     const atAuth = csrfOf((await browser.ask('http://authenticate.localhost/.postern/sign_out')).body)
@@ -65,7 +65,7 @@ describe('made before a rotation, used after it', () => {
     expect((await step(link)).origin).toBe(world.okta.url)
   })
 
-  test('a sign-in that waits for its callback', async () => {
+  test('a pending sign-in', async () => {
     const callback = await signInWith(world.okta.url, await step(await step(APP)), 'alice@example.com')
     await world.restart(ROTATED)
     expect((await browser.go(callback)).status).toBe(200)
@@ -101,7 +101,7 @@ describe('made before a rotation, used after it', () => {
   })
 })
 
-test('with the old secret gone nothing that was made with it is good', async () => {
+test('once the old secret is gone, nothing made with it is accepted', async () => {
   await world.signIn(browser, APP, 'alice@example.com')
   const csrf = csrfOf((await browser.ask(`${APP}.postern/sign_out`)).body)
   const link = await step('http://app.localhost/.postern/sign_in')

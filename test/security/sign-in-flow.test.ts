@@ -67,7 +67,7 @@ function expectNoSignIn(browser: Browser, answer: Answer): void {
   expect(tokenCalls()).toEqual([])
 }
 
-describe('I01 a state that this browser does not hold', () => {
+describe('I01 a callback whose state this browser does not hold is refused', () => {
   test.each<readonly [string, (query: URLSearchParams) => void]>([
     ['missing', (query) => query.delete('state')],
     ['empty', (query) => query.set('state', '')],
@@ -90,7 +90,7 @@ describe('I01 a state that this browser does not hold', () => {
     ['two codes', (query) => query.append('code', 'x')],
     ['no code', (query) => query.delete('code')],
     ['an empty code', (query) => query.set('code', '')],
-  ])('the right state with %s: 400, spent, no token request', async (_, change) => {
+  ])('the right state with %s: 400, the state is spent, no token request', async (_, change) => {
     const browser = world.browser()
     const callback = await callbackOf(await begin(browser))
     expectNoSignIn(browser, await browser.ask(withQuery(callback, change)))
@@ -98,8 +98,8 @@ describe('I01 a state that this browser does not hold', () => {
   })
 })
 
-describe('I02 I03 another browser, another time', () => {
-  test('an attacker’s callback signs nobody else in (login CSRF)', async () => {
+describe('I02 I03 a callback in another browser or later', () => {
+  test('an attacker’s callback signs nobody in (login CSRF)', async () => {
     const attacker = world.browser()
     const callback = await callbackOf(await begin(attacker))
     const victim = world.browser()
@@ -108,7 +108,7 @@ describe('I02 I03 another browser, another time', () => {
     expectNoSignIn(victim, await victim.ask(callback))
   })
 
-  test('a callback works once; the second time it is a 400 page, and the session stays', async () => {
+  test('works once; the second time is 400, and the session stays', async () => {
     const browser = world.browser()
     const callback = await callbackOf(await begin(browser))
     const first = await browser.ask(callback)
@@ -121,7 +121,7 @@ describe('I02 I03 another browser, another time', () => {
     expect((await browser.go(first.headers.location ?? '')).status).toBe(200)
   })
 
-  test('a copied cookie does not make a second use of a code: no token request, and nobody is signed in', async () => {
+  test('with a copied cookie and a used code sends no token request and signs nobody in', async () => {
     const browser = world.browser()
     const callback = await callbackOf(await begin(browser))
     const thief = world.browser()
@@ -131,7 +131,7 @@ describe('I02 I03 another browser, another time', () => {
     expectNoSignIn(thief, await thief.ask(callback, { headers: { accept: 'text/html', cookie } }))
   })
 
-  test('an hour later the sign-in is over', async () => {
+  test('an hour later is refused', async () => {
     const browser = world.browser()
     const callback = await callbackOf(await begin(browser))
     clock.advance(61 * MINUTE)
@@ -239,7 +239,7 @@ describe('I04 I05 I07 nonce and PKCE', () => {
     }
   })
 
-  test('a code of another sign-in is refused, whosever it is', async () => {
+  test('a code of another sign-in is refused, whoever began it', async () => {
     const [victim, attacker] = [world.browser(), world.browser()]
     const wanted = await begin(victim)
     const foreign = await callbackOf(await begin(attacker), 'bob@example.com')
@@ -250,7 +250,7 @@ describe('I04 I05 I07 nonce and PKCE', () => {
     expect(tokenCalls().map(({ status }) => status)).toEqual([400])
   })
 
-  test('a waiting cookie with any byte changed, cut, renamed or swapped is none', async () => {
+  test('a pending cookie that is changed, cut, renamed or swapped is ignored', async () => {
     const browser = world.browser()
     const first = await callbackOf(await begin(browser))
     await begin(browser)
@@ -275,7 +275,7 @@ describe('I04 I05 I07 nonce and PKCE', () => {
     expect((await browser.go(first)).url.href).toBe(APP)
   })
 
-  test('K08 two waiting cookies of one browser share no piece, and show nothing', async () => {
+  test('K08 two pending cookies of one browser share no part and show nothing', async () => {
     const browser = world.browser()
     await begin(browser)
     await begin(browser)
@@ -288,15 +288,15 @@ describe('I04 I05 I07 nonce and PKCE', () => {
   })
 })
 
-describe('I09 I15 I18', () => {
-  test('a redirect to sign in carries nothing of the application', async () => {
+describe('I09 I15 I18 redirects, tabs and errors of a sign-in', () => {
+  test('a redirect to sign in holds nothing of the application', async () => {
     const before = world.received.length
     const answer = await world.browser().ask(`${APP}secret`)
     expect(answer).toMatchObject({ status: 302, body: '' })
     expect(world.received).toHaveLength(before)
   })
 
-  test('twenty tabs of one browser: never more than five cookies a host, all small; the last five arrive', async () => {
+  test('twenty tabs of one browser make at most five small cookies a host, and the last five sign-ins succeed', async () => {
     const browser = world.browser()
     const tabs: URL[] = []
     for (let tab = 0; tab < 20; tab++) tabs.push(await begin(browser, `${APP}tab${tab}`))
@@ -314,7 +314,7 @@ describe('I09 I15 I18', () => {
     expect(gone.body).toContain('Start again')
   })
 
-  test('three hundred fetches of a signed-out page leave no cookie and no state', async () => {
+  test('three hundred fetches of a signed-out page set no cookie and keep no state', async () => {
     const browser = world.browser()
     const answers = await Promise.all(
       Array.from({ length: 300 }, () => browser.ask(`${APP}api`, { headers: { accept: 'application/json' } })),
@@ -323,7 +323,7 @@ describe('I09 I15 I18', () => {
     expect(browser.cookies.get('app.localhost')?.size ?? 0).toBe(0)
   })
 
-  test('a return address of any length fits into the cookie: too long ones come back to the front page', async () => {
+  test('a return address that is too long for the cookie leads to the front page', async () => {
     const browser = world.browser()
     await begin(browser, `${APP}${'x'.repeat(6000)}?${'y'.repeat(6000)}`)
     const cookie = [...(browser.cookies.get('authenticate.localhost') ?? [])].map((pair) => pair.join('=')).join('; ')
@@ -348,7 +348,7 @@ describe('I09 I15 I18', () => {
     },
   )
 
-  test('an error without a state that waits here shows nothing of what it brings', async () => {
+  test('an error without a pending state shows nothing of its parameters', async () => {
     const browser = world.browser()
     const answer = await browser.ask(
       'http://authenticate.localhost/oauth2/callback?error=access_denied&error_description=CALL+0900+NOW&state=x',
@@ -358,7 +358,7 @@ describe('I09 I15 I18', () => {
   })
 })
 
-test('N07 N08 anonymous starts and random callbacks keep nothing and ask nobody', async () => {
+test('N07 N08 anonymous sign-in starts and random callbacks keep no state and send no request', async () => {
   const browser = world.browser()
   await Promise.all(
     Array.from({ length: 200 }, (_, i) =>

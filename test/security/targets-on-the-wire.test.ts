@@ -63,7 +63,7 @@ const get = (target: string, ...headers: readonly string[]): string =>
   lines(`GET ${target} HTTP/1.1`, 'Host: app.test', ...headers)
 const post = (...headers: readonly string[]): string => lines('POST / HTTP/1.1', 'Host: app.test', ...headers)
 
-describe('becomes one canonical request', () => {
+describe('bytes that parse to one canonical request', () => {
   test.each<[bytes: string, expected: Partial<RequestFacts>]>([
     [get('/'), { method: 'GET', host: 'app.test', path: '/', query: '', clientIp: '127.0.0.1', scheme: 'http' }],
     [get('/public/../admin?a=1&a=2'), { path: '/admin', query: '?a=1&a=2' }],
@@ -86,7 +86,7 @@ describe('becomes one canonical request', () => {
   })
 })
 
-describe('is refused before it is anything', () => {
+describe('bytes that are refused before routing', () => {
   const bad: readonly (readonly [what: string, bytes: string | Uint8Array, status: number])[] = [
     // Targets
     ['an escaped slash', get('/public%2f..%2fadmin'), 400],
@@ -193,7 +193,7 @@ describe('is refused before it is anything', () => {
 })
 
 describe('on one connection', () => {
-  test('every request is read for itself', async () => {
+  test('every request is parsed on its own', async () => {
     const answer = await send(
       get('/user', 'Cookie: alice=1') + get('/admin') + get('/', 'Cookie: bob=1', 'Connection: close'),
     )

@@ -46,7 +46,7 @@ function refusal(wish: Wish): unknown {
   return 'kind' in parsed ? `${parsed.status} ${parsed.detail}` : parsed
 }
 
-test('an ordinary request, read once', () => {
+test('parseTarget of an ordinary request gives its facts', () => {
   expect(
     facts({
       url: '/a/b?c=d&c=e',
@@ -75,7 +75,7 @@ test('an ordinary request, read once', () => {
   })
 })
 
-test('a refusal says who asked and under which id, and echoes nothing', () => {
+test('a refusal has the client address and request id, and echoes nothing', () => {
   expect(parse({ url: '/<script>\\', hosts: ['app.test'] })).toEqual({
     kind: 'bad-request',
     id: 'request-id',
@@ -137,7 +137,7 @@ describe('paths (A)', () => {
     expect(refusal({ url })).toBe(`400 ${detail}`)
   })
 
-  test('OPTIONS * asks the whole server, and there is none', () => {
+  test('OPTIONS * is refused', () => {
     expect(refusal({ method: 'OPTIONS', url: '*' })).toBe('400 invalid request target')
   })
 
@@ -176,13 +176,13 @@ describe('host (C)', () => {
     expect(refusal({ hosts: [host] })).toBe('400 invalid Host')
   })
 
-  test('none is refused, in HTTP/1.0 too', () => {
+  test('a missing Host is refused, in HTTP/1.0 too', () => {
     expect(refusal({ hosts: [] })).toBe('400 missing Host')
     expect(refusal({ hosts: [], httpVersion: '1.0' })).toBe('400 missing Host')
     expect(facts({ httpVersion: '1.0' }).host).toBe('app.test')
   })
 
-  test('two are refused, also when they agree', () => {
+  test('two Hosts are refused, also when they agree', () => {
     expect(refusal({ hosts: ['app.test', 'admin.test'] })).toBe('400 more than one Host')
     expect(refusal({ hosts: ['app.test'], headers: [['HOST', 'app.test']] })).toBe('400 more than one Host')
   })
@@ -192,7 +192,7 @@ describe('host (C)', () => {
     ['HTTP://APP.test:80/x', { path: '/x' }],
     ['http://app.test', { path: '/' }],
     ['http://app.test?y', { path: '/', query: '?y' }],
-  ])('a target with an authority that agrees with Host: %s', (url, expected) => {
+  ])('a target whose authority agrees with Host is accepted: %s', (url, expected) => {
     expect(facts({ url })).toMatchObject({ host: 'app.test', ...expected })
   })
 
@@ -227,7 +227,7 @@ describe('host (C)', () => {
     expect(spoofed).toEqual(plain)
   })
 
-  test('a trusted peer says who asked and how, and nothing else', () => {
+  test('a trusted peer gives client address and scheme, and nothing else', () => {
     const headers: Wish['headers'] = [
       ['X-Forwarded-For', '6.6.6.6'],
       ['x-forwarded-for', '198.51.100.1'],
@@ -241,11 +241,11 @@ describe('host (C)', () => {
     })
   })
 
-  test('an IPv4 client of an IPv6 socket is an IPv4 client', () => {
+  test('an IPv4-mapped IPv6 address is given as IPv4', () => {
     expect(facts({ remoteAddress: '::ffff:192.0.2.1' }).clientIp).toBe('192.0.2.1')
   })
 
-  test('a peer that is gone has no address to judge', () => {
+  test('a peer that is gone has no address', () => {
     expect(refusal({ remoteAddress: undefined })).toBe('400 the peer is gone')
   })
 })
@@ -260,7 +260,7 @@ describe('framing (D)', () => {
     headers: values.map((value) => ['Content-Length', value]),
   })
 
-  test.each(['chunked', 'CHUNKED'])('Transfer-Encoding %s is a body', (value) => {
+  test.each(['chunked', 'CHUNKED'])('Transfer-Encoding %s has a body', (value) => {
     expect(facts(te(value)).method).toBe('POST')
   })
 
@@ -363,7 +363,7 @@ describe('framing (D)', () => {
     },
   )
 
-  test('names of JavaScript’s own are headers like any other', () => {
+  test('names of Object.prototype are headers like any other', () => {
     const headers: Wish['headers'] = [
       ['__proto__', 'x'],
       ['constructor', 'x'],
@@ -372,7 +372,7 @@ describe('framing (D)', () => {
     expect(facts({ headers })).toEqual(facts({}))
   })
 
-  test('where Node begins to drop headers in silence, the request is refused', () => {
+  test('as many headers as Node begins to drop silently are refused', () => {
     const many = (count: number): Wish => ({ headers: Array.from({ length: count - 1 }, (_, i) => [`x-${i}`, '']) })
     expect(facts(many(999)).host).toBe('app.test')
     expect(refusal(many(1000))).toBe('431 too many header fields')
@@ -387,7 +387,7 @@ describe('framing (D)', () => {
   })
 })
 
-describe('what the client wants', () => {
+describe('what the client accepts', () => {
   const HTML = ['Accept', 'text/html,application/xhtml+xml,*/*;q=0.8'] as const
   test.each<[what: string, wish: Wish, wants: string]>([
     ['a navigation', { headers: [HTML, ['Sec-Fetch-Mode', 'navigate']] }, 'html'],
@@ -459,7 +459,7 @@ describe('for any input', () => {
       .map((headers) => ['Host', 'app.test', ...headers.flat()]),
   })
 
-  test('it never throws, and facts are canonical', () => {
+  test('parseTarget never throws, and facts are canonical', () => {
     fc.assert(
       fc.property(anything, (request) => {
         const parsed = parseTarget(request, trustLoopback, 'id')

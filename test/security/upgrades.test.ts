@@ -59,8 +59,8 @@ async function expectRefused(bytes: string, status: number): Promise<void> {
   expect(gauntlet.echo.connections()).toBe(before)
 }
 
-describe('F01 who may', () => {
-  test('nobody: 401; somebody outside the group: 403; no route: 404; a path that two read differently: 400', async () => {
+describe('F01 who may open a WebSocket', () => {
+  test('no session: 401; outside the group: 403; no route: 404; an ambiguous path: 400', async () => {
     await expectRefused(handshake('/ws/x'), 401)
     await expectRefused(handshake('/ws/x', { login: 'bob' }), 403)
     await expectRefused(handshake('/nothing', { login: 'alice' }), 404)
@@ -69,12 +69,12 @@ describe('F01 who may', () => {
     await expectRefused(handshake('/.postern/user', { login: 'alice' }), 200)
   })
 
-  test('a route with WebSockets off: 403 for everybody, public routes too', async () => {
+  test('a route with WebSockets off: 403 for everybody, also on public routes', async () => {
     await expectRefused(handshake('/nows', { login: 'alice' }), 403)
     await expectRefused(handshake('/shut'), 403)
   })
 
-  test('a member of the group: 101, at the address that was judged', async () => {
+  test('a member of the group: 101, at the path that was authorized', async () => {
     const { statuses, received, lines } = await open(handshake('/user/%2e%2e/ws//x?a=%2F', { login: 'alice' }))
     expect(statuses).toEqual([101])
     expect(only(received)).toMatchObject({ target: '/ws/x?a=%2F', method: 'GET' })
@@ -89,7 +89,7 @@ describe('F01 who may', () => {
   })
 })
 
-describe('F02 from where', () => {
+describe('F02 Origin of a WebSocket', () => {
   test.each([
     'https://evil.test',
     'http://evil.test',
@@ -116,14 +116,14 @@ describe('F02 from where', () => {
     )
   })
 
-  test('our own page, and a client that is no browser: 101', async () => {
+  test("the route's own origin, and no Origin at all: 101", async () => {
     for (const origin of ['http://app.localhost', undefined]) {
       const { statuses } = await open(handshake('/ws', { login: 'alice', ...(origin !== undefined && { origin }) }))
       expect(statuses).toEqual([101])
     }
   })
 
-  test('a public route has no cookie to abuse: any page', async () => {
+  test('any origin on a public route: 101', async () => {
     const { statuses, received } = await open(handshake('/open', { login: 'alice', origin: 'https://evil.test' }))
     expect(statuses).toEqual([101])
     expect(only(received).values('cookie')).toEqual([])
@@ -131,7 +131,7 @@ describe('F02 from where', () => {
   })
 })
 
-describe('what is no WebSocket', () => {
+describe('an upgrade that is not a valid WebSocket handshake', () => {
   const OFFERS = ['h2c', 'TLS/1.0', 'websocket, h2c', 'websocket\r\nUpgrade: h2c', 'foo', 'WebSocket2', '']
 
   test.each(OFFERS)(
@@ -170,24 +170,24 @@ describe('what is no WebSocket', () => {
     }
   })
 
-  test('HTTP/1.0 upgrades to nothing', async () => {
+  test('in HTTP/1.0 is not made', async () => {
     const { statuses, received } = await gauntlet.send(handshake('/open').replace('HTTP/1.1', 'HTTP/1.0'))
     expect(statuses).toEqual([200])
     expect(only(received).values('upgrade')).toEqual([])
   })
 
-  test.each(['POST', 'PUT', 'OPTIONS'])('a handshake by %s goes nowhere', async (method) => {
+  test.each(['POST', 'PUT', 'OPTIONS'])('by %s is not forwarded', async (method) => {
     await expectRefused(handshake('/open', { method }), 400)
   })
 
-  test('a body in front of the handshake goes nowhere', async () => {
+  test('with a body is not forwarded', async () => {
     const inner = 'GET /admin HTTP/1.1\r\nHost: app.localhost\r\n\r\n'
     await expectRefused(handshake('/open', { lines: [`Content-Length: ${inner.length}`], behind: inner }), 400)
     await expectRefused(handshake('/open', { lines: ['Transfer-Encoding: chunked'], behind: `0\r\n\r\n${inner}` }), 400)
     await expectRefused(handshake('/open', { lines: ['Content-Length: 1', 'Content-Length: 2'], behind: inner }), 400)
   })
 
-  test('two handshakes at once: the second one is bytes of the first tunnel, or nothing', async () => {
+  test('a second handshake at once is bytes of the first tunnel, or nothing', async () => {
     const behind = handshake('/ws/smuggled', { login: 'alice' })
     const refused = await gauntlet.send(handshake('/ws/x', { behind }))
     expect({ statuses: refused.statuses, received: refused.received }).toEqual({ statuses: [401], received: [] })
@@ -196,7 +196,7 @@ describe('what is no WebSocket', () => {
     expect(passed.received.map(({ target }) => target)).toEqual(['/open/x'])
   })
 
-  test('a client that leaves at once, again and again, ends nothing but its own connection', async () => {
+  test('from a client that leaves at once ends only its own connection', async () => {
     const { connect } = await import('node:net')
     await Promise.all(
       Array.from(

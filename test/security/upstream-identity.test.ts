@@ -73,7 +73,7 @@ test.each<[string, Exit]>([
   ['a route that passes no identity', { send: REQUEST, answer: OK, who: principal(), pass: false }],
   ['a WebSocket on a public route', { send: WEBSOCKET, answer: ACCEPT }],
   ['a WebSocket on a signed-in route', { send: WEBSOCKET, answer: ACCEPT, who: principal() }],
-])('nothing that a client claims about itself leaves by %s', async (_, { send, answer, who, pass = true }) => {
+])('no identity header of a client is sent upstream by %s', async (_, { send, answer, who, pass = true }) => {
   const upstream = await rawUpstream(answering(answer))
   const to = route(upstream.origin, { passIdentityHeaders: pass })
   const { port } = await front(to, forwarder(undefined, forwarderConfig({ claims })), who ? { who } : {})
