@@ -60,7 +60,7 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
     expect.poll(() => at.locator('#state').innerText(), SOON).toBe('was closed: reload the page to see why')
 
   describe('allow and deny', () => {
-    test('alice lands where she wanted to go, in an application that knows and verifies who she is', async () => {
+    test('alice reaches the address that she asked for; the application verifies who she is', async () => {
       await page.goto(`${demo.engineering}/wiki?a=1&b=%2F`)
       expect(new URL(page.url()).origin).toBe(demo.okta)
       expect(await heading()).toBe('Sign In')
@@ -75,7 +75,7 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
       expect(visitor.complaints).toEqual([])
     })
 
-    test('bob reads which application, as whom, which groups were asked for, which he has, how fresh, what to do', async () => {
+    test('bob sees which application refused him, as whom, its groups, his groups, their age and what to do', async () => {
       await signIn(`${demo.engineering}/wiki?a=1`, 'Bob')
       const text = await words()
       expect(await heading()).toBe('You cannot open Engineering')
@@ -92,7 +92,7 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
       expect(visitor.complaints).toEqual([])
     })
 
-    test('bob comes back as somebody else from the page that refused him', async () => {
+    test('bob signs in as somebody else from the page that refused him', async () => {
       await signIn(`${demo.engineering}/`, 'Bob')
       await page.getByRole('link', { name: 'Use another account' }).click()
       await page.getByRole('button', { name: 'Sign out' }).click()
@@ -113,7 +113,7 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
       expect(visitor.complaints).toEqual([])
     })
 
-    test('carol, who is suspended, does not get past Okta, and reads why', async () => {
+    test('carol, who is suspended, is refused by Okta and sees why', async () => {
       await page.goto(`${demo.engineering}/`)
       await choose('Carol')
       const alert = page.getByRole('alert')
@@ -123,7 +123,7 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
       expect(visitor.complaints).toEqual([])
     })
 
-    test('who gives up at Okta gets a page with a way back', async () => {
+    test('cancelling at Okta leads to a page with a way back', async () => {
       await page.goto(`${demo.everyone}/`)
       await page.getByRole('button', { name: 'Cancel' }).click()
       await page.waitForURL(`${demo.authenticate}/**`)
@@ -136,7 +136,7 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
   })
 
   describe('a change at Okta', () => {
-    test('a group taken away at the emulator closes the application and its WebSocket; given back, it opens again', async () => {
+    test('removing a group closes the application and its WebSocket; adding it opens the application again', async () => {
       await signIn(`${demo.engineering}/`, 'Alice')
       await openEcho(page)
       const admin = (await newVisitor(browser)).page
@@ -156,7 +156,7 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
       await expect.poll(opened, SOON).toBe('Engineering')
     })
 
-    test('somebody who is suspended is out: streams end, and Okta does not let them in again', async () => {
+    test('suspending somebody ends their streams, and Okta refuses the next sign-in', async () => {
       await signIn(`${demo.everyone}/`, 'Dave')
       await openEcho(page)
       await demo.act('status', { user: 'dave@example.com', status: 'SUSPENDED' })
@@ -172,7 +172,7 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
   })
 
   describe('sign-out', () => {
-    test('the button ends the session here and at Okta, and no policy of a page stands in its way', async () => {
+    test('the button ends the session here and at Okta', async () => {
       await signIn(`${demo.engineering}/`, 'Alice')
       await page.goto(`${demo.engineering}/.postern/`)
       const visited: string[] = []
@@ -191,7 +191,7 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
       }
     })
 
-    test('from an application that was never opened it ends the session as well', async () => {
+    test('from an application that was never opened ends the session as well', async () => {
       await signIn(`${demo.engineering}/`, 'Alice')
       await signOut()
       await page.goto(`${demo.engineering}/`)
@@ -199,7 +199,7 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
       expect(visitor.complaints).toEqual([])
     })
 
-    test('a page that stayed open gets 401 with the address of the sign-in, and its WebSocket is cut', async () => {
+    test('an open page gets 401 with the address of the sign-in, and its WebSocket is closed', async () => {
       await signIn(`${demo.engineering}/`, 'Alice')
       await openEcho(page)
       await signOut(await context.newPage())
@@ -224,8 +224,8 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
     })
   })
 
-  describe('the ways of browsers', () => {
-    test('five tabs that were opened at once all get where they wanted to go', async () => {
+  describe('browser behaviour', () => {
+    test('five tabs opened at once all reach their addresses', async () => {
       const tabs = [page, ...(await Promise.all(Array.from({ length: 4 }, () => context.newPage())))]
       const urls = tabs.map((_, n) => `${n % 2 ? demo.everyone : demo.engineering}/tab/${n}?n=${n}`)
       await Promise.all(tabs.map((tab, n) => tab.goto(urls[n] ?? '')))
@@ -235,7 +235,7 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
       expect(visitor.complaints).toEqual([])
     })
 
-    test('back after a sign-in leads to no error of ours, and forward to the application', async () => {
+    test('the back button after a sign-in leads to no error, and forward to the application', async () => {
       await page.goto(demo.everyone + '/.postern/signed_out')
       await signIn(`${demo.everyone}/`, 'Dave')
       await page.goBack()

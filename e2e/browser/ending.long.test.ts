@@ -56,7 +56,7 @@ function openStream(demo: Demo, cookie: string): Promise<{ readonly closed: Prom
 }
 
 describe('the demo', () => {
-  test('says where to go, as whom, and what to try', async () => {
+  test('prints the address, the accounts and what to try', async () => {
     const demo = await started()
     const said = demo.output()
     for (const url of [demo.engineering, demo.everyone, demo.okta]) expect(said).toContain(`    ${url}`)
@@ -87,7 +87,7 @@ describe('the demo', () => {
     expect(demo.alive()).toBe(false)
   })
 
-  test('ends with the program that it is about', async () => {
+  test('ends when Postern ends', async () => {
     const ports = ['--port', String(await freePort()), '--okta-port', '0']
     const demo = run(...ports, '--engineering-port', '0', '--everyone-port', '0', '--refresh-interval', 'often')
     expect(await demo.ended).toBe(1)
@@ -95,7 +95,7 @@ describe('the demo', () => {
     expect(demo.alive()).toBe(false)
   })
 
-  test('names a port that is taken, and how to choose another', async () => {
+  test('names a port that is in use, and how to choose another', async () => {
     const first = await started()
     const second = run('--okta-port', new URL(first.okta).port)
     expect(await second.ended).toBe(1)

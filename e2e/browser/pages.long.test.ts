@@ -160,7 +160,7 @@ describe.skipIf(chromiumPath === undefined)(inChromium('every page'), () => {
     },
   )
 
-  test('the checks see what they look for', async () => {
+  test('the checks find faults that are there', async () => {
     const { page, context, complaints } = await newVisitor(browser)
     await page.goto(`${demo.authenticate}/.postern/signed_out`)
     await page.setViewportSize({ width: 320, height: 800 })

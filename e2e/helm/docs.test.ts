@@ -74,7 +74,7 @@ describe('a plain container', () => {
     expect(printed.join('\n')).toContain('https://authenticate.example.com/oauth2/callback')
   })
 
-  test('the running one has the same secrets and mounts, a read-only root and no capability', () => {
+  test('docker run uses the same secrets and mounts, a read-only root and no capability', () => {
     const running = dockerRun(command('docker run --detach'))
     const checked = dockerRun(command('docker run --rm --volume'))
     expect(running.env).toEqual(checked.env)

@@ -118,7 +118,7 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
     return folders
   }
 
-  test('has the user, the command, the probe and the labels that the Dockerfile says', async () => {
+  test('has the user, command, probe and labels of the Dockerfile', async () => {
     const { Docker } = JSON.parse(await buildah('inspect', '--type', 'image', IMAGE)) as {
       Docker: { config: Record<string, unknown> }
     }
@@ -137,7 +137,7 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
     expect(Docker.config['Env']).toEqual(['PATH=/nodejs/bin', 'NODE_ENV=production', 'HEALTH_CHECK_ADDR=0.0.0.0:9901'])
   })
 
-  test('holds the program and its dependencies, and nothing of tests, emulator or build', async () => {
+  test('holds the program and its dependencies, and no tests, emulator or build tools', async () => {
     expect(readdirSync(join(files, 'app')).toSorted()).toEqual([
       'LICENSE',
       'config.schema.json',
@@ -160,7 +160,7 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
     expect(Object.keys(devDependencies ?? {}).filter((name) => installed(name) && !needed.has(name))).toEqual([])
   })
 
-  test('has no set-uid file, no shell, and nothing that the program could change but its data', async () => {
+  test('has no set-uid file and no shell, and only its data can be written', async () => {
     const found = async (...expression: string[]): Promise<string[]> =>
       (await run('find', [files, '-xdev', ...expression])).stdout
         .split('\n')
@@ -173,7 +173,7 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
     expect(await found('-perm', '/0002', '!', '-type', 'l')).toEqual(['/tmp'])
   })
 
-  test('stays small', async () => {
+  test('is below its size limit', async () => {
     const megabytes = async (path: string): Promise<number> =>
       Number((await run('du', ['-sm', join(files, path)])).stdout.split('\t')[0])
     const [program, everything] = [await megabytes('app'), await megabytes('')]
@@ -270,14 +270,14 @@ routes:
       expect(answer).toMatchObject({ status: 200, body: 'hello alice@example.com' })
     })
 
-    test('the probe of the image says that it is well', async ({ skip }) => {
+    test('the probe of the image succeeds', async ({ skip }) => {
       const help = await exited(start(folders, ['--help']))
       if (!/^ *health\b/m.test(help.stdout)) skip('`postern health` is not there yet')
       const { code, stderr } = await exited(start(folders, ['health', '--addr', addressIn('side listeners', 'health')]))
       expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     })
 
-    test('it wrote to its data directory alone, and ends with 0 when asked to', async () => {
+    test('it wrote only to its data directory, and ends with 0 on SIGTERM', async () => {
       // The root was mounted read-only, so anything else would have failed.
       expect(readdirSync(folders.data).length).toBeGreaterThan(0)
       postern.kill('SIGTERM')

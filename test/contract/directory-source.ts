@@ -30,7 +30,7 @@ export function directorySourceContract(name: string, create: () => Promise<Sour
   const look = (of: SourceWorld, user: Subject) => of.source.lookup(user, new AbortController().signal)
 
   describe(`directory source: ${name}`, () => {
-    test('somebody it does not have is undefined', async () => {
+    test('reading an unknown person gives undefined', async () => {
       const of = await world()
       expect(await look(of, of.person(1))).toBeUndefined()
     })
@@ -44,7 +44,7 @@ export function directorySourceContract(name: string, create: () => Promise<Sour
       },
     )
 
-    test('an active person comes with all groups', async () => {
+    test('reading an active person gives all groups', async () => {
       const of = await world()
       const groups = Array.from({ length: 450 }, (_, n) => of.group(n))
       await of.setActive(of.person(1), groups)
@@ -56,20 +56,20 @@ export function directorySourceContract(name: string, create: () => Promise<Sour
       )
     })
 
-    test('a person without groups has none, which is not unknown', async () => {
+    test('reading a person without groups gives an empty list', async () => {
       const of = await world()
       await of.setActive(of.person(1), [])
       expect(own((await look(of, of.person(1)))?.groups ?? [{ id: 'not', name: 'read', type: 'CLAIM' }])).toEqual([])
     })
 
-    test('a suspended person is inactive, in the words of the source', async () => {
+    test('reading a suspended person gives inactive, with the word of the source', async () => {
       const of = await world()
       await of.setActive(of.person(1), [of.group(1)])
       const word = await of.suspend(of.person(1))
       expect(await look(of, of.person(1))).toMatchObject({ status: 'inactive', statusText: word })
     })
 
-    test('a removed person is gone', async () => {
+    test('reading a removed person gives undefined', async () => {
       const of = await world()
       await of.setActive(of.person(1), [of.group(1)])
       expect(await look(of, of.person(1))).toBeDefined()
@@ -85,7 +85,7 @@ export function directorySourceContract(name: string, create: () => Promise<Sour
       expect(own((await look(of, of.person(1)))?.groups ?? [])).toEqual([`${of.group(2).id} ${of.group(2).name}`])
     })
 
-    test('the evidence is no newer than the reading', async () => {
+    test('asOf is no newer than the reading', async () => {
       const of = await world()
       await of.setActive(of.person(1), [])
       const asOf = Number((await look(of, of.person(1)))?.asOf)
@@ -93,7 +93,7 @@ export function directorySourceContract(name: string, create: () => Promise<Sour
       expect(asOf).toBeGreaterThan(Number(of.clock.now()) - 60_000)
     })
 
-    test('a fault is a rejection with a code, never an answer', async ({ skip }) => {
+    test('a failed reading rejects with a code', async ({ skip }) => {
       const of = await world()
       await of.setActive(of.person(1), [of.group(1)])
       if (!of.breakDown) skip('nothing behind this source can fail')
@@ -104,7 +104,7 @@ export function directorySourceContract(name: string, create: () => Promise<Sour
       })
     })
 
-    test('a reading that was given up rejects', async () => {
+    test('an aborted reading rejects', async () => {
       const of = await world()
       await of.setActive(of.person(1), [of.group(1)])
       await expect(of.source.lookup(of.person(1), AbortSignal.abort())).rejects.toMatchObject({

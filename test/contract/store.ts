@@ -79,7 +79,7 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
     const texts = async (index?: string, from = store) =>
       (await collect(from.list(notes, index))).map(([key, { value }]) => `${key}:${value.text}`).sort()
 
-    test('what was put is got, by everybody, until it is deleted', async () => {
+    test('get gives what put stored, to every process, until delete', async () => {
       expect(await store.get(notes, 'k')).toBeUndefined()
       expect(await store.put(notes, 'k', note('one'))).toBe(true)
       expect((await store.get(notes, 'k'))?.value).toEqual(note('one'))
@@ -89,7 +89,7 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       await store.delete(notes, 'k')
     })
 
-    test('a table may store another form than it gives, found by the same index', async () => {
+    test('a table may store another form than it gives, with the same index', async () => {
       const terse: Table<Note> = {
         name: 'notes',
         format: ({ text, owner }) => [text, owner],
@@ -103,7 +103,7 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       expect(await store.take(terse, 'a')).toEqual(note('one', 'bob'))
     })
 
-    test('tables do not see each other', async () => {
+    test('tables are separate', async () => {
       await store.put(notes, 'k', note('one'))
       expect(await store.get(others, 'k')).toBeUndefined()
       expect(await collect(store.list(others))).toEqual([])
@@ -143,7 +143,7 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       expect(({} as { admin?: boolean }).admin).toBeUndefined()
     })
 
-    test('ifVersion: the version that was read wins, any other is refused', async () => {
+    test('put with ifVersion succeeds only with the current version', async () => {
       await store.put(notes, 'k', note('one'))
       const { version } = (await store.get(notes, 'k')) ?? { version: -1 }
       expect(await peer.put(notes, 'k', note('two'), { ifVersion: version })).toBe(true)
@@ -152,7 +152,7 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       expect((await store.get(notes, 'k'))?.value.text).toBe('two')
     })
 
-    test('ifVersion 0: only where nothing is, or where it expired', async () => {
+    test('put with ifVersion 0 succeeds only where no record is, or an expired one', async () => {
       expect(await store.put(notes, 'k', note('one'), { ifVersion: 0, expiresAt: clock.now() + 10 })).toBe(true)
       expect(await store.put(notes, 'k', note('two'), { ifVersion: 0 })).toBe(false)
       clock.advance(10)
@@ -193,7 +193,7 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       expect(await store.get(notes, 'code')).toBeUndefined()
     })
 
-    test('what expired is gone for get, take and list, at the millisecond', async () => {
+    test('get, take and list ignore an expired record from its millisecond on', async () => {
       for (const key of ['a', 'b']) await store.put(notes, key, note(key), { expiresAt: clock.now() + 100 })
       await store.put(notes, 'c', note('c'))
       clock.advance(99)
@@ -205,7 +205,7 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       expect(await texts('ann')).toEqual(['c:c'])
     })
 
-    test('sweeping takes what expired and nothing else', async () => {
+    test('sweep removes expired records and no others', async () => {
       for (let i = 0; i < 600; i++) {
         await store.put(notes, `k${i}`, note('x'), { expiresAt: clock.now() + (i % 2 ? 1000 : 10_000_000) })
       }
@@ -217,7 +217,7 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       expect((await store.get(notes, 'k3'))?.value.text).toBe('for good')
     })
 
-    test('list by index finds the records of one owner, and follows a change of owner', async () => {
+    test('list by index gives the records of one owner, also after a change of owner', async () => {
       await store.put(notes, 'a', note('1', 'ann'))
       await store.put(notes, 'b', note('2', 'bob'))
       await store.put(notes, 'c', note('3', 'ann'))
@@ -240,7 +240,7 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       expect(await texts('bob')).toHaveLength(100)
     })
 
-    test('a record that its table does not recognise is a fault for that key alone', async () => {
+    test('an invalid record is an error for its key only', async () => {
       await store.put(notes, 'good', note('good'))
       await store.put(foreignNotes, 'bad', { words: 1 })
       const fault = {
@@ -256,13 +256,13 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       expect(await store.take(notes, 'bad')).toEqual(note('mended'))
     })
 
-    test('a fault never shows the key: it may be a single-use code', async () => {
+    test('an error never shows the key, which may be a single-use code', async () => {
       await store.put(foreignNotes, 'secret-code', { words: 'secret-value' })
       const fault = await store.take(notes, 'secret-code').catch((error: Error) => error)
       expect(String((fault as Error).stack)).not.toMatch(/secret-(code|value)/)
     })
 
-    test('every watcher sees every change in order: its own before the write resolves, others soon', async () => {
+    test('every watcher gets every change in order: its own before the write resolves, others soon', async () => {
       const own: Change[] = []
       const remote: Change[] = []
       store.watch((change) => own.push(change))
@@ -285,7 +285,7 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       expect(remote).toEqual(all)
     })
 
-    test('what changed nothing is no change: refused puts, empty takes and deletes, expiry', async () => {
+    test('watchers get nothing for refused puts, empty takes and deletes, and expiry', async () => {
       await store.put(notes, 'a', note('1'), { expiresAt: clock.now() + 1000 })
       const seen: Change[] = []
       store.watch((change) => seen.push(change))
@@ -297,7 +297,7 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       expect(seen).toEqual([])
     })
 
-    test('a watcher sees what follows, not what was; and nothing after it stopped', async () => {
+    test('a watcher gets changes made between its start and its stop', async () => {
       await peer.put(notes, 'before', note('1'))
       const seen: string[] = []
       const stop = store.watch((change) => seen.push(change.key))
@@ -345,12 +345,12 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       expect(await store.lease('poller', 1000)).toBeDefined()
     })
 
-    test('of 20 that want a lease at once exactly one gets it', async () => {
+    test('of 20 concurrent requests for a lease exactly one succeeds', async () => {
       const leases = await Promise.all(Array.from({ length: 20 }, (_, i) => (i % 2 ? store : peer).lease('x', 1000)))
       expect(leases.filter((lease) => lease !== undefined)).toHaveLength(1)
     })
 
-    test('after close everything is a fault, and closing again is nothing', async () => {
+    test('after close every call is an error, and a second close does nothing', async () => {
       await store.put(notes, 'k', note('one'))
       await store.close()
       await store.close()
@@ -364,7 +364,7 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       clock.advance(120_000)
     })
 
-    test('any sequence of operations gives what a plain model gives', async () => {
+    test('any sequence of operations gives the same as a plain model', async () => {
       const key = fc.constantFrom('a', 'b', 'c')
       const operation = fc.oneof(
         fc.record({ do: fc.constant('put' as const), key, text: fc.string(), owner: key, ttl: fc.option(fc.nat(30)) }),

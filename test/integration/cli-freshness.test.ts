@@ -124,13 +124,13 @@ describe('a reading of two hours ago', () => {
     expect((await run(['groups', 'show', '--group', 'Engineering'])).exitCode).toBe(1)
   })
 
-  test('of somebody who is not active opens nothing, however fresh', async () => {
+  test('of an inactive person denies, however fresh it is', async () => {
     await leave({ status: 'inactive', statusText: 'SUSPENDED' }, { lag: 4 * SECONDS, since: ALL })
     expect((await show()).out).toContain('Status    inactive (SUSPENDED)')
     expect(await explain()).toBe('Decision  deny (user-inactive)')
   })
 
-  test('is judged by the age that a route asks for, as a request is', async () => {
+  test('is compared with the max_directory_age of a route', async () => {
     await leave({}, { lag: 4 * SECONDS, since: ALL })
     const route = { from: 'https://wiki.corp.example', to: 'http://wiki:8080', allowed_groups: ['Engineering'] }
     expect(await explain({ routes: [{ ...route, max_directory_age: '5s' }] })).toBe('Decision  allow (groups-ok)')
@@ -148,7 +148,7 @@ describe('the budget', () => {
     '',
   ].join('\n')
 
-  test('is what the running Postern says at its metrics address', async () => {
+  test('is read from the metrics address of the running Postern', async () => {
     metrics = await listenOn(createServer((req, res) => res.writeHead(req.url === '/metrics' ? 200 : 404).end(text)))
     const metricsAddress = { metrics_address: `127.0.0.1:${portOf(metrics)}` }
     await leave({}, { lag: 4 * SECONDS, since: ALL })
@@ -162,7 +162,7 @@ describe('the budget', () => {
     })
   })
 
-  test('is unknown where nobody answers, or somebody else does', async () => {
+  test('is unknown when nothing or something else answers there', async () => {
     await leave({}, undefined)
     expect((await show()).out).toContain('Budget    unknown: metrics_address is not configured')
     expect((await show({ metrics_address: '127.0.0.1:0' })).out).toContain('unknown: metrics_address has no fixed port')

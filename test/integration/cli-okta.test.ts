@@ -57,7 +57,7 @@ describe('postern okta hook install', () => {
   const install = (changes: object = {}, env: Record<string, string> = { OKTA_API_TOKEN: ADMIN }): Promise<Ran> =>
     cli(['okta', 'hook', 'install', '--config', writeConfig({ ...changes })], { env })
 
-  test('makes a hook that Okta verifies, with the types that the log is filtered by, and whose events count', async () => {
+  test('creates a hook with the event types of the log filter; Okta verifies it and its events count', async () => {
     const { exitCode, out, err } = await install()
     expect([exitCode, err]).toEqual([0, NOTE])
     const [hook] = world.okta.hooks()
@@ -76,7 +76,7 @@ describe('postern okta hook install', () => {
     expect(world.okta.hookDeliveries().map(({ result }) => result)).toEqual([204])
   })
 
-  test('once more changes nothing; a hook that somebody bent is straightened', async () => {
+  test('a second run changes nothing; a changed hook is repaired', async () => {
     await install()
     const [before] = world.okta.hooks()
     const again = await install()
@@ -111,7 +111,7 @@ describe('postern okta hook install', () => {
     expect(world.okta.hookDeliveries().map(({ result }) => result)).toEqual([204])
   })
 
-  test('a token without the right is a failed dependency, with the role that it takes', async () => {
+  test('a token without permission exits as a failed dependency and names the role that it needs', async () => {
     const { exitCode, out, err } = await install({}, {})
     expect([exitCode, out]).toEqual([4, ''])
     expect(err).toContain('okta: POST /api/v1/eventHooks answered 403 E0000006')
@@ -144,7 +144,7 @@ describe('postern okta hook install', () => {
     expect(err).toContain('grant the app the scope okta.eventHooks.manage and the role Super Administrator')
   })
 
-  test('a hook that Okta cannot verify is a failed dependency: what Okta said, and what to look at', async () => {
+  test('a hook that Okta cannot verify exits as a failed dependency with Okta’s words and what to check', async () => {
     world.okta.routeOutbound(AUTHENTICATE, { host: '127.0.0.1', port: 1 })
     const { exitCode, out, err } = await install()
     expect(exitCode).toBe(4)
@@ -157,7 +157,7 @@ describe('postern okta hook install', () => {
     expect(world.okta.hooks()[0]).toMatchObject({ verificationStatus: 'UNVERIFIED' })
   })
 
-  test('what cannot work is a wrong use, and Okta is not asked', async () => {
+  test('wrong usage is reported before Okta is asked', async () => {
     const withoutSecret = await install({ directory: {} })
     expect([withoutSecret.exitCode, withoutSecret.err]).toEqual([
       2,
@@ -175,7 +175,7 @@ describe('postern okta hook install', () => {
     expect(world.okta.hooks()).toEqual([])
   })
 
-  test('an Okta that is away is a failed dependency', async () => {
+  test('an unreachable Okta exits as a failed dependency', async () => {
     world.okta.fault({ path: '/api/v1/eventHooks', act: { kind: 'status', status: 503 } })
     const { exitCode, err } = await install()
     expect([exitCode, err.split('\n').at(-1)]).toEqual([4, 'postern: okta: GET /api/v1/eventHooks answered 503'])
@@ -189,7 +189,7 @@ describe('postern check --online', () => {
     routes: [{ from: 'http://app.localhost', to: world.upstreamUrl, allowed_groups: groups }],
   })
 
-  test('prints the event hook to make, when there is a secret for one', async () => {
+  test('prints the event hook to create when a secret for it is configured', async () => {
     const { exitCode, out, err } = await check()
     expect([exitCode, err]).toEqual([0, ''])
     expect(out).toContain(
@@ -210,7 +210,7 @@ describe('postern check --online', () => {
     expect(json).toMatchObject({ event_hook: { uri: URI, header: 'Authorization', events: HOOK_EVENT_TYPES } })
   })
 
-  test('a log that may not be read costs time, and is a warning', async () => {
+  test('warns when the System Log may not be read', async () => {
     addToken('00a-token-of-a-membership-admin', 'GROUP_MEMBERSHIP_ADMIN')
     const { exitCode, err } = await check({ idp_service_account: '00a-token-of-a-membership-admin' })
     expect([exitCode, err]).toEqual([
@@ -219,7 +219,7 @@ describe('postern check --online', () => {
     ])
   })
 
-  test('names the groups of policies that Okta does not have, has twice, or imports', async () => {
+  test('names groups in policies that Okta lacks, has twice, or imports', async () => {
     const twins = [world.okta.addGroup({ name: 'Twins' }).id, world.okta.addGroup({ name: 'Twins' }).id]
     const imported = world.okta.addGroup({ name: 'From HR', type: 'APP_GROUP' }).id
     const { exitCode, err } = await check(

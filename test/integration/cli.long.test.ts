@@ -106,7 +106,7 @@ async function listed(...args: string[]): Promise<readonly ListedSession[]> {
 }
 
 describe('postern sessions', () => {
-  test('lists who is signed in, by the tag that the log shows, and never the id of a session', async () => {
+  test('lists who is signed in with the tag that the log shows, and never a session id', async () => {
     expect(await run('sessions', 'list')).toEqual({ exitCode: 0, out: '', err: 'nobody is signed in' })
     const alice = await signedIn('alice@example.com')
     await signedIn('bob@example.com')
@@ -162,7 +162,7 @@ describe('postern sessions', () => {
     expect((await run('sessions', 'revoke', '--all')).exitCode).toBe(0)
   })
 
-  test('what is not there is said, and a wrong use is one', async () => {
+  test('reports what is not found, and wrong usage', async () => {
     expect(await run('sessions', 'revoke', 'AAAAAAAAAAAA')).toEqual({
       exitCode: 1,
       out: '',
@@ -181,7 +181,7 @@ describe('postern sessions', () => {
     }
   })
 
-  test('a store in memory is no place to look into: a wrong use, with the remedy', async () => {
+  test('a store in memory is wrong usage, with the remedy', async () => {
     file = writeConfig('memory.yaml', { storage: { type: 'memory' } })
     for (const args of [
       ['sessions', 'list'],
@@ -195,7 +195,7 @@ describe('postern sessions', () => {
       })
   })
 
-  test('a place without a store is a failed dependency, and gets none', async () => {
+  test('a directory without a store exits as a failed dependency, and none is created', async () => {
     const nowhere = join(folder, 'nowhere')
     file = writeConfig('nowhere.yaml', { storage: { type: 'embedded', path: nowhere } })
     const { exitCode, err } = await run('sessions', 'list')
@@ -240,7 +240,7 @@ describe('postern groups show', () => {
     expect(json['groups']).toContainEqual({ id: DEMO.groups.engineering, name: 'Engineering', type: 'OKTA_GROUP' })
   })
 
-  test('a reading that rules no longer use says so', async () => {
+  test('says when rules no longer use the reading', async () => {
     await signedIn('alice@example.com')
     const { out } = await operator.run(['groups', 'show', 'alice@example.com', '--config', file], 2 * 3_600_000)
     expect(out).toContain('Source    okta, read 2 hours ago')
@@ -290,7 +290,7 @@ describe('postern groups show', () => {
     }
   })
 
-  test('--live with a token that Okta refuses is a failed dependency, without a token is a wrong use', async () => {
+  test('--live with a refused token exits as a failed dependency, without a token as wrong usage', async () => {
     file = writeConfig('refused.yaml', { idp_service_account: '00wrong-token-that-opens-nothing' })
     const refused = await run('groups', 'show', '--live', 'bob@example.com')
     expect(refused.exitCode).toBe(4)
@@ -304,7 +304,7 @@ describe('postern groups show', () => {
     })
   })
 
-  test('a wrong use is one', async () => {
+  test('reports wrong usage', async () => {
     expect(await run('groups', 'show')).toMatchObject({ exitCode: 2 })
     expect(await run('groups', 'show', 'a@b.example', '--group', 'A')).toMatchObject({ exitCode: 2 })
     expect((await run('groups', 'show', '--live', '--group', 'A')).err).toBe(
@@ -314,7 +314,7 @@ describe('postern groups show', () => {
 })
 
 describe('postern explain', () => {
-  test('--user alone judges with the groups and claims that Postern has, as Postern does', async () => {
+  test('--user alone decides with the groups and claims that Postern has, as Postern does', async () => {
     const alice = await signedIn('alice@example.com')
     await signedIn('bob@example.com')
     const asked = (url: string, user: string) => run('explain', '--exit-code', '--url', url, '--user', user)
@@ -336,7 +336,7 @@ describe('postern explain', () => {
     expect(await asked(ENGINEERING, 'zoe@example.com')).toMatchObject({ exitCode: 1, out: '' })
   })
 
-  test('--live judges with what Okta says now', async () => {
+  test('--live decides with what Okta says now', async () => {
     const asked = () => run('explain', '--exit-code', '--url', ENGINEERING, '--user', 'alice@example.com', '--live')
     expect((await asked()).out).toContain('Decision  allow (groups-ok)')
     world.okta.removeMember('Engineering', 'alice@example.com')

@@ -36,7 +36,7 @@ async function follow(path: string, origin: string): Promise<Follower> {
   }
 }
 
-test('killed again and again while people come and go, it ends with what Okta has, and reads nobody again', async () => {
+test('a feed that is killed again and again while memberships change ends with what Okta has, and reads nobody again', async () => {
   const okta = await createOktaEmulator({ seed: demoSeed(), rateLimits: 'off', tokenShare: 1 })
   const path = mkdtempSync(join(tmpdir(), 'postern-feed-'))
   let follower = await follow(path, okta.url)

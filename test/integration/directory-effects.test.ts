@@ -33,7 +33,7 @@ function deliver(of: World, eventType: string, secret = SECRET, ...groups: reado
   })
 }
 
-test('removed from a group: the next request is denied, by the log alone', async () => {
+test('somebody removed from a group is denied, by the System Log alone', async () => {
   const of = await world()
   const browser = of.browser()
   expect((await of.signIn(browser, ENGINEERING, 'alice@example.com')).status).toBe(200)
@@ -41,7 +41,7 @@ test('removed from a group: the next request is denied, by the log alone', async
   await expect.poll(async () => (await browser.ask(ENGINEERING, AS_JSON)).status).toBe(403)
 })
 
-test('removed from a group: the next request is denied, by the hook alone and at once', async () => {
+test('somebody removed from a group is denied, by the event hook alone', async () => {
   const of = await world({ log_interval: '1h' })
   const browser = of.browser()
   await of.signIn(browser, ENGINEERING, 'alice@example.com')
@@ -50,7 +50,7 @@ test('removed from a group: the next request is denied, by the hook alone and at
   await expect.poll(async () => (await browser.ask(ENGINEERING, AS_JSON)).status).toBe(403)
 })
 
-test.each(['deactivated', 'cleared'])('%s: the session is over', async (what) => {
+test.each(['deactivated', 'cleared'])('somebody whose account or sessions are %s loses the session', async (what) => {
   const of = await world()
   const browser = of.browser()
   await of.signIn(browser, ENGINEERING, 'alice@example.com')
@@ -59,7 +59,7 @@ test.each(['deactivated', 'cleared'])('%s: the session is over', async (what) =>
   await expect.poll(async () => (await browser.ask(ENGINEERING, AS_JSON)).status).toBe(401)
 })
 
-test('the hook of somebody without the secret is refused and does nothing', async () => {
+test('an event hook with a wrong secret is refused and changes nothing', async () => {
   const of = await world({ log_interval: '1h' })
   const browser = of.browser()
   await of.signIn(browser, ENGINEERING, 'alice@example.com')
@@ -69,7 +69,7 @@ test('the hook of somebody without the secret is refused and does nothing', asyn
   expect(of.logText()).not.toContain(SECRET)
 })
 
-test("Okta's verification is answered, anything else on the path is not", async () => {
+test('the hook path answers Okta’s verification and nothing else', async () => {
   const of = await world()
   const challenge = { 'x-okta-verification-challenge': 'a-Challenge_1' }
   const verified = await of.browser().ask(HOOK, { headers: challenge })
@@ -81,7 +81,7 @@ test("Okta's verification is answered, anything else on the path is not", async 
   ).toBe(404)
 })
 
-test('what Okta pushes decides, without any API token, and a push that takes away counts at once', async () => {
+test('SCIM pushes decide without an API token, and a removal counts at once', async () => {
   const token = 'the-token-of-the-scim-client'
   const of = await createTestWorld({ config: { idp_service_account: undefined, directory: { scim_token: token } } })
   onTestFinished(() => of.close())

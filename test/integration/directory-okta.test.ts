@@ -84,7 +84,7 @@ async function pass({ clock }: World, time: number): Promise<void> {
   }
 }
 
-test('a sign-in brings groups and status, a removal is seen within a minute without another request', async () => {
+test('a sign-in reads groups and status; a removal is seen within a minute without another request', async () => {
   const of = await world()
   await signIn(of, alice)
   await signIn(of, bob)
@@ -98,7 +98,7 @@ test('a sign-in brings groups and status, a removal is seen within a minute with
   expect(heard).toEqual([`${person(alice)} active`])
 })
 
-test('a suspension is heard of, and a suspended person is inactive at the first reading', async () => {
+test('a suspension is reported, and a suspended person is inactive at the first reading', async () => {
   const of = await world()
   await signIn(of, alice)
   await signIn(of, carol)
@@ -134,7 +134,7 @@ test.each([
   },
 )
 
-test('a revoked token: groups stay, one alarm, at most one call a minute, and unknown in the end', async () => {
+test('a revoked token keeps the groups until max_staleness, with one alarm and at most one call a minute', async () => {
   const of = await world()
   await signIn(of, alice)
   of.okta.revokeApiToken(DEMO.apiToken)
@@ -153,7 +153,7 @@ test('a revoked token: groups stay, one alarm, at most one call a minute, and un
   expect(groupsOf(of, alice)).toBe('unknown')
 })
 
-test('with little budget everybody is read in time, sign-ins first, and Okta never has to refuse', async () => {
+test('with a small budget everybody is read in time, sign-ins first, and Okta never answers 429', async () => {
   // The token sees half of a bucket and we use half of that: ten calls a minute for groups.
   const of = await world({ rateLimits: { '/api/v1/users': 40, '/api/v1/users/{id:.+}': 40 } })
   const crowd = Array.from({ length: 12 }, (_, n) => of.okta.addUser({ login: `user${n}@example.com` }, ['Sales']).id)

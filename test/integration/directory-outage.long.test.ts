@@ -57,7 +57,7 @@ async function statusesFor(minutes: number, browsers: readonly Browser[], url: s
   return [...seen]
 }
 
-test('half an hour: nobody is signed out, groups count on, and it recovers without a restart', async () => {
+test('Okta away for half an hour: nobody is signed out, known groups count, and it recovers without a restart', async () => {
   world.okta.fault({ path: '/', act: { kind: 'cut' } })
   world.okta.removeMember('Sales', 'bob@example.com')
 
@@ -70,7 +70,7 @@ test('half an hour: nobody is signed out, groups count on, and it recovers witho
   expect(await statusOf(alice, ENGINEERING)).toBe(200)
 })
 
-test('a route that wants newer groups answers 503 with the reason sooner, and recovers', async () => {
+test('Okta away for longer than max_directory_age of a route: 503 with the reason there, and it recovers', async () => {
   expect(await statusOf(alice, STRICT)).toBe(200)
   world.okta.fault({ path: '/', act: { kind: 'cut' } })
   expect(await statusesFor(9, [alice], STRICT)).toEqual([200])
@@ -85,7 +85,7 @@ test('a route that wants newer groups answers 503 with the reason sooner, and re
   await timePasses(clock, async () => (await statusOf(alice, STRICT)) === 200)
 })
 
-test('longer than max_staleness: group rules answer 503 with the reason, the session lives, and it recovers', async () => {
+test('Okta away for longer than max_staleness: group rules answer 503 with the reason, sessions stay, and it recovers', async () => {
   world.okta.fault({ path: '/', act: { kind: 'cut' } })
   expect(await statusesFor(58, [alice], ENGINEERING)).toEqual([200])
   await timePasses(clock, async () => (await statusOf(alice, ENGINEERING)) !== 200, MINUTE / 2)

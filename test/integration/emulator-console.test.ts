@@ -52,7 +52,7 @@ describe('the control API', () => {
     ])
   })
 
-  test('adds faults and clears them, and resets to the seed', async () => {
+  test('adds and clears faults, and resets to the seed', async () => {
     await post('faults', { path: '/api/v1', act: { kind: 'status', status: 500 } })
     expect((await fetch(`${okta.url}/api/v1/groups`)).status).toBe(500)
     await post('faults', { clear: true })
@@ -109,7 +109,7 @@ describe('the control API', () => {
     expect(groupsOf('alice')).toContain('Sales')
   })
 
-  test('turns the knobs of log, hooks, outbound calls and SCIM', async () => {
+  test('sets delays and failures of log, hooks, outbound calls and SCIM', async () => {
     const receiver = await createReceiver()
     try {
       const origin = 'http://authenticate.localhost'
@@ -132,7 +132,7 @@ describe('the control API', () => {
     }
   })
 
-  test('a page of another origin may not use it', async () => {
+  test('refuses a page of another origin', async () => {
     const { status } = await post('reset', {}, { origin: 'https://evil.example' })
     expect(status).toBe(403)
   })
@@ -189,7 +189,7 @@ describe('the page', () => {
     }
   })
 
-  test('its forms post and come back', async () => {
+  test('its forms post and return to the page', async () => {
     const fields = { back: 'page', group: DEMO.groups.engineering, user: DEMO.people.alice, member: 'false' }
     const response = await fetch(`${okta.url}/control/memberships`, {
       method: 'POST',

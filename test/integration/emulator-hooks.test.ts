@@ -137,7 +137,7 @@ describe('the registration', () => {
 })
 
 describe('the verification', () => {
-  test('asks with a challenge and nothing secret, and accepts the echo alone', async () => {
+  test('sends a challenge and no secret, and accepts only its echo', async () => {
     const { json } = await call('POST', '', hook())
     receiver.answer((_request, res) => res.end('{"verification":"something else"}'))
     expect(await call('POST', `/${json.id}/lifecycle/verify`)).toMatchObject({
@@ -168,7 +168,7 @@ describe('the verification', () => {
     expect(receiver.received).toHaveLength(2)
   })
 
-  test('another channel has to be verified again, another name has not', async () => {
+  test('a changed channel needs a new verification, a changed name does not', async () => {
     const id = await verifiedHook()
     expect((await call('PUT', `/${id}`, hook({ name: 'renamed' }))).json).toMatchObject({
       name: 'renamed',
@@ -181,7 +181,7 @@ describe('the verification', () => {
 })
 
 describe('the delivery', () => {
-  test('collects events, carries the secret, and is a cloud event with log events', async () => {
+  test('has many log events in one cloud event, with the secret', async () => {
     const id = await verifiedHook()
     join(3)
     emulator.setStatus('person0', 'SUSPENDED')
@@ -211,7 +211,7 @@ describe('the delivery', () => {
     expect(emulator.hookDeliveries()).toMatchObject([{ hookId: id, events: 3, attempt: 1, result: 204 }])
   })
 
-  test('comes by itself when the window ends', async () => {
+  test('is sent when the window ends', async () => {
     await verifiedHook()
     emulator.hookBehaviour({ window: 250, delay: 60_000 })
     join(1)
@@ -221,7 +221,7 @@ describe('the delivery', () => {
     await receiver.count(1)
   })
 
-  test('only to hooks that are active and verified', async () => {
+  test('goes only to hooks that are active and verified', async () => {
     const id = await verifiedHook()
     await call('POST', `/${id}/lifecycle/deactivate`)
     await call('POST', '', hook())
@@ -248,7 +248,7 @@ describe('the delivery', () => {
     expect(lastEvent()).toMatchObject({ eventType: 'event_hook.delivery', outcome: 'FAILURE', reason })
   })
 
-  test('a receiver that takes 3 seconds is asked once more; the second time may succeed', async () => {
+  test('a receiver that takes 3 seconds is asked once more, which may succeed', async () => {
     await verifiedHook()
     receiver.answer(() => undefined)
     join(1)
@@ -261,7 +261,7 @@ describe('the delivery', () => {
     expect(lastEvent()?.eventType).toBe('group.user_membership.add')
   })
 
-  test('nobody listens: two attempts, a failure in the log', async () => {
+  test('without a receiver makes two attempts and a failure in the log', async () => {
     await verifiedHook()
     emulator.routeOutbound(ORIGIN, { host: '127.0.0.1', port: 1 })
     join(1)
@@ -271,7 +271,7 @@ describe('the delivery', () => {
   })
 })
 
-describe('the weather', () => {
+describe('a delivery that is configured to be unreliable', () => {
   test('at most `size` events in one delivery', async () => {
     await verifiedHook()
     emulator.hookBehaviour({ size: 8 })
@@ -283,7 +283,7 @@ describe('the weather', () => {
     expect(uuids(receiver.received).toSorted()).toEqual(happened().toSorted())
   })
 
-  test('duplicates: every event twice, the copy in another delivery', async () => {
+  test('duplicates: sends every event twice, the copy in another delivery', async () => {
     await verifiedHook()
     emulator.hookBehaviour({ duplicates: 1 })
     join(4)
@@ -292,7 +292,7 @@ describe('the weather', () => {
     expect(uuids(receiver.received)).toEqual([...happened(), ...happened()])
   })
 
-  test('reordering: all events, in another order', async () => {
+  test('reordering: sends all events in another order', async () => {
     await verifiedHook()
     emulator.hookBehaviour({ reorder: true })
     join(20)
@@ -301,7 +301,7 @@ describe('the weather', () => {
     expect(uuids(receiver.received).toSorted()).toEqual(happened().toSorted())
   })
 
-  test('loss: some never come, and the log has them all', async () => {
+  test('loss: drops some events, and the log has them all', async () => {
     await verifiedHook()
     emulator.hookBehaviour({ losses: 0.5 })
     join(20)
@@ -312,7 +312,7 @@ describe('the weather', () => {
     expect(happened()).toHaveLength(20)
   })
 
-  test('beyond the daily limit events are dropped, and the next day they come again', async () => {
+  test('drops events beyond the daily limit, until the next day', async () => {
     await verifiedHook()
     emulator.hookBehaviour({ dailyLimit: 2 })
     join(5)
@@ -325,8 +325,8 @@ describe('the weather', () => {
   })
 })
 
-describe('the end', () => {
-  test('a delivery that hangs does not hold close up, and nothing comes afterwards', async () => {
+describe('close', () => {
+  test('does not wait for a delivery that hangs, and sends nothing afterwards', async () => {
     await verifiedHook()
     receiver.answer(() => undefined)
     join(1)

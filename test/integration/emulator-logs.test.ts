@@ -82,7 +82,7 @@ describe("Okta's Node SDK", () => {
     expect(emulator.calls().map(({ status }) => status)).toEqual([200, 200, 200])
   })
 
-  test('subscribes and hears every event once, those that happen later among them', async () => {
+  test('subscribes and gets every event once, later ones included', async () => {
     flap(3)
     const heard: string[] = []
     const collection = await client().systemLogApi.listLogEvents({ since: at(clock.now() - DAY), limit: 2 })
@@ -103,7 +103,7 @@ describe("Okta's Node SDK", () => {
 })
 
 describe('polling', () => {
-  test('there is always a next link, and it goes on exactly where the page ended', async () => {
+  test('always gives a next link that continues where the page ended', async () => {
     const empty = await page({ since: at(clock.now()) })
     expect(empty.events).toEqual([])
     flap(3)
@@ -119,7 +119,7 @@ describe('polling', () => {
     expect((await page(first.next ?? '')).events.map(({ uuid }) => uuid)).toContain(second.events[0]?.uuid)
   })
 
-  test('an event that is persisted late comes late, with its old published, and is not lost', async () => {
+  test('gives an event that is stored late, with its old published date', async () => {
     const start = await page({ since: at(clock.now()) })
     emulator.delayEvents({ by: 30_000, eventType: 'group.user_membership.remove', times: 1 })
     flap(2)
@@ -131,7 +131,7 @@ describe('polling', () => {
     expect(late.events[0]?.published.localeCompare(early.events[0]?.published ?? '')).toBe(-1)
   })
 
-  test('since means persisted since: after a restart a late event is found although it was published before', async () => {
+  test('since is compared with the time of storing, so a late event is found after a restart', async () => {
     emulator.delayEvents({ by: 60_000, times: 1 })
     flap(1)
     clock.advance(30_000)
@@ -141,7 +141,7 @@ describe('polling', () => {
     expect(types(await page({ since, until: at(clock.now()) }))).toEqual([])
   })
 
-  test('a filter that fits nothing still moves the cursor', async () => {
+  test('moves the cursor also when the filter fits nothing', async () => {
     const start = await page({ since: at(clock.now()), filter: 'eventType eq "user.session.clear"' })
     flap(3)
     const none = await page(start.next ?? '')
@@ -151,7 +151,7 @@ describe('polling', () => {
     expect(types(await page(none.next ?? ''))).toEqual(['user.session.clear'])
   })
 
-  test('a cursor lives as long as the log, not an hour', async () => {
+  test('gives cursors that live as long as the log', async () => {
     const { next } = await page({ since: at(clock.now()) })
     clock.advance(20 * DAY)
     flap(1)
@@ -161,7 +161,7 @@ describe('polling', () => {
   test.each([
     ['dropped', () => emulator.dropLogCursors()],
     ['of an org that was reset', () => emulator.reset()],
-  ])('a cursor that is %s is 400, and a new query works', async (_name, spoil) => {
+  ])('a cursor that is %s gets 400, and a new query works', async (_name, spoil) => {
     const { next } = await page({})
     spoil()
     expect(await page(next ?? '')).toMatchObject({
@@ -228,14 +228,14 @@ describe('refusals', () => {
     expect((await page({}, 'reader')).status).toBe(200)
   })
 
-  test('limit 0 is an empty page with a cursor', async () => {
+  test('limit 0 gives an empty page with a cursor', async () => {
     flap(1)
     const { events, next } = await page({ limit: '0' })
     expect(events).toEqual([])
     expect((await page(next?.replace('limit=0', 'limit=10') ?? '')).events).toHaveLength(1)
   })
 
-  test('it has a bucket of its own', async () => {
+  test('counts against a bucket of its own', async () => {
     await page({})
     expect(emulator.buckets().map(({ bucket, limit }) => [bucket, limit])).toEqual([
       ['/api/v1/logs', 120],
@@ -265,7 +265,7 @@ describe('events', () => {
     expect(types(await page({ q: 'bob' }))).toEqual([])
   })
 
-  test('have the documented shape, and name what was deleted since', async () => {
+  test('have the documented shape, and name deleted groups and people', async () => {
     const group = emulator.org.findGroup('Engineering')
     const alice = emulator.org.findPerson('alice')
     emulator.removeMember('Engineering', 'alice')
@@ -316,7 +316,7 @@ describe('events', () => {
     expect(() => emulator.importMemberships('Engineering', {})).toThrow('group "Engineering" is not imported')
   })
 
-  test('everything that ends access has its event', async () => {
+  test('every change that ends access has an event', async () => {
     const app = emulator.addApp({ label: 'Wiki', redirectUris: [] })
     emulator.assignApp(app.id, 'alice')
     emulator.unassignApp(app.id, 'alice')
@@ -347,7 +347,7 @@ describe('indexes', () => {
     return items.map(({ profile }) => profile.name ?? profile.login ?? '')
   }
 
-  test('a filter sees a change after its lag, a search later, a read at once', async () => {
+  test('filter sees a change after its lag, search later, a read at once', async () => {
     emulator.indexLag({ filter: 1000, search: 720_000 })
     flap(1)
     const delta = `lastUpdated%20gt%20${since}%20or%20lastMembershipUpdated%20gt%20${since}`
@@ -359,7 +359,7 @@ describe('indexes', () => {
     expect(await names(`groups?search=${delta}`)).toEqual(['Engineering'])
   })
 
-  test('two changes in one lag: the first is seen when its time has come', async () => {
+  test('of two changes in one lag each is seen after its own lag', async () => {
     emulator.indexLag({ filter: 10_000, search: 10_000 })
     clock.advance(1000)
     emulator.setStatus('alice', 'SUSPENDED')
@@ -372,7 +372,7 @@ describe('indexes', () => {
     expect(await names('users?filter=status%20eq%20%22SUSPENDED%22')).toEqual([])
   })
 
-  test('who is new is in no index yet, but in the plain list', async () => {
+  test('a new person is in the plain list before any index', async () => {
     emulator.indexLag({ filter: 1000, search: 1000 })
     emulator.addUser({ login: 'carol@example.com' })
     expect(await names('users')).toContain('carol@example.com')
@@ -381,7 +381,7 @@ describe('indexes', () => {
     expect(await names('users?filter=status%20eq%20%22ACTIVE%22')).toContain('carol@example.com')
   })
 
-  test('people changed since an instant, deactivated ones among them', async () => {
+  test('filter by lastUpdated gives people changed since, deactivated ones included', async () => {
     clock.advance(1000)
     emulator.setStatus('bob', 'DEPROVISIONED')
     expect(await names(`users?filter=lastUpdated%20gt%20${since}`)).toEqual(['bob@example.com'])

@@ -70,7 +70,7 @@ describe("Okta's Node SDK", () => {
     expect(groups).toContain(emulator.org.everyone.id)
   })
 
-  test('pages the members of a group and, although nobody documents it, the groups of a user', async () => {
+  test('pages the members of a group and the groups of a user', async () => {
     const { crowd, joiner } = populate(450, 229)
     const members = await ids(await client().groupApi.listGroupUsers({ groupId: crowd, limit: 200 }))
     expect(new Set(members).size).toBe(450)
@@ -93,7 +93,7 @@ describe("Okta's Node SDK", () => {
     expect(emulator.org.findGroup('made by the SDK')).toBeUndefined()
   })
 
-  test('obeys a 429: it waits until the reset of the server clock, and then succeeds', async () => {
+  test('waits after a 429 until the reset on the server’s clock, and then succeeds', async () => {
     await restart({ rateLimits: { '/api/v1/groups': 2 } })
     const waits: number[] = []
     const requestExecutor = new okta.DefaultRequestExecutor()
@@ -129,7 +129,7 @@ describe('credentials', () => {
     expect(await response.json()).toMatchObject({ errorCode, errorSummary, errorLink: errorCode, errorCauses: [] })
   })
 
-  test('/users/me is the owner of the token', async () => {
+  test('/users/me gives the owner of the token', async () => {
     expect((await call('/api/v1/users/me')).json.profile.login).toBe(ADMIN)
   })
 
@@ -143,14 +143,14 @@ describe('credentials', () => {
     expect(await call('/api/v1/groups')).toMatchObject({ status: 401, json: { errorCode: 'E0000011' } })
   })
 
-  test('every use keeps a token alive', async () => {
+  test('every use extends the life of a token', async () => {
     for (let month = 0; month < 3; month++) {
       clock.advance(29 * 24 * 3_600_000)
       expect((await call('/api/v1/groups')).status).toBe(200)
     }
   })
 
-  test('roles: reading, writing, seeing Everyone', async () => {
+  test('a role decides about reading, writing and seeing Everyone', async () => {
     const { id: ownerId } = emulator.org.findPerson(ADMIN) ?? { id: '' }
     for (const role of ['READ_ONLY_ADMIN', 'GROUP_MEMBERSHIP_ADMIN', 'NONE'] as const) {
       emulator.org.addToken({ value: role, ownerId, role })
@@ -235,7 +235,7 @@ describe('errors', () => {
 })
 
 describe('lists', () => {
-  test('links come in header lines of their own: self, and next while there is more', async () => {
+  test('links are header lines of their own: self, and next while there is more', async () => {
     populate(0, 3)
     const first = await call('/api/v1/groups?limit=2&expand=stats')
     expect(first.json).toHaveLength(2)
@@ -264,7 +264,7 @@ describe('lists', () => {
     expect(await call(next)).toMatchObject({ status: 400, json: { errorCode: 'E0000001' } })
   })
 
-  test('whoever joins or leaves between two pages, nobody else is skipped or repeated', async () => {
+  test('a change between two pages skips or repeats nobody else', async () => {
     const { crowd } = populate(6, 0)
     const before = emulator.org.membersOf(crowd).map(({ id }) => id)
     const first = await call(`/api/v1/groups/${crowd}/users?limit=3`)
@@ -275,7 +275,7 @@ describe('lists', () => {
     expect(seen).toEqual(before)
   })
 
-  test('the standard page of /users/{id}/groups has 200 groups and a next link', async () => {
+  test('/users/{id}/groups gives 200 groups and a next link', async () => {
     const { joiner } = populate(0, 250)
     const first = await call(`/api/v1/users/${joiner}/groups`)
     expect(first.json).toHaveLength(200)
@@ -296,7 +296,7 @@ describe('lists', () => {
     expect(await logins(`/api/v1/groups/${crowd}/users`)).toHaveLength(2)
   })
 
-  test('groups changed since an instant, by name, by type, by prefix', async () => {
+  test('groups are found by lastUpdated, name, type and prefix', async () => {
     const { joiner } = populate(0, 2)
     const before = new Date(clock.now()).toISOString()
     clock.advance(1000)
@@ -310,7 +310,7 @@ describe('lists', () => {
     expect(await names('q=group-')).toEqual(['group-0', 'group-1'])
   })
 
-  test('app assignments', async () => {
+  test('app assignments are listed for people and groups', async () => {
     const { crowd } = populate(2, 0)
     const app = emulator.addApp({ redirectUris: ['https://app.example/cb'] })
     emulator.assignApp(app.id, 'crowd')
@@ -320,7 +320,7 @@ describe('lists', () => {
 })
 
 describe('lifecycle', () => {
-  test('suspend, unsuspend, deactivate, delete', async () => {
+  test('suspend, unsuspend, deactivate and delete change the status', async () => {
     const { joiner } = populate(0, 1)
     const act = (action: string) => call(`/api/v1/users/${joiner}/lifecycle/${action}`, { method: 'POST' })
     const status = async () => (await call(`/api/v1/users/${joiner}`)).json.status
@@ -350,7 +350,7 @@ describe('lifecycle', () => {
 })
 
 describe('rate limits', () => {
-  test('the headers count down, the 429 says when the window ends, and it does end', async () => {
+  test('headers count down, and a 429 says when the window ends', async () => {
     await restart({ rateLimits: { '/api/v1/users': 4 } })
     const reset = String(Math.ceil((clock.now() + 60_000) / 1000))
     const limits = async () => {
@@ -398,21 +398,21 @@ describe('rate limits', () => {
     expect((await call('/api/v1/users')).headers.get('x-rate-limit-limit')).toBe(users)
   })
 
-  test('a clock that is ahead shows in Date and Reset alike', async () => {
+  test('a clock that is ahead shows in Date and X-Rate-Limit-Reset', async () => {
     emulator.clockSkew(90_000)
     const { headers } = await call('/api/v1/users')
     expect(headers.get('date')).toBe(new Date(clock.now() + 90_000).toUTCString())
     expect(headers.get('x-rate-limit-reset')).toBe(String(Math.ceil((clock.now() + 60_000) / 1000) + 90))
   })
 
-  test('too many calls at once: limit 0, remaining 0', async () => {
+  test('too many calls at once get 429 with limit 0 and remaining 0', async () => {
     await restart({ concurrency: 0 })
     const { status, headers, json } = await call('/api/v1/groups')
     expect([status, json.errorCode]).toEqual([429, 'E0000047'])
     expect([headers.get('x-rate-limit-limit'), headers.get('x-rate-limit-remaining')]).toEqual(['0', '0'])
   })
 
-  test('metadata and keys are exempt', async () => {
+  test('metadata and keys have no limit', async () => {
     await fetch(`${emulator.url}/.well-known/openid-configuration`)
     await fetch(`${emulator.url}/oauth2/v1/keys`)
     expect(emulator.buckets()).toEqual([])

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-test('as a process: it says where it listens, obeys its token and its control API, and ends on SIGTERM', async () => {
+test('the emulator as a process prints its address, checks its token, obeys its control API and ends on SIGTERM', async () => {
   const args = ['test/support/run-ts.mjs', 'emulator/okta/main.ts', '--size', '1k', '--token', '00process']
   const child = spawn(process.execPath, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'] })
   try {

@@ -40,7 +40,7 @@ async function visit(assertion?: string): Promise<string> {
 }
 
 describe('a sample application', () => {
-  test("greets whom Postern's assertion names, and shows the request", async () => {
+  test('greets the person of Postern’s assertion and shows the request', async () => {
     const text = await visit(await sign({ name: 'Alice Archer', email: 'alice@example.com' }, 'engineering.localhost'))
     expect(text).toContain('Hello, Alice Archer')
     expect(text).toContain('Verified. Postern signed this identity')

@@ -82,7 +82,7 @@ const member = (name: string) => ({ value: `remote-${name}@example.com`, display
 const patch = (...operations: readonly object[]) => ({ schemas: [PATCH_OP], Operations: operations })
 
 describe('the connection', () => {
-  test('is tested with a page of users and the token, and tells everybody who is assigned already', async () => {
+  test('is tested with a page of users and the token, and sends everybody who is assigned already', async () => {
     emulator.assignApp(app, 'Engineering')
     expect(await connect('patch')).toBe(true)
     const [first, ...rest] = receiver.received
@@ -114,7 +114,7 @@ describe.each(['patch', 'put'] as const)('people, by %s', (dialect) => {
     await connect(dialect)
   })
 
-  test('an assignment asks whether the person exists, and creates them with a password', async () => {
+  test('an assignment looks the person up and creates them with a password', async () => {
     expect(await said(() => emulator.assignApp(app, 'alice'))).toEqual([
       ['GET /Users?filter=userName%20eq%20%22alice%40example.com%22&startIndex=1&count=100'],
       ['POST /Users', user(true, { password: expect.stringMatching(/^[0-9a-f]{8}$/) })],
@@ -122,7 +122,7 @@ describe.each(['patch', 'put'] as const)('people, by %s', (dialect) => {
     expect(emulator.org.history().at(-1)?.eventType).toBe('application.user_membership.provision')
   })
 
-  test('somebody who exists is taken over by PUT', async () => {
+  test('an existing person is updated by PUT', async () => {
     answerAsService(['known before'])
     const [, update] = await said(() => emulator.assignApp(app, 'alice'))
     expect(update).toEqual(['PUT /Users/known%20before', user(true, { id: 'known before' })])
@@ -137,12 +137,12 @@ describe.each(['patch', 'put'] as const)('people, by %s', (dialect) => {
     expect(await said(change)).toEqual(off ?? replaced(user(false)))
   })
 
-  test('a suspension is not told at all', async () => {
+  test('a suspension sends nothing', async () => {
     await said(() => emulator.assignApp(app, 'alice'))
     expect(await said(() => emulator.setStatus('alice', 'SUSPENDED'))).toEqual([])
   })
 
-  test('who comes back is set active again, who gets another name is replaced', async () => {
+  test('a returning person is set active, a renamed one is replaced', async () => {
     await said(() => emulator.assignApp(app, 'alice'))
     await said(() => emulator.setStatus('alice', 'DEPROVISIONED'))
     expect(await said(() => emulator.setStatus('alice', 'ACTIVE'))).toEqual(
@@ -157,7 +157,7 @@ describe.each(['patch', 'put'] as const)('people, by %s', (dialect) => {
     expect(await said(rename)).toEqual(replaced(user(true, baker)))
   })
 
-  test('assigned by a group: joining and leaving it is what counts', async () => {
+  test('joining and leaving an assigned group counts', async () => {
     await said(() => emulator.assignApp(app, 'Engineering'))
     expect(await said(() => emulator.removeMember('Engineering', 'alice'))).toEqual(off ?? replaced(user(false)))
     const bobs = await said(() => emulator.addMember('Engineering', 'bob'))
@@ -224,14 +224,14 @@ describe('pushed groups', () => {
     ])
   })
 
-  test('only people whom the receiver knows are members, and they join when they become known', async () => {
+  test('members are only people whom the receiver has; others join once it has them', async () => {
     await connect('patch')
     await said(() => emulator.pushGroup(app, 'Engineering'))
     const lines = await said(() => emulator.assignApp(app, 'alice'))
     expect(lines.at(-1)).toEqual([`PATCH ${GROUP}`, patch({ op: 'add', path: 'members', value: [member('alice')] })])
   })
 
-  test('a push that ends deletes the group or leaves it, a group that is deleted is deleted there', async () => {
+  test('ending a push deletes the group or leaves it; a deleted group is deleted there', async () => {
     await connected('patch')
     for (const name of ['Engineering', 'Sales']) await said(() => emulator.pushGroup(app, name))
     expect(await said(() => emulator.unpushGroup(app, 'Sales', false))).toEqual([])
@@ -252,7 +252,7 @@ describe('a receiver that fails', () => {
       '201 without an id',
       (_request: Received, res: Parameters<Parameters<Receiver['answer']>[0]>[1]) => void res.writeHead(201).end('{}'),
     ],
-  ])('%s: the change stays to be made until it is tried again', async (_name, answer) => {
+  ])('%s: the change is pending until a retry', async (_name, answer) => {
     await connect('patch')
     receiver.answer(answer)
     await said(() => emulator.assignApp(app, 'alice'))

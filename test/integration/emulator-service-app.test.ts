@@ -162,7 +162,7 @@ describe('the token endpoint', () => {
     }
   })
 
-  test('an assertion with a jti is good once', async () => {
+  test('an assertion with a jti is accepted once', async () => {
     const fields = signed(await assertion({ jti: randomUUID() }))
     expect((await askToken(fields)).status).toBe(200)
     expect(await askToken(fields)).toMatchObject({ status: 401, json: { error: 'invalid_client' } })
@@ -195,7 +195,7 @@ describe('the management API', () => {
     )
   })
 
-  test('scopes without a role are nothing, and a role without the scope is nothing', async () => {
+  test('scopes without a role give no access, nor does a role without the scope', async () => {
     const token = await tokenFor('okta.groups.read')
     emulator.updateApp(CLIENT, { role: 'NONE' })
     expect(await api('groups', token)).toMatchObject({ status: 403, json: { errorCode: 'E0000006' } })
@@ -220,7 +220,7 @@ describe('the management API', () => {
     ])
   })
 
-  test('a token that nobody issued is E0000011', async () => {
+  test('an unknown token gets E0000011', async () => {
     const { status, headers, json } = await api('groups', 'made-up')
     expect([status, json.errorCode]).toEqual([401, 'E0000011'])
     expect(headers.get('www-authenticate')).toContain('invalid_token')

@@ -182,7 +182,7 @@ describe.each(SERVERS)('%s', (_name, server) => {
     await expect(oidc.fetchUserInfo(config, access, DEMO.people.alice)).rejects.toThrow()
   })
 
-  test('discovery has what Okta has, and lacks what Okta lacks', async () => {
+  test('discovery has the fields that Okta has, and no others', async () => {
     const document = (await (await fetch(`${okta.url}${server}/.well-known/openid-configuration`)).json()) as object
     const oauth = await fetch(`${okta.url}/.well-known/oauth-authorization-server${server}`)
     expect(await oauth.json()).toEqual(document)
@@ -210,7 +210,7 @@ describe.each(SERVERS)('%s', (_name, server) => {
   })
 })
 
-describe('errors that stay at Okta', () => {
+describe('errors that are shown at Okta', () => {
   test.each([
     ['an unknown client', { client_id: '0oaunknown' }, "Invalid value for 'client_id' parameter."],
     [
@@ -350,7 +350,7 @@ describe('the sign-in page', () => {
     await expect(signInWith(okta.url, authorizeUrl(), 'alice@example.com')).rejects.toThrow(text)
   })
 
-  test('refuses a stranger and a wrong password, and then lets the right one in', async () => {
+  test('refuses an unknown person and a wrong password, then accepts the right one', async () => {
     await expect(signInWith(okta.url, authorizeUrl(), 'mallory@example.com')).rejects.toThrow('Unable to sign in')
     okta.addUser({ login: 'erin@example.com', password: 'correct horse' })
     await expect(signInWith(okta.url, authorizeUrl(), 'erin@example.com')).rejects.toThrow('Unable to sign in')
@@ -369,7 +369,7 @@ describe('the sign-in page', () => {
     expect(page.headers.get('content-security-policy')).toContain("default-src 'none'")
   })
 
-  test('is no use without the browser that asked for it', async () => {
+  test('works only in the browser that asked for it', async () => {
     const start = await browse(authorizeUrl(), createCookieJar())
     const page = await browse(new URL(start.headers.get('location') ?? '', okta.url), createCookieJar())
     expect(page.status).toBe(400)
@@ -378,7 +378,7 @@ describe('the sign-in page', () => {
 })
 
 describe('the Okta session', () => {
-  test('serves a second request, and another authorization server, without the page', async () => {
+  test('signs in a second time, also at another authorization server, without the page', async () => {
     const jar = createCookieJar()
     await signInWith(okta.url, authorizeUrl(), 'alice@example.com', jar)
     for (const server of ['', '/oauth2/default']) {
@@ -387,14 +387,14 @@ describe('the Okta session', () => {
     }
   })
 
-  test.each([{ prompt: 'login' }, { max_age: '0' }])('%o shows the page although there is one', async (params) => {
+  test.each([{ prompt: 'login' }, { max_age: '0' }])('%o shows the page although a session exists', async (params) => {
     const jar = createCookieJar()
     await signInWith(okta.url, authorizeUrl(), 'alice@example.com', jar)
     const again = await browse(authorizeUrl(params), jar)
     expect(again.headers.get('location')).toMatch(/^\/signin\//)
   })
 
-  test('becomes that of whoever signs in next', async () => {
+  test('is replaced when somebody else signs in', async () => {
     const jar = createCookieJar()
     await signInWith(okta.url, authorizeUrl(), 'alice@example.com', jar)
     const { exchange } = await flow('', 'bob@example.com', { prompt: 'login' }, jar)
@@ -422,7 +422,7 @@ describe('/token', () => {
   const exchange = (value: string, more: Record<string, string> = {}) =>
     token({ grant_type: 'authorization_code', code: value, redirect_uri: CALLBACK, ...more })
 
-  test('a code works once', async () => {
+  test('accepts a code once', async () => {
     const value = await code()
     expect((await exchange(value)).status).toBe(200)
     expect(await exchange(value)).toEqual({
@@ -431,7 +431,7 @@ describe('/token', () => {
     })
   })
 
-  test('a code lives 300 seconds of the emulator', async () => {
+  test('accepts a code for 300 seconds of the emulator’s clock', async () => {
     const [first, second] = [await code(), await code()]
     ahead = 290_000
     expect((await exchange(first)).status).toBe(200)
@@ -439,7 +439,7 @@ describe('/token', () => {
     expect(await exchange(second)).toMatchObject({ status: 400, json: { error: 'invalid_grant' } })
   })
 
-  test('no refresh token without offline_access, or without the grant: silently', async () => {
+  test('gives no refresh token without offline_access or the grant, without an error', async () => {
     const { json: without } = await exchange(await code())
     expect(without).not.toHaveProperty('refresh_token')
     okta.updateApp(DEMO.clientId, { grantTypes: ['authorization_code'] })
@@ -602,14 +602,14 @@ describe('groups claim', () => {
     expect((await filtered()).claims()?.['teams']).toEqual(['Engineering'])
   })
 
-  test('an imported group is not in it', async () => {
+  test('lacks imported groups', async () => {
     const imported = okta.addGroup({ name: 'from AD', type: 'APP_GROUP' })
     okta.addMember(imported.id, 'alice@example.com')
     const { exchange } = await flow('', 'alice@example.com')
     expect((await exchange()).claims()?.['groups']).toEqual(['Everyone', 'Engineering'])
   })
 
-  test('beyond 100 a custom server fails the whole request', async () => {
+  test('with more than 100 groups a custom server fails the whole request', async () => {
     joinMany(99)
     const { exchange } = await flow('/oauth2/default', 'alice@example.com')
     await expect(exchange()).rejects.toMatchObject({
@@ -632,7 +632,7 @@ describe('keys', () => {
     return JSON.parse(Buffer.from(idToken.split('.')[0] ?? '', 'base64url').toString()).kid
   }
 
-  test('the next key is published before it signs; after the rotation both are; an emergency leaves neither', async () => {
+  test('the next key is published before it signs; a rotation keeps both; an emergency removes both', async () => {
     const before = await published()
     expect(before).toContain(await signingKey())
     okta.rotateKeys({ server: 'org' })

@@ -97,7 +97,7 @@ async function expectServing(): Promise<void> {
   expect(answer).toMatchObject({ status: 200, body: 'good', complete: true })
 }
 
-describe('before its answer begins', () => {
+describe('an upstream that fails before its response', () => {
   test.each([
     ['/dead', 502, 'ERR_UPSTREAM_CONNECT'],
     ['/nowhere', 502, 'ERR_UPSTREAM_RESOLVE'],
@@ -112,7 +112,7 @@ describe('before its answer begins', () => {
     ['/split', 502, 'ERR_UPSTREAM_PROTOCOL'],
     ['/much-header', 502, 'ERR_UPSTREAM_PROTOCOL'],
     ['/switches', 502, 'ERR_UPSTREAM_PROTOCOL'],
-  ])('%s: %i, as JSON and as a page, with the class and nothing of the inside', async (path, status, code) => {
+  ])('%s: %i as JSON and as a page, with the error code and no internals', async (path, status, code) => {
     const [json] = await send(path)
     expect(json).toMatchObject({ status, complete: true })
     const { error, request_id } = JSON.parse(json?.body ?? '') as Record<string, string>
@@ -127,7 +127,7 @@ describe('before its answer begins', () => {
     await expectServing()
   })
 
-  test('slow: 504 when the route’s time is over, not before', async () => {
+  test('slow: 504 after the timeout of the route, not before', async () => {
     const sent = send('/silent')
     await expect.poll(() => asked.size).toBe(1)
     clock.advance(6900)
@@ -142,7 +142,7 @@ describe('before its answer begins', () => {
     await expectServing()
   })
 
-  test('dead while somebody uploads: 502, though the upload goes on', async () => {
+  test('gone during an upload: 502, though the upload goes on', async () => {
     const body = 'x'.repeat(2_000_000)
     const bytes = `POST /hangs-up HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\nContent-Length: ${body.length}\r\n\r\n${body}`
     const [answer] = await sendRaw(world.port, bytes)
@@ -150,7 +150,7 @@ describe('before its answer begins', () => {
     await expectServing()
   })
 
-  test('a POST that met a dying connection is not sent a second time', async () => {
+  test('a POST on a closing connection is not sent a second time', async () => {
     let requests = 0
     const count = (piece: Buffer): void => {
       if (piece.toString('latin1').startsWith('POST /hangs-up')) requests++
@@ -166,12 +166,12 @@ describe('before its answer begins', () => {
   })
 })
 
-describe('in the middle of its answer', () => {
+describe('an upstream that fails within its response', () => {
   test.each([
     ['/cut-length', 'ERR_UPSTREAM_RESET'],
     ['/cut-chunks', 'ERR_UPSTREAM_RESET'],
     ['/bad-chunks', 'ERR_UPSTREAM_PROTOCOL'],
-  ])('%s: the client sees that it is not whole, and the line says why', async (path, code) => {
+  ])('%s: the client sees that the response is incomplete, and the log says why', async (path, code) => {
     const [answer] = await send(path)
     expect(answer).toMatchObject({ status: 200, complete: false })
     expect('half'.startsWith(answer?.body ?? 'x')).toBe(true)
@@ -179,7 +179,7 @@ describe('in the middle of its answer', () => {
     await expectServing()
   })
 
-  test('silent: cut when the time between two pieces is over', async () => {
+  test('silent: cut after upstream_body_timeout', async () => {
     const sent = send('/silent-body')
     let settled = false
     void sent.finally(() => {
@@ -191,14 +191,14 @@ describe('in the middle of its answer', () => {
     await expectServing()
   })
 
-  test('the client leaves first: the application is told at once', async () => {
+  test('a client that leaves within the response closes the upstream connection at once', async () => {
     await sendRaw(world.port, 'GET /silent-body HTTP/1.1\r\nHost: app.localhost\r\n\r\n', { until: /half/ })
     await expect.poll(() => asked.size).toBe(0)
     expect(await lineOf('/silent-body')).toMatchObject({ cut: 'client-closed' })
     await expectServing()
   })
 
-  test('the client leaves before an answer: the application is told at once', async () => {
+  test('a client that leaves before the response closes the upstream connection at once', async () => {
     const client = sendRaw(world.port, 'GET /silent HTTP/1.1\r\nHost: app.localhost\r\n\r\n', { patience: 300 })
     await expect(client).rejects.toThrow('still open')
     await expect.poll(() => asked.size).toBe(0)

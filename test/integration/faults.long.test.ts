@@ -70,7 +70,7 @@ describe('the identity provider', () => {
     expect((await world.signIn(bob, EVERYONE, 'bob@example.com')).status).toBe(200)
   })
 
-  test('a flood of sign-ins while it is down asks it once in a while, not once each', async () => {
+  test('unreachable: many sign-ins make few requests to it', async () => {
     await begin()
     world.okta.fault({ path: '/', act: { kind: 'status', status: 503 } })
     await world.restart()
@@ -80,7 +80,7 @@ describe('the identity provider', () => {
     expect(world.okta.calls().length).toBeLessThanOrEqual(2)
   })
 
-  test('sign-out while it is down still ends the session here', async () => {
+  test('unreachable: sign-out still ends the session here', async () => {
     await begin()
     const alice = await signedIn()
     world.okta.fault({ path: '/', act: { kind: 'cut' } })
@@ -98,7 +98,7 @@ describe('the identity provider', () => {
 })
 
 describe('an API token that Okta does not accept', () => {
-  test('from the start: sign-in works, group rules are 503 with a reason, one alarm, no hammering', async () => {
+  test('from the start: sign-in works, group rules are 503 with a reason, one alarm, few calls', async () => {
     await begin({ config: { idp_service_account: 'this-is-not-the-token' } })
     const alice = await signedIn()
     expect(await statusOf(alice, `${ENGINEERING}.postern/user`)).toBe(200)
@@ -122,7 +122,7 @@ describe('an API token that Okta does not accept', () => {
     expect(messages('does not accept the API token')[0]).toMatchObject({ level: 'error' })
   })
 
-  test('later: what is known counts until max_staleness, then 503; accepted again, all goes on by itself', async () => {
+  test('later: known groups count until max_staleness, then 503; once accepted again it recovers by itself', async () => {
     await begin()
     const alice = await signedIn()
     await alice.go(EVERYONE)
@@ -228,7 +228,7 @@ describe('Okta’s API', () => {
     },
   )
 
-  test('everybody suddenly in no group is believed: denied, not unknown', async () => {
+  test('an answer without groups is believed: denied, not unknown', async () => {
     await begin()
     const alice = await signedIn()
     world.okta.removeMember('Engineering', 'alice@example.com')

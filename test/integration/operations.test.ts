@@ -176,7 +176,7 @@ function load(port: number, health?: number) {
 }
 
 describe('reload', () => {
-  test('a changed file takes effect, a broken one is refused with its position and the last good one stays', async () => {
+  test('a changed file takes effect; a broken one is refused with its position and the old one stays', async () => {
     const file = join(folder, 'config.yaml')
     writeFileSync(file, settings())
     const program = await start(file)
@@ -205,7 +205,7 @@ describe('reload', () => {
     expect((await ask(program.port, '/', 'other.localhost')).status).toBe(200)
   })
 
-  test('the swap of a mounted directory is noticed without a signal', async () => {
+  test('the swap of a mounted directory takes effect without a signal', async () => {
     for (const name of ['..one', '..two']) mkdirSync(join(folder, name))
     writeFileSync(join(folder, '..one', 'config.yaml'), settings())
     writeFileSync(join(folder, '..two', 'config.yaml'), settings({ routes: [] }))
@@ -237,7 +237,7 @@ describe('reload', () => {
     expect(program.lines.filter(({ msg }) => msg === 'configuration reloaded').length).toBeGreaterThanOrEqual(100)
   })
 
-  test('a new certificate is shown to new connections; half of one is refused and the old one stays', async () => {
+  test('a new certificate is used for new connections; one without its key is refused', async () => {
     const [crt, key] = [join(folder, 'tls.crt'), join(folder, 'tls.key')]
     writeFileSync(crt, CERTIFICATE)
     writeFileSync(key, KEY)

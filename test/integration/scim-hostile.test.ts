@@ -38,7 +38,7 @@ describe('authorization', () => {
     ['another scheme', `Basic ${TOKEN}`],
     ['an empty token', 'Bearer '],
     ['two tokens', `Bearer ${TOKEN}, Bearer ${TOKEN}`],
-  ])('%s: 401 for every request, with the body of SCIM', async (_, authorization) => {
+  ])('%s: 401 for every request, with a SCIM error body', async (_, authorization) => {
     await unharmed(async () => {
       for (const [method, path, body] of [
         ['GET', '/Users', undefined],
@@ -56,7 +56,7 @@ describe('authorization', () => {
     })
   })
 
-  test('the scheme has no case', async () => {
+  test('the scheme may be in any case', async () => {
     expect((await send('GET', '/Users', undefined, `bearer ${TOKEN}`)).status).toBe(200)
   })
 })
@@ -166,7 +166,7 @@ describe('PATCH', () => {
     })
   })
 
-  test('one bad operation undoes all others', async () => {
+  test('one bad operation undoes the whole PATCH', async () => {
     await unharmed(async () => {
       const remove = { op: 'remove', path: `members[value eq "${ann}"]` }
       expect((await send('PATCH', `/Groups/${group}`, patchOf(remove, { op: 'add', path: 'roles' }))).status).toBe(400)
@@ -187,7 +187,7 @@ describe('PATCH', () => {
       'attributes of others beside it',
       patchOf({ op: 'replace', value: { title: 'x', active: false, meta: {}, groups: [] } }),
     ],
-  ])('a deactivation is not overlooked for %s', async (_, body) => {
+  ])('a deactivation written as %s is applied', async (_, body) => {
     expect((await send('PATCH', `/Users/${ann}`, body)).status).toBe(200)
     expect(await server.scim.source.lookup('00u-ann', new AbortController().signal)).toMatchObject({
       status: 'inactive',

@@ -95,8 +95,8 @@ async function expectCut(socket: WebSocket, reason: string): Promise<void> {
   await expect.poll(() => sockets.clients.size).toBe(0)
 }
 
-describe('opened by permission', () => {
-  test('allowed: messages pass both ways until the client closes; one line, written at the end', async () => {
+describe('opening a WebSocket', () => {
+  test('allowed: messages pass both ways until the client closes; one log line at the end', async () => {
     const socket = await open(await signedIn('alice@example.com'), '/chat?room=1')
     expect(await echo(socket, 'hello')).toBe('hello')
     socket.close(1000)
@@ -107,7 +107,7 @@ describe('opened by permission', () => {
       .toEqual([expect.objectContaining({ status: 101, decision: 'allow', email: 'alice@example.com' })])
   })
 
-  test('denied: 401 without a session, 403 outside the group, 403 where WebSockets are off or the page is foreign', async () => {
+  test('denied: 401 without a session; 403 outside the group, where WebSockets are off or for another origin', async () => {
     const [alice, bob] = [await signedIn('alice@example.com'), await signedIn('bob@example.com')]
     const reason = async (socket: WebSocket) => {
       const { status, body } = await refusal(socket)
@@ -120,7 +120,7 @@ describe('opened by permission', () => {
     expect(sockets.clients.size).toBe(0)
   })
 
-  test('an application that is not there: 502', async () => {
+  test('an unreachable upstream: 502', async () => {
     const { status, body } = await refusal(connect(await signedIn('alice@example.com'), '/dead'))
     expect(status).toBe(502)
     expect(JSON.parse(body)).toMatchObject({ error: 'ERR_UPSTREAM_CONNECT' })
@@ -128,8 +128,8 @@ describe('opened by permission', () => {
   })
 })
 
-describe('ended with it', () => {
-  test('sign-out, on another host too', async () => {
+describe('an open WebSocket is closed when', () => {
+  test('the person signs out, also on another host', async () => {
     const alice = await signedIn('alice@example.com')
     const socket = await open(alice)
     const page = await alice.ask(`${ENGINEERING}.postern/sign_out`)
@@ -141,7 +141,7 @@ describe('ended with it', () => {
     await expectCut(socket, 'signed-out')
   })
 
-  test('the group is taken away: this one goes, one that asks for no group stays, the session too', async () => {
+  test('the group is taken away; one without a group rule stays open, and so does the session', async () => {
     const alice = await signedIn('alice@example.com')
     const free = await open(alice, '/anybody')
     const socket = await open(alice)
@@ -177,7 +177,7 @@ describe('ended with it', () => {
     expect(clock.now() - started).toBeLessThan(2 * 3_600_000 + 5000)
   })
 
-  test('what is known of the groups grows too old: unknown is not allowed', async () => {
+  test('the groups become older than max_staleness', async () => {
     const socket = await open(await signedIn('alice@example.com'))
     world.okta.fault({ path: '/api/v1/', act: { kind: 'cut' } })
     await timePasses(
@@ -196,7 +196,7 @@ describe('ended with it', () => {
     await expect.poll(() => sockets.clients.size).toBe(0)
   })
 
-  test('the application goes away, or the client does without a word: the other side is closed', async () => {
+  test('the application or the client goes away', async () => {
     const alice = await signedIn('alice@example.com')
     const first = await open(alice)
     const gone = once(first, 'close')

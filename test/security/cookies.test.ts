@@ -142,7 +142,7 @@ describe('K06 K09 a session cookie used elsewhere or later', () => {
   })
 })
 
-describe('K05 attributes of our cookies of our cookies', () => {
+describe('K05 attributes of our cookies of our cookies of our cookies', () => {
   const HTTPS = 'https://authenticate.corp.example'
 
   test('on https every cookie is __Host-, Secure, HttpOnly, Lax, Path=/, without a Domain, and ends with the session', async () => {

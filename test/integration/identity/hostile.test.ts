@@ -66,7 +66,7 @@ async function start(wrong: Misbehaviour = {}): Promise<void> {
   idp = await startHostileIdp(wrong)
 }
 
-describe('a provider that behaves', () => {
+describe('a correct provider', () => {
   test('signs in; claims of the ID token are completed by userinfo and win over it', async () => {
     await start({ claims: { name: 'Alice' }, userinfo: { sub: '00u-alice', name: 'Mallory', department: 'R&D' } })
     const { identity } = await signIn()
@@ -93,7 +93,7 @@ describe('a provider that behaves', () => {
     await expect(signIn()).resolves.toMatchObject({ identity: { subject: '00u-alice' } })
   })
 
-  test('gets a full-length verifier, the configured redirect address, and no header of a browser', async () => {
+  test('gets a full-length verifier, the configured redirect URI and no header of the browser', async () => {
     await start()
     await signIn()
     const call = idp.calls.find(({ path }) => path === '/token')
@@ -186,7 +186,7 @@ describe('token endpoint', () => {
           .end(gzipSync(JSON.stringify({ access_token: 'x'.repeat(20_000_000) }))),
     ],
   ]
-  test.each(refused)('answers with %s: refused, and the secret goes nowhere else', async (_name, answer) => {
+  test.each(refused)('answers with %s: refused, and the secret is sent to no other address', async (_name, answer) => {
     await start({ answers: { token: answer } })
     const failure = await signIn().catch((error: unknown) => error)
     expect(failure).toMatchObject({ code: 'ERR_IDP_REJECTED', details: { hint: 'bad-answer' } })
@@ -203,7 +203,7 @@ describe('token endpoint', () => {
     })
   })
 
-  test.each([429, 500, 502, 503])('answers %i: may be better in a moment', async (status) => {
+  test.each([429, 500, 502, 503])('answers %i: a temporary error', async (status) => {
     await start({ answers: { token: (_req, res) => json(res, { error: 'invalid_grant' }, status) } })
     await expect(signIn()).rejects.toMatchObject({
       code: 'ERR_IDP_UNREACHABLE',
@@ -211,7 +211,7 @@ describe('token endpoint', () => {
     })
   })
 
-  test('stalls before its answer or in the middle of it: given up after the timeout', async () => {
+  test('stalls before or within its answer: given up after the timeout', async () => {
     for (const stall of [
       (() => {}) satisfies Answer,
       ((_req, res) =>
@@ -260,7 +260,7 @@ describe('userinfo', () => {
       'ERR_IDP_REJECTED',
     ],
     ['a redirect', (_req, res) => void res.writeHead(302, { location: 'https://evil.test' }).end(), 'ERR_IDP_REJECTED'],
-  ])('with %s: no sign-in, since a missing claim could open a door', async (_name, answer, code) => {
+  ])('with %s: no sign-in, since a rule may depend on the missing claim', async (_name, answer, code) => {
     await start({ answers: { userinfo: answer } })
     await expect(signIn()).rejects.toMatchObject({ code })
   })
@@ -316,7 +316,7 @@ describe('callbacks', () => {
     expect(idp.callsTo('/token')).toBe(0)
   })
 
-  test('an error of the provider comes with words, and its own text apart from them', async () => {
+  test('an error of the provider has our explanation, and its own text apart', async () => {
     await start()
     const provider = client()
     const { pending } = await begun(provider)
@@ -337,7 +337,7 @@ describe('callbacks', () => {
     })
   })
 
-  test('an error code that is none does not reach a message', async () => {
+  test('an invalid error code is not shown', async () => {
     await start()
     const provider = client()
     const { pending } = await begun(provider)
@@ -361,7 +361,7 @@ describe('refresh', () => {
     await expect(client().refresh('rt', '00u-alice', signal)).rejects.toMatchObject({ code })
   })
 
-  test.each(['invalid_grant', 'access_denied'])('%s ends it', async (error) => {
+  test.each(['invalid_grant', 'access_denied'])('%s ends the session', async (error) => {
     await start({ answers: { token: (_req, res) => json(res, { error }, 400) } })
     await expect(client().refresh('rt', '00u-alice', signal)).resolves.toBeUndefined()
   })
@@ -417,7 +417,7 @@ describe('discovery', () => {
     })
   })
 
-  test('a provider that is down is not asked again at once, and sign-in recovers by itself', async () => {
+  test('an unreachable provider is not asked again at once, and sign-in recovers by itself', async () => {
     await start({ answers: { discovery: (_req, res) => void res.writeHead(503).end() } })
     const clock = manualClock()
     const provider = client({}, clock)
@@ -462,7 +462,7 @@ describe('discovery', () => {
     return provider
   }
 
-  test('discovery and keys that hang when they are read again: sign-ins go on with what is known', async () => {
+  test('discovery and keys that hang when read again: sign-ins use the old ones', async () => {
     // Whoever waited for them would wait longer than this test may.
     const provider = await hanging(3_600_000, 60_000)
     for (let n = 0; n < 3; n++) {
@@ -473,12 +473,12 @@ describe('discovery', () => {
     await expect(provider.signOutUrl('id-token', REDIRECT)).resolves.toBeUndefined()
   })
 
-  test('keys that cannot be read again for a day serve nobody any more', async () => {
+  test('keys that could not be read again for a day are not used', async () => {
     const provider = await hanging(86_400_000, 300)
     await expect(signIn(provider)).rejects.toMatchObject({ code: 'ERR_IDP_UNREACHABLE' })
   })
 
-  test('keys that answer with garbage when they are read again: the known ones stay', async () => {
+  test('invalid keys at a later reading: the old ones stay', async () => {
     const provider = await hanging(3_600_000, 3000)
     for (const garbage of [{}, { keys: 'none' }, { keys: [null] }, [], null]) {
       const { claims } = {
@@ -489,7 +489,7 @@ describe('discovery', () => {
     }
   })
 
-  test('a key that is not known is read, however long others hang; without an answer its token is refused', async () => {
+  test('an unknown key is read, however long other readings hang; without an answer the token is refused', async () => {
     const provider = await hanging(3_600_000, 300)
     const { jwk, header } = rotatedKey()
     const seconds = Math.floor(Date.now() / 1000) + 3600
@@ -516,7 +516,7 @@ describe('discovery', () => {
     7,
     null,
     { href: 'https://org.okta.example/' },
-  ])('with the endpoint %j in any place: no sign-in, and nothing is sent there', async (endpoint) => {
+  ])('with any endpoint %j: no sign-in, and nothing is sent there', async (endpoint) => {
     await start()
     for (const name of [
       'authorization_endpoint',
@@ -534,7 +534,7 @@ describe('discovery', () => {
     }
   })
 
-  test('tokens are judged by the injected clock', async () => {
+  test('times in tokens are compared with the injected clock', async () => {
     await start()
     const clock = manualClock(Date.now() + 7_200_000)
     await expect(signIn(client({}, clock))).rejects.toMatchObject({ message: expect.stringContaining('"exp"') })

@@ -82,7 +82,7 @@ describe.each(['', '/oauth2/default'] as const)('a certified provider at issuer 
     },
   )
 
-  test('sends PKCE S256, state and nonce, all fresh for every sign-in, in an alphabet that Okta takes', async () => {
+  test('sends a new PKCE S256 challenge, state and nonce for every sign-in, in characters that Okta accepts', async () => {
     const idp = provider(server.issuer, 'basic', BASIC)
     const [one, two] = await Promise.all([idp.begin(signal), idp.begin(signal)])
     const query = one.redirect.searchParams
@@ -152,7 +152,7 @@ describe.each(['', '/oauth2/default'] as const)('a certified provider at issuer 
     })
   })
 
-  test('the exchange uses the configured redirect address, whatever host the callback was asked on', async () => {
+  test('the exchange uses the configured redirect URI, whatever host the callback was on', async () => {
     const idp = provider(server.issuer, 'basic', BASIC)
     const { redirect, pending } = await idp.begin(signal)
     const callback = await server.browse(redirect)
@@ -160,7 +160,7 @@ describe.each(['', '/oauth2/default'] as const)('a certified provider at issuer 
     await expect(idp.complete(spoofed, pending, signal)).resolves.toMatchObject({ identity: { subject: '00u-alice' } })
   })
 
-  test('a wrong client secret names the set-up, not the secret', async () => {
+  test('a wrong client secret gives an error that names the setting, not the secret', async () => {
     const wrong = new Secret('wrong-secret-wrong-secret-wrong-secret')
     const idp = provider(server.issuer, 'basic', { kind: 'basic', secret: wrong })
     const { redirect, pending } = await idp.begin(signal)
@@ -172,7 +172,7 @@ describe.each(['', '/oauth2/default'] as const)('a certified provider at issuer 
     expect(JSON.stringify(failure)).not.toContain('wrong-secret')
   })
 
-  test('a refresh token that is no good ends the session, and one about somebody else is a fault', async () => {
+  test('a refused refresh token ends the session; one of somebody else is an error', async () => {
     const idp = provider(server.issuer, 'basic', BASIC)
     await expect(idp.refresh('nonsense', '00u-alice', signal)).resolves.toBeUndefined()
     const { redirect, pending } = await idp.begin(signal)
