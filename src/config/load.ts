@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { sha256 } from '../lib/crypto.ts'
 import { Secret } from '../lib/secret.ts'
 import type { Config } from './model.ts'
 import { compileConfig } from './compile.ts'
@@ -20,9 +21,12 @@ import { validate } from './validate.ts'
 export { formatIssue } from './issues.ts'
 
 export type Loaded = Judged & {
-  /** Every file that was read or asked for: what to watch. */
-  readonly files: readonly string[]
+  /** Every file that was asked for, and what was read in it: what to watch. */
+  readonly files: ReadFiles
 }
+
+/** Path → SHA-256 of the bytes; undefined: it could not be read, or two readings differed. */
+export type ReadFiles = ReadonlyMap<string, string | undefined>
 
 export type Judged =
   | {
@@ -50,10 +54,15 @@ export interface Setting {
  * `process.env` and of the files that keys name. Never rejects for what a person wrote.
  */
 export async function loadConfig(file: string | undefined, env: Environment = process.env): Promise<Loaded> {
-  const files = new Set<string>()
+  const files = new Map<string, string | undefined>()
   const readFile: ReadFile = (path) => {
-    files.add(path)
-    return readFileSync(path, 'utf8')
+    const seen = files.has(path)
+    const before = files.get(path)
+    files.set(path, undefined)
+    const bytes = readFileSync(path)
+    const hash = sha256(bytes)
+    if (!seen || before === hash) files.set(path, hash)
+    return bytes.toString('utf8')
   }
   let text: string | undefined
   try {
@@ -61,9 +70,9 @@ export async function loadConfig(file: string | undefined, env: Environment = pr
   } catch (error) {
     const message = `cannot read the configuration: ${systemReason(error)}`
     const source = { kind: 'file', file: file ?? '' } as const
-    return { kind: 'invalid', issues: [{ severity: 'error', source, path: [], message }], files: [...files] }
+    return { kind: 'invalid', issues: [{ severity: 'error', source, path: [], message }], files }
   }
-  return { ...parseConfig(text, file ?? 'environment', env, readFile), files: [...files] }
+  return { ...parseConfig(text, file ?? 'environment', env, readFile), files }
 }
 
 /** The same without I/O, and without `files`: `text` is the YAML (undefined: environment only), `fileName` its name in messages. */

@@ -1,13 +1,14 @@
 /**
- * Notices that files changed. Kubernetes swaps a symlink in the mounted directory, editors replace the file, some
- * file systems report nothing: so the *directories* are watched, contents are compared by hash, and a slow poll
- * catches the rest.
+ * Notices that files are no longer what was read. Kubernetes swaps a symlink in the mounted directory, editors replace
+ * the file, some file systems report nothing: so the *directories* are watched, contents are compared by hash, and a
+ * slow poll catches the rest.
  */
-import { createHash } from 'node:crypto'
 import { type FSWatcher, watch } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import type { ReadFiles } from '../config/load.ts'
 import { every } from '../lib/clock.ts'
+import { sha256 } from '../lib/crypto.ts'
 import type { Clock, Millis, Unsubscribe } from '../types.ts'
 
 export interface WatchDeps {
@@ -17,24 +18,35 @@ export interface WatchDeps {
 }
 
 export interface FileWatch {
-  /** Replaces the list, for instance after a configuration that names other files. Contents as of now count as known. */
-  follow(files: readonly string[]): Promise<void>
-  /** Compares now; `onChange` runs when any content differs. */
+  /**
+   * Replaces what is watched by what a configuration was made of. The hashes are of the bytes that were read, so a change
+   * before this call is noticed as well: after the debounce, because whoever writes may not be done.
+   */
+  follow(files: ReadFiles): Promise<void>
+  /** Compares now; `onChange` runs once for each content that differs from what was read and from what was last seen. */
   check(): Promise<void>
   close(): void
 }
 
 export function watchFiles(onChange: () => void, { clock, debounce = 250, poll = 30_000 }: WatchDeps): FileWatch {
-  let files: readonly string[] = []
-  let known = ''
+  let known: ReadFiles = new Map()
   let watchers: readonly FSWatcher[] = []
   let pending: Unsubscribe | undefined
   const stopPolling = every(clock, poll, () => void check())
 
+  /** What is there now, when it is something else; undefined when it is the same. */
+  async function difference(): Promise<ReadFiles | undefined> {
+    const compared = known
+    const current = await hashesOf([...compared.keys()])
+    // Another configuration was read meanwhile: its own comparison follows.
+    if (compared !== known) return undefined
+    return [...current].some(([file, hash]) => hash !== compared.get(file)) ? current : undefined
+  }
+
   async function check(): Promise<void> {
-    const hash = await contentHash(files)
-    if (hash === known) return
-    known = hash
+    const current = await difference()
+    if (!current) return
+    known = current
     onChange()
   }
 
@@ -56,11 +68,11 @@ export function watchFiles(onChange: () => void, { clock, debounce = 250, poll =
   }
 
   return {
-    async follow(next) {
-      files = next
-      known = await contentHash(files)
+    async follow(files) {
+      known = files
       for (const watcher of watchers) watcher.close()
-      watchers = [...new Set(files.map((file) => dirname(file)))].flatMap(watchDirectory)
+      watchers = [...new Set([...files.keys()].map((file) => dirname(file)))].flatMap(watchDirectory)
+      if (await difference()) soon()
     },
     check,
     close() {
@@ -72,11 +84,7 @@ export function watchFiles(onChange: () => void, { clock, debounce = 250, poll =
   }
 }
 
-async function contentHash(files: readonly string[]): Promise<string> {
-  const hash = createHash('sha256')
-  for (const file of files) {
-    const content = await readFile(file).catch(() => 'unreadable')
-    hash.update(`${file}\n${content.length}\n`).update(content)
-  }
-  return hash.digest('hex')
+async function hashesOf(files: readonly string[]): Promise<ReadFiles> {
+  const read = async (file: string) => [file, await readFile(file).then(sha256, () => undefined)] as const
+  return new Map(await Promise.all(files.map(read)))
 }
