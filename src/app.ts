@@ -84,7 +84,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     logger,
     app: fixed.idp.clientId,
     routes: () => generation.live.routes,
-    scimUrl: new URL(`${config.live.naming.controlPrefix}/scim/v2`, fixed.authenticateServiceUrl),
+    scimUrl: () => new URL(`${generation.live.naming.controlPrefix}/scim/v2`, fixed.authenticateServiceUrl),
   })
   const shared: Process = { fixed, sessions, directory, upstreams, requestId }
   generation = createGeneration(shared, config.live, 1)
@@ -110,10 +110,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     sessions,
     directory,
     store,
-    redirects: createRedirects({
-      sharedSecrets,
-      signInUrl: new URL(`${config.live.naming.controlPrefix}/sign_in`, fixed.authenticateServiceUrl),
-    }),
+    redirects: createRedirects(sharedSecrets),
     pendingSeal: createPendingSeal(sharedSecrets),
     sharedSecrets,
     clock,

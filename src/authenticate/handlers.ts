@@ -68,7 +68,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     if (isAtAuthenticate(request, new URL(request.origin))) return redirectReply(302, signInUrl(request))
     const prefix = namesFor(request).nonce
     const bounded = returnTo.href.length > MAX_RETURN_URL ? new URL('/', returnTo) : returnTo
-    const { location, nonce, nonceHash } = redirects.start(bounded, clock.now())
+    const { location, nonce, nonceHash } = redirects.start(bounded, signInUrl(request), clock.now())
     const binding = cookieHeader(request, prefix + flowTag(nonceHash), nonce, NONCE_LIFETIME)
     return redirectReply(302, location, [...makeRoom(request, prefix), binding])
   }
@@ -237,7 +237,7 @@ function isAtAuthenticate({ generation }: ControlRequest, { origin }: URL): bool
   return origin === generation.fixed.authenticateServiceUrl.origin
 }
 
-/** Without a query: ends at the page about the person, at the service itself. */
+/** Of the authenticate service. Without a query it ends at the page about the person, at the service itself. */
 function signInUrl({ generation }: ControlRequest): URL {
   return new URL(`${generation.live.naming.controlPrefix}/sign_in`, generation.fixed.authenticateServiceUrl)
 }

@@ -23,23 +23,23 @@ export interface SignInRequest {
   readonly nonceHash?: string
 }
 
-export interface RedirectDeps {
-  readonly sharedSecrets: readonly [Secret, ...Secret[]]
-  readonly signInUrl: URL
-}
-
 export interface Redirects {
-  start(returnTo: URL, now: WallTime): { readonly location: URL; readonly nonce: string; readonly nonceHash: string }
+  /** `signInUrl`: of the authenticate service, without a query. */
+  start(
+    returnTo: URL,
+    signInUrl: URL,
+    now: WallTime,
+  ): { readonly location: URL; readonly nonce: string; readonly nonceHash: string }
   /** undefined: not signed by us, too old, or the address is not one of ours. */
   check(query: URLSearchParams, routes: RouteTable, now: WallTime): SignInRequest | undefined
 }
 
-export function createRedirects({ sharedSecrets, signInUrl }: RedirectDeps): Redirects {
+export function createRedirects(sharedSecrets: readonly [Secret, ...Secret[]]): Redirects {
   const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'sign-in-url'))
   const [signingKey] = keys as [Buffer]
 
   return {
-    start(returnTo, now) {
+    start(returnTo, signInUrl, now) {
       const nonce = NONCE_VERSION + randomId()
       const nonceHash = sha256(nonce)
       const expires = String(epochMillis(later(now, SIGNED_URL_LIFETIME)))

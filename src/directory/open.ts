@@ -42,7 +42,7 @@ export interface OpenDirectory {
   close(): Promise<void>
 }
 
-/** `issuer`: who issues the subjects that the sources know; `app`: the client id people sign in with; `routes` in force; `scimUrl`: where the SCIM server is reached. */
+/** `issuer`: who issues the subjects that the sources know; `app`: the client id people sign in with; `routes` in force; `scimUrl`: where the SCIM server is reached now. */
 export function openDirectory(deps: {
   readonly config: DirectoryConfig
   readonly issuer: string
@@ -51,7 +51,7 @@ export function openDirectory(deps: {
   readonly logger: Logger
   readonly app: string
   readonly routes: () => readonly Route[]
-  readonly scimUrl: URL
+  readonly scimUrl: () => URL
 }): OpenDirectory {
   const { config, store, clock, logger, app } = deps
   const okta = config.kind === 'okta' ? openOkta(config, clock, logger) : undefined

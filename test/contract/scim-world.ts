@@ -15,7 +15,7 @@ export async function scimWorld(): Promise<SourceWorld & { breakDown(): Promise<
     store,
     clock,
     token: new Secret(TOKEN),
-    baseUrl: new URL('https://authenticate.localhost/.postern/scim/v2'),
+    baseUrl: () => new URL('https://authenticate.localhost/.postern/scim/v2'),
     logger: silentLogger,
   })
   await scim.start()

@@ -90,7 +90,7 @@ async function open(
     logger: log,
     app: DEMO.clientId,
     routes: () => routes,
-    scimUrl,
+    scimUrl: () => scimUrl,
   })
   ends.push(() => opened.close())
   await opened.start()

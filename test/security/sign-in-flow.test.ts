@@ -207,11 +207,9 @@ describe('a sign-in at the authenticate host itself', () => {
   test('a link that we signed for a page there leads to it without a code', async () => {
     const browser = world.browser()
     await world.signIn(browser, APP, 'alice@example.com')
-    const redirects = createRedirects({
-      sharedSecrets: [new Secret(SHARED_SECRET)],
-      signInUrl: new URL(`${AUTH}/.postern/sign_in`),
-    })
-    const { location } = redirects.start(new URL(`${AUTH}/.postern/sign_out`), clock.now())
+    const redirects = createRedirects([new Secret(SHARED_SECRET)])
+    const signInUrl = new URL(`${AUTH}/.postern/sign_in`)
+    const { location } = redirects.start(new URL(`${AUTH}/.postern/sign_out`), signInUrl, clock.now())
     const answer = await browser.ask(location)
     expect(answer.headers.location).toBe(`${AUTH}/.postern/sign_out`)
     expect((await browser.go(location)).status).toBe(200)

@@ -27,24 +27,29 @@ const ID = /^[\w-]{22}$/
 
 /**
  * A SCIM 2.0 server (RFC 7643, RFC 7644) for Okta's client in both dialects: people and groups are pushed, nobody is asked.
- * `baseUrl`: where it is reached, e.g. `https://authenticate.corp.example/.postern/scim/v2`; `token`: what clients show.
+ * `baseUrl`: where it is reached now, e.g. `https://authenticate.corp.example/.postern/scim/v2`; `token`: what clients show.
  */
 export function createScim(deps: {
   readonly store: Store
   readonly clock: Clock
   readonly token: Secret
-  readonly baseUrl: URL
+  readonly baseUrl: () => URL
   readonly logger: Logger
 }): Scim {
   const { store, clock, token, logger } = deps
-  const baseUrl = deps.baseUrl.href.replace(/\/$/, '')
   const registry = createRegistry({ store, clock, logger })
-  const discovery = createDiscovery(baseUrl)
-  const { user, group } = createKinds(registry, baseUrl)
-  const endpoints = new Map<string, Endpoint>([
-    ['Users', createEndpoint({ kind: user, baseUrl, registry, clock, logger })],
-    ['Groups', createEndpoint({ kind: group, baseUrl, registry, clock, logger })],
-  ])
+  let served = resourcesAt(deps.baseUrl().href)
+
+  /** What is served where; a reload may change the address (`compatibility`). */
+  function resourcesAt(href: string) {
+    const baseUrl = href.replace(/\/$/, '')
+    const { user, group } = createKinds(registry, baseUrl)
+    const endpoints = new Map<string, Endpoint>([
+      ['Users', createEndpoint({ kind: user, baseUrl, registry, clock, logger })],
+      ['Groups', createEndpoint({ kind: group, baseUrl, registry, clock, logger })],
+    ])
+    return { href, discovery: createDiscovery(baseUrl), endpoints }
+  }
 
   function isAuthorized(authorization: string | undefined): boolean {
     const [, shown] = /^Bearer +(\S+)$/i.exec(authorization ?? '') ?? []
@@ -52,6 +57,9 @@ export function createScim(deps: {
   }
 
   async function route(request: ScimRequest): Promise<ScimResponse> {
+    const { href } = deps.baseUrl()
+    if (href !== served.href) served = resourcesAt(href)
+    const { discovery, endpoints } = served
     const described = discovery.get(request.path)
     if (described) return request.method === 'GET' ? reply(200, described) : notAllowed('GET')
     const [, name = '', id, ...rest] = request.path.split('/')

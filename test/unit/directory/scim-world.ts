@@ -29,7 +29,7 @@ export function scimInstance(deps: {
     ...deps,
     logger: deps.logger ?? recordedLog(),
     token: new Secret(TOKEN),
-    baseUrl: new URL('https://authenticate.localhost/.postern/scim/v2/'),
+    baseUrl: () => new URL('https://authenticate.localhost/.postern/scim/v2/'),
   })
   return {
     scim,
