@@ -36,9 +36,18 @@ export function compileIdp(draft: Draft, report: Report): IdpConfig | undefined 
     'response_type',
     'client_id',
     'scope',
+    // Each brings a set of parameters of its own (RFC 9101), these among them.
+    'request',
+    'request_uri',
   ]) {
     if (name in globals.idp_request_params)
       report.error(['idp_request_params', name], 'this parameter is always set by Postern')
+  }
+  if ((globals.idp_request_params['response_mode'] ?? 'query') !== 'query') {
+    report.error(
+      ['idp_request_params', 'response_mode'],
+      'expected query: browsers send no cookie of a sign-in along with the form that `form_post` posts, and no fragment at all',
+    )
   }
   if (issuer === undefined || clientId === undefined || !clientAuth) return undefined
   return {
