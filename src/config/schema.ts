@@ -15,6 +15,8 @@ import {
 } from './schema/fields.ts'
 import { routeSchema } from './schema/route.ts'
 
+const TRANSPORT_SECURITY = 'off, or a value such as max-age=31536000; includeSubDomains'
+
 const storageSchema = z.strictObject(
   {
     type: oneOf('embedded', 'memory').default('embedded').describe('`memory` forgets all sessions at a restart.'),
@@ -174,6 +176,11 @@ export const configSchema = z.strictObject(
       .literal(true, { error: 'true: the cookie is never readable by scripts' })
       .default(true)
       .describe('Always true.'),
+    strict_transport_security: z
+      .string({ error: TRANSPORT_SECURITY })
+      .regex(/^(?:off|max-age=\d{1,10}(?:; ?(?:includeSubDomains|preload))*)?$/, { error: TRANSPORT_SECURITY })
+      .default('max-age=31536000')
+      .describe('Strict-Transport-Security of https hosts, unless their application sends its own; `off`: none.'),
 
     ...restart({
       storage: storageSchema.prefault({}).describe('Where sessions live.'),

@@ -28,7 +28,12 @@ import { elapsed } from '../lib/time.ts'
 export interface ForwarderConfig {
   readonly config: Pick<
     Live,
-    'naming' | 'jwtClaimsHeaders' | 'upstreamConnectTimeout' | 'upstreamBodyTimeout' | 'routes'
+    | 'naming'
+    | 'jwtClaimsHeaders'
+    | 'strictTransportSecurity'
+    | 'upstreamConnectTimeout'
+    | 'upstreamBodyTimeout'
+    | 'routes'
   >
   /** Every cookie of ours, whatever the scheme. */
   readonly cookieNames: readonly string[]
@@ -78,7 +83,14 @@ export function createUpstreams({ signer, sharedSecrets, clock, logger }: Upstre
       const means: Means = { pools: lease, deadlines, clock }
       const tunnels = createTunnels(means)
       allTunnels.add(tunnels)
-      const context = createHeaderContext({ naming, claimHeaders: claims.keys(), cookieNames, hopMark, logger })
+      const context = createHeaderContext({
+        naming,
+        claimHeaders: claims.keys(),
+        cookieNames,
+        transportSecurity: config.strictTransportSecurity,
+        hopMark,
+        logger,
+      })
       const identity = createIdentityHeaders({ naming, claims, signer, clock, logger })
       return {
         async forward(grant, req, res) {

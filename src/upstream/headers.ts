@@ -20,6 +20,8 @@ export interface HeaderContext {
   readonly cookieNames: readonly string[]
   /** Which cookies of an upstream no browser gets to see. */
   readonly plantsOurs: SetCookieGuard
+  /** `Strict-Transport-Security` of https hosts whose application sends none; '' and `off`: none either. */
+  readonly transportSecurity: string
   /** Normalised names (see `normalName`) of the identity headers that we add. */
   readonly identity: ReadonlySet<string>
   /** Is this normalised name one that no client may send: identity, or our word about the client? */
@@ -35,6 +37,7 @@ export interface HeaderContextOptions {
   /** Configured claim headers, lower case. */
   readonly claimHeaders: Iterable<string>
   readonly cookieNames: readonly string[]
+  readonly transportSecurity: string
   /** See `createHopMarks`. */
   readonly hopMark: (routeId: string) => HopMark
   readonly logger: Logger
@@ -83,6 +86,7 @@ export function createHeaderContext({
   naming,
   claimHeaders,
   cookieNames,
+  transportSecurity,
   hopMark,
   logger,
 }: HeaderContextOptions): HeaderContext {
@@ -91,6 +95,7 @@ export function createHeaderContext({
   return {
     cookieNames,
     plantsOurs: createSetCookieGuard(cookieNames, logger),
+    transportSecurity,
     identity,
     managed: (normal) =>
       SPOOFABLE.has(normal) || identity.has(normal) || prefixes.some((prefix) => normal.startsWith(prefix)),
@@ -166,14 +171,16 @@ export function upstreamHeaders(
 
 /**
  * The headers of the upstream's answer as a flat list: hop-by-hop and nominated ones and cookies with a name of ours
- * removed, values byte for byte, repeated names repeated, `X-Request-Id` ours.
+ * removed, values byte for byte, repeated names repeated, `X-Request-Id` ours, `Strict-Transport-Security` (RFC 6797)
+ * unless the application says it itself.
  */
 export function clientHeaders(
   raw: readonly Buffer[],
   status: number,
   { route, request }: Pick<Grant, 'route' | 'request'>,
-  { plantsOurs }: Pick<HeaderContext, 'plantsOurs'>,
+  { plantsOurs, transportSecurity }: Pick<HeaderContext, 'plantsOurs' | 'transportSecurity'>,
 ): string[] {
+  let secure = route.from.scheme !== 'https' || transportSecurity === '' || transportSecurity === 'off'
   let nominated: Set<string> | undefined
   let headers: string[] = []
   for (let i = 0; i + 1 < raw.length; i += 2) {
@@ -184,9 +191,14 @@ export function clientHeaders(
     else if (HOP_BY_HOP.has(lower) || lower === 'x-request-id') continue
     else if (lower === 'set-cookie' && plantsOurs(value, route)) continue
     // RFC 9110 §8.6: a 204 has no Content-Length.
-    else if (status !== 204 || lower !== 'content-length') headers.push(name, value)
+    else if (status === 204 && lower === 'content-length') continue
+    else {
+      if (lower === 'strict-transport-security') secure = true
+      headers.push(name, value)
+    }
   }
   if (nominated) headers = withoutNominated(headers, nominated)
+  if (!secure) headers.push('strict-transport-security', transportSecurity)
   headers.push('x-request-id', request.id)
   return headers
 }

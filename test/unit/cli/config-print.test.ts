@@ -53,6 +53,7 @@ const EVERYTHING: Settings = {
   cookie_expire: '8h',
   cookie_same_site: 'strict',
   cookie_http_only: true,
+  strict_transport_security: 'max-age=60; includeSubDomains',
   'storage.type': 'embedded',
   'storage.path': '/var/lib/postern',
   jwt_claims_headers: { 'X-Email': 'email' },

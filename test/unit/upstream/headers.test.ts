@@ -8,6 +8,7 @@ const context = createHeaderContext({
   naming: NAMING,
   claimHeaders: ['x-corp-user', 'x-postern-claim-groups'],
   cookieNames: ['__Host-postern', 'postern'],
+  transportSecurity: 'max-age=1',
   hopMark,
   logger: silentLogger,
 })
@@ -267,6 +268,7 @@ test('a client that invents spellings does not grow our memory', () => {
     naming: NAMING,
     claimHeaders: [],
     cookieNames: [],
+    transportSecurity: '',
     hopMark,
     logger: silentLogger,
   })
@@ -303,3 +305,24 @@ test('an answer loses hop-by-hop headers and keeps repeated ones', () => {
     'r',
   ])
 })
+
+test.each<readonly [scheme: 'http' | 'https', setting: string, raw: readonly string[], sent: readonly string[]]>([
+  ['https', 'max-age=1', [], ['max-age=1']],
+  ['https', 'max-age=1', ['STRICT-Transport-Security', 'max-age=0'], ['max-age=0']],
+  ['https', 'max-age=1', ['Connection', 'Strict-Transport-Security', 'Strict-Transport-Security', 'x'], []],
+  ['https', '', [], []],
+  ['https', 'off', [], []],
+  ['https', 'off', ['Strict-Transport-Security', 'max-age=9'], ['max-age=9']],
+  ['http', 'max-age=1', [], []],
+])(
+  'Strict-Transport-Security on %s with setting %j and an answer of %j is %j',
+  (scheme, transportSecurity, raw, own) => {
+    const allowed = grant(route('http://up.test', { from: { scheme, host: 'app.test', wildcard: false } }), facts())
+    const buffers = raw.map((text) => Buffer.from(text, 'latin1'))
+    const headers = pairs(clientHeaders(buffers, 200, allowed, { ...context, transportSecurity }))
+    const values = headers
+      .filter(([name]) => name?.toLowerCase() === 'strict-transport-security')
+      .map(([, value]) => value)
+    expect(values).toEqual(own)
+  },
+)

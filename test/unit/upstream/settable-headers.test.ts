@@ -74,6 +74,7 @@ function sent(loaded: ReturnType<typeof load>): readonly (readonly [name: string
     naming: live.naming,
     claimHeaders: live.jwtClaimsHeaders.keys(),
     cookieNames: ['postern'],
+    transportSecurity: '',
     hopMark,
     logger: silentLogger,
   })

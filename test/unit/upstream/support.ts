@@ -134,6 +134,7 @@ export function forwarderConfig(
     config: {
       naming: NAMING,
       jwtClaimsHeaders: over.claims ?? new Map(),
+      strictTransportSecurity: '',
       upstreamBodyTimeout: over.upstreamBody ?? 0,
       upstreamConnectTimeout: 10_000,
       routes: [],
