@@ -1,7 +1,8 @@
-import { type DestinationStream, type Logger as PinoLogger, pino } from 'pino'
+import { type Logger as PinoLogger, pino } from 'pino'
 import type { Logger, Millis } from '../types.ts'
 import type { LogLevel } from '../config/model.ts'
 import { systemClock } from './clock.ts'
+import { createDescriptorOutput, type LogOutput } from './log-output.ts'
 import { epochMillis } from './time.ts'
 
 /** Standard output gets the lines of this long, or this many characters of them, in one piece. */
@@ -12,7 +13,12 @@ const BATCH_LENGTH = 16_000
 export interface ProcessLogger extends Logger {
   setLevel(level: LogLevel): void
   flush(): void
+  /** Lines that standard output did not take. */
+  dropped(): number
 }
+
+/** Longest text of one field, in characters. */
+const MAX_TEXT = 2048
 
 /**
  * JSON lines: `time` (ISO 8601), `level` as a word, `msg`; to standard output unless a destination is given. `flush`
@@ -20,15 +26,17 @@ export interface ProcessLogger extends Logger {
  * No redaction list: what is logged is chosen field by field, secrets print as `[secret]`, and a test reads the
  * output of whole sign-ins. (A list costs 10 µs a line.)
  */
-export function createLogger(level: LogLevel, destination?: DestinationStream): ProcessLogger {
-  const batch = destination ? undefined : createBatch(pino.destination({ fd: 1, sync: true }))
-  const out = batch ?? (destination as DestinationStream)
+export function createLogger(level: LogLevel, destination?: LogOutput): ProcessLogger {
+  const standardOutput = destination ? undefined : createDescriptorOutput(1)
+  const batch = standardOutput && createBatch(standardOutput)
+  const sink = batch ?? (destination as LogOutput)
+  const out: LogOutput = { write: (line) => sink.write(visible(line)) }
   const logger = pino(
     {
       level: pinoLevel(level),
       base: null,
       timestamp: () => `,"time":"${isoTime(epochMillis(systemClock.now()))}"`,
-      formatters: { level: (label) => ({ level: label }) },
+      formatters: { level: (label) => ({ level: label }), log: boundedFields },
     },
     out,
   )
@@ -38,14 +46,42 @@ export function createLogger(level: LogLevel, destination?: DestinationStream): 
       logger.level = pinoLevel(next)
     },
     flush: () => batch?.flush(),
+    dropped: () => standardOutput?.dropped() ?? 0,
   }
+}
+
+/** The text, or its beginning and how much is left out: clients choose what some fields hold. */
+export function bounded(text: string, length = MAX_TEXT): string {
+  return text.length <= length ? text : `${text.slice(0, length)}… (${text.length - length} more)`
+}
+
+function boundedFields(fields: Record<string, unknown>): Record<string, unknown> {
+  for (const value of Object.values(fields)) {
+    if (typeof value !== 'string' || value.length <= MAX_TEXT) continue
+    return Object.fromEntries(
+      Object.entries(fields).map(([name, each]) => [name, typeof each === 'string' ? bounded(each) : each]),
+    )
+  }
+  return fields
+}
+
+const PLAIN_LINE = /^[\x20-\x7e]*\n?$/
+/** What a terminal obeys or does not show, beyond what JSON escapes itself: C1 and DEL, line separators, the direction of text. */
+const INVISIBLE = /[\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/gu
+
+/** The same JSON with nothing in it that a terminal would obey. */
+function visible(line: string): string {
+  if (PLAIN_LINE.test(line)) return line
+  return line.replace(INVISIBLE, (found) =>
+    Array.from({ length: found.length }, (_, i) => `\\u${found.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''),
+  )
 }
 
 function pinoLevel(level: LogLevel): string {
   return level === 'off' || level === 'disabled' ? 'silent' : level
 }
 
-function wrap(logger: PinoLogger, out: DestinationStream): Logger {
+function wrap(logger: PinoLogger, out: LogOutput): Logger {
   return {
     trace: (fields, message) => logger.trace(fields, message),
     debug: (fields, message) => logger.debug(fields, message),
@@ -64,7 +100,7 @@ function wrap(logger: PinoLogger, out: DestinationStream): Logger {
  * pino's own batching (`minLength`) measures the whole batch again with every line; this one only adds to it
  * (0.1 µs a line instead of 2).
  */
-export function createBatch(destination: DestinationStream): DestinationStream & { flush(): void } {
+export function createBatch(destination: LogOutput): LogOutput & { flush(): void } {
   let lines = ''
   let due = false
   function flush(): void {

@@ -1,4 +1,4 @@
-/** One line per request that carries access and decision; fields as in operations, never a query, a cookie or a token. */
+/** One line per request that carries access and decision; never a query, a cookie or a token. */
 import { createHash } from 'node:crypto'
 import { type AppError, assertNever } from '../errors.ts'
 import type { Clock, Logger, Monotonic } from '../types.ts'
@@ -6,6 +6,7 @@ import type { Principal } from '../policy/model.ts'
 import type { Decision } from '../policy/verdict.ts'
 import type { BadRequest, Finished, RequestFacts, RequestSample } from '../http/exchange.ts'
 import type { Route } from '../config/model.ts'
+import { bounded } from '../lib/log.ts'
 import { elapsed } from '../lib/time.ts'
 
 /** What is known about an exchange so far; what the log line is made of. */
@@ -52,7 +53,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     if (facts.path === '/ping' || facts.path === '/healthz') return
     const forwarded = finished?.forwarded
     // Written by hand, and what many requests share only once: 1 µs, where a logger takes 4 for these fields.
-    let line = `"request_id":${text(facts.id)},"client_ip":${text(facts.clientIp)},"method":${text(facts.method)},"host":${text(facts.host)},"path":${text(facts.path)}`
+    let line = `"request_id":${text(facts.id)},"client_ip":${text(facts.clientIp)},"method":${text(facts.method)},"host":${text(facts.host)},"path":${text(facts.path, 1024)}`
     if (finished) line += `,"status":${finished.status},"bytes_out":${finished.bytesOut}`
     line += `,"duration_ms":${duration}`
     if (forwarded)
@@ -70,13 +71,18 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
 /** Safe in JSON as it is: printable ASCII without `"` and `\`. */
 const PLAIN = /^[ !#-[\]-~]*$/
 
-function text(value: string): string {
-  return PLAIN.test(value) ? `"${value}"` : JSON.stringify(value)
+/** Clients choose most of these: longer ones say how much is left out. */
+function text(value: string, length = 512): string {
+  const shown = bounded(value, length)
+  return PLAIN.test(shown) ? `"${shown}"` : JSON.stringify(shown)
 }
 
 /** `,"name":value` for each field that has one. */
 function members(fields: object): string {
-  const all = JSON.stringify(fields).slice(1, -1)
+  const all = JSON.stringify(fields, (_, value: unknown) => (typeof value === 'string' ? bounded(value) : value)).slice(
+    1,
+    -1,
+  )
   return all === '' ? '' : `,${all}`
 }
 

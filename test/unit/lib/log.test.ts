@@ -61,3 +61,32 @@ test('a long batch does not wait to be flushed', () => {
   batch.flush()
   expect(out.pieces.join('')).toBe(line.repeat(20))
 })
+
+test.each([
+  ['C1 controls and DEL', 'a\x7f\x80\x9b31mb\x9f'],
+  ['line and paragraph separators', 'a\u2028b\u2029'],
+  ['directions of text', 'a\u202eb\u2066c\u200f'],
+  ['what is not shown', 'a\u200b\ufeff\u00ad\u{e0041}b'],
+  ['C0 controls', 'a\u001b[2J\u0000\r\n\tb'],
+])('%s are escaped whoever logs them, and read as they were', (_, evil) => {
+  const out = collector()
+  const logger = createLogger('info', out)
+  logger.warn({ evil, list: [evil] }, evil)
+  logger.line('info', `"evil":${JSON.stringify(evil)}`, evil)
+  const lines = out.pieces.join('').trimEnd().split('\n')
+  for (const line of lines) expect(line).toMatch(/^[\x20-\x7e]*$/)
+  expect(lines.map((line) => (JSON.parse(line) as { evil: string; msg: string }).evil)).toEqual([evil, evil])
+})
+
+test('letters of every script stay as they are', () => {
+  const out = collector()
+  createLogger('info', out).info({ name: 'Zoë 名前 😀' }, 'x')
+  expect(out.pieces.join('')).toContain('"name":"Zoë 名前 😀"')
+})
+
+test('a text of 80 KB is cut, with a mark', () => {
+  const out = collector()
+  createLogger('info', out).info({ name: 'x'.repeat(80_000), status: 200 }, 'x')
+  const line = JSON.parse(out.pieces.join('')) as Record<string, unknown>
+  expect(line).toMatchObject({ status: 200, name: `${'x'.repeat(2048)}… (77952 more)` })
+})

@@ -129,3 +129,16 @@ test('a refused request has no facts to tell but why', () => {
     duration_ms: 5,
   })
 })
+
+test('what a client chooses is bounded and says how much is left out', () => {
+  const long = 'x'.repeat(30_000)
+  const told = lineOf({ facts: { ...facts, path: `/${long}`, userAgent: long, host: long, method: long } })
+  expect(told).toMatchObject({
+    path: `/${'x'.repeat(1023)}… (28977 more)`,
+    user_agent: `${'x'.repeat(512)}… (29488 more)`,
+    host: `${'x'.repeat(512)}… (29488 more)`,
+    method: `${'x'.repeat(512)}… (29488 more)`,
+  })
+  const error = new AppError('ERR_UPSTREAM_PROTOCOL', long, { cause: new Error(long) })
+  expect(JSON.stringify(lineOf({ facts }, undefined, error)).length).toBeLessThan(6000)
+})
