@@ -24,9 +24,15 @@ export interface IdentityHeadersDeps {
 const REUSE: Millis = ASSERTION_LIFETIME / 5
 /** Sessions times hosts; the oldest go first. About 2 KiB each. */
 const MAX_CACHED = 4096
-/** Upstreams refuse header sections beyond 8 KiB (nginx) or 16 KiB (Node); groups may take half of the smaller one. */
+/**
+ * Upstreams refuse a header line beyond 8 KiB (nginx, Apache) and a header section beyond 16 KiB (Node). Signed, claims
+ * are a third longer.
+ */
+const MAX_CLAIMS_BYTES = 5632
 const MAX_GROUP_BYTES = 4096
+/** Of one claim header, and of all together. */
 const MAX_HEADER_BYTES = 4096
+const MAX_HEADERS_BYTES = 6144
 
 const NONE: readonly string[] = []
 
@@ -42,8 +48,16 @@ interface Cached {
  * Public routes and routes with `pass_identity_headers: false` get none.
  */
 export function createIdentityHeaders(deps: IdentityHeadersDeps): IdentityHeaders {
-  const { clock } = deps
+  const { clock, logger } = deps
   const cache = new Map<string, Cached>()
+  const told = new Set<string>()
+  /** Once for each claim: whose claims are too long has the same again in a minute. */
+  function leftOut(fields: { readonly header?: string; readonly claim: string }, message: string): void {
+    const key = `${fields.header} ${fields.claim}`
+    if (told.has(key)) return
+    told.add(key)
+    logger.warn(fields, message)
+  }
   return ({ route, request, principal }) => {
     if (!principal || !route.action.passIdentityHeaders) return NONE
     const key = `${principal.sessionId} ${request.host}`
@@ -53,7 +67,7 @@ export function createIdentityHeaders(deps: IdentityHeadersDeps): IdentityHeader
     if (known && known.groups === groups && now < known.until) return known.headers
 
     const entry: Omit<Cached, 'headers'> = { groups, until: later(now, REUSE) }
-    const headers = sign(principal, request.host, clock.now(), deps)
+    const headers = sign(principal, request.host, clock.now(), deps, leftOut)
     const remember = (found: Cached['headers']): void => {
       cache.delete(key)
       cache.set(key, { ...entry, headers: found })
@@ -72,28 +86,52 @@ export function createIdentityHeaders(deps: IdentityHeadersDeps): IdentityHeader
   }
 }
 
+type LeftOut = (fields: { readonly header?: string; readonly claim: string }, message: string) => void
+
 async function sign(
   who: Principal,
   audience: string,
   now: WallTime,
-  deps: IdentityHeadersDeps,
+  { claims: configured, naming, signer }: IdentityHeadersDeps,
+  leftOut: LeftOut,
 ): Promise<readonly string[]> {
-  const claims = assertionClaims(who, audience, now, new Set(deps.claims.values()))
-  const headers: string[] = []
-  for (const [name, claim] of deps.claims) {
-    // Half a list of groups is not handed out without its mark, which only the assertion can carry.
-    const value = claim === 'groups' && claims['groups_truncated'] ? 'too-large' : claimHeaderValue(own(claims, claim))
-    if (value === 'too-large')
-      deps.logger.warn({ header: name, claim }, 'claim header left out: its value is too large')
-    else if (value) headers.push(name, value.text)
+  const claims = assertionClaims(who, audience, now, new Set(configured.values()))
+  for (const claim of (claims['claims_omitted'] as readonly string[] | undefined) ?? []) {
+    leftOut({ claim }, 'claim left out of the assertion: it is too large')
   }
-  headers.push(deps.naming.assertionHeader, await deps.signer.sign(claims))
+  const headers: string[] = []
+  let room = MAX_HEADERS_BYTES
+  for (const [name, claim] of configured) {
+    const value = headerValueOf(who, claims, claim)
+    if (value === undefined) continue
+    const size = value === 'too-large' ? Infinity : name.length + value.text.length + 4
+    if (value === 'too-large' || size > room) {
+      leftOut({ header: name, claim }, 'claim header left out: its value is too large')
+      continue
+    }
+    room -= size
+    headers.push(name, value.text)
+  }
+  headers.push(naming.assertionHeader, await signer.sign(claims))
   return headers
 }
 
+/** What did not fit into the assertion may fit into a header of its own. */
+function headerValueOf(
+  { identity }: Principal,
+  claims: JsonObject,
+  claim: string,
+): ReturnType<typeof claimHeaderValue> {
+  // Half a list of groups is not handed out without its mark, which only the assertion can carry.
+  if (claim === 'groups' && claims['groups_truncated']) return 'too-large'
+  if (claim === 'name') return claimHeaderValue(identity.name)
+  return claimHeaderValue(OURS.has(claim) ? own(claims, claim) : own(identity.claims, claim))
+}
+
 /**
- * Claims of pomerium.md §5.1 and the configured ones. `sid` is a hash: what an upstream learns authenticates nobody
- * (security.md K10). A claim of the identity provider never replaces one of ours.
+ * The claims that Pomerium sends, and the configured ones. `sid` is a hash: what an upstream learns authenticates
+ * nobody. A claim of the identity provider never replaces one of ours. What does not fit is left out and named in
+ * `claims_omitted`; groups come before everything that people can choose about themselves.
  */
 export function assertionClaims(
   who: Principal,
@@ -110,7 +148,6 @@ export function assertionClaims(
     sub: identity.subject,
     user: identity.subject,
     ...(identity.email === undefined ? {} : { email: identity.email }),
-    ...(identity.name === undefined ? {} : { name: identity.name }),
     groups,
     ...(truncated ? { groups_truncated: true } : {}),
     sid: sha256(who.sessionId),
@@ -118,15 +155,30 @@ export function assertionClaims(
     iat,
     exp: iat + ASSERTION_LIFETIME / 1000,
   }
-  for (const name of configured) {
-    const value = own(identity.claims, name)
-    if (!OURS.has(name) && value !== undefined) claims[name] = value
+  let room = MAX_CLAIMS_BYTES - jsonBytes(claims)
+  const omitted: string[] = []
+  const add = (name: string, value: Json | undefined): void => {
+    if (value === undefined) return
+    const size = jsonBytes(name) + jsonBytes(value) + 2
+    if (size > room) omitted.push(name)
+    else {
+      room -= size
+      claims[name] = value
+    }
   }
-  return claims
+  add('name', identity.name)
+  for (const name of configured) if (!OURS.has(name)) add(name, own(identity.claims, name))
+  return omitted.length === 0 ? claims : { ...claims, claims_omitted: omitted }
+}
+
+function jsonBytes(value: Json): number {
+  return Buffer.byteLength(JSON.stringify(value))
 }
 
 /** Absent when we do not know it; the provider's word is not taken instead. */
-const OURS = new Set('iss aud sub user email name groups groups_truncated sid jti iat exp nbf'.split(' '))
+const OURS = new Set(
+  'iss aud sub user email name groups groups_truncated claims_omitted sid jti iat exp nbf'.split(' '),
+)
 
 /**
  * Ids, then names. The name of an imported group is left out: whoever owns the import can call it anything, so
@@ -139,7 +191,7 @@ function groupsClaim(membership: Membership | 'unknown'): { groups: readonly str
   const groups: string[] = []
   let bytes = 0
   for (const group of all) {
-    bytes += Buffer.byteLength(group) + 3
+    bytes += jsonBytes(group) + 1
     if (bytes > MAX_GROUP_BYTES) return { groups, truncated: true }
     groups.push(group)
   }

@@ -205,3 +205,90 @@ test.each<[Json | undefined, string | undefined]>([
 test('a claim of 64 KiB is too large for a header', () => {
   expect(claimHeaderValue('x'.repeat(65_536))).toBe('too-large')
 })
+
+describe('an assertion fits into the header sections of upstreams', () => {
+  const MANY = Array.from(
+    { length: 500 },
+    (_, i): Group => ({
+      id: `00g${String(i).padStart(17, '0')}`,
+      name: `"\u0001${'ü'.repeat(90)}${i}`,
+      type: 'OKTA_GROUP',
+    }),
+  )
+  const payloadOf = (headers: readonly string[]) =>
+    JSON.parse(Buffer.from(headers.at(-1)?.split('.')[1] ?? '', 'base64url').toString()) as Record<string, Json>
+
+  test.each<[string, Partial<Parameters<typeof principal>[0]> & object, readonly string[]]>([
+    ['a name of 80 KB', { identity: { name: 'n'.repeat(80_000) } as never }, ['name']],
+    ['a claim of 80 KB', { identity: { claims: { big: 'c'.repeat(80_000) } } as never }, ['big']],
+    [
+      'a claim of 80 KB in a list',
+      { identity: { claims: { big: ['c'.repeat(40_000), 'd'.repeat(40_000)] } } as never },
+      ['big'],
+    ],
+    [
+      'a claim of 80 KB in an object',
+      { identity: { claims: { big: { a: { b: 'c'.repeat(80_000) } } } } as never },
+      ['big'],
+    ],
+    [
+      'controls, which JSON writes in six bytes',
+      { identity: { claims: { big: '\u0001'.repeat(1000) } } as never },
+      ['big'],
+    ],
+    [
+      'everything at once',
+      {
+        identity: { name: 'ü'.repeat(40_000), claims: { big: 'c'.repeat(80_000), b: 'b'.repeat(5000) } } as never,
+        membership: createMembership(MANY, 0, 'test'),
+      },
+      ['name', 'big', 'b'],
+    ],
+  ])('%s is left out, with a mark and one warning', async (_, over, omitted) => {
+    const warn = vi.fn()
+    const { of, clock } = identityHeaders(
+      [
+        ['x-big', 'big'],
+        ['x-b', 'b'],
+        ['x-small', 'department'],
+      ],
+      { logger: { ...silentLogger, warn } },
+    )
+    const base = principal()
+    const given = over.identity as Partial<typeof base.identity>
+    const identity = { ...base.identity, ...given, claims: { department: 'R&D', ...given.claims } }
+    const who = principal({ ...over, identity })
+    const headers = await of(grant(ROUTE, facts(), who))
+    const payload = payloadOf(headers)
+    expect(payload).toMatchObject({ sub: '00u1', email: 'alice@corp.test', department: 'R&D', claims_omitted: omitted })
+    for (const name of omitted) expect(payload).not.toHaveProperty(name)
+    expect(headers.at(-1)?.length).toBeLessThan(8000)
+    expect(headers.join(': ').length).toBeLessThan(16_000)
+    expect(headers.join(': ')).toContain('x-small: R&D')
+
+    const told = warn.mock.calls.length
+    expect(told).toBeGreaterThan(0)
+    expect(warn.mock.calls.map(([fields]) => (fields as { claim: string }).claim)).toEqual(
+      expect.arrayContaining([...omitted]),
+    )
+    clock.advance(60_000)
+    await of(grant(ROUTE, facts(), who))
+    expect(warn).toHaveBeenCalledTimes(told)
+  })
+
+  test('a claim that is too long for the assertion is sent in a header of its own, as long as all of them fit', async () => {
+    const claims = Object.fromEntries(['a', 'b', 'c', 'd'].map((name) => [name, name.repeat(2400)]))
+    const { of } = identityHeaders(['a', 'b', 'c', 'd'].map((name) => [`x-${name}`, name] as const))
+    const headers = await of(grant(ROUTE, facts(), principal({ identity: { ...principal().identity, claims } })))
+    expect(headers.filter((_, i) => i % 2 === 0)).toEqual(['x-a', 'x-b', 'x-postern-jwt-assertion'])
+    expect(payloadOf(headers)).toMatchObject({ a: claims['a'], b: claims['b'], claims_omitted: ['c', 'd'] })
+  })
+
+  test('nobody can push their groups out with a long name', () => {
+    const who = principal({ identity: { ...principal().identity, name: 'n'.repeat(6000) } })
+    expect(assertionClaims(who, 'app.test', NOW, [])).toMatchObject({
+      groups: [ENGINEERING.id, 'Engineering'],
+      claims_omitted: ['name'],
+    })
+  })
+})
