@@ -185,6 +185,8 @@ export interface Forward {
   /** Lower-case name → value. Set wins over remove. */
   readonly setRequestHeaders: ReadonlyMap<string, string>
   readonly removeRequestHeaders: readonly string[]
+  /** Lower case; headers of other proxies that are passed on although a client may have forged them. */
+  readonly allowRequestHeaders: readonly string[]
   /** Until the response header; 0 is none. */
   readonly timeout: Millis
   readonly passIdentityHeaders: boolean

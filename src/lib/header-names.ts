@@ -63,6 +63,11 @@ const FORWARDED: ReadonlySet<string> = new Set([
   'x-forwarded-proto',
 ])
 
+/** Why no route may pass on what a client says in this header; undefined: a route may. */
+export function unbelievableHeader(normal: string, identity: ReadonlySet<string>): string | undefined {
+  return FORWARDED.has(normal) ? 'Postern writes this header itself' : reservedHeader(normal, identity)
+}
+
 /** Why no claim may be sent under this name; undefined: one may. */
 export function unusableForClaims(normal: string, assertionHeader: string): string | undefined {
   if (normal === normalName(assertionHeader)) return 'this header carries the signed assertion'

@@ -6,6 +6,7 @@
  */
 import { withoutCookies } from '../lib/cookie.ts'
 import { UNKNOWN_CLIENT } from '../routing/trust.ts'
+import { isForeign } from '../lib/foreign-headers.ts'
 import { HOP_BY_HOP, HOP_HEADER, normalName, reservedHeader } from '../lib/header-names.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { Forward, Naming, Route } from '../config/model.ts'
@@ -24,16 +25,14 @@ export interface HeaderContext {
   readonly transportSecurity: string
   /** Normalised names (see `normalName`) of the identity headers that we add. */
   readonly identity: ReadonlySet<string>
-  /** Is this normalised name one that no client may send: identity, or our word about the client? */
-  readonly managed: (normal: string) => boolean
   /** Spelling → what happens to it. Bounded by `MAX_SPELLINGS`. */
-  readonly fates: Map<string, Fate>
+  readonly treatments: Map<string, Treatment>
   readonly plans: WeakMap<Route<Forward>, HeaderPlan>
   readonly hopMark: (routeId: string) => HopMark
 }
 
 export interface HeaderContextOptions {
-  readonly naming: Pick<Naming, 'assertionHeader' | 'claimHeaderPrefix'>
+  readonly naming: Pick<Naming, 'assertionHeader'>
   /** Configured claim headers, lower case. */
   readonly claimHeaders: Iterable<string>
   readonly cookieNames: readonly string[]
@@ -43,8 +42,9 @@ export interface HeaderContextOptions {
   readonly logger: Logger
 }
 
-interface Fate {
-  readonly kind: 'keep' | 'drop' | 'cookie' | 'connection' | 'forwarded-for' | 'authorization' | 'hop'
+interface Treatment {
+  readonly kind: 'keep' | 'drop' | 'foreign' | 'cookie' | 'connection' | 'forwarded-for' | 'authorization' | 'hop'
+  readonly lower: string
   /** Lower case with every other character than letters and digits as `-`. */
   readonly normal: string
 }
@@ -53,31 +53,14 @@ interface Fate {
 interface HeaderPlan {
   /** Is a header of this normalised name neither removed nor replaced by the route? */
   readonly keeps: (normal: string) => boolean
+  /** Headers of other proxies that the route believes, lower case. */
+  readonly allows: ReadonlySet<string>
   /** name, value, name, value. */
   readonly set: readonly string[]
   readonly hop: HopMark
 }
 
-/** What upstreams of this and of other proxies read as identity or as the client's address (security.md B01, C06, P08). */
-const SPOOFABLE: ReadonlySet<string> = new Set([
-  'forwarded',
-  'x-forwarded',
-  'x-real-ip',
-  'x-request-id',
-  'x-rewrite-url',
-])
-const SPOOFABLE_PREFIXES = [
-  'x-forwarded-',
-  'x-original-',
-  'x-auth-request-',
-  'x-remote-',
-  'remote-',
-  'impersonate-',
-  'x-pomerium-',
-  'x-postern-',
-]
-
-/** Credentials meant for the proxy itself (pomerium.md §5.5). */
+/** Credentials meant for the proxy itself. */
 const OUR_AUTHORIZATION = /^\s*(?:pomerium|postern)\s/i
 
 const MAX_SPELLINGS = 1024
@@ -91,15 +74,12 @@ export function createHeaderContext({
   logger,
 }: HeaderContextOptions): HeaderContext {
   const identity = new Set([normalName(naming.assertionHeader), ...Array.from(claimHeaders, normalName)])
-  const prefixes = [...SPOOFABLE_PREFIXES, normalName(naming.claimHeaderPrefix)]
   return {
     cookieNames,
     plantsOurs: createSetCookieGuard(cookieNames, logger),
     transportSecurity,
     identity,
-    managed: (normal) =>
-      SPOOFABLE.has(normal) || identity.has(normal) || prefixes.some((prefix) => normal.startsWith(prefix)),
-    fates: new Map(),
+    treatments: new Map(),
     plans: new WeakMap(),
     hopMark,
   }
@@ -129,8 +109,8 @@ export function upstreamHeaders(
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] as string
     const value = raw[i + 1] as string
-    const fate = fateOf(name, context)
-    switch (fate.kind) {
+    const treatment = treatmentOf(name, context)
+    switch (treatment.kind) {
       case 'drop':
         break
       case 'connection':
@@ -150,8 +130,12 @@ export function upstreamHeaders(
       case 'authorization':
         if (plan.keeps('authorization') && !OUR_AUTHORIZATION.test(value)) headers.push(name, value)
         break
+      case 'foreign':
+        // Another spelling of an allowed name would be a second copy to some applications.
+        if (plan.allows.has(treatment.lower) && plan.keeps(treatment.normal)) headers.push(name, value)
+        break
       case 'keep':
-        if (plan.keeps(fate.normal)) headers.push(name, value)
+        if (plan.keeps(treatment.normal)) headers.push(name, value)
     }
   }
   if (nominated) headers = withoutNominated(headers, nominated)
@@ -208,24 +192,24 @@ export function authorityOf(request: Pick<RequestFacts, 'host' | 'port'>): strin
   return request.port === undefined ? request.host : `${request.host}:${request.port}`
 }
 
-function fateOf(name: string, context: HeaderContext): Fate {
-  const known = context.fates.get(name)
+function treatmentOf(name: string, context: HeaderContext): Treatment {
+  const known = context.treatments.get(name)
   if (known) return known
-  const fate = judge(name, context)
-  // A client that invents spellings costs us the cache for a moment, never memory.
-  if (context.fates.size >= MAX_SPELLINGS) context.fates.clear()
-  context.fates.set(name, fate)
-  return fate
-}
-
-function judge(name: string, context: HeaderContext): Fate {
   const lower = name.toLowerCase()
   const normal = normalName(name)
-  if (lower === 'connection' || lower === 'cookie' || lower === 'authorization') return { kind: lower, normal }
-  if (lower === HOP_HEADER) return { kind: 'hop', normal }
-  if (lower === 'x-forwarded-for') return { kind: 'forwarded-for', normal }
-  const gone = reservedHeader(normal, context.identity) !== undefined || context.managed(normal)
-  return { kind: gone ? 'drop' : 'keep', normal }
+  const treatment = { kind: kindOf(lower, normal, context), lower, normal }
+  // A client that invents spellings costs us the cache for a moment, never memory.
+  if (context.treatments.size >= MAX_SPELLINGS) context.treatments.clear()
+  context.treatments.set(name, treatment)
+  return treatment
+}
+
+function kindOf(lower: string, normal: string, context: HeaderContext): Treatment['kind'] {
+  if (lower === 'connection' || lower === 'cookie' || lower === 'authorization') return lower
+  if (lower === HOP_HEADER) return 'hop'
+  if (lower === 'x-forwarded-for') return 'forwarded-for'
+  if (reservedHeader(normal, context.identity) !== undefined) return 'drop'
+  return isForeign(normal) ? 'foreign' : 'keep'
 }
 
 function planOf(route: Route<Forward>, context: HeaderContext): HeaderPlan {
@@ -238,6 +222,7 @@ function planOf(route: Route<Forward>, context: HeaderContext): HeaderPlan {
   const gone = new Set([...route.action.removeRequestHeaders, ...set.map(([name]) => name)].map(normalName))
   const plan: HeaderPlan = {
     keeps: gone.size === 0 ? () => true : (normal) => !gone.has(normal),
+    allows: new Set(route.action.allowRequestHeaders),
     set: set.flat(),
     hop: context.hopMark(route.id),
   }

@@ -16,6 +16,15 @@ let gauntlet: Gauntlet
 beforeAll(async () => {
   gauntlet = await createGauntlet({
     people: ['alice', 'bob', 'dave', 'eve', 'mallory'],
+    moreRoutes: [
+      {
+        name: 'believing',
+        prefix: '/believing',
+        allow_public_unauthenticated_access: true,
+        allow_request_headers: ['X-WEBAUTH-USER', 'tailscale-user-login', 'X-Real-IP', 'X-Forwarded-User'],
+        remove_request_headers: ['X-Real-Ip'],
+      },
+    ],
     config: { jwt_claims_headers: ['email', 'groups', 'name', 'department'] },
     prepare(okta) {
       const hostile = ['x,admins', 'x|admins', 'Zoë', 'a\r\nX-Admin: 1', '💥', '__proto__']
@@ -66,6 +75,48 @@ const NAMES = [
   'X-Request-Id',
   'Forwarded',
   'Proxy',
+  'X-WEBAUTH-USER',
+  'X_Webauth_Role',
+  'Cf-Access-Jwt-Assertion',
+  'Cf-Access-Authenticated-User-Email',
+  'X-Goog-Authenticated-User-Email',
+  'X-Goog-IAP-JWT-Assertion',
+  'X-Amzn-Oidc-Data',
+  'X-Amzn-Oidc-Identity',
+  'X-Amzn-Mtls-Clientcert-Subject',
+  'X-MS-CLIENT-PRINCIPAL',
+  'X-Ms-Client-Principal-Name',
+  'X-MS-TOKEN-AAD-ID-TOKEN',
+  'Tailscale-User-Login',
+  'Tailscale.User.Name',
+  'Teleport-Jwt-Assertion',
+  'Ngrok-Auth-User-Email',
+  'X-authentik-username',
+  'X-Vouch-User',
+  'X-Auth-User',
+  'X-Auth-Groups',
+  'X-Consumer-Username',
+  'X-Authenticated-Userid',
+  'X-Userinfo',
+  'OIDC_CLAIM_email',
+  'Shib-Session-Id',
+  'SM_USER',
+  'iv-user',
+  'X-ProxiedEntitiesChain',
+  'X-Forwarded-Client-Cert',
+  'Client-Cert',
+  'X-Client-Cert',
+  'X-SSL-Client-S-DN',
+  'ssl-client-verify',
+  'X-ARR-ClientCert',
+  'X-Envoy-Original-Path',
+  'X-Envoy-External-Address',
+  'True-Client-IP',
+  'CF-Connecting-IP',
+  'X-Client-IP',
+  'X-Cluster-Client-IP',
+  'Fastly-Client-IP',
+  'WL-Proxy-Client-IP',
 ]
 const spoofed = (value = 'SPOOF') => NAMES.map((name) => `${name}: ${value}`)
 const normal = (name: string) => name.replace(/[^A-Za-z0-9]/g, '-').toLowerCase()
@@ -88,6 +139,19 @@ describe('B01 B02 B04 P08 identity headers of a client', () => {
     const { statuses, received } = await gauntlet.get(target, ...spoofed(), ...cookie, ...spoofed('SPOOF again'))
     expect(statuses).toEqual([200])
     expect(namesAndValues(only(received))).not.toContain('SPOOF')
+  })
+
+  test('are sent upstream where allow_request_headers names them, in that spelling and no other', async () => {
+    const { statuses, received } = await gauntlet.get('/believing/x', ...spoofed())
+    expect(statuses).toEqual([200])
+    const { headers } = only(received)
+    expect(headers.filter(([, value]) => value === 'SPOOF').map(([name]) => name)).toEqual([
+      'X-Forwarded-User',
+      'X-WEBAUTH-USER',
+      'Tailscale-User-Login',
+    ])
+    const aliases = ['X_WEBAUTH_USER: SPOOF', 'X.Webauth.User: SPOOF', 'Tailscale_User-Login: SPOOF']
+    expect(namesAndValues(only((await gauntlet.get('/believing/x', ...aliases)).received))).not.toContain('SPOOF')
   })
 
   test('are not sent upstream by a WebSocket', async () => {

@@ -1,4 +1,11 @@
-import { normalName, reservedHeader, unremovableHeader, unusableForClaims } from '../../lib/header-names.ts'
+import { isForeign } from '../../lib/foreign-headers.ts'
+import {
+  normalName,
+  reservedHeader,
+  unbelievableHeader,
+  unremovableHeader,
+  unusableForClaims,
+} from '../../lib/header-names.ts'
 import type { Path, Report } from '../issues.ts'
 import type { Forward, Naming } from '../model.ts'
 import type { GlobalInput } from '../schema.ts'
@@ -13,7 +20,7 @@ export function compileRouteHeaders(
   path: Path,
   identity: ReadonlySet<string>,
   report: Report,
-): Pick<Forward, 'setRequestHeaders' | 'removeRequestHeaders'> | undefined {
+): Pick<Forward, 'setRequestHeaders' | 'removeRequestHeaders' | 'allowRequestHeaders'> | undefined {
   const set = new Map<string, string>()
   let valid = true
   const refuse = (at: Path, message: string): void => {
@@ -35,10 +42,19 @@ export function compileRouteHeaders(
     if (!TOKEN.test(name)) refuse(['remove_request_headers', i], 'expected a header name')
     else if (kept !== undefined) refuse(['remove_request_headers', i], kept)
   }
+  for (const [i, name] of input.allow_request_headers.entries()) {
+    const at = ['allow_request_headers', i]
+    const normal = normalName(name)
+    const ours = unbelievableHeader(normal, identity)
+    if (!TOKEN.test(name) || name.includes('*')) refuse(at, 'expected a header name')
+    else if (ours !== undefined) refuse(at, ours)
+    else if (!isForeign(normal)) report.warning([...path, ...at], 'not needed: this header is never removed')
+  }
   if (!valid) return undefined
   return {
     setRequestHeaders: set,
     removeRequestHeaders: input.remove_request_headers.map((name) => name.toLowerCase()),
+    allowRequestHeaders: input.allow_request_headers.map((name) => name.toLowerCase()),
   }
 }
 

@@ -20,6 +20,11 @@ export const routeSchema = z.strictObject(
     preserve_host_header: flag.default(false).describe("Send the client's Host instead of the upstream's."),
     set_request_headers: textMap.default({}).describe('Headers to set on the way to the upstream; wins over removing.'),
     remove_request_headers: texts.default([]).describe('Headers to remove on the way to the upstream.'),
+    allow_request_headers: texts
+      .default([])
+      .describe(
+        'Headers of other proxies that are believed here, such as `X-WEBAUTH-USER`; elsewhere they are removed, because clients forge them.',
+      ),
     timeout: duration
       .optional()
       .describe('Until the response header of the upstream; 0 is none. Default: `default_upstream_timeout`.'),

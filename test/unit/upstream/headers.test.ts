@@ -274,7 +274,7 @@ test('a client that invents spellings does not grow our memory', () => {
   })
   const allowed = grant(route('http://up.test'), facts())
   for (let i = 0; i < 5000; i++) upstreamHeaders(allowed, [`x-${i}`, '1'], [], fresh, '127.0.0.1')
-  expect(fresh.fates.size).toBeLessThanOrEqual(1024)
+  expect(fresh.treatments.size).toBeLessThanOrEqual(1024)
 })
 
 const answered = (id: string) => grant(route('http://up.test'), facts({ id }))

@@ -62,6 +62,7 @@ export function route(upstream: string | readonly [string, ...string[]], over: R
       preserveHost: false,
       setRequestHeaders: new Map(),
       removeRequestHeaders: [],
+      allowRequestHeaders: [],
       timeout: 30_000,
       passIdentityHeaders: true,
       allowWebsockets: true,
