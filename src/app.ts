@@ -10,6 +10,7 @@ import { openDirectory } from './directory/open.ts'
 import { groupsFromClaims } from './identity/claims.ts'
 import { createOidcProvider } from './identity/oidc.ts'
 import { every, systemClock } from './lib/clock.ts'
+import { type Closing, openAll } from './lib/closing.ts'
 import type { ProcessLogger } from './lib/log.ts'
 import { personKey, subjectOf } from './lib/person.ts'
 import { readVersion } from './lib/version.ts'
@@ -56,25 +57,36 @@ export interface App {
 
 export interface AppOptions {
   readonly config: Config
-  /** `setLevel`: absent for a logger that writes everything. */
-  readonly logger: Logger & Partial<Pick<ProcessLogger, 'setLevel'>>
+  /** `setLevel`, `dropped`: absent for a logger that writes everything. */
+  readonly logger: Logger & Partial<Pick<ProcessLogger, 'setLevel' | 'dropped'>>
   readonly clock?: Clock
 }
 
 const RECHECK_INTERVAL: Millis = 30_000
 
-export async function startApp({ config, logger, clock = systemClock }: AppOptions): Promise<App> {
+/** Rejects when something cannot be opened; what was opened before it is closed then. */
+export function startApp(options: AppOptions): Promise<App> {
+  return openAll((closing) => openApp(options, closing))
+}
+
+async function openApp({ config, logger, clock = systemClock }: AppOptions, closing: Closing): Promise<App> {
   const { fixed } = config
   const { sharedSecrets } = fixed
   const metrics = createMetrics({ version: readVersion(), node: process.version })
   const store = meteredStore(openStore(fixed, clock, logger), metrics, clock)
+  closing.add(() => store.close())
   await checkStoreKey(store, sharedSecrets)
   const moved = await moveOlderSessions(store)
   const signer = createAssertionSigner(fixed)
   const sessions = createSessions({ store, clock, sharedSecrets })
   const streams = createStreamRegistry({ clock })
+  closing.add(() => {
+    streams.close()
+    sessions.close()
+  })
   const requestId = createRequestIds()
   const upstreams = createUpstreams({ signer, sharedSecrets, clock, logger })
+  closing.add(() => upstreams.close())
   let generation: Generation & Lifetime
   const { directory, ...feeds } = openDirectory({
     config: fixed.directory,
@@ -86,6 +98,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     routes: () => generation.live.routes,
     scimUrl: () => new URL(`${generation.live.naming.controlPrefix}/scim/v2`, fixed.authenticateServiceUrl),
   })
+  closing.add(() => feeds.close())
   const shared: Process = { fixed, sessions, directory, upstreams, requestId }
   generation = createGeneration(shared, config.live, 1)
   directory.onChange((person) => streams.recheck(person))
@@ -128,6 +141,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
     clock,
     logger,
   })
+  closing.add(() => operations.close())
   const accessLog = createAccessLog(logger, clock, (sample) => metrics.request(sample))
   const handle = createHandle({
     generation: () => generation,
@@ -149,8 +163,9 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
   metrics.gauge('http_server_active_requests', 'Requests and tunnels that have begun and not ended.', () =>
     listener.active(),
   )
+  metrics.gauge('log_lines_dropped', 'Log lines that standard output did not take.', () => logger.dropped?.() ?? 0)
   // Ages and expiries change decisions without any event.
-  const stopRechecking = every(clock, RECHECK_INTERVAL, () => streams.recheck())
+  closing.add(every(clock, RECHECK_INTERVAL, () => streams.recheck()))
   sessions.onEnd((id) => streams.endSession(id, 'signed-out'))
 
   const listener = await listen({
@@ -192,13 +207,7 @@ export async function startApp({ config, logger, clock = systemClock }: AppOptio
       if (timeout <= 0) listener.destroy()
       await stopped
       stopTimeout()
-      stopRechecking()
-      streams.close()
-      sessions.close()
-      await upstreams.close()
-      await feeds.close()
-      await operations.close()
-      await store.close()
+      await closing.close()
     },
   }
 }

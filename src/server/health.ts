@@ -1,11 +1,11 @@
 /**
- * What an orchestrator may ask, on an address of its own (operations §4.4). A dependency that is down makes Postern
+ * What an orchestrator may ask, on an address of its own. A dependency that is down makes Postern
  * *degraded*, not unready: people with sessions still work, and restarting pods would help nobody.
  */
 import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Address } from '../config/model.ts'
-import type { WallTime } from '../types.ts'
+import type { Logger, WallTime } from '../types.ts'
 import { isoTime } from '../lib/time.ts'
 
 export interface Component {
@@ -20,6 +20,10 @@ export interface HealthDeps {
   readonly ready: () => boolean
   readonly started: () => boolean
   readonly components: () => readonly Component[]
+}
+
+interface Logged {
+  readonly logger: Pick<Logger, 'error'>
 }
 
 export interface SideListener {
@@ -56,20 +60,24 @@ export function healthAnswer(deps: HealthDeps, url: URL): Answer | undefined {
   }
 }
 
-export function listenHealth(address: Address, deps: HealthDeps): Promise<SideListener> {
-  return listenBeside(address, (url) => healthAnswer(deps, url))
+export function listenHealth(address: Address, deps: HealthDeps & Logged): Promise<SideListener> {
+  return listenBeside(address, deps, (url) => healthAnswer(deps, url))
 }
 
-export function listenMetrics(address: Address, text: () => Promise<string>): Promise<SideListener> {
-  return listenBeside(address, async (url) =>
+export function listenMetrics(
+  address: Address,
+  deps: Logged & { readonly text: () => Promise<string> },
+): Promise<SideListener> {
+  return listenBeside(address, deps, async (url) =>
     url.pathname === '/metrics'
-      ? { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: await text() }
+      ? { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: await deps.text() }
       : undefined,
   )
 }
 
 async function listenBeside(
   { host, port }: Address,
+  { logger }: Logged,
   answer: (url: URL) => Answer | undefined | Promise<Answer | undefined>,
 ): Promise<SideListener> {
   const server: Server = createServer((req, res) => {
@@ -78,8 +86,13 @@ async function listenBeside(
   })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
-    server.listen(port, host, resolve)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve()
+    })
   })
+  // Too many open files, for one: what waits in the queue is accepted later, and the process lives on.
+  server.on('error', (error) => logger.error({ cause: error.message, port }, 'a side listener reports an error'))
   return {
     address: server.address() as AddressInfo,
     close: () =>

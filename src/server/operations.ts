@@ -4,6 +4,7 @@ import type { Clock, Logger, WallTime } from '../types.ts'
 import type { Fixed, Live } from '../config/model.ts'
 import type { Directory } from '../directory/model.ts'
 import type { StreamRegistry } from '../http/exchange.ts'
+import { openAll } from '../lib/closing.ts'
 import { describeDirectory, type DirectoryState, exportDirectory } from './directory-metrics.ts'
 import { type Component, listenHealth, listenMetrics, type SideListener } from './health.ts'
 import type { Metrics } from './metrics.ts'
@@ -93,9 +94,15 @@ export async function startOperations({
   }
 
   const { healthCheckAddr, metricsAddress } = fixed
-  const health =
-    healthCheckAddr && (await listenHealth(healthCheckAddr, { ready: () => ready, started: () => ready, components }))
-  const side = metricsAddress && (await listenMetrics(metricsAddress, () => metrics.text()))
+  const { health, side } = await openAll(async (closing) => {
+    const probes = { ready: () => ready, started: () => ready, components, logger }
+    const listening = healthCheckAddr && (await listenHealth(healthCheckAddr, probes))
+    if (listening) closing.add(() => listening.close())
+    return {
+      health: listening,
+      side: metricsAddress && (await listenMetrics(metricsAddress, { text: () => metrics.text(), logger })),
+    }
+  })
 
   return {
     health,

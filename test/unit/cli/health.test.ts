@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
+import { silentLogger } from '../../../src/lib/log.ts'
 import { type Component, listenHealth, type SideListener } from '../../../src/server/health.ts'
 import { cli } from '../../support/cli.ts'
 
@@ -13,7 +14,7 @@ afterEach(async () => {
 async function listenOnLoopback(ready: boolean, components: readonly Component[] = []): Promise<string> {
   listener = await listenHealth(
     { host: '127.0.0.1', port: 0 },
-    { ready: () => ready, started: () => true, components: () => components },
+    { ready: () => ready, started: () => true, components: () => components, logger: silentLogger },
   )
   return `127.0.0.1:${listener.address.port}`
 }

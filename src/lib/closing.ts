@@ -1,0 +1,36 @@
+/** What was opened, to be closed last first: also when what comes next cannot be opened. */
+export interface Closing {
+  add(close: () => unknown): void
+  /** Closes each, whatever happens to the others, and rejects with the first error. */
+  close(): Promise<void>
+}
+
+export function createClosing(): Closing {
+  const closes: (() => unknown)[] = []
+  return {
+    add: (close) => void closes.push(close),
+    async close() {
+      const errors: unknown[] = []
+      for (const close of closes.splice(0).toReversed()) {
+        try {
+          await close()
+        } catch (error) {
+          errors.push(error)
+        }
+      }
+      if (errors.length > 0) throw errors[0]
+    },
+  }
+}
+
+/** `open` adds what it opens; all of it is closed again when it fails. */
+export async function openAll<T>(open: (closing: Closing) => Promise<T>): Promise<T> {
+  const closing = createClosing()
+  try {
+    return await open(closing)
+  } catch (error) {
+    // Why it failed matters; that something could not be closed after it does not.
+    await closing.close().catch(() => undefined)
+    throw error
+  }
+}

@@ -1,0 +1,192 @@
+/** What cannot be opened ends the built program at once, with everything that was opened before; a log that cannot be written does not. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, get, type Server } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { stringify } from 'yaml'
+import { listenOn, portOf } from '../support/world.ts'
+
+const main = fileURLToPath(new URL('../../dist/cmd/postern/main.js', import.meta.url))
+
+let folder: string
+/** Holds a port, and is an Okta that never answers. */
+let taken: Server
+const children: ChildProcess[] = []
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'postern-start-'))
+  taken = await listenOn(createServer(() => {}))
+})
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+  }
+  taken.closeAllConnections()
+  await new Promise((resolve) => taken.close(resolve))
+  rmSync(folder, { recursive: true, force: true })
+})
+
+function write(more: object): string {
+  const file = join(folder, 'config.yaml')
+  writeFileSync(
+    file,
+    stringify({
+      authenticate_service_url: 'http://authenticate.localhost',
+      address: '127.0.0.1:0',
+      health_check_addr: '127.0.0.1:0',
+      metrics_address: '127.0.0.1:0',
+      shared_secret: 'oQ7pRxYDbYxK2mXl1zJm3s4tq0Qe5cXwqkJYk0mB2nA=',
+      idp_provider: 'okta',
+      idp_provider_url: `http://localhost:${portOf(taken)}`,
+      idp_client_id: 'postern',
+      idp_client_secret: 'a-secret-of-no-importance-1234',
+      idp_service_account: '00token-of-no-importance',
+      storage: { type: 'embedded', path: join(folder, 'store') },
+      routes: [{ from: 'http://open.localhost', to: 'http://127.0.0.1:9', allow_public_unauthenticated_access: true }],
+      ...more,
+    }),
+  )
+  return file
+}
+
+interface Ended {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+}
+
+function run(args: readonly string[], stdout: 'pipe' | number = 'pipe'): ChildProcess {
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', stdout, 'pipe'] })
+  children.push(child)
+  return child
+}
+
+async function end(child: ChildProcess): Promise<Ended> {
+  let [out, err] = ['', '']
+  child.stdout?.on('data', (chunk: Buffer) => (out += chunk.toString()))
+  child.stderr?.on('data', (chunk: Buffer) => (err += chunk.toString()))
+  const [code] = (await once(child, 'exit')) as [number | null]
+  return { code, out, err }
+}
+
+describe.each(['embedded', 'memory'])('with the %s store', (type) => {
+  test.each(['address', 'health_check_addr', 'metrics_address'])(
+    'run ends with 1 and says why when %s is taken',
+    async (key) => {
+      const file = write({
+        [key]: `127.0.0.1:${portOf(taken)}`,
+        storage: type === 'memory' ? { type } : { type, path: join(folder, 'store') },
+      })
+      // A directory read that is never answered is in flight meanwhile.
+      const { code, out, err } = await end(run(['run', '--config', file]))
+      expect({ code, err: err.includes('EADDRINUSE') }).toEqual({ code: 1, err: true })
+      expect(out).toContain('"msg":"cannot start"')
+    },
+  )
+})
+
+test('run ends with 1 when the store is a file, and when its directory cannot be made', async () => {
+  const file = join(folder, 'file')
+  writeFileSync(file, '')
+  for (const path of [file, join(file, 'below')]) {
+    const { code, err } = await end(run(['run', '--config', write({ storage: { type: 'embedded', path } })]))
+    expect(code).toBe(1)
+    expect(err).toContain('postern: ')
+    expect(err).not.toMatch(/\bat .*\.js:\d+/)
+  }
+})
+
+test('run ends with 3 when the store was written with another secret, and lets go of it', async () => {
+  mkdirSync(join(folder, 'store'))
+  const first = run(['run', '--config', write({})])
+  await new Promise<void>((resolve) =>
+    first.stdout?.on('data', (chunk: Buffer) => chunk.includes('"listening"') && resolve()),
+  )
+  first.kill('SIGTERM')
+  expect((await end(first)).code).toBe(0)
+  const other = write({ shared_secret: 'bQ7pRxYDbYxK2mXl1zJm3s4tq0Qe5cXwqkJYk0mB2nA=' })
+  expect(await end(run(['run', '--config', other]))).toMatchObject({ code: 3 })
+})
+
+describe('output that cannot be written', () => {
+  const ask = (port: number): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      get({ port, host: '127.0.0.1', path: '/ping', agent: false }, (res) => resolve(res.resume().statusCode)).on(
+        'error',
+        reject,
+      )
+    })
+  const metric = (port: number): Promise<string> =>
+    new Promise((resolve, reject) => {
+      get({ port, host: '127.0.0.1', path: '/metrics', agent: false }, (res) => {
+        let text = ''
+        res.on('data', (chunk: Buffer) => (text += chunk.toString())).on('end', () => resolve(text))
+      }).on('error', reject)
+    })
+  const freePort = async (): Promise<number> => {
+    const server = await listenOn(createServer())
+    const port = portOf(server)
+    await new Promise((resolve) => server.close(resolve))
+    return port
+  }
+  const up = async (port: number): Promise<void> => {
+    await expect.poll(() => ask(port).catch(() => 0)).toBe(200)
+  }
+
+  test('run > /dev/full serves, counts what is lost, and stops as it is asked', async () => {
+    const [port, metrics] = [await freePort(), await freePort()]
+    const file = write({
+      address: `127.0.0.1:${port}`,
+      metrics_address: `127.0.0.1:${metrics}`,
+      storage: { type: 'memory' },
+    })
+    const child = run(['run', '--config', file], openSync('/dev/full', 'w'))
+    const ended = end(child)
+    await up(port)
+    await expect.poll(() => metric(metrics)).toMatch(/^postern_log_lines_dropped [1-9]/m)
+    expect(await ask(port)).toBe(200)
+    child.kill('SIGTERM')
+    expect(await ended).toMatchObject({ code: 0 })
+  })
+
+  test('run | true serves on', async () => {
+    const port = await freePort()
+    const child = run(['run', '--config', write({ address: `127.0.0.1:${port}`, storage: { type: 'memory' } })])
+    child.stdout?.destroy()
+    const ended = end(child)
+    await up(port)
+    expect(await ask(port)).toBe(200)
+    child.kill('SIGTERM')
+    expect((await ended).code).toBe(0)
+  })
+
+  test.each([
+    ['check', 0],
+    ['config print --defaults', 0],
+    ['schema', 0],
+    ['--help', 0],
+  ])('%s | true ends with %d and without a word', async (command, code) => {
+    const args = command.split(' ')
+    const child = run(/check|print/.test(command) ? [...args, write({})] : args)
+    child.stdout?.destroy()
+    expect(await end(child)).toEqual({ code, out: '', err: '' })
+  })
+
+  test('check of a file that is not valid ends with 3, whoever reads', async () => {
+    const child = run(['check', write({ nonsense: 1 })])
+    child.stdout?.destroy()
+    child.stderr?.destroy()
+    expect((await end(child)).code).toBe(3)
+  })
+
+  test('schema > /dev/full ends with 1 and says why', async () => {
+    const { code, err } = await end(run(['schema'], openSync('/dev/full', 'w')))
+    expect(code).toBe(1)
+    expect(err).toBe('postern: cannot write the output: ENOSPC: no space left on device, write\n')
+  })
+})
