@@ -73,7 +73,11 @@ export const staticSchema = z.strictObject(
 
 const directorySchema = z.strictObject(
   {
-    refresh_interval: duration.prefault('60s').describe("Age after which a signed-in person's groups are read again."),
+    refresh_interval: duration
+      .prefault('60s')
+      .describe(
+        "Age after which a signed-in person's groups are read again. With Okta's System Log nobody is: then the time within which a change that the log does not tell is found by comparing the groups that policies name, as far as the rate budget allows.",
+      ),
     max_staleness: duration
       .prefault('1h')
       .describe('Age after which groups are unknown, and rules about groups answer 503.'),

@@ -8,9 +8,9 @@ import type { Directory, DirectorySource, Membership, ReadPriority, UserStatus }
 import type { DirectoryConfig } from '../config/model.ts'
 import { CLAIMS_SOURCE } from './claims.ts'
 import { createKeeper } from './keeper.ts'
-import type { Known, Reading } from './merge.ts'
+import type { Known, Reading } from './evidence.ts'
 import type { DirectoryRecord } from './records.ts'
-import { createRoster, type Effect, type Person } from './roster.ts'
+import { createPeople, type Effect, type Person } from './people.ts'
 import { createRounds } from './rounds.ts'
 import type { Signal, Trust } from './signals.ts'
 import { createSourceHealth } from './source-health.ts'
@@ -84,8 +84,8 @@ export function createDirectory(deps: {
   const sourceName = source?.name ?? CLAIMS_SOURCE
   const maxStaleness = source ? config.maxStaleness : CLAIMS_RETENTION
   const retention = source ? Math.max(RETENTION, maxStaleness) : CLAIMS_RETENTION
-  const roster = createRoster()
-  const { people } = roster
+  const everybody = createPeople()
+  const people = everybody.all
   const memberships = createMemberships(sourceName)
   const listeners = new Set<(person: PersonKey, status: UserStatus | 'unknown') => void>()
   const endListeners = new Set<SessionsEndListener>()
@@ -115,7 +115,7 @@ export function createDirectory(deps: {
 
   function membership(user: Subject): Membership | 'unknown' {
     const now = clock.now()
-    const person = roster.personOf(user, now)
+    const person = everybody.personOf(user, now)
     person.askedAt = now
     const { known } = person
     const freshAt = freshnessOf(person)
@@ -172,7 +172,7 @@ export function createDirectory(deps: {
   async function read(user: Subject, priority: ReadPriority, signal: AbortSignal = closing.signal): Promise<void> {
     if (!source) return
     const readAt = clock.now()
-    roster.personOf(user, readAt).retryAt = later(readAt, RETRY_DELAY)
+    everybody.personOf(user, readAt).retryAt = later(readAt, RETRY_DELAY)
     let entry: Reading['entry']
     try {
       entry = await source.lookup(user, signal, priority)
@@ -187,7 +187,7 @@ export function createDirectory(deps: {
   /** The person is read again: at once, or once a reading can settle what was heard. What fails is left to the rounds. */
   function confirm(user: Subject, delay: Millis): void {
     const now = clock.now()
-    const person = roster.personOf(user, now)
+    const person = everybody.personOf(user, now)
     person.doubtAt = now
     if (!source) return
     const ask = (): void => {
@@ -207,7 +207,7 @@ export function createDirectory(deps: {
       const lastRead = known?.readAt ?? NEVER
       // Readings alone keep nobody: else everybody who ever signed in would be read for ever.
       if (elapsed(now, person.askedAt) > retention) {
-        roster.forget(user)
+        everybody.forget(user)
         continue
       }
       // A feed keeps the person fresh; a reading is due only before the stored one expires.
@@ -227,7 +227,7 @@ export function createDirectory(deps: {
   /** Takes effect at once, then goes to the store. */
   async function learn(user: Subject, reading: Reading): Promise<void> {
     const before = people.get(user)?.known?.status
-    const effect = roster.learn(user, reading, clock.now())
+    const effect = everybody.learn(user, reading, clock.now())
     const person = people.get(user)
     if (!effect || !person?.known) return
     take(effect)
@@ -277,15 +277,15 @@ export function createDirectory(deps: {
     for (const signal of signals) {
       if (signal.kind === 'sessions-ended') end(signal.user, asWallTime(signal.at))
       if (signal.kind === 'group-sessions-ended')
-        for (const user of roster.holders(signal.group)) end(user, asWallTime(signal.at))
-      for (const effect of roster.hear(signal, trust, now)) {
+        for (const user of everybody.holders(signal.group)) end(user, asWallTime(signal.at))
+      for (const effect of everybody.tell(signal, trust, now)) {
         touched.add(effect.user)
         if (signal.kind === 'inactive') end(effect.user, now)
         take(effect)
       }
     }
     await Promise.all([
-      ...[...touched].map((user) => keeper.save(user)),
+      ...[...touched].map((user) => (people.get(user)?.known ? keeper.save(user) : keeper.delete(user))),
       ...[...ended].map(([user, before]) => endSessions(user, before)),
     ])
   }
@@ -302,8 +302,8 @@ export function createDirectory(deps: {
   function adopt(user: Subject, { source: theirs, doubtAt, ...known }: DirectoryRecord): void {
     if (theirs !== sourceName) return
     const isNews = known.readAt > (people.get(user)?.known?.readAt ?? NEVER)
-    const effect = roster.adopt(user, known, clock.now())
-    const person = roster.personOf(user, known.readAt)
+    const effect = everybody.adopt(user, known, clock.now())
+    const person = everybody.personOf(user, known.readAt)
     const readAt = person.known?.readAt ?? NEVER
     if (isNews) person.savedAt = readAt
     if (doubtAt !== undefined && doubtAt > readAt) person.doubtAt = latest(doubtAt, person.doubtAt ?? NEVER)
@@ -320,7 +320,7 @@ export function createDirectory(deps: {
       const { code, message } = toAppError(error)
       logger.warn({ user_id: user, code, error: message }, 'a reading of the group directory could not be stored')
       // The next reading tries again, whether it changes anything or not.
-      roster.personOf(user, NEVER).savedAt = NEVER
+      everybody.personOf(user, NEVER).savedAt = NEVER
     }
   }
 
@@ -349,7 +349,7 @@ export function createDirectory(deps: {
     async start() {
       unwatch = keeper.watch((user, kind) => {
         if (kind === 'put') track(fetch(user))
-        else if (roster.forget(user)) announce(user, 'unknown')
+        else if (everybody.forget(user)) announce(user, 'unknown')
       })
       await keeper.load()
       rounds.start()
@@ -376,7 +376,7 @@ export function createDirectory(deps: {
     async forget(person) {
       const user = issuer.subject(person)
       if (user === undefined) return
-      if (roster.forget(user)) announce(user, 'unknown')
+      if (everybody.forget(user)) announce(user, 'unknown')
       await keeper.delete(user)
     },
 

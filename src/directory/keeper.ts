@@ -1,7 +1,7 @@
 import { AppError, messageOf, toAppError } from '../errors.ts'
 import type { Issuer } from '../lib/person.ts'
 import type { Logger, Millis, PersonKey, Store, Subject, Versioned } from '../types.ts'
-import { isSame } from './merge.ts'
+import { isSame } from './evidence.ts'
 import { createDirectoryTable, type DirectoryRecord } from './records.ts'
 import { later } from '../lib/time.ts'
 

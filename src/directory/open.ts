@@ -77,6 +77,7 @@ export function openDirectory(deps: {
       org: config.url.origin,
       wanted: () => namedGroups(deps.routes()),
       interval: config.logInterval,
+      refreshInterval: config.refreshInterval,
     })
     feed = following
     const secret = config.hookSecret

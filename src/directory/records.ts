@@ -1,7 +1,7 @@
 import { Ajv } from 'ajv'
-import type { Group } from './model.ts'
 import type { SourceTime, Table, WallTime } from '../types.ts'
-import type { Known } from './merge.ts'
+import { factsOf, type Facts, type Known, knownFrom } from './evidence.ts'
+import type { Group } from './model.ts'
 
 /** What is kept of one person across restarts and seen by all who share the store; the key is the person's. */
 export interface DirectoryRecord extends Known {
@@ -11,6 +11,12 @@ export interface DirectoryRecord extends Known {
   readonly doubtAt?: WallTime
 }
 
+const TIME = { type: 'number' } as const
+const GROUP = [
+  { type: 'string', minLength: 1 },
+  { type: 'string' },
+  { enum: ['BUILT_IN', 'APP_GROUP', 'CLAIM'] },
+] as const
 const RECORD = {
   type: 'object',
   required: ['source', 'status', 'statusText', 'groups', 'readAt'],
@@ -19,55 +25,70 @@ const RECORD = {
     source: { type: 'string', minLength: 1 },
     status: { enum: ['active', 'inactive'] },
     statusText: { type: 'string' },
-    asOf: { type: 'number' },
-    readAt: { type: 'number' },
-    upTo: { type: 'number' },
-    forgottenUpTo: { type: 'number' },
-    statusAt: { type: 'number' },
-    doubtAt: { type: 'number' },
-    marks: {
-      type: 'array',
-      items: {
-        type: 'object',
-        required: ['group', 'member', 'at'],
-        additionalProperties: false,
-        properties: {
-          group: { type: 'string', minLength: 1 },
-          member: { type: 'boolean' },
-          at: { type: 'number' },
-          upTo: { type: 'number' },
-        },
-      },
+    asOf: TIME,
+    readAt: TIME,
+    upTo: TIME,
+    doubtAt: TIME,
+    inactive: {
+      type: 'object',
+      required: ['at', 'statusText'],
+      additionalProperties: false,
+      properties: { at: TIME, statusText: { type: 'string' } },
     },
-    groups: {
+    groups: { type: 'array', items: { type: 'array', minItems: 2, maxItems: 3, items: GROUP } },
+    removed: {
       type: 'array',
-      items: {
-        type: 'array',
-        minItems: 2,
-        maxItems: 3,
-        items: [{ type: 'string', minLength: 1 }, { type: 'string' }, { enum: ['BUILT_IN', 'APP_GROUP', 'CLAIM'] }],
-      },
+      items: { type: 'array', minItems: 2, maxItems: 2, items: [{ type: 'string', minLength: 1 }, TIME] },
     },
+    added: { type: 'array', items: { type: 'array', minItems: 3, maxItems: 4, items: [TIME, ...GROUP] } },
   },
 } as const
 
 /** A group in a store of 20,000 people with 20 groups each: as small as JSON can be. No type: `OKTA_GROUP`. */
 type StoredGroup = readonly [id: string, name: string, type?: Exclude<Group['type'], 'OKTA_GROUP'>]
 
-type Stored = Omit<DirectoryRecord, 'asOf' | 'groups'> & {
-  readonly asOf?: SourceTime | undefined
+/** The reading as it was, and what was told since. */
+interface Stored extends Omit<Facts, 'asOf' | 'groups' | 'events'> {
+  readonly source: string
+  readonly asOf?: SourceTime
+  readonly doubtAt?: WallTime
   readonly groups: readonly StoredGroup[]
+  readonly removed?: readonly (readonly [group: string, at: SourceTime])[]
+  readonly added?: readonly (readonly [at: SourceTime, ...group: StoredGroup])[]
 }
 
 export function createDirectoryTable(): Table<DirectoryRecord> {
   // A pair or a triple.
   const isStored = new Ajv({ strictTuples: false }).compile<Stored>(RECORD)
+  return { name: 'directory', format, parse: (value) => (isStored(value) ? parse(value) : undefined) }
+}
+
+function format(record: DirectoryRecord): Stored {
+  const { source, doubtAt } = record
+  const { asOf, readAt, upTo, status, statusText, groups, events, inactive } = factsOf(record)
+  const told = [...(events ?? [])]
+  const added = told.flatMap(([, { at, group }]) => (group ? [[at, ...toStored(group)] as const] : []))
+  const removed = told.flatMap(([id, { at, group }]) => (group ? [] : [[id, at] as const]))
   return {
-    name: 'directory',
-    format: (record) => ({ ...record, groups: record.groups.map(toStored) }) satisfies Stored,
-    parse: (value) =>
-      isStored(value) ? { ...value, asOf: value.asOf, groups: value.groups.map(fromStored) } : undefined,
+    source,
+    status,
+    statusText,
+    groups: groups.map(toStored),
+    readAt,
+    ...(asOf !== undefined && { asOf }),
+    ...(upTo !== undefined && { upTo }),
+    ...(doubtAt !== undefined && { doubtAt }),
+    ...(inactive && { inactive: { at: inactive.at, statusText: inactive.statusText } }),
+    ...(removed.length > 0 && { removed }),
+    ...(added.length > 0 && { added }),
   }
+}
+
+function parse({ source, doubtAt, removed = [], added = [], asOf, ...stored }: Stored): DirectoryRecord {
+  const given = added.map(([at, ...group]) => [group[0], { at, group: fromStored(group) }] as const)
+  const events = new Map([...removed.map(([id, at]) => [id, { at }] as const), ...given])
+  const known = knownFrom({ ...stored, asOf, groups: stored.groups.map(fromStored), events })
+  return { source, ...known, ...(doubtAt !== undefined && { doubtAt }) }
 }
 
 function toStored({ id, name, type }: Group): StoredGroup {

@@ -5,7 +5,7 @@ import type { DirectoryConfig } from '../config/model.ts'
 import type { Membership } from './model.ts'
 import type { Subject, WallTime } from '../types.ts'
 import { CLAIMS_SOURCE } from './claims.ts'
-import type { Known } from './merge.ts'
+import type { Known } from './evidence.ts'
 import { latest } from '../lib/time.ts'
 
 /**

@@ -13,6 +13,7 @@ import type { Store } from '../../src/types.ts'
 import { recordedLog } from '../unit/directory/recorded-log.ts'
 import { type WatchedClock, watchedClock } from '../unit/directory/watched-clock.ts'
 import { person } from '../support/person.ts'
+import { createFeedTable } from '../../src/directory/okta/position.ts'
 
 const { alice, bob, dave } = DEMO.people
 const { engineering } = DEMO.groups
@@ -265,6 +266,21 @@ describe('with the System Log', () => {
     expect(second.metrics().feed?.leading).toBe(true)
   })
 
+  test('who finds that another process wrote the position meanwhile overwrites nothing and follows no more', async () => {
+    const of = await world()
+    await pass(15_000)
+    const table = createFeedTable()
+    const stored = await store.get(table, okta.url)
+    expect(of.metrics().feed?.leading).toBe(true)
+    const theirs = { ...(stored?.value ?? expect.fail('stored above')), lastPublished: clock.now() + 77 }
+    await store.put(table, okta.url, theirs)
+    await clock.advanceAsync(10_000)
+    await settle()
+    expect((await store.get(table, okta.url))?.value.lastPublished).toBe(clock.now() - 10_000 + 77)
+    await pass(15_000)
+    expect(of.metrics().feed?.leading).toBe(true)
+  })
+
   test('who is killed leaves the lease behind, and is followed within a quarter of a minute', async () => {
     const of = await world()
     await of.close()
@@ -305,6 +321,27 @@ describe('what the log missed', () => {
     await pass(2 * MINUTE)
     expect(groupsOf(of, alice)).toEqual(['Everyone'])
   })
+
+  test.each([2000, 15_000, MINUTE])(
+    'a removal that the log does not tell counts within a refresh_interval of %i ms, for groups that policies name',
+    async (refreshInterval) => {
+      const of = await world({}, ['Engineering'], { refreshInterval })
+      await signIn(of, alice)
+      await pass(2 * MINUTE)
+      expect(of.metrics().feed?.mode).toBe('log')
+      for (const wait of [0, 700, 1900]) {
+        await pass(wait)
+        okta.delayEvents({ by: 24 * HOUR })
+        okta.removeMember('Engineering', alice)
+        await pass(refreshInterval)
+        expect(groupsOf(of, alice)).toEqual(['Everyone'])
+        okta.addMember('Engineering', alice)
+        await pass(refreshInterval + 5000)
+        expect(groupsOf(of, alice)).toEqual(['Engineering', 'Everyone'])
+      }
+    },
+    60_000,
+  )
 
   test('a name that no group has is said with the nearest, and two groups of one name count both', async () => {
     const of = await world({}, ['Enginering', 'Sales'])

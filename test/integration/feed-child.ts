@@ -39,6 +39,7 @@ export async function main(path: string, origin: string, token: string): Promise
     org: origin,
     app: '0oaapp',
     interval: 30,
+    refreshInterval: 3_600_000,
     leaseTtl: 200,
     wanted: () => [],
   })

@@ -11,8 +11,8 @@ import { asSourceTime, earlier, elapsed, isoTime, NEVER, wallTime } from '../../
 const LEASE = 'directory-feed'
 /** A killed process is followed after so long, and a third: others ask as often as the holder renews. */
 const LEASE_TTL: Millis = 9000
-/** Between two looks at what the log may have missed; also how changes are found where the log may not be read. */
-const CHANGES_INTERVAL: Millis = 60_000
+/** Of `refreshInterval`, between two looks at what the log may have missed: a look takes its time, too. */
+const COMPARED_EARLY = 0.75
 export const DELTA_INTERVAL: Millis = 30_000
 const CATALOGUE_INTERVAL: Millis = 3_600_000
 /** Somebody may have granted the right meanwhile. */
@@ -63,12 +63,14 @@ export function createOktaFeed(deps: {
   readonly clock: Clock
   readonly logger: Logger
   readonly interval: Millis
+  /** What the log does not tell is found within it, for groups that policies name. */
+  readonly refreshInterval: Millis
   readonly org: string
   readonly app: string
   readonly wanted: () => readonly string[]
   readonly leaseTtl?: Millis
 }): OktaFeed {
-  const { client, directory, store, clock, logger, interval, org, leaseTtl = LEASE_TTL } = deps
+  const { client, directory, store, clock, logger, interval, org, refreshInterval, leaseTtl = LEASE_TTL } = deps
   const log = createOktaLog(deps)
   const reconcile = createReconcile(deps)
   const table = createFeedTable()
@@ -76,6 +78,8 @@ export function createOktaFeed(deps: {
   const stops = new Set<Unsubscribe>()
   const running = new Set<Promise<void>>()
   let record: FeedRecord | undefined
+  /** Of the stored record; undefined: nobody can read it, so it is overwritten. */
+  let version: number | undefined
   let lease: Lease | undefined
   let forbiddenAt: Monotonic | undefined
   let cataloguedAt: Monotonic | undefined
@@ -96,12 +100,14 @@ export function createOktaFeed(deps: {
       renewing = undefined
     })
     if (await renewing) return true
-    if (lease === held) {
-      lease = undefined
-      directory.listening(undefined)
-      logger.info({ okta: org }, 'okta: another process follows what changes now')
-    }
+    if (lease === held) resign()
     return false
+  }
+
+  function resign(): void {
+    lease = undefined
+    directory.listening(undefined)
+    logger.info({ okta: org }, 'okta: another process follows what changes now')
   }
 
   /** A poll may wait for its budget for longer than a lease lives. */
@@ -130,7 +136,9 @@ export function createOktaFeed(deps: {
     lease = taken
     const now = clock.now()
     directory.listening(now)
-    const stored = (await store.get(table, org).catch(corruptIsNone))?.value
+    const found = await store.get(table, org).catch(corruptIsNone)
+    version = found === 'corrupt' ? undefined : (found?.version ?? 0)
+    const stored = found === 'corrupt' ? undefined : found?.value
     const gone =
       stored && elapsed(asSourceTime(now), stored.lastPublished) > LOG_KEPT && elapsed(now, stored.upTo) > LOG_KEPT
     record =
@@ -147,9 +155,10 @@ export function createOktaFeed(deps: {
     return true
   }
 
-  function corruptIsNone(error: unknown): undefined {
+  /** There to be replaced. */
+  function corruptIsNone(error: unknown): 'corrupt' {
     if (toAppError(error).code !== 'ERR_STORE_CORRUPT') throw error
-    return undefined
+    return 'corrupt'
   }
 
   /** Another process has polled. What cannot be read now is read with its next poll. */
@@ -158,9 +167,15 @@ export function createOktaFeed(deps: {
     if (!lease && stored && stored.value.upTo > NOT_YET) directory.cover(stored.value)
   }
 
-  /** What is read next is only asked for after what was read before is safe: killed at any moment, nothing is lost. */
+  /**
+   * What is read next is only asked for after what was read before is safe: killed at any moment, nothing is lost. Who
+   * finds that another process wrote meanwhile follows no more, and overwrites nothing.
+   */
   async function save(next: FeedRecord): Promise<void> {
-    await store.put(table, org, next)
+    const first = await store.put(table, org, next, version === undefined ? {} : { ifVersion: version })
+    const stored = first ? await store.get(table, org) : undefined
+    if (!stored || !isSamePosition(stored.value, next)) return resign()
+    version = stored.version
     record = next
     directory.cover(next.upTo > NOT_YET ? next : undefined)
   }
@@ -295,7 +310,8 @@ export function createOktaFeed(deps: {
   /** The first comparison waits for the first poll only. */
   function compareDelay(): Millis {
     if (cataloguedAt === undefined) return interval
-    return forbiddenAt === undefined ? CHANGES_INTERVAL : DELTA_INTERVAL
+    const within = refreshInterval * COMPARED_EARLY
+    return forbiddenAt === undefined ? within : Math.min(DELTA_INTERVAL, within)
   }
 
   return {
@@ -304,8 +320,8 @@ export function createOktaFeed(deps: {
         if (name !== table.name || key !== org || kind !== 'put' || lease) return
         void heard()
       })
-      const stored = (await store.get(table, org).catch(corruptIsNone))?.value
-      if (stored && stored.upTo > NOT_YET) directory.cover(stored)
+      const stored = await store.get(table, org).catch(corruptIsNone)
+      if (stored && stored !== 'corrupt' && stored.value.upTo > NOT_YET) directory.cover(stored.value)
       void run(polling, poll)
       again(polling, pollDelay, poll)
       again(comparing, compareDelay, compare)
@@ -335,4 +351,14 @@ export function createOktaFeed(deps: {
       lease = undefined
     },
   }
+}
+
+function isSamePosition(left: FeedRecord, right: FeedRecord): boolean {
+  return (
+    left.cursor === right.cursor &&
+    left.lastPublished === right.lastPublished &&
+    left.since === right.since &&
+    left.upTo === right.upTo &&
+    left.owed === right.owed
+  )
 }

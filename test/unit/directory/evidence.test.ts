@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { isOlder, type Known, merge, type Reading } from '../../../src/directory/merge.ts'
+import { isChanged, isOlder, type Known, type Reading, takeReading } from '../../../src/directory/evidence.ts'
 import type { Entry, Group } from '../../../src/directory/model.ts'
 import { group } from './scripted-source.ts'
 
@@ -19,17 +19,22 @@ function reading(at: number, groups?: readonly Group[], more: Partial<Entry> = {
   return { entry: entry as Entry | undefined, readAt: T0 + at }
 }
 
+function take(before: Known | undefined, next: Reading): { known: Known; changed: boolean } | undefined {
+  const known = takeReading(before, next)?.known
+  return known && { known, changed: before ? isChanged(before, known) : known.status === 'inactive' }
+}
+
 function known(...readings: readonly Reading[]): Known | undefined {
-  return readings.reduce<Known | undefined>((before, next) => merge(before, next)?.known ?? before, undefined)
+  return readings.reduce<Known | undefined>((before, next) => take(before, next)?.known ?? before, undefined)
 }
 
 describe('a reading', () => {
   test('is taken when nothing is known, and is news only when it is bad', () => {
-    expect(merge(undefined, reading(0, [group(1)]))).toEqual({
+    expect(take(undefined, reading(0, [group(1)]))).toEqual({
       known: { status: 'active', statusText: 'ACTIVE', groups: [group(1)], asOf: T0 - 2000, readAt: T0 },
       changed: false,
     })
-    expect(merge(undefined, reading(0))).toEqual({
+    expect(take(undefined, reading(0))).toEqual({
       known: { status: 'inactive', statusText: 'NOT_FOUND', groups: [], asOf: undefined, readAt: T0 },
       changed: true,
     })
@@ -46,17 +51,17 @@ describe('a reading', () => {
     ['one that began before the person was found gone', reading(1000), reading(0, [group(1)], { asOf: T0 + 5000 })],
     ['gone, when the person was found later', reading(1000, [group(1)]), reading(0)],
   ])('with %s is dropped', (_name, first, late) => {
-    expect(merge(known(first), late)).toBeUndefined()
+    expect(take(known(first), late)).toBeUndefined()
   })
 
   test('that began long after counts, even when an earlier answer claimed to be from the future', () => {
     const wrong = reading(0, [group(1)], { asOf: T0 + 86_400_000 })
-    expect(merge(known(wrong), reading(300_000, [group(2)]))).toBeUndefined()
-    expect(merge(known(wrong), reading(300_001, [group(2)]))).toMatchObject({ changed: true })
+    expect(take(known(wrong), reading(300_000, [group(2)]))).toBeUndefined()
+    expect(take(known(wrong), reading(300_001, [group(2)]))).toMatchObject({ changed: true })
   })
 
   test('of the same groups in another order changes nothing', () => {
-    expect(merge(known(reading(0, [group(1), group(2)])), reading(1000, [group(2), group(1)]))?.changed).toBe(false)
+    expect(take(known(reading(0, [group(1), group(2)])), reading(1000, [group(2), group(1)]))?.changed).toBe(false)
   })
 })
 

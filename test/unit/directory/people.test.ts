@@ -1,8 +1,8 @@
-/** The rules of evidence (docs/directory.md) against a model of Okta: whatever is delayed, lost, doubled or reordered, nobody gains by it. */
+/** The rules of evidence against a model of Okta: whatever is delayed, lost, doubled or reordered, nobody gains by it. */
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { isSame, type Known, unite } from '../../../src/directory/merge.ts'
-import { createRoster, type Roster } from '../../../src/directory/roster.ts'
+import { combine, isSame, type Known } from '../../../src/directory/evidence.ts'
+import { createPeople, type Effect, type People } from '../../../src/directory/people.ts'
 import type { Signal, Trust } from '../../../src/directory/signals.ts'
 import type { Entry, Group } from '../../../src/directory/model.ts'
 import { group } from './scripted-source.ts'
@@ -114,25 +114,27 @@ function entryOf({ active, groups }: Moment, takenAt: number): Entry {
   }
 }
 
-function deliver(roster: Roster, delivery: Delivery, now: number): void {
+function deliver(people: People, delivery: Delivery, now: number): readonly Effect[] {
   switch (delivery.kind) {
     case 'event': {
       const { op, at } = delivery.moment
-      if (op) roster.hear(signalOf(op, at), delivery.trust, now)
-      return
+      return op ? people.tell(signalOf(op, at), delivery.trust, now) : []
     }
     case 'reading':
-      roster.learn(ANN, { entry: entryOf(delivery.truth, delivery.takenAt), readAt: delivery.takenAt }, now)
-      return
+      return [
+        people.learn(ANN, { entry: entryOf(delivery.truth, delivery.takenAt), readAt: delivery.takenAt }, now) ?? [],
+      ].flat()
     case 'list':
-      for (const each of GROUPS) {
+      return GROUPS.flatMap((each) => {
         const members = new Set(delivery.truth.groups.some(({ id }) => id === each.id) ? [ANN] : [])
-        roster.hear(
+        return people.tell(
           { kind: 'members', group: each, members, at: delivery.takenAt - MARGIN, upTo: delivery.takenAt },
           'log',
           now,
         )
-      }
+      })
+    default:
+      return delivery satisfies never
   }
 }
 
@@ -178,24 +180,24 @@ const statusSaid = (delivery: Delivery) => {
   return op?.kind === 'suspend' ? { at, yes: false } : undefined
 }
 
-function groupsIn(roster: Roster): readonly string[] {
-  return (roster.people.get(ANN)?.known?.groups ?? []).map(({ id }) => id)
+function groupsIn(people: People): readonly string[] {
+  return (people.all.get(ANN)?.known?.groups ?? []).map(({ id }) => id)
 }
 
 describe('whatever is delayed, lost, doubled or reordered', () => {
   test('nobody is in a group against the newest evidence that came in, and nobody suspended is active', () => {
     fc.assert(
       fc.property(storyArbitrary, ({ deliveries }) => {
-        const roster = createRoster()
+        const people = createPeople()
         const delivered: Delivery[] = []
         for (const { at, delivery } of deliveries) {
-          deliver(roster, delivery, at)
+          deliver(people, delivery, at)
           delivered.push(delivery)
-          for (const id of groupsIn(roster)) {
+          for (const id of groupsIn(people)) {
             const { yes, no } = newest(delivered, membershipSaid(id))
             expect(yes).toBeGreaterThan(no)
           }
-          if (roster.people.get(ANN)?.known?.status === 'active') {
+          if (people.all.get(ANN)?.known?.status === 'active') {
             const { yes, no } = newest(delivered, statusSaid)
             expect(yes).toBeGreaterThan(no)
           }
@@ -205,20 +207,21 @@ describe('whatever is delayed, lost, doubled or reordered', () => {
     )
   })
 
-  test("one reading afterwards ends in Okta's state, and so does a list of members", () => {
+  test("one reading afterwards ends in Okta's state; a list takes out who is not in it, and asks for who is", () => {
     fc.assert(
       fc.property(storyArbitrary, fc.boolean(), ({ moments, deliveries }, list) => {
-        const roster = createRoster()
+        const people = createPeople()
         const truth = moments.at(-1) as Moment
         const takenAt = Math.max(truth.at, deliveries.at(-1)?.at ?? 0) + MARGIN + 1
         // Who is not known is not in any list; a list says nothing about a status.
-        if (list) deliver(roster, { kind: 'reading', takenAt: T0 + 1, truth: BEGINNING }, T0 + 1)
-        for (const { at, delivery } of deliveries) deliver(roster, delivery, at)
-        deliver(roster, { kind: list ? 'list' : 'reading', takenAt, truth }, takenAt)
-        const known = roster.people.get(ANN)?.known
-        const wanted = list || truth.active ? truth.groups : []
-        expect(groupsIn(roster).toSorted()).toEqual(wanted.map(({ id }) => id).toSorted())
-        if (!list) expect(known?.status).toBe(truth.active ? 'active' : 'inactive')
+        if (list) deliver(people, { kind: 'reading', takenAt: T0 + 1, truth: BEGINNING }, T0 + 1)
+        for (const { at, delivery } of deliveries) deliver(people, delivery, at)
+        const effects = deliver(people, { kind: list ? 'list' : 'reading', takenAt, truth }, takenAt)
+        const wanted = (list || truth.active ? truth.groups : []).map(({ id }) => id)
+        if (!list) expect(groupsIn(people).toSorted()).toEqual(wanted.toSorted())
+        expect(wanted).toEqual(expect.arrayContaining([...groupsIn(people)]))
+        if (groupsIn(people).length < wanted.length) expect(effects.some(({ confirm }) => confirm)).toBe(true)
+        if (!list) expect(people.all.get(ANN)?.known?.status).toBe(truth.active ? 'active' : 'inactive')
       }),
       { numRuns: 3000 },
     )
@@ -227,12 +230,12 @@ describe('whatever is delayed, lost, doubled or reordered', () => {
   test('the same again changes nothing', () => {
     fc.assert(
       fc.property(storyArbitrary, ({ deliveries }) => {
-        const roster = createRoster()
+        const people = createPeople()
         for (const { at, delivery } of deliveries) {
-          deliver(roster, delivery, at)
-          const before = JSON.stringify([groupsIn(roster).toSorted(), roster.people.get(ANN)?.known?.status])
-          deliver(roster, delivery, at)
-          expect(JSON.stringify([groupsIn(roster).toSorted(), roster.people.get(ANN)?.known?.status])).toBe(before)
+          deliver(people, delivery, at)
+          const before = JSON.stringify([groupsIn(people).toSorted(), people.all.get(ANN)?.known?.status])
+          deliver(people, delivery, at)
+          expect(JSON.stringify([groupsIn(people).toSorted(), people.all.get(ANN)?.known?.status])).toBe(before)
         }
       }),
       { numRuns: 1000 },
@@ -242,13 +245,13 @@ describe('whatever is delayed, lost, doubled or reordered', () => {
   test('processes that heard different things and exchange what they know agree, whoever begins', () => {
     fc.assert(
       fc.property(storyArbitrary, fc.array(fc.boolean(), { minLength: 60, maxLength: 60 }), ({ deliveries }, side) => {
-        const [left, right] = [createRoster(), createRoster()]
+        const [left, right] = [createPeople(), createPeople()]
         const delivered = deliveries.map(({ delivery }) => delivery)
         for (const [i, { at, delivery }] of deliveries.entries()) deliver(side[i] ? left : right, delivery, at)
-        const [mine, theirs] = [left, right].map((roster) => roster.people.get(ANN)?.known)
+        const [mine, theirs] = [left, right].map((people) => people.all.get(ANN)?.known)
         if (!mine || !theirs) return
-        const { known } = unite(mine, theirs)
-        expect(isSame(known, unite(theirs, mine).known)).toBe(true)
+        const { known } = combine(mine, theirs)
+        expect(isSame(known, combine(theirs, mine).known)).toBe(true)
         for (const { id } of known.groups) {
           const { yes, no } = newest(delivered, membershipSaid(id))
           // Of a list, a process keeps what it changed; what it only confirmed is known to that process alone.
@@ -261,8 +264,8 @@ describe('whatever is delayed, lost, doubled or reordered', () => {
 })
 
 describe('news', () => {
-  const read = (roster: Roster, groups: readonly Group[], at = T0): void =>
-    void roster.learn(ANN, { entry: entryOf({ at, op: undefined, active: true, groups }, at), readAt: at }, at)
+  const read = (people: People, groups: readonly Group[], at = T0): void =>
+    void people.learn(ANN, { entry: entryOf({ at, op: undefined, active: true, groups }, at), readAt: at }, at)
   const member = (each: Group, is: boolean, at: number): Signal => ({
     kind: 'member',
     user: ANN,
@@ -272,111 +275,144 @@ describe('news', () => {
   })
 
   test('of somebody unknown has no effect and is no person', () => {
-    const roster = createRoster()
-    expect(roster.hear(member(group(1), true, T0), 'log', T0)).toEqual([])
-    expect(roster.people.size).toBe(0)
+    const people = createPeople()
+    expect(people.tell(member(group(1), true, T0), 'log', T0)).toEqual([])
+    expect(people.all.size).toBe(0)
   })
 
   test('that came in while a person was read counts, though they were unknown then', () => {
-    const roster = createRoster()
-    roster.hear(member(group(1), false, T0 + 300), 'log', T0 + 400)
-    read(roster, [group(1), group(2)], T0)
-    expect(groupsIn(roster)).toEqual([group(2).id])
+    const people = createPeople()
+    people.tell(member(group(1), false, T0 + 300), 'log', T0 + 400)
+    read(people, [group(1), group(2)], T0)
+    expect(groupsIn(people)).toEqual([group(2).id])
   })
 
   test('of a hook takes away at once and asks; what it gives is only asked for', () => {
-    const roster = createRoster()
-    read(roster, [group(1)])
-    expect(roster.hear(member(group(1), false, T0 + 9000), 'hook', T0 + 9000)).toEqual([
+    const people = createPeople()
+    read(people, [group(1)])
+    expect(people.tell(member(group(1), false, T0 + 9000), 'hook', T0 + 9000)).toEqual([
       { user: ANN, changed: true, confirm: true },
     ])
-    expect(roster.hear(member(group(1), true, T0 + 9500), 'hook', T0 + 9500)).toEqual([
+    expect(people.tell(member(group(1), true, T0 + 9500), 'hook', T0 + 9500)).toEqual([
       { user: ANN, changed: false, confirm: true },
     ])
-    expect(groupsIn(roster)).toEqual([])
+    expect(groupsIn(people)).toEqual([])
   })
 
   test('of the log gives at once, if the group is known and the addition is newer than all that is', () => {
-    const roster = createRoster()
-    read(roster, [group(1)])
-    roster.hear({ kind: 'group', group: group(2), at: T0 }, 'log', T0)
-    expect(roster.hear(member(group(2), true, T0 + 9000), 'log', T0 + 9000)).toEqual([
+    const people = createPeople()
+    read(people, [group(1)])
+    people.tell({ kind: 'group', group: group(2), at: T0 }, 'log', T0)
+    expect(people.tell(member(group(2), true, T0 + 9000), 'log', T0 + 9000)).toEqual([
       { user: ANN, changed: true, confirm: false },
     ])
-    expect(roster.hear(member(group(3), true, T0 + 9000), 'log', T0 + 9000)).toEqual([
+    expect(people.tell(member(group(3), true, T0 + 9000), 'log', T0 + 9000)).toEqual([
       { user: ANN, changed: false, confirm: true },
     ])
-    expect(groupsIn(roster)).toEqual([group(1).id, group(2).id])
+    expect(groupsIn(people)).toEqual([group(1).id, group(2).id])
   })
 
   test('an addition that a reading shows, too, still outlives an earlier removal, however often both come in', () => {
-    const roster = createRoster()
-    roster.hear({ kind: 'group', group: group(1), at: T0 }, 'log', T0)
-    read(roster, [], T0 - 4000)
-    roster.hear(member(group(1), false, T0 + 200), 'log', T0 + 300)
-    roster.hear(member(group(1), true, T0 + 600), 'log', T0 + 700)
+    const people = createPeople()
+    people.tell({ kind: 'group', group: group(1), at: T0 }, 'log', T0)
+    read(people, [], T0 - 4000)
+    people.tell(member(group(1), false, T0 + 200), 'log', T0 + 300)
+    people.tell(member(group(1), true, T0 + 600), 'log', T0 + 700)
     for (const at of [T0 + 700, T0 + 700, T0 + 900]) {
       const entry = entryOf({ at, op: undefined, active: true, groups: [group(1)] }, at)
-      expect(roster.learn(ANN, { entry, readAt: at }, at)).toMatchObject({ changed: false, confirm: false })
-      expect(groupsIn(roster)).toEqual([group(1).id])
+      expect(people.learn(ANN, { entry, readAt: at }, at)).toMatchObject({ changed: false, confirm: false })
+      expect(groupsIn(people)).toEqual([group(1).id])
     }
   })
 
   test('an addition from before a reading that does not show it is in doubt, also when an earlier removal outlived the reading', () => {
-    const roster = createRoster()
-    roster.hear({ kind: 'group', group: group(1), at: T0 }, 'log', T0)
-    read(roster, [], T0)
-    roster.hear(member(group(1), false, T0 + 500), 'log', T0 + 600)
-    read(roster, [], T0 + 2300)
-    expect(roster.people.get(ANN)?.known?.marks).toHaveLength(1)
-    expect(roster.hear(member(group(1), true, T0 + 1500), 'log', T0 + 3000)).toEqual([
+    const people = createPeople()
+    people.tell({ kind: 'group', group: group(1), at: T0 }, 'log', T0)
+    read(people, [], T0)
+    people.tell(member(group(1), false, T0 + 500), 'log', T0 + 600)
+    read(people, [], T0 + 2300)
+    expect(people.all.get(ANN)?.known?.events?.size).toBe(1)
+    expect(people.tell(member(group(1), true, T0 + 1500), 'log', T0 + 3000)).toEqual([
       { user: ANN, changed: false, confirm: true },
     ])
-    expect(groupsIn(roster)).toEqual([])
+    expect(groupsIn(people)).toEqual([])
   })
 
-  test('a removal that one process heard and forgot counts for another that never heard it', () => {
-    const [left, right] = [createRoster(), createRoster()]
-    for (const roster of [left, right]) read(roster, [group(1), group(2)])
-    right.hear(member(group(1), false, T0 + 3000), 'log', T0 + 3100)
-    right.hear(member(group(2), false, T0 + minutes(180)), 'log', T0 + minutes(180))
-    const knownTo = (roster: Roster): Known => roster.people.get(ANN)?.known ?? expect.fail('read above')
+  test('a removal that one process heard long ago counts for another that never heard it', () => {
+    const [left, right] = [createPeople(), createPeople()]
+    for (const people of [left, right]) read(people, [group(1), group(2)])
+    right.tell(member(group(1), false, T0 + 3000), 'log', T0 + 3100)
+    right.tell(member(group(2), false, T0 + minutes(180)), 'log', T0 + minutes(180))
+    const knownTo = (people: People): Known => people.all.get(ANN)?.known ?? expect.fail('read above')
     const [mine, theirs] = [knownTo(left), knownTo(right)]
-    expect(theirs.marks?.map((mark) => mark.group)).toEqual([group(2).id])
-    expect([unite(mine, theirs), unite(theirs, mine)].map(({ known }) => known.groups)).toEqual([[], []])
-    expect(left.adopt(ANN, theirs, T0 + minutes(181))).toMatchObject({ changed: true, confirm: true })
+    expect([combine(mine, theirs), combine(theirs, mine)].map(({ known }) => known.groups)).toEqual([[], []])
+    expect(left.adopt(ANN, theirs, T0 + minutes(181))).toMatchObject({ changed: true })
+    expect(groupsIn(left)).toEqual([])
   })
 
-  test('an addition after a long time cannot bring back what was removed later, tombstone or not', () => {
-    const roster = createRoster()
-    read(roster, [group(1), group(2)])
-    roster.hear(member(group(1), false, T0 + minutes(1)), 'log', T0 + minutes(1))
-    roster.hear(member(group(2), false, T0 + minutes(200)), 'log', T0 + minutes(200))
-    expect(roster.people.get(ANN)?.known?.marks?.map((mark) => mark.group)).toEqual([group(2).id])
-    expect(roster.hear(member(group(1), true, T0 + 30_000), 'log', T0 + minutes(201))).toEqual([
-      { user: ANN, changed: false, confirm: true },
-    ])
-    expect(groupsIn(roster)).toEqual([])
+  test('an addition cannot bring back what was removed later, however long ago, and asks for nothing', () => {
+    const people = createPeople()
+    read(people, [group(1), group(2)])
+    people.tell(member(group(1), false, T0 + minutes(1)), 'log', T0 + minutes(1))
+    people.tell(member(group(2), false, T0 + minutes(200)), 'log', T0 + minutes(200))
+    for (const at of [T0 + 30_000, T0 + minutes(1)]) {
+      expect(people.tell(member(group(1), true, at), 'log', T0 + minutes(201))).toEqual([])
+    }
+    expect(groupsIn(people)).toEqual([])
+  })
+
+  test('an addition no newer than the reading is no news, whoever tells it', () => {
+    const people = createPeople()
+    read(people, [group(1)])
+    people.tell({ kind: 'group', group: group(2), at: T0 }, 'log', T0)
+    for (const trust of ['log', 'hook'] as const) {
+      for (const at of [T0 - MARGIN, T0 - minutes(5)]) {
+        expect(people.tell(member(group(2), true, at), trust, T0 + 100)).toEqual([])
+      }
+    }
+    expect(people.all.get(ANN)?.known?.events).toBeUndefined()
+  })
+
+  test('an addition older than one that counts does not take its place', () => {
+    const people = createPeople()
+    read(people, [group(1)])
+    people.tell({ kind: 'group', group: group(2), at: T0 }, 'log', T0)
+    people.tell(member(group(2), true, T0 + 9000), 'log', T0 + 9000)
+    expect(people.tell(member(group(2), true, T0 + 5000), 'log', T0 + 9100)).toEqual([])
+    expect(people.tell(member(group(2), false, T0 + 7000), 'log', T0 + 9200)).toEqual([])
+    expect(groupsIn(people)).toEqual([group(1).id, group(2).id])
+  })
+
+  test('more events than are kept of one person: nothing is known of them, and they are read', () => {
+    const people = createPeople()
+    read(people, [group(1)])
+    const told = Array.from({ length: 1001 }, (_, n) =>
+      people.tell(member(group(n + 2), false, T0 + 9000 + n), 'log', T0 + 9000 + n),
+    )
+    expect(told.at(-1)).toEqual([{ user: ANN, changed: true, confirm: true }])
+    expect(people.all.get(ANN)?.known).toBeUndefined()
+    read(people, [group(1)], T0 + minutes(1))
+    expect(groupsIn(people)).toEqual([group(1).id])
   })
 
   test('a deleted group is left by all, a renamed one is renamed for all', () => {
-    const roster = createRoster()
-    read(roster, [group(1), group(2)])
-    roster.hear({ kind: 'group-deleted', group: group(1).id, at: T0 + 5000 }, 'log', T0 + 6000)
-    roster.hear({ kind: 'group', group: group(2, 'Operations'), at: T0 + 5000 }, 'log', T0 + 6000)
-    expect(roster.people.get(ANN)?.known?.groups.map(({ name }) => name)).toEqual(['Operations'])
-    expect(roster.hear(member(group(1), true, T0 + 4000), 'log', T0 + 7000)).toEqual([])
+    const people = createPeople()
+    read(people, [group(1), group(2)])
+    people.tell({ kind: 'group-deleted', group: group(1).id, at: T0 + 5000 }, 'log', T0 + 6000)
+    people.tell({ kind: 'group', group: group(2, 'Operations'), at: T0 + 5000 }, 'log', T0 + 6000)
+    expect(people.all.get(ANN)?.known?.groups.map(({ name }) => name)).toEqual(['Operations'])
+    expect(people.tell(member(group(1), true, T0 + 4000), 'log', T0 + 7000)).toEqual([])
   })
 
   test('a suspension counts at once, and a reading that is hardly newer does not end it', () => {
-    const roster = createRoster()
-    read(roster, [group(1)])
+    const people = createPeople()
+    read(people, [group(1)])
     const suspended: Signal = { kind: 'inactive', user: ANN, statusText: 'SUSPENDED', at: T0 + 9000 }
-    expect(roster.hear(suspended, 'log', T0 + 9500)).toEqual([{ user: ANN, changed: true, confirm: true }])
+    expect(people.tell(suspended, 'log', T0 + 9500)).toEqual([{ user: ANN, changed: true, confirm: true }])
     const entry = entryOf({ at: T0, op: undefined, active: true, groups: [group(1)] }, T0 + 10_000)
-    expect(roster.learn(ANN, { entry, readAt: T0 + 10_000 }, T0 + 10_000)).toMatchObject({ confirm: true })
-    expect(roster.people.get(ANN)?.known).toMatchObject({ status: 'inactive', statusText: 'SUSPENDED' })
-    read(roster, [group(1)], T0 + 12_000)
-    expect(roster.people.get(ANN)?.known?.status).toBe('active')
+    expect(people.learn(ANN, { entry, readAt: T0 + 10_000 }, T0 + 10_000)).toMatchObject({ confirm: true })
+    expect(people.all.get(ANN)?.known).toMatchObject({ status: 'inactive', statusText: 'SUSPENDED' })
+    read(people, [group(1)], T0 + 12_000)
+    expect(people.all.get(ANN)?.known?.status).toBe('active')
   })
 })
