@@ -173,6 +173,15 @@ export interface Store {
     value: T,
     when?: { readonly ifVersion?: number; readonly expiresAt?: WallTime },
   ): Promise<boolean>
+  /**
+   * Puts several records of one table at once, all or none; undefined deletes. They live for ever. false: nothing was
+   * done, because the record that `unless` names has another version by now (0: it must not exist).
+   */
+  write<T>(
+    table: Table<T>,
+    values: ReadonlyMap<string, T | undefined>,
+    unless: { readonly table: Table<unknown>; readonly key: string; readonly version: number },
+  ): Promise<boolean>
   /** Reads and deletes at once: single-use codes. Of many concurrent callers exactly one gets the value. */
   take<T>(table: Table<T>, key: string): Promise<T | undefined>
   delete(table: Table<unknown>, key: string): Promise<void>

@@ -55,7 +55,9 @@ export function openDirectory(deps: {
 }): OpenDirectory {
   const { config, store, clock, logger, app } = deps
   const okta = config.kind === 'okta' ? openOkta(config, clock, logger) : undefined
-  const scim = config.scim && createScim({ store, clock, logger, token: config.scim.token, baseUrl: deps.scimUrl })
+  const scim =
+    config.scim &&
+    createScim({ store, clock, logger, issuer: deps.issuer, token: config.scim.token, baseUrl: deps.scimUrl })
   const available: Readonly<Record<string, DirectorySource | undefined>> = {
     okta: okta?.source,
     scim: scim?.source,

@@ -1,5 +1,24 @@
 import type { Clock, Millis } from '../types.ts'
 
+/** Lets everything else that waits have its turn: between the pieces of work that would block the event loop as a whole. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+/** A piece at a time, with a turn for everybody else between two. */
+export async function* inPieces<T>(items: Iterable<T>, size: number): AsyncGenerator<readonly T[]> {
+  let piece: T[] = []
+  for (const item of items) {
+    if (piece.length === size) {
+      yield piece
+      piece = []
+      await turn()
+    }
+    piece.push(item)
+  }
+  if (piece.length > 0) yield piece
+}
+
 /** Resolves after `delay`, or at once when the signal aborts. */
 export function pause(clock: Clock, delay: Millis, signal: AbortSignal): Promise<void> {
   return settledWithin(new Promise(() => {}), { clock, timeout: delay, signal })

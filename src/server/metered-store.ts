@@ -22,9 +22,10 @@ export function meteredStore(store: Store, metrics: Metrics, clock: Clock): Stor
       }
     }
   }
-  const [get, put, take, remove, lease] = [
+  const [get, put, write, take, remove, lease] = [
     metered('get'),
     metered('put'),
+    metered('write'),
     metered('take'),
     metered('delete'),
     metered('lease'),
@@ -33,6 +34,7 @@ export function meteredStore(store: Store, metrics: Metrics, clock: Clock): Stor
   return {
     get: (table, key) => get(() => store.get(table, key)),
     put: (table, key, value, when) => put(() => store.put(table, key, value, when)),
+    write: (table, values, unless) => write(() => store.write(table, values, unless)),
     take: (table, key) => take(() => store.take(table, key)),
     delete: (table, key) => remove(() => store.delete(table, key)),
     lease: (name, ttl) => lease(() => store.lease(name, ttl)),

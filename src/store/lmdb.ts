@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { open, type RootDatabase, TransactionFlags } from 'lmdb'
 import { AppError, messageOf } from '../errors.ts'
 import { every } from '../lib/clock.ts'
+import { turn } from '../lib/wait.ts'
 import type { Change, Clock, Logger, Millis, Store, Table, WallTime } from '../types.ts'
 import { acquireLease } from './lease.ts'
 import { corrupt, fingerprint, recognise, unavailable } from './record.ts'
@@ -25,6 +26,8 @@ const AFTER_ALL = '~'
 const MAP_SIZE = 1024 ** 3
 
 const PAGE = 256
+/** Changes that are announced before others have their turn: about 2 ms. */
+const PAGES_PER_TURN = 4
 const SWEEP_INTERVAL: Millis = 1000
 const SWEEP_BATCH = 250
 /** A process that did not look at the change log for this long has more to fear than a missed change. */
@@ -60,11 +63,16 @@ export function openLmdbStore(deps: {
   const listeners = new Set<(change: Change) => void>()
   let seen = lastSequence()
   let delivering = false
+  /** Resolves when all that was new when it began has been announced. */
+  let backlog: Promise<void> | undefined
+  let sweeping = false
+  /** In a transaction: of the newest change. */
+  let sequence = 0
   let closed = false
 
   const stops = [
-    every(clock, pollInterval, () => background('change log', deliver)),
-    every(clock, SWEEP_INTERVAL, () => background('sweep', sweep)),
+    every(clock, pollInterval, deliver),
+    every(clock, SWEEP_INTERVAL, sweepSoon),
     // A killed process leaves its reader slot behind, and with it every page that it could still see.
     every(clock, READER_CHECK_INTERVAL, () => background('reader check', () => root.readerCheck())),
   ]
@@ -89,11 +97,17 @@ export function openLmdbStore(deps: {
 
   /**
    * Runs `work` alone among all processes, and undoes it when it throws. Synchronous on purpose: an asynchronous
-   * transaction holds the lock of all processes until our event loop gets to it.
+   * transaction holds the lock of all processes until our event loop gets to it. Resolves when the change is announced.
    */
-  function write<T>(work: () => T): T {
-    const result = guard(() => root.transactionSync(work, COMMIT))
-    background('change log', deliver)
+  async function transact<T>(work: () => T): Promise<T> {
+    const result = guard(() =>
+      root.transactionSync(() => {
+        sequence = lastSequence()
+        return work()
+      }, COMMIT),
+    )
+    deliver()
+    if (backlog) await backlog
     return result
   }
 
@@ -137,6 +151,26 @@ export function openLmdbStore(deps: {
     if (record.expiresAt !== undefined) void expiries.put([epochMillis(record.expiresAt), table, id], '')
   }
 
+  /** In a transaction. */
+  function set<T>(table: Table<T>, key: string, value: T, expiresAt: WallTime | undefined): void {
+    const id = fingerprint(key)
+    const index = table.index?.(value)
+    unlink(table.name, id)
+    link(table.name, id, {
+      schema: SCHEMA,
+      version: append(table.name, key, 'put'),
+      key,
+      value: table.format ? table.format(value) : value,
+      ...(index !== undefined && { index }),
+      ...(expiresAt !== undefined && { expiresAt }),
+    })
+  }
+
+  /** In a transaction. */
+  function remove(table: Table<unknown>, key: string): void {
+    if (unlink(table.name, fingerprint(key))) append(table.name, key, 'delete')
+  }
+
   // --- Changes: a log that every process tails. A record's version is the sequence number of its change, so it never returns.
 
   function lastSequence(): number {
@@ -146,36 +180,58 @@ export function openLmdbStore(deps: {
 
   /** In a transaction. */
   function append(table: string, key: string, kind: Change['kind']): number {
-    const sequence = lastSequence() + 1
     const change: StoredChange = { table, key, kind, at: clock.now() }
-    void changes.put(sequence, JSON.stringify(change))
+    void changes.put(++sequence, JSON.stringify(change))
     return sequence
   }
 
+  /** Announces what is new: a few pages at once, a backlog (another process wrote a lot) a few pages a turn. */
   function deliver(): void {
-    if (closed || delivering || listeners.size === 0) return
+    if (closed || delivering || backlog || listeners.size === 0) return
     delivering = true
-    try {
-      for (let batch = unseen(); batch.length > 0; batch = unseen()) {
-        for (const { key: sequence, value } of batch) {
-          if (sequence > seen + 1) logger.warn({ missed: sequence - seen - 1 }, 'store: changes were missed')
-          seen = sequence
-          const { table, key, kind } = JSON.parse(value) as StoredChange
-          for (const listener of listeners) background('listener', () => listener({ table, key, kind }))
-        }
-      }
-    } finally {
-      delivering = false
-    }
+    let isDone = true
+    background('change log', () => (isDone = announcePages()))
+    delivering = false
+    if (isDone) return
+    backlog = turn().then(() => {
+      backlog = undefined
+      deliver()
+      return backlog
+    })
   }
 
-  function unseen(): { readonly key: number; readonly value: string }[] {
-    return read(() => [...changes.getRange({ start: seen + 1, limit: PAGE })])
+  /** false: there may be more. */
+  function announcePages(): boolean {
+    for (let pages = 0; pages < PAGES_PER_TURN; pages++) {
+      const page = read(() => [...changes.getRange({ start: seen + 1, limit: PAGE })])
+      for (const { key: sequence, value } of page) {
+        if (sequence > seen + 1) logger.warn({ missed: sequence - seen - 1 }, 'store: changes were missed')
+        seen = sequence
+        const { table, key, kind } = JSON.parse(value) as StoredChange
+        for (const listener of listeners) background('listener', () => listener({ table, key, kind }))
+      }
+      if (page.length === 0) return true
+    }
+    return false
   }
 
   // --- Sweeping: looks without the lock, takes it only when there is something to do
 
-  function sweep(): void {
+  /** A batch a turn until nothing is due, so that the file is swept as fast as it is written. */
+  function sweepSoon(): void {
+    if (closed || sweeping) return
+    let isDone = true
+    background('sweep', () => (isDone = sweep()))
+    if (isDone) return
+    sweeping = true
+    setImmediate(() => {
+      sweeping = false
+      sweepSoon()
+    }).unref()
+  }
+
+  /** false: there may be more that is due. */
+  function sweep(): boolean {
     const now = clock.now()
     const due = read(() => [...expiries.getKeys({ end: [epochMillis(now)], limit: SWEEP_BATCH })])
     const newest = lastSequence()
@@ -185,7 +241,7 @@ export function openLmdbStore(deps: {
       // The newest stays: the next sequence number is counted from it.
       if (sequence < newest) old.push(sequence)
     }
-    if (due.length + old.length === 0) return
+    if (due.length + old.length === 0) return true
     guard(() =>
       root.transactionSync(() => {
         for (const expiry of due) {
@@ -198,6 +254,7 @@ export function openLmdbStore(deps: {
         for (const sequence of old) void changes.remove(sequence)
       }, COMMIT),
     )
+    return due.length < SWEEP_BATCH && old.length < SWEEP_BATCH
   }
 
   /** Pages instead of one cursor: a cursor held while the caller awaits would keep old pages from being reused. */
@@ -235,24 +292,26 @@ export function openLmdbStore(deps: {
     async put(table, key, value, when = {}) {
       const { ifVersion, expiresAt } = when
       const id = fingerprint(key)
-      const index = table.index?.(value)
-      return write(() => {
+      return transact(() => {
         if (ifVersion !== undefined && (live(table.name, id)?.version ?? 0) !== ifVersion) return false
-        unlink(table.name, id)
-        link(table.name, id, {
-          schema: SCHEMA,
-          version: append(table.name, key, 'put'),
-          key,
-          value: table.format ? table.format(value) : value,
-          ...(index !== undefined && { index }),
-          ...(expiresAt !== undefined && { expiresAt }),
-        })
+        set(table, key, value, expiresAt)
+        return true
+      })
+    },
+    async write(table, values, unless) {
+      return transact(() => {
+        const { version } = live(unless.table.name, fingerprint(unless.key)) ?? { version: 0 }
+        if (version !== unless.version) return false
+        for (const [key, value] of values) {
+          if (value === undefined) remove(table, key)
+          else set(table, key, value, undefined)
+        }
         return true
       })
     },
     async take(table, key) {
       const id = fingerprint(key)
-      return write(() => {
+      return transact(() => {
         const record = live(table.name, id)
         if (!record) return undefined
         const value = recognise(table, id, record.value)
@@ -262,10 +321,7 @@ export function openLmdbStore(deps: {
       })
     },
     async delete(table, key) {
-      const id = fingerprint(key)
-      write(() => {
-        if (unlink(table.name, id)) append(table.name, key, 'delete')
-      })
+      await transact(() => remove(table, key))
     },
     async *list<T>(table: Table<T>, index?: string) {
       for (let page = idsAfter(table.name, index, ''); page.length > 0; ) {

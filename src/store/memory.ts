@@ -1,10 +1,14 @@
 import { every } from '../lib/clock.ts'
-import type { Change, Clock, Millis, Store, Table, WallTime } from '../types.ts'
+import type { Change, Clock, Millis, Monotonic, Store, Table, WallTime } from '../types.ts'
+import { elapsed, NEVER } from '../lib/time.ts'
 import { acquireLease } from './lease.ts'
 import { fingerprint, recognise, unavailable } from './record.ts'
 
 const SWEEP_INTERVAL: Millis = 60_000
-const CAPACITY = 100_000
+/** A store that is full is swept no more often than this: 100,000 records take 1 ms. */
+const SWEEP_PAUSE: Millis = 10
+/** 100,000 sessions of 3 KB, or a group of 100,000 and its people: some 300 MB. */
+const CAPACITY = 400_000
 
 interface Entry {
   /** JSON, so that nobody changes a stored value through a reference. */
@@ -21,6 +25,7 @@ export function createMemoryStore(deps: { readonly clock: Clock; readonly capaci
   const listeners = new Set<(change: Change) => void>()
   const stopSweeping = every(clock, SWEEP_INTERVAL, sweep)
   let sequence = 0
+  let sweptAt: Monotonic = NEVER
   let closed = false
 
   function rows(table: Table<unknown>): Map<string, Entry> {
@@ -39,6 +44,7 @@ export function createMemoryStore(deps: { readonly clock: Clock; readonly capaci
 
   function sweep(): void {
     const now = clock.now()
+    sweptAt = clock.monotonic()
     for (const entries of tables.values()) {
       for (const [key, entry] of entries) if (isExpired(entry, now)) entries.delete(key)
     }
@@ -50,10 +56,25 @@ export function createMemoryStore(deps: { readonly clock: Clock; readonly capaci
     return total
   }
 
-  function makeRoom(): void {
-    if (size() < capacity) return
-    sweep()
-    if (size() >= capacity) throw unavailable(`it is full (${capacity} records)`)
+  function makeRoom(wanted: number): void {
+    if (size() + wanted <= capacity) return
+    // A full store that many write to would do nothing else than sweep.
+    if (elapsed(clock.monotonic(), sweptAt) >= SWEEP_PAUSE) sweep()
+    if (size() + wanted > capacity) throw unavailable(`it is full (${capacity} records)`)
+  }
+
+  function entryOf<T>(table: Table<T>, value: T, expiresAt: WallTime | undefined): Entry {
+    const text = JSON.stringify(table.format ? table.format(value) : value)
+    return { text, version: ++sequence, index: table.index?.(value), expiresAt }
+  }
+
+  function set(table: Table<unknown>, key: string, entry: Entry): void {
+    rows(table).set(key, entry)
+    announce(table, key, 'put')
+  }
+
+  function remove(table: Table<unknown>, key: string): void {
+    if (rows(table).delete(key)) announce(table, key, 'delete')
   }
 
   function announce(table: Table<unknown>, key: string, kind: Change['kind']): void {
@@ -68,23 +89,31 @@ export function createMemoryStore(deps: { readonly clock: Clock; readonly capaci
     async put(table, key, value, when = {}) {
       const { ifVersion, expiresAt } = when
       if (ifVersion !== undefined && (live(table, key)?.version ?? 0) !== ifVersion) return false
-      const entries = rows(table)
-      if (!entries.has(key)) makeRoom()
-      const text = JSON.stringify(table.format ? table.format(value) : value)
-      entries.set(key, { text, version: ++sequence, index: table.index?.(value), expiresAt })
-      announce(table, key, 'put')
+      if (!rows(table).has(key)) makeRoom(1)
+      set(table, key, entryOf(table, value, expiresAt))
+      return true
+    },
+    async write(table, values, unless) {
+      if ((live(unless.table, unless.key)?.version ?? 0) !== unless.version) return false
+      const entries = [...values].map(([key, value]) => {
+        return [key, value === undefined ? undefined : entryOf(table, value, undefined)] as const
+      })
+      makeRoom(entries.filter(([key, entry]) => entry && !rows(table).has(key)).length)
+      for (const [key, entry] of entries) {
+        if (entry) set(table, key, entry)
+        else remove(table, key)
+      }
       return true
     },
     async take(table, key) {
       const entry = live(table, key)
       if (!entry) return undefined
       const value = valueOf(table, key, entry)
-      rows(table).delete(key)
-      announce(table, key, 'delete')
+      remove(table, key)
       return value
     },
     async delete(table, key) {
-      if (rows(table).delete(key)) announce(table, key, 'delete')
+      remove(table, key)
     },
     async *list(table, index) {
       // A scan: the index is worth its upkeep only where a store is larger than this one may be.

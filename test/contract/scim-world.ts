@@ -12,6 +12,7 @@ export async function scimWorld(): Promise<SourceWorld & { breakDown(): Promise<
   const clock = manualClock()
   const store = createMemoryStore({ clock })
   const scim = createScim({
+    issuer: 'https://org.okta.example',
     store,
     clock,
     token: new Secret(TOKEN),

@@ -185,6 +185,59 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       expect((await store.get(notes, 'k'))?.value.text).toBe(`${won.indexOf(true)}`)
     })
 
+    test('write puts and deletes at once, for as long as the record that it stands under is the same', async () => {
+      await store.put(others, 'head', note('1'))
+      await store.put(notes, 'old', note('old'), { expiresAt: clock.now() + 10 })
+      await store.put(notes, 'gone', note('gone'))
+      const { version } = (await store.get(others, 'head')) ?? { version: -1 }
+      const seen: Change[] = []
+      store.watch((change) => seen.push(change))
+      const values = new Map([
+        ['new', note('new', 'bob')],
+        ['old', note('renewed')],
+        ['gone', undefined],
+        ['never', undefined],
+      ])
+      expect(await peer.write(notes, values, { table: others, key: 'head', version })).toBe(true)
+      clock.advance(300_000)
+      expect(await texts()).toEqual(['new:new', 'old:renewed'])
+      expect(await texts('bob')).toEqual(['new:new'])
+      expect(seen.map(({ key, kind }) => `${kind} ${key}`)).toEqual(['put new', 'put old', 'delete gone'])
+      await peer.put(others, 'head', note('2'))
+      for (const of of [version, version + 1000, 0]) {
+        expect(
+          await store.write(notes, new Map([['late', note('late')]]), { table: others, key: 'head', version: of }),
+        ).toBe(false)
+      }
+      expect(await texts()).toEqual(['new:new', 'old:renewed'])
+    })
+
+    test('write under version 0: only while that record is not there, or has expired', async () => {
+      const under = { table: others, key: 'head', version: 0 }
+      expect(await store.write(notes, new Map([['a', note('1')]]), under)).toBe(true)
+      await store.put(others, 'head', note('1'), { expiresAt: clock.now() + 10 })
+      expect(await store.write(notes, new Map([['a', note('2')]]), under)).toBe(false)
+      clock.advance(10)
+      expect(await store.write(notes, new Map([['a', note('3')]]), under)).toBe(true)
+      expect(await texts()).toEqual(['a:3'])
+    })
+
+    test('write of which one value cannot be stored stores none', async () => {
+      const broken: Table<Note> = {
+        ...notes,
+        format(value) {
+          if (value.text === 'bad') throw new TypeError('no form for it')
+          return value
+        },
+      }
+      const values = new Map([
+        ['a', note('good')],
+        ['b', note('bad')],
+      ])
+      await expect(store.write(broken, values, { table: others, key: 'none', version: 0 })).rejects.toThrow()
+      expect(await texts()).toEqual([])
+    })
+
     test('of 50 concurrent takes exactly one gets the value', async () => {
       await store.put(notes, 'code', note('once'))
       const got = await Promise.all(Array.from({ length: 50 }, (_, i) => (i % 2 ? store : peer).take(notes, 'code')))

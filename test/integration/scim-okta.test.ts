@@ -1,5 +1,6 @@
 /** What Okta's SCIM client sends (okta-api.md#scim-client), in both dialects and in the order in which it does. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { sha256 } from '../../src/lib/crypto.ts'
 import type { Subject } from '../../src/types.ts'
 import {
   type Answer,
@@ -417,7 +418,8 @@ test('a password is nowhere: not in answers, not in the store, not in the log', 
   answers.push(await send('PUT', `/Users/${ann}`, '{"password":"p4ssw0rd-of-ann",'))
   answers.push(await send('PUT', `/Users/${ann}`, { password: 'p4ssw0rd-of-ann', active: 'p4ssw0rd-of-ann' }))
   const stored: unknown[] = []
-  for await (const [, { value }] of server.store.list({ name: 'scim-users', parse: (value: unknown) => value })) {
+  const usersTable = `scim-users-${sha256('https://org.okta.example ').slice(0, 22)}`
+  for await (const [, { value }] of server.store.list({ name: usersTable, parse: (value: unknown) => value })) {
     stored.push(value)
   }
   expect(stored).toHaveLength(1)

@@ -56,7 +56,14 @@ export async function startScimServer(options: { readonly store?: Store } = {}):
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   // Listening on TCP, so the address is one.
   const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}${BASE}`
-  const scim = createScim({ store, clock, token: new Secret(TOKEN), baseUrl: () => new URL(base), logger: log })
+  const scim = createScim({
+    issuer: 'https://org.okta.example',
+    store,
+    clock,
+    token: new Secret(TOKEN),
+    baseUrl: () => new URL(base),
+    logger: log,
+  })
   await scim.start()
 
   return {

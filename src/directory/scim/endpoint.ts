@@ -1,22 +1,24 @@
 import { randomId } from '../../lib/crypto.ts'
+import { turn } from '../../lib/wait.ts'
 import type { Clock, Logger } from '../../types.ts'
 import { parseBody } from './body.ts'
 import { MAX_PAGE } from './discovery.ts'
 import { parseFilter } from './filter.ts'
 import type { Detail, Kind } from './kinds.ts'
+import type { MemberChange } from './members.ts'
 import {
   badRequest,
   isRefusal,
   type Refusal,
   refuse,
-  reply,
+  replyText,
   type Resource,
   type ScimRequest,
   type ScimResponse,
   URN,
 } from './message.ts'
 import { parseOperations } from './patch.ts'
-import type { Registry } from './registry.ts'
+import type { Decide, Registry } from './registry.ts'
 import { epochMillis } from '../../lib/time.ts'
 
 const DEFAULT_PAGE = 100
@@ -35,26 +37,27 @@ export function createEndpoint<T extends Resource>(deps: {
   readonly logger: Logger
 }): Endpoint {
   const { kind, baseUrl, registry, clock, logger } = deps
-  const { shelf } = kind
+  const { collection } = kind
   const missing: Refusal = { refused: 404, detail: `there is no such ${kind.name}` }
 
   // ---- reading
 
-  function list(query: URLSearchParams): ScimResponse {
+  async function list(query: URLSearchParams): Promise<ScimResponse> {
     const page = pageOf(query)
     if (isRefusal(page)) return refuse(page)
     const matches = matchesOf(query.get('filter'))
     if (matches && isRefusal(matches)) return refuse(matches)
     const { startIndex, count } = page
     const from = startIndex - 1
-    const found = matches ? matches.slice(from, from + count) : shelf.rows.page(from, count)
-    return reply(200, {
-      schemas: [URN.list],
-      totalResults: matches ? matches.length : shelf.rows.size,
-      startIndex,
-      itemsPerPage: found.length,
-      Resources: found.map((value) => kind.view(value, detailOf(query, 'listed'))),
-    })
+    const found = matches ? matches.slice(from, from + count) : collection.rows.page(from, count)
+    const totalResults = matches ? matches.length : collection.rows.size
+    const head = JSON.stringify({ schemas: [URN.list], totalResults, startIndex, itemsPerPage: found.length })
+    const views: string[] = []
+    for (const value of found) {
+      views.push(await kind.view(value, detailOf(query, 'listed')))
+      await turn()
+    }
+    return replyText(200, `${head.slice(0, -1)},"Resources":[${views.join(',')}]}`)
   }
 
   /** undefined: no filter. */
@@ -68,50 +71,63 @@ export function createEndpoint<T extends Resource>(deps: {
   }
 
   async function read(id: string, query: URLSearchParams): Promise<ScimResponse> {
-    const value = await registry.get(shelf, id)
-    return value ? reply(200, kind.view(value, detailOf(query, 'whole'))) : refuse(missing)
+    const value = await registry.get(collection, id)
+    return value ? replyText(200, await kind.view(value, detailOf(query, 'whole'))) : refuse(missing)
   }
 
   // ---- writing
 
   async function create({ body: text, query }: ScimRequest): Promise<ScimResponse> {
-    const body = parseBody(text)
+    const body = await parseBody(text)
     if (isRefusal(body)) return refuse(body)
+    const members = await kind.members?.ofBody(body)
+    if (members && isRefusal(members)) return refuse(members)
     const id = randomId()
-    const created = await registry.change(shelf, id, () =>
-      unlessTaken(kind.create(body, id, epochMillis(clock.now())), undefined),
+    const created = await kind.write(
+      id,
+      () => unlessTaken(kind.create(body, id, epochMillis(clock.now())), undefined),
+      members,
     )
     if (isRefusal(created)) return refuse(created)
     logger.info({ resource: kind.name, id }, 'scim: created')
-    return reply(201, kind.view(created, detailOf(query, 'whole')), { location: `${baseUrl}/${kind.name}s/${id}` })
+    const location = `${baseUrl}/${kind.name}s/${id}`
+    return replyText(201, await kind.view(created, detailOf(query, 'whole')), { location })
   }
 
-  async function change(id: string, decide: (current: T) => T | Refusal, detail: Detail): Promise<ScimResponse> {
-    const changed = await registry.change(shelf, id, (current) =>
-      current ? unlessTaken(decide(current), current) : missing,
-    )
+  async function change(
+    id: string,
+    members: MemberChange | undefined,
+    decide: (current: T) => T | Refusal,
+    detail: Detail,
+  ): Promise<ScimResponse> {
+    const unlessGone: Decide<T> = (current) => (current ? unlessTaken(decide(current), current) : missing)
+    const changed = await kind.write(id, unlessGone, members)
     if (isRefusal(changed)) return refuse(changed)
     logger.info({ resource: kind.name, id }, 'scim: changed')
-    return reply(200, kind.view(changed, detail))
+    return replyText(200, await kind.view(changed, detail))
   }
 
   async function replace({ body: text, query }: ScimRequest, id: string): Promise<ScimResponse> {
-    const body = parseBody(text)
+    const body = await parseBody(text)
     if (isRefusal(body)) return refuse(body)
-    return change(id, (current) => kind.replace(current, body), detailOf(query, 'whole'))
+    const members = await kind.members?.ofBody(body)
+    if (members && isRefusal(members)) return refuse(members)
+    return change(id, members, (current) => kind.replace(current, body), detailOf(query, 'whole'))
   }
 
-  /** Answers without members, which Okta does not need (okta.md §6) and which a push of one should not cost. */
+  /** Answers without members, which Okta does not need and which a push of one should not cost. */
   async function patch({ body: text }: ScimRequest, id: string): Promise<ScimResponse> {
-    const body = parseBody(text)
+    const body = await parseBody(text)
     if (isRefusal(body)) return refuse(body)
     const operations = parseOperations(body)
     if (isRefusal(operations)) return refuse(operations)
-    return change(id, (current) => kind.patch(current, operations), 'bare')
+    const members = await kind.members?.ofOperations(operations)
+    if (members && isRefusal(members)) return refuse(members)
+    return change(id, members, (current) => kind.patch(current, operations), 'bare')
   }
 
   async function remove(id: string): Promise<ScimResponse> {
-    if (!(await registry.remove(shelf, id))) return refuse(missing)
+    if (!(await registry.remove(collection, id))) return refuse(missing)
     logger.info({ resource: kind.name, id }, 'scim: removed')
     return { status: 204, headers: { 'cache-control': 'no-store' }, body: '' }
   }
@@ -122,7 +138,7 @@ export function createEndpoint<T extends Resource>(deps: {
     for (const { attribute, key } of kind.unique) {
       const name = key(value)
       if (name === undefined || (current && key(current) === name)) continue
-      if (shelf.rows.find(attribute, name).some(({ id }) => id !== value.id)) {
+      if (collection.rows.find(attribute, name).some(({ id }) => id !== value.id)) {
         return { refused: 409, scimType: 'uniqueness', detail: `another ${kind.name} has this ${attribute}` }
       }
     }

@@ -1,35 +1,22 @@
 import { Ajv } from 'ajv'
 import type { Json, JsonObject, Millis, Table } from '../../types.ts'
-import { badRequest, isRefusal, isSameId, type Refusal, type Resource } from './message.ts'
+import { badRequest, isSameId, type Refusal, type Resource } from './message.ts'
 import { notKept, type Operation } from './patch.ts'
 
+/** A group without its members, which have a record each (members.ts). */
 export interface ScimGroup extends Resource {
   readonly externalId?: string | undefined
   readonly displayName: string
-  /**
-   * Ids of users in the order in which they came, none twice. An id that no user has is nobody, now and later: ids are
-   * ours, random, and never given twice. So a member need not exist, and a push in which one is unknown still removes others.
-   */
-  readonly members: readonly string[]
+  /** Who wrote this record: another value with each write, so that a writer knows the version that it made. */
+  readonly writer?: string | undefined
+  /** Somebody may still be adding members under this version. */
+  readonly adding?: boolean | undefined
 }
 
 interface GroupAttributes {
   readonly displayname?: string | null
   readonly externalid?: string | null
-  readonly members?: readonly { readonly value: string }[] | null
 }
-
-/** A group of everybody in an org of 100,000. */
-const MAX_MEMBERS = 100_000
-const MEMBERS = {
-  type: 'array',
-  maxItems: MAX_MEMBERS,
-  items: {
-    type: 'object',
-    required: ['value'],
-    properties: { value: { type: 'string', minLength: 1, maxLength: 100 } },
-  },
-} as const
 
 const ajv = new Ajv()
 const isGroupAttributes = ajv.compile<GroupAttributes>({
@@ -37,114 +24,65 @@ const isGroupAttributes = ajv.compile<GroupAttributes>({
   properties: {
     displayname: { type: 'string', minLength: 1, maxLength: 1024, nullable: true },
     externalid: { type: 'string', minLength: 1, maxLength: 320, nullable: true },
-    members: { ...MEMBERS, nullable: true },
   },
 })
 
 export function createGroup(body: JsonObject, id: string, now: Millis): ScimGroup | Refusal {
-  return withBody({ id, displayName: '', members: [], createdAt: now, changedAt: now }, body)
+  return withBody({ id, displayName: '', createdAt: now, changedAt: now }, body)
 }
 
-/**
- * PUT: the body is the whole group. Members that it leaves out are removed, all of them when it names none at all:
- * serialisers drop empty lists, and a group that keeps its members by mistake keeps their access.
- */
+/** PUT: the body is the whole group. */
 export function replaceGroup(group: ScimGroup, body: JsonObject): ScimGroup | Refusal {
   if (!isSameId(body['id'], group)) return badRequest('mutability', 'id cannot be changed')
-  const { id, externalId, createdAt, changedAt } = group
-  return withBody({ id, externalId, displayName: '', members: [], createdAt, changedAt }, body)
+  return withBody(group, body)
 }
 
 function withBody(base: ScimGroup, body: unknown): ScimGroup | Refusal {
   if (!isGroupAttributes(body)) return invalid('the body')
-  const { displayname, externalid, members } = body
+  const { displayname, externalid } = body
   if (typeof displayname !== 'string') return badRequest('invalidValue', 'displayName is required')
-  const values = new Set((members ?? []).map(({ value }) => value))
-  return {
-    id: base.id,
-    externalId: externalid ?? base.externalId,
-    displayName: displayname,
-    members: [...values],
-    createdAt: base.createdAt,
-    changedAt: base.changedAt,
-  }
+  return changed(base, externalid ?? base.externalId, displayname)
 }
 
-interface Draft {
-  externalId: string | undefined
-  displayName: string
-  readonly members: Set<string>
-}
-
-/** PATCH: all operations or none. */
+/** PATCH: all operations or none. What they say about members is read by members.ts. */
 export function patchGroup(group: ScimGroup, operations: readonly Operation[]): ScimGroup | Refusal {
-  const { externalId, displayName } = group
-  const draft: Draft = { externalId, displayName, members: new Set(group.members) }
+  let { externalId, displayName } = group
   for (const operation of operations) {
-    const refusal = applyOperation(draft, group, operation)
-    if (refusal) return refusal
+    const { op, target } = operation
+    if (target.kind === 'member') {
+      if (op === 'remove') continue
+      return notKept(operation) ?? group
+    }
+    const value: Json = op === 'remove' ? null : (operation.value ?? null)
+    const attributes: unknown = { [target.name]: value }
+    switch (target.name) {
+      case 'id':
+        if (!isSameId(operation.value, group)) return badRequest('mutability', 'id cannot be changed')
+        break
+      case 'members':
+        break
+      case 'displayname':
+        if (value === null) return badRequest('mutability', 'displayName cannot be removed')
+        if (!isGroupAttributes(attributes)) return invalid('displayname')
+        displayName = attributes.displayname ?? displayName
+        break
+      case 'externalid':
+        if (!isGroupAttributes(attributes)) return invalid('externalid')
+        externalId = attributes.externalid ?? undefined
+        break
+      default: {
+        const refusal = notKept(operation)
+        if (refusal) return refusal
+      }
+    }
   }
-  if (draft.members.size > MAX_MEMBERS) return badRequest('tooMany', `a group has at most ${MAX_MEMBERS} members`)
-  return {
-    id: group.id,
-    externalId: draft.externalId,
-    displayName: draft.displayName,
-    members: [...draft.members],
-    createdAt: group.createdAt,
-    changedAt: group.changedAt,
-  }
+  return changed(group, externalId, displayName)
 }
 
-/** undefined: done. */
-function applyOperation(draft: Draft, group: ScimGroup, operation: Operation): Refusal | undefined {
-  const { op, target } = operation
-  if (target.kind === 'member') {
-    if (op !== 'remove') return notKept(operation)
-    draft.members.delete(target.value)
-    return undefined
-  }
-  const value = op === 'remove' ? null : (operation.value ?? null)
-  const attributes: unknown = { [target.name]: value }
-  switch (target.name) {
-    case 'id':
-      return isSameId(operation.value, group) ? undefined : badRequest('mutability', 'id cannot be changed')
-    case 'members':
-      return changeMembers(draft.members, operation)
-    case 'displayname':
-      if (value === null) return badRequest('mutability', 'displayName cannot be removed')
-      if (!isGroupAttributes(attributes)) return invalid('displayname')
-      draft.displayName = attributes.displayname ?? draft.displayName
-      return undefined
-    case 'externalid':
-      if (!isGroupAttributes(attributes)) return invalid('externalid')
-      draft.externalId = attributes.externalid ?? undefined
-      return undefined
-    default:
-      return notKept(operation)
-  }
-}
-
-/** The RFC knows `remove members` without a value, which is all of them; a value names those that are meant (Entra). */
-function changeMembers(members: Set<string>, { op, value }: Operation): Refusal | undefined {
-  const none = value === undefined || value === null
-  if (none && op === 'add') return badRequest('invalidValue', 'members must be a list')
-  const given = memberIds(none ? [] : value)
-  if (isRefusal(given)) return given
-  if (op === 'remove' && !none && given.length === 0) {
-    return badRequest('invalidValue', 'remove members with an empty list could mean all of them or none')
-  }
-  if (op === 'replace' || (op === 'remove' && none)) members.clear()
-  for (const id of given) {
-    if (op === 'remove') members.delete(id)
-    else members.add(id)
-  }
-  return undefined
-}
-
-function memberIds(value: Json): readonly string[] | Refusal {
-  const attributes: unknown = { members: Array.isArray(value) ? value : [value] }
-  if (!isGroupAttributes(attributes)) return invalid('members')
-  return (attributes.members ?? []).map((member) => member.value)
+/** The attributes in one order, so that two texts of one group are the same. */
+function changed(group: ScimGroup, externalId: string | undefined, displayName: string): ScimGroup {
+  const { id, createdAt, changedAt, writer, adding } = group
+  return { id, externalId, displayName, createdAt, changedAt, writer, adding }
 }
 
 function invalid(what: string): Refusal {
@@ -152,20 +90,35 @@ function invalid(what: string): Refusal {
   return badRequest('invalidValue', `${instancePath.slice(1) || what} ${message}`)
 }
 
+const GROUP = {
+  id: { type: 'string', minLength: 1 },
+  externalId: { type: 'string', minLength: 1 },
+  displayName: { type: 'string', minLength: 1 },
+  createdAt: { type: 'number' },
+  changedAt: { type: 'number' },
+}
+const REQUIRED = ['id', 'displayName', 'createdAt', 'changedAt']
 const isGroup = ajv.compile<ScimGroup>({
   type: 'object',
-  required: ['id', 'displayName', 'members', 'createdAt', 'changedAt'],
-  properties: {
-    id: { type: 'string', minLength: 1 },
-    externalId: { type: 'string', minLength: 1 },
-    displayName: { type: 'string', minLength: 1 },
-    members: { type: 'array', items: { type: 'string', minLength: 1 } },
-    createdAt: { type: 'number' },
-    changedAt: { type: 'number' },
-  },
+  required: REQUIRED,
+  properties: { ...GROUP, writer: { type: 'string' }, adding: { type: 'boolean' } },
 })
 
-export const groupsTable: Table<ScimGroup> = {
+/** `tag` names the issuer. */
+export function createGroupsTable(tag: string): Table<ScimGroup> {
+  return { name: `scim-groups-${tag}`, parse: (value) => (isGroup(value) ? value : undefined) }
+}
+
+/** As groups were kept until 0.1: with their members, and of whatever issuer. */
+export type OlderGroup = ScimGroup & { readonly members: readonly string[] }
+
+const isOlderGroup = ajv.compile<OlderGroup>({
+  type: 'object',
+  required: [...REQUIRED, 'members'],
+  properties: { ...GROUP, members: { type: 'array', items: { type: 'string', minLength: 1 } } },
+})
+
+export const olderGroupsTable: Table<OlderGroup> = {
   name: 'scim-groups',
-  parse: (value) => (isGroup(value) ? value : undefined),
+  parse: (value) => (isOlderGroup(value) ? value : undefined),
 }

@@ -1,14 +1,16 @@
+import { turn } from '../../lib/wait.ts'
 import type { JsonObject, Millis } from '../../types.ts'
 import { createGroup, patchGroup, replaceGroup, type ScimGroup } from './group.ts'
 import { caseless, type Refusal, type Resource, URN } from './message.ts'
 import type { Operation } from './patch.ts'
-import type { Registry, Shelf } from './registry.ts'
+import { type MemberChange, membersOfBody, membersOfOperations } from './members.ts'
+import type { Collection, Decide, Registry } from './registry.ts'
 import { createUser, patchUser, replaceUser, type ScimUser } from './user.ts'
 
 /** What the endpoint must know about one kind of resource. */
 export interface Kind<T extends Resource> {
   readonly name: 'User' | 'Group'
-  readonly shelf: Shelf<T>
+  readonly collection: Collection<T>
   readonly create: (body: JsonObject, id: string, now: Millis) => T | Refusal
   readonly replace: (current: T, body: JsonObject) => T | Refusal
   readonly patch: (current: T, operations: readonly Operation[]) => T | Refusal
@@ -16,7 +18,14 @@ export interface Kind<T extends Resource> {
   readonly filters: ReadonlyMap<string, (value: string) => readonly T[]>
   /** Attributes that no two resources share; each is the index of its name. */
   readonly unique: readonly { readonly attribute: string; readonly key: (value: T) => string | undefined }[]
-  readonly view: (value: T, detail: Detail) => object
+  /** As JSON. */
+  readonly view: (value: T, detail: Detail) => Promise<string>
+  readonly write: (id: string, decide: Decide<T>, members: MemberChange | undefined) => Promise<T | Refusal>
+  /** Of groups: what a request says about members. */
+  readonly members?: {
+    readonly ofBody: (body: JsonObject) => Promise<MemberChange | Refusal>
+    readonly ofOperations: (operations: readonly Operation[]) => Promise<MemberChange | Refusal>
+  }
 }
 
 /** How much of a group is shown: `listed` without the members of a large one, `bare` without any. */
@@ -24,6 +33,9 @@ export type Detail = 'whole' | 'listed' | 'bare'
 
 /** A page of groups of everybody would be longer than a string can be. */
 const MAX_LISTED_MEMBERS = 1000
+const NOBODY: MemberChange = { replace: false, named: new Map(), mayRemove: false }
+/** Members that are written out before others have their turn: 1 ms. */
+const MEMBERS_PER_TURN = 1000
 
 export function createKinds(registry: Registry, baseUrl: string): { user: Kind<ScimUser>; group: Kind<ScimGroup> } {
   const { users, groups } = registry
@@ -31,7 +43,7 @@ export function createKinds(registry: Registry, baseUrl: string): { user: Kind<S
 
   const user: Kind<ScimUser> = {
     name: 'User',
-    shelf: users,
+    collection: users,
     create: createUser,
     replace: replaceUser,
     patch: patchUser,
@@ -44,24 +56,28 @@ export function createKinds(registry: Registry, baseUrl: string): { user: Kind<S
       { attribute: 'userName', key: ({ userName }) => caseless(userName) },
       { attribute: 'externalId', key: ({ externalId }) => externalId },
     ],
-    view: (value) => ({
-      schemas: [URN.user],
-      id: value.id,
-      externalId: value.externalId,
-      userName: value.userName,
-      name: value.name,
-      displayName: value.displayName,
-      locale: value.locale,
-      emails: value.emails,
-      active: value.active,
-      groups: groups.rows.find('member', value.id).map(({ id, displayName }) => ({ value: id, display: displayName })),
-      meta: metaOf('User', value, baseUrl),
-    }),
+    write: (id, decide) => registry.change(users, id, decide),
+    view: async (value) =>
+      JSON.stringify({
+        schemas: [URN.user],
+        id: value.id,
+        externalId: value.externalId,
+        userName: value.userName,
+        name: value.name,
+        displayName: value.displayName,
+        locale: value.locale,
+        emails: value.emails,
+        active: value.active,
+        groups: [...registry.members.groups(value.id)].flatMap((id) =>
+          one(groups.rows.get(id)).map(({ displayName }) => ({ value: id, display: displayName })),
+        ),
+        meta: metaOf('User', value, baseUrl),
+      }),
   }
 
   const group: Kind<ScimGroup> = {
     name: 'Group',
-    shelf: groups,
+    collection: groups,
     create: createGroup,
     replace: replaceGroup,
     patch: patchGroup,
@@ -72,22 +88,33 @@ export function createKinds(registry: Registry, baseUrl: string): { user: Kind<S
     ]),
     // Rules know groups by name: a second group of a name would let its members in where only the first one's were meant.
     unique: [{ attribute: 'displayName', key: ({ displayName }) => caseless(displayName) }],
-    view: (value, detail) => ({
-      schemas: [URN.group],
-      id: value.id,
-      externalId: value.externalId,
-      displayName: value.displayName,
-      members: showsMembers(value, detail)
-        ? value.members.flatMap((id) => one(users.rows.get(id)).map(memberView))
-        : undefined,
-      meta: metaOf('Group', value, baseUrl),
-    }),
+    write: (id, decide, members = NOBODY) => registry.changeGroup(id, decide, members),
+    members: { ofBody: membersOfBody, ofOperations: membersOfOperations },
+    async view(value, detail) {
+      const { id, externalId, displayName } = value
+      const meta = metaOf('Group', value, baseUrl)
+      const text = JSON.stringify({ schemas: [URN.group], id, externalId, displayName, meta })
+      const ids = registry.members.users(id)
+      if (!showsMembers(ids.size, detail)) return text
+      return `${text.slice(0, -1)},"members":[${await membersText([...ids])}]}`
+    },
+  }
+
+  /** Members that exist: 100,000 of them at once would block everybody else for a quarter of a second. */
+  async function membersText(ids: readonly string[]): Promise<string> {
+    const pieces: string[] = []
+    for (let from = 0; from < ids.length; from += MEMBERS_PER_TURN) {
+      if (from > 0) await turn()
+      const people = ids.slice(from, from + MEMBERS_PER_TURN).flatMap((id) => one(users.rows.get(id)))
+      if (people.length > 0) pieces.push(JSON.stringify(people.map(memberView)).slice(1, -1))
+    }
+    return pieces.join(',')
   }
   return { user, group }
 }
 
-function showsMembers({ members }: ScimGroup, detail: Detail): boolean {
-  return detail === 'whole' || (detail === 'listed' && members.length <= MAX_LISTED_MEMBERS)
+function showsMembers(count: number, detail: Detail): boolean {
+  return detail === 'whole' || (detail === 'listed' && count <= MAX_LISTED_MEMBERS)
 }
 
 function memberView({ id, userName }: ScimUser): object {

@@ -67,10 +67,15 @@ export function badRequest(scimType: NonNullable<Refusal['scimType']>, detail: s
 }
 
 export function reply(status: number, body: object, headers: Readonly<Record<string, string>> = {}): ScimResponse {
+  return replyText(status, JSON.stringify(body), headers)
+}
+
+/** `body`: JSON. */
+export function replyText(status: number, body: string, headers: Readonly<Record<string, string>> = {}): ScimResponse {
   return {
     status,
     headers: { 'content-type': 'application/scim+json', 'cache-control': 'no-store', ...headers },
-    body: JSON.stringify(body),
+    body,
   }
 }
 

@@ -27,17 +27,19 @@ const ID = /^[\w-]{22}$/
 
 /**
  * A SCIM 2.0 server (RFC 7643, RFC 7644) for Okta's client in both dialects: people and groups are pushed, nobody is asked.
+ * `issuer`: who issues the subjects that are pushed as `externalId`;
  * `baseUrl`: where it is reached now, e.g. `https://authenticate.corp.example/.postern/scim/v2`; `token`: what clients show.
  */
 export function createScim(deps: {
   readonly store: Store
   readonly clock: Clock
+  readonly issuer: string
   readonly token: Secret
   readonly baseUrl: () => URL
   readonly logger: Logger
 }): Scim {
   const { store, clock, token, logger } = deps
-  const registry = createRegistry({ store, clock, logger })
+  const registry = createRegistry({ store, clock, logger, issuer: deps.issuer })
   let served = resourcesAt(deps.baseUrl().href)
 
   /** What is served where; a reload may change the address (`compatibility`). */

@@ -2,7 +2,7 @@ import { AppError } from '../../errors.ts'
 import type { Clock, Store, Subject } from '../../types.ts'
 import type { DirectorySource, Group } from '../model.ts'
 import type { Registry } from './registry.ts'
-import { type ScimUser, usersTable } from './user.ts'
+import type { ScimUser } from './user.ts'
 import { asSourceTime } from '../../lib/time.ts'
 
 /**
@@ -24,7 +24,7 @@ export function createScimSource(deps: {
     const found: ScimUser[] = []
     try {
       await registry.ready()
-      for await (const [, { value }] of store.list(usersTable, subject)) found.push(value)
+      for await (const [, { value }] of store.list(registry.users.table, subject)) found.push(value)
     } catch (cause) {
       throw new AppError('ERR_DIRECTORY_UNREACHABLE', 'scim: the pushed people and groups cannot be read', { cause })
     }
@@ -32,8 +32,9 @@ export function createScimSource(deps: {
   }
 
   function groupsOf({ id }: ScimUser): readonly Group[] {
-    return registry.groups.rows
-      .find('member', id)
+    const groups = [...registry.members.groups(id)].map((group) => registry.groups.rows.get(group))
+    return groups
+      .filter((group) => group !== undefined)
       .map((group) => ({ id: group.id, name: group.displayName, type: 'OKTA_GROUP' }))
   }
 

@@ -253,9 +253,14 @@ const isUser = ajv.compile<ScimUser>({
   },
 })
 
-/** People by our own id; the index is the subject, `''` for people who have none. */
-export const usersTable: Table<ScimUser> = {
-  name: 'scim-users',
-  parse: (value) => (isUser(value) ? value : undefined),
-  index: (user) => user.externalId ?? '',
+/** People of one issuer, which `tag` names, by our own id; the index is the subject, `''` for people who have none. */
+export function createUsersTable(tag: string): Table<ScimUser> {
+  return {
+    name: `scim-users-${tag}`,
+    parse: (value) => (isUser(value) ? value : undefined),
+    index: (user) => user.externalId ?? '',
+  }
 }
+
+/** As people were kept until 0.1: of whatever issuer. */
+export const olderUsersTable: Table<ScimUser> = { ...createUsersTable(''), name: 'scim-users' }

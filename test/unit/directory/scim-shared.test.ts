@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { AppError } from '../../../src/errors.ts'
+import { sha256 } from '../../../src/lib/crypto.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { openLmdbStore } from '../../../src/store/lmdb.ts'
 import { createMemoryStore } from '../../../src/store/memory.ts'
@@ -231,8 +232,9 @@ test('a record that cannot be read gives nobody anything and is not overwritten 
   const one = instance()
   const ann = (await one.send('POST', '/Users', ANN)).body.id
   const group = (await one.send('POST', '/Groups', { displayName: 'Engineering', members: members(ann) })).body.id
-  const foreign: Table<unknown> = { name: 'scim-groups', parse: (value) => value }
-  await store.put(foreign, group, { id: group, displayName: 'Engineering', members: [7] })
+  const groupsTable = `scim-groups-${sha256('https://org.okta.example ').slice(0, 22)}`
+  const foreign: Table<unknown> = { name: groupsTable, parse: (value) => value }
+  await store.put(foreign, group, { id: group, displayName: 7 })
   await turn()
   expect(await one.look('00u-ann')).toBe('active')
   const add = { Operations: [{ op: 'add', path: 'members', value: members(ann) }] }

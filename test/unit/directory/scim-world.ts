@@ -24,9 +24,11 @@ export function scimInstance(deps: {
   readonly store: Store
   readonly clock: Clock
   readonly logger?: Logger
+  readonly issuer?: string
 }): Instance {
   const scim = createScim({
     ...deps,
+    issuer: deps.issuer ?? 'https://org.okta.example',
     logger: deps.logger ?? recordedLog(),
     token: new Secret(TOKEN),
     baseUrl: () => new URL('https://authenticate.localhost/.postern/scim/v2/'),

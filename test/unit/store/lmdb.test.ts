@@ -4,6 +4,7 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, s
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setImmediate as turn } from 'node:timers/promises'
 import { open as openRaw } from 'lmdb'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
@@ -45,6 +46,10 @@ function start(task: 'write' | 'take' | 'revoke', argument = '') {
     return all
   }
   return { child, line, rest, exit }
+}
+
+async function turns(count: number): Promise<void> {
+  for (let n = 0; n < count; n++) await turn()
 }
 
 async function all(store: Store, index?: string): Promise<number[]> {
@@ -244,7 +249,7 @@ test.each([
   await root.close()
 })
 
-test('expired records and old changes leave the file, in bounded batches; the sequence goes on', async () => {
+test('expired records and old changes leave the file, a batch a turn until none is left; the sequence goes on', async () => {
   const clock = manualClock()
   const store = open(clock)
   for (let number = 1; number <= 300; number++) {
@@ -256,15 +261,52 @@ test('expired records and old changes leave the file, in bounded batches; the se
   clock.advance(1000)
   root.resetReadTxn()
   expect(counts()).toEqual([50, 50, 50, 300])
-  clock.advance(1000)
+  await turns(2)
   root.resetReadTxn()
   expect(counts()).toEqual([0, 0, 0, 300])
   clock.advance(700_000)
+  await turns(2)
   root.resetReadTxn()
   expect(counts()).toEqual([0, 0, 0, 1])
   await store.put(sheets, 'next', sheet(1))
   expect((await store.get(sheets, 'next'))?.version).toBe(301)
   await root.close()
+})
+
+test('1,000 one-time records a second leave nothing behind: what one sweep finds due goes in that second', async () => {
+  const clock = manualClock()
+  const store = open(clock)
+  const { root, table } = raw()
+  for (let second = 0; second < 3; second++) {
+    for (let number = 0; number < 1000; number++) {
+      await store.put(sheets, `${second}.${number}`, sheet(number), { expiresAt: clock.now() + 600 })
+    }
+    clock.advance(1000)
+    await turns(6)
+    root.resetReadTxn()
+    expect(['records', 'indexes', 'expiries'].map((name) => table(name).getCount())).toEqual([0, 0, 0])
+  }
+  expect(table('changes').getCount()).toBe(3000)
+  clock.advance(700_000)
+  await turns(14)
+  root.resetReadTxn()
+  expect(table('changes').getCount()).toBe(1)
+  await root.close()
+})
+
+test('a backlog of changes is announced a few pages a turn, in order, and a write waits for its own', async () => {
+  const clock = manualClock()
+  const store = open(clock)
+  const peer = open(manualClock())
+  const seen: string[] = []
+  store.watch(({ key }) => seen.push(key))
+  const guard = { table: sheets, key: 'none', version: 0 }
+  await peer.write(sheets, new Map(Array.from({ length: 3000 }, (_, n) => [`k${n}`, sheet(n)])), guard)
+  clock.advance(100)
+  expect(seen.length).toBeGreaterThan(0)
+  expect(seen.length).toBeLessThan(1500)
+  await store.put(sheets, 'own', sheet(1))
+  expect(seen).toEqual([...Array.from({ length: 3000 }, (_, n) => `k${n}`), 'own'])
 })
 
 test('a damaged record that had an expiry is swept with it; one that was mended lives by its new expiry', async () => {
