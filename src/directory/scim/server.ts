@@ -40,7 +40,7 @@ export function createScim(deps: {
 }): Scim {
   const { store, clock, token, logger } = deps
   const registry = createRegistry({ store, clock, logger, issuer: deps.issuer })
-  let served = resourcesAt(deps.baseUrl().href)
+  let served: ReturnType<typeof resourcesAt> | undefined
 
   /** What is served where; a reload may change the address (`compatibility`). */
   function resourcesAt(href: string) {
@@ -60,7 +60,7 @@ export function createScim(deps: {
 
   async function route(request: ScimRequest): Promise<ScimResponse> {
     const { href } = deps.baseUrl()
-    if (href !== served.href) served = resourcesAt(href)
+    if (href !== served?.href) served = resourcesAt(href)
     const { discovery, endpoints } = served
     const described = discovery.get(request.path)
     if (described) return request.method === 'GET' ? reply(200, described) : notAllowed('GET')
