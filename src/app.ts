@@ -160,9 +160,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     clock,
   })
 
-  metrics.gauge('http_server_active_requests', 'Requests and tunnels that have begun and not ended.', () =>
-    listener.active(),
-  )
+  metrics.gauge('http_server_active_requests', 'Open requests and tunnels.', () => listener.active())
   metrics.gauge('log_lines_dropped', 'Log lines that standard output did not take.', () => logger.dropped?.() ?? 0)
   // Ages and expiries change decisions without any event.
   closing.add(every(clock, RECHECK_INTERVAL, () => streams.recheck()))

@@ -1,8 +1,8 @@
 import type { Reason } from '../policy/model.ts'
 
 /**
- * Reasons of a refusal in words that need no glossary. The `…-ok` half is here too: a rule that
- * forbids matched, so what "fitted" is what stands in the way.
+ * Reasons of a denial as sentences for people. The `…-ok` half is here, too: when a `deny` rule matches, its
+ * criteria are `…-ok`.
  */
 const WORDS: Readonly<Record<Reason, string>> = {
   accept: 'A rule closes this application to everybody at the moment.',
@@ -13,23 +13,23 @@ const WORDS: Readonly<Record<Reason, string>> = {
   'policy-error': 'A rule of this application could not be checked, so the answer is no.',
   'user-unauthenticated': 'You are not signed in.',
   'user-inactive': 'Your account is not active.',
-  'user-ok': 'A rule shuts out your account.',
+  'user-ok': 'A rule blocks your account.',
   'user-unauthorized': 'Your account is not on the list of people who may open it.',
-  'email-ok': 'A rule shuts out your e-mail address.',
-  'email-unauthorized': 'Your e-mail address is not on the list of those who may open it.',
-  'domain-ok': 'A rule shuts out addresses of your e-mail domain.',
-  'domain-unauthorized': 'Your e-mail domain is not one that may open it.',
-  'groups-ok': 'A rule shuts out one of your groups.',
+  'email-ok': 'A rule blocks your e-mail address.',
+  'email-unauthorized': 'Your e-mail address is not on the list of addresses that may open it.',
+  'domain-ok': 'A rule blocks your e-mail domain.',
+  'domain-unauthorized': 'Your e-mail domain is not on the list of domains that may open it.',
+  'groups-ok': 'A rule blocks one of your groups.',
   'groups-unauthorized': 'You are not in a group that may open it.',
-  'groups-unknown': 'Which groups you are in could not be found out.',
-  'claim-ok': 'A rule shuts out accounts with one of the details that yours has.',
-  'claim-unauthorized': 'A detail of your account is not what this application asks for.',
+  'groups-unknown': 'Your groups could not be read.',
+  'claim-ok': 'A rule blocks a detail of your account.',
+  'claim-unauthorized': 'A detail of your account is not the one that this application requires.',
   'http-method-ok': 'This kind of request is not allowed here.',
   'http-method-unauthorized': 'This kind of request is not allowed here.',
   'http-path-ok': 'This part of the application is closed.',
-  'http-path-unauthorized': 'This part of the application is not open to you.',
-  'source-ip-ok': 'It cannot be opened from the network you are on.',
-  'source-ip-unauthorized': 'It cannot be opened from the network you are on.',
+  'http-path-unauthorized': 'You may not open this part of the application.',
+  'source-ip-ok': 'You cannot open it from your network.',
+  'source-ip-unauthorized': 'You cannot open it from your network.',
   'origin-unauthorized': 'The request was made by a page of another site.',
   'websockets-off': 'Live connections are turned off for this application.',
 }
@@ -45,7 +45,7 @@ export function reasonsInWords(reasons: readonly Reason[]): readonly string[] {
 export function whatToDo(reasons: readonly Reason[]): string {
   if (reasons.includes('user-inactive')) return 'Ask your administrator to activate your account.'
   if (reasons.includes('groups-unauthorized')) {
-    return 'Ask the owner of the application, or whoever looks after your groups, to add you to one that may open it. A change takes effect within a minute: then try again.'
+    return 'Ask the owner of the application, or the person who manages your groups, to add you to a group that may open it. A change takes effect within a minute. Then try again.'
   }
   if (reasons.some((reason) => reason.startsWith('source-ip'))) {
     return 'Connect to your company network or VPN, then try again.'

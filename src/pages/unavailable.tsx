@@ -17,7 +17,7 @@ export interface UnavailableModel extends PageModel {
   readonly tryAgainUrl: string
 }
 
-/** 503: nobody said no, but what would say yes cannot be known right now. */
+/** 503: not denied, but what the decision needs is unknown right now. */
 export function unavailablePage(model: UnavailableModel): string {
   const { application, person, reasons, groups, retryAfter, now } = model
   return renderPage(model, {
@@ -28,7 +28,7 @@ export function unavailablePage(model: UnavailableModel): string {
     children: (
       <>
         <p class="lead">
-          You have not been refused. Postern cannot check your access right now, so it keeps the door closed.
+          You have not been refused. Postern cannot check your access right now, so it does not let you in yet.
         </p>
         <section>
           <h2>Why</h2>
@@ -37,7 +37,7 @@ export function unavailablePage(model: UnavailableModel): string {
           ))}
           {groups !== undefined && groups !== 'unknown' && (
             <p class="note">
-              They were last read {ago(elapsed(now, groups.freshAt))}, which is too long ago to rely on.
+              Your groups were last read {ago(elapsed(now, groups.freshAt))}, which is too long ago to rely on.
             </p>
           )}
           {person !== undefined && (

@@ -32,7 +32,7 @@ export function userPage(model: UserModel): string {
           <h2>You</h2>
           <dl>
             <dt>E-mail</dt>
-            <dd>{person.email ?? 'None that is confirmed'}</dd>
+            <dd>{person.email ?? 'No verified address'}</dd>
             <dt>User id</dt>
             <dd>
               <code>{person.subject}</code>

@@ -38,13 +38,17 @@ export function describeDirectory({ staleness, feed, coverage, buckets }: Direct
 /** Okta's buckets are a dozen names at the most, statuses a handful: the labels are bounded. */
 export function exportDirectory(metrics: Metrics, state: () => DirectoryState): void {
   metrics.gauge('directory_people', 'People whose groups are in memory.', () => state().people)
-  metrics.gauge('directory_staleness_seconds', 'Since when nothing new could be known.', () => {
-    const { staleness } = state()
-    return staleness === undefined ? undefined : staleness / 1000
-  })
+  metrics.gauge(
+    'directory_staleness_seconds',
+    'Seconds since the groups in memory were known to be up to date.',
+    () => {
+      const { staleness } = state()
+      return staleness === undefined ? undefined : staleness / 1000
+    },
+  )
   metrics.gauge(
     'directory_feed_last_success_timestamp_seconds',
-    'When the change feed was last read by this process.',
+    'Unix time at which this process last read the change feed.',
     () => {
       const at = state().feed?.lastSuccess
       return at === undefined ? undefined : epochMillis(at) / 1000
@@ -52,32 +56,35 @@ export function exportDirectory(metrics: Metrics, state: () => DirectoryState): 
   )
   metrics.gauges(
     'directory_feed_info',
-    '1 for the way in which changes are followed; leading: by this process.',
+    '1 for the source of changes (log or delta). Label leading: this process reads it.',
     ['mode', 'leading'],
     () => {
       const { feed } = state()
       return feed ? [[[feed.mode, String(feed.leading)], 1]] : []
     },
   )
-  metrics.gauges('directory_rate_limit_limit', 'Calls a minute that Okta allows, by bucket.', ['endpoint'], () =>
+  metrics.gauges('directory_rate_limit_limit', 'Rate limit of Okta in calls a minute, by bucket.', ['endpoint'], () =>
     state().buckets.map(({ name, limit }) => [[name], limit] as const),
   )
   metrics.gauges(
     'directory_rate_limit_remaining',
-    'Calls that Okta has left in this minute, by bucket.',
+    'Calls left of the rate limit of Okta in this minute, by bucket.',
     ['endpoint'],
     () => state().buckets.map(({ name, remaining }) => [[name], remaining] as const),
   )
-  metrics.gauges('directory_rate_limit_allowance', 'Calls a minute that may be ours, by bucket.', ['endpoint'], () =>
-    state().buckets.map(({ name, allowance }) => [[name], allowance] as const),
+  metrics.gauges(
+    'directory_rate_limit_allowance',
+    'Calls a minute that Postern may use of the rate limit, by bucket.',
+    ['endpoint'],
+    () => state().buckets.map(({ name, allowance }) => [[name], allowance] as const),
   )
   metrics.totals(
     'directory_requests_total',
-    'Calls of the directory API by bucket and status; 0 is no answer.',
+    'Calls to the directory, by bucket and HTTP status; 0: no answer.',
     ['endpoint', 'code'],
     () => state().calls.map(({ bucket, status, count }) => [[bucket, String(status)], count] as const),
   )
-  metrics.totals('directory_records_skipped_total', 'Records that could not be read and were left out.', [], () => [
+  metrics.totals('directory_records_skipped_total', 'Invalid directory records that were skipped.', [], () => [
     [[], state().skipped],
   ])
 }

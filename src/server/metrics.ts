@@ -49,31 +49,31 @@ export function createMetrics(build: { readonly version: string; readonly node: 
   collectDefaultMetrics({ register: registry, prefix: PREFIX })
   new Gauge({
     name: `${PREFIX}build_info`,
-    help: 'Always 1; says what runs.',
+    help: 'Always 1. Labels: version of Postern and of Node.',
     labelNames: ['version', 'node'],
     registers,
   }).set({ ...build }, 1)
 
   const durations = createHistogram(
     `${PREFIX}http_server_request_duration_seconds`,
-    'From the request header to the end of the answer.',
+    'Seconds from the request header to the end of the response.',
     ['route', 'method', 'code'],
   )
   const upstreamDurations = createHistogram(
     `${PREFIX}upstream_request_duration_seconds`,
-    'From the forwarded request to the upstream response header.',
+    'Seconds from the forwarded request to the response header of the upstream.',
     ['route'],
   )
   const histograms: Histogram[] = [durations, upstreamDurations]
   const upstreamErrors = new Counter({
     name: `${PREFIX}upstream_errors_total`,
-    help: 'Requests that an upstream failed.',
+    help: 'Requests that failed at an upstream, by reason.',
     labelNames: ['route', 'reason'],
     registers,
   })
   const flows = new Counter({
     name: `${PREFIX}authn_flows_total`,
-    help: 'Steps of sign-ins and sign-outs; the reason is the status or the code of the error.',
+    help: 'Steps of sign-ins and sign-outs, by result. Reason: HTTP status or error code.',
     labelNames: ['step', 'result', 'reason'],
     registers,
   })
@@ -101,15 +101,19 @@ export function createMetrics(build: { readonly version: string; readonly node: 
     registry.registerMetric(new Counter({ name: PREFIX + name, help, labelNames: [...labels], registers: [], collect }))
   }
   const kinds = (): readonly Series[] => [...known.values()]
-  totals('authz_decisions_total', 'Decisions by outcome and first reason.', ['route', 'decision', 'reason'], () =>
-    kinds()
-      .filter(({ decision }) => decision !== '')
-      .map(({ route, decision, reason, requests }) => [[route, decision, reason], requests]),
+  totals(
+    'authz_decisions_total',
+    'Authorization decisions, by decision and first reason.',
+    ['route', 'decision', 'reason'],
+    () =>
+      kinds()
+        .filter(({ decision }) => decision !== '')
+        .map(({ route, decision, reason, requests }) => [[route, decision, reason], requests]),
   )
-  totals('http_server_request_body_bytes_total', 'Bytes of request bodies forwarded.', ['route'], () =>
+  totals('http_server_request_body_bytes_total', 'Bytes of request bodies sent to upstreams.', ['route'], () =>
     kinds().map(({ route, received }) => [[route], received]),
   )
-  totals('http_server_response_body_bytes_total', 'Bytes of response bodies sent.', ['route'], () =>
+  totals('http_server_response_body_bytes_total', 'Bytes of response bodies sent to clients.', ['route'], () =>
     kinds().map(({ route, sent }) => [[route], sent]),
   )
 

@@ -45,13 +45,17 @@ export async function startOperations({
   let ready = false
   let lastReload: { readonly at: WallTime; readonly problem?: string } = { at: clock.now() }
 
-  metrics.gauge('config_last_reload_success', '1 when the configuration on disk is the one in force.', () =>
-    lastReload.problem === undefined ? 1 : 0,
+  metrics.gauge(
+    'config_last_reload_success',
+    '1 when the configuration on disk is in use, 0 when it was refused.',
+    () => (lastReload.problem === undefined ? 1 : 0),
   )
-  metrics.gauge('config_last_reload_success_timestamp_seconds', 'When a configuration was last accepted.', () =>
-    seconds(lastReload.at),
+  metrics.gauge(
+    'config_last_reload_success_timestamp_seconds',
+    'Unix time at which a configuration was last accepted.',
+    () => seconds(lastReload.at),
   )
-  metrics.gauge('config_checksum', 'Changes with the configuration in force.', () =>
+  metrics.gauge('config_checksum', 'Number that changes with the configuration in use.', () =>
     Number.parseInt(
       Buffer.from(fingerprint({ fixed, live: live() }))
         .toString('hex')
@@ -60,21 +64,21 @@ export async function startOperations({
     ),
   )
   exportDirectory(metrics, directoryState)
-  metrics.gauge('config_routes', 'Routes in force.', () => live().routes.length)
-  metrics.gauge('streams_active', 'Exchanges of signed-in people that are open, tunnels included.', () => streams.size)
-  metrics.gauge('directory_last_success_timestamp_seconds', 'When the directory last answered.', () =>
+  metrics.gauge('config_routes', 'Routes of the configuration in use.', () => live().routes.length)
+  metrics.gauge('streams_active', 'Open requests and tunnels of signed-in people.', () => streams.size)
+  metrics.gauge('directory_last_success_timestamp_seconds', 'Unix time of the last answer of the directory.', () =>
     seconds(directory.health().lastSuccess),
   )
   metrics.gauges(
     'tls_certificate_not_after_timestamp_seconds',
-    'When a certificate of the listener ends.',
+    'Expiry of a certificate of the listener, as Unix time.',
     ['name'],
     () => {
       const { certificate } = live()
       return certificate ? [[['listener'], Date.parse(new X509Certificate(certificate.chain).validTo) / 1000]] : []
     },
   )
-  metrics.gauge('directory_failing', '1 while the last call to the directory failed.', () =>
+  metrics.gauge('directory_failing', '1 when the last call to the directory failed.', () =>
     isFailing(directory) ? 1 : 0,
   )
 
