@@ -1,4 +1,4 @@
-/** What a Node proxy is usually made of: http-proxy's `web()` with a keep-alive agent, nothing judged. */
+/** A usual Node proxy: http-proxy's `web()` with a keep-alive agent and no authorization. */
 import { Agent, createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import type HttpProxy from 'http-proxy'

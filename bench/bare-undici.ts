@@ -1,4 +1,4 @@
-/** The floor: node:http in front of `Pool.dispatch`, streaming, with nothing judged, added or removed beyond framing. */
+/** The floor: node:http in front of `Pool.dispatch`, streaming, without authorization, and with no header added or removed beyond framing. */
 import { createServer, type ServerResponse } from 'node:http'
 import { type Dispatcher, Pool } from 'undici'
 

@@ -1,4 +1,4 @@
-/** Answers with the header lines that it received, so that the bench can see what an application is told. */
+/** Answers with the header lines that it received, so that the bench can check what reaches an application. */
 import { createServer } from 'node:http'
 
 const [port] = process.argv.slice(2)

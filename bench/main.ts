@@ -1,6 +1,6 @@
 /**
  * `npm run bench [-- --short]`: what a request costs, as CPU time of the proxy's process by the kernel's accounting,
- * beside three proxies that judge nothing. The proxy under test has one core, the load (wrk) and the upstream (nginx)
+ * beside three proxies without authorization. The proxy under test has one core, the load (wrk) and the upstream (nginx)
  * share the other; rounds are interleaved, so that a slow minute of the machine hits all alike; answers are checked first.
  * Ratios are compared with their budgets; only wrong answers fail the run.
  */
@@ -120,7 +120,7 @@ async function compareProxies(directory: string): Promise<readonly Cell[]> {
   }
 }
 
-/** An application is told who asks, and it is not told by the client. */
+/** The application gets our identity headers and not the client's. */
 async function checkIdentity(
   port: number,
   signedIn: Readonly<Record<string, string>>,

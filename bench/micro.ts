@@ -79,7 +79,7 @@ function configOf(routes: readonly object[]): Config {
   return loaded.config
 }
 
-/** Twenty criteria; the last group is the one that lets alice in, so every one of them is looked at. */
+/** Twenty criteria; only the last group allows alice, so all of them are evaluated. */
 function twentyCriteria(): Route {
   const others = Array.from({ length: 19 }, (_, i) => ({ groups: { has: `Other ${i}` } }))
   const [route] = configOf([

@@ -23,7 +23,7 @@ export interface PosternOptions {
   readonly echo: number
 }
 
-/** The built program with a configuration file, the embedded store and the emulator; alice has signed in as people do. */
+/** The built program with a configuration file, the embedded store and the emulator; alice has signed in through the browser flow. */
 export async function startPostern({ core, directory, port, upstream, echo }: PosternOptions): Promise<Postern> {
   const origin = (name: string): string => `http://${name}.localhost:${port}`
   const okta = await createOktaEmulator({

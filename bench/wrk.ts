@@ -12,7 +12,7 @@ export interface Load {
   readonly upload?: number
 }
 
-/** Sends requests as fast as they are answered and tells how many were. Throws when an answer was not 2xx or a connection failed. */
+/** Sends requests as fast as they are answered and counts them. Throws when an answer was not 2xx or a connection failed. */
 export async function wrk(directory: string, { url, headers, connections, seconds, upload }: Load): Promise<number> {
   const script = `${directory}/upload-${upload ?? 0}.lua`
   if (upload !== undefined) {

@@ -1,4 +1,4 @@
-/** Look and life of the sample application's page. */
+/** Style and script of the sample application's page. */
 
 export const ICON = `data:image/svg+xml,${encodeURIComponent(
   '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><rect x="3" y="3" width="26" height="26" rx="7" fill="#1a7f6b"/><path stroke="#fff" stroke-width="3" stroke-linecap="round" d="M10 12h12M10 20h7"/></svg>',
@@ -27,7 +27,7 @@ button:disabled { border-color: var(--line); background: none; color: var(--soft
 @media (max-width: 34rem) { section { padding: 1.1rem 1rem } dl div { grid-template-columns: 1fr } main { padding-top: 1.25rem } }
 `
 
-/** Opens the echo's WebSocket and says what becomes of it: cut when the permission ends. */
+/** Opens the echo WebSocket and shows its state: it is cut when the permission ends. */
 export const SCRIPT = `
 const form = document.getElementById('echo')
 const state = document.getElementById('state')

@@ -4,7 +4,7 @@ import type { ComponentChildren, VNode } from 'preact'
 import { renderToString } from 'preact-render-to-string'
 import { ICON, SCRIPT, STYLE } from './app-assets.ts'
 
-/** What became of the assertion that came with the request. */
+/** Result of verifying the assertion of the request. */
 export type Verified =
   | { readonly kind: 'genuine'; readonly claims: JWTPayload }
   | { readonly kind: 'refused'; readonly why: string }

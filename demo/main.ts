@@ -11,7 +11,7 @@ import { type DemoOptions, demoOptions, USAGE } from './options.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
-/** A demo is over when it is asked to be; what still runs then, an open event stream for instance, is not waited for. */
+/** The demo ends at once when asked to: it does not wait for open event streams. */
 const PATIENCE_MS = 3000
 
 async function main(options: DemoOptions): Promise<void> {
@@ -72,7 +72,7 @@ async function main(options: DemoOptions): Promise<void> {
   process.exitCode ??= stopping ? 0 : code
 }
 
-/** Kept between runs, so that whoever was signed in stays signed in. */
+/** Kept between runs, so that people stay signed in. */
 function sharedSecretFile(state: string): string {
   const file = `${state}/shared-secret`
   if (!existsSync(file)) writeFileSync(file, `${randomBytes(32).toString('base64')}\n`, { mode: 0o600 })

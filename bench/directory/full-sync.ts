@@ -59,7 +59,7 @@ async function syncOf(size: SizeName): Promise<readonly Row[]> {
 
 type Listed = readonly { readonly id: string; readonly type: string }[]
 
-/** However many there are; the product itself gives up after a hundred. */
+/** All pages; the product itself stops after a hundred. */
 async function* pagesOf(client: OktaClient, path: string): AsyncIterable<Listed> {
   const options = { signal: new AbortController().signal, priority: 'sign-in' } as const
   let next: string | undefined = `${path}?limit=200`

@@ -45,7 +45,7 @@ export async function kill(short: boolean): Promise<readonly Scenario[]> {
       () => false,
     )
     const took = performance.now() - begin
-    // Whatever was read twice has its effect by now.
+    // Events that were read twice have had their effect by now.
     await sleep(5000)
     const later = await differences(world)
     const ended: string[] = []
@@ -76,7 +76,7 @@ export async function kill(short: boolean): Promise<readonly Scenario[]> {
   }
 }
 
-/** Memberships back and forth, and now and then somebody is suspended. */
+/** Changes memberships back and forth, and suspends somebody now and then. */
 function startChanges({ org, okta }: World): { stop(): Promise<number> } {
   const { people, policyGroups } = org
   const ending = new AbortController()

@@ -30,7 +30,7 @@ interface Plan {
 const FULL: Plan = { size: '100k', live: 20_000, strangers: 1000, quiet: 2 * MINUTE, churn: 2 * MINUTE, rush: MINUTE }
 const SHORT: Plan = { size: '1k', live: 700, strangers: 150, quiet: 6000, churn: 10_000, rush: 5000 }
 
-/** A large org: what Postern costs when nothing happens, when much does, and when everybody comes to work at once. */
+/** A large org: cost when idle, under many changes, and when everybody signs in at once. */
 export async function large(short: boolean): Promise<readonly Scenario[]> {
   const plan = short ? SHORT : FULL
   const world = await createWorld(orgOf(plan.size, plan.live, plan.strangers))
@@ -53,7 +53,7 @@ export async function large(short: boolean): Promise<readonly Scenario[]> {
   }
 }
 
-/** With an empty store. What it then compares once, it does in its own time. */
+/** With an empty store. The first comparison runs in the background. */
 async function firstStart(world: World, { size }: Plan): Promise<Scenario> {
   const ready = await world.startPostern()
   const name = `first start, org of ${size}, nobody signed in`
@@ -85,7 +85,7 @@ const PLANTED = 75_000
 /** In a small org, it is done by then. */
 const FIRST_COMPARISON = 11_000
 
-/** Until Postern does nothing but follow: only polls of the log and the lists of what changed for a while. */
+/** Waits until Postern only polls the log and the lists of changes for a while. */
 async function settled(world: World): Promise<void> {
   const steady = new Set(['log', 'groups changed', 'people changed'])
   let calmSince = performance.now()
@@ -132,7 +132,7 @@ interface Change {
   readonly seen: boolean
 }
 
-/** How long others wait while Postern is busy with itself: the slowest answers to a question that costs nothing. */
+/** Latency of requests while Postern is busy: the slowest answers to a cheap request. */
 function pinging({ port }: World): () => Row {
   const waits: number[] = []
   const timer = setInterval(() => {
@@ -295,7 +295,7 @@ async function agreement(world: World): Promise<Scenario> {
   }
 }
 
-/** One whose stored reading is not what Okta has. */
+/** Somebody whose stored reading differs from Okta. */
 interface Different {
   readonly subject: string
   readonly missing: readonly string[]

@@ -15,13 +15,13 @@ export interface Metered {
   readonly cpu: number
   /** The most resident memory, in MiB. */
   readonly rss: number
-  /** Of that, what is no mapped file (program, store): the most, in MiB. */
+  /** Most resident memory without mapped files (program, store), in MiB. */
   readonly anonymous: number
 }
 
 const INTERVAL = 2000
 
-/** Watches what Postern costs, and what it costs Okta, until `stop`. */
+/** Measures CPU, memory and calls to Okta until `stop`. */
 export async function startMeter(okta: Okta, program: Program): Promise<{ stop(): Promise<Metered> }> {
   const before = new Set((await okta.calls()).map(({ requestId }) => requestId))
   const heard = new Map<string, LoggedCall>()
@@ -71,7 +71,7 @@ export async function startMeter(okta: Okta, program: Program): Promise<{ stop()
   }
 }
 
-/** What a call is for, as far as its address tells. */
+/** Purpose of a call, from its path. */
 export function purposeOf({
   path,
   query,

@@ -2,7 +2,7 @@
 export interface Row {
   readonly what: string
   readonly measured: string
-  /** Absent: there is no bound, the figure is for the reader. */
+  /** Absent: the figure has no bound. */
   readonly bound?: string
   readonly met?: boolean
 }

@@ -30,7 +30,7 @@ export interface World {
   startPostern(): Promise<number>
   /** Fills the store, which no program may have open, with a session and a reading for each of the people. */
   seed(): Promise<void>
-  /** What time does after a kill: nobody holds the feed any more. Postern must not run. */
+  /** Releases the lease of the feed, as its expiry after a kill does. Postern must not run. */
   expireLease(): Promise<void>
   /** Address of the route that asks for this group, or of `ANYBODY`. */
   address(route: string): URL

@@ -64,7 +64,7 @@ export async function newVisitor(
   return { context, page: await context.newPage(), complaints }
 }
 
-/** What axe-core has against the page as it stands: `rule: elements`. Runs beside the page's own policy, which allows no script. */
+/** Findings of axe-core on the page: `rule: elements`. Runs beside the page's own policy, which allows no script. */
 export async function axeViolations(page: Page): Promise<readonly string[]> {
   await page.evaluate(axe.source)
   return page.evaluate(async () => {
@@ -80,7 +80,7 @@ export async function axeViolations(page: Page): Promise<readonly string[]> {
 export function widerThanTheScreen(page: Page): Promise<readonly string[]> {
   return page.evaluate(() =>
     [...document.querySelectorAll('*')]
-      // One pixel is text for those who listen.
+      // An element of one pixel holds text for screen readers.
       .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth && clientWidth > 1)
       .filter((element) => getComputedStyle(element).display !== 'inline')
       .map((element) => `${element.tagName.toLowerCase()} ${element.scrollWidth} > ${element.clientWidth}`),

@@ -1,4 +1,4 @@
-/** Every page that a person can meet in the demo: accessible, fit for a phone, light and dark, quiet in the console. */
+/** Every page of the demo: accessible, fit for a phone, light and dark, quiet in the console. */
 import type { Browser } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {

@@ -1,4 +1,4 @@
-/** docs/deploy.md: its files are judged by what reads them, its commands are run as far as a machine without a cluster can. */
+/** docs/deploy.md: its files are checked by the programs that read them; its commands run as far as they can without a cluster. */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'

@@ -1,4 +1,4 @@
-/** What can be said about the image without building it. */
+/** Checks of the Dockerfile that need no build. */
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'

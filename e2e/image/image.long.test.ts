@@ -66,7 +66,7 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
     // What a container runtime makes before it starts a program: mount points, names.
     mkdirSync(join(files, 'etc/postern'))
     for (const name of ['hosts', 'resolv.conf']) copyFileSync(join('/etc', name), join(files, 'etc', name))
-    // It gives way to everything else on the machine.
+    // Runs at the lowest priority.
   }, 600_000)
 
   afterAll(async () => {
@@ -152,7 +152,7 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
     >
     const installed = (name: string): boolean => existsSync(join(files, 'app/node_modules', name))
     expect(Object.keys(dependencies ?? {}).filter((name) => !installed(name))).toEqual([])
-    // What the program needs too, through a dependency of its own, is there by right.
+    // A package that a dependency of the program needs may be there.
     const listed = JSON.parse(
       (await run('npm', ['ls', '--omit=dev', '--all', '--json'], { cwd: join(files, 'app') })).stdout,
     ) as Tree

@@ -4,7 +4,7 @@ import { type Call, type Handler, html, json, redirect, type Reply } from './htt
 import type { Endpoint } from './http/router.ts'
 import { consolePage } from './pages/console-page.tsx'
 
-/** People in `/control/state`; a big org has more than anybody wants to read. */
+/** Most people that `/control/state` lists. */
 const PEOPLE_TOLD = 1000
 const EVENTS_TOLD = 200
 
@@ -68,7 +68,7 @@ async function read(call: Call): Promise<Fields> {
       const value: unknown = JSON.parse(body)
       if (typeof value === 'object' && value !== null) return value as Fields
     } catch {
-      // No JSON: no fields, and the action says which one it misses.
+      // Not JSON: no fields, and the action names the one that is missing.
     }
     return {}
   }

@@ -14,14 +14,14 @@ import type { OrgApp, OrgGroup, Person, PersonStatus } from './model/types.ts'
 import type { ScimCall, ScimConnection } from './scim/client.ts'
 import type { World } from './world.ts'
 
-/** What an admin of the org can do, and what a test wants to know. People by id or login, groups by id or name. */
+/** What an admin of the org can do, and what tests read. People are named by id or login, groups by id or name. */
 export interface Control {
   readonly org: Org
   addUser(person: NewPerson, groups?: readonly string[]): Person
   addGroup(group: string | NewGroup): OrgGroup
   addMember(group: string, user: string): void
   removeMember(group: string, user: string): void
-  /** What an import of a directory or an HR app does to an APP_GROUP: one event a person, and one at the end. */
+  /** Changes an APP_GROUP as an import of a directory or HR app does: one event per person, and one at the end. */
   importMemberships(
     group: string,
     change: { readonly add?: readonly string[]; readonly remove?: readonly string[] },
@@ -47,9 +47,9 @@ export interface Control {
   indexLag(lag: IndexLag): void
   /** The newest of the System Log, newest first: LogEvents as `/api/v1/logs` shows them. */
   logEvents(count: number): readonly LogEvent[]
-  /** How well event hooks are delivered; what is not named stays as it is. */
+  /** Failures of event hook delivery; fields that are not given stay as they are. */
   hookBehaviour(change: Partial<HookBehaviour>): void
-  /** Sends what hooks still hold back, and waits for the receivers. */
+  /** Sends the events that are still collected, and waits for the receivers. */
   flushHooks(): Promise<void>
   /** Without their secrets. */
   hooks(): readonly Omit<EventHook, 'auth' | 'headers'>[]
@@ -59,7 +59,7 @@ export interface Control {
   pushGroup(appId: string, group: string): void
   /** `remove`: the receiver's group is deleted, otherwise it is left as it is. */
   unpushGroup(appId: string, group: string, remove: boolean): void
-  /** Waits until every receiver has been told everything, or has failed to take it. */
+  /** Waits until every change has been sent to every receiver or has failed. */
   settleScim(): Promise<void>
   scimFailures(): readonly string[]
   retryScim(): void

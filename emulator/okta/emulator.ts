@@ -26,7 +26,7 @@ export interface OktaEmulatorOptions {
   /** Share of a bucket that one API token may use. */
   readonly tokenShare?: number
   readonly concurrency?: number
-  /** PEM that event hooks and SCIM trust beside the public authorities. */
+  /** PEM of more authorities that event hooks and SCIM trust. */
   readonly outboundCa?: string
   readonly log?: Logger
 }
@@ -52,7 +52,7 @@ export async function createOktaEmulator(options: OktaEmulatorOptions = {}): Pro
   let world: World | undefined
 
   const server = createServer((req, res) => void world?.serve(req, res))
-  // Tests open and drop many connections; none of them may hold `close` up.
+  // Tests open and drop many connections, which must not delay `close`.
   server.keepAliveTimeout = 60_000
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

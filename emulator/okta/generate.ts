@@ -11,7 +11,7 @@ export interface OrgSize {
   readonly groupsEach: number
 }
 
-/** The three orgs that costs are calculated for (okta-api.md#what-it-costs-to-stay-fresh). */
+/** The three orgs for cost measurements (okta-api.md#what-it-costs-to-stay-fresh). */
 export const ORG_SIZES = {
   '1k': { people: 1000, groups: 100, groupsEach: 10 },
   '20k': { people: 20_000, groups: 1000, groupsEach: 15 },
@@ -67,7 +67,7 @@ function personOf(number: number): {
 } {
   return {
     created: FOUNDED,
-    // Nobody asks for what changed long ago: an org that was just made would look like one where everything changed.
+    // Dated long ago, so that a new org does not look like one in which everything changed.
     lastUpdated: FOUNDED,
     id: generated.personId(number),
     login: generated.login(number),

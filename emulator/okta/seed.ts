@@ -16,7 +16,7 @@ export interface Seed {
   readonly authorizationServers?: readonly (Partial<AuthorizationServer> & { readonly id: string })[]
 }
 
-/** Fills an empty org. Throws a TypeError for a name that is not there. */
+/** Fills an empty org. Throws a TypeError for an unknown name. */
 export function plant(org: Org, seed: Seed): void {
   for (const group of seed.groups ?? []) org.addGroup(group)
   for (const { groups = [], ...person } of seed.people ?? []) {

@@ -21,7 +21,7 @@ const OFFERED = 12
 
 /**
  * `/signin/{server}/{uid}`: the page, and what is posted from it. Only ACTIVE people with the right password (when they
- * have one) get on; whether the app is assigned is decided afterwards, at /authorize.
+ * have one) continue; whether the app is assigned is decided afterwards, at /authorize.
  */
 export async function signIn(call: Call, deps: SignInDeps): Promise<Reply> {
   const engine = await deps.engine()
@@ -29,7 +29,7 @@ export async function signIn(call: Call, deps: SignInDeps): Promise<Reply> {
   try {
     pending = await engine.pending(call.req, call.res)
   } catch {
-    // No cookie, another browser, or an hour later: nothing to go back to.
+    // No cookie, another browser, or an hour later: no pending sign-in.
     return html(
       400,
       errorPage({
@@ -64,7 +64,7 @@ export async function signIn(call: Call, deps: SignInDeps): Promise<Reply> {
   return redirect(next, 303)
 }
 
-/** Somebody else signs in where a session exists: it becomes theirs, as a new sign-in at Okta replaces the old one. */
+/** When somebody else signs in, the session becomes theirs: at Okta a new sign-in replaces the old one. */
 function takeOver(pending: PendingSignIn, person: Person, deps: SignInDeps): void {
   const session = pending.sessionId === undefined ? undefined : deps.storage.session(pending.sessionId)
   if (!session || session.accountId === person.id) return
@@ -87,7 +87,7 @@ function refuse(person: Person | undefined, password: string): SignInView['refus
 
 function view(pending: PendingSignIn, { org }: SignInDeps): SignInView {
   const people = org.people.slice(undefined, OFFERED + 1)
-  // Who owns an API token is a service account.
+  // The owner of an API token is a service account.
   const owners = new Set(org.tokens().map(({ ownerId }) => ownerId))
   const offered = people.filter((person) => person.password === undefined && !owners.has(person.id))
   return {

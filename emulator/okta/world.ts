@@ -28,7 +28,7 @@ import { createTokens } from './oidc/tokens.ts'
 import { createProvisioner, type Provisioner } from './scim/provisioner.ts'
 import { plant, type Seed } from './seed.ts'
 
-/** One org and everything that answers for it. A reset makes a new one; the listener and the keys stay. */
+/** One org with its endpoints, log, hooks and SCIM. A reset makes a new one; the listener and the keys stay. */
 export interface World {
   readonly org: Org
   readonly calls: CallLog
@@ -43,7 +43,7 @@ export interface World {
   skew: Millis
   readonly keysOf: (serverId: string) => Keys
   readonly serve: (req: IncomingMessage, res: ServerResponse) => Promise<void>
-  /** Stops its timers; calls that run are the listener's and the outbound side's to end. */
+  /** Stops its timers. The listener and the outbound client end running calls. */
   close(): void
 }
 
@@ -77,7 +77,7 @@ export function createWorld(deps: WorldDeps): World {
     if (eventType === 'user.lifecycle.deactivate') storage.endPerson(personId, true)
     else if (status !== undefined && status !== 'ACTIVE') storage.endPerson(personId, false)
   })
-  // The org was like this before anybody looked: no events.
+  // The seed is the state at the start: no events for it.
   org.quietly(() => plant(org, seed))
 
   const log = createSystemLog(clock)

@@ -17,7 +17,7 @@ export interface Received {
 export interface EchoUpstream {
   readonly url: string
   readonly received: Received[]
-  /** What came and was no request: must stay empty. */
+  /** Bytes that were not a request: must stay empty. */
   readonly garbage: string[]
   /** Connections that were opened. */
   readonly connections: () => number
@@ -25,7 +25,7 @@ export interface EchoUpstream {
 }
 
 /**
- * An upstream that trusts nobody's parser but its own twenty lines: keeps every byte, answers each request with 200
+ * An upstream with a parser of its own: keeps every byte, answers each request with 200
  * (or with what `answer` returns, verbatim) and WebSocket handshakes with 101, then returns what it is sent.
  */
 export async function createEcho(

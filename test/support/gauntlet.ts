@@ -34,7 +34,7 @@ export interface Gauntlet {
   send(bytes: string | Buffer, options?: SendOptions): Promise<Outcome>
   /** One well-formed request that closes its connection. `headers`: lines. */
   get(target: string, ...headers: readonly string[]): Promise<Outcome>
-  /** Leaves out of account what a browser has done in between. */
+  /** Ignores the log lines of what a browser did in between. */
   skip(): Promise<void>
   /** What must hold after every file: alive, sign-in works, one line a request, no secret in the log (I3, I4, I5). */
   expectUnharmed(): Promise<void>

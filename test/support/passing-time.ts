@@ -17,7 +17,7 @@ export async function timePasses(
   throw new Error(`it did not happen within ${turns * step} ms`)
 }
 
-/** The outcome of something that waits for the clock, which runs some ten times as fast as usual meanwhile. */
+/** Awaits `work` while the clock runs about ten times as fast as usual. */
 export async function whileTimePasses<T>(clock: ManualClock, work: Promise<T>): Promise<T> {
   let settled = false
   const finish = (): void => {

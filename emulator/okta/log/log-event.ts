@@ -12,7 +12,7 @@ interface Principal {
   readonly detailEntry: null
 }
 
-/** The members that the emulator itself reads again; there are more. */
+/** The members that the emulator reads; there are more. */
 export type LogEvent = JsonObject & {
   readonly uuid: string
   readonly published: string
@@ -65,7 +65,7 @@ export function renderLogEvent(occurrence: Occurrence, place: 'log' | 'hook'): L
   }
 }
 
-/** People sign in and out themselves; everything else is done by an admin or an import, which the emulator does not tell apart. */
+/** People sign in and out themselves; everything else is done by an admin or an import; the emulator makes no difference between them. */
 function actorOf(occurrence: Occurrence): Principal {
   const own = /^user\.(session\.(start|end)|authentication)/.test(occurrence.eventType)
   return own && occurrence.person ? userOf(occurrence.person) : SYSTEM

@@ -19,7 +19,7 @@ export interface LogDelay {
   readonly times?: number
 }
 
-/** What is kept of what happened, and in which order (okta-api.md#system-log). */
+/** The stored events and their order (okta-api.md#system-log). */
 export interface SystemLog {
   /** Part of every cursor: those of another log, or given out before `dropCursors`, are refused. */
   readonly epoch: string
@@ -31,7 +31,7 @@ export interface SystemLog {
   /** `seq` of the last entry persisted at that instant or before. */
   position(at: Millis): number
   delay(rule: LogDelay): void
-  /** New events come in time again; those on their way stay late. */
+  /** New events are stored at once again; delayed ones stay delayed. */
   clearDelays(): void
   dropCursors(): void
   close(): void

@@ -3,10 +3,10 @@ import type { Unsubscribe } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 import type { Occurrence } from './types.ts'
 
-/** What happened in the org, in order, for whoever listens. */
+/** The occurrences in the org, in order, for listeners. */
 export interface Chronicle {
   record(eventType: string, facts: Partial<Occurrence>): void
-  /** What happens meanwhile is not recorded. */
+  /** Occurrences within `work` are not recorded. */
   quietly(run: () => void): void
   /** Oldest first; at least the last 100,000. */
   history(): readonly Occurrence[]

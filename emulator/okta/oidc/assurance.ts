@@ -16,7 +16,7 @@ export interface Assurance {
   readonly factors: 1 | 2
 }
 
-/** The first requested class that the person can satisfy; classes nobody knows are ignored. `unmet`: none of the known ones. */
+/** The first requested class that the person can satisfy; unknown classes are ignored. `unmet`: the person can satisfy none of the known ones. */
 export function chooseAssurance(acrValues: string | undefined, person: Person): Assurance | 'unmet' {
   const known = (acrValues ?? '').split(' ').filter((acr) => Object.hasOwn(CLASSES, acr))
   if (known.length === 0) return { acr: 'urn:okta:loa:1fa:any', factors: 1 }

@@ -16,7 +16,7 @@ export interface AuthorizeDeps {
 const STATE = /^[A-Za-z0-9,._-]+$/
 const MAX_AGE = 2 ** 31 - 1
 
-/** `GET|POST /authorize`: what Okta checks in its own way first, then the protocol. */
+/** `GET|POST /authorize`: first the checks that Okta makes in its own way, then the protocol. */
 export async function authorize(call: Call, deps: AuthorizeDeps): Promise<Reply | 'handled'> {
   const params = call.method === 'POST' ? await form(call) : call.query
   const refused = refuse(params, deps)
@@ -38,7 +38,7 @@ function refuse(params: URLSearchParams, deps: AuthorizeDeps): Reply | undefined
   // A request that was pushed has been checked; its parameters are not here.
   if (params.has('request_uri')) return undefined
   if (!app) return page(FAULTS.clientId)
-  // Without a trustworthy address the browser stays at Okta.
+  // Without a valid redirect URI the browser stays at Okta.
   if (!app.redirectUris.includes(redirectUri)) return page(FAULTS.redirectUri)
   const fault = faultOf(params, app.pkceRequired, deps)
   return fault && errorRedirect(redirectUri, fault, params)
@@ -57,7 +57,7 @@ function faultOf(params: URLSearchParams, pkceRequired: boolean, deps: Authorize
   return undefined
 }
 
-/** Without the Refresh Token grant `offline_access` goes silently missing (okta-api.md#oauth-errors). */
+/** Without the Refresh Token grant `offline_access` is dropped without an error (okta-api.md#oauth-errors). */
 function grantedScopes(scope: string, params: URLSearchParams, org: Org): string {
   const mayRefresh = org.apps.get(params.get('client_id') ?? '')?.grantTypes.includes('refresh_token')
   const scopes = scope.split(' ').filter((name) => name !== '' && (mayRefresh || name !== 'offline_access'))

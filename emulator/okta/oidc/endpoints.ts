@@ -46,7 +46,7 @@ export async function resume(call: Call, deps: EndpointDeps): Promise<'handled'>
   return 'handled'
 }
 
-/** `Cache-Control` is far ahead between rotations; a client has to come back for an unknown `kid` (okta-api.md#keys). */
+/** `Cache-Control` allows weeks of caching between rotations; a client reads again for an unknown `kid` (okta-api.md#keys). */
 export async function keys(deps: Pick<EndpointDeps, 'keys'>): Promise<Reply> {
   const published = await deps.keys.published()
   return json(
@@ -67,7 +67,7 @@ async function token(call: Call, deps: EndpointDeps): Promise<Reply | 'handled'>
   return run(call, deps, body)
 }
 
-/** Introspection and revocation speak of the token by oidc-provider's value; refresh tokens are the same on both sides. */
+/** Introspection and revocation need oidc-provider's value of the token; refresh tokens are the same in both. */
 async function aboutToken(call: Call, deps: EndpointDeps): Promise<'handled'> {
   const body = await form(call)
   const record = deps.tokens.access(body.get('token') ?? '')
@@ -82,7 +82,7 @@ async function run(call: Call, deps: EndpointDeps, body: URLSearchParams): Promi
   return 'handled'
 }
 
-/** Any access token of this server that is alive, opaque to everybody else (okta-api.md#userinfo-and-sign-out). */
+/** Accepts any access token of this server that has not expired (okta-api.md#userinfo-and-sign-out). */
 async function userinfo(call: Call, deps: EndpointDeps): Promise<Reply> {
   const [scheme, value = ''] = (call.req.headers.authorization ?? '').split(' ')
   const record = scheme === 'Bearer' ? deps.tokens.access(value) : undefined

@@ -12,7 +12,7 @@ import { FAULTS, type OAuthFault, tokenFault } from './texts.ts'
 import { textOf } from './text-of.ts'
 import type { Tokens } from './tokens.ts'
 
-/** One authorization server's protocol, judged by oidc-provider: requests, PKCE, codes, client authentication, grants. */
+/** The protocol of one authorization server, implemented by oidc-provider: requests, PKCE, codes, client authentication, grants. */
 export interface Engine {
   /** Answers on `res`. `body`: form-encoded, replaces what the client sent. */
   run(
@@ -22,7 +22,7 @@ export interface Engine {
   ): Promise<void>
   /** The sign-in that this browser has pending; rejects when there is none. */
   pending(req: IncomingMessage, res: ServerResponse): Promise<PendingSignIn>
-  /** Ends it and gives the URL where the browser goes on. */
+  /** Ends the pending sign-in and gives the URL to continue at. */
   resolve(req: IncomingMessage, res: ServerResponse, result: InteractionResults): Promise<string>
 }
 

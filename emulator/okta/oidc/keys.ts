@@ -23,7 +23,7 @@ export interface Keys {
 const generate = promisify(generateKeyPair)
 
 export function createKeys(): Keys {
-  // Made when first needed: a test that never looks at a token pays for no key.
+  // Made when first used: many tests need no key.
   const made: Promise<SigningKey>[] = []
   let current = 0
   let oldest = 0

@@ -121,7 +121,7 @@ function signInPolicy(deps: ProviderDeps, oidc: Library): OidcProvider.interacti
     if (reason !== 'login_prompt') login.checks.remove(reason)
   }
   login.checks.add(
-    // A session of somebody who may no longer sign in is none.
+    // The session of somebody who may no longer sign in is ignored.
     new Check(
       'no_session',
       FAULTS.notLoggedIn.error_description,
@@ -169,7 +169,7 @@ function denied(oidc: Library, fault: OAuthFault): Error {
   return new oidc.errors.AccessDenied(fault.error_description)
 }
 
-/** Signs ID tokens that nobody sees (tokens.ts makes Okta's): an elliptic key takes no time to make. */
+/** Signs oidc-provider's ID tokens, which are replaced by Okta's (tokens.ts). An EC key is quick to make. */
 function innerKey(): JsonWebKey & { readonly kid: string; readonly alg: string; readonly use: string } {
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   return { ...privateKey.export({ format: 'jwk' }), kid: 'inner', alg: 'ES256', use: 'sig' }

@@ -28,7 +28,7 @@ export interface OidcDeps {
 const POSTED = ['token', 'introspect', 'revoke', 'par'] as const
 const BROWSED = ['authorize', 'logout', 'userinfo'] as const
 
-/** Every path of §1.1, for the org server and for `/oauth2/{id}`; an unknown `{id}` is 404 E0000007. */
+/** Every OAuth path (okta-api.md#authorization-servers), for the org server and for `/oauth2/{id}`; an unknown `{id}` is 404 E0000007. */
 export function oidcEndpoints(deps: OidcDeps): readonly Endpoint[] {
   const servers = new Map<string, EndpointDeps>()
 

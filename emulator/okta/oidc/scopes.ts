@@ -9,7 +9,7 @@ export function inward(scope: string): string {
   return rename(scope, 'offline_access', OFFLINE)
 }
 
-/** And back. */
+/** The inverse of `inward`. */
 export function outward(scope: string): string {
   return rename(scope, OFFLINE, 'offline_access')
 }

@@ -34,7 +34,7 @@ const REFUSED = {
     'invalid_client',
     'The audience claim for client_assertion must be the endpoint invoked for the request.',
   ),
-  // Okta's words for these four are not in our sources.
+  // Okta does not document the texts of these four errors.
   malformed: fault(401, 'invalid_client', 'The client_assertion token is not a valid JWT.'),
   subject: fault(401, 'invalid_client', 'The issuer and subject of client_assertion must be the client_id.'),
   expired: fault(401, 'invalid_client', 'The client_assertion token is expired, or expires too far in the future.'),
@@ -57,7 +57,7 @@ export function createServiceTokens(deps: {
   const used = new Map<string, Millis>()
   const endpoint = `${deps.url}/oauth2/v1/token`
 
-  /** The app that signed the assertion (RFC 7523 §3), or why it is not believed. */
+  /** The app that signed the assertion (RFC 7523 §3), or why it is refused. */
   async function authenticate(call: Call, body: URLSearchParams): Promise<OrgApp | OAuthFault> {
     if (call.req.headers.authorization !== undefined || body.has('client_secret')) return REFUSED.method
     const assertion = body.get('client_assertion')

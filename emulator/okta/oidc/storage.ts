@@ -42,7 +42,7 @@ export function createOidcStorage(deps: { readonly clock: Clock; readonly org: O
       find: async (id) => {
         if (model !== 'Client') return read(keyOf(serverId, model, id))
         const app = deps.org.apps.get(id)
-        // A service app has no sign-in; service-token.ts is its only door.
+        // A service app has no sign-in; service-token.ts serves it.
         return app && app.kind !== 'service' ? clientMetadata(app) : undefined
       },
       findByUid: async (uid) => {

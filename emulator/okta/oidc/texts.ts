@@ -90,7 +90,7 @@ export const FAULTS = {
   ),
 } as const satisfies Record<string, OAuthFault>
 
-/** What oidc-provider reports, reduced to what tells its errors apart. */
+/** The parts of oidc-provider's errors that tell them apart. */
 export interface ProviderFault {
   readonly status: number
   readonly error: string
@@ -124,7 +124,7 @@ const BY_REASON: Readonly<Record<string, OAuthFault>> = {
   'client authentication must only be provided using one mechanism': FAULTS.manyCredentials,
 }
 
-/** Grants that Okta has and an app may lack; any other is unknown to it. */
+/** Grants that Okta has and an app may lack; any other grant is unknown to Okta. */
 const GRANTS = new Set([
   'authorization_code',
   'refresh_token',
@@ -135,7 +135,7 @@ const GRANTS = new Set([
   'urn:ietf:params:oauth:grant-type:token-exchange',
 ])
 
-/** Okta's words for a failed call of /token, /introspect, /revoke or /par. */
+/** Okta's error for a failed call of /token, /introspect, /revoke or /par. */
 export function tokenFault(
   from: ProviderFault,
   grant: { readonly asked: string; readonly configured: readonly string[] },

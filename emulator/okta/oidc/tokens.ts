@@ -11,7 +11,7 @@ export interface AccessRecord {
   readonly personId: string
   readonly appId: string
   readonly scopes: readonly string[]
-  /** oidc-provider's own value for the same token: revocation and introspection speak of that one. */
+  /** oidc-provider's own value for the same token, which revocation and introspection use. */
   readonly inner: string
   readonly expiresAt: Millis
   /** Claims of the token itself, as introspection shows them. */
@@ -46,7 +46,7 @@ export const TOKEN_SECONDS = 3600
 
 export function createTokens(deps: { readonly clock: Clock }): Tokens {
   const issued = new Map<string, AccessRecord>()
-  // The org server's access tokens look like JWTs, but nobody publishes this key: they are opaque to everyone else.
+  // The org server's access tokens look like JWTs, but their key is not published: clients cannot verify them.
   let unpublished: Promise<SigningKey> | undefined
 
   return {
@@ -62,7 +62,7 @@ export function createTokens(deps: { readonly clock: Clock }): Tokens {
         cid: app.id,
         uid: person.id,
         scp: [...scopes],
-        // The login here, the id in the ID token.
+        // `sub` is the login in an access token and the id in an ID token.
         sub: person.login,
         ...(server && { acr: facts.acr, ...accessTokenClaims(context) }),
       }

@@ -1,6 +1,6 @@
 import type { ComponentChildren, VNode } from 'preact'
 
-/** A button that posts to the control API and comes back. Its name is `label`, and `about` for those who only hear it. */
+/** A button that posts to the control API and comes back. Its name is `label`, with `about` for screen readers. */
 export function Act(props: {
   readonly to: string
   readonly fields: Readonly<Record<string, string>>
@@ -54,7 +54,7 @@ export function Toggle(props: {
   )
 }
 
-/** One field and a button that adds what it says. */
+/** One field and a button that adds its value. */
 export function AddForm(props: { readonly to: string; readonly name: string; readonly label: string }): VNode {
   const id = `add-${props.to}`
   return (

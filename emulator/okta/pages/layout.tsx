@@ -27,7 +27,7 @@ function Document({ title, children }: { readonly title: string; readonly childr
   )
 }
 
-/** The emulator's sign. */
+/** The emulator's logo. */
 export function Mark({ size }: { readonly size: number }): VNode {
   return (
     <svg class="mark" width={size} height={size} viewBox="0 0 32 32" fill="currentColor" aria-hidden="true">

@@ -19,7 +19,7 @@ const STATUS_ACTIONS = {
   OTHER: [['Activate', 'ACTIVE']],
 } as const
 
-/** Who there is, with status and groups, each to be changed by one click. */
+/** People with status and groups, each of which one click changes. */
 export function People({ org }: { readonly org: Org }): VNode {
   const people = org.people.slice(undefined, PEOPLE_SHOWN).toSorted((a, b) => (a.login < b.login ? -1 : 1))
   const groups = org.groups

@@ -8,7 +8,7 @@ export interface SignInView {
   /** Offered as one-click choices. */
   readonly people: readonly Offer[]
   readonly askPassword: boolean
-  /** What Okta says, and what the emulator adds for whoever is trying things out. */
+  /** Okta's message, and an explanation that the emulator adds. */
   readonly refused?: { readonly text: string; readonly why: string }
 }
 

@@ -32,7 +32,7 @@ export function SystemLogSection({ events }: { readonly events: readonly LogEven
   )
 }
 
-/** Who is told of events, and how that went; newest attempt first. */
+/** Event hooks and their deliveries; newest attempt first. */
 export function HooksSection(props: {
   readonly hooks: readonly Pick<EventHook, 'id' | 'name' | 'uri' | 'status' | 'verificationStatus'>[]
   readonly deliveries: readonly HookDelivery[]

@@ -1,4 +1,4 @@
-/** The emulator's pages: unlike Postern's, so that nobody wonders at whose door they stand. */
+/** Style of the emulator's pages, which must not look like Postern's. */
 export const STYLE = `
 :root { color-scheme: light dark; --ink: #221c35; --soft: #5f5874; --line: #ddd8e8; --paper: #fff; --ground: #f6f4fa; --accent: #5a3fc0; --accent-soft: #efebfb; --on-accent: #fff; --warn: #a3271d; --warn-soft: #fdf0ee; --good: #1c6b3c; --good-soft: #e8f5ec }
 @media (prefers-color-scheme: dark) { :root { --ink: #ebe8f4; --soft: #aea7c2; --line: #383050; --paper: #1d182b; --ground: #141020; --accent: #b9a6ff; --accent-soft: #2d2549; --on-accent: #1a1330; --warn: #ffb0a6; --warn-soft: #3a1e1f; --good: #8fdcae; --good-soft: #16301f } }

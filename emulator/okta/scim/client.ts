@@ -28,7 +28,7 @@ export interface ScimAnswer {
   readonly body: JsonObject
 }
 
-/** The receiver did not do it; the change stays to be made. */
+/** The receiver refused or failed; the change is still to be made. */
 export class ScimFailure extends Error {
   override readonly name = 'ScimFailure'
   readonly result: number | string
@@ -47,7 +47,7 @@ export type ScimClient = (
   tolerate?: readonly number[],
 ) => Promise<ScimAnswer>
 
-/** A receiver has less than a minute. */
+/** Okta's time limit. */
 const TIMEOUT: Millis = 60_000
 
 export function createScimClient(deps: {
@@ -84,7 +84,7 @@ function parse(text: string): JsonObject {
     const value: unknown = JSON.parse(text)
     return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : {}
   } catch {
-    // No body, or not JSON: whoever needs a member of it misses it.
+    // No body, or not JSON: read as an empty object.
     return {}
   }
 }

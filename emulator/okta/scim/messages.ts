@@ -1,7 +1,7 @@
 import type { Json, JsonObject } from '../../../src/types.ts'
 import type { Person } from '../model/types.ts'
 
-/** What Okta's SCIM client says, member by member (okta-api.md#scim-client). */
+/** The messages of Okta's SCIM client (okta-api.md#scim-client). */
 
 const USER = 'urn:ietf:params:scim:schemas:core:2.0:User'
 const GROUP = 'urn:ietf:params:scim:schemas:core:2.0:Group'

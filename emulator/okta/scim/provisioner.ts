@@ -6,18 +6,18 @@ import type { Occurrence } from '../model/types.ts'
 import { createScimClient, type ScimCall, type ScimConnection, ScimFailure } from './client.ts'
 import { createScimTarget, type ScimTarget } from './target.ts'
 
-/** Okta's SCIM provisioning: what happens in the org is told to the apps that are connected (okta-api.md#scim-client). */
+/** Okta's SCIM provisioning: sends changes in the org to the connected apps (okta-api.md#scim-client). */
 export interface Provisioner {
-  /** Tests the receiver, then tells it everybody who is assigned. false: the test failed, nothing is connected. */
+  /** Tests the receiver, then sends it everybody who is assigned. false: the test failed, nothing is connected. */
   connect(connection: ScimConnection): Promise<boolean>
   pushGroup(appId: string, groupId: string): void
   unpushGroup(appId: string, groupId: string, remove: boolean): void
   accept(occurrence: Occurrence): void
-  /** Resolves when nothing is left to be told, except what failed. */
+  /** Resolves when every change has been sent or has failed. */
   settle(): Promise<void>
-  /** People and groups whose change a receiver did not take, as `{appId} {kind} {id}`. */
+  /** People and groups whose change a receiver refused, as `{appId} {kind} {id}`. */
   failures(): readonly string[]
-  /** Tells what failed again; Okta leaves that to the admin. */
+  /** Sends failed changes again; at Okta the admin does that. */
   retry(): void
   /** Oldest first; at most the last 1,000. */
   calls(): readonly ScimCall[]
@@ -27,7 +27,7 @@ export interface Provisioner {
 const KEPT = 1000
 type Kind = 'person' | 'group'
 
-/** One target and what it is still to be told, each thing once, one after the other. */
+/** One target with its queue of changes, each once, sent one after the other. */
 interface Line {
   readonly target: ScimTarget
   readonly waiting: Set<string>
@@ -57,7 +57,7 @@ export function createProvisioner(deps: {
   }
 
   async function work(line: Line): Promise<void> {
-    // Whoever changes two things in one go is done with both before the first is told.
+    // Several changes in one turn are made before the first is sent.
     await Promise.resolve()
     for (const key of line.waiting) {
       if (closed) break
@@ -71,7 +71,7 @@ export function createProvisioner(deps: {
         if (!(error instanceof ScimFailure)) deps.log.error({ err: error, key }, 'emulator: provisioning failed')
       }
     }
-    // In the same turn as the end of the loop: what is told later starts anew.
+    // In the same turn as the end of the loop, so that a later change starts a new one.
     line.running = undefined
   }
 
@@ -80,7 +80,7 @@ export function createProvisioner(deps: {
     const done = await target.syncPerson(id)
     if (done === undefined) return
     org.announce(`application.user_membership.${done}`, { personId: id, appId: target.connection.appId })
-    // A person whom the receiver knows now can be a member there.
+    // A person whom the receiver has now can be a member there.
     for (const { id: groupId } of org.groupsOf(id)) if (target.pushed.has(groupId)) tell(line, 'group', groupId)
   }
 
@@ -130,7 +130,7 @@ export function createProvisioner(deps: {
           if (appId === target.connection.appId) people(line, groupId)
           continue
         }
-        // Who was in a deleted group is only known by who is known.
+        // The members of a deleted group are unknown, so everybody whom the target has is checked.
         if (groupId !== undefined && !org.groups.get(groupId)) {
           for (const id of target.known.keys()) tell(line, 'person', id)
         }

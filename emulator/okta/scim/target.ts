@@ -14,7 +14,7 @@ import {
   userBody,
 } from './messages.ts'
 
-/** What one receiver has been told so far, and how it is told the rest: always the difference to the org as it is. */
+/** What one receiver has, and how it gets the difference to the org as it is now. */
 export interface ScimTarget {
   readonly connection: ScimConnection
   /** People it knows, by person id. */
@@ -64,7 +64,7 @@ export function createScimTarget(deps: {
       users.set(person.id, { id: existing, active: true, person })
       return
     }
-    // A random password always comes along.
+    // Okta always sends a random password.
     const password = randomUUID().slice(0, 8)
     const created = await call('POST', '/Users', { ...userBody(person, true), password })
     users.set(person.id, { id: idOf(created), active: true, person })
@@ -129,7 +129,7 @@ export function createScimTarget(deps: {
     async syncPerson(id) {
       const remote = users.get(id)
       const person = org.people.get(id)
-      // Suspension is not told: whoever is suspended is wanted as before.
+      // Okta sends nothing for a suspension: the person stays as before.
       const wanted = person !== undefined && person.status !== 'DEPROVISIONED' && org.isAssigned(connection.appId, id)
       if (!remote) {
         if (wanted) await create(person)
