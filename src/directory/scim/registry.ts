@@ -1,6 +1,7 @@
 import { AppError, messageOf } from '../../errors.ts'
 import { randomId, sha256 } from '../../lib/crypto.ts'
 import { personKey } from '../../lib/person.ts'
+import { epochMillis } from '../../lib/time.ts'
 import { inPieces, turn } from '../../lib/wait.ts'
 import type { Clock, Logger, Store, Subject, Table, Unsubscribe, Versioned } from '../../types.ts'
 import { createAnnouncer } from './announcer.ts'
@@ -306,7 +307,7 @@ export function createRegistry(deps: {
     const next = decide(current?.value)
     if (isRefusal(next)) return next
     if (!isChanged && isSame(next, current?.value)) return { value: next, version }
-    const value = { ...next, changedAt: clock.now(), adding: adding || undefined }
+    const value = { ...next, changedAt: epochMillis(clock.now()), adding: adding || undefined }
     const written = await writeGroup(value, version)
     if (written === undefined) return undefined
     adopt(groups, id, value)
@@ -342,7 +343,7 @@ export function createRegistry(deps: {
           const stored = await store.get(collection.table, id)
           const next = decide(stored?.value)
           if (isRefusal(next) || isSame(next, stored?.value)) return next
-          const value = { ...next, changedAt: clock.now() }
+          const value = { ...next, changedAt: epochMillis(clock.now()) }
           if (await store.put(collection.table, id, value, { ifVersion: stored?.version ?? 0 })) {
             adopt(collection, id, value)
             return value
