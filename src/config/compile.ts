@@ -77,6 +77,8 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
         ['trusted_proxies', i],
         `expected an address or CIDR such as 10.0.0.0/8, found ${JSON.stringify(text)}`,
       )
+    else if (text.endsWith('/0'))
+      report.warning(['trusted_proxies', i], 'every client may claim any address, and rules on source_ip believe it')
   }
   for (const key of [
     'idp_timeout',

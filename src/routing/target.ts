@@ -1,7 +1,7 @@
 /**
  * The only reader of the request line, of Host and of the raw headers. What two readers could take
- * for two different things is refused here, before anything is matched, judged or forwarded
- * (reference/security.md §0.1, A, C, D). Reads `rawHeaders` alone: Node's `headers` drops and joins.
+ * for two different things is refused here, before anything is matched, judged or forwarded: paths in
+ * other spellings, two hosts, two lengths. Reads `rawHeaders` alone: Node's `headers` drops and joins.
  */
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'

@@ -5,7 +5,7 @@ import { deriveKey } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Json, JsonObject, Millis } from '../types.ts'
 
-/** Life of one assertion (pomerium.md §5.1). */
+/** Life of one assertion; Pomerium's is the same. */
 export const ASSERTION_LIFETIME: Millis = 300_000
 
 /** Signs what we tell upstreams about a person. Verifiers find the keys at `<wellKnown>/jwks.json` of the route's host. */

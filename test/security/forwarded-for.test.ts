@@ -37,7 +37,11 @@ describe.each(UNREADABLE)('X-Forwarded-For: %j of a trusted hop', (entry) => {
     for (const who of [[], [`Cookie: ${gauntlet.cookies['alice']}`]]) {
       const { statuses, received, lines } = await gauntlet.get(path, `X-Forwarded-For: ${entry}`, ...who)
       expect({ statuses, received }).toEqual({ statuses: [403], received: [] })
-      expect(only(lines)).toMatchObject({ client_ip: 'unknown', reasons: ['policy-error'] })
+      expect(only(lines)).toMatchObject({
+        client_ip: 'unknown',
+        detail: 'X-Forwarded-For of a trusted hop cannot be read',
+        reasons: ['policy-error'],
+      })
     }
   })
 
