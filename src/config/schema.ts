@@ -155,7 +155,11 @@ export const configSchema = z.strictObject(
     }),
     ...orFile('certificate', 'PEM certificate chain (or base64 of it).'),
     ...orFile('certificate_key', 'PEM private key of the certificate (or base64 of it).'),
-    trusted_proxies: texts.default([]).describe('Peers whose forwarded headers are believed: addresses or CIDR.'),
+    trusted_proxies: texts
+      .default([])
+      .describe(
+        'Peers whose forwarded headers are believed: addresses or CIDR. When such a peer names no readable client, rules on `source_ip` deny.',
+      ),
     xff_num_trusted_hops: integer(0, 32).default(0).describe('Entries of X-Forwarded-For added by trusted hops.'),
 
     ...restart({
@@ -236,7 +240,7 @@ export const configSchema = z.strictObject(
     routes: z
       .array(routeSchema, { error: 'a list of routes' })
       .optional()
-      .describe('The applications, first match wins.'),
+      .describe('The applications. The first match wins; a route that an earlier one hides wholly is an error.'),
     policy: z
       .array(routeSchema, { error: 'a list of routes' })
       .optional()

@@ -5,7 +5,7 @@ import { systemClock } from './clock.ts'
 import { createDescriptorOutput, type LogOutput } from './log-output.ts'
 import { epochMillis } from './time.ts'
 
-/** Standard output gets the lines of this long, or this many characters of them, in one piece. */
+/** Lines are written together: after this time, or at this many characters. */
 const BATCH_TIME: Millis = 200
 const BATCH_LENGTH = 16_000
 
@@ -112,7 +112,7 @@ export function createBatch(destination: LogOutput): LogOutput & { flush(): void
     due = false
     flush()
   }
-  // Whatever ends the process, an uncaught exception too: its last lines are those that matter.
+  // Also after an uncaught exception: the last lines are the ones that matter.
   process.on('exit', flush)
   return {
     write(line) {
@@ -130,7 +130,7 @@ export function createBatch(destination: LogOutput): LogOutput & { flush(): void
 let second = Number.NaN
 let upToSecond = ''
 
-/** ISO 8601 with milliseconds, as `toISOString` says it; what the lines of one second share is made once. */
+/** ISO 8601 with milliseconds, like `toISOString`. The part up to the second is cached. */
 export function isoTime(time: number): string {
   const now = Math.floor(time / 1000)
   if (now !== second) {

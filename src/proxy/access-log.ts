@@ -113,7 +113,7 @@ function remembered<T extends object>(describe: (subject: T) => string): (subjec
   }
 }
 
-/** Tells sessions apart in a log without being one: a session id must not be learnt from logs. Hex, so that a command line takes it for no option. */
+/** Names a session in logs without revealing its id. Hex, so that a command line does not take it for an option. */
 export function sessionTag(id: string): string {
   return createHash('sha256').update(`log:${id}`).digest('hex').slice(0, 12)
 }

@@ -6,7 +6,7 @@ export type Network =
   | { readonly family: 4; readonly base: number; readonly mask: number }
   | { readonly family: 6; readonly range: readonly [ipaddr.IPv6, number] }
 
-/** An address (`10.0.0.7`, `2001:db8::1`) or a network (`10.0.0.0/8`); host bits are ignored. undefined: neither. */
+/** Parses an address (`10.0.0.7`, `2001:db8::1`) or a network (`10.0.0.0/8`). Host bits are ignored. undefined: neither. */
 export function parseNetwork(text: string): Network | undefined {
   const [, address = '', digits] = /^([^/]*)(?:\/(0|[1-9]\d{0,2}))?$/.exec(text) ?? []
   const length = digits === undefined ? undefined : Number(digits)
@@ -27,7 +27,7 @@ function ipv4Network(address: string, length: number): Network | undefined {
   return { family: 4, base: (ipv4Number(address) & mask) >>> 0, mask }
 }
 
-/** Is the address (canonical, see `canonicalAddress`) inside one of the networks? What is no address is in none. */
+/** Is this canonical address (see `canonicalAddress`) in one of the networks? False for text that is not an address. */
 export function isInside(networks: readonly Network[], address: string): boolean {
   const number = ipv4Number(address)
   if (number !== -1) {
@@ -60,7 +60,7 @@ export function canonicalAddress(text: string): string | undefined {
   return parsed.isIPv4MappedAddress() ? parsed.toIPv4Address().toString() : parsed.toRFC5952String()
 }
 
-/** A dotted quad as a number; -1: it is none. On the path of every request, hence no regular expression. */
+/** A dotted quad as a number; -1 for any other text. Every request runs this, so it uses no regular expression. */
 function ipv4Number(address: string): number {
   let number = 0
   let octet = 0

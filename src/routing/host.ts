@@ -37,7 +37,7 @@ function canonicalIpv6(address: string): string | undefined {
   return isIPv6(address) ? `[${ipaddr.IPv6.parse(address).toRFC5952String()}]` : undefined
 }
 
-/** A route's `from`: `https://app.corp.example[:port]`; `*` in the host stands for one or more characters. */
+/** Parses a route's `from`: `https://app.corp.example[:port]`. A `*` in the host matches one or more characters. */
 export function parseFrom(text: string): RouteFrom | { readonly problem: string } {
   const [, scheme, authority, rest] = /^([A-Za-z][A-Za-z0-9+.-]*):\/\/([^/?#\\]*)(.*)$/s.exec(text) ?? []
   if (scheme === undefined || authority === undefined) {
@@ -53,7 +53,7 @@ export function parseFrom(text: string): RouteFrom | { readonly problem: string 
   if (authority.includes('@')) return { problem: 'expected no user name or password' }
   const [name, port] = split(authority)
   const pattern = withoutDot(/^[\0-\x7f]*$/.test(name) ? name.toLowerCase() : domainToASCII(name))
-  // With a letter for each star, what stands around the stars must be a host name.
+  // With a letter in place of each star, the pattern must be a host name.
   const parsed = parseHost(pattern.replaceAll('*', 'x') + port)
   if (!parsed) return { problem: `expected a host name, not "${authority}"` }
   const wildcard = pattern.includes('*')

@@ -11,7 +11,7 @@ interface Placed {
   readonly place: number
 }
 
-/** The routes of one wildcard `from`. `parts` is what stands around its stars. */
+/** The routes of one wildcard `from`. `parts` is the text around its stars. */
 interface WildcardHost {
   readonly parts: readonly string[]
   readonly routes: Placed[]
@@ -89,7 +89,7 @@ export function createRouteTable(
 
 const NONE: RouteMatch = Object.freeze({ kind: 'none' })
 
-/** Where nothing is published, too: probes come with any Host, and the page that says so wants its stylesheet. */
+/** Answered on every host, published or not: health probes send any Host, and the 404 page needs its stylesheet. */
 function actionsOnUnknownHostsToo({ controlPrefix }: Naming): ReadonlyMap<string, ControlAction> {
   return new Map<string, ControlAction>([
     ['/ping', 'ping'],
@@ -132,7 +132,7 @@ function actionsOnEveryHost({ controlPrefix, wellKnown }: Naming): readonly (rea
   ]
 }
 
-/** What is under our prefixes is ours, also what does not exist: it never reaches an upstream. */
+/** Paths under the control prefix and the well-known path never reach an upstream, whether they exist or not. */
 export function isReserved(path: string, { controlPrefix, wellKnown }: Naming): boolean {
   return path.startsWith('/.') && (matchesPrefix(path, controlPrefix) || matchesPrefix(path, wellKnown))
 }
@@ -236,7 +236,7 @@ function createWildcards(): {
   }
 }
 
-/** Each star stands for one or more characters. The leftmost fit of every part is as good as any, so there is nothing to go back to. */
+/** Does the pattern match the host? Each star matches one or more characters. Taking the leftmost fit of each part is enough, so this never backtracks. */
 export function coversHost(parts: readonly string[], host: string): boolean {
   const first = parts[0] ?? ''
   const last = parts[parts.length - 1] ?? ''

@@ -19,7 +19,7 @@ export function compileTrust(trust: ProxyTrust): CompiledTrust {
   return { proxies, hops: trust.hops }
 }
 
-/** RFC 7239 §6.2: a trusted hop spoke for a client, and its address cannot be read. Rules on addresses then deny. */
+/** A trusted proxy named a client whose address cannot be read (RFC 7239 §6.2). Rules on `source_ip` then deny. */
 export const UNKNOWN_CLIENT = 'unknown'
 
 export interface Client {
@@ -30,12 +30,11 @@ export interface Client {
 }
 
 /**
- * Who asked, and how. `X-Forwarded-For` and `-Proto` count only when the peer is trusted: it is in
- * `proxies`, or `proxies` is empty and `hops` says that every peer is one of our own. With `hops` the
- * client is that many entries from the right; otherwise the first untrusted one from the right. Without
- * a header the peer itself is the client: load balancers ask for `/ping` themselves. A chain that is too
- * short, or whose deciding entry is not an address, names nobody: to judge by the hop's own address would
- * let a rule for the hop's network decide about strangers.
+ * The client's address and scheme. `X-Forwarded-For` and `X-Forwarded-Proto` count only when the peer is trusted: it is
+ * in `proxies`, or `proxies` is empty and `hops` is above 0. With `hops` the client is that many entries from the right,
+ * otherwise the first untrusted entry from the right. Without the header the peer is the client, as for the health
+ * checks of a load balancer. When the chain is too short, or the deciding entry is not an address, the client is
+ * unknown: judged by the proxy's own address, a rule for the proxy's network would decide about strangers.
  */
 export function clientOf(
   peer: string,
@@ -72,7 +71,7 @@ const SCHEMES: ReadonlyMap<string, 'http' | 'https'> = new Map([
   ['wss', 'https'],
 ])
 
-/** The entry that the outermost trusted hop wrote. Most proxies replace the header, some append to it. */
+/** The entry of the outermost trusted proxy. Most proxies replace the header, some append to it. */
 function forwardedScheme(chain: readonly string[], { hops }: CompiledTrust): 'http' | 'https' | undefined {
   const entry = chain[Math.max(0, chain.length - Math.max(1, hops))]
   return SCHEMES.get(withoutBlanks(entry).toLowerCase())
@@ -87,7 +86,7 @@ function addressOf(entry: string | undefined): string | undefined {
   return parseAddress(ipv4 ?? text)
 }
 
-/** Only what RFC 9110 §5.6.3 calls white space: `trim` also takes away what belongs to a value. */
+/** Strips space and tab only (RFC 9110 §5.6.3). `trim` would also strip characters that belong to the value. */
 function withoutBlanks(entry = ''): string {
   return entry.replace(/^[ \t]+|[ \t]+$/g, '')
 }

@@ -1,8 +1,9 @@
 /**
- * Which headers cross the proxy. Towards the upstream in this order: subtract hop-by-hop headers, whatever could be
- * taken for identity or for our word about the client, our cookies and what the route removes or replaces; add the
- * route's headers, the forwarded headers (unless the route removes or sets them), the request id and the mark against loops; identity last. A client cannot strip what is ours by naming it in
- * `Connection`: nominated names are removed before ours are added.
+ * Request and response headers on their way through the proxy. To the upstream: first remove hop-by-hop headers, identity
+ * and client-address headers of other proxies, our cookies, and what the route removes or replaces. Then add the route's
+ * headers, the forwarded headers (unless the route removes or sets them), the request id and the loop mark. Identity
+ * headers come last. Names that the client lists in `Connection` are removed before ours are added, so it cannot strip
+ * those.
  */
 import { withoutCookies } from '../lib/cookie.ts'
 import { UNKNOWN_CLIENT } from '../routing/trust.ts'
@@ -15,7 +16,7 @@ import type { RequestFacts } from '../http/exchange.ts'
 import type { HopMark } from './loop.ts'
 import { createSetCookieGuard, type SetCookieGuard } from './set-cookie.ts'
 
-/** Everything about headers that a configuration fixes; build it once per configuration. */
+/** What one configuration says about headers. Build it once per configuration. */
 export interface HeaderContext {
   /** Our cookies, whatever the scheme: none of them reaches an upstream. */
   readonly cookieNames: readonly string[]
@@ -49,7 +50,7 @@ interface Treatment {
   readonly normal: string
 }
 
-/** A route's own header work, precomputed. */
+/** The headers that one route sets, removes and allows, precomputed. */
 interface HeaderPlan {
   /** Is a header of this normalised name neither removed nor replaced by the route? */
   readonly keeps: (normal: string) => boolean

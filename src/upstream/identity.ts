@@ -122,7 +122,7 @@ function headerValueOf(
   claims: JsonObject,
   claim: string,
 ): ReturnType<typeof claimHeaderValue> {
-  // Half a list of groups is not handed out without its mark, which only the assertion can carry.
+  // A truncated list needs its mark, and only the assertion can carry one.
   if (claim === 'groups' && claims['groups_truncated']) return 'too-large'
   if (claim === 'name') return claimHeaderValue(identity.name)
   return claimHeaderValue(OURS.has(claim) ? own(claims, claim) : own(identity.claims, claim))
