@@ -12,7 +12,7 @@ export function parseNetwork(text: string): Network | undefined {
   const length = digits === undefined ? undefined : Number(digits)
   if (isIPv4(address)) return ipv4Network(address, length ?? 32)
   if (!isIPv6(address) || address.includes('%')) return undefined
-  const parsed = ipaddr.IPv6.parse(address)
+  const parsed = parseIpv6(address)
   // ::ffff:10.0.0.0/104 is 10.0.0.0/8: addresses are compared in their IPv4 form.
   if (parsed.isIPv4MappedAddress() && (length ?? 128) >= 96) {
     return ipv4Network(parsed.toIPv4Address().toString(), (length ?? 128) - 96)
@@ -37,7 +37,7 @@ export function isInside(networks: readonly Network[], address: string): boolean
     return false
   }
   if (!isIPv6(address)) return false
-  const parsed = ipaddr.IPv6.parse(address)
+  const parsed = parseIpv6(address)
   return networks.some((network) => network.family === 6 && parsed.match(network.range[0], network.range[1]))
 }
 
@@ -56,8 +56,20 @@ export function canonicalAddress(text: string): string | undefined {
   const zone = text.indexOf('%')
   const address = zone === -1 ? text : text.slice(0, zone)
   if (!isIPv6(address)) return undefined
-  const parsed = ipaddr.IPv6.parse(address)
+  const parsed = parseIpv6(address)
   return parsed.isIPv4MappedAddress() ? parsed.toIPv4Address().toString() : parsed.toRFC5952String()
+}
+
+/**
+ * The library reads `::10.0.0.1` as `::ffff:10.0.0.1`, although it is `::a00:1` (RFC 4291 §2.5.5.1): one address must not
+ * be two. Written in hexadecimal it has one reading. `text` has passed `isIPv6`.
+ */
+export function parseIpv6(text: string): ipaddr.IPv6 {
+  const dotted = /(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(text)
+  if (!dotted) return ipaddr.IPv6.parse(text)
+  const [a = 0, b = 0, c = 0, d = 0] = dotted.slice(1).map(Number)
+  const hex = [a * 256 + b, c * 256 + d].map((group) => group.toString(16)).join(':')
+  return ipaddr.IPv6.parse(text.slice(0, dotted.index) + hex)
 }
 
 /** A dotted quad as a number; -1 for any other text. Every request runs this, so it uses no regular expression. */

@@ -1,7 +1,7 @@
 import { isIPv6 } from 'node:net'
 import { domainToASCII } from 'node:url'
-import ipaddr from 'ipaddr.js'
 import type { RouteFrom } from '../config/model.ts'
+import { parseIpv6 } from './address.ts'
 
 /** Letters, digits, hyphens, and the underscores that internal names have; labels of 63 at most (RFC 1035 §2.3.1). */
 const NAME = /^[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*$/
@@ -34,7 +34,7 @@ function withoutDot(name: string): string {
 }
 
 function canonicalIpv6(address: string): string | undefined {
-  return isIPv6(address) ? `[${ipaddr.IPv6.parse(address).toRFC5952String()}]` : undefined
+  return isIPv6(address) ? `[${parseIpv6(address).toRFC5952String()}]` : undefined
 }
 
 /** Parses a route's `from`: `https://app.corp.example[:port]`. A `*` in the host matches one or more characters. */

@@ -1,4 +1,4 @@
-import { BlockList } from 'node:net'
+import { BlockList, isIPv6 } from 'node:net'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { canonicalAddress, isInside, parseNetwork } from '../../../src/routing/address.ts'
@@ -87,6 +87,20 @@ test.each<[string, string | undefined]>([
   ['unknown', undefined],
   ['192.0.2.1:80', undefined],
   ['1.2.3', undefined],
+  ['::10.0.0.1', '::a00:1'],
+  ['::a00:1', '::a00:1'],
+  ['64:ff9b::10.0.0.1', '64:ff9b::a00:1'],
 ])('canonicalAddress(%j) is %j', (text, address) => {
   expect(canonicalAddress(text)).toBe(address)
+})
+
+test('an address that ends in dotted digits is the one that the WHATWG URL parser reads', () => {
+  const prefix = fc.constantFrom('::', '::ffff:', '::ffff:0:', '64:ff9b::', '1:2:3:4:5:6:', '0:0:0:0:0:ffff:')
+  fc.assert(
+    fc.property(prefix, fc.ipV4(), (start, end) => {
+      fc.pre(isIPv6(start + end))
+      const read = new URL(`http://[${start}${end}]`).hostname.slice(1, -1)
+      expect(canonicalAddress(start + end)).toBe(canonicalAddress(read))
+    }),
+  )
 })
