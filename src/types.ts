@@ -59,7 +59,7 @@ export interface Logger {
   info(fields: object, message: string): void
   warn(fields: object, message: string): void
   error(fields: object, message: string): void
-  /** For lines of every request: their fields are JSON members already (`"status":200,"path":"/"`), and never none. */
+  /** For lines of every request: their fields are JSON members already (`"status":200,"path":"/"`), at least one, written as they are. */
   line(level: 'info' | 'error', members: string, message: string): void
 }
 

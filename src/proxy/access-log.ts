@@ -6,7 +6,7 @@ import type { Principal } from '../policy/model.ts'
 import type { Decision } from '../policy/verdict.ts'
 import type { BadRequest, Finished, RequestFacts, RequestSample } from '../http/exchange.ts'
 import type { Route } from '../config/model.ts'
-import { bounded } from '../lib/log.ts'
+import { bounded, visible } from '../lib/log.ts'
 import { UNKNOWN_CLIENT } from '../routing/trust.ts'
 import { elapsed } from '../lib/time.ts'
 
@@ -26,7 +26,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
   const membersOf = {
     route: remembered(routeMembers),
     who: remembered(principalMembers),
-    reasons: remembered((reasons: Decision['reasons']) => `,"reasons":${JSON.stringify(reasons)}`),
+    reasons: remembered((reasons: Decision['reasons']) => members({ reasons })),
   }
   return (progress, finished, error) => {
     const { facts, route, who, decision } = progress
@@ -78,16 +78,17 @@ const PLAIN = /^[ !#-[\]-~]*$/
 /** Clients choose most of these: longer ones say how much is left out. */
 function text(value: string, length = 512): string {
   const shown = bounded(value, length)
-  return PLAIN.test(shown) ? `"${shown}"` : JSON.stringify(shown)
+  return PLAIN.test(shown) ? `"${shown}"` : visible(JSON.stringify(shown))
 }
 
 /** `,"name":value` for each field that has one. */
 function members(fields: object): string {
-  const all = JSON.stringify(fields, (_, value: unknown) => (typeof value === 'string' ? bounded(value) : value)).slice(
-    1,
-    -1,
-  )
+  const all = visible(JSON.stringify(fields, boundedValue)).slice(1, -1)
   return all === '' ? '' : `,${all}`
+}
+
+function boundedValue(_: string, value: unknown): unknown {
+  return typeof value === 'string' ? bounded(value) : value
 }
 
 function routeMembers({ name, id }: Route): string {

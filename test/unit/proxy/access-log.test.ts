@@ -10,6 +10,8 @@ import { type ManualClock, manualClock } from '../../support/clock.ts'
 let clock: ManualClock
 let accessLog: AccessLog
 let written: string
+/** The last line as it was written. */
+let raw: string
 beforeEach(() => {
   clock = manualClock()
   written = ''
@@ -48,6 +50,7 @@ function lineOf(progress: Omit<Progress, 'startedAt'>, ...outcome: [Finished?, A
   clock.advance(5)
   accessLog({ startedAt, ...progress }, ...outcome)
   const { time: _, ...fields } = JSON.parse(written) as Record<string, unknown>
+  raw = written
   written = ''
   return fields
 }
@@ -109,11 +112,12 @@ test('an error is told with its cause; it is an error of ours from 500 on', () =
   expect(lineOf({ facts }, undefined, new AppError('ERR_CLIENT_CLOSED', 'gone'))).toMatchObject({ level: 'info' })
 })
 
-test.each(['"}\n{"level":"fatal"', '\\', '\u2028\u0000\x7f', 'Grüße \ud800', 'x"y'])(
+test.each(['\x9b31m\x85\x7f\u202e\u200b', '"}\n{"level":"fatal"', '\\', '\u2028\u0000\x7f', 'Grüße \ud800', 'x"y'])(
   'a client that says %j cannot write a line or a field of its own',
   (evil) => {
     const told = lineOf({ facts: { ...facts, path: evil, host: evil, method: evil, userAgent: evil, id: evil } })
     expect(told).toEqual({ ...basics, path: evil, host: evil, method: evil, user_agent: evil, request_id: evil })
+    expect(raw).toMatch(/^[^\x7f-\x9f\u200b-\u200f\u2028-\u202e]*$/)
   },
 )
 
