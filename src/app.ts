@@ -47,12 +47,13 @@ export interface App {
   readonly operations: Operations
   /** Puts a new configuration into force, in one step, as far as it can change while running. */
   reload(next: Config): Reload
-  /** What is in force. */
-  live(): Live
   /** A configuration that was not accepted: the last good one stays, and says so. */
   refuse(problem: string): void
-  /** Not ready, then `delay` for load balancers to notice, then no more connections; busy exchanges get `timeout`, then everything ends. */
-  close(drain?: { readonly delay: Millis; readonly timeout: Millis }): Promise<void>
+  /**
+   * `drained`: not ready, then `drain_delay` for load balancers to notice, then no more connections; busy exchanges get
+   * `drain_timeout`, then everything ends. `now`: everything ends at once.
+   */
+  close(how?: 'now' | 'drained'): Promise<void>
 }
 
 export interface AppOptions {
@@ -63,6 +64,7 @@ export interface AppOptions {
 }
 
 const RECHECK_INTERVAL: Millis = 30_000
+const AT_ONCE = { drainDelay: 0, drainTimeout: 0 }
 
 /** Rejects when something cannot be opened; what was opened before it is closed then. */
 export function startApp(options: AppOptions): Promise<App> {
@@ -193,9 +195,9 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
       operations.reloaded(outcome)
       return outcome
     },
-    live: () => generation.live,
     refuse: (problem) => operations.reloaded({ problem }),
-    async close({ delay, timeout } = { delay: 0, timeout: 0 }) {
+    async close(how = 'now') {
+      const { drainDelay: delay, drainTimeout: timeout } = how === 'now' ? AT_ONCE : generation.live
       operations.setReady(false)
       listener.drain()
       if (delay > 0) await new Promise<void>((resolve) => clock.after(delay, resolve))

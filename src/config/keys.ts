@@ -12,6 +12,8 @@ export interface Key {
   readonly secret: boolean
   /** Read once, at the start; every other key is live. */
   readonly restart: boolean
+  /** The schema allows one value alone. */
+  readonly only: boolean
   /** undefined: none. */
   readonly default: unknown
   readonly description: string
@@ -61,6 +63,7 @@ function keysOf(schema: z.ZodObject, prefix: readonly string[] = [], restart = f
       kind: kindOf(name, inner.def),
       secret: meta?.writeOnly === true,
       restart: fixed,
+      only: inner.def.type === 'literal',
       default: wrapped.def.defaultValue,
       description: meta?.description ?? '',
     } satisfies Key

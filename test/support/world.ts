@@ -136,7 +136,8 @@ const DEMO_ROUTES = [
   { name: 'Public', from: 'http://public.localhost', allow_public_unauthenticated_access: true },
 ]
 
-async function signIn(browser: Browser, oktaUrl: string, url: string, login: string): Promise<Answer> {
+/** From an application's address to the emulator's sign-in form and back. */
+export async function signIn(browser: Browser, oktaUrl: string, url: string, login: string): Promise<Answer> {
   const form = await browser.go(url)
   if (form.url.origin !== oktaUrl) return form
   const action = /<form[^>]*action="([^"]+)"/.exec(form.body)?.[1]

@@ -52,8 +52,7 @@ export async function runCommand({ config: file }: { readonly config: string | u
   for (const again of STOP_SIGNALS) process.once(again, () => process.exit(130))
   logger.info({ signal }, 'stopping')
   stopFollowing()
-  const { drainDelay, drainTimeout } = app.live()
-  await app.close({ delay: drainDelay, timeout: drainTimeout })
+  await app.close('drained')
   logger.info({}, 'stopped')
   logger.flush()
   return 0

@@ -1,0 +1,205 @@
+/** Two values of every configuration key, and how to see which of them is in force. */
+import { createHash, generateKeyPairSync } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { DEMO } from '../../emulator/okta/demo-seed.ts'
+import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
+import {
+  APP,
+  AUTH,
+  certificateOf,
+  connects,
+  drains,
+  handshake,
+  headerTime,
+  oldGroups,
+  type ReloadWorld,
+  type Running,
+  type Settings,
+  waitFor,
+} from './reload-world.ts'
+
+export interface Sample {
+  /** Absent: the key is not written. */
+  readonly a?: unknown
+  readonly b: unknown
+  /** Other keys of both; `undefined` removes one of the base. */
+  readonly with?: Settings
+  /** Other keys of the second only, without which it would not be valid. */
+  readonly andB?: Settings
+  /** Instead of `behaviour`. */
+  readonly observe?: (running: Running) => Promise<unknown>
+}
+
+/** `one`: the schema allows one value. `unused`: accepted for those who come from Pomerium, and without any effect. */
+export type Samples = Readonly<Record<string, Sample | 'one' | 'unused'>>
+
+const fixture = (name: string): string =>
+  readFileSync(new URL(`../unit/config/fixtures/${name}`, import.meta.url), 'utf8')
+const ecKey = (): string =>
+  generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+
+/** For every key outside routes but those that name a file: these have the samples of what is in the file. */
+export function globalSamples({ base, upstreams, path }: ReloadWorld): Samples {
+  const okta = { idp_service_account: DEMO.apiToken }
+  const app = { client_id: 'app-a', private_key: ecKey(), url: String(base['idp_provider_url']) }
+  const https = {
+    authenticate_service_url: 'https://authenticate.localhost',
+    certificate: CERTIFICATE,
+    certificate_key: KEY,
+  }
+  const [route, ...routes] = base['routes'] as readonly Settings[]
+  const mute = {
+    routes: [
+      {
+        ...route,
+        from: 'http://public.localhost',
+        to: upstreams.mute,
+        allow_any_authenticated_user: false,
+        allow_public_unauthenticated_access: true,
+      },
+    ],
+  }
+  return {
+    authenticate_service_url: { a: AUTH, b: 'http://sign-in.localhost' },
+    authenticate_callback_path: { b: '/signed-in' },
+    signout_redirect_url: { b: 'https://intranet.corp.example/bye' },
+    idp_provider: { b: 'oidc' },
+    idp_provider_url: { a: base['idp_provider_url'], b: 'https://dev-1.okta.com' },
+    idp_client_id: { a: DEMO.clientId, b: 'another' },
+    idp_client_secret: { a: DEMO.clientSecret, b: 'another-secret-of-a-client' },
+    idp_client_auth: { b: 'post' },
+    idp_scopes: { a: base['idp_scopes'], b: ['openid', 'email'] },
+    idp_request_params: { b: { prompt: 'login' } },
+    idp_timeout: { b: '7s' },
+    idp_service_account: { b: DEMO.apiToken },
+    idp_refresh_directory_interval: { b: '30s' },
+    idp_refresh_directory_timeout: { b: '3s', with: okta },
+    idp_qps: 'unused',
+    groups_claim: { b: 'roles' },
+    'directory.refresh_interval': { b: '30s' },
+    'directory.max_staleness': { b: '2h' },
+    'directory.sign_in_timeout': { b: '2s' },
+    'directory.sources': {
+      a: ['okta', 'static'],
+      b: ['static', 'okta'],
+      with: { ...okta, directory: { static: { users: [] } } },
+    },
+    'directory.scim_token': { b: 'a-token-for-scim-of-okta' },
+    'directory.static': { b: { users: [{ id: '00u1', groups: ['Engineering'] }] } },
+    'directory.okta.url': { b: 'https://dev-1.okta.com', with: okta },
+    'directory.okta.api_token': { b: DEMO.apiToken },
+    'directory.okta.budget': { b: 0.3, with: okta },
+    'directory.okta.timeout': { b: '3s', with: okta },
+    'directory.okta.log_interval': { b: '7s', with: okta },
+    'directory.okta.event_hook_secret': { b: 'what-an-event-hook-shows', with: okta },
+    'directory.okta.client_id': { a: 'app-a', b: 'app-b', with: { directory: { okta: app } } },
+    'directory.okta.private_key': { a: app.private_key, b: ecKey(), with: { directory: { okta: app } } },
+    'directory.okta.key_id': { b: 'key-b', with: { directory: { okta: app } } },
+    'directory.okta.scopes': { b: ['okta.users.read'], with: { directory: { okta: app } } },
+    address: { a: '127.0.0.1:0', b: '127.0.0.1:1' },
+    insecure_server: { b: true, with: https, observe: certificateOf },
+    certificate: {
+      a: CERTIFICATE,
+      b: fixture('tls.crt'),
+      with: https,
+      andB: { certificate_key: fixture('tls.key') },
+      observe: certificateOf,
+    },
+    certificate_key: {
+      a: KEY,
+      b: fixture('tls.key'),
+      with: https,
+      andB: { certificate: fixture('tls.crt') },
+      observe: certificateOf,
+    },
+    trusted_proxies: { b: ['127.0.0.1'] },
+    xff_num_trusted_hops: { b: 1 },
+    shared_secret: { a: base['shared_secret'], b: createHash('sha256').update('another').digest('base64') },
+    cookie_secret: 'unused',
+    signing_key: { b: ecKey() },
+    cookie_name: { b: 'gate' },
+    cookie_expire: { b: '20m' },
+    cookie_same_site: { b: 'strict' },
+    cookie_http_only: 'one',
+    'storage.type': { a: 'memory', b: 'embedded', andB: { storage: { type: 'embedded', path: path() } } },
+    'storage.path': { a: path(), b: path(), with: { storage: { type: 'embedded' } } },
+    databroker_storage_type: { a: 'memory', b: 'file', with: { storage: undefined } },
+    databroker_storage_connection_string: {
+      a: path(),
+      b: path(),
+      with: { storage: undefined, databroker_storage_type: 'file' },
+    },
+    jwt_claims_headers: { a: ['email'], b: { 'X-Person': 'sub' } },
+    pass_identity_headers: { a: true, b: false },
+    default_upstream_timeout: { b: '90s', observe: (running) => waitFor('/never', running) },
+    upstream_connect_timeout: { b: '100ms', with: mute, observe: connects },
+    upstream_body_timeout: { a: '30s', b: '90s', observe: (running) => waitFor('/stall', running) },
+    timeout_read: { b: '40s', observe: headerTime },
+    timeout_idle: { b: '90s' },
+    health_check_addr: { b: '127.0.0.1:1' },
+    metrics_address: { b: '127.0.0.1:1' },
+    drain_delay: { b: '90s', with: { default_upstream_timeout: 0 }, observe: drains },
+    drain_timeout: { a: '30s', b: '120s', with: { default_upstream_timeout: 0 }, observe: drains },
+    log_level: { b: 'error' },
+    services: 'one',
+    compatibility: { b: 'pomerium' },
+    routes: { a: base['routes'], b: [{ ...route, to: upstreams.other }, ...routes] },
+    policy: { b: [{ ...route, prefix: '/x/', to: upstreams.other }] },
+  }
+}
+
+/** For every key of a route: two values of the first route of `base`. `with` and `andB` are keys of that route. */
+export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
+  const [{ to } = { to: '' }] = base['routes'] as readonly Settings[]
+  const rules = { allow_any_authenticated_user: false }
+  const tls = { to: upstreams.tls }
+  const upgrade = (running: Running): Promise<unknown> => handshake(running)
+  return {
+    name: { b: 'Payroll' },
+    from: { a: APP, b: 'http://other.localhost' },
+    to: { a: to, b: upstreams.other },
+    prefix: { b: '/only' },
+    path: { b: '/only' },
+    regex: { b: '/only.*' },
+    prefix_rewrite: { a: '/y', b: '/z', with: { prefix: '/x' } },
+    preserve_host_header: { b: true },
+    set_request_headers: { b: { 'X-Set': 'by the route' } },
+    remove_request_headers: { b: ['X-Probe'] },
+    timeout: {
+      a: '30s',
+      b: '90s',
+      with: {
+        from: 'http://wait.localhost',
+        allow_any_authenticated_user: false,
+        allow_public_unauthenticated_access: true,
+      },
+      observe: (running) => waitFor('/never', running, 'wait.localhost'),
+    },
+    allow_websockets: { a: true, b: false, observe: upgrade },
+    allow_origins: {
+      b: ['https://partner.corp.example'],
+      observe: (running) => handshake(running, 'https://partner.corp.example'),
+    },
+    pass_identity_headers: { a: true, b: false },
+    tls_skip_verify: { b: true, with: tls },
+    tls_custom_ca: { b: CERTIFICATE, with: tls },
+    tls_server_name: { b: 'elsewhere.internal', with: { ...tls, tls_custom_ca: CERTIFICATE } },
+    tls_upstream_server_name: { b: 'elsewhere.internal', with: { ...tls, tls_custom_ca: CERTIFICATE } },
+    allow_public_unauthenticated_access: { a: false, b: true, andB: rules },
+    allow_any_authenticated_user: { a: true, b: false },
+    allowed_users: { a: ['alice@example.com'], b: ['bob@example.com'], with: rules },
+    allowed_groups: { a: ['Engineering'], b: ['Sales'], with: rules },
+    allowed_domains: { a: ['example.com'], b: ['corp.example'], with: rules },
+    allowed_idp_claims: {
+      a: { email: ['alice@example.com'] },
+      b: { email: ['bob@example.com'] },
+      with: rules,
+    },
+    max_directory_age: { b: '2s', with: { ...rules, allowed_groups: ['Engineering'] }, observe: oldGroups },
+    policy: {
+      a: [{ allow: { or: [{ email: { is: 'alice@example.com' } }] } }],
+      b: [{ allow: { or: [{ email: { is: 'bob@example.com' } }] } }],
+      with: rules,
+    },
+  }
+}

@@ -1,0 +1,405 @@
+/** One Postern after the other on a provider and an upstream that stay, and what can be seen of each from outside. */
+import { createHash } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import { connect, createServer as createTcpServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Writable } from 'node:stream'
+import { connect as connectTls } from 'node:tls'
+import { stringify } from 'yaml'
+import { DEMO, demoSeed } from '../../emulator/okta/demo-seed.ts'
+import { createOktaEmulator } from '../../emulator/okta/emulator.ts'
+import { type App, startApp } from '../../src/app.ts'
+import { formatIssue, parseConfig } from '../../src/config/load.ts'
+import type { Config } from '../../src/config/model.ts'
+import { createLogger } from '../../src/lib/log.ts'
+import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
+import { type Browser, createBrowser } from './browser.ts'
+import { type ManualClock, manualClock } from './clock.ts'
+import { listenOn, portOf, signIn } from './world.ts'
+
+export type Settings = Readonly<Record<string, unknown>>
+
+/** A running Postern. */
+export interface Running {
+  readonly app: App
+  readonly clock: ManualClock
+  readonly port: number
+  browser(): Browser
+  /** Lines of the log since the last call. */
+  lines(): readonly Record<string, unknown>[]
+  signIn(browser: Browser, url: string): ReturnType<typeof signIn>
+}
+
+export interface ReloadWorld {
+  /** A configuration with everything that any other does not say. */
+  readonly base: Settings
+  /** Another upstream than that of `base`, one with a certificate of ours, and one that never completes a handshake. */
+  readonly upstreams: { readonly other: string; readonly tls: string; readonly mute: string }
+  compile(settings: Settings): Config
+  start(settings: Settings): Promise<Running>
+  /** A file with this content; its path. */
+  file(content: string): string
+  /** A new path in a folder that goes with the world. */
+  path(): string
+  close(): Promise<void>
+}
+
+export const APP = 'http://app.localhost'
+export const AUTH = 'http://authenticate.localhost'
+const LOGIN = 'alice@example.com'
+
+export async function createReloadWorld(): Promise<ReloadWorld> {
+  const clock = manualClock(Date.now())
+  const folder = mkdtempSync(join(tmpdir(), 'postern-reload-'))
+  const okta = await createOktaEmulator({
+    seed: demoSeed({
+      redirectUris: [`${AUTH}/oauth2/callback`],
+      postLogoutRedirectUris: [`${AUTH}/.postern/signed_out`],
+    }),
+    clock,
+  })
+  const upstream = (label: string) => (req: IncomingMessage, res: ServerResponse) => echo(label, req, res)
+  const held = new Set<Socket>()
+  const servers = await Promise.all(
+    [
+      createServer(upstream('first')).on('upgrade', acceptWebSocket),
+      createServer(upstream('other')),
+      createTlsServer({ cert: CERTIFICATE, key: KEY }, upstream('tls')),
+    ].map(listenOn),
+  )
+  const mute = createTcpServer((socket) => void held.add(socket.on('error', () => {})))
+  await new Promise<void>((resolve) => void mute.listen(0, '127.0.0.1', resolve))
+  const [first = 0, other = 0, tls = 0] = servers.map(portOf)
+  const to = `http://127.0.0.1:${first}`
+  const base: Settings = {
+    authenticate_service_url: AUTH,
+    address: '127.0.0.1:0',
+    shared_secret: createHash('sha256').update('reload world').digest('base64'),
+    idp_provider_url: okta.url,
+    idp_client_id: DEMO.clientId,
+    idp_client_secret: DEMO.clientSecret,
+    idp_scopes: ['openid', 'profile', 'email', 'groups'],
+    storage: { type: 'memory' },
+    pass_identity_headers: true,
+    jwt_claims_headers: ['email'],
+    routes: [
+      { from: APP, to, allow_any_authenticated_user: true },
+      { from: 'http://public.localhost', to, allow_public_unauthenticated_access: true },
+      { from: 'http://team.localhost', to, allowed_groups: ['Engineering'] },
+    ],
+  }
+
+  function compile(settings: Settings): Config {
+    const loaded = parseConfig(stringify(settings), 'config.yaml', {}, (path) => readFileSync(path, 'utf8'))
+    if (loaded.kind === 'invalid') throw new Error(loaded.issues.map(formatIssue).join('\n'))
+    return loaded.config
+  }
+
+  const running = new Set<App>()
+  let paths = 0
+  const path = (): string => join(folder, String(paths++))
+  return {
+    base,
+    upstreams: {
+      other: `http://127.0.0.1:${other}`,
+      tls: `https://127.0.0.1:${tls}`,
+      mute: `https://127.0.0.1:${portOf(mute as never)}`,
+    },
+    compile,
+    async start(settings) {
+      let written: string[] = []
+      const config = compile(settings)
+      const sink = new Writable({ write: (chunk: Buffer, _, done) => (written.push(chunk.toString('utf8')), done()) })
+      const app = await startApp({ config, logger: createLogger(config.live.logLevel, sink), clock })
+      running.add(app)
+      const { port } = app.listener.address
+      return {
+        app,
+        clock,
+        port,
+        browser: () => createBrowser(() => port),
+        lines() {
+          const lines = written.join('').split('\n').filter(Boolean)
+          written = []
+          return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
+        },
+        signIn: (browser, url) => signIn(browser, okta.url, url, LOGIN),
+      }
+    },
+    file(content) {
+      const name = path()
+      writeFileSync(name, content)
+      return name
+    },
+    path,
+    async close() {
+      await Promise.all([...running].map((app) => app.close()))
+      await okta.close()
+      for (const socket of held) socket.destroy()
+      mute.close()
+      for (const server of servers) {
+        server.closeAllConnections()
+        server.close()
+      }
+      rmSync(folder, { recursive: true })
+    },
+  }
+}
+
+/** `/never` gets no answer, `/stall` half of one; everything else what was asked, as JSON. */
+function echo(label: string, req: IncomingMessage, res: ServerResponse): void {
+  if (req.url?.startsWith('/never')) return
+  if (req.url?.startsWith('/stall')) return void res.writeHead(200, { 'content-length': 10 }).write('half')
+  req.resume()
+  res.setHeader('content-type', 'application/json')
+  res.end(JSON.stringify({ upstream: label, method: req.method, url: req.url, headers: req.headers }))
+}
+
+function acceptWebSocket(req: IncomingMessage, socket: Socket): void {
+  const accept = createHash('sha1')
+    .update(`${req.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+    .digest('base64')
+  socket.on('error', () => socket.destroy())
+  socket.write(
+    `HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: ${accept}\r\n\r\n`,
+  )
+}
+
+/**
+ * What people, applications and operators see: the way to the provider, cookies, what reaches the upstream, pages, keys
+ * and log lines. Nothing in it is random: names of flows, ids and instants are left out.
+ */
+export async function behaviour({ app, browser: open, lines, signIn: sign, clock }: Running): Promise<unknown> {
+  lines()
+  const browser = open()
+  const anonymous = await browser.ask(`${APP}/x/page?q=1`)
+  const begun = anonymous.headers.location ? await browser.ask(anonymous.headers.location) : undefined
+  const landed = await sign(browser, `${APP}/x/page?q=1`)
+  const scripted = await browser.ask(`${APP}/x/page?q=1`, {
+    headers: { accept: 'application/json', 'x-probe': 'sent', 'x-forwarded-for': '203.0.113.9', origin: APP },
+  })
+  const expires: unknown[] = []
+  const paths: unknown[] = []
+  for (const prefix of ['/.postern', '/.pomerium']) {
+    const user = await browser.ask(`${APP}${prefix}/user`, { headers: { accept: 'application/json' } })
+    if (user.status === 200) {
+      const { session_expires_at: at, groups } = JSON.parse(user.body) as {
+        session_expires_at: string
+        groups: unknown
+      }
+      expires.push([Math.round((Date.parse(at) - clock.now()) / 60_000), groups])
+    }
+    const keys = await browser.ask(`${APP}${prefix.replace('/.', '/.well-known/')}/jwks.json`)
+    const out = await open().ask(`${AUTH}${prefix}/sign_out`)
+    paths.push([prefix, user.status, keys.status, keysOf(keys.body), out.status, out.headers.location])
+  }
+  const team = await browser.go('http://team.localhost/')
+  const held = [...browser.cookies].map(([host, jar]) => [
+    host,
+    [...jar.keys()].map((name) => name.replace(/\.[\w-]+$/, '.')),
+  ])
+  const seen = lines().filter(({ status }) => status !== undefined)
+  return {
+    address: app.listener.address.address,
+    anonymous: [anonymous.status, place(anonymous.headers.location), cookies(anonymous.headers['set-cookie'])],
+    provider: begun && [begun.status, place(begun.headers.location), cookies(begun.headers['set-cookie'])],
+    landed: [landed.status, landed.url.host, landed.url.pathname, upstreamView(landed.body)],
+    scripted: [
+      scripted.status,
+      upstreamView(scripted.body),
+      scripted.headers['keep-alive'],
+      scripted.headers['strict-transport-security'],
+    ],
+    team: [team.status, team.url.host],
+    public: (await browser.ask('http://public.localhost/')).status,
+    // A browser that signs in once more shows the session cookie's attributes.
+    session: await sessionCookies(open(), sign),
+    expires,
+    paths,
+    held,
+    log: [...new Set(seen.map(({ level, route }) => `${String(level)} ${String(route)}`))],
+  }
+}
+
+/** The ids of a key set; nothing for what is none. */
+function keysOf(body: string): unknown {
+  return /^\{"keys"/.test(body)
+    ? (JSON.parse(body) as { keys: { kid: string }[] }).keys.map(({ kid }) => kid)
+    : undefined
+}
+
+/** Where a redirect leads, without what is new in each. */
+function place(location: string | undefined): unknown {
+  if (location === undefined) return undefined
+  const url = new URL(location)
+  const fixed = ['client_id', 'scope', 'redirect_uri', 'prompt', 'response_type', 'return_to']
+  return [url.origin, url.pathname, fixed.map((name) => url.searchParams.get(name))]
+}
+
+/** Names and attributes; the part of a name that is the flow's own is left out. */
+function cookies(lines: readonly string[] | undefined): unknown {
+  return lines?.map((line) => line.replace(/=[^;]*/, '').replace(/\.[\w-]+;/, '.;'))
+}
+
+async function sessionCookies(browser: Browser, sign: Running['signIn']): Promise<unknown> {
+  const set: unknown[] = []
+  const watched: Browser = {
+    ...browser,
+    async ask(url, ask) {
+      const answer = await browser.ask(url, ask)
+      set.push(cookies(answer.headers['set-cookie']))
+      return answer
+    },
+    async go(target, stop = () => false) {
+      let url = new URL(target)
+      for (let hop = 0; hop < 20; hop++) {
+        const answer = await watched.ask(url)
+        const { location } = answer.headers
+        if (location === undefined) return answer
+        url = new URL(location, url)
+        if (stop(url)) return { ...answer, url }
+      }
+      throw new Error('more than 20 redirects')
+    },
+  }
+  await sign(watched, `${APP}/x`)
+  // The provider's own cookies are in it as well: only ours are compared.
+  return set.flat().filter((line) => /^(?:__Host-)?\w*(?:postern|pomerium|gate)/.test(String(line)))
+}
+
+/** What an upstream was told; of an assertion its header and claims. */
+function upstreamView(body: string): unknown {
+  let said: { headers?: Record<string, string> }
+  try {
+    said = JSON.parse(body) as typeof said
+  } catch {
+    return body.length > 0 ? 'a page' : ''
+  }
+  const headers = Object.entries(said.headers ?? {})
+    .filter(([name]) => name !== 'x-request-id' && name !== 'request_id')
+    .map(([name, value]) => [name, /^ey[\w-]+\.ey/.test(value) ? assertion(value) : value])
+  const { request_id: _, ...rest } = said as Record<string, unknown>
+  return { ...rest, headers }
+}
+
+function assertion(jwt: string): unknown {
+  return jwt
+    .split('.')
+    .slice(0, 2)
+    .map((part) => {
+      const {
+        iat: _i,
+        exp: _e,
+        jti: _j,
+        sid: _s,
+        ...rest
+      } = JSON.parse(Buffer.from(part, 'base64url').toString()) as Settings
+      return rest
+    })
+}
+
+/** How long an upstream may take before the person gets an answer, to half a minute. */
+export async function waitFor(
+  path: '/never' | '/stall',
+  running: Running,
+  host = 'public.localhost',
+): Promise<unknown> {
+  const { port, clock, lines } = running
+  lines()
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => {})
+  socket.write(`GET ${path} HTTP/1.1\r\nhost: ${host}\r\n\r\n`)
+  if (path === '/stall') await new Promise((resolve) => socket.once('data', resolve))
+  const logged: Record<string, unknown>[] = []
+  for (let second = 0; second < 300 && logged.length === 0; second++) {
+    await clock.advanceAsync(1000)
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+    logged.push(...lines().filter(({ path: asked }) => asked === path))
+  }
+  socket.destroy()
+  return logged.map(({ status, cut, duration_ms }) => [status, cut, Math.round(Number(duration_ms) / 30_000) / 2])
+}
+
+/** Seconds that a client has for its request's header. */
+export async function headerTime({ port, clock, lines }: Running): Promise<unknown> {
+  lines()
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => {})
+  await new Promise<void>((resolve) => socket.write('GET / HTTP/1.1\r\n', () => resolve()))
+  // One exchange on another connection: what was written before has been read by then.
+  await createBrowser(() => port).ask('http://public.localhost/')
+  lines()
+  for (let second = 1; second < 300; second++) {
+    clock.advance(1000)
+    // The line is written when the time is up, without any waiting.
+    if (lines().some(({ status }) => status === 408)) return second
+  }
+  return 'never'
+}
+
+/** Is the answer there within two seconds, on the machine's own clock? undici's connect timeout runs on that. */
+export async function connects(running: Running): Promise<unknown> {
+  const asked = running.browser().ask('http://public.localhost/')
+  const late = new Promise<string>((resolve) => setTimeout(resolve, 2000, 'still waiting'))
+  return Promise.race([asked.then(({ status }) => status), late])
+}
+
+/** The certificate that a new connection is shown. */
+export function certificateOf({ port }: Running): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerX509Certificate()?.fingerprint256)
+      socket.destroy()
+    })
+    socket.on('error', reject)
+  })
+}
+
+/** Status of a WebSocket handshake by somebody who is signed in. */
+export async function handshake(running: Running, origin = APP): Promise<unknown> {
+  const browser = running.browser()
+  await running.signIn(browser, `${APP}/x`)
+  const cookie = [...(browser.cookies.get('app.localhost') ?? [])].map((pair) => pair.join('=')).join('; ')
+  const socket = connect(running.port, '127.0.0.1')
+  socket.on('error', () => {})
+  socket.write(
+    `GET /x HTTP/1.1\r\nhost: app.localhost\r\ncookie: ${cookie}\r\norigin: ${origin}\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+  )
+  const answer = await new Promise<string>((resolve) => socket.once('data', (data) => resolve(data.toString('latin1'))))
+  socket.destroy()
+  return answer.slice(0, 12)
+}
+
+/** After a signal to stop: seconds until it stops accepting, and until a busy exchange is cut. */
+export async function drains({ app, port, clock, lines }: Running): Promise<unknown> {
+  lines()
+  const busy = connect(port, '127.0.0.1')
+  busy.on('error', () => {})
+  busy.write('GET /never HTTP/1.1\r\nhost: public.localhost\r\n\r\n')
+  await createBrowser(() => port).ask('http://public.localhost/')
+  let cut = false
+  busy.on('close', () => (cut = true)).resume()
+  const closed = app.close('drained')
+  let accepting: number | undefined
+  for (let second = 0; second < 600; second++) {
+    if (lines().some(({ msg }) => msg === 'accepting no more')) accepting = second
+    if (cut) {
+      await closed
+      return [accepting, Math.round(second / 30) * 30]
+    }
+    await clock.advanceAsync(1000)
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+  }
+  throw new Error('nothing was cut')
+}
+
+/** Groups that are as old as the sign-in: are they still believed after ten seconds? */
+export async function oldGroups(running: Running): Promise<unknown> {
+  const browser = running.browser()
+  await running.signIn(browser, `${APP}/x`)
+  await running.clock.advanceAsync(10_000)
+  return (await browser.ask(`${APP}/x`, { headers: { accept: 'application/json' } })).status
+}
