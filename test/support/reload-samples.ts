@@ -114,6 +114,16 @@ export function globalSamples({ base, upstreams, path }: ReloadWorld): Samples {
     },
     trusted_proxies: { b: ['127.0.0.1'] },
     xff_num_trusted_hops: { b: 1 },
+    strict_transport_security: {
+      b: 'max-age=60',
+      with: {
+        authenticate_service_url: https.authenticate_service_url,
+        insecure_server: true,
+        routes: [{ from: 'https://public.localhost', to: route?.['to'], allow_public_unauthenticated_access: true }],
+      },
+      observe: async (running) =>
+        (await running.browser().ask('http://public.localhost/')).headers['strict-transport-security'],
+    },
     shared_secret: { a: base['shared_secret'], b: createHash('sha256').update('another').digest('base64') },
     cookie_secret: 'unused',
     signing_key: { b: ecKey() },
@@ -165,6 +175,7 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
     preserve_host_header: { b: true },
     set_request_headers: { b: { 'X-Set': 'by the route' } },
     remove_request_headers: { b: ['X-Probe'] },
+    allow_request_headers: { b: ['X-WEBAUTH-USER'] },
     timeout: {
       a: '30s',
       b: '90s',
