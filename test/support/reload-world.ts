@@ -27,10 +27,10 @@ export interface Running {
   readonly app: App
   readonly clock: ManualClock
   readonly port: number
-  browser(): Browser
+  readonly browser: () => Browser
   /** Lines of the log since the last call. */
-  lines(): readonly Record<string, unknown>[]
-  signIn(browser: Browser, url: string): ReturnType<typeof signIn>
+  readonly lines: () => readonly Record<string, unknown>[]
+  readonly signIn: (browser: Browser, url: string) => ReturnType<typeof signIn>
 }
 
 export interface ReloadWorld {
@@ -43,7 +43,7 @@ export interface ReloadWorld {
   /** A file with this content; its path. */
   file(content: string): string
   /** A new path in a folder that goes with the world. */
-  path(): string
+  readonly path: () => string
   close(): Promise<void>
 }
 
@@ -227,7 +227,7 @@ export async function behaviour({ app, browser: open, lines, signIn: sign, clock
 
 /** The ids of a key set; nothing for what is none. */
 function keysOf(body: string): unknown {
-  return /^\{"keys"/.test(body)
+  return body.startsWith('{"keys"')
     ? (JSON.parse(body) as { keys: { kid: string }[] }).keys.map(({ kid }) => kid)
     : undefined
 }
