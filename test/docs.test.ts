@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { isMap, isScalar, isSeq, parseDocument } from 'yaml'
@@ -62,6 +63,19 @@ describe('config.example.yaml', () => {
   test('begins with the line that editors look for', () => {
     expect(text.split('\n')[0]).toBe('# yaml-language-server: $schema=./config.schema.json')
   })
+})
+
+test('docs/configuration.md has the keys of config.schema.json (npm run docs)', () => {
+  const fresh = execFileSync(process.execPath, ['scripts/config-docs.mjs', '--print'], { cwd: root, encoding: 'utf8' })
+  expect(read('docs/configuration.md')).toBe(fresh)
+  const shown = [...fresh.matchAll(/^\| `([\w.]+)`.* \| (live|\*\*restart\*\*) \|/gm)].map(([, name, change]) => [
+    name,
+    change,
+  ])
+  const keys = globalKeys.filter(
+    ({ path }) => !path.at(-1)?.endsWith('_file') && !['routes', 'policy'].includes(path[0] ?? ''),
+  )
+  for (const { path, restart } of keys) expect(shown).toContainEqual([path.join('.'), restart ? '**restart**' : 'live'])
 })
 
 test('config.schema.json is what the schema makes (npm run docs)', () => {

@@ -55,6 +55,8 @@ export async function startOperations({
     'Unix time at which a configuration was last accepted.',
     () => seconds(lastReload.at),
   )
+  let waiting = 0
+  metrics.gauge('config_needs_restart', 'Keys that changed since the start and wait for a restart.', () => waiting)
   metrics.gauge('config_checksum', 'Number that changes with the configuration in use.', () =>
     Number.parseInt(
       Buffer.from(fingerprint({ fixed, live: live() }))
@@ -122,6 +124,7 @@ export async function startOperations({
       }
       lastReload = { at: clock.now() }
       const { summary, needsRestart } = outcome
+      waiting = needsRestart.length
       logger.info(
         { summary, ...(needsRestart.length > 0 && { needs_restart: needsRestart }), routes: live().routes.length },
         'configuration reloaded',

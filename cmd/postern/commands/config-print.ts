@@ -1,5 +1,6 @@
 import { cookieNames } from '../../../src/config/cookie-names.ts'
 import { formatPath, formatSource } from '../../../src/config/issues.ts'
+import { globalKeys } from '../../../src/config/keys.ts'
 import type { Setting } from '../../../src/config/load.ts'
 import { ERRORS } from '../../../src/errors.ts'
 import type { Config } from '../../../src/config/model.ts'
@@ -61,8 +62,16 @@ function redacted(setting: Setting): Setting {
   return { ...setting, value: Object.fromEntries(Object.keys(value).map((name) => [name, '[secret]'])) }
 }
 
+const restartKeys = new Set(globalKeys.filter(({ restart }) => restart).map((key) => formatPath(key.path)))
+
+/** Is a change of it read by the next process only? */
+function needsRestart(path: Setting['path']): boolean {
+  return restartKeys.has(formatPath(path))
+}
+
 function toLine({ path, value, source }: Setting): string {
-  return printable(`${formatPath(path)}: ${JSON.stringify(value ?? null)}  # ${formatSource(source) || 'default'}`)
+  const said = `${formatSource(source) || 'default'}${needsRestart(path) ? ', needs a restart' : ''}`
+  return printable(`${formatPath(path)}: ${JSON.stringify(value ?? null)}  # ${said}`)
 }
 
 function toJson({ path, value, source }: Setting): object {
@@ -70,6 +79,7 @@ function toJson({ path, value, source }: Setting): object {
   return {
     path: formatPath(path),
     value: value ?? null,
+    needs_restart: needsRestart(path),
     source: kind === 'file' ? { kind, file: source.file, ...source.at } : source,
   }
 }

@@ -252,13 +252,13 @@ routes:
     const { exitCode, out, err } = await cli(['config', 'print', file], { env })
     expect([exitCode, err]).toEqual([0, ''])
     expect(out.split('\n')).toEqual([
-      `authenticate_service_url: "https://authenticate.corp.example"  # ${file}:1:27`,
-      `idp_provider_url: "https://dev-1.okta.com"  # ${file}:2:19`,
-      'idp_client_id: "0oa2"  # environment IDP_CLIENT_ID',
-      'idp_client_secret: "[secret]"  # environment OKTA_CLIENT_SECRET',
-      `idp_refresh_directory_interval: "2m"  # ${file}:5:33`,
-      `insecure_server: true  # ${file}:4:18`,
-      'shared_secret: "[secret]"  # environment SHARED_SECRET',
+      `authenticate_service_url: "https://authenticate.corp.example"  # ${file}:1:27, needs a restart`,
+      `idp_provider_url: "https://dev-1.okta.com"  # ${file}:2:19, needs a restart`,
+      'idp_client_id: "0oa2"  # environment IDP_CLIENT_ID, needs a restart',
+      'idp_client_secret: "[secret]"  # environment OKTA_CLIENT_SECRET, needs a restart',
+      `idp_refresh_directory_interval: "2m"  # ${file}:5:33, needs a restart`,
+      `insecure_server: true  # ${file}:4:18, needs a restart`,
+      'shared_secret: "[secret]"  # environment SHARED_SECRET, needs a restart',
       `routes[0].from: "https://wiki.corp.example"  # ${file}:7:11`,
       `routes[0].to: "http://wiki:8080"  # ${file}:8:9`,
       `routes[0].allow_any_authenticated_user: true  # ${file}:9:35`,
@@ -270,10 +270,10 @@ routes:
     const { out } = await cli(['config', 'print', '--defaults', small()], { env })
     const lines = out.split('\n')
     expect(lines).toContain('cookie_expire: "14h"  # default')
-    expect(lines).toContain('address: ":8080"  # default')
+    expect(lines).toContain('address: ":8080"  # default, needs a restart')
     expect(lines).toContain('cookie_name: "__Host-postern"  # default')
-    expect(lines).toContain('idp_client_auth: "basic"  # default')
-    expect(lines).toContain('health_check_addr: null  # default')
+    expect(lines).toContain('idp_client_auth: "basic"  # default, needs a restart')
+    expect(lines).toContain('health_check_addr: null  # default, needs a restart')
     // Its older name says two minutes.
     expect(lines.filter((line) => line.startsWith('directory.refresh_interval'))).toEqual([])
     const expected = globalKeys.filter(({ kind }) => kind !== 'routes').length - 1
@@ -286,11 +286,13 @@ routes:
     expect(rows).toContainEqual({
       path: 'insecure_server',
       value: true,
+      needs_restart: true,
       source: { kind: 'file', file, line: 4, column: 18 },
     })
     expect(rows).toContainEqual({
       path: 'shared_secret',
       value: '[secret]',
+      needs_restart: true,
       source: { kind: 'environment', name: 'SHARED_SECRET' },
     })
   })
