@@ -1,21 +1,22 @@
 import { setMaxListeners } from 'node:events'
 import { messageOf, toAppError } from '../errors.ts'
-import { createSingleFlight } from '../lib/single-flight.ts'
 import { settledWithin } from '../lib/wait.ts'
-import type { Issuer } from '../lib/person.ts'
+import { type Issuer, subjectOf } from '../lib/person.ts'
 import type { Clock, Logger, Millis, PersonKey, Store, Subject, Unsubscribe, WallTime } from '../types.ts'
 import type { Directory, DirectorySource, Membership, ReadPriority, UserStatus } from './model.ts'
 import type { DirectoryConfig } from '../config/model.ts'
 import { CLAIMS_SOURCE } from './claims.ts'
+import type { Inbox, Message } from './inbox.ts'
 import { createKeeper } from './keeper.ts'
+import { ALONE, type Leadership } from './leadership.ts'
 import type { Known, Reading } from './evidence.ts'
 import type { DirectoryRecord } from './records.ts'
 import { createPeople, type Effect, type Person } from './people.ts'
-import { createRounds } from './rounds.ts'
+import { createReadings } from './readings.ts'
 import type { Signal, Trust } from './signals.ts'
 import { createSourceHealth } from './source-health.ts'
 import { type Coverage, createMemberships, freshAtOf, isCovered } from './view.ts'
-import { asWallTime, elapsed, later, latest, NEVER } from '../lib/time.ts'
+import { asWallTime, earliest, elapsed, later, latest, NEVER } from '../lib/time.ts'
 
 /** Asked for within this time: read again every `refreshInterval`. Later, only often enough not to become unknown. */
 const ACTIVE_WINDOW: Millis = 15 * 60_000
@@ -25,17 +26,15 @@ const RETENTION: Millis = 24 * 3_600_000
 const CLAIMS_RETENTION: Millis = 30 * RETENTION
 /** One person is read again no sooner than this after a reading began that has not brought anything. */
 const RETRY_DELAY: Millis = 10_000
-/** Beyond the background rounds: readings at once of people whose requests find nothing known. */
-const URGENT_READS = 8
-const BACKGROUND_READS = 3
-const LONGEST_ROUND_INTERVAL: Millis = 10_000
+/** A process that does not lead tells the leader that somebody is here no more often. */
+const TELL_INTERVAL: Millis = ACTIVE_WINDOW / 3
+/** Between two looks at who needs a reading in the background. */
+const LONGEST_LOOK_INTERVAL: Millis = 10_000
 /** Okta's evidence may be two seconds older than it looks: sooner, a reading could not settle anything. */
 const CONFIRM_DELAY: Millis = 3000
 /** A sign-in waits no longer for somebody whom the feed kept fresh until just now. */
 const FOLLOWED_WAIT: Millis = 1000
 const JUST_NOW: Millis = 30_000
-/** Clocks of replicas that share a store differ by no more. */
-const CLOCK_SKEW: Millis = 5000
 
 export type SessionsEndListener = (person: PersonKey, before: WallTime) => void | Promise<void>
 
@@ -55,11 +54,10 @@ export interface LiveDirectory extends Directory {
   absorb(signals: readonly Signal[], trust: Trust): Promise<void>
   /** undefined: no feed tells of changes. */
   cover(coverage: Coverage | undefined): void
-  /**
-   * Since when this process hears the feed; undefined: another process does. People whose reading began earlier and
-   * who become known only now are read again: what happened meanwhile was told to somebody else.
-   */
-  listening(since: WallTime | undefined): void
+  /** What one of several combined sources says of somebody is another now: that source alone is asked. */
+  reread(user: Subject, source: string | undefined): void
+  /** What another process asks of the leader. Never rejects. */
+  serve(message: Extract<Message, { kind: 'read' }>): Promise<void>
   /** Sessions of this person that began before are over, though the account may be in order. Durable when it resolves. */
   onSessionsEnd(listener: SessionsEndListener): Unsubscribe
   /** Everybody who is known: their groups and status. */
@@ -68,6 +66,8 @@ export interface LiveDirectory extends Directory {
 }
 
 /**
+ * Everybody's groups and status, in the memory of this process. One process of all that share the store leads and asks the
+ * source; the others follow what it stores, and ask it through `inbox`. Without `sharing`, this process is alone.
  * `source` undefined: groups come from sign-in claims (`observe`). `issuer`: whose subjects the source and the feed speak
  * of. Inside, people go by their subject; callers and the store know them by their key.
  */
@@ -79,8 +79,11 @@ export function createDirectory(deps: {
   readonly config: DirectoryConfig
   readonly logger: Logger
   readonly random?: () => number
+  readonly sharing?: { readonly leadership: Leadership; readonly inbox: Inbox }
 }): LiveDirectory {
-  const { issuer, source, store, clock, config, logger, random = Math.random } = deps
+  const { issuer, source, store, clock, config, logger, random = Math.random, sharing } = deps
+  const leadership = sharing?.leadership ?? ALONE
+  const leads = (): boolean => leadership.leads()
   const sourceName = source?.name ?? CLAIMS_SOURCE
   const maxStaleness = source ? config.maxStaleness : CLAIMS_RETENTION
   const retention = source ? Math.max(RETENTION, maxStaleness) : CLAIMS_RETENTION
@@ -91,37 +94,51 @@ export function createDirectory(deps: {
   const endListeners = new Set<SessionsEndListener>()
   const keeper = createKeeper({ issuer, store, logger, retention, current: recordOf, adopt })
   const health = createSourceHealth({ source: sourceName, clock, logger, random })
-  const signInReads = createSingleFlight<void>()
-  const otherReads = createSingleFlight<void>()
   const pending = new Set<Promise<void>>()
   const closing = new AbortController()
-  const rounds = createRounds({
+  const readings = createReadings({
     clock,
     random,
-    interval: Math.min(LONGEST_ROUND_INTERVAL, config.refreshInterval / 6),
-    parallel: BACKGROUND_READS,
+    interval: Math.min(LONGEST_LOOK_INTERVAL, config.refreshInterval / 6),
     due: () => due(clock.now()),
-    read: (user) => otherReads(user, () => read(user, 'background')),
+    read,
     mayRead: (now) => health.mayRead(now),
   })
   // Every reading under way listens to it, and stops when it has ended.
   setMaxListeners(0, closing.signal)
-  let urgentReads = 0
   let unwatch = (): void => {}
   let coverage: Coverage | undefined
-  let listeningSince: WallTime | undefined
 
   // ---- what requests ask
 
   function membership(user: Subject): Membership | 'unknown' {
-    const now = clock.now()
-    const person = everybody.personOf(user, now)
-    person.askedAt = now
-    const { known } = person
+    const known = peek(user)
+    ask(user, known === 'unknown')
+    return known
+  }
+
+  /** What is known, from memory. */
+  function peek(user: Subject): Membership | 'unknown' {
+    const person = people.get(user)
+    if (!person?.known) return 'unknown'
     const freshAt = freshnessOf(person)
-    if (known && elapsed(now, freshAt) <= maxStaleness) return memberships.of(user, known, freshAt)
-    readUrgently(user, person, now)
-    return 'unknown'
+    return elapsed(clock.now(), freshAt) <= maxStaleness ? memberships.of(user, person.known, freshAt) : 'unknown'
+  }
+
+  /** Somebody is here: they are kept fresh, and read when nothing is known of them. */
+  function ask(user: Subject, isUnknown: boolean): void {
+    const person = everybody.personOf(user, clock.now())
+    person.askedAt = clock.now()
+    if (!source || closing.signal.aborted) return
+    if (leads()) {
+      if (isUnknown && clock.monotonic() >= person.retryAt) readings.confirm(user)
+      return
+    }
+    if (elapsed(clock.monotonic(), person.toldAt) < (isUnknown ? RETRY_DELAY : TELL_INTERVAL)) return
+    person.toldAt = clock.monotonic()
+    const message = { kind: 'read', person: issuer.person(user), urgent: false } as const
+    // Told again later; a store that fails shows elsewhere.
+    track((sharing?.inbox.post(message) ?? Promise.resolve()).catch(() => undefined))
   }
 
   function status(user: Subject): UserStatus | 'unknown' {
@@ -143,26 +160,14 @@ export function createDirectory(deps: {
     return elapsed(clock.now(), freshnessOf(person)) <= JUST_NOW
   }
 
-  // ---- reading the source
-
-  function readUrgently(user: Subject, person: Person, now: WallTime): void {
-    if (!source || closing.signal.aborted || now < person.retryAt) return
-    if (urgentReads >= URGENT_READS || !health.mayRead(clock.monotonic())) return
-    urgentReads++
-    track(
-      otherReads(user, () => read(user, 'confirm')).finally(() => {
-        urgentReads--
-      }),
-    )
-  }
+  // ---- reading the source: the leader alone
 
   /** What the feed told is good: a reading that does not get its turn soon would only take it from somebody unknown. */
   async function readIfSoon(user: Subject, signal: AbortSignal): Promise<void> {
     const patience = new AbortController()
     const giveUp = (): void => patience.abort()
     closing.signal.addEventListener('abort', giveUp, { once: true })
-    const reading = otherReads(user, () => read(user, 'background', patience.signal))
-    track(reading)
+    const reading = readings.ifSoon(user, patience.signal)
     await settledWithin(reading, { clock, timeout: Math.min(FOLLOWED_WAIT, config.signInTimeout), signal })
     closing.signal.removeEventListener('abort', giveUp)
     giveUp()
@@ -170,36 +175,46 @@ export function createDirectory(deps: {
 
   /** Never rejects: a failure leaves what was known. */
   async function read(user: Subject, priority: ReadPriority, signal: AbortSignal = closing.signal): Promise<void> {
-    if (!source) return
+    if (!source || signal.aborted) return
     const readAt = clock.now()
-    everybody.personOf(user, readAt).retryAt = later(readAt, RETRY_DELAY)
+    const person = everybody.personOf(user, readAt)
+    person.retryAt = later(clock.monotonic(), RETRY_DELAY)
+    // Of combined sources the one that has news, as long as nothing else is in doubt; the others are as old as they were.
+    const part = priority === 'sign-in' ? undefined : person.doubtOf
     let entry: Reading['entry']
     try {
-      entry = await source.lookup(user, signal, priority)
+      entry = await source.lookup(user, signal, priority, part)
     } catch (error) {
       if (!signal.aborted) health.failed(error)
       return
     }
     health.succeeded()
-    await learn(user, { entry, readAt })
+    await learn(user, { entry, readAt: (part !== undefined && person.known?.readAt) || readAt })
+    if (part !== undefined && person.doubtOf === part) settleDoubt(person)
   }
 
-  /** The person is read again: at once, or once a reading can settle what was heard. What fails is left to the rounds. */
-  function confirm(user: Subject, delay: Millis): void {
+  function settleDoubt(person: Person): void {
+    person.doubtAt = undefined
+    person.doubtOf = undefined
+  }
+
+  /** The person is read again: at once, or once a reading can settle what was told. What fails is left to the background. */
+  function confirm(user: Subject, delay: Millis, part?: string): void {
     const now = clock.now()
     const person = everybody.personOf(user, now)
+    person.doubtOf = person.doubtAt === undefined || person.doubtOf === part ? part : undefined
     person.doubtAt = now
     if (!source) return
     const ask = (): void => {
-      if (person.doubtAt === undefined) return
+      if (person.doubtAt === undefined || !leads()) return
       person.retryAt = NEVER
-      readUrgently(user, person, clock.now())
+      readings.confirm(user)
     }
     if (delay > 0) clock.after(delay, ask)
     else ask()
   }
 
-  /** Who the next round reads: those somebody asks for now before those who are away, the oldest reading first. */
+  /** Who is read in the background: those somebody asks for now before those who are away, the oldest reading first. */
   function due(now: WallTime): readonly Subject[] {
     const waiting: { readonly user: Subject; readonly away: boolean; readonly readAt: WallTime }[] = []
     for (const [user, person] of people) {
@@ -213,7 +228,7 @@ export function createDirectory(deps: {
       // A feed keeps the person fresh; a reading is due only before the stored one expires.
       const readAt = elapsed(now, lastRead) < retention * 0.75 ? freshnessOf(person) : NEVER
       const away = elapsed(now, person.askedAt) > ACTIVE_WINDOW
-      if (!source || now < person.retryAt || (away && known?.status !== 'active')) continue
+      if (!source || !leads() || clock.monotonic() < person.retryAt || (away && known?.status !== 'active')) continue
       const doubtful = person.doubtAt !== undefined
       const interval = doubtful ? 0 : away ? Math.max(config.refreshInterval, maxStaleness / 2) : config.refreshInterval
       if (elapsed(now, readAt) >= interval) waiting.push({ user, away, readAt })
@@ -241,7 +256,7 @@ export function createDirectory(deps: {
 
   function take({ user, changed, confirm: doubtful }: Effect): void {
     if (changed) announce(user, people.get(user)?.known?.status ?? 'unknown')
-    if (doubtful) confirm(user, changed ? CONFIRM_DELAY : 0)
+    if (doubtful && leads()) confirm(user, changed ? CONFIRM_DELAY : 0)
   }
 
   function announce(user: Subject, next: UserStatus | 'unknown'): void {
@@ -299,17 +314,20 @@ export function createDirectory(deps: {
     return { source: sourceName, ...person.known, ...(doubtAt !== undefined && { doubtAt }) }
   }
 
+  /** Times of another run, or of another clock, that lie ahead would let what is known live longer. */
   function adopt(user: Subject, { source: theirs, doubtAt, ...known }: DirectoryRecord): void {
     if (theirs !== sourceName) return
-    const isNews = known.readAt > (people.get(user)?.known?.readAt ?? NEVER)
-    const effect = everybody.adopt(user, known, clock.now())
-    const person = everybody.personOf(user, known.readAt)
-    const readAt = person.known?.readAt ?? NEVER
-    if (isNews) person.savedAt = readAt
-    if (doubtAt !== undefined && doubtAt > readAt) person.doubtAt = latest(doubtAt, person.doubtAt ?? NEVER)
-    else if (person.doubtAt !== undefined && person.doubtAt <= readAt) person.doubtAt = undefined
+    const now = clock.now()
+    const readAt = earliest(known.readAt, now)
+    const isNews = readAt > (people.get(user)?.known?.readAt ?? NEVER)
+    const effect = everybody.adopt(user, { ...known, readAt }, now)
+    const person = everybody.personOf(user, readAt)
+    const newest = person.known?.readAt ?? NEVER
+    if (isNews) person.savedAt = newest
+    if (doubtAt !== undefined && earliest(doubtAt, now) > newest)
+      person.doubtAt = latest(earliest(doubtAt, now), person.doubtAt ?? NEVER)
+    else if (person.doubtAt !== undefined && person.doubtAt <= newest) settleDoubt(person)
     if (effect) take(effect)
-    if (isNews && listeningSince !== undefined && readAt < later(listeningSince, CLOCK_SKEW)) confirm(user, 0)
   }
 
   /** Never rejects: memory decides, and a store that fails costs a reading after the next restart. */
@@ -324,10 +342,22 @@ export function createDirectory(deps: {
     }
   }
 
-  /** What this process has heard of a person whom another one has read goes back to the store. */
+  /** What the leader knows of a person whom another process stored goes back to the store. */
   async function fetch(user: Subject): Promise<void> {
     const knowsMore = await keeper.fetch(user)
-    if (knowsMore && listeningSince !== undefined) await saveQuietly(user)
+    if (knowsMore && leads()) await saveQuietly(user)
+  }
+
+  /** Never rejects. The leader answers through the store. */
+  async function askLeader(person: PersonKey, signal: AbortSignal): Promise<void> {
+    try {
+      await sharing?.inbox.ask({ kind: 'read', person, urgent: true }, signal)
+    } catch (error) {
+      logger.warn(
+        { user_id: subjectOf(person), error: messageOf(error) },
+        'the leader could not be asked for a reading',
+      )
+    }
   }
 
   function track(work: Promise<void>): void {
@@ -352,19 +382,17 @@ export function createDirectory(deps: {
         else if (everybody.forget(user)) announce(user, 'unknown')
       })
       await keeper.load()
-      rounds.start()
+      readings.start()
     },
 
     async refresh(person, signal) {
       const user = issuer.subject(person)
       if (user === undefined) return 'unknown'
       if (!source || signal.aborted || closing.signal.aborted) return membership(user)
-      if (isFollowed(user)) await readIfSoon(user, signal)
-      else {
-        const reading = signInReads(user, () => read(user, 'sign-in'))
-        track(reading)
+      if (!isFollowed(user)) {
+        const reading = leads() ? readings.signIn(user) : askLeader(person, signal)
         await settledWithin(reading, { clock, timeout: config.signInTimeout, signal })
-      }
+      } else if (leads()) await readIfSoon(user, signal)
       return membership(user)
     },
 
@@ -387,11 +415,21 @@ export function createDirectory(deps: {
     },
 
     cover(next) {
-      coverage = next
+      const now = clock.now()
+      coverage = next && { since: earliest(next.since, now), upTo: earliest(next.upTo, now) }
     },
 
-    listening(since) {
-      listeningSince = since
+    reread(user, part) {
+      if (people.get(user)?.known) confirm(user, 0, part)
+    },
+
+    async serve({ person, urgent }) {
+      const user = issuer.subject(person)
+      if (user === undefined) return
+      if (!urgent) return ask(user, peek(user) === 'unknown')
+      await readings.signIn(user)
+      // Whoever asked waits for the record, whether the reading changed anything or not.
+      await saveQuietly(user)
     },
 
     onSessionsEnd(listener) {
@@ -419,7 +457,7 @@ export function createDirectory(deps: {
     async close() {
       closing.abort(new Error('the directory was closed'))
       unwatch()
-      await rounds.stop()
+      await readings.stop()
       await Promise.all(pending)
     },
   }

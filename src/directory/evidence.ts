@@ -15,6 +15,8 @@ export interface Reading {
 export interface Evidence {
   /** The source's time; undefined when it has no such person and so named no time. */
   readonly asOf: SourceTime | undefined
+  /** What happened up to here may be in the reading; absent: `asOf`. */
+  readonly upTo?: SourceTime
   readonly readAt: WallTime
 }
 
@@ -38,8 +40,6 @@ interface State {
 
 /** What is known about one person: the newest reading, and what was told since. Status and groups are what counts. */
 export interface Known extends Evidence, State {
-  /** What happened up to here may be in the reading; absent: `asOf`. */
-  readonly upTo?: SourceTime
   /** What the reading said, where something told since changes it. */
   readonly read?: State
   /** By group id. An event hides or shows its group until a reading with later evidence, and dies with it. */
@@ -48,7 +48,7 @@ export interface Known extends Evidence, State {
 }
 
 /** A reading, and what was told since, before it is worked out what counts. */
-export type Facts = Evidence & Pick<Known, 'upTo' | 'events' | 'inactive'> & State
+export type Facts = Evidence & Pick<Known, 'events' | 'inactive'> & State
 
 export interface Told {
   /** undefined: more was told than is kept of one person. Only a reading knows them again. */
@@ -107,8 +107,10 @@ export function factsOf(known: Known): Facts {
  */
 export function isOlder(left: Evidence, right: Evidence): boolean {
   const comparable = left.asOf !== undefined && right.asOf !== undefined && left.asOf !== right.asOf
-  if (!comparable || Math.abs(elapsed(left.readAt, right.readAt)) > LONGEST_READING) return left.readAt < right.readAt
-  return left.asOf < right.asOf
+  if (comparable && Math.abs(elapsed(left.readAt, right.readAt)) <= LONGEST_READING) return left.asOf < right.asOf
+  if (left.readAt !== right.readAt) return left.readAt < right.readAt
+  // Of combined sources one was read again, and the others are as old as they were.
+  return left.upTo !== undefined && right.upTo !== undefined && left.upTo < right.upTo
 }
 
 /** A late reading never overwrites a newer one: undefined, and what is known stays. */

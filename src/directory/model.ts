@@ -44,9 +44,10 @@ export interface DirectorySource {
   readonly name: string
   /**
    * undefined: the source has no such person. Rejects with ERR_DIRECTORY_… and never answers with half a set.
-   * `priority` is `sign-in` unless said.
+   * `priority` is `sign-in` unless said. `changed`: of several combined sources the one that has news; what the others said
+   * last still counts.
    */
-  lookup(user: Subject, signal: AbortSignal, priority?: ReadPriority): Promise<Entry | undefined>
+  lookup(user: Subject, signal: AbortSignal, priority?: ReadPriority, changed?: string): Promise<Entry | undefined>
 }
 
 export interface DirectoryHealth {

@@ -10,10 +10,15 @@ import { type CallCount, createOktaClient, type OktaClient } from './okta/client
 import { createOktaFeed, type FeedFacts, type OktaFeed } from './okta/feed.ts'
 import { createOktaHook, type OktaHook } from './okta/hook.ts'
 import { createOktaSource, type OktaSource } from './okta/source.ts'
+import { createInbox, type Message } from './inbox.ts'
+import { ALONE, createLeadership } from './leadership.ts'
 import { createScim, type Scim } from './scim/server.ts'
 import type { Request } from './signals.ts'
 import { createStaticSource } from './static.ts'
-import { asSourceTime, elapsed, latest, NEVER, wallTime } from '../lib/time.ts'
+import { elapsed, latest, NEVER, wallTime } from '../lib/time.ts'
+
+/** Held by the one process that reads the directory. */
+const LEASE = 'directory-feed'
 
 /** Earlier than anything that was read. */
 const NOT_YET = wallTime(0)
@@ -65,7 +70,18 @@ export function openDirectory(deps: {
   }
   const [first, ...others] = config.order.map((name) => available[name]).filter((source) => source !== undefined)
   const source = first && (others.length > 0 ? combineSources([first, ...others]) : first)
-  const directory = createDirectory({ issuer: createIssuer(deps.issuer), source, store, clock, config, logger })
+  // Claims are told to whichever process somebody signs in at: there is nothing to lead.
+  const leadership = source ? createLeadership({ store, clock, logger, name: LEASE }) : ALONE
+  const inbox = createInbox({ store, clock, logger })
+  const directory = createDirectory({
+    issuer: createIssuer(deps.issuer),
+    source,
+    store,
+    clock,
+    config,
+    logger,
+    sharing: { leadership, inbox },
+  })
   let feed: OktaFeed | undefined
   let hook: OktaHook | undefined
   if (okta && config.kind === 'okta') {
@@ -80,6 +96,7 @@ export function openDirectory(deps: {
       wanted: () => namedGroups(deps.routes()),
       interval: config.logInterval,
       refreshInterval: config.refreshInterval,
+      leadership,
     })
     feed = following
     const secret = config.hookSecret
@@ -87,13 +104,26 @@ export function openDirectory(deps: {
     const requests = (asked: readonly Request[]): void => {
       if (asked.some(({ kind }) => kind === 'reconcile')) following.reconcile()
     }
-    hook = secret && createOktaHook({ secret, directory, clock, logger, app, requests })
+    const relay = (): ((body: string) => Promise<void>) | undefined =>
+      leadership.leads() ? undefined : (body) => inbox.post({ kind: 'hook', body })
+    hook = secret && createOktaHook({ secret, directory, clock, logger, app, requests, relay })
   }
   let unwatch: Unsubscribe = () => {}
 
-  /** A push is evidence of the source that holds it: reading it costs no call, and merges like any reading. */
+  /** A push reaches every process through the store; reading what was pushed costs no call. */
   function pushed(user: Subject): void {
-    directory.absorb([{ kind: 'reread', user, at: asSourceTime(clock.now()) }], 'log').catch(() => undefined)
+    if (leadership.leads()) directory.reread(user, others.length > 0 ? 'scim' : undefined)
+  }
+
+  /** Never rejects. */
+  async function serve(message: Message): Promise<void> {
+    if (message.kind === 'read') await directory.serve(message)
+    else await hook?.serve(message.body)
+  }
+
+  function share(leads: boolean): void {
+    if (leads) inbox.open(serve)
+    else inbox.shut()
   }
 
   return {
@@ -104,6 +134,8 @@ export function openDirectory(deps: {
     async start() {
       await scim?.start()
       unwatch = scim?.onChange(pushed) ?? unwatch
+      leadership.onChange(share)
+      await leadership.start()
       await directory.start()
       await feed?.start()
     },
@@ -126,7 +158,9 @@ export function openDirectory(deps: {
       unwatch()
       await hook?.close()
       await feed?.close()
+      await inbox.close()
       await directory.close()
+      await leadership.close()
       await scim?.close()
       await okta?.client.close()
     },

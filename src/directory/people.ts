@@ -1,4 +1,4 @@
-import type { SourceTime, Subject, WallTime } from '../types.ts'
+import type { Monotonic, SourceTime, Subject, WallTime } from '../types.ts'
 import { elapsed, latest, NEVER } from '../lib/time.ts'
 import {
   apply,
@@ -23,11 +23,15 @@ const MOST_NEWS = 20_000
 export interface Person {
   known: Known | undefined
   askedAt: WallTime
+  /** When the leader was last told that this person is here. */
+  toldAt: Monotonic
   /** No reading begins before. */
-  retryAt: WallTime
+  retryAt: Monotonic
   savedAt: WallTime
   /** Something is in doubt: only a reading that begins later settles it. Our clock. */
   doubtAt: WallTime | undefined
+  /** Of several combined sources, the one that the doubt is about; undefined: all of them. */
+  doubtOf: string | undefined
 }
 
 /** What came of a piece of news for one person. */
@@ -69,7 +73,15 @@ export function createPeople(): People {
   function personOf(user: Subject, now: WallTime): Person {
     let person = all.get(user)
     if (!person) {
-      person = { known: undefined, askedAt: now, retryAt: NEVER, savedAt: NEVER, doubtAt: undefined }
+      person = {
+        known: undefined,
+        askedAt: now,
+        toldAt: NEVER,
+        retryAt: NEVER,
+        savedAt: NEVER,
+        doubtAt: undefined,
+        doubtOf: undefined,
+      }
       all.set(user, person)
     }
     return person
@@ -150,7 +162,10 @@ export function createPeople(): People {
       const person = personOf(user, now)
       const told = takeReading(person.known, { entry: entry && { ...entry, groups: pooled(entry.groups) }, readAt })
       if (!told?.known) return undefined
-      if (person.doubtAt !== undefined && readAt >= person.doubtAt) person.doubtAt = undefined
+      if (person.doubtAt !== undefined && readAt >= person.doubtAt) {
+        person.doubtAt = undefined
+        person.doubtOf = undefined
+      }
       return settle(user, { ...told, known: told.known }, now)
     },
 

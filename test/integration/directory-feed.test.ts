@@ -42,7 +42,9 @@ async function world(
   more: Partial<DirectoryConfig> = {},
 ): Promise<OpenDirectory> {
   clock = watchedClock()
-  okta = await createOktaEmulator({ clock, seed: demoSeed(), ...options })
+  // A step of our clock is none of Okta's.
+  const theirs = { now: () => clock.monotonic(), after: clock.after.bind(clock) }
+  okta = await createOktaEmulator({ clock: theirs, seed: demoSeed(), ...options })
   store = createMemoryStore({ clock })
   log = recordedLog()
   ends.push(
@@ -266,6 +268,41 @@ describe('with the System Log', () => {
     expect(second.metrics().feed?.leading).toBe(true)
   })
 
+  test.each([0, 3_600_000, -3_600_000])(
+    'of three processes one reads Okta for all, also after a step of %i ms, and another does within seconds when it ends',
+    async (step) => {
+      const first = await world()
+      const others = [await open(), await open()]
+      const all = [first, ...others]
+      await pass(2 * MINUTE)
+      okta.clearCalls()
+      clock.step(step)
+      await pass(MINUTE)
+      expect(okta.calls().length).toBeLessThanOrEqual(12)
+      expect(all.map((of) => of.metrics().feed?.leading)).toEqual([true, false, false])
+      okta.clearCalls()
+      for (const of of others) {
+        const signingIn = signIn(of, alice)
+        await pass(1000)
+        await signingIn
+      }
+      // The second finds what the first had read.
+      expect(callsTo(`/api/v1/users/${alice}`)).toBeLessThanOrEqual(4)
+      expect(all.map((of) => groupsOf(of, alice))).toEqual(Array.from({ length: 3 }, () => ['Engineering', 'Everyone']))
+      okta.removeMember('Engineering', alice)
+      await pass(11_000)
+      expect(all.map((of) => groupsOf(of, alice))).toEqual(Array.from({ length: 3 }, () => ['Everyone']))
+      await first.close()
+      await pass(5000)
+      expect(others.filter((of) => of.metrics().feed?.leading)).toHaveLength(1)
+      okta.addMember('Engineering', alice)
+      await pass(15_000)
+      expect(others.map((of) => groupsOf(of, alice))).toEqual(
+        Array.from({ length: 2 }, () => ['Engineering', 'Everyone']),
+      )
+    },
+  )
+
   test('who finds that another process wrote the position meanwhile overwrites nothing and follows no more', async () => {
     const of = await world()
     await pass(15_000)
@@ -286,10 +323,13 @@ describe('with the System Log', () => {
     await of.close()
     expect(await store.lease('directory-feed', 9000)).toBeDefined()
     const again = await open(['Engineering'], { logInterval: MINUTE })
-    await signIn(again, alice)
-    okta.removeMember('Engineering', alice)
+    const signingIn = signIn(again, alice)
     await pass(13_000)
+    await signingIn
     expect(again.metrics().feed?.leading).toBe(true)
+    expect(groupsOf(again, alice)).toEqual(['Engineering', 'Everyone'])
+    okta.removeMember('Engineering', alice)
+    await pass(MINUTE)
     expect(groupsOf(again, alice)).toEqual(['Everyone'])
   })
 
@@ -485,6 +525,19 @@ describe('event hooks', () => {
     of.hook?.receive(SECRET, body(event('group.user_membership.add', bob, engineering)))
     await settle()
     expect(groupsOf(of, bob)).toEqual(['Engineering', 'Everyone', 'Sales'])
+  })
+
+  test('a delivery to a process that does not lead counts for all, at once', async () => {
+    const first = await world()
+    const other = await open()
+    await signIn(first, alice)
+    await pass(15_000)
+    okta.removeMember('Engineering', alice)
+    expect(other.hook?.receive(SECRET, body(event('group.user_membership.remove', alice, engineering)))).toBe('ok')
+    await settle()
+    await pass(200)
+    expect([first, other].map((of) => groupsOf(of, alice))).toEqual([['Everyone'], ['Everyone']])
+    expect(first.metrics().hook?.events).toBe(1)
   })
 
   test('a wrong secret, no JSON, another shape and too many events are told apart, and nothing happens', async () => {

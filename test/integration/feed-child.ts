@@ -1,4 +1,5 @@
 import { createInterface } from 'node:readline'
+import { createLeadership } from '../../src/directory/leadership.ts'
 import { createDirectory } from '../../src/directory/directory.ts'
 import { createOktaClient } from '../../src/directory/okta/client.ts'
 import { createOktaFeed } from '../../src/directory/okta/feed.ts'
@@ -30,6 +31,8 @@ export async function main(path: string, origin: string, token: string): Promise
   const source = createOktaSource({ client, clock, logger })
   const directory = createDirectory({ issuer: ISSUER, source, store, clock, config, logger })
   await directory.start()
+  const leadership = createLeadership({ store, clock, logger, name: 'directory-feed', ttl: 200 })
+  await leadership.start()
   const feed = createOktaFeed({
     client,
     directory,
@@ -40,7 +43,7 @@ export async function main(path: string, origin: string, token: string): Promise
     app: '0oaapp',
     interval: 30,
     refreshInterval: 3_600_000,
-    leaseTtl: 200,
+    leadership,
     wanted: () => [],
   })
   await feed.start()

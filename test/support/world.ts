@@ -39,6 +39,8 @@ export interface World {
   signIn(browser: Browser, url: string, login: string): Promise<Answer>
   /** Ends Postern alone and starts it again on the same store, with these keys of the configuration changed from now on. */
   restart(changes?: Readonly<Record<string, unknown>>): Promise<void>
+  /** Another Postern on the same store; it closes with the world, unless it was closed before. */
+  another(): Promise<{ readonly app: App; browser(): Browser; close(): Promise<void> }>
   close(): Promise<void>
 }
 
@@ -92,6 +94,7 @@ export async function createTestWorld(options: WorldOptions = {}): Promise<World
     return startApp({ config: loaded.config, logger, ...(options.clock && { clock: options.clock }) })
   }
   let app = await start()
+  const others = new Set<App>()
 
   const browser = (): Browser => createBrowser(() => app.listener.address.port)
   return {
@@ -118,7 +121,19 @@ export async function createTestWorld(options: WorldOptions = {}): Promise<World
       Object.assign(settings, changes)
       app = await start()
     },
+    async another() {
+      const other = await start()
+      others.add(other)
+      return {
+        app: other,
+        browser: () => createBrowser(() => other.listener.address.port),
+        async close() {
+          if (others.delete(other)) await other.close()
+        },
+      }
+    },
     async close() {
+      for (const other of others) await other.close()
       await app.close()
       await okta.close()
       await new Promise((resolve) => {

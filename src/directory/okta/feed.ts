@@ -1,6 +1,7 @@
 import { type AppError, toAppError } from '../../errors.ts'
-import type { Clock, Lease, Logger, Millis, Monotonic, Store, Unsubscribe, WallTime } from '../../types.ts'
+import type { Clock, Logger, Millis, Monotonic, Store, Unsubscribe, WallTime } from '../../types.ts'
 import type { LiveDirectory } from '../directory.ts'
+import type { Leadership } from '../leadership.ts'
 import type { Request, Signal } from '../signals.ts'
 import type { OktaClient } from './client.ts'
 import { createOktaLog, type LogCounts, OVERLAP } from './log.ts'
@@ -8,9 +9,8 @@ import { createFeedTable, type FeedRecord } from './position.ts'
 import { createReconcile } from './reconcile.ts'
 import { asSourceTime, earlier, elapsed, isoTime, NEVER, wallTime } from '../../lib/time.ts'
 
-const LEASE = 'directory-feed'
-/** A killed process is followed after so long, and a third: others ask as often as the holder renews. */
-const LEASE_TTL: Millis = 9000
+/** Who does not lead looks so often whether it does now. */
+const FOLLOWER_INTERVAL: Millis = 1000
 /** Of `refreshInterval`, between two looks at what the log may have missed: a look takes its time, too. */
 const COMPARED_EARLY = 0.75
 export const DELTA_INTERVAL: Millis = 30_000
@@ -65,12 +65,12 @@ export function createOktaFeed(deps: {
   readonly interval: Millis
   /** What the log does not tell is found within it, for groups that policies name. */
   readonly refreshInterval: Millis
+  readonly leadership: Leadership
   readonly org: string
   readonly app: string
   readonly wanted: () => readonly string[]
-  readonly leaseTtl?: Millis
 }): OktaFeed {
-  const { client, directory, store, clock, logger, interval, org, refreshInterval, leaseTtl = LEASE_TTL } = deps
+  const { client, directory, store, clock, logger, interval, org, refreshInterval, leadership } = deps
   const log = createOktaLog(deps)
   const reconcile = createReconcile(deps)
   const table = createFeedTable()
@@ -80,79 +80,28 @@ export function createOktaFeed(deps: {
   let record: FeedRecord | undefined
   /** Of the stored record; undefined: nobody can read it, so it is overwritten. */
   let version: number | undefined
-  let lease: Lease | undefined
   let forbiddenAt: Monotonic | undefined
   let cataloguedAt: Monotonic | undefined
   /** Counts what makes a comparison due: one that is asked for while another runs is not done with that one. */
   let wishes = 0
-  let renewing: Promise<boolean> | undefined
   const polling: Loop = { lastSuccess: undefined, lastError: undefined }
   const comparing: Loop = { lastSuccess: undefined, lastError: undefined }
   let unwatch = (): void => {}
 
-  // ---- who polls
+  // ---- where the feed stands
 
-  /** Is it still ours? Both loops ask, and a lease can be renewed only once at a time. */
-  async function leads(): Promise<boolean> {
-    const held = lease
-    if (!held) return false
-    renewing ??= held.renew().finally(() => {
-      renewing = undefined
-    })
-    if (await renewing) return true
-    if (lease === held) resign()
-    return false
-  }
-
-  function resign(): void {
-    lease = undefined
-    directory.listening(undefined)
-    logger.info({ okta: org }, 'okta: another process follows what changes now')
-  }
-
-  /** A poll may wait for its budget for longer than a lease lives. */
-  function keepLease(): void {
-    const stop = clock.after(leaseTtl / 3, () => {
-      stops.delete(stop)
-      if (closing.signal.aborted) return
-      // A store that fails shows at the next poll, too, which says so.
-      const run: Promise<void> = leads().then(
-        () => undefined,
-        () => undefined,
-      )
-      running.add(run)
-      void run.then(() => running.delete(run)).then(keepLease)
-    })
-    stops.add(stop)
-  }
-
-  async function takeTurn(): Promise<boolean> {
-    if (await leads()) return true
-    const taken = await store.lease(LEASE, leaseTtl)
-    if (!taken || closing.signal.aborted) {
-      await taken?.release()
-      return false
-    }
-    lease = taken
+  /** Takes up where whoever led before stopped. */
+  async function begin(): Promise<FeedRecord> {
     const now = clock.now()
-    directory.listening(now)
     const found = await store.get(table, org).catch(corruptIsNone)
     version = found === 'corrupt' ? undefined : (found?.version ?? 0)
     const stored = found === 'corrupt' ? undefined : found?.value
     const gone =
       stored && elapsed(asSourceTime(now), stored.lastPublished) > LOG_KEPT && elapsed(now, stored.upTo) > LOG_KEPT
-    record =
-      stored && !gone
-        ? stored
-        : {
-            cursor: undefined,
-            lastPublished: asSourceTime(now),
-            since: earlier(now, OVERLAP / 2),
-            upTo: NOT_YET,
-            owed: true,
-          }
-    logger.info({ okta: org, from: isoTime(record.lastPublished) }, 'okta: following what changes from here')
-    return true
+    const fresh = { cursor: undefined, lastPublished: asSourceTime(now), upTo: NOT_YET, owed: true }
+    const from = stored && !gone ? stored : { ...fresh, since: earlier(now, OVERLAP / 2) }
+    logger.info({ okta: org, from: isoTime(from.lastPublished) }, 'okta: following what changes from here')
+    return from
   }
 
   /** There to be replaced. */
@@ -164,7 +113,7 @@ export function createOktaFeed(deps: {
   /** Another process has polled. What cannot be read now is read with its next poll. */
   async function heard(): Promise<void> {
     const stored = await store.get(table, org).catch(() => undefined)
-    if (!lease && stored && stored.value.upTo > NOT_YET) directory.cover(stored.value)
+    if (!leadership.leads() && stored && stored.value.upTo > NOT_YET) directory.cover(stored.value)
   }
 
   /**
@@ -174,7 +123,7 @@ export function createOktaFeed(deps: {
   async function save(next: FeedRecord): Promise<void> {
     const first = await store.put(table, org, next, version === undefined ? {} : { ifVersion: version })
     const stored = first ? await store.get(table, org) : undefined
-    if (!stored || !isSamePosition(stored.value, next)) return resign()
+    if (!stored || !isSamePosition(stored.value, next)) return leadership.resign()
     version = stored.version
     record = next
     directory.cover(next.upTo > NOT_YET ? next : undefined)
@@ -183,7 +132,8 @@ export function createOktaFeed(deps: {
   // ---- the log
 
   async function poll(): Promise<void> {
-    if (!(await takeTurn()) || !record) return
+    if (!(await leadership.renew())) return
+    record ??= await begin()
     if (forbiddenAt !== undefined && elapsed(clock.monotonic(), forbiddenAt) < FORBIDDEN_RETRY) return
     for (let pages = 0; pages < MOST_PAGES && !closing.signal.aborted; pages++) {
       const page = await log.read(record, closing.signal).catch((error: unknown) => {
@@ -195,7 +145,7 @@ export function createOktaFeed(deps: {
       if (forbiddenAt !== undefined) logger.info({ okta: org }, 'okta: the System Log may be read again')
       forbiddenAt = undefined
       const owed = (await apply(page.signals)) || record.owed
-      if (!(await leads())) return
+      if (!(await leadership.renew())) return
       await save({ ...record, ...page.position, upTo: page.atEnd ? page.askedAt : record.upTo, owed })
       page.applied()
       if (page.atEnd) return
@@ -246,7 +196,7 @@ export function createOktaFeed(deps: {
   // ---- the comparison
 
   async function compare(): Promise<void> {
-    if (!lease || !record) return
+    if (!leadership.leads() || !record) return
     const { signal } = closing
     const [now, startedAt] = [clock.now(), clock.monotonic()]
     const { owed } = record
@@ -260,7 +210,7 @@ export function createOktaFeed(deps: {
     const from = record.upTo > NOT_YET ? asSourceTime(record.upTo) : earlier(asSourceTime(now), OVERLAP)
     await reconcile.changes(withoutLog ? 'all' : 'policies', from, signal)
     if (owed) await reconcile.members(signal)
-    if (signal.aborted || !(await leads())) return
+    if (signal.aborted || !(await leadership.renew())) return
     if (owed && wished === wishes) await save({ ...record, owed: false })
     if (withoutLog) await save({ ...record, upTo: now })
   }
@@ -271,7 +221,7 @@ export function createOktaFeed(deps: {
   async function attempt(loop: Loop, work: () => Promise<void>): Promise<void> {
     try {
       await work()
-      if (!lease) return
+      if (!leadership.leads()) return
       if (loop.lastError) logger.info({ okta: org }, 'okta: changes are followed again')
       loop.lastError = undefined
       loop.lastSuccess = clock.now()
@@ -302,7 +252,7 @@ export function createOktaFeed(deps: {
 
   /** As often as was asked for, and no more often than the learnt limit of the log's bucket allows us. */
   function pollDelay(): Millis {
-    if (!lease) return Math.min(interval, leaseTtl / 3)
+    if (!leadership.leads()) return Math.min(interval, FOLLOWER_INTERVAL)
     const bucket = client.buckets().find(({ name }) => name === '/api/v1/logs')
     return bucket ? Math.max(interval, Math.ceil(60_000 / Math.max(1, bucket.allowance * 0.8))) : interval
   }
@@ -316,8 +266,10 @@ export function createOktaFeed(deps: {
 
   return {
     async start() {
+      // Whoever leads again begins where the other stopped.
+      stops.add(leadership.onChange(() => void (record = undefined)))
       unwatch = store.watch(({ table: name, key, kind }) => {
-        if (name !== table.name || key !== org || kind !== 'put' || lease) return
+        if (name !== table.name || key !== org || kind !== 'put' || leadership.leads()) return
         void heard()
       })
       const stored = await store.get(table, org).catch(corruptIsNone)
@@ -325,7 +277,6 @@ export function createOktaFeed(deps: {
       void run(polling, poll)
       again(polling, pollDelay, poll)
       again(comparing, compareDelay, compare)
-      keepLease()
     },
 
     reconcile() {
@@ -337,7 +288,7 @@ export function createOktaFeed(deps: {
       ...log.counts(),
       skipped: log.counts().skipped + reconcile.skipped(),
       mode: forbiddenAt === undefined ? 'log' : 'delta',
-      leading: lease !== undefined,
+      leading: leadership.leads(),
       lastSuccess: polling.lastSuccess,
       lastError: polling.lastError ?? comparing.lastError,
     }),
@@ -347,8 +298,6 @@ export function createOktaFeed(deps: {
       unwatch()
       for (const stop of stops) stop()
       await Promise.all(running)
-      await lease?.release().catch(() => undefined)
-      lease = undefined
     },
   }
 }

@@ -20,6 +20,8 @@ const CHALLENGE = /^[\w.~+/=-]{1,500}$/
 type HookOutcome = ReturnType<EventHook['receive']>
 
 export interface OktaHook extends EventHook {
+  /** A body that another process received and judged. Never rejects. */
+  serve(body: string): Promise<void>
   counts(): { readonly received: number; readonly refused: number; readonly events: number; readonly skipped: number }
   /** Resolves when what was received has been worked on. */
   close(): Promise<void>
@@ -37,8 +39,10 @@ export function createOktaHook(deps: {
   readonly logger: Logger
   readonly app: string
   readonly requests: (requests: readonly Request[]) => void
+  /** Hands the body to the process that leads; undefined: this one does. */
+  readonly relay: () => ((body: string) => Promise<void>) | undefined
 }): OktaHook {
-  const { secret, directory, clock, logger, app, requests } = deps
+  const { secret, directory, clock, logger, app, requests, relay } = deps
   const isEvent = compileEvents()
   const seen = createSeen()
   const working = new Set<Promise<void>>()
@@ -71,6 +75,34 @@ export function createOktaHook(deps: {
     }
   }
 
+  /** Judged at once, worked on later. */
+  function workOn(events: readonly unknown[]): () => Promise<void> {
+    const readable = events.filter(isEvent)
+    const fresh = readable.filter(({ uuid }) => !seen.has(uuid))
+    counts = {
+      ...counts,
+      received: counts.received + 1,
+      events: counts.events + fresh.length,
+      skipped: counts.skipped + events.length - readable.length,
+    }
+    const now = asSourceTime(clock.now())
+    const signals = fresh.flatMap((event) => signalsOf(event, app, now))
+    return () =>
+      work(
+        signals,
+        fresh.map(({ uuid }) => uuid),
+      )
+  }
+
+  async function handOver(hand: (body: string) => Promise<void>, body: string): Promise<void> {
+    counts = { ...counts, received: counts.received + 1 }
+    try {
+      await hand(body)
+    } catch (error) {
+      logger.warn({ error: messageOf(error) }, 'okta: an event hook could not be handed on; the log will tell the same')
+    }
+  }
+
   function refuse(outcome: HookOutcome): HookOutcome {
     counts = { ...counts, refused: counts.refused + 1 }
     logger.warn({ outcome, refused: counts.refused }, 'okta: an event hook delivery was refused')
@@ -92,23 +124,18 @@ export function createOktaHook(deps: {
       if (!events) return refuse('malformed')
       if (events.length > MOST_EVENTS) return refuse('too-large')
       if (working.size >= MOST_WAITING) return refuse('busy')
-      const readable = events.filter(isEvent)
-      const fresh = readable.filter(({ uuid }) => !seen.has(uuid))
-      counts = {
-        ...counts,
-        received: counts.received + 1,
-        events: counts.events + fresh.length,
-        skipped: counts.skipped + events.length - readable.length,
-      }
-      const now = asSourceTime(clock.now())
-      const signals = fresh.flatMap((event) => signalsOf(event, app, now))
-      const uuids = fresh.map(({ uuid }) => uuid)
+      const hand = relay()
+      const use = hand ? (): Promise<void> => handOver(hand, body) : workOn(events)
       // After the answer: the caller writes it before the event loop comes to this.
       const done: Promise<void> = new Promise<void>((resolve) => setImmediate(resolve))
-        .then(() => work(signals, uuids))
+        .then(use)
         .finally(() => working.delete(done))
       working.add(done)
       return 'ok'
+    },
+
+    async serve(body) {
+      await workOn(eventsOf(body) ?? [])()
     },
 
     counts: () => counts,

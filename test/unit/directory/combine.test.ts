@@ -51,6 +51,21 @@ describe('several sources as one', () => {
     expect(entry).toMatchObject({ status: 'inactive', statusText: 'SUSPENDED', groups: [], source: 'abc'[at] })
   })
 
+  test('news of one source is read from it alone, beside what the others said last', async () => {
+    const asked: string[] = []
+    const counted = (name: string, entry: Partial<Entry>): DirectorySource => {
+      const of = source(name, entry)
+      return { name, lookup: (...args) => (asked.push(name), of.lookup(...args)) }
+    }
+    const combined = combineSources([counted('okta', inGroup('A')), counted('scim', inGroup('B'))])
+    const before = await combined.lookup('ann', signal, 'confirm', 'scim')
+    expect(asked.splice(0)).toEqual(['okta', 'scim'])
+    expect(await combined.lookup('ann', signal, 'confirm', 'scim')).toEqual(before)
+    expect(asked.splice(0)).toEqual(['scim'])
+    expect(await combined.lookup('ann', signal, 'confirm')).toEqual(before)
+    expect(asked.splice(0)).toEqual(['okta', 'scim'])
+  })
+
   test('whom no source knows, nobody knows', async () => {
     expect(await look(source('okta', undefined), source('scim', undefined))).toBeUndefined()
   })

@@ -560,7 +560,6 @@ describe('the store', () => {
         )
         for (const one of made) {
           await one.start()
-          one.listening(clock.now())
         }
         let writes = 0
         own.watch(() => void writes++)
@@ -640,6 +639,33 @@ describe('without a service account', () => {
     directory.observe(person(ANN), entryFromClaims(ANN, [admins], clock.now()))
     await settle()
     expect(directory.membership(person(ANN))).toBe('unknown')
+  })
+})
+
+describe('of combined sources', () => {
+  test('news of one costs a reading of that one, and makes nothing younger; a doubt about all needs all', async () => {
+    const asked: (string | undefined)[] = []
+    const lookup = source.lookup.bind(source)
+    source.lookup = (user, signal, priority, changed) => (asked.push(changed), lookup(user, signal, priority))
+    everybodyHas([group(1)], { upTo: clock.now() })
+    await signIn()
+    const { freshAt } = directory.membership(person(ANN)) as Membership
+    clock.advance(5000)
+    everybodyHas([group(2)], { asOf: clock.now() - 7000, upTo: clock.now() })
+    directory.reread(ANN, 'scim')
+    await settle()
+    expect(asked).toEqual([undefined, 'scim'])
+    expect(directory.membership(person(ANN))).toMatchObject({ freshAt, groups: [group(2)] })
+    expect(directory.facts().doubtful).toBe(0)
+    source.hold = true
+    directory.reread(ANN, 'scim')
+    await settle()
+    await directory.absorb([{ kind: 'reread', user: ANN, at: clock.now() }], 'log')
+    source.hold = false
+    source.lookups.at(-1)?.answer(entry(clock, ANN, [group(2)], { asOf: clock.now() - 7000, upTo: clock.now() }))
+    await pass(15_000)
+    expect(asked.slice(2)).toEqual(['scim', undefined])
+    expect(directory.facts().doubtful).toBe(0)
   })
 })
 
