@@ -6,6 +6,7 @@ import { personKey } from '../src/lib/person.ts'
 import { FOREVER } from '../src/lib/time.ts'
 import { createMembership } from '../src/policy/membership.ts'
 import { decide } from '../src/policy/engine.ts'
+import { RequestHeaders } from '../src/routing/header-view.ts'
 import { createRouteTable } from '../src/routing/table.ts'
 import { createMetrics } from '../src/server/metrics.ts'
 import type { Config, Route } from '../src/config/model.ts'
@@ -55,6 +56,7 @@ function facts(host: string, path: string): RequestFacts {
     cookie: '',
     origin: undefined,
     userAgent: '',
+    headers: new RequestHeaders([], new Set()),
   }
 }
 

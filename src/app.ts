@@ -11,6 +11,7 @@ import { groupsFromClaims } from './identity/claims.ts'
 import { createOidcProvider } from './identity/oidc.ts'
 import { every, systemClock } from './lib/clock.ts'
 import { type Closing, openAll } from './lib/closing.ts'
+import { identityHeaders } from './lib/header-names.ts'
 import type { ProcessLogger } from './lib/log.ts'
 import { personKey, subjectOf } from './lib/person.ts'
 import { readVersion } from './lib/version.ts'
@@ -229,6 +230,7 @@ function createGeneration(
 ): Generation & Lifetime {
   const names = { https: cookieNames(live, 'https'), http: cookieNames(live, 'http') }
   const trust = compileTrust({ proxies: live.trustedProxies, hops: live.xffNumTrustedHops })
+  const identity = identityHeaders(live.naming, live.jwtClaimsHeaders.keys())
   const forwarder = upstreams.open({ config: live, cookieNames: ownCookieNames(live) })
   return Object.freeze({
     ...createLifetime(() => forwarder.end()),
@@ -236,7 +238,8 @@ function createGeneration(
     fixed,
     live,
     cookieNames: names,
-    parse: (req: IncomingMessage, upgrade: boolean) => parseTarget(rawRequest(req, upgrade), trust, requestId()),
+    parse: (req: IncomingMessage, upgrade: boolean) =>
+      parseTarget(rawRequest(req, upgrade), trust, requestId(), identity),
     routes: createRouteTable(fixed, live),
     authenticators: [createSessionAuthenticator({ sessions, directory, cookieNames: names })],
     forwarder,

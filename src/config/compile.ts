@@ -1,4 +1,4 @@
-import { normalName } from '../lib/header-names.ts'
+import { identityHeaders } from '../lib/header-names.ts'
 import { parseNetwork } from '../routing/address.ts'
 import { parseFrom, parseHost } from '../routing/host.ts'
 import type { Address, Certificate, Config, ListenConfig, Live, Naming, Route, StorageConfig } from './model.ts'
@@ -57,7 +57,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       allowHttp: globals.insecure_server,
       compatibility: globals.compatibility,
       naming,
-      identity: new Set([naming.assertionHeader, ...jwtClaimsHeaders.keys()].map(normalName)),
+      identity: identityHeaders(naming, jwtClaimsHeaders.keys()),
     },
     report,
   )

@@ -22,6 +22,19 @@ export interface RequestFacts {
   readonly cookie: string
   readonly origin: string | undefined
   readonly userAgent: string
+  readonly headers: HeaderView
+}
+
+/** Headers as rules may look at them. */
+export interface HeaderView {
+  /**
+   * All values of the header, joined with `, ` (RFC 9110 §5.3); undefined when the client sent none. What is dropped or
+   * written by Postern before the upstream sees it, the client did not send; cookies are `cookie`. Throws ERR_BAD_REQUEST
+   * when the name was sent in another spelling that CGI and its like take for it (`X_Env` for `x-env`): a rule would see
+   * one value and the application another.
+   * @param name lower case.
+   */
+  get(name: string): string | undefined
 }
 
 export interface BadRequest {

@@ -1,4 +1,4 @@
-/** Which request headers Postern alone writes: one answer for the check of a configuration and for the requests themselves. */
+/** Which request headers Postern alone writes: one answer for the check of a configuration, for rules and for the requests themselves. */
 
 /** Two names with the same normal form are the same to CGI, WSGI, PHP and their like (CVE-2025-64484, CVE-2026-88011). */
 export function normalName(name: string): string {
@@ -74,4 +74,24 @@ export function unusableForClaims(normal: string, assertionHeader: string): stri
   if (normal === 'cookie' || normal === 'authorization') return "this header carries the client's own credentials"
   if (FORWARDED.has(normal)) return 'this header says where the request came from'
   return IDENTITY_PREFIXES.some((prefix) => normal.startsWith(prefix)) ? undefined : reservedHeader(normal, new Set())
+}
+
+/** Normal names of the headers that say who is signed in. */
+export function identityHeaders(
+  { assertionHeader }: { readonly assertionHeader: string },
+  claimHeaders: Iterable<string>,
+): ReadonlySet<string> {
+  return new Set([assertionHeader, ...claimHeaders].map(normalName))
+}
+
+/** Members of a `Connection` list; undefined when they are the ordinary ones, which are gone anyway. */
+export function nominatedBy(value: string, known: Set<string> | undefined): Set<string> | undefined {
+  // What nearly everybody sends.
+  if (value === 'keep-alive' || value === 'close') return known
+  let nominated = known
+  for (const member of value.toLowerCase().split(',')) {
+    const name = member.trim()
+    if (name !== '' && name !== 'close' && !HOP_BY_HOP.has(name)) nominated = (nominated ?? new Set()).add(name)
+  }
+  return nominated
 }

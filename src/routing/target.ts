@@ -5,8 +5,9 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { TLSSocket } from 'node:tls'
-import type { BadRequest, RequestFacts } from '../http/exchange.ts'
+import type { BadRequest, RequestFacts } from '../http/request.ts'
 import { canonicalAddress } from './address.ts'
+import { RequestHeaders } from './header-view.ts'
 import { defaultPort, parseHost } from './host.ts'
 import { canonicalPath } from './path.ts'
 import { type CompiledTrust, clientOf } from './trust.ts'
@@ -41,6 +42,7 @@ export function rawRequest(req: IncomingMessage, upgrade: boolean): RawRequest {
   }
 }
 
+const NONE: ReadonlySet<string> = new Set()
 /** Node silently drops what comes after about this many headers, `Cookie` and `Content-Length` included. */
 const MAX_HEADERS = 1000
 /** RFC 9110 §9, RFC 5789, and what WebDAV and its relatives need. CONNECT and TRACE are refused on purpose. */
@@ -57,8 +59,16 @@ const CONTENT_LENGTH = /^(?:0|[1-9]\d{0,14})$/
 const OTHER_CODINGS =
   /^(?:(?:x-)?gzip|(?:x-)?compress|deflate)(?:[ \t]*,[ \t]*(?:(?:x-)?gzip|(?:x-)?compress|deflate))*[ \t]*,[ \t]*chunked$/i
 
-/** The facts of a request, or why it is refused. Total: it throws for no input. */
-export function parseTarget(raw: RawRequest, trust: CompiledTrust, id: string): RequestFacts | BadRequest {
+/**
+ * The facts of a request, or why it is refused. Total: it throws for no input.
+ * @param identity normal names of the headers that say who is signed in: no rule sees what a client sends under them.
+ */
+export function parseTarget(
+  raw: RawRequest,
+  trust: CompiledTrust,
+  id: string,
+  identity: ReadonlySet<string> = NONE,
+): RequestFacts | BadRequest {
   const peer = canonicalAddress(raw.remoteAddress ?? '')
   let clientIp = peer ?? ''
   const refuse = (status: BadRequest['status'], detail: string): BadRequest => {
@@ -120,6 +130,7 @@ export function parseTarget(raw: RawRequest, trust: CompiledTrust, id: string): 
     cookie: headers.cookie,
     origin: headers.origin,
     userAgent: headers.userAgent,
+    headers: new RequestHeaders(raw.rawHeaders, identity),
   }
 }
 

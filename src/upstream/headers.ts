@@ -8,7 +8,14 @@
 import { withoutCookies } from '../lib/cookie.ts'
 import { UNKNOWN_CLIENT } from '../routing/trust.ts'
 import { isForeign } from '../lib/foreign-headers.ts'
-import { HOP_BY_HOP, HOP_HEADER, normalName, reservedHeader } from '../lib/header-names.ts'
+import {
+  HOP_BY_HOP,
+  HOP_HEADER,
+  identityHeaders,
+  nominatedBy,
+  normalName,
+  reservedHeader,
+} from '../lib/header-names.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { Forward, Naming, Route } from '../config/model.ts'
 import type { Logger } from '../types.ts'
@@ -74,7 +81,7 @@ export function createHeaderContext({
   hopMark,
   logger,
 }: HeaderContextOptions): HeaderContext {
-  const identity = new Set([normalName(naming.assertionHeader), ...Array.from(claimHeaders, normalName)])
+  const identity = identityHeaders(naming, claimHeaders)
   return {
     cookieNames,
     plantsOurs: createSetCookieGuard(cookieNames, logger),
@@ -229,18 +236,6 @@ function planOf(route: Route<Forward>, context: HeaderContext): HeaderPlan {
   }
   context.plans.set(route, plan)
   return plan
-}
-
-/** Members of a `Connection` list; undefined when they are the ordinary ones, which are gone anyway. */
-function nominatedBy(value: string, known: Set<string> | undefined): Set<string> | undefined {
-  // What nearly everybody sends.
-  if (value === 'keep-alive' || value === 'close') return known
-  let nominated = known
-  for (const member of value.toLowerCase().split(',')) {
-    const name = member.trim()
-    if (name !== '' && name !== 'close' && !HOP_BY_HOP.has(name)) nominated = (nominated ?? new Set()).add(name)
-  }
-  return nominated
 }
 
 function withoutNominated(headers: readonly string[], nominated: ReadonlySet<string>): string[] {

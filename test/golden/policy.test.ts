@@ -10,6 +10,7 @@ import { compileAccess, type LegacyAccess } from '../../src/policy/legacy.ts'
 import { personKey } from '../../src/lib/person.ts'
 import { FOREVER } from '../../src/lib/time.ts'
 import { createMembership } from '../../src/policy/membership.ts'
+import { RequestHeaders } from '../../src/routing/header-view.ts'
 import { parsePolicy } from '../../src/policy/parse.ts'
 import type { Group } from '../../src/directory/model.ts'
 import type { JsonObject } from '../../src/types.ts'
@@ -129,5 +130,6 @@ function requestOf({ method = 'GET', path = '/', ip = '192.0.2.7' }: GoldenCase)
     cookie: '',
     origin: undefined,
     userAgent: '',
+    headers: new RequestHeaders([], new Set()),
   }
 }

@@ -5,6 +5,7 @@
  */
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { RequestHeaders } from '../../src/routing/header-view.ts'
 import { compileTrust, parseTarget, type RawRequest } from '../../src/routing/target.ts'
 import type { BadRequest, RequestFacts } from '../../src/http/exchange.ts'
 
@@ -72,6 +73,7 @@ test('parseTarget of an ordinary request gives its facts', () => {
     cookie: 'a=1; b=2',
     origin: 'https://app.test',
     userAgent: 'browser',
+    headers: expect.any(RequestHeaders),
   })
 })
 

@@ -4,6 +4,7 @@ import { createLogger } from '../../../src/lib/log.ts'
 import { type AccessLog, createAccessLog, type Progress, sessionTag } from '../../../src/proxy/access-log.ts'
 import type { Finished, RequestFacts } from '../../../src/http/exchange.ts'
 import type { Route } from '../../../src/config/model.ts'
+import { RequestHeaders } from '../../../src/routing/header-view.ts'
 import type { Principal } from '../../../src/policy/model.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
 
@@ -32,6 +33,7 @@ const facts: RequestFacts = {
   cookie: 'secret=hidden',
   origin: undefined,
   userAgent: 'wrk',
+  headers: new RequestHeaders([], new Set()),
 }
 const route = { name: 'reports', id: 'r-1' } as Route
 const who = {

@@ -16,6 +16,7 @@ import type { Principal } from '../../../src/policy/model.ts'
 import type { Grant } from '../../../src/policy/verdict.ts'
 import type { Group } from '../../../src/directory/model.ts'
 import type { Forward, Naming, Route } from '../../../src/config/model.ts'
+import { RequestHeaders } from '../../../src/routing/header-view.ts'
 import { createAssertionSigner } from '../../../src/upstream/assertion.ts'
 import {
   createUpstreams,
@@ -88,6 +89,7 @@ export function facts(over: Partial<RequestFacts> = {}): RequestFacts {
     cookie: '',
     origin: undefined,
     userAgent: '',
+    headers: new RequestHeaders([], new Set()),
     ...over,
   }
 }
