@@ -109,7 +109,9 @@ describe('citations', () => {
       .map((path) => [path, read(path)]),
   )
   const files = new Map([
-    ...['emulator/', 'test/', 'e2e/', 'bench/', 'demo/', 'scripts/'].flatMap((folder) => [...sources(folder)]),
+    ...['emulator/', 'test/', 'e2e/', 'bench/', 'demo/', 'scripts/', 'src/', 'cmd/'].flatMap((folder) => [
+      ...sources(folder),
+    ]),
     ...documents,
   ])
   /** A document beside the file that cites it, at the root, in docs or docs/reference. */

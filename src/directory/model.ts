@@ -56,7 +56,7 @@ export interface DirectoryHealth {
   readonly lastError: { readonly at: WallTime; readonly code: ErrorCode; readonly message: string } | undefined
 }
 
-/** Takes Okta's event hooks (okta.md §4). */
+/** Takes Okta's event hooks (okta-api.md#event-hooks). */
 export interface EventHook {
   isAuthorized(authorization: string | undefined): boolean
   /** What to answer Okta's verification request with; undefined: the challenge is none. */

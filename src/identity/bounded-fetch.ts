@@ -15,7 +15,7 @@ export interface FetchInit {
  * One call to the identity provider, with the whole answer read and bounded in size after decompression
  * (CVE-2024-22025). Redirects are answers, never followed: the client secret must not travel on.
  * Rejects ERR_IDP_UNREACHABLE for what may be different in a moment: no answer, a timeout, 5xx, and 429,
- * whose body Okta words as `invalid_grant` (okta.md §1.4).
+ * whose body Okta words as `invalid_grant` (okta-api.md#oauth-errors).
  */
 export async function boundedFetch(url: string, init: FetchInit, signal: AbortSignal): Promise<Response> {
   const { origin, pathname } = new URL(url)

@@ -104,7 +104,7 @@ const EXPLANATIONS = {
   },
 } as const satisfies Record<string, { readonly title: string; readonly whatToDo: string }>
 
-/** `error`, a piece of the description in lower case (`''`: any), hint. The first row that fits wins (okta.md §1.3, §1.4). */
+/** `error`, a piece of the description in lower case (`''`: any), hint. The first row that fits wins (okta-api.md#oauth-errors). */
 const ROWS: readonly (readonly [error: string, piece: string, hint: CallbackHint])[] = [
   ['access_denied', 'not assigned to the client application', 'not-assigned'],
   ['access_denied', 'policy evaluation failed', 'policy-refused'],

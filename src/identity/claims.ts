@@ -74,7 +74,7 @@ export function toIdentity(claims: JsonObject): Identity {
 
 /**
  * Groups named by a claim. undefined is "unknown" and never "no groups": Okta leaves the claim out
- * when it is not configured, and other providers when a person has too many (okta.md §1.6).
+ * when it is not configured, and other providers when a person has too many (okta-api.md#groups-claim).
  */
 export function groupsFromClaims(claims: JsonObject, claimName: string): readonly Group[] | undefined {
   const value: Json | undefined = Object.hasOwn(claims, claimName) ? claims[claimName] : undefined

@@ -99,7 +99,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
     }
   }
 
-  /** A custom Okta server keeps claims out of the ID token unless told otherwise, so userinfo is always asked (okta.md §1.5). */
+  /** A custom Okta server keeps claims out of the ID token unless told otherwise, so userinfo is always asked (okta-api.md#tokens). */
   async function userinfo(config: oidc.Configuration, accessToken: string, subject: string): Promise<JsonObject> {
     if (config.serverMetadata().userinfo_endpoint === undefined) return {}
     try {

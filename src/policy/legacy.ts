@@ -1,7 +1,7 @@
 import type { Clause, Criterion, Policy } from './model.ts'
 import { compileCriterion } from './criteria.ts'
 
-/** The access keys of a route beside `policy` (pomerium.md §2.5), as written. */
+/** The access keys of a route beside `policy` (pomerium-policy.md#access-keys), as written. */
 export interface LegacyAccess {
   readonly allowPublic: boolean
   readonly allowAnyAuthenticated: boolean
@@ -13,7 +13,7 @@ export interface LegacyAccess {
 }
 
 /**
- * The route's policy: any of its access keys, or what `policy` says (pomerium.md §3.6). Empty lists
+ * The route's policy: any of its access keys, or what `policy` says (pomerium-policy.md#access-keys). Empty lists
  * and empty strings allow nobody; with nothing else everybody is denied.
  */
 export function compileAccess(

@@ -1,5 +1,5 @@
 /**
- * The matchers of the policy language (pomerium.md §3.5): the data a person wrote, checked once,
+ * The matchers of the policy language (pomerium-policy.md#matchers): the data a person wrote, checked once,
  * becomes a predicate. Comparison is strict and by type: the number 3 is not the string "3".
  */
 import { assertNever } from '../errors.ts'

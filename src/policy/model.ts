@@ -36,7 +36,7 @@ export interface CriterionFacts {
   readonly now: WallTime
 }
 
-/** Closed vocabulary, Pomerium's where it has the word (pomerium.md §3.7). */
+/** Closed vocabulary, Pomerium's where it has the word (pomerium-policy.md#reasons). */
 export type Reason =
   | 'accept'
   | 'reject'

@@ -18,7 +18,7 @@ const OPERATORS = ['and', 'or', 'not', 'nor'] as const
 type Path = PolicyIssue['path']
 
 /**
- * The policy language (grammar: pomerium.md §3.1) as clauses. All operator groups of one action are
+ * The policy language (grammar: pomerium-policy.md#grammar) as clauses. All operator groups of one action are
  * alternatives: `allow: {and: […], not: […]}` is the and-group OR the not-group. An empty group is no
  * group, so it can never be vacuously true. Reports every issue, not the first.
  */

@@ -1,6 +1,6 @@
 /**
  * WebSockets: http-proxy makes the handshake and carries the bytes, and nothing else. What makes it fit for that is
- * here (operations.md §6.3): it never sees the client's headers or target, its error handling is replaced, every wait
+ * here (docs/dependencies.md): it never sees the client's headers or target, its error handling is replaced, every wait
  * has an end, and neither socket outlives the other.
  */
 import type { ClientRequest, IncomingMessage } from 'node:http'
@@ -232,7 +232,7 @@ function upstreamOptions(action: Forward, origin: string): HttpProxy.ServerOptio
 
 let shared: HttpProxy | undefined
 
-/** Loaded with the first tunnel. Only `ws()` is ever called: `web()` can be made to smuggle requests (operations.md §6.3). */
+/** Loaded with the first tunnel. Only `ws()` is ever called: `web()` can be made to smuggle requests (docs/dependencies.md). */
 function webSocketProxy(): HttpProxy {
   if (shared) return shared
   const require = createRequire(import.meta.url)

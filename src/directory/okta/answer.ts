@@ -4,11 +4,11 @@ import { readDate } from './budget.ts'
 import { nextPage } from './link.ts'
 import type { OktaError } from './shapes.ts'
 
-/** Okta's evidence may be this much older than its `Date` (okta.md §3.5, rule 1). */
+/** Okta's evidence may be this much older than its `Date` (docs/directory.md). */
 export const EVIDENCE_MARGIN: Millis = 2000
 /** A `Date` is cut to whole seconds. */
 export const DATE_PRECISION: Millis = 1000
-/** The `limit` of a list: what Okta serves at once whatever is asked for (okta.md §2.2). */
+/** The `limit` of a list: what Okta serves at once whatever is asked for (okta-api.md#lists-and-filters). */
 export const LIST_PAGE = '200'
 const LONGEST_SUMMARY = 500
 
@@ -29,7 +29,7 @@ export interface OktaAnswer {
 }
 
 /**
- * Judges an answer (okta.md §2.1). undefined: Okta says that there is no such thing, in its own words (E0000007);
+ * Judges an answer (okta-api.md#api-tokens-and-errors). undefined: Okta says that there is no such thing, in its own words (E0000007);
  * a 404 of anybody else proves nothing. Throws ERR_DIRECTORY_… otherwise. `what` names the call in messages.
  */
 export function judge(

@@ -17,7 +17,7 @@ const KEEP_FREE: Readonly<Record<ReadPriority, number>> = {
   background: 0.3,
   reconcile: 0.3,
 }
-/** Of the bucket, in one window: repairs never take more (okta.md §3.3). */
+/** Of the bucket, in one window: repairs never take more (docs/directory.md). */
 const RECONCILE_SHARE = 0.2
 
 /** `waitUntil` is on our clock; ask again then. */
@@ -67,7 +67,7 @@ interface Bucket {
 }
 
 /**
- * Limits are learnt from the answers and never assumed (okta.md §3): until a bucket has answered, calls go.
+ * Limits are learnt from the answers and never assumed (okta-api.md#rate-limits): until a bucket has answered, calls go.
  * `share` is the part of each bucket that may be ours, `parallel` the most calls at once, `random` gives 0 to 1.
  */
 export function createBudget(options: {
@@ -132,7 +132,7 @@ export function createBudget(options: {
 
     learn(name, facts, now) {
       const { limited, limit, remaining, reset } = facts
-      // Limit 0 is the concurrency limit (okta.md §3.1), which is the whole org's; its reset is only an estimate.
+      // Limit 0 is the concurrency limit (okta-api.md#rate-limits), which is the whole org's; its reset is only an estimate.
       if (limited && limit === 0) {
         lowered = { to: Math.max(1, Math.floor(parallelism(now) / 2)), at: now }
         pausedUntil = later(now, SLACK + random() * SLACK)
@@ -163,7 +163,7 @@ export function createBudget(options: {
   }
 }
 
-/** The bucket that Okta counts a call in (okta.md §3.2); `path` without query. */
+/** The bucket that Okta counts a call in (okta-api.md#rate-limits); `path` without query. */
 export function bucketOf(method: string, path: string): string {
   const [collection, id, sub] = path.replace(/^\/api\/v1\//, '').split('/')
   switch (collection) {

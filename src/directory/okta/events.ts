@@ -3,7 +3,7 @@ import type { SourceTime } from '../../types.ts'
 import type { Request, Signal } from '../signals.ts'
 import { earliest, sourceTime } from '../../lib/time.ts'
 
-/** The parts of a log event that are read (okta.md §4); hooks and the System Log share the shape. */
+/** The parts of a log event that are read (okta-api.md#event-hooks); hooks and the System Log share the shape. */
 export interface LogEvent {
   readonly uuid: string
   readonly eventType: string
@@ -46,7 +46,7 @@ export function publishedAt({ published }: LogEvent): SourceTime {
 
 type Reading = (event: LogEvent, at: SourceTime, app: string) => readonly (Signal | Request)[]
 
-/** `group.user_membership.*`, and what imports write instead (okta.md §3.4). */
+/** `group.user_membership.*`, and what imports write instead (okta-api.md#which-event-tells-what). */
 const membership =
   (member: boolean): Reading =>
   (event, at) => {
@@ -89,7 +89,7 @@ const IMPORTED: Readonly<Record<string, Reading>> = {
   'app.user_management.user_group_import.upsert_success': groupChanged,
 }
 
-/** Every event type that is acted upon (okta.md §3.4, §4). */
+/** Every event type that is acted upon (okta-api.md#which-event-tells-what). */
 const READINGS: Readonly<Record<string, Reading>> = {
   'group.user_membership.add': membership(true),
   'group.user_membership.remove': membership(false),
@@ -117,7 +117,7 @@ const READINGS: Readonly<Record<string, Reading>> = {
   'system.import.membership_processing.complete': reconcile,
 }
 
-/** Not eligible for hooks: only the log has them (okta.md §4). */
+/** Not eligible for hooks: only the log has them (okta-api.md#event-hooks). */
 const LOG_ONLY: ReadonlySet<string> = new Set([
   'app.user_management.user_group_import.delete_success',
   'app.user_management.user_group_import.upsert_success',
@@ -129,7 +129,7 @@ const LOG_ONLY: ReadonlySet<string> = new Set([
 /** What to subscribe a hook to. */
 export const HOOK_EVENT_TYPES: readonly string[] = Object.keys(READINGS).filter((type) => !LOG_ONLY.has(type))
 
-/** The `filter` of a System Log query that asks for all of these and nothing else (okta.md §2.5). */
+/** The `filter` of a System Log query that asks for all of these and nothing else (okta-api.md#system-log). */
 export const LOG_FILTER: string = Object.keys(READINGS)
   .map((type) => `eventType eq "${type}"`)
   .join(' or ')

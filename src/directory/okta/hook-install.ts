@@ -11,7 +11,7 @@ const ID = /^[A-Za-z0-9_-]{1,100}$/
 /** What a service app is granted for `installHook`, and nothing else. */
 export const HOOK_SCOPE = 'okta.eventHooks.manage'
 
-/** The event hook that a configuration wants Okta to have (okta.md §4). */
+/** The event hook that a configuration wants Okta to have (okta-api.md#event-hooks). */
 export interface WantedHook {
   /** Where Okta delivers; Okta takes https only. */
   readonly uri: string

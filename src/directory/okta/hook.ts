@@ -14,7 +14,7 @@ export const HOOK_MAX_BYTES = 4 * 1024 * 1024
 const MOST_EVENTS = 5000
 /** Bodies that are being worked on; what comes beyond is left to the log. */
 const MOST_WAITING = 50
-/** What Okta sends to verify an endpoint is a short random word (okta.md §4). */
+/** What Okta sends to verify an endpoint is a short random word (okta-api.md#event-hooks). */
 const CHALLENGE = /^[\w.~+/=-]{1,500}$/
 
 type HookOutcome = ReturnType<EventHook['receive']>
@@ -28,7 +28,7 @@ export interface OktaHook extends EventHook {
 }
 
 /**
- * Event hooks (okta.md §4): they only make things faster. A delivery is not signed, so what it says may take access away
+ * Event hooks (okta-api.md#event-hooks): they only make things faster. A delivery is not signed, so what it says may take access away
  * and cause people to be read again; it never gives. Duplicates, replays and any order are harmless. `requests` takes
  * what needs a call to Okta.
  */

@@ -8,7 +8,7 @@ import { createSeen } from './seen.ts'
 import { asSourceTime, earlier, earliest, elapsed, isoTime, later, latest, NEVER } from '../../lib/time.ts'
 
 const LOGS = '/api/v1/logs'
-/** The most that Okta gives at once (okta.md §2.5). */
+/** The most that Okta gives at once (okta-api.md#system-log). */
 const PAGE = 1000
 /** Okta may give less than it was asked for: from here on a page may be a full one. */
 const MAYBE_FULL = 100
@@ -58,7 +58,7 @@ export interface OktaLog {
 }
 
 /**
- * Okta's System Log as a feed (okta.md §2.5): `until` absent and ascending, so that events come in the order in which
+ * Okta's System Log as a feed (okta-api.md#system-log): `until` absent and ascending, so that events come in the order in which
  * they became visible and every answer names the next page. `app`: the client id of the application people sign in to.
  */
 export function createOktaLog(deps: {

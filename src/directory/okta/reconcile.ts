@@ -11,13 +11,13 @@ import type { CallOptions, OktaClient } from './client.ts'
 import { compileShapes, type OktaGroup, type OktaUser, statusOf, toGroup } from './shapes.ts'
 import { asSourceTime, earlier, earliest, isoTime, later, latest, NEVER, sourceTime } from '../../lib/time.ts'
 
-/** Delta filters ask again for what may have been indexed late (okta.md §3.5, rule 5). */
+/** Delta filters ask again for what may have been indexed late (docs/directory.md). */
 const OVERLAP: Millis = 60_000
 /** Between two pages of a list that nobody waits for. */
 const LEISURE: Millis = 20_000
 const OKTA_GROUP_ID = /^00g[A-Za-z0-9]{17}$/
 
-/** What the change feed may have missed, found by comparing (okta.md §3.3, design 3 and 2c). Repairs have the lowest priority. */
+/** What the change feed may have missed, found by comparing (docs/directory.md). Repairs have the lowest priority. */
 export interface Reconcile {
   /** All groups: what names in policies mean, and which groups are gone. `leisurely`: in no hurry at all. */
   catalogue(leisurely: boolean, signal: AbortSignal): Promise<void>

@@ -35,7 +35,7 @@ export function createAuthorizer(
 }
 
 /**
- * An API Services app (okta.md §2.6): `client_credentials` with an assertion that the app's own key signs (RFC 7523);
+ * An API Services app (okta-api.md#service-apps): `client_credentials` with an assertion that the app's own key signs (RFC 7523);
  * the access token is kept until shortly before it ends. No DPoP: the app must not require it.
  */
 export function createServiceApp(

@@ -1,7 +1,7 @@
 import { Ajv } from 'ajv'
 import type { Group, UserStatus } from '../model.ts'
 
-/** The parts of Okta's records that are read (okta.md §2.3, §2.4); anything more may come and go without notice. */
+/** The parts of Okta's records that are read (okta-api.md#users, #groups); anything more may come and go without notice. */
 export interface OktaUser {
   readonly id: string
   readonly status: string
@@ -68,7 +68,7 @@ export function compileShapes(): Shapes {
 }
 
 /**
- * Whose session lives on (okta.md §2.3): an expired password or a recovery stops the next sign-in, not this person.
+ * Whose session lives on (okta-api.md#users): an expired password or a recovery stops the next sign-in, not this person.
  * Any other word, a new one too, is inactive.
  */
 export function statusOf(text: string): UserStatus {

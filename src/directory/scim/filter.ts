@@ -1,4 +1,4 @@
-/** `attribute eq "value"`: all that Okta sends (okta.md §6). */
+/** `attribute eq "value"`: all that Okta sends (okta-api.md#scim-client). */
 export interface EqualFilter {
   /** Lower case, without the core schema's URN. */
   readonly attribute: string

@@ -7,7 +7,7 @@ import { asSourceTime } from '../../lib/time.ts'
 
 /**
  * People as they were pushed, found by `externalId`. Costs no call to Okta. Knows only people who are assigned to the SCIM
- * app and groups that are pushed to it, and never hears of a suspension: Okta sends nothing then (okta.md §6). Okta's
+ * app and groups that are pushed to it, and never hears of a suspension: Okta sends nothing then (okta-api.md#scim-client). Okta's
  * group ids are not pushed either, so rules match these groups by name; a member of a group that is not pushed is none here.
  *
  * The status is read from the store and thus what any process was told last; memberships follow within the change feed's delay.
