@@ -19,7 +19,7 @@ const TRANSPORT_SECURITY = 'off, or a value such as max-age=31536000; includeSub
 
 const storageSchema = z.strictObject(
   {
-    type: oneOf('embedded', 'memory').default('embedded').describe('`memory` forgets all sessions at a restart.'),
+    type: oneOf('embedded', 'memory').default('embedded').describe('`memory` loses all sessions at a restart.'),
     path: text.default('.postern').describe('Directory of the embedded store.'),
   },
   { error: 'a map with `type` and `path`' },
@@ -35,18 +35,20 @@ const oktaSchema = z.strictObject(
       .max(1, { error: 'a number from 0.01 to 1' })
       .default(0.5)
       .describe('Share of each Okta rate limit that Postern may use.'),
-    timeout: duration.prefault('10s').describe('Time for one call to the API.'),
-    log_interval: duration.prefault('10s').describe("Between two looks at Okta's System Log: how fast changes count."),
+    timeout: duration.prefault('10s').describe('Timeout of one call to the API.'),
+    log_interval: duration
+      .prefault('10s')
+      .describe("How often Okta's System Log is read; a change counts after this time."),
     ...orFile(
       'event_hook_secret',
-      "What Okta's event hook shows in its Authorization header; makes changes count at once.",
+      "Value of the Authorization header of Okta's event hook. With a hook, changes count at once.",
     ),
     client_id: text.optional().describe('Client id of an API Services app that reads Okta, instead of an API token.'),
     ...orFile('private_key', 'PEM private key of that app (or base64 of it).'),
     key_id: text.optional().describe('Id of that key in Okta (`kid`).'),
     scopes: texts
       .default(['okta.users.read', 'okta.groups.read', 'okta.logs.read'])
-      .describe('Scopes that were granted to that app.'),
+      .describe('Scopes that Okta has granted to that app.'),
   },
   { error: 'a map such as {url: …, api_token_file: …}' },
 )
@@ -58,9 +60,9 @@ export const staticSchema = z.strictObject(
       z.strictObject(
         {
           id: text.describe('The subject of the sign-in (`00u…`).'),
-          login: text.optional().describe('For those who read the file.'),
-          email: text.optional().describe('For those who read the file.'),
-          status: oneOf('active', 'inactive').default('active').describe('`inactive` lets nobody in.'),
+          login: text.optional().describe('A note for readers of the file; not used.'),
+          email: text.optional().describe('A note for readers of the file; not used.'),
+          status: oneOf('active', 'inactive').default('active').describe('`inactive`: this person has no access.'),
           groups: texts.default([]).describe('Names or ids of groups, as rules write them.'),
         },
         { error: 'a user: a map with `id` and `groups`' },
@@ -81,16 +83,16 @@ const directorySchema = z.strictObject(
     max_staleness: duration
       .prefault('1h')
       .describe('Age after which groups are unknown, and rules about groups answer 503.'),
-    sign_in_timeout: duration.prefault('5s').describe('A sign-in waits no longer than this for groups.'),
+    sign_in_timeout: duration.prefault('5s').describe('How long a sign-in waits for groups.'),
     sources: z
       .array(oneOf('okta', 'scim', 'static'), { error: 'a list of okta, scim, static' })
       .optional()
-      .describe('Where people are read; the first that knows somebody counts. Default: all that are configured.'),
-    ...orFile('scim_token', 'Bearer token with which Okta pushes people and groups (SCIM 2.0).'),
+      .describe('Order of the sources; the first one that has a person is used. Default: all that are configured.'),
+    ...orFile('scim_token', 'Bearer token that Okta sends when it pushes people and groups (SCIM 2.0).'),
     static: z
       .union([text, staticSchema], { error: 'a map such as {users: [{id: 00u…, groups: [Engineering]}]}' })
       .optional()
-      .describe('People and their groups, written down: a map, or YAML of it.'),
+      .describe('People and their groups in this file: a map, or YAML text of it.'),
     static_file: text.optional().describe('Path of a YAML file that holds `static`.'),
     okta: oktaSchema.prefault({}).describe("Okta's API."),
   },
@@ -112,7 +114,9 @@ export const configSchema = z.strictObject(
         .default('/oauth2/callback')
         .describe('Path of the redirect URI that the identity provider knows.'),
     }),
-    signout_redirect_url: url.optional().describe('Where a sign-out ends. Default: a page that says so.'),
+    signout_redirect_url: url
+      .optional()
+      .describe('Address to go to after sign-out. Default: our page “You are signed out”.'),
 
     ...restart({
       idp_provider: oneOf('okta', 'oidc').default('okta').describe('`oidc` is any OpenID Connect provider.'),
@@ -125,10 +129,12 @@ export const configSchema = z.strictObject(
       ...orFile('idp_client_secret', 'Client secret; leave it out for a public client.'),
       idp_client_auth: oneOf('basic', 'post', 'none')
         .optional()
-        .describe('How the client proves itself. Default: `basic` with a secret, `none` without.'),
-      idp_scopes: texts.default(['openid', 'profile', 'email', 'offline_access']).describe('Scopes to ask for.'),
+        .describe('Client authentication at the token endpoint. Default: `basic` with a secret, `none` without.'),
+      idp_scopes: texts
+        .default(['openid', 'profile', 'email', 'offline_access'])
+        .describe('Scopes of the authorization request.'),
       idp_request_params: textMap.default({}).describe('More parameters of the authorization request, e.g. `prompt`.'),
-      idp_timeout: duration.prefault('10s').describe('Time for one call to the identity provider.'),
+      idp_timeout: duration.prefault('10s').describe('Timeout of one call to the identity provider.'),
       idp_service_account: z
         .union([text, z.looseObject({ api_key: z.string() })], { error: 'an Okta API token in one of its forms' })
         .optional()
@@ -146,39 +152,41 @@ export const configSchema = z.strictObject(
       .describe("Ignored: calls follow Okta's own rate limits, see `directory.okta.budget`."),
     groups_claim: text.default('groups').describe('Claim with group names, used when no directory is read.'),
     ...restart({
-      directory: directorySchema.prefault({}).describe('Where groups are read.'),
+      directory: directorySchema.prefault({}).describe('Source of people’s groups and status.'),
 
       address: text.optional().describe('`host:port` or `:port`. Default: `:8443` with a certificate, else `:8080`.'),
       insecure_server: flag
         .default(false)
-        .describe('Speak plain HTTP although the external URLs are https: a hop in front ends TLS.'),
+        .describe('Serve plain HTTP although the external URLs are https, because a proxy in front terminates TLS.'),
     }),
     ...orFile('certificate', 'PEM certificate chain (or base64 of it).'),
     ...orFile('certificate_key', 'PEM private key of the certificate (or base64 of it).'),
     trusted_proxies: texts
       .default([])
       .describe(
-        'Peers whose forwarded headers are believed: addresses or CIDR. When such a peer names no readable client, rules on `source_ip` deny.',
+        'Proxies in front whose X-Forwarded-* headers are trusted: addresses or CIDR. When such a proxy sends no valid client address, rules on `source_ip` deny.',
       ),
-    xff_num_trusted_hops: integer(0, 32).default(0).describe('Entries of X-Forwarded-For added by trusted hops.'),
+    xff_num_trusted_hops: integer(0, 32)
+      .default(0)
+      .describe('Number of X-Forwarded-For entries that trusted proxies add.'),
 
     ...restart({
       ...orFile(
         'shared_secret',
-        '32 random bytes as base64, base64url or hex, or 32 characters; one a line, first signs.',
+        '32 random bytes as base64, base64url or hex, or 32 characters; one per line: the first signs, all verify.',
       ),
     }),
-    ...orFile('cookie_secret', "Pomerium's. Accepted and not needed: cookie keys derive from `shared_secret`."),
+    ...orFile('cookie_secret', "Pomerium's key, ignored: cookie keys derive from `shared_secret`."),
     ...restart({
       ...orFile(
         'signing_key',
-        'PEM private keys (or base64 of them) that sign identities; default: from `shared_secret`.',
+        'PEM private keys (or base64 of them) that sign assertions. Default: derived from `shared_secret`.',
       ),
     }),
     cookie_name: text
       .optional()
-      .describe('Default: `postern`. On https it always gets `__Host-` in front, so that no other host can set it.'),
-    cookie_expire: duration.prefault('14h').describe('A session ends this long after sign-in, whatever happens.'),
+      .describe('Default: `postern`. On https it gets the prefix `__Host-`, so that no other host can set it.'),
+    cookie_expire: duration.prefault('14h').describe('Lifetime of a session after sign-in, active or not.'),
     cookie_same_site: oneOf('lax', 'strict', 'none').default('lax').describe('SameSite of the session cookie.'),
     cookie_http_only: z
       .literal(true, { error: 'true: the cookie is never readable by scripts' })
@@ -191,7 +199,7 @@ export const configSchema = z.strictObject(
       .describe('Strict-Transport-Security of https hosts, unless their application sends its own; `off`: none.'),
 
     ...restart({
-      storage: storageSchema.prefault({}).describe('Where sessions live.'),
+      storage: storageSchema.prefault({}).describe('Store of sessions.'),
       databroker_storage_type: z
         .enum(['memory', 'file'], {
           error: '`memory` or `file`; here write `storage: {type: embedded, path: …}` or `storage: {type: memory}`',
@@ -209,11 +217,15 @@ export const configSchema = z.strictObject(
       .describe('Claims to send upstream: a list makes `X-Postern-Claim-<Name>`, a map names the headers.'),
     pass_identity_headers: flag.default(false).describe('Send the signed identity and claim headers upstream.'),
 
-    default_upstream_timeout: duration.prefault('30s').describe('Until the response header of an upstream; 0 is none.'),
-    upstream_connect_timeout: duration.prefault('10s').describe('Until a connection to an upstream stands.'),
-    upstream_body_timeout: duration.prefault('5m').describe('Between two pieces of a response body; 0 is none.'),
-    timeout_read: duration.prefault('10s').describe("Until a request's header has arrived."),
-    timeout_idle: duration.prefault('65s').describe('An idle connection of a client is closed after this time.'),
+    default_upstream_timeout: duration
+      .prefault('30s')
+      .describe('Timeout for the response header of upstreams; 0: none.'),
+    upstream_connect_timeout: duration.prefault('10s').describe('Connect timeout for upstreams.'),
+    upstream_body_timeout: duration
+      .prefault('5m')
+      .describe('Idle timeout within a response body of upstreams; 0: none.'),
+    timeout_read: duration.prefault('10s').describe('Timeout for reading the header of a request.'),
+    timeout_idle: duration.prefault('65s').describe('Idle timeout of client connections.'),
 
     ...restart({
       health_check_addr: text
@@ -223,16 +235,16 @@ export const configSchema = z.strictObject(
     }),
     drain_delay: duration
       .prefault('0s')
-      .describe('After a signal to stop: not ready, but still accepting, so that load balancers notice.'),
-    drain_timeout: duration.prefault('25s').describe('After that: what is busy may finish this long.'),
+      .describe('Time after SIGTERM in which Postern is not ready but still accepts, so that load balancers notice.'),
+    drain_timeout: duration.prefault('25s').describe('Time after that for open requests to finish.'),
 
     log_level: oneOf('trace', 'debug', 'info', 'warn', 'error', 'off', 'disabled')
       .default('info')
-      .describe('Log level.'),
+      .describe('Lowest level of log lines.'),
     services: z
       .literal('all', { error: '`all`, because Postern is one process' })
       .default('all')
-      .describe("Pomerium's; only `all` exists."),
+      .describe("Pomerium's key; only `all` is accepted."),
     compatibility: oneOf('postern', 'pomerium')
       .default('postern')
       .describe("`pomerium`: Pomerium's names of paths, headers and cookie, and its string prefixes."),
@@ -240,7 +252,7 @@ export const configSchema = z.strictObject(
     routes: z
       .array(routeSchema, { error: 'a list of routes' })
       .optional()
-      .describe('The applications. The first match wins; a route that an earlier one hides wholly is an error.'),
+      .describe('The applications. The first match wins; a route that an earlier one hides completely is an error.'),
     policy: z
       .array(routeSchema, { error: 'a list of routes' })
       .optional()
