@@ -326,3 +326,21 @@ test.each<readonly [scheme: 'http' | 'https', setting: string, raw: readonly str
     expect(values).toEqual(own)
   },
 )
+
+test.each([
+  'X-Auth-Token',
+  'X-User-Id',
+  'X-Access-Token',
+  'X-Api-Key',
+  'X-Goog-Channel-Id',
+  'X-Goog-Api-Key',
+  'X-Hub-Signature-256',
+  'X-Requested-With',
+  'X-Amz-Date',
+  'X-Ms-Date',
+  'X-CSRF-Token',
+  'Sec-WebSocket-Protocol',
+  'Traceparent',
+])('a client may send %s: applications and their clients use it', (name) => {
+  expect(sent([name, 'v'])).toEqual([[name, 'v'], ...FORWARDED])
+})
