@@ -87,45 +87,60 @@ function coversPaths(outer: Paths, inner: Paths): boolean {
 }
 
 function createIndex() {
-  let comparisons = 0
-  const mayCompare = (count = 1): boolean => (comparisons += count) <= MAX_COMPARISONS
   const hosts = createHostIndex()
-  /** Of a host that is written out: all, and those that may take a part of a prefix, which another prefix never does. */
-  const all = new Map<string, Placed[]>()
+  const [wholeBudget, partBudget] = [createBudget(), createBudget()]
+  /** Routes that are more open than others, by host: all, and those that may take a part of a prefix. Prefixes never do. */
+  const open = new Map<string, Placed[]>()
   const odd = new Map<string, Placed[]>()
   const wildcards: Placed[] = []
 
   return {
     add(placed: Placed): void {
       const { from, match } = placed.route
-      if (from.wildcard) wildcards.push(placed)
-      else {
-        append(all, from.host, placed)
-        if (match.kind === 'regex' || from.port !== undefined) append(odd, from.host, placed)
-      }
       // Some paths that begin with its prefix are not its own: it covers nothing for certain.
       if (!isLeaky(placed.route)) hosts.add(placed)
+      if (openness(placed.route) === 0) return
+      if (from.wildcard) wildcards.push(placed)
+      else append(open, from.host, placed)
+      if (match.kind === 'regex' || from.port !== undefined) append(odd, from.host, placed)
     },
 
     whole({ route, paths }: Placed): Pick<Shadow, 'earlier'> | undefined {
-      const found = hosts.covering(route).flatMap((candidates) => candidates.covering(paths, mayCompare))
+      const found = hosts.covering(route).flatMap((candidates) => candidates.covering(paths, wholeBudget))
       return found.length === 0 ? undefined : { earlier: Math.min(...found) }
     },
 
     part(later: Placed): Pick<Shadow, 'earlier' | 'example'> | undefined {
-      const { from, match } = later.route
-      const candidates = from.wildcard ? wildcards : (match.kind === 'regex' ? all : odd).get(from.host)
-      if (!candidates) return undefined
-      for (const earlier of candidates) {
-        if (openness(earlier.route) <= openness(later.route) || !mayCompare()) continue
-        if (!beginAlike(earlier, later) || !meets(earlier.route, later.route) || covers(later, earlier)) continue
-        if (!mayCompare(TESTS_FOR_AN_EXAMPLE)) return undefined
+      const { from, match, policy } = later.route
+      if (policy.kind === 'public') return undefined
+      const candidates = from.wildcard ? wildcards : (match.kind === 'regex' ? open : odd).get(from.host)
+      for (const earlier of candidates ?? []) {
+        if (!partBudget(1)) return undefined
+        if (!mayTakePart(earlier, later)) continue
+        if (!partBudget(TESTS_FOR_AN_EXAMPLE)) return undefined
         const example = commonPath(earlier, later)
         if (example !== undefined) return { earlier: earlier.place, example }
       }
       return undefined
     },
   }
+}
+
+/** May so many comparisons more be made? */
+type Budget = (comparisons: number) => boolean
+
+function createBudget(): Budget {
+  let left = MAX_COMPARISONS
+  return (comparisons) => (left -= comparisons) >= 0
+}
+
+function mayTakePart(earlier: Placed, later: Placed): boolean {
+  return (
+    openness(earlier.route) > openness(later.route) &&
+    beginAlike(earlier, later) &&
+    meets(earlier.route, later.route) &&
+    !covers(later, earlier)
+  )
 }
 
 function isLeaky({ match, action }: Route): boolean {
@@ -239,7 +254,7 @@ function createPathIndex() {
       lengths.add(paths.text.length)
     },
     /** Places of routes that cover these paths, the first of each form. */
-    covering(paths: Paths, mayCompare: () => boolean): readonly number[] {
+    covering(paths: Paths, budget: Budget): readonly number[] {
       const found = [forms.get(key(paths, sourceOf(paths)))]
       for (const length of lengths) {
         if (length > paths.text.length) continue
@@ -249,7 +264,7 @@ function createPathIndex() {
         }
         if (paths.kind !== 'one') continue
         for (const { paths: regex, place } of regexes.get(text) ?? []) {
-          if (mayCompare() && coversPaths(regex, paths)) found.push(place)
+          if (budget(1) && coversPaths(regex, paths)) found.push(place)
         }
       }
       return found.filter((place) => place !== undefined)
