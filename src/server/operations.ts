@@ -67,7 +67,7 @@ export async function startOperations({
   )
   exportDirectory(metrics, directoryState)
   metrics.gauge('config_routes', 'Routes of the configuration in use.', () => live().routes.length)
-  metrics.gauge('streams_active', 'Open requests and tunnels of signed-in people.', () => streams.size)
+  metrics.gauge('streams_active', 'Open requests and tunnels to applications.', () => streams.size)
   metrics.gauge('directory_last_success_timestamp_seconds', 'Unix time of the last answer of the directory.', () =>
     seconds(directory.health().lastSuccess),
   )

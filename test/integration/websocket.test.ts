@@ -29,6 +29,7 @@ beforeEach(async () => {
     routes: [
       { ...route, name: 'off', prefix: '/off', allowed_groups: ['Engineering'], allow_websockets: false },
       { ...route, name: 'dead', prefix: '/dead', to: 'http://127.0.0.1:1', allowed_groups: ['Engineering'] },
+      { ...route, name: 'public', prefix: '/public', allow_public_unauthenticated_access: true },
       { ...route, name: 'anybody', prefix: '/anybody', allow_any_authenticated_user: true },
       { ...route, name: 'group', allowed_groups: ['Engineering'] },
     ],
@@ -165,6 +166,28 @@ describe('an open WebSocket is closed when', () => {
     expect(world.log()).toContainEqual(
       expect.objectContaining({ status: 101, cut: expect.stringMatching(/^(?:no-longer-allowed|signed-out)$/) }),
     )
+  })
+
+  test('its public route asks for a sign-in after a reload; another public one stays open', async () => {
+    const route = { from: 'http://engineering.localhost', to: `http://127.0.0.1:${portOf(upstream)}` }
+    const open = async (path: string): Promise<WebSocket> => {
+      const socket = connect(undefined, path)
+      await once(socket, 'open')
+      return socket
+    }
+    const [closed, stays] = [await open('/public/closed'), await open('/public/stays')]
+    const gone = once(closed, 'close')
+    world.reload({
+      routes: [
+        { ...route, prefix: '/public/stays', allow_public_unauthenticated_access: true },
+        { ...route, allow_any_authenticated_user: true },
+      ],
+    })
+    await gone
+    expect(await echo(stays, 'still here')).toBe('still here')
+    await expect
+      .poll(() => world.log().filter(({ status, cut }) => status === 101 && cut !== undefined))
+      .toEqual([expect.objectContaining({ path: '/public/closed', cut: 'no-longer-allowed' })])
   })
 
   test('the session expires, however busy the socket is', async () => {

@@ -9,6 +9,7 @@ import { stringify } from 'yaml'
 import { DEMO, demoSeed } from '../../emulator/okta/demo-seed.ts'
 import { createOktaEmulator, type OktaEmulator, type OktaEmulatorOptions } from '../../emulator/okta/emulator.ts'
 import { type App, startApp } from '../../src/app.ts'
+import type { Config } from '../../src/config/model.ts'
 import { formatIssue, parseConfig } from '../../src/config/load.ts'
 import { createLogger } from '../../src/lib/log.ts'
 import type { ManualClock } from './clock.ts'
@@ -39,6 +40,8 @@ export interface World {
   signIn(browser: Browser, url: string, login: string): Promise<Answer>
   /** Ends Postern alone and starts it again on the same store, with these keys of the configuration changed from now on. */
   restart(changes?: Readonly<Record<string, unknown>>): Promise<void>
+  /** Puts a changed configuration into force while Postern runs. */
+  reload(changes: Readonly<Record<string, unknown>>): void
   /** Another Postern on the same store; it closes with the world, unless it was closed before. */
   another(): Promise<{ readonly app: App; browser(): Browser; close(): Promise<void> }>
   close(): Promise<void>
@@ -88,11 +91,13 @@ export async function createTestWorld(options: WorldOptions = {}): Promise<World
     'trace',
     new Writable({ write: (chunk: Buffer, _encoding, done) => (lines.push(chunk.toString('utf8')), done()) }),
   )
-  const start = (): Promise<App> => {
+  const compile = (): Config => {
     const loaded = parseConfig(stringify(settings), 'config.yaml', {}, () => '')
     if (loaded.kind === 'invalid') throw new Error(loaded.issues.map(formatIssue).join('\n'))
-    return startApp({ config: loaded.config, logger, ...(options.clock && { clock: options.clock }) })
+    return loaded.config
   }
+  const start = (): Promise<App> =>
+    startApp({ config: compile(), logger, ...(options.clock && { clock: options.clock }) })
   let app = await start()
   const others = new Set<App>()
 
@@ -120,6 +125,10 @@ export async function createTestWorld(options: WorldOptions = {}): Promise<World
       await app.close()
       Object.assign(settings, changes)
       app = await start()
+    },
+    reload(changes) {
+      Object.assign(settings, changes)
+      app.reload(compile())
     },
     async another() {
       const other = await start()
