@@ -24,7 +24,9 @@ function needsRestart(running: Fixed, next: Fixed): readonly string[] {
 }
 
 function summarise(before: Live, after: Live): string {
-  const prints = ({ routes }: Live) => new Map(routes.map((route) => [route.id, fingerprint(route)]))
+  // Where it stands in the file does not count.
+  const prints = ({ routes }: Live) =>
+    new Map(routes.map((route) => [route.id, fingerprint({ ...route, definedAt: undefined })]))
   const [old, now] = [prints(before), prints(after)]
   const parts = [
     [[...now.keys()].filter((id) => !old.has(id)).length, 'added'],

@@ -106,10 +106,3 @@ describe('every key of a route', () => {
     await isLive(routePair(key, sample), sample.observe ?? behaviour)
   })
 })
-
-test('no sample is of a key that is gone', () => {
-  const names = (keys: readonly Key[]) => new Set(keys.map(({ path }) => path.join('.')))
-  const [globals, routes] = [names(globalKeys), names(routeKeys)]
-  expect(Object.keys(samples).filter((name) => !globals.has(name))).toEqual([])
-  expect(Object.keys(ofRoutes).filter((name) => !routes.has(name))).toEqual([])
-})
