@@ -1,4 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
+import { createSecureContext } from 'node:tls'
 import { Secret } from '../../lib/secret.ts'
 import { decodeBase64 } from '../aliases.ts'
 import type { Certificate } from '../model.ts'
@@ -101,7 +102,23 @@ export function compileCertificate(
     report.error(key.path, 'this is not the key of the certificate; the first certificate of the file must be its own')
     return undefined
   }
+  const refusal = refusedByTls(chain, pem)
+  if (refusal !== undefined) {
+    report.error(certificate.path, `no client could be served with it: ${refusal}`)
+    return undefined
+  }
   return { chain, key: new Secret(pem) }
+}
+
+/** Why a listener would not take it; undefined: it would. */
+function refusedByTls(cert: string, key: string): string | undefined {
+  try {
+    createSecureContext({ cert, key })
+    return undefined
+  } catch (error) {
+    // OpenSSL's reason (`ee key too small`); its message may quote more.
+    return error instanceof Error && 'reason' in error ? String(error.reason) : 'OpenSSL refuses it'
+  }
 }
 
 /** PEM bundle of authorities. */

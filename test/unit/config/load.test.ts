@@ -266,6 +266,13 @@ describe('TLS', () => {
     ])
   })
 
+  test('a certificate that OpenSSL does not serve is refused, and not when it would be put into force', () => {
+    const weak = { CERTIFICATE_FILE: fixture('weak.crt'), CERTIFICATE_KEY_FILE: fixture('weak.key') }
+    expect(problems(undefined, { ...minimal, INSECURE_SERVER: '', ...weak })).toEqual([
+      'environment CERTIFICATE_FILE certificate: no client could be served with it: ee key too small',
+    ])
+  })
+
   test('a certificate that is not used is a warning', () => {
     const loaded = load(undefined, { ...minimal, ...tls })
     expect(loaded.kind === 'ok' && loaded.warnings.map(formatIssue)).toContain(
