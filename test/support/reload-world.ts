@@ -31,6 +31,8 @@ export interface Running {
   /** Lines of the log since the last call. */
   readonly lines: () => readonly Record<string, unknown>[]
   readonly signIn: (browser: Browser, url: string) => ReturnType<typeof signIn>
+  /** Requests for this path that reached the first upstream. */
+  readonly arrived: (path: string) => number
 }
 
 export interface ReloadWorld {
@@ -61,7 +63,12 @@ export async function createReloadWorld(): Promise<ReloadWorld> {
     }),
     clock,
   })
-  const upstream = (label: string) => (req: IncomingMessage, res: ServerResponse) => echo(label, req, res)
+  const arrived = new Map<string, number>()
+  const upstream = (label: string) => (req: IncomingMessage, res: ServerResponse) => {
+    const { url = '' } = req
+    arrived.set(url, (arrived.get(url) ?? 0) + 1)
+    echo(label, req, res)
+  }
   const held = new Set<Socket>()
   const servers = await Promise.all(
     [
@@ -127,6 +134,7 @@ export async function createReloadWorld(): Promise<ReloadWorld> {
           return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
         },
         signIn: (browser, url) => signIn(browser, okta.url, url, LOGIN),
+        arrived: (path) => arrived.get(path) ?? 0,
       }
     },
     file(content) {
@@ -149,13 +157,21 @@ export async function createReloadWorld(): Promise<ReloadWorld> {
   }
 }
 
-/** `/never` gets no answer, `/stall` half of one; everything else what was asked, as JSON. */
+/** `/never` gets no answer, `/stall` half of one, `/endless` one that does not fit anywhere; everything else what was asked, as JSON. */
 function echo(label: string, req: IncomingMessage, res: ServerResponse): void {
   if (req.url?.startsWith('/never')) return
   if (req.url?.startsWith('/stall')) return void res.writeHead(200, { 'content-length': 10 }).write('half')
+  if (req.url?.startsWith('/endless')) return endless(res)
   req.resume()
   res.setHeader('content-type', 'application/json')
   res.end(JSON.stringify({ upstream: label, method: req.method, url: req.url, headers: req.headers }))
+}
+
+const PIECE = Buffer.alloc(1024 * 1024)
+
+function endless(res: ServerResponse): void {
+  while (!res.destroyed && res.write(PIECE));
+  res.once('drain', () => endless(res))
 }
 
 function acceptWebSocket(req: IncomingMessage, socket: Socket): void {
@@ -403,4 +419,70 @@ export async function oldGroups(running: Running): Promise<unknown> {
   await running.signIn(browser, `${APP}/x`)
   await running.clock.advanceAsync(10_000)
   return (await browser.ask(`${APP}/x`, { headers: { accept: 'application/json' } })).status
+}
+
+let flows = 0
+
+/** Behind a request that keeps a connection to the upstream busy: what becomes of the next one, and in how many tens of seconds. */
+export async function queued({ port, clock, lines, arrived }: Running): Promise<unknown> {
+  lines()
+  const [first, second] = [`/never-${flows++}`, `/after-${flows}`]
+  const send = (path: string): Socket => {
+    const socket = connect(port, '127.0.0.1').on('error', () => {})
+    socket.write(`GET ${path} HTTP/1.1\r\nhost: public.localhost\r\n\r\n`)
+    return socket.resume()
+  }
+  const sockets = [send(first)]
+  while (arrived(first) === 0) await new Promise((resolve) => setImmediate(resolve))
+  sockets.push(send(second))
+  // A while on the machine's clock, so that an answer that needs no waiting is there before time passes.
+  const soon = Date.now() + 500
+  let line: Record<string, unknown> | undefined
+  for (let waited = 0; waited < 300 && !line; ) {
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+    line = lines().find(({ path }) => path === second)
+    if (Date.now() < soon) continue
+    waited++
+    if (!line) await clock.advanceAsync(1000)
+  }
+  for (const socket of sockets) socket.destroy()
+  return line && [line['status'], Math.round(Number(line['duration_ms']) / 10_000)]
+}
+
+/** A client that asks for a lot and reads nothing: is it cut off within five minutes? The time-out counts from its last progress. */
+export async function unread(running: Running): Promise<unknown> {
+  const { port, arrived } = running
+  const path = `/endless-${flows++}`
+  const socket = connect(port, '127.0.0.1').on('error', () => {})
+  socket.pause()
+  socket.write(`GET ${path} HTTP/1.1\r\nhost: public.localhost\r\n\r\n`)
+  while (arrived(path) === 0) await new Promise((resolve) => setImmediate(resolve))
+  // Until every buffer on the way is full.
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  const line = await untilLogged(running, path)
+  socket.destroy()
+  return [line['cut'], Number(line['duration_ms']) < 300_000]
+}
+
+/** A WebSocket in which nobody says anything: half minutes until it is closed. */
+export async function idleTunnel(running: Running): Promise<unknown> {
+  const path = `/tunnel-${flows++}`
+  const socket = connect(running.port, '127.0.0.1').on('error', () => {})
+  socket.write(
+    `GET ${path} HTTP/1.1\r\nhost: public.localhost\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+  )
+  await new Promise((resolve) => socket.once('data', resolve))
+  const line = await untilLogged(running, path)
+  socket.destroy()
+  return [line['status'], Math.round(Number(line['duration_ms']) / 30_000)]
+}
+
+async function untilLogged({ clock, lines }: Running, path: string): Promise<Record<string, unknown>> {
+  for (let second = 0; second < 2400; second++) {
+    const line = lines().find((each) => each['path'] === path)
+    if (line) return line
+    await clock.advanceAsync(1000)
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+  }
+  throw new Error(`no line for ${path}`)
 }

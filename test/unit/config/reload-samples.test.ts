@@ -19,6 +19,6 @@ test.each([
     const names = keys.map(({ path }: Key) => path.join('.'))
     // The file of a secret has the samples of the secret.
     const own = names.filter((name) => !(name.endsWith('_file') && names.includes(name.slice(0, -'_file'.length))))
-    expect(Object.keys(samples).toSorted()).toEqual(own.toSorted())
+    expect(own.filter((name) => !Object.hasOwn(samples, name))).toEqual([])
   },
 )
