@@ -1,5 +1,6 @@
 import { Ajv } from 'ajv'
 import type { SourceTime, Table, WallTime } from '../types.ts'
+import { EPOCH_MILLIS } from '../lib/time.ts'
 import { factsOf, type Facts, type Known, knownFrom } from './evidence.ts'
 import type { Group } from './model.ts'
 
@@ -11,7 +12,7 @@ export interface DirectoryRecord extends Known {
   readonly doubtAt?: WallTime
 }
 
-const TIME = { type: 'number' } as const
+const TIME = EPOCH_MILLIS
 const GROUP = [
   { type: 'string', minLength: 1 },
   { type: 'string' },

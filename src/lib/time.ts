@@ -42,6 +42,9 @@ export const NEVER = Number.NEGATIVE_INFINITY as never
 /** After every other instant, on each clock. */
 export const FOREVER = Number.POSITIVE_INFINITY as never
 
+/** For schemas of records: an instant that a date can hold (ECMA-262 §21.4.1.1); anything else cannot be shown to anybody. */
+export const EPOCH_MILLIS = { type: 'number', minimum: 0, maximum: 8.64e15 } as const
+
 /** Milliseconds since the Unix epoch. */
 export function epochMillis(instant: WallTime | SourceTime): number {
   return instant as unknown as number

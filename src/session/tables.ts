@@ -1,4 +1,5 @@
 import { Ajv } from 'ajv'
+import { EPOCH_MILLIS } from '../lib/time.ts'
 import { isIssuer, personKey } from '../lib/person.ts'
 import type { Session, Store, Table } from '../types.ts'
 
@@ -25,8 +26,8 @@ const isStored = new Ajv({ strict: true }).compile<StoredSession>({
         claims: { type: 'object' },
       },
     },
-    createdAt: { type: 'number' },
-    expiresAt: { type: 'number' },
+    createdAt: EPOCH_MILLIS,
+    expiresAt: EPOCH_MILLIS,
     sealedTokens: { type: 'string' },
   },
 })

@@ -200,6 +200,7 @@ export function createOktaClient(deps: {
 
     async *pages(path, query, options) {
       let next: string | undefined = withQuery(path, query)
+      const asked = new Set<string>()
       for (let page = 1; next !== undefined; page++) {
         if (page > MOST_PAGES) {
           throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} has more than ${MOST_PAGES} pages`)
@@ -209,8 +210,10 @@ export function createOktaClient(deps: {
           if (page === 1) return
           throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} lost its list on page ${page}`)
         }
-        if (answer.next === next) {
-          throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} names page ${page} as its own next page`)
+        asked.add(next)
+        if (answer.next !== undefined && asked.has(answer.next)) {
+          const what = answer.next === next ? `page ${page} as its own next page` : `a page again after page ${page}`
+          throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} names ${what}`)
         }
         yield answer
         next = answer.next

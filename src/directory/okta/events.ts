@@ -44,6 +44,8 @@ export function publishedAt({ published }: LogEvent): SourceTime {
   return sourceTime(Date.parse(published))
 }
 
+const MOST_PAIRS = 100
+
 type Reading = (event: LogEvent, at: SourceTime, app: string) => readonly (Signal | Request)[]
 
 /** `group.user_membership.*`, and what imports write instead (okta-api.md#which-event-tells-what). */
@@ -51,7 +53,10 @@ const membership =
   (member: boolean): Reading =>
   (event, at) => {
     const groups = idsOf(event, 'UserGroup')
-    return idsOf(event, 'User').flatMap((user) =>
+    const users = idsOf(event, 'User')
+    // Okta writes one event for one person and one group. All pairs of two long lists would be a million.
+    if (users.length * groups.length > MOST_PAIRS) return [{ kind: 'reconcile' }]
+    return users.flatMap((user) =>
       groups.map((group) => ({ kind: 'member', user, group, member, at }) satisfies Signal),
     )
   }

@@ -1,4 +1,5 @@
 import { Ajv } from 'ajv'
+import { EPOCH_MILLIS } from '../../lib/time.ts'
 import type { Table } from '../../types.ts'
 import type { Coverage } from '../view.ts'
 import type { LogPosition } from './log.ts'
@@ -15,9 +16,9 @@ const RECORD = {
   additionalProperties: false,
   properties: {
     cursor: { type: 'string', pattern: '^/api/v1/logs\\?' },
-    lastPublished: { type: 'number' },
-    since: { type: 'number' },
-    upTo: { type: 'number' },
+    lastPublished: EPOCH_MILLIS,
+    since: EPOCH_MILLIS,
+    upTo: EPOCH_MILLIS,
     owed: { type: 'boolean' },
   },
 } as const

@@ -158,7 +158,7 @@ export function createReconcile(deps: {
     const changed: Listed[] = []
     for await (const page of client.pages('/api/v1/groups', query, options)) {
       for (const record of recordsOf(page, '/api/v1/groups', isGroup)) {
-        groupsSeen = newestOf(groupsSeen, record.lastUpdated, record.lastMembershipUpdated)
+        groupsSeen = newestOf(page, groupsSeen, record.lastUpdated, record.lastMembershipUpdated)
         changed.push(list(record))
       }
     }
@@ -172,7 +172,7 @@ export function createReconcile(deps: {
     for await (const page of client.pages('/api/v1/users', query, options)) {
       const signals: Signal[] = []
       for (const record of recordsOf(page, '/api/v1/users', isUser)) {
-        usersSeen = newestOf(usersSeen, record.lastUpdated, record.statusChanged)
+        usersSeen = newestOf(page, usersSeen, record.lastUpdated, record.statusChanged)
         const person = known.get(record.id)
         if (person && person.status !== statusOf(record.status))
           signals.push(statusSignal(record, person.asOf, page.date))
@@ -266,13 +266,17 @@ function quote(at: SourceTime): string {
 
 function parse(date: string | null | undefined): SourceTime | undefined {
   const at = date ? Date.parse(date) : Number.NaN
-  return Number.isNaN(at) ? undefined : sourceTime(at)
+  // Before 1970, or no date.
+  return at >= 0 ? sourceTime(at) : undefined
 }
 
+/** A date from the future would hide every change until then; it counts as the date of the answer. */
 function newestOf(
+  { date }: OktaAnswer,
   known: SourceTime | undefined,
   ...dates: readonly (string | null | undefined)[]
 ): SourceTime | undefined {
   const all = [known, ...dates.map(parse)].filter((at) => at !== undefined)
-  return all.length > 0 ? all.reduce(latest) : undefined
+  const newest = all.length > 0 ? all.reduce(latest) : undefined
+  return newest !== undefined && date !== undefined ? earliest(newest, date) : newest
 }

@@ -1,4 +1,5 @@
 import { Ajv } from 'ajv'
+import { EPOCH_MILLIS } from '../../lib/time.ts'
 import type { Json, JsonObject, Millis, Table } from '../../types.ts'
 import { badRequest, isSameId, type Refusal, type Resource } from './message.ts'
 import { notKept, type Operation } from './patch.ts'
@@ -94,8 +95,8 @@ const GROUP = {
   id: { type: 'string', minLength: 1 },
   externalId: { type: 'string', minLength: 1 },
   displayName: { type: 'string', minLength: 1 },
-  createdAt: { type: 'number' },
-  changedAt: { type: 'number' },
+  createdAt: EPOCH_MILLIS,
+  changedAt: EPOCH_MILLIS,
 }
 const REQUIRED = ['id', 'displayName', 'createdAt', 'changedAt']
 const isGroup = ajv.compile<ScimGroup>({

@@ -1,4 +1,5 @@
 import { Ajv } from 'ajv'
+import { EPOCH_MILLIS } from '../../lib/time.ts'
 import type { Json, JsonObject, Millis, Subject, Table } from '../../types.ts'
 import { badRequest, isRefusal, isSameId, type Refusal, type Resource } from './message.ts'
 import { notKept, type Operation } from './patch.ts'
@@ -248,8 +249,8 @@ const isUser = ajv.compile<ScimUser>({
         properties: { value: KEPT_TEXT, type: KEPT_TEXT, primary: { type: 'boolean' }, display: KEPT_TEXT },
       },
     },
-    createdAt: { type: 'number' },
-    changedAt: { type: 'number' },
+    createdAt: EPOCH_MILLIS,
+    changedAt: EPOCH_MILLIS,
   },
 })
 
