@@ -76,6 +76,8 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const socket of sockets) socket.destroy()
   await world.close()
+  // A socket of this test must not count as a request of the next.
+  await expect.poll(() => sockets.size).toBe(0)
 })
 
 function send(path: string, ...lines: readonly string[]): Promise<readonly WireAnswer[]> {
