@@ -36,7 +36,7 @@ describe('docs/cli.md', () => {
     expect(section).toMatch(new RegExp(`^postern ${name}`, 'm'))
   })
 
-  test('its examples are commands with options that exist', () => {
+  test('its examples use commands and options that exist', () => {
     const examples = [...text.matchAll(/^postern (.+)$/gm)].map(([, line = '']) => line)
     expect(examples.length).toBeGreaterThan(15)
     for (const line of examples) {
@@ -48,7 +48,7 @@ describe('docs/cli.md', () => {
     }
   })
 
-  test('its table of tests is one that runs', () => {
+  test('its table of policy tests can be run', () => {
     const table = /```yaml\n(cases:.*?)```/s.exec(text)?.[1] ?? ''
     expect(parsePolicyTests(table, 'cli.md')).toMatchObject({ kind: 'ok', cases: { length: 4 } })
   })

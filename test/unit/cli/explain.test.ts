@@ -70,7 +70,7 @@ describe('postern explain', () => {
     expect([exitCode, out.split('\n').at(-1)]).toEqual([0, decision])
   })
 
-  test('nobody is sent to sign in, and needs none for what is public', async () => {
+  test('without --user, a protected route leads to sign-in and a public one is allowed', async () => {
     expect((await explain(WIKI)).out).toContain('Person    nobody is signed in')
     expect((await explain(WIKI)).out).toContain('Decision  sign-in (user-unauthenticated)')
     const { out } = await explain('https://status.corp.example/')
@@ -89,7 +89,7 @@ describe('postern explain', () => {
     expect(await asked('https://wiki.corp.example/a%2fb')).toBe(10)
   })
 
-  test('what no policy decides says who answers instead', async () => {
+  test('says who answers when no policy decides', async () => {
     expect((await explain('https://nowhere.corp.example/')).out).toContain(
       'Decision  none: no route serves this address (404)',
     )
@@ -107,7 +107,7 @@ describe('postern explain', () => {
     [['--url', WIKI, '--ip', '10.0.0'], 'expected an IP address, found "10.0.0"'],
     [['--url', WIKI, '--live'], '--live needs --user, an Okta user id or login'],
     [['--url', WIKI, '--live', '--user', 'a@b.example', '--groups', 'A'], '--groups and --live: give one of them'],
-  ])('a wrong use exits with 2: %s', async (args, message) => {
+  ])('wrong usage exits with 2: %s', async (args, message) => {
     expect(await cli(['explain', '--config', file, ...args])).toEqual({
       exitCode: 2,
       out: '',
@@ -115,7 +115,7 @@ describe('postern explain', () => {
     })
   })
 
-  test('a look-up in the memory of another process is refused with the remedy', async () => {
+  test('a store in memory is refused with the remedy', async () => {
     const { exitCode, out, err } = await explain(WIKI, '--user', 'ann@corp.example')
     expect([exitCode, out]).toEqual([2, ''])
     expect(err).toContain('storage.type is memory')

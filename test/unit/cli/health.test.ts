@@ -30,7 +30,7 @@ describe('postern health', () => {
     expect(await cli(['health', '--addr', addr])).toEqual({ exitCode: 1, out: '', err: 'not ready' })
   })
 
-  test('a component that failed does not count when it is excluded, a degraded one never does', async () => {
+  test('ignores a failed component that is excluded, and every degraded one', async () => {
     const addr = await listenOnLoopback(true, [
       { name: 'store', status: 'failed', detail: 'disk full' },
       { name: 'directory', status: 'degraded', detail: 'okta: ERR_DIRECTORY_UNREACHABLE' },
@@ -56,7 +56,7 @@ describe('postern health', () => {
     }
   })
 
-  test('says what to do when nobody answers', async () => {
+  test('says what to do when nothing answers', async () => {
     const { exitCode, out, err } = await cli(['health', '--addr', `127.0.0.1:${await closedPort()}`])
     expect([exitCode, out]).toEqual([1, ''])
     expect(err).toMatch(
@@ -64,7 +64,7 @@ describe('postern health', () => {
     )
   })
 
-  test('something else at the address is not taken for Postern', async () => {
+  test('exits with an error when another program answers', async () => {
     const other = createServer((_req, res) => res.writeHead(404).end('ok'))
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
     const { port } = other.address() as AddressInfo
@@ -76,7 +76,7 @@ describe('postern health', () => {
     await new Promise((resolve) => other.close(resolve))
   })
 
-  test('an address without a port is a wrong use', async () => {
+  test('an address without a port is wrong usage', async () => {
     expect(await cli(['health', '--addr', 'localhost'])).toEqual({
       exitCode: 2,
       out: '',

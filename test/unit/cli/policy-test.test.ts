@@ -35,7 +35,7 @@ function run(text: string): Promise<Ran> {
 }
 
 describe('postern test', () => {
-  test('passes when each case ends as it says', async () => {
+  test('passes when each case has its expected decision', async () => {
     const { exitCode, out, err } = await run(`cases:
   - {name: engineers read, url: https://wiki.corp.example/, who: {email: ann@corp.example, groups: [Engineering]}, expect: allow, reasons: [groups-ok]}
   - {url: https://wiki.corp.example/, who: {email: bob@corp.example}, expect: deny, reasons: [groups-unauthorized]}
@@ -64,7 +64,7 @@ describe('postern test', () => {
     ])
   })
 
-  test('a case that ends otherwise exits with 1 and shows what decided', async () => {
+  test('a case with another decision exits with 1 and shows the reasons', async () => {
     const { exitCode, out } = await run(`cases:
   - name: sales stay outside
     url: https://wiki.corp.example/
@@ -112,7 +112,7 @@ describe('postern test', () => {
     ])
   })
 
-  test('an empty table, and a text that is no YAML, are mistakes and not successes', async () => {
+  test('an empty table and invalid YAML are errors', async () => {
     expect(await run('cases: []\n')).toEqual({
       exitCode: 3,
       out: '',
@@ -122,7 +122,7 @@ describe('postern test', () => {
     expect((await run('')).exitCode).toBe(3)
   })
 
-  test('a table that is not there is a wrong use', async () => {
+  test('a missing table is wrong usage', async () => {
     expect(await cli(['test', join(folder, 'none.yaml'), '--config', config])).toEqual({
       exitCode: 2,
       out: '',

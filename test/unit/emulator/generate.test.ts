@@ -25,7 +25,7 @@ const membershipsOf = (org: Org): readonly string[] =>
   )
 
 describe('the generator', () => {
-  test('makes the same org for the same size, twice from one seed as well', () => {
+  test('makes the same org for the same size', () => {
     const seed = generatedSeed(SMALL)
     const plantAgain = (): Org => {
       const org = createOrg({ clock: manualClock(), ids: createIds('test') })

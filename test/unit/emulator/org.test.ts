@@ -22,7 +22,7 @@ describe('ids', () => {
 })
 
 describe('sorted map', () => {
-  test('walks in key order from any key, present or not', () => {
+  test('from() gives keys in order after any key', () => {
     const map = createSorted<number>()
     for (const key of ['d', 'a', 'c', 'b']) map.set(key, key.charCodeAt(0))
     expect(map.keys()).toEqual(['a', 'b', 'c', 'd'])
@@ -34,7 +34,7 @@ describe('sorted map', () => {
 })
 
 describe('org', () => {
-  test('everybody is in Everyone without being added, and nobody can be taken out', () => {
+  test('everybody is in Everyone, and nobody can be removed from it', () => {
     const { org: okta } = org()
     const alice = okta.addPerson({ login: 'alice@example.com' })
     expect(okta.groupsOf(alice.id).map((group) => group.name)).toEqual(['Everyone'])
@@ -89,7 +89,7 @@ describe('org', () => {
     expect([alice, bob].map((person) => okta.isAssigned(app.id, person.id))).toEqual([false, true])
   })
 
-  test('deleting a group or a person leaves nothing behind', () => {
+  test('deleting a group or a person removes its memberships and assignments', () => {
     const { org: okta } = org()
     const group = okta.addGroup({ name: 'Engineering' })
     const alice = okta.addPerson({ login: 'alice@x' })
@@ -103,7 +103,7 @@ describe('org', () => {
     expect(okta.findPerson('alice@x')).toBeUndefined()
   })
 
-  test('every change is announced in the words of the System Log', () => {
+  test('every change is announced as an event of the System Log', () => {
     const { org: okta } = org()
     const heard: string[] = []
     okta.onOccurrence(({ eventType }) => heard.push(eventType))

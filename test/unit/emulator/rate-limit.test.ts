@@ -21,7 +21,7 @@ describe('rate limiter', () => {
     expect(verdicts[5]).toMatchObject({ limit: 5, remaining: 0 })
   })
 
-  test('several tokens share what the org has', () => {
+  test('several tokens share the limit of the org', () => {
     const { limiter: limits } = limiter()
     for (let i = 0; i < 5; i++) expect(limits.take('groups', 'token-a').allowed).toBe(true)
     for (let i = 0; i < 4; i++) expect(limits.take('groups', 'token-b').allowed).toBe(true)
@@ -38,13 +38,13 @@ describe('rate limiter', () => {
     expect(limits.take('groups', 'token-a')).toMatchObject({ allowed: true, remaining: 4 })
   })
 
-  test('refused calls are counted, and do not spend anything', () => {
+  test('refused calls do not use up the limit', () => {
     const { limiter: limits } = limiter({ tokenShare: 1 })
     for (let i = 0; i < 13; i++) limits.take('groups', undefined)
     expect(limits.buckets()).toMatchObject([{ bucket: 'groups', scope: 'org', used: 10, refused: 3, remaining: 0 }])
   })
 
-  test('too many at once is refused until one ends; the answer has limit 0', () => {
+  test('too many calls at once are refused with limit 0 until one ends', () => {
     const { limiter: limits } = limiter()
     const leave = limits.enter()
     expect(limits.enter()).toBeDefined()

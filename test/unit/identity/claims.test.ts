@@ -67,19 +67,19 @@ describe('toIdentity', () => {
     ['with a space', '00u 1'],
     ['with a line break', '00u1\r\n'],
     ['not ASCII', '00ü1'],
-  ])('a subject that is %s is a fault', (_name, sub) => {
+  ])('a subject that is %s is an error', (_name, sub) => {
     const claims = sub === undefined ? { iss: PERSON.iss } : { ...PERSON, sub }
     expect(() => toIdentity(claims)).toThrow(
       expect.objectContaining({ code: 'ERR_IDP_REJECTED', message: 'claims: no usable subject' }),
     )
   })
 
-  test('claims that belong to one sign-in are dropped', () => {
+  test('claims of one sign-in only are dropped', () => {
     const { claims } = toIdentity({ ...PERSON, nonce: 'n', at_hash: 'h', c_hash: 'h', s_hash: 'h', amr: ['pwd'] })
     expect(claims).toEqual({ ...PERSON, amr: ['pwd'] })
   })
 
-  test('a claim called __proto__ stays an ordinary key', () => {
+  test('a claim called __proto__ is kept as an ordinary key', () => {
     const identity = toIdentity(JSON.parse('{"iss":"i","sub":"s","__proto__":{"email":"x@company.com"}}'))
     expect(Object.getPrototypeOf(identity.claims)).toBe(Object.prototype)
     expect(identity.claims['email']).toBeUndefined()
@@ -110,7 +110,7 @@ describe('groupsFromClaims', () => {
     expect(groupsFromClaims(groups === undefined ? {} : { groups }, 'groups')).toBeUndefined()
   })
 
-  test('inherited names are no claims', () => {
+  test('inherited property names are not claims', () => {
     expect(groupsFromClaims({}, 'constructor')).toBeUndefined()
     expect(groupsFromClaims({}, '__proto__')).toBeUndefined()
   })
@@ -120,7 +120,7 @@ describe('mergeClaims', () => {
   const A = 'a@corp.example'
   const B = 'b@evil.example'
 
-  test('claims of the ID token win, those of userinfo complete them', () => {
+  test('claims of the ID token win over claims of userinfo', () => {
     expect(mergeClaims({ ...PERSON, name: 'Alice' }, { sub: '00u1', name: 'Mallory', department: 'R&D' })).toEqual({
       ...PERSON,
       name: 'Alice',

@@ -22,13 +22,13 @@ test.each([
   expect(readCookie(header, '_p')).toEqual(values)
 })
 
-test.each(['__proto__', 'constructor', 'toString'])('a cookie called %s is a cookie like any other', (name) => {
+test.each(['__proto__', 'constructor', 'toString'])('readCookie reads a cookie called %s', (name) => {
   expect(readCookie('a=1', name)).toEqual([])
   expect(readCookie(`a=1; ${name}=x`, name)).toEqual(['x'])
   expect(withoutCookies(`a=1; ${name}=x`, [name])).toBe('a=1')
 })
 
-test('at most eight cookies of one name are read', () => {
+test('readCookie reads at most eight cookies of one name', () => {
   const header = Array.from({ length: 180 }, (_, i) => `_p=${i}`).join('; ')
   expect(readCookie(header, '_p')).toEqual(['0', '1', '2', '3', '4', '5', '6', '7'])
 })
@@ -83,7 +83,7 @@ const pair = fc.tuple(
   fc.string({ maxLength: 12 }).map((value) => value.replaceAll(/[;\s]/g, '.')),
 )
 
-test('what a naive split finds is what is read, and the other cookies keep their bytes', () => {
+test('readCookie finds what a plain split finds, and withoutCookies keeps the other bytes', () => {
   fc.assert(
     fc.property(fc.array(pair, { maxLength: 20 }), (pairs) => {
       const write = (list: readonly (readonly [string, string])[]) => list.map(([n, v]) => `${n}=${v}`).join('; ')
@@ -99,7 +99,7 @@ test('what a naive split finds is what is read, and the other cookies keep their
   )
 })
 
-test('nothing that could be read from any header is left in it, and no other cookie is lost', () => {
+test('withoutCookies leaves nothing that readCookie could read, and keeps all other cookies', () => {
   const piece = fc.constantFrom('_p', '_q', '=', ';', ' ', '\t', '"', 'a', ',', '_p=1', '; ')
   fc.assert(
     fc.property(

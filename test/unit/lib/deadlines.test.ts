@@ -14,7 +14,7 @@ function world() {
   return { clock, deadlines: createDeadlines(counting), timers: () => timers, expired: [] as string[] }
 }
 
-test('each expires after its own span, in order', () => {
+test('each deadline expires after its own span, in order', () => {
   const { clock, deadlines, expired } = world()
   deadlines.start(100, () => expired.push('a'))
   deadlines.start(50, () => expired.push('short'))
@@ -28,7 +28,7 @@ test('each expires after its own span, in order', () => {
   expect(expired).toEqual(['short', 'a', 'b'])
 })
 
-test('a touched one gets its whole span again, a stopped one never expires, and zero is never', () => {
+test('touch starts the span again; a stopped deadline and a span of 0 never expire', () => {
   const { clock, deadlines, expired } = world()
   const touched = deadlines.start(100, () => expired.push('touched'))
   deadlines.start(100, () => expired.push('stopped')).stop()
@@ -44,7 +44,7 @@ test('a touched one gets its whole span again, a stopped one never expires, and 
   expect(expired).toEqual(['touched'])
 })
 
-test('what starts while others expire is not forgotten', () => {
+test('a deadline that starts while others expire expires, too', () => {
   const { clock, deadlines, expired } = world()
   deadlines.start(100, () => deadlines.start(100, () => expired.push('later')))
   clock.advance(100)
@@ -52,7 +52,7 @@ test('what starts while others expire is not forgotten', () => {
   expect(expired).toEqual(['later'])
 })
 
-test('a thousand exchanges cost one timer', () => {
+test('a thousand deadlines use one timer', () => {
   const { deadlines, timers } = world()
   for (let i = 0; i < 1000; i++) deadlines.start(100, () => {}).stop()
   expect(timers()).toBe(1)

@@ -7,7 +7,7 @@ function collector() {
   return { pieces, write: (piece: string) => void pieces.push(piece) }
 }
 
-test('a line says when, how bad and what; secrets redact themselves', () => {
+test('a line has time, level and message; a Secret is redacted', () => {
   const out = collector()
   const before = Date.now()
   createLogger('info', out).info({ path: '/a"b\n', none: undefined, key: new Secret('hidden') }, 'request')
@@ -17,7 +17,7 @@ test('a line says when, how bad and what; secrets redact themselves', () => {
   expect(Date.parse(time ?? '')).toBeGreaterThanOrEqual(before)
 })
 
-test('a line that is written already reads like every other', () => {
+test('a line that is already JSON is written like every other', () => {
   const out = collector()
   const logger = createLogger('info', out)
   logger.line('info', '"path":"/","status":200', 'request')
@@ -26,7 +26,7 @@ test('a line that is written already reads like every other', () => {
   expect(new Date(time ?? '').toISOString()).toBe(time)
 })
 
-test('a level that is off writes nothing, whichever way', () => {
+test('a level that is off writes nothing', () => {
   const out = collector()
   const logger = createLogger('error', out)
   logger.info({}, 'no')
@@ -41,7 +41,7 @@ test.each([
   expect(isoTime(time)).toBe(new Date(time).toISOString())
 })
 
-test('lines go out together, in order, nothing twice', () => {
+test('lines are written together, in order, each once', () => {
   const out = collector()
   const batch = createBatch(out)
   batch.write('one\n')
@@ -52,7 +52,7 @@ test('lines go out together, in order, nothing twice', () => {
   expect(out.pieces).toEqual(['one\ntwo\n'])
 })
 
-test('a long batch does not wait to be flushed', () => {
+test('a long batch is written at once', () => {
   const out = collector()
   const line = `${'x'.repeat(999)}\n`
   const batch = createBatch(out)

@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createRecent } from '../../../src/lib/recent.ts'
 
-test('what it holds is what was set last; the last half capacity of keys is always held', () => {
+test('get gives the last value set; the most recent half of the capacity is always kept', () => {
   const key = fc.nat(12).map(String)
   const operation = fc.oneof(
     fc.record({ do: fc.constant('set' as const), key, value: fc.nat() }),
@@ -35,7 +35,7 @@ test('what it holds is what was set last; the last half capacity of keys is alwa
   )
 })
 
-test('it holds no more than its capacity', () => {
+test('keeps no more than its capacity', () => {
   const recent = createRecent<number, number>(100)
   for (let i = 1; i <= 20_000; i++) recent.set(Math.ceil(i / 2), Math.ceil(i / 2))
   const held = Array.from({ length: 10_000 }, (_, i) => i + 1).filter((i) => recent.get(i) !== undefined)
@@ -43,14 +43,14 @@ test('it holds no more than its capacity', () => {
   expect(held.length).toBeLessThanOrEqual(100)
 })
 
-test('after clear it holds nothing', () => {
+test('keeps nothing after clear', () => {
   const recent = createRecent<string, number>(2)
   for (const key of ['a', 'b', 'c']) recent.set(key, 1)
   recent.clear()
   expect(['a', 'b', 'c'].map((key) => recent.get(key))).toEqual([undefined, undefined, undefined])
 })
 
-test('what comes by once is not kept, nor what comes by again much later', () => {
+test('does not keep a key that is used once, or again much later', () => {
   const recent = createRecent<string, number>(100)
   recent.set('a', 1)
   expect(recent.get('a')).toBeUndefined()
@@ -65,7 +65,7 @@ test('what comes by once is not kept, nor what comes by again much later', () =>
   expect(recent.get('b')).toBeUndefined()
 })
 
-test('what is not used between two turns is forgotten', () => {
+test('forgets a key that is not used between two turns', () => {
   const recent = createRecent<string, number>(100)
   for (const key of ['used', 'idle', 'used', 'idle']) recent.set(key, 1)
   recent.turn()

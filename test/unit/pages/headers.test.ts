@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { pageHeaders } from '../../../src/pages/headers.ts'
 
-test('pages run nothing, load one stylesheet, cannot be framed and are not stored', () => {
+test('pages run no script, load one stylesheet, cannot be framed and are not stored', () => {
   expect(Object.fromEntries(pageHeaders())).toEqual({
     'content-security-policy':
       "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -13,7 +13,7 @@ test('pages run nothing, load one stylesheet, cannot be framed and are not store
   })
 })
 
-test('a form may end at the given origins, each once, and posts with its own origin', () => {
+test('a form may redirect to the given origins and posts with its own origin', () => {
   const headers = Object.fromEntries(
     pageHeaders({
       formActionOrigins: ['https://org.okta.com', 'https://org.okta.com/oauth2/default', 'http://a.localhost:8080'],
@@ -25,6 +25,6 @@ test('a form may end at the given origins, each once, and posts with its own ori
   expect(headers['referrer-policy']).toBe('strict-origin')
 })
 
-test('an origin cannot add directives', () => {
+test('an origin cannot add directives to the policy', () => {
   expect(() => pageHeaders({ formActionOrigins: ["x; script-src 'unsafe-inline'"] })).toThrow(TypeError)
 })

@@ -109,7 +109,7 @@ describe.each(everyPage('plain words', 'https://app.corp.example/'))('the %s pag
 describe.each(everyPage(HOSTILE, 'javascript:alert(3)'))(
   'the %s page with hostile text in every field',
   (_name, html) => {
-    test('stays the same document: the text is text', () => {
+    test('shows markup in values as text', () => {
       expect(html).not.toContain('<script')
       expect(html).not.toContain('<svg onload')
       expect(html).toContain('&lt;script>')
@@ -162,7 +162,7 @@ describe('the denied page', () => {
     tryAgainUrl: 'https://eng.corp.example/',
   }
 
-  test('says which application, as whom, why, what was asked for and what there is', () => {
+  test('says which application, as whom, why, which groups are required and which the person has', () => {
     const text = wordsOf(deniedPage(model))
     expect(text).toContain('You cannot open Engineering')
     expect(text).toContain('You are signed in as Bob (bob@corp.example).')
@@ -172,20 +172,20 @@ describe('the denied page', () => {
     expect(text).toContain('Your groups Sales Read from Okta 2 minutes ago.')
   })
 
-  test('follows the control prefix', () => {
+  test('uses the control prefix', () => {
     const html = deniedPage(model)
     expect(html).toContain('href="/.pomerium/sign_out"')
     expect(html).toContain('href="/.pomerium/style.css?v=')
   })
 
-  test('does not list groups that nobody asked for, and says when the own ones are unknown', () => {
+  test('lists no required groups without a group rule, and says when the person’s groups are unknown', () => {
     const text = wordsOf(deniedPage({ ...model, reasons: ['user-inactive'], wantedGroups: [], groups: 'unknown' }))
     expect(text).not.toContain('may open it')
     expect(text).toContain('They could not be read yet.')
     expect(text).toContain('Ask your administrator to activate your account.')
   })
 
-  test('counts what is too long to list', () => {
+  test('counts the rest of a long list', () => {
     const groups = Array.from({ length: 500 }, (_, n) => ({
       id: `${n}`,
       name: `Group ${n}`,
@@ -197,7 +197,7 @@ describe('the denied page', () => {
   })
 })
 
-test('the unavailable page says that it is not a refusal, how old the groups are and when to come back', () => {
+test('the unavailable page says that nobody was refused, how old the groups are and when to try again', () => {
   const text = wordsOf(
     unavailablePage({
       controlPrefix: '/.postern',

@@ -69,7 +69,7 @@ const basics = {
   user_agent: 'wrk',
 }
 
-test('a forwarded request says who, what, why and how long; the same person again says the same', () => {
+test('the line of a forwarded request has person, request, reasons and duration', () => {
   const decision = { outcome: 'allow', grant: {}, reasons: ['group-ok'] } as unknown as NonNullable<
     Progress['decision']
   >
@@ -92,17 +92,17 @@ test('a forwarded request says who, what, why and how long; the same person agai
   expect(lineOf({ facts, route, who, decision }, finished)).toEqual(expected)
 })
 
-test('what is not known is not there', () => {
+test('unknown fields are left out', () => {
   expect(lineOf({ facts }, { status: 404, bytesOut: 10 })).toEqual({ ...basics, status: 404, bytes_out: 10 })
   expect(lineOf({ facts })).toEqual(basics)
 })
 
-test('a cut exchange says why it was cut', () => {
+test('the line of a cut exchange has the reason', () => {
   const cut: Finished = { ...finished, forwarded: { ...finished.forwarded!, cut: 'signed-out' } }
   expect(lineOf({ facts }, cut)).toMatchObject({ cut: 'signed-out' })
 })
 
-test('an error is told with its cause; it is an error of ours from 500 on', () => {
+test('the line of an error has its cause; from 500 on its level is error', () => {
   const refused = new AppError('ERR_UPSTREAM_TIMEOUT', 'upstream: no answer in time', { cause: new Error('"slow"') })
   expect(lineOf({ facts }, undefined, refused)).toEqual({
     ...basics,
@@ -123,7 +123,7 @@ test.each(['\x9b31m\x85\x7f\u202e\u200b', '"}\n{"level":"fatal"', '\\', '\u2028\
   },
 )
 
-test('a refused request has no facts to tell but why', () => {
+test('the line of a refused request has the reason and no facts', () => {
   const bad = { kind: 'bad-request', id: 'b', status: 400, detail: 'invalid Host', clientIp: '192.0.2.1' } as const
   expect(lineOf({ facts: bad }, { status: 400, bytesOut: 3 })).toEqual({
     level: 'info',

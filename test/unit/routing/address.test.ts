@@ -46,7 +46,7 @@ describe('networks', () => {
     'localhost',
     '010.0.0.0/8',
     '10.0.0.0/8/8',
-  ])('%j is none', (text) => {
+  ])('%j is not a network', (text) => {
     expect(parseNetwork(text)).toBeUndefined()
   })
 
@@ -65,7 +65,7 @@ describe('networks', () => {
     expect(inside('0.0.0.0/0', address) || inside('::/0', address)).toBe(false)
   })
 
-  test('the same answers as BlockList', () => {
+  test('gives the same answers as BlockList of Node', () => {
     fc.assert(
       fc.property(fc.ipV4(), fc.integer({ min: 0, max: 32 }), fc.ipV4(), (base, length, address) => {
         fc.pre(!/(?:^|\.)0\d/.test(`${base} ${address}`))

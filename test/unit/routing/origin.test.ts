@@ -18,6 +18,6 @@ test.each([
   expect(websocketOriginAllowed(route, { origin }, 'https://app.test')).toBe(allowed)
 })
 
-test('a host without a configured origin allows no page', () => {
+test('a host without a configured origin allows no origin', () => {
   expect(websocketOriginAllowed({ allowOrigins: [] }, { origin: 'undefined' }, undefined)).toBe(false)
 })

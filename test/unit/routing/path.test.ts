@@ -2,7 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { canonicalPath } from '../../../src/routing/path.ts'
 
-describe('one canonical form', () => {
+describe('normalizes', () => {
   test.each([
     ['/', '/'],
     ['/a/b', '/a/b'],
@@ -50,7 +50,7 @@ describe('one canonical form', () => {
   })
 })
 
-describe('refused', () => {
+describe('refuses', () => {
   test.each([
     '',
     'a',
@@ -137,7 +137,7 @@ describe('for any input', () => {
   )
   const path = fc.array(piece, { maxLength: 12 }).map((pieces) => `/${pieces.join('')}`)
 
-  test('the canonical form reads as itself', () => {
+  test('normalizing the normalized path changes nothing', () => {
     fc.assert(
       fc.property(path, (raw) => {
         const canonical = canonicalPath(raw)
@@ -148,7 +148,7 @@ describe('for any input', () => {
     )
   })
 
-  test('what comes out has one reading: no dot segments, no empty ones, no separators in disguise', () => {
+  test('the result has no dot segments, no empty segments and no encoded separators', () => {
     fc.assert(
       fc.property(path, (raw) => {
         const canonical = canonicalPath(raw)
@@ -164,7 +164,7 @@ describe('for any input', () => {
     )
   })
 
-  test('a plain path is not touched', () => {
+  test('a plain path is not changed', () => {
     const segment = fc.stringMatching(/^[A-Za-z0-9_~-][A-Za-z0-9._~!$&'()*+,=:@-]{0,10}$/)
     fc.assert(
       fc.property(fc.array(segment, { maxLength: 6 }), fc.boolean(), (segments, directory) => {
@@ -174,7 +174,7 @@ describe('for any input', () => {
     )
   })
 
-  test('a long chain of percent signs takes no long time', () => {
+  test('a long chain of percent signs is read in linear time', () => {
     expect(canonicalPath(`/${'%25'.repeat(5000)}2e`)).toBe(`/${'%25'.repeat(5000)}2e`)
     expect(canonicalPath(`/%${'25'.repeat(8000)}2e%${'25'.repeat(8000)}2e/x`)).toBeUndefined()
   })

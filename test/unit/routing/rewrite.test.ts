@@ -28,7 +28,7 @@ describe('on segment boundaries', () => {
     expect(rewrittenPath(match, rewrite, path)).toBe(sent)
   })
 
-  test('without a rewrite the path is sent as it was judged', () => {
+  test('without a rewrite the path is sent as it was authorized', () => {
     expect(rewrittenPath(prefix('/a'), undefined, '/a/%2525/b;c')).toBe('/a/%2525/b;c')
   })
 
@@ -64,7 +64,7 @@ describe('as plain strings (compatibility: pomerium)', () => {
     )
   })
 
-  test('two halves of a dot segment do not meet', () => {
+  test('a rewrite cannot join two halves of a dot segment', () => {
     expect(leavesPrefix(prefix('/a', false), '/x/.', '/a./b')).toBe(true)
     expect(leavesPrefix(prefix('/a', false), '/x/y', '/a../b')).toBe(false)
     expect(leavesPrefix(prefix('/a', false), undefined, '/a../b')).toBe(false)

@@ -75,7 +75,7 @@ describe('within a host', () => {
     expect(served(table, 'app.example', path)).toBe(name)
   })
 
-  test('the first match in file order wins, also over a longer prefix', () => {
+  test('the first match in the file wins, also over a longer prefix', () => {
     const first = tableOf([
       route('https://a.test', prefix('/'), { name: 'one' }),
       route('https://a.test', prefix('/x'), { name: 'two' }),
@@ -261,7 +261,7 @@ describe('control paths', () => {
     expect(served(onPort, 'authenticate.localhost', '/app', 8080)).toBe('none')
   })
 
-  test('compatibility switches the names, and the others belong to the application', () => {
+  test('compatibility: pomerium changes the control paths, and the others belong to the application', () => {
     const pomerium = tableOf([route('https://app.test')], {
       naming: { ...naming, controlPrefix: '/.pomerium', wellKnown: '/.well-known/pomerium' },
     })

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createHistogram } from '../../../src/server/histogram.ts'
 
-test('observations land in every bucket that holds them, in the order Prometheus expects', () => {
+test('observations are counted in every bucket that holds them, in the order that Prometheus expects', () => {
   const histogram = createHistogram('seconds', 'How long.', ['route'])
   const series = histogram.series('a "quoted"\\name')
   for (const seconds of [0.001, 0.005, 0.02, 99]) series.observe(seconds)

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { createLifetime } from '../../../src/server/lifetime.ts'
 
-test('a generation ends once, when it is retired and its last exchange has left', () => {
+test('a generation ends once, after it is retired and its last exchange has ended', () => {
   const end = vi.fn()
   const generation = createLifetime(end)
   generation.enter()
