@@ -11,6 +11,7 @@ import type { AccessLog, Progress } from './access-log.ts'
 import type { Control } from './control.ts'
 import { identify } from './identify.ts'
 import { badRequest, failure, granted, notFound, refusal } from './respond.ts'
+import { secured } from './transport-security.ts'
 
 export interface HandleDeps {
   /** Read once per decision: at the top of a request, and again when an open stream is judged anew. */
@@ -39,7 +40,8 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
       try {
         const { facts, route } = progress
         const asked = facts && !('kind' in facts) ? askedOf(facts, generation) : undefined
-        finished = await exchange.reply(failure(error, facts?.id ?? '', asked, route))
+        const reply = failure(error, facts?.id ?? '', asked, route)
+        finished = await exchange.reply(asked ? secured(reply, asked.facts, generation) : reply)
       } catch {
         // The exchange already went out some way; the log line still says what happened.
       }
@@ -63,19 +65,24 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
 
     const verdict = judge(generation, facts, who, clock.now(), match)
     if (verdict.outcome === 'control') {
-      return exchange.reply(await deps.control(verdict.control, facts, exchange.req, generation))
+      return exchange.reply(
+        secured(await deps.control(verdict.control, facts, exchange.req, generation), facts, generation),
+      )
     }
-    if (verdict.outcome === 'not-found' || !route) return exchange.reply(notFound(askedOf(facts, generation)))
+    if (verdict.outcome === 'not-found' || !route)
+      return exchange.reply(secured(notFound(askedOf(facts, generation)), facts, generation))
     progress.decision = verdict
     if (verdict.outcome !== 'allow') {
       const origin = generation.routes.originOf(facts.host, facts.port) ?? ''
       if (verdict.outcome === 'sign-in' && facts.wants === 'html') {
-        return exchange.reply(startSignIn(exchange, facts, generation, origin))
+        return exchange.reply(secured(startSignIn(exchange, facts, generation, origin), facts, generation))
       }
-      return exchange.reply(refusal(verdict, route, who, { ...askedOf(facts, generation), origin }))
+      return exchange.reply(
+        secured(refusal(verdict, route, who, { ...askedOf(facts, generation), origin }), facts, generation),
+      )
     }
     const { grant } = verdict
-    if (route.action.kind !== 'forward') return exchange.reply(granted(grant))
+    if (route.action.kind !== 'forward') return exchange.reply(secured(granted(grant), facts, generation))
 
     // Permission can end while bytes still flow: a WebSocket, an event stream, a long download. Nobody's as well: a new
     // configuration may ask who it is.
