@@ -11,6 +11,7 @@ import type { Store } from '../../src/types.ts'
 import { each } from './http.ts'
 import { groupName, type Person } from './org.ts'
 import { asSourceTime, earlier, later } from '../../src/lib/time.ts'
+import { personKey } from '../../src/lib/person.ts'
 
 const HOUR = 3_600_000
 const PARALLEL = 64
@@ -45,7 +46,7 @@ export async function seedStore(
         asOf: earlier(asSourceTime(readAt), 2000),
         readAt,
       } as const
-      await store.put(directory, id, record, { expiresAt: later(readAt, 24 * HOUR) })
+      await store.put(directory, personKey(identity), record, { expiresAt: later(readAt, 24 * HOUR) })
     })
     const position = {
       cursor: undefined,

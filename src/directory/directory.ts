@@ -1,39 +1,30 @@
-import { setMaxListeners } from 'node:events'
 import { messageOf, toAppError } from '../errors.ts'
 import { settledWithin } from '../lib/wait.ts'
 import { type Issuer, subjectOf } from '../lib/person.ts'
 import type { Clock, Logger, Millis, PersonKey, Store, Subject, Unsubscribe, WallTime } from '../types.ts'
-import type { Directory, DirectorySource, Membership, ReadPriority, UserStatus } from './model.ts'
+import type { Directory, DirectorySource, Membership, UserStatus } from './model.ts'
 import type { DirectoryConfig } from '../config/model.ts'
 import { CLAIMS_SOURCE } from './claims.ts'
 import type { Inbox, Message } from './inbox.ts'
-import { createKeeper } from './keeper.ts'
+import { createRecordStore } from './record-store.ts'
 import { ALONE, type Leadership } from './leadership.ts'
 import type { Known, Reading } from './evidence.ts'
 import type { DirectoryRecord } from './records.ts'
 import { createPeople, type Effect, type Person } from './people.ts'
-import { createReadings } from './readings.ts'
+import { ACTIVE_WINDOW, createReader, RETRY_DELAY } from './reader.ts'
 import type { Signal, Trust } from './signals.ts'
-import { createSourceHealth } from './source-health.ts'
 import { type Coverage, createMemberships, freshAtOf, isCovered } from './view.ts'
-import { asWallTime, earliest, elapsed, later, latest, NEVER } from '../lib/time.ts'
+import { asWallTime, earliest, elapsed, latest, NEVER } from '../lib/time.ts'
 
-/** Asked for within this time: read again every `refreshInterval`. Later, only often enough not to become unknown. */
-const ACTIVE_WINDOW: Millis = 15 * 60_000
 /** Nobody asked for so long: forgotten. Longer than sessions usually live. */
 const RETENTION: Millis = 24 * 3_600_000
 /** Claims cannot be read again, so they are kept for as long as a session may live. */
 const CLAIMS_RETENTION: Millis = 30 * RETENTION
-/** One person is read again no sooner than this after a reading began that has not brought anything. */
-const RETRY_DELAY: Millis = 10_000
 /** A process that does not lead tells the leader that somebody is here no more often. */
 const TELL_INTERVAL: Millis = ACTIVE_WINDOW / 3
-/** Between two looks at who needs a reading in the background. */
-const LONGEST_LOOK_INTERVAL: Millis = 10_000
 /** Okta's evidence may be two seconds older than it looks: sooner, a reading could not settle anything. */
 const CONFIRM_DELAY: Millis = 3000
-/** A sign-in waits no longer for somebody whom the feed kept fresh until just now. */
-const FOLLOWED_WAIT: Millis = 1000
+/** The feed kept somebody fresh until then. */
 const JUST_NOW: Millis = 30_000
 
 export type SessionsEndListener = (person: PersonKey, before: WallTime) => void | Promise<void>
@@ -92,20 +83,22 @@ export function createDirectory(deps: {
   const memberships = createMemberships(sourceName)
   const listeners = new Set<(person: PersonKey, status: UserStatus | 'unknown') => void>()
   const endListeners = new Set<SessionsEndListener>()
-  const keeper = createKeeper({ issuer, store, logger, retention, current: recordOf, adopt })
-  const health = createSourceHealth({ source: sourceName, clock, logger, random })
+  const records = createRecordStore({ issuer, store, logger, retention, current: recordOf, adopt })
   const pending = new Set<Promise<void>>()
-  const closing = new AbortController()
-  const readings = createReadings({
+  const reader = createReader({
+    source,
+    sourceName,
+    everybody,
+    leads,
+    freshness: freshnessOf,
+    learn,
     clock,
+    config,
+    maxStaleness,
+    retention,
+    logger,
     random,
-    interval: Math.min(LONGEST_LOOK_INTERVAL, config.refreshInterval / 6),
-    due: () => due(clock.now()),
-    read,
-    mayRead: (now) => health.mayRead(now),
   })
-  // Every reading under way listens to it, and stops when it has ended.
-  setMaxListeners(0, closing.signal)
   let unwatch = (): void => {}
   let coverage: Coverage | undefined
 
@@ -129,11 +122,8 @@ export function createDirectory(deps: {
   function ask(user: Subject, isUnknown: boolean): void {
     const person = everybody.personOf(user, clock.now())
     person.askedAt = clock.now()
-    if (!source || closing.signal.aborted) return
-    if (leads()) {
-      if (isUnknown && clock.monotonic() >= person.retryAt) readings.confirm(user)
-      return
-    }
+    if (!source || reader.closed.aborted) return
+    if (leads()) return isUnknown ? reader.wanted(user) : undefined
     if (elapsed(clock.monotonic(), person.toldAt) < (isUnknown ? RETRY_DELAY : TELL_INTERVAL)) return
     person.toldAt = clock.monotonic()
     const message = { kind: 'read', person: issuer.person(user), urgent: false } as const
@@ -160,83 +150,6 @@ export function createDirectory(deps: {
     return elapsed(clock.now(), freshnessOf(person)) <= JUST_NOW
   }
 
-  // ---- reading the source: the leader alone
-
-  /** What the feed told is good: a reading that does not get its turn soon would only take it from somebody unknown. */
-  async function readIfSoon(user: Subject, signal: AbortSignal): Promise<void> {
-    const patience = new AbortController()
-    const giveUp = (): void => patience.abort()
-    closing.signal.addEventListener('abort', giveUp, { once: true })
-    const reading = readings.ifSoon(user, patience.signal)
-    await settledWithin(reading, { clock, timeout: Math.min(FOLLOWED_WAIT, config.signInTimeout), signal })
-    closing.signal.removeEventListener('abort', giveUp)
-    giveUp()
-  }
-
-  /** Never rejects: a failure leaves what was known. */
-  async function read(user: Subject, priority: ReadPriority, signal: AbortSignal = closing.signal): Promise<void> {
-    if (!source || signal.aborted) return
-    const readAt = clock.now()
-    const person = everybody.personOf(user, readAt)
-    person.retryAt = later(clock.monotonic(), RETRY_DELAY)
-    // Of combined sources the one that has news, as long as nothing else is in doubt; the others are as old as they were.
-    const part = priority === 'sign-in' ? undefined : person.doubtOf
-    let entry: Reading['entry']
-    try {
-      entry = await source.lookup(user, signal, priority, part)
-    } catch (error) {
-      if (!signal.aborted) health.failed(error)
-      return
-    }
-    health.succeeded()
-    await learn(user, { entry, readAt: (part !== undefined && person.known?.readAt) || readAt })
-    if (part !== undefined && person.doubtOf === part) settleDoubt(person)
-  }
-
-  function settleDoubt(person: Person): void {
-    person.doubtAt = undefined
-    person.doubtOf = undefined
-  }
-
-  /** The person is read again: at once, or once a reading can settle what was told. What fails is left to the background. */
-  function confirm(user: Subject, delay: Millis, part?: string): void {
-    const now = clock.now()
-    const person = everybody.personOf(user, now)
-    person.doubtOf = person.doubtAt === undefined || person.doubtOf === part ? part : undefined
-    person.doubtAt = now
-    if (!source) return
-    const ask = (): void => {
-      if (person.doubtAt === undefined || !leads()) return
-      person.retryAt = NEVER
-      readings.confirm(user)
-    }
-    if (delay > 0) clock.after(delay, ask)
-    else ask()
-  }
-
-  /** Who is read in the background: those somebody asks for now before those who are away, the oldest reading first. */
-  function due(now: WallTime): readonly Subject[] {
-    const waiting: { readonly user: Subject; readonly away: boolean; readonly readAt: WallTime }[] = []
-    for (const [user, person] of people) {
-      const { known } = person
-      const lastRead = known?.readAt ?? NEVER
-      // Readings alone keep nobody: else everybody who ever signed in would be read for ever.
-      if (elapsed(now, person.askedAt) > retention) {
-        everybody.forget(user)
-        continue
-      }
-      // A feed keeps the person fresh; a reading is due only before the stored one expires.
-      const readAt = elapsed(now, lastRead) < retention * 0.75 ? freshnessOf(person) : NEVER
-      const away = elapsed(now, person.askedAt) > ACTIVE_WINDOW
-      if (!source || !leads() || clock.monotonic() < person.retryAt || (away && known?.status !== 'active')) continue
-      const doubtful = person.doubtAt !== undefined
-      const interval = doubtful ? 0 : away ? Math.max(config.refreshInterval, maxStaleness / 2) : config.refreshInterval
-      if (elapsed(now, readAt) >= interval) waiting.push({ user, away, readAt })
-    }
-    waiting.sort((a, b) => Number(a.away) - Number(b.away) || elapsed(a.readAt, b.readAt))
-    return waiting.map(({ user }) => user)
-  }
-
   // ---- what is known
 
   /** Takes effect at once, then goes to the store. */
@@ -256,7 +169,7 @@ export function createDirectory(deps: {
 
   function take({ user, changed, confirm: doubtful }: Effect): void {
     if (changed) announce(user, people.get(user)?.known?.status ?? 'unknown')
-    if (doubtful && leads()) confirm(user, changed ? CONFIRM_DELAY : 0)
+    if (doubtful && leads()) reader.confirm(user, changed ? CONFIRM_DELAY : 0)
   }
 
   function announce(user: Subject, next: UserStatus | 'unknown'): void {
@@ -300,7 +213,7 @@ export function createDirectory(deps: {
       }
     }
     await Promise.all([
-      ...[...touched].map((user) => (people.get(user)?.known ? keeper.save(user) : keeper.delete(user))),
+      ...[...touched].map((user) => (people.get(user)?.known ? records.save(user) : records.delete(user))),
       ...[...ended].map(([user, before]) => endSessions(user, before)),
     ])
   }
@@ -326,14 +239,14 @@ export function createDirectory(deps: {
     if (isNews) person.savedAt = newest
     if (doubtAt !== undefined && earliest(doubtAt, now) > newest)
       person.doubtAt = latest(earliest(doubtAt, now), person.doubtAt ?? NEVER)
-    else if (person.doubtAt !== undefined && person.doubtAt <= newest) settleDoubt(person)
+    else if (person.doubtAt !== undefined && person.doubtAt <= newest) person.doubtAt = person.doubtOf = undefined
     if (effect) take(effect)
   }
 
   /** Never rejects: memory decides, and a store that fails costs a reading after the next restart. */
   async function saveQuietly(user: Subject): Promise<void> {
     try {
-      await keeper.save(user)
+      await records.save(user)
     } catch (error) {
       const { code, message } = toAppError(error)
       logger.warn({ user_id: user, code, error: message }, 'a reading of the group directory could not be stored')
@@ -344,7 +257,7 @@ export function createDirectory(deps: {
 
   /** What the leader knows of a person whom another process stored goes back to the store. */
   async function fetch(user: Subject): Promise<void> {
-    const knowsMore = await keeper.fetch(user)
+    const knowsMore = await records.fetch(user)
     if (knowsMore && leads()) await saveQuietly(user)
   }
 
@@ -377,22 +290,22 @@ export function createDirectory(deps: {
     },
 
     async start() {
-      unwatch = keeper.watch((user, kind) => {
+      unwatch = records.watch((user, kind) => {
         if (kind === 'put') track(fetch(user))
         else if (everybody.forget(user)) announce(user, 'unknown')
       })
-      await keeper.load()
-      readings.start()
+      await records.load()
+      reader.start()
     },
 
     async refresh(person, signal) {
       const user = issuer.subject(person)
       if (user === undefined) return 'unknown'
-      if (!source || signal.aborted || closing.signal.aborted) return membership(user)
+      if (!source || signal.aborted || reader.closed.aborted) return membership(user)
       if (!isFollowed(user)) {
-        const reading = leads() ? readings.signIn(user) : askLeader(person, signal)
+        const reading = leads() ? reader.signIn(user) : askLeader(person, signal)
         await settledWithin(reading, { clock, timeout: config.signInTimeout, signal })
-      } else if (leads()) await readIfSoon(user, signal)
+      } else if (leads()) await reader.ifSoon(user, signal)
       return membership(user)
     },
 
@@ -405,7 +318,7 @@ export function createDirectory(deps: {
       const user = issuer.subject(person)
       if (user === undefined) return
       if (everybody.forget(user)) announce(user, 'unknown')
-      await keeper.delete(user)
+      await records.delete(user)
     },
 
     absorb(signals, trust) {
@@ -420,14 +333,14 @@ export function createDirectory(deps: {
     },
 
     reread(user, part) {
-      if (people.get(user)?.known) confirm(user, 0, part)
+      if (people.get(user)?.known) reader.confirm(user, 0, part)
     },
 
     async serve({ person, urgent }) {
       const user = issuer.subject(person)
       if (user === undefined) return
       if (!urgent) return ask(user, peek(user) === 'unknown')
-      await readings.signIn(user)
+      await reader.signIn(user)
       // Whoever asked waits for the record, whether the reading changed anything or not.
       await saveQuietly(user)
     },
@@ -447,7 +360,7 @@ export function createDirectory(deps: {
       return { people: people.size, doubtful, coverage }
     },
 
-    health: () => health.report(),
+    health: () => reader.health(),
 
     onChange(listener) {
       listeners.add(listener)
@@ -455,9 +368,8 @@ export function createDirectory(deps: {
     },
 
     async close() {
-      closing.abort(new Error('the directory was closed'))
       unwatch()
-      await readings.stop()
+      await reader.close()
       await Promise.all(pending)
     },
   }

@@ -9,7 +9,7 @@ import { type BucketState, bucketOf, createBudget, readRateFacts } from './budge
 import { createAuthorizer } from './service-app.ts'
 import { compileShapes } from './shapes.ts'
 import { createTokenGuard } from './token-guard.ts'
-import { createTurns } from './turns.ts'
+import { createCallQueue } from './call-queue.ts'
 import { asSourceTime } from '../../lib/time.ts'
 
 const PARALLEL = 4
@@ -80,7 +80,7 @@ export function createOktaClient(deps: {
     parallel: PARALLEL,
     ...(deps.random && { random: deps.random }),
   })
-  const turns = createTurns({ budget, clock })
+  const queue = createCallQueue({ budget, clock })
   const { isError } = compileShapes()
   const guard = createTokenGuard(deps)
   const authorizer = createAuthorizer(deps.credentials, {
@@ -104,7 +104,7 @@ export function createOktaClient(deps: {
         return await exchange(asked, priority, signal)
       } catch (error) {
         const code = error instanceof AppError && !signal.aborted ? error.code : undefined
-        // Waits in `turns` for what the answer's headers said.
+        // Waits in `queue` for what the answer's headers said.
         if (code === 'ERR_DIRECTORY_RATE_LIMITED' && limited++ < RATE_LIMIT_RETRIES) continue
         if (code !== 'ERR_DIRECTORY_UNREACHABLE' || asked.method !== 'GET' || faults++ >= FAULT_RETRIES) throw error
         // A kept connection that Okta just closed looks like this.
@@ -123,7 +123,7 @@ export function createOktaClient(deps: {
     const what = `${asked.method} ${pathname}`
     const bucket = bucketOf(asked.method, pathname)
     guard.check(what)
-    const release = await turns.take(bucket, priority, signal).catch((cause: unknown) => {
+    const release = await queue.take(bucket, priority, signal).catch((cause: unknown) => {
       throw new AppError('ERR_DIRECTORY_UNREACHABLE', `okta: ${what} was given up before its turn`, { cause })
     })
     try {
@@ -224,7 +224,7 @@ export function createOktaClient(deps: {
     calls: () => [...counts.values()],
 
     async close() {
-      turns.close()
+      queue.close()
       await pool.destroy()
     },
   }

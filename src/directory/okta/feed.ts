@@ -83,7 +83,7 @@ export function createOktaFeed(deps: {
   let forbiddenAt: Monotonic | undefined
   let cataloguedAt: Monotonic | undefined
   /** Counts what makes a comparison due: one that is asked for while another runs is not done with that one. */
-  let wishes = 0
+  let requests = 0
   const polling: Loop = { lastSuccess: undefined, lastError: undefined }
   const comparing: Loop = { lastSuccess: undefined, lastError: undefined }
   let unwatch = (): void => {}
@@ -111,7 +111,7 @@ export function createOktaFeed(deps: {
   }
 
   /** Another process has polled. What cannot be read now is read with its next poll. */
-  async function heard(): Promise<void> {
+  async function follow(): Promise<void> {
     const stored = await store.get(table, org).catch(() => undefined)
     if (!leadership.leads() && stored && stored.value.upTo > NOT_YET) directory.cover(stored.value)
   }
@@ -170,7 +170,7 @@ export function createOktaFeed(deps: {
       if (concerned.length > MOST_GROUPS) owed = true
       else for (const id of concerned) await reconcile.group(id, closing.signal)
     }
-    if (owed) wishes++
+    if (owed) requests++
     return owed
   }
 
@@ -200,7 +200,7 @@ export function createOktaFeed(deps: {
     const { signal } = closing
     const [now, startedAt] = [clock.now(), clock.monotonic()]
     const { owed } = record
-    const wished = wishes
+    const before = requests
     const first = cataloguedAt === undefined
     if (owed || first || elapsed(startedAt, cataloguedAt ?? NEVER) >= CATALOGUE_INTERVAL) {
       await reconcile.catalogue(!owed && !first, signal)
@@ -211,7 +211,7 @@ export function createOktaFeed(deps: {
     await reconcile.changes(withoutLog ? 'all' : 'policies', from, signal)
     if (owed) await reconcile.members(signal)
     if (signal.aborted || !(await leadership.renew())) return
-    if (owed && wished === wishes) await save({ ...record, owed: false })
+    if (owed && before === requests) await save({ ...record, owed: false })
     if (withoutLog) await save({ ...record, upTo: now })
   }
 
@@ -270,7 +270,7 @@ export function createOktaFeed(deps: {
       stops.add(leadership.onChange(() => void (record = undefined)))
       unwatch = store.watch(({ table: name, key, kind }) => {
         if (name !== table.name || key !== org || kind !== 'put' || leadership.leads()) return
-        void heard()
+        void follow()
       })
       const stored = await store.get(table, org).catch(corruptIsNone)
       if (stored && stored !== 'corrupt' && stored.value.upTo > NOT_YET) directory.cover(stored.value)
@@ -280,7 +280,7 @@ export function createOktaFeed(deps: {
     },
 
     reconcile() {
-      wishes++
+      requests++
       if (record) record = { ...record, owed: true }
     },
 

@@ -8,7 +8,7 @@ import { later } from '../lib/time.ts'
 const SAVE_ATTEMPTS = 5
 
 /** What is known, in the store under the keys of people: shared with earlier runs and with other processes. */
-export interface Keeper {
+export interface RecordStore {
   /** Everything that an earlier run or another process has stored. Never rejects. */
   load(): Promise<void>
   /** Writes what is known now; rejects when that cannot be made durable. */
@@ -21,14 +21,14 @@ export interface Keeper {
 }
 
 /** `current` is what there is to store now, `adopt` takes what others have stored. */
-export function createKeeper(deps: {
+export function createRecordStore(deps: {
   readonly issuer: Issuer
   readonly store: Store
   readonly logger: Logger
   readonly retention: Millis
   readonly current: (user: Subject) => DirectoryRecord | undefined
   readonly adopt: (user: Subject, record: DirectoryRecord) => void
-}): Keeper {
+}): RecordStore {
   const { issuer, store, logger, retention, current, adopt } = deps
   const table = createDirectoryTable()
 

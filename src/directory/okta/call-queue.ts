@@ -17,14 +17,14 @@ interface Waiter {
 }
 
 /** Where calls wait for the budget and for a free connection: the urgent first, equals in their order of arrival. */
-export interface Turns {
+export interface CallQueue {
   /** Resolves when the call may be made; the caller releases when it has ended. Rejects with the signal's reason. */
   take(bucket: string, priority: ReadPriority, signal: AbortSignal): Promise<() => void>
   /** Whoever waits is rejected. */
   close(): void
 }
 
-export function createTurns({ budget, clock }: { readonly budget: Budget; readonly clock: Clock }): Turns {
+export function createCallQueue({ budget, clock }: { readonly budget: Budget; readonly clock: Clock }): CallQueue {
   let waiting: Waiter[] = []
   let running = 0
   let disarm: Unsubscribe = () => {}
