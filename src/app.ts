@@ -1,5 +1,4 @@
 /** The composition root: a `Config` becomes a running Postern. The only file that imports every folder; `new` and calls, no branch on request data. */
-import type { IncomingMessage } from 'node:http'
 import { createAuthenticate } from './authenticate/handlers.ts'
 import { createPendingSeal } from './authenticate/pending.ts'
 import { createRedirects } from './authenticate/redirect.ts'
@@ -21,8 +20,8 @@ import { createControl } from './proxy/control.ts'
 import { createHandle } from './proxy/handle.ts'
 import { createUserViews } from './proxy/user.ts'
 import { createRouteTable } from './routing/table.ts'
-import { compileTrust, parseTarget, rawRequest } from './routing/target.ts'
-import { type Listener, listen } from './server/listen.ts'
+import { compileTrust, parseTarget } from './routing/target.ts'
+import { type Listener, listen } from './server/h1.ts'
 import { createLifetime, type Lifetime } from './server/lifetime.ts'
 import { meteredStore } from './server/metered-store.ts'
 import { createMetrics } from './server/metrics.ts'
@@ -38,7 +37,7 @@ import { createMemoryStore } from './store/memory.ts'
 import type { Clock, Identity, Logger, Millis, Sessions, Store, WallTime } from './types.ts'
 import type { Config, Fixed, Live } from './config/model.ts'
 import type { Directory } from './directory/model.ts'
-import type { Generation } from './http/exchange.ts'
+import type { Generation, RequestHead } from './http/exchange.ts'
 import { createAssertionSigner } from './upstream/assertion.ts'
 import { createUpstreams, type Upstreams } from './upstream/forward.ts'
 import { elapsed, later } from './lib/time.ts'
@@ -174,6 +173,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     certificate: config.live.certificate,
     timeouts: config.live,
     clock,
+    logger,
     handle,
     refused(refusal) {
       const facts = { kind: 'bad-request', id: requestId(), ...refusal } as const
@@ -238,8 +238,7 @@ function createGeneration(
     fixed,
     live,
     cookieNames: names,
-    parse: (req: IncomingMessage, upgrade: boolean) =>
-      parseTarget(rawRequest(req, upgrade), trust, requestId(), identity),
+    parse: (head: RequestHead) => parseTarget(head, trust, requestId(), identity),
     routes: createRouteTable(fixed, live),
     authenticators: [createSessionAuthenticator({ sessions, directory, cookieNames: names })],
     forwarder,

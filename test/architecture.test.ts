@@ -95,7 +95,6 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   ajv: ['src/directory/', 'src/session/', 'src/store/', 'src/identity/'],
   'openid-client': ['src/identity/oidc.ts'],
   undici: ['src/upstream/', 'src/directory/okta/client.ts'],
-  'http-proxy': ['src/upstream/tunnel.ts'],
   jose: [
     'src/upstream/assertion.ts',
     'src/authenticate/pending.ts',

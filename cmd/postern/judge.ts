@@ -45,10 +45,10 @@ export function createJudge(config: Config): (question: Question) => Judgement {
     const facts = parseTarget(
       {
         method,
-        url: target.startsWith('/') ? target : `/${target}`,
+        target: target.startsWith('/') ? target : `/${target}`,
         rawHeaders: ['Host', authority, 'Accept', 'text/html'],
         httpVersion: '1.1',
-        remoteAddress: ip,
+        peer: ip,
         encrypted: scheme === 'https',
         upgrade: false,
       },

@@ -1,12 +1,11 @@
-import type { IncomingMessage } from 'node:http'
 import { clearCookie, readCookies, setCookie } from '../lib/cookie.ts'
 import type { Millis } from '../types.ts'
-import type { RequestFacts, Generation } from '../http/exchange.ts'
+import type { Exchange, Generation, RequestFacts } from '../http/exchange.ts'
 
 /** A request to the authenticate service or to the control paths of an application's host. */
 export interface ControlRequest {
   readonly facts: RequestFacts
-  readonly req: IncomingMessage
+  readonly exchange: Pick<Exchange, 'head' | 'body'>
   readonly generation: Generation
   /** External origin of the host that was asked, from configuration. */
   readonly origin: string

@@ -1,11 +1,13 @@
-import type { IncomingMessage } from 'node:http'
+import type { Exchange } from '../http/exchange.ts'
+import { headerOf } from '../http/header.ts'
 import { readBody } from '../lib/read-body.ts'
 
 const MAX_FORM_BYTES = 4096
 
 /** A small urlencoded body; undefined when it is anything else, or when its sender went away. */
-export async function readForm(req: IncomingMessage): Promise<URLSearchParams | undefined> {
-  if (!req.headers['content-type']?.toLowerCase().startsWith('application/x-www-form-urlencoded')) return undefined
-  const body = await readBody(req, MAX_FORM_BYTES)
-  return body && new URLSearchParams(body.toString('utf8'))
+export async function readForm({ head, body }: Pick<Exchange, 'head' | 'body'>): Promise<URLSearchParams | undefined> {
+  const type = headerOf(head, 'content-type')?.toLowerCase()
+  if (!type?.startsWith('application/x-www-form-urlencoded')) return undefined
+  const form = await readBody(body, MAX_FORM_BYTES)
+  return form && new URLSearchParams(form.toString('utf8'))
 }

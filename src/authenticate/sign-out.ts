@@ -35,7 +35,7 @@ export function createSignOut({ idp, sessions, sharedSecrets, clock, logger, fai
   }
 
   async function signOut(request: ControlRequest): Promise<Reply> {
-    const { facts, req, generation, origin } = request
+    const { facts, exchange, generation, origin } = request
     const { fixed, live } = generation
     const session = await sessions.read(facts.cookie, namesFor(request).session, facts.host, clock.now())
     const signedOut = live.signoutRedirectUrl ?? signedOutUrl(generation)
@@ -58,7 +58,7 @@ export function createSignOut({ idp, sessions, sharedSecrets, clock, logger, fai
       )
     }
 
-    const form = await readForm(req)
+    const form = await readForm(exchange)
     const token = form && only(form, 'csrf')
     const foreign = facts.origin !== undefined && facts.origin !== origin
     if (foreign || token === undefined || !isCsrfToken(token, session, facts.host)) {

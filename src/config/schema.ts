@@ -224,8 +224,24 @@ export const configSchema = z.strictObject(
     upstream_body_timeout: duration
       .prefault('5m')
       .describe('Idle timeout within a response body of upstreams; 0: none.'),
+    upstream_max_connections: integer(1, 65_535)
+      .default(512)
+      .describe('Requests to one upstream at the same time, each on a connection of its own.'),
+    upstream_max_pending: integer(0, 1_000_000)
+      .default(1024)
+      .describe('Requests that may wait for a connection to one upstream; beyond: 503.'),
+    upstream_queue_timeout: duration
+      .prefault('10s')
+      .describe('Timeout for waiting for a connection to an upstream, then 503; 0: none.'),
+    upstream_max_tunnels: integer(0, 1_000_000)
+      .default(16_384)
+      .describe('WebSockets to one upstream at the same time; beyond: 503.'),
     timeout_read: duration.prefault('10s').describe('Timeout for reading the header of a request.'),
     timeout_idle: duration.prefault('65s').describe('Idle timeout of client connections.'),
+    client_write_timeout: duration
+      .prefault('60s')
+      .describe('Write timeout of clients: one that reads nothing of its answer for this long is cut off; 0: none.'),
+    tunnel_idle_timeout: duration.prefault('1h').describe('Idle timeout of WebSockets; 0: none.'),
 
     ...restart({
       health_check_addr: text

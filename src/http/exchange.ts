@@ -5,11 +5,10 @@ import type { Principal } from '../policy/model.ts'
 import type { Decision, Grant } from '../policy/verdict.ts'
 import type { RouteTable } from '../routing/model.ts'
 import type { PersonKey, SessionId, Unsubscribe, WallTime } from '../types.ts'
-import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Duplex } from 'node:stream'
-import type { BadRequest, RequestFacts } from './request.ts'
+import type { Duplex, Readable, Writable } from 'node:stream'
+import type { BadRequest, RequestFacts, RequestHead } from './request.ts'
 
-export type { BadRequest, RequestFacts } from './request.ts'
+export type { BadRequest, RequestFacts, RequestHead } from './request.ts'
 
 /**
  * The world as one request sees it: built whole from the live configuration, read once at the top; nothing below asks
@@ -18,7 +17,7 @@ export type { BadRequest, RequestFacts } from './request.ts'
 export interface Generation {
   readonly version: number
   /** routing/target.parseTarget with this configuration's trust in forwarded headers. */
-  readonly parse: (req: IncomingMessage, upgrade: boolean) => RequestFacts | BadRequest
+  readonly parse: (head: RequestHead) => RequestFacts | BadRequest
   /** The same in every generation of a process. */
   readonly fixed: Fixed
   readonly live: Live
@@ -43,7 +42,7 @@ export interface Authenticator {
   identify(facts: RequestFacts, route: Route, now: WallTime): Principal | undefined | Promise<Principal | undefined>
 }
 
-/** A whole response as a value; only server/listen.ts writes one. */
+/** A whole response as a value; http/send.ts writes it. */
 export interface Reply {
   readonly status: number
   readonly headers: readonly (readonly [name: string, value: string])[]
@@ -78,24 +77,68 @@ export interface Forwarded {
   readonly cut?: ErrorCode | CutReason
 }
 
-export type CutReason = 'signed-out' | 'expired' | 'revoked' | 'no-longer-allowed' | 'client-closed' | 'shutdown'
+export type CutReason =
+  | 'signed-out'
+  | 'expired'
+  | 'revoked'
+  | 'no-longer-allowed'
+  | 'client-closed'
+  /** The client read nothing of its answer for too long. */
+  | 'client-stalled'
+  /** A tunnel in which nobody said anything for too long. */
+  | 'idle'
+  | 'shutdown'
 
-/** One request or one upgrade, and the only two ways out of it; a second exit throws. HTTP and upgrades share every check. */
+/**
+ * One request and its answer, whatever carries them: only an adapter (server/h1.ts) knows sockets. It has one exit,
+ * `respond` or `upgrade`; a second one throws. test/contract/exchange.ts says what every adapter does.
+ */
 export interface Exchange {
-  readonly req: IncomingMessage
-  readonly upgrade: boolean
-  reply(reply: Reply): Promise<Finished>
-  /** By the forwarder of the generation that judged it. */
-  pass(grant: Grant, forwarder: Forwarder): Promise<Finished>
-  /** Ends a passed exchange at once: the response is cut, the tunnel closed. */
-  cut(reason: CutReason): void
+  readonly head: RequestHead
+  /** undefined: the request has none. */
+  readonly body: RequestBody | undefined
+  /** Begins the answer. What is written behind a status or a method that allows no body is dropped. */
+  respond(head: ResponseHead): ResponseBody
+  /** Accepts the upgrade that `head.upgrade` asks for: both directions from then on. `headers`: flat list. */
+  upgrade(headers: readonly string[]): Duplex
+  /** Ends it at once, with nothing that looks like a complete answer. */
+  abort(reason: CutReason | ErrorCode): void
+  /** Why it was aborted. */
+  readonly aborted: CutReason | ErrorCode | undefined
+  /** The client's side is closed: the answer has been written, the client has gone, or the exchange was aborted. */
+  readonly closed: boolean
+  /** Calls once, when `closed` becomes true, or soon when it is. */
+  onClosed(listener: () => void): void
+}
+
+export interface ResponseHead {
+  readonly status: number
+  /** HTTP/2 has none. */
+  readonly reason?: string | undefined
+  /** Flat list: name, value, name, value. Framing is the adapter's, but for `content-length`. */
+  readonly headers: readonly string[]
+}
+
+/** Waiting for the first piece asks a client for it that expects "100 Continue". Destroying it drops what still comes and leaves the answer alone. */
+export interface RequestBody extends Readable {
+  /** Read from the client so far. */
+  readonly bytes: number
+  /** Is the reader waiting for the client, and not the other way round? */
+  readonly starving: boolean
+  /** Runs for each piece that the client sends. */
+  onPiece: () => void
+}
+
+export interface ResponseBody extends Writable {
+  /** Sends the head now; otherwise it may wait for the first piece. */
+  flushHeaders(): void
+  /** May be dropped. Before `end`. */
+  addTrailers(trailers: Readonly<Record<string, string>>): void
 }
 
 export interface Forwarder {
-  /** A cut exchange shows as its client socket being destroyed: the forwarder then aborts the upstream request. */
-  forward(grant: Grant, req: IncomingMessage, res: ServerResponse): Promise<Forwarded>
-  /** Answers the handshake itself; resolves when the tunnel has ended. Rejects only before anything was written to the socket. */
-  tunnel(grant: Grant, req: IncomingMessage, socket: Duplex, head: Buffer): Promise<Forwarded>
+  /** Passes a request on, or opens a tunnel. Rejects only before anything was answered. */
+  forward(grant: Grant, exchange: Exchange): Promise<Forwarded>
 }
 
 /** Long-lived exchanges (WebSockets, SSE, downloads) that must end when their permission does. */

@@ -1,5 +1,21 @@
 /** What a client asked. Types only. */
 
+/** The head of a request exactly as it came, whatever carried it. */
+export interface RequestHead {
+  readonly method: string
+  /** The request-target, verbatim. */
+  readonly target: string
+  /** Names and values in turn. */
+  readonly rawHeaders: readonly string[]
+  readonly httpVersion: string
+  /** Address of the connection's other end; undefined: it is gone. */
+  readonly peer: string | undefined
+  /** Does the connection itself use TLS? */
+  readonly encrypted: boolean
+  /** Does it ask for a WebSocket? Every other protocol is ignored (RFC 9110 §7.8). */
+  readonly upgrade: boolean
+}
+
 /** What was asked, read once from the raw request by routing/target.ts. What is judged here is what is forwarded. */
 export interface RequestFacts {
   /** Request id: shown to people, logged, sent upstream. */

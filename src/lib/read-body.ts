@@ -1,14 +1,15 @@
-import type { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
 
 /**
  * A whole request body; undefined when it is longer than `most` bytes or its sender went away. What is too long is read
  * and dropped: to stop reading would end the connection, and our answer with it.
  */
-export function readBody(req: IncomingMessage, most: number): Promise<Buffer | undefined> {
+export function readBody(body: Readable | undefined, most: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = []
+  if (!body) return Promise.resolve(Buffer.alloc(0))
   let size = 0
   return new Promise((resolve) => {
-    req.on('data', (chunk: Buffer) => {
+    body.on('data', (chunk: Buffer) => {
       size += chunk.length
       if (size <= most) chunks.push(chunk)
       else {
@@ -16,7 +17,7 @@ export function readBody(req: IncomingMessage, most: number): Promise<Buffer | u
         resolve(undefined)
       }
     })
-    req.once('end', () => resolve(Buffer.concat(chunks)))
-    req.once('close', () => resolve(undefined))
+    body.once('end', () => resolve(Buffer.concat(chunks)))
+    body.once('close', () => resolve(undefined))
   })
 }

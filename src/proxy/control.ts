@@ -1,10 +1,9 @@
 /** The control paths: `/.postern/…`, `/.well-known/postern…`, `/ping`. Reached before any route, judged by nobody's policy. */
-import type { IncomingMessage } from 'node:http'
 import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
 import { assertNever, toAppError } from '../errors.ts'
 import { jsonReply, textReply } from '../pages/reply.ts'
 import { stylesheet } from '../pages/style.ts'
-import type { Generation, Reply, RequestFacts } from '../http/exchange.ts'
+import type { Exchange, Generation, Reply, RequestFacts } from '../http/exchange.ts'
 import type { ControlAction, ControlMatch } from '../routing/model.ts'
 import type { EventHook, ScimServer } from '../directory/model.ts'
 import type { Json } from '../types.ts'
@@ -15,7 +14,7 @@ import type { UserViews } from './user.ts'
 export type Control = (
   match: ControlMatch,
   facts: RequestFacts,
-  req: IncomingMessage,
+  exchange: Exchange,
   generation: Generation,
 ) => Promise<Reply>
 
@@ -51,10 +50,10 @@ const METHODS: Partial<Record<ControlAction, readonly string[]>> = {
 }
 
 export function createControl({ authenticate, user, hook, scim, jwks, recordFlow }: ControlDeps): Control {
-  return async (match, facts, req, generation) => {
+  return async (match, facts, exchange, generation) => {
     const step = STEPS[match.action]
     try {
-      const reply = await answer(match, facts, req, generation)
+      const reply = await answer(match, facts, exchange, generation)
       if (step) recordFlow(step, reply.status < 400 ? 'ok' : 'failed', String(reply.status))
       return reply
     } catch (error) {
@@ -63,10 +62,10 @@ export function createControl({ authenticate, user, hook, scim, jwks, recordFlow
     }
   }
 
-  async function answer(...[match, facts, req, generation]: Parameters<Control>): Promise<Reply> {
+  async function answer(...[match, facts, exchange, generation]: Parameters<Control>): Promise<Reply> {
     const allowed = METHODS[match.action] ?? ['GET', 'HEAD']
     if (!allowed.includes(facts.method)) return textReply(405, 'method not allowed\n', [['allow', allowed.join(', ')]])
-    const request: ControlRequest = { facts, req, generation, origin: match.origin }
+    const request: ControlRequest = { facts, exchange, generation, origin: match.origin }
     const { fixed, live } = generation
     const { naming } = live
 
@@ -112,9 +111,11 @@ export function createControl({ authenticate, user, hook, scim, jwks, recordFlow
       case 'user-json':
         return user.json(request)
       case 'okta-hook':
-        return hook ? answerHook(hook, facts.method, req) : textReply(404, 'not found\n')
+        return hook ? answerHook(hook, exchange) : textReply(404, 'not found\n')
       case 'scim':
-        return scim ? answerScim(scim, `${naming.controlPrefix}/scim/v2`, facts, req) : textReply(404, 'not found\n')
+        return scim
+          ? answerScim(scim, `${naming.controlPrefix}/scim/v2`, facts, exchange)
+          : textReply(404, 'not found\n')
       default:
         return assertNever(match.action)
     }

@@ -3,6 +3,7 @@ import type { Authenticate } from '../authenticate/handlers.ts'
 import type { Directory } from '../directory/model.ts'
 import { toAppError } from '../errors.ts'
 import type { Exchange, Finished, Generation, Reply, RequestFacts, StreamRegistry } from '../http/exchange.ts'
+import { sendReply } from '../http/send.ts'
 import { judge } from '../policy/judge.ts'
 import type { Principal } from '../policy/model.ts'
 import { FOREVER } from '../lib/time.ts'
@@ -41,7 +42,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
         const { facts, route } = progress
         const asked = facts && !('kind' in facts) ? askedOf(facts, generation) : undefined
         const reply = failure(error, facts?.id ?? '', asked, route)
-        finished = await exchange.reply(asked ? secured(reply, asked.facts, generation) : reply)
+        finished = await sendReply(exchange, asked ? secured(reply, asked.facts, generation) : reply)
       } catch {
         // The exchange already went out some way; the log line still says what happened.
       }
@@ -52,9 +53,9 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
   }
 
   async function run(exchange: Exchange, generation: Generation, progress: Progress): Promise<Finished> {
-    const facts = generation.parse(exchange.req, exchange.upgrade)
+    const facts = generation.parse(exchange.head)
     progress.facts = facts
-    if ('kind' in facts) return exchange.reply(badRequest(facts))
+    if ('kind' in facts) return sendReply(exchange, badRequest(facts))
 
     const match = generation.routes.match(facts)
     const route = match.kind === 'route' ? match.route : undefined
@@ -65,24 +66,26 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
 
     const verdict = judge(generation, facts, who, clock.now(), match)
     if (verdict.outcome === 'control') {
-      return exchange.reply(
-        secured(await deps.control(verdict.control, facts, exchange.req, generation), facts, generation),
+      return sendReply(
+        exchange,
+        secured(await deps.control(verdict.control, facts, exchange, generation), facts, generation),
       )
     }
     if (verdict.outcome === 'not-found' || !route)
-      return exchange.reply(secured(notFound(askedOf(facts, generation)), facts, generation))
+      return sendReply(exchange, secured(notFound(askedOf(facts, generation)), facts, generation))
     progress.decision = verdict
     if (verdict.outcome !== 'allow') {
       const origin = generation.routes.originOf(facts.host, facts.port) ?? ''
       if (verdict.outcome === 'sign-in' && facts.wants === 'html') {
-        return exchange.reply(secured(startSignIn(exchange, facts, generation, origin), facts, generation))
+        return sendReply(exchange, secured(startSignIn(exchange, facts, generation, origin), facts, generation))
       }
-      return exchange.reply(
+      return sendReply(
+        exchange,
         secured(refusal(verdict, route, who, { ...askedOf(facts, generation), origin }), facts, generation),
       )
     }
     const { grant } = verdict
-    if (route.action.kind !== 'forward') return exchange.reply(secured(granted(grant), facts, generation))
+    if (route.action.kind !== 'forward') return sendReply(exchange, secured(granted(grant), facts, generation))
 
     // Permission can end while bytes still flow: a WebSocket, an event stream, a long download. Nobody's as well: a new
     // configuration may ask who it is.
@@ -91,10 +94,11 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
       person: who?.person,
       expiresAt: who?.expiresAt ?? FOREVER,
       stillAllowed: () => stillAllowed(facts, who),
-      cut: (reason) => exchange.cut(reason),
+      cut: (reason) => exchange.abort(reason),
     })
     try {
-      return await exchange.pass(grant, generation.forwarder)
+      const forwarded = await generation.forwarder.forward(grant, exchange)
+      return { status: forwarded.status, bytesOut: forwarded.bytesOut, forwarded }
     } finally {
       leave()
     }
@@ -102,7 +106,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
 
   function startSignIn(exchange: Exchange, facts: RequestFacts, generation: Generation, origin: string): Reply {
     const returnTo = new URL(origin + facts.path + facts.query)
-    return deps.startSignIn({ facts, req: exchange.req, generation, origin }, returnTo)
+    return deps.startSignIn({ facts, exchange, generation, origin }, returnTo)
   }
 
   /** With what is known now of the person, and by the configuration that is in force now. */

@@ -1,7 +1,7 @@
 /** The HTTP side of the SCIM server: `/.postern/scim/v2/…` on the authenticate host. */
-import type { IncomingMessage } from 'node:http'
 import { readBody } from '../lib/read-body.ts'
-import type { Reply, RequestFacts } from '../http/exchange.ts'
+import type { Exchange, Reply, RequestFacts } from '../http/exchange.ts'
+import { headerOf } from '../http/header.ts'
 import type { ScimServer } from '../directory/model.ts'
 
 /** The full push of a large group. */
@@ -12,10 +12,10 @@ export async function answerScim(
   scim: ScimServer,
   base: string,
   facts: RequestFacts,
-  req: IncomingMessage,
+  { head, body: sent }: Exchange,
 ): Promise<Reply> {
-  const { authorization } = req.headers
-  const body = scim.isAuthorized(authorization) ? await readBody(req, MOST_BYTES) : undefined
+  const authorization = headerOf(head, 'authorization')
+  const body = scim.isAuthorized(authorization) ? await readBody(sent, MOST_BYTES) : undefined
   const {
     status,
     headers,

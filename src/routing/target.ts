@@ -3,9 +3,7 @@
  * for two different things is refused here, before anything is matched, judged or forwarded: paths in
  * other spellings, two hosts, two lengths. Reads `rawHeaders` alone: Node's `headers` drops and joins.
  */
-import type { IncomingMessage } from 'node:http'
-import type { TLSSocket } from 'node:tls'
-import type { BadRequest, RequestFacts } from '../http/request.ts'
+import type { BadRequest, RequestFacts, RequestHead } from '../http/request.ts'
 import { canonicalAddress } from './address.ts'
 import { RequestHeaders } from './header-view.ts'
 import { defaultPort, parseHost } from './host.ts'
@@ -13,34 +11,6 @@ import { canonicalPath } from './path.ts'
 import { type CompiledTrust, clientOf } from './trust.ts'
 
 export { type CompiledTrust, compileTrust } from './trust.ts'
-
-/** What is needed of an `IncomingMessage`, exactly as it came over the wire. */
-export interface RawRequest {
-  readonly method: string
-  /** The request-target, verbatim. */
-  readonly url: string
-  /** Names and values in turn. */
-  readonly rawHeaders: readonly string[]
-  readonly httpVersion: string
-  /** undefined: the peer is gone. */
-  readonly remoteAddress: string | undefined
-  /** Does the connection itself use TLS? */
-  readonly encrypted: boolean
-  /** Did it arrive as an upgrade event? */
-  readonly upgrade: boolean
-}
-
-export function rawRequest(req: IncomingMessage, upgrade: boolean): RawRequest {
-  return {
-    method: req.method ?? '',
-    url: req.url ?? '',
-    rawHeaders: req.rawHeaders,
-    httpVersion: req.httpVersion,
-    remoteAddress: req.socket.remoteAddress,
-    encrypted: (req.socket as Partial<TLSSocket>).encrypted === true,
-    upgrade,
-  }
-}
 
 const NONE: ReadonlySet<string> = new Set()
 /** Node silently drops what comes after about this many headers, `Cookie` and `Content-Length` included. */
@@ -64,12 +34,12 @@ const OTHER_CODINGS =
  * @param identity normal names of the headers that say who is signed in: no rule sees what a client sends under them.
  */
 export function parseTarget(
-  raw: RawRequest,
+  raw: RequestHead,
   trust: CompiledTrust,
   id: string,
   identity: ReadonlySet<string> = NONE,
 ): RequestFacts | BadRequest {
-  const peer = canonicalAddress(raw.remoteAddress ?? '')
+  const peer = canonicalAddress(raw.peer ?? '')
   let clientIp = peer ?? ''
   const refuse = (status: BadRequest['status'], detail: string): BadRequest => {
     return { kind: 'bad-request', id, status, detail, clientIp }
@@ -99,7 +69,7 @@ export function parseTarget(
   const host = headers.host === undefined ? undefined : parseHost(headers.host)
   if (!host) return refuse(400, headers.host === undefined ? 'missing Host' : 'invalid Host')
 
-  let target = raw.url
+  let target = raw.target
   if (target.charCodeAt(0) !== 0x2f) {
     const absolute = /^(https?):\/\/([^/?#]*)(.*)$/is.exec(target)
     if (!absolute) return refuse(400, 'invalid request target')

@@ -5,6 +5,10 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Live } from '../config/model.ts'
+import type { Exchange } from '../http/exchange.ts'
+import { elapsed } from '../lib/time.ts'
+import type { Monotonic } from '../types.ts'
 import {
   type BodyFraming,
   chunkedFraming,
@@ -29,7 +33,11 @@ export interface ConnectionEvents {
   headEnded(): void
 }
 
+type StuckTimeouts = Pick<Live, 'clientWriteTimeout' | 'tunnelIdleTimeout'>
+
 export class H1Connection {
+  /** The one under way, or the last one. */
+  exchange: Exchange | undefined
   private readonly socket: Socket
   private readonly events: ConnectionEvents
   /** Node's own listener: parses what it is given. */
@@ -43,6 +51,9 @@ export class H1Connection {
   private request: IncomingMessage | undefined
   private response: ServerResponse | undefined
   private waiting = false
+  private special = false
+  private tunnel = false
+  private progress: { written: number; writtenAt: Monotonic; moved: number; movedAt: Monotonic } | undefined
 
   /** Call it when Node's server has taken the connection. */
   constructor(socket: Socket, events: ConnectionEvents) {
@@ -61,10 +72,14 @@ export class H1Connection {
     return this.state === 'body' || (this.state === 'answer' && this.response?.destroyed === false)
   }
 
-  /** Node has parsed the head that it was given. */
-  begin(request: IncomingMessage, response: ServerResponse): void {
+  /** Node has parsed the head that it was given. Does a body follow? */
+  begin(request: IncomingMessage, response: ServerResponse): boolean {
     this.request = request
     this.response = response
+    if (!this.special) return false
+    const { 'transfer-encoding': coding, 'content-length': length = '0' } = request.headers
+    this.body = coding === undefined ? lengthFraming(Number(length)) : chunkedFraming()
+    return !this.body.done
   }
 
   /** Nothing that still arrives is a request. */
@@ -77,8 +92,40 @@ export class H1Connection {
   handOver(): Buffer {
     const { held } = this
     this.end()
+    this.tunnel = true
     this.socket.off('data', this.onData)
     return held
+  }
+
+  /** Ends it when no request has begun. */
+  endWhenIdle(): void {
+    const between = this.state === 'head' || (this.state === 'answer' && this.response?.destroyed === true)
+    if (between && this.held.length === 0) this.socket.destroy()
+  }
+
+  /** Measured in bytes, so that a slow client is not taken for one that has stopped. */
+  cutWhenStuck(now: Monotonic, { clientWriteTimeout, tunnelIdleTimeout }: StuckTimeouts): void {
+    const { socket } = this
+    // Of what waits in the stream the kernel has taken nothing yet.
+    const written = socket.bytesWritten - socket.writableLength
+    const moved = written + socket.bytesRead
+    const before = this.progress ?? { written, writtenAt: now, moved, movedAt: now }
+    const stalled = written === before.written && socket.writableLength > 0
+    const progress = {
+      written,
+      writtenAt: stalled ? before.writtenAt : now,
+      moved,
+      movedAt: moved === before.moved ? before.movedAt : now,
+    }
+    this.progress = progress
+    if (clientWriteTimeout > 0 && elapsed(now, progress.writtenAt) >= clientWriteTimeout) this.cut('client-stalled')
+    else if (this.tunnel && tunnelIdleTimeout > 0 && elapsed(now, progress.movedAt) >= tunnelIdleTimeout)
+      this.cut('idle')
+  }
+
+  private cut(reason: 'client-stalled' | 'idle'): void {
+    this.exchange?.abort(reason)
+    this.socket.destroy()
   }
 
   private readonly onData = (piece: Buffer): void => {
@@ -130,24 +177,20 @@ export class H1Connection {
     this.events.headEnded()
     this.skippedEmptyLine = false
     this.held = held.subarray(length)
-    const special = isSpecial(text)
-    const cleaned = special ? withoutUnknownUpgrade(text) : text
-    this.request = this.response = undefined
+    this.special = isSpecial(text)
+    const cleaned = this.special ? withoutUnknownUpgrade(text) : text
+    this.request = this.response = this.body = undefined
     this.state = 'answer'
     this.parse(cleaned === text ? held.subarray(0, length) : Buffer.from(cleaned, 'latin1'))
-    return this.parsedHead(special)
+    return this.parsedHead()
   }
 
-  private parsedHead(special: boolean): boolean {
+  private parsedHead(): boolean {
     // Refused, or handed over.
     if (this.isOver()) return false
-    const { request } = this
-    if (!request) return this.disagree()
-    if (!special) return request.complete || this.disagree()
-    const { 'transfer-encoding': coding, 'content-length': length = '0' } = request.headers
-    this.body = coding === undefined ? lengthFraming(Number(length)) : chunkedFraming()
-    if (this.body.done !== request.complete) return this.disagree()
-    if (!this.body.done) this.state = 'body'
+    const { request, body } = this
+    if (!request || request.complete !== (body?.done ?? true)) return this.disagree()
+    if (!request.complete) this.state = 'body'
     return true
   }
 

@@ -182,8 +182,8 @@ export function clientHeaders(
     if (lower === 'connection') nominated = nominatedBy(value, nominated)
     else if (HOP_BY_HOP.has(lower) || lower === 'x-request-id') continue
     else if (lower === 'set-cookie' && plantsOurs(value, route)) continue
-    // RFC 9110 §8.6: a 204 has no Content-Length.
-    else if (status === 204 && lower === 'content-length') continue
+    // RFC 9110 §8.6: 1xx and 204 have no Content-Length.
+    else if ((status === 204 || status === 101) && lower === 'content-length') continue
     else {
       if (lower === 'strict-transport-security') secure = true
       headers.push(name, value)

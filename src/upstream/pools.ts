@@ -1,43 +1,69 @@
+import { type ClientRequest, request as httpRequest } from 'node:http'
+import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
-import type { Forward, Route, Upstream } from '../config/model.ts'
+import type { AppError } from '../errors.ts'
+import type { Deadlines } from '../lib/deadlines.ts'
+import type { Forward, Live, Route, Upstream } from '../config/model.ts'
+import type { RequestFacts } from '../http/request.ts'
 import type { Millis } from '../types.ts'
 import { createBalancer } from './balance.ts'
-
-/** Connections to one upstream under one set of TLS settings. */
-export interface UpstreamPool {
-  /** Scheme, host and port. */
-  readonly origin: string
-  /** Goes into the options of each dispatch: a constant, or undici would open another connection for every Host it sees. */
-  readonly servername: string
-  dispatch(options: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
-}
+import { Admission, type Limits, type Turn } from './limits.ts'
 
 /** undici's options; it knows `servername` and does not declare it. */
 export interface UpstreamRequest extends Dispatcher.DispatchOptions {
-  readonly servername: string
+  servername?: string
 }
 
-/** The pools of one generation's routes. */
-export interface PoolLease {
-  /** Whose turn it is among the upstreams of a route. Opens nothing: connections come with the first request. */
-  pick(action: Forward): UpstreamPool
+/** One request's hold on an upstream: the seam for load balancing, health and retries. */
+export interface Lease {
+  /** Scheme, host and port. */
+  readonly origin: string
+  /** Does it wait for a connection to become free? */
+  readonly waiting: boolean
+  /** Sends the request, at once or in turn. Too many: the handler gets ERR_UPSTREAM_BUSY. Again: for a retry. */
+  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
+  /** Begins a handshake on a connection of its own. Too many: throws ERR_UPSTREAM_BUSY. */
+  handshake(path: string, headers: readonly string[]): ClientRequest
   /** Was this failure raised by a connection that had already served an exchange? Then the upstream may simply have closed it. */
-  wasReused(error: unknown): boolean
+  wasStale(error: unknown): boolean
+  /** Exactly once, when nothing more is sent: frees the place. */
+  report(outcome: Outcome): void
+}
+
+/** What whoever chooses upstreams learns. */
+export type Outcome =
+  | { readonly kind: 'answered'; readonly status: number }
+  | { readonly kind: 'failed'; readonly error: AppError }
+  /** The client left, or the answer was cut, which says nothing about the upstream. */
+  | { readonly kind: 'abandoned' }
+
+export type PoolSettings = Limits & Pick<Live, 'routes' | 'upstreamConnectTimeout'>
+
+/** The upstreams of one generation's routes. */
+export interface UpstreamChoice {
+  /** Whose turn it is among the upstreams of a route. Opens nothing: connections come with the first request. */
+  choose(route: Route<Forward>, facts: RequestFacts): Lease
   /** No exchange of the generation is left: pools that no other generation holds are closed. */
   release(): void
 }
 
 export interface Pools {
   /** Pools that an earlier generation opened with the same settings are shared, and their connections with them. */
-  lease(routes: readonly Route[], connectTimeout: Millis): PoolLease
+  open(settings: PoolSettings): UpstreamChoice
   /** Ends every connection and what is in flight. */
   close(): Promise<void>
 }
 
-interface SharedPool extends UpstreamPool {
+/** Connections to one upstream under one set of TLS settings. */
+interface SharedPool {
+  readonly upstream: Upstream
+  readonly action: Forward
+  /** Goes into the options of each dispatch: a constant, or undici would open another connection for every Host it sees. */
+  readonly servername: string
   readonly pool: Pool
-  /** Leases that hold it. */
+  readonly admission: Admission
+  /** Generations that hold it. */
   holders: number
 }
 
@@ -45,15 +71,16 @@ interface SharedPool extends UpstreamPool {
 const KEEP_ALIVE: Millis = 4000
 const MAX_RESPONSE_HEADER_BYTES = 32 * 1024
 
-export function createPools(): Pools {
+export function createPools(deadlines: Deadlines): Pools {
   const pools = new Map<string, SharedPool>()
-  const reused = new WeakSet<object>()
+  const stale = new WeakSet<object>()
 
-  function open(action: Forward, upstream: Upstream, connectTimeout: Millis): SharedPool {
+  function openPool(action: Forward, upstream: Upstream, settings: PoolSettings): SharedPool {
+    const { upstreamConnectTimeout: timeout, upstreamMaxConnections: connections } = settings
     const { hostname } = new URL(upstream.origin)
     const servername = tlsName(action, hostname)
     const connectTls = buildConnector({
-      timeout: connectTimeout,
+      timeout,
       rejectUnauthorized: !action.tlsSkipVerify,
       ...(action.tlsCa === undefined ? {} : { ca: action.tlsCa }),
     })
@@ -63,65 +90,60 @@ export function createPools(): Pools {
         if (error) return callback(error, null)
         // Everything that ends a connection early is raised here first. (Over TLS the handshake has been read as well,
         // so a first exchange counts as a second: the only effect is one more attempt at an idempotent request.)
-        socket.prependListener('error', (failure) => socket.bytesRead > 0 && reused.add(failure))
+        socket.prependListener('error', (failure) => socket.bytesRead > 0 && stale.add(failure))
         callback(null, socket)
       })
     const pool = new Pool(upstream.origin, {
       connect,
+      connections,
       pipelining: 1,
       keepAliveTimeout: KEEP_ALIVE,
       maxHeaderSize: MAX_RESPONSE_HEADER_BYTES,
-      // forward.ts has its own: they cover waiting for a connection, and they pause with a slow client.
+      // transfer.ts has its own: they cover waiting for a connection, and they pause with a slow client.
       headersTimeout: 0,
       bodyTimeout: 0,
     })
-    return {
-      origin: upstream.origin,
-      servername: servername || hostname,
-      pool,
-      holders: 0,
-      dispatch: (options, handler) => pool.dispatch(options, handler),
-    }
+    const admission = new Admission(upstream.origin, deadlines)
+    return { upstream, action, servername: servername || hostname, pool, admission, holders: 0 }
   }
 
-  function lease(routes: readonly Route[], connectTimeout: Millis): PoolLease {
+  function open(settings: PoolSettings): UpstreamChoice {
     const held = new Map<string, SharedPool>()
-    const picks = new WeakMap<Forward, () => { readonly to: UpstreamPool }>()
+    const picks = new WeakMap<Forward, () => { readonly to: SharedPool }>()
 
     function hold(key: string, pool: SharedPool): SharedPool {
       pool.holders++
       held.set(key, pool)
       return pool
     }
-    function of(action: Forward, upstream: Upstream): UpstreamPool {
-      const key = keyOf(action, upstream, connectTimeout)
+    function of(action: Forward, upstream: Upstream): SharedPool {
+      const key = keyOf(action, upstream, settings)
       const known = held.get(key)
       if (known) return known
-      const found = pools.get(key) ?? open(action, upstream, connectTimeout)
+      const found = pools.get(key) ?? openPool(action, upstream, settings)
       pools.set(key, found)
       return hold(key, found)
     }
 
     // At once, so that they survive the generation that opened them.
-    for (const { action } of routes) {
+    for (const { action } of settings.routes) {
       if (action.kind !== 'forward') continue
       for (const upstream of action.upstreams) {
-        const key = keyOf(action, upstream, connectTimeout)
-        const open = held.has(key) ? undefined : pools.get(key)
-        if (open) hold(key, open)
+        const key = keyOf(action, upstream, settings)
+        const known = held.has(key) ? undefined : pools.get(key)
+        if (known) hold(key, known)
       }
     }
     return {
-      pick(action) {
+      choose({ action }) {
         let next = picks.get(action)
         if (!next) {
           const turn = (upstream: Upstream) => ({ weight: upstream.weight, to: of(action, upstream) })
           const [first, ...others] = action.upstreams
           picks.set(action, (next = createBalancer([turn(first), ...others.map(turn)])))
         }
-        return next().to
+        return new PoolLease(next().to, settings, stale)
       },
-      wasReused: (error) => typeof error === 'object' && error !== null && reused.has(error),
       release() {
         for (const [key, pool] of held) {
           if (--pool.holders > 0) continue
@@ -134,22 +156,104 @@ export function createPools(): Pools {
   }
 
   return {
-    lease,
+    open,
     async close() {
-      const open = [...pools.values()]
+      const all = [...pools.values()]
       pools.clear()
-      await Promise.all(open.map(({ pool }) => pool.destroy()))
+      await Promise.all(all.map(({ pool }) => pool.destroy()))
     },
   }
 }
 
+class PoolLease implements Lease, Turn {
+  readonly limits: Limits
+  private readonly shared: SharedPool
+  private readonly stale: WeakSet<object>
+  private place: 'none' | 'request' | 'tunnel' = 'none'
+  private request: UpstreamRequest | undefined
+  private handler: Dispatcher.DispatchHandler | undefined
+
+  constructor(shared: SharedPool, limits: Limits, stale: WeakSet<object>) {
+    this.shared = shared
+    this.limits = limits
+    this.stale = stale
+  }
+
+  get origin(): string {
+    return this.shared.upstream.origin
+  }
+
+  get waiting(): boolean {
+    return this.shared.admission.isWaiting(this)
+  }
+
+  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
+    this.request = request
+    this.handler = handler
+    if (this.place === 'request') return this.start()
+    this.place = 'request'
+    this.shared.admission.enter(this)
+  }
+
+  start(): void {
+    const { request, handler, shared } = this
+    if (!request || !handler) return
+    request.servername = shared.servername
+    shared.pool.dispatch(request, handler)
+  }
+
+  refuse(error: AppError): void {
+    this.place = 'none'
+    this.handler?.onResponseError?.(undefined as never, error)
+  }
+
+  handshake(path: string, headers: readonly string[]): ClientRequest {
+    const { admission, upstream, action } = this.shared
+    admission.enterTunnel(this.limits)
+    this.place = 'tunnel'
+    const { protocol, hostname, port } = new URL(upstream.origin)
+    const named = headers.some((name, i) => i % 2 === 0 && name.toLowerCase() === 'host')
+    const common = {
+      hostname: hostname.replaceAll(/^\[|\]$/g, ''),
+      port: port === '' ? undefined : port,
+      path,
+      headers: named ? headers : ['host', new URL(upstream.origin).host, ...headers],
+      agent: false,
+    } as const
+    if (protocol === 'http:') return httpRequest(common)
+    return httpsRequest({
+      ...common,
+      // Ours, or Node would verify the name in the Host header, which a client may choose.
+      servername: tlsName(action, hostname),
+      rejectUnauthorized: !action.tlsSkipVerify,
+      ...(action.tlsCa === undefined ? {} : { ca: action.tlsCa }),
+    })
+  }
+
+  wasStale(error: unknown): boolean {
+    return typeof error === 'object' && error !== null && this.stale.has(error)
+  }
+
+  /** Upstreams take turns whatever becomes of requests; health would be noted here. */
+  report(): void {
+    const { place, shared } = this
+    this.place = 'none'
+    if (place === 'request') shared.admission.leave(this)
+    else if (place === 'tunnel') shared.admission.leaveTunnel()
+  }
+}
+
 /** The name that a certificate must carry; `''` for addresses, which are verified as such and never sent as SNI (RFC 6066 §3). */
-export function tlsName(action: Pick<Forward, 'tlsServerName'>, hostname: string): string {
-  if (action.tlsServerName !== undefined) return action.tlsServerName
-  return isIP(hostname.replace(/^\[|\]$/g, '')) === 0 ? hostname : ''
+export function tlsName({ tlsServerName }: Pick<Forward, 'tlsServerName'>, hostname: string): string {
+  if (tlsServerName !== undefined) return tlsServerName
+  return isIP(hostname.replaceAll(/^\[|\]$/g, '')) === 0 ? hostname : ''
 }
 
 /** Everything that a connection is made with. */
-function keyOf(action: Forward, { origin }: Upstream, connectTimeout: Millis): string {
-  return JSON.stringify([origin, connectTimeout, action.tlsSkipVerify, action.tlsServerName, action.tlsCa])
+function keyOf(
+  { tlsSkipVerify, tlsServerName, tlsCa }: Forward,
+  { origin }: Upstream,
+  { upstreamConnectTimeout, upstreamMaxConnections }: PoolSettings,
+): string {
+  return JSON.stringify([origin, upstreamConnectTimeout, upstreamMaxConnections, tlsSkipVerify, tlsServerName, tlsCa])
 }

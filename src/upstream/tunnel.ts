@@ -1,247 +1,194 @@
 /**
- * WebSockets: http-proxy makes the handshake and carries the bytes, and nothing else. What makes it fit for that is
- * here (docs/dependencies.md): it never sees the client's headers or target, its error handling is replaced, every wait
- * has an end, and neither socket outlives the other.
+ * WebSockets: the handshake is passed on and checked (RFC 6455 §4), then bytes go both ways. The upstream never sees the
+ * client's own headers or target, every wait has an end, and neither side outlives the other.
  */
-import type { ClientRequest, IncomingMessage } from 'node:http'
-import { createRequire } from 'node:module'
+import { createHash } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import type HttpProxy from 'http-proxy'
 import { AppError } from '../errors.ts'
-import type { Clock, Millis } from '../types.ts'
-import type { Forwarded } from '../http/exchange.ts'
-import type { Grant } from '../policy/verdict.ts'
-import type { Forward } from '../config/model.ts'
 import type { Deadlines } from '../lib/deadlines.ts'
-import { upstreamFailure } from './failure.ts'
-import { type PoolLease, tlsName } from './pools.ts'
+import type { Forward } from '../config/model.ts'
+import type { Exchange, Forwarded, RequestHead } from '../http/exchange.ts'
+import { headerOf } from '../http/header.ts'
+import type { Grant } from '../policy/verdict.ts'
 import { elapsed } from '../lib/time.ts'
+import type { Clock, Millis } from '../types.ts'
+import { answerProblem } from './answer.ts'
+import { upstreamFailure } from './failure.ts'
+import { clientHeaders, type HeaderContext } from './headers.ts'
+import type { Lease, Outcome } from './pools.ts'
 
-export interface TunnelRequest {
+export interface TunnelParts {
   readonly grant: Grant<Forward>
-  readonly req: IncomingMessage
-  readonly socket: Duplex
-  /** What the client sent right behind its request. */
-  readonly head: Buffer
+  readonly exchange: Exchange
+  readonly lease: Lease
   /** With the query: what is asked of the upstream. */
   readonly path: string
   /** Flat list, without `Connection` and `Upgrade`. */
-  readonly headers: () => Promise<readonly string[]>
-  /** Is this `Set-Cookie` one that the upstream may not set? */
-  readonly plantsOurs: (setCookie: string) => boolean
-}
-
-export interface Tunnels {
-  /** Resolves when both sides are closed. Rejects only before anything was written to the client. */
-  open(request: TunnelRequest): Promise<Forwarded>
-  /** Cuts them all. */
-  close(): void
-}
-
-export interface TunnelsDeps {
-  readonly pools: PoolLease
+  readonly headers: readonly string[]
+  readonly context: HeaderContext
   readonly deadlines: Deadlines
   readonly clock: Clock
+  /** Functions that end a tunnel. */
+  readonly tunnels: Set<() => void>
 }
 
 /** A handshake ends even on a route without a timeout. */
 const HANDSHAKE: Millis = 30_000
 /** When one side has ended, the other gets this long to take what is still on its way. */
 const LINGER: Millis = 10_000
-
-export function createTunnels({ pools, deadlines, clock }: TunnelsDeps): Tunnels {
-  const open = new Set<Duplex>()
-  return {
-    async open(request) {
-      const { grant, socket } = request
-      refuseWhatIsNoWebSocket(request.req)
-      const headers = await request.headers()
-      if (socket.destroyed) throw clientClosed()
-      open.add(socket)
-      socket.once('close', () => open.delete(socket))
-      const { origin } = pools.pick(grant.route.action)
-      return new Promise((resolve, reject) => {
-        carry({ ...request, origin, list: headers, deadlines, clock, resolve, reject })
-      })
-    },
-    close() {
-      for (const socket of open) socket.destroy()
-    },
-  }
-}
+const KEEP_ALIVE: Millis = 30_000
 
 /** A body before the handshake is answered would be read as frames; other protocols carry what we cannot judge. */
-function refuseWhatIsNoWebSocket(req: IncomingMessage): void {
-  const { upgrade = '', 'content-length': length, 'transfer-encoding': coding } = req.headers
+export function refuseWhatIsNoWebSocket(head: RequestHead): void {
+  const length = headerOf(head, 'content-length') ?? headerOf(head, 'transfer-encoding')
   const what =
-    req.method !== 'GET'
+    head.method !== 'GET'
       ? 'an upgrade is a GET request (RFC 6455 §4.1)'
-      : upgrade.trim().toLowerCase() !== 'websocket'
+      : headerOf(head, 'upgrade')?.trim().toLowerCase() !== 'websocket'
         ? 'only upgrades to websocket are passed on'
-        : length !== undefined || coding !== undefined
+        : length !== undefined
           ? 'an upgrade has no body'
-          : undefined
+          : headerOf(head, 'sec-websocket-key') === undefined
+            ? 'a handshake has a Sec-WebSocket-Key (RFC 6455 §4.1)'
+            : undefined
   if (what !== undefined) throw new AppError('ERR_BAD_REQUEST', what)
 }
 
-interface Carriage extends TunnelRequest {
-  readonly origin: string
-  readonly list: readonly string[]
-  readonly deadlines: Deadlines
-  readonly clock: Clock
-  readonly resolve: (forwarded: Forwarded) => void
-  readonly reject: (error: AppError) => void
-}
-
-function carry(carriage: Carriage): void {
-  const { grant, socket, head, path, origin, list, plantsOurs, deadlines, clock, resolve, reject } = carriage
-  const { request } = grant
-  const { action } = grant.route
-  const client = socket as Socket
+/** Resolves when both sides are closed. Rejects only before anything was answered. */
+export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
+  const { grant, exchange, lease, path, headers, context, deadlines, clock, tunnels } = parts
+  const { route } = grant
+  const { origin } = lease
   const startedAt = clock.monotonic()
-  let handshake: ClientRequest | undefined
-  let connected = false
-  let answered = false
+  const upgrade = ['connection', 'Upgrade', 'upgrade', 'websocket']
+  const handshake = lease.handshake(path, [...headers, ...upgrade])
+  return new Promise((resolve, reject) => {
+    let answered = false
+    let connected = false
+    const end = (): void => {
+      handshake.destroy()
+      exchange.abort('shutdown')
+    }
+    tunnels.add(end)
+    const deadline = deadlines.start(route.action.timeout || HANDSHAKE, () =>
+      fail(new AppError('ERR_UPSTREAM_TIMEOUT', `upstream ${origin}: no answer to the handshake in time`)),
+    )
+    const leave = (outcome: Outcome): void => {
+      tunnels.delete(end)
+      lease.report(outcome)
+    }
+    exchange.onClosed(() =>
+      fail(new AppError('ERR_CLIENT_CLOSED', 'the client went away before the handshake was answered')),
+    )
 
-  // Before ws(): an early reset of the client is an event that nobody else listens to, and would end the process.
-  client.on('error', () => client.destroy())
-  client.on('close', onGone).on('end', onGone)
-  const deadline = deadlines.start(action.timeout || HANDSHAKE, () =>
-    fail(new AppError('ERR_UPSTREAM_TIMEOUT', `upstream ${origin}: no answer to the handshake in time`)),
-  )
-  const standIn: StandIn = {
-    method: 'GET',
-    url: '/',
-    headers: handshakeHeaders(list),
-    begun(outgoing) {
-      handshake = outgoing
-      // http-proxy parses and rebuilds the path; what was judged is what is sent.
-      outgoing.path = path
-      const ready = origin.startsWith('https:') ? 'secureConnect' : 'connect'
-      outgoing.on('socket', (upstream) => upstream.once(ready, () => (connected = true)))
-      outgoing.on('response', passRefusal)
-      outgoing.on('upgrade', (res, upstream) => {
-        makeOurs(res)
-        answer(101, upstream)
-        upstream.once('close', finish)
-        // A client that has ended its side gets what is still on its way, and no more.
-        client.once('end', () => endWithin(client, deadlines))
-      })
-    },
-  }
-  webSocketProxy().ws(standIn as unknown as IncomingMessage, client, head, upstreamOptions(action, origin), () => {})
-  // Its own listener would end the client's socket before the exchange could say what happened.
-  handshake?.removeAllListeners('error')
-  handshake?.on('error', (error) => fail(upstreamFailure(error, { origin, connected })))
-
-  function makeOurs({ headers }: IncomingMessage): void {
-    headers['x-request-id'] = request.id
-    const cookies = headers['set-cookie']?.filter((cookie) => !plantsOurs(cookie))
-    if (cookies?.length) headers['set-cookie'] = cookies
-    else delete headers['set-cookie']
-  }
-
-  /** Not a 101: the upstream's own refusal, passed on with its body; the connection ends with it. */
-  function passRefusal(res: IncomingMessage): void {
-    // http-proxy writes these headers and then the decoded body: the framing must be told anew.
-    for (const name of ['transfer-encoding', 'keep-alive', 'upgrade', 'trailer']) delete res.headers[name]
-    res.headers.connection = 'close'
-    makeOurs(res)
-    answer(res.statusCode ?? 502, res.socket)
-    res.once('close', () => (res.complete ? finish() : client.destroy()))
-  }
-
-  function answer(status: number, upstream: Socket): void {
-    answered = true
-    deadline.stop()
-    client.off('close', onGone).off('end', onGone)
-    const upstreamMs = elapsed(clock.monotonic(), startedAt)
-    const [readBefore, writtenBefore] = [upstream.bytesRead, upstream.bytesWritten]
-    client.once('close', () => {
-      const bytesOut = upstream.bytesRead - readBefore
-      const bytesIn = upstream.bytesWritten - writtenBefore
-      upstream.destroy()
-      resolve({ status, upstream: origin, upstreamMs, bytesIn, bytesOut })
+    handshake.on('socket', (upstream) => {
+      upstream.once(origin.startsWith('https:') ? 'secureConnect' : 'connect', () => (connected = true))
     })
-  }
+    handshake.on('error', (error) => fail(upstreamFailure(error, { origin, connected })))
+    handshake.on('upgrade', (res: IncomingMessage, upstream: Socket, behind: Buffer) => {
+      const problem = switchProblem(res, headers)
+      if (answered || problem !== undefined) {
+        upstream.destroy()
+        if (problem !== undefined) fail(protocolError(problem))
+        return
+      }
+      const count = answer(101, upstream)
+      const client = exchange.upgrade([...upgrade, ...clientHeaders(rawOf(res), 101, grant, context)])
+      if (behind.length > 0) upstream.unshift(behind)
+      join(client, upstream, deadlines)
+      exchange.onClosed(() => count(exchange.aborted))
+    })
+    // Not a 101: the upstream's own refusal, passed on with its body.
+    handshake.on('response', (res) => {
+      const raw = rawOf(res)
+      const problem = res.statusCode === 101 ? 'a 101 that switches to nothing' : answerProblem(raw, res.statusMessage)
+      if (problem !== undefined) return fail(protocolError(problem))
+      if (answered) return void res.destroy()
+      const status = res.statusCode ?? 502
+      const count = answer(status, res.socket)
+      exchange.onClosed(() => {
+        res.destroy()
+        count(exchange.aborted ?? (res.complete ? undefined : 'client-closed'))
+      })
+      const reason = /^[\x20-\x7e]+$/.test(res.statusMessage ?? '') ? res.statusMessage : undefined
+      const out = exchange.respond({
+        status,
+        reason,
+        headers: [...clientHeaders(raw, status, grant, context), 'connection', 'close'],
+      })
+      // A body that was cut must not look complete.
+      res.on('error', () => exchange.abort('ERR_UPSTREAM_RESET'))
+      res.pipe(out)
+    })
+    handshake.end()
 
-  /** The upstream is done: what it sent goes out, then the client's socket ends, whether the client reads or not. */
-  function finish(): void {
+    /** From here on failures are the end of the exchange; what comes back counts its bytes and resolves. */
+    function answer(status: number, upstream: Socket): (cut: Forwarded['cut']) => void {
+      answered = true
+      deadline.stop()
+      const upstreamMs = elapsed(clock.monotonic(), startedAt)
+      const [readBefore, writtenBefore] = [upstream.bytesRead, upstream.bytesWritten]
+      return (cut) => {
+        leave({ kind: 'answered', status })
+        resolve({
+          status,
+          upstream: origin,
+          upstreamMs,
+          bytesIn: upstream.bytesWritten - writtenBefore,
+          bytesOut: upstream.bytesRead - readBefore,
+          ...(cut === undefined ? {} : { cut }),
+        })
+      }
+    }
+
+    function fail(error: AppError): void {
+      if (answered) return
+      answered = true
+      deadline.stop()
+      leave(error.code === 'ERR_CLIENT_CLOSED' ? { kind: 'abandoned' } : { kind: 'failed', error })
+      handshake.destroy()
+      reject(error)
+    }
+  })
+
+  function protocolError(what: string): AppError {
+    return new AppError('ERR_UPSTREAM_PROTOCOL', `upstream ${origin}: ${what}`, { details: { upstream: origin } })
+  }
+}
+
+/** Both directions; when one side has ended, the other one is ended after it has taken what is on its way. */
+function join(client: Duplex, upstream: Socket, deadlines: Deadlines): void {
+  upstream.setNoDelay(true)
+  upstream.setKeepAlive(true, KEEP_ALIVE)
+  upstream.on('error', () => upstream.destroy())
+  const lingers = (): void => {
+    const linger = deadlines.start(LINGER, () => client.destroy())
+    client.once('close', () => linger.stop())
+  }
+  client.once('end', lingers)
+  client.once('close', () => upstream.destroy())
+  upstream.once('close', () => {
     if (client.destroyed) return
-    endWithin(client, deadlines)
+    lingers()
     client.end(() => client.destroy())
-  }
-
-  function onGone(): void {
-    fail(clientClosed())
-  }
-
-  function fail(error: AppError): void {
-    if (answered) return void client.destroy()
-    answered = true
-    deadline.stop()
-    client.off('close', onGone).off('end', onGone)
-    handshake?.destroy()
-    reject(error)
-  }
+  })
+  client.pipe(upstream)
+  upstream.pipe(client)
 }
 
-function endWithin(client: Socket, deadlines: Deadlines): void {
-  const linger = deadlines.start(LINGER, () => client.destroy())
-  client.once('close', () => linger.stop())
+/** RFC 6455 §4.1: what a client checks before it believes in a WebSocket. */
+function switchProblem({ headers, rawHeaders }: IncomingMessage, sent: readonly string[]): string | undefined {
+  if (headers.upgrade?.toLowerCase() !== 'websocket') return 'a 101 that switches to another protocol'
+  const key = headerOf({ rawHeaders: sent }, 'sec-websocket-key')?.trim() ?? ''
+  const expected = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
+  const accepts = rawHeaders.filter(
+    (_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === 'sec-websocket-accept',
+  )
+  return accepts.length === 1 && accepts[0]?.trim() === expected ? undefined : 'a 101 without our Sec-WebSocket-Accept'
 }
 
-function clientClosed(): AppError {
-  return new AppError('ERR_CLIENT_CLOSED', 'the client went away before the handshake was answered')
-}
-
-/** What http-proxy gets instead of the client's request: it copies headers and target from there. */
-interface StandIn {
-  readonly method: 'GET'
-  readonly url: '/'
-  readonly headers: Readonly<Record<string, string | readonly string[]>>
-  /** The request to the upstream exists and nothing of it has been sent. */
-  begun(handshake: ClientRequest): void
-}
-
-function handshakeHeaders(list: readonly string[]): StandIn['headers'] {
-  const headers: Record<string, string | string[]> = Object.create(null)
-  for (let i = 0; i + 1 < list.length; i += 2) {
-    const [name, value] = [(list[i] as string).toLowerCase(), list[i + 1] as string]
-    const known = headers[name]
-    headers[name] = known === undefined ? value : [known, value].flat()
-  }
-  headers['connection'] = 'Upgrade'
-  headers['upgrade'] = 'websocket'
-  return headers
-}
-
-/** Fresh for each tunnel, because http-proxy writes into them. */
-function upstreamOptions(action: Forward, origin: string): HttpProxy.ServerOptions {
-  const { protocol, hostname, port } = new URL(origin)
-  const host = hostname.replace(/^\[|\]$/g, '')
-  const target = { protocol, host, hostname: host, port: Number(port || (protocol === 'https:' ? 443 : 80)) }
-  return {
-    target: { ...target, ...(action.tlsCa === undefined ? {} : { ca: action.tlsCa }) },
-    secure: !action.tlsSkipVerify,
-    // Ours, or Node would verify the name in the Host header, which a client may choose.
-    ssl: { servername: tlsName(action, hostname) },
-  }
-}
-
-let shared: HttpProxy | undefined
-
-/** Loaded with the first tunnel. Only `ws()` is ever called: `web()` can be made to smuggle requests (docs/dependencies.md). */
-function webSocketProxy(): HttpProxy {
-  if (shared) return shared
-  const require = createRequire(import.meta.url)
-  // It takes this deprecated function while it loads, and Node would warn (DEP0060).
-  Reflect.set(require('node:util') as object, '_extend', Object.assign)
-  const { createProxyServer } = require('http-proxy') as Pick<typeof HttpProxy, 'createProxyServer'>
-  shared = createProxyServer({})
-  // Errors go to each tunnel; without a second listener of its own kind http-proxy would throw.
-  shared.on('error', () => {})
-  shared.on('proxyReqWs', (handshake, standIn) => (standIn as unknown as StandIn).begun(handshake))
-  return shared
+function rawOf({ rawHeaders }: IncomingMessage): readonly Buffer[] {
+  return rawHeaders.map((part) => Buffer.from(part, 'latin1'))
 }

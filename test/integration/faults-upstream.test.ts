@@ -75,6 +75,7 @@ beforeEach(async () => {
 })
 afterEach(async () => {
   for (const socket of sockets) socket.destroy()
+  asked.clear()
   await world.close()
   // A socket of this test must not count as a request of the next.
   await expect.poll(() => sockets.size).toBe(0)

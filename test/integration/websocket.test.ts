@@ -33,7 +33,8 @@ beforeEach(async () => {
       { ...route, name: 'anybody', prefix: '/anybody', allow_any_authenticated_user: true },
       { ...route, name: 'group', allowed_groups: ['Engineering'] },
     ],
-    config: { cookie_expire: '2h' },
+    // Hours pass in which nothing is said.
+    config: { cookie_expire: '2h', tunnel_idle_timeout: 0 },
   })
 })
 afterEach(async () => {

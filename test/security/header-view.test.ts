@@ -79,10 +79,10 @@ describe('headers.get', () => {
 test('parseTarget puts the view into the facts', () => {
   const raw = {
     method: 'GET',
-    url: '/',
+    target: '/',
     rawHeaders: ['Host', 'app.test', 'X-Env', 'a', 'X-Env', 'b', 'X-Corp-User', 'admin'],
     httpVersion: '1.1',
-    remoteAddress: '127.0.0.1',
+    peer: '127.0.0.1',
     encrypted: false,
     upgrade: false,
   }

@@ -5,8 +5,10 @@
  */
 import { connect } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { compileTrust, parseTarget, rawRequest } from '../../src/routing/target.ts'
-import { type Listener, listen } from '../../src/server/listen.ts'
+import { sendReply } from '../../src/http/send.ts'
+import { silentLogger } from '../../src/lib/log.ts'
+import { compileTrust, parseTarget } from '../../src/routing/target.ts'
+import { type Listener, listen } from '../../src/server/h1.ts'
 import type { RequestFacts } from '../../src/http/exchange.ts'
 import { manualClock } from '../support/clock.ts'
 
@@ -17,16 +19,17 @@ let listener: Listener
 beforeAll(async () => {
   listener = await listen({
     listen: { host: '127.0.0.1', port: 0 },
-    timeouts: { timeoutRead: 5000, timeoutIdle: 5000 },
+    timeouts: { timeoutRead: 5000, timeoutIdle: 5000, clientWriteTimeout: 0, tunnelIdleTimeout: 0 },
     clock: manualClock(),
+    logger: silentLogger,
     refused() {},
     async handle(exchange) {
-      const parsed = parseTarget(rawRequest(exchange.req, exchange.upgrade), trust, 'id')
+      const parsed = parseTarget(exchange.head, trust, 'id')
       const refused = 'kind' in parsed
       if (!refused) seen.push(parsed)
       const status = refused ? parsed.status : 200
       const headers = refused ? ([['connection', 'close']] as const) : []
-      await exchange.reply({ status, headers, body: refused ? parsed.detail : 'ok\n' })
+      await sendReply(exchange, { status, headers, body: refused ? parsed.detail : 'ok\n' })
     },
   })
 })

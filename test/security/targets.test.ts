@@ -5,25 +5,26 @@
  */
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import type { RequestHead } from '../../src/http/request.ts'
 import { RequestHeaders } from '../../src/routing/header-view.ts'
-import { compileTrust, parseTarget, type RawRequest } from '../../src/routing/target.ts'
+import { compileTrust, parseTarget } from '../../src/routing/target.ts'
 import type { BadRequest, RequestFacts } from '../../src/http/exchange.ts'
 
 const trustNobody = compileTrust({ proxies: [], hops: 0 })
 const trustLoopback = compileTrust({ proxies: ['127.0.0.0/8'], hops: 0 })
 
-interface Wish extends Partial<Omit<RawRequest, 'rawHeaders'>> {
+interface Wish extends Partial<Omit<RequestHead, 'rawHeaders'>> {
   /** Instead of `Host: app.test`. */
   readonly hosts?: readonly string[]
   readonly headers?: readonly (readonly [name: string, value: string])[]
 }
 
-function raw({ hosts = ['app.test'], headers = [], ...more }: Wish): RawRequest {
+function raw({ hosts = ['app.test'], headers = [], ...more }: Wish): RequestHead {
   return {
     method: 'GET',
-    url: '/',
+    target: '/',
     httpVersion: '1.1',
-    remoteAddress: '127.0.0.1',
+    peer: '127.0.0.1',
     encrypted: false,
     upgrade: false,
     rawHeaders: [...hosts.flatMap((host) => ['Host', host]), ...headers.flat()],
@@ -50,7 +51,7 @@ function refusal(wish: Wish): unknown {
 test('parseTarget of an ordinary request gives its facts', () => {
   expect(
     facts({
-      url: '/a/b?c=d&c=e',
+      target: '/a/b?c=d&c=e',
       hosts: ['App.Test:8080'],
       headers: [
         ['Cookie', 'a=1'],
@@ -78,7 +79,7 @@ test('parseTarget of an ordinary request gives its facts', () => {
 })
 
 test('a refusal has the client address and request id, and echoes nothing', () => {
-  expect(parse({ url: '/<script>\\', hosts: ['app.test'] })).toEqual({
+  expect(parse({ target: '/<script>\\', hosts: ['app.test'] })).toEqual({
     kind: 'bad-request',
     id: 'request-id',
     status: 400,
@@ -100,7 +101,7 @@ describe('paths (A)', () => {
     ['/strip/%3fx', '/strip/%3Fx'],
     ['/ADMIN', '/ADMIN'],
   ])('%s is %s', (url, path) => {
-    expect(facts({ url }).path).toBe(path)
+    expect(facts({ target: url }).path).toBe(path)
   })
 
   test.each([
@@ -121,7 +122,7 @@ describe('paths (A)', () => {
     '/a b',
     '/caf\u00e9',
   ])('%s is refused', (url) => {
-    expect(refusal({ url })).toBe('400 invalid path')
+    expect(refusal({ target: url })).toBe('400 invalid path')
   })
 
   test.each([
@@ -136,17 +137,17 @@ describe('paths (A)', () => {
     ['/a?b\u0000', 'invalid query'],
     ['/a?\u00e9', 'invalid query'],
   ])('the target %j is refused', (url, detail) => {
-    expect(refusal({ url })).toBe(`400 ${detail}`)
+    expect(refusal({ target: url })).toBe(`400 ${detail}`)
   })
 
   test('OPTIONS * is refused', () => {
-    expect(refusal({ method: 'OPTIONS', url: '*' })).toBe('400 invalid request target')
+    expect(refusal({ method: 'OPTIONS', target: '*' })).toBe('400 invalid request target')
   })
 
   test.each(['?a=1&a=2', '?a=1;b=2', '?a=%26b', '??', '?', '?q=100%', '?p=/../x\\y', '?u=http://a/%2F'])(
     'the query %s is kept byte for byte',
     (query) => {
-      expect(facts({ url: `/x${query}` })).toMatchObject({ path: '/x', query })
+      expect(facts({ target: `/x${query}` })).toMatchObject({ path: '/x', query })
     },
   )
 })
@@ -195,7 +196,7 @@ describe('host (C)', () => {
     ['http://app.test', { path: '/' }],
     ['http://app.test?y', { path: '/', query: '?y' }],
   ])('a target whose authority agrees with Host is accepted: %s', (url, expected) => {
-    expect(facts({ url })).toMatchObject({ host: 'app.test', ...expected })
+    expect(facts({ target: url })).toMatchObject({ host: 'app.test', ...expected })
   })
 
   test.each([
@@ -206,13 +207,13 @@ describe('host (C)', () => {
     'http:///admin',
     'http://evil/adm',
   ])('a target with another authority than Host is refused: %s', (url) => {
-    expect(refusal({ url })).toBe('400 request target and Host differ')
+    expect(refusal({ target: url })).toBe('400 request target and Host differ')
   })
 
   test('forwarded headers of an untrusted peer change nothing', () => {
-    const plain = facts({ url: '/admin' })
+    const plain = facts({ target: '/admin' })
     const spoofed = facts({
-      url: '/admin',
+      target: '/admin',
       headers: [
         ['X-Forwarded-For', '10.0.0.1'],
         ['X-Forwarded-Host', 'authenticate.test'],
@@ -244,11 +245,11 @@ describe('host (C)', () => {
   })
 
   test('an IPv4-mapped IPv6 address is given as IPv4', () => {
-    expect(facts({ remoteAddress: '::ffff:192.0.2.1' }).clientIp).toBe('192.0.2.1')
+    expect(facts({ peer: '::ffff:192.0.2.1' }).clientIp).toBe('192.0.2.1')
   })
 
   test('a peer that is gone has no address', () => {
-    expect(refusal({ remoteAddress: undefined })).toBe('400 the peer is gone')
+    expect(refusal({ peer: undefined })).toBe('400 the peer is gone')
   })
 })
 
@@ -443,15 +444,15 @@ describe('what the client accepts', () => {
 
 describe('for any input', () => {
   const text = fc.oneof(fc.string(), fc.string({ unit: 'binary' }))
-  const anything = fc.record<RawRequest>({
+  const anything = fc.record<RequestHead>({
     method: fc.oneof(fc.constantFrom('GET', 'POST'), text),
-    url: fc.oneof(
+    target: fc.oneof(
       text,
       text.map((rest) => `/${rest}`),
       text.map((rest) => `http://app.test${rest}`),
     ),
     httpVersion: fc.constantFrom('1.0', '1.1'),
-    remoteAddress: fc.constantFrom('127.0.0.1', '::1'),
+    peer: fc.constantFrom('127.0.0.1', '::1'),
     encrypted: fc.boolean(),
     upgrade: fc.boolean(),
     rawHeaders: fc
@@ -468,7 +469,7 @@ describe('for any input', () => {
         if ('kind' in parsed) {
           expect([400, 405, 431, 501]).toContain(parsed.status)
         } else {
-          expect(parseTarget({ ...request, url: parsed.path + parsed.query }, trustLoopback, 'id')).toEqual(parsed)
+          expect(parseTarget({ ...request, target: parsed.path + parsed.query }, trustLoopback, 'id')).toEqual(parsed)
         }
       }),
       { numRuns: 3000 },

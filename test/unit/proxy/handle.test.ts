@@ -1,14 +1,15 @@
 /** The request path without sockets: what one exchange is answered with, and what ends it. */
+import { Writable } from 'node:stream'
 import { expect, test, vi } from 'vitest'
 import type { Route } from '../../../src/config/model.ts'
 import type {
   Authenticator,
   Exchange,
-  Finished,
+  Forwarder,
   Generation,
   OpenStream,
-  Reply,
   RequestFacts,
+  ResponseHead,
   StreamRegistry,
 } from '../../../src/http/exchange.ts'
 import { personKey } from '../../../src/lib/person.ts'
@@ -40,8 +41,10 @@ function proxy(world: World) {
   const clock = manualClock()
   const streams = new Set<OpenStream>()
   const lines: { readonly progress: Progress; readonly error: string | undefined }[] = []
+  const forwarder: { forward: Forwarder['forward'] } = { forward: () => Promise.reject(new Error('nobody asked')) }
   const generation = (): Generation =>
     ({
+      forwarder,
       live: { naming: NAMING },
       parse: (request: RequestFacts) => request,
       authenticators: world.authenticators,
@@ -69,27 +72,37 @@ function proxy(world: World) {
 
   /** `whileOpen` runs while the exchange is forwarded. */
   async function ask(over: Partial<RequestFacts> = {}, whileOpen = (): void => {}) {
-    const replies: Reply[] = []
+    const heads: ResponseHead[] = []
     const grants: Grant[] = []
+    const pieces: Buffer[] = []
+    const out = new Writable({ write: (piece: Buffer, _, done) => (pieces.push(piece), done()) })
+    // What `parse` above takes for the facts.
+    const head = factsOf({ wants: 'html', ...over })
     const exchange = {
-      req: factsOf({ wants: 'html', ...over }),
-      upgrade: over.wants === 'upgrade',
-      reply(reply: Reply): Promise<Finished> {
-        replies.push(reply)
-        return Promise.resolve({ status: reply.status, bytesOut: 0 })
+      head,
+      closed: false,
+      onClosed: (listener: () => void) => out.once('close', listener),
+      respond(answer: ResponseHead) {
+        heads.push(answer)
+        return out
       },
-      pass(grant: Grant): Promise<Finished> {
-        grants.push(grant)
-        whileOpen()
-        return Promise.resolve({ status: 200, bytesOut: 0 })
-      },
-      cut: () => {},
+      abort: () => {},
     } as unknown as Exchange
+    forwarder.forward = (grant) => {
+      grants.push(grant)
+      whileOpen()
+      return Promise.resolve({ status: 200, upstream: UPSTREAM, upstreamMs: 0, bytesIn: 0, bytesOut: 0 })
+    }
     await handle(exchange)
-    const [reply] = replies
-    expect(replies.length + grants.length).toBe(1)
-    const header = (name: string) => reply?.headers.find(([key]) => key === name)?.[1]
-    return { status: reply?.status, location: header('location'), body: String(reply?.body ?? ''), grant: grants[0] }
+    expect(heads.length + grants.length).toBe(1)
+    const [answer] = heads
+    const header = (name: string) => answer?.headers[answer.headers.indexOf(name) + 1]
+    return {
+      status: answer?.status,
+      location: answer?.headers.includes('location') ? header('location') : undefined,
+      body: Buffer.concat(pieces).toString(),
+      grant: grants[0],
+    }
   }
 
   return { ask, streams, lines }

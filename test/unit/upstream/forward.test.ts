@@ -54,24 +54,18 @@ test('a request and its answer pass through with their bytes', async () => {
 test('what the engine did not grant is refused', async () => {
   const made = forwarder()
   const forged = { route: route('http://127.0.0.1:1'), request: {}, principal: undefined } as unknown as Grant
-  await expect(made.forward(forged, undefined as never, undefined as never)).rejects.toThrow(
+  await expect(made.forward(forged, undefined as never)).rejects.toThrow(
     new TypeError('forward: not a grant of the policy engine'),
-  )
-  await expect(made.tunnel(forged, undefined as never, undefined as never, Buffer.alloc(0))).rejects.toThrow(
-    new TypeError('tunnel: not a grant of the policy engine'),
   )
 })
 
-test('forward and tunnel refuse a grant of a route that does not forward', async () => {
+test('forward refuses a grant of a route that does not forward', async () => {
   const made = forwarder()
   const redirecting = { ...route('http://127.0.0.1:1'), action: { kind: 'respond', status: 200, body: '' } } as Route
   const decision = decide(redirecting, undefined, facts(), 0)
   if (decision.outcome !== 'allow') throw new Error('a public route is allowed')
   const refused = 'not a grant of the policy engine'
-  await expect(made.forward(decision.grant, undefined as never, undefined as never)).rejects.toThrow(refused)
-  await expect(made.tunnel(decision.grant, undefined as never, undefined as never, Buffer.alloc(0))).rejects.toThrow(
-    refused,
-  )
+  await expect(made.forward(decision.grant, undefined as never)).rejects.toThrow(refused)
 })
 
 test.each([

@@ -1,9 +1,10 @@
 /** A proxy of two parts: a bare HTTP server that grants everything, and the forwarder under test; raw sockets on both ends. */
 import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { afterEach } from 'vitest'
 import { toAppError } from '../../../src/errors.ts'
+import { sendReply } from '../../../src/http/send.ts'
+import { listen, type Timeouts } from '../../../src/server/h1.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'
 import { personKey } from '../../../src/lib/person.ts'
@@ -11,7 +12,7 @@ import { FOREVER } from '../../../src/lib/time.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
 import { decide, isForwardGrant } from '../../../src/policy/engine.ts'
 import type { Clock } from '../../../src/types.ts'
-import type { Forwarded, Forwarder, RequestFacts } from '../../../src/http/exchange.ts'
+import type { Forwarded, Forwarder, RequestFacts, RequestHead } from '../../../src/http/exchange.ts'
 import type { Principal } from '../../../src/policy/model.ts'
 import type { Grant } from '../../../src/policy/verdict.ts'
 import type { Group } from '../../../src/directory/model.ts'
@@ -140,6 +141,10 @@ export function forwarderConfig(
       strictTransportSecurity: '',
       upstreamBodyTimeout: over.upstreamBody ?? 0,
       upstreamConnectTimeout: 10_000,
+      upstreamMaxConnections: 512,
+      upstreamMaxPending: 1024,
+      upstreamQueueTimeout: 10_000,
+      upstreamMaxTunnels: 100,
       routes: [],
     },
     cookieNames: ['__Host-postern', 'postern'],
@@ -158,7 +163,6 @@ export function forwarder(clock?: Clock, config = forwarderConfig()): Generation
 
 export interface Front {
   readonly port: number
-  readonly server: Server
   /** How the exchanges ended, in order. */
   readonly ended: Watched<Forwarded | Error>
 }
@@ -190,45 +194,41 @@ export function watched<T>(): Watched<T> & { readonly add: (value: T) => void } 
 export async function front(
   to: Route<Forward>,
   made: Forwarder,
-  options: { readonly who?: Principal; readonly facts?: Partial<RequestFacts> } = {},
+  options: {
+    readonly who?: Principal
+    readonly facts?: Partial<RequestFacts>
+    readonly clock?: Clock
+    readonly timeouts?: Partial<Timeouts>
+  } = {},
 ): Promise<Front> {
   const ended = watched<Forwarded | Error>()
-  const granted = (req: IncomingMessage): Grant<Forward> => {
-    const [path = '/', query] = (req.url ?? '/').split(/\?(.*)/s)
-    const asked = facts({
-      method: req.method ?? '',
-      path,
-      query: query === undefined ? '' : `?${query}`,
-      ...options.facts,
-    })
+  const granted = ({ method, target }: RequestHead): Grant<Forward> => {
+    const [path = '/', query] = target.split(/\?(.*)/s)
+    const asked = facts({ method, path, query: query === undefined ? '' : `?${query}`, ...options.facts })
     return grant(to, asked, options.who)
   }
-  const onRequest: Parameters<typeof createServer>[1] = (req, res) => {
-    made.forward(granted(req), req, res).then(ended.add, (thrown: unknown) => {
-      const error = toAppError(thrown)
-      ended.add(error)
-      if (!res.destroyed) res.writeHead(error.info.status, { 'x-error': error.code }).end(error.code)
-    })
-  }
-  const server = createServer({ requestTimeout: 0 }, onRequest)
-  server.on('checkContinue', onRequest)
-  server.on('upgrade', (req, socket, head) => {
-    socket.on('error', () => socket.destroy())
-    made.tunnel(granted(req), req, socket, head).then(ended.add, (thrown: unknown) => {
-      const error = toAppError(thrown)
-      ended.add(error)
-      socket.end(
-        `HTTP/1.1 ${error.info.status} Error\r\nconnection: close\r\ncontent-length: 0\r\nx-error: ${error.code}\r\n\r\n`,
-      )
-    })
+  const listener = await listen({
+    listen: { host: '127.0.0.1', port: 0 },
+    timeouts: { timeoutRead: 0, timeoutIdle: 60_000, clientWriteTimeout: 0, tunnelIdleTimeout: 0, ...options.timeouts },
+    clock: options.clock ?? manualClock(),
+    logger: silentLogger,
+    refused() {},
+    async handle(exchange) {
+      try {
+        ended.add(await made.forward(granted(exchange.head), exchange))
+      } catch (thrown) {
+        const error = toAppError(thrown)
+        ended.add(error)
+        await sendReply(exchange, { status: error.info.status, headers: [['x-error', error.code]], body: error.code })
+      }
+    },
   })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  cleanup(() => {
-    server.closeAllConnections()
-    return new Promise((resolve) => server.close(resolve))
+  cleanup(async () => {
+    const stopped = listener.stop()
+    listener.destroy()
+    await stopped
   })
-  return { port: (server.address() as AddressInfo).port, server, ended }
+  return { port: listener.address.port, ended }
 }
 
 /** One end of a raw connection. */

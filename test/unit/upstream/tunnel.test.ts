@@ -21,11 +21,17 @@ import {
 const HANDSHAKE =
   'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n'
 const UPGRADE = `GET /ws?a=1 HTTP/1.1\r\nHost: app.test\r\n${HANDSHAKE}\r\n`
-const ACCEPT =
-  'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n'
+/** What `UPGRADE` must be answered with (RFC 6455 §4.2.2). */
+const ACCEPT = switching(
+  'Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ICX+Yqv66kxgM0FcWaLWlFLwTAI=\r\n',
+)
 
-function accepting(after = ''): (wire: Wire) => void {
-  return ({ socket, seen }) => void seen(/\r\n\r\n/).then(() => socket.write(ACCEPT + after))
+function switching(fields: string): string {
+  return `HTTP/1.1 101 Switching Protocols\r\n${fields}\r\n`
+}
+
+function accepting(after = '', answer = ACCEPT): (wire: Wire) => void {
+  return ({ socket, seen }) => void seen(/\r\n\r\n/).then(() => socket.write(answer + after))
 }
 
 test('messages of a real WebSocket pass both ways, whatever their size', async () => {
@@ -56,7 +62,7 @@ test('the handshake that the upstream sees is ours', async () => {
   const { port } = await front(to, forwarder(), { who: principal() })
   const wire = await client(port)
   wire.send(
-    `GET //a\\..\\b/%2e?x=%20& HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade, X-Secret, x-postern-jwt-assertion\r\nUpgrade: WebSocket\r\nX-Secret: 1\r\nX_Postern_Claim_Email: root\r\nRemote-User: root\r\nCookie: postern=v1.a.b; a=1\r\nProxy-Authorization: x\r\nSec-WebSocket-Key: k\r\nSec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b\r\n\r\n`,
+    `GET //a\\..\\b/%2e?x=%20& HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade, X-Secret, x-postern-jwt-assertion\r\nUpgrade: WebSocket\r\nX-Secret: 1\r\nX_Postern_Claim_Email: root\r\nRemote-User: root\r\nCookie: postern=v1.a.b; a=1\r\nProxy-Authorization: x\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: a\r\nSec-WebSocket-Protocol: b\r\n\r\n`,
   )
   await wire.seen(/^HTTP\/1.1 101 Switching Protocols\r\n[^]*x-request-id: req-1\r\n\r\n$/)
   const got = upstream.connections.all[0]?.received() ?? ''
@@ -89,14 +95,9 @@ test('the handshake that the upstream sees is ours', async () => {
 
 test.each([
   [
-    'another protocol',
-    `GET / HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n`,
-    'only upgrades to websocket are passed on',
-  ],
-  [
-    'two protocols',
-    `GET / HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade\r\nUpgrade: websocket, spdy\r\n\r\n`,
-    'only upgrades to websocket are passed on',
+    'no key',
+    `GET / HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n`,
+    'a handshake has a Sec-WebSocket-Key (RFC 6455 §4.1)',
   ],
   [
     'a length',
@@ -139,7 +140,7 @@ test.each([
   wire.send(UPGRADE)
   await wire.closed
   expect(wire.received()).toMatch(/^HTTP\/1.1 426 Upgrade Required\r\n[^]*\r\n\r\nnope$/)
-  expect(wire.received()).toMatch(/sec-websocket-version: 13\r\nset-cookie: a\r\nset-cookie: b\r\n/)
+  expect(wire.received()).toMatch(/sec-websocket-version: 13\r\nset-cookie: a\r\nset-cookie: b\r\n/i)
   expect(wire.received()).toMatch(/connection: close\r\n/)
   expect(wire.received()).not.toMatch(/transfer-encoding|keep-alive/)
   expect(await ended.next()).toMatchObject({ status: 426 })
@@ -155,6 +156,26 @@ test('a refusal that the upstream does not finish cuts the client off', async ()
   await wire.seen(/half/)
   upstream.connections.all[0]?.socket.destroy()
   await wire.closed
+})
+
+test.each([
+  ['with another Accept', switching('Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n')],
+  ['without an Accept', switching('Upgrade: websocket\r\nConnection: Upgrade\r\n')],
+  ['with two Accepts', ACCEPT.replace(/(Sec-.*\r\n)/, '$1$1')],
+  ['to another protocol', ACCEPT.replace('websocket', 'h2c')],
+  ['to two protocols', ACCEPT.replace('websocket', 'websocket, h2c')],
+  ['without Upgrade', ACCEPT.replace(/Upgrade: .*\r\n/, '')],
+  ['without Connection', ACCEPT.replace(/Connection: .*\r\n/, '')],
+])('a 101 %s is 502, and nothing of it reaches the client (RFC 6455 §4.1)', async (_, answer) => {
+  const upstream = await rawUpstream(accepting('frames', answer))
+  const { port, ended } = await front(route(upstream.origin), forwarder())
+  const wire = await client(port)
+  wire.send(UPGRADE)
+  expect(await ended.next()).toMatchObject({ code: 'ERR_UPSTREAM_PROTOCOL' })
+  await wire.closed
+  expect(wire.received()).toMatch(/^HTTP\/1.1 502 /)
+  expect(wire.received()).not.toContain('frames')
+  await upstream.connections.all[0]?.closed
 })
 
 test('what the client sends right behind its handshake is not lost', async () => {

@@ -1,0 +1,189 @@
+/** HTTP/1.1 behind the seam of exchanges: a request of Node's parser and its response, or the socket of an upgrade. */
+import { type IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import type { ErrorCode } from '../errors.ts'
+import type { CutReason, Exchange, RequestBody, RequestHead, ResponseBody, ResponseHead } from '../http/exchange.ts'
+import type { Clock, Millis } from '../types.ts'
+import { H1Body } from './h1-body.ts'
+
+/** What the client still sends after our answer is read and dropped this long; then the connection ends. */
+const LINGER: Millis = 10_000
+
+/** Ends our side; the client's may follow, but not for ever. Destroying at once could reset the answer away. */
+export function endSoon(socket: Socket, last: string | undefined, clock: Clock): void {
+  socket.resume()
+  if (last === undefined) socket.end()
+  else socket.end(last)
+  socket.once(
+    'close',
+    clock.after(LINGER, () => socket.destroy()),
+  )
+}
+
+function headOf(req: IncomingMessage, upgrade: boolean): RequestHead {
+  const { socket } = req
+  return {
+    method: req.method ?? '',
+    target: req.url ?? '',
+    rawHeaders: req.rawHeaders,
+    httpVersion: req.httpVersion,
+    peer: socket.remoteAddress,
+    encrypted: 'encrypted' in socket && socket.encrypted === true,
+    upgrade,
+  }
+}
+
+/** The one exit. */
+abstract class OneExit {
+  readonly head: RequestHead
+  aborted: CutReason | ErrorCode | undefined
+  protected readonly req: IncomingMessage
+  protected readonly clock: Clock
+  private left = false
+
+  constructor(req: IncomingMessage, upgrade: boolean, clock: Clock) {
+    this.head = headOf(req, upgrade)
+    this.req = req
+    this.clock = clock
+  }
+
+  /** Two exits would be two responses on one connection. */
+  protected leave(): void {
+    if (this.left) throw new TypeError('an exchange has only one exit')
+    this.left = true
+  }
+
+  protected get answered(): boolean {
+    return this.left
+  }
+}
+
+export class H1Exchange extends OneExit implements Exchange {
+  private readonly res: ServerResponse
+  private readonly hasBody: boolean
+  private stream: H1Body | undefined
+
+  constructor(req: IncomingMessage, res: ServerResponse, hasBody: boolean, clock: Clock) {
+    super(req, false, clock)
+    this.res = res
+    this.hasBody = hasBody
+  }
+
+  get body(): RequestBody | undefined {
+    if (this.hasBody) this.stream ??= new H1Body(this.req, this.onWanted)
+    return this.stream
+  }
+
+  get closed(): boolean {
+    return this.res.destroyed
+  }
+
+  onClosed(listener: () => void): void {
+    if (this.res.destroyed) process.nextTick(listener)
+    else this.res.once('close', listener)
+  }
+
+  respond({ status, reason, headers }: ResponseHead): ResponseBody {
+    this.leave()
+    const { res } = this
+    if (this.hasBody) res.once('finish', this.onFinish)
+    if (reason === undefined) res.writeHead(status, headers as string[])
+    else res.writeHead(status, reason, headers as string[])
+    return res
+  }
+
+  upgrade(): Duplex {
+    throw new TypeError('the request asks for no upgrade')
+  }
+
+  abort(reason: CutReason | ErrorCode): void {
+    if (this.res.destroyed) return
+    this.aborted = reason
+    const { socket } = this.req
+    // A body that ends with its connection (HTTP/1.0) must not look complete: reset it instead.
+    if (this.head.httpVersion === '1.0' && !this.head.encrypted) socket.resetAndDestroy()
+    else socket.destroy()
+  }
+
+  private readonly onWanted = (): void => {
+    const { req, res } = this
+    // RFC 9110 §10.1.1: asked for by the client, answered here, when somebody wants the body.
+    if (req.headers.expect !== undefined && !res.headersSent) res.writeContinue()
+  }
+
+  private readonly onFinish = (): void => {
+    const { req } = this
+    if (!req.complete)
+      req.once(
+        'close',
+        this.clock.after(LINGER, () => req.complete || req.socket.destroy()),
+      )
+  }
+}
+
+export class H1UpgradeExchange extends OneExit implements Exchange {
+  readonly body = undefined
+  closed = false
+  private readonly socket: Socket
+  private readonly behind: Buffer
+  private readonly listeners: (() => void)[] = []
+
+  /** @param behind what the client sent right behind its request. */
+  constructor(req: IncomingMessage, socket: Socket, behind: Buffer, clock: Clock) {
+    super(req, true, clock)
+    this.socket = socket
+    this.behind = behind
+    // Without a listener an early reset of the client would end the process.
+    socket.on('error', () => socket.destroy())
+    // A client that leaves before it is answered wants no tunnel.
+    socket.once('end', () => this.answered || socket.destroy())
+    socket.once('close', this.close)
+  }
+
+  onClosed(listener: () => void): void {
+    if (this.closed) process.nextTick(listener)
+    else this.listeners.push(listener)
+  }
+
+  respond({ status, reason, headers }: ResponseHead): ResponseBody {
+    this.leave()
+    const { socket } = this
+    const res = new ServerResponse(this.req)
+    // The end of the connection is the end of the answer.
+    res.shouldKeepAlive = res.useChunkedEncodingByDefault = false
+    res.assignSocket(socket)
+    // Node's server does that for connections of its own.
+    socket.on('drain', () => res.emit('drain'))
+    res.once('finish', () => {
+      res.detachSocket(socket)
+      endSoon(socket, undefined, this.clock)
+      this.close()
+    })
+    res.writeHead(status, reason, headers as string[])
+    return res
+  }
+
+  upgrade(headers: readonly string[]): Duplex {
+    this.leave()
+    const { socket } = this
+    let head = 'HTTP/1.1 101 Switching Protocols\r\n'
+    for (let i = 0; i + 1 < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`
+    socket.write(`${head}\r\n`, 'latin1')
+    if (this.behind.length > 0) socket.unshift(this.behind)
+    return socket
+  }
+
+  abort(reason: CutReason | ErrorCode): void {
+    if (this.closed) return
+    this.aborted = reason
+    if (this.head.encrypted) this.socket.destroy()
+    else this.socket.resetAndDestroy()
+  }
+
+  private readonly close = (): void => {
+    if (this.closed) return
+    this.closed = true
+    for (const listener of this.listeners) listener()
+  }
+}

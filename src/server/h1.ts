@@ -1,0 +1,224 @@
+/**
+ * The listener for HTTP/1.1: one `Exchange` per request or upgrade. h1-connection.ts cuts the requests from the bytes,
+ * Node's strict parser reads them, routing/target.ts judges what both let through.
+ */
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { every } from '../lib/clock.ts'
+import { createDeadlines, type Deadline } from '../lib/deadlines.ts'
+import { canonicalAddress } from '../routing/address.ts'
+import type { BadRequest, Exchange } from '../http/exchange.ts'
+import type { Clock, Logger, Millis } from '../types.ts'
+import type { Address, Certificate, Live } from '../config/model.ts'
+import { H1Connection, MAX_HEAD_BYTES } from './h1-connection.ts'
+import { endSoon, H1Exchange, H1UpgradeExchange } from './h1-exchange.ts'
+
+export type Timeouts = Pick<Live, 'timeoutRead' | 'timeoutIdle' | 'clientWriteTimeout' | 'tunnelIdleTimeout'>
+
+export interface ListenDeps {
+  readonly listen: Address
+  /** Absent: plain HTTP. */
+  readonly certificate?: Certificate | undefined
+  readonly timeouts: Timeouts
+  readonly clock: Clock
+  readonly logger: Pick<Logger, 'error'>
+  /** Never rejects: its one catch is inside. */
+  readonly handle: (exchange: Exchange) => Promise<void>
+  /** Told of what was answered and never became an exchange. */
+  readonly refused: (refusal: Refusal) => void
+}
+
+export type Refusal = Pick<BadRequest, 'status' | 'detail' | 'clientIp'>
+
+export interface Listener {
+  readonly address: AddressInfo
+  /** Exchanges that have begun and not ended. */
+  active(): number
+  /** Time-outs, and the certificate of connections, from now on. */
+  reload(next: Timeouts & Pick<Live, 'certificate'>): void
+  /** From now on every answer asks its client to connect anew, so that few connections are kept when `stop` comes. */
+  drain(): void
+  /** Stops accepting; idle connections end now, busy ones after their exchange. */
+  stop(): Promise<void>
+  /** Ends every connection at once. */
+  destroy(): void
+}
+
+const IDLE_CHECK: Millis = 100
+/** Looks at a connection within the shortest time-out. */
+const SWEEPS = 4
+
+export async function listen(deps: ListenDeps): Promise<Listener> {
+  const { listen: where, certificate, clock } = deps
+  let { timeouts } = deps
+  const options = {
+    maxHeaderSize: MAX_HEAD_BYTES,
+    // Ours is exact; Node looks only now and then.
+    headersTimeout: 0,
+    // A request may be an upload of any length; a slow one is ended by the upstream's and the idle timeouts.
+    requestTimeout: 0,
+    keepAliveTimeout: timeouts.timeoutIdle,
+    insecureHTTPParser: false,
+    // routing/target.ts refuses it, and unlike Node leaves a line.
+    requireHostHeader: false,
+    noDelay: true,
+  }
+  const server = certificate
+    ? createHttpsServer({ ...options, ...secureContext(certificate) })
+    : createHttpServer(options)
+
+  let draining = false
+  let active = 0
+  const deadlines = createDeadlines(clock)
+  const connections = new Map<Duplex, H1Connection>()
+  /** Below TLS. */
+  const sockets = new Set<Socket>()
+  const ended = (): void => void active--
+  const run = (exchange: Exchange): void => {
+    active++
+    void deps.handle(exchange).then(ended)
+  }
+
+  /** For what never became a request: no facts, a constant answer. `detail`: constant too, such as the parser's code. */
+  function refuse(socket: Socket, status: Refusal['status'], detail: string): void {
+    const connection = connections.get(socket)
+    // A response is being written, or about to be: more bytes would be read as part of it.
+    const busy = connection?.busy === true
+    connection?.end()
+    if (busy || !socket.writable) return void socket.destroy()
+    // Whoever only opened a connection has asked for nothing.
+    if (socket.bytesRead > 0) deps.refused({ status, detail, clientIp: addressOf(socket) })
+    const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`
+    endSoon(socket, head, clock)
+  }
+
+  function accept(socket: Socket): void {
+    let deadline: Deadline | undefined
+    const begin = (): void => {
+      deadline ??= deadlines.start(timeouts.timeoutRead, () => refuse(socket, 408, 'the request did not come in time'))
+    }
+    const end = (): void => {
+      deadline?.stop()
+      deadline = undefined
+    }
+    const connection = new H1Connection(socket, {
+      headBegan: begin,
+      headEnded: end,
+      refuse(status, detail) {
+        end()
+        refuse(socket, status, detail)
+      },
+    })
+    connections.set(socket, connection)
+    // Whoever only connects must begin in time as well.
+    begin()
+    socket.once('close', () => {
+      end()
+      connections.delete(socket)
+    })
+    // Node ends a connection behind its last answer, and so early that a client which still sends could lose that answer.
+    socket.destroySoon = () => {
+      connection.end()
+      endSoon(socket, undefined, clock)
+    }
+  }
+
+  const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
+    if (draining) res.shouldKeepAlive = false
+    const connection = connections.get(req.socket)
+    const exchange = new H1Exchange(req, res, connection?.begin(req, res) === true, clock)
+    if (connection) connection.exchange = exchange
+    run(exchange)
+  }
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  server.on(certificate ? 'secureConnection' : 'connection', accept)
+  server.on('request', onRequest)
+  // Not answered here: "100 Continue" is said when somebody wants the body.
+  server.on('checkContinue', onRequest)
+  server.on('checkExpectation', (req: IncomingMessage, res: ServerResponse) => {
+    connections.get(req.socket)?.begin(req, res)
+    res.writeHead(417, { connection: 'close' }).end()
+    deps.refused({ status: 417, detail: 'unknown expectation', clientIp: addressOf(req.socket) })
+  })
+  server.on('upgrade', (req: IncomingMessage, socket: Duplex) => {
+    const connection = connections.get(socket)
+    const exchange = new H1UpgradeExchange(req, socket as Socket, connection?.handOver() ?? Buffer.alloc(0), clock)
+    if (connection) connection.exchange = exchange
+    run(exchange)
+  })
+  server.on('clientError', ({ code = '' }: NodeJS.ErrnoException, socket: Socket) => {
+    refuse(socket, code === 'HPE_HEADER_OVERFLOW' ? 431 : 400, code)
+  })
+  server.on('tlsClientError', (_error: Error, socket: Duplex) => socket.destroy())
+
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(where.port, where.host, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  // A connection that cannot be accepted (no more file descriptors) is no reason to end.
+  server.on('error', (error) => deps.logger.error({ cause: error.message }, 'the listener reports an error'))
+  let stopSweeping = sweep()
+
+  /** Cuts clients that read nothing, and tunnels in which nothing is said. */
+  function sweep(): () => void {
+    const shortest = Math.min(...[timeouts.clientWriteTimeout, timeouts.tunnelIdleTimeout].filter((span) => span > 0))
+    if (!Number.isFinite(shortest)) return () => {}
+    return every(clock, Math.ceil(shortest / SWEEPS), () => {
+      const now = clock.monotonic()
+      for (const connection of connections.values()) connection.cutWhenStuck(now, timeouts)
+    })
+  }
+
+  return {
+    address: server.address() as AddressInfo,
+    stop: () =>
+      new Promise((resolve) => {
+        draining = true
+        const endIdle = (): void => {
+          for (const connection of connections.values()) connection.endWhenIdle()
+        }
+        // A connection whose answer began before the drain is kept by its client: end it as soon as it is idle.
+        const stopEnding = every(clock, IDLE_CHECK, endIdle)
+        // Not the method of node:http, which also ends connections whose answer is not wholly written.
+        NetServer.prototype.close.call(server, () => {
+          stopEnding()
+          stopSweeping()
+          deadlines.close()
+          resolve()
+        })
+        endIdle()
+      }),
+    active: () => active,
+    drain() {
+      draining = true
+    },
+    reload(next) {
+      timeouts = next
+      server.keepAliveTimeout = next.timeoutIdle
+      stopSweeping()
+      stopSweeping = sweep()
+      if (next.certificate && 'setSecureContext' in server) {
+        server.setSecureContext(secureContext(next.certificate))
+      }
+    },
+    destroy() {
+      for (const socket of sockets) socket.destroy()
+    },
+  }
+}
+
+function secureContext({ chain, key }: Certificate) {
+  return { cert: chain, key: key.reveal(), minVersion: 'TLSv1.2' } as const
+}
+
+function addressOf({ remoteAddress = '' }: Socket): string {
+  return canonicalAddress(remoteAddress) ?? remoteAddress
+}

@@ -1,0 +1,95 @@
+import { AppError } from '../errors.ts'
+import type { Live } from '../config/model.ts'
+import type { Deadline, Deadlines } from '../lib/deadlines.ts'
+
+export type Limits = Pick<
+  Live,
+  'upstreamMaxConnections' | 'upstreamMaxPending' | 'upstreamQueueTimeout' | 'upstreamMaxTunnels'
+>
+
+/** One request that wants a connection. */
+export interface Turn {
+  readonly limits: Limits
+  /** Its turn has come. It holds a place until it leaves. */
+  start(): void
+  /** Its turn did not come. */
+  refuse(error: AppError): void
+}
+
+/**
+ * What one upstream is asked at the same time. Beyond it requests wait, in order, few and not for long: an upstream that
+ * hangs must not take the memory and the sockets that the others need.
+ */
+export class Admission {
+  private readonly origin: string
+  private readonly deadlines: Deadlines
+  private readonly waiting = new Map<Turn, Deadline>()
+  private active = 0
+  private tunnels = 0
+
+  constructor(origin: string, deadlines: Deadlines) {
+    this.origin = origin
+    this.deadlines = deadlines
+  }
+
+  /** Starts it, keeps it waiting or refuses it. */
+  enter(turn: Turn): void {
+    const { upstreamMaxConnections, upstreamMaxPending, upstreamQueueTimeout } = turn.limits
+    if (this.active < upstreamMaxConnections) {
+      this.active++
+      turn.start()
+    } else if (this.waiting.size >= upstreamMaxPending) {
+      turn.refuse(this.busy('too many requests wait for a connection'))
+    } else {
+      const expired = (): void => {
+        this.waiting.delete(turn)
+        turn.refuse(this.busy('no connection became free in time'))
+      }
+      this.waiting.set(turn, this.deadlines.start(upstreamQueueTimeout, expired))
+    }
+  }
+
+  /** Gives up its place, or no longer waits for one. */
+  leave(turn: Turn): void {
+    const deadline = this.waiting.get(turn)
+    if (deadline) {
+      deadline.stop()
+      this.waiting.delete(turn)
+      return
+    }
+    this.active--
+    // The one that left is still inside undici.
+    if (this.waiting.size > 0) setImmediate(admitWaiting, this)
+  }
+
+  admitWaiting(): void {
+    for (const [next, itsDeadline] of this.waiting) {
+      if (this.active >= next.limits.upstreamMaxConnections) return
+      itsDeadline.stop()
+      this.waiting.delete(next)
+      this.active++
+      next.start()
+    }
+  }
+
+  isWaiting(turn: Turn): boolean {
+    return this.waiting.has(turn)
+  }
+
+  enterTunnel({ upstreamMaxTunnels }: Limits): void {
+    if (this.tunnels >= upstreamMaxTunnels) throw this.busy('too many WebSockets are open')
+    this.tunnels++
+  }
+
+  leaveTunnel(): void {
+    this.tunnels--
+  }
+
+  private busy(what: string): AppError {
+    return new AppError('ERR_UPSTREAM_BUSY', `upstream ${this.origin}: ${what}`, { details: { upstream: this.origin } })
+  }
+}
+
+function admitWaiting(admission: Admission): void {
+  admission.admitWaiting()
+}

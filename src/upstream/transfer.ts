@@ -1,0 +1,248 @@
+/**
+ * One request and its answer on their way: both bodies streamed with backpressure, an abort on either side ends the
+ * other. Before the answer's head every failure rejects; after it the exchange is aborted, which is the only way to say
+ * that a body is not complete.
+ */
+import type { Dispatcher } from 'undici'
+import { AppError } from '../errors.ts'
+import type { Deadline, Deadlines } from '../lib/deadlines.ts'
+import type { Forward } from '../config/model.ts'
+import type { Exchange, Forwarded, RequestBody, ResponseBody } from '../http/exchange.ts'
+import { headerOf } from '../http/header.ts'
+import type { Grant } from '../policy/verdict.ts'
+import { elapsed } from '../lib/time.ts'
+import type { Clock, Millis, Monotonic } from '../types.ts'
+import { answerProblem } from './answer.ts'
+import { upstreamFailure } from './failure.ts'
+import { clientHeaders, type HeaderContext } from './headers.ts'
+import type { Lease, Outcome } from './pools.ts'
+import { mayRepeat } from './retry.ts'
+
+export interface TransferParts {
+  readonly grant: Grant<Forward>
+  readonly exchange: Exchange
+  readonly lease: Lease
+  /** With the query: what is asked of the upstream. */
+  readonly path: string
+  readonly headers: string[]
+  readonly context: HeaderContext
+  readonly bodyTimeout: Millis
+  readonly deadlines: Deadlines
+  readonly clock: Clock
+  readonly resolve: (forwarded: Forwarded) => void
+  readonly reject: (error: AppError) => void
+}
+
+/** Bytes of a whole answer that are sent as a string together with its head: one plain write instead of gathered buffers. */
+const SMALL = 12 * 1024
+
+export class Transfer implements Dispatcher.DispatchHandler {
+  private readonly parts: TransferParts
+  private readonly startedAt: Monotonic
+  private readonly body: RequestBody | undefined
+  private deadline: Deadline
+  private controller: Dispatcher.DispatchController | undefined
+  private out: ResponseBody | undefined
+  /** `over`: resolved or rejected; whatever the upstream still says is not listened to. */
+  private state: 'waiting' | 'answering' | 'answered' | 'over' = 'waiting'
+  private heard = false
+  private repeated = false
+  /** The first piece of the answer until the turn of the event loop ends: often it is all there is. */
+  private first: Buffer | undefined
+  /** Is the head out, or on its way with a piece? */
+  private flowing = false
+  private status = 0
+  private upstreamMs = 0
+  private bytesOut = 0
+
+  constructor(parts: TransferParts) {
+    const { grant, exchange, deadlines, clock } = parts
+    this.parts = parts
+    this.startedAt = clock.monotonic()
+    this.deadline = deadlines.start(grant.route.action.timeout, this.onLate)
+    this.body = exchange.body
+    if (this.body) {
+      this.body.onPiece = this.onPiece
+      const length = headerOf(exchange.head, 'content-length')
+      if (length !== undefined) parts.headers.push('content-length', length)
+    }
+    exchange.onClosed(this.onClosed)
+  }
+
+  begin(): void {
+    const { grant, lease, path, headers } = this.parts
+    lease.dispatch({ method: grant.request.method, path, headers, body: this.body ?? null }, this)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.controller = controller
+    // The client left, or the time was up, while we waited for a connection: nothing has been sent yet.
+    if (this.state === 'over') controller.abort(clientClosed())
+  }
+
+  /** The first byte of an answer is there: from here on nothing is repeated. */
+  onResponseStarted(): void {
+    this.heard = true
+  }
+
+  onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, reason?: string): void {
+    // 102 and 103 are hints that we do not pass on; 101 was never asked for and undici refuses it.
+    if (status < 200) return
+    const { grant, exchange, lease, context, bodyTimeout, deadlines, clock } = this.parts
+    // Raw headers of HTTP/1.1 are buffers: name, value, name, value.
+    const raw = (controller.rawHeaders ?? []) as Buffer[]
+    const problem = answerProblem(raw, reason)
+    if (problem !== undefined) {
+      return this.fail(new AppError('ERR_UPSTREAM_PROTOCOL', `upstream ${lease.origin}: ${problem}`))
+    }
+    this.deadline.stop()
+    this.upstreamMs = elapsed(clock.monotonic(), this.startedAt)
+    this.status = status
+    const headers = clientHeaders(raw, status, grant, context)
+    // Node writes a reason as Latin-1 and undici reads it as UTF-8: only ASCII survives both.
+    const plain = reason && /^[\x20-\x7e]+$/.test(reason) ? reason : undefined
+    this.out = exchange.respond({ status, reason: plain, headers })
+    this.state = 'answering'
+    this.deadline = deadlines.start(bodyTimeout, this.onLate)
+    // Usually the body comes in the same piece and takes the head along; an event stream's may come much later.
+    process.nextTick(endOfTurn, this)
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, piece: Buffer): void {
+    this.bytesOut += piece.length
+    if (this.flowing) return this.write(controller, piece)
+    if (this.first) {
+      this.writeFirst(controller)
+      this.write(controller, piece)
+    } else this.first = piece
+  }
+
+  /** Trailers are dropped: they could not be judged before the body was passed on. */
+  onResponseEnd(): void {
+    const { first, out } = this
+    this.deadline.stop()
+    this.state = 'answered'
+    this.flowing = true
+    this.first = undefined
+    this.report({ kind: 'answered', status: this.status })
+    if (!first) out?.end()
+    else if (first.length <= SMALL) out?.end(first.toString('latin1'), 'latin1')
+    else out?.end(first)
+  }
+
+  onResponseError(_: Dispatcher.DispatchController, error: Error): void {
+    if (this.state === 'over') return
+    const { grant, lease } = this.parts
+    const { method } = grant.request
+    const attempt = { method, hasBody: this.body !== undefined, heard: this.heard, first: !this.repeated }
+    if (mayRepeat({ ...attempt, stale: lease.wasStale(error) })) {
+      this.repeated = true
+      this.controller = undefined
+      queueMicrotask(() => this.state !== 'over' && this.begin())
+      return
+    }
+    this.fail(upstreamFailure(error, { origin: lease.origin, connected: this.controller !== undefined }))
+  }
+
+  /** What came with the head has been seen: the rest may take its time. */
+  endTurn(): void {
+    if (this.state !== 'answering' || this.flowing) return
+    if (this.first && this.controller) this.writeFirst(this.controller)
+    else this.out?.flushHeaders()
+    this.flowing = true
+  }
+
+  private writeFirst(controller: Dispatcher.DispatchController): void {
+    const { first } = this
+    this.first = undefined
+    this.flowing = true
+    if (first) this.write(controller, first)
+  }
+
+  private write(controller: Dispatcher.DispatchController, piece: Buffer): void {
+    if (this.out?.write(piece)) {
+      this.deadline.touch()
+      return
+    }
+    if (controller.paused) return
+    const { bodyTimeout, deadlines } = this.parts
+    // A slow client stops the upstream's socket, and the upstream is not late meanwhile.
+    this.deadline.stop()
+    controller.pause()
+    this.out?.once('drain', () => {
+      if (this.state === 'answering') this.deadline = deadlines.start(bodyTimeout, this.onLate)
+      controller.resume()
+    })
+  }
+
+  private readonly onPiece = (): void => {
+    if (this.state === 'waiting') this.deadline.touch()
+  }
+
+  private readonly onLate = (): void => {
+    const { origin, waiting } = this.parts.lease
+    if (this.state === 'waiting' && this.body?.starving) {
+      this.fail(new AppError('ERR_CLIENT_CLOSED', 'the client stopped in the middle of its request'))
+      return
+    }
+    const what = this.state === 'waiting' ? 'no answer' : 'no more of the answer'
+    const code = waiting ? 'ERR_UPSTREAM_BUSY' : 'ERR_UPSTREAM_TIMEOUT'
+    this.fail(new AppError(code, `upstream ${origin}: ${what} in time`, { details: { upstream: origin } }))
+  }
+
+  /** The client's side is closed: all of the answer has been written, or the client has gone. */
+  private readonly onClosed = (): void => {
+    if (this.state === 'over') return
+    if (this.state === 'waiting') return this.fail(clientClosed())
+    const { exchange, lease, resolve } = this.parts
+    const complete = this.state === 'answered' && this.out?.writableFinished === true
+    this.end({ kind: 'abandoned' })
+    if (!complete) {
+      this.controller?.abort(clientClosed())
+      this.body?.destroy()
+    }
+    const cut = exchange.aborted ?? (complete ? undefined : 'client-closed')
+    resolve({
+      status: this.status,
+      upstream: lease.origin,
+      upstreamMs: this.upstreamMs,
+      bytesIn: this.body?.bytes ?? 0,
+      bytesOut: this.bytesOut,
+      ...(cut === undefined ? {} : { cut }),
+    })
+  }
+
+  private fail(error: AppError): void {
+    const { exchange, reject } = this.parts
+    if (this.state !== 'waiting') {
+      // `onClosed` follows.
+      exchange.abort(error.code)
+      return
+    }
+    this.end(error.code === 'ERR_CLIENT_CLOSED' ? { kind: 'abandoned' } : { kind: 'failed', error })
+    this.controller?.abort(error)
+    this.body?.destroy()
+    reject(error)
+  }
+
+  private end(outcome: Outcome): void {
+    this.state = 'over'
+    this.deadline.stop()
+    this.report(outcome)
+  }
+
+  private reported = false
+  private report(outcome: Outcome): void {
+    if (this.reported) return
+    this.reported = true
+    this.parts.lease.report(outcome)
+  }
+}
+
+function endOfTurn(transfer: Transfer): void {
+  transfer.endTurn()
+}
+
+export function clientClosed(): AppError {
+  return new AppError('ERR_CLIENT_CLOSED', 'the client went away before the answer began')
+}
