@@ -53,7 +53,7 @@ function Page({ title, req, verified }: AppView): VNode {
               <output id="heard" for="words" />
             </form>
             <form class="line" method="post" action="/upload" enctype="multipart/form-data">
-              <label for="file">An upload, whose bytes are counted</label>
+              <label for="file">Upload a file to count its bytes</label>
               <input id="file" type="file" name="file" />
               <button>Upload</button>
             </form>

@@ -9,7 +9,9 @@ export function Applications({ org }: { readonly org: Org }): VNode {
   return (
     <section>
       <h2>Applications</h2>
-      <p class="soft small">Only people whom an application is assigned to, themselves or by a group, may sign in.</p>
+      <p class="soft small">
+        Only people to whom an application is assigned, directly or through a group, may sign in to it.
+      </p>
       <ul class="rows">
         {org.apps.slice(undefined, PEOPLE_SHOWN).map((app) => (
           <AppRow app={app} org={org} key={app.id} />

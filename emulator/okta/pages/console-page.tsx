@@ -21,7 +21,7 @@ export function consolePage(control: Control, url: string): string {
         <Mark size={44} />
         <div>
           <h1>Okta emulator</h1>
-          <p class="soft">A made-up org. What you change here is true at once, as at Okta. Nothing is kept.</p>
+          <p class="soft">A made-up org. Changes take effect at once, as at Okta. Nothing is saved.</p>
           <p class="soft small">
             {issuers.length === 1 ? 'Issuer: ' : 'Issuers: '}
             {issuers.map((issuer, index) => (

@@ -10,7 +10,7 @@ export function SystemLogSection({ events }: { readonly events: readonly LogEven
   return (
     <section>
       <h2>System Log</h2>
-      <p class="soft small">Newest arrival first. An event may arrive after others that happened later.</p>
+      <p class="soft small">Newest arrival first. Events can arrive out of order.</p>
       <div class="status">
         <Act to="event-delays" fields={{ by: '60000' }} label="Events come a minute late" />
         <Act to="event-delays" fields={{ clear: 'true' }} label="Events come in time" />
@@ -41,7 +41,7 @@ export function HooksSection(props: {
   return (
     <section>
       <h2>Event hooks</h2>
-      {hooks.length === 0 && <p class="soft small">None is registered.</p>}
+      {hooks.length === 0 && <p class="soft small">No event hook is registered.</p>}
       {hooks.map((hook) => (
         <p class="small" key={hook.id}>
           {hook.name} <code>{hook.uri}</code> {hook.status}, {hook.verificationStatus}
