@@ -187,8 +187,11 @@ export interface Store {
   delete(table: Table<unknown>, key: string): Promise<void>
   /** Without `index`: the whole table. Expired records are left out. */
   list<T>(table: Table<T>, index?: string): AsyncIterable<readonly [key: string, value: Versioned<T>]>
-  /** Changes from every process that shares the store, this one included. Expiry makes no change. */
-  watch(listener: (change: Change) => void): Unsubscribe
+  /**
+   * Changes from every process that shares the store, this one included. Expiry makes no change. `onGap`: some changes were
+   * not kept for long enough (this process stood still), so that whatever follows the store must be read again.
+   */
+  watch(listener: (change: Change) => void, onGap?: () => void): Unsubscribe
   lease(name: string, ttl: Span): Promise<Lease | undefined>
   close(): Promise<void>
 }

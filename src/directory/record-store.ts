@@ -40,19 +40,21 @@ export function createRecordStore(deps: {
     })
   }
 
-  return {
-    async load() {
-      try {
-        for await (const [key, { value }] of store.list(table)) {
-          // Of another issuer, or of an older Postern, which kept people by their subject alone: both expire by themselves.
-          const user = issuer.subject(key as PersonKey)
-          if (user !== undefined) adopt(user, value)
-        }
-      } catch (error) {
-        const { code, message } = toAppError(error)
-        logger.warn({ code, error: message }, 'stored readings of the group directory could not all be loaded')
+  async function load(): Promise<void> {
+    try {
+      for await (const [key, { value }] of store.list(table)) {
+        // Of another issuer, or of an older Postern, which kept people by their subject alone: both expire by themselves.
+        const user = issuer.subject(key as PersonKey)
+        if (user !== undefined) adopt(user, value)
       }
-    },
+    } catch (error) {
+      const { code, message } = toAppError(error)
+      logger.warn({ code, error: message }, 'stored readings of the group directory could not all be loaded')
+    }
+  }
+
+  return {
+    load,
 
     async save(user) {
       for (let attempt = 0; attempt < SAVE_ATTEMPTS; attempt++) {
@@ -88,10 +90,13 @@ export function createRecordStore(deps: {
     delete: (user) => store.delete(table, issuer.person(user)),
 
     watch: (listener) =>
-      store.watch(({ table: name, key, kind }) => {
-        const user = name === table.name ? issuer.subject(key as PersonKey) : undefined
-        if (user !== undefined) listener(user, kind)
-      }),
+      store.watch(
+        ({ table: name, key, kind }) => {
+          const user = name === table.name ? issuer.subject(key as PersonKey) : undefined
+          if (user !== undefined) listener(user, kind)
+        },
+        () => void load(),
+      ),
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Clock, Millis } from '../types.ts'
 
 /** Lets everything else that waits have its turn: between the pieces of work that would block the event loop as a whole. */
-export function turn(): Promise<void> {
+export function yieldToEventLoop(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
@@ -12,7 +12,7 @@ export async function* inPieces<T>(items: Iterable<T>, size: number): AsyncGener
     if (piece.length === size) {
       yield piece
       piece = []
-      await turn()
+      await yieldToEventLoop()
     }
     piece.push(item)
   }

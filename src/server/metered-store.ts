@@ -39,7 +39,7 @@ export function meteredStore(store: Store, metrics: Metrics, clock: Clock): Stor
     delete: (table, key) => remove(() => store.delete(table, key)),
     lease: (name, ttl) => lease(() => store.lease(name, ttl)),
     list: (table, index) => store.list(table, index),
-    watch: (listener) => store.watch(listener),
+    watch: (listener, onGap) => store.watch(listener, onGap),
     close: () => store.close(),
   }
 }

@@ -43,7 +43,12 @@ export function createSessions(deps: {
     // What a load under way brings may be older than this change: it is not to be cached.
     loads.delete(key)
     if (kind === 'delete') for (const listener of endListeners) listener(key)
-  })
+  }, forgetAll)
+
+  function forgetAll(): void {
+    cache.clear()
+    loads.clear()
+  }
 
   /** Ids with a good MAC, in the order in which the browser sent them. */
   function signedIds(cookie: string, name: string, host: string): SessionId[] {

@@ -1,10 +1,11 @@
-import { closeSync, mkdirSync, openSync, readSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { open, type RootDatabase, TransactionFlags } from 'lmdb'
 import { AppError, messageOf } from '../errors.ts'
 import { every } from '../lib/clock.ts'
-import { turn } from '../lib/wait.ts'
+import { yieldToEventLoop } from '../lib/wait.ts'
 import type { Change, Clock, Logger, Millis, Store, Table, WallTime } from '../types.ts'
+import { prepare } from './file.ts'
 import { acquireLease } from './lease.ts'
 import { corrupt, fingerprint, recognise, unavailable } from './record.ts'
 import { earlier, epochMillis, wallTime } from '../lib/time.ts'
@@ -60,7 +61,7 @@ export function openLmdbStore(deps: {
 }): Store {
   const { path, clock, logger, pollInterval = 100 } = deps
   const { root, records, indexes, expiries, changes } = openTables(path)
-  const listeners = new Set<(change: Change) => void>()
+  const listeners = new Set<{ readonly onChange: (change: Change) => void; readonly onGap: (() => void) | undefined }>()
   let seen = lastSequence()
   let delivering = false
   /** Resolves when all that was new when it began has been announced. */
@@ -193,7 +194,7 @@ export function openLmdbStore(deps: {
     background('change log', () => (isDone = announcePages()))
     delivering = false
     if (isDone) return
-    backlog = turn().then(() => {
+    backlog = yieldToEventLoop().then(() => {
       backlog = undefined
       deliver()
       return backlog
@@ -205,14 +206,20 @@ export function openLmdbStore(deps: {
     for (let pages = 0; pages < PAGES_PER_TURN; pages++) {
       const page = read(() => [...changes.getRange({ start: seen + 1, limit: PAGE })])
       for (const { key: sequence, value } of page) {
-        if (sequence > seen + 1) logger.warn({ missed: sequence - seen - 1 }, 'store: changes were missed')
+        const missed = sequence - seen - 1
         seen = sequence
+        if (missed > 0) reportGap(missed)
         const { table, key, kind } = JSON.parse(value) as StoredChange
-        for (const listener of listeners) background('listener', () => listener({ table, key, kind }))
+        for (const { onChange } of listeners) background('listener', () => onChange({ table, key, kind }))
       }
       if (page.length === 0) return true
     }
     return false
+  }
+
+  function reportGap(missed: number): void {
+    logger.warn({ missed }, 'store: changes were missed')
+    for (const { onGap } of listeners) if (onGap) background('listener', onGap)
   }
 
   // --- Sweeping: looks without the lock, takes it only when there is something to do
@@ -332,10 +339,10 @@ export function openLmdbStore(deps: {
         page = idsAfter(table.name, index, page.at(-1) ?? AFTER_ALL)
       }
     },
-    watch(listener) {
+    watch(listener, onGap) {
       if (listeners.size === 0) seen = read(lastSequence)
-      // Its own function each time, so that one listener may watch twice and stop once.
-      const own = (change: Change): void => listener(change)
+      // An object of its own each time, so that one listener may watch twice and stop once.
+      const own = { onChange: listener, onGap }
       listeners.add(own)
       return () => listeners.delete(own)
     },
@@ -367,22 +374,6 @@ function openTables(path: string) {
     }
   } catch (error) {
     throw unavailable(`cannot open ${path}: ${messageOf(error)}`, error)
-  }
-}
-
-/**
- * Creates a file that only its owner may read (LMDB would let the group), and refuses to go on with one that is not LMDB's:
- * lmdb 3.5.6 crashes the process on it. Data files begin with a 24-byte page header, the magic number and the format version.
- */
-function prepare(file: string, isData: boolean): void {
-  const descriptor = openSync(file, 'a+', 0o600)
-  try {
-    const head = Buffer.alloc(32)
-    const length = readSync(descriptor, head, 0, head.length, 0)
-    const known = head.readUInt32LE(24) === 0xbeefc0de && head.readUInt32LE(28) === 2
-    if (isData && length > 0 && !known) throw new TypeError(`${file} is not a store`)
-  } finally {
-    closeSync(descriptor)
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from '../../types.ts'
-import { turn } from '../../lib/wait.ts'
+import { yieldToEventLoop } from '../../lib/wait.ts'
 import { badRequest, MAX_BODY, type Refusal } from './message.ts'
 
 /** Resources nest three levels deep, operations two more. */
@@ -32,7 +32,7 @@ export function isObject(value: Json | undefined): value is JsonObject {
  */
 async function parseValue(text: string, depth: number): Promise<Json | undefined> {
   if (text.length <= SLICE) return withLowerCaseKeys(parse(text), depth)
-  await turn()
+  await yieldToEventLoop()
   const whole = trimmed(text)
   const open = whole[0]
   // A long string or number is one piece.
@@ -55,7 +55,7 @@ async function parseItems(text: string, depth: number): Promise<Json | undefined
     const parsed = withLowerCaseKeys(parse(`[${piece}]`), depth + 1)
     if (!Array.isArray(parsed) || (parsed.length === 0 && items.length > 0)) return undefined
     for (const item of parsed as readonly Json[]) items.push(item)
-    await turn()
+    await yieldToEventLoop()
   }
   return items
 }
@@ -72,7 +72,7 @@ async function parseMembers(text: string, depth: number): Promise<Json | undefin
     object[name.toLowerCase()] = value
     left -= piece.length
     if (left > 0) continue
-    await turn()
+    await yieldToEventLoop()
     left = SLICE
   }
   return object
@@ -100,7 +100,7 @@ async function* pieces(text: string, close: string, limit: number): AsyncGenerat
       continue
     }
     if (at >= next) {
-      await turn()
+      await yieldToEventLoop()
       next = at + CHARACTERS_PER_TURN
     }
     if (char === QUOTE) inString = true

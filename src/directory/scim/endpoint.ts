@@ -1,5 +1,5 @@
 import { randomId } from '../../lib/crypto.ts'
-import { turn } from '../../lib/wait.ts'
+import { yieldToEventLoop } from '../../lib/wait.ts'
 import type { Clock, Logger } from '../../types.ts'
 import { parseBody } from './body.ts'
 import { MAX_PAGE } from './discovery.ts'
@@ -55,7 +55,7 @@ export function createEndpoint<T extends Resource>(deps: {
     const views: string[] = []
     for (const value of found) {
       views.push(await kind.view(value, detailOf(query, 'listed')))
-      await turn()
+      await yieldToEventLoop()
     }
     return replyText(200, `${head.slice(0, -1)},"Resources":[${views.join(',')}]}`)
   }

@@ -1,4 +1,4 @@
-import { turn } from '../../lib/wait.ts'
+import { yieldToEventLoop } from '../../lib/wait.ts'
 import type { JsonObject, Millis } from '../../types.ts'
 import { createGroup, patchGroup, replaceGroup, type ScimGroup } from './group.ts'
 import { caseless, type Refusal, type Resource, URN } from './message.ts'
@@ -104,7 +104,7 @@ export function createKinds(registry: Registry, baseUrl: string): { user: Kind<S
   async function membersText(ids: readonly string[]): Promise<string> {
     const pieces: string[] = []
     for (let from = 0; from < ids.length; from += MEMBERS_PER_TURN) {
-      if (from > 0) await turn()
+      if (from > 0) await yieldToEventLoop()
       const people = ids.slice(from, from + MEMBERS_PER_TURN).flatMap((id) => one(users.rows.get(id)))
       if (people.length > 0) pieces.push(JSON.stringify(people.map(memberView)).slice(1, -1))
     }

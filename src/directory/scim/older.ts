@@ -1,10 +1,9 @@
-import { turn } from '../../lib/wait.ts'
+import { yieldToEventLoop } from '../../lib/wait.ts'
 import type { Store, Table } from '../../types.ts'
 import { olderGroupsTable, type ScimGroup } from './group.ts'
+import { ROWS_PER_TURN } from './member-records.ts'
 import { type Member, memberKey } from './members.ts'
 import { olderUsersTable, type ScimUser } from './user.ts'
-
-const ROWS_PER_TURN = 100
 
 /**
  * Until 0.1 there was one set of records, of whatever issuer, and a group held its members. They become those of the issuer
@@ -22,7 +21,7 @@ export async function moveOlderRecords(deps: {
   for await (const [key, { value, version }] of store.list(olderUsersTable)) {
     const isOurs = await store.write(users, new Map([[key, value]]), { table: olderUsersTable, key, version })
     if (isOurs) await store.delete(olderUsersTable, key)
-    await turn()
+    await yieldToEventLoop()
   }
   for await (const [key, { value, version }] of store.list(olderGroupsTable)) {
     const { members: ids, ...group } = value
@@ -31,7 +30,7 @@ export async function moveOlderRecords(deps: {
     for (let from = 0; isOurs && from < ids.length; from += ROWS_PER_TURN) {
       const rows = ids.slice(from, from + ROWS_PER_TURN).map((user) => ({ group: key, user }))
       isOurs = await store.write(members, new Map(rows.map((row) => [memberKey(row), row])), older)
-      await turn()
+      await yieldToEventLoop()
     }
     if (isOurs) await store.delete(olderGroupsTable, key)
   }

@@ -2,7 +2,7 @@ import { AppError, messageOf } from '../../errors.ts'
 import { randomId, sha256 } from '../../lib/crypto.ts'
 import { personKey } from '../../lib/person.ts'
 import { epochMillis } from '../../lib/time.ts'
-import { inPieces, turn } from '../../lib/wait.ts'
+import { inPieces, yieldToEventLoop } from '../../lib/wait.ts'
 import type { Clock, Logger, Store, Subject, Table, Unsubscribe, Versioned } from '../../types.ts'
 import { createAnnouncer } from './announcer.ts'
 import { createGroupsTable, type ScimGroup } from './group.ts'
@@ -20,6 +20,7 @@ import {
 } from './members.ts'
 import { caseless, isRefusal, type Refusal, type Resource } from './message.ts'
 import { moveOlderRecords } from './older.ts'
+import { createMemberRecords, ROWS_PER_TURN } from './member-records.ts'
 import { createRows, type Rows } from './rows.ts'
 import { createUsersTable, type ScimUser } from './user.ts'
 
@@ -58,8 +59,6 @@ export interface Registry {
 }
 
 const ATTEMPTS = 8
-/** Memberships that are written, or read, before others have their turn: 2 to 4 ms. */
-const ROWS_PER_TURN = 100
 
 export function createRegistry(deps: {
   readonly store: Store
@@ -92,9 +91,10 @@ export function createRegistry(deps: {
       announcer.announceMany(subjectsOf([...members.users((after ?? before)?.id ?? '')]))
     },
   }
+  const records = createMemberRecords({ store, members: membersTable, groups: groups.table })
   const announcer = createAnnouncer(logger)
   /** By group: one change of its members after the other. */
-  const lanes = new Map<string, Promise<unknown>>()
+  const groupQueues = new Map<string, Promise<unknown>>()
   let last: Promise<unknown> = Promise.resolve()
   let loading: Promise<void> | undefined
   let loadedOnce = false
@@ -111,14 +111,14 @@ export function createRegistry(deps: {
   }
 
   /** As `inTurn`, for one group: a push of 100,000 members takes seconds, and a deactivation does not wait for it. */
-  async function inLane<R>(group: string, work: () => Promise<R>): Promise<R> {
-    const result = (lanes.get(group) ?? Promise.resolve()).then(work)
+  async function inGroupOrder<R>(group: string, work: () => Promise<R>): Promise<R> {
+    const result = (groupQueues.get(group) ?? Promise.resolve()).then(work)
     const settled = result.catch(() => {})
-    lanes.set(group, settled)
+    groupQueues.set(group, settled)
     try {
       return await result
     } finally {
-      if (lanes.get(group) === settled) lanes.delete(group)
+      if (groupQueues.get(group) === settled) groupQueues.delete(group)
     }
   }
 
@@ -148,7 +148,7 @@ export function createRegistry(deps: {
     for await (const [id, { value }] of store.list(collection.table)) {
       gone.delete(id)
       adopt(collection, id, value)
-      if (++read % ROWS_PER_TURN === 0) await turn()
+      if (++read % ROWS_PER_TURN === 0) await yieldToEventLoop()
     }
     for (const id of gone) adopt(collection, id, undefined)
   }
@@ -161,7 +161,7 @@ export function createRegistry(deps: {
     for await (const [key] of store.list(membersTable)) {
       gone.delete(key)
       if (!changed.has(key)) adoptMember(memberOf(key), true)
-      if (++read % ROWS_PER_TURN === 0) await turn()
+      if (++read % ROWS_PER_TURN === 0) await yieldToEventLoop()
     }
     for (const key of gone) if (!changed.has(key)) adoptMember(memberOf(key), false)
     changedMeanwhile = undefined
@@ -175,7 +175,7 @@ export function createRegistry(deps: {
         changedMeanwhile?.add(key)
         adoptMember(memberOf(key), kind === 'put')
       }
-    })
+    }, readAgain)
     return (loading ??= inTurn(async () => {
       await moveOlderRecords({ store, users: users.table, groups: groups.table, members: membersTable })
       await load(users)
@@ -187,6 +187,14 @@ export function createRegistry(deps: {
       loading = undefined
       throw error
     }))
+  }
+
+  /** Changes were missed. A fault leaves it to the next caller of `ready`. */
+  function readAgain(): void {
+    loading = undefined
+    ready().catch((error: unknown) =>
+      logger.warn({ error: messageOf(error) }, 'scim: the store could not be read again'),
+    )
   }
 
   /** Never rejects: after a fault the next caller of `ready` reads everything again. */
@@ -204,44 +212,6 @@ export function createRegistry(deps: {
   }
 
   // ---- memberships
-
-  /** false: the group has another version now, and what has been written so far stays. */
-  async function writeMembers(
-    group: string,
-    ids: Iterable<string>,
-    isMember: boolean,
-    version: number,
-  ): Promise<boolean> {
-    for await (const users of inPieces(ids, ROWS_PER_TURN)) {
-      const values = new Map<string, Member | undefined>()
-      for (const user of users) values.set(memberKey({ group, user }), isMember ? { group, user } : undefined)
-      if (!(await store.write(membersTable, values, { table: groups.table, key: group, version }))) return false
-    }
-    return true
-  }
-
-  /** Who of those that a change is about is in the group: by the store, because memory may be late. */
-  async function present(group: string, { replace, named }: MemberChange): Promise<ReadonlySet<string>> {
-    const found = new Set<string>()
-    let read = 0
-    if (replace) {
-      for await (const [key] of store.list(membersTable, group)) {
-        found.add(memberOf(key).user)
-        if (++read % ROWS_PER_TURN === 0) await turn()
-      }
-      return found
-    }
-    for (const [user, isMember] of named) {
-      // A record that cannot be read is in the way of whoever leaves, and is written again for whoever comes.
-      const row = await store.get(membersTable, memberKey({ group, user })).catch((error: unknown) => {
-        if (error instanceof AppError && error.code === 'ERR_STORE_CORRUPT') return isMember ? undefined : 'corrupt'
-        throw error
-      })
-      if (row) found.add(user)
-      if (++read % ROWS_PER_TURN === 0) await turn()
-    }
-    return found
-  }
 
   /** Gives the version that it has then; undefined: somebody else was first. */
   async function writeGroup(value: ScimGroup, ifVersion: number): Promise<number | undefined> {
@@ -270,7 +240,7 @@ export function createRegistry(deps: {
     if (stopsOthers) version = await writeGroup(stored.value, version)
     if (version === undefined) return undefined
 
-    const before = await present(id, change)
+    const before = await records.present(id, change)
     const leaving: string[] = []
     for await (const users of inPieces(before, MEMBERS_PER_TURN)) {
       for (const user of users) if (!(named.get(user) ?? !replace)) leaving.push(user)
@@ -283,13 +253,13 @@ export function createRegistry(deps: {
     if (size > MAX_MEMBERS) return tooMany()
     if (stored && leaving.length > 0 && !stopsOthers) version = await writeGroup(stored.value, version)
     if (version === undefined) return undefined
-    if (!(await writeMembers(id, leaving, false, version))) return undefined
+    if (!(await records.write(id, leaving, false, version))) return undefined
 
     const isChanged = leaving.length + coming.length > 0
     const written = await inTurn(() => rewriteGroup(id, decide, version, isChanged, coming.length > 0))
     if (!written || isRefusal(written)) return written
     if (coming.length === 0) return written.value
-    if (!(await writeMembers(id, coming, true, written.version))) return undefined
+    if (!(await records.write(id, coming, true, written.version))) return undefined
     await writeGroup({ ...written.value, adding: undefined }, written.version)
     return written.value
   }
@@ -320,7 +290,7 @@ export function createRegistry(deps: {
       const found = [...members.all()]
       for (const group of found) {
         if (groups.rows.get(group) || (await store.get(groups.table, group))) continue
-        await writeMembers(group, [...members.users(group)], false, 0)
+        await records.write(group, [...members.users(group)], false, 0)
       }
     } catch (error) {
       logger.warn({ error: messageOf(error) }, 'scim: members of a removed group could not be removed')
@@ -353,7 +323,7 @@ export function createRegistry(deps: {
       }),
 
     changeGroup: (id, decide, change) =>
-      inLane(id, async () => {
+      inGroupOrder(id, async () => {
         for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
           const changed = await tryChange(id, decide, change)
           if (changed) return changed
@@ -362,7 +332,7 @@ export function createRegistry(deps: {
       }),
 
     remove: (collection, id) =>
-      inLane(id, async () => {
+      inGroupOrder(id, async () => {
         const existed = await inTurn(async () => {
           const found = (collection.rows.get(id) ?? (await store.get(collection.table, id))) !== undefined
           await store.delete(collection.table, id)
@@ -370,7 +340,7 @@ export function createRegistry(deps: {
           return found
         })
         // Nobody is in a group that is not there; these records are only in the way.
-        await writeMembers(id, [...members.users(id)], false, 0)
+        await records.write(id, [...members.users(id)], false, 0)
         return existed
       }),
 
@@ -378,7 +348,7 @@ export function createRegistry(deps: {
 
     async close() {
       unwatch?.()
-      await Promise.all(lanes.values())
+      await Promise.all(groupQueues.values())
       await last
     },
   }

@@ -261,3 +261,28 @@ test('a listener that fails stops neither the push nor the others', async () => 
     message: 'scim: a listener to changes failed',
   })
 })
+
+test('a process that missed changes reads everything again: whoever was removed meanwhile is out', async () => {
+  const { store, instance } = memoryWorld()
+  let missing = false
+  let onGap: (() => void) | undefined
+  const deaf: Store = {
+    ...store,
+    watch(listener, gap) {
+      onGap = gap
+      return store.watch((change) => (missing ? undefined : listener(change)), gap)
+    },
+  }
+  const [one, two] = [instance(deaf), instance()]
+  const ann = (await one.send('POST', '/Users', ANN)).body.id
+  const group = (await one.send('POST', '/Groups', { displayName: 'Engineering', members: members(ann) })).body.id
+  const heard: string[] = []
+  one.scim.onChange((subject) => heard.push(subject))
+  missing = true
+  await two.send('PATCH', `/Groups/${group}`, { Operations: [{ op: 'remove', path: 'members' }] })
+  expect(await one.look('00u-ann')).toBe('active Engineering')
+  missing = false
+  onGap?.()
+  expect(await one.look('00u-ann')).toBe('active')
+  expect(heard).toEqual(['00u-ann'])
+})

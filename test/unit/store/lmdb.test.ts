@@ -327,11 +327,16 @@ test('a watcher that was away for longer than changes are kept is told how many 
   const { logger, lines } = listeningLogger()
   const store = open(manualClock(), logger)
   const peer = open(clock)
-  store.watch(() => {})
+  let gaps = 0
+  store.watch(
+    () => {},
+    () => void gaps++,
+  )
   for (let number = 0; number < 5; number++) await peer.put(sheets, `${number}`, sheet(number))
   clock.advance(700_000)
   await store.put(sheets, 'own', sheet(1))
   expect(lines).toEqual(['store: changes were missed {"missed":4}'])
+  expect(gaps).toBe(1)
 })
 
 test('a watcher that throws is logged, and the others hear of the change', async () => {

@@ -1,0 +1,120 @@
+/** The command line's view of one store that holds people of two issuers. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, expect, test } from 'vitest'
+import type { Config } from '../../src/config/model.ts'
+import { createDirectoryTable } from '../../src/directory/records.ts'
+import { silentLogger as logger } from '../../src/lib/log.ts'
+import { personKey } from '../../src/lib/person.ts'
+import { Secret } from '../../src/lib/secret.ts'
+import { epochMillis, later, sourceTime } from '../../src/lib/time.ts'
+import { openOperator, type Operator } from '../../src/operator.ts'
+import { createSessions } from '../../src/session/sessions.ts'
+import { openLmdbStore } from '../../src/store/lmdb.ts'
+import type { Store, Table } from '../../src/types.ts'
+import { type ManualClock, manualClock } from '../support/clock.ts'
+
+const HERE = 'https://here.okta.example'
+const THERE = 'https://there.okta.example'
+const ANN_HERE = personKey({ issuer: HERE, subject: '00ann' })
+const ANN_THERE = personKey({ issuer: THERE, subject: '00ann' })
+const sharedSecrets = [new Secret('a shared secret of 32 characters')] as const
+
+let clock: ManualClock
+let path: string
+let operator: Operator
+beforeEach(() => {
+  clock = manualClock()
+  path = mkdtempSync(join(tmpdir(), 'postern-operator-'))
+})
+afterEach(async () => {
+  await operator.close()
+  rmSync(path, { recursive: true })
+})
+
+/** What a Postern wrote that has ended: LMDB must not have one map open twice in a process. */
+async function written(write: (store: Store) => Promise<void>): Promise<Operator> {
+  const store = openLmdbStore({ path, clock, logger })
+  await write(store)
+  await store.close()
+  const fixed = {
+    storage: { kind: 'embedded', path },
+    sharedSecrets,
+    directory: { kind: 'claims', order: [], maxStaleness: 3_600_000 },
+    idp: { issuer: HERE },
+  }
+  operator = openOperator({ fixed } as unknown as Config, { clock, logger })
+  return operator
+}
+
+async function signIn(store: Store, issuer: string, email: string): Promise<void> {
+  const sessions = createSessions({ store, clock, sharedSecrets })
+  const expiresAt = later(clock.now(), 3_600_000)
+  await sessions.create({ issuer, subject: '00ann', email, claims: {} }, { idToken: 'a' }, expiresAt)
+  sessions.close()
+}
+
+async function twoOfOneSubject(store: Store): Promise<void> {
+  await signIn(store, HERE, 'ann@here.example')
+  await signIn(store, THERE, 'ann@there.example')
+  for (const [person, name] of [
+    [ANN_HERE, 'Here'],
+    [ANN_THERE, 'There'],
+  ] as const) {
+    await store.put(createDirectoryTable(), person, {
+      source: 'claims',
+      status: 'active',
+      statusText: 'SIGNED_IN',
+      groups: [{ id: name, name, type: 'CLAIM' }],
+      asOf: sourceTime(epochMillis(clock.now())),
+      readAt: clock.now(),
+    })
+  }
+}
+
+const emails = async (user?: string) =>
+  (await operator.sessions(user)).map(({ identity }) => identity.email ?? '').sort()
+
+test('revokeAll of an id that two issuers have given ends nobody, and names them both', async () => {
+  await written(twoOfOneSubject)
+  await expect(operator.revokeAll('00ann')).rejects.toMatchObject({ code: 'ERR_USAGE' })
+  await expect(operator.revokeAll('00ann')).rejects.toThrow(ANN_HERE)
+  expect(await emails()).toEqual(['ann@here.example', 'ann@there.example'])
+})
+
+test('revokeAll of issuer and id, or of an address, ends the sessions of that person alone', async () => {
+  await written(twoOfOneSubject)
+  expect(await operator.revokeAll(ANN_THERE)).toBe(1)
+  expect(await emails()).toEqual(['ann@here.example'])
+  expect(await operator.revokeAll('Ann@here.example')).toBe(1)
+  expect(await emails()).toEqual([])
+})
+
+test('people shows two of one id as two, with the groups of the configured issuer alone', async () => {
+  await written(twoOfOneSubject)
+  const people = await operator.people('00ann')
+  const groups = new Map(people.map(({ person, record }) => [person, record?.groups.map(({ name }) => name)]))
+  expect(groups).toEqual(
+    new Map([
+      [ANN_HERE, ['Here']],
+      [ANN_THERE, undefined],
+    ]),
+  )
+  const everybody: string[] = []
+  for await (const { person } of operator.everybody()) everybody.push(person)
+  expect(everybody).toEqual([ANN_HERE])
+})
+
+test('sessions and revokeAll know the sessions that an older Postern left', async () => {
+  const older: Table<unknown> = { name: 'sessions', parse: (value) => value, index: () => '00ann' }
+  const id = 'x'.repeat(22)
+  const identity = { issuer: HERE, subject: '00ann', email: 'ann@here.example', claims: {} }
+  const times = { createdAt: epochMillis(clock.now()), expiresAt: epochMillis(clock.now()) + 3_600_000 }
+  await written(async (store) => {
+    await store.put(older, id, { id, subject: '00ann', identity, sealedTokens: 's', ...times })
+  })
+  expect(await emails('00ann')).toEqual(['ann@here.example'])
+  expect(await operator.revokeAll('00ann')).toBe(1)
+  expect(await emails()).toEqual([])
+})
