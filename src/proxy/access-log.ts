@@ -1,7 +1,7 @@
 /** One line per request that carries access and decision; never a query, a cookie or a token. */
 import { createHash } from 'node:crypto'
 import { type AppError, assertNever } from '../errors.ts'
-import type { Clock, Logger, Monotonic } from '../types.ts'
+import type { Clock, Identity, Logger, Monotonic, SessionId } from '../types.ts'
 import type { Principal } from '../policy/model.ts'
 import type { Decision } from '../policy/verdict.ts'
 import type { BadRequest, Finished, RequestFacts, RequestSample } from '../http/exchange.ts'
@@ -25,7 +25,7 @@ export type AccessLog = (progress: Progress, finished: Finished | undefined, err
 export function createAccessLog(logger: Logger, clock: Clock, record: (sample: RequestSample) => void): AccessLog {
   const membersOf = {
     route: remembered(routeMembers),
-    who: remembered(principalMembers),
+    who: rememberedPrincipals(),
     reasons: remembered((reasons: Decision['reasons']) => members({ reasons })),
   }
   return (progress, finished, error) => {
@@ -93,6 +93,18 @@ function boundedValue(_: string, value: unknown): unknown {
 
 function routeMembers({ name, id }: Route): string {
   return members({ route: name, route_id: id })
+}
+
+/** By the identity, which is one object while its session is at hand; a principal is made for each request. */
+function rememberedPrincipals(): (who: Principal) => string {
+  const known = new WeakMap<Identity, { readonly sessionId: SessionId; readonly text: string }>()
+  return (who) => {
+    const found = known.get(who.identity)
+    if (found?.sessionId === who.sessionId) return found.text
+    const text = principalMembers(who)
+    known.set(who.identity, { sessionId: who.sessionId, text })
+    return text
+  }
 }
 
 function principalMembers(who: Principal): string {

@@ -15,26 +15,16 @@ export function createSessionAuthenticator(deps: {
   readonly cookieNames: Readonly<Record<'http' | 'https', CookieNames>>
 }): Authenticator {
   const { sessions, directory, cookieNames } = deps
-  /** One object per session until something changes: requests allocate none, and the log describes it once. */
-  const principals = new WeakMap<Session, SessionPrincipal>()
-
-  function principalOf(session: Session): SessionPrincipal {
-    const { id, person, identity, expiresAt } = session
-    const membership = directory.membership(person)
-    const status = directory.status(person)
-    const known = principals.get(session)
-    if (known && known.membership === membership && known.status === status) return known
-    const principal: SessionPrincipal = {
+  function principalOf({ id, person, identity, expiresAt }: Session): SessionPrincipal {
+    return {
       kind: 'session',
       person,
       identity,
       sessionId: id,
       expiresAt,
-      membership,
-      status,
+      membership: directory.membership(person),
+      status: directory.status(person),
     }
-    principals.set(session, principal)
-    return principal
   }
   const orNobody = (session: Session | undefined): SessionPrincipal | undefined => session && principalOf(session)
 

@@ -92,6 +92,12 @@ test('the line of a forwarded request has person, request, reasons and duration'
   expect(lineOf({ facts, route, who, decision }, finished)).toEqual(expected)
 })
 
+test('two sessions with one identity are told apart', () => {
+  expect(lineOf({ facts, who })).toMatchObject({ session: sessionTag('session-1') })
+  expect(lineOf({ facts, who: { ...who, sessionId: 'session-2' } })).toMatchObject({ session: sessionTag('session-2') })
+  expect(lineOf({ facts, who })).toMatchObject({ session: sessionTag('session-1') })
+})
+
 test('unknown fields are left out', () => {
   expect(lineOf({ facts }, { status: 404, bytesOut: 10 })).toEqual({ ...basics, status: 404, bytes_out: 10 })
   expect(lineOf({ facts })).toEqual(basics)
