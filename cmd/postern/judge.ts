@@ -16,7 +16,7 @@ import type { Principal } from '../../src/policy/model.ts'
 /** A request that was never sent. */
 export interface Question {
   readonly method: string
-  /** As a client would send it, without a fragment. */
+  /** As a client would send it, without a fragment; `ws:` and `wss:` ask for a WebSocket. */
   readonly url: string
   /** The client's address. */
   readonly ip: string
@@ -37,7 +37,9 @@ export function createJudge(config: Config): (question: Question) => Judgement {
   const trust = compileTrust({ proxies: [], hops: 0 })
   const identity = identityHeaders(config.live.naming, config.live.jwtClaimsHeaders.keys())
   return ({ method, url, ip, who, now }) => {
-    const [, scheme, authority = '', target = ''] = /^(https?):\/\/([^/?#]+)([^#]*)/.exec(url) ?? []
+    const [, scheme, authority = '', target = ''] = /^(https?|wss?):\/\/([^/?#]+)([^#]*)/.exec(url) ?? []
+    // Without an Origin, as from a program that is no browser.
+    const upgrade = scheme === 'ws' || scheme === 'wss'
     if (scheme === undefined)
       throw new AppError('ERR_USAGE', `expected a URL such as https://app.corp.example/, found ${JSON.stringify(url)}`)
     if (parseAddress(ip) === undefined)
@@ -49,8 +51,8 @@ export function createJudge(config: Config): (question: Question) => Judgement {
         rawHeaders: ['Host', authority, 'Accept', 'text/html'],
         httpVersion: '1.1',
         peer: ip,
-        encrypted: scheme === 'https',
-        upgrade: false,
+        encrypted: scheme === 'https' || scheme === 'wss',
+        upgrade,
       },
       trust,
       'command-line',

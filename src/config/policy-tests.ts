@@ -21,7 +21,7 @@ const caseSchema = z.strictObject(
     name: text.optional(),
     url: z
       .string({ error: 'a URL such as https://app.corp.example/' })
-      .regex(/^https?:\/\//, { error: 'a URL such as https://app.corp.example/' }),
+      .regex(/^(?:https?|wss?):\/\//, { error: 'a URL such as https://app.corp.example/' }),
     method: text.default('GET'),
     ip: z.union([z.ipv4(), z.ipv6()], { error: 'an IP address' }).default('127.0.0.1'),
     who: z.union([z.literal('nobody'), personSchema], {

@@ -19,7 +19,7 @@ routes:
       - allow: {and: [{domain: corp.example}, {groups: {has: Engineering}}]}
       - deny: {or: [{source_ip: 203.0.113.0/24}, {claim/level: 9}]}
   - {from: https://status.corp.example, to: http://status:8080, allow_public_unauthenticated_access: true}
-  - {from: https://home.corp.example, to: http://home:8080, allow_any_authenticated_user: true}
+  - {from: https://home.corp.example, to: http://home:8080, allow_any_authenticated_user: true, allow_websockets: false}
 `
 
 let folder = ''
@@ -52,6 +52,13 @@ describe('postern explain', () => {
       '          false      claim/level has 9',
       'Decision  allow (domain-ok, groups-ok)',
     ])
+  })
+
+  test('of a wss: URL says what becomes of a WebSocket', async () => {
+    const decision = async (url: string) => (await explain(url, '--email', 'ann@corp.example')).out.split('\n').at(-1)
+    expect(await decision('https://home.corp.example/')).toBe('Decision  allow (signed-in)')
+    expect(await decision('wss://home.corp.example/')).toBe('Decision  deny (websockets-off)')
+    expect(await decision('wss://status.corp.example/')).toBe('Decision  allow (public)')
   })
 
   test('says that claims were not known where a rule asks for them', async () => {
