@@ -178,7 +178,7 @@ export function createPeople(): People {
     },
 
     tell(signal, trust, now) {
-      if (signal.kind === 'group') pooled([signal.group])
+      if (signal.kind === 'group' || signal.kind === 'members') shared(signal.group)
       if (signal.kind === 'members' || signal.kind === 'group-deleted') {
         const [group, upTo] = signal.kind === 'members' ? [signal.group.id, signal.upTo] : [signal.group, signal.at]
         const before = listedUpTo.get(group) ?? NEVER

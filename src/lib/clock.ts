@@ -19,6 +19,15 @@ export interface SystemTime {
   uptime(): number
 }
 
+/** A sandbox may hide it: then the sleep of the machine counts as a step. */
+function systemUptime(): number {
+  try {
+    return uptime() * 1000
+  } catch {
+    return performance.now()
+  }
+}
+
 /** As the system says now, steps included: for libraries that read it themselves. */
 export function systemTime(): number {
   return Date.now()
@@ -58,7 +67,7 @@ export function createWallClock(system: SystemTime): Pick<Clock, 'now' | 'monoto
 
 /** The clock of this process. The only place that reads the system's; everything else takes a `Clock`. */
 export const systemClock: Clock = {
-  ...createWallClock({ wall: systemTime, monotonic: () => performance.now(), uptime: () => uptime() * 1000 }),
+  ...createWallClock({ wall: systemTime, monotonic: () => performance.now(), uptime: systemUptime }),
   after(delay, run) {
     const timer = setTimeout(run, delay)
     timer.unref()

@@ -373,6 +373,20 @@ describe('news', () => {
     expect(people.all.get(ANN)?.known?.events).toBeUndefined()
   })
 
+  test('an addition from before a list that does not name the person only asks, whoever was in it first', () => {
+    const people = createPeople()
+    read(people, [group(1)])
+    const list = { kind: 'members', group: group(2), members: new Set<string>() } as const
+    expect(people.tell({ ...list, at: T0 + 5000, upTo: T0 + 7000 }, 'log', T0 + 7000)).toEqual([])
+    for (const at of [T0 + 6000, T0 + 7000]) {
+      expect(people.tell(member(group(2), true, at), 'log', T0 + 8000)).toEqual([
+        { user: ANN, changed: false, confirm: true },
+      ])
+    }
+    expect(groupsIn(people)).toEqual([group(1).id])
+    expect(people.tell(member(group(2), true, T0 + 7001), 'log', T0 + 8000)).toMatchObject([{ changed: true }])
+  })
+
   test('an addition older than one that counts does not take its place', () => {
     const people = createPeople()
     read(people, [group(1)])
