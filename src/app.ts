@@ -187,11 +187,12 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     reload(next) {
       const outcome = compareConfig(fixed, generation.live, next)
       const { live } = next
+      // First, because it may refuse a certificate: then nothing has changed.
+      listener.reload(live)
       const before = generation
       generation = createGeneration(shared, live, before.version + 1)
       before.retire()
       logger.setLevel?.(live.logLevel)
-      listener.reload(live)
       streams.recheck()
       operations.reloaded(outcome)
       return outcome

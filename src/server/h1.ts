@@ -201,13 +201,13 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
       draining = true
     },
     reload(next) {
+      if (next.certificate && 'setSecureContext' in server) {
+        server.setSecureContext(secureContext(next.certificate))
+      }
       timeouts = next
       server.keepAliveTimeout = next.timeoutIdle
       stopSweeping()
       stopSweeping = sweep()
-      if (next.certificate && 'setSecureContext' in server) {
-        server.setSecureContext(secureContext(next.certificate))
-      }
     },
     destroy() {
       for (const socket of sockets) socket.destroy()
