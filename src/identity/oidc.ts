@@ -1,6 +1,6 @@
 import * as oidc from 'openid-client'
 import { AppError, assertNever, messageOf } from '../errors.ts'
-import { isLoopback } from '../config/compile/urls.ts'
+import { unsafeEndpoint } from '../config/provider-endpoints.ts'
 import { systemTime } from '../lib/clock.ts'
 import { constantTimeEqual } from '../lib/crypto.ts'
 import { epochMillis, later } from '../lib/time.ts'
@@ -232,33 +232,13 @@ async function discover(idp: IdpConfig): Promise<oidc.ServerMetadata> {
   for (const name of ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const) {
     if (!found[name]) throw new TypeError(`its metadata has no ${name}`)
   }
-  for (const name of ENDPOINTS) {
-    if (found[name] !== undefined && !isEndpoint(found[name], idp.issuer))
-      throw new TypeError(`its ${name} is not an https URL`)
-  }
+  const unsafe = unsafeEndpoint(found, idp.issuer)
+  if (unsafe !== undefined) throw new TypeError(unsafe)
   return {
     ...(found as oidc.ServerMetadata),
     id_token_signing_alg_values_supported: SIGNING_ALGORITHMS,
     userinfo_signing_alg_values_supported: SIGNING_ALGORITHMS,
   }
-}
-
-/** Where browsers are sent, and where codes and the client secret go. */
-const ENDPOINTS = [
-  'authorization_endpoint',
-  'token_endpoint',
-  'jwks_uri',
-  'userinfo_endpoint',
-  'end_session_endpoint',
-] as const
-
-/** `javascript:` and `data:` would run in the browser, http shows codes to everybody (RFC 9700 §2.6). http as the issuer's own is. */
-function isEndpoint(value: unknown, issuer: string): boolean {
-  if (typeof value !== 'string' || !URL.canParse(value)) return false
-  const { protocol, hostname, username, password, hash } = new URL(value)
-  if (username !== '' || password !== '' || hash !== '') return false
-  if (protocol === 'https:') return true
-  return protocol === 'http:' && isHttp(issuer) && (isLoopback(hostname) || !isLoopback(new URL(issuer).hostname))
 }
 
 /** Everything that can be judged without the provider, state first. Rejects ERR_SIGN_IN_STATE, ERR_BAD_REQUEST or ERR_IDP_REJECTED. */

@@ -1,5 +1,6 @@
 import { type AppError, assertNever } from '../../../src/errors.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
+import { unsafeEndpoint } from '../../../src/config/provider-endpoints.ts'
 import { describeDuration } from '../../../src/lib/duration.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import type { GroupProblem } from '../../../src/operator.ts'
@@ -48,6 +49,8 @@ async function checkIssuer({ fixed: { idp } }: Config): Promise<Finding> {
   if (issuer.replace(/\/$/, '') !== idp.issuer) {
     return { name, ok: false, message: `it calls itself ${issuer}; write idp_provider_url: ${issuer}` }
   }
+  const unsafe = unsafeEndpoint(answer.body, idp.issuer)
+  if (unsafe !== undefined) return { name, ok: false, message: unsafe }
   const missing = Array.isArray(scopes) ? idp.scopes.filter((scope) => !scopes.includes(scope)) : []
   if (missing.length > 0)
     return { name, ok: true, message: `answers, but does not list the scopes ${missing.join(', ')}` }

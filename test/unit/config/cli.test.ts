@@ -164,6 +164,18 @@ describe('postern check --online', () => {
     expect(err).not.toContain('00the-token')
   })
 
+  test('exits with 4 for an endpoint that no browser may be sent to', async () => {
+    respond({
+      '/.well-known/openid-configuration': [200, { issuer: origin, authorization_endpoint: 'javascript:alert(1)' }],
+      '/api/v1/users/me': [200, { profile: { login: 'reader@corp.example' } }],
+      '/api/v1/groups?limit=200': [200, []],
+      '/api/v1/logs?limit=1': [200, []],
+    })
+    const { exitCode, err } = await cli(['check', '--online', await file(good(origin))], withToken)
+    expect(exitCode).toBe(4)
+    expect(err).toContain(`failed: identity provider ${origin}: its authorization_endpoint is not an https URL`)
+  })
+
   test('exits with 4 for a token that may not read groups', async () => {
     respond({
       '/.well-known/openid-configuration': [200, { issuer: origin }],
