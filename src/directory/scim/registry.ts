@@ -223,8 +223,9 @@ export function createRegistry(deps: {
 
   /**
    * Who leaves, then the group, then who comes: at no point is anybody in a group of a name that they were not meant to be
-   * in. Everything stands under the version of the group, so that of two processes the later request wins: whoever removes
-   * members makes a new version first, and an earlier request that is still adding them stops. undefined: begin again.
+   * in. Everything stands under the version of the group: whoever removes members makes a new version first, and another
+   * process that is still adding them stops with a fault. It does not begin again, because the later request wins.
+   * undefined: somebody was first before anything was written; begin again.
    */
   async function tryChange(
     id: string,
@@ -253,13 +254,14 @@ export function createRegistry(deps: {
     if (size > MAX_MEMBERS) return tooMany()
     if (stored && leaving.length > 0 && !stopsOthers) version = await writeGroup(stored.value, version)
     if (version === undefined) return undefined
-    if (!(await records.write(id, leaving, false, version))) return undefined
+    if (!(await records.write(id, leaving, false, version))) throw overtaken()
 
     const isChanged = leaving.length + coming.length > 0
     const written = await inTurn(() => rewriteGroup(id, decide, version, isChanged, coming.length > 0))
+    if (!written && (stopsOthers || leaving.length > 0)) throw overtaken()
     if (!written || isRefusal(written)) return written
     if (coming.length === 0) return written.value
-    if (!(await records.write(id, coming, true, written.version))) return undefined
+    if (!(await records.write(id, coming, true, written.version))) throw overtaken()
     await writeGroup({ ...written.value, adding: undefined }, written.version)
     return written.value
   }
@@ -356,6 +358,10 @@ export function createRegistry(deps: {
 
 function tooManyWriters({ name }: Table<unknown>): AppError {
   return new AppError('ERR_STORE_UNAVAILABLE', `scim: ${name}: too many writers at once`)
+}
+
+function overtaken(): AppError {
+  return new AppError('ERR_STORE_UNAVAILABLE', 'scim: another process changed the group meanwhile')
 }
 
 function concernedByUser(before: ScimUser | undefined, after: ScimUser | undefined): readonly Subject[] {
