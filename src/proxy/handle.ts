@@ -42,7 +42,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
         const { facts, route } = progress
         const asked = facts && !('kind' in facts) ? askedOf(facts, generation) : undefined
         const reply = failure(error, facts?.id ?? '', asked, route)
-        finished = await sendReply(exchange, asked ? secured(reply, asked.facts, generation) : reply)
+        finished = await (asked ? answer(exchange, reply, asked.facts, generation) : sendReply(exchange, reply))
       } catch {
         // The exchange already went out some way; the log line still says what happened.
       }
@@ -66,26 +66,22 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
 
     const verdict = judge(generation, facts, who, clock.now(), match)
     if (verdict.outcome === 'control') {
-      return sendReply(
-        exchange,
-        secured(await deps.control(verdict.control, facts, exchange, generation), facts, generation),
-      )
+      return answer(exchange, await deps.control(verdict.control, facts, exchange, generation), facts, generation)
     }
-    if (verdict.outcome === 'not-found' || !route)
-      return sendReply(exchange, secured(notFound(askedOf(facts, generation)), facts, generation))
+    if (verdict.outcome === 'not-found' || !route) {
+      return answer(exchange, notFound(askedOf(facts, generation)), facts, generation)
+    }
     progress.decision = verdict
     if (verdict.outcome !== 'allow') {
       const origin = generation.routes.originOf(facts.host, facts.port) ?? ''
-      if (verdict.outcome === 'sign-in' && facts.wants === 'html') {
-        return sendReply(exchange, secured(startSignIn(exchange, facts, generation, origin), facts, generation))
-      }
-      return sendReply(
-        exchange,
-        secured(refusal(verdict, route, who, { ...askedOf(facts, generation), origin }), facts, generation),
-      )
+      const reply =
+        verdict.outcome === 'sign-in' && facts.wants === 'html'
+          ? startSignIn(exchange, facts, generation, origin)
+          : refusal(verdict, route, who, { ...askedOf(facts, generation), origin })
+      return answer(exchange, reply, facts, generation)
     }
     const { grant } = verdict
-    if (route.action.kind !== 'forward') return sendReply(exchange, secured(granted(grant), facts, generation))
+    if (route.action.kind !== 'forward') return answer(exchange, granted(grant), facts, generation)
 
     // Permission can end while bytes still flow: a WebSocket, an event stream, a long download. Nobody's as well: a new
     // configuration may ask who it is.
@@ -102,6 +98,10 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     } finally {
       leave()
     }
+  }
+
+  function answer(exchange: Exchange, reply: Reply, facts: RequestFacts, generation: Generation): Promise<Finished> {
+    return sendReply(exchange, secured(reply, facts, generation))
   }
 
   function startSignIn(exchange: Exchange, facts: RequestFacts, generation: Generation, origin: string): Reply {
