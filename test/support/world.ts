@@ -78,6 +78,8 @@ export async function createTestWorld(options: WorldOptions = {}): Promise<World
     idp_provider_url: okta.url,
     idp_client_id: DEMO.clientId,
     idp_client_secret: DEMO.clientSecret,
+    // With the real clock a busy machine may need longer than the default.
+    ...(options.clock === undefined && { idp_timeout: '60s' }),
     idp_service_account: DEMO.apiToken,
     storage: { type: 'embedded', path: join(state, 'store') },
     pass_identity_headers: true,
