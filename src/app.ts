@@ -22,7 +22,7 @@ import { createUserViews } from './proxy/user.ts'
 import { createRouteTable } from './routing/table.ts'
 import { compileTrust, parseTarget } from './routing/target.ts'
 import { type Listener, listen } from './server/h1.ts'
-import { createLifetime, type Lifetime } from './server/lifetime.ts'
+import { createLifetimes, type Lifetime, type Lifetimes } from './server/lifetime.ts'
 import { meteredStore } from './server/metered-store.ts'
 import { createMetrics } from './server/metrics.ts'
 import { type Operations, startOperations } from './server/operations.ts'
@@ -87,6 +87,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     sessions.close()
   })
   const requestId = createRequestIds()
+  const lifetimes = createLifetimes()
   const upstreams = createUpstreams({ signer, sharedSecrets, clock, logger })
   closing.add(() => upstreams.close())
   let generation: Generation & Lifetime
@@ -101,7 +102,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     scimUrl: () => new URL(`${generation.live.naming.controlPrefix}/scim/v2`, fixed.authenticateServiceUrl),
   })
   closing.add(() => feeds.close())
-  const shared: Process = { fixed, sessions, directory, upstreams, requestId }
+  const shared: Process = { fixed, sessions, directory, upstreams, requestId, lifetimes }
   generation = createGeneration(shared, config.live, 1)
   directory.onChange((person) => streams.recheck(person))
   directory.onSessionsEnd(async (person, before) => {
@@ -162,6 +163,9 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     clock,
   })
 
+  metrics.gauge('config_generations', 'The configuration in force, and earlier ones with open requests.', () =>
+    lifetimes.alive(),
+  )
   metrics.gauge('http_server_active_requests', 'Open requests and tunnels.', () => listener.active())
   metrics.gauge('log_lines_dropped', 'Log lines that standard output did not take.', () => logger.dropped?.() ?? 0)
   // Ages and expiries change decisions without any event.
@@ -221,11 +225,12 @@ interface Process {
   readonly directory: Directory
   readonly upstreams: Upstreams
   readonly requestId: () => string
+  readonly lifetimes: Lifetimes
 }
 
 /** Everything live, whole. What it opened closes when it is retired and its last exchange has left. */
 function createGeneration(
-  { fixed, sessions, directory, upstreams, requestId }: Process,
+  { fixed, sessions, directory, upstreams, requestId, lifetimes }: Process,
   live: Live,
   version: number,
 ): Generation & Lifetime {
@@ -234,7 +239,7 @@ function createGeneration(
   const identity = identityHeaders(live.naming, live.jwtClaimsHeaders.keys())
   const forwarder = upstreams.open({ config: live, cookieNames: ownCookieNames(live) })
   return Object.freeze({
-    ...createLifetime(() => forwarder.end()),
+    ...lifetimes.begin(() => forwarder.end()),
     version,
     fixed,
     live,

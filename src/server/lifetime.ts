@@ -7,22 +7,40 @@ export interface Lifetime {
   retire(): void
 }
 
-/** Runs `end` once, when it is retired and the last exchange has left. A counter, because it is used by every request. */
-export function createLifetime(end: () => void): Lifetime {
-  let exchanges = 0
-  let retired = false
+export interface Lifetimes {
+  /** Runs `end` once, when it is retired and the last exchange has left. A counter, because every request uses it. */
+  begin(end: () => void): Lifetime
+  /** Begun and not ended. */
+  alive(): number
+}
+
+export function createLifetimes(): Lifetimes {
+  let alive = 0
   return {
-    enter() {
-      exchanges++
+    begin(end) {
+      alive++
+      let exchanges = 0
+      let retired = false
+      const endUnused = (): void => {
+        if (!retired || exchanges > 0) return
+        alive--
+        end()
+      }
+      return {
+        enter() {
+          exchanges++
+        },
+        leave() {
+          exchanges--
+          endUnused()
+        },
+        retire() {
+          if (retired) return
+          retired = true
+          endUnused()
+        },
+      }
     },
-    leave() {
-      exchanges--
-      if (retired && exchanges === 0) end()
-    },
-    retire() {
-      if (retired) return
-      retired = true
-      if (exchanges === 0) end()
-    },
+    alive: () => alive,
   }
 }

@@ -61,3 +61,24 @@ test('a request that the new rules do not allow is cut at once', async () => {
   await closed
   expect((await running.browser().ask('http://public.localhost/')).status).toBe(404)
 })
+
+test('an earlier configuration ends with its last request', async () => {
+  const running = await world.start({ ...world.base, metrics_address: '127.0.0.1:0' })
+  const generations = async (): Promise<string | undefined> => {
+    const { port } = running.app.operations.metrics?.address ?? {}
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+    return /^postern_config_generations (\d+)$/m.exec(text)?.[1]
+  }
+  const next = world.compile({ ...world.base, metrics_address: '127.0.0.1:0', cookie_expire: '20m' })
+  expect(await generations()).toBe('1')
+  running.app.reload(next)
+  // Nobody used it.
+  expect(await generations()).toBe('1')
+  const socket = ask(running.port, '/stall')
+  await new Promise((resolve) => socket.once('data', resolve))
+  running.app.reload(next)
+  running.app.reload(next)
+  expect(await generations()).toBe('2')
+  socket.destroy()
+  await expect.poll(generations).toBe('1')
+})

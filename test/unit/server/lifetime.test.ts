@@ -1,9 +1,10 @@
 import { expect, test, vi } from 'vitest'
-import { createLifetime } from '../../../src/server/lifetime.ts'
+import { createLifetimes } from '../../../src/server/lifetime.ts'
 
 test('a generation ends once, after it is retired and its last exchange has ended', () => {
   const end = vi.fn()
-  const generation = createLifetime(end)
+  const lifetimes = createLifetimes()
+  const generation = lifetimes.begin(end)
   generation.enter()
   generation.leave()
   // In force and idle: it goes on.
@@ -13,14 +14,15 @@ test('a generation ends once, after it is retired and its last exchange has ende
   generation.retire()
   generation.leave()
   expect(end).not.toHaveBeenCalled()
+  expect(lifetimes.alive()).toBe(1)
   generation.leave()
-  expect(end).toHaveBeenCalledTimes(1)
+  expect([lifetimes.alive(), end.mock.calls.length]).toEqual([0, 1])
   generation.retire()
   expect(end).toHaveBeenCalledTimes(1)
 })
 
 test('a generation without exchanges ends when it is retired', () => {
   const end = vi.fn()
-  createLifetime(end).retire()
+  createLifetimes().begin(end).retire()
   expect(end).toHaveBeenCalledTimes(1)
 })
