@@ -232,7 +232,7 @@ describe('Okta', () => {
       ),
       { numRuns: 120 },
     )
-  }, 60_000)
+  })
 
   test('pages that lead in a circle are a fault as soon as one comes again', async () => {
     const [to, source] = [await okta, createOktaSource({ client: await client, clock, logger: silentLogger })]
@@ -302,7 +302,7 @@ describe('Okta', () => {
       }),
       { numRuns: 120 },
     )
-  }, 60_000)
+  })
 
   test('comparisons end, and the next one asks from no later than now, whatever dates the lists hold', async () => {
     const to = await okta
@@ -329,7 +329,7 @@ describe('Okta', () => {
       }),
       { numRuns: 60 },
     )
-  }, 60_000)
+  })
 })
 
 describe('SCIM', () => {
@@ -383,7 +383,7 @@ describe('SCIM', () => {
     )
     await instance.scim.close()
     await store.close()
-  }, 60_000)
+  })
 })
 
 describe('an identity provider', () => {
