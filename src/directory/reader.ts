@@ -85,9 +85,9 @@ export function createReader(deps: {
     if (part !== undefined && person.doubtOf === part) person.doubtAt = person.doubtOf = undefined
   }
 
-  /** Those somebody asks for now before those who are away, the oldest reading first. */
+  /** Doubts first, then those somebody asks for now, then those who are away; the oldest reading first. */
   function due(now: WallTime): readonly Subject[] {
-    const waiting: { readonly user: Subject; readonly away: boolean; readonly readAt: WallTime }[] = []
+    const waiting: { readonly user: Subject; readonly rank: number; readonly readAt: WallTime }[] = []
     for (const [user, person] of everybody.all) {
       const { known } = person
       const lastRead = known?.readAt ?? NEVER
@@ -102,9 +102,10 @@ export function createReader(deps: {
       if (!source || !leads() || clock.monotonic() < person.retryAt || (away && known?.status !== 'active')) continue
       const doubtful = person.doubtAt !== undefined
       const interval = doubtful ? 0 : away ? Math.max(config.refreshInterval, maxStaleness / 2) : config.refreshInterval
-      if (elapsed(now, readAt) >= interval) waiting.push({ user, away, readAt })
+      const rank = Number(away) + (doubtful && known ? 0 : 2)
+      if (elapsed(now, readAt) >= interval) waiting.push({ user, rank, readAt })
     }
-    waiting.sort((a, b) => Number(a.away) - Number(b.away) || elapsed(a.readAt, b.readAt))
+    waiting.sort((a, b) => a.rank - b.rank || elapsed(a.readAt, b.readAt))
     return waiting.map(({ user }) => user)
   }
 
@@ -122,7 +123,7 @@ export function createReader(deps: {
     },
 
     wanted(user) {
-      if (clock.monotonic() >= everybody.personOf(user, clock.now()).retryAt) readings.confirm(user)
+      if (clock.monotonic() >= everybody.personOf(user, clock.now()).retryAt) readings.wanted(user)
     },
 
     confirm(user, delay, part) {

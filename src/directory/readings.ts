@@ -2,16 +2,18 @@ import { createSingleFlight } from '../lib/single-flight.ts'
 import type { Clock, Monotonic, Span, Subject, Unsubscribe } from '../types.ts'
 import type { ReadPriority } from './model.ts'
 
-/** Sign-ins never wait here. Of the others, so many are under way at once. */
-const MOST: Readonly<Record<'confirm' | 'background', number>> = { confirm: 8, background: 3 }
+/** Sign-ins never wait here. Of the others, so many are under way at once: doubts first, then those of whom nothing is known. */
+const MOST = { confirm: 8, wanted: 8, background: 3 } as const
+const LINES = ['confirm', 'wanted', 'background'] as const
 
-/** One queue of people to be read: a sign-in at once, then confirmations, then the background, in order of arrival. */
+/** One queue of people to be read: a sign-in at once, then doubts, then people who are not known, then the background. */
 export interface Readings {
   /** Resolves when the person has been read, or could not be. Two who sign in as one person share one reading. */
   signIn(user: Subject): Promise<void>
   /** Beside the queue: somebody whom the feed follows, and who need not be read. */
   ifSoon(user: Subject, signal: AbortSignal): Promise<void>
   confirm(user: Subject): void
+  wanted(user: Subject): void
   start(): void
   /** Nothing begins any more; resolves when what has begun has ended. */
   stop(): Promise<void>
@@ -31,8 +33,8 @@ export function createReadings(deps: {
 }): Readings {
   const { clock, random, interval, due, read, mayRead } = deps
   const signIns = createSingleFlight<void>()
-  const waiting = { confirm: new Set<Subject>(), background: new Set<Subject>() }
-  const running = { confirm: 0, background: 0 }
+  const waiting = { confirm: new Set<Subject>(), wanted: new Set<Subject>(), background: new Set<Subject>() }
+  const running = { confirm: 0, wanted: 0, background: 0 }
   const flights = new Map<Subject, Promise<void>>()
   const pending = new Set<Promise<void>>()
   let disarm: Unsubscribe = () => {}
@@ -47,17 +49,24 @@ export function createReadings(deps: {
   }
 
   function startWhatMay(): void {
-    for (const priority of ['confirm', 'background'] as const) {
-      for (const user of waiting[priority]) {
-        if (stopped || running[priority] >= MOST[priority] || !mayRead(clock.monotonic())) break
-        waiting[priority].delete(user)
-        running[priority]++
+    for (const line of LINES) {
+      for (const user of waiting[line]) {
+        if (stopped || running[line] >= MOST[line] || !mayRead(clock.monotonic())) break
+        waiting[line].delete(user)
+        running[line]++
+        const priority = line === 'background' ? line : 'confirm'
         void track(begin(user, () => read(user, priority))).finally(() => {
-          running[priority]--
+          running[line]--
           startWhatMay()
         })
       }
     }
+  }
+
+  function enter(line: 'confirm' | 'wanted', user: Subject): void {
+    if (stopped || flights.has(user)) return
+    waiting[line].add(user)
+    startWhatMay()
   }
 
   function track(work: Promise<void>): Promise<void> {
@@ -78,11 +87,8 @@ export function createReadings(deps: {
   return {
     signIn: (user) => track(signIns(user, () => read(user, 'sign-in'))),
     ifSoon: (user, signal) => track(begin(user, () => read(user, 'background', signal))),
-    confirm(user) {
-      if (stopped || flights.has(user)) return
-      waiting.confirm.add(user)
-      startWhatMay()
-    },
+    confirm: (user) => enter('confirm', user),
+    wanted: (user) => enter('wanted', user),
     start: schedule,
     async stop() {
       stopped = true

@@ -175,6 +175,19 @@ describe('a request of somebody unknown', () => {
     expect(source.lookups).toHaveLength(8)
   })
 
+  test('stands behind a doubt about somebody known, however many ask', async () => {
+    everybodyHas([group(1)])
+    await signIn()
+    source.hold = true
+    for (let n = 0; n < 100; n++) directory.membership(person(`00u${n}`))
+    await directory.absorb([{ kind: 'reread', user: ANN, at: clock.now() }], 'log')
+    await settle()
+    expect(source.lookups.at(-1)).toMatchObject({ user: ANN, priority: 'confirm' })
+    for (const lookup of source.lookups.slice(1)) lookup.answer(undefined)
+    await settle()
+    expect(directory.facts().doubtful).toBe(0)
+  })
+
   test('after a fault waits for a while before it asks again', async () => {
     source.answers = unreachable
     directory.membership(person(ANN))
