@@ -135,7 +135,12 @@ export class H1Connection {
     this.advance(before)
   }
 
+  /** In a later turn of the event loop: a client that sends thousands of requests at once must not stop the others. */
   private readonly onAnswered = (): void => {
+    setImmediate(serveNext, this)
+  }
+
+  serveNext(): void {
     this.waiting = false
     if (this.socket.isPaused()) this.socket.resume()
     this.advance(0)
@@ -154,7 +159,10 @@ export class H1Connection {
   private takeHead(known: number): boolean {
     if (this.held[0] === 0x0d && !this.skippedEmptyLine) {
       // RFC 9112 §2.2: one empty line before a request is ignored.
-      if (this.held.length === 1) return false
+      if (this.held.length === 1) {
+        this.events.headBegan()
+        return false
+      }
       if (this.held[1] === 0x0a) {
         this.skippedEmptyLine = true
         this.held = this.held.subarray(2)
@@ -236,4 +244,8 @@ export class H1Connection {
     this.socket.destroy()
     return false
   }
+}
+
+function serveNext(connection: H1Connection): void {
+  connection.serveNext()
 }

@@ -61,6 +61,23 @@ describe('pipelined requests', () => {
     await slow.close()
   })
 
+  test('many that are answered at once do not keep another connection waiting', async () => {
+    const [flood, other] = [connect(gauntlet.world.port, '127.0.0.1'), connect(gauntlet.world.port, '127.0.0.1')]
+    const closed = [flood, other].map((socket) => new Promise((resolve) => socket.resume().once('close', resolve)))
+    await Promise.all([flood, other].map((socket) => new Promise((resolve) => socket.once('connect', resolve))))
+    const before = gauntlet.world.log().length
+    flood.write(get('/none/flood').repeat(1000) + request('GET', '/none/flood'))
+    other.write(request('GET', '/none/other'))
+    await Promise.all(closed)
+    const paths = gauntlet.world
+      .log()
+      .slice(before)
+      .map((line) => line['path'])
+    expect(paths.filter((path) => path === '/none/flood')).toHaveLength(1001)
+    expect(paths.indexOf('/none/other')).toBeLessThan(500)
+    await gauntlet.skip()
+  })
+
   test('are the same requests wherever the bytes are cut', async () => {
     const bytes =
       FIRST + `POST /public/b HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n` + LATER
@@ -146,6 +163,14 @@ describe('behind a request whose answer is not complete', () => {
     )
     expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 100', 'HTTP/1.1 200'])
     expect(text.slice(0, text.indexOf('HTTP/1.1 100'))).toContain('/public/first"}')
+    await gauntlet.skip()
+  })
+
+  test('HTTP/1.0 has no 100 Continue (RFC 9110 §10.1.1)', async () => {
+    const text = await exchange(
+      `${FIRST}POST /public/second HTTP/1.0\r\n${HOST}Expect: 100-continue\r\nContent-Length: 5\r\n\r\nabcde`,
+    )
+    expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200'])
     await gauntlet.skip()
   })
 
