@@ -53,10 +53,6 @@ abstract class OneExit {
     if (this.left) throw new TypeError('an exchange has only one exit')
     this.left = true
   }
-
-  protected get answered(): boolean {
-    return this.left
-  }
 }
 
 export class H1Exchange extends OneExit implements Exchange {
@@ -108,8 +104,8 @@ export class H1Exchange extends OneExit implements Exchange {
 
   private readonly onWanted = (): void => {
     const { req, res } = this
-    // RFC 9110 §10.1.1: asked for by the client, answered here, when somebody wants the body.
-    if (req.headers.expect !== undefined && !res.headersSent) res.writeContinue()
+    // RFC 9110 §10.1.1: asked for by the client, answered here, when somebody wants the body. HTTP/1.0 has no 100.
+    if (req.headers.expect !== undefined && req.httpVersionMinor > 0 && !res.headersSent) res.writeContinue()
   }
 
   private readonly onFinish = (): void => {
@@ -125,6 +121,7 @@ export class H1Exchange extends OneExit implements Exchange {
 export class H1UpgradeExchange extends OneExit implements Exchange {
   readonly body = undefined
   closed = false
+  private upgraded = false
   private readonly socket: Socket
   private readonly behind: Buffer
   private readonly listeners: (() => void)[] = []
@@ -136,8 +133,8 @@ export class H1UpgradeExchange extends OneExit implements Exchange {
     this.behind = behind
     // Without a listener an early reset of the client would end the process.
     socket.on('error', () => socket.destroy())
-    // A client that leaves before it is answered wants no tunnel.
-    socket.once('end', () => this.answered || socket.destroy())
+    // A client that leaves before it is answered wants no tunnel, and nobody reads the rest of a refusal.
+    socket.once('end', () => this.upgraded || this.closed || socket.destroy())
     socket.once('close', this.close)
   }
 
@@ -149,6 +146,8 @@ export class H1UpgradeExchange extends OneExit implements Exchange {
   respond({ status, reason, headers }: ResponseHead): ResponseBody {
     this.leave()
     const { socket } = this
+    // What was sent behind the request is nobody's; unread it would hide that the client leaves.
+    socket.resume()
     const res = new ServerResponse(this.req)
     // The end of the connection is the end of the answer.
     res.shouldKeepAlive = res.useChunkedEncodingByDefault = false
@@ -166,6 +165,7 @@ export class H1UpgradeExchange extends OneExit implements Exchange {
 
   upgrade(headers: readonly string[]): Duplex {
     this.leave()
+    this.upgraded = true
     const { socket } = this
     let head = 'HTTP/1.1 101 Switching Protocols\r\n'
     for (let i = 0; i + 1 < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`

@@ -5,7 +5,12 @@ const CONTROL = /[^\t\x20-\x7e\x80-\u{10ffff}]/u
  * What is wrong with an answer's head, in words. undici's parser lets these pass: a coding that is not `chunked` ends the
  * body where the connection ends (RFC 9112 §6.3), so a client behind us would take a cut body for a whole one.
  */
-export function answerProblem(raw: readonly Buffer[], reason: string | undefined): string | undefined {
+export function answerProblem(
+  status: number,
+  reason: string | undefined,
+  raw: readonly Buffer[] = [],
+): string | undefined {
+  if (status < 100) return 'a status code below 100'
   if (reason !== undefined && CONTROL.test(reason)) return 'a control character in the reason phrase'
   let codings = 0
   for (let i = 0; i + 1 < raw.length; i += 2) {

@@ -78,10 +78,10 @@ export function createUpstreams({ signer, sharedSecrets, clock, logger }: Upstre
           if (exchange.closed) throw clientClosed()
           const headers = upstreamHeaders(grant, head.rawHeaders, identityHeaders, context, peerOf(head))
           const lease = upstreams.choose(grant.route, grant.request)
-          const parts = { grant, exchange, lease, path, headers, context, deadlines, clock }
+          const parts = { grant, exchange, lease, path, headers, context, bodyTimeout, deadlines, clock }
           if (head.upgrade) return openTunnel({ ...parts, tunnels })
           return new Promise((resolve, reject) => {
-            new Transfer({ ...parts, bodyTimeout, resolve, reject }).begin()
+            new Transfer({ ...parts, resolve, reject }).begin()
           })
         },
         end: () => upstreams.release(),

@@ -35,7 +35,8 @@ export class Admission {
   /** Starts it, keeps it waiting or refuses it. */
   enter(turn: Turn): void {
     const { upstreamMaxConnections, upstreamMaxPending, upstreamQueueTimeout } = turn.limits
-    if (this.active < upstreamMaxConnections) {
+    // A free place belongs to whoever has waited longest: it is about to start.
+    if (this.active < upstreamMaxConnections && this.waiting.size === 0) {
       this.active++
       turn.start()
     } else if (this.waiting.size >= upstreamMaxPending) {

@@ -45,6 +45,9 @@ export class Transfer implements Dispatcher.DispatchHandler {
   private out: ResponseBody | undefined
   /** `over`: resolved or rejected; whatever the upstream still says is not listened to. */
   private state: 'waiting' | 'answering' | 'answered' | 'over' = 'waiting'
+  /** Dispatched, and no connection has taken it yet. */
+  private connecting = false
+  private outcome: Outcome = { kind: 'abandoned' }
   private heard = false
   private repeated = false
   /** The first piece of the answer until the turn of the event loop ends: often it is all there is. */
@@ -71,13 +74,17 @@ export class Transfer implements Dispatcher.DispatchHandler {
 
   begin(): void {
     const { grant, lease, path, headers } = this.parts
+    this.connecting = true
     lease.dispatch({ method: grant.request.method, path, headers, body: this.body ?? null }, this)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
     this.controller = controller
+    this.connecting = false
+    if (this.state !== 'over') return
     // The client left, or the time was up, while we waited for a connection: nothing has been sent yet.
-    if (this.state === 'over') controller.abort(clientClosed())
+    controller.abort(clientClosed())
+    this.report(this.outcome)
   }
 
   /** The first byte of an answer is there: from here on nothing is repeated. */
@@ -87,11 +94,11 @@ export class Transfer implements Dispatcher.DispatchHandler {
 
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, reason?: string): void {
     // 102 and 103 are hints that we do not pass on; 101 was never asked for and undici refuses it.
-    if (status < 200) return
+    if (status >= 100 && status < 200) return
     const { grant, exchange, lease, context, bodyTimeout, deadlines, clock } = this.parts
     // Raw headers of HTTP/1.1 are buffers: name, value, name, value.
     const raw = (controller.rawHeaders ?? []) as Buffer[]
-    const problem = answerProblem(raw, reason)
+    const problem = answerProblem(status, reason, raw)
     if (problem !== undefined) {
       return this.fail(new AppError('ERR_UPSTREAM_PROTOCOL', `upstream ${lease.origin}: ${problem}`))
     }
@@ -131,7 +138,10 @@ export class Transfer implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
-    if (this.state === 'over') return
+    this.connecting = false
+    if (this.state === 'over') return this.report(this.outcome)
+    // RFC 9110 §8.6: the length of a 304 is that of the 200. undici waits for no body and then misses it.
+    if (this.state === 'answering' && isBodyless(this.status) && isLengthMismatch(error)) return this.onResponseEnd()
     const { grant, lease } = this.parts
     const { method } = grant.request
     const attempt = { method, hasBody: this.body !== undefined, heard: this.heard, first: !this.repeated }
@@ -228,7 +238,9 @@ export class Transfer implements Dispatcher.DispatchHandler {
   private end(outcome: Outcome): void {
     this.state = 'over'
     this.deadline.stop()
-    this.report(outcome)
+    // Until its connection stands or fails undici keeps the request, so it keeps its place among the others.
+    if (!this.connecting || this.parts.lease.waiting) this.report(outcome)
+    else this.outcome = outcome
   }
 
   private reported = false
@@ -237,6 +249,14 @@ export class Transfer implements Dispatcher.DispatchHandler {
     this.reported = true
     this.parts.lease.report(outcome)
   }
+}
+
+function isBodyless(status: number): boolean {
+  return status === 204 || status === 304
+}
+
+function isLengthMismatch(error: Error): boolean {
+  return 'code' in error && error.code === 'UND_ERR_RES_CONTENT_LENGTH_MISMATCH'
 }
 
 function endOfTurn(transfer: Transfer): void {

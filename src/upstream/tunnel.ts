@@ -7,7 +7,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { AppError } from '../errors.ts'
-import type { Deadlines } from '../lib/deadlines.ts'
+import type { Deadline, Deadlines } from '../lib/deadlines.ts'
 import type { Forward } from '../config/model.ts'
 import type { Exchange, Forwarded, RequestHead } from '../http/exchange.ts'
 import { headerOf } from '../http/header.ts'
@@ -28,6 +28,7 @@ export interface TunnelParts {
   /** Flat list, without `Connection` and `Upgrade`. */
   readonly headers: readonly string[]
   readonly context: HeaderContext
+  readonly bodyTimeout: Millis
   readonly deadlines: Deadlines
   readonly clock: Clock
   /** Functions that end a tunnel. */
@@ -88,7 +89,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
     })
     handshake.on('error', (error) => fail(upstreamFailure(error, { origin, connected })))
     handshake.on('upgrade', (res: IncomingMessage, upstream: Socket, behind: Buffer) => {
-      const problem = switchProblem(res, headers)
+      const problem = switchProblem(res, headers) ?? answerProblem(101, res.statusMessage)
       if (answered || problem !== undefined) {
         upstream.destroy()
         if (problem !== undefined) fail(protocolError(problem))
@@ -103,7 +104,10 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
     // Not a 101: the upstream's own refusal, passed on with its body.
     handshake.on('response', (res) => {
       const raw = rawOf(res)
-      const problem = res.statusCode === 101 ? 'a 101 that switches to nothing' : answerProblem(raw, res.statusMessage)
+      const problem =
+        res.statusCode === 101
+          ? 'a 101 that switches to nothing'
+          : answerProblem(res.statusCode ?? 0, res.statusMessage, raw)
       if (problem !== undefined) return fail(protocolError(problem))
       if (answered) return void res.destroy()
       const status = res.statusCode ?? 502
@@ -120,6 +124,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       })
       // A body that was cut must not look complete.
       res.on('error', () => exchange.abort('ERR_UPSTREAM_RESET'))
+      endWhenSilent(res, parts, () => exchange.abort('ERR_UPSTREAM_TIMEOUT'))
       res.pipe(out)
     })
     handshake.end()
@@ -176,6 +181,21 @@ function join(client: Duplex, upstream: Socket, deadlines: Deadlines): void {
   })
   client.pipe(upstream)
   upstream.pipe(client)
+}
+
+/** A refusal's body comes in time, too. While a slow client stops it the upstream is not late. */
+function endWhenSilent(
+  res: IncomingMessage,
+  { deadlines, bodyTimeout }: Pick<TunnelParts, 'deadlines' | 'bodyTimeout'>,
+  late: () => void,
+): void {
+  let deadline: Deadline | undefined
+  const start = (): void => {
+    deadline = deadlines.start(bodyTimeout, () => (res.isPaused() ? start() : late()))
+  }
+  start()
+  res.on('data', () => deadline?.touch())
+  res.once('close', () => deadline?.stop())
 }
 
 /** RFC 6455 §4.1: what a client checks before it believes in a WebSocket. */

@@ -1,4 +1,6 @@
 import { expect, test } from 'vitest'
+import { createDeadlines } from '../../../src/lib/deadlines.ts'
+import { Admission, type Turn } from '../../../src/upstream/limits.ts'
 import { manualClock } from '../../support/clock.ts'
 import { type ForwarderConfig } from '../../../src/upstream/forward.ts'
 import { answering, client, forwarder, forwarderConfig, front, OK, rawUpstream, route, upstreams } from './support.ts'
@@ -120,4 +122,38 @@ test('WebSockets have a limit of their own, and their places come back', async (
   const third = await client(port)
   third.send(UPGRADE)
   await (await upstream.connections.next()).seen(/\r\n\r\n$/)
+})
+
+test('a request keeps its place until undici lets go of it, also when its client leaves before the connection stands', async () => {
+  // Takes connections and never shakes hands.
+  const upstream = await rawUpstream()
+  const origin = upstream.origin.replace('http:', 'https:')
+  const made = forwarder(manualClock(), limited({ upstreamMaxConnections: 1, upstreamMaxPending: 0 }))
+  const { port, ended } = await front(route(origin), made)
+  const leaver = await client(port)
+  leaver.send(GET)
+  const connection = await upstream.connections.next()
+  leaver.socket.destroy()
+  expect(await ended.next()).toMatchObject({ code: 'ERR_CLIENT_CLOSED' })
+  const other = await client(port)
+  other.send(GET)
+  expect(await ended.next()).toMatchObject({ code: 'ERR_UPSTREAM_BUSY' })
+  connection.socket.destroy()
+  // The failed connection frees the place: another one is tried.
+  await expect.poll(() => (other.send(GET), upstream.connections.all.length)).toBe(2)
+})
+
+test('a free place goes to the request that has waited longest, not to the one that comes just then', async () => {
+  const admission = new Admission('http://app.test', createDeadlines(manualClock()))
+  const started: string[] = []
+  const limits = { ...forwarderConfig().config, upstreamMaxConnections: 1 }
+  const turn = (name: string): Turn => ({ limits, start: () => void started.push(name), refuse() {} })
+  const [first, second, third] = [turn('first'), turn('second'), turn('third')]
+  admission.enter(first)
+  admission.enter(second)
+  admission.leave(first)
+  admission.enter(third)
+  await expect.poll(() => started).toEqual(['first', 'second'])
+  admission.leave(second)
+  await expect.poll(() => started).toEqual(['first', 'second', 'third'])
 })

@@ -158,7 +158,52 @@ test('a refusal that the upstream does not finish cuts the client off', async ()
   await wire.closed
 })
 
+test('a client that leaves in the middle of a refusal frees the upstream', async () => {
+  const upstream = await rawUpstream(({ socket, seen }) => {
+    void seen(/\r\n\r\n/).then(() => socket.write('HTTP/1.1 500 No\r\ntransfer-encoding: chunked\r\n\r\n4\r\nhalf\r\n'))
+  })
+  const { port, ended } = await front(route(upstream.origin), forwarder())
+  for (const behind of ['', 'frames']) {
+    const wire = await client(port)
+    wire.send(UPGRADE + behind)
+    await wire.seen(/half/)
+    // Only FIN: nothing is written any more that a reset could answer.
+    wire.socket.end()
+    expect(await ended.next()).toMatchObject({ status: 500, cut: 'client-closed' })
+    await (await upstream.connections.next()).closed
+  }
+})
+
+test('a refusal whose body stops is cut after upstream_body_timeout', async () => {
+  const clock = manualClock()
+  const upstream = await rawUpstream(({ socket, seen }) => {
+    void seen(/\r\n\r\n/).then(() => socket.write('HTTP/1.1 500 No\r\ncontent-length: 8\r\n\r\nhalf'))
+  })
+  const { port, ended } = await front(route(upstream.origin), forwarder(clock, forwarderConfig({ upstreamBody: 5000 })))
+  const wire = await client(port)
+  wire.send(UPGRADE)
+  await wire.seen(/half/)
+  clock.advance(4999)
+  expect(ended.all).toEqual([])
+  clock.advance(1)
+  expect(await ended.next()).toMatchObject({ status: 500, cut: 'ERR_UPSTREAM_TIMEOUT' })
+  await wire.closed
+  await upstream.connections.all[0]?.closed
+})
+
+test.each(['000', '042', '099'])('the status %s is 502', async (status) => {
+  const upstream = await rawUpstream(({ socket, seen }) => {
+    void seen(/\r\n\r\n/).then(() => socket.write(`HTTP/1.1 ${status} No\r\ncontent-length: 2\r\n\r\nno`))
+  })
+  const { port, ended } = await front(route(upstream.origin), forwarder())
+  const wire = await client(port)
+  wire.send(UPGRADE)
+  expect(await ended.next()).toMatchObject({ code: 'ERR_UPSTREAM_PROTOCOL' })
+  await wire.seen(/^HTTP\/1.1 502 /)
+})
+
 test.each([
+  ['with a control character in the reason', ACCEPT.replace('Protocols', 'Proto\x00cols')],
   ['with another Accept', switching('Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n')],
   ['without an Accept', switching('Upgrade: websocket\r\nConnection: Upgrade\r\n')],
   ['with two Accepts', ACCEPT.replace(/(Sec-.*\r\n)/, '$1$1')],
