@@ -37,7 +37,7 @@ const PROTO: unknown = JSON.parse('{"__proto__":{"polluted":1},"constructor":{"p
 const odd = fc.oneof(
   fc.jsonValue({ maxDepth: 3 }),
   fc.constantFrom<unknown>(PROTO, null, '', -1, 1e308, -1e308, 8.65e15, '\u0000', '\ud800', '__proto__', [], {}, [[]]),
-  fc.constantFrom('x'.repeat(10_000), '9999-12-31T23:59:59Z', '-271821-04-20T00:00:00.000Z', '+275760-09-13T00:00:00Z'),
+  fc.constantFrom('x'.repeat(1000), '9999-12-31T23:59:59Z', '-271821-04-20T00:00:00.000Z', '+275760-09-13T00:00:00Z'),
   fc.integer({ min: 1, max: 1000 }).map((depth) => JSON.parse(`${'['.repeat(depth)}${']'.repeat(depth)}`) as unknown),
 )
 
@@ -55,7 +55,11 @@ const mutation: fc.Arbitrary<Mutation> = fc.record({
 /** A right answer of which some places are wrong. */
 function mutated(sample: unknown, mutations: readonly Mutation[]): unknown {
   let copy: unknown = structuredClone(sample)
-  for (const { path, kind, value } of mutations) copy = mutate(copy, path, kind, value)
+  // One repeat: repeats of repeats would be millions.
+  const last = mutations.findLastIndex(({ kind }) => kind === 'repeat')
+  for (const [n, { path, kind, value }] of mutations.entries()) {
+    copy = mutate(copy, path, kind === 'repeat' && n !== last ? 'replace' : kind, structuredClone(value))
+  }
   return copy
 }
 
@@ -67,8 +71,9 @@ function mutate(at: unknown, [step = 0, ...rest]: readonly number[], kind: Mutat
   const holder = at as Record<string, unknown>
   if (rest.length > 0 && typeof holder[key] === 'object') holder[key] = mutate(holder[key], rest, kind, value)
   else if (kind === 'remove') delete holder[key]
-  else if (kind === 'repeat' && Array.isArray(at)) at.push(...Array.from({ length: 300 }, () => holder[key]))
-  else if (kind === 'rename') holder[String(value).slice(0, 50)] = holder[key]
+  else if (kind === 'repeat' && Array.isArray(at)) {
+    if (at.length < 10) at.push(...Array.from({ length: 300 }, () => holder[key]))
+  } else if (kind === 'rename' && !Array.isArray(at)) holder[String(value).slice(0, 50)] = holder[key]
   else holder[key] = value
   return at
 }
@@ -327,7 +332,7 @@ describe('Okta', () => {
         for (const signal of absorbed)
           if (signal && typeof signal === 'object' && 'at' in signal) isoTime(signal.at as never)
       }),
-      { numRuns: 60 },
+      { numRuns: 30 },
     )
   })
 })
