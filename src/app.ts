@@ -29,7 +29,7 @@ import { type Operations, startOperations } from './server/operations.ts'
 import { compareConfig, type Reload } from './server/reload.ts'
 import { createSessionAuthenticator } from './session/authenticator.ts'
 import { createSessions } from './session/sessions.ts'
-import { moveOlderSessions } from './session/tables.ts'
+import { hasOlderSessions } from './session/tables.ts'
 import { createStreamRegistry } from './session/streams.ts'
 import { checkStoreKey } from './store/key-check.ts'
 import { openLmdbStore } from './store/lmdb.ts'
@@ -38,9 +38,9 @@ import type { Clock, Identity, Logger, Millis, Sessions, Store, WallTime } from 
 import type { Config, Fixed, Live } from './config/model.ts'
 import type { Directory } from './directory/model.ts'
 import type { Generation, RequestHead } from './http/exchange.ts'
+import { later } from './lib/time.ts'
 import { createAssertionSigner } from './upstream/assertion.ts'
 import { createUpstreams, type Upstreams } from './upstream/forward.ts'
-import { elapsed, later } from './lib/time.ts'
 
 export interface App {
   readonly listener: Listener
@@ -78,7 +78,8 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   const store = meteredStore(openStore(fixed, clock, logger), metrics, clock)
   closing.add(() => store.close())
   await checkStoreKey(store, sharedSecrets)
-  const moved = await moveOlderSessions(store)
+  if (await hasOlderSessions(store))
+    logger.warn({}, 'the store holds sessions of an older version: their cookies open nothing, people sign in again')
   const signer = createAssertionSigner(fixed)
   const sessions = createSessions({ store, clock, sharedSecrets })
   const streams = createStreamRegistry({ clock })
@@ -111,9 +112,6 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   })
   await feeds.start()
   const admit = createAdmission(fixed, directory)
-  // What their claims said about groups is learnt again, oldest session first.
-  for (const session of moved.toSorted((a, b) => elapsed(a.createdAt, b.createdAt)))
-    await admit(session.identity, config.live, session.createdAt)
 
   const idp = createOidcProvider({
     idp: fixed.idp,

@@ -21,7 +21,6 @@ import { AppError } from './errors.ts'
 import { createIssuer, personKey, subjectOf } from './lib/person.ts'
 import { sessionTag } from './proxy/access-log.ts'
 import { createSessions } from './session/sessions.ts'
-import { moveOlderSessions } from './session/tables.ts'
 import { openLmdbStore } from './store/lmdb.ts'
 import type { Clock, Identity, Logger, PersonKey, Session, SourceTime, Subject, WallTime } from './types.ts'
 import type { Config, DirectoryConfig } from './config/model.ts'
@@ -123,11 +122,7 @@ export function openOperator(config: Config, { clock, logger }: OperatorDeps): O
   const table = createDirectoryTable()
   const issuer = createIssuer(config.fixed.idp.issuer)
 
-  /** Before a Postern of this version has begun on the store, it holds sessions of the older form. */
-  let moving: Promise<unknown> | undefined
-
   async function sessionsOf(user: string | undefined): Promise<readonly Session[]> {
-    await (moving ??= moveOlderSessions(store))
     const found: Session[] = []
     for await (const session of sessions.list()) if (user === undefined || isOf(session, user)) found.push(session)
     return found.toSorted((a, b) => elapsed(b.createdAt, a.createdAt))

@@ -41,28 +41,13 @@ export const sessionsTable: Table<Session> = {
   index: ({ person }) => person,
 }
 
-/** Until 0.1 the index was the subject, whoever issued it, and the subject stood in the record a second time. */
-const olderTable: Table<Session> = {
-  name: 'sessions',
-  parse(value) {
-    const session = sessionsTable.parse(value)
-    return session && 'subject' in session && session.subject === session.identity.subject ? session : undefined
-  },
-}
-
 /**
- * Moves the sessions that an older Postern left, so that nobody is signed out by an upgrade, and gives them. Each is taken
- * before it is written: a crash in between ends a session, and one that was revoked meanwhile never comes back.
+ * Earlier versions kept sessions by subject alone, and the MAC of a cookie did not cover its name: no cookie opens these any
+ * more. Nobody reads them, and they expire.
  */
-export async function moveOlderSessions(store: Store): Promise<readonly Session[]> {
-  const moved: Session[] = []
-  for await (const [id] of store.list(olderTable)) {
-    const session = await store.take(olderTable, id)
-    if (!session) continue
-    const { id: own, person, identity, createdAt, expiresAt, sealedTokens } = session
-    if (own !== id) continue
-    const current: Session = { id, person, identity, createdAt, expiresAt, sealedTokens }
-    if (await store.put(sessionsTable, id, current, { ifVersion: 0, expiresAt })) moved.push(current)
-  }
-  return moved
+const olderTable: Table<true> = { name: 'sessions', parse: () => true }
+
+export async function hasOlderSessions(store: Store): Promise<boolean> {
+  const { done } = await store.list(olderTable)[Symbol.asyncIterator]().next()
+  return done !== true
 }

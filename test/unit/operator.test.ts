@@ -12,7 +12,7 @@ import { epochMillis, later, sourceTime } from '../../src/lib/time.ts'
 import { openOperator, type Operator } from '../../src/operator.ts'
 import { createSessions } from '../../src/session/sessions.ts'
 import { openLmdbStore } from '../../src/store/lmdb.ts'
-import type { Store, Table } from '../../src/types.ts'
+import type { Store } from '../../src/types.ts'
 import { type ManualClock, manualClock } from '../support/clock.ts'
 
 const HERE = 'https://here.okta.example'
@@ -104,17 +104,4 @@ test('people shows two of one id as two, with the groups of the configured issue
   const everybody: string[] = []
   for await (const { person } of operator.everybody()) everybody.push(person)
   expect(everybody).toEqual([ANN_HERE])
-})
-
-test('sessions and revokeAll know the sessions that an older Postern left', async () => {
-  const older: Table<unknown> = { name: 'sessions', parse: (value) => value, index: () => '00ann' }
-  const id = 'x'.repeat(22)
-  const identity = { issuer: HERE, subject: '00ann', email: 'ann@here.example', claims: {} }
-  const times = { createdAt: epochMillis(clock.now()), expiresAt: epochMillis(clock.now()) + 3_600_000 }
-  await written(async (store) => {
-    await store.put(older, id, { id, subject: '00ann', identity, sealedTokens: 's', ...times })
-  })
-  expect(await emails('00ann')).toEqual(['ann@here.example'])
-  expect(await operator.revokeAll('00ann')).toBe(1)
-  expect(await emails()).toEqual([])
 })

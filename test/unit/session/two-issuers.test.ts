@@ -7,10 +7,10 @@ import { silentLogger } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'
 import { createSessions } from '../../../src/session/sessions.ts'
 import { createStreamRegistry } from '../../../src/session/streams.ts'
-import { moveOlderSessions } from '../../../src/session/tables.ts'
+import { hasOlderSessions } from '../../../src/session/tables.ts'
 import { openLmdbStore } from '../../../src/store/lmdb.ts'
 import { createMemoryStore } from '../../../src/store/memory.ts'
-import type { Identity, PersonKey, Session, Sessions, Store, Table } from '../../../src/types.ts'
+import type { Identity, PersonKey, Sessions, Store, Table } from '../../../src/types.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
 
 const HERE = 'https://here.okta.example'
@@ -109,77 +109,28 @@ describe('a store of an older Postern, which kept sessions by subject alone', ()
     parse: (value) => value,
     index: (value) => (value as { subject: string }).subject,
   }
-  const older = (id: string, issuer: string, rest: object = {}) => ({
-    id: id.padEnd(22, '-'),
+  const older = () => ({
+    id: 'here'.padEnd(22, '-'),
     subject: '00ann',
-    identity: identity(issuer),
+    identity: identity(HERE),
     createdAt: clock.now() - HOUR,
     expiresAt: clock.now() + HOUR,
     sealedTokens: 'sealed',
-    ...rest,
   })
 
-  async function written(records: readonly ReturnType<typeof older>[]): Promise<Store> {
-    const before = openLmdbStore({ path, clock, logger: silentLogger })
-    for (const value of records) await before.put(olderSessions, value.id, value, { expiresAt: value.expiresAt })
-    await before.close()
-    return openLmdbStore({ path, clock, logger: silentLogger })
-  }
-
-  test('moveOlderSessions keeps everybody signed in, and tells the people of two issuers apart', async () => {
-    const store = await written([older('here', HERE), older('there', THERE)])
-    await moveOlderSessions(store)
+  test('hasOlderSessions tells of sessions that nothing else reads, until they expire', async () => {
+    const store = openLmdbStore({ path, clock, logger: silentLogger })
+    expect(await hasOlderSessions(store)).toBe(false)
+    const left = older()
+    await store.put(olderSessions, left.id, left, { expiresAt: left.expiresAt })
+    expect(await hasOlderSessions(store)).toBe(true)
     await withSessions(store, async (sessions) => {
-      const cookie = `postern=${sessions.cookieValue(older('here', HERE).id, 'postern', 'app.example')}`
-      expect(await sessions.read(cookie, 'postern', 'app.example', clock.now())).toMatchObject({
-        person: personKey(identity(HERE)),
-        createdAt: clock.now() - HOUR,
-        expiresAt: clock.now() + HOUR,
-      })
-      expect(await sessions.revokePerson(personKey(identity(HERE)))).toBe(1)
-      expect(await ids(sessions)).toEqual([older('there', THERE).id])
-      clock.advance(HOUR)
       expect(await ids(sessions)).toEqual([])
+      expect(await sessions.get(left.id)).toBeUndefined()
+      const cookie = `postern=${sessions.cookieValue(left.id, 'postern', 'app.example')}`
+      expect(await sessions.read(cookie, 'postern', 'app.example', clock.now())).toBeUndefined()
+      clock.advance(HOUR)
+      expect(await hasOlderSessions(store)).toBe(false)
     })
-  })
-
-  test('moveOlderSessions gives the sessions once, and never brings a revoked one back', async () => {
-    const store = await written([older('here', HERE), older('there', THERE)])
-    expect((await moveOlderSessions(store)).map(({ id }) => id).sort()).toEqual(
-      [older('here', HERE).id, older('there', THERE).id].sort(),
-    )
-    const again = moveOlderSessions(store)
-    await withSessions(store, async (sessions) => {
-      await sessions.revokePerson(personKey(identity(HERE)))
-      expect(await again).toEqual([])
-      expect(await moveOlderSessions(store)).toEqual([])
-      expect(await ids(sessions)).toEqual([older('there', THERE).id])
-    })
-  })
-
-  test('two processes that open it at once move each session once', async () => {
-    const first = await written(Array.from({ length: 60 }, (_, n) => older(`s${n}`, HERE)))
-    const second = openLmdbStore({ path, clock, logger: silentLogger })
-    const moved = (await Promise.all([moveOlderSessions(first), moveOlderSessions(second)])).flat()
-    expect(new Set(moved.map(({ id }) => id)).size).toBe(60)
-    expect(moved).toHaveLength(60)
-    await second.close()
-    await first.close()
-  })
-
-  test.each<[string, object]>([
-    ['two subjects', { subject: '00bob' }],
-    ['no identity', { identity: undefined }],
-    ['an issuer that is no URL', { identity: identity('a b') }],
-    ['another id', { id: 'x'.repeat(22) }],
-  ])('a session with %s is signed out, not guessed at', async (_what, damage) => {
-    const before = openLmdbStore({ path, clock, logger: silentLogger })
-    await before.put(olderSessions, older('here', HERE).id, older('here', HERE, damage))
-    expect(await moveOlderSessions(before)).toEqual([])
-    const found: Session[] = []
-    await withSessions(before, async (sessions) => {
-      for await (const session of sessions.list()) found.push(session)
-    })
-    expect(found).toEqual([])
   })
 })
