@@ -56,9 +56,11 @@ const claims = new Map([
   ['x-postern-claim-email', 'email'],
   ['x-corp-team', 'team'],
 ])
-const ACCEPT = 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n'
+// The example of RFC 6455 §1.3.
+const ACCEPT =
+  'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n'
 const REQUEST = `GET / HTTP/1.1\r\nHost: app.test\r\n${SPOOFED.replace(', __UPGRADE__', '')}\r\n\r\n`
-const WEBSOCKET = `GET / HTTP/1.1\r\nHost: app.test\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n${SPOOFED.replace('__UPGRADE__', 'Upgrade')}\r\n\r\n`
+const WEBSOCKET = `GET / HTTP/1.1\r\nHost: app.test\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${SPOOFED.replace('__UPGRADE__', 'Upgrade')}\r\n\r\n`
 
 interface Exit {
   readonly send: string
