@@ -98,7 +98,7 @@ export class H1Exchange extends OneExit implements Exchange {
     this.aborted = reason
     const { socket } = this.req
     // A body that ends with its connection (HTTP/1.0) must not look complete: reset it instead.
-    if (this.head.httpVersion === '1.0' && !this.head.encrypted) socket.resetAndDestroy()
+    if (this.head.httpVersion === '1.0') socket.resetAndDestroy()
     else socket.destroy()
   }
 
@@ -177,8 +177,7 @@ export class H1UpgradeExchange extends OneExit implements Exchange {
   abort(reason: CutReason | ErrorCode): void {
     if (this.closed) return
     this.aborted = reason
-    if (this.head.encrypted) this.socket.destroy()
-    else this.socket.resetAndDestroy()
+    this.socket.resetAndDestroy()
   }
 
   private readonly close = (): void => {

@@ -73,8 +73,8 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   let active = 0
   const deadlines = createDeadlines(clock)
   const connections = new Map<Duplex, H1Connection>()
-  /** Below TLS. */
-  const sockets = new Set<Socket>()
+  /** Below TLS, by the client's address and port. */
+  const sockets = new Map<string, Socket>()
   const ended = (): void => void active--
   const run = (exchange: Exchange): void => {
     active++
@@ -118,6 +118,14 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
       end()
       connections.delete(socket)
     })
+    // TLS cannot be reset, and a connection that ends in order makes a cut answer look whole: reset what carries it.
+    const below = sockets.get(peerOf(socket))
+    if (below && below !== socket) {
+      socket.resetAndDestroy = () => {
+        below.resetAndDestroy()
+        return socket
+      }
+    }
     // Node ends a connection behind its last answer, and so early that a client which still sends could lose that answer.
     socket.destroySoon = () => {
       connection.end()
@@ -133,8 +141,9 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     run(exchange)
   }
   server.on('connection', (socket: Socket) => {
-    sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
+    const peer = peerOf(socket)
+    sockets.set(peer, socket)
+    socket.once('close', () => sockets.get(peer) === socket && sockets.delete(peer))
   })
   server.on(certificate ? 'secureConnection' : 'connection', accept)
   server.on('request', onRequest)
@@ -210,13 +219,17 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
       stopSweeping = sweep()
     },
     destroy() {
-      for (const socket of sockets) socket.destroy()
+      for (const socket of sockets.values()) socket.destroy()
     },
   }
 }
 
 function secureContext({ chain, key }: Certificate) {
   return { cert: chain, key: key.reveal(), minVersion: 'TLSv1.2' } as const
+}
+
+function peerOf({ remoteAddress, remotePort }: Socket): string {
+  return `${remoteAddress} ${remotePort}`
 }
 
 function addressOf({ remoteAddress = '' }: Socket): string {
