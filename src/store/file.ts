@@ -1,4 +1,19 @@
-import { closeSync, openSync, readSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+/**
+ * Makes a directory that only its owner may read, and those above it. Not Node's `recursive`: it tries for ever where mkdir
+ * says ENOENT although the parent is there, as in /proc.
+ */
+export function makeDirectory(path: string): void {
+  const parent = dirname(path)
+  if (parent !== path && !statSync(parent, { throwIfNoEntry: false })) makeDirectory(parent)
+  try {
+    mkdirSync(path, 0o700)
+  } catch (error) {
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error
+  }
+}
 
 /**
  * Creates a file that only its owner may read (LMDB would let the group), and refuses to go on with one that is not LMDB's:

@@ -1,11 +1,10 @@
-import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { open, type RootDatabase, TransactionFlags } from 'lmdb'
 import { AppError, messageOf } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import { yieldToEventLoop } from '../lib/wait.ts'
 import type { Change, Clock, Logger, Millis, Store, Table, WallTime } from '../types.ts'
-import { prepare } from './file.ts'
+import { makeDirectory, prepare } from './file.ts'
 import { acquireLease } from './lease.ts'
 import { corrupt, fingerprint, recognise, unavailable } from './record.ts'
 import { earlier, epochMillis, wallTime } from '../lib/time.ts'
@@ -361,7 +360,7 @@ export function openLmdbStore(deps: {
 /** Keys are arrays, ordered element by element: [table, fingerprint of the key] and so on. Values are JSON or empty. */
 function openTables(path: string) {
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeDirectory(path)
     const file = join(path, 'postern.mdb')
     for (const name of [file, `${file}-lock`]) prepare(name, name === file)
     const root: RootDatabase<string> = open({ path: file, noSubdir: true, encoding: 'string', mapSize: MAP_SIZE })

@@ -1,7 +1,7 @@
 /** What cannot be opened ends the built program at once, with everything that was opened before; a log that cannot be written does not. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, get, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -99,6 +99,29 @@ test('run ends with 1 when the store is a file, and when its directory cannot be
     expect(err).toContain('postern: ')
     expect(err).not.toMatch(/\bat .*\.js:\d+/)
   }
+})
+
+test.runIf(process.platform === 'linux')(
+  'run ends with 1 when nothing can be made where the store belongs',
+  async () => {
+    // Here mkdir says ENOENT although the parent is there, for which Node's recursive mkdir tries for ever.
+    const { code, err } = await end(
+      run(['run', '--config', write({ storage: { type: 'embedded', path: '/proc/a/b' } })]),
+    )
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('cannot open /proc/a/b: ENOENT') })
+  },
+)
+
+test('run makes the directories of the store, those above it, too', async () => {
+  const path = join(folder, 'a', 'b', 'c')
+  const child = run(['run', '--config', write({ storage: { type: 'embedded', path } })])
+  const ended = end(child)
+  await new Promise<void>((resolve) =>
+    child.stdout?.on('data', (chunk: Buffer) => chunk.includes('"listening"') && resolve()),
+  )
+  expect(statSync(path).mode & 0o777).toBe(0o700)
+  child.kill('SIGTERM')
+  expect((await ended).code).toBe(0)
 })
 
 test('run ends with 3 when the store was written with another secret, and lets go of it', async () => {
