@@ -34,10 +34,14 @@ export interface Demo extends Program {
   act(name: string, fields?: Readonly<Record<string, unknown>>): Promise<void>
 }
 
-export function runDemo(args: readonly string[]): Program {
+/** `command`: what starts it, which takes the arguments. */
+export function runDemo(
+  args: readonly string[],
+  [command, ...first]: readonly [string, ...string[]] = [process.execPath, main],
+): Program {
   if (!existsSync(main)) throw new Error(`${main} is missing: run \`npm run build\` first, or all of \`npm test\``)
   const state = mkdtempSync(join(tmpdir(), 'postern-demo-'))
-  const child = spawn(process.execPath, [main, '--state', state, ...args], {
+  const child = spawn(command, [...first, '--state', state, ...args], {
     // A process group of its own: what a terminal interrupts, and what must be gone afterwards.
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -1,4 +1,5 @@
 /** How the demo begins and ends: one command, one Ctrl-C, nothing left. Needs no browser. */
+import { readFileSync } from 'node:fs'
 import { request } from 'node:http'
 import { connect } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -76,6 +77,20 @@ describe('the demo', () => {
     expect(await demo.ended).toBe(0)
     expect(demo.alive()).toBe(false)
     for (const port of ports) expect(await listens(port)).toBe(false)
+  })
+
+  test('ends with `npm start` when npm passes on a signal to the shell of the script', async () => {
+    const { start } = (JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: { start: string } }).scripts
+    expect(start).toMatch(/^npm run -s build && /)
+    const port = await freePort()
+    const ports = ['--port', String(port), '--okta-port', '0', '--engineering-port', '0', '--everyone-port', '0']
+    const script = runDemo(ports, ['sh', '-c', `${start.replace('npm run -s build', 'true')} "$@"`, 'sh'])
+    running.push(script)
+    await expect.poll(() => listens(port), { timeout: 30_000 }).toBe(true)
+    process.kill(script.pid, 'SIGTERM')
+    await script.ended
+    expect(script.alive()).toBe(false)
+    expect(await listens(port)).toBe(false)
   })
 
   test('ends within seconds although a stream is open', async () => {
