@@ -13,15 +13,17 @@ export type Failure = (
 /** A sign-in that did not complete: one log line, and a page with a way on. Nothing unsolicited is echoed. */
 export function createFailure({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }): Failure {
   return ({ facts, generation }, error, { cookies = [], tryAgain } = {}) => {
-    logger.warn(
-      { request_id: facts.id, error: error.code, error_message: error.message, ...error.details },
-      'sign-in did not complete',
-    )
     const { naming } = generation.live
     const { status, sentence, retryAfter } = error.info
     const common = { controlPrefix: naming.controlPrefix, requestId: facts.id, now: clock.now() }
     const tryAgainUrl = (tryAgain ?? generation.fixed.authenticateServiceUrl).href
-    const { title, whatToDo, error: oauthError, description } = error.details
+    // The log has the hint; its words are for the page.
+    const { title, whatToDo, ...details } = error.details
+    logger.warn(
+      { request_id: facts.id, error: error.code, error_message: error.message, ...details },
+      'sign-in did not complete',
+    )
+    const { error: oauthError, description } = details
     const page: Page =
       error.code === 'ERR_IDP_REJECTED'
         ? {

@@ -236,6 +236,8 @@ test('the log says what happened and holds no secret', () => {
   ]) {
     expect(text).toContain(happened)
   }
+  // What the page says to a person is not for the log.
+  expect(text).not.toContain('whatToDo')
   // Cookies and codes of some thirty sign-ins.
   expect(secrets.size).toBeGreaterThan(150)
   const found = [...secrets].filter(([secret]) => text.includes(secret) || text.includes(encodeURIComponent(secret)))
