@@ -43,12 +43,14 @@ export async function startOperations({
   logger,
 }: OperationsDeps): Promise<Operations> {
   let ready = false
-  let lastReload: { readonly at: WallTime; readonly problem?: string } = { at: clock.now() }
+  let lastReload: { readonly at: WallTime; readonly refused?: { readonly at: WallTime; readonly problem: string } } = {
+    at: clock.now(),
+  }
 
   metrics.gauge(
     'config_last_reload_success',
     '1 when the configuration on disk is in use, 0 when it was refused.',
-    () => (lastReload.problem === undefined ? 1 : 0),
+    () => (lastReload.refused ? 0 : 1),
   )
   metrics.gauge(
     'config_last_reload_success_timestamp_seconds',
@@ -89,9 +91,14 @@ export async function startOperations({
     const failing = isFailing(directory) && lastError
     const detail = `${source}: ${failing ? `${failing.code}; ` : ''}${describeDirectory(directoryState(), clock.now())}`
     return [
-      lastReload.problem === undefined
-        ? { name: 'configuration', status: 'ok', since: lastReload.at }
-        : { name: 'configuration', status: 'degraded', since: lastReload.at, detail: lastReload.problem },
+      lastReload.refused
+        ? {
+            name: 'configuration',
+            status: 'degraded',
+            since: lastReload.refused.at,
+            detail: lastReload.refused.problem,
+          }
+        : { name: 'configuration', status: 'ok', since: lastReload.at },
       failing
         ? { name: 'directory', status: 'degraded', since: failing.at, detail }
         : // Claims are read at sign-ins alone.
@@ -118,15 +125,22 @@ export async function startOperations({
     },
     reloaded(outcome) {
       if ('problem' in outcome) {
-        lastReload = { at: lastReload.at, problem: outcome.problem }
+        // Since the first of several: that is how long the file on disk has not been in use.
+        const at = lastReload.refused?.at ?? clock.now()
+        lastReload = { at: lastReload.at, refused: { at, problem: outcome.problem } }
         logger.error({ problem: outcome.problem }, 'configuration not accepted; the last good one stays in force')
         return
       }
       lastReload = { at: clock.now() }
-      const { summary, needsRestart } = outcome
+      const { summary, changed, needsRestart } = outcome
       waiting = needsRestart.length
       logger.info(
-        { summary, ...(needsRestart.length > 0 && { needs_restart: needsRestart }), routes: live().routes.length },
+        {
+          summary,
+          ...(changed.length > 0 && { changed }),
+          ...(needsRestart.length > 0 && { needs_restart: needsRestart }),
+          routes: live().routes.length,
+        },
         'configuration reloaded',
       )
     },

@@ -5,13 +5,19 @@ import type { Config, Fixed, Live } from '../config/model.ts'
 export interface Reload {
   /** Keys that changed and are read once, as they are written: `storage.path`. */
   readonly needsRestart: readonly string[]
+  /** Other keys than `routes` that changed and are in force now: `cookie_name`. */
+  readonly changed: readonly string[]
   /** For the log: `2 routes added, 1 changed`. */
   readonly summary: string
 }
 
 /** `fixed` is what the process was started with, `before` what it runs with now. */
 export function compareConfig(fixed: Fixed, before: Live, next: Config): Reload {
-  return { needsRestart: needsRestart(fixed, next.fixed), summary: summarise(before, next.live) }
+  return {
+    needsRestart: needsRestart(fixed, next.fixed),
+    changed: changedKeys(before, next.live),
+    summary: summarise(before, next.live),
+  }
 }
 
 function needsRestart(running: Fixed, next: Fixed): readonly string[] {
@@ -21,6 +27,19 @@ function needsRestart(running: Fixed, next: Fixed): readonly string[] {
   const keys = [...next.written].filter(([key, print]) => running.written.get(key) !== print).map(([key]) => key)
   // With the first https address, or without the last, the listener would have to become another one.
   return running.listen.tls === next.listen.tls ? keys : [...keys, 'certificate']
+}
+
+function changedKeys(before: Live, after: Live): readonly string[] {
+  // Naming is what `compatibility` says.
+  const prints = ({ routes: _routes, naming: _naming, ...live }: Live) =>
+    new Map(Object.entries(live).map(([name, value]) => [name, fingerprint(value)]))
+  const [old, now] = [prints(before), prints(after)]
+  return [...new Set([...now.keys(), ...old.keys()])].filter((name) => old.get(name) !== now.get(name)).map(snakeCase)
+}
+
+/** Fields of `Live` are called like the keys. */
+function snakeCase(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 
 function summarise(before: Live, after: Live): string {

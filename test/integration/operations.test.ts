@@ -202,6 +202,12 @@ describe('reload', () => {
       ({ msg }) => msg === 'configuration not accepted; the last good one stays in force',
     )
     expect(String(refused['problem'])).toMatch(/config\.yaml:\d+:\d+/)
+
+    // A warning is no reason to refuse it.
+    writeFileSync(file, settings({ routes: [], cookie_expire: 'soon' }))
+    const again = await program.line(({ msg, problem }) => msg === refused['msg'] && problem !== refused['problem'])
+    expect(again['problem']).toMatch(/^\S+ cookie_expire: expected a duration such as [^;]*$/)
+    expect(program.lines.filter(({ at }) => String(at).includes('there are no routes'))).toEqual([])
     expect((await ask(program.port, '/', 'other.localhost')).status).toBe(200)
   })
 

@@ -68,8 +68,9 @@ async function followFiles(app: App, file: string | undefined, first: Loaded, lo
     const loaded = await loadConfig(file)
     await watch.follow(loaded.files)
     if (loaded.kind === 'invalid') {
-      for (const issue of loaded.issues) logger.error({ at: formatIssue(issue) }, 'configuration')
-      app.refuse(loaded.issues.map(formatIssue).join('; '))
+      const errors = loaded.issues.filter(({ severity }) => severity === 'error')
+      for (const issue of errors) logger.error({ at: formatIssue(issue) }, 'configuration')
+      app.refuse(errors.map(formatIssue).join('; '))
       return
     }
     for (const warning of loaded.warnings) logger.warn({ at: formatIssue(warning) }, 'configuration')

@@ -70,6 +70,19 @@ describe('compareConfig names what needs a restart', () => {
 })
 
 test.each([
+  [{ cookie_name: 'other', log_level: 'debug' }, ['cookie_name', 'log_level']],
+  [{ compatibility: 'pomerium' }, ['compatibility']],
+  [{ trusted_proxies: ['10.0.0.0/8'], timeout_read: '2s' }, ['timeout_read', 'trusted_proxies']],
+  [{ signout_redirect_url: 'https://www.corp.example' }, ['signout_redirect_url']],
+  [{ jwt_claims_headers: { 'x-email': 'email' }, cookie_expire: '1h' }, ['cookie_expire', 'jwt_claims_headers']],
+  // What is said in another way, routes, and what waits for a restart have not changed here.
+  [{ cookie_expire: '840m', routes: [route('a')], idp_client_id: '0oa2' }, []],
+])('compareConfig names what %j changes at once', (over, keys) => {
+  expect(reload({}, over).changed.toSorted()).toEqual(keys)
+  expect(reload(over, {}).changed.toSorted()).toEqual(keys)
+})
+
+test.each([
   ['1 route added', [route('a'), route('b'), route('c')]],
   ['1 route removed', [route('a')]],
   ['1 route changed', [route('a'), route('b', { timeout: '7s' })]],
