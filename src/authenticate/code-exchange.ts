@@ -7,6 +7,8 @@ import type { Pending } from './pending.ts'
 /** Codes of one client that are under way, or were refused within a minute. A person needs one, an office a few. */
 const MAX_ATTEMPTS = 30
 const REFUSED_FOR: Millis = 60_000
+/** Sign-ins of one client that wait for their turn: everybody of an office, on Monday morning. */
+const MAX_WAITING = 1000
 
 /** States that were used, by hash, until their sign-in would have expired. */
 export const usedStates: Table<true> = {
@@ -22,13 +24,66 @@ export interface CodeExchangeDeps {
 
 export type CodeExchange = ReturnType<typeof createCodeExchange>
 
-export function createCodeExchange({ idp, store, clock }: CodeExchangeDeps) {
-  const attempts = new Map<string, number>()
+/** The sign-ins that come from one address. */
+interface Client {
+  underWay: number
+  refused: number
+  /** Begin, or give up, in the order in which they came. */
+  readonly waiting: Set<() => void>
+}
 
-  function add(client: string, count: 1 | -1): void {
-    const total = (attempts.get(client) ?? 0) + count
-    if (total === 0) attempts.delete(client)
-    else attempts.set(client, total)
+export function createCodeExchange({ idp, store, clock }: CodeExchangeDeps) {
+  const clients = new Map<string, Client>()
+
+  function clientAt(address: string): Client {
+    let client = clients.get(address)
+    if (!client) clients.set(address, (client = { underWay: 0, refused: 0, waiting: new Set() }))
+    return client
+  }
+
+  /** Resolves when one more code of the client may be under way, and counts it. Rejects ERR_SIGN_IN_LIMIT: too many were refused, or it takes too long. */
+  async function takeTurn(client: Client, timeout: Millis): Promise<void> {
+    let inTime = true
+    while (inTime && client.refused < MAX_ATTEMPTS) {
+      if (client.underWay + client.refused < MAX_ATTEMPTS) return void client.underWay++
+      if (client.waiting.size >= MAX_WAITING) break
+      await new Promise<void>((resolve) => {
+        const stop = clock.after(timeout, () => {
+          inTime = false
+          wake()
+        })
+        const wake = (): void => {
+          client.waiting.delete(wake)
+          stop()
+          resolve()
+        }
+        client.waiting.add(wake)
+      })
+    }
+    throw new AppError(
+      'ERR_SIGN_IN_LIMIT',
+      `callback: ${MAX_ATTEMPTS} codes of this client are under way or were refused`,
+    )
+  }
+
+  /** A refusal counts for a minute; a provider that is down or lies is nobody's guess. */
+  function ended(address: string, client: Client, refused: boolean): void {
+    client.underWay--
+    if (refused) {
+      client.refused++
+      clock.after(REFUSED_FOR, () => {
+        client.refused--
+        forgetIfIdle(address, client)
+      })
+    }
+    // With all attempts refused, everybody who waits is told now.
+    const woken = client.refused >= MAX_ATTEMPTS ? client.waiting.size : 1
+    for (const wake of [...client.waiting].slice(0, woken)) wake()
+    forgetIfIdle(address, client)
+  }
+
+  function forgetIfIdle(address: string, { underWay, refused, waiting }: Client): void {
+    if (underWay + refused + waiting.size === 0) clients.delete(address)
   }
 
   /**
@@ -39,14 +94,9 @@ export function createCodeExchange({ idp, store, clock }: CodeExchangeDeps) {
   return async function exchangeCode(callback: URL, pending: Pending, clientIp: string, timeout: Millis) {
     // Without a code there is no call: only the provider's error to be explained.
     if (!callback.searchParams.has('code')) return idp.complete(callback, pending, AbortSignal.timeout(timeout))
-    const client = networkOf(clientIp)
-    if ((attempts.get(client) ?? 0) >= MAX_ATTEMPTS) {
-      throw new AppError(
-        'ERR_SIGN_IN_LIMIT',
-        `callback: ${MAX_ATTEMPTS} codes of this client are under way or were refused`,
-      )
-    }
-    add(client, 1)
+    const address = networkOf(clientIp)
+    const client = clientAt(address)
+    await takeTurn(client, timeout)
     let refused = false
     try {
       const first = await store.put(usedStates, sha256(pending.state), true, {
@@ -59,9 +109,7 @@ export function createCodeExchange({ idp, store, clock }: CodeExchangeDeps) {
       refused = isRefusal(toAppError(error))
       throw error
     } finally {
-      // A refusal counts for a minute; a provider that is down or lies is nobody's guess.
-      if (refused) clock.after(REFUSED_FOR, () => add(client, -1))
-      else add(client, -1)
+      ended(address, client, refused)
     }
   }
 }

@@ -160,18 +160,61 @@ describe('createCodeExchange', () => {
     ['one /64 of IPv6', '2001:db8::1', '2001:db8:0:0:ffff::2', true],
     ['another /64 of IPv6', '2001:db8::1', '2001:db8:0:1::1', false],
     ['two /64 that shorten alike', '2001:db8:1::1', '2001:db8::1:0:0:1', false],
-  ])('thirty codes under way, then one of %s', async (_, first, second, refused) => {
+  ])('thirty codes under way, then one of %s', async (_, first, second, waits) => {
     const exchange = withStore(createMemoryStore({ clock }))
     let release = (): void => {}
     const held = new Promise<typeof signedIn>((resolve) => (release = () => resolve(signedIn)))
     answer = () => held
-    const waiting = Array.from({ length: 30 }, () => exchange(CALLBACK, pending(), first, 1000))
+    const thirty = Array.from({ length: 30 }, () => exchange(CALLBACK, pending(), first, 1000))
     const late = exchange(CALLBACK, pending(), second, 1000)
-    if (refused) await expect(late).rejects.toMatchObject({ code: 'ERR_SIGN_IN_LIMIT' })
+    await expect.poll(() => calls).toBe(waits ? 30 : 31)
     release()
-    await Promise.all(waiting)
-    if (!refused) await late
-    expect(calls).toBe(refused ? 30 : 31)
+    await Promise.all([...thirty, late])
+    expect(calls).toBe(31)
+  })
+
+  test('a thousand sign-ins of one office at once: all succeed, thirty calls at a time', async () => {
+    const exchange = withStore(createMemoryStore({ clock }))
+    let most = 0
+    let now = 0
+    answer = async () => {
+      most = Math.max(most, ++now)
+      await new Promise((resolve) => setImmediate(resolve))
+      now--
+      return signedIn
+    }
+    await Promise.all(Array.from({ length: 1000 }, () => exchange(CALLBACK, pending(), '192.0.2.1', 1000)))
+    expect(calls).toBe(1000)
+    expect(most).toBe(30)
+  })
+
+  test('who waits for a turn is refused when the time is up, and the code is unspent', async () => {
+    const exchange = withStore(createMemoryStore({ clock }))
+    let release = (): void => {}
+    answer = () => new Promise<typeof signedIn>((resolve) => (release = () => resolve(signedIn)))
+    const first = exchange(CALLBACK, pending(), '192.0.2.1', 60_000)
+    for (let i = 1; i < 30; i++) exchange(CALLBACK, pending(), '192.0.2.1', 60_000).catch(() => {})
+    await expect.poll(() => calls).toBe(30)
+    const late = exchange(CALLBACK, pending(), '192.0.2.1', 1000)
+    const refused = expect(late).rejects.toMatchObject({ code: 'ERR_SIGN_IN_LIMIT' })
+    clock.advance(1000)
+    await refused
+    expect(calls).toBe(30)
+    release()
+    void first.catch(() => {})
+  })
+
+  test('a hundred guesses at once, all refused: thirty calls, and nobody waits any longer', async () => {
+    const exchange = withStore(createMemoryStore({ clock }))
+    answer = async () => {
+      throw new AppError('ERR_IDP_REJECTED', 'no', { details: { error: 'invalid_grant' } })
+    }
+    const guesses = Array.from({ length: 100 }, () => exchange(CALLBACK, pending(), '192.0.2.1', 1000))
+    const codes = (await Promise.allSettled(guesses)).map((each) =>
+      each.status === 'rejected' ? (each.reason as AppError).code : 'fulfilled',
+    )
+    expect(calls).toBe(30)
+    expect(codes.filter((code) => code === 'ERR_SIGN_IN_LIMIT')).toHaveLength(70)
   })
 
   test.each([
