@@ -85,7 +85,7 @@ export type CutReason =
   | 'client-closed'
   /** The client read nothing of its answer for too long. */
   | 'client-stalled'
-  /** A tunnel in which nobody said anything for too long. */
+  /** A tunnel in which nobody said anything for too long, or a client that stopped in its request. */
   | 'idle'
   | 'shutdown'
 

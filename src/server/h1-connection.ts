@@ -33,7 +33,7 @@ export interface ConnectionEvents {
   headEnded(): void
 }
 
-type StuckTimeouts = Pick<Live, 'clientWriteTimeout' | 'tunnelIdleTimeout'>
+type StuckTimeouts = Pick<Live, 'clientWriteTimeout' | 'tunnelIdleTimeout' | 'timeoutIdle'>
 
 export class H1Connection {
   /** The one under way, or the last one. */
@@ -104,7 +104,7 @@ export class H1Connection {
   }
 
   /** Measured in bytes, so that a slow client is not taken for one that has stopped. */
-  cutWhenStuck(now: Monotonic, { clientWriteTimeout, tunnelIdleTimeout }: StuckTimeouts): void {
+  cutWhenStuck(now: Monotonic, { clientWriteTimeout, tunnelIdleTimeout, timeoutIdle }: StuckTimeouts): void {
     const { socket } = this
     // Of what waits in the stream the kernel has taken nothing yet.
     const written = socket.bytesWritten - socket.writableLength
@@ -119,8 +119,13 @@ export class H1Connection {
     }
     this.progress = progress
     if (clientWriteTimeout > 0 && elapsed(now, progress.writtenAt) >= clientWriteTimeout) this.cut('client-stalled')
-    else if (this.tunnel && tunnelIdleTimeout > 0 && elapsed(now, progress.movedAt) >= tunnelIdleTimeout)
-      this.cut('idle')
+    const idle = this.tunnel ? tunnelIdleTimeout : this.isAwaitingBody() ? timeoutIdle : 0
+    if (idle > 0 && elapsed(now, progress.movedAt) >= idle) this.cut('idle')
+  }
+
+  /** Does somebody wait for the rest of the request? A reader that has stopped its client waits for nothing. */
+  private isAwaitingBody(): boolean {
+    return this.state === 'body' && this.exchange?.body?.starving === true
   }
 
   private cut(reason: 'client-stalled' | 'idle'): void {

@@ -176,9 +176,11 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   server.on('error', (error) => deps.logger.error({ cause: error.message }, 'the listener reports an error'))
   let stopSweeping = sweep()
 
-  /** Cuts clients that read nothing, and tunnels in which nothing is said. */
+  /** Cuts clients that read nothing or stop in a request, and tunnels in which nothing is said. */
   function sweep(): () => void {
-    const shortest = Math.min(...[timeouts.clientWriteTimeout, timeouts.tunnelIdleTimeout].filter((span) => span > 0))
+    const shortest = Math.min(
+      ...[timeouts.clientWriteTimeout, timeouts.tunnelIdleTimeout, timeouts.timeoutIdle].filter((span) => span > 0),
+    )
     if (!Number.isFinite(shortest)) return () => {}
     return every(clock, Math.ceil(shortest / SWEEPS), () => {
       const now = clock.monotonic()

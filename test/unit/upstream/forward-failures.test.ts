@@ -400,3 +400,27 @@ test('an upstream that speaks no TLS gives 502', async () => {
   wire.send(GET)
   expect(await ended.next()).toMatchObject({ code: 'ERR_UPSTREAM_TLS' })
 })
+
+test('a client that stops in its request is cut after timeout_idle, also on a route without a timeout; a slow one is not', async () => {
+  const clock = manualClock()
+  const upstream = await rawUpstream()
+  const { port, ended } = await front(route(upstream.origin, { timeout: 0 }), forwarder(clock), {
+    clock,
+    timeouts: { timeoutIdle: 8000 },
+  })
+  const wire = await client(port)
+  wire.send('POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 10\r\n\r\n0')
+  const connection = await upstream.connections.next()
+  await connection.seen(/\r\n\r\n0$/)
+  for (let sent = 1; sent < 5; sent++) {
+    clock.advance(6000)
+    wire.send(String(sent))
+    await connection.seen(new RegExp(`${sent}$`))
+  }
+  clock.advance(6000)
+  expect(ended.all).toEqual([])
+  clock.advance(6000)
+  expect(await ended.next()).toMatchObject({ code: 'ERR_CLIENT_CLOSED' })
+  await wire.closed
+  await connection.closed
+})
