@@ -101,6 +101,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     'src/identity/',
     'src/directory/okta/service-app.ts',
   ],
+  'http-proxy': ['src/upstream/tunnel.ts'],
   lmdb: ['src/store/lmdb.ts'],
   pino: ['src/lib/log.ts'],
   'prom-client': ['src/server/metrics.ts'],

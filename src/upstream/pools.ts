@@ -1,5 +1,3 @@
-import { type ClientRequest, request as httpRequest } from 'node:http'
-import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { AppError } from '../errors.ts'
@@ -15,6 +13,15 @@ export interface UpstreamRequest extends Dispatcher.DispatchOptions {
   servername?: string
 }
 
+/** How a connection to the upstream is made. */
+export interface ConnectSettings {
+  readonly timeout: Millis
+  /** The name to verify: ours, or it would be taken from the Host header, which a client may choose. */
+  readonly servername: string
+  readonly rejectUnauthorized: boolean
+  readonly ca: string | undefined
+}
+
 /** One request's hold on an upstream: the seam for load balancing, health and retries. */
 export interface Lease {
   /** Scheme, host and port. */
@@ -23,8 +30,8 @@ export interface Lease {
   readonly waiting: boolean
   /** Sends the request, at once or in turn. Too many: the handler gets ERR_UPSTREAM_BUSY. Again: for a retry. */
   dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
-  /** Begins a handshake on a connection of its own. Too many: throws ERR_UPSTREAM_BUSY. */
-  handshake(path: string, headers: readonly string[]): ClientRequest
+  /** Takes a place for a tunnel, which has a connection of its own. Too many: throws ERR_UPSTREAM_BUSY. */
+  tunnel(): ConnectSettings
   /** Was this failure raised by a connection that had already served an exchange? Then the upstream may simply have closed it. */
   wasStale(error: unknown): boolean
   /** Exactly once, when nothing more is sent: frees the place. */
@@ -166,14 +173,14 @@ export function createPools(deadlines: Deadlines): Pools {
 }
 
 class PoolLease implements Lease, Turn {
-  readonly limits: Limits
+  readonly limits: PoolSettings
   private readonly shared: SharedPool
   private readonly stale: WeakSet<object>
   private place: 'none' | 'request' | 'tunnel' = 'none'
   private request: UpstreamRequest | undefined
   private handler: Dispatcher.DispatchHandler | undefined
 
-  constructor(shared: SharedPool, limits: Limits, stale: WeakSet<object>) {
+  constructor(shared: SharedPool, limits: PoolSettings, stale: WeakSet<object>) {
     this.shared = shared
     this.limits = limits
     this.stale = stale
@@ -207,27 +214,16 @@ class PoolLease implements Lease, Turn {
     this.handler?.onResponseError?.(undefined as never, error)
   }
 
-  handshake(path: string, headers: readonly string[]): ClientRequest {
+  tunnel(): ConnectSettings {
     const { admission, upstream, action } = this.shared
     admission.enterTunnel(this.limits)
     this.place = 'tunnel'
-    const { protocol, hostname, port } = new URL(upstream.origin)
-    const named = headers.some((name, i) => i % 2 === 0 && name.toLowerCase() === 'host')
-    const common = {
-      hostname: hostname.replaceAll(/^\[|\]$/g, ''),
-      port: port === '' ? undefined : port,
-      path,
-      headers: named ? headers : ['host', new URL(upstream.origin).host, ...headers],
-      agent: false,
-    } as const
-    if (protocol === 'http:') return httpRequest(common)
-    return httpsRequest({
-      ...common,
-      // Ours, or Node would verify the name in the Host header, which a client may choose.
-      servername: tlsName(action, hostname),
+    return {
+      timeout: this.limits.upstreamConnectTimeout,
+      servername: tlsName(action, new URL(upstream.origin).hostname),
       rejectUnauthorized: !action.tlsSkipVerify,
-      ...(action.tlsCa === undefined ? {} : { ca: action.tlsCa }),
-    })
+      ca: action.tlsCa,
+    }
   }
 
   wasStale(error: unknown): boolean {

@@ -1,12 +1,14 @@
 /**
- * WebSockets: the handshake is passed on and checked (RFC 6455 §4), then bytes go both ways. The upstream never sees the
- * client's own headers or target, every wait has an end, and neither side outlives the other.
+ * WebSockets: http-proxy makes the handshake and carries the bytes, and nothing else. It never sees the client's socket,
+ * headers or target; what the upstream answers is checked first (RFC 6455 §4); every wait has an end, and neither side
+ * outlives the other.
  */
 import { createHash } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
+import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
-import { AppError } from '../errors.ts'
+import type HttpProxy from 'http-proxy'
+import { AppError, toAppError } from '../errors.ts'
 import type { Deadline, Deadlines } from '../lib/deadlines.ts'
 import type { Forward } from '../config/model.ts'
 import type { Exchange, Forwarded, RequestHead } from '../http/exchange.ts'
@@ -17,7 +19,8 @@ import type { Clock, Millis } from '../types.ts'
 import { answerProblem } from './answer.ts'
 import { upstreamFailure } from './failure.ts'
 import { clientHeaders, type HeaderContext } from './headers.ts'
-import type { Lease, Outcome } from './pools.ts'
+import type { ConnectSettings, Lease, Outcome } from './pools.ts'
+import { TunnelClient } from './tunnel-client.ts'
 
 export interface TunnelParts {
   readonly grant: Grant<Forward>
@@ -40,6 +43,8 @@ const HANDSHAKE: Millis = 30_000
 /** When one side has ended, the other gets this long to take what is still on its way. */
 const LINGER: Millis = 10_000
 const KEEP_ALIVE: Millis = 30_000
+const NOTHING = Buffer.alloc(0)
+const UPGRADE = ['connection', 'Upgrade', 'upgrade', 'websocket'] as const
 
 /** A body before the handshake is answered would be read as frames; other protocols carry what we cannot judge. */
 export function refuseWhatIsNoWebSocket(head: RequestHead): void {
@@ -63,13 +68,12 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
   const { route } = grant
   const { origin } = lease
   const startedAt = clock.monotonic()
-  const upgrade = ['connection', 'Upgrade', 'upgrade', 'websocket']
-  const handshake = lease.handshake(path, [...headers, ...upgrade])
+  const settings = lease.tunnel()
   return new Promise((resolve, reject) => {
     let answered = false
     let connected = false
     const end = (): void => {
-      handshake.destroy()
+      handshake?.destroy()
       exchange.abort('shutdown')
     }
     tunnels.add(end)
@@ -84,8 +88,22 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       fail(new AppError('ERR_CLIENT_CLOSED', 'the client went away before the handshake was answered')),
     )
 
+    const connecting = deadlines.start(settings.timeout, () =>
+      fail(new AppError('ERR_UPSTREAM_TIMEOUT', `upstream ${origin}: no connection in time`)),
+    )
+    const standIn = new TunnelClient()
+    let handshake: ClientRequest | undefined
+    let carry: (res: IncomingMessage, upstream: Socket, behind: Buffer) => void
+    try {
+      ;[handshake, carry] = beginHandshake({ origin, settings, path, headers, client: standIn })
+    } catch (error) {
+      return fail(toAppError(error))
+    }
     handshake.on('socket', (upstream) => {
-      upstream.once(origin.startsWith('https:') ? 'secureConnect' : 'connect', () => (connected = true))
+      upstream.once(origin.startsWith('https:') ? 'secureConnect' : 'connect', () => {
+        connected = true
+        connecting.stop()
+      })
     })
     handshake.on('error', (error) => fail(upstreamFailure(error, { origin, connected })))
     handshake.on('upgrade', (res: IncomingMessage, upstream: Socket, behind: Buffer) => {
@@ -96,9 +114,11 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
         return
       }
       const count = answer(101, upstream)
-      const client = exchange.upgrade([...upgrade, ...clientHeaders(rawOf(res), 101, grant, context)])
-      if (behind.length > 0) upstream.unshift(behind)
-      join(client, upstream, deadlines)
+      carry(res, upstream, behind)
+      upstream.setKeepAlive(true, KEEP_ALIVE)
+      const client = exchange.upgrade([...UPGRADE, ...clientHeaders(rawOf(res), 101, grant, context)])
+      standIn.attach(client)
+      endTogether(standIn, upstream, deadlines)
       exchange.onClosed(() => count(exchange.aborted))
     })
     // Not a 101: the upstream's own refusal, passed on with its body.
@@ -127,7 +147,6 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       endWhenSilent(res, parts, () => exchange.abort('ERR_UPSTREAM_TIMEOUT'))
       res.pipe(out)
     })
-    handshake.end()
 
     /** From here on failures are the end of the exchange; what comes back counts its bytes and resolves. */
     function answer(status: number, upstream: Socket): (cut: Forwarded['cut']) => void {
@@ -152,8 +171,9 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       if (answered) return
       answered = true
       deadline.stop()
+      connecting.stop()
       leave(error.code === 'ERR_CLIENT_CLOSED' ? { kind: 'abandoned' } : { kind: 'failed', error })
-      handshake.destroy()
+      handshake?.destroy()
       reject(error)
     }
   })
@@ -163,11 +183,8 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
   }
 }
 
-/** Both directions; when one side has ended, the other one is ended after it has taken what is on its way. */
-function join(client: Duplex, upstream: Socket, deadlines: Deadlines): void {
-  upstream.setNoDelay(true)
-  upstream.setKeepAlive(true, KEEP_ALIVE)
-  upstream.on('error', () => upstream.destroy())
+/** When one side has ended, the other one is ended after it has taken what is on its way. */
+function endTogether(client: TunnelClient, upstream: Socket, deadlines: Deadlines): void {
   const lingers = (): void => {
     const linger = deadlines.start(LINGER, () => client.destroy())
     client.once('close', () => linger.stop())
@@ -179,8 +196,6 @@ function join(client: Duplex, upstream: Socket, deadlines: Deadlines): void {
     lingers()
     client.end(() => client.destroy())
   })
-  client.pipe(upstream)
-  upstream.pipe(client)
 }
 
 /** A refusal's body comes in time, too. While a slow client stops it the upstream is not late. */
@@ -211,4 +226,83 @@ function switchProblem({ headers, rawHeaders }: IncomingMessage, sent: readonly 
 
 function rawOf({ rawHeaders }: IncomingMessage): readonly Buffer[] {
   return rawHeaders.map((part) => Buffer.from(part, 'latin1'))
+}
+
+interface Handshake {
+  readonly origin: string
+  readonly settings: ConnectSettings
+  readonly path: string
+  readonly headers: readonly string[]
+  readonly client: TunnelClient
+}
+
+/** What http-proxy gets instead of the client's request: it copies method, target and headers from there. */
+interface StandInRequest {
+  readonly method: 'GET'
+  readonly url: '/'
+  readonly headers: Readonly<Record<string, string>>
+  /** The request to the upstream exists, and nothing of it has been sent. */
+  begun(handshake: ClientRequest): void
+}
+
+/** The request under way, and what http-proxy does with a 101: it joins the upstream and the client. */
+function beginHandshake({ origin, settings, path, headers, client }: Handshake) {
+  let handshake: ClientRequest | undefined
+  const standIn: StandInRequest = {
+    method: 'GET',
+    url: '/',
+    headers: { connection: 'Upgrade', upgrade: 'websocket' },
+    begun(request) {
+      handshake = request
+      // http-proxy would parse and rebuild them: what was judged is what is sent.
+      request.path = path
+      for (const name of request.getHeaderNames()) request.removeHeader(name)
+      for (let i = 0; i + 1 < headers.length; i += 2) request.appendHeader(headers[i] ?? '', headers[i + 1] ?? '')
+      if (!request.hasHeader('host')) request.setHeader('host', new URL(origin).host)
+      for (let i = 0; i + 1 < UPGRADE.length; i += 2) request.setHeader(UPGRADE[i] ?? '', UPGRADE[i + 1] ?? '')
+    },
+  }
+  const options = connectOptions(origin, settings)
+  try {
+    webSocketProxy().ws(standIn as unknown as IncomingMessage, client, NOTHING, options, () => {})
+  } catch (error) {
+    handshake?.on('error', () => {}).destroy()
+    throw error
+  }
+  const carry = handshake?.listeners('upgrade')[0]
+  if (!handshake || !carry) throw new TypeError('http-proxy began no handshake')
+  // They would answer the client, or end it, before anything is checked.
+  for (const event of ['upgrade', 'response', 'error']) handshake.removeAllListeners(event)
+  return [handshake, carry as (res: IncomingMessage, upstream: Socket, behind: Buffer) => void] as const
+}
+
+/** Fresh for each tunnel, because http-proxy writes into them. */
+function connectOptions(origin: string, { servername, rejectUnauthorized, ca }: ConnectSettings) {
+  const { protocol, hostname, port } = new URL(origin)
+  const host = hostname.replaceAll(/^\[|\]$/g, '')
+  const target = { protocol, host, hostname: host, port: Number(port || (protocol === 'https:' ? 443 : 80)) }
+  return {
+    target: { ...target, ...(ca !== undefined && { ca }) },
+    secure: rejectUnauthorized,
+    ssl: { servername },
+    // The target as it is given.
+    toProxy: true,
+  } satisfies HttpProxy.ServerOptions
+}
+
+let shared: HttpProxy | undefined
+
+/** Loaded with the first tunnel. Only `ws()` is ever called: `web()` can be made to smuggle requests. */
+function webSocketProxy(): HttpProxy {
+  if (shared) return shared
+  const require = createRequire(import.meta.url)
+  const util = require('node:util') as object
+  const { _extend: extend } = util as { readonly _extend?: unknown }
+  // It takes this deprecated function while it loads, and Node would warn whenever it is called (DEP0060).
+  Reflect.set(util, '_extend', Object.assign)
+  const { createProxyServer } = require('http-proxy') as Pick<typeof HttpProxy, 'createProxyServer'>
+  Reflect.set(util, '_extend', extend)
+  shared = createProxyServer({})
+  shared.on('proxyReqWs', (handshake, standIn) => (standIn as unknown as StandInRequest).begun(handshake))
+  return shared
 }

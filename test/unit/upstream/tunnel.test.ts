@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { type AddressInfo, createServer as createTcpServer } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { WebSocket, WebSocketServer } from 'ws'
 import { expect, test } from 'vitest'
@@ -32,6 +32,29 @@ function switching(fields: string): string {
 
 function accepting(after = '', answer = ACCEPT): (wire: Wire) => void {
   return ({ socket, seen }) => void seen(/\r\n\r\n/).then(() => socket.write(answer + after))
+}
+
+const MUCH = 64 * 1024 * 1024
+
+/** How much of much a socket takes before the other end stops it. */
+async function sentInto(socket: Socket): Promise<number> {
+  const piece = Buffer.alloc(64 * 1024)
+  let sent = 0
+  const more = (): void => {
+    while (sent < MUCH) {
+      sent += piece.length
+      if (!socket.write(piece)) return
+    }
+  }
+  socket.on('drain', more)
+  more()
+  let before = -1
+  for (let still = 0; still < 200; still = sent === before ? still + 1 : 0) {
+    before = sent
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  socket.off('drain', more)
+  return sent
 }
 
 test('messages of a real WebSocket pass both ways, whatever their size', async () => {
@@ -232,6 +255,16 @@ test('what the client sends right behind its handshake is not lost', async () =>
   await upstream.connections.all[0]?.seen(/\r\n\r\nearly$/)
 })
 
+test('the client gets one head, ours, then the frames of the upstream', async () => {
+  const upstream = await rawUpstream(accepting('hello', ACCEPT.replace(/\r\n$/, 'Keep-Alive: x\r\n\r\n')))
+  const { port } = await front(route(upstream.origin), forwarder())
+  const wire = await client(port)
+  wire.send(UPGRADE)
+  await wire.seen(/hello$/)
+  expect(wire.received()).toMatch(/^HTTP\/1.1 101 Switching Protocols\r\n(?:[\w-]+: .*\r\n)+\r\nhello$/)
+  expect(wire.received().match(/HTTP\/1|keep-alive/gi)).toEqual(['HTTP/1'])
+})
+
 test('a client that resets before the upstream answers harms nobody', async () => {
   const upstream = await rawUpstream()
   const { port, ended } = await front(route(upstream.origin), forwarder())
@@ -282,6 +315,49 @@ test.each([
   })
   await wire.seen(/^HTTP\/1.1 504 /)
   await connection.closed
+})
+
+test('a connection that does not stand within upstream_connect_timeout gives 504 and frees its place', async () => {
+  const clock = manualClock()
+  const silent = await rawUpstream()
+  const { config, ...rest } = forwarderConfig()
+  const few = { ...rest, config: { ...config, upstreamConnectTimeout: 7000, upstreamMaxTunnels: 1 } }
+  const to = route(silent.origin.replace('http:', 'https:'))
+  const { port, ended } = await front(to, forwarder(clock, few))
+  for (let i = 0; i < 2; i++) {
+    const wire = await client(port)
+    wire.send(UPGRADE)
+    const connection = await silent.connections.next()
+    clock.advance(6999)
+    expect(ended.all).toHaveLength(i)
+    clock.advance(1)
+    expect(await ended.next()).toMatchObject({
+      code: 'ERR_UPSTREAM_TIMEOUT',
+      message: `upstream ${to.action.upstreams[0].origin}: no connection in time`,
+    })
+    await wire.seen(/^HTTP\/1.1 504 /)
+    await connection.closed
+  }
+})
+
+test('a handshake that cannot be written gives 500 and frees its place', async () => {
+  // The connection of the first may stand before the request turns out to be none.
+  const upstream = await rawUpstream(({ socket, seen }) => {
+    seen(/\r\n\r\n/).then(
+      () => socket.write(ACCEPT),
+      () => {},
+    )
+  })
+  const { config, ...rest } = forwarderConfig()
+  const made = forwarder(manualClock(), { ...rest, config: { ...config, upstreamMaxTunnels: 1 } })
+  const bad = await front(route(upstream.origin, { setRequestHeaders: new Map([['x-key', '\u0100']]) }), made)
+  const refused = await client(bad.port)
+  refused.send(UPGRADE)
+  expect(await bad.ended.next()).toMatchObject({ code: 'ERR_INTERNAL' })
+  const good = await front(route(upstream.origin), made)
+  const wire = await client(good.port)
+  wire.send(UPGRADE)
+  await wire.seen(/^HTTP\/1.1 101 /)
 })
 
 test('an open tunnel has no timeout', async () => {
@@ -370,23 +446,21 @@ test('a slow reader stops the other side of the tunnel', async () => {
   await wire.seen(/\r\n\r\n$/)
   wire.socket.pause()
   const { socket } = await upstream.connections.next()
-  const size = 64 * 1024 * 1024
-  const piece = Buffer.alloc(64 * 1024)
-  let sent = 0
-  const more = (): void => {
-    while (sent < size) {
-      sent += piece.length
-      if (!socket.write(piece)) return
-    }
-  }
-  socket.on('drain', more)
-  more()
-  let before = -1
-  for (let still = 0; still < 200; still = sent === before ? still + 1 : 0) {
-    before = sent
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  expect(sent).toBeLessThan(size / 2)
+  expect(await sentInto(socket)).toBeLessThan(MUCH / 2)
+})
+
+test('an upstream that reads nothing stops the client', async () => {
+  const upstream = await rawUpstream(accepting())
+  const { port } = await front(route(upstream.origin), forwarder())
+  const wire = await client(port)
+  wire.send(UPGRADE)
+  await wire.seen(/\r\n\r\n$/)
+  const { socket } = await upstream.connections.next()
+  socket.pause()
+  expect(await sentInto(wire.socket)).toBeLessThan(MUCH / 2)
+  const drained = once(wire.socket, 'drain')
+  socket.resume()
+  await drained
 })
 
 test('closing the upstreams cuts open tunnels and pending handshakes', async () => {
