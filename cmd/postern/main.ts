@@ -1,11 +1,15 @@
 #!/usr/bin/env node
-import { runCli } from './cli.ts'
-import { processIo } from './io.ts'
 
 process.stdout.on('error', onOutputError)
 // Nobody is left to be told.
 process.stderr.on('error', () => {})
 
+// It asks for a reload. Before there is something to reload, and while ending, it must not end the process.
+if (process.argv[2] === 'run') process.on('SIGHUP', () => {})
+
+// Loading the program takes a while, in which a signal may come.
+const { runCli } = await import('./cli.ts')
+const { processIo } = await import('./io.ts')
 const exitCode = await runCli(process.argv.slice(2), processIo)
 // Not process.exit: what was written to a pipe has to arrive.
 process.exitCode = exitCode || process.exitCode

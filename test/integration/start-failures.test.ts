@@ -1,7 +1,8 @@
 /** What cannot be opened ends the built program at once, with everything that was opened before; a log that cannot be written does not. */
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { createServer, get, type Server } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -134,6 +135,23 @@ test('run ends with 3 when the store was written with another secret, and lets g
   expect((await end(first)).code).toBe(0)
   const other = write({ shared_secret: 'bQ7pRxYDbYxK2mXl1zJm3s4tq0Qe5cXwqkJYk0mB2nA=' })
   expect(await end(run(['run', '--config', other]))).toMatchObject({ code: 3 })
+})
+
+test('SIGHUP while run still reads its files does not end it', async () => {
+  const secret = join(folder, 'secret')
+  execFileSync('mkfifo', [secret])
+  const file = write({ shared_secret: undefined, shared_secret_file: secret, storage: { type: 'memory' } })
+  const child = run(['run', '--config', file])
+  const started = new Promise<boolean>((resolve) => {
+    child.stdout?.on('data', (chunk: Buffer) => chunk.includes('the directory') && resolve(true))
+    child.once('exit', () => resolve(false))
+  })
+  // Opens as soon as somebody reads.
+  const pipe = await open(secret, 'w')
+  child.kill('SIGHUP')
+  await pipe.writeFile('oQ7pRxYDbYxK2mXl1zJm3s4tq0Qe5cXwqkJYk0mB2nA=')
+  await pipe.close()
+  expect(await started).toBe(true)
 })
 
 describe('output that cannot be written', () => {

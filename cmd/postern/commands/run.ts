@@ -15,7 +15,6 @@ export async function runCommand({ config: file }: { readonly config: string | u
   }
   // From here on a signal is an order, not the end of the process.
   const stop = stopSignal()
-  process.on('SIGHUP', ignore)
   const { config } = loaded
   const logger = createLogger(config.live.logLevel)
   for (const warning of loaded.warnings) logger.warn({ at: formatIssue(warning) }, 'configuration')
@@ -84,9 +83,6 @@ async function followFiles(app: App, file: string | undefined, first: Loaded, lo
     watch.close()
   }
 }
-
-/** Before there is something to reload, and while ending. */
-function ignore(): void {}
 
 function shown(address: { readonly address: string; readonly port: number } | undefined): string | undefined {
   return address && `${address.address}:${address.port}`
