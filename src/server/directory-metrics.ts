@@ -1,7 +1,10 @@
+import type { DirectoryHealth } from '../directory/model.ts'
 import { describeDuration } from '../lib/duration.ts'
 import type { Millis, WallTime } from '../types.ts'
 import type { Metrics } from './metrics.ts'
 import { elapsed, epochMillis } from '../lib/time.ts'
+
+type Failure = NonNullable<DirectoryHealth['lastError']>
 
 /** What the directory knows about itself, as far as it is exported; ages are spans. */
 export interface DirectoryState {
@@ -11,7 +14,12 @@ export interface DirectoryState {
   readonly coverage: { readonly upTo: WallTime } | undefined
   readonly skipped: number
   readonly feed:
-    | { readonly mode: 'log' | 'delta'; readonly leading: boolean; readonly lastSuccess: WallTime | undefined }
+    | {
+        readonly mode: 'log' | 'delta'
+        readonly leading: boolean
+        readonly lastSuccess: WallTime | undefined
+        readonly lastError: Failure | undefined
+      }
     | undefined
   readonly buckets: readonly {
     readonly name: string

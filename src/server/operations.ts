@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto'
 import type { Clock, Logger, WallTime } from '../types.ts'
 import type { Fixed, Live } from '../config/model.ts'
-import type { Directory } from '../directory/model.ts'
+import type { Directory, DirectoryHealth } from '../directory/model.ts'
 import type { StreamRegistry } from '../http/exchange.ts'
 import { openAll } from '../lib/closing.ts'
 import { describeDirectory, type DirectoryState, exportDirectory } from './directory-metrics.ts'
@@ -82,13 +82,19 @@ export async function startOperations({
       return certificate ? [[['listener'], Date.parse(new X509Certificate(certificate.chain).validTo) / 1000]] : []
     },
   )
-  metrics.gauge('directory_failing', '1 when the last call to the directory failed.', () =>
-    isFailing(directory) ? 1 : 0,
-  )
+  metrics.gauge('directory_failing', '1 when the last call to the directory failed.', () => (failure() ? 1 : 0))
+
+  /** Of the last call for a person's groups, or of the last look for changes; one that leads no longer has stopped looking. */
+  function failure(): DirectoryHealth['lastError'] {
+    const { lastError, lastSuccess } = directory.health()
+    if (lastError && lastError.at >= (lastSuccess ?? NEVER)) return lastError
+    const { feed } = directoryState()
+    return feed?.leading ? feed.lastError : undefined
+  }
 
   function components(): readonly Component[] {
-    const { lastError, source } = directory.health()
-    const failing = isFailing(directory) && lastError
+    const { source } = directory.health()
+    const failing = failure()
     const detail = `${source}: ${failing ? `${failing.code}; ` : ''}${describeDirectory(directoryState(), clock.now())}`
     return [
       lastReload.refused
@@ -146,11 +152,6 @@ export async function startOperations({
     },
     close: async () => void (await Promise.all([health?.close(), side?.close()])),
   }
-}
-
-function isFailing(directory: Directory): boolean {
-  const { lastError, lastSuccess } = directory.health()
-  return lastError !== undefined && lastError.at >= (lastSuccess ?? NEVER)
 }
 
 function seconds(at: WallTime | undefined): number | undefined {

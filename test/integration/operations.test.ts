@@ -363,6 +363,14 @@ describe('probes and metrics', () => {
 
     okta.fault({ path: '/api/v1', act: { kind: 'cut' } })
     await expect.poll(async () => (await ofDirectory())?.detail).toMatch(/[1-9] seconds? behind/)
+    // Nobody's groups were asked for since: looking for changes fails.
+    await expect.poll(ofDirectory, { timeout: 20_000 }).toMatchObject({
+      status: 'degraded',
+      detail: expect.stringMatching(/^okta: ERR_DIRECTORY_\w+; fresh /) as string,
+    })
+    const { body } = await ask(Number(String(side['metrics']).split(':').at(-1)), '/metrics')
+    expect(body).toMatch(/^postern_directory_failing 1$/m)
+    expect(await ask(health, '/readyz')).toEqual({ status: 200, body: 'ok\n' })
   })
 
   test('metrics count requests by route and code, on their own address only', async () => {
