@@ -24,6 +24,8 @@ export const MAX_HEAD_BYTES = 32 * 1024
 const MAX_AHEAD = 64 * 1024
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
 const NOTHING = Buffer.alloc(0)
+/** Of the memory that holds a head: an idle connection must cost little. */
+const MAX_REMEMBERED = 4 * 1024
 
 export interface ConnectionEvents {
   /** The bytes are no request: answer with this status, then close. */
@@ -46,6 +48,8 @@ export class H1Connection {
   private state: 'head' | 'body' | 'answer' | 'over' = 'head'
   /** What has arrived and was not handed on. */
   private held: Buffer = NOTHING
+  /** The last head that came alone, was well-formed and not special. Clients repeat themselves: it is not read again. */
+  private remembered: Buffer = NOTHING
   private skippedEmptyLine = false
   private body: BodyFraming | undefined
   private request: IncomingMessage | undefined
@@ -175,6 +179,10 @@ export class H1Connection {
       }
     }
     const { held } = this
+    if (known === 0 && held.length === this.remembered.length && held.equals(this.remembered)) {
+      this.held = NOTHING
+      return this.giveHead(held, false)
+    }
     const end = held.indexOf(END_OF_HEAD, Math.max(0, known - END_OF_HEAD.length))
     if (end === -1) {
       if (held.length > MAX_HEAD_BYTES) this.refuse(431, 'header section too large')
@@ -187,14 +195,22 @@ export class H1Connection {
     const text = held.toString('latin1', 0, length)
     if (!isHead(text)) return this.refuse(400, 'malformed request')
     if (text.startsWith('CONNECT ')) return this.refuse(405, 'method not allowed')
+    this.held = held.subarray(length)
+    if (!isSpecial(text)) {
+      if (length === held.length && held.buffer.byteLength <= MAX_REMEMBERED) this.remembered = held
+      return this.giveHead(held.subarray(0, length), false)
+    }
+    const cleaned = withoutUnknownUpgrade(text)
+    return this.giveHead(cleaned === text ? held.subarray(0, length) : Buffer.from(cleaned, 'latin1'), true)
+  }
+
+  private giveHead(head: Buffer, special: boolean): boolean {
     this.events.headEnded()
     this.skippedEmptyLine = false
-    this.held = held.subarray(length)
-    this.special = isSpecial(text)
-    const cleaned = this.special ? withoutUnknownUpgrade(text) : text
+    this.special = special
     this.request = this.response = this.body = undefined
     this.state = 'answer'
-    this.parse(cleaned === text ? held.subarray(0, length) : Buffer.from(cleaned, 'latin1'))
+    this.parse(head)
     return this.parsedHead()
   }
 

@@ -67,7 +67,7 @@ export class H1Exchange extends OneExit implements Exchange {
   }
 
   get body(): RequestBody | undefined {
-    if (this.hasBody) this.stream ??= new H1Body(this.req, this.onWanted)
+    if (this.hasBody) this.stream ??= new H1Body(this.req, () => this.onWanted())
     return this.stream
   }
 
@@ -83,7 +83,7 @@ export class H1Exchange extends OneExit implements Exchange {
   respond({ status, reason, headers }: ResponseHead): ResponseBody {
     this.leave()
     const { res } = this
-    if (this.hasBody) res.once('finish', this.onFinish)
+    if (this.hasBody) res.once('finish', () => this.onFinish())
     if (reason === undefined) res.writeHead(status, headers as string[])
     else res.writeHead(status, reason, headers as string[])
     return res
@@ -102,13 +102,13 @@ export class H1Exchange extends OneExit implements Exchange {
     else socket.destroy()
   }
 
-  private readonly onWanted = (): void => {
+  private onWanted(): void {
     const { req, res } = this
     // RFC 9110 §10.1.1: asked for by the client, answered here, when somebody wants the body. HTTP/1.0 has no 100.
     if (req.headers.expect !== undefined && req.httpVersionMinor > 0 && !res.headersSent) res.writeContinue()
   }
 
-  private readonly onFinish = (): void => {
+  private onFinish(): void {
     const { req } = this
     if (!req.complete)
       req.once(

@@ -23,6 +23,53 @@ const LATER = get('/public/later')
 const HANDSHAKE = `Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`
 const webSocket = (target: string): string => `GET ${target} HTTP/1.1\r\n${HOST}${HANDSHAKE}`
 
+/** Sends each once the one before it has been answered; the answers' status codes, until the connection ends. */
+async function inTurn(port: number, heads: readonly string[]): Promise<number[]> {
+  const socket = connect(port, '127.0.0.1')
+  const left = [...heads]
+  let text = ''
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', reject).once('close', () => resolve())
+    socket.on('data', (piece) => {
+      text += piece.toString('latin1')
+      const next = text.split('HTTP/1.1 ').length - 1 === heads.length - left.length && left.shift()
+      if (next) socket.write(next, 'latin1')
+    })
+    socket.write(left.shift() ?? '', 'latin1')
+  })
+  return Array.from(text.matchAll(/HTTP\/1\.1 (\d{3})/g), ([, status]) => Number(status))
+}
+
+describe('a head after equal ones', () => {
+  let own: Gauntlet
+  beforeAll(async () => {
+    own = await createGauntlet({ people: [] })
+  })
+  afterAll(() => own.close())
+  const padded = (header: string) => `POST /public/first HTTP/1.1\r\n${HOST}${header}\r\n\r\n`
+  const known = padded('X-Much-Longer-A: 0')
+
+  test.each([
+    ['a blank before the colon', padded('X-Much-Longer : 00')],
+    ['a control character', padded('X-Much-Longer-A: \x01')],
+    ['a bare LF', padded('X-Much-L: 0\nX-A: 0')],
+    ['no CRLF at its end', known.replace(/\r\n$/, 'x\n')],
+    ['a coding that nobody knows', padded('Transfer-Encoding:')],
+  ])('of the same length, with %s, is refused', async (_, head) => {
+    expect(head).toHaveLength(known.length)
+    expect(await inTurn(own.world.port, [known, known, known, head])).toEqual([200, 200, 200, 400])
+  })
+
+  test('of the same length, with a body, is read with its body', async () => {
+    const withBody = padded('Content-Length:  3')
+    expect(withBody).toHaveLength(known.length)
+    const last = request('GET', '/public/end')
+    expect(await inTurn(own.world.port, [known, known, `${withBody}abc`, known, `${withBody}abc`, last])).toEqual(
+      Array(6).fill(200),
+    )
+  })
+})
+
 describe('pipelined requests', () => {
   test('3,000 pipelined GETs in one write use one connection to the upstream at a time, answered in order', async () => {
     const before = gauntlet.echo.connections()
