@@ -13,10 +13,10 @@ import { elapsed } from '../lib/time.ts'
 /** What is known about an exchange so far; what the log line is made of. */
 export interface Progress {
   readonly startedAt: Monotonic
-  facts?: RequestFacts | BadRequest
-  route?: Route
-  who?: Principal
-  decision?: Decision
+  facts?: RequestFacts | BadRequest | undefined
+  route?: Route | undefined
+  who?: Principal | undefined
+  decision?: Decision | undefined
 }
 
 export type AccessLog = (progress: Progress, finished: Finished | undefined, error?: AppError) => void
@@ -46,7 +46,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
         client_ip: facts?.clientIp,
         status: finished?.status,
         detail: facts?.detail,
-        duration_ms: duration,
+        duration_ms: Math.round(duration),
       }
       logger[level](error ? { ...fields, ...describeError(error) } : fields, 'request')
       return
@@ -57,9 +57,10 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     let line = `"request_id":${text(facts.id)},"client_ip":${text(facts.clientIp)},"method":${text(facts.method)},"host":${text(facts.host)},"path":${text(facts.path, 1024)}`
     if (facts.clientIp === UNKNOWN_CLIENT) line += UNREADABLE_CHAIN
     if (finished) line += `,"status":${finished.status},"bytes_out":${finished.bytesOut}`
-    line += `,"duration_ms":${duration}`
+    // Whole: a fraction takes longer to write than the rest of the line.
+    line += `,"duration_ms":${Math.round(duration)}`
     if (forwarded)
-      line += `,"bytes_in":${forwarded.bytesIn},"upstream":${text(forwarded.upstream)},"upstream_ms":${forwarded.upstreamMs}`
+      line += `,"bytes_in":${forwarded.bytesIn},"upstream":${text(forwarded.upstream)},"upstream_ms":${Math.round(forwarded.upstreamMs)}`
     if (forwarded?.cut) line += `,"cut":${text(forwarded.cut)}`
     if (route) line += membersOf.route(route)
     if (decision) line += `,"decision":${text(decision.outcome)}${membersOf.reasons(decision.reasons)}`

@@ -92,6 +92,14 @@ test('the line of a forwarded request has person, request, reasons and duration'
   expect(lineOf({ facts, route, who, decision }, finished)).toEqual(expected)
 })
 
+test('times are whole milliseconds', () => {
+  const startedAt = clock.monotonic()
+  clock.advance(4.6)
+  accessLog({ startedAt, facts }, { ...finished, forwarded: { ...finished.forwarded!, upstreamMs: 2.6 } })
+  expect(JSON.parse(written)).toMatchObject({ duration_ms: 5, upstream_ms: 3 })
+  written = ''
+})
+
 test('two sessions with one identity are told apart', () => {
   expect(lineOf({ facts, who })).toMatchObject({ session: sessionTag('session-1') })
   expect(lineOf({ facts, who: { ...who, sessionId: 'session-2' } })).toMatchObject({ session: sessionTag('session-2') })
