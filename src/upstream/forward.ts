@@ -81,7 +81,7 @@ export function createUpstreams({ signer, sharedSecrets, clock, logger }: Upstre
           const parts = { grant, exchange, lease, path, headers, context, bodyTimeout, deadlines, clock }
           if (head.upgrade) return openTunnel({ ...parts, tunnels })
           return new Promise((resolve, reject) => {
-            new Transfer({ ...parts, resolve, reject }).begin()
+            new Transfer(parts, resolve, reject).begin()
           })
         },
         end: () => upstreams.release(),

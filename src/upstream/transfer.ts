@@ -29,8 +29,6 @@ export interface TransferParts {
   readonly bodyTimeout: Millis
   readonly deadlines: Deadlines
   readonly clock: Clock
-  readonly resolve: (forwarded: Forwarded) => void
-  readonly reject: (error: AppError) => void
 }
 
 /** Bytes of a whole answer that are sent as a string together with its head: one plain write instead of gathered buffers. */
@@ -38,6 +36,8 @@ const SMALL = 12 * 1024
 
 export class Transfer implements Dispatcher.DispatchHandler {
   private readonly parts: TransferParts
+  private readonly resolve: (forwarded: Forwarded) => void
+  private readonly reject: (error: AppError) => void
   private readonly startedAt: Monotonic
   private readonly body: RequestBody | undefined
   private deadline: Deadline
@@ -58,9 +58,11 @@ export class Transfer implements Dispatcher.DispatchHandler {
   private upstreamMs = 0
   private bytesOut = 0
 
-  constructor(parts: TransferParts) {
+  constructor(parts: TransferParts, resolve: (forwarded: Forwarded) => void, reject: (error: AppError) => void) {
     const { grant, exchange, deadlines, clock } = parts
     this.parts = parts
+    this.resolve = resolve
+    this.reject = reject
     this.startedAt = clock.monotonic()
     this.deadline = deadlines.start(grant.route.action.timeout, this.onLate)
     this.body = exchange.body
@@ -204,7 +206,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
   private readonly onClosed = (): void => {
     if (this.state === 'over') return
     if (this.state === 'waiting') return this.fail(clientClosed())
-    const { exchange, lease, resolve } = this.parts
+    const { exchange, lease } = this.parts
     const complete = this.state === 'answered' && this.out?.writableFinished === true
     this.end({ kind: 'abandoned' })
     if (!complete) {
@@ -212,18 +214,18 @@ export class Transfer implements Dispatcher.DispatchHandler {
       this.body?.destroy()
     }
     const cut = exchange.aborted ?? (complete ? undefined : 'client-closed')
-    resolve({
+    const forwarded = {
       status: this.status,
       upstream: lease.origin,
       upstreamMs: this.upstreamMs,
       bytesIn: this.body?.bytes ?? 0,
       bytesOut: this.bytesOut,
-      ...(cut === undefined ? {} : { cut }),
-    })
+    }
+    this.resolve(cut === undefined ? forwarded : { ...forwarded, cut })
   }
 
   private fail(error: AppError): void {
-    const { exchange, reject } = this.parts
+    const { exchange } = this.parts
     if (this.state !== 'waiting') {
       // `onClosed` follows.
       exchange.abort(error.code)
@@ -232,7 +234,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
     this.end(error.code === 'ERR_CLIENT_CLOSED' ? { kind: 'abandoned' } : { kind: 'failed', error })
     this.controller?.abort(error)
     this.body?.destroy()
-    reject(error)
+    this.reject(error)
   }
 
   private end(outcome: Outcome): void {
