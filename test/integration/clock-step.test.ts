@@ -20,7 +20,7 @@ const AS_JSON = { headers: { accept: 'application/json' } }
 /** Absolute; a step must neither end the session sooner nor let it live longer. */
 const EXPIRE = 15_000
 
-test('a step by an hour, either way, ends no session, hides no groups, and lets no session live longer', async () => {
+test('a step by an hour, either way, ends no session, hides no groups, delays no removal, and lets no session live longer', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'postern-step-'))
   const okta = await createOktaEmulator({
     seed: demoSeed({ redirectUris: [`${AUTHENTICATE}/oauth2/callback`] }),
@@ -94,6 +94,11 @@ test('a step by an hour, either way, ends no session, hides no groups, and lets 
     expect(await statusOf(alice)).toBe(200)
     const again = await signInAs('alice@example.com')
     expect(await statusOf(again)).toBe(200)
+    // What is taken away after the step counts as soon as without one; so does what is given.
+    okta.removeMember('Engineering', 'alice@example.com')
+    await expect.poll(() => statusOf(alice), { timeout: 5000 }).toBe(403)
+    okta.addMember('Engineering', 'alice@example.com')
+    await expect.poll(() => statusOf(alice), { timeout: 5000 }).toBe(200)
     const life = await lifeOf(alice)
     expect(life).toBeGreaterThan(EXPIRE * 0.85)
     expect(life).toBeLessThan(EXPIRE * 1.25)
