@@ -93,7 +93,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
     )
     const standIn = new TunnelClient()
     let handshake: ClientRequest | undefined
-    let carry: (res: IncomingMessage, upstream: Socket, behind: Buffer) => void
+    let carry: Carry
     try {
       ;[handshake, carry] = beginHandshake({ origin, settings, path, headers, client: standIn })
     } catch (error) {
@@ -114,7 +114,9 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
         return
       }
       const count = answer(101, upstream)
-      carry(res, upstream, behind)
+      // Empty, it would still keep what was read with it.
+      carry(HEADLESS, upstream, behind.length > 0 ? behind : NOTHING)
+      handshake = undefined
       upstream.setKeepAlive(true, KEEP_ALIVE)
       const client = exchange.upgrade([...UPGRADE, ...clientHeaders(rawOf(res), 101, grant, context)])
       standIn.attach(client)
@@ -241,9 +243,15 @@ interface StandInRequest {
   readonly method: 'GET'
   readonly url: '/'
   readonly headers: Readonly<Record<string, string>>
-  /** The request to the upstream exists, and nothing of it has been sent. */
-  begun(handshake: ClientRequest): void
+  /** The request to the upstream exists, and nothing of it has been sent. Not kept: http-proxy keeps the rest. */
+  begun: ((handshake: ClientRequest) => void) | undefined
 }
+
+/** Joins the upstream and the client. */
+type Carry = (res: Pick<IncomingMessage, 'headers'>, upstream: Socket, behind: Buffer) => void
+
+/** http-proxy keeps the answer that it is given as long as the tunnel is open; it reads nothing but these. */
+const HEADLESS: Parameters<Carry>[0] = { headers: {} }
 
 /** The request under way, and what http-proxy does with a 101: it joins the upstream and the client. */
 function beginHandshake({ origin, settings, path, headers, client }: Handshake) {
@@ -264,17 +272,22 @@ function beginHandshake({ origin, settings, path, headers, client }: Handshake) 
   }
   const options = connectOptions(origin, settings)
   try {
-    webSocketProxy().ws(standIn as unknown as IncomingMessage, client, NOTHING, options, () => {})
+    webSocketProxy().ws(standIn as unknown as IncomingMessage, client, NOTHING, options, ignore)
   } catch (error) {
-    handshake?.on('error', () => {}).destroy()
+    handshake?.on('error', ignore).destroy()
     throw error
+  } finally {
+    standIn.begun = undefined
   }
   const carry = handshake?.listeners('upgrade')[0]
   if (!handshake || !carry) throw new TypeError('http-proxy began no handshake')
   // They would answer the client, or end it, before anything is checked.
   for (const event of ['upgrade', 'response', 'error']) handshake.removeAllListeners(event)
-  return [handshake, carry as (res: IncomingMessage, upstream: Socket, behind: Buffer) => void] as const
+  return [handshake, carry as Carry] as const
 }
+
+/** http-proxy keeps it: a function in place would keep the whole handshake. Errors have listeners of ours. */
+function ignore(): void {}
 
 /** Fresh for each tunnel, because http-proxy writes into them. */
 function connectOptions(origin: string, { servername, rejectUnauthorized, ca }: ConnectSettings) {
@@ -303,6 +316,6 @@ function webSocketProxy(): HttpProxy {
   const { createProxyServer } = require('http-proxy') as Pick<typeof HttpProxy, 'createProxyServer'>
   Reflect.set(util, '_extend', extend)
   shared = createProxyServer({})
-  shared.on('proxyReqWs', (handshake, standIn) => (standIn as unknown as StandInRequest).begun(handshake))
+  shared.on('proxyReqWs', (handshake, standIn) => (standIn as unknown as StandInRequest).begun?.(handshake))
   return shared
 }
