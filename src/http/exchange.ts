@@ -132,6 +132,8 @@ export interface RequestBody extends Readable {
 export interface ResponseBody extends Writable {
   /** Sends the head now; otherwise it may wait for the first piece. */
   flushHeaders(): void
+  /** Once the head is made: does the end of the body need bytes of its own (RFC 9112 §7.1)? */
+  readonly chunkedEncoding: boolean
   /** May be dropped. Before `end`. */
   addTrailers(trailers: Readonly<Record<string, string>>): void
 }
