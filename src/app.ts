@@ -34,7 +34,7 @@ import { createStreamRegistry } from './session/streams.ts'
 import { checkStoreKey } from './store/key-check.ts'
 import { openLmdbStore } from './store/lmdb.ts'
 import { createMemoryStore } from './store/memory.ts'
-import type { Clock, Identity, Logger, Millis, Sessions, Store, WallTime } from './types.ts'
+import type { Clock, Identity, Logger, Span, Sessions, Store, WallTime } from './types.ts'
 import type { Config, Fixed, Live } from './config/model.ts'
 import type { Directory } from './directory/model.ts'
 import type { Generation, RequestHead } from './http/exchange.ts'
@@ -63,7 +63,7 @@ export interface AppOptions {
   readonly clock?: Clock
 }
 
-const RECHECK_INTERVAL: Millis = 30_000
+const RECHECK_INTERVAL: Span = 30_000
 const AT_ONCE = { drainDelay: 0, drainTimeout: 0 }
 
 /** Rejects when something cannot be opened; what was opened before it is closed then. */

@@ -8,8 +8,6 @@
 
 /** A length of time in milliseconds. */
 export type Span = number
-/** @deprecated An older name of `Span`. */
-export type Millis = Span
 
 export declare const clock: unique symbol
 /**

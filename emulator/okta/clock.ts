@@ -1,11 +1,11 @@
 import { systemClock as processClock } from '../../src/lib/clock.ts'
 import { epochMillis } from '../../src/lib/time.ts'
-import type { Millis, Unsubscribe } from '../../src/types.ts'
+import type { Span, Unsubscribe } from '../../src/types.ts'
 
 /** Okta's clock: milliseconds since the Unix epoch, and timers. */
 export interface Clock {
-  now(): Millis
-  after(delay: Millis, run: () => void): Unsubscribe
+  now(): Span
+  after(delay: Span, run: () => void): Unsubscribe
 }
 
 export const systemClock: Clock = {

@@ -1,4 +1,4 @@
-import type { Millis } from '../../src/types.ts'
+import type { Span } from '../../src/types.ts'
 import type { HookBehaviour, HookDelivery } from './hooks/delivery.ts'
 import type { EventHook } from './hooks/registry.ts'
 import type { LoggedCall } from './http/call-log.ts'
@@ -42,7 +42,7 @@ export interface Control {
   /** Every System Log cursor given out so far is refused from now on. */
   dropLogCursors(): void
   /** Puts Okta's clock, as `Date` and `X-Rate-Limit-Reset` show it, ahead of ours; negative is behind. */
-  clockSkew(by: Millis): void
+  clockSkew(by: Span): void
   /** How far `filter` and `search` are behind; 0 for both at the start. */
   indexLag(lag: IndexLag): void
   /** The newest of the System Log, newest first: LogEvents as `/api/v1/logs` shows them. */

@@ -1,6 +1,6 @@
 import { demoSeed } from './demo-seed.ts'
 import { createRandom, type Random } from './model/random.ts'
-import type { Millis } from '../../src/types.ts'
+import type { Span } from '../../src/types.ts'
 import type { PersonStatus } from './model/types.ts'
 import type { Seed } from './seed.ts'
 
@@ -62,8 +62,8 @@ function personOf(number: number): {
   firstName: string
   lastName: string
   status: PersonStatus
-  created: Millis
-  lastUpdated: Millis
+  created: Span
+  lastUpdated: Span
 } {
   return {
     created: FOUNDED,

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Logger, Millis } from '../../src/types.ts'
+import type { Logger, Span } from '../../src/types.ts'
 import type { Clock } from './clock.ts'
 import { createHookDeliverer, type HookDeliverer } from './hooks/delivery.ts'
 import { createHookRegistry, type HookRegistry } from './hooks/registry.ts'
@@ -40,7 +40,7 @@ export interface World {
   readonly deliverer: HookDeliverer
   readonly provisioner: Provisioner
   /** Okta's clock ahead of (or, negative, behind) ours: `Date` and `X-Rate-Limit-Reset`, as at Okta both by the same. */
-  skew: Millis
+  skew: Span
   readonly keysOf: (serverId: string) => Keys
   readonly serve: (req: IncomingMessage, res: ServerResponse) => Promise<void>
   /** Stops its timers. The listener and the outbound client end running calls. */

@@ -1,12 +1,12 @@
 /** The one place where an authorization code is sent to the provider: once for each sign-in, bounded for each client. */
 import { AppError, toAppError } from '../errors.ts'
 import { sha256 } from '../lib/crypto.ts'
-import type { Clock, IdentityProvider, Millis, Store, Table } from '../types.ts'
+import type { Clock, IdentityProvider, Span, Store, Table } from '../types.ts'
 import type { Pending } from './pending.ts'
 
 /** Codes of one client that are under way, or were refused within a minute. A person needs one, an office a few. */
 const MAX_ATTEMPTS = 30
-const REFUSED_FOR: Millis = 60_000
+const REFUSED_FOR: Span = 60_000
 /** Sign-ins of one client that wait for their turn: everybody of an office, on Monday morning. */
 const MAX_WAITING = 1000
 
@@ -21,8 +21,6 @@ export interface CodeExchangeDeps {
   readonly store: Store
   readonly clock: Clock
 }
-
-export type CodeExchange = ReturnType<typeof createCodeExchange>
 
 /** The sign-ins that come from one address. */
 interface Client {
@@ -42,7 +40,7 @@ export function createCodeExchange({ idp, store, clock }: CodeExchangeDeps) {
   }
 
   /** Resolves when one more code of the client may be under way, and counts it. Rejects ERR_SIGN_IN_LIMIT: too many were refused, or it takes too long. */
-  async function takeTurn(client: Client, timeout: Millis): Promise<void> {
+  async function takeTurn(client: Client, timeout: Span): Promise<void> {
     let inTime = true
     while (inTime && client.refused < MAX_ATTEMPTS) {
       if (client.underWay + client.refused < MAX_ATTEMPTS) return void client.underWay++
@@ -91,7 +89,7 @@ export function createCodeExchange({ idp, store, clock }: CodeExchangeDeps) {
    * be a call to the token endpoint with our secret. So the state is spent first, in the store that all processes share
    * (RFC 9700 §4.7.1). Rejects ERR_SIGN_IN_STATE, ERR_SIGN_IN_LIMIT, ERR_STORE_UNAVAILABLE, and what `complete` rejects.
    */
-  return async function exchangeCode(callback: URL, pending: Pending, clientIp: string, timeout: Millis) {
+  return async function exchangeCode(callback: URL, pending: Pending, clientIp: string, timeout: Span) {
     // Without a code there is no call: only the provider's error to be explained.
     if (!callback.searchParams.has('code')) return idp.complete(callback, pending, AbortSignal.timeout(timeout))
     const address = networkOf(clientIp)

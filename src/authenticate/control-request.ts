@@ -1,5 +1,5 @@
 import { clearCookie, readCookies, setCookie } from '../lib/cookie.ts'
-import type { Millis } from '../types.ts'
+import type { Span } from '../types.ts'
 import type { Exchange, Generation, RequestFacts } from '../http/exchange.ts'
 
 /** A request to the authenticate service or to the control paths of an application's host. */
@@ -23,7 +23,7 @@ export function cookieHeader(
   { origin }: ControlRequest,
   name: string,
   value: string | undefined,
-  maxAge: Millis = 0,
+  maxAge: Span = 0,
   sameSite: 'lax' | 'strict' | 'none' = 'lax',
 ): Header {
   const attributes = { secure: isHttps(origin), sameSite }

@@ -12,7 +12,7 @@ import type {
   Identity,
   IdentityProvider,
   Logger,
-  Millis,
+  Span,
   Session,
   Sessions,
   Store,
@@ -48,7 +48,7 @@ export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure'> {
 
 /** Longer addresses come back to the application's front page: cookies are bounded. */
 const MAX_RETURN_URL = 1000
-const NONCE_LIFETIME: Millis = 15 * 60_000
+const NONCE_LIFETIME: Span = 15 * 60_000
 const INACTIVE = {
   error: 'access_denied',
   hint: 'account-inactive',

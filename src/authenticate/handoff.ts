@@ -1,5 +1,5 @@
 import { randomId, sha256 } from '../lib/crypto.ts'
-import type { Millis, SessionId, Store, Table, WallTime } from '../types.ts'
+import type { Span, SessionId, Store, Table, WallTime } from '../types.ts'
 import { later } from '../lib/time.ts'
 
 /** What a single-use code stands for while the browser carries it from the authenticate service to an application. */
@@ -11,7 +11,7 @@ export interface Handoff {
   readonly returnTo: string
 }
 
-export const HANDOFF_LIFETIME: Millis = 60_000
+export const HANDOFF_LIFETIME: Span = 60_000
 
 export const handoffs: Table<Handoff> = {
   name: 'handoffs',

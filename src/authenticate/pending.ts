@@ -8,10 +8,10 @@ import { CompactEncrypt, compactDecrypt } from 'jose'
 import { PENDING_HEADER } from '../lib/cookie-form.ts'
 import { deriveKey, sha256 } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { Millis, PendingSignIn, WallTime } from '../types.ts'
+import type { Span, PendingSignIn, WallTime } from '../types.ts'
 
 /** Long enough for a slow second factor. */
-export const PENDING_LIFETIME: Millis = 60 * 60_000
+export const PENDING_LIFETIME: Span = 60 * 60_000
 
 export interface Pending extends PendingSignIn {
   readonly returnTo: string

@@ -11,11 +11,11 @@
 import { NONCE_VERSION } from '../lib/cookie-form.ts'
 import { constantTimeEqual, deriveKey, mac, randomId, sha256 } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { Millis, WallTime } from '../types.ts'
+import type { Span, WallTime } from '../types.ts'
 import type { RouteTable } from '../routing/model.ts'
 import { epochMillis, later } from '../lib/time.ts'
 
-const SIGNED_URL_LIFETIME: Millis = 10 * 60_000
+const SIGNED_URL_LIFETIME: Span = 10 * 60_000
 
 export interface SignInRequest {
   readonly returnTo: URL

@@ -2,7 +2,7 @@
 import type { UserStatus } from '../directory/model.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Policy } from '../policy/model.ts'
-import type { Millis, Subject } from '../types.ts'
+import type { Span, Subject } from '../types.ts'
 import type { PlainFixed, PlainLive } from './schema.ts'
 
 /** Names that `compatibility: pomerium` switches; the code is the same. */
@@ -91,18 +91,18 @@ export interface IdpConfig {
   readonly scopes: readonly string[]
   readonly requestParams: Readonly<Record<string, string>>
   /** Time for one call to the provider. */
-  readonly timeout: Millis
+  readonly timeout: Span
 }
 
 export type ClientAuth = { readonly kind: 'basic' | 'post'; readonly secret: Secret } | { readonly kind: 'none' }
 
 export type DirectoryConfig = {
   /** Age after which a person with a live session is read again. */
-  readonly refreshInterval: Millis
+  readonly refreshInterval: Span
   /** Age after which a membership is unknown and group rules answer 503. */
-  readonly maxStaleness: Millis
+  readonly maxStaleness: Span
   /** A sign-in waits no longer than this for groups. */
-  readonly signInTimeout: Millis
+  readonly signInTimeout: Span
   /** Every source that is read, the first that knows a person counts; empty: groups come from the sign-in's claims. */
   readonly order: readonly ('okta' | 'scim' | 'static')[]
   /** People and groups are pushed to us with this bearer token. */
@@ -118,12 +118,12 @@ export type DirectoryConfig = {
       readonly url: URL
       readonly credentials: OktaCredentials
       /** Between two looks at the System Log. */
-      readonly logInterval: Millis
+      readonly logInterval: Span
       /** What event hooks show in their Authorization header. Absent: no hooks are taken. */
       readonly hookSecret?: Secret
       /** Share of each Okta rate-limit bucket that Postern may use, 0 to 1. */
       readonly budget: number
-      readonly timeout: Millis
+      readonly timeout: Span
     }
 )
 
@@ -167,7 +167,7 @@ export interface Route<A extends Action = Action> {
   readonly match: PathMatch
   readonly policy: Policy
   /** Groups that were last known to be right longer ago than this count as unknown here (`max_directory_age`). */
-  readonly maxDirectoryAge?: Millis
+  readonly maxDirectoryAge?: Span
   /** What is done with a request that the policy allows. */
   readonly action: A
   /** Where the route was written, for messages: `config.yaml:12:5`. */
@@ -188,7 +188,7 @@ export interface Forward {
   /** Lower case; headers of other proxies that are passed on although a client may have forged them. */
   readonly allowRequestHeaders: readonly string[]
   /** Until the response header; 0 is none. */
-  readonly timeout: Millis
+  readonly timeout: Span
   readonly passIdentityHeaders: boolean
   readonly allowWebsockets: boolean
   /** More origins that may open a WebSocket, beside the route's own. */

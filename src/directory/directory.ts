@@ -1,7 +1,7 @@
 import { messageOf, toAppError } from '../errors.ts'
 import { settledWithin } from '../lib/wait.ts'
 import { type Issuer, subjectOf } from '../lib/person.ts'
-import type { Clock, Logger, Millis, PersonKey, Store, Subject, Unsubscribe, WallTime } from '../types.ts'
+import type { Clock, Logger, Span, PersonKey, Store, Subject, Unsubscribe, WallTime } from '../types.ts'
 import type { Directory, DirectorySource, Membership, UserStatus } from './model.ts'
 import type { DirectoryConfig } from '../config/model.ts'
 import { CLAIMS_SOURCE } from './claims.ts'
@@ -17,15 +17,15 @@ import { type Coverage, createMemberships, freshAtOf, isCovered } from './view.t
 import { asWallTime, earliest, elapsed, latest, NEVER } from '../lib/time.ts'
 
 /** Nobody asked for so long: forgotten. Longer than sessions usually live. */
-const RETENTION: Millis = 24 * 3_600_000
+const RETENTION: Span = 24 * 3_600_000
 /** Claims cannot be read again, so they are kept for as long as a session may live. */
-const CLAIMS_RETENTION: Millis = 30 * RETENTION
+const CLAIMS_RETENTION: Span = 30 * RETENTION
 /** A process that does not lead tells the leader that somebody is here no more often. */
-const TELL_INTERVAL: Millis = ACTIVE_WINDOW / 3
+const TELL_INTERVAL: Span = ACTIVE_WINDOW / 3
 /** Okta's evidence may be two seconds older than it looks: sooner, a reading could not settle anything. */
-const CONFIRM_DELAY: Millis = 3000
+const CONFIRM_DELAY: Span = 3000
 /** The feed kept somebody fresh until then. */
-const JUST_NOW: Millis = 30_000
+const JUST_NOW: Span = 30_000
 
 export type SessionsEndListener = (person: PersonKey, before: WallTime) => void | Promise<void>
 

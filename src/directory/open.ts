@@ -1,6 +1,6 @@
 /** Puts the parts of the directory together for one configuration: sources, feed, hook, SCIM server. */
 import { createIssuer } from '../lib/person.ts'
-import type { Clock, Logger, Millis, Store, Subject, Unsubscribe } from '../types.ts'
+import type { Clock, Logger, Span, Store, Subject, Unsubscribe } from '../types.ts'
 import type { DirectoryConfig, Route } from '../config/model.ts'
 import type { DirectorySource } from './model.ts'
 import { combineSources } from './combine.ts'
@@ -26,7 +26,7 @@ const NOT_YET = wallTime(0)
 /** All there is to know about the directory at one moment; ages are spans. */
 export interface DirectoryMetrics extends DirectoryFacts {
   /** Since when nothing new could be known: since the last successful look at the feed, or the last reading. */
-  readonly staleness: Millis | undefined
+  readonly staleness: Span | undefined
   /** Of Okta: absent when it is not read. */
   readonly feed: FeedFacts | undefined
   readonly hook: ReturnType<OktaHook['counts']> | undefined

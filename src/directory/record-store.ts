@@ -1,6 +1,6 @@
 import { AppError, messageOf, toAppError } from '../errors.ts'
 import type { Issuer } from '../lib/person.ts'
-import type { Logger, Millis, PersonKey, Store, Subject, Versioned } from '../types.ts'
+import type { Logger, Span, PersonKey, Store, Subject, Versioned } from '../types.ts'
 import { isSame } from './evidence.ts'
 import { createDirectoryTable, type DirectoryRecord } from './records.ts'
 import { later } from '../lib/time.ts'
@@ -25,7 +25,7 @@ export function createRecordStore(deps: {
   readonly issuer: Issuer
   readonly store: Store
   readonly logger: Logger
-  readonly retention: Millis
+  readonly retention: Span
   readonly current: (user: Subject) => DirectoryRecord | undefined
   readonly adopt: (user: Subject, record: DirectoryRecord) => void
 }): RecordStore {

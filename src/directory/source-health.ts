@@ -1,10 +1,10 @@
 import { toAppError } from '../errors.ts'
-import type { Clock, Logger, Millis, Monotonic, WallTime } from '../types.ts'
+import type { Clock, Logger, Span, Monotonic, WallTime } from '../types.ts'
 import type { DirectoryHealth } from './model.ts'
 import { later, NEVER } from '../lib/time.ts'
 
-const FIRST_PAUSE: Millis = 5000
-const LONGEST_PAUSE: Millis = 60_000
+const FIRST_PAUSE: Span = 5000
+const LONGEST_PAUSE: Span = 60_000
 /** One person's odd record is theirs alone; as many in a row are the source's. */
 const BAD_ANSWERS_IN_A_ROW = 3
 

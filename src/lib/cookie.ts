@@ -1,4 +1,4 @@
-import type { Millis } from '../types.ts'
+import type { Span } from '../types.ts'
 import { hasOurForm, mayHaveOurForm } from './cookie-form.ts'
 
 /** More cookies of one name than this are somebody's attempt to make us work. */
@@ -56,7 +56,7 @@ export function withoutCookies(header: string, names: readonly string[]): string
 
 export interface CookieAttributes {
   /** Absent: until the browser closes. */
-  readonly maxAge?: Millis
+  readonly maxAge?: Span
   readonly secure: boolean
   readonly sameSite: 'lax' | 'strict' | 'none'
   /** `/` unless said. */

@@ -1,4 +1,4 @@
-import type { Clock, Millis, Unsubscribe } from '../types.ts'
+import type { Clock, Span, Unsubscribe } from '../types.ts'
 import { elapsed, later, monotonicTime } from '../lib/time.ts'
 
 /** Something that must happen in time. */
@@ -14,14 +14,14 @@ export interface Deadline {
  */
 export interface Deadlines {
   /** Runs `expired` once, `span` milliseconds after the last touch; never when `span` is 0. */
-  start(span: Millis, expired: () => void): Deadline
+  start(span: Span, expired: () => void): Deadline
   close(): void
 }
 
 const NEVER: Deadline = { touch() {}, stop() {} }
 
 export function createDeadlines(clock: Clock): Deadlines {
-  const lanes = new Map<Millis, Lane>()
+  const lanes = new Map<Span, Lane>()
   return {
     start(span, expired) {
       if (span <= 0) return NEVER
@@ -71,10 +71,10 @@ class Entry implements Deadline {
 class Lane {
   private readonly ring: Entry = new Entry(undefined, () => {})
   private readonly clock: Clock
-  private readonly span: Millis
+  private readonly span: Span
   private timer: Unsubscribe | undefined
 
-  constructor(clock: Clock, span: Millis) {
+  constructor(clock: Clock, span: Span) {
     this.clock = clock
     this.span = span
     this.ring.before = this.ring.after = this.ring

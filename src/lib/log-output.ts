@@ -1,6 +1,6 @@
 /** Where log lines go: a file descriptor that may be full, closed or slow, which must never stop Postern. */
 import { writeSync } from 'node:fs'
-import type { Millis } from '../types.ts'
+import type { Span } from '../types.ts'
 import { systemClock } from './clock.ts'
 import { isoTime } from './time.ts'
 
@@ -17,8 +17,8 @@ export interface DescriptorOutput extends LogOutput {
 type Write = (descriptor: number, bytes: Buffer, offset: number) => number
 
 /** A reader that takes nothing for so long is given up until it takes something. */
-const PATIENCE: Millis = 100
-const PAUSE: Millis = 5
+const PATIENCE: Span = 100
+const PAUSE: Span = 5
 const NEWLINE = 0x0a
 
 /**

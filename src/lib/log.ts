@@ -1,12 +1,12 @@
 import { type Logger as PinoLogger, pino } from 'pino'
-import type { Logger, Millis } from '../types.ts'
+import type { Logger, Span } from '../types.ts'
 import type { LogLevel } from '../config/model.ts'
 import { systemClock } from './clock.ts'
 import { createDescriptorOutput, type LogOutput } from './log-output.ts'
 import { epochMillis } from './time.ts'
 
 /** Lines are written together: after this time, or at this many characters. */
-const BATCH_TIME: Millis = 200
+const BATCH_TIME: Span = 200
 const BATCH_LENGTH = 16_000
 
 /** The one logger of a process. */

@@ -1,4 +1,4 @@
-import type { Clock, Millis } from '../types.ts'
+import type { Clock, Span } from '../types.ts'
 
 /** Lets everything else that waits have its turn: between the pieces of work that would block the event loop as a whole. */
 export function yieldToEventLoop(): Promise<void> {
@@ -20,14 +20,14 @@ export async function* inPieces<T>(items: Iterable<T>, size: number): AsyncGener
 }
 
 /** Resolves after `delay`, or at once when the signal aborts. */
-export function pause(clock: Clock, delay: Millis, signal: AbortSignal): Promise<void> {
+export function pause(clock: Clock, delay: Span, signal: AbortSignal): Promise<void> {
   return settledWithin(new Promise(() => {}), { clock, timeout: delay, signal })
 }
 
 /** Whichever comes first: the end of `work`, the timeout, the signal. */
 export function settledWithin(
   work: Promise<void>,
-  { clock, timeout, signal }: { readonly clock: Clock; readonly timeout: Millis; readonly signal: AbortSignal },
+  { clock, timeout, signal }: { readonly clock: Clock; readonly timeout: Span; readonly signal: AbortSignal },
 ): Promise<void> {
   return new Promise((resolve) => {
     const stop = clock.after(timeout, finish)

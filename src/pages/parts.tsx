@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import { describeDuration } from '../lib/duration.ts'
 import type { Membership } from '../directory/model.ts'
-import type { Millis, WallTime } from '../types.ts'
+import type { Span, WallTime } from '../types.ts'
 import { elapsed } from '../lib/time.ts'
 
 /** As much of a person as is known; `subject` when nothing friendlier is. */
@@ -64,7 +64,7 @@ export function Groups({ reading, now }: { readonly reading: GroupsReading; read
   )
 }
 
-export function ago(age: Millis): string {
+export function ago(age: Span): string {
   return age < 1000 ? 'just now' : `${describeDuration(age)} ago`
 }
 

@@ -1,6 +1,6 @@
 import type { DirectoryHealth } from '../directory/model.ts'
 import { describeDuration } from '../lib/duration.ts'
-import type { Millis, WallTime } from '../types.ts'
+import type { Span, WallTime } from '../types.ts'
 import type { Metrics } from './metrics.ts'
 import { elapsed, epochMillis } from '../lib/time.ts'
 
@@ -9,7 +9,7 @@ type Failure = NonNullable<DirectoryHealth['lastError']>
 /** What the directory knows about itself, as far as it is exported; ages are spans. */
 export interface DirectoryState {
   readonly people: number
-  readonly staleness: Millis | undefined
+  readonly staleness: Span | undefined
   /** Up to when the feed has told of everything, on our clock. */
   readonly coverage: { readonly upTo: WallTime } | undefined
   readonly skipped: number

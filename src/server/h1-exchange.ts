@@ -4,11 +4,11 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ErrorCode } from '../errors.ts'
 import type { CutReason, Exchange, RequestBody, RequestHead, ResponseBody, ResponseHead } from '../http/exchange.ts'
-import type { Clock, Millis } from '../types.ts'
+import type { Clock, Span } from '../types.ts'
 import { H1Body } from './h1-body.ts'
 
 /** What the client still sends after our answer is read and dropped this long; then the connection ends. */
-const LINGER: Millis = 10_000
+const LINGER: Span = 10_000
 
 /** Ends our side; the client's may follow, but not for ever. Destroying at once could reset the answer away. */
 export function endSoon(socket: Socket, last: string | undefined, clock: Clock): void {

@@ -10,7 +10,7 @@ import { every } from '../lib/clock.ts'
 import { createDeadlines, type Deadline } from '../lib/deadlines.ts'
 import { canonicalAddress } from '../routing/address.ts'
 import type { BadRequest, Exchange } from '../http/exchange.ts'
-import type { Clock, Logger, Millis } from '../types.ts'
+import type { Clock, Logger, Span } from '../types.ts'
 import type { Address, Certificate, Live } from '../config/model.ts'
 import { H1Connection, MAX_HEAD_BYTES } from './h1-connection.ts'
 import { endSoon, H1Exchange, H1UpgradeExchange } from './h1-exchange.ts'
@@ -46,7 +46,7 @@ export interface Listener {
   destroy(): void
 }
 
-const IDLE_CHECK: Millis = 100
+const IDLE_CHECK: Span = 100
 /** Looks at a connection within the shortest time-out. */
 const SWEEPS = 4
 

@@ -9,12 +9,12 @@ import { dirname } from 'node:path'
 import type { ReadFiles } from '../config/load.ts'
 import { every } from '../lib/clock.ts'
 import { sha256 } from '../lib/crypto.ts'
-import type { Clock, Millis, Unsubscribe } from '../types.ts'
+import type { Clock, Span, Unsubscribe } from '../types.ts'
 
 export interface WatchDeps {
   readonly clock: Clock
-  readonly debounce?: Millis
-  readonly poll?: Millis
+  readonly debounce?: Span
+  readonly poll?: Span
 }
 
 export interface FileWatch {

@@ -5,14 +5,14 @@ import { deriveKey, open, randomId, seal } from '../lib/crypto.ts'
 import { createRecent } from '../lib/recent.ts'
 import { personKey } from '../lib/person.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { Clock, Millis, Monotonic, Session, SessionId, Sessions, Store, Tokens, WallTime } from '../types.ts'
+import type { Clock, Span, Monotonic, Session, SessionId, Sessions, Store, Tokens, WallTime } from '../types.ts'
 import { createCookieCheck } from './cookie-check.ts'
 import { sessionsTable } from './tables.ts'
 import { elapsed } from '../lib/time.ts'
 
 const MAX_CACHED = 4096
 /** The second net under the store's change feed: no session is trusted longer without a look at the store. */
-const MAX_AGE: Millis = 5000
+const MAX_AGE: Span = 5000
 /** Writers that meet on one session: the refreshes of a few replicas. */
 const ATTEMPTS = 8
 

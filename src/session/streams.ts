@@ -1,8 +1,8 @@
 import { every } from '../lib/clock.ts'
-import type { Clock, Millis } from '../types.ts'
+import type { Clock, Span } from '../types.ts'
 import type { CutReason, OpenStream, StreamRegistry } from '../http/exchange.ts'
 
-const SWEEP_INTERVAL: Millis = 1000
+const SWEEP_INTERVAL: Span = 1000
 
 /**
  * Exchanges under way, so that they end when their permission does; expiry is looked at once a second, without a timer

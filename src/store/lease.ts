@@ -1,5 +1,5 @@
 import { randomId } from '../lib/crypto.ts'
-import type { Clock, Lease, Millis, Store, Table, WallTime } from '../types.ts'
+import type { Clock, Lease, Span, Store, Table, WallTime } from '../types.ts'
 import { later } from '../lib/time.ts'
 
 const leasesTable: Table<{ readonly holder: string }> = {
@@ -15,7 +15,7 @@ export async function acquireLease(
   store: Pick<Store, 'get' | 'put'>,
   clock: Clock,
   name: string,
-  ttl: Millis,
+  ttl: Span,
 ): Promise<Lease | undefined> {
   const holder = randomId()
   /** Only while the record is still ours; an expiry in the past gives it up without a conditional delete. */

@@ -3,7 +3,7 @@ import { open, type RootDatabase, TransactionFlags } from 'lmdb'
 import { AppError, messageOf } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import { yieldToEventLoop } from '../lib/wait.ts'
-import type { Change, Clock, Logger, Millis, Store, Table, WallTime } from '../types.ts'
+import type { Change, Clock, Logger, Span, Store, Table, WallTime } from '../types.ts'
 import { makeDirectory, prepare } from './file.ts'
 import { acquireLease } from './lease.ts'
 import { corrupt, fingerprint, recognise, unavailable } from './record.ts'
@@ -28,11 +28,11 @@ const MAP_SIZE = 1024 ** 3
 const PAGE = 256
 /** Changes that are announced before others have their turn: about 2 ms. */
 const PAGES_PER_TURN = 4
-const SWEEP_INTERVAL: Millis = 1000
+const SWEEP_INTERVAL: Span = 1000
 const SWEEP_BATCH = 250
 /** A process that did not look at the change log for this long has more to fear than a missed change. */
-const CHANGES_KEPT: Millis = 600_000
-const READER_CHECK_INTERVAL: Millis = 60_000
+const CHANGES_KEPT: Span = 600_000
+const READER_CHECK_INTERVAL: Span = 60_000
 
 interface StoredRecord {
   readonly schema: typeof SCHEMA
@@ -56,7 +56,7 @@ export function openLmdbStore(deps: {
   readonly path: string
   readonly clock: Clock
   readonly logger: Logger
-  readonly pollInterval?: Millis
+  readonly pollInterval?: Span
 }): Store {
   const { path, clock, logger, pollInterval = 100 } = deps
   const { root, records, indexes, expiries, changes } = openTables(path)

@@ -1,12 +1,12 @@
 import { every } from '../lib/clock.ts'
-import type { Change, Clock, Millis, Monotonic, Store, Table, WallTime } from '../types.ts'
+import type { Change, Clock, Span, Monotonic, Store, Table, WallTime } from '../types.ts'
 import { elapsed, NEVER } from '../lib/time.ts'
 import { acquireLease } from './lease.ts'
 import { fingerprint, recognise, unavailable } from './record.ts'
 
-const SWEEP_INTERVAL: Millis = 60_000
+const SWEEP_INTERVAL: Span = 60_000
 /** A store that is full is swept no more often than this: 100,000 records take 1 ms. */
-const SWEEP_PAUSE: Millis = 10
+const SWEEP_PAUSE: Span = 10
 /** 100,000 sessions of 3 KB, or a group of 100,000 and its people: some 300 MB. */
 const CAPACITY = 400_000
 

@@ -3,10 +3,10 @@ import { SignJWT } from 'jose'
 import { AppError } from '../errors.ts'
 import { deriveKey } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { Json, JsonObject, Millis } from '../types.ts'
+import type { Json, JsonObject, Span } from '../types.ts'
 
 /** Life of one assertion; Pomerium's is the same. */
-export const ASSERTION_LIFETIME: Millis = 300_000
+export const ASSERTION_LIFETIME: Span = 300_000
 
 /** Signs what we tell upstreams about a person. Verifiers find the keys at `<wellKnown>/jwks.json` of the route's host. */
 export interface AssertionSigner {

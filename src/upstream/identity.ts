@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { sha256 } from '../lib/crypto.ts'
-import type { Clock, Json, JsonObject, Logger, Millis, Monotonic, WallTime } from '../types.ts'
+import type { Clock, Json, JsonObject, Logger, Span, Monotonic, WallTime } from '../types.ts'
 import type { Principal } from '../policy/model.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { Group, Membership } from '../directory/model.ts'
@@ -21,7 +21,7 @@ export interface IdentityHeadersDeps {
 }
 
 /** An assertion is handed out again for a minute, so that an upstream always has four left. */
-const REUSE: Millis = ASSERTION_LIFETIME / 5
+const REUSE: Span = ASSERTION_LIFETIME / 5
 /** Sessions times hosts; the oldest go first. About 2 KiB each. */
 const MAX_CACHED = 4096
 /**

@@ -4,7 +4,7 @@ import type { AppError } from '../errors.ts'
 import type { Deadlines } from '../lib/deadlines.ts'
 import type { Forward, Live, Route, Upstream } from '../config/model.ts'
 import type { RequestFacts } from '../http/request.ts'
-import type { Millis } from '../types.ts'
+import type { Span } from '../types.ts'
 import { createBalancer } from './balance.ts'
 import { Admission, type Limits, type Turn } from './limits.ts'
 
@@ -15,7 +15,7 @@ export interface UpstreamRequest extends Dispatcher.DispatchOptions {
 
 /** How a connection to the upstream is made. */
 export interface ConnectSettings {
-  readonly timeout: Millis
+  readonly timeout: Span
   /** The name to verify: ours, or it would be taken from the Host header, which a client may choose. */
   readonly servername: string
   readonly rejectUnauthorized: boolean
@@ -75,7 +75,7 @@ interface SharedPool {
 }
 
 /** Idle connections are given up before common servers do (Node: 5 s), so that few requests meet a closing one. */
-const KEEP_ALIVE: Millis = 4000
+const KEEP_ALIVE: Span = 4000
 const MAX_RESPONSE_HEADER_BYTES = 32 * 1024
 
 export function createPools(deadlines: Deadlines): Pools {

@@ -11,7 +11,7 @@ import type { Exchange, Forwarded, RequestBody, ResponseBody } from '../http/exc
 import { headerOf } from '../http/header.ts'
 import type { Grant } from '../policy/verdict.ts'
 import { elapsed } from '../lib/time.ts'
-import type { Clock, Millis, Monotonic } from '../types.ts'
+import type { Clock, Span, Monotonic } from '../types.ts'
 import { answerProblem } from './answer.ts'
 import { upstreamFailure } from './failure.ts'
 import { clientHeaders, type HeaderContext } from './headers.ts'
@@ -26,7 +26,7 @@ export interface TransferParts {
   readonly path: string
   readonly headers: string[]
   readonly context: HeaderContext
-  readonly bodyTimeout: Millis
+  readonly bodyTimeout: Span
   readonly deadlines: Deadlines
   readonly clock: Clock
 }

@@ -15,7 +15,7 @@ import type { Exchange, Forwarded, RequestHead } from '../http/exchange.ts'
 import { headerOf } from '../http/header.ts'
 import type { Grant } from '../policy/verdict.ts'
 import { elapsed } from '../lib/time.ts'
-import type { Clock, Millis } from '../types.ts'
+import type { Clock, Span } from '../types.ts'
 import { answerProblem } from './answer.ts'
 import { upstreamFailure } from './failure.ts'
 import { clientHeaders, type HeaderContext } from './headers.ts'
@@ -31,7 +31,7 @@ export interface TunnelParts {
   /** Flat list, without `Connection` and `Upgrade`. */
   readonly headers: readonly string[]
   readonly context: HeaderContext
-  readonly bodyTimeout: Millis
+  readonly bodyTimeout: Span
   readonly deadlines: Deadlines
   readonly clock: Clock
   /** Functions that end a tunnel. */
@@ -39,10 +39,10 @@ export interface TunnelParts {
 }
 
 /** A handshake ends even on a route without a timeout. */
-const HANDSHAKE: Millis = 30_000
+const HANDSHAKE: Span = 30_000
 /** When one side has ended, the other gets this long to take what is still on its way. */
-const LINGER: Millis = 10_000
-const KEEP_ALIVE: Millis = 30_000
+const LINGER: Span = 10_000
+const KEEP_ALIVE: Span = 30_000
 const NOTHING = Buffer.alloc(0)
 const UPGRADE = ['connection', 'Upgrade', 'upgrade', 'websocket'] as const
 

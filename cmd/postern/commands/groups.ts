@@ -4,7 +4,7 @@ import { silentLogger } from '../../../src/lib/log.ts'
 import { type FeedView, type PersonRecord, type PersonView, readLive } from '../../../src/operator.ts'
 import { groupKey } from '../../../src/policy/membership.ts'
 import type { Config } from '../../../src/config/model.ts'
-import type { Millis, WallTime } from '../../../src/types.ts'
+import type { Span, WallTime } from '../../../src/types.ts'
 import { readConfiguration } from '../configuration.ts'
 import { OKTA_TIMEOUT_MS, withDeadline } from '../deadline.ts'
 import type { Io } from '../io.ts'
@@ -210,6 +210,6 @@ function upkeepToJson({ feed, running }: Upkeep, now: WallTime): object {
   }
 }
 
-function seconds(span: Millis): number {
+function seconds(span: Span): number {
   return Math.floor(Math.max(0, span) / 1000)
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Millis, Unsubscribe } from '../../../src/types.ts'
+import type { Span, Unsubscribe } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 import type { Outbound } from '../http/outbound.ts'
 import { EVENT_TYPES } from '../log/event-types.ts'
@@ -13,11 +13,11 @@ import { delivers, type EventHook, type HookRegistry } from './registry.ts'
 /** How well hooks work: at least once, unordered and late are all normal at Okta (okta-api.md#event-hooks). */
 export interface HookBehaviour {
   /** Events are collected this long into one delivery. */
-  readonly window: Millis
+  readonly window: Span
   /** At most so many events in one delivery. */
   readonly size: number
   /** Between the window and the delivery. */
-  readonly delay: Millis
+  readonly delay: Span
   /** Share of events that come twice, the second time in a later delivery. */
   readonly duplicates: number
   /** Share of events that never come. */
@@ -30,7 +30,7 @@ export interface HookBehaviour {
 
 /** One attempt. */
 export interface HookDelivery {
-  readonly at: Millis
+  readonly at: Span
   readonly hookId: string
   readonly uri: string
   readonly events: number
@@ -60,8 +60,8 @@ const USUAL: HookBehaviour = {
   reorder: false,
   dailyLimit: 400_000,
 }
-const TIMEOUT: Millis = 3000
-const DAY: Millis = 24 * 3_600_000
+const TIMEOUT: Span = 3000
+const DAY: Span = 24 * 3_600_000
 const KEPT = 1000
 
 interface Pending {
@@ -87,7 +87,7 @@ export function createHookDeliverer(deps: {
   let day = { startedAt: clock.now(), events: 0 }
   let closed = false
 
-  function later(by: Millis, run: () => void): void {
+  function later(by: Span, run: () => void): void {
     const once = (): void => {
       waiting.delete(once)
       run()

@@ -1,4 +1,4 @@
-import type { Json, Millis } from '../../../src/types.ts'
+import type { Json, Span } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 import type { Ids } from '../model/ids.ts'
 
@@ -17,8 +17,8 @@ export interface EventHook extends HookDetails {
   readonly id: string
   readonly status: 'ACTIVE' | 'INACTIVE'
   readonly verificationStatus: 'VERIFIED' | 'UNVERIFIED'
-  readonly created: Millis
-  readonly lastUpdated: Millis
+  readonly created: Span
+  readonly lastUpdated: Span
 }
 
 export interface HookRegistry {

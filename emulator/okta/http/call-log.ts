@@ -1,8 +1,8 @@
-import type { Millis } from '../../../src/types.ts'
+import type { Span } from '../../../src/types.ts'
 
 /** One call as Okta received it. */
 export interface LoggedCall {
-  readonly at: Millis
+  readonly at: Span
   readonly requestId: string
   readonly method: string
   readonly path: string

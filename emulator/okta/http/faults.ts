@@ -1,4 +1,4 @@
-import type { Json, Millis } from '../../../src/types.ts'
+import type { Json, Span } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 import type { Call, Reply } from './call.ts'
 
@@ -18,7 +18,7 @@ export type FaultAct =
   /** Answers with this status instead; the body is HTML unless given. */
   | { readonly kind: 'status'; readonly status: number; readonly body?: string; readonly headers?: Reply['headers'] }
   /** Answers correctly, this much later. */
-  | { readonly kind: 'slow'; readonly by: Millis }
+  | { readonly kind: 'slow'; readonly by: Span }
   /** Closes the connection without an answer. */
   | { readonly kind: 'cut' }
   /** Sends the header and half of the body, then closes the connection. */
@@ -79,7 +79,7 @@ export function spoilRecord(body: string, act: FaultAct & { readonly kind: 'reco
 }
 
 /** Waits by the emulator's clock, so that a test with a manual clock decides when. */
-export function delay(clock: Clock, by: Millis): Promise<void> {
+export function delay(clock: Clock, by: Span): Promise<void> {
   return new Promise((resolve) => {
     clock.after(by, resolve)
   })

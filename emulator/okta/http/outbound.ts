@@ -1,7 +1,7 @@
 import { type ClientRequest, request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP } from 'node:net'
-import type { Millis } from '../../../src/types.ts'
+import type { Span } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 
 export interface OutboundRequest {
@@ -9,7 +9,7 @@ export interface OutboundRequest {
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string
-  readonly timeout: Millis
+  readonly timeout: Span
 }
 
 /** `failed`: no whole answer, for this reason. */

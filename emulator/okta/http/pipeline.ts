@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Logger, Millis } from '../../../src/types.ts'
+import type { Logger, Span } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 import { type Call, createCall, html, type Reply } from './call.ts'
 import type { CallLog } from './call-log.ts'
@@ -15,7 +15,7 @@ export interface PipelineDeps {
   readonly faults: FaultPlan
   readonly limiter: RateLimiter
   /** How far Okta's clock, as its headers show it, is ahead of ours. */
-  readonly skew: () => Millis
+  readonly skew: () => Span
   find(call: Call): Found
   /** Id of the API token or service app. @throws OktaError */
   authenticate(call: Call): string
@@ -91,13 +91,13 @@ export function createPipeline(deps: PipelineDeps): (req: IncomingMessage, res: 
   }
 }
 
-function limited(call: Call, verdict: Verdict, skew: Millis): Reply {
+function limited(call: Call, verdict: Verdict, skew: Span): Reply {
   rateHeaders(call, verdict, skew)
   return errorReply(new OktaError('E0000047'))
 }
 
 /** okta-api.md#rate-limits: hyphenated names, epoch seconds, no Retry-After. */
-function rateHeaders(call: Call, verdict: Verdict, skew: Millis): void {
+function rateHeaders(call: Call, verdict: Verdict, skew: Span): void {
   call.res.setHeader('x-rate-limit-limit', String(verdict.limit))
   call.res.setHeader('x-rate-limit-remaining', String(verdict.remaining))
   call.res.setHeader('x-rate-limit-reset', String(verdict.reset + Math.floor(skew / 1000)))

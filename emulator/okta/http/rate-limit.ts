@@ -1,4 +1,4 @@
-import type { Millis } from '../../../src/types.ts'
+import type { Span } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 
 /** Requests per minute, org-wide, by bucket (okta-api.md#rate-limits). */
@@ -88,12 +88,12 @@ interface Window {
   readonly bucket: string
   readonly scope: string
   readonly limit: number
-  startedAt: Millis
+  startedAt: Span
   used: number
   refused: number
 }
 
-const LENGTH: Millis = 60_000
+const LENGTH: Span = 60_000
 
 /** Fixed windows of a minute that begin with their first call: not aligned to the wall clock, as at Okta. */
 export function createRateLimiter(clock: Clock, options: RateLimitOptions): RateLimiter {

@@ -1,18 +1,18 @@
 import { randomBytes } from 'node:crypto'
-import type { Millis, Unsubscribe } from '../../../src/types.ts'
+import type { Span, Unsubscribe } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 import type { Occurrence } from '../model/types.ts'
 
 /** `seq`: order of persistence, which is not the order of `occurrence.at`. */
 export interface LogEntry {
   readonly seq: number
-  readonly persistedAt: Millis
+  readonly persistedAt: Span
   readonly occurrence: Occurrence
 }
 
 /** Events that reach the log late, as Okta's sometimes do; the first fitting rule counts. */
 export interface LogDelay {
-  readonly by: Millis
+  readonly by: Span
   /** Prefix of the event type; without it every event. */
   readonly eventType?: string
   /** How many events; without it all until `clearDelays`. */
@@ -29,7 +29,7 @@ export interface SystemLog {
   /** Entries with a greater `seq`, in order of persistence. */
   after(seq: number): IterableIterator<LogEntry>
   /** `seq` of the last entry persisted at that instant or before. */
-  position(at: Millis): number
+  position(at: Span): number
   delay(rule: LogDelay): void
   /** New events are stored at once again; delayed ones stay delayed. */
   clearDelays(): void
@@ -38,7 +38,7 @@ export interface SystemLog {
 }
 
 /** Okta keeps 90 days. */
-const KEPT: Millis = 90 * 24 * 3_600_000
+const KEPT: Span = 90 * 24 * 3_600_000
 /** Bounds the memory of a long benchmark; no client may be that far behind. */
 const MOST = 400_000
 
@@ -57,7 +57,7 @@ export function createSystemLog(clock: Clock): SystemLog {
     else if (oldest && oldest.persistedAt < clock.now() - KEPT) entries = entries.slice(indexAfter(clock.now() - KEPT))
   }
   /** Index of the first entry persisted later than `at`. */
-  function indexAfter(at: Millis): number {
+  function indexAfter(at: Span): number {
     let low = 0
     let high = entries.length
     while (low < high) {
@@ -67,7 +67,7 @@ export function createSystemLog(clock: Clock): SystemLog {
     }
     return low
   }
-  function lateness(eventType: string): Millis {
+  function lateness(eventType: string): Span {
     const found = delays.find(({ rule, left }) => left > 0 && eventType.startsWith(rule.eventType ?? ''))
     if (!found) return 0
     found.left -= 1

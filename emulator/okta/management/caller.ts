@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net'
-import type { Millis } from '../../../src/types.ts'
+import type { Span } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 import type { Call } from '../http/call.ts'
 import { OktaError } from '../http/okta-error.ts'
@@ -25,7 +25,7 @@ export interface CallerDeps {
 }
 
 /** A token that nobody used for so long is dead; every call renews it (okta-api.md#api-tokens-and-errors). */
-const IDLE: Millis = 30 * 24 * 3_600_000
+const IDLE: Span = 30 * 24 * 3_600_000
 
 /**
  * Who is behind `Authorization: SSWS …`, or `Bearer …` of a service app (any other Bearer is no scheme here).

@@ -1,4 +1,4 @@
-import type { Millis } from '../../../src/types.ts'
+import type { Span } from '../../../src/types.ts'
 import { OktaError, type OktaErrorCode } from '../http/okta-error.ts'
 
 /** Reads one attribute of the item that is tested; undefined when it has none. Of several values any may fit. */
@@ -7,7 +7,7 @@ export type Attribute<T> = (item: T) => string | readonly string[] | undefined
 export interface FilterGrammar<T> {
   readonly attributes: Readonly<Record<string, Attribute<T>>>
   /** Attributes that hold a date. Compared as numbers: a delta filter looks at every person of a big org. */
-  readonly instants?: Readonly<Record<string, (item: T) => Millis>>
+  readonly instants?: Readonly<Record<string, (item: T) => Span>>
   readonly operators: readonly Operator[]
   /** For attributes not in the table, e.g. `profile.department` in a search. */
   readonly otherAttribute?: (name: string) => Attribute<T> | undefined
@@ -31,7 +31,7 @@ const COMPARE: Readonly<Record<Operator, (actual: string, expected: string) => b
   pr: () => true,
 }
 
-const COMPARE_INSTANTS: Readonly<Partial<Record<Operator, (actual: Millis, expected: Millis) => boolean>>> = {
+const COMPARE_INSTANTS: Readonly<Partial<Record<Operator, (actual: Span, expected: Span) => boolean>>> = {
   eq: (actual, expected) => actual === expected,
   gt: (actual, expected) => actual > expected,
   ge: (actual, expected) => actual >= expected,
@@ -93,7 +93,7 @@ export function compileFilter<T>(text: string, grammar: FilterGrammar<T>): (item
     if (token.kind !== 'word') throw fail()
     return comparison(token.text)
   }
-  function instantComparison(readInstant: (item: T) => Millis): (item: T) => boolean {
+  function instantComparison(readInstant: (item: T) => Span): (item: T) => boolean {
     const word = next().text.toLowerCase()
     const operator = grammar.operators.find((known) => known === word)
     const compare = operator && COMPARE_INSTANTS[operator]

@@ -1,4 +1,4 @@
-import type { Json, Millis } from '../../../src/types.ts'
+import type { Json, Span } from '../../../src/types.ts'
 import { type Call, json, type Reply } from '../http/call.ts'
 import { OktaError } from '../http/okta-error.ts'
 import type { Endpoint } from '../http/router.ts'
@@ -8,7 +8,7 @@ import { api, type Management } from './context.ts'
 import { type Attribute, compileFilter, type FilterGrammar } from './filter.ts'
 import { signCursor } from './paging.ts'
 
-const DAY: Millis = 24 * 3_600_000
+const DAY: Span = 24 * 3_600_000
 
 type Rendered = { readonly [member: string]: Json }
 
@@ -24,8 +24,8 @@ interface Query {
   /** Polling: every event in order of persistence, and always a next link. Bounded: by `published`, finite. */
   readonly mode: 'polling' | 'ascending' | 'descending'
   /** Exclusive; of persistence when polling, of `published` otherwise. */
-  readonly since: Millis
-  readonly until: Millis
+  readonly since: Span
+  readonly until: Span
   readonly limit: number
   readonly after: string | undefined
   readonly fits: (event: Rendered) => boolean
@@ -177,7 +177,7 @@ function mark(position: string, call: Call, management: Management, log: SystemL
   return signCursor(`${position} ${log.epoch}`, call.path, management.paging)
 }
 
-function instant(query: URLSearchParams, name: 'since' | 'until'): Millis | undefined {
+function instant(query: URLSearchParams, name: 'since' | 'until'): Span | undefined {
   const text = query.get(name)
   if (text === null) return undefined
   const at = Date.parse(text)

@@ -1,11 +1,11 @@
 import { createHmac } from 'node:crypto'
-import type { Millis } from '../../../src/types.ts'
+import type { Span } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 import { type Call, json, type Reply } from '../http/call.ts'
 import { OktaError } from '../http/okta-error.ts'
 
 /** Cursors are opaque, belong to one list and die: clients that build, keep or mix them must fail (okta-api.md#lists-and-filters). */
-const CURSOR_LIFE: Millis = 3_600_000
+const CURSOR_LIFE: Span = 3_600_000
 
 export interface Paging {
   readonly clock: Clock

@@ -1,10 +1,10 @@
-import type { Millis } from '../../../src/types.ts'
+import type { Span } from '../../../src/types.ts'
 import type { AppAssignment, OrgApp, OrgGroup, Person } from '../model/types.ts'
 
 /** `YYYY-MM-DDTHH:mm:ss.SSSZ`, the only date form of the API. */
-export function iso(at: Millis): string
-export function iso(at: Millis | undefined): string | null
-export function iso(at: Millis | undefined): string | null {
+export function iso(at: Span): string
+export function iso(at: Span | undefined): string | null
+export function iso(at: Span | undefined): string | null {
   return at === undefined ? null : new Date(at).toISOString()
 }
 

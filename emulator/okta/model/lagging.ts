@@ -1,10 +1,10 @@
-import type { Millis } from '../../../src/types.ts'
+import type { Span } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 
 /** How far Okta's indexes are behind: `filter` usually under a second, `search` up to minutes (okta-api.md#lists-and-filters). */
 export interface IndexLag {
-  readonly filter: Millis
-  readonly search: Millis
+  readonly filter: Span
+  readonly search: Span
 }
 
 export type IndexName = keyof IndexLag
@@ -18,7 +18,7 @@ export interface Lagging<T> {
 }
 
 export function createLagging<T>(clock: Clock, lag: () => IndexLag): Lagging<T> {
-  const changes = new Map<string, { readonly at: Millis; readonly before: T | undefined }[]>()
+  const changes = new Map<string, { readonly at: Span; readonly before: T | undefined }[]>()
   return {
     changed(id, before) {
       const longest = Math.max(lag().filter, lag().search)

@@ -1,4 +1,4 @@
-import type { Millis } from '../../../src/types.ts'
+import type { Span } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 import { type Chronicle, createChronicle } from './chronicle.ts'
 import type { Ids } from './ids.ts'
@@ -146,7 +146,7 @@ export function createOrg(deps: {
   }
   groups.set(everyone.id, everyone)
 
-  const touchMembership = (groupId: string, at: Millis): void => {
+  const touchMembership = (groupId: string, at: Span): void => {
     const group = must(groups.get(groupId), groupId)
     // Nothing to replace within one millisecond, which is most of what a seed does.
     if (group.lastMembershipUpdated !== at) keepGroup({ ...group, lastMembershipUpdated: at })

@@ -1,4 +1,4 @@
-import type { Json, Millis } from '../../../src/types.ts'
+import type { Json, Span } from '../../../src/types.ts'
 
 /** okta-api.md#users. Only ACTIVE may start a sign-in. */
 export const STATUSES = [
@@ -26,12 +26,12 @@ export interface Person {
   readonly secondFactor: boolean
   /** Custom profile attributes, by profile name. */
   readonly attributes: { readonly [name: string]: Json }
-  readonly created: Millis
-  readonly activated: Millis | undefined
-  readonly statusChanged: Millis | undefined
-  readonly lastLogin: Millis | undefined
-  readonly lastUpdated: Millis
-  readonly passwordChanged: Millis | undefined
+  readonly created: Span
+  readonly activated: Span | undefined
+  readonly statusChanged: Span | undefined
+  readonly lastLogin: Span | undefined
+  readonly lastUpdated: Span
+  readonly passwordChanged: Span | undefined
 }
 
 export type GroupType = 'OKTA_GROUP' | 'APP_GROUP' | 'BUILT_IN'
@@ -43,11 +43,11 @@ export interface OrgGroup {
   readonly type: GroupType
   /** APP_GROUP: the app it is imported from. */
   readonly sourceAppId?: string
-  readonly created: Millis
+  readonly created: Span
   /** Profile changes only. */
-  readonly lastUpdated: Millis
+  readonly lastUpdated: Span
   /** Membership changes only. */
-  readonly lastMembershipUpdated: Millis
+  readonly lastMembershipUpdated: Span
 }
 
 /** Which groups a groups claim names (okta-api.md#groups-claim); it yields names, never ids. */
@@ -77,8 +77,8 @@ export interface OrgApp {
   readonly grantedScopes?: readonly string[]
   /** Service app: needed beside the scopes; absent is none. */
   readonly role?: AdminRole
-  readonly created: Millis
-  readonly lastUpdated: Millis
+  readonly created: Span
+  readonly lastUpdated: Span
 }
 
 /** A public JWK (RFC 7517). */
@@ -91,7 +91,7 @@ export interface ServiceKey {
 export interface AppAssignment {
   readonly id: string
   readonly to: 'person' | 'group'
-  readonly lastUpdated: Millis
+  readonly lastUpdated: Span
 }
 
 /** What an admin role may do, as far as the emulator cares (okta-api.md#api-tokens-and-errors). */
@@ -105,7 +105,7 @@ export interface ApiToken {
   readonly role: AdminRole
   /** CIDR blocks that may use the token; absent is anywhere. */
   readonly networks?: readonly string[]
-  readonly lastUsed: Millis
+  readonly lastUsed: Span
   readonly revoked: boolean
 }
 
@@ -128,7 +128,7 @@ export interface Occurrence {
   /** The same in the System Log and in every hook delivery. */
   readonly uuid: string
   /** `published`. */
-  readonly at: Millis
+  readonly at: Span
   readonly eventType: string
   /** Where one event type has several meanings (imports); otherwise log/event-types.ts knows it. */
   readonly legacyEventType?: string

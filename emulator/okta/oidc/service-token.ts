@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { decodeJwt, decodeProtectedHeader, errors, importJWK, type JWTPayload, jwtVerify } from 'jose'
-import type { Millis } from '../../../src/types.ts'
+import type { Span } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 import { type Call, json, type Reply } from '../http/call.ts'
 import type { Caller } from '../management/caller.ts'
@@ -44,7 +44,7 @@ const REFUSED = {
 interface Issued {
   readonly appId: string
   readonly scopes: readonly string[]
-  readonly expiresAt: Millis
+  readonly expiresAt: Span
 }
 
 export function createServiceTokens(deps: {
@@ -54,7 +54,7 @@ export function createServiceTokens(deps: {
 }): ServiceTokens {
   const { clock, org } = deps
   const issued = new Map<string, Issued>()
-  const used = new Map<string, Millis>()
+  const used = new Map<string, Span>()
   const endpoint = `${deps.url}/oauth2/v1/token`
 
   /** The app that signed the assertion (RFC 7523 §3), or why it is refused. */

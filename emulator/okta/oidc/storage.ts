@@ -1,5 +1,5 @@
 import type { Adapter, AdapterPayload } from 'oidc-provider'
-import type { Millis } from '../../../src/types.ts'
+import type { Span } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 import type { Org } from '../model/org.ts'
 import type { OrgApp } from '../model/types.ts'
@@ -21,7 +21,7 @@ export interface OidcStorage {
 interface Record {
   readonly model: string
   payload: AdapterPayload
-  readonly expiresAt: Millis
+  readonly expiresAt: Span
 }
 
 export function createOidcStorage(deps: { readonly clock: Clock; readonly org: Org }): OidcStorage {

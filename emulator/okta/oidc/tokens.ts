@@ -1,5 +1,5 @@
 import { createHash, randomBytes, verify as verifySignature } from 'node:crypto'
-import type { JsonObject, Millis } from '../../../src/types.ts'
+import type { JsonObject, Span } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 import { accessTokenClaims, type ClaimContext, idTokenClaims } from './claims.ts'
 import { createSigningKey, type Keys, type SigningKey, signJwt } from './keys.ts'
@@ -13,7 +13,7 @@ export interface AccessRecord {
   readonly scopes: readonly string[]
   /** oidc-provider's own value for the same token, which revocation and introspection use. */
   readonly inner: string
-  readonly expiresAt: Millis
+  readonly expiresAt: Span
   /** Claims of the token itself, as introspection shows them. */
   readonly claims: JsonObject
 }

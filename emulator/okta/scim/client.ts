@@ -1,4 +1,4 @@
-import type { JsonObject, Millis } from '../../../src/types.ts'
+import type { JsonObject, Span } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 import type { Outbound } from '../http/outbound.ts'
 
@@ -14,7 +14,7 @@ export interface ScimConnection {
 
 /** One call as Okta made it. */
 export interface ScimCall {
-  readonly at: Millis
+  readonly at: Span
   readonly appId: string
   readonly method: string
   /** Below the base URL, with the query. */
@@ -48,7 +48,7 @@ export type ScimClient = (
 ) => Promise<ScimAnswer>
 
 /** Okta's time limit. */
-const TIMEOUT: Millis = 60_000
+const TIMEOUT: Span = 60_000
 
 export function createScimClient(deps: {
   readonly clock: Clock

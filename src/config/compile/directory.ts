@@ -1,5 +1,5 @@
 import type { Secret } from '../../lib/secret.ts'
-import type { Millis } from '../../types.ts'
+import type { Span } from '../../types.ts'
 import type { DirectoryConfig, OktaCredentials } from '../model.ts'
 import { parseServiceAccount } from '../aliases.ts'
 import type { Path, Report } from '../issues.ts'
@@ -118,8 +118,8 @@ export function compileDirectory(draft: Draft, issuer: string | undefined, repor
   function renamed(
     old: 'idp_refresh_directory_interval' | 'idp_refresh_directory_timeout',
     path: readonly string[],
-    current: Millis,
-  ): Millis {
+    current: Span,
+  ): Span {
     const value = globals[old]
     if (value === undefined) return current
     const written = report.isWritten(path)

@@ -5,7 +5,7 @@ import { parsePolicy } from '../../policy/parse.ts'
 import { parseFrom } from '../../routing/host.ts'
 import { canonicalPath } from '../../routing/path.ts'
 import { compileRegex } from '../../routing/regex.ts'
-import type { Millis } from '../../types.ts'
+import type { Span } from '../../types.ts'
 import { isOwnPath, isReserved } from '../../routing/table.ts'
 import type { Naming, PathMatch, Route, RouteFrom } from '../model.ts'
 import type { Policy } from '../../policy/model.ts'
@@ -20,7 +20,7 @@ import { checkScheme, parseOrigin } from './urls.ts'
 
 /** What routes inherit. */
 export interface RouteDefaults {
-  readonly timeout: Millis
+  readonly timeout: Span
   readonly passIdentityHeaders: boolean
   readonly allowHttp: boolean
   readonly compatibility: 'postern' | 'pomerium'

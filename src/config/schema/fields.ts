@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { parseDuration } from '../../lib/duration.ts'
-import type { Millis } from '../../types.ts'
+import type { Span } from '../../types.ts'
 
 /**
  * The kinds of values a person writes. The message of each schema says what was expected and nothing else;
@@ -20,7 +20,7 @@ const DURATION_WORDS = 'a duration such as 30s or 14h'
 /** Go-style, as Pomerium: `30s`, `14h`, `1h30m`; `0` where nothing is meant. In milliseconds afterwards. */
 export const duration = z
   .union([z.string().regex(DURATION, { error: DURATION_WORDS }), z.literal(0)], { error: DURATION_WORDS })
-  .transform((written): Millis => (written === 0 ? 0 : (parseDuration(written) ?? Number.NaN)))
+  .transform((written): Span => (written === 0 ? 0 : (parseDuration(written) ?? Number.NaN)))
 
 export const texts = z.array(text, { error: 'a list of text' })
 export const textMap = z.record(z.string(), text, { error: 'a map of text to text' })

@@ -1,13 +1,13 @@
 import { AppError } from '../../errors.ts'
-import type { Millis, SourceTime } from '../../types.ts'
+import type { Span, SourceTime } from '../../types.ts'
 import { readDate } from './budget.ts'
 import { nextPage } from './link.ts'
 import type { OktaError } from './shapes.ts'
 
 /** Okta's evidence may be this much older than its `Date` (docs/directory.md). */
-export const EVIDENCE_MARGIN: Millis = 2000
+export const EVIDENCE_MARGIN: Span = 2000
 /** A `Date` is cut to whole seconds. */
-export const DATE_PRECISION: Millis = 1000
+export const DATE_PRECISION: Span = 1000
 /** The `limit` of a list: what Okta serves at once whatever is asked for (okta-api.md#lists-and-filters). */
 export const LIST_PAGE = '200'
 const LONGEST_SUMMARY = 500

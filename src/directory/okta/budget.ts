@@ -1,13 +1,13 @@
-import type { Millis, Monotonic, SourceTime } from '../../types.ts'
+import type { Span, Monotonic, SourceTime } from '../../types.ts'
 import type { ReadPriority } from '../model.ts'
 import { elapsed, later, latest, NEVER, sourceTime } from '../../lib/time.ts'
 
 /** Okta counts in fixed windows of about a minute, one for each bucket. */
-const WINDOW: Millis = 60_000
+const WINDOW: Span = 60_000
 /** Okta's own clients wait one second past the reset. */
-const SLACK: Millis = 1000
+const SLACK: Span = 1000
 /** No header can make us wait longer than this, jitter aside. */
-const LONGEST_WAIT: Millis = WINDOW + SLACK
+const LONGEST_WAIT: Span = WINDOW + SLACK
 /** Of what the bucket has left, never touched: the administrators' own work. */
 const ADMIN_RESERVE = 0.1
 /** Of the bucket and of our share of it, what each class leaves to the more urgent ones. */

@@ -1,4 +1,4 @@
-import type { Clock, Millis, Monotonic, Unsubscribe } from '../../types.ts'
+import type { Clock, Span, Monotonic, Unsubscribe } from '../../types.ts'
 import type { ReadPriority } from '../model.ts'
 import type { Budget } from './budget.ts'
 import { earliest, elapsed, later, NEVER } from '../../lib/time.ts'
@@ -6,7 +6,7 @@ import { earliest, elapsed, later, NEVER } from '../../lib/time.ts'
 const RANK: Readonly<Record<ReadPriority, number>> = { 'sign-in': 0, confirm: 1, background: 2, reconcile: 3 }
 
 /** Repairs stand back for so long, call for call, while anybody else waits. */
-const REPAIR_PATIENCE: Millis = 15_000
+const REPAIR_PATIENCE: Span = 15_000
 
 interface Waiter {
   readonly since: Monotonic

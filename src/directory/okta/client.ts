@@ -1,7 +1,7 @@
 import { Pool } from 'undici'
 import { AppError, messageOf } from '../../errors.ts'
 import { pause } from '../../lib/wait.ts'
-import type { Clock, JsonObject, Logger, Millis } from '../../types.ts'
+import type { Clock, JsonObject, Logger, Span } from '../../types.ts'
 import type { OktaCredentials } from '../../config/model.ts'
 import type { ReadPriority } from '../model.ts'
 import { judge, type OktaAnswer, type RawAnswer } from './answer.ts'
@@ -21,7 +21,7 @@ const MOST_PAGES = 100
 /** Okta's own clients give up after as many. */
 const RATE_LIMIT_RETRIES = 2
 const FAULT_RETRIES = 1
-const FAULT_RETRY_DELAY: Millis = 250
+const FAULT_RETRY_DELAY: Span = 250
 
 export type Query = Readonly<Record<string, string>>
 
@@ -67,7 +67,7 @@ export function createOktaClient(deps: {
   readonly origin: string
   readonly credentials: OktaCredentials
   readonly clock: Clock
-  readonly timeout: Millis
+  readonly timeout: Span
   readonly budget: number
   readonly logger: Logger
   readonly random?: () => number

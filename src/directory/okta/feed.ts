@@ -1,5 +1,5 @@
 import { type AppError, toAppError } from '../../errors.ts'
-import type { Clock, Logger, Millis, Monotonic, Store, Unsubscribe, WallTime } from '../../types.ts'
+import type { Clock, Logger, Span, Monotonic, Store, Unsubscribe, WallTime } from '../../types.ts'
 import type { LiveDirectory } from '../directory.ts'
 import type { Leadership } from '../leadership.ts'
 import type { Request, Signal } from '../signals.ts'
@@ -10,19 +10,19 @@ import { createReconcile } from './reconcile.ts'
 import { asSourceTime, earlier, elapsed, isoTime, NEVER, wallTime } from '../../lib/time.ts'
 
 /** Who does not lead looks so often whether it does now. */
-const FOLLOWER_INTERVAL: Millis = 1000
+const FOLLOWER_INTERVAL: Span = 1000
 /** Of `refreshInterval`, between two looks at what the log may have missed: a look takes its time, too. */
 const COMPARED_EARLY = 0.75
-export const DELTA_INTERVAL: Millis = 30_000
-const CATALOGUE_INTERVAL: Millis = 3_600_000
+export const DELTA_INTERVAL: Span = 30_000
+const CATALOGUE_INTERVAL: Span = 3_600_000
 /** Somebody may have granted the right meanwhile. */
-const FORBIDDEN_RETRY: Millis = 10 * 60_000
+const FORBIDDEN_RETRY: Span = 10 * 60_000
 /** More renamed groups than this are read from the list of all. */
 const MOST_GROUPS = 20
 /** Then everybody else gets a word in; the rest is read next time. */
 const MOST_PAGES = 50
 /** Okta keeps its log for 90 days: who was away for longer has missed something. */
-const LOG_KEPT: Millis = 85 * 24 * 3_600_000
+const LOG_KEPT: Span = 85 * 24 * 3_600_000
 
 /** The feed has not been at its end yet; a number, because the store keeps no negative infinity. */
 const NOT_YET = wallTime(0)
@@ -62,9 +62,9 @@ export function createOktaFeed(deps: {
   readonly store: Store
   readonly clock: Clock
   readonly logger: Logger
-  readonly interval: Millis
+  readonly interval: Span
   /** What the log does not tell is found within it, for groups that policies name. */
-  readonly refreshInterval: Millis
+  readonly refreshInterval: Span
   readonly leadership: Leadership
   readonly org: string
   readonly app: string
@@ -241,7 +241,7 @@ export function createOktaFeed(deps: {
   }
 
   /** Runs `work` again and again, each time `delay` after the end of the last. */
-  function again(loop: Loop, delay: () => Millis, work: () => Promise<void>): void {
+  function again(loop: Loop, delay: () => Span, work: () => Promise<void>): void {
     const stop = clock.after(delay(), () => {
       stops.delete(stop)
       if (closing.signal.aborted) return
@@ -251,14 +251,14 @@ export function createOktaFeed(deps: {
   }
 
   /** As often as was asked for, and no more often than the learnt limit of the log's bucket allows us. */
-  function pollDelay(): Millis {
+  function pollDelay(): Span {
     if (!leadership.leads()) return Math.min(interval, FOLLOWER_INTERVAL)
     const bucket = client.buckets().find(({ name }) => name === '/api/v1/logs')
     return bucket ? Math.max(interval, Math.ceil(60_000 / Math.max(1, bucket.allowance * 0.8))) : interval
   }
 
   /** The first comparison waits for the first poll only. */
-  function compareDelay(): Millis {
+  function compareDelay(): Span {
     if (cataloguedAt === undefined) return interval
     const within = refreshInterval * COMPARED_EARLY
     return forbiddenAt === undefined ? within : Math.min(DELTA_INTERVAL, within)

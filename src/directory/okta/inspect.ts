@@ -1,7 +1,7 @@
 import { AppError, toAppError } from '../../errors.ts'
 import { EVERYONE } from '../../policy/membership.ts'
 import type { Group } from '../model.ts'
-import type { Millis } from '../../types.ts'
+import type { Span } from '../../types.ts'
 import { LIST_PAGE } from './answer.ts'
 import type { CallOptions, OktaClient } from './client.ts'
 import { DELTA_INTERVAL } from './feed.ts'
@@ -28,7 +28,7 @@ export interface OktaInspection {
   readonly groups?: Probe<readonly GroupProblem[]>
   readonly log?: Probe<undefined>
   /** How often changes are looked for where the log may not be read. */
-  readonly withoutLog: Millis
+  readonly withoutLog: Span
 }
 
 /** `wanted`: ids and names of groups as policies write them. `isApp`: a service app asks. Never rejects. */

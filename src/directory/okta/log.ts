@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts'
-import type { Clock, Logger, Millis, SourceTime, WallTime } from '../../types.ts'
+import type { Clock, Logger, Span, SourceTime, WallTime } from '../../types.ts'
 import type { Request, Signal } from '../signals.ts'
 import type { OktaAnswer } from './answer.ts'
 import type { OktaClient } from './client.ts'
@@ -13,11 +13,11 @@ const PAGE = 1000
 /** Okta may give less than it was asked for: from here on a page may be a full one. */
 const MAYBE_FULL = 100
 /** Events become visible this much later than they say, as a rule: where a lost cursor is taken up again. */
-export const OVERLAP: Millis = 10 * 60_000
+export const OVERLAP: Span = 10 * 60_000
 /** Okta keeps 90 days; what is older cannot be asked for. */
-const KEPT: Millis = 89 * 24 * 3_600_000
+const KEPT: Span = 89 * 24 * 3_600_000
 /** A page whose newest event is older than this was not the last one, however short it was. */
-const RECENT: Millis = 30_000
+const RECENT: Span = 30_000
 
 /** Where the feed stands: kept in the store, written after what was read there has been made durable. */
 export interface LogPosition {
@@ -48,7 +48,7 @@ export interface LogCounts {
   /** Cursors that Okta did not accept any more. */
   readonly restarts: number
   /** Newest event against Okta's clock, when it was read. */
-  readonly lag: Millis | undefined
+  readonly lag: Span | undefined
 }
 
 export interface OktaLog {
@@ -70,7 +70,7 @@ export function createOktaLog(deps: {
   const { client, clock, logger, app } = deps
   const isEvent = compileEvents()
   const seen = createSeen()
-  let counts = { events: 0, skipped: 0, duplicates: 0, restarts: 0, lag: undefined as Millis | undefined }
+  let counts = { events: 0, skipped: 0, duplicates: 0, restarts: 0, lag: undefined as Span | undefined }
 
   async function ask({ cursor, lastPublished }: LogPosition, signal: AbortSignal): Promise<OktaAnswer | undefined> {
     const options = { signal, priority: 'confirm' } as const

@@ -2,7 +2,7 @@ import { AppError, toAppError } from '../../errors.ts'
 import { pause } from '../../lib/wait.ts'
 import { groupKey } from '../../policy/membership.ts'
 import { nearest } from '../../policy/nearest.ts'
-import type { Clock, Logger, Millis, SourceTime, Subject } from '../../types.ts'
+import type { Clock, Logger, Span, SourceTime, Subject } from '../../types.ts'
 import type { Group } from '../model.ts'
 import type { LiveDirectory } from '../directory.ts'
 import type { Signal } from '../signals.ts'
@@ -12,9 +12,9 @@ import { compileShapes, type OktaGroup, type OktaUser, statusOf, toGroup } from 
 import { asSourceTime, earlier, earliest, isoTime, later, latest, NEVER, sourceTime } from '../../lib/time.ts'
 
 /** Delta filters ask again for what may have been indexed late (docs/directory.md). */
-const OVERLAP: Millis = 60_000
+const OVERLAP: Span = 60_000
 /** Between two pages of a list that nobody waits for. */
-const LEISURE: Millis = 20_000
+const LEISURE: Span = 20_000
 const OKTA_GROUP_ID = /^00g[A-Za-z0-9]{17}$/
 
 /** What the change feed may have missed, found by comparing (docs/directory.md). Repairs have the lowest priority. */

@@ -3,16 +3,16 @@ import { SignJWT } from 'jose'
 import { AppError } from '../../errors.ts'
 import { randomId } from '../../lib/crypto.ts'
 import { createSingleFlight } from '../../lib/single-flight.ts'
-import type { Clock, Millis, Monotonic } from '../../types.ts'
+import type { Clock, Span, Monotonic } from '../../types.ts'
 import type { OktaCredentials } from '../../config/model.ts'
 import type { RawAnswer } from './answer.ts'
 import { epochSeconds, later } from '../../lib/time.ts'
 
 const TOKEN_PATH = '/oauth2/v1/token'
 /** Okta takes assertions up to an hour ahead; ours is used at once. */
-const ASSERTION_LIFE: Millis = 5 * 60_000
+const ASSERTION_LIFE: Span = 5 * 60_000
 /** Renewed so long before its end, or at half of its life when that is shorter. */
-const RENEW_BEFORE: Millis = 5 * 60_000
+const RENEW_BEFORE: Span = 5 * 60_000
 
 /** What a call to Okta shows. */
 export interface Authorizer {

@@ -1,9 +1,9 @@
 import { AppError } from '../../errors.ts'
-import type { Clock, Logger, Millis, Monotonic } from '../../types.ts'
+import type { Clock, Logger, Span, Monotonic } from '../../types.ts'
 import { later } from '../../lib/time.ts'
 
 /** After a refused token, one call in this time finds out whether it is accepted again. */
-const PROBE_INTERVAL: Millis = 60_000
+const PROBE_INTERVAL: Span = 60_000
 
 export interface TokenGuard {
   /** Throws ERR_DIRECTORY_UNAUTHORIZED while calls are stopped. */

@@ -1,6 +1,6 @@
 import { Ajv } from 'ajv'
 import { EPOCH_MILLIS } from '../../lib/time.ts'
-import type { Json, JsonObject, Millis, Table } from '../../types.ts'
+import type { Json, JsonObject, Span, Table } from '../../types.ts'
 import { badRequest, isSameId, type Refusal, type Resource } from './message.ts'
 import { notKept, type Operation } from './patch.ts'
 
@@ -28,7 +28,7 @@ const isGroupAttributes = ajv.compile<GroupAttributes>({
   },
 })
 
-export function createGroup(body: JsonObject, id: string, now: Millis): ScimGroup | Refusal {
+export function createGroup(body: JsonObject, id: string, now: Span): ScimGroup | Refusal {
   return withBody({ id, displayName: '', createdAt: now, changedAt: now }, body)
 }
 

@@ -1,5 +1,5 @@
 import { yieldToEventLoop } from '../../lib/wait.ts'
-import type { JsonObject, Millis } from '../../types.ts'
+import type { JsonObject, Span } from '../../types.ts'
 import { createGroup, patchGroup, replaceGroup, type ScimGroup } from './group.ts'
 import { caseless, type Refusal, type Resource, URN } from './message.ts'
 import type { Operation } from './patch.ts'
@@ -11,7 +11,7 @@ import { createUser, patchUser, replaceUser, type ScimUser } from './user.ts'
 export interface Kind<T extends Resource> {
   readonly name: 'User' | 'Group'
   readonly collection: Collection<T>
-  readonly create: (body: JsonObject, id: string, now: Millis) => T | Refusal
+  readonly create: (body: JsonObject, id: string, now: Span) => T | Refusal
   readonly replace: (current: T, body: JsonObject) => T | Refusal
   readonly patch: (current: T, operations: readonly Operation[]) => T | Refusal
   /** What a filter may ask for: lower-case attribute → the resources with this value. */

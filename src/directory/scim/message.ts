@@ -1,4 +1,4 @@
-import type { Json, Millis } from '../../types.ts'
+import type { Json, Span } from '../../types.ts'
 
 /** One request, below the base path: `/Users/…`. */
 export interface ScimRequest {
@@ -34,8 +34,8 @@ export const URN = {
 /** What users and groups have in common. */
 export interface Resource {
   readonly id: string
-  readonly createdAt: Millis
-  readonly changedAt: Millis
+  readonly createdAt: Span
+  readonly changedAt: Span
 }
 
 /** An id in a body says which resource the client means; it may be left out. */

@@ -1,6 +1,6 @@
 import { Ajv } from 'ajv'
 import { EPOCH_MILLIS } from '../../lib/time.ts'
-import type { Json, JsonObject, Millis, Subject, Table } from '../../types.ts'
+import type { Json, JsonObject, Span, Subject, Table } from '../../types.ts'
 import { badRequest, isRefusal, isSameId, type Refusal, type Resource } from './message.ts'
 import { notKept, type Operation } from './patch.ts'
 
@@ -114,7 +114,7 @@ const KEPT: ReadonlySet<string> = new Set([
 const REQUIRED: ReadonlySet<string> = new Set(['username', 'externalid', 'active'])
 
 /** A new person; active unless said. The password that Okta makes up is not even looked at. */
-export function createUser(body: JsonObject, id: string, now: Millis): ScimUser | Refusal {
+export function createUser(body: JsonObject, id: string, now: Span): ScimUser | Refusal {
   return withBody({ id, userName: '', active: true, emails: [], createdAt: now, changedAt: now }, body)
 }
 

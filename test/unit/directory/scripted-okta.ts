@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Clock, Millis } from '../../../src/types.ts'
+import type { Clock, Span } from '../../../src/types.ts'
 
 export type Answer = (req: IncomingMessage, res: ServerResponse) => void
 
@@ -17,7 +17,7 @@ export interface ScriptedOkta {
   readonly origin: string
   readonly calls: Call[]
   /** Okta's clock minus ours. */
-  skew: Millis
+  skew: Span
   pageSize: number
   setPerson(id: string, status: string, groups?: readonly object[]): void
   removePerson(id: string): void
@@ -57,7 +57,7 @@ export const oktaError = (
   )
 
 /** `in`: until the reset, on Okta's clock. */
-export const limited = (okta: ScriptedOkta, clock: Clock, until: Millis, limit = 100): Answer =>
+export const limited = (okta: ScriptedOkta, clock: Clock, until: Span, limit = 100): Answer =>
   oktaError(429, 'E0000047', {
     'x-rate-limit-limit': String(limit),
     'x-rate-limit-remaining': '0',

@@ -1,18 +1,18 @@
 import { setImmediate as turn } from 'node:timers/promises'
-import type { Millis } from '../../../src/types.ts'
+import type { Span } from '../../../src/types.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
 
 export interface WatchedClock extends ManualClock {
   /** Resolves with the delay once a timer is armed whose delay lies between these. */
-  armed(least: Millis, most: Millis): Promise<Millis>
+  armed(least: Span, most: Span): Promise<Span>
   /** How many timers of exactly this delay are armed. */
-  waiting(delay: Millis): number
+  waiting(delay: Span): number
 }
 
 /** A manual clock that tells when somebody waits for it: the moment to advance it. */
 export function watchedClock(): WatchedClock {
   const clock = manualClock()
-  const timers = new Set<{ readonly delay: Millis }>()
+  const timers = new Set<{ readonly delay: Span }>()
   return {
     ...clock,
     after(delay, run) {
