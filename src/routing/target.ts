@@ -3,6 +3,7 @@
  * for two different things is refused here, before anything is matched, judged or forwarded: paths in
  * other spellings, two hosts, two lengths. Reads `rawHeaders` alone: Node's `headers` drops and joins.
  */
+import { METHODS } from 'node:http'
 import type { BadRequest, RequestFacts, RequestHead } from '../http/request.ts'
 import { canonicalAddress } from './address.ts'
 import { RequestHeaders } from './header-view.ts'
@@ -15,11 +16,12 @@ export { type CompiledTrust, compileTrust } from './trust.ts'
 const NONE: ReadonlySet<string> = new Set()
 /** Node silently drops what comes after about this many headers, `Cookie` and `Content-Length` included. */
 const MAX_HEADERS = 1000
-/** RFC 9110 §9, RFC 5789, and what WebDAV and its relatives need. CONNECT and TRACE are refused on purpose. */
-const METHODS: ReadonlySet<string> = new Set(
-  'GET HEAD POST PUT PATCH DELETE OPTIONS PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK REPORT SEARCH MKCALENDAR'.split(
-    ' ',
-  ),
+/**
+ * All that the parser knows: Subversion, CalDAV and caches have methods of their own, and policies say which are allowed.
+ * CONNECT would open a tunnel to anywhere; TRACE returns the request with its cookies (RFC 9110 §9.3.8).
+ */
+const ALLOWED_METHODS: ReadonlySet<string> = new Set(
+  METHODS.filter((method) => method !== 'CONNECT' && method !== 'TRACE'),
 )
 /** RFC 9110 §5.6.2. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
@@ -55,7 +57,7 @@ export function parseTarget(
   if (clientScheme === undefined) return refuse(400, 'X-Forwarded-Proto of a trusted hop cannot be read')
 
   if (raw.httpVersion !== '1.1' && raw.httpVersion !== '1.0') return refuse(400, 'unsupported HTTP version')
-  if (!METHODS.has(raw.method)) return refuse(405, 'method not allowed')
+  if (!ALLOWED_METHODS.has(raw.method)) return refuse(405, 'method not allowed')
 
   const { transferEncoding, contentLength } = headers
   if (contentLength !== undefined && !CONTENT_LENGTH.test(contentLength)) return refuse(400, 'invalid Content-Length')

@@ -345,19 +345,16 @@ describe('framing (D)', () => {
     expect(refusal({ httpVersion })).toBe('400 unsupported HTTP version')
   })
 
-  test.each(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'REPORT'])(
+  test.each(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'REPORT', 'PURGE', 'M-SEARCH'])(
     '%s is a method',
     (method) => {
       expect(facts({ method }).method).toBe(method)
     },
   )
 
-  test.each(['TRACE', 'CONNECT', 'TRACK', 'BREW', 'get', 'PURGE', 'SOURCE', 'PRI', 'M-SEARCH', '', '__proto__'])(
-    '%j is not allowed',
-    (method) => {
-      expect(refusal({ method })).toBe('405 method not allowed')
-    },
-  )
+  test.each(['TRACE', 'CONNECT', 'TRACK', 'BREW', 'get', 'PRI', '', '__proto__'])('%j is not allowed', (method) => {
+    expect(refusal({ method })).toBe('405 method not allowed')
+  })
 
   test.each(['', 'X A', 'X(', 'X:', '\u0000', 'X\u000b', 'X\u007f', '\u00e9', 'X\u0080', 'X\n'])(
     'the header name %j is refused',

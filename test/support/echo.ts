@@ -97,7 +97,7 @@ export async function createEcho(
 
 function parseHead(head: string, connection: number): Received | undefined {
   const [line = '', ...fields] = head.split('\r\n')
-  const [, method, target] = /^([A-Z]+) (\S+) HTTP\/1\.1$/.exec(line) ?? []
+  const [, method, target] = /^([A-Z-]+) (\S+) HTTP\/1\.1$/.exec(line) ?? []
   const headers = fields.map((field) => /^([^\s:]+): ?([^\r\n]*)$/.exec(field))
   if (method === undefined || target === undefined || headers.includes(null)) return undefined
   const pairs = headers.map((match): readonly [string, string] => [match?.[1] ?? '', match?.[2] ?? ''])
