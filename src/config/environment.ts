@@ -71,7 +71,8 @@ function readValue(
 
 /** What cannot be converted stays text: the schema says what it expected. */
 function convert(kind: Key['kind'], text: string): unknown {
-  if (kind === 'flag') return text === 'true' ? true : text === 'false' ? false : text
+  // As Go reads a flag, and so Pomerium.
+  if (kind === 'flag') return /^(?:true|t|1)$/i.test(text) ? true : /^(?:false|f|0)$/i.test(text) ? false : text
   if (kind === 'number') return /^-?\d+(?:\.\d+)?$/.test(text) ? Number(text) : text
   if (kind !== 'text' && /^\s*[[{]/.test(text)) return parseJson(text) ?? text
   if (kind === 'list')

@@ -101,7 +101,7 @@ export function parseConfig(text: string | undefined, fileName: string, env: Env
   }
 
   const say = (severity: ConfigIssue['severity'], path: Path, message: string): void => {
-    issues.push({ severity, source: input.valueAt(path), path, message })
+    if (!draft.isDoubtful(path)) issues.push({ severity, source: input.valueAt(path), path, message })
   }
   const report: Report = {
     error: (path, message) => say('error', path, message),

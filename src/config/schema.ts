@@ -354,5 +354,6 @@ export function configJsonSchema(): object {
       jsonSchema['x-restart'] = true
     },
   })
-  return { title: 'Postern configuration', ...schema }
+  // Places for YAML anchors, which nothing reads.
+  return { title: 'Postern configuration', ...schema, patternProperties: { '^x-': {} } }
 }

@@ -16,7 +16,7 @@ import { compileRouteHeaders } from './headers.ts'
 import { compileAuthorities } from './secrets.ts'
 import { reportShadows } from './shadows.ts'
 import { compileUpstreams } from './upstreams.ts'
-import { checkScheme, parseOrigin } from './urls.ts'
+import { checkScheme, parseOrigin, schemeHint } from './urls.ts'
 
 /** What routes inherit. */
 export interface RouteDefaults {
@@ -33,9 +33,9 @@ export interface RouteDefaults {
 export function compileRoutes(draft: Draft, defaults: RouteDefaults, report: Report): readonly Route[] {
   const routes: Route[] = []
   const paths: Path[] = []
-  for (const { path, input } of draft.routes) {
+  for (const { path, input, whole } of draft.routes) {
     const route = compileRoute(input, path, defaults, report)
-    if (!route) continue
+    if (!route || !whole) continue
     routes.push(route)
     paths.push(path)
   }
@@ -101,7 +101,7 @@ function compileFrom(
 ): RouteFrom | undefined {
   const from = parseFrom(input.from)
   if ('problem' in from) {
-    report.error([...path, 'from'], from.problem)
+    report.error([...path, 'from'], from.problem + schemeHint(input.from, 'https'))
     return undefined
   }
   return checkScheme(from.scheme, from.host, allowHttp, [...path, 'from'], report) ? from : undefined

@@ -2,6 +2,7 @@ import { parseHost } from '../../routing/host.ts'
 import { canonicalPath } from '../../routing/path.ts'
 import type { Upstream } from '../model.ts'
 import type { Path, Report } from '../issues.ts'
+import { schemeHint } from './urls.ts'
 
 /** The addresses of `to`, and the path that all of them share. Plain http is fine here: it is the inner network. */
 export function compileUpstreams(
@@ -42,7 +43,9 @@ function parseUpstream(
     report.error(path, message)
   }
   if (scheme === undefined || !URL.canParse(address))
-    return problem(`expected a URL such as http://app:8080, found ${JSON.stringify(text)}`)
+    return problem(
+      `expected a URL such as http://app:8080, found ${JSON.stringify(text)}${schemeHint(address, 'http')}`,
+    )
   if (scheme !== 'http' && scheme !== 'https')
     return problem(`the scheme "${scheme}" is not supported yet; expected http or https`)
   const url = new URL(address)

@@ -20,13 +20,20 @@ export function checkScheme(scheme: string, host: string, allowHttp: boolean, pa
   return false
 }
 
+/** ` (did you mean "https://app.corp.example"?)` for an address without a scheme. */
+export function schemeHint(text: string, scheme: 'http' | 'https'): string {
+  const guess = `${scheme}://${text}`
+  return text.includes('://') || !URL.canParse(guess) ? '' : ` (did you mean "${guess}"?)`
+}
+
 /** An absolute http or https URL without credentials and fragment; anything else is reported. */
 export function parseUrl(text: string, allowHttp: boolean, path: Path, report: Report): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (!url || !/^https?:\/\//i.test(text)) {
-    const guess = /^[a-z][a-z0-9+.-]*:\/\//i.test(text) ? undefined : `https://${text}`
-    const hint = guess !== undefined && URL.canParse(guess) ? ` (did you mean "${guess}"?)` : ''
-    report.error(path, `expected a URL that begins with https://, found ${JSON.stringify(text)}${hint}`)
+    report.error(
+      path,
+      `expected a URL that begins with https://, found ${JSON.stringify(text)}${schemeHint(text, 'https')}`,
+    )
     return undefined
   }
   if (url.username || url.password || url.hash || /\s/.test(text)) {

@@ -1,0 +1,43 @@
+import { nearest } from '../policy/nearest.ts'
+import { isTree } from './input.ts'
+import type { Path } from './issues.ts'
+import { globalKeys, routeKeys } from './keys.ts'
+import { unsupportedGlobals, unsupportedKey, unsupportedRouteKeys } from './schema/unsupported.ts'
+
+/** What to say about a key that the map at `path` does not have. */
+export function describeUnknownKey(key: string, value: unknown, path: Path): string {
+  const inRoute = path[0] === 'routes' || path[0] === 'policy'
+  const unsupported = path.length > (inRoute ? 2 : 0) ? undefined : unsupportedKey(key, inRoute ? 'route' : 'global')
+  if (unsupported !== undefined) return unsupported
+  const hint = hintFor(key, value, path, inRoute)
+  return `unknown key "${key}"${hint === undefined ? '' : ` (${hint})`}`
+}
+
+function hintFor(key: string, value: unknown, path: Path, inRoute: boolean): string | undefined {
+  const known = keysOf(path)
+  const home = homeOf(key, inRoute)
+  if (home !== undefined) return `it belongs ${home}`
+  const near = nearest(key, known)
+  if (near !== undefined) return `did you mean "${near}"?`
+  const [flat] = isTree(value) ? Object.keys(value).map((inner) => `${key}_${inner}`) : []
+  if (flat !== undefined && known.includes(flat)) return `keys are flat here: write \`${flat}\``
+  // Last, because it is no help to those who meant one of ours.
+  const pomerium = nearest(key, (inRoute ? unsupportedRouteKeys : unsupportedGlobals).keys())
+  return pomerium === undefined ? undefined : `did you mean "${pomerium}"? It is a key of Pomerium`
+}
+
+/** Where a key that stands in the wrong place belongs; undefined for one that belongs nowhere. */
+function homeOf(key: string, inRoute: boolean): string | undefined {
+  if (!inRoute && routeKeys.some((other) => other.path[0] === key)) return 'in a route'
+  const found = globalKeys.find((other) => other.path.at(-1) === key)
+  if (!found) return undefined
+  return found.path.length > 1 ? `in "${found.path.slice(0, -1).join('.')}"` : 'at the top level'
+}
+
+/** The keys that may stand in the map at `path`. */
+function keysOf(path: Path): readonly string[] {
+  const inRoute = path[0] === 'routes' || path[0] === 'policy'
+  const [keys, prefix] = inRoute ? [routeKeys, path.slice(2)] : [globalKeys, path]
+  const inside = keys.filter((key) => prefix.every((part, i) => key.path[i] === part))
+  return inside.map((key) => key.path[prefix.length] ?? '')
+}
