@@ -17,6 +17,7 @@ import {
   type ReloadWorld,
   type Running,
   type Settings,
+  toldOnAPublicRoute,
   unread,
   waitFor,
 } from './reload-world.ts'
@@ -211,6 +212,11 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
     tls_server_name: { b: 'elsewhere.internal', with: { ...tls, tls_custom_ca: CERTIFICATE } },
     tls_upstream_server_name: { b: 'elsewhere.internal', with: { ...tls, tls_custom_ca: CERTIFICATE } },
     allow_public_unauthenticated_access: { a: false, b: true, andB: rules },
+    identity: {
+      b: 'optional',
+      with: { ...rules, allow_public_unauthenticated_access: true },
+      observe: toldOnAPublicRoute,
+    },
     allow_any_authenticated_user: { a: true, b: false },
     allowed_users: { a: ['alice@example.com'], b: ['bob@example.com'], with: rules },
     allowed_groups: { a: ['Engineering'], b: ['Sales'], with: rules },
