@@ -193,11 +193,18 @@ export interface Forward {
   readonly allowWebsockets: boolean
   /** More origins that may open a WebSocket, beside the route's own. */
   readonly allowOrigins: readonly string[]
-  readonly tlsSkipVerify: boolean
-  /** PEM bundle that replaces the system's authorities for this route (`tls_custom_ca`). */
-  readonly tlsCa?: string
+  readonly tls: UpstreamTls
+}
+
+/** Of connections to the upstreams of a route. */
+export interface UpstreamTls {
+  readonly skipVerify: boolean
+  /** PEM bundle that replaces the system's authorities (`tls_custom_ca`). */
+  readonly ca?: string
   /** SNI and verified name instead of the upstream's host (`tls_server_name`). */
-  readonly tlsServerName?: string
+  readonly serverName?: string
+  /** What we show to upstreams that ask for a certificate (`tls_client_cert`). */
+  readonly client?: Certificate
 }
 
 /** The address that was asked for, with the parts that are given here replaced. */

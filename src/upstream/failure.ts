@@ -1,4 +1,5 @@
 import { AppError, type ErrorCode, messageOf } from '../errors.ts'
+import { tlsProblem } from './tls.ts'
 
 const RESOLVE = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME', 'ENODATA'])
 const CONNECT = new Set([
@@ -25,15 +26,18 @@ const TLS =
 export interface FailureFacts {
   /** For the log; scheme, host and port only. */
   readonly origin: string
+  /** The name that the upstream's certificate must carry. */
+  readonly servername: string
   /** Was a connection there, so that the request went out? */
   readonly connected: boolean
 }
 
 /** What went wrong with an upstream, as an error of our table; the original is the cause. */
-export function upstreamFailure(error: unknown, { origin, connected }: FailureFacts): AppError {
+export function upstreamFailure(error: unknown, { origin, servername, connected }: FailureFacts): AppError {
   if (error instanceof AppError) return error
   const code = classify(error, connected, origin.startsWith('https:'))
-  return new AppError(code, `upstream ${origin}: ${messageOf(error)}`, { cause: error, details: { upstream: origin } })
+  const what = (code === 'ERR_UPSTREAM_TLS' && tlsProblem(error, servername)) || messageOf(error)
+  return new AppError(code, `upstream ${origin}: ${what}`, { cause: error, details: { upstream: origin } })
 }
 
 function classify(error: unknown, connected: boolean, tls: boolean): ErrorCode {

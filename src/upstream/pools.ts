@@ -1,12 +1,13 @@
-import { isIP } from 'node:net'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { AppError } from '../errors.ts'
 import type { Deadlines } from '../lib/deadlines.ts'
+import { fingerprint } from '../lib/fingerprint.ts'
 import type { Forward, Live, Route, Upstream } from '../config/model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import type { Span } from '../types.ts'
 import { createBalancer } from './balance.ts'
 import { Admission, type Limits, type Turn } from './limits.ts'
+import { tlsName, type TlsOptions, tlsOptions } from './tls.ts'
 
 /** undici's options; it knows `servername` and does not declare it. */
 export interface UpstreamRequest extends Dispatcher.DispatchOptions {
@@ -18,14 +19,15 @@ export interface ConnectSettings {
   readonly timeout: Span
   /** The name to verify: ours, or it would be taken from the Host header, which a client may choose. */
   readonly servername: string
-  readonly rejectUnauthorized: boolean
-  readonly ca: string | undefined
+  readonly tls: TlsOptions
 }
 
 /** One request's hold on an upstream: the seam for load balancing, health and retries. */
 export interface Lease {
   /** Scheme, host and port. */
   readonly origin: string
+  /** The name that its certificate must carry. */
+  readonly servername: string
   /** Does it wait for a connection to become free? */
   readonly waiting: boolean
   /** Sends the request, at once or in turn. Too many: the handler gets ERR_UPSTREAM_BUSY. Again: for a retry. */
@@ -85,12 +87,8 @@ export function createPools(deadlines: Deadlines): Pools {
   function openPool(action: Forward, upstream: Upstream, settings: PoolSettings): SharedPool {
     const { upstreamConnectTimeout: timeout, upstreamMaxConnections: connections } = settings
     const { hostname } = new URL(upstream.origin)
-    const servername = tlsName(action, hostname)
-    const connectTls = buildConnector({
-      timeout,
-      rejectUnauthorized: !action.tlsSkipVerify,
-      ...(action.tlsCa === undefined ? {} : { ca: action.tlsCa }),
-    })
+    const servername = tlsName(action.tls, hostname)
+    const connectTls = buildConnector({ timeout, ...tlsOptions(action.tls) })
     const connect: buildConnector.connector = (options, callback) =>
       // undici takes the name to verify from the Host header, which a client may choose; ours is from configuration.
       connectTls({ ...options, servername }, (...[error, socket]) => {
@@ -190,6 +188,10 @@ class PoolLease implements Lease, Turn {
     return this.shared.upstream.origin
   }
 
+  get servername(): string {
+    return this.shared.servername
+  }
+
   get waiting(): boolean {
     return this.shared.admission.isWaiting(this)
   }
@@ -220,9 +222,8 @@ class PoolLease implements Lease, Turn {
     this.place = 'tunnel'
     return {
       timeout: this.limits.upstreamConnectTimeout,
-      servername: tlsName(action, new URL(upstream.origin).hostname),
-      rejectUnauthorized: !action.tlsSkipVerify,
-      ca: action.tlsCa,
+      servername: tlsName(action.tls, new URL(upstream.origin).hostname),
+      tls: tlsOptions(action.tls),
     }
   }
 
@@ -239,17 +240,11 @@ class PoolLease implements Lease, Turn {
   }
 }
 
-/** The name that a certificate must carry; `''` for addresses, which are verified as such and never sent as SNI (RFC 6066 §3). */
-export function tlsName({ tlsServerName }: Pick<Forward, 'tlsServerName'>, hostname: string): string {
-  if (tlsServerName !== undefined) return tlsServerName
-  return isIP(hostname.replaceAll(/^\[|\]$/g, '')) === 0 ? hostname : ''
-}
-
 /** Everything that a connection is made with. */
 function keyOf(
-  { tlsSkipVerify, tlsServerName, tlsCa }: Forward,
+  { tls }: Forward,
   { origin }: Upstream,
   { upstreamConnectTimeout, upstreamMaxConnections }: PoolSettings,
 ): string {
-  return JSON.stringify([origin, upstreamConnectTimeout, upstreamMaxConnections, tlsSkipVerify, tlsServerName, tlsCa])
+  return fingerprint([origin, upstreamConnectTimeout, upstreamMaxConnections, tls])
 }

@@ -145,6 +145,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
     // RFC 9110 §8.6: the length of a 304 is that of the 200. undici waits for no body and then misses it.
     if (this.state === 'answering' && isBodyless(this.status) && isLengthMismatch(error)) return this.onResponseEnd()
     const { grant, lease } = this.parts
+    const { origin, servername } = lease
     const { method } = grant.request
     const attempt = { method, hasBody: this.body !== undefined, heard: this.heard, first: !this.repeated }
     if (mayRepeat({ ...attempt, stale: lease.wasStale(error) })) {
@@ -153,7 +154,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
       queueMicrotask(() => this.state !== 'over' && this.begin())
       return
     }
-    this.fail(upstreamFailure(error, { origin: lease.origin, connected: this.controller !== undefined }))
+    this.fail(upstreamFailure(error, { origin, servername, connected: this.controller !== undefined }))
   }
 
   /** What came with the head has been seen: the rest may take its time. */

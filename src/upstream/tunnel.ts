@@ -66,7 +66,7 @@ export function refuseWhatIsNoWebSocket(head: RequestHead): void {
 export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
   const { grant, exchange, lease, path, headers, context, deadlines, clock, tunnels } = parts
   const { route } = grant
-  const { origin } = lease
+  const { origin, servername } = lease
   const startedAt = clock.monotonic()
   const settings = lease.tunnel()
   return new Promise((resolve, reject) => {
@@ -105,7 +105,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
         connecting.stop()
       })
     })
-    handshake.on('error', (error) => fail(upstreamFailure(error, { origin, connected })))
+    handshake.on('error', (error) => fail(upstreamFailure(error, { origin, servername, connected })))
     handshake.on('upgrade', (res: IncomingMessage, upstream: Socket, behind: Buffer) => {
       const problem = switchProblem(res, headers) ?? answerProblem(101, res.statusMessage)
       if (answered || problem !== undefined) {
@@ -290,12 +290,12 @@ function beginHandshake({ origin, settings, path, headers, client }: Handshake) 
 function ignore(): void {}
 
 /** Fresh for each tunnel, because http-proxy writes into them. */
-function connectOptions(origin: string, { servername, rejectUnauthorized, ca }: ConnectSettings) {
+function connectOptions(origin: string, { servername, tls: { rejectUnauthorized, ...tls } }: ConnectSettings) {
   const { protocol, hostname, port } = new URL(origin)
   const host = hostname.replaceAll(/^\[|\]$/g, '')
   const target = { protocol, host, hostname: host, port: Number(port || (protocol === 'https:' ? 443 : 80)) }
   return {
-    target: { ...target, ...(ca !== undefined && { ca }) },
+    target: { ...target, ...tls },
     secure: rejectUnauthorized,
     ssl: { servername },
     // The target as it is given.

@@ -211,6 +211,18 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
     tls_custom_ca: { b: CERTIFICATE, with: tls },
     tls_server_name: { b: 'elsewhere.internal', with: { ...tls, tls_custom_ca: CERTIFICATE } },
     tls_upstream_server_name: { b: 'elsewhere.internal', with: { ...tls, tls_custom_ca: CERTIFICATE } },
+    tls_client_cert: {
+      a: CERTIFICATE,
+      b: fixture('tls.crt'),
+      with: { to: upstreams.mtls, tls_custom_ca: CERTIFICATE, tls_client_key: KEY },
+      andB: { tls_client_key: fixture('tls.key') },
+    },
+    tls_client_key: {
+      a: KEY,
+      b: fixture('tls.key'),
+      with: { to: upstreams.mtls, tls_custom_ca: CERTIFICATE, tls_client_cert: CERTIFICATE },
+      andB: { tls_client_cert: fixture('tls.crt') },
+    },
     allow_public_unauthenticated_access: { a: false, b: true, andB: rules },
     identity: {
       b: 'optional',

@@ -7,7 +7,7 @@ import { connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTls, type TLSSocket } from 'node:tls'
 import { stringify } from 'yaml'
 import { DEMO, demoSeed } from '../../emulator/okta/demo-seed.ts'
 import { createOktaEmulator } from '../../emulator/okta/emulator.ts'
@@ -38,8 +38,8 @@ export interface Running {
 export interface ReloadWorld {
   /** A configuration with everything that any other does not say. */
   readonly base: Settings
-  /** Another upstream than that of `base`, one with a certificate of ours, and one that never completes a handshake. */
-  readonly upstreams: { readonly other: string; readonly tls: string; readonly mute: string }
+  /** Another upstream than that of `base`, one with a certificate of ours, one that asks for a certificate, and one that never completes a handshake. */
+  readonly upstreams: { readonly other: string; readonly tls: string; readonly mtls: string; readonly mute: string }
   compile(settings: Settings): Config
   start(settings: Settings): Promise<Running>
   /** A file with this content; its path. */
@@ -75,11 +75,14 @@ export async function createReloadWorld(): Promise<ReloadWorld> {
       createServer(upstream('first')).on('upgrade', acceptWebSocket),
       createServer(upstream('other')),
       createTlsServer({ cert: CERTIFICATE, key: KEY }, upstream('tls')),
+      createTlsServer({ cert: CERTIFICATE, key: KEY, requestCert: true, rejectUnauthorized: false }, (req, res) =>
+        echo(`client ${(req.socket as TLSSocket).getPeerCertificate().fingerprint256}`, req, res),
+      ),
     ].map(listenOn),
   )
   const mute = createTcpServer((socket) => void held.add(socket.on('error', () => {})))
   await new Promise<void>((resolve) => void mute.listen(0, '127.0.0.1', resolve))
-  const [first = 0, other = 0, tls = 0] = servers.map(portOf)
+  const [first = 0, other = 0, tls = 0, mtls = 0] = servers.map(portOf)
   const to = `http://127.0.0.1:${first}`
   const base: Settings = {
     authenticate_service_url: AUTH,
@@ -113,6 +116,7 @@ export async function createReloadWorld(): Promise<ReloadWorld> {
     upstreams: {
       other: `http://127.0.0.1:${other}`,
       tls: `https://127.0.0.1:${tls}`,
+      mtls: `https://127.0.0.1:${mtls}`,
       mute: `https://127.0.0.1:${portOf(mute as never)}`,
     },
     compile,

@@ -13,9 +13,9 @@ import type { Path, Report } from '../issues.ts'
 import type { RouteInput } from '../schema/route.ts'
 import type { Draft } from '../validate.ts'
 import { compileRouteHeaders } from './headers.ts'
-import { compileAuthorities } from './secrets.ts'
 import { reportShadows } from './shadows.ts'
 import { compileUpstreams } from './upstreams.ts'
+import { compileUpstreamTls } from './upstream-tls.ts'
 import { checkScheme, parseOrigin, schemeHint } from './urls.ts'
 
 /** What routes inherit. */
@@ -52,21 +52,13 @@ function compileRoute(input: RouteInput, path: Path, defaults: RouteDefaults, re
   const origins = input.allow_origins.map(
     (text, i) => parseOrigin(text, true, [...path, 'allow_origins', i], report)?.origin,
   )
-  const ca = input.tls_custom_ca
-  const tlsCa = ca === undefined ? undefined : compileAuthorities(ca, [...path, 'tls_custom_ca'], report)
-  if (input.tls_skip_verify) {
-    report.warning(
-      [...path, 'tls_skip_verify'],
-      'anybody between Postern and the upstream can read and change what passes; tls_custom_ca is the safe way',
-    )
-  }
+  const tls = compileUpstreamTls(input, path, report)
   if (input.max_directory_age === 0) {
     report.error([...path, 'max_directory_age'], 'expected a duration above 0')
   }
   if (!from || !match || !target || !headers || !policy) return undefined
 
   const prefixRewrite = compileRewrite(input, target.path, path, report)
-  const tlsServerName = input.tls_upstream_server_name ?? input.tls_server_name
   const host = from.port === undefined ? from.host : `${from.host}:${from.port}`
   return {
     id: sha256(JSON.stringify([from, match, target.upstreams, prefixRewrite])).slice(0, 16),
@@ -85,9 +77,7 @@ function compileRoute(input: RouteInput, path: Path, defaults: RouteDefaults, re
       passIdentityHeaders: input.pass_identity_headers ?? defaults.passIdentityHeaders,
       allowWebsockets: input.allow_websockets,
       allowOrigins: origins.filter((origin) => origin !== undefined),
-      tlsSkipVerify: input.tls_skip_verify,
-      ...(tlsCa !== undefined && { tlsCa }),
-      ...(tlsServerName !== undefined && { tlsServerName }),
+      tls,
     },
     definedAt: report.where(path),
   }

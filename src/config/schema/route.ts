@@ -45,6 +45,11 @@ export const routeSchema = z.strictObject(
       .optional()
       .describe("TLS server name (SNI) to send and verify instead of the upstream's host."),
     tls_upstream_server_name: text.optional().describe('Same as `tls_server_name`, and takes precedence.'),
+    ...orFile(
+      'tls_client_cert',
+      'PEM certificate chain (or base64 of it) to show to upstreams that ask for one (mTLS).',
+    ),
+    ...orFile('tls_client_key', 'PEM private key of `tls_client_cert` (or base64 of it).'),
     allow_public_unauthenticated_access: flag
       .default(false)
       .describe('Everybody may open it without signing in. Excludes every other access key.'),

@@ -54,7 +54,7 @@ export const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
   ...names(`
     description logo_url regex_priority_order load_balancing_policy health_checks healthy_panic_threshold
     outlier_detection circuit_breaker_thresholds idle_timeout allow_spdy allow_upgrades tls_downstream_server_name
-    tls_client_cert tls_client_key tls_client_cert_file tls_client_key_file tls_downstream_client_ca
+    tls_downstream_client_ca
     tls_downstream_client_ca_file tls_upstream_allow_renegotiation upstream_tunnel mcp sub_policies
     regex_rewrite_pattern regex_rewrite_substitution host_rewrite host_rewrite_header host_path_regex_rewrite_pattern
     host_path_regex_rewrite_substitution redirect response set_response_headers rewrite_response_headers

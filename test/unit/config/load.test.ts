@@ -207,6 +207,8 @@ routes:
     remove_request_headers: [X-Internal]
     tls_server_name: one
     tls_upstream_server_name: two
+    tls_client_cert_file: ${fixture('tls.crt')}
+    tls_client_key_file: ${fixture('tls.key')}
     allow_any_authenticated_user: true
 `,
     ).live.routes
@@ -222,7 +224,7 @@ routes:
       allowWebsockets: false,
       allowOrigins: ['https://other.corp.example'],
       removeRequestHeaders: ['x-internal'],
-      tlsServerName: 'two',
+      tls: { skipVerify: false, serverName: 'two', client: { chain: readFileSync(fixture('tls.crt'), 'utf8') } },
     })
     expect(second?.action.kind === 'forward' && second.action.setRequestHeaders).toEqual(
       new Map([['x-source', 'Postern']]),

@@ -6,7 +6,7 @@ import type { ReloadWorld } from '../../support/reload-world.ts'
 /** Nothing runs here: the samples are only listed. test/integration/reload-keys.test.ts tries them. */
 const world = {
   base: { routes: [{ from: 'http://app.localhost', to: 'http://127.0.0.1:1' }] },
-  upstreams: { other: '', tls: '', mute: '' },
+  upstreams: { other: '', tls: '', mtls: '', mute: '' },
   path: () => '',
 } as unknown as ReloadWorld
 

@@ -368,9 +368,11 @@ async function tlsUpstream(): Promise<{ origin: string; names: (string | false)[
   return { origin: `https://localhost:${(server.address() as AddressInfo).port}`, names }
 }
 
+const TRUSTED = { skipVerify: false, ca: CERTIFICATE }
+
 test.each([
   ['is not trusted', {}, 'ERR_UPSTREAM_TLS'],
-  ['is for another name', { tlsCa: CERTIFICATE, tlsServerName: 'other.test' }, 'ERR_UPSTREAM_TLS'],
+  ['is for another name', { tls: { ...TRUSTED, serverName: 'other.test' } }, 'ERR_UPSTREAM_TLS'],
 ] as const)('a certificate that %s gives 502', async (_, tls, code) => {
   const upstream = await tlsUpstream()
   const { port, ended } = await front(route(upstream.origin, tls), forwarder())
@@ -380,10 +382,10 @@ test.each([
 })
 
 test.each([
-  ["the route's authority", { tlsCa: CERTIFICATE }, ['localhost']],
-  ["the route's name", { tlsCa: CERTIFICATE, tlsServerName: 'app.internal' }, ['app.internal']],
-  ['tls_skip_verify', { tlsSkipVerify: true }, ['localhost']],
-  ['a preserved Host, which names nothing', { tlsCa: CERTIFICATE, preserveHost: true }, ['localhost']],
+  ["the route's authority", { tls: TRUSTED }, ['localhost']],
+  ["the route's name", { tls: { ...TRUSTED, serverName: 'app.internal' } }, ['app.internal']],
+  ['tls_skip_verify', { tls: { skipVerify: true } }, ['localhost']],
+  ['a preserved Host, which names nothing', { tls: TRUSTED, preserveHost: true }, ['localhost']],
 ] as const)('TLS to the upstream with %s', async (_, tls, names) => {
   const upstream = await tlsUpstream()
   const { port, ended } = await front(route(upstream.origin, tls), forwarder())

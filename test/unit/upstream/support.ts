@@ -69,7 +69,7 @@ export function route(upstream: string | readonly [string, ...string[]], over: R
       passIdentityHeaders: true,
       allowWebsockets: true,
       allowOrigins: [],
-      tlsSkipVerify: false,
+      tls: { skipVerify: false },
       ...action,
     },
     definedAt: definedAt ?? 'config.yaml:1:1',

@@ -484,11 +484,13 @@ test('closing the upstreams cuts open tunnels and pending handshakes', async () 
   )
 })
 
+const TRUSTED = { skipVerify: false, ca: CERTIFICATE }
+
 test.each([
-  ['trusted', { tlsCa: CERTIFICATE, preserveHost: true }, 101],
+  ['trusted', { tls: TRUSTED, preserveHost: true }, 101],
   ['not trusted', {}, 'ERR_UPSTREAM_TLS'],
-  ['for another name', { tlsCa: CERTIFICATE, tlsServerName: 'other.test' }, 'ERR_UPSTREAM_TLS'],
-  ['not looked at', { tlsSkipVerify: true }, 101],
+  ['for another name', { tls: { ...TRUSTED, serverName: 'other.test' } }, 'ERR_UPSTREAM_TLS'],
+  ['not looked at', { tls: { skipVerify: true } }, 101],
 ] as const)('a TLS upstream whose certificate is %s', async (_, tls, expected) => {
   const server = createTlsServer({ key: KEY, cert: CERTIFICATE }, (socket) => {
     socket.on('error', () => {})

@@ -1,0 +1,111 @@
+/** Which check of an upstream's certificate failed is said, and a client certificate is shown to whom asks. */
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { createServer, type TlsOptions } from 'node:tls'
+import { expect, test } from 'vitest'
+import { Secret } from '../../../src/lib/secret.ts'
+import { tlsProblem } from '../../../src/upstream/tls.ts'
+import { CERTIFICATE, EXPIRED, KEY } from './certificate.ts'
+import { cleanup, client, forwarder, front, OK, rawUpstream, route } from './support.ts'
+
+const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n'
+const UPGRADE =
+  'GET / HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+const TRUSTED = { skipVerify: false, ca: CERTIFICATE }
+const CLIENT = { chain: CERTIFICATE, key: new Secret(KEY) }
+
+/** Answers 200 and the name of the client's certificate. */
+async function tlsUpstream(options: TlsOptions = {}): Promise<string> {
+  const server = createServer({ key: KEY, cert: CERTIFICATE, ...options }, (socket) => {
+    const { subject } = socket.getPeerCertificate()
+    const answer = OK.replace('\r\n\r\n', `\r\nx-client: ${String(subject?.CN ?? 'none')}\r\n\r\n`)
+    socket.on('error', () => {})
+    socket.on('data', () => socket.write(answer))
+    cleanup(() => socket.destroy())
+  })
+  server.on('tlsClientError', () => {})
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  cleanup(() => new Promise((resolve) => server.close(resolve)))
+  return `https://localhost:${(server.address() as AddressInfo).port}`
+}
+
+const MTLS: TlsOptions = { requestCert: true, ca: CERTIFICATE, rejectUnauthorized: true }
+
+test.each([
+  ['of an unknown authority', {}, { skipVerify: false }, /is self-signed; trust it with tls_custom_ca \(localhost, /],
+  ['that has expired', { cert: EXPIRED }, { skipVerify: false, ca: EXPIRED }, /has expired \(localhost, CERT_HAS_EXP/],
+  [
+    'for other names',
+    {},
+    { ...TRUSTED, serverName: 'other.test' },
+    /is for localhost, app\.internal, 127\.0\.0\.1, and not for other\.test; set tls_server_name/,
+  ],
+  [
+    'and a wish for ours',
+    { ...MTLS, maxVersion: 'TLSv1.2' },
+    TRUSTED,
+    /may ask for a client certificate \(tls_client_cert\)/,
+  ],
+] as const)(
+  'an upstream with a certificate %s gives 502, and the message says what to do',
+  async (_, server, tls, message) => {
+    const origin = await tlsUpstream(server)
+    const { port, ended } = await front(route(origin, { tls }), forwarder())
+    for (const request of [GET, UPGRADE]) {
+      const wire = await client(port)
+      wire.send(request)
+      expect(await ended.next()).toMatchObject({ code: 'ERR_UPSTREAM_TLS', message: expect.stringMatching(message) })
+    }
+  },
+)
+
+test('an upstream that speaks plain HTTP where https is expected is named as such', async () => {
+  const upstream = await rawUpstream(({ socket }) => socket.write('HTTP/1.1 400 Bad Request\r\n\r\n'))
+  const { port, ended } = await front(route(upstream.origin.replace('http:', 'https:')), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  expect(await ended.next()).toMatchObject({ message: expect.stringContaining('does not speak TLS on this port') })
+})
+
+test('an upstream that asks for a certificate gets that of the route', async () => {
+  const origin = await tlsUpstream(MTLS)
+  const { port } = await front(route(origin, { tls: { ...TRUSTED, client: CLIENT } }), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  await wire.seen(/^HTTP\/1\.1 200[^]*x-client: localhost/)
+})
+
+test('routes with different client certificates share no connection', async () => {
+  const origin = await tlsUpstream({ requestCert: true, rejectUnauthorized: false })
+  const made = forwarder()
+  const [shows, hides] = await Promise.all([
+    front(route(origin, { tls: { ...TRUSTED, client: CLIENT } }), made),
+    front(route(origin, { tls: TRUSTED }), made),
+  ])
+  for (const [{ port }, name] of [
+    [shows, 'localhost'],
+    [hides, 'none'],
+  ] as const) {
+    const wire = await client(port)
+    wire.send(GET)
+    await wire.seen(new RegExp(`x-client: ${name}`))
+  }
+})
+
+test.each([
+  [
+    'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+    'it asks for a client certificate; set tls_client_cert and tls_client_key',
+  ],
+  ['UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'from an unknown authority'],
+  ['ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'does not trust the authority of our client certificate'],
+])('%s is told in words', (code, words) => {
+  expect(tlsProblem(Object.assign(new Error('of OpenSSL'), { code }), 'app.internal')).toContain(words)
+})
+
+test('a certificate with hundreds of names does not fill the log', () => {
+  const subjectaltname = Array.from({ length: 300 }, (_, i) => `DNS:a${i}.test`).join(', ')
+  const error = Object.assign(new Error(), { code: 'ERR_TLS_CERT_ALTNAME_INVALID', cert: { subjectaltname } })
+  expect(tlsProblem(error, 'app.internal')).toMatch(/a9\.test and 290 more, and not for app\.internal/)
+})
