@@ -28,8 +28,24 @@ const WORDS: Readonly<Record<Reason, string>> = {
   'http-method-unauthorized': 'This kind of request is not allowed here.',
   'http-path-ok': 'This part of the application is closed.',
   'http-path-unauthorized': 'You may not open this part of the application.',
+  'http-header-ok': 'This kind of request is not allowed here.',
+  'http-header-unauthorized': 'This kind of request is not allowed here.',
+  'http-query-ok': 'This kind of request is not allowed here.',
+  'http-query-unauthorized': 'This kind of request is not allowed here.',
+  'cors-request': 'This kind of request is not allowed here.',
+  'non-cors-request': 'This kind of request is not allowed here.',
   'source-ip-ok': 'You cannot open it from your network.',
   'source-ip-unauthorized': 'You cannot open it from your network.',
+  'date-ok': 'It is closed on this date.',
+  'date-unauthorized': 'It is not open on this date.',
+  'day-of-week-ok': 'It is closed on this day of the week.',
+  'day-of-week-unauthorized': 'It is not open on this day of the week.',
+  'time-of-day-ok': 'It is closed at this time of the day.',
+  'time-of-day-unauthorized': 'It is not open at this time of the day.',
+  'client-certificate-ok': 'A rule blocks your certificate.',
+  'client-certificate-unauthorized': 'It opens only with a certificate, and Postern cannot take one yet.',
+  'client-certificate-required': 'It opens only with a certificate, and Postern cannot take one yet.',
+  'valid-client-certificate': 'It does not open with a certificate.',
   'origin-unauthorized': 'The request was made by a page of another site.',
   'websockets-off': 'Live connections are turned off for this application.',
 }
@@ -49,6 +65,9 @@ export function whatToDo(reasons: readonly Reason[]): string {
   }
   if (reasons.some((reason) => reason.startsWith('source-ip'))) {
     return 'Connect to your company network or VPN, then try again.'
+  }
+  if (reasons.some((reason) => /^(?:date|day-of-week|time-of-day)-/.test(reason))) {
+    return 'Come back when it is open. If you need access now, ask the owner of the application.'
   }
   if (reasons.includes('policy-error')) return 'Tell your administrator, and quote the request number below.'
   return 'If you need access, ask the owner of the application. Quote the request number below.'

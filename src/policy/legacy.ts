@@ -47,8 +47,8 @@ function written(values: readonly string[]): readonly string[] {
 }
 
 function compile(name: string, data: unknown): Criterion {
-  const criterion = compileCriterion(name, data)
-  if ('issues' in criterion)
-    throw new TypeError(`${name}: ${criterion.issues.map((issue) => issue.message).join('; ')}`)
-  return criterion
+  const compiled = compileCriterion(name, data)
+  if (compiled.kind === 'invalid')
+    throw new TypeError(`${name}: ${compiled.issues.map((issue) => issue.message).join('; ')}`)
+  return compiled.criterion
 }

@@ -129,14 +129,22 @@ function operators<T extends string>(
   if (!isMap(data)) return invalid(`expected a string or an object with ${known.join(', ')}`)
   const keys = Object.keys(data)
   if (keys.length === 0) return invalid(`expected at least one of ${known.join(', ')}`)
-  const issues = keys
-    .filter((key) => !(known as readonly string[]).includes(key))
+  return unknownOperators(data, known) ?? (Object.entries(data) as [T, unknown][])
+}
+
+/** What is wrong with the keys of an object, if anything. */
+export function unknownOperators(
+  data: Readonly<Record<string, unknown>>,
+  known: readonly string[],
+): InvalidData | undefined {
+  const issues = Object.keys(data)
+    .filter((key) => !known.includes(key))
     .map((key) => ({ path: [key], message: `unknown operator "${key}" (expected ${known.join(', ')})` }))
-  return issues.length > 0 ? { kind: 'invalid', issues } : (Object.entries(data) as [T, unknown][])
+  return issues.length > 0 ? { kind: 'invalid', issues } : undefined
 }
 
 /** `is "a" and not "b"`. */
-function describe(entries: readonly (readonly [string, unknown])[]): string {
+export function describe(entries: readonly (readonly [string, unknown])[]): string {
   return entries
     .map(([operator, operand]) => {
       const operands: readonly unknown[] = Array.isArray(operand) ? operand : [operand]

@@ -5,8 +5,7 @@ import type { Identity, PersonKey, SessionId, WallTime } from '../types.ts'
 
 /** The bad mixes of Pomerium's legacy keys cannot be expressed. */
 export type Policy =
-  /** `identity`: what a session tells is passed on; nobody is asked to sign in. */
-  | { readonly kind: 'public'; readonly identity?: 'optional' }
+  | { readonly kind: 'public' }
   | { readonly kind: 'signed-in' }
   | { readonly kind: 'rules'; readonly allow: readonly Clause[]; readonly deny: readonly Clause[] }
 
@@ -62,8 +61,24 @@ export type Reason =
   | 'http-method-unauthorized'
   | 'http-path-ok'
   | 'http-path-unauthorized'
+  | 'http-header-ok'
+  | 'http-header-unauthorized'
+  | 'http-query-ok'
+  | 'http-query-unauthorized'
+  | 'cors-request'
+  | 'non-cors-request'
   | 'source-ip-ok'
   | 'source-ip-unauthorized'
+  | 'date-ok'
+  | 'date-unauthorized'
+  | 'day-of-week-ok'
+  | 'day-of-week-unauthorized'
+  | 'time-of-day-ok'
+  | 'time-of-day-unauthorized'
+  | 'client-certificate-ok'
+  | 'client-certificate-unauthorized'
+  | 'client-certificate-required'
+  | 'valid-client-certificate'
   | 'origin-unauthorized'
   | 'websockets-off'
 

@@ -1,6 +1,6 @@
 import type { Clause, Criterion } from './model.ts'
 import { compileCriterion } from './criteria.ts'
-import { isMap } from './matchers.ts'
+import { type DataIssue, isMap } from './matchers.ts'
 import { nearest } from './nearest.ts'
 
 /** What is wrong, and where in the document. */
@@ -10,7 +10,13 @@ export interface PolicyIssue {
 }
 
 export type ParsedPolicy =
-  | { readonly kind: 'ok'; readonly allow: readonly Clause[]; readonly deny: readonly Clause[] }
+  | {
+      readonly kind: 'ok'
+      readonly allow: readonly Clause[]
+      readonly deny: readonly Clause[]
+      /** What may be meant otherwise than it is read. */
+      readonly warnings: readonly PolicyIssue[]
+    }
   | { readonly kind: 'invalid'; readonly issues: readonly PolicyIssue[] }
 
 const ACTIONS = ['allow', 'deny'] as const
@@ -26,10 +32,11 @@ export function parsePolicy(document: unknown): ParsedPolicy {
   const allow: Clause[] = []
   const deny: Clause[] = []
   const issues: PolicyIssue[] = []
+  const warnings: PolicyIssue[] = []
   if (Array.isArray(document)) {
     document.forEach((ruleset: unknown, index) => readRuleset(ruleset, [index]))
   } else readRuleset(document, [])
-  return issues.length > 0 ? { kind: 'invalid', issues } : { kind: 'ok', allow, deny }
+  return issues.length > 0 ? { kind: 'invalid', issues } : { kind: 'ok', allow, deny, warnings }
 
   function readRuleset(ruleset: unknown, path: Path): void {
     if (!isMap(ruleset)) return report(path, 'expected an object with allow, deny')
@@ -61,10 +68,11 @@ export function parsePolicy(document: unknown): ParsedPolicy {
     const [entry, ...others] = Object.entries(item)
     if (!entry || others.length > 0) return report(path, 'expected exactly one criterion in each list item')
     const [key, data] = entry
-    const criterion = compileCriterion(key, data)
-    if (!('issues' in criterion)) return criterion
-    for (const issue of criterion.issues) report([...path, key, ...issue.path], issue.message)
-    return undefined
+    const compiled = compileCriterion(key, data)
+    const inside = (issue: DataIssue): PolicyIssue => ({ ...issue, path: [...path, key, ...issue.path] })
+    if (compiled.kind === 'invalid') return void issues.push(...compiled.issues.map(inside))
+    warnings.push(...compiled.warnings.map(inside))
+    return compiled.criterion
   }
 
   function report(path: Path, message: string): undefined {

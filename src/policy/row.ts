@@ -1,13 +1,13 @@
 import type { Criterion, CriterionFacts, Reason } from './model.ts'
-import type { InvalidData } from './matchers.ts'
+import type { DataIssue, InvalidData } from './matchers.ts'
 
 /** One criterion of the policy language, as a row of the table in criteria.ts. */
 export interface CriterionRow {
   readonly needs: Criterion['needs']
   readonly ok: Reason
   readonly no: Reason
-  /** What follows the name after a slash: `claim/department` must have it, the others must not. */
-  readonly takesPath?: true
+  /** An example of what follows the name after a slash, which must be there: `claim/department`. Absent: nothing may follow. */
+  readonly takesPath?: string
   /** Checks what a person wrote, once; the result is asked for each request. */
   compile(data: unknown, path: string): CompiledData | InvalidData
 }
@@ -19,4 +19,6 @@ export interface CompiledData {
   /** For people, without the criterion's name: `is "a"`; may be empty. */
   readonly describe: string
   readonly wantedGroups?: readonly string[]
+  /** What is odd about the data, paths beginning there. */
+  readonly warnings?: readonly DataIssue[]
 }

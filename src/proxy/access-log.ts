@@ -16,8 +16,6 @@ export interface Progress {
   facts?: RequestFacts | BadRequest | undefined
   route?: Route | undefined
   who?: Principal | undefined
-  /** Why nobody knows who asks, where that is no reason to refuse (`identity: optional`). */
-  unidentified?: AppError | undefined
   decision?: Decision | undefined
 }
 
@@ -31,7 +29,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     reasons: remembered((reasons: Decision['reasons']) => members({ reasons })),
   }
   return (progress, finished, error) => {
-    const { facts, route, who, decision, unidentified } = progress
+    const { facts, route, who, decision } = progress
     const level = error && error.info.status >= 500 ? 'error' : 'info'
     const duration = elapsed(clock.monotonic(), progress.startedAt)
     record({
@@ -68,8 +66,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     if (decision) line += `,"decision":${text(decision.outcome)}${membersOf.reasons(decision.reasons)}`
     if (who) line += membersOf.who(who)
     line += `,"user_agent":${text(facts.userAgent)}`
-    const problem = error ?? unidentified
-    if (problem) line += members(describeError(problem))
+    if (error) line += members(describeError(error))
     logger.line(level, line, 'request')
   }
 }

@@ -27,6 +27,11 @@ interface GoldenCase {
   readonly method?: string
   readonly path?: string
   readonly ip?: string
+  readonly query?: string
+  /** Origin is one of them. */
+  readonly headers?: readonly string[]
+  /** When they ask; the start of 1970 unless said. */
+  readonly at?: string
   readonly expect: string
   readonly reasons: readonly string[]
 }
@@ -46,7 +51,7 @@ const ACCESS_KEYS = {
   allowed_idp_claims: 'allowedIdpClaims',
 } as const
 
-const CASE_KEYS = new Set(['who', 'groups', 'status', 'email', 'claims', 'method', 'path', 'ip', 'expect', 'reasons'])
+const CASE_KEYS = new Set(['who', 'groups', 'status', 'email', 'claims', 'method', 'path', 'ip', 'query', 'headers', 'at', 'expect', 'reasons'])
 const folder = new URL('./policy/', import.meta.url)
 
 for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml') && name !== 'invalid.yaml').sort()) {
@@ -58,7 +63,7 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml') &
       const { who, expect: outcome, reasons, ...circumstances } = one
       test(`${index + 1}. ${who} ${JSON.stringify(circumstances)} → ${outcome}`, () => {
         expect(Object.keys(one).filter((key) => !CASE_KEYS.has(key))).toEqual([])
-        const decision = decide(route, principalOf(one), requestOf(one), 0)
+        const decision = decide(route, principalOf(one), requestOf(one), one.at === undefined ? 0 : Date.parse(one.at))
         expect({ outcome: decision.outcome, reasons: [...decision.reasons].sort() }).toEqual({
           outcome,
           reasons: [...reasons].sort(),
@@ -116,7 +121,8 @@ function oktaGroup(name: string): Group {
   return { id: `00g${Buffer.from(name).toString('hex').padStart(17, '0').slice(-17)}`, name, type: 'OKTA_GROUP' }
 }
 
-function requestOf({ method = 'GET', path = '/', ip = '192.0.2.7' }: GoldenCase): RequestFacts {
+function requestOf({ method = 'GET', path = '/', ip = '192.0.2.7', query = '', headers = [] }: GoldenCase): RequestFacts {
+  const raw = headers.flatMap((line) => line.split(/: (.*)/).slice(0, 2))
   return {
     id: 'request',
     method,
@@ -124,12 +130,12 @@ function requestOf({ method = 'GET', path = '/', ip = '192.0.2.7' }: GoldenCase)
     clientIp: ip,
     host: 'app.corp.example',
     port: undefined,
-    query: '',
+    query,
     scheme: 'https',
     wants: 'html',
     cookie: '',
-    origin: undefined,
+    origin: headers.find((line) => line.startsWith('Origin: '))?.slice(8),
     userAgent: '',
-    headers: new RequestHeaders([], new Set()),
+    headers: new RequestHeaders(raw, new Set()),
   }
 }

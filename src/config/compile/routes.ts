@@ -188,13 +188,14 @@ function compilePolicy(input: RouteInput, path: Path, report: Report): Policy | 
     for (const issue of parsed.issues) report.error([...path, 'policy', ...issue.path], issue.message)
     return undefined
   }
+  for (const issue of parsed?.warnings ?? []) report.warning([...path, 'policy', ...issue.path], issue.message)
   if (!open && restrictions.length === 0 && !parsed) {
     report.warning(
       path,
       'nobody is allowed: write a policy, allowed_groups, allowed_users, allowed_domains or allow_any_authenticated_user',
     )
   }
-  const policy = compileAccess(
+  return compileAccess(
     {
       allowPublic: input.allow_public_unauthenticated_access,
       allowAnyAuthenticated: signedIn,
@@ -205,13 +206,6 @@ function compilePolicy(input: RouteInput, path: Path, report: Report): Policy | 
     },
     parsed,
   )
-  if (input.identity !== 'optional') return policy
-  if (!input.allow_public_unauthenticated_access) {
-    report.error([...path, 'identity'], '`optional` is for routes with `allow_public_unauthenticated_access: true`')
-    return undefined
-  }
-  // Rules know who asks anyway.
-  return policy.kind === 'public' ? { ...policy, identity: 'optional' } : policy
 }
 
 function hasPolicy(input: RouteInput): boolean {

@@ -16,7 +16,7 @@ export const claim: CriterionRow = {
   needs: 'session',
   ok: 'claim-ok',
   no: 'claim-unauthorized',
-  takesPath: true,
+  takesPath: 'claim/department',
   compile(data, path) {
     const matcher = parseListMatcher(data)
     if (matcher.kind === 'invalid') return matcher

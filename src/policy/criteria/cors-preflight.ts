@@ -1,0 +1,14 @@
+import type { CriterionRow } from '../row.ts'
+
+/** What a browser sends before a request of another origin's page (Fetch standard, CORS-preflight request). Whatever its data. */
+export const corsPreflight: CriterionRow = {
+  needs: 'nothing',
+  ok: 'cors-request',
+  no: 'non-cors-request',
+  compile: () => ({
+    kind: 'ok',
+    test: ({ request: { method, origin, headers } }) =>
+      method === 'OPTIONS' && origin !== undefined && headers.get('access-control-request-method') !== undefined,
+    describe: '',
+  }),
+}
