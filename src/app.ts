@@ -8,7 +8,7 @@ import type { LiveDirectory } from './directory/directory.ts'
 import { openDirectory } from './directory/open.ts'
 import { groupsFromClaims } from './identity/claims.ts'
 import { createOidcProvider } from './identity/oidc.ts'
-import { every, systemClock } from './lib/clock.ts'
+import { onTheMark, systemClock } from './lib/clock.ts'
 import { type Closing, openAll } from './lib/closing.ts'
 import { identityHeaders } from './lib/header-names.ts'
 import type { ProcessLogger } from './lib/log.ts'
@@ -166,8 +166,8 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   )
   metrics.gauge('http_server_active_requests', 'Open requests and tunnels.', () => listener.active())
   metrics.gauge('log_lines_dropped', 'Log lines that standard output did not take.', () => logger.dropped?.() ?? 0)
-  // Ages and expiries change decisions without any event.
-  closing.add(every(clock, RECHECK_INTERVAL, () => streams.recheck()))
+  // Ages, expiries and rules about time change decisions without any event; times of day are mostly written in minutes.
+  closing.add(onTheMark(clock, RECHECK_INTERVAL, () => streams.recheck()))
   sessions.onEnd((id) => streams.endSession(id, 'signed-out'))
 
   const listener = await listen({

@@ -1,6 +1,6 @@
 import { uptime } from 'node:os'
 import type { Clock, Monotonic, Span, WallTime } from '../types.ts'
-import { monotonicTime, wallTime } from './time.ts'
+import { epochMillis, monotonicTime, wallTime } from './time.ts'
 
 /** How often the system's clock is compared with ours. */
 const CHECK_INTERVAL: Span = 1000
@@ -80,6 +80,17 @@ export function every(clock: Clock, interval: Span, run: () => void): () => void
   let stop = clock.after(interval, tick)
   function tick(): void {
     stop = clock.after(interval, tick)
+    run()
+  }
+  return () => stop()
+}
+
+/** The same, at the full multiples of `interval` on the wall clock: 30 s is the begin and the middle of each minute. */
+export function onTheMark(clock: Clock, interval: Span, run: () => void): () => void {
+  const next = (): (() => void) => clock.after(interval - (epochMillis(clock.now()) % interval), tick)
+  let stop = next()
+  function tick(): void {
+    stop = next()
     run()
   }
   return () => stop()
