@@ -3,7 +3,7 @@ import { decodeBase64, environmentAliases } from './aliases.ts'
 import { type ConfigDocument, parseConfigDocument } from './document.ts'
 import type { ConfigIssue, Path } from './issues.ts'
 import { globalKeys, type Key } from './keys.ts'
-import { unsupportedGlobals, unsupportedKey } from './schema/unsupported.ts'
+import { describeForeignKey, foreignKeys } from './schema/unsupported.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -18,8 +18,10 @@ export interface EnvironmentValue {
 
 const byEnv = new Map(globalKeys.map((key) => [key.env, key]))
 /** OpenTelemetry's variables belong to every program of a machine, not to us. */
-const unsupportedEnv = new Map(
-  [...unsupportedGlobals.keys()].filter((key) => !key.startsWith('otel_')).map((key) => [key.toUpperCase(), key]),
+const foreignEnv = new Map(
+  foreignKeys('global')
+    .filter((key) => !key.startsWith('otel_'))
+    .map((key) => [key.toUpperCase(), key]),
 )
 
 /** Name = upper-case key, `DIRECTORY_OKTA_URL` for nested ones. An empty variable is none. */
@@ -37,13 +39,15 @@ export function readEnvironment(env: Environment): {
     if (text === undefined || text === '') continue
     const target = environmentAliases.get(name)
     const key = byEnv.get(target ?? name)
-    const unsupported = unsupportedEnv.get(name)
+    const foreign = foreignEnv.get(name)
     if (key) {
       const other = target === undefined ? undefined : env[target]
       if (other === undefined || other === '') values.push(readValue(key, name, text, issue))
       else if (other !== text) issue('error', name, key.path, `${target} is set too, and differs; set one of them`)
-    } else if (unsupported !== undefined) {
-      issue('error', name, [], unsupportedKey(unsupported, 'global') ?? '')
+    } else if (foreign !== undefined) {
+      const said = describeForeignKey(foreign, text, 'global')
+      // Of services that ran beside Pomerium: no route is lost by it.
+      if (said) issue(foreign === 'forward_auth_url' ? 'warning' : said.severity, name, [], said.message)
     } else if (name.length >= 8 && name.includes('_')) {
       const near = nearest(name, byEnv.keys())
       if (near !== undefined) issue('warning', name, [], `unknown variable; did you mean ${near}?`)

@@ -14,6 +14,8 @@ export interface Key {
   readonly restart: boolean
   /** The schema allows one value alone. */
   readonly only: boolean
+  /** Empty text is a value of it. */
+  readonly takesEmpty: boolean
   /** undefined: none. */
   readonly default: unknown
   readonly description: string
@@ -41,6 +43,7 @@ interface Schema {
     readonly values?: readonly unknown[]
   }
   readonly shape?: Readonly<Record<string, Schema>>
+  readonly safeParse: (value: unknown) => { readonly success: boolean }
   readonly meta: () =>
     | { readonly description?: string; readonly writeOnly?: unknown; readonly restart?: unknown }
     | undefined
@@ -64,6 +67,7 @@ function keysOf(schema: z.ZodObject, prefix: readonly string[] = [], restart = f
       secret: meta?.writeOnly === true,
       restart: fixed,
       only: inner.def.type === 'literal',
+      takesEmpty: wrapped.safeParse('').success,
       default: wrapped.def.defaultValue,
       description: meta?.description ?? '',
     } satisfies Key

@@ -16,6 +16,7 @@ import {
   sortIssues,
 } from './issues.ts'
 import { globalKeys, isSecret } from './keys.ts'
+import { routeSchema } from './schema/route.ts'
 import { validate } from './validate.ts'
 
 export { formatIssue } from './issues.ts'
@@ -118,9 +119,10 @@ export function parseConfig(text: string | undefined, fileName: string, env: Env
 
   const settings = [
     ...globalKeys.filter(({ kind }) => kind !== 'routes').map(({ path }) => path),
-    ...draft.routes.flatMap(({ path }) => Object.keys(readPath(input.value, path) ?? {}).map((key) => [...path, key])),
+    ...draft.routes.flatMap(({ path }) => routeNames(readPath(input.value, path)).map((key) => [...path, key])),
   ].map((path): Setting => {
-    const written = readPath(input.value, path)
+    const given = readPath(input.value, path)
+    const written = given === '' ? undefined : given
     const value = written ?? defaults.get(formatPath(path))
     return {
       path,
@@ -129,6 +131,12 @@ export function parseConfig(text: string | undefined, fileName: string, env: Env
     }
   })
   return { kind: 'ok', config, warnings: sorted, settings }
+}
+
+/** The keys of a route that are in force: not those that are ignored. */
+function routeNames(route: unknown): readonly string[] {
+  if (!isTree(route)) return []
+  return Object.keys(route).filter((name) => Object.hasOwn(routeSchema.shape, name) && route[name] !== '')
 }
 
 /** `HEALTH_CHECK_ADDR` alone, as written: a probe must not depend on the rest of the configuration. */

@@ -2,13 +2,11 @@ import { nearest } from '../policy/nearest.ts'
 import { isTree } from './input.ts'
 import type { Path } from './issues.ts'
 import { globalKeys, routeKeys } from './keys.ts'
-import { unsupportedGlobals, unsupportedKey, unsupportedRouteKeys } from './schema/unsupported.ts'
+import { foreignKeys } from './schema/unsupported.ts'
 
 /** What to say about a key that the map at `path` does not have. */
 export function describeUnknownKey(key: string, value: unknown, path: Path): string {
   const inRoute = path[0] === 'routes' || path[0] === 'policy'
-  const unsupported = path.length > (inRoute ? 2 : 0) ? undefined : unsupportedKey(key, inRoute ? 'route' : 'global')
-  if (unsupported !== undefined) return unsupported
   const hint = hintFor(key, value, path, inRoute)
   return `unknown key "${key}"${hint === undefined ? '' : ` (${hint})`}`
 }
@@ -22,7 +20,7 @@ function hintFor(key: string, value: unknown, path: Path, inRoute: boolean): str
   const [flat] = isTree(value) ? Object.keys(value).map((inner) => `${key}_${inner}`) : []
   if (flat !== undefined && known.includes(flat)) return `keys are flat here: write \`${flat}\``
   // Last, because it is no help to those who meant one of ours.
-  const pomerium = nearest(key, (inRoute ? unsupportedRouteKeys : unsupportedGlobals).keys())
+  const pomerium = nearest(key, foreignKeys(inRoute ? 'route' : 'global'))
   return pomerium === undefined ? undefined : `did you mean "${pomerium}"? It is a key of Pomerium`
 }
 

@@ -1,4 +1,5 @@
 import type { z } from 'zod'
+import { clean } from './clean.ts'
 import { describeMismatch, show } from './expected.ts'
 import { type Input, isTree, readPath, unreadable } from './input.ts'
 import { type ConfigIssue, formatPath, type Path } from './issues.ts'
@@ -57,11 +58,20 @@ export function validate(input: Input): Draft {
     return shape
   }
 
+  /** Without what is of no use; what should not have been there is an issue. */
+  function known(tree: Readonly<Record<string, unknown>>, path: Path) {
+    const { value, refused, issues: found } = clean(tree, path, input)
+    issues.push(...found)
+    for (const key of refused) doubtful.add([...path, key])
+    return { value, whole: refused.length === 0 }
+  }
+
   const { routes: _routes, policy: _policy, ...keys } = configSchema.shape
+  const written = known(input.value, []).value
   const globals: Record<string, unknown> = {}
   for (const [key, schema] of Object.entries(keys)) {
     // `key:` with nothing behind it is a key that somebody left out.
-    const given = input.value[key] ?? undefined
+    const given = written[key] ?? undefined
     const { data, issues: found } = check(schema, given, [key])
     if (found.length > 0) broken.add(key)
     globals[key] = found.length > 0 && data === undefined ? schema.parse(undefined) : data
@@ -77,13 +87,15 @@ export function validate(input: Input): Draft {
       continue
     }
     for (const [i, value] of given.entries()) {
-      const { data, issues: found } = check(routeSchema, value, [list, i], NO_ADDRESS)
-      if (data) routes.push({ path: [list, i], input: data, whole: found.length === 0 })
+      const path = [list, i]
+      const { value: route, whole } = isTree(value) ? known(value, path) : { value, whole: true }
+      const { data, issues: found } = check(routeSchema, route, path, NO_ADDRESS)
+      if (data) routes.push({ path, input: data, whole: whole && found.length === 0 })
       else broken.add(list)
     }
   }
 
-  for (const [key, value] of Object.entries(input.value)) {
+  for (const [key, value] of Object.entries(written)) {
     // As in Docker Compose: a place for YAML anchors.
     if (key.startsWith('x-')) continue
     if (!Object.hasOwn(configSchema.shape, key)) error(input.keyAt([key]), [], describeUnknownKey(key, value, []))

@@ -1,73 +1,176 @@
 /**
- * Keys that Pomerium knows and Postern does not carry out. Each is an error: ignoring a key that somebody
- * relies on (mTLS, a redirect) would be worse than not starting. The value, when there is one, says what to do instead.
+ * Keys that Pomerium knows and Postern does not carry out. What nobody can miss is ignored, with a warning. Whatever
+ * somebody may rely on (mTLS, a redirect) is an error: ignoring it would be worse than not starting.
  */
-const NOTHING = ''
-const ONE_PROCESS = 'Postern is one process, remove it'
+type Advice = readonly (readonly [key: string, advice: string])[]
 
-const names = (keys: string, advice = NOTHING): readonly (readonly [string, string])[] =>
+const names = (keys: string, advice: string): Advice =>
   keys
     .split(/\s+/)
     .filter(Boolean)
     .map((key) => [key, advice])
 
-export const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
+const ignoredGlobals: ReadonlyMap<string, string> = new Map([
   ...names(
     `
     grpc_address grpc_insecure grpc_client_timeout grpc_client_dns_roundrobin authenticate_internal_service_url
     authorize_service_url authorize_service_urls authorize_internal_service_url databroker_service_url
-    databroker_service_urls databroker_internal_service_url databroker_cluster_leader_id databroker_cluster_node_id
-    databroker_cluster_nodes databroker_raft_bind_address certificate_authority certificate_authority_file
-    override_certificate_name tls_derive envoy_admin_address envoy_admin_access_log_path envoy_admin_profile_path
-    envoy_bind_config_source_address envoy_bind_config_freebind envoy_dynamic_extensions auto_apply_changesets`,
-    ONE_PROCESS,
-  ),
-  ...names(`
-    http_redirect_addr installation_id proxy_log_level access_log_fields authorize_log_fields debug_address
-    health_check_systemd_disabled runtime_flags circuit_breaker_thresholds timeout_write certificates
-    downstream_mtls use_proxy_protocol skip_xff_append codec_type allow_upgrades merge_slashes normalize_path
-    headers_with_underscores_action path_with_escaped_slashes_action dns_lookup_family dns_failure_refresh_rate
-    dns_refresh_rate dns_query_timeout dns_query_tries dns_udp_max_queries dns_use_tcp dns_resolvers
-    idp_access_token_allowed_audiences bearer_token_format identity_providers programmatic_redirect_domain_whitelist
-    jwt_groups_filter jwt_issuer_format set_response_headers google_cloud_serverless_authentication_service_account
-    databroker_storage_connection_string_file metrics_basic_auth metrics_certificate
-    metrics_certificate_file metrics_certificate_key metrics_certificate_key_file metrics_client_ca metrics_client_ca_file
-    ssh_address ssh_host_key_files ssh_host_keys ssh_user_ca_key ssh_user_ca_key_file ssh_rls_enabled
-    ssh_rls_additional_entries session_recording_concurrency blob_storage mcp_allowed_client_id_domains
-    mcp_allowed_as_metadata_domains`),
-  ...names(
-    'autocert autocert_ca autocert_email autocert_use_staging autocert_must_staple autocert_eab_key_id autocert_eab_mac_key autocert_dir autocert_trusted_ca autocert_trusted_ca_file',
-    'use `certificate_file` and `certificate_key_file`',
+    databroker_service_urls databroker_internal_service_url cache_service_url databroker_cluster_leader_id
+    databroker_cluster_node_id databroker_cluster_nodes databroker_raft_bind_address override_certificate_name
+    tls_derive auto_apply_changesets session_recording_concurrency`,
+    'Postern is one process',
   ),
   ...names(
-    'otel_traces_exporter otel_traces_sampler_arg otel_resource_attributes otel_log_level otel_attribute_value_length_limit otel_exporter_otlp_endpoint otel_exporter_otlp_protocol otel_exporter_otlp_headers otel_exporter_otlp_timeout otel_bsp_schedule_delay otel_bsp_max_export_batch_size',
+    `
+    envoy_admin_address envoy_admin_access_log_path envoy_admin_profile_path envoy_bind_config_source_address
+    envoy_bind_config_freebind envoy_dynamic_extensions runtime_flags debug_address health_check_systemd_disabled`,
+    'it concerns the inside of Pomerium',
   ),
-  ['cookie_domain', 'each host has its own cookie'],
+  ...names(
+    `
+    dns_lookup_family dns_failure_refresh_rate dns_refresh_rate dns_query_timeout dns_query_tries
+    dns_udp_max_queries dns_use_tcp dns_resolvers`,
+    'names are looked up by the operating system',
+  ),
+  ...names('proxy_log_level pomerium_debug', 'there is one log, whose level is `log_level`'),
+  ...names('access_log_fields authorize_log_fields', 'each request is one line with fields of its own'),
+  ...names(
+    `
+    otel_traces_exporter otel_traces_sampler_arg otel_resource_attributes otel_log_level
+    otel_attribute_value_length_limit otel_exporter_otlp_endpoint otel_exporter_otlp_protocol
+    otel_exporter_otlp_headers otel_exporter_otlp_timeout otel_exporter_otlp_traces_endpoint
+    otel_exporter_otlp_traces_protocol otel_exporter_otlp_traces_headers otel_exporter_otlp_traces_timeout
+    otel_bsp_schedule_delay otel_bsp_max_export_batch_size tracing_provider tracing_sample_rate
+    tracing_jaeger_collector_endpoint tracing_jaeger_agent_endpoint tracing_zipkin_endpoint tracing_datadog_address`,
+    'Postern sends no traces',
+  ),
+  ['installation_id', 'metrics have no such label'],
+  ['cookie_domain', 'each host has a cookie of its own, and one sign-in serves them all'],
   ['cookie_secure', 'the cookie is always Secure on https'],
-  ['policy_file', 'write `routes:`'],
-  ['client_ca', NOTHING],
-  ['client_ca_file', NOTHING],
-  ['headers', NOTHING],
 ])
 
-export const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
-  ...names(`
-    description logo_url regex_priority_order load_balancing_policy health_checks healthy_panic_threshold
-    outlier_detection circuit_breaker_thresholds idle_timeout allow_spdy allow_upgrades tls_downstream_server_name
-    tls_downstream_client_ca
-    tls_downstream_client_ca_file tls_upstream_allow_renegotiation upstream_tunnel mcp sub_policies
+const ignoredRouteKeys: ReadonlyMap<string, string> = new Map([
+  ...names('description logo_url', 'there is no portal that shows it'),
+  ['regex_priority_order', 'routes are tried in the order of the file'],
+  ['show_error_details', 'the 403 page always says why'],
+  ['tls_upstream_allow_renegotiation', 'TLS 1.3 has no renegotiation, and Postern never asks for one'],
+])
+
+const CLIENT_CERTIFICATES =
+  'nobody would be asked for a client certificate; it is not safe to remove where routes rely on one'
+const OTHER_PROTOCOLS = 'Postern proxies HTTP only; it is safe to remove when the routes that use it go, too'
+const TOKENS = 'a bearer token of the provider signs nobody in; it is safe to remove, and such clients get 401'
+const METRICS = 'everybody who reaches metrics_address may read the metrics; bind it to 127.0.0.1 before you remove it'
+const LOST = 'what it does would not happen; remove it only if nobody relies on that'
+
+const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
+  ...names('downstream_mtls client_ca client_ca_file', CLIENT_CERTIFICATES),
+  ...names(
+    `
+    ssh_address ssh_host_key_files ssh_host_keys ssh_user_ca_key ssh_user_ca_key_file ssh_rls_enabled
+    ssh_rls_additional_entries mcp_allowed_client_id_domains mcp_allowed_as_metadata_domains`,
+    OTHER_PROTOCOLS,
+  ),
+  ...names('idp_access_token_allowed_audiences bearer_token_format identity_providers', TOKENS),
+  ...names('programmatic_redirect_domain_whitelist', 'programs cannot sign in by a link; it is safe to remove'),
+  ...names(
+    `
+    metrics_basic_auth metrics_certificate metrics_certificate_file metrics_certificate_key
+    metrics_certificate_key_file metrics_client_ca metrics_client_ca_file`,
+    METRICS,
+  ),
+  ['use_proxy_protocol', 'connections that begin with a PROXY line are refused; let the balancer send X-Forwarded-For'],
+  ['skip_xff_append', 'X-Forwarded-For always names the client; remove it unless an upstream must not see that'],
+  ['codec_type', 'the listener speaks HTTP/1.1; it is safe to remove, and clients fall back'],
+  ['allow_upgrades', 'WebSockets and other upgrades are allowed per route by allow_websockets; it is safe to remove'],
+  ['timeout_write', 'answers have no total limit; see client_write_timeout and default_upstream_timeout'],
+  ['blob_storage', 'no session is recorded; remove it only if nobody has to keep records'],
+  [
+    'headers_with_underscores_action',
+    'headers that say who somebody is are removed in every spelling, others pass; remove it if that will do',
+  ],
+  ['google_cloud_serverless_authentication_service_account', 'no Google token is added; see set_request_headers'],
+  ['databroker_storage_connection_string_file', 'write `storage: {type: embedded, path: …}`'],
+  ['policy_file', 'write `routes:`'],
+  ['forward_auth_url', 'there is no forward-auth mode: let the proxy in front send these hosts to Postern, as routes'],
+  ...names(
+    `
+    http_redirect_addr circuit_breaker_thresholds certificates merge_slashes normalize_path
+    path_with_escaped_slashes_action jwt_groups_filter jwt_issuer_format set_response_headers headers`,
+    LOST,
+  ),
+  ...names(
+    `
+    autocert autocert_ca autocert_email autocert_use_staging autocert_must_staple autocert_eab_key_id
+    autocert_eab_mac_key autocert_dir autocert_trusted_ca autocert_trusted_ca_file`,
+    'use `certificate_file` and `certificate_key_file`',
+  ),
+])
+
+const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
+  ...names('tls_downstream_client_ca tls_downstream_client_ca_file', CLIENT_CERTIFICATES),
+  ...names('mcp mcp_tool upstream_tunnel allow_spdy', OTHER_PROTOCOLS),
+  ...names('idp_access_token_allowed_audiences identity_providers bearer_token_format', TOKENS),
+  ...names(
+    'idp_client_id idp_client_secret',
+    'people sign in with the one client of idp_client_id; it is safe to remove if that client may let them in',
+  ),
+  ['enable_google_cloud_serverless_authentication', 'no Google token is added; see set_request_headers'],
+  ['allow_upgrades', 'write `allow_websockets: true`, which allows every upgrade'],
+  ['tls_downstream_server_name', 'the certificate is chosen by the host; it is safe to remove'],
+  ['sub_policies', 'write their rules into `policy`; without them nobody is let in by them'],
+  ...names(
+    `
+    load_balancing_policy lb_policy least_request_lb_config health_checks healthy_panic_threshold outlier_detection
+    circuit_breaker_thresholds idle_timeout
     regex_rewrite_pattern regex_rewrite_substitution host_rewrite host_rewrite_header host_path_regex_rewrite_pattern
     host_path_regex_rewrite_substitution redirect response set_response_headers rewrite_response_headers
-    kubernetes_service_account_token kubernetes_service_account_token_file enable_google_cloud_serverless_authentication
-    cors_allow_preflight idp_client_id idp_client_secret idp_access_token_allowed_audiences identity_providers
-    bearer_token_format jwt_groups_filter jwt_issuer_format depends_on`),
-  ['show_error_details', 'the 403 page always says why'],
+    kubernetes_service_account_token kubernetes_service_account_token_file cors_allow_preflight jwt_groups_filter
+    jwt_issuer_format depends_on`,
+    LOST,
+  ),
   ['set_authorization_header', 'use `pass_identity_headers`'],
 ])
 
-/** `not supported yet: use …`; undefined for a key that is none of Pomerium's. */
-export function unsupportedKey(key: string, where: 'global' | 'route'): string | undefined {
-  const advice = (where === 'global' ? unsupportedGlobals : unsupportedRouteKeys).get(key)
+/** What each of these does unless it is written; the default of any other key is to do nothing. */
+const DEFAULTS: Readonly<Record<string, string | boolean>> = {
+  merge_slashes: true,
+  normalize_path: true,
+  path_with_escaped_slashes_action: 'reject_request',
+  headers_with_underscores_action: 'reject_request',
+  codec_type: 'auto',
+  bearer_token_format: 'default',
+  load_balancing_policy: 'round_robin',
+  jwt_issuer_format: 'IssuerHostOnly',
+}
+
+/** What to say about a key of Pomerium that Postern does not have; undefined for a key that is none of Pomerium's. */
+export function describeForeignKey(
+  key: string,
+  value: unknown,
+  where: 'global' | 'route',
+): { readonly severity: 'error' | 'warning'; readonly message: string } | undefined {
+  const [ignored, unsupported] =
+    where === 'global' ? [ignoredGlobals, unsupportedGlobals] : [ignoredRouteKeys, unsupportedRouteKeys]
+  const reason = ignored.get(key)
+  const name = `"${key}" is a key of Pomerium that`
+  if (reason !== undefined) return { severity: 'warning', message: `${name} is ignored here: ${reason}` }
+  const advice = unsupported.get(key)
   if (advice === undefined) return undefined
-  return `"${key}" is a key of Pomerium that is not supported yet${advice && `: ${advice}`}`
+  if (doesNothing(key, value))
+    return { severity: 'warning', message: `${name} does nothing with this value; remove it` }
+  return { severity: 'error', message: `${name} is not supported yet: ${advice}` }
+}
+
+/** Every such key, for those who look for a name. */
+export function foreignKeys(where: 'global' | 'route'): readonly string[] {
+  const maps = where === 'global' ? [ignoredGlobals, unsupportedGlobals] : [ignoredRouteKeys, unsupportedRouteKeys]
+  return maps.flatMap((keys) => [...keys.keys()])
+}
+
+function doesNothing(key: string, value: unknown): boolean {
+  const fallback = DEFAULTS[key]
+  if (fallback !== undefined) return value === fallback || value === String(fallback)
+  if (typeof value === 'object' && value !== null) return Object.keys(value).length === 0
+  return [undefined, null, '', 0, false, 'false', '0s'].includes(value as null)
 }
