@@ -52,20 +52,14 @@ export function isForwardGrant(value: unknown): value is Grant<Forward> {
 export function decide(route: Route, who: Principal | undefined, request: RequestFacts, now: WallTime): Decision {
   try {
     const { policy } = route
-    if (policy.kind === 'public') return allow(route, request, undefined, PUBLIC)
+    if (policy.kind === 'public') return allow(route, request, known(route, who, now), PUBLIC)
     if (who?.status === 'inactive') return INACTIVE
     switch (policy.kind) {
       case 'signed-in':
         if (who === undefined) return SIGN_IN
         return isTooOld(route, who, now) ? UNAVAILABLE : allow(route, request, who, SIGNED_IN)
       case 'rules':
-        return decideByRules(
-          policy,
-          route,
-          who && isTooOld(route, who, now) ? { ...who, membership: 'unknown' } : who,
-          request,
-          now,
-        )
+        return decideByRules(policy, route, who && withFreshGroups(route, who, now), request, now)
       default:
         return assertNever(policy)
     }
@@ -73,6 +67,18 @@ export function decide(route: Route, who: Principal | undefined, request: Reques
     // A rule that cannot be evaluated might have been the one that denies.
     return POLICY_ERROR
   }
+}
+
+/** Who is named to the application of a public route: nobody, unless it asks (`identity: optional`) and the person may sign in. */
+function known(route: Route, who: Principal | undefined, now: WallTime): Principal | undefined {
+  if (who === undefined || who.status === 'inactive') return undefined
+  return route.policy.kind === 'public' && route.policy.identity === 'optional'
+    ? withFreshGroups(route, who, now)
+    : undefined
+}
+
+function withFreshGroups(route: Route, who: Principal, now: WallTime): Principal {
+  return isTooOld(route, who, now) ? { ...who, membership: 'unknown' } : who
 }
 
 /** On a route that asks for it (`max_directory_age`), what was last heard of the person too long ago is unknown. */

@@ -29,7 +29,7 @@ export function judge(
     case 'route': {
       const decision = decide(match.route, who, facts, now)
       if (decision.outcome !== 'allow' || facts.wants !== 'upgrade') return decision
-      return refuseUpgrade(routes, match.route, facts) ?? decision
+      return judgeUpgrade(routes, match.route, facts, decision, now)
     }
     default:
       return assertNever(match)
@@ -38,14 +38,23 @@ export function judge(
 
 /**
  * A browser opens a WebSocket from any page and sends cookies along, from inside any network (CSWSH): the page's origin
- * must be one of ours wherever a policy asks who somebody is or where they are.
+ * must be one of ours wherever a policy asks who somebody is or where they are. On a public route a foreign page is
+ * nobody's.
  */
-function refuseUpgrade(routes: RouteTable, { action, policy }: Route, facts: RequestFacts): Decision | undefined {
+function judgeUpgrade(
+  routes: RouteTable,
+  route: Route,
+  facts: RequestFacts,
+  decision: Decision & { readonly outcome: 'allow' },
+  now: WallTime,
+): Decision {
+  const { action, policy } = route
   // Nothing is opened: whoever may not upgrade is answered as to any other request (RFC 9110 §7.8).
-  if (action.kind !== 'forward') return undefined
+  if (action.kind !== 'forward') return decision
   if (!action.allowWebsockets) return WEBSOCKETS_OFF
-  if (policy.kind === 'public') return undefined
-  return websocketOriginAllowed(action, facts, routes.originOf(facts.host, facts.port)) ? undefined : FOREIGN_ORIGIN
+  if (policy.kind === 'public' && decision.grant.principal === undefined) return decision
+  if (websocketOriginAllowed(action, facts, routes.originOf(facts.host, facts.port))) return decision
+  return policy.kind === 'public' ? decide(route, undefined, facts, now) : FOREIGN_ORIGIN
 }
 
 const NOT_FOUND: Verdict = Object.freeze({ outcome: 'not-found' })

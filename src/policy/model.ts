@@ -5,7 +5,8 @@ import type { Identity, PersonKey, SessionId, WallTime } from '../types.ts'
 
 /** The bad mixes of Pomerium's legacy keys cannot be expressed. */
 export type Policy =
-  | { readonly kind: 'public' }
+  /** `identity`: what a session tells is passed on; nobody is asked to sign in. */
+  | { readonly kind: 'public'; readonly identity?: 'optional' }
   | { readonly kind: 'signed-in' }
   | { readonly kind: 'rules'; readonly allow: readonly Clause[]; readonly deny: readonly Clause[] }
 

@@ -10,7 +10,7 @@ declare const granted: unique symbol
 export interface Grant<A extends Action = Action> {
   readonly route: Route<A>
   readonly request: RequestFacts
-  /** Absent on public routes. */
+  /** Absent: the application is told of nobody. */
   readonly principal?: Principal
   readonly [granted]: true
 }

@@ -16,6 +16,8 @@ export interface Progress {
   facts?: RequestFacts | BadRequest | undefined
   route?: Route | undefined
   who?: Principal | undefined
+  /** Why nobody knows who asks, where that is no reason to refuse (`identity: optional`). */
+  unidentified?: AppError | undefined
   decision?: Decision | undefined
 }
 
@@ -29,7 +31,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     reasons: remembered((reasons: Decision['reasons']) => members({ reasons })),
   }
   return (progress, finished, error) => {
-    const { facts, route, who, decision } = progress
+    const { facts, route, who, decision, unidentified } = progress
     const level = error && error.info.status >= 500 ? 'error' : 'info'
     const duration = elapsed(clock.monotonic(), progress.startedAt)
     record({
@@ -66,7 +68,8 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     if (decision) line += `,"decision":${text(decision.outcome)}${membersOf.reasons(decision.reasons)}`
     if (who) line += membersOf.who(who)
     line += `,"user_agent":${text(facts.userAgent)}`
-    if (error) line += members(describeError(error))
+    const problem = error ?? unidentified
+    if (problem) line += members(describeError(problem))
     logger.line(level, line, 'request')
   }
 }

@@ -31,7 +31,14 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
   return async function handle(exchange) {
     // All there from the start: V8 then adds no property later.
     const startedAt = clock.monotonic()
-    const progress: Progress = { startedAt, facts: undefined, route: undefined, who: undefined, decision: undefined }
+    const progress: Progress = {
+      startedAt,
+      facts: undefined,
+      route: undefined,
+      who: undefined,
+      unidentified: undefined,
+      decision: undefined,
+    }
     const generation = deps.generation()
     generation.enter()
     try {
@@ -62,7 +69,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     const match = generation.routes.match(facts)
     const route = match.kind === 'route' ? match.route : undefined
     if (route) progress.route = route
-    const found = route && identify(generation.authenticators, facts, route, clock.now())
+    const found = route && identify(generation.authenticators, facts, route, clock.now(), progress)
     const who = found instanceof Promise ? await found : found
     if (who) progress.who = who
 
@@ -83,15 +90,16 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
       return answer(exchange, reply, facts, generation)
     }
     const { grant } = verdict
+    const { principal } = grant
     if (route.action.kind !== 'forward') return answer(exchange, granted(grant), facts, generation)
 
     // Permission can end while bytes still flow: a WebSocket, an event stream, a long download. Nobody's as well: a new
     // configuration may ask who it is.
     const leave = streams.add({
-      sessionId: who?.sessionId,
-      person: who?.person,
-      expiresAt: who?.expiresAt ?? FOREVER,
-      stillAllowed: () => stillAllowed(facts, who),
+      sessionId: principal?.sessionId,
+      person: principal?.person,
+      expiresAt: principal?.expiresAt ?? FOREVER,
+      stillAllowed: () => stillAllowed(facts, principal),
       cut: (reason) => exchange.abort(reason),
     })
     try {
@@ -115,7 +123,10 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
   function stillAllowed(facts: RequestFacts, who: Principal | undefined): boolean {
     const now = who && { ...who, membership: directory.membership(who.person), status: directory.status(who.person) }
     const verdict = judge(deps.generation(), facts, now, clock.now())
-    return verdict.outcome === 'allow' && verdict.grant.route.action.kind === 'forward'
+    if (verdict.outcome !== 'allow' || verdict.grant.route.action.kind !== 'forward') return false
+    // The application was told who this is, and would not be told again.
+    const { principal, route } = verdict.grant
+    return !(who && !principal && route.policy.kind === 'public' && route.policy.identity === 'optional')
   }
 
   function askedOf(facts: RequestFacts, { live }: Generation) {

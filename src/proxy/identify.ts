@@ -1,5 +1,5 @@
 import type { Route } from '../config/model.ts'
-import { AppError } from '../errors.ts'
+import { AppError, toAppError } from '../errors.ts'
 import type { Authenticator, RequestFacts } from '../http/exchange.ts'
 import type { Principal } from '../policy/model.ts'
 import type { WallTime } from '../types.ts'
@@ -7,15 +7,36 @@ import type { WallTime } from '../types.ts'
 /**
  * Who asks: what the first authenticator found that knows one of the credentials. A request with credentials of two people
  * is refused (ERR_BAD_REQUEST): whoever put one of them there could act as the other, or have the log name the other. A
- * promise only if an authenticator answers with one. A public route asks nobody.
+ * promise only if an authenticator answers with one. A public route asks nobody, or (`identity: optional`) takes what
+ * cannot be known for nobody: `doubt` says why.
  */
 export function identify(
   authenticators: readonly Authenticator[],
   facts: RequestFacts,
   route: Route,
   now: WallTime,
+  doubt: { unidentified?: AppError | undefined },
 ): Principal | undefined | Promise<Principal | undefined> {
-  if (route.policy.kind === 'public') return undefined
+  const { policy } = route
+  if (policy.kind !== 'public') return credentials(authenticators, facts, route, now)
+  if (policy.identity !== 'optional') return undefined
+  const nobody = (thrown: unknown): undefined => {
+    doubt.unidentified = toAppError(thrown)
+  }
+  try {
+    const found = credentials(authenticators, facts, route, now)
+    return found instanceof Promise ? found.catch(nobody) : found
+  } catch (thrown) {
+    return nobody(thrown)
+  }
+}
+
+function credentials(
+  authenticators: readonly Authenticator[],
+  facts: RequestFacts,
+  route: Route,
+  now: WallTime,
+): Principal | undefined | Promise<Principal | undefined> {
   let who: Principal | undefined
   for (let i = 0; i < authenticators.length; i++) {
     const found = authenticators[i]?.identify(facts, route, now)

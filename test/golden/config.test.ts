@@ -91,6 +91,7 @@ function describeRoute(route: Route): string {
 }
 
 function describePolicy(policy: Policy): string {
+  if (policy.kind === 'public' && policy.identity) return `public, identity ${policy.identity}`
   if (policy.kind !== 'rules') return policy.kind
   const clauses = (['allow', 'deny'] as const).flatMap((action) =>
     policy[action].map(({ op, criteria }) => `${action} ${op}(${criteria.map(({ describe }) => describe).join('; ')})`),

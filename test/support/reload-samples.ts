@@ -17,6 +17,7 @@ import {
   type ReloadWorld,
   type Running,
   type Settings,
+  toldOnAPublicRoute,
   unread,
   waitFor,
 } from './reload-world.ts'
@@ -223,6 +224,11 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
       andB: { tls_client_cert: fixture('tls.crt') },
     },
     allow_public_unauthenticated_access: { a: false, b: true, andB: rules },
+    identity: {
+      b: 'optional',
+      with: { ...rules, allow_public_unauthenticated_access: true },
+      observe: toldOnAPublicRoute,
+    },
     allow_any_authenticated_user: { a: true, b: false },
     allowed_users: { a: ['alice@example.com'], b: ['bob@example.com'], with: rules },
     allowed_groups: { a: ['Engineering'], b: ['Sales'], with: rules },

@@ -490,3 +490,11 @@ async function untilLogged({ clock, lines }: Running, path: string): Promise<Rec
   }
   throw new Error(`no line for ${path}`)
 }
+
+/** The person whom the application of a public route hears of. */
+export async function toldOnAPublicRoute({ browser: open, signIn: sign }: Running): Promise<unknown> {
+  const browser = open()
+  await sign(browser, `${APP}/.postern/`)
+  const { headers } = JSON.parse((await browser.ask(`${APP}/`)).body) as { headers: Record<string, string> }
+  return headers['x-postern-claim-email']
+}

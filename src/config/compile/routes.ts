@@ -195,7 +195,7 @@ function compilePolicy(input: RouteInput, path: Path, report: Report): Policy | 
       'nobody is allowed: write a policy, allowed_groups, allowed_users, allowed_domains or allow_any_authenticated_user',
     )
   }
-  return compileAccess(
+  const policy = compileAccess(
     {
       allowPublic: input.allow_public_unauthenticated_access,
       allowAnyAuthenticated: signedIn,
@@ -206,6 +206,13 @@ function compilePolicy(input: RouteInput, path: Path, report: Report): Policy | 
     },
     parsed,
   )
+  if (input.identity !== 'optional') return policy
+  if (!input.allow_public_unauthenticated_access) {
+    report.error([...path, 'identity'], '`optional` is for routes with `allow_public_unauthenticated_access: true`')
+    return undefined
+  }
+  // Rules know who asks anyway.
+  return policy.kind === 'public' ? { ...policy, identity: 'optional' } : policy
 }
 
 function hasPolicy(input: RouteInput): boolean {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration, flag, orFile, path, text, textMap, texts, url } from './fields.ts'
+import { duration, flag, oneOf, orFile, path, text, textMap, texts, url } from './fields.ts'
 
 /** One entry of `routes:` (or of Pomerium's `policy:`). */
 export const routeSchema = z.strictObject(
@@ -53,6 +53,11 @@ export const routeSchema = z.strictObject(
     allow_public_unauthenticated_access: flag
       .default(false)
       .describe('Everybody may open it without signing in. Excludes every other access key.'),
+    identity: oneOf('none', 'optional')
+      .default('none')
+      .describe(
+        'On public routes: `optional` passes the identity of those who are signed in, and asks nobody to sign in.',
+      ),
     allow_any_authenticated_user: flag.default(false).describe('Everybody who is signed in may open it.'),
     allowed_users: texts.default([]).describe('User ids or e-mail addresses that may open it.'),
     allowed_groups: texts

@@ -70,6 +70,17 @@ describe('a grant', () => {
     expect(signedIn.outcome === 'allow' && signedIn.grant.principal).toBe(who)
   })
 
+  test('of a public route with `identity: optional` names whoever is not deactivated, and old groups are unknown', () => {
+    const namedTo = (who: Principal | undefined, over: Partial<Route> = {}) => {
+      const granted = decide({ ...routeWith({ kind: 'public', identity: 'optional' }), ...over }, who, request, 1000)
+      return granted.outcome === 'allow' ? granted.grant.principal : 'not allowed'
+    }
+    expect(namedTo(undefined)).toBeUndefined()
+    expect(namedTo(person())).toEqual(person())
+    expect(namedTo(person({ status: 'inactive' }))).toBeUndefined()
+    expect(namedTo(person(), { maxDirectoryAge: 999 })).toEqual(person({ membership: 'unknown' }))
+  })
+
   test.each<[string, unknown]>([
     ['nothing', undefined],
     ['null', null],

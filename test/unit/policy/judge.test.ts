@@ -107,6 +107,18 @@ describe('judge of an upgrade', () => {
     expect(outcomeOf([byAddress], upgrade('http://evil.test'))).toEqual(denied('origin-unauthorized'))
   })
 
+  test.each([
+    ['http://app.test', true],
+    [undefined, true],
+    ['http://evil.test', false],
+    ['null', false],
+  ])('on a public route with `identity: optional`, from %j: is the person known? %s', (origin, known) => {
+    const open = generation({ policy: { kind: 'public', identity: 'optional' } })
+    const verdict = judge(open, upgrade(origin), principal(), NOW)
+    expect(verdict.outcome === 'allow' && verdict.grant.principal !== undefined).toBe(known)
+    expect(verdict.outcome).toBe('allow')
+  })
+
   test('a public route has no say about pages: the application sees the Origin and decides', () => {
     expect(outcomeOf([{ policy: { kind: 'public' } }], upgrade('http://evil.test'))).toEqual(allowed)
   })

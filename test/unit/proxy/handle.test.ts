@@ -1,7 +1,9 @@
 /** The request path without sockets: what one exchange is answered with, and what ends it. */
 import { Writable } from 'node:stream'
-import { expect, test, vi } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import type { Route } from '../../../src/config/model.ts'
+import type { UserStatus } from '../../../src/directory/model.ts'
+import { AppError } from '../../../src/errors.ts'
 import type {
   Authenticator,
   Exchange,
@@ -40,6 +42,7 @@ interface World {
 function proxy(world: World) {
   const clock = manualClock()
   const streams = new Set<OpenStream>()
+  const statuses: { ann: UserStatus } = { ann: 'active' }
   const lines: { readonly progress: Progress; readonly error: string | undefined }[] = []
   const forwarder: { forward: Forwarder['forward'] } = { forward: () => Promise.reject(new Error('nobody asked')) }
   const generation = (): Generation =>
@@ -57,7 +60,7 @@ function proxy(world: World) {
     }) as unknown as Generation
   const handle = createHandle({
     generation,
-    directory: { membership: () => 'unknown', status: () => 'active' },
+    directory: { membership: () => 'unknown', status: () => statuses.ann },
     streams: {
       add(stream: OpenStream) {
         streams.add(stream)
@@ -105,7 +108,7 @@ function proxy(world: World) {
     }
   }
 
-  return { ask, streams, lines }
+  return { ask, streams, lines, statuses }
 }
 
 const forward = (over: Parameters<typeof routeOf>[1] = {}): Route => routeOf(UPSTREAM, over)
@@ -190,6 +193,57 @@ test('a public route asks no authenticator, and an upgrade takes the same steps 
   world.routes = [forward(SIGNED_IN)]
   expect((await ask({ wants: 'upgrade' })).grant?.principal).toBeDefined()
   expect(identify).toHaveBeenCalledOnce()
+})
+
+describe('a public route with `identity: optional`', () => {
+  const OPTIONAL = { policy: { kind: 'public', identity: 'optional' } } as const
+
+  test('is granted to whoever is known, and to nobody', async () => {
+    const world: World = { routes: [forward(OPTIONAL)], authenticators: [knows(somebody('ann'))] }
+    const { ask } = proxy(world)
+    expect((await ask()).grant?.principal?.identity.subject).toBe('ann')
+    world.authenticators = [knows(undefined)]
+    const { grant } = await ask()
+    expect(grant).toBeDefined()
+    expect(grant?.principal).toBeUndefined()
+  })
+
+  test.each<[what: string, authenticators: readonly Authenticator[], problem: string]>([
+    ['fails', [{ identify: () => Promise.reject(new AppError('ERR_STORE_UNAVAILABLE', 'disk')) }], 'disk'],
+    [
+      'throws',
+      [
+        {
+          identify() {
+            throw new AppError('ERR_STORE_CORRUPT', 'record')
+          },
+        },
+      ],
+      'record',
+    ],
+    ['finds two people', [knows(somebody('ann')), knows(somebody('bob'))], 'credentials of two people'],
+  ])('tells the application of nobody when the check of a credential %s, and the log why', async (_, all, problem) => {
+    const { ask, lines } = proxy({ routes: [forward(OPTIONAL)], authenticators: all })
+    const { grant } = await ask()
+    expect(grant).toBeDefined()
+    expect(grant?.principal).toBeUndefined()
+    expect(lines[0]?.progress.unidentified?.message).toContain(problem)
+  })
+
+  test('a stream of somebody who was deactivated ends; one of nobody stays', async () => {
+    const world: World = { routes: [forward(OPTIONAL)], authenticators: [knows(somebody('ann'))] }
+    const { ask, streams, statuses } = proxy(world)
+    const allowed: boolean[] = []
+    const look = (): void => {
+      for (const stream of streams) allowed.push(stream.stillAllowed())
+    }
+    await ask({ wants: 'upgrade' }, look)
+    statuses.ann = 'inactive'
+    await ask({ wants: 'upgrade' }, look)
+    world.authenticators = [knows(undefined)]
+    await ask({ wants: 'upgrade' }, look)
+    expect(allowed).toEqual([true, false, true])
+  })
 })
 
 test('an authenticator that fails is a fault of ours, never a sign-in', async () => {
