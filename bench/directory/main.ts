@@ -11,12 +11,14 @@ import { fullSync } from './full-sync.ts'
 import { kill } from './kill.ts'
 import { large } from './large.ts'
 import { latency } from './latency.ts'
+import { memory } from './memory.ts'
 import { print, type Scenario } from './report.ts'
 
 const REPORT = 'bench/directory-report.json'
 const SCENARIOS: Readonly<Record<string, (short: boolean) => Promise<readonly Scenario[]>>> = {
   latency,
   large,
+  memory,
   kill,
   sync: fullSync,
 }

@@ -22,6 +22,7 @@ export interface World {
   readonly okta: Okta
   readonly config: Config
   readonly port: number
+  readonly metricsPort: number
   readonly hookSecret: string
   readonly hookUri: string
   /** The process that runs now. */
@@ -48,7 +49,7 @@ export interface World {
 /** `interval`: directory.okta.log_interval. */
 export async function createWorld(org: Org, interval = '10s'): Promise<World> {
   const state = mkdtempSync(join(tmpdir(), 'postern-directory-'))
-  const [port, upstream] = [await freePort(), await freePort()]
+  const [port, metricsPort, upstream] = [await freePort(), await freePort(), await freePort()]
   const address = (route: string): URL => new URL(`http://${hostOf(route)}.localhost:${port}`)
   const authenticate = new URL(`http://authenticate.localhost:${port}`)
   const okta = await startOkta({
@@ -60,6 +61,7 @@ export async function createWorld(org: Org, interval = '10s'): Promise<World> {
   const to = `http://127.0.0.1:${upstream}`
   const settings = JSON.stringify({
     ...commonSettings({ port, okta: okta.url, store: join(state, 'store') }),
+    metrics_address: `127.0.0.1:${metricsPort}`,
     directory: { okta: { log_interval: interval, event_hook_secret: hookSecret } },
     routes: [
       ...org.policyGroups.map((id) => ({ from: address(id).origin, to, allowed_groups: [groupName(id)] })),
@@ -89,6 +91,7 @@ export async function createWorld(org: Org, interval = '10s'): Promise<World> {
     okta,
     config,
     port,
+    metricsPort,
     hookSecret,
     hookUri: new URL('/.postern/hooks/okta', authenticate).href,
     address,
