@@ -55,6 +55,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       timeout: globals.default_upstream_timeout,
       passIdentityHeaders: globals.pass_identity_headers,
       allowHttp: globals.insecure_server,
+      preserveHost: globals.preserve_host_header,
       compatibility: globals.compatibility,
       naming,
       identity: identityHeaders(naming, jwtClaimsHeaders.keys()),

@@ -179,9 +179,7 @@ export type Action = Forward | Redirect | Respond
 export interface Forward {
   readonly kind: 'forward'
   readonly upstreams: readonly [Upstream, ...Upstream[]]
-  /** Replaces the matched prefix (`prefix_rewrite`, or the path of `to`). */
-  readonly prefixRewrite?: string
-  readonly preserveHost: boolean
+  readonly rewrite: Rewrite
   /** Lower-case name → value. Set wins over remove. */
   readonly setRequestHeaders: ReadonlyMap<string, string>
   readonly removeRequestHeaders: readonly string[]
@@ -207,6 +205,39 @@ export interface UpstreamTls {
   readonly client?: Certificate
 }
 
+/** What of a request changes on its way to the upstream. Policies judge the path that was asked. */
+export interface Rewrite {
+  /** Absent: the path that was asked. */
+  readonly path?: PathRewrite
+  readonly host: HostRewrite
+}
+
+export type PathRewrite =
+  /** `to` instead of the matched prefix. `boundary`: with exactly one slash before the rest; otherwise the strings are put together. */
+  | { readonly kind: 'prefix'; readonly prefix: string; readonly to: string; readonly boundary: boolean }
+  /** `to` instead of the whole path. */
+  | { readonly kind: 'whole'; readonly to: string }
+  | ({ readonly kind: 'regex' } & Substitution)
+
+/** Host header of the request to the upstream. */
+export type HostRewrite =
+  /** As the client sent it. */
+  | { readonly kind: 'client' }
+  /** Host and port of the upstream's address. */
+  | { readonly kind: 'upstream' }
+  | { readonly kind: 'fixed'; readonly authority: string }
+  /** The value of a request header as the upstream sees it; the client's Host without that header. */
+  | { readonly kind: 'header'; readonly name: string }
+  /** What the substitution makes of the path that was asked. */
+  | ({ readonly kind: 'path-regex' } & Substitution)
+
+/** Every match of an RE2 pattern is replaced; `\1` in the substitution is the first group. Linear in the length of the text. */
+export interface Substitution {
+  readonly pattern: string
+  readonly substitution: string
+  readonly replace: (text: string) => string
+}
+
 /** The address that was asked for, with the parts that are given here replaced. */
 export interface Redirect {
   readonly kind: 'redirect'
@@ -215,11 +246,10 @@ export interface Redirect {
   /** A host without port. */
   readonly host?: string
   readonly port?: number
-  /** The whole path. */
-  readonly path?: string
-  /** Instead of the matched prefix. */
-  readonly prefixRewrite?: string
-  readonly stripQuery: boolean
+  /** Absent: the path that was asked. */
+  readonly path?: PathRewrite
+  /** Instead of the query that was asked: `''`, or `?` and what follows. */
+  readonly query?: string
 }
 
 export interface Respond {

@@ -217,6 +217,11 @@ export const configSchema = z.strictObject(
       .describe('Claims to send upstream: a list makes `X-Postern-Claim-<Name>`, a map names the headers.'),
     pass_identity_headers: flag.default(false).describe('Send the signed identity and claim headers upstream.'),
 
+    preserve_host_header: flag
+      .optional()
+      .describe(
+        "Send the client's Host upstream (`true`) or the upstream's own (`false`). Default: the client's for http upstreams, the upstream's for https; with `compatibility: pomerium` the upstream's.",
+      ),
     default_upstream_timeout: duration
       .prefault('30s')
       .describe('Timeout for the response header of upstreams; 0: none.'),
@@ -317,6 +322,7 @@ export const COMPILED = [
   'databroker_storage_connection_string',
   'jwt_claims_headers',
   'pass_identity_headers',
+  'preserve_host_header',
   'default_upstream_timeout',
   'health_check_addr',
   'metrics_address',

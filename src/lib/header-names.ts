@@ -39,7 +39,7 @@ const WRITTEN: ReadonlySet<string> = new Set([
  * @param identity normal names of the assertion header and of the claim headers.
  */
 export function reservedHeader(normal: string, identity: ReadonlySet<string>): string | undefined {
-  if (normal === 'host') return 'expected another header; for Host see preserve_host_header'
+  if (normal === 'host') return 'expected another header; for Host see preserve_host_header and host_rewrite'
   if (HOP_BY_HOP.has(normal) || normal === 'content-length') return 'this header belongs to the connection'
   if (normal === 'expect') return 'Postern answers this header itself'
   if (normal === 'proxy') return 'programs take this header for the setting HTTP_PROXY (CVE-2016-5385)'

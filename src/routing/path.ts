@@ -40,6 +40,12 @@ export function canonicalPath(raw: string): string | undefined {
   return plain ? raw : normalise(raw)
 }
 
+/** Is it canonical, and is what is joined to it, too? `/a/;x` is not: with `/b` behind it a segment is empty to some. */
+export function isCanonicalPrefix(path: string): boolean {
+  const below = path.endsWith('/') ? `${path}x` : `${path}/x`
+  return canonicalPath(path) === path && canonicalPath(below) === below
+}
+
 function normalise(raw: string): string | undefined {
   const decoded = raw.includes('%') ? decodeUnreserved(raw) : raw
   if (decoded === undefined || hasSegment(decoded, DOTS_WITH_PARAMETERS)) return undefined

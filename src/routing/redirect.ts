@@ -8,13 +8,12 @@ import { rewrittenPath } from './rewrite.ts'
  * the configuration: a forged scheme or port leads nowhere. Another scheme or host brings its own default port.
  */
 export function redirectLocation(
-  { match, action, from }: Route<Redirect>,
+  { action, from }: Pick<Route<Redirect>, 'action' | 'from'>,
   { host, path, query }: Pick<RequestFacts, 'host' | 'path' | 'query'>,
 ): string {
   const scheme = action.scheme ?? from.scheme
   const kept = action.scheme === undefined && action.host === undefined ? from.port : undefined
   const port = action.port ?? kept
   const authority = (action.host ?? host) + (port === undefined || port === defaultPort(scheme) ? '' : `:${port}`)
-  const rewritten = action.path ?? rewrittenPath(match, action.prefixRewrite, path)
-  return `${scheme}://${authority}${rewritten}${action.stripQuery ? '' : query}`
+  return `${scheme}://${authority}${rewrittenPath(action.path, path)}${action.query ?? query}`
 }

@@ -1,5 +1,6 @@
 import { RE2JS } from 're2js'
 import { messageOf } from '../errors.ts'
+import type { Substitution } from '../config/model.ts'
 
 /**
  * An RE2 pattern that must match the whole path. Linear in the length of the input whatever the
@@ -14,6 +15,34 @@ export function compileRegex(
   } catch (error) {
     return { problem: messageOf(error) }
   }
+}
+
+/**
+ * Replaces every match of an RE2 pattern, wherever it is in the path, as Envoy does: `\1` to `\9` in the substitution are
+ * groups, `\0` is the whole match.
+ */
+export function compileSubstitution(
+  pattern: string,
+  substitution: string,
+): Substitution | { readonly problem: string } {
+  let regex: RE2JS
+  try {
+    regex = RE2JS.compile(pattern)
+  } catch (error) {
+    return { problem: `expected an RE2 expression: ${messageOf(error)}` }
+  }
+  // Text and groups in turn.
+  const parts = substitution.split(/\\(\d)/)
+  const groups = regex.groupCount()
+  const unknown = parts.find((part, i) => i % 2 === 1 && Number(part) > groups)
+  if (unknown !== undefined)
+    return { problem: `the substitution names \\${unknown}, and the pattern has ${groups} groups` }
+  if (parts.some((part) => part.includes('\\'))) {
+    return { problem: String.raw`expected a digit behind each backslash of the substitution: \1 is the first group` }
+  }
+  const build = (...found: readonly (string | null)[]): string =>
+    parts.map((part, i) => (i % 2 === 0 ? part : (found[Number(part)] ?? ''))).join('')
+  return { pattern, substitution, replace: (text) => regex.matcher(text).replaceAll(build) }
 }
 
 /**

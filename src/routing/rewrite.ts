@@ -1,53 +1,45 @@
 import { AppError, assertNever } from '../errors.ts'
-import type { PathMatch } from '../config/model.ts'
+import type { PathRewrite } from '../config/model.ts'
+import { canonicalPath } from './path.ts'
 
 /**
- * The path that is sent to the upstream, or redirected to, for a path that matched this route: the matched part is
- * replaced by `rewrite`, the rest is kept byte for byte, and the result never leaves the
- * rewritten prefix. A `path` or `regex` match is replaced as a whole.
+ * The path that is sent to the upstream, or redirected to, for a path that matched the route. What is not replaced is kept
+ * byte for byte. The result begins with what the route writes and is canonical, so it never leaves that prefix: anything
+ * else is refused.
  */
-export function rewrittenPath(match: PathMatch, rewrite: string | undefined, path: string): string {
+export function rewrittenPath(rewrite: PathRewrite | undefined, path: string): string {
   if (rewrite === undefined) return path
-  switch (match.kind) {
-    case 'all':
-      return joinOnBoundary(rewrite, path)
-    case 'path':
+  switch (rewrite.kind) {
+    case 'prefix':
+      return rewrite.boundary ? joined(rewrite, path) : canonical(concatenated(rewrite, path))
+    case 'whole':
+      return rewrite.to
     case 'regex':
-      return rewrite
-    case 'prefix': {
-      const { prefix, boundary } = match
-      if (boundary) return joinOnBoundary(rewrite, path.slice(prefix.endsWith('/') ? prefix.length - 1 : prefix.length))
-      if (leavesPrefix(match, rewrite, path))
-        throw new AppError('ERR_BAD_REQUEST', 'the rewritten path leaves its prefix')
-      // Pomerium's rule: the two strings are put together and no slash is added or removed.
-      const joined = rewrite + path.slice(prefix.length)
-      return joined.startsWith('/') ? joined : `/${joined}`
-    }
+      return canonical(rewrite.replace(path))
     default:
-      return assertNever(match)
+      return assertNever(rewrite)
   }
 }
 
-/** `rest` is empty or begins with a slash; exactly one slash stands between the two. */
-function joinOnBoundary(rewrite: string, rest: string): string {
-  const base = rewrite.endsWith('/') ? rewrite.slice(0, -1) : rewrite
-  return rest === '' ? rewrite : base + rest
+type PrefixRewrite = Extract<PathRewrite, { kind: 'prefix' }>
+
+/** The prefix itself becomes `to` as it is written; exactly one slash stands between `to` and what follows the prefix. */
+function joined({ prefix, to }: PrefixRewrite, path: string): string {
+  return path.length === prefix.length ? to : withoutSlash(to) + path.slice(withoutSlash(prefix).length)
 }
 
-/**
- * With a plain string prefix the cut may fall inside a segment: `/strip` → `/internal/` would turn
- * `/strip../admin` into `/internal/../admin`. Such a path does not match the route.
- */
-export function leavesPrefix(match: PathMatch, rewrite: string | undefined, path: string): boolean {
-  if (rewrite === undefined || match.kind !== 'prefix' || match.boundary) return false
-  const before = rewrite.slice(rewrite.lastIndexOf('/') + 1)
-  const [after = ''] = path.slice(match.prefix.length).split('/', 1)
-  return /^\.{1,2}(?:;|$)/.test(before + after)
+/** Pomerium puts the two strings together. Where that makes two slashes, one is sent: no server shall see an empty segment. */
+function concatenated({ prefix, to }: PrefixRewrite, path: string): string {
+  const rest = path.slice(prefix.length)
+  return (rest.startsWith('/') ? withoutSlash(to) : to) + rest
 }
 
-/** May some path that begins with the route's prefix leave it? See `leavesPrefix`. */
-export function mayLeavePrefix(match: PathMatch, rewrite: string | undefined): boolean {
-  if (rewrite === undefined || match.kind !== 'prefix' || match.boundary) return false
-  const before = rewrite.slice(rewrite.lastIndexOf('/') + 1)
-  return before === '' ? !match.prefix.endsWith('/') : before.startsWith('.')
+/** A rewrite can join two halves of a dot segment: `/strip` → `/internal/` makes `/internal/../admin` of `/strip../admin`. */
+function canonical(path: string): string {
+  if (canonicalPath(path) === path) return path
+  throw new AppError('ERR_BAD_REQUEST', 'the rewritten path would leave its prefix or is not canonical')
+}
+
+function withoutSlash(path: string): string {
+  return path.endsWith('/') ? path.slice(0, -1) : path
 }

@@ -6,8 +6,7 @@ import { assertNever } from '../errors.ts'
 import type { Route } from '../config/model.ts'
 import { defaultPort } from './host.ts'
 import { literalPrefix } from './regex.ts'
-import { mayLeavePrefix } from './rewrite.ts'
-import { coversHost, matchesPath, matchesPrefix, rewriteOf } from './table.ts'
+import { coversHost, matchesPath, matchesPrefix } from './table.ts'
 
 export interface Shadow {
   /** Places in the list of routes. */
@@ -97,8 +96,7 @@ function createIndex() {
   return {
     add(placed: Placed): void {
       const { from, match } = placed.route
-      // Some paths that begin with its prefix are not its own: it covers nothing for certain.
-      if (!isLeaky(placed.route)) hosts.add(placed)
+      hosts.add(placed)
       if (openness(placed.route) === 0) return
       if (from.wildcard) wildcards.push(placed)
       else append(open, from.host, placed)
@@ -143,10 +141,6 @@ function mayTakePart(earlier: Placed, later: Placed): boolean {
   )
 }
 
-function isLeaky({ match, action }: Route): boolean {
-  return mayLeavePrefix(match, rewriteOf(action))
-}
-
 function openness({ policy }: Route): number {
   return { rules: 0, 'signed-in': 1, public: 2 }[policy.kind]
 }
@@ -171,7 +165,6 @@ function covers(outer: Placed, inner: Placed): boolean {
   return (
     (a.host === b.host || (a.wildcard && coversHost(a.host.split('*'), b.host))) &&
     portsThatCover(b).includes(portKey(a)) &&
-    !isLeaky(outer.route) &&
     coversPaths(outer.paths, inner.paths)
   )
 }

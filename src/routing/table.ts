@@ -1,9 +1,8 @@
 import { assertNever } from '../errors.ts'
-import type { Action, Fixed, Live, Naming, Route, RouteFrom } from '../config/model.ts'
+import type { Fixed, Live, Naming, Route, RouteFrom } from '../config/model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import type { ControlAction, RouteMatch, RouteTable } from './model.ts'
 import { defaultPort } from './host.ts'
-import { leavesPrefix } from './rewrite.ts'
 
 /** A route with its place in the file: the first that matches wins. */
 interface Placed {
@@ -165,25 +164,19 @@ function servesPort(from: Pick<RouteFrom, 'scheme' | 'port'>, port: number | und
   return from.port === undefined || from.port === (port ?? defaultPort(from.scheme))
 }
 
-export function matchesPath({ match, action }: Route, path: string): boolean {
+export function matchesPath({ match }: Pick<Route, 'match'>, path: string): boolean {
   switch (match.kind) {
     case 'all':
       return true
     case 'path':
       return path === match.path
     case 'prefix':
-      return match.boundary
-        ? matchesPrefix(path, match.prefix)
-        : path.startsWith(match.prefix) && !leavesPrefix(match, rewriteOf(action), path)
+      return match.boundary ? matchesPrefix(path, match.prefix) : path.startsWith(match.prefix)
     case 'regex':
       return match.test(path)
     default:
       return assertNever(match)
   }
-}
-
-export function rewriteOf(action: Action): string | undefined {
-  return action.kind === 'respond' ? undefined : action.prefixRewrite
 }
 
 /** On a segment boundary: `/admin` covers `/admin` and `/admin/x`, not `/administrator`. */

@@ -96,8 +96,8 @@ export function createUpstreams({ signer, sharedSecrets, clock, logger }: Upstre
 }
 
 /** What is asked of the upstream. */
-function pathOf({ route: { match, action }, request }: Grant<Forward>): string {
-  return rewrittenPath(match, action.prefixRewrite, request.path) + request.query
+function pathOf({ route: { action }, request }: Grant<Forward>): string {
+  return rewrittenPath(action.rewrite.path, request.path) + request.query
 }
 
 /** Address of the client's connection. */

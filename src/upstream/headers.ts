@@ -6,6 +6,7 @@
  * those.
  */
 import { withoutCookies } from '../lib/cookie.ts'
+import { authorityOf, rewrittenHost } from '../routing/host-rewrite.ts'
 import { UNKNOWN_CLIENT } from '../routing/trust.ts'
 import { isForeign } from '../lib/foreign-headers.ts'
 import {
@@ -95,7 +96,7 @@ export function createHeaderContext({
 
 /**
  * The headers of the request to the upstream as a flat list (name, value, …). Framing (`Content-Length`,
- * `Transfer-Encoding`) is left to whoever writes the request, and so is `Host` unless the route preserves it.
+ * `Transfer-Encoding`) is left to whoever writes the request, and so is a `Host` that names the upstream.
  * @param raw `rawHeaders` of the client's request.
  * @param identity flat list of identity headers; empty when none are passed.
  * @param peer address of the client's connection, canonical.
@@ -156,7 +157,8 @@ export function upstreamHeaders(
   if (keeps('x-forwarded-host')) headers.push('x-forwarded-host', authority)
   if (keeps('x-forwarded-port')) headers.push('x-forwarded-port', portOf(request))
   headers.push('x-request-id', request.id, HOP_HEADER, plan.hop.next(hops))
-  if (route.action.preserveHost) headers.push('host', authority)
+  const host = rewrittenHost(route.action.rewrite.host, request, headers)
+  if (host !== undefined) headers.push('host', host)
   for (const part of identity) headers.push(part)
   return headers
 }
@@ -193,11 +195,6 @@ export function clientHeaders(
   if (!secure) headers.push('strict-transport-security', transportSecurity)
   headers.push('x-request-id', request.id)
   return headers
-}
-
-/** Host and port as the client named them. */
-export function authorityOf(request: Pick<RequestFacts, 'host' | 'port'>): string {
-  return request.port === undefined ? request.host : `${request.host}:${request.port}`
 }
 
 function treatmentOf(name: string, context: HeaderContext): Treatment {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { formatIssue } from '../../src/config/issues.ts'
 import { parseConfig } from '../../src/config/load.ts'
-import type { Config, DirectoryConfig, OktaCredentials, Route } from '../../src/config/model.ts'
+import type { Config, DirectoryConfig, HostRewrite, OktaCredentials, Route } from '../../src/config/model.ts'
 import type { Policy } from '../../src/policy/model.ts'
 
 /**
@@ -86,8 +86,23 @@ function describeRoute(route: Route): string {
   const port = from.port === undefined ? '' : `:${from.port}`
   const path = match.kind === 'all' ? '' : match.kind === 'regex' ? ` regex ${match.source}` : ` ${match.kind} ${match.kind === 'path' ? match.path : match.prefix}`
   const upstreams = action.upstreams.map(({ origin, weight }) => (weight === 1 ? origin : `${origin},${weight}`)).join(' ')
-  const rewrite = action.prefixRewrite === undefined ? '' : ` rewritten to ${action.prefixRewrite}`
-  return `route ${route.definedAt} "${route.name}": ${from.scheme}://${from.host}${port}${path} -> ${upstreams}${rewrite}, ${describePolicy(route.policy)}${route.maxDirectoryAge === undefined ? '' : `, groups of ${route.maxDirectoryAge} ms`}`
+  const { path: rewritten, host } = action.rewrite
+  const to = !rewritten ? '' : rewritten.kind === 'regex' ? `${rewritten.pattern} by ${rewritten.substitution}` : rewritten.to
+  const rewrite = rewritten ? ` rewritten to ${to}${rewritten.kind === 'prefix' && !rewritten.boundary ? ' as a string' : ''}` : ''
+  return `route ${route.definedAt} "${route.name}": ${from.scheme}://${from.host}${port}${path} -> ${upstreams}${rewrite}${host.kind === 'client' ? '' : `, Host ${describeHost(host)}`}, ${describePolicy(route.policy)}${route.maxDirectoryAge === undefined ? '' : `, groups of ${route.maxDirectoryAge} ms`}`
+}
+
+function describeHost(host: HostRewrite): string {
+  switch (host.kind) {
+    case 'fixed':
+      return host.authority
+    case 'header':
+      return `from ${host.name}`
+    case 'path-regex':
+      return `${host.pattern} by ${host.substitution}`
+    default:
+      return host.kind
+  }
 }
 
 function describePolicy(policy: Policy): string {

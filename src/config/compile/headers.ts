@@ -12,7 +12,7 @@ import type { GlobalInput } from '../schema.ts'
 import type { RouteInput } from '../schema/route.ts'
 
 /** RFC 9110 §5.6.2. */
-const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
+export const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
 
 /** @param identity normal names of the headers that say who is signed in. */
 export function compileRouteHeaders(
@@ -30,7 +30,7 @@ export function compileRouteHeaders(
   for (const [name, value] of Object.entries(input.set_request_headers)) {
     const at = ['set_request_headers', name]
     const reserved = reservedHeader(normalName(name), identity)
-    if (!TOKEN.test(name)) refuse(at, 'expected a header name')
+    if (!HEADER_NAME.test(name)) refuse(at, 'expected a header name')
     else if (reserved !== undefined) refuse(at, reserved)
     else if (set.has(name.toLowerCase())) refuse(at, 'this header is set twice')
     else if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) refuse(at, 'expected a value of one line in Latin-1')
@@ -39,14 +39,14 @@ export function compileRouteHeaders(
   }
   for (const [i, name] of input.remove_request_headers.entries()) {
     const kept = unremovableHeader(normalName(name), identity)
-    if (!TOKEN.test(name)) refuse(['remove_request_headers', i], 'expected a header name')
+    if (!HEADER_NAME.test(name)) refuse(['remove_request_headers', i], 'expected a header name')
     else if (kept !== undefined) refuse(['remove_request_headers', i], kept)
   }
   for (const [i, name] of input.allow_request_headers.entries()) {
     const at = ['allow_request_headers', i]
     const normal = normalName(name)
     const ours = unbelievableHeader(normal, identity)
-    if (!TOKEN.test(name) || name.includes('*')) refuse(at, 'expected a header name')
+    if (!HEADER_NAME.test(name) || name.includes('*')) refuse(at, 'expected a header name')
     else if (ours !== undefined) refuse(at, ours)
     else if (!isForeign(normal)) report.warning([...path, ...at], 'not needed: this header is never removed')
   }
@@ -76,7 +76,7 @@ export function compileClaimHeaders(
     const unusable = unusableForClaims(normal, naming.assertionHeader)
     const other = seen.get(normal)
     const refuse = (message: string): void => report.error(['jwt_claims_headers', at], message)
-    if (!TOKEN.test(name)) refuse(`expected a header name, found ${JSON.stringify(header)}`)
+    if (!HEADER_NAME.test(name)) refuse(`expected a header name, found ${JSON.stringify(header)}`)
     else if (unusable !== undefined) refuse(unusable)
     else if (other !== undefined && other !== claim) {
       refuse(`expected one claim for this header, found ${JSON.stringify(other)} and ${JSON.stringify(claim)}`)

@@ -13,17 +13,17 @@ import type { Path, Report } from '../issues.ts'
 import type { RouteInput } from '../schema/route.ts'
 import type { Draft } from '../validate.ts'
 import { compileRouteHeaders } from './headers.ts'
+import { compileRewrite, type RewriteDefaults } from './rewrite.ts'
 import { reportShadows } from './shadows.ts'
 import { compileUpstreams } from './upstreams.ts'
 import { compileUpstreamTls } from './upstream-tls.ts'
 import { checkScheme, parseOrigin, schemeHint } from './urls.ts'
 
 /** What routes inherit. */
-export interface RouteDefaults {
+export interface RouteDefaults extends RewriteDefaults {
   readonly timeout: Span
   readonly passIdentityHeaders: boolean
   readonly allowHttp: boolean
-  readonly compatibility: 'postern' | 'pomerium'
   readonly naming: Naming
   /** Normal names of the headers that say who is signed in. */
   readonly identity: ReadonlySet<string>
@@ -56,12 +56,12 @@ function compileRoute(input: RouteInput, path: Path, defaults: RouteDefaults, re
   if (input.max_directory_age === 0) {
     report.error([...path, 'max_directory_age'], 'expected a duration above 0')
   }
-  if (!from || !match || !target || !headers || !policy) return undefined
+  const rewrite = match && target && compileRewrite(input, match, target, path, defaults, report)
+  if (!from || !match || !target || !rewrite || !headers || !policy) return undefined
 
-  const prefixRewrite = compileRewrite(input, target.path, path, report)
   const host = from.port === undefined ? from.host : `${from.host}:${from.port}`
   return {
-    id: sha256(JSON.stringify([from, match, target.upstreams, prefixRewrite])).slice(0, 16),
+    id: sha256(JSON.stringify([from, match, target.upstreams, rewrite.path])).slice(0, 16),
     name: input.name ?? host + describeMatch(match),
     from,
     match,
@@ -70,8 +70,7 @@ function compileRoute(input: RouteInput, path: Path, defaults: RouteDefaults, re
     action: {
       kind: 'forward',
       upstreams: target.upstreams,
-      ...(prefixRewrite !== undefined && { prefixRewrite }),
-      preserveHost: input.preserve_host_header,
+      rewrite,
       ...headers,
       timeout: input.timeout ?? defaults.timeout,
       passIdentityHeaders: input.pass_identity_headers ?? defaults.passIdentityHeaders,
@@ -149,18 +148,6 @@ function describeMatch(match: PathMatch): string {
     default:
       return assertNever(match)
   }
-}
-
-function compileRewrite(input: RouteInput, pathOfTo: string, path: Path, report: Report): string | undefined {
-  const written = input.prefix_rewrite
-  if (written === undefined) return pathOfTo === '/' ? undefined : pathOfTo
-  if (pathOfTo !== '/') report.warning([...path, 'to'], 'the path is not used, because prefix_rewrite is written')
-  if (canonicalPath(written) === written) return written
-  report.error(
-    [...path, 'prefix_rewrite'],
-    `expected a path without //, dot segments and escapes of plain characters, found ${JSON.stringify(written)}`,
-  )
-  return undefined
 }
 
 function compilePolicy(input: RouteInput, path: Path, report: Report): Policy | undefined {

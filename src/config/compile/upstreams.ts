@@ -1,15 +1,17 @@
 import { parseHost } from '../../routing/host.ts'
-import { canonicalPath } from '../../routing/path.ts'
+import { isCanonicalPrefix } from '../../routing/path.ts'
 import type { Upstream } from '../model.ts'
 import type { Path, Report } from '../issues.ts'
 import { schemeHint } from './urls.ts'
 
-/** The addresses of `to`, and the path that all of them share. Plain http is fine here: it is the inner network. */
-export function compileUpstreams(
-  to: string | readonly string[],
-  path: Path,
-  report: Report,
-): { readonly upstreams: readonly [Upstream, ...Upstream[]]; readonly path: string } | undefined {
+export interface Target {
+  readonly upstreams: readonly [Upstream, ...Upstream[]]
+  /** The path that all addresses share, as it is written: `''` and `/` differ. */
+  readonly path: string
+}
+
+/** The addresses of `to`. Plain http is fine here: it is the inner network. */
+export function compileUpstreams(to: string | readonly string[], path: Path, report: Report): Target | undefined {
   const texts = typeof to === 'string' ? [to] : to
   const at = (i: number): Path => (typeof to === 'string' ? path : [...path, i])
   const parsed = texts.map((text, i) => parseUpstream(text, at(i), report))
@@ -25,7 +27,7 @@ export function compileUpstreams(
   }
   const different = targets.findIndex((target) => target.path !== first.path)
   if (different > 0) {
-    report.error(at(different), `expected the same path in every address, ${first.path}`)
+    report.error(at(different), `expected the same path in every address, ${first.path || 'none'}`)
     return undefined
   }
   const upstream = ({ origin, weight = 1 }: typeof first): Upstream => ({ origin, weight })
@@ -56,7 +58,7 @@ function parseUpstream(
   if (weight !== undefined && !(Number.isSafeInteger(weight) && weight >= 1 && /^\d+$/.test(digits ?? ''))) {
     return problem(`expected a weight of at least 1 behind the comma, found ${JSON.stringify(digits)}`)
   }
-  if (canonicalPath(url.pathname) !== url.pathname)
-    return problem(`expected a plain path, found ${JSON.stringify(url.pathname)}`)
-  return { origin: url.origin, path: url.pathname, weight }
+  if (!isCanonicalPrefix(url.pathname)) return problem(`expected a plain path, found ${JSON.stringify(url.pathname)}`)
+  const written = address.indexOf('/', scheme.length + 3) === -1 ? '' : url.pathname
+  return { origin: url.origin, path: written, weight }
 }

@@ -17,7 +17,25 @@ export const routeSchema = z.strictObject(
     path: path.optional().describe('Matches exactly this path.'),
     regex: text.optional().describe('Regular expression (RE2) that the whole path must match.'),
     prefix_rewrite: path.optional().describe('Path sent upstream instead of the matched prefix.'),
-    preserve_host_header: flag.default(false).describe("Send the client's Host instead of the upstream's."),
+    regex_rewrite_pattern: text
+      .optional()
+      .describe('RE2 expression; every match in the path is replaced by `regex_rewrite_substitution`.'),
+    regex_rewrite_substitution: z
+      .string({ error: 'text' })
+      .optional()
+      .describe('Text to send upstream instead of each match; `\\1` is the first group.'),
+    preserve_host_header: flag
+      .optional()
+      .describe("Send the client's Host instead of the upstream's. Default: the global key of this name."),
+    host_rewrite: text.optional().describe('Host to send upstream, `app.internal` or `app.internal:8080`.'),
+    host_rewrite_header: text.optional().describe('Request header whose value is sent upstream as Host.'),
+    host_path_regex_rewrite_pattern: text
+      .optional()
+      .describe('RE2 expression; the path with every match replaced is sent upstream as Host.'),
+    host_path_regex_rewrite_substitution: z
+      .string({ error: 'text' })
+      .optional()
+      .describe('Text instead of each match of `host_path_regex_rewrite_pattern`; `\\1` is the first group.'),
     set_request_headers: textMap
       .default({})
       .describe('Headers to set in the request to the upstream. Setting wins over removing.'),

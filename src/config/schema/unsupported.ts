@@ -123,8 +123,7 @@ const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
     `
     load_balancing_policy lb_policy least_request_lb_config health_checks healthy_panic_threshold outlier_detection
     circuit_breaker_thresholds idle_timeout
-    regex_rewrite_pattern regex_rewrite_substitution host_rewrite host_rewrite_header host_path_regex_rewrite_pattern
-    host_path_regex_rewrite_substitution redirect response set_response_headers rewrite_response_headers
+    redirect response set_response_headers rewrite_response_headers
     kubernetes_service_account_token kubernetes_service_account_token_file cors_allow_preflight jwt_groups_filter
     jwt_issuer_format depends_on`,
     LOST,

@@ -58,6 +58,7 @@ const EVERYTHING: Settings = {
   'storage.path': '/var/lib/postern',
   jwt_claims_headers: { 'X-Email': 'email' },
   pass_identity_headers: true,
+  preserve_host_header: true,
   default_upstream_timeout: '20s',
   upstream_connect_timeout: '2s',
   upstream_body_timeout: '1m',

@@ -216,7 +216,7 @@ routes:
       timeout: 7000,
       passIdentityHeaders: true,
       allowWebsockets: true,
-      preserveHost: false,
+      rewrite: { host: { kind: 'client' } },
     })
     expect(second?.action).toMatchObject({
       timeout: 0,

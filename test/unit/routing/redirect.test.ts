@@ -1,17 +1,17 @@
 import { expect, test } from 'vitest'
 import { redirectLocation } from '../../../src/routing/redirect.ts'
-import type { PathMatch, Redirect, Route } from '../../../src/config/model.ts'
+import type { PathRewrite, Redirect, Route } from '../../../src/config/model.ts'
 
 function located(
   from: Route['from'],
   action: Partial<Redirect>,
-  match: PathMatch = { kind: 'all' },
   asked = { host: from.host, path: '/a/b', query: '?q=%2F' },
 ): string {
-  const redirect: Redirect = { kind: 'redirect', status: 302, stripQuery: false, ...action }
-  return redirectLocation({ from, match, action: redirect } as Route<Redirect>, asked)
+  const redirect: Redirect = { kind: 'redirect', status: 302, ...action }
+  return redirectLocation({ from, action: redirect }, asked)
 }
 
+const root: PathRewrite = { kind: 'whole', to: '/' }
 const plain: Route['from'] = { scheme: 'http', host: 'old.test', wildcard: false }
 const withPort: Route['from'] = { scheme: 'https', host: 'old.test', wildcard: false, port: 8443 }
 
@@ -21,22 +21,20 @@ test.each<[Route['from'], Partial<Redirect>, string]>([
   [plain, { scheme: 'https', port: 443 }, 'https://old.test/a/b?q=%2F'],
   [plain, { port: 8080 }, 'http://old.test:8080/a/b?q=%2F'],
   [plain, { host: 'new.test' }, 'http://new.test/a/b?q=%2F'],
-  [plain, { path: '/' }, 'http://old.test/?q=%2F'],
-  [plain, { path: '/', stripQuery: true }, 'http://old.test/'],
-  [plain, { prefixRewrite: '/v2' }, 'http://old.test/v2/a/b?q=%2F'],
+  [plain, { path: root }, 'http://old.test/?q=%2F'],
+  [plain, { path: root, query: '' }, 'http://old.test/'],
+  [plain, { path: { kind: 'prefix', prefix: '/', to: '/v2', boundary: true } }, 'http://old.test/v2/a/b?q=%2F'],
   [withPort, {}, 'https://old.test:8443/a/b?q=%2F'],
   [withPort, { host: 'new.test' }, 'https://new.test/a/b?q=%2F'],
   [withPort, { scheme: 'http' }, 'http://old.test/a/b?q=%2F'],
-  [withPort, { path: '/x' }, 'https://old.test:8443/x?q=%2F'],
+  [withPort, { path: { kind: 'whole', to: '/x' }, query: '?y=1' }, 'https://old.test:8443/x?y=1'],
 ])('redirectLocation of a route from %j with %j is %s', (from, action, location) => {
   expect(located(from, action)).toBe(location)
 })
 
 test('redirectLocation replaces the matched prefix, and names the host that was asked for on a wildcard', () => {
-  const match: PathMatch = { kind: 'prefix', prefix: '/a', boundary: true }
-  expect(located(plain, { prefixRewrite: '/new' }, match)).toBe('http://old.test/new/b?q=%2F')
+  const path: PathRewrite = { kind: 'prefix', prefix: '/a', to: '/new', boundary: true }
+  expect(located(plain, { path })).toBe('http://old.test/new/b?q=%2F')
   const wildcard: Route['from'] = { scheme: 'https', host: '*.old.test', wildcard: true }
-  expect(located(wildcard, {}, { kind: 'all' }, { host: 'x.old.test', path: '/', query: '' })).toBe(
-    'https://x.old.test/',
-  )
+  expect(located(wildcard, {}, { host: 'x.old.test', path: '/', query: '' })).toBe('https://x.old.test/')
 })

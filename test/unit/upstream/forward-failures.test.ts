@@ -385,7 +385,7 @@ test.each([
   ["the route's authority", { tls: TRUSTED }, ['localhost']],
   ["the route's name", { tls: { ...TRUSTED, serverName: 'app.internal' } }, ['app.internal']],
   ['tls_skip_verify', { tls: { skipVerify: true } }, ['localhost']],
-  ['a preserved Host, which names nothing', { tls: TRUSTED, preserveHost: true }, ['localhost']],
+  ['a preserved Host, which names nothing', { tls: TRUSTED, rewrite: { host: { kind: 'client' } } }, ['localhost']],
 ] as const)('TLS to the upstream with %s', async (_, tls, names) => {
   const upstream = await tlsUpstream()
   const { port, ended } = await front(route(upstream.origin, tls), forwarder())

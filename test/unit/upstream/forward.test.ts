@@ -239,7 +239,7 @@ test('upstreams take turns by weight', async () => {
 
 test('the Host header is preserved when the route says so', async () => {
   const upstream = await rawUpstream(answering(OK))
-  const { port, ended } = await front(route(upstream.origin, { preserveHost: true }), forwarder(), {
+  const { port, ended } = await front(route(upstream.origin, { rewrite: { host: { kind: 'client' } } }), forwarder(), {
     facts: { port: 8443 },
   })
   const wire = await client(port)

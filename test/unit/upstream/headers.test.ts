@@ -150,7 +150,7 @@ test('names that the client nominates in Connection are removed, ours are not', 
     '*/*',
   ]
   const identity = ['x-postern-jwt-assertion', 'a.b.c']
-  expect(sent(raw, { identity, route: { preserveHost: true } })).toEqual([
+  expect(sent(raw, { identity, route: { rewrite: { host: { kind: 'client' } } } })).toEqual([
     ['Accept', '*/*'],
     ...FORWARDED,
     ['host', 'app.test'],

@@ -61,7 +61,7 @@ export function route(upstream: string | readonly [string, ...string[]], over: R
     action: {
       kind: 'forward',
       upstreams: [of(first), ...others.map(of)],
-      preserveHost: false,
+      rewrite: { host: { kind: 'upstream' } },
       setRequestHeaders: new Map(),
       removeRequestHeaders: [],
       allowRequestHeaders: [],

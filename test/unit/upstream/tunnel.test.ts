@@ -81,7 +81,10 @@ test('messages of a real WebSocket pass both ways, whatever their size', async (
 
 test('the handshake that the upstream sees is ours', async () => {
   const upstream = await rawUpstream(accepting())
-  const to = route(upstream.origin, { preserveHost: true, setRequestHeaders: new Map([['x-key', 'ours']]) })
+  const to = route(upstream.origin, {
+    rewrite: { host: { kind: 'client' } },
+    setRequestHeaders: new Map([['x-key', 'ours']]),
+  })
   const { port } = await front(to, forwarder(), { who: principal() })
   const wire = await client(port)
   wire.send(
@@ -487,7 +490,7 @@ test('closing the upstreams cuts open tunnels and pending handshakes', async () 
 const TRUSTED = { skipVerify: false, ca: CERTIFICATE }
 
 test.each([
-  ['trusted', { tls: TRUSTED, preserveHost: true }, 101],
+  ['trusted', { tls: TRUSTED, rewrite: { host: { kind: 'client' } } }, 101],
   ['not trusted', {}, 'ERR_UPSTREAM_TLS'],
   ['for another name', { tls: { ...TRUSTED, serverName: 'other.test' } }, 'ERR_UPSTREAM_TLS'],
   ['not looked at', { tls: { skipVerify: true } }, 101],
