@@ -9,6 +9,7 @@ import type { Deadline, Deadlines } from '../lib/deadlines.ts'
 import type { Forward } from '../config/model.ts'
 import type { Exchange, Forwarded, RequestBody, ResponseBody } from '../http/exchange.ts'
 import { headerOf } from '../http/header.ts'
+import { endWith } from '../http/send.ts'
 import type { Grant } from '../policy/verdict.ts'
 import { elapsed } from '../lib/time.ts'
 import type { Clock, Span, Monotonic } from '../types.ts'
@@ -30,9 +31,6 @@ export interface TransferParts {
   readonly deadlines: Deadlines
   readonly clock: Clock
 }
-
-/** Bytes of a whole answer that are sent as a string together with its head: one plain write instead of gathered buffers. */
-const SMALL = 12 * 1024
 
 export class Transfer implements Dispatcher.DispatchHandler {
   private readonly parts: TransferParts
@@ -134,9 +132,8 @@ export class Transfer implements Dispatcher.DispatchHandler {
     this.flowing = true
     this.first = undefined
     this.report({ kind: 'answered', status: this.status })
-    if (!first) out?.end()
-    else if (first.length <= SMALL) endSmall(out, first.toString('latin1'))
-    else out?.end(first)
+    if (out && first) endWith(out, first)
+    else out?.end()
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
@@ -252,15 +249,6 @@ export class Transfer implements Dispatcher.DispatchHandler {
     this.reported = true
     this.parts.lease.report(outcome)
   }
-}
-
-/** Written by `end` it would go out together with an empty piece, as a list of two: twice the cost of one write. */
-function endSmall(out: ResponseBody | undefined, text: string): void {
-  if (out?.chunkedEncoding !== false) return void out?.end(text, 'latin1')
-  out.cork()
-  out.write(text, 'latin1')
-  out.uncork()
-  out.end()
 }
 
 function isBodyless(status: number): boolean {

@@ -1,6 +1,7 @@
 /** What every carrier of exchanges does (src/http/exchange.ts), whatever its protocol. */
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Exchange } from '../../src/http/exchange.ts'
+import { sendReply } from '../../src/http/send.ts'
 
 export interface RequestOptions {
   readonly method?: string
@@ -113,6 +114,36 @@ export function exchangeContract(protocol: string, start: StartCarrier): void {
       expect([exchange.closed, exchange.aborted]).toEqual([true, undefined])
       // Whoever comes late is told as well.
       await closing(exchange)
+    })
+
+    test.each([
+      ['nothing', ''],
+      ['ASCII', 'hello'],
+      ['other text', 'Grüße, 世界'],
+      ['bytes', Buffer.from([0, 0x80, 0xff, 0x0a])],
+      ['much', 'ü'.repeat(20_000)],
+    ])('sendReply: %s arrives byte for byte, on a request and on a refused upgrade', async (_, body) => {
+      const { carrier, next } = await carrying()
+      const bytes = Buffer.from(body)
+      const reply = { status: 200, headers: [['x-a', '1']], body } as const
+      for (let round = 0; round < 2; round++) {
+        const client = carrier.request()
+        expect(await sendReply(await next(), reply)).toEqual({ status: 200, bytesOut: bytes.length })
+        const { header } = await client.head
+        expect([header('x-a'), header('content-length')]).toEqual(['1', String(bytes.length)])
+        expect(await client.body).toEqual({ text: bytes.toString('latin1'), complete: true })
+      }
+      const refused = carrier.upgrade()
+      await sendReply(await next(), reply)
+      expect((await refused).head.header('content-length')).toBe(String(bytes.length))
+    })
+
+    test('sendReply: an answer to HEAD has the length and no body', async () => {
+      const { carrier, next } = await carrying()
+      const client = carrier.request({ method: 'HEAD' })
+      await sendReply(await next(), { status: 200, headers: [], body: 'hello' })
+      expect((await client.head).header('content-length')).toBe('5')
+      expect(await client.body).toEqual({ text: '', complete: true })
     })
 
     test('respond without a body', async () => {
