@@ -103,8 +103,7 @@ export class H1Connection {
 
   /** Ends it when no request has begun. */
   endWhenIdle(): void {
-    const between = this.state === 'head' || (this.state === 'answer' && this.response?.destroyed === true)
-    if (between && this.held.length === 0) this.socket.destroy()
+    if (this.isIdle()) this.socket.destroy()
   }
 
   /** Measured in bytes, so that a slow client is not taken for one that has stopped. */
@@ -123,8 +122,14 @@ export class H1Connection {
     }
     this.progress = progress
     if (clientWriteTimeout > 0 && elapsed(now, progress.writtenAt) >= clientWriteTimeout) this.cut('client-stalled')
-    const idle = this.tunnel ? tunnelIdleTimeout : this.isAwaitingBody() ? timeoutIdle : 0
+    const idle = this.tunnel ? tunnelIdleTimeout : this.isIdle() || this.isAwaitingBody() ? timeoutIdle : 0
     if (idle > 0 && elapsed(now, progress.movedAt) >= idle) this.cut('idle')
+  }
+
+  /** Between requests, with nothing of the next one. */
+  private isIdle(): boolean {
+    const between = this.state === 'head' || (this.state === 'answer' && this.response?.destroyed === true)
+    return between && this.held.length === 0
   }
 
   /** Does somebody wait for the rest of the request? A reader that has stopped its client waits for nothing. */

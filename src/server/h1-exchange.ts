@@ -77,7 +77,8 @@ export class H1Exchange extends OneExit implements Exchange {
 
   onClosed(listener: () => void): void {
     if (this.res.destroyed) process.nextTick(listener)
-    else this.res.once('close', listener)
+    // Said once, and `once` would wrap the listener.
+    else this.res.on('close', listener)
   }
 
   respond({ status, reason, headers }: ResponseHead): ResponseBody {

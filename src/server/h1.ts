@@ -59,7 +59,8 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     headersTimeout: 0,
     // A request may be an upload of any length; a slow one is ended by the upstream's and the idle timeouts.
     requestTimeout: 0,
-    keepAliveTimeout: timeouts.timeoutIdle,
+    // The sweep ends idle connections: a timer for each answer costs a tenth of a small one.
+    keepAliveTimeout: 0,
     insecureHTTPParser: false,
     // routing/target.ts refuses it, and unlike Node leaves a line.
     requireHostHeader: false,
@@ -176,7 +177,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   server.on('error', (error) => deps.logger.error({ cause: error.message }, 'the listener reports an error'))
   let stopSweeping = sweep()
 
-  /** Cuts clients that read nothing or stop in a request, and tunnels in which nothing is said. */
+  /** Cuts clients that read nothing or stop in a request, idle connections, and tunnels in which nothing is said. */
   function sweep(): () => void {
     const shortest = Math.min(
       ...[timeouts.clientWriteTimeout, timeouts.tunnelIdleTimeout, timeouts.timeoutIdle].filter((span) => span > 0),
@@ -216,7 +217,6 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
         server.setSecureContext(secureContext(next.certificate))
       }
       timeouts = next
-      server.keepAliveTimeout = next.timeoutIdle
       stopSweeping()
       stopSweeping = sweep()
     },

@@ -71,6 +71,24 @@ test('a connection on which nothing is asked ends after timeout_read', async () 
   expect(await text).toMatch(/^HTTP\/1\.1 408 /)
 })
 
+test('a connection ends when nothing was asked on it for timeout_idle after an answer, and not before', async () => {
+  const listener = await serving((exchange) => exchange.respond({ status: 200, headers: [] }).end('ok'))
+  const socket = await client(listener, '')
+  let got = ''
+  socket.on('data', (piece) => (got += piece.toString('latin1')))
+  for (let asked = 1; asked <= 3; asked++) {
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    await expect.poll(() => got.split('200 OK').length - 1).toBe(asked)
+    // A sweep takes note of the answer; less than timeout_idle follows.
+    await turns()
+    clock.advance(590_000)
+    await turns()
+    expect(socket.closed).toBe(false)
+  }
+  clock.advance(20_000)
+  await expect.poll(() => socket.closed).toBe(true)
+})
+
 test('a client that reads nothing of its answer is cut after client_write_timeout; what it sends changes nothing', async () => {
   const exchanges: Exchange[] = []
   const listener = await serving((exchange) => {

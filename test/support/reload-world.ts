@@ -233,7 +233,7 @@ export async function behaviour({ app, browser: open, lines, signIn: sign, clock
     anonymous: [anonymous.status, place(anonymous.headers.location), cookies(anonymous.headers['set-cookie'])],
     provider: begun && [begun.status, place(begun.headers.location), cookies(begun.headers['set-cookie'])],
     landed: [landed.status, landed.url.host, landed.url.pathname, upstreamView(landed.body)],
-    scripted: [scripted.status, upstreamView(scripted.body), scripted.headers['keep-alive']],
+    scripted: [scripted.status, upstreamView(scripted.body)],
     team: [team.status, team.url.host],
     public: (await browser.ask('http://public.localhost/')).status,
     // A browser that signs in once more shows the session cookie's attributes.
@@ -451,6 +451,19 @@ export async function queued({ port, clock, lines, arrived }: Running): Promise<
   }
   for (const socket of sockets) socket.destroy()
   return line && [line['status'], Math.round(Number(line['duration_ms']) / 10_000)]
+}
+
+/** Tens of seconds that a connection is kept on which nothing more is asked. */
+export async function keptIdle({ port, clock }: Running): Promise<unknown> {
+  const socket = connect(port, '127.0.0.1').on('error', () => {})
+  socket.write('GET / HTTP/1.1\r\nhost: public.localhost\r\n\r\n')
+  await new Promise((resolve) => socket.once('data', resolve))
+  for (let seconds = 0; seconds < 300; seconds += 10) {
+    if (socket.closed) return seconds
+    await clock.advanceAsync(10_000)
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+  }
+  throw new Error('the connection was not ended')
 }
 
 /** A client that asks for a lot and reads nothing: is it cut off within five minutes? The time-out counts from its last progress. */
