@@ -5,13 +5,9 @@ import type { RequestFacts } from '../http/request.ts'
 export function secured(
   reply: Reply,
   { host, port }: Pick<RequestFacts, 'host' | 'port'>,
-  { fixed, live, routes }: Pick<Generation, 'fixed' | 'live' | 'routes'>,
+  { live, routes }: Pick<Generation, 'live' | 'routes'>,
 ): Reply {
   const { strictTransportSecurity: value } = live
-  if (!value || value === 'off') return reply
-  const { hostname, origin: authenticate } = fixed.authenticateServiceUrl
-  const origin = host === hostname ? authenticate : routes.originOf(host, port)
-  return origin?.startsWith('https:')
-    ? { ...reply, headers: [...reply.headers, ['strict-transport-security', value]] }
-    : reply
+  if (!value || value === 'off' || !routes.isHttps(host, port)) return reply
+  return { ...reply, headers: [...reply.headers, ['strict-transport-security', value]] }
 }

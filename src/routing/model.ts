@@ -33,6 +33,8 @@ export interface RouteTable {
   match(request: RequestFacts): RouteMatch
   /** External origin of a route's host for this request; undefined when no route serves the host. */
   originOf(host: string, port: number | undefined): string | undefined
+  /** Is the host's external URL https, by configuration? For the sign-in service, too. */
+  isHttps(host: string, port: number | undefined): boolean
   /** May a sign-in return here? Host, scheme and port of a configured route or of the authenticate service. */
   allowsReturn(url: URL): boolean
 }

@@ -29,7 +29,8 @@ export function createRouteTable(
   { naming, routes }: Pick<Live, 'naming' | 'routes'>,
 ): RouteTable {
   const authenticateFrom = fromOf(authenticateServiceUrl)
-  const authenticateOrigin = authenticateServiceUrl.origin
+  // Read once: a URL makes them anew each time.
+  const { hostname: authenticateHost, origin: authenticateOrigin } = authenticateServiceUrl
   const actionsAnywhere = actionsOnUnknownHostsToo(naming)
   const authenticateActions = actionsOnAuthenticate(naming, authenticateCallbackPath)
   const routeActions = actionsOnRoutes(naming)
@@ -40,11 +41,11 @@ export function createRouteTable(
     if (route.from.wildcard) wildcards.add({ route, place })
     else append(exact, route.from.host, { route, place })
   })
-  return { match, originOf, allowsReturn }
+  return { match, originOf, isHttps, allowsReturn }
 
   function match(request: RequestFacts): RouteMatch {
     const { host, port, path } = request
-    const onAuthenticate = host === authenticateServiceUrl.hostname
+    const onAuthenticate = host === authenticateHost
     const anywhere = actionsAnywhere.get(path)
     if (anywhere) {
       const on = onAuthenticate ? 'authenticate' : 'route'
@@ -74,6 +75,11 @@ export function createRouteTable(
   function originOf(host: string, port: number | undefined): string | undefined {
     const route = find(host, port)
     return route && originFor(route.from, host)
+  }
+
+  function isHttps(host: string, port: number | undefined): boolean {
+    if (host === authenticateHost) return authenticateFrom.scheme === 'https'
+    return find(host, port)?.from.scheme === 'https'
   }
 
   function allowsReturn(url: URL): boolean {

@@ -279,6 +279,8 @@ describe('origins', () => {
     ['unknown.test', undefined, undefined],
   ])('of %s with port %s: %s', (host, port, origin) => {
     expect(table.originOf(host, port)).toBe(origin)
+    const https = host === 'authenticate.corp.example' || origin?.startsWith('https:') === true
+    expect(table.isHttps(host, port)).toBe(https)
   })
 })
 
