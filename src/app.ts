@@ -10,7 +10,6 @@ import { groupsFromClaims } from './identity/claims.ts'
 import { createOidcProvider } from './identity/oidc.ts'
 import { onTheMark, systemClock } from './lib/clock.ts'
 import { type Closing, openAll } from './lib/closing.ts'
-import { identityHeaders } from './lib/header-names.ts'
 import type { ProcessLogger } from './lib/log.ts'
 import { personKey, subjectOf } from './lib/person.ts'
 import { readVersion } from './lib/version.ts'
@@ -234,7 +233,6 @@ function createGeneration(
 ): Generation & Lifetime {
   const names = { https: cookieNames(live, 'https'), http: cookieNames(live, 'http') }
   const trust = compileTrust({ proxies: live.trustedProxies, hops: live.xffNumTrustedHops })
-  const identity = identityHeaders(live.naming, live.jwtClaimsHeaders.keys())
   const forwarder = upstreams.open({ config: live, cookieNames: ownCookieNames(live) })
   return Object.freeze({
     ...lifetimes.begin(() => forwarder.end()),
@@ -242,7 +240,7 @@ function createGeneration(
     fixed,
     live,
     cookieNames: names,
-    parse: (head: RequestHead) => parseTarget(head, trust, requestId(), identity),
+    parse: (head: RequestHead) => parseTarget(head, trust, requestId(), live.identityHeaders),
     routes: createRouteTable(fixed, live),
     authenticators: [createSessionAuthenticator({ sessions, directory, cookieNames: names })],
     forwarder,

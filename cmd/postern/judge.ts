@@ -1,6 +1,5 @@
 import { AppError, assertNever } from '../../src/errors.ts'
 import { type ExplainedClause, explain, type Explanation } from '../../src/policy/explain.ts'
-import { identityHeaders } from '../../src/lib/header-names.ts'
 import { personKey } from '../../src/lib/person.ts'
 import { FOREVER } from '../../src/lib/time.ts'
 import { judge } from '../../src/policy/judge.ts'
@@ -35,7 +34,6 @@ export type Judgement =
 export function createJudge(config: Config): (question: Question) => Judgement {
   const routes = createRouteTable(config.fixed, config.live)
   const trust = compileTrust({ proxies: [], hops: 0 })
-  const identity = identityHeaders(config.live.naming, config.live.jwtClaimsHeaders.keys())
   return ({ method, url, ip, who, now }) => {
     const [, scheme, authority = '', target = ''] = /^(https?|wss?):\/\/([^/?#]+)([^#]*)/.exec(url) ?? []
     // Without an Origin, as from a program that is no browser.
@@ -56,7 +54,7 @@ export function createJudge(config: Config): (question: Question) => Judgement {
       },
       trust,
       'command-line',
-      identity,
+      config.live.identityHeaders,
     )
     if ('kind' in facts) return { kind: facts.kind, status: facts.status, detail: facts.detail }
     const match = routes.match(facts)

@@ -1,10 +1,9 @@
-import { identityHeaders } from '../lib/header-names.ts'
 import { parseNetwork } from '../routing/address.ts'
 import { parseFrom, parseHost } from '../routing/host.ts'
 import type { Address, Certificate, Config, ListenConfig, Live, Naming, Route, StorageConfig } from './model.ts'
 import type { Clause } from '../policy/model.ts'
 import { compileDirectory } from './compile/directory.ts'
-import { compileClaimHeaders } from './compile/headers.ts'
+import { compileClaimHeaders } from './compile/identity.ts'
 import { compileIdp, required } from './compile/idp.ts'
 import { compileRoutes } from './compile/routes.ts'
 import { compileCertificate, compileSharedSecrets, compileSigningKeys } from './compile/secrets.ts'
@@ -48,17 +47,16 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
     secretText === undefined ? undefined : compileSharedSecrets(secretText, ['shared_secret'], report)
   const signingKeys =
     globals.signing_key === undefined ? [] : compileSigningKeys(globals.signing_key, ['signing_key'], report)
-  const jwtClaimsHeaders = compileClaimHeaders(globals.jwt_claims_headers, naming, report)
-  const routes = compileRoutes(
+  const claimHeaders = compileClaimHeaders(globals.jwt_claims_headers, ['jwt_claims_headers'], naming, report)
+  const { routes, identityHeaders } = compileRoutes(
     draft,
     {
       timeout: globals.default_upstream_timeout,
-      passIdentityHeaders: globals.pass_identity_headers,
       allowHttp: globals.insecure_server,
       preserveHost: globals.preserve_host_header,
       compatibility: globals.compatibility,
       naming,
-      identity: identityHeaders(naming, jwtClaimsHeaders.keys()),
+      identity: { globals, naming, claimHeaders },
     },
     report,
   )
@@ -118,7 +116,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       naming,
       ...(certificate && { certificate }),
       ...(signoutRedirectUrl && { signoutRedirectUrl }),
-      jwtClaimsHeaders,
+      identityHeaders,
       routes,
     },
   })

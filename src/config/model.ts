@@ -59,8 +59,8 @@ export interface Live extends PlainLive {
   readonly certificate?: Certificate
   /** Where a sign-out ends (`signout_redirect_url`). */
   readonly signoutRedirectUrl?: URL
-  /** Header name (lower case) → claim name (`jwt_claims_headers`). */
-  readonly jwtClaimsHeaders: ReadonlyMap<string, string>
+  /** Normal names (lib/header-names.ts) of every route's headers that say who is signed in: no client's copy of them passes. */
+  readonly identityHeaders: ReadonlySet<string>
   readonly routes: readonly Route[]
 }
 
@@ -187,7 +187,7 @@ export interface Forward {
   readonly allowRequestHeaders: readonly string[]
   /** Until the response header; 0 is none. */
   readonly timeout: Span
-  readonly passIdentityHeaders: boolean
+  readonly identity: ForwardedIdentity
   readonly allowWebsockets: boolean
   /** More origins that may open a WebSocket, beside the route's own. */
   readonly allowOrigins: readonly string[]
@@ -236,6 +236,25 @@ export interface Substitution {
   readonly pattern: string
   readonly substitution: string
   readonly replace: (text: string) => string
+}
+
+/** What the application is told of whoever is signed in. */
+export interface ForwardedIdentity {
+  /** Send the assertion and the claim headers (`pass_identity_headers`). */
+  readonly pass: boolean
+  /** Header name (lower case) → claim name (`jwt_claims_headers`). */
+  readonly claimHeaders: ReadonlyMap<string, string>
+  readonly groups: {
+    readonly format: 'ids' | 'names' | 'both'
+    /** Ids and names that may be told (`jwt_groups_filter`); absent: all. */
+    readonly only?: readonly string[]
+    /** Ids and names that the policy asks for: the first when there are too many. */
+    readonly first: readonly string[]
+  }
+  /** The issuer is a URL of this scheme; absent: a bare host (`jwt_issuer_format`). */
+  readonly issuerScheme?: 'http' | 'https'
+  /** Equal for routes that tell the same. */
+  readonly key: string
 }
 
 /** The address that was asked for, with the parts that are given here replaced. */

@@ -13,6 +13,7 @@ import {
   texts,
   url,
 } from './schema/fields.ts'
+import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './schema/identity.ts'
 import { routeSchema } from './schema/route.ts'
 
 const TRANSPORT_SECURITY = 'off, or a value such as max-age=31536000; includeSubDomains'
@@ -211,10 +212,18 @@ export const configSchema = z.strictObject(
         writeOnly: true,
       }),
     }),
-    jwt_claims_headers: z
-      .union([text, texts, textMap], { error: 'a list of claims, or a map of header to claim' })
+    jwt_claims_headers: claimHeaders
       .default({})
       .describe('Claims to send upstream: a list makes `X-Postern-Claim-<Name>`, a map names the headers.'),
+    jwt_groups_filter: groupsFilter
+      .optional()
+      .describe('Groups that applications may be told of, as ids or names: a list, or `{groups: […]}`. Default: all.'),
+    jwt_issuer_format: issuerFormat
+      .default('IssuerHostOnly')
+      .describe('Issuer of the signed identity: `IssuerHostOnly` is the host, `IssuerURI` is `https://host/`.'),
+    groups_format: groupsFormat
+      .default('both')
+      .describe('How groups are told to applications: `ids`, `names`, or `both`, ids first.'),
     pass_identity_headers: flag.default(false).describe('Send the signed identity and claim headers upstream.'),
 
     preserve_host_header: flag
@@ -321,6 +330,9 @@ export const COMPILED = [
   'databroker_storage_type',
   'databroker_storage_connection_string',
   'jwt_claims_headers',
+  'jwt_groups_filter',
+  'jwt_issuer_format',
+  'groups_format',
   'pass_identity_headers',
   'preserve_host_header',
   'default_upstream_timeout',

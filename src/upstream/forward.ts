@@ -22,7 +22,7 @@ import { openTunnel, refuseWhatIsNoWebSocket } from './tunnel.ts'
 /** What one generation says about requests on their way. */
 export interface ForwarderConfig {
   readonly config: PoolSettings &
-    Pick<Live, 'naming' | 'jwtClaimsHeaders' | 'strictTransportSecurity' | 'upstreamBodyTimeout'>
+    Pick<Live, 'naming' | 'identityHeaders' | 'strictTransportSecurity' | 'upstreamBodyTimeout'>
   /** Every cookie of ours, whatever the scheme. */
   readonly cookieNames: readonly string[]
 }
@@ -55,17 +55,17 @@ export function createUpstreams({ signer, sharedSecrets, clock, logger }: Upstre
   const tunnels = new Set<() => void>()
   return {
     open({ config, cookieNames }) {
-      const { naming, jwtClaimsHeaders: claims, upstreamBodyTimeout: bodyTimeout } = config
+      const { naming, upstreamBodyTimeout: bodyTimeout } = config
       const upstreams = pools.open(config)
       const context = createHeaderContext({
         naming,
-        claimHeaders: claims.keys(),
+        identityHeaders: config.identityHeaders,
         cookieNames,
         transportSecurity: config.strictTransportSecurity,
         hopMark,
         logger,
       })
-      const identity = createIdentityHeaders({ naming, claims, signer, clock, logger })
+      const identity = createIdentityHeaders({ naming, signer, clock, logger })
       return {
         async forward(grant, exchange) {
           if (!isForwardGrant(grant)) throw new TypeError('forward: not a grant of the policy engine')

@@ -18,7 +18,7 @@ import {
   reservedHeader,
 } from '../lib/header-names.ts'
 import type { Grant } from '../policy/verdict.ts'
-import type { Forward, Naming, Route } from '../config/model.ts'
+import type { Forward, Live, Naming, Route } from '../config/model.ts'
 import type { Logger } from '../types.ts'
 import type { RequestFacts } from '../http/exchange.ts'
 import type { HopMark } from './loop.ts'
@@ -32,8 +32,8 @@ export interface HeaderContext {
   readonly plantsOurs: SetCookieGuard
   /** `Strict-Transport-Security` of https hosts whose application sends none; '' and `off`: none either. */
   readonly transportSecurity: string
-  /** Normalised names (see `normalName`) of the identity headers that we add. */
-  readonly identity: ReadonlySet<string>
+  readonly naming: Pick<Naming, 'assertionHeader'>
+  readonly identityHeaders: Live['identityHeaders']
   /** Spelling → what happens to it. Bounded by `MAX_SPELLINGS`. */
   readonly treatments: Map<string, Treatment>
   readonly plans: WeakMap<Route<Forward>, HeaderPlan>
@@ -42,8 +42,7 @@ export interface HeaderContext {
 
 export interface HeaderContextOptions {
   readonly naming: Pick<Naming, 'assertionHeader'>
-  /** Configured claim headers, lower case. */
-  readonly claimHeaders: Iterable<string>
+  readonly identityHeaders: Live['identityHeaders']
   readonly cookieNames: readonly string[]
   readonly transportSecurity: string
   /** See `createHopMarks`. */
@@ -74,23 +73,12 @@ const OUR_AUTHORIZATION = /^\s*(?:pomerium|postern)\s/i
 
 const MAX_SPELLINGS = 1024
 
-export function createHeaderContext({
-  naming,
-  claimHeaders,
-  cookieNames,
-  transportSecurity,
-  hopMark,
-  logger,
-}: HeaderContextOptions): HeaderContext {
-  const identity = identityHeaders(naming, claimHeaders)
+export function createHeaderContext({ logger, ...options }: HeaderContextOptions): HeaderContext {
   return {
-    cookieNames,
-    plantsOurs: createSetCookieGuard(cookieNames, logger),
-    transportSecurity,
-    identity,
+    ...options,
+    plantsOurs: createSetCookieGuard(options.cookieNames, logger),
     treatments: new Map(),
     plans: new WeakMap(),
-    hopMark,
   }
 }
 
@@ -213,7 +201,7 @@ function kindOf(lower: string, normal: string, context: HeaderContext): Treatmen
   if (lower === 'connection' || lower === 'cookie' || lower === 'authorization') return lower
   if (lower === HOP_HEADER) return 'hop'
   if (lower === 'x-forwarded-for') return 'forwarded-for'
-  if (reservedHeader(normal, context.identity) !== undefined) return 'drop'
+  if (reservedHeader(normal, context.identityHeaders) !== undefined) return 'drop'
   return isForeign(normal) ? 'foreign' : 'keep'
 }
 
@@ -221,9 +209,8 @@ function planOf(route: Route<Forward>, context: HeaderContext): HeaderPlan {
   const known = context.plans.get(route)
   if (known) return known
   // There would be two of them. A configuration that sets one is refused, so this is for what is made otherwise.
-  const set = [...route.action.setRequestHeaders].filter(
-    ([name]) => !reservedHeader(normalName(name), context.identity),
-  )
+  const own = identityHeaders(context.naming, route.action.identity.claimHeaders.keys())
+  const set = [...route.action.setRequestHeaders].filter(([name]) => !reservedHeader(normalName(name), own))
   const gone = new Set([...route.action.removeRequestHeaders, ...set.map(([name]) => name)].map(normalName))
   const plan: HeaderPlan = {
     keeps: gone.size === 0 ? () => true : (normal) => !gone.has(normal),

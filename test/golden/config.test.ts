@@ -61,8 +61,8 @@ function summary(config: Config): readonly string[] {
     `listen: ${listen.host}:${listen.port}${listen.tls ? ' tls' : ''}`,
     `storage: ${storage.kind}${storage.kind === 'embedded' ? ` ${storage.path}` : ''}`,
     `secrets: ${fixed.sharedSecrets.length} shared, ${fixed.signingKeys.length} signing`,
-    `claims: ${[...live.jwtClaimsHeaders].map(([header, claim]) => `${header}=${claim}`).join(' ')}`,
-    ...live.routes.map(describeRoute),
+    `claims: ${describeClaims(live.routes[0])}`,
+    ...live.routes.map((route) => describeRoute(route) + describeIdentity(route, live.routes[0])),
   ]
 }
 
@@ -103,6 +103,24 @@ function describeHost(host: HostRewrite): string {
     default:
       return host.kind
   }
+}
+
+function describeClaims(route: Route | undefined): string {
+  const claims = route?.action.kind === 'forward' ? route.action.identity.claimHeaders : []
+  return [...claims].map(([header, claim]) => `${header}=${claim}`).join(' ')
+}
+
+/** Where it differs from what is usual, and claims from those of the first route. */
+function describeIdentity(route: Route, first: Route | undefined): string {
+  if (route.action.kind !== 'forward') return ''
+  const { groups, issuerScheme } = route.action.identity
+  const claims = describeClaims(route)
+  return [
+    ...(claims === describeClaims(first) ? [] : [`, claims: ${claims}`]),
+    ...(groups.format === 'both' ? [] : [`, groups by ${groups.format}`]),
+    ...(groups.only ? [`, groups of ${groups.only.join('+')}`] : []),
+    ...(issuerScheme ? [`, issuer ${issuerScheme}`] : []),
+  ].join('')
 }
 
 function describePolicy(policy: Policy): string {

@@ -52,7 +52,7 @@ function routePair(key: Key, sample: Sample): readonly [a: Settings, b: Settings
   const isFile = contentOf(key, routeKeys) !== name
   const configuration = (value: unknown, more: Settings): Settings => {
     const written = isFile && value !== undefined ? world.file(value as string) : value
-    return { ...world.base, routes: [{ ...route, ...more, [name]: written }, ...others] }
+    return { ...world.base, ...sample.global, routes: [{ ...route, ...more, [name]: written }, ...others] }
   }
   return [configuration(sample.a, { ...sample.with }), configuration(sample.b, { ...sample.with, ...sample.andB })]
 }

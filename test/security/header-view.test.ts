@@ -9,11 +9,10 @@ import { compileTrust, parseTarget } from '../../src/routing/target.ts'
 import { createHeaderContext, upstreamHeaders } from '../../src/upstream/headers.ts'
 import { facts, grant, hopMark, NAMING, route } from '../unit/upstream/support.ts'
 
-const jwtClaimsHeaders = new Map([['x-corp-user', 'email']])
-const identity = identityHeaders(NAMING, jwtClaimsHeaders.keys())
+const identity = identityHeaders(NAMING, ['x-corp-user'])
 const context = createHeaderContext({
   naming: NAMING,
-  claimHeaders: jwtClaimsHeaders.keys(),
+  identityHeaders: identity,
   cookieNames: ['postern'],
   hopMark,
   transportSecurity: '',

@@ -5,6 +5,7 @@
  * public routes and WebSockets. Here every exit gets all of it at once, over real sockets.
  */
 import { expect, test } from 'vitest'
+import { identityHeaders } from '../../src/lib/header-names.ts'
 import type { Principal } from '../../src/policy/model.ts'
 import {
   answering,
@@ -16,6 +17,7 @@ import {
   principal,
   rawUpstream,
   route,
+  NAMING,
 } from '../unit/upstream/support.ts'
 
 const NAMES = [
@@ -77,8 +79,12 @@ test.each<[string, Exit]>([
   ['a WebSocket on a signed-in route', { send: WEBSOCKET, answer: ACCEPT, who: principal() }],
 ])('no identity header of a client is sent upstream by %s', async (_, { send, answer, who, pass = true }) => {
   const upstream = await rawUpstream(answering(answer))
-  const to = route(upstream.origin, { passIdentityHeaders: pass })
-  const { port } = await front(to, forwarder(undefined, forwarderConfig({ claims })), who ? { who } : {})
+  const to = route(upstream.origin, { identity: { pass, claimHeaders: claims } })
+  const { port } = await front(
+    to,
+    forwarder(undefined, forwarderConfig({ identityHeaders: identityHeaders(NAMING, claims.keys()) })),
+    who ? { who } : {},
+  )
   const wire = await client(port)
   wire.send(send)
   await wire.seen(/^HTTP\/1.1 (?:200|101) /)

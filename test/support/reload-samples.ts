@@ -18,7 +18,7 @@ import {
   type ReloadWorld,
   type Running,
   type Settings,
-  toldOnAPublicRoute,
+  told,
   unread,
   waitFor,
 } from './reload-world.ts'
@@ -29,6 +29,8 @@ export interface Sample {
   readonly b: unknown
   /** Other keys of both; `undefined` removes one of the base. */
   readonly with?: Settings
+  /** Of a key of a route: keys outside it, of both. */
+  readonly global?: Settings
   /** Other keys of the second only, without which it would not be valid. */
   readonly andB?: Settings
   /** Instead of `behaviour`. */
@@ -145,6 +147,9 @@ export function globalSamples({ base, upstreams, path }: ReloadWorld): Samples {
       with: { storage: undefined, databroker_storage_type: 'file' },
     },
     jwt_claims_headers: { a: ['email'], b: { 'X-Person': 'sub' } },
+    jwt_groups_filter: { b: ['Everyone'], with: { jwt_claims_headers: ['groups'] }, observe: told },
+    jwt_issuer_format: { b: 'IssuerURI', observe: told },
+    groups_format: { a: 'both', b: 'names', with: { ...okta, jwt_claims_headers: ['groups'] }, observe: told },
     pass_identity_headers: { a: true, b: false },
     preserve_host_header: { a: true, b: false },
     default_upstream_timeout: { b: '90s', observe: (running) => waitFor('/never', running) },
@@ -223,6 +228,10 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
       observe: (running) => handshake(running, 'https://partner.corp.example'),
     },
     pass_identity_headers: { a: true, b: false },
+    jwt_claims_headers: { b: { 'X-Person': 'sub' } },
+    jwt_groups_filter: { b: { groups: ['Everyone'] }, with: { jwt_claims_headers: ['groups'] }, observe: told },
+    jwt_issuer_format: { b: 'IssuerURI', observe: told },
+    groups_format: { b: 'ids', global: { idp_service_account: DEMO.apiToken }, observe: told },
     tls_skip_verify: { b: true, with: tls },
     tls_custom_ca: { b: CERTIFICATE, with: tls },
     tls_server_name: { b: 'elsewhere.internal', with: { ...tls, tls_custom_ca: CERTIFICATE } },
@@ -243,7 +252,7 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
     identity: {
       b: 'optional',
       with: { ...rules, allow_public_unauthenticated_access: true },
-      observe: toldOnAPublicRoute,
+      observe: told,
     },
     allow_any_authenticated_user: { a: true, b: false },
     allowed_users: { a: ['alice@example.com'], b: ['bob@example.com'], with: rules },

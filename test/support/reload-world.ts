@@ -504,10 +504,12 @@ async function untilLogged({ clock, lines }: Running, path: string): Promise<Rec
   throw new Error(`no line for ${path}`)
 }
 
-/** The person whom the application of a public route hears of. */
-export async function toldOnAPublicRoute({ browser: open, signIn: sign }: Running): Promise<unknown> {
+/** What the first application hears of somebody who is signed in. */
+export async function told({ browser: open, signIn: sign }: Running): Promise<unknown> {
   const browser = open()
   await sign(browser, `${APP}/.postern/`)
   const { headers } = JSON.parse((await browser.ask(`${APP}/`)).body) as { headers: Record<string, string> }
-  return headers['x-postern-claim-email']
+  const payload = Buffer.from(headers['x-postern-jwt-assertion']?.split('.')[1] ?? '', 'base64url').toString()
+  const { iss, groups } = JSON.parse(payload || '{}') as { iss?: string; groups?: unknown }
+  return [headers['x-postern-claim-email'], headers['x-postern-claim-groups'], iss, groups]
 }

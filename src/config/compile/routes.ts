@@ -1,5 +1,6 @@
 import { assertNever } from '../../errors.ts'
 import { sha256 } from '../../lib/crypto.ts'
+import { identityHeaders } from '../../lib/header-names.ts'
 import { compileAccess } from '../../policy/legacy.ts'
 import { parsePolicy } from '../../policy/parse.ts'
 import { parseFrom } from '../../routing/host.ts'
@@ -7,12 +8,13 @@ import { canonicalPath } from '../../routing/path.ts'
 import { compileRegex } from '../../routing/regex.ts'
 import type { Span } from '../../types.ts'
 import { isOwnPath, isReserved } from '../../routing/table.ts'
-import type { Naming, PathMatch, Route, RouteFrom } from '../model.ts'
+import type { Live, Naming, PathMatch, Route, RouteFrom } from '../model.ts'
 import type { Policy } from '../../policy/model.ts'
 import type { Path, Report } from '../issues.ts'
 import type { RouteInput } from '../schema/route.ts'
 import type { Draft } from '../validate.ts'
 import { compileRouteHeaders } from './headers.ts'
+import { compileClaimHeaders, compileIdentity, type IdentityDefaults } from './identity.ts'
 import { compileRewrite, type RewriteDefaults } from './rewrite.ts'
 import { reportShadows } from './shadows.ts'
 import { compileUpstreams } from './upstreams.ts'
@@ -22,32 +24,56 @@ import { checkScheme, parseOrigin, schemeHint } from './urls.ts'
 /** What routes inherit. */
 export interface RouteDefaults extends RewriteDefaults {
   readonly timeout: Span
-  readonly passIdentityHeaders: boolean
   readonly allowHttp: boolean
   readonly naming: Naming
-  /** Normal names of the headers that say who is signed in. */
-  readonly identity: ReadonlySet<string>
+  readonly identity: IdentityDefaults
 }
 
 /** Routes in order; what is wrong with one is reported, and it is left out. */
-export function compileRoutes(draft: Draft, defaults: RouteDefaults, report: Report): readonly Route[] {
+export function compileRoutes(
+  draft: Draft,
+  defaults: RouteDefaults,
+  report: Report,
+): Pick<Live, 'routes' | 'identityHeaders'> {
+  const { naming, claimHeaders } = defaults.identity
+  // Of all routes first: what one of them tells, no client may tell another.
+  const claims = draft.routes.map(({ path, input: { jwt_claims_headers: written } }) =>
+    written === undefined
+      ? claimHeaders
+      : compileClaimHeaders(written, [...path, 'jwt_claims_headers'], naming, report),
+  )
+  const all = identityHeaders(
+    naming,
+    [claimHeaders, ...claims].flatMap((each) => [...each.keys()]),
+  )
   const routes: Route[] = []
   const paths: Path[] = []
-  for (const { path, input, whole } of draft.routes) {
-    const route = compileRoute(input, path, defaults, report)
+  for (const [i, { path, input, whole }] of draft.routes.entries()) {
+    const route = compileRoute(input, path, { claimHeaders: claims[i] ?? claimHeaders, all }, defaults, report)
     if (!route || !whole) continue
     routes.push(route)
     paths.push(path)
   }
   reportShadows(routes, paths, report)
-  return routes
+  return { routes, identityHeaders: all }
 }
 
-function compileRoute(input: RouteInput, path: Path, defaults: RouteDefaults, report: Report): Route | undefined {
+function compileRoute(
+  input: RouteInput,
+  path: Path,
+  { claimHeaders, all }: { readonly claimHeaders: ReadonlyMap<string, string>; readonly all: ReadonlySet<string> },
+  defaults: RouteDefaults,
+  report: Report,
+): Route | undefined {
   const from = compileFrom(input, path, defaults, report)
   const match = compileMatch(input, path, defaults, report)
   const target = compileUpstreams(input.to, [...path, 'to'], report)
-  const headers = compileRouteHeaders(input, path, defaults.identity, report)
+  const headers = compileRouteHeaders(
+    input,
+    path,
+    { own: identityHeaders(defaults.naming, claimHeaders.keys()), all },
+    report,
+  )
   const policy = compilePolicy(input, path, report)
   const origins = input.allow_origins.map(
     (text, i) => parseOrigin(text, true, [...path, 'allow_origins', i], report)?.origin,
@@ -73,7 +99,7 @@ function compileRoute(input: RouteInput, path: Path, defaults: RouteDefaults, re
       rewrite,
       ...headers,
       timeout: input.timeout ?? defaults.timeout,
-      passIdentityHeaders: input.pass_identity_headers ?? defaults.passIdentityHeaders,
+      identity: compileIdentity(input, claimHeaders, from, policy, defaults.identity),
       allowWebsockets: input.allow_websockets,
       allowOrigins: origins.filter((origin) => origin !== undefined),
       tls,

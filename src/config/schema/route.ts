@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './identity.ts'
 import { duration, flag, oneOf, orFile, path, text, textMap, texts, url } from './fields.ts'
 
 /** One entry of `routes:` (or of Pomerium's `policy:`). */
@@ -57,6 +58,18 @@ export const routeSchema = z.strictObject(
     pass_identity_headers: flag
       .optional()
       .describe('Send the signed identity and claim headers upstream. Default: the global key of this name.'),
+    jwt_claims_headers: claimHeaders
+      .optional()
+      .describe('Claims to send upstream, instead of those of the global key of this name.'),
+    jwt_groups_filter: groupsFilter
+      .optional()
+      .describe('Groups that this application may be told of, besides those of the global key of this name.'),
+    jwt_issuer_format: issuerFormat
+      .optional()
+      .describe('Issuer of the signed identity. Default: the global key of this name.'),
+    groups_format: groupsFormat
+      .optional()
+      .describe('How groups are told to this application. Default: the global key of this name.'),
     tls_skip_verify: flag.default(false).describe("Do not verify the upstream's certificate."),
     ...orFile('tls_custom_ca', "PEM bundle (or base64 of it) that replaces the system's authorities."),
     tls_server_name: text

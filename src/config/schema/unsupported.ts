@@ -51,6 +51,7 @@ const ignoredGlobals: ReadonlyMap<string, string> = new Map([
 
 const ignoredRouteKeys: ReadonlyMap<string, string> = new Map([
   ...names('description logo_url', 'there is no portal that shows it'),
+  ['depends_on', 'each host has a cookie of its own, and one sign-in serves them all'],
   ['regex_priority_order', 'routes are tried in the order of the file'],
   ['show_error_details', 'the 403 page always says why'],
   ['tls_upstream_allow_renegotiation', 'TLS 1.3 has no renegotiation, and Postern never asks for one'],
@@ -96,7 +97,7 @@ const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
   ...names(
     `
     http_redirect_addr circuit_breaker_thresholds certificates merge_slashes normalize_path
-    path_with_escaped_slashes_action jwt_groups_filter jwt_issuer_format set_response_headers headers`,
+    path_with_escaped_slashes_action set_response_headers headers`,
     LOST,
   ),
   ...names(
@@ -124,8 +125,7 @@ const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
     load_balancing_policy lb_policy least_request_lb_config health_checks healthy_panic_threshold outlier_detection
     circuit_breaker_thresholds idle_timeout
     redirect response set_response_headers rewrite_response_headers
-    kubernetes_service_account_token kubernetes_service_account_token_file cors_allow_preflight jwt_groups_filter
-    jwt_issuer_format depends_on`,
+    kubernetes_service_account_token kubernetes_service_account_token_file cors_allow_preflight`,
     LOST,
   ),
   ['set_authorization_header', 'use `pass_identity_headers`'],
@@ -140,7 +140,6 @@ const DEFAULTS: Readonly<Record<string, string | boolean>> = {
   codec_type: 'auto',
   bearer_token_format: 'default',
   load_balancing_policy: 'round_robin',
-  jwt_issuer_format: 'IssuerHostOnly',
 }
 
 /** What to say about a key of Pomerium that Postern does not have; undefined for a key that is none of Pomerium's. */

@@ -51,7 +51,7 @@ describe('precedence', () => {
     [
       'pass_identity_headers',
       'PASS_IDENTITY_HEADERS',
-      (c) => c.live.routes[0]?.action.kind === 'forward' && c.live.routes[0].action.passIdentityHeaders,
+      (c) => c.live.routes[0]?.action.kind === 'forward' && c.live.routes[0].action.identity.pass,
       false,
       ['true', true],
       ['false', false],
@@ -214,13 +214,13 @@ routes:
     ).live.routes
     expect(first?.action).toMatchObject({
       timeout: 7000,
-      passIdentityHeaders: true,
+      identity: { pass: true },
       allowWebsockets: true,
       rewrite: { host: { kind: 'client' } },
     })
     expect(second?.action).toMatchObject({
       timeout: 0,
-      passIdentityHeaders: false,
+      identity: { pass: false },
       allowWebsockets: false,
       allowOrigins: ['https://other.corp.example'],
       removeRequestHeaders: ['x-internal'],

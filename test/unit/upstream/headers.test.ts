@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { identityHeaders } from '../../../src/lib/header-names.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import type { RequestFacts } from '../../../src/http/exchange.ts'
 import { clientHeaders, createHeaderContext, upstreamHeaders } from '../../../src/upstream/headers.ts'
@@ -6,7 +7,7 @@ import { facts, grant, HOP, hopMark, NAMING, principal, route, type RouteOptions
 
 const context = createHeaderContext({
   naming: NAMING,
-  claimHeaders: ['x-corp-user', 'x-postern-claim-groups'],
+  identityHeaders: identityHeaders(NAMING, ['x-corp-user', 'x-postern-claim-groups']),
   cookieNames: ['__Host-postern', 'postern'],
   transportSecurity: 'max-age=1',
   hopMark,
@@ -221,12 +222,22 @@ test('the route may set forwarded headers and cannot set what only we say', () =
     ['content-length', '9'],
     ['host', 'x'],
   ])
-  expect(sent(['X-Forwarded-Prefix', '/evil'], { route: { setRequestHeaders } })).toEqual([
+  const identity = { claimHeaders: new Map([['x-corp-user', 'email']]) }
+  expect(sent(['X-Forwarded-Prefix', '/evil'], { route: { setRequestHeaders, identity } })).toEqual([
     ['x-forwarded-proto', 'https'],
     ['x-forwarded-prefix', '/app'],
     ['remote-user', 'static'],
     ...FORWARDED.filter(([name]) => name !== 'x-forwarded-proto'),
   ])
+})
+
+test('a route may set what another route tells; the copy of a client passes on neither', () => {
+  const setRequestHeaders = new Map([['x-corp-user', 'kiosk']])
+  expect(sent(['X_Corp_User', 'evil', 'X-Corp-User', 'evil'], { route: { setRequestHeaders } })).toEqual([
+    ['x-corp-user', 'kiosk'],
+    ...FORWARDED,
+  ])
+  expect(sent(['X_Corp_User', 'evil', 'X-Corp-User', 'evil'])).toEqual(FORWARDED)
 })
 
 test.each([
@@ -266,7 +277,7 @@ test.each([
 test('a client that invents spellings does not grow our memory', () => {
   const fresh = createHeaderContext({
     naming: NAMING,
-    claimHeaders: [],
+    identityHeaders: identityHeaders(NAMING, []),
     cookieNames: [],
     transportSecurity: '',
     hopMark,

@@ -2,26 +2,27 @@ import { createLocalJWKSet, jwtVerify } from 'jose'
 import { describe, expect, test, vi } from 'vitest'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
+import type { ForwardedIdentity } from '../../../src/config/model.ts'
 import type { Group } from '../../../src/directory/model.ts'
 import type { Json, Logger } from '../../../src/types.ts'
 import type { AssertionSigner } from '../../../src/upstream/assertion.ts'
-import { assertionClaims, claimHeaderValue, createIdentityHeaders } from '../../../src/upstream/identity.ts'
+import { assertionClaims } from '../../../src/upstream/assertion-claims.ts'
+import { claimHeaderValue } from '../../../src/upstream/claim-value.ts'
+import { createIdentityHeaders } from '../../../src/upstream/identity.ts'
 import { manualClock } from '../../support/clock.ts'
-import { ENGINEERING, facts, grant, NAMING, principal, route, signer } from './support.ts'
+import { ENGINEERING, facts, grant, NAMING, principal, route, signer, TOLD } from './support.ts'
 
 const ROUTE = route('http://up.test')
+const telling = (...claims: readonly (readonly [header: string, claim: string])[]) =>
+  route('http://up.test', { identity: { claimHeaders: new Map(claims) } })
 const NOW = 1_790_000_000_500
 
-function identityHeaders(
-  claims: readonly (readonly [string, string])[] = [],
-  over: { signer?: AssertionSigner; logger?: Logger } = {},
-) {
+function identityHeaders(over: { signer?: AssertionSigner; logger?: Logger } = {}) {
   const clock = manualClock(NOW)
   return {
     clock,
     of: createIdentityHeaders({
       naming: NAMING,
-      claims: new Map(claims),
       signer,
       clock,
       logger: silentLogger,
@@ -31,8 +32,8 @@ function identityHeaders(
 }
 
 test('the assertion verifies against the published keys and says who, for whom and how long', async () => {
-  const { of } = identityHeaders([['x-department', 'department']])
-  const headers = await of(grant(ROUTE, facts({ host: 'app.test' }), principal()))
+  const { of } = identityHeaders()
+  const headers = await of(grant(telling(['x-department', 'department']), facts({ host: 'app.test' }), principal()))
   expect(headers.slice(0, 3)).toEqual(['x-department', 'R&D', 'x-postern-jwt-assertion'])
   const jwks = createLocalJWKSet((await signer.jwks()) as never)
   const { payload, protectedHeader } = await jwtVerify(headers[3] ?? '', jwks, { currentDate: new Date(NOW) })
@@ -57,7 +58,7 @@ test('the assertion verifies against the published keys and says who, for whom a
 test('no identity on public routes and where the route passes none', async () => {
   const { of } = identityHeaders()
   expect(of(grant(ROUTE, facts()))).toEqual([])
-  expect(of(grant(route('http://127.0.0.1:1', { passIdentityHeaders: false }), facts(), principal()))).toEqual([])
+  expect(of(grant(route('http://127.0.0.1:1', { identity: { pass: false } }), facts(), principal()))).toEqual([])
 })
 
 describe('caching', () => {
@@ -74,13 +75,14 @@ describe('caching', () => {
   })
 
   test('a new reading of the groups is never answered from the cache', async () => {
-    const { of } = identityHeaders([['x-groups', 'groups']])
-    const before = await of(grant(ROUTE, facts(), principal()))
+    const { of } = identityHeaders()
+    const to = telling(['x-groups', 'groups'])
+    const before = await of(grant(to, facts(), principal()))
     expect(before[1]).toBe(`${ENGINEERING.id},Engineering`)
     const removed = principal({ membership: createMembership([], 0, 'test') })
-    expect((await of(grant(ROUTE, facts(), removed)))[0]).toBe('x-postern-jwt-assertion')
+    expect((await of(grant(to, facts(), removed)))[0]).toBe('x-postern-jwt-assertion')
     const unknown = principal({ membership: 'unknown' })
-    expect((await of(grant(ROUTE, facts(), unknown)))[0]).toBe('x-postern-jwt-assertion')
+    expect((await of(grant(to, facts(), unknown)))[0]).toBe('x-postern-jwt-assertion')
   })
 
   test('the same reading, heard to be true still, is no new one', async () => {
@@ -105,7 +107,7 @@ describe('caching', () => {
 
   test('requests that come together share one signature', async () => {
     const sign = vi.fn<AssertionSigner['sign']>((claims) => signer.sign(claims))
-    const { of } = identityHeaders([], { signer: { ...signer, sign } })
+    const { of } = identityHeaders({ signer: { ...signer, sign } })
     const allowed = grant(ROUTE, facts(), principal())
     const [first, second] = await Promise.all([of(allowed), of(allowed)])
     expect(first).toBe(second)
@@ -116,7 +118,7 @@ describe('caching', () => {
     const sign = vi
       .fn<AssertionSigner['sign']>((claims) => signer.sign(claims))
       .mockRejectedValueOnce(new Error('no entropy'))
-    const { of } = identityHeaders([], { signer: { ...signer, sign } })
+    const { of } = identityHeaders({ signer: { ...signer, sign } })
     const allowed = grant(ROUTE, facts(), principal())
     await expect(of(allowed)).rejects.toThrow('no entropy')
     await expect(of(allowed)).resolves.toHaveLength(2)
@@ -124,14 +126,10 @@ describe('caching', () => {
 })
 
 test('a claim that the person does not have gives no header', async () => {
-  const { of } = identityHeaders([
-    ['x-a', 'missing'],
-    ['x-b', '__proto__'],
-    ['x-c', 'constructor'],
-    ['x-d', 'email'],
-  ])
+  const { of } = identityHeaders()
+  const to = telling(['x-a', 'missing'], ['x-b', '__proto__'], ['x-c', 'constructor'], ['x-d', 'email'])
   const { name: _, ...identity } = principal().identity
-  const headers = await of(grant(ROUTE, facts(), principal({ identity })))
+  const headers = await of(grant(to, facts(), principal({ identity })))
   expect(headers.slice(0, 3)).toEqual(['x-d', 'alice@corp.test', 'x-postern-jwt-assertion'])
 })
 
@@ -141,13 +139,9 @@ test('a claim of the provider does not replace one of ours, even where we know n
     subject: '00u1',
     claims: { sub: 'x', email: 'x', groups: ['admins'], exp: 9e9, role: 'dev' },
   }
-  const claims = assertionClaims(principal({ identity, membership: 'unknown' }), 'app.test', NOW, [
-    'sub',
-    'email',
-    'groups',
-    'exp',
-    'role',
-  ])
+  const claimHeaders = new Map(['sub', 'email', 'groups', 'exp', 'role'].map((claim) => [`x-${claim}`, claim]))
+  const who = principal({ identity, membership: 'unknown' })
+  const claims = assertionClaims(who, 'app.test', NOW, { ...TOLD, claimHeaders })
   expect(claims).toMatchObject({ sub: '00u1', groups: [], exp: 1_790_000_300, role: 'dev' })
   expect(claims).not.toHaveProperty('email')
 })
@@ -155,26 +149,108 @@ test('a claim of the provider does not replace one of ours, even where we know n
 test('the name of an imported group is not told, because its owner can choose it', () => {
   const imported: Group = { id: '00gImported000000000', name: 'admins', type: 'APP_GROUP' }
   const who = principal({ membership: createMembership([ENGINEERING, imported], 0, 'test') })
-  expect(assertionClaims(who, 'app.test', NOW, [])['groups']).toEqual([ENGINEERING.id, imported.id, 'Engineering'])
+  expect(assertionClaims(who, 'app.test', NOW, TOLD)['groups']).toEqual([ENGINEERING.id, imported.id, 'Engineering'])
 })
 
-test('more groups than a header section can hold: the assertion says so, the header is left out, one line is logged', async () => {
-  const groups = Array.from(
-    { length: 500 },
-    (_, i): Group => ({ id: `00g${String(i).padStart(17, '0')}`, name: `Team ${i}`, type: 'OKTA_GROUP' }),
-  )
-  const warn = vi.fn()
-  const { of } = identityHeaders([['x-groups', 'groups']], { logger: { ...silentLogger, warn } })
-  const headers = await of(grant(ROUTE, facts(), principal({ membership: createMembership(groups, 0, 'test') })))
-  expect(headers).toHaveLength(2)
-  const payload = JSON.parse(Buffer.from((headers[1] ?? '').split('.')[1] ?? '', 'base64url').toString()) as {
-    groups: string[]
+describe('groups', () => {
+  const imported: Group = { id: '00gImported000000000', name: 'admins', type: 'APP_GROUP' }
+  const sales: Group = { id: '00gSales000000000000', name: 'Sales, EMEA', type: 'OKTA_GROUP' }
+  const membership = createMembership([ENGINEERING, imported, sales], 0, 'test')
+  const told = (groups: Partial<ForwardedIdentity['groups']>) =>
+    assertionClaims(principal({ membership }), 'app.test', NOW, { ...TOLD, groups: { ...TOLD.groups, ...groups } })[
+      'groups'
+    ]
+
+  test.each<[Partial<ForwardedIdentity['groups']>, readonly string[]]>([
+    [{}, [ENGINEERING.id, imported.id, sales.id, 'Engineering', 'Sales, EMEA']],
+    [{ format: 'ids' }, [ENGINEERING.id, imported.id, sales.id]],
+    [{ format: 'names' }, ['Engineering', 'Sales, EMEA']],
+    [{ only: ['Engineering', sales.id, 'admins', 'Other'] }, [sales.id, 'Engineering']],
+    [{ only: [sales.id], format: 'names' }, []],
+    [{ only: [] }, []],
+  ])('with %j', (settings, expected) => {
+    expect(told(settings)).toEqual(expected)
+  })
+
+  test('by name in a header of their own', async () => {
+    const { of } = identityHeaders()
+    const identity = {
+      claimHeaders: new Map([['x-groups', 'groups']]),
+      groups: { ...TOLD.groups, format: 'names' },
+    } as const
+    const headers = await of(grant(route('http://up.test', { identity }), facts(), principal({ membership })))
+    expect(headers.slice(0, 2)).toEqual(['x-groups', 'Engineering,Sales%2C EMEA'])
+  })
+
+  test('more than a header section can hold: those of the policy come first, the assertion has a mark, one line is logged', async () => {
+    const groups = Array.from(
+      { length: 500 },
+      (_, i): Group => ({ id: `00g${String(i).padStart(17, '0')}`, name: `Team ${i}`, type: 'OKTA_GROUP' }),
+    )
+    const warn = vi.fn()
+    const { of } = identityHeaders({ logger: { ...silentLogger, warn } })
+    const identity = {
+      claimHeaders: new Map([['x-groups', 'groups']]),
+      groups: { format: 'both', first: ['Team 499', '00g00000000000000498'] },
+    } as const
+    const who = principal({ membership: createMembership(groups, 0, 'test') })
+    const headers = await of(grant(route('http://up.test', { identity }), facts(), who))
+    const payload = JSON.parse(Buffer.from((headers[3] ?? '').split('.')[1] ?? '', 'base64url').toString()) as {
+      groups: string[]
+    }
+    expect(payload).toMatchObject({ groups_truncated: true })
+    expect(payload.groups.slice(0, 6)).toEqual([
+      '00g00000000000000498',
+      '00g00000000000000499',
+      'Team 498',
+      'Team 499',
+      '00g00000000000000000',
+      '00g00000000000000001',
+    ])
+    expect(JSON.stringify(payload.groups).length).toBeLessThanOrEqual(4097)
+    expect(headers[0]).toBe('x-groups')
+    expect(payload.groups.join(',')).toContain(headers[1])
+    expect(headers[1]?.split(',').length).toBeGreaterThan(100)
+    expect(warn.mock.calls).toEqual([[{ header: 'x-groups', claim: 'groups' }, 'groups left out: they are too many']])
+  })
+
+  test('a header ends behind the last whole group that fits', async () => {
+    const name = 'ü'.repeat(100)
+    const groups = Array.from(
+      { length: 18 },
+      (_, i): Group => ({ id: `00g${String(i).padStart(17, '0')}`, name: `${name}${i}`, type: 'OKTA_GROUP' }),
+    )
+    const { of } = identityHeaders()
+    const identity = {
+      claimHeaders: new Map([['x-groups', 'groups']]),
+      groups: { format: 'names', first: [] },
+    } as const
+    const who = principal({ membership: createMembership(groups, 0, 'test') })
+    const [, value = ''] = await of(grant(route('http://up.test', { identity }), facts(), who))
+    expect(value.length).toBeLessThanOrEqual(4096)
+    const members = value.split(',').map(decodeURIComponent)
+    expect(members).toEqual(groups.slice(0, 6).map((group) => group.name))
+  })
+})
+
+test('routes that tell differently have their own headers of one session and host', async () => {
+  const { of } = identityHeaders()
+  const who = principal()
+  const told = async (format: 'ids' | 'names') => {
+    const identity = { claimHeaders: new Map([['x-groups', 'groups']]), groups: { format, first: [] }, key: format }
+    return (await of(grant(route('http://up.test', { identity }), facts(), who)))[1]
   }
-  expect(payload).toMatchObject({ groups_truncated: true })
-  expect(JSON.stringify(payload.groups).length).toBeLessThanOrEqual(4097)
-  expect(warn.mock.calls).toEqual([
-    [{ header: 'x-groups', claim: 'groups' }, 'claim header left out: its value is too large'],
-  ])
+  expect(await told('ids')).toBe(ENGINEERING.id)
+  expect(await told('names')).toBe('Engineering')
+})
+
+test.each([
+  [undefined, 'app.test'],
+  ['https', 'https://app.test/'],
+  ['http', 'http://app.test/'],
+] as const)('with the issuer scheme %s the issuer is %s', (issuerScheme, issuer) => {
+  const told = { ...TOLD, ...(issuerScheme && { issuerScheme }) }
+  expect(assertionClaims(principal(), 'app.test', NOW, told)).toMatchObject({ iss: issuer, aud: 'app.test' })
 })
 
 // attack-cases.md B07.
@@ -246,19 +322,13 @@ describe('an assertion fits into the header sections of upstreams', () => {
     ],
   ])('%s is left out, with a mark and one warning', async (_, over, omitted) => {
     const warn = vi.fn()
-    const { of, clock } = identityHeaders(
-      [
-        ['x-big', 'big'],
-        ['x-b', 'b'],
-        ['x-small', 'department'],
-      ],
-      { logger: { ...silentLogger, warn } },
-    )
+    const { of, clock } = identityHeaders({ logger: { ...silentLogger, warn } })
+    const to = telling(['x-big', 'big'], ['x-b', 'b'], ['x-small', 'department'])
     const base = principal()
     const given = over.identity as Partial<typeof base.identity>
     const identity = { ...base.identity, ...given, claims: { department: 'R&D', ...given.claims } }
     const who = principal({ ...over, identity })
-    const headers = await of(grant(ROUTE, facts(), who))
+    const headers = await of(grant(to, facts(), who))
     const payload = payloadOf(headers)
     expect(payload).toMatchObject({ sub: '00u1', email: 'alice@corp.test', department: 'R&D', claims_omitted: omitted })
     for (const name of omitted) expect(payload).not.toHaveProperty(name)
@@ -272,21 +342,22 @@ describe('an assertion fits into the header sections of upstreams', () => {
       expect.arrayContaining([...omitted]),
     )
     clock.advance(60_000)
-    await of(grant(ROUTE, facts(), who))
+    await of(grant(to, facts(), who))
     expect(warn).toHaveBeenCalledTimes(told)
   })
 
   test('a claim that is too long for the assertion is sent in a header of its own, as long as all of them fit', async () => {
     const claims = Object.fromEntries(['a', 'b', 'c', 'd'].map((name) => [name, name.repeat(2400)]))
-    const { of } = identityHeaders(['a', 'b', 'c', 'd'].map((name) => [`x-${name}`, name] as const))
-    const headers = await of(grant(ROUTE, facts(), principal({ identity: { ...principal().identity, claims } })))
+    const { of } = identityHeaders()
+    const to = telling(...['a', 'b', 'c', 'd'].map((name) => [`x-${name}`, name] as const))
+    const headers = await of(grant(to, facts(), principal({ identity: { ...principal().identity, claims } })))
     expect(headers.filter((_, i) => i % 2 === 0)).toEqual(['x-a', 'x-b', 'x-postern-jwt-assertion'])
     expect(payloadOf(headers)).toMatchObject({ a: claims['a'], b: claims['b'], claims_omitted: ['c', 'd'] })
   })
 
   test('nobody can push their groups out with a long name', () => {
     const who = principal({ identity: { ...principal().identity, name: 'n'.repeat(6000) } })
-    expect(assertionClaims(who, 'app.test', NOW, [])).toMatchObject({
+    expect(assertionClaims(who, 'app.test', NOW, TOLD)).toMatchObject({
       groups: [ENGINEERING.id, 'Engineering'],
       claims_omitted: ['name'],
     })

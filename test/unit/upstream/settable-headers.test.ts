@@ -72,7 +72,7 @@ function sent(loaded: ReturnType<typeof load>): readonly (readonly [name: string
   if (route?.action.kind !== 'forward') throw new Error('no route that forwards')
   const context = createHeaderContext({
     naming: live.naming,
-    claimHeaders: live.jwtClaimsHeaders.keys(),
+    identityHeaders: live.identityHeaders,
     cookieNames: ['postern'],
     transportSecurity: '',
     hopMark,

@@ -5,6 +5,7 @@ import { afterEach } from 'vitest'
 import { toAppError } from '../../../src/errors.ts'
 import { sendReply } from '../../../src/http/send.ts'
 import { listen, type Timeouts } from '../../../src/server/h1.ts'
+import { identityHeaders } from '../../../src/lib/header-names.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'
 import { personKey } from '../../../src/lib/person.ts'
@@ -16,7 +17,7 @@ import type { Forwarded, Forwarder, RequestFacts, RequestHead } from '../../../s
 import type { Principal } from '../../../src/policy/model.ts'
 import type { Grant } from '../../../src/policy/verdict.ts'
 import type { Group } from '../../../src/directory/model.ts'
-import type { Forward, Naming, Route } from '../../../src/config/model.ts'
+import type { Forward, ForwardedIdentity, Naming, Route } from '../../../src/config/model.ts'
 import { RequestHeaders } from '../../../src/routing/header-view.ts'
 import { createAssertionSigner } from '../../../src/upstream/assertion.ts'
 import {
@@ -45,12 +46,21 @@ export const NAMING: Naming = {
 }
 
 /** Of the route, or of what it does. */
-export type RouteOptions = Partial<Omit<Route, 'action'>> & Partial<Omit<Forward, 'kind'>>
+export type RouteOptions = Partial<Omit<Route, 'action'>> &
+  Partial<Omit<Forward, 'kind' | 'identity'>> & { readonly identity?: Partial<ForwardedIdentity> }
+
+/** What a route tells unless it says otherwise. */
+export const TOLD: ForwardedIdentity = {
+  pass: true,
+  claimHeaders: new Map(),
+  groups: { format: 'both', first: [] },
+  key: 'told',
+}
 
 export function route(upstream: string | readonly [string, ...string[]], over: RouteOptions = {}): Route<Forward> {
   const [first, ...others] = typeof upstream === 'string' ? [upstream] : upstream
   const of = (origin: string) => ({ origin, weight: 1 })
-  const { id, name, from, match, policy, maxDirectoryAge, definedAt, ...action } = over
+  const { id, name, from, match, policy, maxDirectoryAge, definedAt, identity, ...action } = over
   return {
     id: id ?? 'r1',
     name: name ?? 'app',
@@ -66,7 +76,7 @@ export function route(upstream: string | readonly [string, ...string[]], over: R
       removeRequestHeaders: [],
       allowRequestHeaders: [],
       timeout: 30_000,
-      passIdentityHeaders: true,
+      identity: identity ? { ...TOLD, ...identity } : TOLD,
       allowWebsockets: true,
       allowOrigins: [],
       tls: { skipVerify: false },
@@ -132,12 +142,12 @@ export const HOP = hopMark('r1').next('')
 export const signer = createAssertionSigner({ signingKeys: [], sharedSecrets: SECRETS })
 
 export function forwarderConfig(
-  over: { readonly claims?: ReadonlyMap<string, string>; readonly upstreamBody?: number } = {},
+  over: { readonly identityHeaders?: ReadonlySet<string>; readonly upstreamBody?: number } = {},
 ): ForwarderConfig {
   return {
     config: {
       naming: NAMING,
-      jwtClaimsHeaders: over.claims ?? new Map(),
+      identityHeaders: over.identityHeaders ?? identityHeaders(NAMING, []),
       strictTransportSecurity: '',
       upstreamBodyTimeout: over.upstreamBody ?? 0,
       upstreamConnectTimeout: 10_000,

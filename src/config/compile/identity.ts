@@ -1,0 +1,100 @@
+/** What applications are told of whoever is signed in: `pass_identity_headers`, `jwt_…`, `groups_format`. */
+import { normalName, unusableForClaims } from '../../lib/header-names.ts'
+import { fingerprint } from '../../lib/fingerprint.ts'
+import { wantedGroups } from '../../policy/explain.ts'
+import type { Policy } from '../../policy/model.ts'
+import type { Path, Report } from '../issues.ts'
+import type { ForwardedIdentity, Naming, RouteFrom } from '../model.ts'
+import type { GlobalInput } from '../schema.ts'
+import type { RouteInput } from '../schema/route.ts'
+import { HEADER_NAME } from './headers.ts'
+
+/** What routes inherit. */
+export interface IdentityDefaults {
+  readonly globals: GlobalInput
+  readonly naming: Naming
+  readonly claimHeaders: ReadonlyMap<string, string>
+}
+
+export function compileIdentity(
+  input: RouteInput,
+  claimHeaders: ReadonlyMap<string, string>,
+  { scheme }: RouteFrom,
+  policy: Policy,
+  { globals }: IdentityDefaults,
+): ForwardedIdentity {
+  const filters = [globals.jwt_groups_filter, input.jwt_groups_filter].flatMap((filter) => filter ?? [])
+  const told = {
+    pass: input.pass_identity_headers ?? globals.pass_identity_headers,
+    claimHeaders,
+    groups: {
+      format: input.groups_format ?? globals.groups_format,
+      ...(filters.length > 0 && { only: filters.flatMap(groupsOf) }),
+      first: wantedGroups(policy),
+    },
+    ...((input.jwt_issuer_format ?? globals.jwt_issuer_format) === 'IssuerURI' && { issuerScheme: scheme }),
+  }
+  return { ...told, key: fingerprint(told) }
+}
+
+function groupsOf(filter: Exclude<RouteInput['jwt_groups_filter'], undefined>): readonly string[] {
+  if (typeof filter === 'string') return filter.split(',').map((group) => group.trim())
+  return isList(filter) ? filter : filter.groups
+}
+
+/** Header name (lower case) → claim. */
+export function compileClaimHeaders(
+  written: GlobalInput['jwt_claims_headers'],
+  path: Path,
+  { claimHeaderPrefix, assertionHeader }: Naming,
+  report: Report,
+): ReadonlyMap<string, string> {
+  const given = typeof written === 'string' ? fromText(written) : written
+  const headers = new Map<string, string>()
+  if (given === undefined) {
+    report.error(path, 'expected a list of claims, or a map of header to claim, as text or as JSON')
+    return headers
+  }
+  const pairs: readonly (readonly [header: string, claim: string, at: string | number])[] = isList(given)
+    ? given.map((claim, i) => [claimHeaderPrefix + claim, claim, i])
+    : Object.entries(given).map(([header, claim]) => [header, claim, header])
+  const seen = new Map<string, string>()
+  for (const [header, claim, at] of pairs) {
+    const name = header.toLowerCase().replaceAll('_', '-')
+    const normal = normalName(name)
+    const unusable = unusableForClaims(normal, assertionHeader)
+    const other = seen.get(normal)
+    const refuse = (message: string): void => report.error([...path, at], message)
+    if (!HEADER_NAME.test(name)) refuse(`expected a header name, found ${JSON.stringify(header)}`)
+    else if (unusable !== undefined) refuse(unusable)
+    else if (other !== undefined && other !== claim) {
+      refuse(`expected one claim for this header, found ${JSON.stringify(other)} and ${JSON.stringify(claim)}`)
+    } else {
+      seen.set(normal, claim)
+      headers.set(name, claim)
+    }
+  }
+  return headers
+}
+
+/** `email, groups`, or JSON of a list or a map. */
+function fromText(text: string): readonly string[] | Readonly<Record<string, string>> | undefined {
+  if (!/^\s*[[{]/.test(text)) return text.split(/[,\s]+/).filter(Boolean)
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  const isText = (each: unknown): each is string => typeof each === 'string' && each !== ''
+  if (Array.isArray(value)) return value.every(isText) ? value : undefined
+  const entries = Object.entries(value as object)
+  // Every value is text: seen here.
+  return entries.every(([, claim]) => isText(claim))
+    ? (Object.fromEntries(entries) as Record<string, string>)
+    : undefined
+}
+
+function isList(value: object): value is readonly string[] {
+  return Array.isArray(value)
+}
