@@ -78,6 +78,8 @@ interface SharedPool {
 
 /** Idle connections are given up before common servers do (Node: 5 s), so that few requests meet a closing one. */
 const KEEP_ALIVE: Span = 4000
+/** Then it takes no more requests, and the next connection looks the name up again: addresses of upstreams change. */
+const MAX_CONNECTION_AGE: Span = 60_000
 const MAX_RESPONSE_HEADER_BYTES = 32 * 1024
 
 export function createPools(deadlines: Deadlines): Pools {
@@ -103,6 +105,7 @@ export function createPools(deadlines: Deadlines): Pools {
       connections,
       pipelining: 1,
       keepAliveTimeout: KEEP_ALIVE,
+      clientTtl: MAX_CONNECTION_AGE,
       maxHeaderSize: MAX_RESPONSE_HEADER_BYTES,
       // transfer.ts has its own: they cover waiting for a connection, and they pause with a slow client.
       headersTimeout: 0,
