@@ -7,7 +7,8 @@ import { compileClaimHeaders } from './compile/identity.ts'
 import { compileIdp, required } from './compile/idp.ts'
 import { compileRoutes } from './compile/routes.ts'
 import { compileCertificate, compileSharedSecrets, compileSigningKeys } from './compile/secrets.ts'
-import { parseAddress, parseOrigin, parseUrl } from './compile/urls.ts'
+import { HOSTED, PRODUCTS } from './providers.ts'
+import { behindHop, parseAddress, parseOrigin, parseUrl } from './compile/urls.ts'
 import type { Report } from './issues.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import { isFileKey, readPath } from './input.ts'
@@ -39,7 +40,9 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   const authenticateUrl = compileAuthenticateUrl(draft, naming, report)
   const after = globals.signout_redirect_url
   const signoutRedirectUrl =
-    after === undefined ? undefined : parseUrl(after, globals.insecure_server, ['signout_redirect_url'], report)
+    after === undefined
+      ? undefined
+      : parseUrl(after, behindHop(globals.insecure_server), ['signout_redirect_url'], report)
   const idp = compileIdp(draft, report)
   const directory = compileDirectory(draft, idp?.issuer, report)
   const secretText = required('shared_secret', '32 random bytes, run `postern secrets generate`', draft, report)
@@ -153,9 +156,11 @@ function compileAuthenticateUrl(draft: Draft, naming: Naming, report: Report): U
   } else if (callbackPath.startsWith(`${naming.controlPrefix}/`) || callbackPath.startsWith('/.well-known/')) {
     report.error(['authenticate_callback_path'], `expected a path outside ${naming.controlPrefix} and /.well-known`)
   }
-  return text === undefined
-    ? undefined
-    : parseOrigin(text, globals.insecure_server, ['authenticate_service_url'], report)
+  const path = ['authenticate_service_url']
+  const url = text === undefined ? undefined : parseOrigin(text, behindHop(globals.insecure_server), path, report)
+  if (!url || !/(?:^|\.)pomerium\.app$/i.test(url.hostname)) return url
+  report.error(path, HOSTED)
+  return undefined
 }
 
 /** Pomerium's first pitfall: with one host for both, sign-in redirects to itself for ever. */
@@ -197,7 +202,13 @@ function warnAboutClaims(routes: readonly Route[], draft: Draft, report: Report)
       ['idp_service_account'],
       `missing, and rules ask for groups (first ${first.definedAt}): ${cost}; Okta may refuse the sign-in of people in more than 100 groups`,
     )
-  } else report.warning(['groups_claim'], `rules ask for groups (first ${first.definedAt}): ${cost}`)
+    return
+  }
+  const quirk = claim === 'groups' ? PRODUCTS[provider]?.groups : undefined
+  report.warning(
+    ['groups_claim'],
+    `rules ask for groups (first ${first.definedAt}): ${cost}${quirk === undefined ? '' : `; ${quirk}`}`,
+  )
 }
 
 function asksForGroups(clauses: readonly Clause[]): boolean {

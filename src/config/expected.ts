@@ -1,4 +1,5 @@
 import { nearest } from '../policy/nearest.ts'
+import { OTHER_PROVIDERS } from './providers.ts'
 import { isTree } from './input.ts'
 import type { Path } from './issues.ts'
 import { isSecret } from './keys.ts'
@@ -27,6 +28,7 @@ function hintFor({ type, expected, values }: ShapeIssue, found: unknown, path: P
   if (type === 'array' && typeof found === 'string' && !isSecret(path)) return `write [${found}]`
   if (type === 'array' && isTree(found)) return 'put "- " before each entry'
   if (expected.startsWith('a duration') && /^\d+$/.test(word)) return `write ${word}s`
+  if (path[0] === 'idp_provider' && OTHER_PROVIDERS[word] !== undefined) return OTHER_PROVIDERS[word]
   if (text !== undefined && values.length > 1) {
     const near = nearest(text, values.map(String))
     return near === undefined ? undefined : `did you mean "${near}"?`

@@ -41,6 +41,8 @@ interface Schema {
     readonly in?: Schema
     readonly defaultValue?: unknown
     readonly values?: readonly unknown[]
+    /** Of a union: its forms. */
+    readonly options?: readonly Schema[]
   }
   readonly shape?: Readonly<Record<string, Schema>>
   readonly safeParse: (value: unknown) => { readonly success: boolean }
@@ -74,7 +76,7 @@ function keysOf(schema: z.ZodObject, prefix: readonly string[] = [], restart = f
   })
 }
 
-function kindOf(name: string, { type, values }: Schema['def']): Key['kind'] {
+function kindOf(name: string, { type, values, options }: Schema['def']): Key['kind'] {
   if (name === 'routes' || name === 'policy') return 'routes'
   switch (type) {
     case 'literal':
@@ -88,7 +90,8 @@ function kindOf(name: string, { type, values }: Schema['def']): Key['kind'] {
     case 'record':
       return 'map'
     case 'union':
-      return 'mixed'
+      // A list that may be written as text, too.
+      return options?.[0]?.def.type === 'array' ? 'list' : 'mixed'
     default:
       return 'text'
   }

@@ -92,6 +92,8 @@ export interface IdpConfig {
   readonly requestParams: Readonly<Record<string, string>>
   /** Time for one call to the provider. */
   readonly timeout: Span
+  /** Sign-out at the provider is not OpenID Connect's. */
+  readonly logout?: 'cognito'
 }
 
 export type ClientAuth = { readonly kind: 'basic' | 'post'; readonly secret: Secret } | { readonly kind: 'none' }

@@ -12,8 +12,10 @@ import {
   textMap,
   texts,
   url,
+  words,
 } from './schema/fields.ts'
 import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './schema/identity.ts'
+import { PROVIDERS } from './providers.ts'
 import { routeSchema } from './schema/route.ts'
 
 const TRANSPORT_SECURITY = 'off, or a value such as max-age=31536000; includeSubDomains'
@@ -120,20 +122,25 @@ export const configSchema = z.strictObject(
       .describe('Address to go to after sign-out. Default: our page “You are signed out”.'),
 
     ...restart({
-      idp_provider: oneOf('okta', 'oidc').default('okta').describe('`oidc` is any OpenID Connect provider.'),
+      idp_provider: oneOf(...PROVIDERS)
+        .default('okta')
+        .describe('`oidc` is any OpenID Connect provider; other names are `oidc` with what that product needs.'),
       idp_provider_url: url
         .optional()
         .describe(
-          'Okta org (`https://org.okta.com`), custom authorization server (`…/oauth2/default`) or issuer. Required.',
+          'Okta org (`https://org.okta.com`), custom authorization server (`…/oauth2/default`) or issuer. Required, except for `google` and `gitlab`.',
         ),
+      idp_allow_http: flag
+        .default(false)
+        .describe('The provider may be `http://` on a private network: secrets and codes cross it in the clear.'),
       idp_client_id: text.optional().describe('Client id of the application. Required.'),
       ...orFile('idp_client_secret', 'Client secret; leave it out for a public client.'),
       idp_client_auth: oneOf('basic', 'post', 'none')
         .optional()
         .describe('Client authentication at the token endpoint. Default: `basic` with a secret, `none` without.'),
-      idp_scopes: texts
-        .default(['openid', 'profile', 'email', 'offline_access'])
-        .describe('Scopes of the authorization request.'),
+      idp_scopes: words
+        .prefault(['openid', 'profile', 'email', 'offline_access'])
+        .describe('Scopes of the authorization request: a list, or text with spaces or commas.'),
       idp_request_params: textMap.default({}).describe('More parameters of the authorization request, e.g. `prompt`.'),
       idp_timeout: duration.prefault('10s').describe('Timeout of one call to the identity provider.'),
       idp_service_account: z
@@ -305,6 +312,7 @@ export const COMPILED = [
   'idp_client_secret_file',
   'idp_client_auth',
   'idp_scopes',
+  'idp_allow_http',
   'idp_request_params',
   'idp_timeout',
   'idp_service_account',

@@ -12,8 +12,8 @@ import { mergeClaims, toIdentity } from './claims.ts'
 import { CLOCK_TOLERANCE_S, checkIdToken } from './id-token.ts'
 import { createStale } from './stale.ts'
 
-/** Asymmetric, and what Okta and every certified provider sign with; the provider's own list is not asked (RFC 8725 §3.1). */
-const SIGNING_ALGORITHMS = ['RS256', 'ES256']
+/** Asymmetric, and what providers sign with; the provider's own list is not asked (RFC 8725 §3.1). */
+const SIGNING_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA', 'Ed25519']
 /** Endpoints rarely move; a provider that cannot be asked again keeps its old ones. */
 const METADATA = { maxAge: 3_600_000, maxStale: Number.POSITIVE_INFINITY, pause: 3000 }
 /** Keys that were withdrawn end here, even when the provider cannot be asked. */
@@ -164,6 +164,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
     async signOutUrl(idToken, returnTo) {
       try {
         const config = await connect(AbortSignal.timeout(idp.timeout))
+        if (idp.logout === 'cognito') return cognitoLogout(config, idp.clientId, returnTo)
         if (config.serverMetadata().end_session_endpoint === undefined) return undefined
         return oidc.buildEndSessionUrl(config, {
           id_token_hint: idToken,
@@ -239,6 +240,15 @@ async function discover(idp: IdpConfig): Promise<oidc.ServerMetadata> {
     id_token_signing_alg_values_supported: SIGNING_ALGORITHMS,
     userinfo_signing_alg_values_supported: SIGNING_ALGORITHMS,
   }
+}
+
+/** Amazon's /logout stands beside its /oauth2/authorize and has parameters of its own. */
+function cognitoLogout(config: oidc.Configuration, clientId: string, returnTo: URL): URL | undefined {
+  const { authorization_endpoint: authorize } = config.serverMetadata()
+  if (authorize === undefined) return undefined
+  const url = new URL('/logout', authorize)
+  url.search = new URLSearchParams({ client_id: clientId, logout_uri: returnTo.href }).toString()
+  return url
 }
 
 /** Everything that can be judged without the provider, state first. Rejects ERR_SIGN_IN_STATE, ERR_BAD_REQUEST or ERR_IDP_REJECTED. */

@@ -72,6 +72,7 @@ export function globalSamples({ base, upstreams, path }: ReloadWorld): Samples {
     signout_redirect_url: { b: 'https://intranet.corp.example/bye' },
     idp_provider: { b: 'oidc' },
     idp_provider_url: { a: base['idp_provider_url'], b: 'https://dev-1.okta.com' },
+    idp_allow_http: { b: true, andB: { idp_provider_url: 'http://okta.internal' } },
     idp_client_id: { a: DEMO.clientId, b: 'another' },
     idp_client_secret: { a: DEMO.clientSecret, b: 'another-secret-of-a-client' },
     idp_client_auth: { b: 'post' },

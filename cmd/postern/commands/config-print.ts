@@ -39,9 +39,11 @@ const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
 function effective(settings: readonly Setting[], config: Config): readonly Setting[] {
   const { listen, idp, directory, authenticateServiceUrl } = config.fixed
   const scheme = authenticateServiceUrl.protocol === 'http:' ? 'http' : 'https'
-  const derived: ReadonlyMap<string, unknown> = new Map([
+  const derived: ReadonlyMap<string, unknown> = new Map<string, unknown>([
     ['address', `${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${listen.port}`],
     ['cookie_name', cookieNames(config.live, scheme).session],
+    ['idp_provider_url', idp.issuer],
+    ['idp_scopes', idp.scopes],
     ['idp_client_auth', idp.clientAuth.kind],
     ...(directory.kind === 'okta' ? ([['directory.okta.url', directory.url.origin]] as const) : []),
   ])
@@ -51,7 +53,7 @@ function effective(settings: readonly Setting[], config: Config): readonly Setti
   return settings.flatMap((setting) => {
     const name = formatPath(setting.path)
     if (setting.source.kind !== 'default') return setting
-    return written.has(OTHER_NAMES.get(name) ?? '') ? [] : { ...setting, value: setting.value ?? derived.get(name) }
+    return written.has(OTHER_NAMES.get(name) ?? '') ? [] : { ...setting, value: derived.get(name) ?? setting.value }
   })
 }
 

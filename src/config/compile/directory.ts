@@ -6,7 +6,7 @@ import type { Path, Report } from '../issues.ts'
 import type { Draft } from '../validate.ts'
 import { compileSigningKeys, realSecret } from './secrets.ts'
 import { compileStatic } from './static.ts'
-import { parseOrigin } from './urls.ts'
+import { onPrivateNetwork, parseOrigin } from './urls.ts'
 
 /** Where groups come from: Okta's API, what is pushed to us, what is written down; else the claim of a sign-in. */
 export function compileDirectory(draft: Draft, issuer: string | undefined, report: Report): DirectoryConfig {
@@ -149,12 +149,18 @@ export function compileDirectory(draft: Draft, issuer: string | undefined, repor
 
   function apiOrigin(): URL | undefined {
     if (directory.okta.url !== undefined) {
-      return parseOrigin(directory.okta.url, globals.insecure_server, ['directory', 'okta', 'url'], report)
+      return parseOrigin(
+        directory.okta.url,
+        onPrivateNetwork(globals.idp_allow_http),
+        ['directory', 'okta', 'url'],
+        report,
+      )
     }
     if (globals.idp_provider === 'okta') return issuer === undefined ? undefined : new URL(new URL(issuer).origin)
+    const at = globals.idp_service_account === undefined ? ['directory', 'okta'] : ['idp_service_account']
     report.error(
-      ['directory', 'okta', 'url'],
-      'missing; expected the origin of the Okta org, because the provider is not Okta',
+      at,
+      `this reads an Okta org, and the provider is ${globals.idp_provider}; remove it, or write directory.okta.url, the origin of the org that has these people`,
     )
     return undefined
   }

@@ -3,7 +3,8 @@ import type { Report } from '../issues.ts'
 import type { GlobalInput } from '../schema.ts'
 import type { Draft } from '../validate.ts'
 import { realSecret } from './secrets.ts'
-import { parseUrl } from './urls.ts'
+import { PRODUCTS, type Product } from '../providers.ts'
+import { isLoopback, onPrivateNetwork, parseUrl } from './urls.ts'
 
 /** A setting without which nothing works; silent when a broken value for it was reported already. */
 export function required(key: keyof GlobalInput, what: string, draft: Draft, report: Report): string | undefined {
@@ -17,16 +18,16 @@ export function required(key: keyof GlobalInput, what: string, draft: Draft, rep
 /** Client, issuer and what to ask for. */
 export function compileIdp(draft: Draft, report: Report): IdpConfig | undefined {
   const { globals } = draft
-  const urlText = required(
-    'idp_provider_url',
-    'the URL of the Okta org or the issuer, https://your-org.okta.com',
-    draft,
-    report,
-  )
+  const product = PRODUCTS[globals.idp_provider]
+  const example = product?.example ?? 'https://your-org.okta.com'
+  const urlText =
+    globals.idp_provider_url ??
+    product?.issuer ??
+    required('idp_provider_url', `the URL of the Okta org or the issuer, ${example}`, draft, report)
   const clientId = required('idp_client_id', 'the client id of the application', draft, report)
   const issuer = urlText === undefined ? undefined : compileIssuer(urlText, globals, report)
   const clientAuth = compileClientAuth(draft, report)
-  const scopes = globals.idp_scopes.includes('openid') ? globals.idp_scopes : ['openid', ...globals.idp_scopes]
+  const scopes = compileScopes(globals, product, report)
   for (const name of [
     'state',
     'nonce',
@@ -51,20 +52,34 @@ export function compileIdp(draft: Draft, report: Report): IdpConfig | undefined 
   }
   if (issuer === undefined || clientId === undefined || !clientAuth) return undefined
   return {
-    provider: globals.idp_provider,
+    provider: globals.idp_provider === 'okta' ? 'okta' : 'oidc',
     issuer,
     clientId,
     clientAuth,
-    scopes: [...new Set(scopes)],
-    requestParams: globals.idp_request_params,
+    scopes,
+    requestParams: { ...product?.requestParams, ...globals.idp_request_params },
     timeout: globals.idp_timeout,
+    ...(product?.logout && { logout: product.logout }),
   }
+}
+
+/** As written, or what the product knows. */
+function compileScopes(globals: GlobalInput, product: Product | undefined, report: Report): readonly string[] {
+  const written = report.isWritten(['idp_scopes'])
+  const asked = new Set(['openid', ...(written ? globals.idp_scopes : (product?.scopes ?? globals.idp_scopes))])
+  if (product?.scopes && !product.scopes.includes('offline_access') && asked.delete('offline_access')) {
+    report.warning(['idp_scopes'], `offline_access is left out: ${product.name} refuses a sign-in that asks for it`)
+  }
+  return [...asked]
 }
 
 function compileIssuer(text: string, globals: GlobalInput, report: Report): string | undefined {
   const path = ['idp_provider_url']
-  const url = parseUrl(text, globals.insecure_server, path, report)
+  const url = parseUrl(text, onPrivateNetwork(globals.idp_allow_http), path, report)
   if (!url) return undefined
+  if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
+    report.warning(['idp_allow_http'], 'the client secret, codes and tokens cross that network in the clear')
+  }
   if (url.search) {
     report.error(path, 'expected an issuer without a query')
     return undefined
@@ -72,6 +87,12 @@ function compileIssuer(text: string, globals: GlobalInput, report: Report): stri
   const issuer = url.origin + url.pathname.replace(/\/+$/, '')
   if (url.pathname.includes('/.well-known/')) {
     report.error(path, `expected the issuer, not its metadata document: ${issuer.replace(/\/\.well-known\/.*/, '')}`)
+    return undefined
+  }
+  if (globals.idp_provider === 'azure') {
+    const problem = problemOfAzure(url)
+    if (problem === undefined) return issuer
+    report.error(path, problem)
     return undefined
   }
   if (globals.idp_provider !== 'okta') return issuer
@@ -88,6 +109,16 @@ function compileIssuer(text: string, globals: GlobalInput, report: Report): stri
     return undefined
   }
   return issuer
+}
+
+/** Tokens name the tenant that signed somebody in, and version 1 has another issuer (learn.microsoft.com). */
+function problemOfAzure({ hostname, pathname }: URL): string | undefined {
+  if (!hostname.startsWith('login.')) return undefined
+  const [tenant = '', version] = pathname.split('/').filter(Boolean)
+  if (tenant === '' || ['common', 'organizations', 'consumers'].includes(tenant)) {
+    return `tokens name one tenant; expected its id, https://${hostname}/your-tenant-id/v2.0`
+  }
+  return version === 'v2.0' ? undefined : `expected the issuer of version 2.0, https://${hostname}/${tenant}/v2.0`
 }
 
 function compileClientAuth(draft: Draft, report: Report): ClientAuth | undefined {

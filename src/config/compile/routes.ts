@@ -19,7 +19,7 @@ import { compileRewrite, type RewriteDefaults } from './rewrite.ts'
 import { reportShadows } from './shadows.ts'
 import { compileUpstreams } from './upstreams.ts'
 import { compileUpstreamTls } from './upstream-tls.ts'
-import { checkScheme, parseOrigin, schemeHint } from './urls.ts'
+import { ANY_SCHEME, behindHop, checkScheme, parseOrigin, schemeHint } from './urls.ts'
 
 /** What routes inherit. */
 export interface RouteDefaults extends RewriteDefaults {
@@ -76,7 +76,7 @@ function compileRoute(
   )
   const policy = compilePolicy(input, path, report)
   const origins = input.allow_origins.map(
-    (text, i) => parseOrigin(text, true, [...path, 'allow_origins', i], report)?.origin,
+    (text, i) => parseOrigin(text, ANY_SCHEME, [...path, 'allow_origins', i], report)?.origin,
   )
   const tls = compileUpstreamTls(input, path, report)
   if (input.max_directory_age === 0) {
@@ -119,7 +119,7 @@ function compileFrom(
     report.error([...path, 'from'], from.problem + schemeHint(input.from, 'https'))
     return undefined
   }
-  return checkScheme(from.scheme, from.host, allowHttp, [...path, 'from'], report) ? from : undefined
+  return checkScheme(from.scheme, from.host, behindHop(allowHttp), [...path, 'from'], report) ? from : undefined
 }
 
 function compileMatch(

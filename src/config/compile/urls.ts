@@ -10,12 +10,30 @@ export function isLoopback(host: string): boolean {
   )
 }
 
+/** Whether `http` may leave this machine, and what to write so that it may. */
+export interface HttpRule {
+  readonly allowed: boolean
+  readonly remedy: string
+}
+
+export const ANY_SCHEME: HttpRule = { allowed: true, remedy: '' }
+/** Browsers speak https with the hop in front. */
+export const behindHop = (insecureServer: boolean): HttpRule => ({
+  allowed: insecureServer,
+  remedy: '`insecure_server: true` behind a hop that ends TLS',
+})
+/** That hop has no part in the way to the provider. */
+export const onPrivateNetwork = (allowHttp: boolean): HttpRule => ({
+  allowed: allowHttp,
+  remedy: '`idp_allow_http: true` on a private network',
+})
+
 /** Reports and answers false for `http` where passwords, cookies or codes would cross a network in the clear. */
-export function checkScheme(scheme: string, host: string, allowHttp: boolean, path: Path, report: Report): boolean {
-  if (scheme === 'https' || allowHttp || isLoopback(host)) return true
+export function checkScheme(scheme: string, host: string, http: HttpRule, path: Path, report: Report): boolean {
+  if (scheme === 'https' || http.allowed || isLoopback(host)) return true
   report.error(
     path,
-    'http is for loopback names only (localhost, *.localhost, 127.0.0.0/8, ::1); use https, or `insecure_server: true` behind a hop that ends TLS',
+    `http is for loopback names only (localhost, *.localhost, 127.0.0.0/8, ::1); use https, or ${http.remedy}`,
   )
   return false
 }
@@ -27,7 +45,7 @@ export function schemeHint(text: string, scheme: 'http' | 'https'): string {
 }
 
 /** An absolute http or https URL without credentials and fragment; anything else is reported. */
-export function parseUrl(text: string, allowHttp: boolean, path: Path, report: Report): URL | undefined {
+export function parseUrl(text: string, http: HttpRule, path: Path, report: Report): URL | undefined {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (!url || !/^https?:\/\//i.test(text)) {
     report.error(
@@ -44,12 +62,12 @@ export function parseUrl(text: string, allowHttp: boolean, path: Path, report: R
     report.error(path, `expected a URL with a host name, found ${JSON.stringify(text)}`)
     return undefined
   }
-  return checkScheme(url.protocol.slice(0, -1), url.hostname, allowHttp, path, report) ? url : undefined
+  return checkScheme(url.protocol.slice(0, -1), url.hostname, http, path, report) ? url : undefined
 }
 
 /** The same, and scheme, host and port only. */
-export function parseOrigin(text: string, allowHttp: boolean, path: Path, report: Report): URL | undefined {
-  const url = parseUrl(text, allowHttp, path, report)
+export function parseOrigin(text: string, http: HttpRule, path: Path, report: Report): URL | undefined {
+  const url = parseUrl(text, http, path, report)
   if (!url || (url.pathname === '/' && !url.search)) return url
   report.error(path, `expected scheme, host and port only, as in ${url.origin}`)
   return undefined

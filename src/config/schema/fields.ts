@@ -23,6 +23,10 @@ export const duration = z
   .transform((written): Span => (written === 0 ? 0 : (parseDuration(written) ?? Number.NaN)))
 
 export const texts = z.array(text, { error: 'a list of text' })
+/** A list, or one text with spaces or commas between the words. */
+export const words = z
+  .union([texts, text], { error: 'a list of text, or text with spaces or commas' })
+  .transform((written): string[] => [written].flat().flatMap((item) => item.split(/[\s,]+/).filter(Boolean)))
 export const textMap = z.record(z.string(), text, { error: 'a map of text to text' })
 
 export function oneOf<const T extends readonly [string, ...string[]]>(

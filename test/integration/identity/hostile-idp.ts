@@ -1,4 +1,4 @@
-import { createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
+import { constants, createHmac, generateKeyPairSync, type KeyObject, sign } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
@@ -6,6 +6,7 @@ export const CLIENT_ID = 'postern'
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const strangerRsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
 const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+const ed = generateKeyPairSync('ed25519')
 
 type Claims = Record<string, unknown>
 export type Answer = (req: IncomingMessage, res: ServerResponse, body: string) => void
@@ -18,7 +19,7 @@ export interface Misbehaviour {
   readonly header?: Claims
   /** undefined values remove a claim. */
   readonly claims?: Claims
-  readonly signature?: 'stranger' | 'broken' | 'none' | 'hs256-public-key' | 'es256'
+  readonly signature?: 'stranger' | 'broken' | 'none' | 'hs256-public-key' | 'es256' | 'ps256' | 'eddsa'
   readonly keys?: () => readonly object[]
   readonly token?: (answer: Claims) => unknown
   readonly userinfo?: Claims
@@ -75,7 +76,13 @@ export async function startHostileIdp(misbehaviour: Misbehaviour = {}): Promise<
     }
     if (path === '/keys') {
       if (special.keys) return special.keys(req, res, body)
-      return json(res, { keys: wrong.keys?.() ?? [publicJwk(rsa.publicKey, 'rsa'), publicJwk(ec.publicKey, 'ec')] })
+      return json(res, {
+        keys: wrong.keys?.() ?? [
+          publicJwk(rsa.publicKey, 'rsa'),
+          publicJwk(ec.publicKey, 'ec'),
+          publicJwk(ed.publicKey, 'ed'),
+        ],
+      })
     }
     if (path === '/token') {
       if (special.token) return special.token(req, res, body)
@@ -139,11 +146,19 @@ function publicJwk(key: KeyObject, kid: string): object {
   return { ...key.export({ format: 'jwk' }), kid, use: 'sig' }
 }
 
+const ALGORITHMS = {
+  none: ['none', 'rsa'],
+  'hs256-public-key': ['HS256', 'rsa'],
+  es256: ['ES256', 'ec'],
+  ps256: ['PS256', 'rsa'],
+  eddsa: ['EdDSA', 'ed'],
+  stranger: ['RS256', 'rsa'],
+  broken: ['RS256', 'rsa'],
+} as const
+
 function signed(wrong: Misbehaviour, claims: Claims): string {
-  const alg = { none: 'none', 'hs256-public-key': 'HS256', es256: 'ES256', stranger: 'RS256', broken: 'RS256' }[
-    wrong.signature ?? 'stranger'
-  ]
-  const header = { alg, kid: wrong.signature === 'es256' ? 'ec' : 'rsa', ...wrong.header }
+  const [alg, kid] = ALGORITHMS[wrong.signature ?? 'stranger']
+  const header = { alg, kid, ...wrong.header }
   const input = [header, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
   return `${input}.${signatureOf(wrong.signature, input)}`
 }
@@ -158,6 +173,12 @@ function signatureOf(kind: Misbehaviour['signature'], input: string): string {
         .digest('base64url')
     case 'es256':
       return sign('sha256', Buffer.from(input), { key: ec.privateKey, dsaEncoding: 'ieee-p1363' }).toString('base64url')
+    case 'ps256': {
+      const padding = { padding: constants.RSA_PKCS1_PSS_PADDING, saltLength: constants.RSA_PSS_SALTLEN_DIGEST }
+      return sign('sha256', Buffer.from(input), { key: rsa.privateKey, ...padding }).toString('base64url')
+    }
+    case 'eddsa':
+      return sign(null, Buffer.from(input), ed.privateKey).toString('base64url')
     case 'stranger':
       return sign('sha256', Buffer.from(input), strangerRsa.privateKey).toString('base64url')
     case 'broken':

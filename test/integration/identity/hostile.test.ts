@@ -73,9 +73,17 @@ describe('a correct provider', () => {
     expect(identity).toMatchObject({ subject: '00u-alice', name: 'Alice', claims: { department: 'R&D' } })
   })
 
-  test('may sign with ES256', async () => {
-    await start({ signature: 'es256' })
+  test.each(['es256', 'ps256', 'eddsa'] as const)('may sign with %s', async (signature) => {
+    await start({ signature })
     await expect(signIn()).resolves.toMatchObject({ identity: { subject: '00u-alice' } })
+  })
+
+  test('may be Cognito, whose sign-out has an address and parameters of its own', async () => {
+    await start()
+    const url = await client({ logout: 'cognito' }).signOutUrl('id-token', new URL('https://auth.corp.example/out'))
+    expect(url?.href).toBe(
+      `${idp.issuer}/logout?client_id=${CLIENT_ID}&logout_uri=https%3A%2F%2Fauth.corp.example%2Fout`,
+    )
   })
 
   test('may have no userinfo endpoint', async () => {
@@ -149,7 +157,8 @@ describe('ID tokens that are refused', () => {
     ['alg empty', { signature: 'none', header: { alg: '' } }, '"alg"'],
     ['HS256 with the public key', { signature: 'hs256-public-key' }, '"alg"'],
     ['ES256 claimed for an RSA signature', { header: { alg: 'ES256' } }, 'no applicable keys'],
-    ['PS256 claimed for an RS256 signature', { header: { alg: 'PS256' } }, '"alg"'],
+    ['PS256 claimed for an RS256 signature', { header: { alg: 'PS256' } }, 'signature'],
+    ['EdDSA claimed for an RSA signature', { header: { alg: 'EdDSA' } }, 'no applicable keys'],
     ['an unknown key', { header: { kid: 'other' } }, 'no applicable keys'],
     ['a critical header we do not know', { header: { crit: ['x'] } }, 'crit'],
   ]

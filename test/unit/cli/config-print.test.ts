@@ -20,6 +20,7 @@ const EVERYTHING: Settings = {
   signout_redirect_url: 'https://corp.example/bye',
   idp_provider: 'okta',
   idp_provider_url: 'https://dev-1.okta.com/oauth2/default',
+  idp_allow_http: true,
   idp_client_id: '0oa1',
   idp_client_secret: 'the-client-secret',
   idp_client_auth: 'post',
