@@ -7,6 +7,7 @@
  */
 import { withoutCookies } from '../lib/cookie.ts'
 import { authorityOf, rewrittenHost } from '../routing/host-rewrite.ts'
+import { defaultPort } from '../routing/host.ts'
 import { UNKNOWN_CLIENT } from '../routing/trust.ts'
 import { isForeign } from '../lib/foreign-headers.ts'
 import {
@@ -65,6 +66,9 @@ interface HeaderPlan {
   readonly allows: ReadonlySet<string>
   /** name, value, name, value. */
   readonly set: readonly string[]
+  /** Of the address that people use. */
+  readonly scheme: string
+  readonly port: string
   readonly hop: HopMark
 }
 
@@ -141,9 +145,9 @@ export function upstreamHeaders(
   const authority = authorityOf(request)
   const { keeps } = plan
   if (keeps('x-forwarded-for')) headers.push('x-forwarded-for', forwardedFor(chain, request.clientIp, peer))
-  if (keeps('x-forwarded-proto')) headers.push('x-forwarded-proto', request.scheme)
+  if (keeps('x-forwarded-proto')) headers.push('x-forwarded-proto', plan.scheme)
   if (keeps('x-forwarded-host')) headers.push('x-forwarded-host', authority)
-  if (keeps('x-forwarded-port')) headers.push('x-forwarded-port', portOf(request))
+  if (keeps('x-forwarded-port')) headers.push('x-forwarded-port', plan.port)
   headers.push('x-request-id', request.id, HOP_HEADER, plan.hop.next(hops))
   const host = rewrittenHost(route.action.rewrite.host, request, headers)
   if (host !== undefined) headers.push('host', host)
@@ -216,6 +220,9 @@ function planOf(route: Route<Forward>, context: HeaderContext): HeaderPlan {
     keeps: gone.size === 0 ? () => true : (normal) => !gone.has(normal),
     allows: new Set(route.action.allowRequestHeaders),
     set: set.flat(),
+    // From the configuration: when a hop in front ends TLS, our socket speaks http although everybody uses https.
+    scheme: route.from.scheme,
+    port: String(route.from.port ?? defaultPort(route.from.scheme)),
     hop: context.hopMark(route.id),
   }
   context.plans.set(route, plan)
@@ -233,9 +240,4 @@ function forwardedFor(chain: string, clientIp: string, peer: string): string {
   const hops = chain.split(',').map((hop) => hop.trim())
   const client = hops.lastIndexOf(clientIp)
   return [...(client === -1 ? [clientIp] : hops.slice(client)), peer].join(', ')
-}
-
-function portOf(request: Pick<RequestFacts, 'port' | 'scheme'>): string {
-  if (request.port !== undefined) return String(request.port)
-  return request.scheme === 'https' ? '443' : '80'
 }

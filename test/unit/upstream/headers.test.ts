@@ -263,16 +263,19 @@ test.each([
 })
 
 test.each([
-  [{ scheme: 'https', port: undefined }, 'app.test', '443'],
-  [{ scheme: 'https', port: 8443 }, 'app.test:8443', '8443'],
-  [{ scheme: 'http', port: undefined }, 'app.test', '80'],
-] as const)('forwarded scheme, host and port of %j', (given, host, port) => {
-  expect(sent([], { facts: given }).slice(1, 4)).toEqual([
-    ['x-forwarded-proto', given.scheme],
-    ['x-forwarded-host', host],
-    ['x-forwarded-port', port],
-  ])
-})
+  ['http', { scheme: 'https' }, undefined, 'https', 'app.test', '443'],
+  ['http', { scheme: 'https', port: 8443 }, 8443, 'https', 'app.test:8443', '8443'],
+  ['https', { scheme: 'http' }, 9999, 'http', 'app.test:9999', '80'],
+] as const)(
+  'a socket that speaks %s, a route %j: scheme and port are of the route',
+  (scheme, from, port, ...expected) => {
+    const headers = sent([], {
+      facts: { scheme, port },
+      route: { from: { host: 'app.test', wildcard: false, ...from } },
+    })
+    expect(headers.slice(1, 4).map(([, value]) => value)).toEqual(expected)
+  },
+)
 
 test('a client that invents spellings does not grow our memory', () => {
   const fresh = createHeaderContext({
