@@ -1,5 +1,7 @@
 import { parseNetwork } from '../routing/address.ts'
 import { parseFrom, parseHost } from '../routing/host.ts'
+import { canonicalPath } from '../routing/path.ts'
+import { isReserved } from '../routing/table.ts'
 import type { Address, Certificate, Config, ListenConfig, Live, Naming, Route, StorageConfig } from './model.ts'
 import type { Clause } from '../policy/model.ts'
 import { compileDirectory } from './compile/directory.ts'
@@ -90,6 +92,14 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
     'timeout_idle',
   ] as const) {
     if (globals[key] === 0) report.error([key], 'expected a duration above 0')
+  }
+  for (const [i, path] of globals.public_health_paths.entries()) {
+    if (canonicalPath(path) !== path || isReserved(path, naming)) {
+      report.error(
+        ['public_health_paths', i],
+        `expected a plain path outside ${naming.controlPrefix} and ${naming.wellKnown}, such as /ping`,
+      )
+    }
   }
   if (!authenticateUrl || !idp || !sharedSecrets || !listener) return undefined
 

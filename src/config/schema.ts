@@ -270,6 +270,12 @@ export const configSchema = z.strictObject(
         .describe('Address of /livez, /readyz and /startupz, `127.0.0.1:28080`. Default: no such listener.'),
       metrics_address: text.optional().describe('Address of /metrics, `:9090`. Default: no such listener.'),
     }),
+    public_health_paths: z
+      .array(path, { error: 'a list of paths such as /ping' })
+      .default(['/ping', '/healthz'])
+      .describe(
+        'Paths that answer 200 on the authenticate host and on hosts without a route, for load balancers. On hosts of routes they belong to the application. `[]`: none.',
+      ),
     drain_delay: duration
       .prefault('0s')
       .describe('Time after SIGTERM in which Postern is not ready but still accepts, so that load balancers notice.'),

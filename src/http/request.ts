@@ -21,7 +21,7 @@ export interface RequestFacts {
   /** Request id: shown to people, logged, sent upstream. */
   readonly id: string
   readonly method: string
-  /** Canonical: lower case, no trailing dot, no port. */
+  /** Canonical: lower case, no trailing dot, no port; `''` for a request of HTTP/1.0 without one. */
   readonly host: string
   readonly port: number | undefined
   /** Canonical path: begins with `/`, dot segments removed, unreserved octets decoded, slashes merged. */

@@ -44,6 +44,8 @@ const STEPS: Partial<Record<ControlAction, FlowStep>> = {
 /** Readable by scripts of any origin: public facts only. */
 const PUBLIC_CORS = [['access-control-allow-origin', '*']] as const
 const METHODS: Partial<Record<ControlAction, readonly string[]>> = {
+  // What HAProxy probes with.
+  ping: ['GET', 'HEAD', 'OPTIONS'],
   'sign-out': ['GET', 'HEAD', 'POST'],
   'okta-hook': ['GET', 'POST'],
   scim: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],

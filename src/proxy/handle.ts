@@ -75,6 +75,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
 
     const verdict = judge(generation, facts, who, clock.now(), match)
     if (verdict.outcome === 'control') {
+      if (verdict.control.action === 'ping') progress.probe = true
       return answer(exchange, await deps.control(verdict.control, facts, exchange, generation), facts, generation)
     }
     if (verdict.outcome === 'not-found' || !route) {

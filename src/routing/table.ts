@@ -17,7 +17,7 @@ interface WildcardHost {
 }
 
 /**
- * Finds what serves a request. Control paths come before routes; a host that is written out hides
+ * Finds what serves a request. Control paths come before routes, health paths only where no route has the host; a host that is written out hides
  * every wildcard that would cover it, whatever its paths; within a host, and among wildcards, the
  * first match in file order wins. Built once per configuration.
  */
@@ -26,12 +26,13 @@ export function createRouteTable(
     authenticateServiceUrl,
     authenticateCallbackPath,
   }: Pick<Fixed, 'authenticateServiceUrl' | 'authenticateCallbackPath'>,
-  { naming, routes }: Pick<Live, 'naming' | 'routes'>,
+  { naming, routes, publicHealthPaths }: Pick<Live, 'naming' | 'routes' | 'publicHealthPaths'>,
 ): RouteTable {
   const authenticateFrom = fromOf(authenticateServiceUrl)
   // Read once: a URL makes them anew each time.
   const { hostname: authenticateHost, origin: authenticateOrigin } = authenticateServiceUrl
-  const actionsAnywhere = actionsOnUnknownHostsToo(naming)
+  const stylePath = `${naming.controlPrefix}/style.css`
+  const healthPaths: ReadonlySet<string> = new Set(publicHealthPaths)
   const authenticateActions = actionsOnAuthenticate(naming, authenticateCallbackPath)
   const routeActions = actionsOnRoutes(naming)
   const scimBase = `${naming.controlPrefix}/scim/v2`
@@ -46,16 +47,16 @@ export function createRouteTable(
   function match(request: RequestFacts): RouteMatch {
     const { host, port, path } = request
     const onAuthenticate = host === authenticateHost
-    const anywhere = actionsAnywhere.get(path)
-    if (anywhere) {
+    // Every page needs it, the 404 of an unknown host too.
+    if (path === stylePath) {
       const on = onAuthenticate ? 'authenticate' : 'route'
-      return { kind: 'control', action: anywhere, on, origin: originOf(host, port) ?? authenticateOrigin }
+      return { kind: 'control', action: 'style', on, origin: originOf(host, port) ?? authenticateOrigin }
     }
     if (onAuthenticate) {
       const action = matchesPrefix(path, scimBase) ? 'scim' : authenticateActions.get(path)
       return action && servesPort(authenticateFrom, port)
         ? { kind: 'control', action, on: 'authenticate', origin: authenticateOrigin }
-        : NONE
+        : probe(path)
     }
     if (isReserved(path, naming)) {
       const action = routeActions.get(path)
@@ -63,7 +64,16 @@ export function createRouteTable(
       return action && origin !== undefined ? { kind: 'control', action, on: 'route', origin } : NONE
     }
     const route = find(host, port, path)
-    return route ? { kind: 'route', route } : NONE
+    if (route) return { kind: 'route', route }
+    // A route's host is its application's, with the paths that no route serves.
+    return healthPaths.has(path) && !find(host, port) ? probe(path) : NONE
+  }
+
+  /** Load balancers probe with any Host, or with none. */
+  function probe(path: string): RouteMatch {
+    return healthPaths.has(path)
+      ? { kind: 'control', action: 'ping', on: 'authenticate', origin: authenticateOrigin }
+      : NONE
   }
 
   /** Without a path: any route of the host. */
@@ -93,15 +103,6 @@ export function createRouteTable(
 }
 
 const NONE: RouteMatch = Object.freeze({ kind: 'none' })
-
-/** Answered on every host, published or not: health probes send any Host, and the 404 page needs its stylesheet. */
-function actionsOnUnknownHostsToo({ controlPrefix }: Naming): ReadonlyMap<string, ControlAction> {
-  return new Map<string, ControlAction>([
-    ['/ping', 'ping'],
-    ['/healthz', 'ping'],
-    [`${controlPrefix}/style.css`, 'style'],
-  ])
-}
 
 function actionsOnAuthenticate(naming: Naming, callbackPath: string): ReadonlyMap<string, ControlAction> {
   const { controlPrefix } = naming
@@ -140,11 +141,6 @@ function actionsOnEveryHost({ controlPrefix, wellKnown }: Naming): readonly (rea
 /** Paths under the control prefix and the well-known path never reach an upstream, whether they exist or not. */
 export function isReserved(path: string, { controlPrefix, wellKnown }: Naming): boolean {
   return path.startsWith('/.') && (matchesPrefix(path, controlPrefix) || matchesPrefix(path, wellKnown))
-}
-
-/** Does Postern answer this path itself, whatever routes say? */
-export function isOwnPath(path: string, naming: Naming): boolean {
-  return isReserved(path, naming) || actionsOnUnknownHostsToo(naming).has(path)
 }
 
 /** The URL that people use for this host: from the configuration, whatever port and scheme the request came with. */

@@ -23,6 +23,8 @@ const MAX_HEADERS = 1000
 const ALLOWED_METHODS: ReadonlySet<string> = new Set(
   METHODS.filter((method) => method !== 'CONNECT' && method !== 'TRACE'),
 )
+/** No route has it. */
+const NO_HOST = { host: '', port: undefined } as const
 /** RFC 9110 §5.6.2. */
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 /** No sign, no leading zero, no list, and a number that JavaScript counts exactly. */
@@ -68,7 +70,9 @@ export function parseTarget(
     if (transferEncoding.toLowerCase() !== 'chunked') return refuse(400, 'invalid Transfer-Encoding')
   }
 
-  const host = headers.host === undefined ? undefined : parseHost(headers.host)
+  // Before HTTP/1.1 nobody had to name a host; load balancers still probe so.
+  const nameless = headers.host === undefined && raw.httpVersion === '1.0'
+  const host = nameless ? NO_HOST : headers.host === undefined ? undefined : parseHost(headers.host)
   if (!host) return refuse(400, headers.host === undefined ? 'missing Host' : 'invalid Host')
 
   let target = raw.target

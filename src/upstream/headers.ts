@@ -21,7 +21,6 @@ import {
 import type { Grant } from '../policy/verdict.ts'
 import type { Forward, Live, Naming, Route } from '../config/model.ts'
 import type { Logger } from '../types.ts'
-import type { RequestFacts } from '../http/exchange.ts'
 import type { HopMark } from './loop.ts'
 import { createSetCookieGuard, type SetCookieGuard } from './set-cookie.ts'
 

@@ -17,7 +17,7 @@ beforeAll(async () => {
     ],
     // As applications do that insist on https.
     upstream(req, res) {
-      const { 'x-forwarded-proto': scheme, 'x-forwarded-host': host, 'x-forwarded-port': port } = req.headers
+      const [scheme, host, port] = ['proto', 'host', 'port'].map((name) => String(req.headers[`x-forwarded-${name}`]))
       if (scheme === 'https') res.end(`${scheme} ${host} ${port}`)
       else res.writeHead(301, { location: `https://${host}${req.url}` }).end()
     },

@@ -84,9 +84,7 @@ export async function createGauntlet(options: GauntletOptions = {}): Promise<Gau
   const newLines = (): Record<string, unknown>[] => {
     const text = world.logText()
     const lines = text.slice(seen.log).split('\n').filter(Boolean)
-    return lines
-      .map((line) => JSON.parse(line) as Record<string, unknown>)
-      .filter(({ msg, path }) => msg === 'request' && path !== '/ping')
+    return lines.map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ msg }) => msg === 'request')
   }
   /** Requests that were answered before this one have left their lines when it has left its own. */
   async function skip(): Promise<void> {

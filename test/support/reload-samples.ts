@@ -171,6 +171,10 @@ export function globalSamples({ base, upstreams, path }: ReloadWorld): Samples {
     timeout_idle: { a: '65s', b: '180s', observe: keptIdle },
     health_check_addr: { b: '127.0.0.1:1' },
     metrics_address: { b: '127.0.0.1:1' },
+    public_health_paths: {
+      b: ['/alive'],
+      observe: async (running) => (await running.browser().ask('http://nowhere.localhost/alive')).status,
+    },
     drain_delay: { b: '90s', with: { default_upstream_timeout: 0 }, observe: drains },
     drain_timeout: { a: '30s', b: '120s', with: { default_upstream_timeout: 0 }, observe: drains },
     log_level: { b: 'error' },

@@ -7,7 +7,7 @@ import { parseFrom } from '../../routing/host.ts'
 import { canonicalPath } from '../../routing/path.ts'
 import { compileRegex } from '../../routing/regex.ts'
 import type { Span } from '../../types.ts'
-import { isOwnPath, isReserved } from '../../routing/table.ts'
+import { isReserved } from '../../routing/table.ts'
 import type { Live, Naming, PathMatch, Route, RouteFrom } from '../model.ts'
 import type { Policy } from '../../policy/model.ts'
 import type { Path, Report } from '../issues.ts'
@@ -149,7 +149,7 @@ function compileMatch(
     report.error([...path, kind], `no request can match ${JSON.stringify(text)}${hint}`)
     return undefined
   }
-  if (kind === 'path' ? isOwnPath(text, naming) : isReserved(text, naming)) {
+  if (isReserved(text, naming)) {
     report.warning([...path, kind], `never reached: Postern answers ${text} itself on every host`)
   }
   if (kind === 'path') return { kind, path: text }

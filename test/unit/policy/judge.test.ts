@@ -19,7 +19,7 @@ function generation(...routes: readonly RouteOptions[]) {
   return {
     routes: createRouteTable(
       { authenticateServiceUrl: new URL('http://authenticate.test'), authenticateCallbackPath: '/oauth2/callback' },
-      { routes: routes.map((over) => routeOf('http://127.0.0.1:1', over)), naming: NAMING },
+      { routes: routes.map((over) => routeOf('http://127.0.0.1:1', over)), naming: NAMING, publicHealthPaths: [] },
     ),
   }
 }

@@ -53,7 +53,7 @@ function proxy(world: World) {
       authenticators: world.authenticators,
       routes: createRouteTable(
         { authenticateServiceUrl: new URL('http://authenticate.test'), authenticateCallbackPath: '/oauth2/callback' },
-        { routes: world.routes, naming: NAMING },
+        { routes: world.routes, naming: NAMING, publicHealthPaths: [] },
       ),
       enter: () => {},
       leave: () => {},

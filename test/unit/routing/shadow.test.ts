@@ -160,7 +160,7 @@ describe('against the table of routes', () => {
   )
   const table = (list: readonly Route[]) => {
     const fixed = { authenticateServiceUrl: new URL('https://authenticate.example'), authenticateCallbackPath: '/cb' }
-    const made = createRouteTable(fixed, { naming: NAMING, routes: list })
+    const made = createRouteTable(fixed, { naming: NAMING, routes: list, publicHealthPaths: [] })
     return (request: (typeof requests)[number]) => {
       const found = made.match(request)
       return found.kind === 'route' ? list.indexOf(found.route) : undefined

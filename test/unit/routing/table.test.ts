@@ -15,7 +15,11 @@ const authenticate: Authenticate = {
 }
 
 function tableOf(routes: readonly Route[], more: { authenticate?: Authenticate; naming?: Naming } = {}): RouteTable {
-  return createRouteTable(more.authenticate ?? authenticate, { routes, naming: more.naming ?? naming })
+  return createRouteTable(more.authenticate ?? authenticate, {
+    routes,
+    naming: more.naming ?? naming,
+    publicHealthPaths: ['/ping', '/healthz'],
+  })
 }
 
 /** A route named by what it matches: `https://app.example /admin`. */
@@ -193,9 +197,8 @@ describe('control paths', () => {
 
   test.each([
     ['/', 'https://app.test'],
-    ['/ping', 'route: ping'],
-    ['/healthz', 'route: ping'],
-    ['/healthz/x', 'https://app.test'],
+    ['/ping', 'https://app.test'],
+    ['/healthz', 'https://app.test'],
     ['/robots.txt', 'https://app.test'],
     ['/.postern', 'route: user-page'],
     ['/.postern/', 'route: user-page'],
@@ -219,8 +222,9 @@ describe('control paths', () => {
   })
 
   test.each([
-    ['/ping', 'route: ping'],
-    ['/healthz', 'route: ping'],
+    ['/ping', 'authenticate: ping'],
+    ['/healthz', 'authenticate: ping'],
+    ['/healthz/', 'none'],
     ['/.postern/style.css', 'route: style'],
     ['/.postern/', 'none'],
     ['/.well-known/postern/jwks.json', 'none'],
