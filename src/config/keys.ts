@@ -23,7 +23,8 @@ export interface Key {
 
 /** Every key outside routes, nested ones by their leaves (`directory.okta.url`). */
 export const globalKeys: readonly Key[] = keysOf(configSchema)
-export const routeKeys: readonly Key[] = keysOf(routeSchema)
+/** Every key of a route; a map is one of them. */
+export const routeKeys: readonly Key[] = keysOf(routeSchema, { nested: false })
 
 const secretNames = new Set([...globalKeys, ...routeKeys].filter((key) => key.secret).map((key) => key.path.join('.')))
 
@@ -51,7 +52,14 @@ interface Schema {
     | undefined
 }
 
-function keysOf(schema: z.ZodObject, prefix: readonly string[] = [], restart = false): readonly Key[] {
+function keysOf(
+  schema: z.ZodObject,
+  {
+    prefix = [],
+    restart = false,
+    nested = true,
+  }: { readonly prefix?: readonly string[]; readonly restart?: boolean; readonly nested?: boolean } = {},
+): readonly Key[] {
   // Zod's own types do not let a reader walk optional and default wrappers; this is the part of them that we read.
   return Object.entries(schema.shape as unknown as Readonly<Record<string, Schema>>).flatMap(([name, wrapped]) => {
     const path = [...prefix, name]
@@ -59,8 +67,8 @@ function keysOf(schema: z.ZodObject, prefix: readonly string[] = [], restart = f
     while (inner.def.innerType ?? inner.def.in) inner = inner.def.innerType ?? inner.def.in ?? inner
     const meta = wrapped.meta()
     const fixed = restart || meta?.restart === true
-    if (inner.shape && path[0] !== 'routes' && path[0] !== 'policy') {
-      return keysOf(inner as unknown as z.ZodObject, path, fixed)
+    if (nested && inner.shape && path[0] !== 'routes' && path[0] !== 'policy') {
+      return keysOf(inner as unknown as z.ZodObject, { prefix: path, restart: fixed })
     }
     return {
       path,
@@ -87,6 +95,7 @@ function kindOf(name: string, { type, values, options }: Schema['def']): Key['ki
       return 'number'
     case 'array':
       return 'list'
+    case 'object':
     case 'record':
       return 'map'
     case 'union':

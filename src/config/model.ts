@@ -193,8 +193,27 @@ export interface Forward {
   readonly allowWebsockets: boolean
   /** More origins that may open a WebSocket, beside the route's own. */
   readonly allowOrigins: readonly string[]
+  readonly balancing: Balancing
   readonly tls: UpstreamTls
 }
+
+/** How requests are shared among the upstreams of a route. */
+export interface Balancing {
+  readonly policy: BalancingPolicy
+  readonly retries: Retries
+}
+
+/** `hash`: by who is signed in, or by the client's address on public routes. */
+export type BalancingPolicy = 'round-robin' | 'least-request' | 'random' | 'hash'
+
+/** What is tried again, beside requests that were never sent while another upstream is left. */
+export interface Retries {
+  /** Beyond the first; 0: none. */
+  readonly attempts: number
+  readonly on: readonly RetryCondition[]
+}
+
+export type RetryCondition = 'connect-failure' | 'reset' | 'gateway-error'
 
 /** Of connections to the upstreams of a route. */
 export interface UpstreamTls {

@@ -15,7 +15,8 @@ import type { AssertionSigner } from './assertion.ts'
 import { createHeaderContext, upstreamHeaders } from './headers.ts'
 import { createIdentityHeaders } from './identity.ts'
 import { createHopMarks } from './loop.ts'
-import { createPools, type PoolSettings } from './pools.ts'
+import type { PoolSettings } from './pool.ts'
+import { createPools } from './pools.ts'
 import { clientClosed, Transfer } from './transfer.ts'
 import { openTunnel, refuseWhatIsNoWebSocket } from './tunnel.ts'
 
@@ -44,12 +45,20 @@ export interface UpstreamsDeps {
   readonly sharedSecrets: readonly Secret[]
   readonly clock: Clock
   readonly logger: Logger
+  /** From 0, below 1. */
+  readonly random?: () => number
 }
 
 /** The way to upstreams of all generations: they share connections with the same settings, and nothing else. */
-export function createUpstreams({ signer, sharedSecrets, clock, logger }: UpstreamsDeps): Upstreams {
+export function createUpstreams({
+  signer,
+  sharedSecrets,
+  clock,
+  logger,
+  random = Math.random,
+}: UpstreamsDeps): Upstreams {
   const deadlines = createDeadlines(clock)
-  const pools = createPools(deadlines)
+  const pools = createPools({ deadlines, clock, logger, random })
   const hopMark = createHopMarks(sharedSecrets)
   /** Ends a tunnel, or a handshake. */
   const tunnels = new Set<() => void>()
@@ -77,7 +86,7 @@ export function createUpstreams({ signer, sharedSecrets, clock, logger }: Upstre
           // The client may have left while its session was read or its assertion signed.
           if (exchange.closed) throw clientClosed()
           const headers = upstreamHeaders(grant, head.rawHeaders, identityHeaders, context, peerOf(head))
-          const lease = upstreams.choose(grant.route, grant.request)
+          const lease = upstreams.choose(grant)
           const parts = { grant, exchange, lease, path, headers, context, bodyTimeout, deadlines, clock }
           if (head.upgrade) return openTunnel({ ...parts, tunnels })
           return new Promise((resolve, reject) => {

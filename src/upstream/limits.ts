@@ -77,6 +77,11 @@ export class Admission {
     return this.waiting.has(turn)
   }
 
+  /** Requests and tunnels, waiting ones included. */
+  get load(): number {
+    return this.active + this.waiting.size + this.tunnels
+  }
+
   enterTunnel({ upstreamMaxTunnels }: Limits): void {
     if (this.tunnels >= upstreamMaxTunnels) throw this.busy('too many WebSockets are open')
     this.tunnels++

@@ -1,58 +1,20 @@
-import { buildConnector, type Dispatcher, Pool } from 'undici'
-import type { AppError } from '../errors.ts'
+import { buildConnector, Pool } from 'undici'
 import type { Deadlines } from '../lib/deadlines.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
-import type { Forward, Live, Route, Upstream } from '../config/model.ts'
-import type { RequestFacts } from '../http/request.ts'
+import type { Forward, Upstream } from '../config/model.ts'
+import type { Grant } from '../policy/verdict.ts'
 import type { Span } from '../types.ts'
-import { createBalancer } from './balance.ts'
-import { Admission, type Limits, type Turn } from './limits.ts'
-import { tlsName, type TlsOptions, tlsOptions } from './tls.ts'
-
-/** undici's options; it knows `servername` and does not declare it. */
-export interface UpstreamRequest extends Dispatcher.DispatchOptions {
-  servername?: string
-}
-
-/** How a connection to the upstream is made. */
-export interface ConnectSettings {
-  readonly timeout: Span
-  /** The name to verify: ours, or it would be taken from the Host header, which a client may choose. */
-  readonly servername: string
-  readonly tls: TlsOptions
-}
-
-/** One request's hold on an upstream: the seam for load balancing, health and retries. */
-export interface Lease {
-  /** Scheme, host and port. */
-  readonly origin: string
-  /** The name that its certificate must carry. */
-  readonly servername: string
-  /** Does it wait for a connection to become free? */
-  readonly waiting: boolean
-  /** Sends the request, at once or in turn. Too many: the handler gets ERR_UPSTREAM_BUSY. Again: for a retry. */
-  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
-  /** Takes a place for a tunnel, which has a connection of its own. Too many: throws ERR_UPSTREAM_BUSY. */
-  tunnel(): ConnectSettings
-  /** Was this failure raised by a connection that had already served an exchange? Then the upstream may simply have closed it. */
-  wasStale(error: unknown): boolean
-  /** Exactly once, when nothing more is sent: frees the place. */
-  report(outcome: Outcome): void
-}
-
-/** What whoever chooses upstreams learns. */
-export type Outcome =
-  | { readonly kind: 'answered'; readonly status: number }
-  | { readonly kind: 'failed'; readonly error: AppError }
-  /** The client left, or the answer was cut, which says nothing about the upstream. */
-  | { readonly kind: 'abandoned' }
-
-export type PoolSettings = Limits & Pick<Live, 'routes' | 'upstreamConnectTimeout'>
+import { Cluster, type ClusterDeps, Member } from './cluster.ts'
+import type { Lease } from './lease.ts'
+import { Admission } from './limits.ts'
+import type { PoolSettings, SharedPool } from './pool.ts'
+import { type LeaseContext, PoolLease } from './pool-lease.ts'
+import { tlsName, tlsOptions } from './tls.ts'
 
 /** The upstreams of one generation's routes. */
 export interface UpstreamChoice {
   /** Whose turn it is among the upstreams of a route. Opens nothing: connections come with the first request. */
-  choose(route: Route<Forward>, facts: RequestFacts): Lease
+  choose(grant: Grant<Forward>): Lease
   /** No exchange of the generation is left: pools that no other generation holds are closed. */
   release(): void
 }
@@ -64,25 +26,17 @@ export interface Pools {
   close(): Promise<void>
 }
 
-/** Connections to one upstream under one set of TLS settings. */
-interface SharedPool {
-  readonly upstream: Upstream
-  readonly action: Forward
-  /** Goes into the options of each dispatch: a constant, or undici would open another connection for every Host it sees. */
-  readonly servername: string
-  readonly pool: Pool
-  readonly admission: Admission
-  /** Generations that hold it. */
-  holders: number
-}
-
 /** Idle connections are given up before common servers do (Node: 5 s), so that few requests meet a closing one. */
 const KEEP_ALIVE: Span = 4000
 /** Then it takes no more requests, and the next connection looks the name up again: addresses of upstreams change. */
 const MAX_CONNECTION_AGE: Span = 60_000
 const MAX_RESPONSE_HEADER_BYTES = 32 * 1024
 
-export function createPools(deadlines: Deadlines): Pools {
+export interface PoolsDeps extends ClusterDeps {
+  readonly deadlines: Deadlines
+}
+
+export function createPools({ deadlines, ...deps }: PoolsDeps): Pools {
   const pools = new Map<string, SharedPool>()
   const stale = new WeakSet<object>()
 
@@ -117,7 +71,7 @@ export function createPools(deadlines: Deadlines): Pools {
 
   function open(settings: PoolSettings): UpstreamChoice {
     const held = new Map<string, SharedPool>()
-    const picks = new WeakMap<Forward, () => { readonly to: SharedPool }>()
+    const contexts = new WeakMap<Forward, LeaseContext>()
 
     function hold(key: string, pool: SharedPool): SharedPool {
       pool.holders++
@@ -143,14 +97,20 @@ export function createPools(deadlines: Deadlines): Pools {
       }
     }
     return {
-      choose({ action }) {
-        let next = picks.get(action)
-        if (!next) {
-          const turn = (upstream: Upstream) => ({ weight: upstream.weight, to: of(action, upstream) })
+      choose(grant) {
+        const { action } = grant.route
+        let context = contexts.get(action)
+        if (!context) {
+          const member = (upstream: Upstream, i: number) => new Member(of(action, upstream), i, upstream.weight)
           const [first, ...others] = action.upstreams
-          picks.set(action, (next = createBalancer([turn(first), ...others.map(turn)])))
+          const cluster = new Cluster(
+            action,
+            [member(first, 0), ...others.map((other, i) => member(other, i + 1))],
+            deps,
+          )
+          contexts.set(action, (context = { cluster, limits: settings, stale }))
         }
-        return new PoolLease(next().to, settings, stale)
+        return PoolLease.first(context, grant)
       },
       release() {
         for (const [key, pool] of held) {
@@ -170,76 +130,6 @@ export function createPools(deadlines: Deadlines): Pools {
       pools.clear()
       await Promise.all(all.map(({ pool }) => pool.destroy()))
     },
-  }
-}
-
-class PoolLease implements Lease, Turn {
-  readonly limits: PoolSettings
-  private readonly shared: SharedPool
-  private readonly stale: WeakSet<object>
-  private place: 'none' | 'request' | 'tunnel' = 'none'
-  private request: UpstreamRequest | undefined
-  private handler: Dispatcher.DispatchHandler | undefined
-
-  constructor(shared: SharedPool, limits: PoolSettings, stale: WeakSet<object>) {
-    this.shared = shared
-    this.limits = limits
-    this.stale = stale
-  }
-
-  get origin(): string {
-    return this.shared.upstream.origin
-  }
-
-  get servername(): string {
-    return this.shared.servername
-  }
-
-  get waiting(): boolean {
-    return this.shared.admission.isWaiting(this)
-  }
-
-  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
-    this.request = request
-    this.handler = handler
-    if (this.place === 'request') return this.start()
-    this.place = 'request'
-    this.shared.admission.enter(this)
-  }
-
-  start(): void {
-    const { request, handler, shared } = this
-    if (!request || !handler) return
-    request.servername = shared.servername
-    shared.pool.dispatch(request, handler)
-  }
-
-  refuse(error: AppError): void {
-    this.place = 'none'
-    this.handler?.onResponseError?.(undefined as never, error)
-  }
-
-  tunnel(): ConnectSettings {
-    const { admission, upstream, action } = this.shared
-    admission.enterTunnel(this.limits)
-    this.place = 'tunnel'
-    return {
-      timeout: this.limits.upstreamConnectTimeout,
-      servername: tlsName(action.tls, new URL(upstream.origin).hostname),
-      tls: tlsOptions(action.tls),
-    }
-  }
-
-  wasStale(error: unknown): boolean {
-    return typeof error === 'object' && error !== null && this.stale.has(error)
-  }
-
-  /** Upstreams take turns whatever becomes of requests; health would be noted here. */
-  report(): void {
-    const { place, shared } = this
-    this.place = 'none'
-    if (place === 'request') shared.admission.leave(this)
-    else if (place === 'tunnel') shared.admission.leaveTunnel()
   }
 }
 

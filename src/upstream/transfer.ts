@@ -6,7 +6,7 @@
 import type { Dispatcher } from 'undici'
 import { AppError } from '../errors.ts'
 import type { Deadline, Deadlines } from '../lib/deadlines.ts'
-import type { Forward } from '../config/model.ts'
+import type { Forward, Retries } from '../config/model.ts'
 import type { Exchange, Forwarded, RequestBody, ResponseBody } from '../http/exchange.ts'
 import { headerOf } from '../http/header.ts'
 import { endWith } from '../http/send.ts'
@@ -16,8 +16,16 @@ import type { Clock, Span, Monotonic } from '../types.ts'
 import { answerProblem } from './answer.ts'
 import { upstreamFailure } from './failure.ts'
 import { clientHeaders, type HeaderContext } from './headers.ts'
-import type { Lease, Outcome } from './pools.ts'
-import { mayRepeat } from './retry.ts'
+import type { Lease, Outcome } from './lease.ts'
+import {
+  allowsRetry,
+  type Attempt,
+  backoff,
+  mayGoElsewhere,
+  metClosingConnection,
+  retryAnswer,
+  retryCondition,
+} from './retry.ts'
 
 export interface TransferParts {
   readonly grant: Grant<Forward>
@@ -38,6 +46,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
   private readonly reject: (error: AppError) => void
   private readonly startedAt: Monotonic
   private readonly body: RequestBody | undefined
+  private lease: Lease
   private deadline: Deadline
   private controller: Dispatcher.DispatchController | undefined
   private out: ResponseBody | undefined
@@ -48,6 +57,9 @@ export class Transfer implements Dispatcher.DispatchHandler {
   private outcome: Outcome = { kind: 'abandoned' }
   private heard = false
   private repeated = false
+  private retries = 0
+  /** Has the request on its way when this answer has been given up. */
+  private instead: Lease | undefined
   /** The first piece of the answer until the turn of the event loop ends: often it is all there is. */
   private first: Buffer | undefined
   /** Is the head out, or on its way with a piece? */
@@ -61,6 +73,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
     this.parts = parts
     this.resolve = resolve
     this.reject = reject
+    this.lease = parts.lease
     this.startedAt = clock.monotonic()
     this.deadline = deadlines.start(grant.route.action.timeout, this.onLate)
     this.body = exchange.body
@@ -73,9 +86,9 @@ export class Transfer implements Dispatcher.DispatchHandler {
   }
 
   begin(): void {
-    const { grant, lease, path, headers } = this.parts
+    const { grant, path, headers } = this.parts
     this.connecting = true
-    lease.dispatch({ method: grant.request.method, path, headers, body: this.body ?? null }, this)
+    this.lease.dispatch({ method: grant.request.method, path, headers, body: this.body ?? null }, this)
   }
 
   onRequestStart(controller: Dispatcher.DispatchController): void {
@@ -95,12 +108,13 @@ export class Transfer implements Dispatcher.DispatchHandler {
   onResponseStart(controller: Dispatcher.DispatchController, status: number, _: unknown, reason?: string): void {
     // 102 and 103 are hints that we do not pass on; 101 was never asked for and undici refuses it.
     if (status >= 100 && status < 200) return
-    const { grant, exchange, lease, context, bodyTimeout, deadlines, clock } = this.parts
+    if (status >= 502 && this.retryInstead(controller, status)) return
+    const { grant, exchange, context, bodyTimeout, deadlines, clock } = this.parts
     // Raw headers of HTTP/1.1 are buffers: name, value, name, value.
     const raw = (controller.rawHeaders ?? []) as Buffer[]
     const problem = answerProblem(status, reason, raw)
     if (problem !== undefined) {
-      return this.fail(new AppError('ERR_UPSTREAM_PROTOCOL', `upstream ${lease.origin}: ${problem}`))
+      return this.fail(new AppError('ERR_UPSTREAM_PROTOCOL', `upstream ${this.lease.origin}: ${problem}`))
     }
     this.deadline.stop()
     this.upstreamMs = elapsed(clock.monotonic(), this.startedAt)
@@ -141,17 +155,66 @@ export class Transfer implements Dispatcher.DispatchHandler {
     if (this.state === 'over') return this.report(this.outcome)
     // RFC 9110 §8.6: the length of a 304 is that of the 200. undici waits for no body and then misses it.
     if (this.state === 'answering' && isBodyless(this.status) && isLengthMismatch(error)) return this.onResponseEnd()
-    const { grant, lease } = this.parts
-    const { origin, servername } = lease
-    const { method } = grant.request
-    const attempt = { method, hasBody: this.body !== undefined, heard: this.heard, first: !this.repeated }
-    if (mayRepeat({ ...attempt, stale: lease.wasStale(error) })) {
+    if (this.instead) return this.beginOn(this.instead, backoff(this.retries - 1))
+    const { lease, attempt } = this
+    if (!this.repeated && metClosingConnection(attempt, lease.wasStale(error))) {
       this.repeated = true
-      this.controller = undefined
-      queueMicrotask(() => this.state !== 'over' && this.begin())
-      return
+      return this.beginOn(lease, 0)
     }
-    this.fail(upstreamFailure(error, { origin, servername, connected: this.controller !== undefined }))
+    const { origin, servername } = lease
+    const failure = upstreamFailure(error, { origin, servername, connected: attempt.sent })
+    if (this.state !== 'waiting' || !this.tryNext(attempt, failure)) this.fail(failure)
+  }
+
+  private get attempt(): Attempt {
+    const { method } = this.parts.grant.request
+    return { method, hasBody: this.body !== undefined, sent: this.controller !== undefined, heard: this.heard }
+  }
+
+  /** On another upstream when nothing was sent, or as far as the route retries. */
+  private tryNext(attempt: Attempt, error: AppError): boolean {
+    const { lease } = this
+    const retry = allowsRetry(this.retryRules, retryCondition(attempt, error.code), this.retries)
+    const unsent = mayGoElsewhere(attempt, error.code)
+    if (!retry && !unsent) return false
+    this.report({ kind: 'failed', error, sent: attempt.sent })
+    const other = unsent ? lease.next('elsewhere') : undefined
+    if (other) {
+      this.beginOn(other, 0)
+      return true
+    }
+    const next = retry ? lease.next('anywhere') : undefined
+    if (next) this.beginOn(next, backoff(this.retries++))
+    return next !== undefined
+  }
+
+  /** Gives up an answer of 502, 503 or 504 as far as the route retries. */
+  private retryInstead(controller: Dispatcher.DispatchController, status: number): boolean {
+    if (!allowsRetry(this.retryRules, retryAnswer(this.attempt, status), this.retries)) return false
+    this.report({ kind: 'answered', status })
+    this.instead = this.lease.next('anywhere')
+    if (!this.instead) return false
+    this.retries++
+    controller.abort(new AppError('ERR_UPSTREAM_RESET', 'given up for a retry'))
+    return true
+  }
+
+  private get retryRules(): Retries {
+    return this.parts.grant.route.action.balancing.retries
+  }
+
+  private beginOn(lease: Lease, wait: Span): void {
+    this.reported = false
+    this.lease = lease
+    this.instead = undefined
+    this.controller = undefined
+    this.heard = false
+    const begin = (): void => {
+      if (this.state === 'waiting') this.begin()
+    }
+    if (wait > 0) this.parts.deadlines.start(wait, begin)
+    // The one that failed is still inside undici.
+    else queueMicrotask(begin)
   }
 
   /** What came with the head has been seen: the rest may take its time. */
@@ -190,7 +253,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
   }
 
   private readonly onLate = (): void => {
-    const { origin, waiting } = this.parts.lease
+    const { origin, waiting } = this.lease
     if (this.state === 'waiting' && this.body?.starving) {
       this.fail(new AppError('ERR_CLIENT_CLOSED', 'the client stopped in the middle of its request'))
       return
@@ -204,7 +267,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
   private readonly onClosed = (): void => {
     if (this.state === 'over') return
     if (this.state === 'waiting') return this.fail(clientClosed())
-    const { exchange, lease } = this.parts
+    const { exchange } = this.parts
     const complete = this.state === 'answered' && this.out?.writableFinished === true
     this.end({ kind: 'abandoned' })
     if (!complete) {
@@ -214,7 +277,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
     const cut = exchange.aborted ?? (complete ? undefined : 'client-closed')
     const forwarded = {
       status: this.status,
-      upstream: lease.origin,
+      upstream: this.lease.origin,
       upstreamMs: this.upstreamMs,
       bytesIn: this.body?.bytes ?? 0,
       bytesOut: this.bytesOut,
@@ -229,7 +292,11 @@ export class Transfer implements Dispatcher.DispatchHandler {
       exchange.abort(error.code)
       return
     }
-    this.end(error.code === 'ERR_CLIENT_CLOSED' ? { kind: 'abandoned' } : { kind: 'failed', error })
+    this.end(
+      error.code === 'ERR_CLIENT_CLOSED'
+        ? { kind: 'abandoned' }
+        : { kind: 'failed', error, sent: this.controller !== undefined },
+    )
     this.controller?.abort(error)
     this.body?.destroy()
     this.reject(error)
@@ -239,7 +306,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
     this.state = 'over'
     this.deadline.stop()
     // Until its connection stands or fails undici keeps the request, so it keeps its place among the others.
-    if (!this.connecting || this.parts.lease.waiting) this.report(outcome)
+    if (!this.connecting || this.lease.waiting) this.report(outcome)
     else this.outcome = outcome
   }
 
@@ -247,7 +314,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
   private report(outcome: Outcome): void {
     if (this.reported) return
     this.reported = true
-    this.parts.lease.report(outcome)
+    this.lease.report(outcome)
   }
 }
 

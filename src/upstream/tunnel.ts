@@ -19,7 +19,8 @@ import type { Clock, Span } from '../types.ts'
 import { answerProblem } from './answer.ts'
 import { upstreamFailure } from './failure.ts'
 import { clientHeaders, type HeaderContext } from './headers.ts'
-import type { ConnectSettings, Lease, Outcome } from './pools.ts'
+import type { ConnectSettings, Lease, Outcome } from './lease.ts'
+import { mayGoElsewhere } from './retry.ts'
 import { TunnelClient } from './tunnel-client.ts'
 
 export interface TunnelParts {
@@ -62,13 +63,18 @@ export function refuseWhatIsNoWebSocket(head: RequestHead): void {
   if (what !== undefined) throw new AppError('ERR_BAD_REQUEST', what)
 }
 
-/** Resolves when both sides are closed. Rejects only before anything was answered. */
+/** Resolves when both sides are closed. Rejects only before anything was answered. An upstream that takes no connection leaves it to another. */
 export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
   const { grant, exchange, lease, path, headers, context, deadlines, clock, tunnels } = parts
   const { route } = grant
   const { origin, servername } = lease
   const startedAt = clock.monotonic()
-  const settings = lease.tunnel()
+  let settings: ConnectSettings
+  try {
+    settings = lease.tunnel()
+  } catch (error) {
+    return openElsewhere(parts) ?? Promise.reject(toAppError(error))
+  }
   return new Promise((resolve, reject) => {
     let answered = false
     let connected = false
@@ -174,15 +180,22 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       answered = true
       deadline.stop()
       connecting.stop()
-      leave(error.code === 'ERR_CLIENT_CLOSED' ? { kind: 'abandoned' } : { kind: 'failed', error })
+      leave(error.code === 'ERR_CLIENT_CLOSED' ? { kind: 'abandoned' } : { kind: 'failed', error, sent: connected })
       handshake?.destroy()
-      reject(error)
+      const elsewhere = mayGoElsewhere({ sent: connected }, error.code) ? openElsewhere(parts) : undefined
+      if (elsewhere) resolve(elsewhere)
+      else reject(error)
     }
   })
 
   function protocolError(what: string): AppError {
     return new AppError('ERR_UPSTREAM_PROTOCOL', `upstream ${origin}: ${what}`, { details: { upstream: origin } })
   }
+}
+
+function openElsewhere(parts: TunnelParts): Promise<Forwarded> | undefined {
+  const lease = parts.exchange.closed ? undefined : parts.lease.next('elsewhere')
+  return lease && openTunnel({ ...parts, lease })
 }
 
 /** When one side has ended, the other one is ended after it has taken what is on its way. */

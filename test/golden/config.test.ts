@@ -86,10 +86,12 @@ function describeRoute(route: Route): string {
   const port = from.port === undefined ? '' : `:${from.port}`
   const path = match.kind === 'all' ? '' : match.kind === 'regex' ? ` regex ${match.source}` : ` ${match.kind} ${match.kind === 'path' ? match.path : match.prefix}`
   const upstreams = action.upstreams.map(({ origin, weight }) => (weight === 1 ? origin : `${origin},${weight}`)).join(' ')
+  const { policy, retries } = action.balancing
+  const balancing = `${policy === 'round-robin' ? '' : ` by ${policy}`}${retries.attempts === 0 ? '' : ` ${retries.attempts} retries on ${retries.on.join(', ')}`}`
   const { path: rewritten, host } = action.rewrite
   const to = !rewritten ? '' : rewritten.kind === 'regex' ? `${rewritten.pattern} by ${rewritten.substitution}` : rewritten.to
   const rewrite = rewritten ? ` rewritten to ${to}${rewritten.kind === 'prefix' && !rewritten.boundary ? ' as a string' : ''}` : ''
-  return `route ${route.definedAt} "${route.name}": ${from.scheme}://${from.host}${port}${path} -> ${upstreams}${rewrite}${host.kind === 'client' ? '' : `, Host ${describeHost(host)}`}, ${describePolicy(route.policy)}${route.maxDirectoryAge === undefined ? '' : `, groups of ${route.maxDirectoryAge} ms`}`
+  return `route ${route.definedAt} "${route.name}": ${from.scheme}://${from.host}${port}${path} -> ${upstreams}${balancing}${rewrite}${host.kind === 'client' ? '' : `, Host ${describeHost(host)}`}, ${describePolicy(route.policy)}${route.maxDirectoryAge === undefined ? '' : `, groups of ${route.maxDirectoryAge} ms`}`
 }
 
 function describeHost(host: HostRewrite): string {

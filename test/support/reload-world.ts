@@ -161,11 +161,12 @@ export async function createReloadWorld(): Promise<ReloadWorld> {
   }
 }
 
-/** `/never` gets no answer, `/stall` half of one, `/endless` one that does not fit anywhere; everything else what was asked, as JSON. */
+/** `/never` gets no answer, `/stall` half of one, `/endless` one that does not fit anywhere, `/reset` a closed connection; everything else what was asked, as JSON. */
 function echo(label: string, req: IncomingMessage, res: ServerResponse): void {
   if (req.url?.startsWith('/never')) return
   if (req.url?.startsWith('/stall')) return void res.writeHead(200, { 'content-length': 10 }).write('half')
   if (req.url?.startsWith('/endless')) return endless(res)
+  if (req.url?.startsWith('/reset')) return void req.socket.destroy()
   req.resume()
   res.setHeader('content-type', 'application/json')
   res.end(JSON.stringify({ upstream: label, method: req.method, url: req.url, headers: req.headers }))
@@ -320,6 +321,30 @@ function assertion(jwt: string): unknown {
       } = JSON.parse(Buffer.from(part, 'base64url').toString()) as Settings
       return rest
     })
+}
+
+/** The upstreams that serve four requests of one person. */
+export async function turns({ browser: open, signIn: sign }: Running): Promise<unknown> {
+  const browser = open()
+  await sign(browser, `${APP}/`)
+  const served: unknown[] = []
+  for (let i = 0; i < 4; i++) {
+    const { body } = await browser.ask(`${APP}/`, { headers: { accept: 'application/json' } })
+    served.push((JSON.parse(body) as { upstream: string }).upstream)
+  }
+  return served.map(String).toSorted()
+}
+
+/** How often a request is sent to an upstream that hangs up. */
+export async function resets({ browser: open, signIn: sign, arrived, clock }: Running): Promise<unknown> {
+  const browser = open()
+  await sign(browser, `${APP}/`)
+  const before = arrived('/reset')
+  let done = false
+  const answer = browser.ask(`${APP}/reset`).finally(() => (done = true))
+  while (!done) await clock.advanceAsync(100)
+  await answer
+  return arrived('/reset') - before
 }
 
 /** How long an upstream may take before the person gets an answer, to half a minute. */

@@ -13,6 +13,7 @@ import type { Policy } from '../../policy/model.ts'
 import type { Path, Report } from '../issues.ts'
 import type { RouteInput } from '../schema/route.ts'
 import type { Draft } from '../validate.ts'
+import { compileBalancing } from './balancing.ts'
 import { compileRouteHeaders } from './headers.ts'
 import { compileClaimHeaders, compileIdentity, type IdentityDefaults } from './identity.ts'
 import { compileRewrite, type RewriteDefaults } from './rewrite.ts'
@@ -78,6 +79,7 @@ function compileRoute(
   const origins = input.allow_origins.map(
     (text, i) => parseOrigin(text, ANY_SCHEME, [...path, 'allow_origins', i], report)?.origin,
   )
+  const balancing = compileBalancing(input, path, report)
   const tls = compileUpstreamTls(input, path, report)
   if (input.max_directory_age === 0) {
     report.error([...path, 'max_directory_age'], 'expected a duration above 0')
@@ -102,6 +104,7 @@ function compileRoute(
       identity: compileIdentity(input, claimHeaders, from, policy, defaults.identity),
       allowWebsockets: input.allow_websockets,
       allowOrigins: origins.filter((origin) => origin !== undefined),
+      balancing,
       tls,
     },
     definedAt: report.where(path),

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './identity.ts'
+import { balancingPolicy, retries } from './balancing.ts'
 import { duration, flag, oneOf, orFile, path, text, textMap, texts, url } from './fields.ts'
 
 /** One entry of `routes:` (or of Pomerium's `policy:`). */
@@ -70,6 +71,17 @@ export const routeSchema = z.strictObject(
     groups_format: groupsFormat
       .optional()
       .describe('How groups are told to this application. Default: the global key of this name.'),
+    load_balancing_policy: balancingPolicy
+      .optional()
+      .describe(
+        'Which of several upstreams gets a request: `ROUND_ROBIN` by weight, `LEAST_REQUEST`, `RANDOM`; `RING_HASH` and `MAGLEV` keep a signed-in person, or on public routes a client address, on one upstream. Default: `ROUND_ROBIN`.',
+      ),
+    lb_policy: balancingPolicy.optional().describe('Older name of `load_balancing_policy`.'),
+    retries: retries
+      .optional()
+      .describe(
+        'What is tried again. Always: a request that found no connection goes to another upstream. Default: nothing else.',
+      ),
     tls_skip_verify: flag.default(false).describe("Do not verify the upstream's certificate."),
     ...orFile('tls_custom_ca', "PEM bundle (or base64 of it) that replaces the system's authorities."),
     tls_server_name: text

@@ -52,6 +52,7 @@ const ignoredGlobals: ReadonlyMap<string, string> = new Map([
 const ignoredRouteKeys: ReadonlyMap<string, string> = new Map([
   ...names('description logo_url', 'there is no portal that shows it'),
   ['depends_on', 'each host has a cookie of its own, and one sign-in serves them all'],
+  ...names('least_request_lb_config ring_hash_lb_config maglev_lb_config', 'there is nothing to tune'),
   ['regex_priority_order', 'routes are tried in the order of the file'],
   ['show_error_details', 'the 403 page always says why'],
   ['tls_upstream_allow_renegotiation', 'TLS 1.3 has no renegotiation, and Postern never asks for one'],
@@ -122,7 +123,7 @@ const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
   ['sub_policies', 'write their rules into `policy`; without them nobody is let in by them'],
   ...names(
     `
-    load_balancing_policy lb_policy least_request_lb_config health_checks healthy_panic_threshold outlier_detection
+    health_checks healthy_panic_threshold outlier_detection
     circuit_breaker_thresholds idle_timeout
     redirect response set_response_headers rewrite_response_headers
     kubernetes_service_account_token kubernetes_service_account_token_file cors_allow_preflight`,
@@ -139,7 +140,6 @@ const DEFAULTS: Readonly<Record<string, string | boolean>> = {
   headers_with_underscores_action: 'reject_request',
   codec_type: 'auto',
   bearer_token_format: 'default',
-  load_balancing_policy: 'round_robin',
 }
 
 /** What to say about a key of Pomerium that Postern does not have; undefined for a key that is none of Pomerium's. */

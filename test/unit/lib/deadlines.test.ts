@@ -1,5 +1,4 @@
 import { expect, test } from 'vitest'
-import { createBalancer } from '../../../src/upstream/balance.ts'
 import { createDeadlines } from '../../../src/lib/deadlines.ts'
 import { manualClock } from '../../support/clock.ts'
 
@@ -56,13 +55,4 @@ test('a thousand deadlines use one timer', () => {
   const { deadlines, timers } = world()
   for (let i = 0; i < 1000; i++) deadlines.start(100, () => {}).stop()
   expect(timers()).toBe(1)
-})
-
-test('turns follow the weights and are spread', () => {
-  const next = createBalancer([
-    { name: 'a', weight: 5 },
-    { name: 'b', weight: 1 },
-    { name: 'c', weight: 1 },
-  ])
-  expect(Array.from({ length: 7 }, () => next().name).join('')).toBe('aabacaa')
 })

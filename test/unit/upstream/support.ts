@@ -17,7 +17,7 @@ import type { Forwarded, Forwarder, RequestFacts, RequestHead } from '../../../s
 import type { Principal } from '../../../src/policy/model.ts'
 import type { Grant } from '../../../src/policy/verdict.ts'
 import type { Group } from '../../../src/directory/model.ts'
-import type { Forward, ForwardedIdentity, Naming, Route } from '../../../src/config/model.ts'
+import type { Balancing, Forward, ForwardedIdentity, Naming, Route } from '../../../src/config/model.ts'
 import { RequestHeaders } from '../../../src/routing/header-view.ts'
 import { createAssertionSigner } from '../../../src/upstream/assertion.ts'
 import {
@@ -44,6 +44,8 @@ export const NAMING: Naming = {
   claimHeaderPrefix: 'x-postern-claim-',
   cookie: { https: '__Host-postern', http: 'postern' },
 }
+
+export const BALANCING: Balancing = { policy: 'round-robin', retries: { attempts: 0, on: [] } }
 
 /** Of the route, or of what it does. */
 export type RouteOptions = Partial<Omit<Route, 'action'>> &
@@ -79,6 +81,7 @@ export function route(upstream: string | readonly [string, ...string[]], over: R
       identity: identity ? { ...TOLD, ...identity } : TOLD,
       allowWebsockets: true,
       allowOrigins: [],
+      balancing: BALANCING,
       tls: { skipVerify: false },
       ...action,
     },

@@ -41,12 +41,6 @@ test.each([
     { ...TRUSTED, serverName: 'other.test' },
     /is for localhost, app\.internal, 127\.0\.0\.1, and not for other\.test; set tls_server_name/,
   ],
-  [
-    'and a wish for ours',
-    { ...MTLS, maxVersion: 'TLSv1.2' },
-    TRUSTED,
-    /may ask for a client certificate \(tls_client_cert\)/,
-  ],
 ] as const)(
   'an upstream with a certificate %s gives 502, and the message says what to do',
   async (_, server, tls, message) => {

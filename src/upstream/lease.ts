@@ -1,0 +1,45 @@
+import type { Dispatcher } from 'undici'
+import type { AppError } from '../errors.ts'
+import type { Span } from '../types.ts'
+import type { TlsOptions } from './tls.ts'
+
+/** undici's options; it knows `servername` and does not declare it. */
+export interface UpstreamRequest extends Dispatcher.DispatchOptions {
+  servername?: string
+}
+
+/** How a connection to the upstream is made. */
+export interface ConnectSettings {
+  readonly timeout: Span
+  /** The name to verify: ours, or it would be taken from the Host header, which a client may choose. */
+  readonly servername: string
+  readonly tls: TlsOptions
+}
+
+/** One request's hold on an upstream: the seam for load balancing, health and retries. */
+export interface Lease {
+  /** Scheme, host and port. */
+  readonly origin: string
+  /** The name that its certificate must carry. */
+  readonly servername: string
+  /** Does it wait for a connection to become free? */
+  readonly waiting: boolean
+  /** Sends the request, at once or in turn. Too many: the handler gets ERR_UPSTREAM_BUSY. Again: for a retry. */
+  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
+  /** Takes a place for a tunnel, which has a connection of its own. Too many: throws ERR_UPSTREAM_BUSY. */
+  tunnel(): ConnectSettings
+  /** Was this failure raised by a connection that had already served an exchange? Then the upstream may simply have closed it. */
+  wasStale(error: unknown): boolean
+  /** Exactly once, when nothing more is sent: frees the place. */
+  report(outcome: Outcome): void
+  /** After the report: the same request on an upstream that it has not tried or, `anywhere`, on any; undefined: there is none. */
+  next(where: 'elsewhere' | 'anywhere'): Lease | undefined
+}
+
+/** What whoever chooses upstreams learns. */
+export type Outcome =
+  | { readonly kind: 'answered'; readonly status: number }
+  /** `sent`: a connection stood, so the upstream may have the request. */
+  | { readonly kind: 'failed'; readonly error: AppError; readonly sent: boolean }
+  /** The client left, or the answer was cut, which says nothing about the upstream. */
+  | { readonly kind: 'abandoned' }

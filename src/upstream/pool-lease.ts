@@ -1,0 +1,109 @@
+import type { Dispatcher } from 'undici'
+import type { AppError } from '../errors.ts'
+import type { Forward } from '../config/model.ts'
+import type { Grant } from '../policy/verdict.ts'
+import type { Cluster, Member } from './cluster.ts'
+import type { ConnectSettings, Lease, Outcome, UpstreamRequest } from './lease.ts'
+import type { Turn } from './limits.ts'
+import type { PoolSettings } from './pool.ts'
+import { tlsName, tlsOptions } from './tls.ts'
+
+/** What all leases of a route in one generation have in common. */
+export interface LeaseContext {
+  readonly cluster: Cluster
+  readonly limits: PoolSettings
+  /** Errors of connections that had served before. */
+  readonly stale: WeakSet<object>
+}
+
+const NONE: readonly Member[] = []
+
+export class PoolLease implements Lease, Turn {
+  private readonly context: LeaseContext
+  private readonly grant: Grant<Forward>
+  private readonly member: Member
+  private readonly tried: readonly Member[]
+  private place: 'none' | 'request' | 'tunnel' = 'none'
+  private request: UpstreamRequest | undefined
+  private handler: Dispatcher.DispatchHandler | undefined
+
+  constructor(context: LeaseContext, grant: Grant<Forward>, member: Member, tried = NONE) {
+    this.context = context
+    this.grant = grant
+    this.member = member
+    this.tried = tried
+  }
+
+  static first(context: LeaseContext, grant: Grant<Forward>): PoolLease {
+    return new PoolLease(context, grant, context.cluster.first(grant))
+  }
+
+  get limits(): PoolSettings {
+    return this.context.limits
+  }
+
+  get origin(): string {
+    return this.member.pool.upstream.origin
+  }
+
+  get servername(): string {
+    return this.member.pool.servername
+  }
+
+  get waiting(): boolean {
+    return this.member.pool.admission.isWaiting(this)
+  }
+
+  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
+    this.request = request
+    this.handler = handler
+    if (this.place === 'request') return this.start()
+    this.place = 'request'
+    this.member.pool.admission.enter(this)
+  }
+
+  start(): void {
+    const { request, handler, member } = this
+    if (!request || !handler) return
+    request.servername = member.pool.servername
+    member.pool.pool.dispatch(request, handler)
+  }
+
+  refuse(error: AppError): void {
+    this.place = 'none'
+    this.handler?.onResponseError?.(undefined as never, error)
+  }
+
+  tunnel(): ConnectSettings {
+    const { admission, upstream, action } = this.member.pool
+    admission.enterTunnel(this.limits)
+    this.place = 'tunnel'
+    return {
+      timeout: this.limits.upstreamConnectTimeout,
+      servername: tlsName(action.tls, new URL(upstream.origin).hostname),
+      tls: tlsOptions(action.tls),
+    }
+  }
+
+  wasStale(error: unknown): boolean {
+    return typeof error === 'object' && error !== null && this.context.stale.has(error)
+  }
+
+  report(outcome: Outcome): void {
+    const { place, member, context } = this
+    const { admission } = member.pool
+    this.place = 'none'
+    if (place === 'request') admission.leave(this)
+    else if (place === 'tunnel') admission.leaveTunnel()
+    context.cluster.note(member, outcome)
+  }
+
+  next(where: 'elsewhere' | 'anywhere'): Lease | undefined {
+    const { context, grant } = this
+    const tried = [...this.tried, this.member]
+    const other = context.cluster.choose(grant, tried)
+    if (other) return new PoolLease(context, grant, other, tried)
+    const again = where === 'anywhere' ? context.cluster.choose(grant, NONE) : undefined
+    return again && new PoolLease(context, grant, again)
+  }
+}
