@@ -274,9 +274,23 @@ export interface ForwardedIdentity {
   }
   /** The issuer is a URL of this scheme; absent: a bare host (`jwt_issuer_format`). */
   readonly issuerScheme?: 'http' | 'https'
+  /** Lower-case name → value with references (`set_request_headers`); absent: there is none. */
+  readonly templates?: ReadonlyMap<string, HeaderTemplate>
   /** Equal for routes that tell the same. */
   readonly key: string
 }
+
+/** Text, and what stands for something. Without a value for each reference there is no header. */
+export type HeaderTemplate = readonly (string | TemplateReference)[]
+
+export type TemplateReference =
+  /** The signed assertion. */
+  | { readonly kind: 'assertion' }
+  | { readonly kind: 'user'; readonly field: 'id' | 'email' | 'name' | 'groups' }
+  /** Members of nested claims. */
+  | { readonly kind: 'claim'; readonly path: readonly string[] }
+  /** Lower case. */
+  | { readonly kind: 'request-header'; readonly name: string }
 
 /** The address that was asked for, with the parts that are given here replaced. */
 export interface Redirect {

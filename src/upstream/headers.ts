@@ -214,7 +214,9 @@ function planOf(route: Route<Forward>, context: HeaderContext): HeaderPlan {
   // There would be two of them. A configuration that sets one is refused, so this is for what is made otherwise.
   const own = identityHeaders(context.naming, route.action.identity.claimHeaders.keys())
   const set = [...route.action.setRequestHeaders].filter(([name]) => !reservedHeader(normalName(name), own))
-  const gone = new Set([...route.action.removeRequestHeaders, ...set.map(([name]) => name)].map(normalName))
+  const { identity, removeRequestHeaders } = route.action
+  const written = [...set.map(([name]) => name), ...(identity.templates?.keys() ?? [])]
+  const gone = new Set([...removeRequestHeaders, ...written].map(normalName))
   const plan: HeaderPlan = {
     keeps: gone.size === 0 ? () => true : (normal) => !gone.has(normal),
     allows: new Set(route.action.allowRequestHeaders),

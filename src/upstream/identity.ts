@@ -1,5 +1,6 @@
-import type { Forward, ForwardedIdentity, Naming } from '../config/model.ts'
+import type { Forward, ForwardedIdentity, HeaderTemplate, Naming } from '../config/model.ts'
 import type { Group } from '../directory/model.ts'
+import type { RequestFacts } from '../http/request.ts'
 import { later } from '../lib/time.ts'
 import type { Principal } from '../policy/model.ts'
 import type { Grant } from '../policy/verdict.ts'
@@ -7,6 +8,7 @@ import type { Clock, JsonObject, Logger, Monotonic, Span, WallTime } from '../ty
 import { ASSERTION_LIFETIME, type AssertionSigner } from './assertion.ts'
 import { assertionClaims, OURS } from './assertion-claims.ts'
 import { claimHeaderValue, fittingMembers, own } from './claim-value.ts'
+import { fillIn, MAX_VALUE_BYTES, render, textOf } from './header-template.ts'
 
 /** Name, value, name, value. Not a promise when the answer is cached: the hot path stays synchronous. */
 export type IdentityHeaders = (grant: Grant<Forward>) => readonly string[] | Promise<readonly string[]>
@@ -27,58 +29,83 @@ const MAX_HEADERS_BYTES = 6144
 
 const NONE: readonly string[] = []
 
+/** What a route tells of one person: name, value, name, value; and what it says of the request as well. */
+interface Told {
+  readonly headers: readonly string[]
+  readonly templates: readonly (readonly [name: string, template: HeaderTemplate])[]
+}
+
 interface Cached {
   readonly groups: readonly Group[] | 'unknown'
   readonly until: Monotonic
-  readonly headers: readonly string[] | Promise<readonly string[]>
+  readonly told: Told | Promise<Told>
 }
 
+type LeftOut = (fields: { readonly header?: string; readonly claim?: string }, message: string) => void
+
 /**
- * The identity headers of an allowed request: one header per configured claim, then the assertion. Cached per session,
- * audience and what the route tells; a new reading of the person's groups (another list) is never answered from the cache.
- * Nobody, and routes with `pass_identity_headers: false`, get none.
+ * The identity headers of an allowed request: one header per configured claim, the assertion, and the route's own with
+ * references. Cached per session, audience and what the route tells; a new reading of the person's groups (another list)
+ * is never answered from the cache. Nobody, and routes with `pass_identity_headers: false`, get no claims and no assertion.
  */
 export function createIdentityHeaders(deps: IdentityHeadersDeps): IdentityHeaders {
   const { clock, logger } = deps
   const cache = new Map<string, Cached>()
-  const told = new Set<string>()
+  const warned = new Set<string>()
   /** Once for each claim: whose claims are too long has the same again in a minute. */
-  function leftOut(fields: { readonly header?: string; readonly claim: string }, message: string): void {
+  function leftOut(fields: { readonly header?: string; readonly claim?: string }, message: string): void {
     const key = `${fields.header} ${fields.claim}`
-    if (told.has(key)) return
-    told.add(key)
+    if (warned.has(key)) return
+    warned.add(key)
     logger.warn(fields, message)
   }
   return ({ route, request, principal }) => {
     const { identity } = route.action
-    if (!principal || !identity.pass) return NONE
-    const key = `${principal.sessionId} ${request.host} ${identity.key}`
+    if (!identity.templates && (!principal || !identity.pass)) return NONE
+    const told = principal ? ofPerson(principal, request.host, identity) : ofNobody(identity)
+    return told instanceof Promise ? told.then((known) => withTemplates(known, request)) : withTemplates(told, request)
+  }
+
+  function ofPerson(principal: Principal, host: string, identity: ForwardedIdentity): Told | Promise<Told> {
+    const key = `${principal.sessionId} ${host} ${identity.key}`
     const now = clock.monotonic()
     const groups = principal.membership === 'unknown' ? 'unknown' : principal.membership.groups
     const known = cache.get(key)
-    if (known && known.groups === groups && now < known.until) return known.headers
+    if (known && known.groups === groups && now < known.until) return known.told
 
-    const entry: Omit<Cached, 'headers'> = { groups, until: later(now, REUSE) }
-    const headers = sign(principal, request.host, clock.now(), identity, deps, leftOut)
-    const remember = (found: Cached['headers']): void => {
+    const entry: Omit<Cached, 'told'> = { groups, until: later(now, REUSE) }
+    const told = sign(principal, host, clock.now(), identity, deps, leftOut)
+    const remember = (found: Cached['told']): void => {
       cache.delete(key)
-      cache.set(key, { ...entry, headers: found })
+      cache.set(key, { ...entry, told: found })
     }
-    remember(headers)
+    remember(told)
     for (const oldest of cache.keys()) {
       if (cache.size <= MAX_CACHED) break
       cache.delete(oldest)
     }
-    const current = (): boolean => cache.get(key)?.headers === headers
-    headers.then(
-      (list) => current() && remember(list),
+    const current = (): boolean => cache.get(key)?.told === told
+    told.then(
+      (found) => current() && remember(found),
       () => current() && cache.delete(key),
     )
-    return headers
+    return told
   }
 }
 
-type LeftOut = (fields: { readonly header?: string; readonly claim: string }, message: string) => void
+function withTemplates({ headers, templates }: Told, request: RequestFacts): readonly string[] {
+  if (templates.length === 0) return headers
+  const all = [...headers]
+  for (const [name, template] of templates) {
+    const value = render(template, request)
+    if (value !== undefined) all.push(name, value)
+  }
+  return all
+}
+
+function ofNobody({ templates }: ForwardedIdentity): Told {
+  return { headers: NONE, templates: [...(templates ?? [])].filter(([, template]) => fillIn(template, undefined)) }
+}
 
 async function sign(
   who: Principal,
@@ -87,14 +114,36 @@ async function sign(
   identity: ForwardedIdentity,
   { naming, signer }: IdentityHeadersDeps,
   leftOut: LeftOut,
-): Promise<readonly string[]> {
+): Promise<Told> {
   const claims = assertionClaims(who, audience, now, identity)
   for (const claim of (claims['claims_omitted'] as readonly string[] | undefined) ?? []) {
     leftOut({ claim }, 'claim left out of the assertion: it is too large')
   }
+  const assertion = await signer.sign(claims)
+  const headers: string[] = identity.pass
+    ? [...claimHeaders(who, claims, identity, leftOut), naming.assertionHeader, assertion]
+    : []
+  const templates: (readonly [name: string, template: HeaderTemplate])[] = []
+  for (const [name, template] of identity.templates ?? []) {
+    const filled = fillIn(template, { who, claims, assertion })
+    if (!filled) continue
+    const text = textOf(filled)
+    if (text === undefined) templates.push([name, filled])
+    else if (text.length > MAX_VALUE_BYTES) leftOut({ header: name }, 'header left out: its value is too large')
+    else headers.push(name, text)
+  }
+  return { headers, templates }
+}
+
+function claimHeaders(
+  who: Principal,
+  claims: JsonObject,
+  { claimHeaders: configured }: ForwardedIdentity,
+  leftOut: LeftOut,
+): readonly string[] {
   const headers: string[] = []
   let room = MAX_HEADERS_BYTES
-  for (const [name, claim] of identity.claimHeaders) {
+  for (const [name, claim] of configured) {
     const value =
       claim === 'groups'
         ? groupsHeaderValue(name, claims, room - name.length - 4, leftOut)
@@ -108,7 +157,6 @@ async function sign(
     room -= size
     headers.push(name, value.text)
   }
-  headers.push(naming.assertionHeader, await signer.sign(claims))
   return headers
 }
 

@@ -1,8 +1,9 @@
 import { isForeign } from '../../lib/foreign-headers.ts'
 import { normalName, reservedHeader, unbelievableHeader, unremovableHeader } from '../../lib/header-names.ts'
 import type { Path, Report } from '../issues.ts'
-import type { Forward } from '../model.ts'
+import type { Forward, HeaderTemplate } from '../model.ts'
 import type { RouteInput } from '../schema/route.ts'
+import { parseHeaderTemplate } from './header-template.ts'
 
 /** RFC 9110 §5.6.2. */
 export const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
@@ -15,13 +16,19 @@ export interface IdentityNames {
   readonly all: ReadonlySet<string>
 }
 
+export interface RouteHeaders {
+  readonly headers: Pick<Forward, 'setRequestHeaders' | 'removeRequestHeaders' | 'allowRequestHeaders'>
+  /** Those of `set_request_headers` that say something about the request or the person. */
+  readonly templates: ReadonlyMap<string, HeaderTemplate>
+}
+
 export function compileRouteHeaders(
   input: RouteInput,
   path: Path,
   identity: IdentityNames,
   report: Report,
-): Pick<Forward, 'setRequestHeaders' | 'removeRequestHeaders' | 'allowRequestHeaders'> | undefined {
-  const set = new Map<string, string>()
+): RouteHeaders | undefined {
+  const set = new Map<string, HeaderTemplate>()
   let valid = true
   const refuse = (at: Path, message: string): void => {
     valid = false
@@ -34,8 +41,15 @@ export function compileRouteHeaders(
     else if (reserved !== undefined) refuse(at, reserved)
     else if (set.has(name.toLowerCase())) refuse(at, 'this header is set twice')
     else if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) refuse(at, 'expected a value of one line in Latin-1')
-    else if (/\$\{?\s*pomerium\b/.test(value)) refuse(at, "Pomerium's templates (${pomerium.…}) are not supported yet")
-    else set.set(name.toLowerCase(), value)
+    else {
+      const parsed = parseHeaderTemplate(value, identity.all)
+      if (parsed.kind === 'invalid') {
+        refuse(at, parsed.problem)
+        continue
+      }
+      if (parsed.warning !== undefined) report.warning([...path, ...at], parsed.warning)
+      set.set(name.toLowerCase(), parsed.template)
+    }
   }
   for (const [i, name] of input.remove_request_headers.entries()) {
     const kept = unremovableHeader(normalName(name), identity.own)
@@ -51,9 +65,17 @@ export function compileRouteHeaders(
     else if (!isForeign(normal)) report.warning([...path, ...at], 'not needed: this header is never removed')
   }
   if (!valid) return undefined
+  const written = [...set]
   return {
-    setRequestHeaders: set,
-    removeRequestHeaders: input.remove_request_headers.map((name) => name.toLowerCase()),
-    allowRequestHeaders: input.allow_request_headers.map((name) => name.toLowerCase()),
+    headers: {
+      setRequestHeaders: new Map(written.flatMap(([name, value]) => (isText(value) ? [[name, value.join('')]] : []))),
+      removeRequestHeaders: input.remove_request_headers.map((name) => name.toLowerCase()),
+      allowRequestHeaders: input.allow_request_headers.map((name) => name.toLowerCase()),
+    },
+    templates: new Map(written.filter(([, value]) => !isText(value))),
   }
+}
+
+function isText(value: HeaderTemplate): value is readonly string[] {
+  return value.every((part) => typeof part === 'string')
 }

@@ -4,7 +4,7 @@ import { fingerprint } from '../../lib/fingerprint.ts'
 import { wantedGroups } from '../../policy/explain.ts'
 import type { Policy } from '../../policy/model.ts'
 import type { Path, Report } from '../issues.ts'
-import type { ForwardedIdentity, Naming, RouteFrom } from '../model.ts'
+import type { ForwardedIdentity, HeaderTemplate, Naming, RouteFrom } from '../model.ts'
 import type { GlobalInput } from '../schema.ts'
 import type { RouteInput } from '../schema/route.ts'
 import { HEADER_NAME } from './headers.ts'
@@ -19,6 +19,7 @@ export interface IdentityDefaults {
 export function compileIdentity(
   input: RouteInput,
   claimHeaders: ReadonlyMap<string, string>,
+  templates: ReadonlyMap<string, HeaderTemplate>,
   { scheme }: RouteFrom,
   policy: Policy,
   { globals }: IdentityDefaults,
@@ -33,8 +34,34 @@ export function compileIdentity(
       first: wantedGroups(policy),
     },
     ...((input.jwt_issuer_format ?? globals.jwt_issuer_format) === 'IssuerURI' && { issuerScheme: scheme }),
+    ...(templates.size > 0 && { templates }),
   }
   return { ...told, key: fingerprint(told) }
+}
+
+/** A public route that nobody is known on cannot tell who it is. */
+export function reportUntold(
+  { pass, templates = new Map() }: ForwardedIdentity,
+  policy: Policy,
+  path: Path,
+  report: Report,
+): void {
+  if (policy.kind !== 'public') return
+  const ofPerson = [...templates].filter(([, template]) => template.some(isOfPerson)).map(([name]) => name)
+  if (policy.identity === 'optional') {
+    if (!pass && ofPerson.length === 0) {
+      report.warning([...path, 'identity'], 'nothing is told of anybody: write `pass_identity_headers: true`, too')
+    }
+  } else if (ofPerson.length > 0) {
+    report.warning(
+      [...path, 'set_request_headers'],
+      `${ofPerson.join(', ')}: never sent, because nobody is known on a public route; see \`identity: optional\``,
+    )
+  }
+}
+
+function isOfPerson(part: HeaderTemplate[number]): boolean {
+  return typeof part !== 'string' && part.kind !== 'request-header'
 }
 
 function groupsOf(filter: Exclude<RouteInput['jwt_groups_filter'], undefined>): readonly string[] {

@@ -15,7 +15,7 @@ import type { RouteInput } from '../schema/route.ts'
 import type { Draft } from '../validate.ts'
 import { compileBalancing } from './balancing.ts'
 import { compileRouteHeaders } from './headers.ts'
-import { compileClaimHeaders, compileIdentity, type IdentityDefaults } from './identity.ts'
+import { compileClaimHeaders, compileIdentity, type IdentityDefaults, reportUntold } from './identity.ts'
 import { compileRewrite, type RewriteDefaults } from './rewrite.ts'
 import { reportShadows } from './shadows.ts'
 import { compileUpstreams } from './upstreams.ts'
@@ -87,6 +87,8 @@ function compileRoute(
   const rewrite = match && target && compileRewrite(input, match, target, path, defaults, report)
   if (!from || !match || !target || !rewrite || !headers || !policy) return undefined
 
+  const identity = compileIdentity(input, claimHeaders, headers.templates, from, policy, defaults.identity)
+  reportUntold(identity, policy, path, report)
   const host = from.port === undefined ? from.host : `${from.host}:${from.port}`
   return {
     id: sha256(JSON.stringify([from, match, target.upstreams, rewrite.path])).slice(0, 16),
@@ -99,9 +101,9 @@ function compileRoute(
       kind: 'forward',
       upstreams: target.upstreams,
       rewrite,
-      ...headers,
+      ...headers.headers,
       timeout: input.timeout ?? defaults.timeout,
-      identity: compileIdentity(input, claimHeaders, from, policy, defaults.identity),
+      identity,
       allowWebsockets: input.allow_websockets,
       allowOrigins: origins.filter((origin) => origin !== undefined),
       balancing,

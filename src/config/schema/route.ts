@@ -40,7 +40,9 @@ export const routeSchema = z.strictObject(
       .describe('Text instead of each match of `host_path_regex_rewrite_pattern`; `\\1` is the first group.'),
     set_request_headers: textMap
       .default({})
-      .describe('Headers to set in the request to the upstream. Setting wins over removing.'),
+      .describe(
+        'Headers to set in the request to the upstream; `${user.email}`, `${claims.department}`, `${pomerium.jwt}` and the like are filled in. Setting wins over removing.',
+      ),
     remove_request_headers: texts.default([]).describe('Headers to remove from the request to the upstream.'),
     allow_request_headers: texts
       .default([])

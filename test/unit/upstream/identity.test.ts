@@ -2,8 +2,11 @@ import { createLocalJWKSet, jwtVerify } from 'jose'
 import { describe, expect, test, vi } from 'vitest'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
-import type { ForwardedIdentity } from '../../../src/config/model.ts'
+import type { ForwardedIdentity, HeaderTemplate } from '../../../src/config/model.ts'
 import type { Group } from '../../../src/directory/model.ts'
+import type { RequestFacts } from '../../../src/http/request.ts'
+import type { Principal } from '../../../src/policy/model.ts'
+import { RequestHeaders } from '../../../src/routing/header-view.ts'
 import type { Json, Logger } from '../../../src/types.ts'
 import type { AssertionSigner } from '../../../src/upstream/assertion.ts'
 import { assertionClaims } from '../../../src/upstream/assertion-claims.ts'
@@ -251,6 +254,63 @@ test.each([
 ] as const)('with the issuer scheme %s the issuer is %s', (issuerScheme, issuer) => {
   const told = { ...TOLD, ...(issuerScheme && { issuerScheme }) }
   expect(assertionClaims(principal(), 'app.test', NOW, told)).toMatchObject({ iss: issuer, aud: 'app.test' })
+})
+
+describe('headers with references', () => {
+  const templated = (...templates: readonly (readonly [name: string, template: HeaderTemplate])[]) =>
+    route('http://up.test', { identity: { pass: false, templates: new Map(templates) } })
+  const claim = (...path: readonly string[]) => ({ kind: 'claim', path }) as const
+  const told = async (to: ReturnType<typeof templated>, who?: Principal, over: Partial<RequestFacts> = {}) =>
+    identityHeaders().of(grant(to, facts(over), who))
+
+  test.each<[path: readonly string[], value: string | undefined]>([
+    [['department'], 'R&D'],
+    [['sub'], '00u1'],
+    [['groups'], `${ENGINEERING.id},Engineering`],
+    [['nested', 'list'], 'a%2Cb,c'],
+    [['nested'], undefined],
+    [['nested', 'none'], undefined],
+    [['department', 'length'], undefined],
+    [['nested', 'list', '0'], undefined],
+    [['__proto__'], undefined],
+    [['nested', 'constructor'], undefined],
+  ])('claim %j is %j', async (path, value) => {
+    const { identity } = principal()
+    const claims = { ...identity.claims, groups: ['admins'], nested: { list: ['a,b', 'c'] } }
+    const headers = await told(templated(['x-a', [claim(...path)]]), principal({ identity: { ...identity, claims } }))
+    expect(headers).toEqual(value === undefined ? [] : ['x-a', value])
+  })
+
+  test('are made once for a minute, and answered at once from then on', async () => {
+    const { of } = identityHeaders()
+    const to = grant(templated(['x-a', ['<', { kind: 'user', field: 'email' }, '>']]), facts(), principal())
+    const first = await of(to)
+    expect(first).toEqual(['x-a', '<alice@corp.test>'])
+    expect(of(to)).toBe(first)
+  })
+
+  test('of the request are made for each request', async () => {
+    const { of } = identityHeaders()
+    const to = templated(['x-a', [{ kind: 'user', field: 'id' }, '/', { kind: 'request-header', name: 'x-t' }]])
+    const sent = (value: string) =>
+      of(grant(to, facts({ headers: new RequestHeaders(['X-T', value], new Set()) }), who))
+    const who = principal()
+    expect(await sent('1')).toEqual(['x-a', '00u1/1'])
+    expect(sent('2')).toEqual(['x-a', '00u1/2'])
+  })
+
+  test('that are too long are left out', async () => {
+    const long = new RequestHeaders(['X-T', 'x'.repeat(8001)], new Set())
+    const { identity } = principal()
+    const who = principal({ identity: { ...identity, claims: { a: 'a'.repeat(4000), b: 'b'.repeat(4097) } } })
+    const to = templated(
+      ['x-a', [claim('a'), claim('a')]],
+      ['x-b', [claim('a'), claim('a'), '!']],
+      ['x-c', [claim('b')]],
+      ['x-d', [{ kind: 'request-header', name: 'x-t' }]],
+    )
+    expect((await told(to, who, { headers: long })).filter((_, i) => i % 2 === 0)).toEqual(['x-a'])
+  })
 })
 
 // attack-cases.md B07.
