@@ -182,7 +182,7 @@ export function namedGroups(routes: readonly Route[]): readonly string[] {
   for (const { policy } of routes) {
     if (policy.kind !== 'rules') continue
     for (const { criteria } of [...policy.allow, ...policy.deny]) {
-      for (const criterion of criteria) for (const group of criterion.wantedGroups) wanted.add(group)
+      for (const criterion of criteria) for (const group of criterion.namedGroups) wanted.add(group)
     }
   }
   return [...wanted]

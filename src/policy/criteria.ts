@@ -17,6 +17,7 @@ import { reject } from './criteria/reject.ts'
 import { sourceIp } from './criteria/source-ip.ts'
 import { timeOfDay } from './criteria/time-of-day.ts'
 import { user } from './criteria/user.ts'
+import { isSameClaim } from './claim-path.ts'
 import { type DataIssue, type InvalidData, invalid } from './matchers.ts'
 import { nearest } from './nearest.ts'
 import type { CriterionRow } from './row.ts'
@@ -61,11 +62,16 @@ const NEVER_SUPPORTED: ReadonlyMap<string, string> = new Map([
 export interface CompiledCriterion {
   readonly kind: 'ok'
   readonly criterion: Criterion
+  readonly passing: readonly string[] | undefined
   readonly warnings: readonly DataIssue[]
 }
 
-/** `NAME` or `NAME/PATH` with its data, compiled; or what is wrong with it. Paths begin at the data. */
-export function compileCriterion(key: string, data: unknown): CompiledCriterion | InvalidData {
+/**
+ * `NAME` or `NAME/PATH` with its data, compiled; or what is wrong with it. Paths begin at the data. A claim with groups asks
+ * what `groups` asks: the directory, and not a token that is older.
+ * @param groupsClaim path of the claim with groups (`groups_claim`).
+ */
+export function compileCriterion(key: string, data: unknown, groupsClaim: string): CompiledCriterion | InvalidData {
   const slash = key.indexOf('/')
   const name = slash === -1 ? key : key.slice(0, slash)
   const path = slash === -1 ? '' : key.slice(slash + 1)
@@ -73,21 +79,63 @@ export function compileCriterion(key: string, data: unknown): CompiledCriterion 
   if (!row) return invalid(unknownName(name))
   if (row.takesPath !== undefined && path === '') return invalid(`"${name}" needs a path, e.g. ${row.takesPath}`)
   if (row.takesPath === undefined && slash !== -1) return invalid(`"${name}" takes no path (write "${name}")`)
-  const compiled = row.compile(data, path)
+  const isGroups = row === claim && isSameClaim(path, groupsClaim)
+  const judging = isGroups ? groups : row
+  const compiled = judging.compile(data, path)
   if (compiled.kind === 'invalid') return compiled
+  const { describe, test, wantedGroups = [], namedGroups = [], passing, warnings = [] } = compiled
+  const written = describe === '' ? key : `${isGroups ? 'groups' : key} ${describe}`
   const criterion: Criterion = {
-    name: key,
-    needs: row.needs,
-    ok: row.ok,
-    no: row.no,
-    describe: compiled.describe === '' ? key : `${key} ${compiled.describe}`,
-    wantedGroups: compiled.wantedGroups ?? [],
-    test: compiled.test,
+    name: isGroups ? 'groups' : key,
+    needs: judging.needs,
+    ok: judging.ok,
+    no: judging.no,
+    describe: isGroups ? `${written} (${key})` : written,
+    wantedGroups,
+    namedGroups,
+    test,
   }
-  return { kind: 'ok', criterion, warnings: compiled.warnings ?? [] }
+  return { kind: 'ok', criterion, passing, warnings }
+}
+
+/** Is it the name of a criterion, with or without what may follow it? */
+export function isCriterion(key: string): boolean {
+  return CRITERIA.has(key.replace(/\/.*/s, ''))
+}
+
+/** What people write who know Postern's other keys, or other proxies. */
+const MEANT: Readonly<Record<string, string>> = {
+  allow_any_authenticated_user: 'authenticated_user: true',
+  allow_public_unauthenticated_access: 'accept: true',
+  allowed_domains: 'domain',
+  allowed_groups: 'groups',
+  allowed_idp_claims: 'claim/NAME',
+  allowed_users: 'user or email',
+  anyone: 'authenticated_user: true',
+  authenticated: 'authenticated_user: true',
+  client_ip: 'source_ip',
+  everybody: 'authenticated_user: true',
+  everyone: 'authenticated_user: true',
+  header: 'http_header/NAME',
+  ip: 'source_ip',
+  method: 'http_method',
+  path: 'http_path',
+  query: 'http_query/NAME',
+  remote_ip: 'source_ip',
+  role: 'claim/roles',
+  roles: 'claim/roles',
+  user_domain: 'domain',
+  user_email: 'email',
+  user_group: 'groups',
+  user_groups: 'groups',
+  user_id: 'user',
 }
 
 function unknownName(name: string): string {
+  const [, row, path] = /^(\w+)[.:](.+)$/.exec(name) ?? []
+  if (row !== undefined && CRITERIA.get(row)?.takesPath !== undefined)
+    return `unknown criterion "${name}" (write ${row}/${path})`
+  if (Object.hasOwn(MEANT, name)) return `unknown criterion "${name}" (write ${MEANT[name]})`
   const never = NEVER_SUPPORTED.get(name)
   if (never !== undefined) return `the criterion "${name}" is not supported and will not be: ${never}`
   const meant = nearest(name, CRITERIA.keys())

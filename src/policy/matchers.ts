@@ -26,37 +26,62 @@ export interface StringMatcher {
   readonly test: (value: string) => boolean
   /** For people: `is "a"`. */
   readonly describe: string
+  /** All values that can pass, where they can be counted. */
+  readonly passing?: readonly string[]
+  readonly warnings: readonly DataIssue[]
 }
 
 const STRING_OPERATORS = ['is', 'not', 'contains', 'starts_with', 'ends_with', 'in', 'not_in'] as const
 
+/** What the values of a criterion look like. */
+interface StringKind {
+  /** What was written in the spelling in which values arrive, e.g. lower case. */
+  readonly canonical?: (text: string) => string
+  /** Why no value is this, and what to write instead. */
+  readonly problem?: (text: string) => string | undefined
+}
+
 /**
- * A scalar means `is`; an object holds one or more operators, all of which must hold. `canonical`
- * brings what was written to the spelling in which values arrive, e.g. lower case.
+ * A scalar means `is`; an object holds one or more operators, all of which must hold.
  * `is`, `in`, `contains`, `starts_with`, `ends_with` refuse the empty string: it would match those
  * who have no value at all, or everybody.
  */
-export function parseStringMatcher(
-  data: unknown,
-  canonical = (text: string): string => text,
-): StringMatcher | InvalidData {
-  const entries = operators(data, 'is', STRING_OPERATORS)
+export function parseStringMatcher(data: unknown, kind: StringKind = {}): StringMatcher | InvalidData {
+  const entries = operators(data, 'is', STRING_OPERATORS, 'write `in` for a list')
   if ('kind' in entries) return entries
   const issues: DataIssue[] = []
+  const warnings: DataIssue[] = []
   const tests: ((value: string) => boolean)[] = []
+  let listed: readonly string[] | undefined
   for (const [operator, operand] of entries) {
-    const test = stringTest(operator, operand, canonical)
+    const path = isMap(data) ? [operator] : []
+    const test = stringTest(operator, operand, kind)
     if (typeof test === 'function') tests.push(test)
-    else issues.push({ path: isMap(data) ? [operator] : [], message: test.problem })
+    else issues.push({ path, message: test.problem })
+    if ((operator === 'is' || operator === 'not') && typeof operand !== 'string') {
+      warnings.push({
+        path,
+        message: `no value is ${JSON.stringify(operand)}, because values are text${inQuotes(operand)}`,
+      })
+    }
+    if (operator === 'is' || operator === 'in')
+      listed = [operand].flat().map((one) => kind.canonical?.(String(one)) ?? String(one))
   }
   if (issues.length > 0) return { kind: 'invalid', issues }
-  return { kind: 'ok', test: every(tests), describe: describe(entries) }
+  const test = every(tests)
+  const passing = listed?.filter(test)
+  if (passing?.length === 0 && tests.length > 1) warnings.push({ path: [], message: 'no value can be all of this' })
+  return { kind: 'ok', test, describe: describe(entries), ...(passing && { passing }), warnings }
+}
+
+function inQuotes(operand: unknown): string {
+  return typeof operand === 'number' || typeof operand === 'boolean' ? `; write "${operand}" in quotes` : ''
 }
 
 function stringTest(
   operator: (typeof STRING_OPERATORS)[number],
   operand: unknown,
-  canonical: (text: string) => string,
+  { canonical = (text) => text, problem = () => undefined }: StringKind,
 ): ((value: string) => boolean) | { readonly problem: string } {
   switch (operator) {
     case 'in':
@@ -65,13 +90,17 @@ function stringTest(
         return { problem: 'expected a list of strings' }
       }
       if (operator === 'in' && operand.includes('')) return EMPTY
+      const wrong = operand.map(problem).find((message) => message !== undefined)
+      if (wrong !== undefined) return { problem: wrong }
       const members = new Set(operand.map(canonical))
       return operator === 'in' ? (value) => members.has(value) : (value) => !members.has(value)
     }
     case 'is':
     case 'not': {
-      if (!isScalar(operand)) return { problem: 'expected a string' }
+      if (!isScalar(operand)) return { problem: Array.isArray(operand) ? IN_LIST[operator] : 'expected a string' }
       if (operator === 'is' && operand === '') return EMPTY
+      const wrong = typeof operand === 'string' ? problem(operand) : undefined
+      if (wrong !== undefined) return { problem: wrong }
       const wanted = typeof operand === 'string' ? canonical(operand) : operand
       return operator === 'is' ? (value) => value === wanted : (value) => value !== wanted
     }
@@ -89,6 +118,7 @@ function stringTest(
   }
 }
 
+const IN_LIST = { is: 'expected a string; write `in` for a list', not: 'expected a string; write `not_in` for a list' }
 const EMPTY = { problem: 'expected a string that is not empty' } as const
 
 const LIST_OPERATORS = ['has', 'is', 'exclude'] as const
@@ -98,6 +128,7 @@ export interface ListMatcher {
   /** All must hold. */
   readonly conditions: readonly ListCondition[]
   readonly describe: string
+  readonly warnings: readonly DataIssue[]
 }
 export interface ListCondition {
   /** `has`: some element is it. `is`: there is exactly one element and it is it. `exclude`: no element is it. */
@@ -107,26 +138,40 @@ export interface ListCondition {
 
 /** A scalar means `has`; an object holds one or more operators. What "element" means is the criterion's affair. */
 export function parseListMatcher(data: unknown): ListMatcher | InvalidData {
-  const entries = operators(data, 'has', LIST_OPERATORS)
+  const entries = operators(data, 'has', LIST_OPERATORS, ONE_EACH)
   if ('kind' in entries) return entries
   const issues: DataIssue[] = []
   const conditions: ListCondition[] = []
   for (const [operator, value] of entries) {
     if (isScalar(value) && (operator === 'exclude' || value !== '')) conditions.push({ operator, value })
-    else
-      issues.push({ path: isMap(data) ? [operator] : [], message: value === '' ? EMPTY.problem : 'expected a string' })
+    else {
+      const message =
+        value === '' ? EMPTY.problem : Array.isArray(value) ? `expected a string; ${ONE_EACH}` : 'expected a string'
+      issues.push({ path: isMap(data) ? [operator] : [], message })
+    }
   }
-  return issues.length > 0 ? { kind: 'invalid', issues } : { kind: 'ok', conditions, describe: describe(entries) }
+  if (issues.length > 0) return { kind: 'invalid', issues }
+  const only = conditions.find(({ operator }) => operator === 'is')
+  const never = only && conditions.some(({ operator, value }) => (operator === 'exclude') === (value === only.value))
+  const warnings = never ? [{ path: [], message: 'no list can be all of this' }] : []
+  return { kind: 'ok', conditions, describe: describe(entries), warnings }
 }
 
-/** The operators of a matcher's data in the order written, or what is wrong with it as a whole. */
+const ONE_EACH = 'write one criterion for each, below `or` for any of them, below `and` for all'
+
+/** The operators of a matcher's data in the order written, or what is wrong with it as a whole. `several`: what to write instead of a list. */
 function operators<T extends string>(
   data: unknown,
   shorthand: T,
   known: readonly T[],
+  several: string,
 ): readonly (readonly [T, unknown])[] | InvalidData {
   if (isScalar(data)) return [[shorthand, data]]
-  if (!isMap(data)) return invalid(`expected a string or an object with ${known.join(', ')}`)
+  if (!isMap(data)) {
+    return invalid(
+      `expected a string or an object with ${known.join(', ')}${Array.isArray(data) ? `; ${several}` : ''}`,
+    )
+  }
   const keys = Object.keys(data)
   if (keys.length === 0) return invalid(`expected at least one of ${known.join(', ')}`)
   return unknownOperators(data, known) ?? (Object.entries(data) as [T, unknown][])
@@ -161,6 +206,18 @@ export function every<T>(tests: readonly ((value: T) => boolean)[]): (value: T) 
 
 export function isScalar(value: unknown): value is Scalar {
   return value === null || typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+}
+
+/** Is it a word of a matcher? */
+export function isOperator(word: string): boolean {
+  return [...STRING_OPERATORS, ...LIST_OPERATORS].some((operator) => operator === word)
+}
+
+/** Of criteria whose value is not looked at, as in Pomerium. */
+export function warnOfFalse(data: unknown, instead: string): readonly DataIssue[] {
+  return data === false
+    ? [{ path: [], message: `the value is not looked at, so this is the same as true; ${instead}` }]
+    : []
 }
 
 /** A JSON object. */

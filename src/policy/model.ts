@@ -27,6 +27,8 @@ export interface Criterion {
   readonly describe: string
   /** Groups that would satisfy this criterion, for the 403 page; empty when it is not about groups. */
   readonly wantedGroups: readonly string[]
+  /** Groups that this criterion looks at, to let in or to keep out. */
+  readonly namedGroups: readonly string[]
   /** Called only when what it needs is there. Must not throw; a throw is a denial. */
   test(facts: CriterionFacts): boolean
 }

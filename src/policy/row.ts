@@ -19,6 +19,9 @@ export interface CompiledData {
   /** For people, without the criterion's name: `is "a"`; may be empty. */
   readonly describe: string
   readonly wantedGroups?: readonly string[]
+  readonly namedGroups?: readonly string[]
+  /** All values that can pass, where they can be counted: two of them in one `and` may exclude each other. */
+  readonly passing?: readonly string[]
   /** What is odd about the data, paths beginning there. */
   readonly warnings?: readonly DataIssue[]
 }

@@ -1,3 +1,4 @@
+import { warnOfFalse } from '../matchers.ts'
 import type { CriterionRow } from '../row.ts'
 
 /** Always true, whatever its data. */
@@ -5,5 +6,10 @@ export const accept: CriterionRow = {
   needs: 'nothing',
   ok: 'accept',
   no: 'accept',
-  compile: () => ({ kind: 'ok', test: () => true, describe: '' }),
+  compile: (data) => ({
+    kind: 'ok',
+    test: () => true,
+    describe: '',
+    warnings: warnOfFalse(data, 'write reject: true'),
+  }),
 }

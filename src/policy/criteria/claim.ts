@@ -1,17 +1,10 @@
 import { assertNever } from '../../errors.ts'
-import type { Json, JsonObject } from '../../types.ts'
-import { every, isMap, type ListCondition, parseListMatcher, type Scalar } from '../matchers.ts'
+import type { Json } from '../../types.ts'
+import { compileClaimPath } from '../claim-path.ts'
+import { every, type ListCondition, parseListMatcher, type Scalar } from '../matchers.ts'
 import type { CriterionRow } from '../row.ts'
 
-/** Pomerium looks no deeper. */
-const MAX_DEPTH = 5
-
-/**
- * `claim/PATH`: the values of a claim, as a list. PATH is first the whole name of a claim
- * (`claim/https://corp.example/roles`), else a way through objects, split on `/` and `.`. An absent
- * claim has no values. Only own properties are looked at: a claim called `constructor` does not exist
- * unless the provider sent it.
- */
+/** `claim/PATH`: the values of a claim, as a list; an absent one has none. The claim with groups is the criterion `groups`. */
 export const claim: CriterionRow = {
   needs: 'session',
   ok: 'claim-ok',
@@ -20,12 +13,13 @@ export const claim: CriterionRow = {
   compile(data, path) {
     const matcher = parseListMatcher(data)
     if (matcher.kind === 'invalid') return matcher
-    const segments = path.split(/[/.]/)
+    const claimOf = compileClaimPath(path)
     const test = every(matcher.conditions.map(claimTest))
     return {
       kind: 'ok',
-      test: ({ who }) => who !== undefined && test(lookUp(who.identity.claims, path, segments)),
+      test: ({ who }) => who !== undefined && test(claimOf(who.identity.claims)),
       describe: matcher.describe,
+      warnings: matcher.warnings,
     }
   },
 }
@@ -41,17 +35,6 @@ function claimTest({ operator, value }: ListCondition): (claim: Json | undefined
     default:
       return assertNever(operator)
   }
-}
-
-function lookUp(claims: JsonObject, path: string, segments: readonly string[]): Json | undefined {
-  if (Object.hasOwn(claims, path)) return claims[path]
-  if (segments.length > MAX_DEPTH) return undefined
-  let value: Json | undefined = claims
-  for (const segment of segments) {
-    if (!isMap(value) || !Object.hasOwn(value, segment)) return undefined
-    value = value[segment]
-  }
-  return value
 }
 
 /** Lists of lists are one list; objects have no value that a rule could name. */

@@ -1,4 +1,5 @@
 import { parseStringMatcher } from '../matchers.ts'
+import { ANYBODY } from './authenticated-user.ts'
 import type { CriterionRow } from '../row.ts'
 
 /**
@@ -10,8 +11,17 @@ export const email: CriterionRow = {
   ok: 'email-ok',
   no: 'email-unauthorized',
   compile(data) {
-    const matcher = parseStringMatcher(data, (text) => text.toLowerCase())
+    const matcher = parseStringMatcher(data, { canonical: (text) => text.toLowerCase(), problem: noAddress })
     if (matcher.kind === 'invalid') return matcher
     return { ...matcher, test: ({ who }) => matcher.test(who?.identity.email ?? '') }
   },
+}
+
+/** Also of user ids: `allowed_users` takes both. */
+export function noAddress(text: string): string | undefined {
+  if (text === '*') return `nobody is "*"; ${ANYBODY}`
+  const [, domain] = /^\*?@(.+)$/.exec(text) ?? []
+  return domain === undefined
+    ? undefined
+    : `nobody is ${JSON.stringify(text)}; write allowed_domains: [${domain}], or in a policy domain: ${domain}`
 }

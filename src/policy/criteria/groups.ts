@@ -2,6 +2,7 @@ import { assertNever } from '../../errors.ts'
 import type { Membership } from '../../directory/model.ts'
 import { every, invalid, isMap, type ListCondition, parseListMatcher } from '../matchers.ts'
 import { EVERYONE, groupKey } from '../membership.ts'
+import { ANYBODY } from './authenticated-user.ts'
 import type { CriterionRow } from '../row.ts'
 
 /**
@@ -18,8 +19,12 @@ export const groups: CriterionRow = {
     if (matcher.kind === 'invalid') return matcher
     const tests: ((membership: Membership) => boolean)[] = []
     const wantedGroups: string[] = []
+    const namedGroups: string[] = []
     for (const { operator, value } of matcher.conditions) {
-      if (typeof value !== 'string') return invalid(NOT_A_NAME, ...(isMap(data) ? [operator] : []))
+      const problem = typeof value !== 'string' ? NOT_A_NAME : value === '*' ? `no group is "*"; ${ANYBODY}` : undefined
+      if (typeof value !== 'string' || problem !== undefined)
+        return invalid(problem ?? '', ...(isMap(data) ? [operator] : []))
+      namedGroups.push(value)
       tests.push(membershipTest(operator, value))
       if (operator !== 'exclude') wantedGroups.push(value)
     }
@@ -29,6 +34,9 @@ export const groups: CriterionRow = {
       test: ({ who }) => who !== undefined && who.membership !== 'unknown' && test(who.membership),
       describe: matcher.describe,
       wantedGroups,
+      namedGroups,
+      // `Everyone` does not count where `is` counts, so it goes together with everything.
+      warnings: namedGroups.includes(EVERYONE) ? [] : matcher.warnings,
     }
   },
 }

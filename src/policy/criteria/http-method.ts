@@ -7,7 +7,7 @@ export const httpMethod: CriterionRow = {
   ok: 'http-method-ok',
   no: 'http-method-unauthorized',
   compile(data) {
-    const matcher = parseStringMatcher(data, (text) => text.toUpperCase())
+    const matcher = parseStringMatcher(data, { canonical: (text) => text.toUpperCase() })
     if (matcher.kind === 'invalid') return matcher
     return { ...matcher, test: ({ request }) => matcher.test(request.method) }
   },

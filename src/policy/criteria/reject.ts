@@ -1,3 +1,4 @@
+import { warnOfFalse } from '../matchers.ts'
 import type { CriterionRow } from '../row.ts'
 
 /** Always false, whatever its data. */
@@ -5,5 +6,10 @@ export const reject: CriterionRow = {
   needs: 'nothing',
   ok: 'reject',
   no: 'reject',
-  compile: () => ({ kind: 'ok', test: () => false, describe: '' }),
+  compile: (data) => ({
+    kind: 'ok',
+    test: () => false,
+    describe: '',
+    warnings: warnOfFalse(data, 'write accept: true'),
+  }),
 }

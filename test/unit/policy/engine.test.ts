@@ -36,6 +36,7 @@ function criterion(test: () => unknown, more: Partial<Criterion> = {}): Criterio
     no: 'reject',
     describe: 'x',
     wantedGroups: [],
+    namedGroups: [],
     test: asBoolean,
     ...more,
   }
