@@ -4,6 +4,7 @@ import { canonicalPath } from '../routing/path.ts'
 import { isReserved } from '../routing/table.ts'
 import type { Address, Certificate, Config, ListenConfig, Live, Naming, Route, StorageConfig } from './model.ts'
 import type { Clause } from '../policy/model.ts'
+import { compilePolicyContext } from './compile/access.ts'
 import { compileDirectory } from './compile/directory.ts'
 import { compileClaimHeaders } from './compile/identity.ts'
 import { compileIdp, required } from './compile/idp.ts'
@@ -62,6 +63,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       compatibility: globals.compatibility,
       naming,
       identity: { globals, naming, claimHeaders },
+      policies: compilePolicyContext(draft, report),
     },
     report,
   )

@@ -292,6 +292,10 @@ export const configSchema = z.strictObject(
       .default('postern')
       .describe("`pomerium`: Pomerium's names of paths, headers and cookie, and its string prefixes."),
 
+    policies: z
+      .record(z.string(), z.unknown(), { error: 'a map of names to policies' })
+      .default({})
+      .describe('Policies with a name, for `policy` of routes: `policies: {staff: {allow: …}}` and `policy: staff`.'),
     routes: z
       .array(routeSchema, { error: 'a list of routes' })
       .optional()
@@ -353,6 +357,7 @@ export const COMPILED = [
   'health_check_addr',
   'metrics_address',
   'services',
+  'policies',
   'routes',
   'policy',
 ] as const satisfies readonly (keyof Shape)[]

@@ -182,6 +182,11 @@ export function globalSamples({ base, upstreams, path }: ReloadWorld): Samples {
     log_level: { b: 'error' },
     services: 'one',
     compatibility: { b: 'pomerium' },
+    policies: {
+      a: { staff: { allow: { or: [{ email: 'alice@example.com' }] } } },
+      b: { staff: { allow: { or: [{ email: 'bob@example.com' }] } } },
+      with: { routes: [{ ...route, allow_any_authenticated_user: false, policy: 'staff' }, ...routes] },
+    },
     routes: { a: base['routes'], b: [{ ...route, to: upstreams.other }, ...routes] },
     policy: { b: [{ ...route, prefix: '/x/', to: upstreams.other }] },
   }

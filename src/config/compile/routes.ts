@@ -1,19 +1,18 @@
 import { assertNever } from '../../errors.ts'
 import { sha256 } from '../../lib/crypto.ts'
 import { identityHeaders } from '../../lib/header-names.ts'
-import { compileAccess } from '../../policy/legacy.ts'
-import { parsePolicy } from '../../policy/parse.ts'
+import type { PolicyContext } from '../../policy/parse.ts'
 import { parseFrom } from '../../routing/host.ts'
 import { canonicalPath } from '../../routing/path.ts'
 import { compileRegex } from '../../routing/regex.ts'
 import type { Span } from '../../types.ts'
 import { isReserved } from '../../routing/table.ts'
 import type { Live, Naming, PathMatch, Route, RouteFrom } from '../model.ts'
-import type { Policy } from '../../policy/model.ts'
 import type { Path, Report } from '../issues.ts'
 import type { RouteInput } from '../schema/route.ts'
 import type { Draft } from '../validate.ts'
 import { compileBalancing } from './balancing.ts'
+import { compileRoutePolicy } from './access.ts'
 import { compileRouteHeaders } from './headers.ts'
 import { compileClaimHeaders, compileIdentity, type IdentityDefaults, reportUntold } from './identity.ts'
 import { compileRewrite, type RewriteDefaults } from './rewrite.ts'
@@ -28,6 +27,7 @@ export interface RouteDefaults extends RewriteDefaults {
   readonly allowHttp: boolean
   readonly naming: Naming
   readonly identity: IdentityDefaults
+  readonly policies: PolicyContext
 }
 
 /** Routes in order; what is wrong with one is reported, and it is left out. */
@@ -75,7 +75,7 @@ function compileRoute(
     { own: identityHeaders(defaults.naming, claimHeaders.keys()), all },
     report,
   )
-  const policy = compilePolicy(input, path, report)
+  const policy = compileRoutePolicy(input, path, defaults.policies, report)
   const origins = input.allow_origins.map(
     (text, i) => parseOrigin(text, ANY_SCHEME, [...path, 'allow_origins', i], report)?.origin,
   )
@@ -179,60 +179,4 @@ function describeMatch(match: PathMatch): string {
     default:
       return assertNever(match)
   }
-}
-
-function compilePolicy(input: RouteInput, path: Path, report: Report): Policy | undefined {
-  const restrictions = (['allowed_users', 'allowed_groups', 'allowed_domains'] as const).filter(
-    (key) => input[key].length > 0,
-  ) as string[]
-  if (Object.keys(input.allowed_idp_claims).length > 0) restrictions.push('allowed_idp_claims')
-  const signedIn = input.allow_any_authenticated_user
-  const open = input.allow_public_unauthenticated_access
-    ? 'allow_public_unauthenticated_access'
-    : signedIn && 'allow_any_authenticated_user'
-  if (open === 'allow_public_unauthenticated_access' && signedIn) restrictions.push('allow_any_authenticated_user')
-  if (open === 'allow_public_unauthenticated_access' && hasPolicy(input)) restrictions.push('policy')
-  const [restriction] = restrictions
-  if (open && restriction !== undefined) {
-    report.error(
-      [...path, open],
-      `${restriction} would have no effect beside it (${report.where([...path, restriction])}); remove one of them`,
-    )
-    return undefined
-  }
-
-  const parsed = hasPolicy(input) ? parsePolicy(input.policy) : undefined
-  if (parsed?.kind === 'invalid') {
-    for (const issue of parsed.issues) report.error([...path, 'policy', ...issue.path], issue.message)
-    return undefined
-  }
-  for (const issue of parsed?.warnings ?? []) report.warning([...path, 'policy', ...issue.path], issue.message)
-  if (!open && restrictions.length === 0 && !parsed) {
-    report.warning(
-      path,
-      'nobody is allowed: write a policy, allowed_groups, allowed_users, allowed_domains or allow_any_authenticated_user',
-    )
-  }
-  const policy = compileAccess(
-    {
-      allowPublic: input.allow_public_unauthenticated_access,
-      allowAnyAuthenticated: signedIn,
-      allowedUsers: input.allowed_users,
-      allowedDomains: input.allowed_domains,
-      allowedGroups: input.allowed_groups,
-      allowedIdpClaims: new Map(Object.entries(input.allowed_idp_claims)),
-    },
-    parsed,
-  )
-  if (input.identity !== 'optional') return policy
-  if (!input.allow_public_unauthenticated_access) {
-    report.error([...path, 'identity'], '`optional` is for routes with `allow_public_unauthenticated_access: true`')
-    return undefined
-  }
-  // Rules know who asks anyway.
-  return policy.kind === 'public' ? { ...policy, identity: 'optional' } : policy
-}
-
-function hasPolicy(input: RouteInput): boolean {
-  return input.policy !== undefined && input.policy !== null
 }

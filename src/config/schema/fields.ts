@@ -27,6 +27,9 @@ export const texts = z.array(text, { error: 'a list of text' })
 export const words = z
   .union([texts, text], { error: 'a list of text, or text with spaces or commas' })
   .transform((written): string[] => [written].flat().flatMap((item) => item.split(/[\s,]+/).filter(Boolean)))
+export const scalars = z.array(z.union([text, z.number(), z.boolean()], { error: 'text, a number, true or false' }), {
+  error: 'a list of values',
+})
 export const textMap = z.record(z.string(), text, { error: 'a map of text to text' })
 
 export function oneOf<const T extends readonly [string, ...string[]]>(

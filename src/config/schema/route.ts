@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './identity.ts'
 import { balancingPolicy, retries } from './balancing.ts'
-import { duration, flag, oneOf, orFile, path, text, textMap, texts, url } from './fields.ts'
+import { duration, flag, oneOf, orFile, path, scalars, text, textMap, texts, url } from './fields.ts'
 
 /** One entry of `routes:` (or of Pomerium's `policy:`). */
 export const routeSchema = z.strictObject(
@@ -110,16 +110,18 @@ export const routeSchema = z.strictObject(
       .describe('Group ids (`00g…`) or names; names match Okta groups and `Everyone`, never imported groups.'),
     allowed_domains: texts.default([]).describe('Domains of e-mail addresses that may open it.'),
     allowed_idp_claims: z
-      .record(z.string(), texts, { error: 'a map of claim names to lists of values' })
+      .record(z.string(), scalars, { error: 'a map of claim names to lists of values' })
       .default({})
-      .describe('Claims and their values; any one of them is enough.'),
+      .describe('Claims and their values; any one of them is enough. The claim with groups is asked of the directory.'),
     max_directory_age: duration
       .optional()
       .describe('Oldest group data that this route accepts. With older data the answer is 503.'),
     policy: z
       .unknown()
       .optional()
-      .describe('PPL: `allow` and `deny` with `and`, `or`, `not`, `nor` lists of criteria.'),
+      .describe(
+        'PPL: `allow` and `deny` with `and`, `or`, `not`, `nor` lists of criteria; or the name of one of `policies`, also as an item of a list.',
+      ),
   },
   { error: 'a route: a map with `from` and `to`' },
 )

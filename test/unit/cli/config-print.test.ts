@@ -78,6 +78,7 @@ const EVERYTHING: Settings = {
   log_level: 'warn',
   services: 'all',
   compatibility: 'pomerium',
+  policies: { finance: { allow: { or: [{ 'claim/department': 'Finance' }] } } },
 }
 /** Older names of keys above, and other ways to be known to Okta, which may not stand beside them; `_file` forms have their own test. */
 const OTHER_NAMES =
@@ -90,7 +91,7 @@ const ROUTES = [
     to: ['http://pay-1:8080,2', 'http://pay-2:8080,1'],
     prefix: '/api',
     set_request_headers: { Authorization: 'Bearer an-upstream-password' },
-    policy: [{ allow: { or: [{ 'claim/department': 'Finance' }, { email: { ends_with: '@pay.example' } }] } }],
+    policy: ['finance', { allow: { or: [{ email: { ends_with: '@pay.example' } }] } }],
   },
 ]
 
