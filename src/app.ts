@@ -6,7 +6,7 @@ import { cookieNames, ownCookieNames } from './config/cookie-names.ts'
 import { entryFromClaims } from './directory/claims.ts'
 import type { LiveDirectory } from './directory/directory.ts'
 import { openDirectory } from './directory/open.ts'
-import { groupsFromClaims } from './identity/claims.ts'
+import { groupsFromClaims, isClaimAbsent } from './identity/claims.ts'
 import { createOidcProvider } from './identity/oidc.ts'
 import { onTheMark, systemClock } from './lib/clock.ts'
 import { type Closing, openAll } from './lib/closing.ts'
@@ -14,6 +14,8 @@ import type { ProcessLogger } from './lib/log.ts'
 import { personKey, subjectOf } from './lib/person.ts'
 import { readVersion } from './lib/version.ts'
 import { createRequestIds } from './lib/request-id.ts'
+import { isAddressUnverified } from './policy/address.ts'
+import { asksForGroups } from './policy/explain.ts'
 import { createAccessLog } from './proxy/access-log.ts'
 import { createControl } from './proxy/control.ts'
 import { createHandle } from './proxy/handle.ts'
@@ -110,7 +112,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     if (count > 0) logger.info({ user_id: subjectOf(person), sessions: count }, 'sessions ended: the directory says so')
   })
   await feeds.start()
-  const admit = createAdmission(fixed, directory)
+  const admit = createAdmission(fixed, directory, logger)
 
   const idp = createOidcProvider({
     idp: fixed.idp,
@@ -254,17 +256,34 @@ function openStore({ storage }: Fixed, clock: Clock, logger: Logger): Store {
 }
 
 /** Without a directory, groups are as old as the sign-in: the session ends when they are too old, and the provider's own session makes the next sign-in a redirect. */
-function createAdmission({ directory: config }: Fixed, directory: LiveDirectory) {
+function createAdmission({ directory: config }: Fixed, directory: LiveDirectory, logger: Logger) {
   return async (
     identity: Identity,
-    { cookieExpire, groupsClaim }: Live,
+    { cookieExpire, groupsClaim, groupsClaimAbsent, routes }: Live,
     now: WallTime,
   ): Promise<{ readonly expiresAt: WallTime }> => {
+    if (isAddressUnverified(identity)) {
+      logger.warn(
+        { user_id: identity.subject },
+        'the identity provider says that the e-mail address is not verified: rules and applications do not see it (idp_allow_unverified_email)',
+      )
+    }
     if (config.kind !== 'claims') return { expiresAt: later(now, cookieExpire) }
     const person = personKey(identity)
-    const groups = groupsFromClaims(identity.claims, groupsClaim)
+    const { claims } = identity
+    const isAbsent = isClaimAbsent(claims, groupsClaim)
+    const groups = isAbsent && groupsClaimAbsent === 'none' ? [] : groupsFromClaims(claims, groupsClaim)
     if (groups) directory.observe(person, entryFromClaims(identity.subject, groups, now))
-    else await directory.forget(person)
+    else {
+      await directory.forget(person)
+      if (routes.some(({ policy }) => asksForGroups(policy))) {
+        const what = isAbsent ? 'is neither in the ID token nor in userinfo' : 'is no list of names, or too long'
+        logger.warn(
+          { user_id: identity.subject, groups_claim: groupsClaim, claims: Object.keys(claims) },
+          `the claim with groups ${what}: rules about groups do not let this person in`,
+        )
+      }
+    }
     return { expiresAt: later(now, Math.min(cookieExpire, config.maxStaleness)) }
   }
 }

@@ -84,7 +84,11 @@ export interface PendingSignIn {
 }
 
 export interface IdentityProvider {
-  begin(signal: AbortSignal): Promise<{ readonly redirect: URL; readonly pending: PendingSignIn }>
+  /** `wanted`: scopes to ask for as well, where the provider lists them. */
+  begin(
+    signal: AbortSignal,
+    wanted?: readonly string[],
+  ): Promise<{ readonly redirect: URL; readonly pending: PendingSignIn }>
   /**
    * `callback` carries the query of the request on the configured callback URL, never the Host header.
    * State is compared before the code is spent. Rejects ERR_IDP_REJECTED (what the provider said) or ERR_IDP_UNREACHABLE.

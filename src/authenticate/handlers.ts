@@ -100,7 +100,8 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const session = await sessions.read(facts.cookie, namesFor(request).session, facts.host, now)
     if (session && directory.status(session.person) !== 'inactive') return handOff(request, session, asked)
 
-    const begun = await idp.begin(AbortSignal.timeout(fixed.idp.timeout)).catch(toAppError)
+    const wanted = generation.live.groupsScope ? ['groups'] : []
+    const begun = await idp.begin(AbortSignal.timeout(fixed.idp.timeout), wanted).catch(toAppError)
     if (begun instanceof AppError) return failure(request, begun, { tryAgain: new URL('/', asked.returnTo) })
     const { returnTo, ...binding } = asked
     const pending: Pending = {

@@ -3,14 +3,14 @@ import { parseFrom, parseHost } from '../routing/host.ts'
 import { canonicalPath } from '../routing/path.ts'
 import { isReserved } from '../routing/table.ts'
 import type { Address, Certificate, Config, ListenConfig, Live, Naming, Route, StorageConfig } from './model.ts'
-import type { Clause } from '../policy/model.ts'
 import { compilePolicyContext } from './compile/access.ts'
 import { compileDirectory } from './compile/directory.ts'
 import { compileClaimHeaders } from './compile/identity.ts'
+import { compileGroupsScope } from './compile/groups-scope.ts'
 import { compileIdp, required } from './compile/idp.ts'
 import { compileRoutes } from './compile/routes.ts'
 import { compileCertificate, compileSharedSecrets, compileSigningKeys } from './compile/secrets.ts'
-import { HOSTED, PRODUCTS } from './providers.ts'
+import { HOSTED } from './providers.ts'
 import { behindHop, parseAddress, parseOrigin, parseUrl } from './compile/urls.ts'
 import type { Report } from './issues.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
@@ -64,6 +64,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       naming,
       identity: { globals, naming, claimHeaders },
       policies: compilePolicyContext(draft, report),
+      groupsFrom: directory.kind === 'claims' ? 'sign-in' : 'directory',
     },
     report,
   )
@@ -71,7 +72,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
     report.warning(['routes'], 'there are no routes: every request is answered with 404')
   }
   if (authenticateUrl) checkAuthenticateHost(authenticateUrl, draft, report)
-  if (directory.kind === 'claims') warnAboutClaims(routes, draft, report)
+  const groupsScope = directory.kind === 'claims' && compileGroupsScope(routes, draft, report)
   const listener = compileListener(draft, authenticateUrl, routes, report)
   checkCookie(globals, authenticateUrl, routes, report)
   const storage = compileStorage(globals, report)
@@ -131,6 +132,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       naming,
       ...(certificate && { certificate }),
       ...(signoutRedirectUrl && { signoutRedirectUrl }),
+      groupsScope,
       identityHeaders,
       routes,
     },
@@ -200,31 +202,6 @@ function checkAuthenticateHost(authenticateUrl: URL, draft: Draft, report: Repor
 function matchesWildcard(pattern: string, host: string): boolean {
   const parts = pattern.split('*').map((part) => part.replace(/[.[\]]/g, '\\$&'))
   return new RegExp(`^${parts.join('.+')}$`).test(host)
-}
-
-function warnAboutClaims(routes: readonly Route[], draft: Draft, report: Report): void {
-  const first = routes.find(({ policy }) => policy.kind === 'rules' && asksForGroups([...policy.allow, ...policy.deny]))
-  // A service account that was written and is wrong has been reported.
-  const written = [['idp_service_account'], ['directory', 'okta', 'api_token']].some((path) => report.isWritten(path))
-  if (!first || written) return
-  const { idp_provider: provider, groups_claim: claim } = draft.globals
-  const cost = `groups come from the claim "${claim}" of the sign-in, and a change in the directory counts only after the next one`
-  if (provider === 'okta') {
-    report.warning(
-      ['idp_service_account'],
-      `missing, and rules ask for groups (first ${first.definedAt}): ${cost}; Okta may refuse the sign-in of people in more than 100 groups`,
-    )
-    return
-  }
-  const quirk = claim === 'groups' ? PRODUCTS[provider]?.groups : undefined
-  report.warning(
-    ['groups_claim'],
-    `rules ask for groups (first ${first.definedAt}): ${cost}${quirk === undefined ? '' : `; ${quirk}`}`,
-  )
-}
-
-function asksForGroups(clauses: readonly Clause[]): boolean {
-  return clauses.some(({ criteria }) => criteria.some(({ needs }) => needs === 'groups'))
 }
 
 function compileListener(

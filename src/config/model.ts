@@ -54,6 +54,8 @@ export interface Fixed extends PlainFixed {
 
 /** Everything of a `Generation`: a reload builds all of it anew. */
 export interface Live extends PlainLive {
+  /** A sign-in asks for the scope `groups` where the provider lists it. */
+  readonly groupsScope: boolean
   readonly naming: Naming
   /** Absent: the listener speaks plain HTTP. */
   readonly certificate?: Certificate
@@ -94,6 +96,8 @@ export interface IdpConfig {
   readonly timeout: Span
   /** Sign-out at the provider is not OpenID Connect's. */
   readonly logout?: 'cognito'
+  /** An address that the provider calls unverified counts. */
+  readonly allowUnverifiedEmail: boolean
 }
 
 export type ClientAuth = { readonly kind: 'basic' | 'post'; readonly secret: Secret } | { readonly kind: 'none' }
@@ -168,6 +172,8 @@ export interface Route<A extends Action = Action> {
   readonly from: RouteFrom
   readonly match: PathMatch
   readonly policy: Policy
+  /** `sign-in`: what a session does not know about groups, no waiting will tell. */
+  readonly groupsFrom: 'directory' | 'sign-in'
   /** Groups that were last known to be right longer ago than this count as unknown here (`max_directory_age`). */
   readonly maxDirectoryAge?: Span
   /** What is done with a request that the policy allows. */

@@ -142,6 +142,9 @@ export const configSchema = z.strictObject(
         .prefault(['openid', 'profile', 'email', 'offline_access'])
         .describe('Scopes of the authorization request: a list, or text with spaces or commas.'),
       idp_request_params: textMap.default({}).describe('More parameters of the authorization request, e.g. `prompt`.'),
+      idp_allow_unverified_email: flag
+        .default(false)
+        .describe('Accept e-mail addresses that the provider says are not verified.'),
       idp_timeout: duration.prefault('10s').describe('Timeout of one call to the identity provider.'),
       idp_service_account: z
         .union([text, z.looseObject({ api_key: z.string() })], { error: 'an Okta API token in one of its forms' })
@@ -158,7 +161,16 @@ export const configSchema = z.strictObject(
       .number({ error: 'a number' })
       .optional()
       .describe("Ignored: calls follow Okta's own rate limits, see `directory.okta.budget`."),
-    groups_claim: text.default('groups').describe('Claim with group names, used when no directory is read.'),
+    groups_claim: text
+      .default('groups')
+      .describe(
+        'Claim with group names, or the way to it (`realm_access.roles`). Used when no directory is read; in rules it is always the criterion `groups`.',
+      ),
+    groups_claim_absent: oneOf('unknown', 'none')
+      .default('unknown')
+      .describe(
+        'A sign-in without that claim: `unknown` lets nobody in by rules about groups, `none` is somebody without groups, whom a `deny` for groups lets pass.',
+      ),
     ...restart({
       directory: directorySchema.prefault({}).describe('Source of people’s groups and status.'),
 
@@ -325,6 +337,7 @@ export const COMPILED = [
   'idp_allow_http',
   'idp_request_params',
   'idp_timeout',
+  'idp_allow_unverified_email',
   'idp_service_account',
   'idp_service_account_file',
   'idp_refresh_directory_interval',

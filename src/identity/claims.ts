@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts'
 import { isIssuer } from '../lib/person.ts'
+import { compileClaimPath } from '../policy/claim-path.ts'
 import type { Group } from '../directory/model.ts'
 import type { Identity, Json, JsonObject } from '../types.ts'
 
@@ -57,11 +58,11 @@ function sameText(left: Json | undefined, right: Json | undefined): boolean {
  * Who validated claims speak of. `claims.email` is the accepted address or absent, so that no rule
  * and no header can pick up one that was refused. Rejects ERR_IDP_REJECTED without a usable `sub` or `iss`.
  */
-export function toIdentity(claims: JsonObject): Identity {
+export function toIdentity(claims: JsonObject, { allowUnverifiedEmail = false } = {}): Identity {
   const { iss, sub, name } = claims
   if (typeof iss !== 'string' || !isIssuer(iss)) throw new AppError('ERR_IDP_REJECTED', 'claims: no usable issuer')
   if (typeof sub !== 'string' || !SUBJECT.test(sub)) throw new AppError('ERR_IDP_REJECTED', 'claims: no usable subject')
-  const email = acceptedEmail(claims)
+  const email = acceptedEmail(claims, allowUnverifiedEmail)
   const kept = Object.entries(claims).filter(([key]) => key !== 'email' && !TRANSIENT.has(key))
   return {
     issuer: iss,
@@ -73,20 +74,30 @@ export function toIdentity(claims: JsonObject): Identity {
 }
 
 /**
- * Groups named by a claim. undefined is "unknown" and never "no groups": Okta leaves the claim out
+ * Groups named by the claim at a path. undefined is "unknown" and never "no groups": Okta leaves the claim out
  * when it is not configured, and other providers when a person has too many (okta-api.md#groups-claim).
  */
-export function groupsFromClaims(claims: JsonObject, claimName: string): readonly Group[] | undefined {
-  const value: Json | undefined = Object.hasOwn(claims, claimName) ? claims[claimName] : undefined
+export function groupsFromClaims(claims: JsonObject, path: string): readonly Group[] | undefined {
+  const value = compileClaimPath(path)(claims)
   // A single group comes as a bare string from some providers.
   const names: unknown = typeof value === 'string' ? [value] : value
   if (!Array.isArray(names) || names.length > MAX_GROUPS || !names.every(isGroupName)) return undefined
   return [...new Set(names)].map((name) => ({ id: name, name, type: 'CLAIM' }))
 }
 
-/** Lower case. undefined unless it is one plain address that the provider does not call unverified (CVE-2026-40574). */
-function acceptedEmail({ email, email_verified: verified }: JsonObject): string | undefined {
-  if (verified !== undefined && !isTrue(verified)) return undefined
+/**
+ * Was the claim left out? Not when the provider says that it has groups and does not tell them here: `_claim_names` (OIDC Core
+ * §5.6.2) and `hasgroups`, by which Entra says that there are too many.
+ */
+export function isClaimAbsent(claims: JsonObject, path: string): boolean {
+  const { _claim_names: elsewhere, hasgroups } = claims
+  if (elsewhere !== undefined || isTrue(hasgroups)) return false
+  return compileClaimPath(path)(claims) === undefined
+}
+
+/** Lower case. undefined unless it is one plain address that the provider does not call unverified (CVE-2026-40574), or that counts all the same. */
+function acceptedEmail({ email, email_verified: verified }: JsonObject, allowUnverified: boolean): string | undefined {
+  if (!allowUnverified && verified !== undefined && !isTrue(verified)) return undefined
   if (typeof email !== 'string' || email.length > 254 || !EMAIL.test(email)) return undefined
   return email.toLowerCase()
 }

@@ -40,7 +40,6 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
   /** Signing keys: read by the library when there are none, or when a token names one that is unknown. */
   const keys = createStale({ ...KEYS, clock, read: async () => readKeys(await metadata.get(), idp, logger) })
   const authentication = clientAuthentication(idp)
-  const scope = [...new Set(['openid', ...idp.scopes])].join(' ')
 
   /** A configuration for one operation, so that its calls end with the caller's signal. */
   async function connect(signal: AbortSignal): Promise<oidc.Configuration> {
@@ -88,7 +87,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
     }
     const more = await userinfo(config, answer.access_token, subject)
     return {
-      identity: toIdentity(mergeClaims(claims, more)),
+      identity: toIdentity(mergeClaims(claims, more), idp),
       tokens: {
         idToken: answer.id_token,
         ...(answer.refresh_token === undefined ? {} : { refreshToken: answer.refresh_token }),
@@ -112,8 +111,10 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
   }
 
   return {
-    async begin(signal) {
+    async begin(signal, wanted = []) {
       const config = await connect(signal)
+      const { scopes_supported: offered = [] } = config.serverMetadata()
+      const scopes = new Set(['openid', ...idp.scopes, ...wanted.filter((scope) => offered.includes(scope))])
       const pending: PendingSignIn = {
         state: oidc.randomState(),
         nonce: oidc.randomNonce(),
@@ -124,7 +125,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
         response_type: 'code',
         client_id: idp.clientId,
         redirect_uri: redirectUri.href,
-        scope,
+        scope: [...scopes].join(' '),
         state: pending.state,
         nonce: pending.nonce,
         code_challenge: await oidc.calculatePKCECodeChallenge(pending.codeVerifier),

@@ -1,6 +1,6 @@
 import type { Reason } from '../policy/model.ts'
 import { type PageModel, renderPage } from './layout.tsx'
-import { ButtonLink, GroupNames, Groups, type GroupsReading, Person, type PersonModel } from './parts.tsx'
+import { ButtonLink, GroupNames, Groups, type GroupsReading, isFromSignIn, Person, type PersonModel } from './parts.tsx'
 import { reasonsInWords, whatToDo } from './reasons.ts'
 
 export interface DeniedModel extends PageModel {
@@ -49,17 +49,17 @@ export function deniedPage(model: DeniedModel): string {
             )}
             <div>
               <h3>Your groups</h3>
-              <Groups reading={groups} now={now} />
+              {reasons.includes('groups-claim-absent') ? <p>Unknown.</p> : <Groups reading={groups} now={now} />}
             </div>
           </div>
         </section>
         <section>
           <h2>What you can do</h2>
-          <p>{whatToDo(reasons)}</p>
+          <p>{whatToDo(reasons, groups !== 'unknown' && isFromSignIn(groups.source))}</p>
           <div class="actions">
             <ButtonLink href={model.tryAgainUrl}>Try again</ButtonLink>
             <ButtonLink href={`${controlPrefix}/sign_out`} quiet>
-              Use another account
+              {reasons.includes('groups-claim-absent') ? 'Sign out' : 'Use another account'}
             </ButtonLink>
           </div>
         </section>

@@ -17,7 +17,12 @@ export type GroupsReading = Pick<Membership, 'groups' | 'freshAt' | 'source'> | 
 /** More groups than this are counted, not listed. */
 const MAX_LISTED = 60
 
-const SOURCES: Readonly<Record<string, string>> = { okta: 'Okta', claims: 'your sign-in', claim: 'your sign-in' }
+const SIGN_IN = 'your sign-in'
+const SOURCES: Readonly<Record<string, string>> = { okta: 'Okta', claims: SIGN_IN, claim: SIGN_IN }
+
+export function isFromSignIn(source: string): boolean {
+  return SOURCES[source] === SIGN_IN
+}
 
 /** `Alice Example (alice@corp.example)`, or whatever part of it there is. */
 export function Person({ name, email, subject }: PersonModel) {

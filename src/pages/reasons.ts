@@ -17,11 +17,14 @@ const WORDS: Readonly<Record<Reason, string>> = {
   'user-unauthorized': 'Your account is not on the list of people who may open it.',
   'email-ok': 'A rule blocks your e-mail address.',
   'email-unauthorized': 'Your e-mail address is not on the list of addresses that may open it.',
+  'email-unverified':
+    'Your identity provider says that your e-mail address is not verified, so rules about addresses do not count it.',
   'domain-ok': 'A rule blocks your e-mail domain.',
   'domain-unauthorized': 'Your e-mail domain is not on the list of domains that may open it.',
   'groups-ok': 'A rule blocks one of your groups.',
   'groups-unauthorized': 'You are not in a group that may open it.',
   'groups-unknown': 'Your groups could not be read.',
+  'groups-claim-absent': 'Your sign-in did not say which groups you are in.',
   'claim-ok': 'A rule blocks a detail of your account.',
   'claim-unauthorized': 'A detail of your account is not the one that this application requires.',
   'http-method-ok': 'This kind of request is not allowed here.',
@@ -52,16 +55,32 @@ const WORDS: Readonly<Record<Reason, string>> = {
 
 /** Sentences for reasons, each once, the general one only when nothing more exact is known. */
 export function reasonsInWords(reasons: readonly Reason[]): readonly string[] {
-  const exact = reasons.filter((reason) => reason !== 'no-rule-matched')
+  // Without a verified address, that it is on no list says nothing.
+  const unverified = reasons.includes('email-unverified')
+  const exact = reasons.filter(
+    (reason) =>
+      reason !== 'no-rule-matched' &&
+      !(unverified && (reason === 'email-unauthorized' || reason === 'domain-unauthorized')),
+  )
   const sentences = (exact.length > 0 ? exact : (['no-rule-matched'] as const)).map((reason) => WORDS[reason])
   return [...new Set(sentences)]
 }
 
 /** What a refused person can do about it; the first that fits. */
-export function whatToDo(reasons: readonly Reason[]): string {
+export function whatToDo(reasons: readonly Reason[], groupsFromSignIn = false): string {
   if (reasons.includes('user-inactive')) return 'Ask your administrator to activate your account.'
+  if (reasons.includes('groups-claim-absent')) {
+    return 'Sign out and sign in again. If that does not help, tell your administrator that the identity provider does not send your groups, and quote the request number below.'
+  }
+  if (reasons.includes('email-unverified')) {
+    return 'Have your address verified at the identity provider, then sign out and sign in again.'
+  }
   if (reasons.includes('groups-unauthorized')) {
-    return 'Ask the owner of the application, or the person who manages your groups, to add you to a group that may open it. A change takes effect within a minute. Then try again.'
+    const ask =
+      'Ask the owner of the application, or the person who manages your groups, to add you to a group that may open it.'
+    return groupsFromSignIn
+      ? `${ask} Then sign out and sign in again.`
+      : `${ask} A change takes effect within a minute. Then try again.`
   }
   if (reasons.some((reason) => reason.startsWith('source-ip'))) {
     return 'Connect to your company network or VPN, then try again.'

@@ -1,9 +1,10 @@
 import { assertNever } from '../errors.ts'
 import type { Forward, Route } from '../config/model.ts'
 import type { RequestFacts } from '../http/request.ts'
+import { isAddressUnverified } from './address.ts'
 import { evaluate } from './evaluate.ts'
 import type { Policy, Principal, Reason } from './model.ts'
-import { NO_REASONS, plus } from './reasons.ts'
+import { NO_REASONS, plus, type Reasons } from './reasons.ts'
 import type { Decision, Grant } from './verdict.ts'
 import { elapsed } from '../lib/time.ts'
 import type { WallTime } from '../types.ts'
@@ -57,7 +58,7 @@ export function decide(route: Route, who: Principal | undefined, request: Reques
     switch (policy.kind) {
       case 'signed-in':
         if (who === undefined) return SIGN_IN
-        return isTooOld(route, who, now) ? UNAVAILABLE : allow(route, request, who, SIGNED_IN)
+        return isTooOld(route, who, now) ? unknownGroups(route) : allow(route, request, who, SIGNED_IN)
       case 'rules':
         return decideByRules(policy, route, who && withFreshGroups(route, who, now), request, now)
       default:
@@ -108,9 +109,21 @@ function decideByRules(
   if (who === undefined && (denied.open || allowed.open)) return SIGN_IN
   if (denied.truth === 'true') return { outcome: 'deny', reasons: denied.reasons.list }
   if (allowed.truth === 'false') {
-    return { outcome: 'deny', reasons: allowed.reasons === NO_REASONS ? NO_RULE : allowed.reasons.list }
+    return { outcome: 'deny', reasons: allowed.reasons === NO_REASONS ? NO_RULE : explainAddress(allowed.reasons, who) }
   }
-  return UNAVAILABLE
+  return unknownGroups(route)
+}
+
+/** Rules about addresses do not see one that is not verified: then that is what to say. */
+function explainAddress(reasons: Reasons, who: Principal | undefined): readonly Reason[] {
+  const { list } = reasons
+  const about = list.includes('email-unauthorized') || list.includes('domain-unauthorized')
+  return about && who && isAddressUnverified(who.identity) ? plus(reasons, 'email-unverified').list : list
+}
+
+/** A directory will tell; a sign-in that is over will not. */
+function unknownGroups({ groupsFrom }: Route): Decision {
+  return groupsFrom === 'sign-in' ? NOT_TOLD : UNAVAILABLE
 }
 
 function allow(
@@ -129,6 +142,7 @@ const SIGNED_IN = only('signed-in')
 const NO_RULE = only('no-rule-matched')
 const SIGN_IN: Decision = Object.freeze({ outcome: 'sign-in', reasons: only('user-unauthenticated') })
 const INACTIVE: Decision = Object.freeze({ outcome: 'deny', reasons: only('user-inactive') })
+const NOT_TOLD: Decision = Object.freeze({ outcome: 'deny', reasons: only('groups-claim-absent') })
 const POLICY_ERROR: Decision = Object.freeze({ outcome: 'deny', reasons: only('policy-error') })
 const UNAVAILABLE: Decision = Object.freeze({
   outcome: 'unavailable',

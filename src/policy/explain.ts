@@ -65,3 +65,9 @@ export function wantedGroups(policy: Policy): readonly string[] {
     .flatMap(({ criteria }) => criteria.flatMap((criterion) => criterion.wantedGroups))
   return [...new Set(wanted)]
 }
+
+/** Does any rule look at groups? */
+export function asksForGroups(policy: Policy): boolean {
+  if (policy.kind !== 'rules') return false
+  return [...policy.allow, ...policy.deny].some(({ criteria }) => criteria.some(({ needs }) => needs === 'groups'))
+}

@@ -38,6 +38,7 @@ interface GoldenCase {
 
 interface GoldenFile {
   readonly policy?: unknown
+  readonly groups_from?: Route['groupsFrom']
   readonly access?: Partial<Record<keyof typeof ACCESS_KEYS, unknown>>
   readonly cases: readonly GoldenCase[]
 }
@@ -57,7 +58,7 @@ const folder = new URL('./policy/', import.meta.url)
 for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml') && name !== 'invalid.yaml').sort()) {
   describe(file, () => {
     const golden = parse(readFileSync(new URL(file, folder), 'utf8')) as GoldenFile
-    const route = { name: file, policy: policyOf(golden) } as Route
+    const route = { name: file, policy: policyOf(golden), groupsFrom: golden.groups_from } as Route
     if (golden.cases.length === 0) throw new Error(`${file} has no cases`)
     golden.cases.forEach((one, index) => {
       const { who, expect: outcome, reasons, ...circumstances } = one

@@ -438,6 +438,7 @@ describe('an identity provider', () => {
             scopes: ['openid'],
             requestParams: {},
             timeout: 2000,
+            allowUnverifiedEmail: false,
           },
           redirectUri: new URL('https://authenticate.example/oauth2/callback'),
           clock: systemClock,

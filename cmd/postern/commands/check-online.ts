@@ -38,7 +38,7 @@ export function describeHook({ uri, events }: { readonly uri: string; readonly e
 }
 
 /** OpenID Connect Discovery §4.3: the document must name exactly the issuer that was asked. */
-async function checkIssuer({ fixed: { idp } }: Config): Promise<Finding> {
+async function checkIssuer({ fixed: { idp }, live }: Config): Promise<Finding> {
   const url = `${idp.issuer}/.well-known/openid-configuration`
   const name = `identity provider ${idp.issuer}`
   const answer = await getJson(url, idp.timeout)
@@ -54,6 +54,14 @@ async function checkIssuer({ fixed: { idp } }: Config): Promise<Finding> {
   const missing = Array.isArray(scopes) ? idp.scopes.filter((scope) => !scopes.includes(scope)) : []
   if (missing.length > 0)
     return { name, ok: true, message: `answers, but does not list the scopes ${missing.join(', ')}` }
+  if (live.groupsScope && !(Array.isArray(scopes) && scopes.includes('groups'))) {
+    return {
+      name,
+      ok: true,
+      warning: true,
+      message: `it does not list the scope groups, so a sign-in does not ask for it; see that the claim "${live.groupsClaim}" comes without it, or add its scope to idp_scopes`,
+    }
+  }
   return { name, ok: true, message: 'discovery answers with this issuer' }
 }
 

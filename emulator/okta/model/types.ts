@@ -17,6 +17,8 @@ export interface Person {
   readonly id: string
   readonly login: string
   readonly email: string
+  /** Okta itself always says true; other providers do not. */
+  readonly emailVerified?: false
   readonly firstName: string
   readonly lastName: string
   readonly status: PersonStatus

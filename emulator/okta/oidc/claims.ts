@@ -13,7 +13,7 @@ export function idTokenClaims(context: ClaimContext): JsonObject {
   const { person, scopes } = context
   return {
     ...(scopes.has('profile') && { name: fullName(person), preferred_username: person.login }),
-    ...(scopes.has('email') && { email: person.email, email_verified: true }),
+    ...(scopes.has('email') && { email: person.email, email_verified: person.emailVerified ?? true }),
     ...groupsClaim(context, context.app.groupsClaim, undefined),
     ...groupsClaim(context, context.server?.groupsClaim, CUSTOM_LIMIT),
     ...attributeClaims(context, (claim) => claim.always),
@@ -34,7 +34,7 @@ export function userinfoClaims(context: ClaimContext): JsonObject {
       zoneinfo: 'America/Los_Angeles',
       updated_at: Math.floor(person.lastUpdated / 1000),
     }),
-    ...(scopes.has('email') && { email: person.email, email_verified: true }),
+    ...(scopes.has('email') && { email: person.email, email_verified: person.emailVerified ?? true }),
     ...groupsClaim(context, context.app.groupsClaim, CUSTOM_LIMIT),
     ...groupsClaim(context, context.server?.groupsClaim, CUSTOM_LIMIT),
     ...attributeClaims(context, () => true),

@@ -50,6 +50,12 @@ export function compileIdp(draft: Draft, report: Report): IdpConfig | undefined 
       'expected query: browsers send no cookie of a sign-in along with the form that `form_post` posts, and no fragment at all',
     )
   }
+  if (globals.idp_allow_unverified_email) {
+    report.warning(
+      ['idp_allow_unverified_email'],
+      'whoever may enter an address at the provider counts as its owner, for rules and for applications',
+    )
+  }
   if (issuer === undefined || clientId === undefined || !clientAuth) return undefined
   return {
     provider: globals.idp_provider === 'okta' ? 'okta' : 'oidc',
@@ -60,6 +66,7 @@ export function compileIdp(draft: Draft, report: Report): IdpConfig | undefined 
     requestParams: { ...product?.requestParams, ...globals.idp_request_params },
     timeout: globals.idp_timeout,
     ...(product?.logout && { logout: product.logout }),
+    allowUnverifiedEmail: globals.idp_allow_unverified_email,
   }
 }
 

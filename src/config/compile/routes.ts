@@ -28,6 +28,7 @@ export interface RouteDefaults extends RewriteDefaults {
   readonly naming: Naming
   readonly identity: IdentityDefaults
   readonly policies: PolicyContext
+  readonly groupsFrom: Route['groupsFrom']
 }
 
 /** Routes in order; what is wrong with one is reported, and it is left out. */
@@ -96,6 +97,7 @@ function compileRoute(
     from,
     match,
     policy,
+    groupsFrom: defaults.groupsFrom,
     ...(input.max_directory_age !== undefined && { maxDirectoryAge: input.max_directory_age }),
     action: {
       kind: 'forward',

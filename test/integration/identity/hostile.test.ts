@@ -38,6 +38,7 @@ function client(
       scopes: ['openid', 'email'],
       requestParams: {},
       timeout: 3000,
+      allowUnverifiedEmail: false,
       ...more,
     },
     redirectUri: REDIRECT,

@@ -46,6 +46,7 @@ function provider(
     scopes: ['profile', 'email', 'groups', 'offline_access'],
     requestParams: { prompt: 'consent' },
     timeout: 5000,
+    allowUnverifiedEmail: false,
     ...more,
   }
   return createOidcProvider({ idp, redirectUri: REDIRECT, clock: systemClock, logger: silentLogger })

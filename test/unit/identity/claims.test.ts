@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { groupsFromClaims, mergeClaims, toIdentity } from '../../../src/identity/claims.ts'
-import type { Json } from '../../../src/types.ts'
+import { groupsFromClaims, isClaimAbsent, mergeClaims, toIdentity } from '../../../src/identity/claims.ts'
+import type { Json, JsonObject } from '../../../src/types.ts'
 
 const PERSON = { iss: 'https://org.okta.com', sub: '00u1' }
 
@@ -86,6 +86,21 @@ describe('toIdentity', () => {
   })
 })
 
+test('an address that is not verified counts only when that is allowed', () => {
+  const claims = { ...PERSON, email: 'Ann@corp.example', email_verified: false }
+  expect(toIdentity(claims).email).toBeUndefined()
+  expect(toIdentity(claims, { allowUnverifiedEmail: true })).toMatchObject({ email: 'ann@corp.example' })
+  expect(toIdentity({ ...claims, email: 'a@b@c' }, { allowUnverifiedEmail: true }).email).toBeUndefined()
+})
+
+test.each<readonly [string, JsonObject, boolean]>([
+  ['nothing', {}, true],
+  ['null', { groups: null }, false],
+  ['an empty list', { groups: [] }, false],
+  ['groups that are elsewhere', { _claim_names: { groups: 'src1' } }, false],
+  ['more groups than fit', { hasgroups: true }, false],
+])('a claim is absent: %s → %s', (_, claims, absent) => expect(isClaimAbsent(claims, 'groups')).toBe(absent))
+
 describe('groupsFromClaims', () => {
   test('names become groups of type CLAIM, each once', () => {
     expect(groupsFromClaims({ groups: ['A', 'B', 'A'] }, 'groups')).toEqual([
@@ -95,6 +110,11 @@ describe('groupsFromClaims', () => {
   })
 
   test('an empty list is a list', () => expect(groupsFromClaims({ groups: [] }, 'groups')).toEqual([]))
+  test('they may lie deeper, where no claim has the whole name', () => {
+    expect(groupsFromClaims({ realm_access: { roles: ['A'] } }, 'realm_access.roles')).toHaveLength(1)
+    expect(groupsFromClaims({ 'a.b': ['A'], a: { b: ['A', 'B'] } }, 'a.b')).toHaveLength(1)
+    expect(groupsFromClaims({ realm_access: 'roles' }, 'realm_access.roles')).toBeUndefined()
+  })
   test('a single name may come bare', () => expect(groupsFromClaims({ r: 'A' }, 'r')).toHaveLength(1))
 
   test.each<readonly [string, Json | undefined]>([

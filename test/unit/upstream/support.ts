@@ -62,13 +62,14 @@ export const TOLD: ForwardedIdentity = {
 export function route(upstream: string | readonly [string, ...string[]], over: RouteOptions = {}): Route<Forward> {
   const [first, ...others] = typeof upstream === 'string' ? [upstream] : upstream
   const of = (origin: string) => ({ origin, weight: 1 })
-  const { id, name, from, match, policy, maxDirectoryAge, definedAt, identity, ...action } = over
+  const { id, name, from, match, policy, maxDirectoryAge, groupsFrom, definedAt, identity, ...action } = over
   return {
     id: id ?? 'r1',
     name: name ?? 'app',
     from: from ?? { scheme: 'http', host: 'app.test', wildcard: false },
     match: match ?? { kind: 'all' },
     policy: policy ?? { kind: 'public' },
+    groupsFrom: groupsFrom ?? 'directory',
     ...(maxDirectoryAge !== undefined && { maxDirectoryAge }),
     action: {
       kind: 'forward',
