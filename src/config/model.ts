@@ -171,6 +171,8 @@ export interface Route<A extends Action = Action> {
   readonly name: string
   readonly from: RouteFrom
   readonly match: PathMatch
+  /** Absent: the path is enough. */
+  readonly conditions?: Conditions
   readonly policy: Policy
   /** `sign-in`: what a session does not know about groups, no waiting will tell. */
   readonly groupsFrom: 'directory' | 'sign-in'
@@ -335,6 +337,22 @@ export type PathMatch =
   | { readonly kind: 'prefix'; readonly prefix: string; readonly boundary: boolean }
   /** Linear-time, anchored at both ends, on the path without the query. */
   | { readonly kind: 'regex'; readonly source: string; readonly test: (path: string) => boolean }
+
+/** What a request must have besides its path, all of it. */
+export interface Conditions {
+  /** Absent: any method. */
+  readonly methods?: readonly string[]
+  /** Lower-case names. */
+  readonly headers: readonly Condition[]
+  readonly query: readonly Condition[]
+}
+
+/** A header or parameter that must be there. `source`: how the value was written, for messages. */
+export interface Condition {
+  readonly name: string
+  readonly source: string
+  readonly test: (value: string) => boolean
+}
 
 export interface Upstream {
   /** Scheme, host and port only. */

@@ -135,19 +135,25 @@ function createBudget(): Budget {
 function mayTakePart(earlier: Placed, later: Placed): boolean {
   return (
     openness(earlier.route) > openness(later.route) &&
+    methodsMeet(earlier.route, later.route) &&
     beginAlike(earlier, later) &&
     meets(earlier.route, later.route) &&
     !covers(later, earlier)
   )
 }
 
-function openness({ policy }: Route): number {
+/** How many people a route lets in, roughly: some, everybody who is signed in, everybody. */
+export function openness({ policy }: Route): number {
   return { rules: 0, 'signed-in': 1, public: 2 }[policy.kind]
 }
 
 /** Without that, no path is one of both. */
 function beginAlike({ paths: a }: Placed, { paths: b }: Placed): boolean {
   return a.text.startsWith(b.text) || b.text.startsWith(a.text)
+}
+
+function methodsMeet({ conditions: a }: Route, { conditions: b }: Route): boolean {
+  return a?.methods?.some((method) => b?.methods?.includes(method) !== false) !== false
 }
 
 /** Can one request have the host and port of both? */
@@ -164,7 +170,7 @@ function covers(outer: Placed, inner: Placed): boolean {
   const [a, b] = [outer.route.from, inner.route.from]
   return (
     (a.host === b.host || (a.wildcard && coversHost(a.host.split('*'), b.host))) &&
-    portsThatCover(b).includes(portKey(a)) &&
+    keysThatCover(inner.route).includes(keyOf(outer.route)) &&
     coversPaths(outer.paths, inner.paths)
   )
 }
@@ -185,9 +191,9 @@ function commonPath(earlier: Placed, later: Placed): string | undefined {
   return undefined
 }
 
-/** The routes of one `from`, by host and port. A host that is written out is not asked of a wildcard, nor the reverse. */
+/** The routes of one `from`, by host, port and conditions. A host that is written out is not asked of a wildcard, nor the reverse. */
 function createHostIndex() {
-  const hosts = new Map<string, { readonly parts: readonly string[]; readonly ports: Map<string, PathIndex> }>()
+  const hosts = new Map<string, { readonly parts: readonly string[]; readonly byKey: Map<string, PathIndex> }>()
   /** Wildcards by what stands before their first star and behind their last. */
   const byEnds = new Map<string, string[]>()
   const lengths = new Map<string, Ends>()
@@ -209,7 +215,7 @@ function createHostIndex() {
       const { from } = placed.route
       let known = hosts.get(from.host)
       if (!known) {
-        known = { parts: from.host.split('*'), ports: new Map() }
+        known = { parts: from.host.split('*'), byKey: new Map() }
         hosts.set(from.host, known)
         if (from.wildcard) {
           const of = ends(known.parts)
@@ -217,14 +223,14 @@ function createHostIndex() {
           lengths.set(`${of.start.length} ${of.end.length}`, of)
         }
       }
-      const key = portKey(from)
-      let paths = known.ports.get(key)
-      if (!paths) known.ports.set(key, (paths = createPathIndex()))
+      const key = keyOf(placed.route)
+      let paths = known.byKey.get(key)
+      if (!paths) known.byKey.set(key, (paths = createPathIndex()))
       paths.add(placed)
     },
-    covering({ from }: Route): readonly PathIndex[] {
-      return hostsThatCover(from.host, from.wildcard).flatMap((host) =>
-        portsThatCover(from).flatMap((port) => hosts.get(host)?.ports.get(port) ?? []),
+    covering(route: Route): readonly PathIndex[] {
+      return hostsThatCover(route.from.host, route.from.wildcard).flatMap((host) =>
+        keysThatCover(route).flatMap((key) => hosts.get(host)?.byKey.get(key) ?? []),
       )
     },
   }
@@ -276,14 +282,25 @@ function ends(parts: readonly string[]): Ends {
   return { start: parts[0] ?? '', end: parts[parts.length - 1] ?? '' }
 }
 
-/** Routes with the same key serve the same ports: a client that names none means the default of the scheme. */
+/** Routes with the same key serve the same ports under the same conditions. */
+function keyOf({ from, conditions }: Route): string {
+  return portKey(from) + conditionKey(conditions)
+}
+
+/** Of routes that serve all that this one does, as far as port and conditions tell. */
+function keysThatCover({ from, conditions }: Route): readonly string[] {
+  const { port } = from
+  const ports = port === undefined ? ['any'] : [...new Set(['any', portKey(from), `${port} or none`])]
+  return conditions === undefined ? ports : ports.flatMap((key) => [key, key + conditionKey(conditions)])
+}
+
+/** A client that names no port means the default of the scheme. */
 function portKey({ scheme, port }: Route['from']): string {
   return port === undefined ? 'any' : `${port}${port === defaultPort(scheme) ? ' or none' : ''}`
 }
 
-function portsThatCover(from: Route['from']): readonly string[] {
-  const { port } = from
-  return port === undefined ? ['any'] : [...new Set(['any', portKey(from), `${port} or none`])]
+function conditionKey(conditions: Route['conditions']): string {
+  return conditions === undefined ? '' : JSON.stringify(conditions)
 }
 
 function append<T>(lists: Map<string, T[]>, key: string, item: T): void {

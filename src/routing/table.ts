@@ -2,18 +2,14 @@ import { assertNever } from '../errors.ts'
 import type { Fixed, Live, Naming, Route, RouteFrom } from '../config/model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import type { ControlAction, RouteMatch, RouteTable } from './model.ts'
+import { meets } from './conditions.ts'
 import { defaultPort } from './host.ts'
-
-/** A route with its place in the file: the first that matches wins. */
-interface Placed {
-  readonly route: Route
-  readonly place: number
-}
+import { createPathIndex, type PathIndex, type Placed } from './path-index.ts'
 
 /** The routes of one wildcard `from`. `parts` is the text around its stars. */
 interface WildcardHost {
   readonly parts: readonly string[]
-  readonly routes: Placed[]
+  readonly index: PathIndex
 }
 
 /**
@@ -36,11 +32,14 @@ export function createRouteTable(
   const authenticateActions = actionsOnAuthenticate(naming, authenticateCallbackPath)
   const routeActions = actionsOnRoutes(naming)
   const scimBase = `${naming.controlPrefix}/scim/v2`
-  const exact = new Map<string, Placed[]>()
+  const exact = new Map<string, readonly [PathIndex]>()
   const wildcards = createWildcards()
   routes.forEach((route, place) => {
-    if (route.from.wildcard) wildcards.add({ route, place })
-    else append(exact, route.from.host, { route, place })
+    const { host, wildcard } = route.from
+    if (wildcard) return wildcards.add({ route, place })
+    const only = exact.get(host) ?? ([createPathIndex()] as const)
+    exact.set(host, only)
+    only[0].add({ route, place })
   })
   return { match, originOf, isHttps, allowsReturn }
 
@@ -63,10 +62,11 @@ export function createRouteTable(
       const origin = originOf(host, port)
       return action && origin !== undefined ? { kind: 'control', action, on: 'route', origin } : NONE
     }
-    const route = find(host, port, path)
-    if (route) return { kind: 'route', route }
+    let best: Placed | undefined
+    for (const index of indexesOf(host)) best = earlier(best, index.find(path, serves, request))
+    if (best) return { kind: 'route', route: best.route }
     // A route's host is its application's, with the paths that no route serves.
-    return healthPaths.has(path) && !find(host, port) ? probe(path) : NONE
+    return healthPaths.has(path) && !anyFrom(host, port) ? probe(path) : NONE
   }
 
   /** Load balancers probe with any Host, or with none. */
@@ -76,20 +76,30 @@ export function createRouteTable(
       : NONE
   }
 
-  /** Without a path: any route of the host. */
-  function find(host: string, port: number | undefined, path?: string): Route | undefined {
-    const written = exact.get(host)
-    return (written ? firstOf(written, port, path) : wildcards.find(host, port, path))?.route
+  /** Of a host that is written out one, else one for each wildcard that covers it. */
+  function indexesOf(host: string): readonly PathIndex[] {
+    return exact.get(host) ?? wildcards.covering(host)
   }
 
   function originOf(host: string, port: number | undefined): string | undefined {
-    const route = find(host, port)
-    return route && originFor(route.from, host)
+    const from = anyFrom(host, port)
+    return from && originFor(from, host)
   }
 
   function isHttps(host: string, port: number | undefined): boolean {
-    if (host === authenticateHost) return authenticateFrom.scheme === 'https'
-    return find(host, port)?.from.scheme === 'https'
+    return (host === authenticateHost ? authenticateFrom : anyFrom(host, port))?.scheme === 'https'
+  }
+
+  /** Of the first route of the host. */
+  function anyFrom(host: string, port: number | undefined): RouteFrom | undefined {
+    let best: Placed | undefined
+    for (const { routes } of indexesOf(host)) {
+      best = earlier(
+        best,
+        routes.find(({ route: { from } }) => servesPort(from, port)),
+      )
+    }
+    return best?.route.from
   }
 
   function allowsReturn(url: URL): boolean {
@@ -97,8 +107,9 @@ export function createRouteTable(
     // Not `url.origin`, which looks inside `blob:` URLs.
     const origin = `${url.protocol}//${url.host}`
     if (origin === authenticateOrigin) return true
-    const placed = exact.get(url.hostname) ?? wildcards.covering(url.hostname).flatMap(({ routes }) => routes)
-    return placed.some(({ route }) => originFor(route.from, url.hostname) === origin)
+    return indexesOf(url.hostname).some(({ routes }) =>
+      routes.some(({ route }) => originFor(route.from, url.hostname) === origin),
+    )
   }
 }
 
@@ -148,14 +159,6 @@ function originFor({ scheme, port }: RouteFrom, host: string): string {
   return port === undefined || port === defaultPort(scheme) ? `${scheme}://${host}` : `${scheme}://${host}:${port}`
 }
 
-function firstOf(placed: readonly Placed[], port: number | undefined, path: string | undefined): Placed | undefined {
-  for (const candidate of placed) {
-    const { route } = candidate
-    if (servesPort(route.from, port) && (path === undefined || matchesPath(route, path))) return candidate
-  }
-  return undefined
-}
-
 /** A URL never shows its scheme's default port; without one any port will do. */
 function fromOf({ protocol, port }: URL): Pick<RouteFrom, 'scheme' | 'port'> {
   const scheme = protocol === 'http:' ? 'http' : 'https'
@@ -164,6 +167,14 @@ function fromOf({ protocol, port }: URL): Pick<RouteFrom, 'scheme' | 'port'> {
 
 function servesPort(from: Pick<RouteFrom, 'scheme' | 'port'>, port: number | undefined): boolean {
   return from.port === undefined || from.port === (port ?? defaultPort(from.scheme))
+}
+
+function serves(route: Route, path: string, request: RequestFacts): boolean {
+  return servesPort(route.from, request.port) && matchesPath(route, path) && meets(route.conditions, request)
+}
+
+function earlier(a: Placed | undefined, b: Placed | undefined): Placed | undefined {
+  return a && b ? (a.place < b.place ? a : b) : (a ?? b)
 }
 
 export function matchesPath({ match }: Pick<Route, 'match'>, path: string): boolean {
@@ -191,43 +202,33 @@ export function matchesPrefix(path: string, prefix: string): boolean {
  * Wildcard hosts, found by what follows their last star: one look-up for each length that occurs
  * among them, so that thousands of `*.customer.example` cost no more than one.
  */
-function createWildcards(): {
-  add(placed: Placed): void
-  find(host: string, port: number | undefined, path: string | undefined): Placed | undefined
-  covering(host: string): readonly WildcardHost[]
-} {
+function createWildcards(): { add(placed: Placed): void; covering(host: string): readonly PathIndex[] } {
   const bySuffix = new Map<string, WildcardHost[]>()
   const byPattern = new Map<string, WildcardHost>()
   let lengths: readonly number[] = []
   return {
     add(placed) {
       const { host } = placed.route.from
-      const known = byPattern.get(host)
-      if (known) {
-        known.routes.push(placed)
-        return
+      let wildcard = byPattern.get(host)
+      if (!wildcard) {
+        const parts = host.split('*')
+        const suffix = parts.at(-1) ?? ''
+        wildcard = { parts, index: createPathIndex() }
+        byPattern.set(host, wildcard)
+        append(bySuffix, suffix, wildcard)
+        lengths = [...new Set([...lengths, suffix.length])]
       }
-      const parts = host.split('*')
-      const suffix = parts.at(-1) ?? ''
-      const wildcard = { parts, routes: [placed] }
-      byPattern.set(host, wildcard)
-      append(bySuffix, suffix, wildcard)
-      lengths = [...new Set([...lengths, suffix.length])]
+      wildcard.index.add(placed)
     },
-    find(host, port, path) {
-      let best: Placed | undefined
+    covering(host) {
+      const found: PathIndex[] = []
       for (const length of lengths) {
-        const candidates = bySuffix.get(host.slice(Math.max(0, host.length - length)))
-        if (!candidates) continue
-        for (const { parts, routes } of candidates) {
-          if (!coversHost(parts, host)) continue
-          const found = firstOf(routes, port, path)
-          if (found && (!best || found.place < best.place)) best = found
+        for (const { parts, index } of bySuffix.get(host.slice(Math.max(0, host.length - length))) ?? []) {
+          if (coversHost(parts, host)) found.push(index)
         }
       }
-      return best
+      return found
     },
-    covering: (host) => [...byPattern.values()].filter(({ parts }) => coversHost(parts, host)),
   }
 }
 

@@ -20,7 +20,7 @@ const MAX_HEADERS = 1000
  * All that the parser knows: Subversion, CalDAV and caches have methods of their own, and policies say which are allowed.
  * CONNECT would open a tunnel to anywhere; TRACE returns the request with its cookies (RFC 9110 §9.3.8).
  */
-const ALLOWED_METHODS: ReadonlySet<string> = new Set(
+export const ALLOWED_METHODS: ReadonlySet<string> = new Set(
   METHODS.filter((method) => method !== 'CONNECT' && method !== 'TRACE'),
 )
 /** No route has it. */

@@ -7,16 +7,17 @@ import { canonicalPath } from '../../routing/path.ts'
 import { compileRegex } from '../../routing/regex.ts'
 import type { Span } from '../../types.ts'
 import { isReserved } from '../../routing/table.ts'
-import type { Live, Naming, PathMatch, Route, RouteFrom } from '../model.ts'
+import type { Conditions, Live, Naming, PathMatch, Route, RouteFrom } from '../model.ts'
 import type { Path, Report } from '../issues.ts'
 import type { RouteInput } from '../schema/route.ts'
 import type { Draft } from '../validate.ts'
 import { compileBalancing } from './balancing.ts'
 import { compileRoutePolicy } from './access.ts'
+import { compileConditions } from './conditions.ts'
 import { compileRouteHeaders } from './headers.ts'
 import { compileClaimHeaders, compileIdentity, type IdentityDefaults, reportUntold } from './identity.ts'
 import { compileRewrite, type RewriteDefaults } from './rewrite.ts'
-import { reportShadows } from './shadows.ts'
+import { reportLeftovers, reportShadows } from './shadows.ts'
 import { compileUpstreams } from './upstreams.ts'
 import { compileUpstreamTls } from './upstream-tls.ts'
 import { ANY_SCHEME, behindHop, checkScheme, parseOrigin, schemeHint } from './urls.ts'
@@ -57,6 +58,7 @@ export function compileRoutes(
     paths.push(path)
   }
   reportShadows(routes, paths, report)
+  reportLeftovers(routes, paths, report)
   return { routes, identityHeaders: all }
 }
 
@@ -69,6 +71,7 @@ function compileRoute(
 ): Route | undefined {
   const from = compileFrom(input, path, defaults, report)
   const match = compileMatch(input, path, defaults, report)
+  const conditions = compileConditions(input, path, all, report)
   const target = compileUpstreams(input.to, [...path, 'to'], report)
   const headers = compileRouteHeaders(
     input,
@@ -92,10 +95,11 @@ function compileRoute(
   reportUntold(identity, policy, path, report)
   const host = from.port === undefined ? from.host : `${from.host}:${from.port}`
   return {
-    id: sha256(JSON.stringify([from, match, target.upstreams, rewrite.path])).slice(0, 16),
-    name: input.name ?? host + describeMatch(match),
+    id: sha256(JSON.stringify([from, match, conditions, target.upstreams, rewrite.path])).slice(0, 16),
+    name: input.name ?? describeRoute(host, match, conditions),
     from,
     match,
+    ...(conditions && { conditions }),
     policy,
     groupsFrom: defaults.groupsFrom,
     ...(input.max_directory_age !== undefined && { maxDirectoryAge: input.max_directory_age }),
@@ -156,6 +160,10 @@ function compileMatch(
     report.error([...path, kind], `no request can match ${JSON.stringify(text)}${hint}`)
     return undefined
   }
+  if (text.includes('*')) {
+    const below = text.slice(0, text.indexOf('*')).replace(/[^/]*$/, '')
+    report.warning([...path, kind], `a star is an ordinary character here; write prefix: ${below}, or a regex`)
+  }
   if (isReserved(text, naming)) {
     report.warning([...path, kind], `never reached: Postern answers ${text} itself on every host`)
   }
@@ -166,6 +174,13 @@ function compileMatch(
     report.warning([...path, kind], `with \`compatibility: pomerium\` this also matches ${text}anything`)
   }
   return { kind, prefix: text, boundary }
+}
+
+/** `GET app.corp.example/api`. */
+function describeRoute(host: string, match: PathMatch, conditions: Conditions | undefined): string {
+  const { methods = [], headers = [], query = [] } = conditions ?? {}
+  const rest = [...headers, ...query].map(({ name, source }) => ` ${name}=${source}`).join('')
+  return `${methods.length > 0 ? `${methods.join(',')} ` : ''}${host}${describeMatch(match)}${rest}`
 }
 
 function describeMatch(match: PathMatch): string {

@@ -1,3 +1,4 @@
+import { findLeftovers } from '../../routing/leftover.ts'
 import { findShadows } from '../../routing/shadow.ts'
 import { formatPath, type Path, type Report } from '../issues.ts'
 import type { Route } from '../model.ts'
@@ -13,6 +14,25 @@ export function reportShadows(routes: readonly Route[], paths: readonly Path[], 
       report.error(path, `never reached: ${name} comes first${open} and matches every request of this route`)
     } else {
       report.warning(path, `${name} comes first${open} and takes requests of this route, such as ${example}`)
+    }
+  }
+}
+
+/** Says which requests a more open route takes although somebody may think that this one protects them. */
+export function reportLeftovers(routes: readonly Route[], paths: readonly Path[], report: Report): void {
+  for (const { kind, protected: place, open } of findLeftovers(routes)) {
+    const [path, other] = [paths[place] ?? [], paths[open] ?? []]
+    const policy = routes[open]?.policy.kind === 'public' ? 'is public' : 'is open to everybody who is signed in'
+    const name = `${formatPath(other)} (${report.where(other)}), which ${policy}`
+    const match = routes[place]?.match
+    if (kind === 'conditions') {
+      report.warning(path, `clients choose headers and queries: requests without those written here go to ${name}`)
+    } else if (match?.kind === 'prefix') {
+      const { prefix } = match
+      report.warning(
+        [...path, 'prefix'],
+        `matches ${prefix} and ${prefix}/…; ${prefix}anything, which Pomerium would match too, goes to ${name}`,
+      )
     }
   }
 }

@@ -3,6 +3,14 @@ import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './identi
 import { balancingPolicy, retries } from './balancing.ts'
 import { duration, flag, oneOf, orFile, path, scalars, text, textMap, texts, url } from './fields.ts'
 
+const conditions = z
+  .record(
+    z.string(),
+    z.union([z.string(), z.strictObject({ regex: text })], { error: 'text, or {regex: an RE2 expression}' }),
+    { error: 'a map of names to text or {regex: …}' },
+  )
+  .default({})
+
 /** One entry of `routes:` (or of Pomerium's `policy:`). */
 export const routeSchema = z.strictObject(
   {
@@ -18,6 +26,17 @@ export const routeSchema = z.strictObject(
     prefix: path.optional().describe('Matches this path and everything below it, on segment boundaries.'),
     path: path.optional().describe('Matches exactly this path.'),
     regex: text.optional().describe('Regular expression (RE2) that the whole path must match.'),
+    methods: z
+      .array(text, { error: 'a list of methods, [GET, HEAD]' })
+      .min(1, { error: 'at least one method' })
+      .optional()
+      .describe('Matches only these methods. A request with another one goes to the next route that matches.'),
+    headers: conditions.describe(
+      'Matches only requests with these headers: `{X-Env: beta}`, or `{X-Env: {regex: beta-.*}}` for the whole value. Clients choose their headers.',
+    ),
+    query: conditions.describe(
+      'Matches only requests with these parameters in the query: `{version: "2"}`, or `{version: {regex: "[23]"}}`.',
+    ),
     prefix_rewrite: path.optional().describe('Path sent upstream instead of the matched prefix.'),
     regex_rewrite_pattern: text
       .optional()

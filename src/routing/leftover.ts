@@ -1,0 +1,68 @@
+/**
+ * Requests that somebody may think a route protects, and that a later, more open route of the same host takes: those of
+ * Pomerium's string prefixes, and those without the headers or parameters that the route asks for.
+ */
+import { assertNever } from '../errors.ts'
+import type { Route } from '../config/model.ts'
+import { createPathIndex, type PathIndex } from './path-index.ts'
+import { openness } from './shadow.ts'
+import { matchesPath } from './table.ts'
+
+export interface Leftover {
+  readonly kind: 'string-prefix' | 'conditions'
+  /** Places in the list of routes. */
+  readonly protected: number
+  readonly open: number
+}
+
+export function findLeftovers(routes: readonly Route[]): readonly Leftover[] {
+  const hosts = new Map<string, PathIndex>()
+  routes.forEach((route, place) => {
+    const index = hosts.get(route.from.host) ?? createPathIndex()
+    hosts.set(route.from.host, index)
+    index.add({ route, place })
+  })
+
+  /** The route that would have the path if this one did not ask for more. */
+  function next(route: Route, place: number, path: string): number | undefined {
+    const found = hosts.get(route.from.host)?.find(path, takesUnasked, route)
+    return found && found.place > place && openness(found.route) > openness(route) ? found.place : undefined
+  }
+
+  return routes.flatMap((route, place): readonly Leftover[] => {
+    if (route.policy.kind === 'public') return []
+    const { match, conditions } = route
+    const longer = match.kind === 'prefix' && match.boundary && /[^/*]$/.test(match.prefix) && `${match.prefix}x`
+    const left = longer ? next(route, place, longer) : undefined
+    const sample = conditions && conditions.headers.length + conditions.query.length > 0 && sampleOf(match)
+    const other = sample ? next(route, place, sample) : undefined
+    return [
+      ...(left === undefined ? [] : [{ kind: 'string-prefix', protected: place, open: left } as const]),
+      ...(other === undefined ? [] : [{ kind: 'conditions', protected: place, open: other } as const]),
+    ]
+  })
+}
+
+function takesUnasked(route: Route, path: string, self: Route): boolean {
+  return (
+    route !== self &&
+    route.conditions === undefined &&
+    (route.from.port === undefined || route.from.port === self.from.port) &&
+    matchesPath(route, path)
+  )
+}
+
+function sampleOf(match: Route['match']): string | undefined {
+  switch (match.kind) {
+    case 'all':
+      return '/'
+    case 'path':
+      return match.path
+    case 'prefix':
+      return match.prefix
+    case 'regex':
+      return undefined
+    default:
+      return assertNever(match)
+  }
+}
