@@ -8,6 +8,7 @@ import { compileDirectory } from './compile/directory.ts'
 import { compileClaimHeaders } from './compile/identity.ts'
 import { compileGroupsScope } from './compile/groups-scope.ts'
 import { compileIdp, required } from './compile/idp.ts'
+import { defaultResponseHeaders } from './compile/response-headers.ts'
 import { compileRoutes } from './compile/routes.ts'
 import { compileCertificate, compileSharedSecrets, compileSigningKeys } from './compile/secrets.ts'
 import { HOSTED } from './providers.ts'
@@ -65,6 +66,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       identity: { globals, naming, claimHeaders },
       policies: compilePolicyContext(draft, report),
       groupsFrom: directory.kind === 'claims' ? 'sign-in' : 'directory',
+      responseHeaders: defaultResponseHeaders(globals, report),
     },
     report,
   )

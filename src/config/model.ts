@@ -178,6 +178,8 @@ export interface Route<A extends Action = Action> {
   readonly groupsFrom: 'directory' | 'sign-in'
   /** Groups that were last known to be right longer ago than this count as unknown here (`max_directory_age`). */
   readonly maxDirectoryAge?: Span
+  /** Lower-case name → value: in answers of applications and of the route's own action, instead of theirs; absent: none. */
+  readonly setResponseHeaders?: ReadonlyMap<string, string>
   /** What is done with a request that the policy allows. */
   readonly action: A
   /** Where the route was written, for messages: `config.yaml:12:5`. */

@@ -7,6 +7,7 @@ import {
   oneOf,
   orFile,
   path,
+  responseHeaders,
   restart,
   text,
   textMap,
@@ -244,6 +245,11 @@ export const configSchema = z.strictObject(
       .default('both')
       .describe('How groups are told to applications: `ids`, `names`, or `both`, ids first.'),
     pass_identity_headers: flag.default(false).describe('Send the signed identity and claim headers upstream.'),
+    set_response_headers: responseHeaders
+      .optional()
+      .describe(
+        "Headers to set in answers of applications, instead of theirs; `{disable: true}`: none. Default: none; with `compatibility: pomerium` Pomerium's `X-Frame-Options: SAMEORIGIN` and `X-XSS-Protection: 1; mode=block`.",
+      ),
 
     preserve_host_header: flag
       .optional()
@@ -365,6 +371,7 @@ export const COMPILED = [
   'jwt_issuer_format',
   'groups_format',
   'pass_identity_headers',
+  'set_response_headers',
   'preserve_host_header',
   'default_upstream_timeout',
   'health_check_addr',

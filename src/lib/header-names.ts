@@ -76,6 +76,15 @@ export function unusableForClaims(normal: string, assertionHeader: string): stri
   return IDENTITY_PREFIXES.some((prefix) => normal.startsWith(prefix)) ? undefined : reservedHeader(normal, new Set())
 }
 
+/** Why no answer may be given this header; undefined: it may. `lower`: lower case. */
+export function unsettableResponseHeader(lower: string): string | undefined {
+  if (HOP_BY_HOP.has(lower) || lower === 'content-length') return 'this header belongs to the connection'
+  if (lower === 'x-request-id') return 'Postern writes this header itself'
+  return lower === 'set-cookie'
+    ? 'cookies are set by applications; one for all of them could replace a session'
+    : undefined
+}
+
 /** Normal names of the headers that say who is signed in. */
 export function identityHeaders(
   { assertionHeader }: { readonly assertionHeader: string },

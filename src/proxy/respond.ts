@@ -39,6 +39,12 @@ export function notFound(asked: Asked): Reply {
 
 /** What a route without upstreams does with a request that may have it. */
 export function granted({ route, request }: Grant): Reply {
+  const reply = answerOf(route, request)
+  const { setResponseHeaders: set } = route
+  return set ? { ...reply, headers: [...reply.headers.filter(([name]) => !set.has(name)), ...set] } : reply
+}
+
+function answerOf(route: Route, request: RequestFacts): Reply {
   const { action } = route
   switch (action.kind) {
     case 'redirect':

@@ -9,5 +9,6 @@ export function secured(
 ): Reply {
   const { strictTransportSecurity: value } = live
   if (!value || value === 'off' || !routes.isHttps(host, port)) return reply
+  if (reply.headers.some(([name]) => name === 'strict-transport-security')) return reply
   return { ...reply, headers: [...reply.headers, ['strict-transport-security', value]] }
 }

@@ -156,8 +156,8 @@ export function upstreamHeaders(
 
 /**
  * The headers of the upstream's answer as a flat list: hop-by-hop and nominated ones and cookies with a name of ours
- * removed, values byte for byte, repeated names repeated, `X-Request-Id` ours, `Strict-Transport-Security` (RFC 6797)
- * unless the application says it itself.
+ * removed, values byte for byte, repeated names repeated, those of the route instead of the application's, `X-Request-Id`
+ * ours, `Strict-Transport-Security` (RFC 6797) unless the application or the route says it.
  */
 export function clientHeaders(
   raw: readonly Buffer[],
@@ -165,6 +165,7 @@ export function clientHeaders(
   { route, request }: Pick<Grant, 'route' | 'request'>,
   { plantsOurs, transportSecurity }: Pick<HeaderContext, 'plantsOurs' | 'transportSecurity'>,
 ): string[] {
+  const { setResponseHeaders: set } = route
   let secure = route.from.scheme !== 'https' || transportSecurity === '' || transportSecurity === 'off'
   let nominated: Set<string> | undefined
   let headers: string[] = []
@@ -175,6 +176,7 @@ export function clientHeaders(
     if (lower === 'connection') nominated = nominatedBy(value, nominated)
     else if (HOP_BY_HOP.has(lower) || lower === 'x-request-id') continue
     else if (lower === 'set-cookie' && plantsOurs(value, route)) continue
+    else if (set?.has(lower)) continue
     // RFC 9110 §8.6: 1xx and 204 have no Content-Length.
     else if ((status === 204 || status === 101) && lower === 'content-length') continue
     else {
@@ -183,7 +185,8 @@ export function clientHeaders(
     }
   }
   if (nominated) headers = withoutNominated(headers, nominated)
-  if (!secure) headers.push('strict-transport-security', transportSecurity)
+  if (set) for (const [name, value] of set) headers.push(name, value)
+  if (!secure && !set?.has('strict-transport-security')) headers.push('strict-transport-security', transportSecurity)
   headers.push('x-request-id', request.id)
   return headers
 }

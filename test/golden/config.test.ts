@@ -62,7 +62,7 @@ function summary(config: Config): readonly string[] {
     `storage: ${storage.kind}${storage.kind === 'embedded' ? ` ${storage.path}` : ''}`,
     `secrets: ${fixed.sharedSecrets.length} shared, ${fixed.signingKeys.length} signing`,
     `claims: ${describeClaims(live.routes[0])}`,
-    ...live.routes.map((route) => describeRoute(route) + describeIdentity(route, live.routes[0])),
+    ...live.routes.map((route) => describeRoute(route) + describeIdentity(route, live.routes[0]) + describeResponseHeaders(route)),
   ]
 }
 
@@ -105,6 +105,12 @@ function describeHost(host: HostRewrite): string {
     default:
       return host.kind
   }
+}
+
+/** Those of Pomerium are not said for each route. */
+function describeResponseHeaders({ setResponseHeaders: headers }: Route): string {
+  const text = [...(headers ?? [])].map((pair) => pair.join(': ')).join('; ')
+  return text === '' || text === 'x-frame-options: SAMEORIGIN; x-xss-protection: 1; mode=block' ? '' : `, answers with ${text}`
 }
 
 function describeClaims(route: Route | undefined): string {

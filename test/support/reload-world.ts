@@ -538,3 +538,9 @@ export async function told({ browser: open, signIn: sign }: Running): Promise<un
   const { iss, groups } = JSON.parse(payload || '{}') as { iss?: string; groups?: unknown }
   return [headers['x-postern-claim-email'], headers['x-postern-claim-groups'], iss, groups]
 }
+
+/** May another site frame the first application? */
+export async function framing({ browser: open, signIn: sign }: Running): Promise<unknown> {
+  const { headers } = await sign(open(), `${APP}/`)
+  return headers['x-frame-options']
+}

@@ -8,6 +8,9 @@ import { parseHeaderTemplate } from './header-template.ts'
 /** RFC 9110 §5.6.2. */
 export const HEADER_NAME = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
 
+/** One line of Latin-1. */
+export const HEADER_VALUE = /^[\t\x20-\x7e\x80-\xff]*$/
+
 /** Normal names of the headers that say who is signed in. */
 export interface IdentityNames {
   /** On this route. */
@@ -40,7 +43,7 @@ export function compileRouteHeaders(
     if (!HEADER_NAME.test(name)) refuse(at, 'expected a header name')
     else if (reserved !== undefined) refuse(at, reserved)
     else if (set.has(name.toLowerCase())) refuse(at, 'this header is set twice')
-    else if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) refuse(at, 'expected a value of one line in Latin-1')
+    else if (!HEADER_VALUE.test(value)) refuse(at, 'expected a value of one line in Latin-1')
     else {
       const parsed = parseHeaderTemplate(value, identity.all)
       if (parsed.kind === 'invalid') {

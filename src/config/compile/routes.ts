@@ -17,6 +17,7 @@ import { compileConditions } from './conditions.ts'
 import { compileRouteHeaders } from './headers.ts'
 import { compileClaimHeaders, compileIdentity, type IdentityDefaults, reportUntold } from './identity.ts'
 import { compileRewrite, type RewriteDefaults } from './rewrite.ts'
+import { compileResponseHeaders, mergeResponseHeaders, type ResponseHeaders } from './response-headers.ts'
 import { reportLeftovers, reportShadows } from './shadows.ts'
 import { compileUpstreams } from './upstreams.ts'
 import { compileUpstreamTls } from './upstream-tls.ts'
@@ -30,6 +31,7 @@ export interface RouteDefaults extends RewriteDefaults {
   readonly identity: IdentityDefaults
   readonly policies: PolicyContext
   readonly groupsFrom: Route['groupsFrom']
+  readonly responseHeaders: ResponseHeaders
 }
 
 /** Routes in order; what is wrong with one is reported, and it is left out. */
@@ -89,6 +91,11 @@ function compileRoute(
     report.error([...path, 'max_directory_age'], 'expected a duration above 0')
   }
   const rewrite = match && target && compileRewrite(input, match, target, path, defaults, report)
+  const { set_response_headers: written } = input
+  const responseHeaders = mergeResponseHeaders(
+    defaults.responseHeaders,
+    written && compileResponseHeaders(written, [...path, 'set_response_headers'], report),
+  )
   if (!from || !match || !target || !rewrite || !headers || !policy) return undefined
 
   const identity = compileIdentity(input, claimHeaders, headers.templates, from, policy, defaults.identity)
@@ -103,6 +110,7 @@ function compileRoute(
     policy,
     groupsFrom: defaults.groupsFrom,
     ...(input.max_directory_age !== undefined && { maxDirectoryAge: input.max_directory_age }),
+    ...responseHeaders,
     action: {
       kind: 'forward',
       upstreams: target.upstreams,

@@ -32,6 +32,10 @@ export const scalars = z.array(z.union([text, z.number(), z.boolean()], { error:
 })
 export const textMap = z.record(z.string(), text, { error: 'a map of text to text' })
 
+export const responseHeaders = z.record(z.string(), z.union([text, z.literal(true)], { error: 'text' }), {
+  error: 'a map of header to value, or {disable: true}',
+})
+
 export function oneOf<const T extends readonly [string, ...string[]]>(
   ...values: T
 ): z.ZodEnum<{ [K in T[number]]: K }> {

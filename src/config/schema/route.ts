@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './identity.ts'
 import { balancingPolicy, retries } from './balancing.ts'
-import { duration, flag, oneOf, orFile, path, scalars, text, textMap, texts, url } from './fields.ts'
+import { duration, flag, oneOf, orFile, path, responseHeaders, scalars, text, textMap, texts, url } from './fields.ts'
 
 const conditions = z
   .record(
@@ -63,6 +63,11 @@ export const routeSchema = z.strictObject(
         'Headers to set in the request to the upstream; `${user.email}`, `${claims.department}`, `${pomerium.jwt}` and the like are filled in. Setting wins over removing.',
       ),
     remove_request_headers: texts.default([]).describe('Headers to remove from the request to the upstream.'),
+    set_response_headers: responseHeaders
+      .optional()
+      .describe(
+        'Headers to set in answers, over those of the global key of this name; `{disable: true}`: neither these nor those.',
+      ),
     allow_request_headers: texts
       .default([])
       .describe(

@@ -94,11 +94,12 @@ const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
   ['google_cloud_serverless_authentication_service_account', 'no Google token is added; see set_request_headers'],
   ['databroker_storage_connection_string_file', 'write `storage: {type: embedded, path: …}`'],
   ['policy_file', 'write `routes:`'],
+  ['headers', 'write `set_response_headers`'],
   ['forward_auth_url', 'there is no forward-auth mode: let the proxy in front send these hosts to Postern, as routes'],
   ...names(
     `
     http_redirect_addr circuit_breaker_thresholds certificates merge_slashes normalize_path
-    path_with_escaped_slashes_action set_response_headers headers`,
+    path_with_escaped_slashes_action`,
     LOST,
   ),
   ...names(
@@ -125,7 +126,7 @@ const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
     `
     health_checks healthy_panic_threshold outlier_detection
     circuit_breaker_thresholds idle_timeout
-    redirect response set_response_headers rewrite_response_headers
+    redirect response rewrite_response_headers
     kubernetes_service_account_token kubernetes_service_account_token_file cors_allow_preflight`,
     LOST,
   ),

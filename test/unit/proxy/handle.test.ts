@@ -102,6 +102,7 @@ function proxy(world: World) {
     const header = (name: string) => answer?.headers[answer.headers.indexOf(name) + 1]
     return {
       status: answer?.status,
+      headers: answer?.headers ?? [],
       location: answer?.headers.includes('location') ? header('location') : undefined,
       body: Buffer.concat(pieces).toString(),
       grant: grants[0],
@@ -132,6 +133,25 @@ test('a route that responds: the granted request gets the answer of the configur
   const fixed: Route = { ...forward(SIGNED_IN), action: { kind: 'respond', status: 410, body: 'gone\n' } }
   const { ask } = proxy({ routes: [fixed], authenticators: [knows(somebody('ann'))] })
   expect(await ask()).toMatchObject({ status: 410, body: 'gone\n', grant: undefined })
+})
+
+test('a route that responds: headers that it sets stand in its answer instead of ours', async () => {
+  const fixed: Route = {
+    ...forward(SIGNED_IN),
+    setResponseHeaders: new Map([
+      ['content-type', 'application/json'],
+      ['x-robots-tag', 'noindex'],
+    ]),
+    action: { kind: 'respond', status: 200, body: '{}' },
+  }
+  const { ask } = proxy({ routes: [fixed], authenticators: [knows(somebody('ann'))] })
+  const { headers } = await ask()
+  expect(headers.filter((_, i) => ['content-type', 'x-robots-tag'].includes(headers[i - (i % 2)] ?? ''))).toEqual([
+    'content-type',
+    'application/json',
+    'x-robots-tag',
+    'noindex',
+  ])
 })
 
 test('a route that redirects or responds: who may not have it learns neither address nor answer', async () => {

@@ -358,3 +358,34 @@ test.each([
 ])('a client may send %s: applications and their clients use it', (name) => {
   expect(sent([name, 'v'])).toEqual([[name, 'v'], ...FORWARDED])
 })
+
+test('headers that the route sets stand in an answer once, instead of those of the application', () => {
+  const raw = [
+    'X-Frame-Options',
+    'DENY',
+    'x-frame-options',
+    'ALLOWALL',
+    'Strict-Transport-Security',
+    'max-age=9',
+    'A',
+    '1',
+  ]
+  const { route: to, request } = answered('req-1')
+  const setResponseHeaders = new Map([
+    ['x-frame-options', 'SAMEORIGIN'],
+    ['strict-transport-security', 'max-age=60'],
+  ])
+  const from = { ...to.from, scheme: 'https' } as const
+  const headers = clientHeaders(
+    raw.map((text) => Buffer.from(text)),
+    200,
+    { route: { ...to, from, setResponseHeaders }, request },
+    context,
+  )
+  expect(pairs(headers)).toEqual([
+    ['A', '1'],
+    ['x-frame-options', 'SAMEORIGIN'],
+    ['strict-transport-security', 'max-age=60'],
+    ['x-request-id', 'req-1'],
+  ])
+})
