@@ -43,7 +43,8 @@ function fromJson(text: string): ReturnType<typeof parseServiceAccount> {
 function tokenOf(text: string): ReturnType<typeof parseServiceAccount> {
   const token = text.trim()
   if (token === '') return { problem: 'the api_key is empty; create a token in Okta under Security, API, Tokens' }
-  if (!/^[\x21-\x7e]+$/.test(token)) return { problem: 'the api_key has characters that no Okta token has' }
+  if (!/^[\x21-\x7e]+$/.test(token) || /["'#]/.test(token))
+    return { problem: 'the api_key has characters that no Okta token has' }
   return { token }
 }
 

@@ -1,5 +1,6 @@
 import { type Document, isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument, visit } from 'yaml'
 import type { ConfigIssue, Path, Position, Source } from './issues.ts'
+import { describeSyntax } from './syntax.ts'
 
 /** A YAML (or JSON) text as plain values, which still knows where each of them stands. */
 export interface ConfigDocument {
@@ -40,13 +41,10 @@ export function parseConfigDocument(text: string, file: string): ConfigDocument 
     message,
   })
 
-  const issues = [
-    ...document.errors.map((error) =>
-      issue('error', error.pos[0], describe(error.code, error.message, text, error.pos[0])),
-    ),
-    ...document.warnings.map((warning) =>
-      issue('warning', warning.pos[0], describe(warning.code, warning.message, text, 0)),
-    ),
+  const issues: ConfigIssue[] = [
+    ...describeSyntax(document.errors, text).map(({ offset, message }) => issue('error', offset, message)),
+    // What follows a colon quotes the text, which may be a secret.
+    ...document.warnings.map(({ pos, message }) => issue('warning', pos[0], `YAML: ${message.replace(/:.*/s, '')}`)),
   ]
   // A key that is there twice does not keep us from judging the rest.
   const readable = document.errors.every((error) => error.code === 'DUPLICATE_KEY')
@@ -55,7 +53,8 @@ export function parseConfigDocument(text: string, file: string): ConfigDocument 
     value = readable ? document.toJS({ maxAliasCount: MAX_ALIASES }) : undefined
   } catch {
     // The message of the library quotes the alias, which may be an unquoted secret that begins with an asterisk.
-    const message = 'an alias (`*name`) has no anchor (`&name`) before it, or there are too many of them'
+    const message =
+      'an alias (`*name`) has no anchor (`&name`) before it, or there are too many of them; a value that begins with * needs quotes'
     issues.push({ ...issue('error', 0, message), source: source(firstLooseAlias(document)) })
   }
 
@@ -105,14 +104,4 @@ function firstLooseAlias(document: Document.Parsed): Node | undefined {
     },
   })
   return found
-}
-
-function describe(code: string, message: string, text: string, offset: number): string {
-  if (code === 'DUPLICATE_KEY') {
-    const key = /^["']?([^"':\s]*)/.exec(text.slice(offset))?.[1] ?? ''
-    return `the key "${key}" is already there; each key may be written once`
-  }
-  if (code === 'MULTIPLE_DOCS') return 'expected one YAML document, found several'
-  // What follows a colon quotes the text, which may be a secret.
-  return `not valid YAML: ${message.replace(/:.*/s, '')}; values with special characters need quotes`
 }

@@ -2,6 +2,7 @@ import type { ConfigDocument } from './document.ts'
 import type { EnvironmentValue } from './environment.ts'
 import { type ConfigIssue, formatPath, type Path, type Source } from './issues.ts'
 import { globalKeys, routeKeys } from './keys.ts'
+import { NotText } from './text.ts'
 
 /** Reads a text file; throws like `readFileSync`. */
 export type ReadFile = (path: string) => string
@@ -102,6 +103,7 @@ export const unreadable = Symbol('unreadable')
 
 /** `no such file`; for `ReadFile` and for the configuration itself. */
 export function systemReason(error: unknown): string {
+  if (error instanceof NotText) return error.message
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   switch (code) {
     case 'ENOENT':

@@ -26,6 +26,16 @@ export const globalKeys: readonly Key[] = keysOf(configSchema)
 /** Every key of a route; a map is one of them. */
 export const routeKeys: readonly Key[] = keysOf(routeSchema, { nested: false })
 
+/** Keys whose value comes from elsewhere, so that an example's may have been left in its place. */
+export const copiedKeys = {
+  global: copied(globalKeys),
+  route: copied(routeKeys),
+}
+
+function copied(keys: readonly Key[]): readonly (readonly string[])[] {
+  return keys.filter(({ secret, path }) => secret || path.at(-1)?.endsWith('client_id')).map(({ path }) => path)
+}
+
 const secretNames = new Set([...globalKeys, ...routeKeys].filter((key) => key.secret).map((key) => key.path.join('.')))
 
 /** May the value at this path be shown? Works for `['routes', 0, …]` too. */

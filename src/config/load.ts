@@ -5,6 +5,7 @@ import type { Config } from './model.ts'
 import { compileConfig } from './compile.ts'
 import { parseConfigDocument } from './document.ts'
 import { type Environment, readEnvironment } from './environment.ts'
+import { foreignFormat } from './format.ts'
 import { isTree, mergeInput, type ReadFile, readPath, systemReason } from './input.ts'
 import {
   type ConfigIssue,
@@ -17,6 +18,7 @@ import {
 } from './issues.ts'
 import { globalKeys, isSecret } from './keys.ts'
 import { routeSchema } from './schema/route.ts'
+import { decodeText, NotText } from './text.ts'
 import { validate } from './validate.ts'
 
 export { formatIssue } from './issues.ts'
@@ -63,14 +65,15 @@ export async function loadConfig(file: string | undefined, env: Environment = pr
     const bytes = readFileSync(path)
     const hash = sha256(bytes)
     if (!seen || before === hash) files.set(path, hash)
-    return bytes.toString('utf8')
+    return decodeText(bytes)
   }
   let text: string | undefined
   try {
     text = file === undefined ? undefined : readFile(file)
   } catch (error) {
     const message = `cannot read the configuration: ${systemReason(error)}`
-    const source = { kind: 'file', file: file ?? '' } as const
+    const at = error instanceof NotText ? error.at : undefined
+    const source = { kind: 'file', file: file ?? '', ...(at && { at }) } as const
     return { kind: 'invalid', issues: [{ severity: 'error', source, path: [], message }], files }
   }
   return { ...parseConfig(text, file ?? 'environment', env, readFile), files }
@@ -79,6 +82,11 @@ export async function loadConfig(file: string | undefined, env: Environment = pr
 /** The same without I/O, and without `files`: `text` is the YAML (undefined: environment only), `fileName` its name in messages. */
 export function parseConfig(text: string | undefined, fileName: string, env: Environment, readFile: ReadFile): Judged {
   const document = text === undefined ? undefined : parseConfigDocument(text, fileName)
+  const foreign = document && foreignFormat(text ?? '', document.value)
+  if (foreign !== undefined) {
+    const source = { kind: 'file', file: fileName } as const
+    return { kind: 'invalid', issues: [{ severity: 'error', source, path: [], message: foreign }] }
+  }
   const environment = readEnvironment(env)
   const documents = [document, ...environment.values.map((value) => value.document)].filter(
     (each) => each !== undefined,

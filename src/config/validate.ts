@@ -3,6 +3,8 @@ import { clean } from './clean.ts'
 import { describeMismatch, show } from './expected.ts'
 import { type Input, isTree, readPath, unreadable } from './input.ts'
 import { type ConfigIssue, formatPath, type Path } from './issues.ts'
+import { copiedKeys } from './keys.ts'
+import { describePlaceholder } from './placeholder.ts'
 import { configSchema, type GlobalInput } from './schema.ts'
 import { type RouteInput, routeSchema } from './schema/route.ts'
 import { checkShape } from './shape.ts'
@@ -66,6 +68,20 @@ export function validate(input: Input): Draft {
     return { value, whole: refused.length === 0 }
   }
 
+  function refusePlaceholders(path: Path, where: 'global' | 'route'): boolean {
+    const found = copiedKeys[where]
+      .map((key) => [...path, ...key])
+      .filter((at) => {
+        const text = readPath(input.value, at)
+        const problem = typeof text === 'string' ? describePlaceholder(text) : undefined
+        if (problem === undefined) return false
+        error(input.valueAt(at), at, problem)
+        doubtful.add(at)
+        return true
+      })
+    return found.length > 0
+  }
+
   const { routes: _routes, policy: _policy, ...keys } = configSchema.shape
   const written = known(input.value, []).value
   const globals: Record<string, unknown> = {}
@@ -76,6 +92,8 @@ export function validate(input: Input): Draft {
     if (found.length > 0) broken.add(key)
     globals[key] = found.length > 0 && data === undefined ? schema.parse(undefined) : data
   }
+
+  refusePlaceholders([], 'global')
 
   const routes: DraftRoute[] = []
   for (const list of ['policy', 'routes'] as const) {
@@ -90,7 +108,8 @@ export function validate(input: Input): Draft {
       const path = [list, i]
       const { value: route, whole } = isTree(value) ? known(value, path) : { value, whole: true }
       const { data, issues: found } = check(routeSchema, route, path, NO_ADDRESS)
-      if (data) routes.push({ path, input: data, whole: whole && found.length === 0 })
+      const isReal = !refusePlaceholders(path, 'route')
+      if (data) routes.push({ path, input: data, whole: whole && isReal && found.length === 0 })
       else broken.add(list)
     }
   }

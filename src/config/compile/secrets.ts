@@ -4,18 +4,12 @@ import { Secret } from '../../lib/secret.ts'
 import { decodeBase64 } from '../aliases.ts'
 import type { Certificate } from '../model.ts'
 import type { Path, Report } from '../issues.ts'
+import { isPlaceholder } from '../placeholder.ts'
 
 const GENERATE = 'run `postern secrets generate`'
 const BYTES = 32
 /** Fewer different characters than this in a secret of full length is a person at a keyboard. */
 const MIN_DISTINCT = 8
-
-/** What stands in examples until somebody writes the real thing. */
-export function isPlaceholder(text: string): boolean {
-  return /^(?:<.*>|(?:replace|change)[-_ ]?(?:me|this)\b.*|your[-_ ].*|x{4,}|\*+|\.{3}|…|todo|redacted)$/is.test(
-    text.trim().replaceAll('_', '-'),
-  )
-}
 
 /** Reports a placeholder; answers the secret otherwise. */
 export function realSecret(text: string, path: Path, report: Report): Secret | undefined {
@@ -44,7 +38,6 @@ export function compileSharedSecrets(
 }
 
 function problemOfSecret(text: string): string | undefined {
-  if (isPlaceholder(text)) return 'this is the placeholder of an example, not a secret'
   const { form, bytes } = measure(text)
   if (bytes < BYTES)
     return `expected ${BYTES} bytes in base64, base64url or hex, or ${BYTES} characters; found ${bytes} ${form}`

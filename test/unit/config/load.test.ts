@@ -342,3 +342,46 @@ test('no message holds a secret', () => {
   expect(lines.filter((line) => line.includes('expected text'))).toHaveLength(7)
   expect(lines.join('\n')).not.toContain('hunter2')
 })
+
+describe('bytes that are no text', () => {
+  let folder = ''
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'postern-text-'))
+  })
+  afterAll(() => rm(folder, { recursive: true }))
+
+  async function issuesOf(bytes: Buffer): Promise<readonly string[]> {
+    const file = join(folder, 'bytes')
+    await writeFile(file, bytes)
+    const loaded = await loadConfig(file, minimal)
+    return loaded.kind === 'invalid' ? loaded.issues.map((issue) => formatIssue(issue).replaceAll(file, 'FILE')) : []
+  }
+
+  test('a configuration in Latin-1 is refused where its first letter is', async () => {
+    const text = Buffer.from('routes:\n  - name: Ingénieurs\n', 'latin1')
+    expect(await issuesOf(text)).toEqual([
+      'FILE:2:14: cannot read the configuration: the byte e9 is not UTF-8 (Latin-1, perhaps); save it as UTF-8, and write random bytes as base64',
+    ])
+  })
+
+  test('a replacement character that was written is a letter like any other', async () => {
+    expect(await issuesOf(Buffer.from('x-note: "\ufffd"\nroutes: []\n'))).toEqual([])
+  })
+
+  test('a configuration in UTF-16 is named as what it is', async () => {
+    const text = Buffer.concat([Buffer.from([0xff, 0xfe]), Buffer.from('routes: []\n', 'utf16le')])
+    expect(await issuesOf(text)).toEqual(['FILE: cannot read the configuration: it is UTF-16; save it as UTF-8'])
+  })
+
+  test('a secret of random bytes is refused, whatever they happen to decode to', async () => {
+    const { SHARED_SECRET: _, ...others } = minimal
+    await writeFile(join(folder, 'secret'), Buffer.from(Array.from({ length: 32 }, (_value, i) => 0x80 + i)))
+    const loaded = await loadConfig(undefined, { ...others, SHARED_SECRET_FILE: join(folder, 'secret') })
+    const errors = loaded.kind === 'invalid' ? loaded.issues.filter(({ severity }) => severity === 'error') : []
+    expect(errors.map(formatIssue)).toEqual([
+      expect.stringMatching(
+        /^environment SHARED_SECRET_FILE shared_secret_file: cannot read .*: the byte 80 is not UTF-8/,
+      ),
+    ])
+  })
+})

@@ -1,0 +1,18 @@
+/** Why a text cannot be the real thing; undefined: it can. Never quotes it. */
+export function describePlaceholder(text: string): string | undefined {
+  const bare = text.trim().replaceAll(/^["'“”]+|["'“”]+$/g, '')
+  if (/^\$(?:\{.*\}|\(.*\)|[A-Za-z_]\w*)$|^\{\{.*\}\}$/s.test(bare)) {
+    return 'Postern does not expand variables; give the value in the environment, or in a file by the key that ends in _file'
+  }
+  if (/^(?:(["']).*\1|\S+)[ \t]+#/.test(text.trim())) {
+    return 'there is a comment behind the value, which env files do not remove; write the value alone'
+  }
+  return isPlaceholder(bare) ? 'this is the placeholder of an example; expected the real value' : undefined
+}
+
+/** What stands in examples until somebody writes the real thing. */
+export function isPlaceholder(text: string): boolean {
+  return /^(?:<.*>|(?:replace|change)[-_ ]?(?:me|this)\b.*|your[-_ ].*|x{4,}|\*+|\.{3}|…|todo|redacted)$/is.test(
+    text.trim().replaceAll('_', '-'),
+  )
+}
