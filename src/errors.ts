@@ -13,6 +13,7 @@ export const ERRORS = {
   ERR_USAGE: { status: 500, exit: 2, sentence: 'The command was used wrongly.' },
   ERR_CONFIG_INVALID: { status: 500, exit: 3, sentence: 'The configuration is not valid.' },
   ERR_DEPENDENCY: { status: 503, exit: 4, sentence: 'Something Postern depends on did not answer.' },
+  ERR_LISTEN: { status: 503, sentence: 'Postern cannot listen on its address.' },
   ERR_BAD_REQUEST: { status: 400, sentence: 'The request could not be understood.' },
   ERR_SIGN_IN_STATE: {
     status: 400,

@@ -37,6 +37,7 @@ function exitCodeOf({ code, info }: AppError): number {
 }
 
 const CONFIG = ['-c, --config <file>', 'YAML or JSON; without it, the environment alone'] as const
+const FILE = ['[file]', 'the same as --config'] as const
 const JSON_OUTPUT = ['--json', 'print JSON'] as const
 const USER = 'user id (`sub`) or e-mail address'
 
@@ -52,25 +53,31 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
   program
     .command('run')
     .description('start the proxy')
+    .argument(...FILE)
     .option(...CONFIG)
-    .action(async ({ config }: { config?: string }) => {
+    .action(async (file: string | undefined, { config }: { config?: string }) => {
       const { runCommand } = await import('./commands/run.ts')
-      set(await runCommand({ config }))
+      set(await runCommand({ config: oneOf(file, config) }))
     })
 
   program
     .command('check')
     .description('judge a configuration, and print what to register at the identity provider')
-    .argument('[file]', CONFIG[1])
+    .argument(...FILE)
+    .option(...CONFIG)
     .option('--online', 'also ask the identity provider and the group directory')
     .option('--json', 'print one JSON object')
-    .action(async (file: string | undefined, { online = false, json = false }: { online?: boolean; json?: boolean }) =>
-      set(await checkCommand({ file, online, json }, io)),
+    .action(
+      async (
+        file: string | undefined,
+        { config, online = false, json = false }: { config?: string; online?: boolean; json?: boolean },
+      ) => set(await checkCommand({ file: oneOf(file, config), online, json }, io)),
     )
 
   program
     .command('explain')
     .description('say what Postern would do with a request, and why')
+    .argument(...FILE)
     .option(...CONFIG)
     .requiredOption('--url <url>', 'address of the request')
     .option('--method <method>', 'method of the request', 'GET')
@@ -81,19 +88,23 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .option('--live', 'look up groups in Okta now')
     .option('--exit-code', 'exit with 10 unless allowed')
     .action(
-      async (given: {
-        config?: string
-        url: string
-        method: string
-        ip: string
-        user?: string
-        email?: string
-        groups?: string[]
-        live?: boolean
-        exitCode?: boolean
-      }) => {
+      async (
+        file: string | undefined,
+        given: {
+          config?: string
+          url: string
+          method: string
+          ip: string
+          user?: string
+          email?: string
+          groups?: string[]
+          live?: boolean
+          exitCode?: boolean
+        },
+      ) => {
         const { explainCommand } = await import('./commands/explain.ts')
-        const { config, user, email, groups, live = false, exitCode = false, url, method, ip } = given
+        const { user, email, groups, live = false, exitCode = false, url, method, ip } = given
+        const config = oneOf(file, given.config)
         set(await explainCommand({ config, url, method, ip, user, email, groups, live, exitCode }, io))
       },
     )
@@ -111,13 +122,19 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
   sessions
     .command('list')
     .description('who is signed in')
+    .argument(...FILE)
     .option(...CONFIG)
     .option('--user <user>', USER)
     .option(...JSON_OUTPUT)
-    .action(async ({ config, user, json = false }: { config?: string; user?: string; json?: boolean }) => {
-      const { sessionsListCommand } = await import('./commands/sessions.ts')
-      set(await sessionsListCommand({ config, user, json }, io))
-    })
+    .action(
+      async (
+        file: string | undefined,
+        { config, user, json = false }: { config?: string; user?: string; json?: boolean },
+      ) => {
+        const { sessionsListCommand } = await import('./commands/sessions.ts')
+        set(await sessionsListCommand({ config: oneOf(file, config), user, json }, io))
+      },
+    )
   sessions
     .command('revoke')
     .description('end sessions at once')
@@ -160,10 +177,11 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .description("Okta's event hook")
     .command('install')
     .description('make the event hook through the API, and have Okta verify it')
+    .argument(...FILE)
     .option(...CONFIG)
-    .action(async ({ config }: { config?: string }) => {
+    .action(async (file: string | undefined, { config }: { config?: string }) => {
       const { oktaHookInstallCommand } = await import('./commands/okta-hook.ts')
-      set(await oktaHookInstallCommand({ config }, io))
+      set(await oktaHookInstallCommand({ config: oneOf(file, config) }, io))
     })
 
   program
@@ -171,12 +189,15 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .description('see the configuration')
     .command('print')
     .description('what is in force and who said so; secrets are not shown')
-    .argument('[file]', CONFIG[1])
+    .argument(...FILE)
+    .option(...CONFIG)
     .option('--defaults', 'also what nobody wrote')
     .option(...JSON_OUTPUT)
     .action(
-      async (file: string | undefined, { defaults = false, json = false }: { defaults?: boolean; json?: boolean }) =>
-        set(await configPrintCommand({ file, defaults, json }, io)),
+      async (
+        file: string | undefined,
+        { config, defaults = false, json = false }: { config?: string; defaults?: boolean; json?: boolean },
+      ) => set(await configPrintCommand({ file: oneOf(file, config), defaults, json }, io)),
     )
 
   program
@@ -215,6 +236,14 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .action(({ json = false }: { json?: boolean }) => set(versionCommand({ json }, io)))
 
   return program
+}
+
+/** Nobody remembers which commands take the file as an argument: those that take no other take it both ways. */
+function oneOf(file: string | undefined, config: string | undefined): string | undefined {
+  if (file !== undefined && config !== undefined && file !== config) {
+    throw new AppError('ERR_USAGE', 'the configuration is given twice: as an argument and with --config')
+  }
+  return file ?? config
 }
 
 /** `a,b`; an option that is given twice adds up. */

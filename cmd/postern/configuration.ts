@@ -1,4 +1,4 @@
-import { formatIssue, type Judged, loadConfig } from '../../src/config/load.ts'
+import { formatIssues, type Judged, loadConfig } from '../../src/config/load.ts'
 import type { Io } from './io.ts'
 
 export type ValidConfiguration = Extract<Judged, { kind: 'ok' }>
@@ -7,6 +7,6 @@ export type ValidConfiguration = Extract<Judged, { kind: 'ok' }>
 export async function readConfiguration(file: string | undefined, io: Io): Promise<ValidConfiguration | undefined> {
   const loaded = await loadConfig(file, io.env)
   if (loaded.kind === 'ok') return loaded
-  for (const issue of loaded.issues) if (issue.severity === 'error') io.err(formatIssue(issue))
+  for (const line of formatIssues(loaded.issues.filter(({ severity }) => severity === 'error'))) io.err(line)
   return undefined
 }

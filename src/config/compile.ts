@@ -4,6 +4,7 @@ import { canonicalPath } from '../routing/path.ts'
 import { isReserved } from '../routing/table.ts'
 import type { Address, Certificate, Config, ListenConfig, Live, Naming, Route, StorageConfig } from './model.ts'
 import { compilePolicyContext } from './compile/access.ts'
+import { checkDialect } from './compile/dialect.ts'
 import { compileDirectory } from './compile/directory.ts'
 import { compileClaimHeaders } from './compile/identity.ts'
 import { compileGroupsScope } from './compile/groups-scope.ts'
@@ -73,6 +74,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   if (draft.routes.length === 0 && !draft.broken.has('routes') && !draft.broken.has('policy')) {
     report.warning(['routes'], 'there are no routes: every request is answered with 404')
   }
+  checkDialect(globals, report)
   if (authenticateUrl) checkAuthenticateHost(authenticateUrl, draft, report)
   const groupsScope = directory.kind === 'claims' && compileGroupsScope(routes, draft, report)
   const listener = compileListener(draft, authenticateUrl, routes, report)
@@ -284,7 +286,12 @@ function compileStorage(globals: GlobalInput, report: Report): StorageConfig {
     return storage.type === 'memory' ? { kind: 'memory' } : { kind: 'embedded', path: storage.path }
   }
   if (type === 'memory') return { kind: 'memory' }
-  return { kind: 'embedded', path: place?.replace(/^file:\/\//, '') ?? storage.path }
+  if (type === 'file') return { kind: 'embedded', path: place?.replace(/^file:\/\//, '') ?? storage.path }
+  report.warning(
+    ['databroker_storage_type'],
+    `sessions are kept in the embedded store at ${storage.path}, not in ${type}: everybody signs in again, and one process can run`,
+  )
+  return { kind: 'embedded', path: storage.path }
 }
 
 /** Plain objects and arrays only: maps are read-only by type, and secrets, URLs and functions keep their own state. */

@@ -42,6 +42,27 @@ export function formatIssue(issue: ConfigIssue): string {
   return place ? `${place}: ${severity}${issue.message}` : `${severity}${issue.message}`
 }
 
+/** More of the same than this is counted, and the first few are shown. */
+const MANY = 10
+const SHOWN = 3
+
+/** A line each. What is said of many routes alike is shown for the first few of them, with the number of the others. */
+export function formatIssues(issues: readonly ConfigIssue[]): readonly string[] {
+  const kindOf = ({ severity, path, message }: ConfigIssue): string =>
+    [severity, formatPath(path.map((part) => (typeof part === 'number' ? 0 : part))), message].join(' ')
+  const totals = new Map<string, number>()
+  for (const issue of issues) totals.set(kindOf(issue), (totals.get(kindOf(issue)) ?? 0) + 1)
+  const seen = new Map<string, number>()
+  return issues.flatMap((issue) => {
+    const kind = kindOf(issue)
+    const total = totals.get(kind) ?? 0
+    const number = (seen.get(kind) ?? 0) + 1
+    seen.set(kind, number)
+    if (total <= MANY || number < SHOWN) return formatIssue(issue)
+    return number === SHOWN ? `${formatIssue(issue)} (and ${total - SHOWN} more like it)` : []
+  })
+}
+
 export function formatSource(source: Source): string {
   switch (source.kind) {
     case 'default':

@@ -21,7 +21,7 @@ import { routeSchema } from './schema/route.ts'
 import { decodeText, NotText } from './text.ts'
 import { validate } from './validate.ts'
 
-export { formatIssue } from './issues.ts'
+export { formatIssue, formatIssues } from './issues.ts'
 
 export type Loaded = Judged & {
   /** Every file that was asked for, and what was read in it: what to watch. */

@@ -221,16 +221,13 @@ export const configSchema = z.strictObject(
 
     ...restart({
       storage: storageSchema.prefault({}).describe('Store of sessions.'),
-      databroker_storage_type: z
-        .enum(['memory', 'file'], {
-          error: '`memory` or `file`; here write `storage: {type: embedded, path: …}` or `storage: {type: memory}`',
-        })
+      databroker_storage_type: oneOf('memory', 'file', 'redis', 'postgres')
         .optional()
-        .describe("Pomerium's name of `storage.type`; `file` is the embedded store."),
-      databroker_storage_connection_string: text.optional().meta({
-        description: "Pomerium's name of `storage.path`: a directory, or `file://` and one.",
-        writeOnly: true,
-      }),
+        .describe("Pomerium's name of `storage.type`; `file` is the embedded store, `redis` and `postgres` become it."),
+      ...orFile(
+        'databroker_storage_connection_string',
+        "Pomerium's name of `storage.path`: a directory, or `file://` and one.",
+      ),
     }),
     jwt_claims_headers: claimHeaders
       .default({})
@@ -366,6 +363,7 @@ export const COMPILED = [
   'storage',
   'databroker_storage_type',
   'databroker_storage_connection_string',
+  'databroker_storage_connection_string_file',
   'jwt_claims_headers',
   'jwt_groups_filter',
   'jwt_issuer_format',

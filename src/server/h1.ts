@@ -12,6 +12,7 @@ import { canonicalAddress } from '../routing/address.ts'
 import type { BadRequest, Exchange } from '../http/exchange.ts'
 import type { Clock, Logger, Span } from '../types.ts'
 import type { Address, Certificate, Live } from '../config/model.ts'
+import { bind } from './bind.ts'
 import { H1Connection, MAX_HEAD_BYTES } from './h1-connection.ts'
 import { endSoon, H1Exchange, H1UpgradeExchange } from './h1-exchange.ts'
 
@@ -166,13 +167,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   })
   server.on('tlsClientError', (_error: Error, socket: Duplex) => socket.destroy())
 
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(where.port, where.host, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
+  await bind(server, where, 'address')
   // A connection that cannot be accepted (no more file descriptors) is no reason to end.
   server.on('error', (error) => deps.logger.error({ cause: error.message }, 'the listener reports an error'))
   let stopSweeping = sweep()

@@ -6,6 +6,7 @@ import { createServer, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Address } from '../config/model.ts'
 import type { Logger, WallTime } from '../types.ts'
+import { bind } from './bind.ts'
 import { isoTime } from '../lib/time.ts'
 
 export interface Component {
@@ -61,14 +62,14 @@ export function healthAnswer(deps: HealthDeps, url: URL): Answer | undefined {
 }
 
 export function listenHealth(address: Address, deps: HealthDeps & Logged): Promise<SideListener> {
-  return listenBeside(address, deps, (url) => healthAnswer(deps, url))
+  return listenBeside('health_check_addr', address, deps, (url) => healthAnswer(deps, url))
 }
 
 export function listenMetrics(
   address: Address,
   deps: Logged & { readonly text: () => Promise<string> },
 ): Promise<SideListener> {
-  return listenBeside(address, deps, async (url) =>
+  return listenBeside('metrics_address', address, deps, async (url) =>
     url.pathname === '/metrics'
       ? { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: await deps.text() }
       : undefined,
@@ -76,7 +77,8 @@ export function listenMetrics(
 }
 
 async function listenBeside(
-  { host, port }: Address,
+  key: 'health_check_addr' | 'metrics_address',
+  address: Address,
   { logger }: Logged,
   answer: (url: URL) => Answer | undefined | Promise<Answer | undefined>,
 ): Promise<SideListener> {
@@ -84,15 +86,9 @@ async function listenBeside(
     const known = (req.method === 'GET' || req.method === 'HEAD') && req.url?.startsWith('/')
     void respond(known ? new URL(`http://side${req.url}`) : undefined, req.method === 'HEAD', res, answer)
   })
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, host, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
+  await bind(server, address, key)
   // Too many open files, for one: what waits in the queue is accepted later, and the process lives on.
-  server.on('error', (error) => logger.error({ cause: error.message, port }, 'a side listener reports an error'))
+  server.on('error', (error) => logger.error({ cause: error.message, key }, 'a side listener reports an error'))
   return {
     address: server.address() as AddressInfo,
     close: () =>

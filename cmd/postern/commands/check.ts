@@ -1,10 +1,11 @@
-import { type ConfigIssue, formatIssue, formatPath } from '../../../src/config/issues.ts'
+import { type ConfigIssue, formatIssues, formatPath } from '../../../src/config/issues.ts'
 import { loadConfig } from '../../../src/config/load.ts'
-import { ERRORS } from '../../../src/errors.ts'
+import { assertNever, ERRORS } from '../../../src/errors.ts'
 import { describeDuration } from '../../../src/lib/duration.ts'
+import { asksForGroups } from '../../../src/policy/explain.ts'
 import type { Config } from '../../../src/config/model.ts'
 import type { Io } from '../io.ts'
-import { printable } from '../text.ts'
+import { count, printable } from '../text.ts'
 import { checkOnline, describeHook } from './check-online.ts'
 
 export interface CheckOptions {
@@ -18,7 +19,7 @@ export interface CheckOptions {
 export async function checkCommand({ file, online, json }: CheckOptions, io: Io): Promise<number> {
   const loaded = await loadConfig(file, io.env)
   const issues = loaded.kind === 'ok' ? loaded.warnings : loaded.issues
-  if (!json) for (const issue of issues) io.err(formatIssue(issue))
+  if (!json) for (const line of formatIssues(issues)) io.err(line)
   if (loaded.kind === 'invalid') {
     if (json) io.out(JSON.stringify({ valid: false, ...bySeverity(issues) }, undefined, 2))
     return ERRORS.ERR_CONFIG_INVALID.exit
@@ -74,23 +75,45 @@ function signOutRedirectUri({ fixed, live }: Config): string {
 }
 
 function describe(name: string, config: Config): readonly string[] {
-  const { directory, idp } = config.fixed
-  const { routes, groupsClaim } = config.live
-  const groups =
-    directory.kind === 'okta'
-      ? `read from ${directory.url.origin}; changes are looked for every ${describeDuration(directory.logInterval)}, and what could not be kept up with is unknown after ${describeDuration(directory.maxStaleness)}`
-      : directory.kind === 'local'
-        ? `from ${directory.order.join(', then ')}: no call is made`
-        : `from the claim "${groupsClaim}" at sign-in: without a service account a change in the directory counts only after the next sign-in`
+  const { idp } = config.fixed
+  const { routes } = config.live
   return [
-    `${name} is valid: ${routes.length} ${routes.length === 1 ? 'route' : 'routes'}`,
+    `${name} is valid: ${count(routes.length, 'route')}`,
     '',
     `Register with ${idp.issuer} for client ${idp.clientId}:`,
     `  Sign-in redirect URI   ${redirectUri(config)}`,
     `  Sign-out redirect URI  ${signOutRedirectUri(config)}`,
     '',
-    `Groups: ${groups}`,
+    `Applications receive ${describeIdentity(config)}`,
+    ...(routes.some(({ policy }) => asksForGroups(policy)) ? [`Groups: ${describeGroups(config)}`] : []),
   ]
+}
+
+/** `X-Postern-Jwt-Assertion, X-Email (2 of 3 routes)`: what an application has to look for. */
+function describeIdentity({ live: { routes, naming } }: Config): string {
+  const forwards = routes.map(({ action }) => action).filter((action) => action.kind === 'forward')
+  const passing = forwards.filter(({ identity }) => identity.pass)
+  if (passing.length === 0) return 'no identity headers: pass_identity_headers is not true'
+  const names = new Set([
+    naming.assertionHeader,
+    ...passing.flatMap(({ identity }) => [...identity.claimHeaders.keys()]),
+  ])
+  const shown = [...names].map((name) => name.replaceAll(/(?<=^|-)[a-z]/g, (letter) => letter.toUpperCase()))
+  const some = passing.length < forwards.length ? ` (${passing.length} of ${count(forwards.length, 'route')})` : ''
+  return `${shown.join(', ')}${some}`
+}
+
+function describeGroups({ fixed: { directory }, live: { groupsClaim } }: Config): string {
+  switch (directory.kind) {
+    case 'okta':
+      return `read from ${directory.url.origin}; changes are looked for every ${describeDuration(directory.logInterval)}, and what could not be kept up with is unknown after ${describeDuration(directory.maxStaleness)}`
+    case 'local':
+      return `from ${directory.order.join(', then ')}: no call is made`
+    case 'claims':
+      return `from the claim "${groupsClaim}" at sign-in: without a service account a change in the directory counts only after the next sign-in`
+    default:
+      return assertNever(directory)
+  }
 }
 
 function bySeverity(issues: readonly ConfigIssue[]): object {

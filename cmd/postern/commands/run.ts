@@ -1,5 +1,5 @@
 import { type App, startApp } from '../../../src/app.ts'
-import { formatIssue, type Loaded, loadConfig } from '../../../src/config/load.ts'
+import { formatIssues, type Loaded, loadConfig } from '../../../src/config/load.ts'
 import { messageOf, toAppError } from '../../../src/errors.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { createLogger } from '../../../src/lib/log.ts'
@@ -10,14 +10,14 @@ import type { Logger } from '../../../src/types.ts'
 export async function runCommand({ config: file }: { readonly config: string | undefined }): Promise<number> {
   const loaded = await loadConfig(file)
   if (loaded.kind === 'invalid') {
-    for (const issue of loaded.issues) process.stderr.write(`${formatIssue(issue)}\n`)
+    for (const line of formatIssues(loaded.issues)) process.stderr.write(`${line}\n`)
     return 3
   }
   // From here on a signal is an order, not the end of the process.
   const stop = stopSignal()
   const { config } = loaded
   const logger = createLogger(config.live.logLevel)
-  for (const warning of loaded.warnings) logger.warn({ at: formatIssue(warning) }, 'configuration')
+  for (const line of formatIssues(loaded.warnings)) logger.warn({ at: line }, 'configuration')
   const app = await startApp({ config, logger }).catch(toAppError)
   if (app instanceof Error) {
     logger.error(
@@ -68,11 +68,10 @@ async function followFiles(app: App, file: string | undefined, first: Loaded, lo
     await watch.follow(loaded.files)
     if (loaded.kind === 'invalid') {
       const errors = loaded.issues.filter(({ severity }) => severity === 'error')
-      for (const issue of errors) logger.error({ at: formatIssue(issue) }, 'configuration')
-      app.refuse(errors.map(formatIssue).join('; '))
+      app.refuse(formatIssues(errors).join('; '))
       return
     }
-    for (const warning of loaded.warnings) logger.warn({ at: formatIssue(warning) }, 'configuration')
+    for (const line of formatIssues(loaded.warnings)) logger.warn({ at: line }, 'configuration')
     app.reload(loaded.config)
   }
   const watch = watchFiles(reload, { clock: systemClock })

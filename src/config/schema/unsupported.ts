@@ -92,7 +92,6 @@ const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
     'headers that say who somebody is are removed in every spelling, others pass; remove it if that will do',
   ],
   ['google_cloud_serverless_authentication_service_account', 'no Google token is added; see set_request_headers'],
-  ['databroker_storage_connection_string_file', 'write `storage: {type: embedded, path: …}`'],
   ['policy_file', 'write `routes:`'],
   ['headers', 'write `set_response_headers`'],
   ['forward_auth_url', 'there is no forward-auth mode: let the proxy in front send these hosts to Postern, as routes'],

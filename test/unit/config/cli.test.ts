@@ -58,11 +58,50 @@ describe('postern check', () => {
       '  Sign-in redirect URI   https://authenticate.corp.example/oauth2/callback',
       '  Sign-out redirect URI  https://authenticate.corp.example/.postern/signed_out',
       '',
+      'Applications receive no identity headers: pass_identity_headers is not true',
       'Groups: from the claim "groups" at sign-in: without a service account a change in the directory counts only after the next sign-in',
     ])
     expect(err).toContain(
       `${path}:1:1 idp_service_account: warning: missing, and rules ask for groups (first ${path}:6:5)`,
     )
+  })
+
+  test('prints the headers that applications receive, and groups only when a rule asks for them', async () => {
+    const path =
+      await file(`${good('https://dev-1.okta.com').replace('allowed_groups: [Engineering]', 'allow_any_authenticated_user: true')}jwt_claims_headers: { X-Email: email }
+pass_identity_headers: true
+compatibility: pomerium
+`)
+    const { out, exitCode } = await cli(['check', path])
+    expect(exitCode).toBe(0)
+    expect(out).toContain('\nApplications receive X-Pomerium-Jwt-Assertion, X-Email')
+    expect(out).not.toContain('Groups')
+  })
+
+  test('counts the same mistake in many routes', async () => {
+    const routes = Array.from(
+      { length: 1000 },
+      (_, i) => `  - { from: "https://a${i}.corp.example", to: http://a, alowed_users: [] }\n`,
+    )
+    const { err, exitCode } = await cli(['check', await file(`${good('https://dev-1.okta.com')}${routes.join('')}`)])
+    expect(exitCode).toBe(3)
+    const lines = err.split('\n').filter((line) => line.includes('unknown key'))
+    expect(lines).toHaveLength(3)
+    expect(lines[2]).toMatch(/routes\[3\]: unknown key "alowed_users" .* \(and 997 more like it\)$/)
+  })
+
+  test('the configuration is an argument or --config, of check and of every command that takes no other', async () => {
+    const path = await file(good('https://dev-1.okta.com'))
+    for (const command of ['check', 'config print', 'explain --url https://app.corp.example/']) {
+      const given = await cli([...command.split(' '), path])
+      expect([command, given.exitCode]).toEqual([command, 0])
+      expect(await cli([...command.split(' '), '--config', path])).toEqual(given)
+    }
+    expect(await cli(['check', path, '--config', '/other.yaml'])).toMatchObject({
+      exitCode: 2,
+      err: expect.stringContaining('given twice'),
+    })
+    expect((await cli(['run', '/nowhere.yaml'])).exitCode).toBe(3)
   })
 
   test('exits with 3 and names every mistake with its position', async () => {
