@@ -1,4 +1,5 @@
 import { AppError, type ErrorCode, messageOf } from '../errors.ts'
+import { isTls } from './address.ts'
 import { tlsProblem } from './tls.ts'
 
 const RESOLVE = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME', 'ENODATA'])
@@ -35,7 +36,7 @@ export interface FailureFacts {
 /** What went wrong with an upstream, as an error of our table; the original is the cause. */
 export function upstreamFailure(error: unknown, { origin, servername, connected }: FailureFacts): AppError {
   if (error instanceof AppError) return error
-  const code = classify(error, connected, origin.startsWith('https:'))
+  const code = classify(error, connected, isTls(origin))
   const what = (code === 'ERR_UPSTREAM_TLS' && tlsProblem(error, servername)) || messageOf(error)
   return new AppError(code, `upstream ${origin}: ${what}`, { cause: error, details: { upstream: origin } })
 }
@@ -56,7 +57,7 @@ function classify(error: unknown, connected: boolean, tls: boolean): ErrorCode {
   // undici says "bad response" for an unasked-for 100 and "bad upgrade" for a 101; Node refuses to write such a header.
   if (
     PROTOCOL.has(code) ||
-    /^(?:HPE_|ERR_INVALID_CHAR|ERR_HTTP_)/.test(code) ||
+    /^(?:HPE_|ERR_INVALID_CHAR|ERR_HTTP_|ERR_HTTP2_(?:SESSION_)?ERROR$)/.test(code) ||
     /^bad (?:response|upgrade)$/.test(messageOf(error))
   ) {
     return 'ERR_UPSTREAM_PROTOCOL'

@@ -1,15 +1,19 @@
 import type { Dispatcher } from 'undici'
 import type { AppError } from '../errors.ts'
 import type { Span } from '../types.ts'
+import type { UpstreamAddress } from './address.ts'
 import type { TlsOptions } from './tls.ts'
 
 /** undici's options; it knows `servername` and does not declare it. */
 export interface UpstreamRequest extends Dispatcher.DispatchOptions {
+  /** name, value, name, value. */
+  headers: string[]
   servername?: string
 }
 
 /** How a connection to the upstream is made. */
 export interface ConnectSettings {
+  readonly address: UpstreamAddress
   readonly timeout: Span
   /** The name to verify: ours, or it would be taken from the Host header, which a client may choose. */
   readonly servername: string
@@ -18,8 +22,10 @@ export interface ConnectSettings {
 
 /** One request's hold on an upstream: the seam for load balancing, health and retries. */
 export interface Lease {
-  /** Scheme, host and port. */
+  /** Scheme, host and port, or the path of a socket: for people. */
   readonly origin: string
+  /** Does it speak HTTP/2? Then it may send trailers. */
+  readonly http2: boolean
   /** The name that its certificate must carry. */
   readonly servername: string
   /** Does it wait for a connection to become free? */

@@ -1,5 +1,5 @@
 import type { Dispatcher } from 'undici'
-import type { AppError } from '../errors.ts'
+import { AppError } from '../errors.ts'
 import type { Forward } from '../config/model.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { Cluster, Member } from './cluster.ts'
@@ -46,6 +46,10 @@ export class PoolLease implements Lease, Turn {
     return this.member.pool.upstream.origin
   }
 
+  get http2(): boolean {
+    return this.member.pool.address.http2
+  }
+
   get servername(): string {
     return this.member.pool.servername
   }
@@ -65,8 +69,10 @@ export class PoolLease implements Lease, Turn {
   start(): void {
     const { request, handler, member } = this
     if (!request || !handler) return
-    request.servername = member.pool.servername
-    member.pool.pool.dispatch(request, handler)
+    const { pool, servername, address } = member.pool
+    request.servername = servername
+    // gRPC servers ask for it (RFC 9110 §10.1.4).
+    pool.dispatch(address.http2 ? { ...request, headers: [...request.headers, 'te', 'trailers'] } : request, handler)
   }
 
   refuse(error: AppError): void {
@@ -75,12 +81,19 @@ export class PoolLease implements Lease, Turn {
   }
 
   tunnel(): ConnectSettings {
-    const { admission, upstream, action } = this.member.pool
+    const { admission, upstream, address, action } = this.member.pool
+    if (address.http2) {
+      throw new AppError(
+        'ERR_UPSTREAM_PROTOCOL',
+        `upstream ${upstream.origin}: no WebSockets over HTTP/2; give the route an http:// upstream`,
+      )
+    }
     admission.enterTunnel(this.limits)
     this.place = 'tunnel'
     return {
       timeout: this.limits.upstreamConnectTimeout,
-      servername: tlsName(action.tls, new URL(upstream.origin).hostname),
+      address,
+      servername: tlsName(action.tls, new URL(address.url).hostname),
       tls: tlsOptions(action.tls),
     }
   }

@@ -4,6 +4,7 @@ import { fingerprint } from '../lib/fingerprint.ts'
 import type { Forward, Upstream } from '../config/model.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { Span } from '../types.ts'
+import { addressOf } from './address.ts'
 import { Cluster, type ClusterDeps, Member } from './cluster.ts'
 import type { Lease } from './lease.ts'
 import { Admission } from './limits.ts'
@@ -42,9 +43,16 @@ export function createPools({ deadlines, ...deps }: PoolsDeps): Pools {
 
   function openPool(action: Forward, upstream: Upstream, settings: PoolSettings): SharedPool {
     const { upstreamConnectTimeout: timeout, upstreamMaxConnections: connections } = settings
-    const { hostname } = new URL(upstream.origin)
+    const address = addressOf(upstream.origin)
+    const { hostname } = new URL(address.url)
     const servername = tlsName(action.tls, hostname)
-    const connectTls = buildConnector({ timeout, ...tlsOptions(action.tls) })
+    const connectTls = buildConnector({
+      timeout,
+      ...tlsOptions(action.tls),
+      ...(address.socketPath !== undefined && { socketPath: address.socketPath }),
+      // undici then speaks HTTP/2 on a connection without ALPN.
+      ...(address.http2 && { useH2c: true }),
+    })
     const connect: buildConnector.connector = (options, callback) =>
       // undici takes the name to verify from the Host header, which a client may choose; ours is from configuration.
       connectTls({ ...options, servername }, (...[error, socket]) => {
@@ -54,7 +62,7 @@ export function createPools({ deadlines, ...deps }: PoolsDeps): Pools {
         socket.prependListener('error', (failure) => socket.bytesRead > 0 && stale.add(failure))
         callback(null, socket)
       })
-    const pool = new Pool(upstream.origin, {
+    const pool = new Pool(address.url, {
       connect,
       connections,
       pipelining: 1,
@@ -66,7 +74,7 @@ export function createPools({ deadlines, ...deps }: PoolsDeps): Pools {
       bodyTimeout: 0,
     })
     const admission = new Admission(upstream.origin, deadlines)
-    return { upstream, action, servername: servername || hostname, pool, admission, holders: 0 }
+    return { upstream, address, action, servername: servername || hostname, pool, admission, holders: 0 }
   }
 
   function open(settings: PoolSettings): UpstreamChoice {

@@ -26,6 +26,7 @@ import {
   retryAnswer,
   retryCondition,
 } from './retry.ts'
+import { clientTrailers } from './trailers.ts'
 
 export interface TransferParts {
   readonly grant: Grant<Forward>
@@ -111,7 +112,8 @@ export class Transfer implements Dispatcher.DispatchHandler {
     if (status >= 502 && this.retryInstead(controller, status)) return
     const { grant, exchange, context, bodyTimeout, deadlines, clock } = this.parts
     // Raw headers of HTTP/1.1 are buffers: name, value, name, value.
-    const raw = (controller.rawHeaders ?? []) as Buffer[]
+    const received = (controller.rawHeaders ?? []) as Buffer[]
+    const raw = this.lease.http2 ? received.map(asReceived) : received
     const problem = answerProblem(status, reason, raw)
     if (problem !== undefined) {
       return this.fail(new AppError('ERR_UPSTREAM_PROTOCOL', `upstream ${this.lease.origin}: ${problem}`))
@@ -138,9 +140,11 @@ export class Transfer implements Dispatcher.DispatchHandler {
     } else this.first = piece
   }
 
-  /** Trailers are dropped: they could not be judged before the body was passed on. */
-  onResponseEnd(): void {
+  /** Trailers of HTTP/1.1 are dropped: they could not be judged before the body was passed on. */
+  onResponseEnd(controller?: Dispatcher.DispatchController): void {
     const { first, out } = this
+    const trailers = this.lease.http2 && controller ? trailersOf(controller) : undefined
+    if (trailers) out?.addTrailers(trailers)
     this.deadline.stop()
     this.state = 'answered'
     this.flowing = true
@@ -316,6 +320,18 @@ export class Transfer implements Dispatcher.DispatchHandler {
     this.reported = true
     this.lease.report(outcome)
   }
+}
+
+/** undici reads names and values of HTTP/2 as Latin-1 and hands them over as UTF-8. */
+function asReceived(part: Buffer): Buffer {
+  return Buffer.from(part.toString('utf8'), 'latin1')
+}
+
+/** Of HTTP/2 they are a map. */
+function trailersOf({ rawTrailers }: Dispatcher.DispatchController): Readonly<Record<string, string>> | undefined {
+  const trailers: unknown = rawTrailers
+  if (typeof trailers !== 'object' || trailers === null || Array.isArray(trailers)) return undefined
+  return clientTrailers(trailers as Readonly<Record<string, string | readonly string[]>>)
 }
 
 function isBodyless(status: number): boolean {

@@ -16,6 +16,7 @@ import { headerOf } from '../http/header.ts'
 import type { Grant } from '../policy/verdict.ts'
 import { elapsed } from '../lib/time.ts'
 import type { Clock, Span } from '../types.ts'
+import { isTls } from './address.ts'
 import { answerProblem } from './answer.ts'
 import { upstreamFailure } from './failure.ts'
 import { clientHeaders, type HeaderContext } from './headers.ts'
@@ -101,12 +102,12 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
     let handshake: ClientRequest | undefined
     let carry: Carry
     try {
-      ;[handshake, carry] = beginHandshake({ origin, settings, path, headers, client: standIn })
+      ;[handshake, carry] = beginHandshake({ settings, path, headers, client: standIn })
     } catch (error) {
       return fail(toAppError(error))
     }
     handshake.on('socket', (upstream) => {
-      upstream.once(origin.startsWith('https:') ? 'secureConnect' : 'connect', () => {
+      upstream.once(isTls(origin) ? 'secureConnect' : 'connect', () => {
         connected = true
         connecting.stop()
       })
@@ -244,7 +245,6 @@ function rawOf({ rawHeaders }: IncomingMessage): readonly Buffer[] {
 }
 
 interface Handshake {
-  readonly origin: string
   readonly settings: ConnectSettings
   readonly path: string
   readonly headers: readonly string[]
@@ -267,7 +267,7 @@ type Carry = (res: Pick<IncomingMessage, 'headers'>, upstream: Socket, behind: B
 const HEADLESS: Parameters<Carry>[0] = { headers: {} }
 
 /** The request under way, and what http-proxy does with a 101: it joins the upstream and the client. */
-function beginHandshake({ origin, settings, path, headers, client }: Handshake) {
+function beginHandshake({ settings, path, headers, client }: Handshake) {
   let handshake: ClientRequest | undefined
   const standIn: StandInRequest = {
     method: 'GET',
@@ -279,11 +279,11 @@ function beginHandshake({ origin, settings, path, headers, client }: Handshake) 
       request.path = path
       for (const name of request.getHeaderNames()) request.removeHeader(name)
       for (let i = 0; i + 1 < headers.length; i += 2) request.appendHeader(headers[i] ?? '', headers[i + 1] ?? '')
-      if (!request.hasHeader('host')) request.setHeader('host', new URL(origin).host)
+      if (!request.hasHeader('host')) request.setHeader('host', new URL(settings.address.url).host)
       for (let i = 0; i + 1 < UPGRADE.length; i += 2) request.setHeader(UPGRADE[i] ?? '', UPGRADE[i + 1] ?? '')
     },
   }
-  const options = connectOptions(origin, settings)
+  const options = connectOptions(settings)
   try {
     webSocketProxy().ws(standIn as unknown as IncomingMessage, client, NOTHING, options, ignore)
   } catch (error) {
@@ -303,12 +303,12 @@ function beginHandshake({ origin, settings, path, headers, client }: Handshake) 
 function ignore(): void {}
 
 /** Fresh for each tunnel, because http-proxy writes into them. */
-function connectOptions(origin: string, { servername, tls: { rejectUnauthorized, ...tls } }: ConnectSettings) {
-  const { protocol, hostname, port } = new URL(origin)
+function connectOptions({ address, servername, tls: { rejectUnauthorized, ...tls } }: ConnectSettings) {
+  const { protocol, hostname, port } = new URL(address.url)
   const host = hostname.replaceAll(/^\[|\]$/g, '')
   const target = { protocol, host, hostname: host, port: Number(port || (protocol === 'https:' ? 443 : 80)) }
   return {
-    target: { ...target, ...tls },
+    target: { ...target, ...tls, ...(address.socketPath !== undefined && { socketPath: address.socketPath }) },
     secure: rejectUnauthorized,
     ssl: { servername },
     // The target as it is given.

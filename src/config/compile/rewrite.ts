@@ -126,7 +126,7 @@ function compileHost(
     case 'host_path_regex_rewrite_pattern':
       return regex && { kind: 'path-regex', ...regex }
     default: {
-      const plain = upstreams.every(({ origin }) => !origin.startsWith('https:'))
+      const plain = upstreams.every(({ origin }) => !origin.startsWith('https'))
       const preserve = input.preserve_host_header ?? preserveHost ?? (compatibility !== 'pomerium' && plain)
       return { kind: preserve ? 'client' : 'upstream' }
     }

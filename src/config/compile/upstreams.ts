@@ -4,6 +4,10 @@ import type { Upstream } from '../model.ts'
 import type { Path, Report } from '../issues.ts'
 import { schemeHint } from './urls.ts'
 
+const SCHEMES: ReadonlySet<string> = new Set(['http', 'https', 'h2c', 'unix', 'http+unix', 'https+unix'])
+/** `sun_path` of Linux, without its zero byte. */
+const MAX_SOCKET_PATH = 107
+
 export interface Target {
   readonly upstreams: readonly [Upstream, ...Upstream[]]
   /** The path that all addresses share, as it is written: `''` and `/` differ. */
@@ -48,17 +52,25 @@ function parseUpstream(
     return problem(
       `expected a URL such as http://app:8080, found ${JSON.stringify(text)}${schemeHint(address, 'http')}`,
     )
-  if (scheme !== 'http' && scheme !== 'https')
-    return problem(`the scheme "${scheme}" is not supported yet; expected http or https`)
-  const url = new URL(address)
-  if (url.username || url.password || url.search || url.hash || !parseHost(url.host)) {
-    return problem('expected scheme, host, port and perhaps a path only')
-  }
+  if (!SCHEMES.has(scheme))
+    return problem(`the scheme "${scheme}" is not supported; expected ${[...SCHEMES].join(', ')}`)
   const weight = digits === undefined ? undefined : Number(digits)
   if (weight !== undefined && !(Number.isSafeInteger(weight) && weight >= 1 && /^\d+$/.test(digits ?? ''))) {
     return problem(`expected a weight of at least 1 behind the comma, found ${JSON.stringify(digits)}`)
   }
+  if (scheme.endsWith('unix')) {
+    const socket = address.slice(scheme.length + 3)
+    if (!/^\/[^?#\0]+$/.test(socket)) return problem(`expected the path of a socket, such as ${scheme}:///run/app.sock`)
+    if (Buffer.byteLength(socket) > MAX_SOCKET_PATH)
+      return problem(`expected a path of at most ${MAX_SOCKET_PATH} bytes, which is all that a socket may have`)
+    return { origin: `${scheme.replace('http+', '')}://${socket}`, path: '', weight }
+  }
+  // The parser keeps schemes that it does not know as they are.
+  const url = new URL(scheme === 'h2c' ? address.replace(/^h2c/i, 'http') : address)
+  if (url.username || url.password || url.search || url.hash || !parseHost(url.host)) {
+    return problem('expected scheme, host, port and perhaps a path only')
+  }
   if (!isCanonicalPrefix(url.pathname)) return problem(`expected a plain path, found ${JSON.stringify(url.pathname)}`)
   const written = address.indexOf('/', scheme.length + 3) === -1 ? '' : url.pathname
-  return { origin: url.origin, path: written, weight }
+  return { origin: scheme === 'h2c' ? url.origin.replace('http', 'h2c') : url.origin, path: written, weight }
 }

@@ -21,7 +21,7 @@ export const routeSchema = z.strictObject(
     to: z
       .union([url, z.array(url).min(1, { error: 'at least one URL' })], { error: 'a URL, or a list of URLs' })
       .describe(
-        'Upstream, `http://host:port`; several with `,weight` behind each. A path replaces the matched prefix.',
+        'Upstream, `http://host:port`, `https://…`, `h2c://…` (HTTP/2 without TLS, for gRPC) or `unix:///path.sock` (`https+unix://` with TLS); several, perhaps with `,weight` behind each. A path replaces the matched prefix.',
       ),
     prefix: path.optional().describe('Matches this path and everything below it, on segment boundaries.'),
     path: path.optional().describe('Matches exactly this path.'),

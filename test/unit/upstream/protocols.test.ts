@@ -1,0 +1,179 @@
+/** Upstreams behind a Unix socket, and those that speak HTTP/2 without TLS: gRPC among them. */
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { createServer as createHttpServer, type RequestListener } from 'node:http'
+import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Stream } from 'node:http2'
+import { createServer as createHttpsServer } from 'node:https'
+import type { AddressInfo, Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { CERTIFICATE, KEY } from './certificate.ts'
+import { cleanup, client, forwarder, front, OK, rawUpstream, route } from './support.ts'
+
+const GET = 'GET /x?q=1 HTTP/1.1\r\nHost: app.test\r\n\r\n'
+const UPGRADE =
+  'GET / HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+
+function socketPath(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'postern-socket-'))
+  cleanup(() => rmSync(folder, { recursive: true }))
+  return join(folder, 'app.sock')
+}
+
+const echo: RequestListener = (req, res) => {
+  res.setHeader('x-seen', `${req.method} ${req.url} ${req.headers.host}`)
+  req.pipe(res)
+}
+
+async function onSocket(tls: boolean): Promise<string> {
+  const path = socketPath()
+  const server = tls ? createHttpsServer({ key: KEY, cert: CERTIFICATE }, echo) : createHttpServer(echo)
+  server.on('upgrade', (_, socket) => {
+    socket.write(
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n',
+    )
+    socket.pipe(socket)
+    cleanup(() => socket.destroy())
+  })
+  server.listen(path)
+  await once(server, 'listening')
+  cleanup(() => {
+    server.closeAllConnections()
+    return new Promise((resolve) => server.close(resolve))
+  })
+  return path
+}
+
+test.each([
+  ['unix', false],
+  ['https+unix', true],
+] as const)('%s: requests with bodies, and WebSockets', async (scheme, tls) => {
+  const origin = `${scheme}://${await onSocket(tls)}`
+  const { port, ended } = await front(route(origin, { tls: { skipVerify: false, ca: CERTIFICATE } }), forwarder())
+  const wire = await client(port)
+  wire.send('POST /x?q=1 HTTP/1.1\r\nHost: app.test\r\nContent-Length: 4\r\n\r\nbody')
+  await wire.seen(/x-seen: POST \/x\?q=1 localhost\r\n[^]*body/)
+  expect(await ended.next()).toMatchObject({ status: 200, upstream: origin })
+  const socket = await client(port)
+  socket.send(UPGRADE)
+  await socket.seen(/^HTTP\/1\.1 101 /)
+  socket.send('frames')
+  await socket.seen(/frames$/)
+})
+
+test('a socket that is not there is 502 and names its path', async () => {
+  const path = socketPath()
+  const { port, ended } = await front(route(`unix://${path}`), forwarder())
+  for (const request of [GET, UPGRADE]) {
+    const wire = await client(port)
+    wire.send(request)
+    expect(await ended.next()).toMatchObject({
+      code: 'ERR_UPSTREAM_CONNECT',
+      message: expect.stringContaining(`unix://${path}`),
+    })
+  }
+})
+
+async function h2c(talk: (stream: ServerHttp2Stream, headers: Record<string, unknown>) => void): Promise<string> {
+  const server: Http2Server = createHttp2Server()
+  const sockets = new Set<Socket>()
+  server.on('connection', (socket: Socket) => sockets.add(socket))
+  server.on('stream', (stream, headers) => {
+    stream.on('error', () => {})
+    talk(stream, headers)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  cleanup(() => {
+    for (const socket of sockets) socket.destroy()
+    return new Promise((resolve) => server.close(resolve))
+  })
+  return `h2c://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+test('h2c: a unary gRPC call gets its message and its trailers', async () => {
+  let seen: Record<string, unknown> = {}
+  const origin = await h2c((stream, headers) => {
+    seen = headers
+    stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true })
+    stream.on('wantTrailers', () =>
+      stream.sendTrailers({ 'grpc-status': '5', 'grpc-message': 'no such thing', 'set-cookie': 'postern=x', via: 'x' }),
+    )
+    stream.pipe(stream)
+  })
+  const { port, ended } = await front(route(origin), forwarder())
+  const wire = await client(port)
+  wire.send(
+    'POST /pkg.Service/Call HTTP/1.1\r\nHost: app.test\r\nContent-Type: application/grpc\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n\0\0\0\0\x04call\r\n0\r\n\r\n',
+  )
+  await wire.seen(/call[^]*grpc-status: 5\r\ngrpc-message: no such thing\r\n/)
+  expect(wire.received()).not.toContain('postern=x')
+  expect(await ended.next()).toMatchObject({ status: 200, upstream: origin, bytesOut: 9 })
+  expect(seen).toMatchObject({ ':path': '/pkg.Service/Call', ':scheme': 'http', te: 'trailers' })
+  expect(String(seen[':authority'])).toBe(origin.replace('h2c://', ''))
+})
+
+test('h2c: GET, HEAD and bodies of any length pass whole, one after the other on one connection', async () => {
+  const origin = await h2c((stream, headers) => {
+    if (headers[':method'] === 'POST') {
+      stream.respond({ ':status': 200 })
+      stream.pipe(stream)
+      return
+    }
+    stream.respond({ ':status': 200, 'content-length': 2, 'x-name': 'Andr\u00e9' })
+    stream.end(headers[':method'] === 'HEAD' ? undefined : 'ok')
+  })
+  const { port, ended } = await front(route(origin), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  // Byte for byte: Node's server writes UTF-8.
+  await wire.seen(/x-name: Andr\u00c3\u00a9\r\n[^]*\r\n\r\nok$/)
+  wire.send('HEAD / HTTP/1.1\r\nHost: app.test\r\n\r\n')
+  const size = 3_000_000
+  wire.send(`POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: ${size}\r\n\r\n${'x'.repeat(size)}`)
+  for (const bytesOut of [2, 0, size]) expect(await ended.next()).toMatchObject({ status: 200, bytesOut })
+})
+
+test('h2c: an upstream that resets the call, or speaks HTTP/1.1, is 502', async () => {
+  const resetting = await h2c((stream) => stream.close(2))
+  const old = await rawUpstream(({ socket }) => socket.write('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n'))
+  for (const [origin, code] of [
+    [resetting, 'ERR_UPSTREAM_RESET'],
+    [old.origin.replace('http:', 'h2c:'), 'ERR_UPSTREAM_PROTOCOL'],
+  ] as const) {
+    const { port, ended } = await front(route(origin), forwarder())
+    const wire = await client(port)
+    wire.send(GET)
+    expect(await ended.next()).toMatchObject({ code })
+  }
+})
+
+test('h2c: a client that leaves ends the call', async () => {
+  const closed: Promise<unknown>[] = []
+  const origin = await h2c((stream) => {
+    closed.push(once(stream, 'close'))
+    stream.respond({ ':status': 200 })
+    stream.write('first')
+  })
+  const { port, ended } = await front(route(origin), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  await wire.seen(/first/)
+  wire.socket.destroy()
+  expect(await ended.next()).toMatchObject({ cut: 'client-closed' })
+  await Promise.all(closed)
+})
+
+test('h2c: no WebSockets; another upstream of the route may have them', async () => {
+  const origin = await h2c((stream) => stream.close())
+  const plain = await rawUpstream(({ socket }) => socket.write(OK))
+  const alone = await front(route(origin), forwarder())
+  const wire = await client(alone.port)
+  wire.send(UPGRADE)
+  expect(await alone.ended.next()).toMatchObject({ code: 'ERR_UPSTREAM_PROTOCOL' })
+  const both = await front(route([origin, plain.origin]), forwarder())
+  const other = await client(both.port)
+  other.send(UPGRADE)
+  await other.seen(/^HTTP\/1\.1 200/)
+})
