@@ -64,10 +64,12 @@ export function createJudge(config: Config): (question: Question) => Judgement {
         return { kind: 'not-found' }
       case 'control':
         return { kind: 'control', action: verdict.control.action }
+      case 'bad-path':
+        return { kind: 'bad-request', status: 400, detail: verdict.path.detail }
       default: {
         if (match.kind !== 'route') throw new TypeError('a decision without a route')
-        const { route } = match
-        return { kind: 'route', route, explanation: explain(verdict, route.policy, { who, request: facts, now }) }
+        const { route, asked: request = facts } = match
+        return { kind: 'route', route, explanation: explain(verdict, route.policy, { who, request, now }) }
       }
     }
   }

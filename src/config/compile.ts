@@ -68,6 +68,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       policies: compilePolicyContext(draft, report),
       groupsFrom: directory.kind === 'claims' ? 'sign-in' : 'directory',
       responseHeaders: defaultResponseHeaders(globals, report),
+      paths: globals,
     },
     report,
   )

@@ -180,10 +180,20 @@ export interface Route<A extends Action = Action> {
   readonly maxDirectoryAge?: Span
   /** Lower-case name → value: in answers of applications and of the route's own action, instead of theirs; absent: none. */
   readonly setResponseHeaders?: ReadonlyMap<string, string>
+  /** Which readings of a path are taken as they were asked; absent: none. */
+  readonly paths?: PathReading
   /** What is done with a request that the policy allows. */
   readonly action: A
   /** Where the route was written, for messages: `config.yaml:12:5`. */
   readonly definedAt: string
+}
+
+/** Of paths that servers read in more than one way. */
+export interface PathReading {
+  /** `%2F` and `%5C` (`path_with_escaped_slashes_action`). */
+  readonly escapedSlashes: 'reject' | 'keep'
+  /** `//` (`merge_slashes`). */
+  readonly slashes: 'merge' | 'keep'
 }
 
 export type Action = Forward | Redirect | Respond

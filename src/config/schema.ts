@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { escapedSlashes } from './schema/paths.ts'
 import {
   type AtRestart,
   duration,
@@ -248,6 +249,16 @@ export const configSchema = z.strictObject(
         "Headers to set in answers of applications, instead of theirs; `{disable: true}`: none. Default: none; with `compatibility: pomerium` Pomerium's `X-Frame-Options: SAMEORIGIN` and `X-XSS-Protection: 1; mode=block`.",
       ),
 
+    path_with_escaped_slashes_action: escapedSlashes
+      .default('reject')
+      .describe('Paths with `%2F` or `%5C`: `reject` answers 400, `keep` judges and forwards them as they are.'),
+    merge_slashes: flag
+      .default(true)
+      .describe('Make one slash of `//` in paths. `false` forwards what was asked, and judges it merged, too.'),
+    normalize_path: z
+      .literal(true, { error: 'true: dot segments are always removed, because servers do not agree on them' })
+      .default(true)
+      .describe('Always true.'),
     preserve_host_header: flag
       .optional()
       .describe(
@@ -371,6 +382,9 @@ export const COMPILED = [
   'pass_identity_headers',
   'set_response_headers',
   'preserve_host_header',
+  'path_with_escaped_slashes_action',
+  'merge_slashes',
+  'normalize_path',
   'default_upstream_timeout',
   'health_check_addr',
   'metrics_address',

@@ -16,6 +16,16 @@ export interface RequestHead {
   readonly upgrade: boolean
 }
 
+/** A path that some servers read another way than others, and no server as anything worse. */
+export interface PathReadings {
+  /** Slashes merged, escaped slashes as they are. */
+  readonly path: string
+  /** Empty segments kept; undefined: it has none. */
+  readonly unmerged: string | undefined
+  /** Escaped slashes decoded, then slashes merged; undefined: it has none. */
+  readonly decoded: string | undefined
+}
+
 /** What was asked, read once from the raw request by routing/target.ts. What is judged here is what is forwarded. */
 export interface RequestFacts {
   /** Request id: shown to people, logged, sent upstream. */
@@ -26,6 +36,8 @@ export interface RequestFacts {
   readonly port: number | undefined
   /** Canonical path: begins with `/`, dot segments removed, unreserved octets decoded, slashes merged. */
   readonly path: string
+  /** Absent: every server reads the path in one way. */
+  readonly readings?: PathReadings | undefined
   /** `''`, or `?` and the bytes that followed it, unchanged. */
   readonly query: string
   /** Canonical; `unknown` when a trusted hop spoke for the client and its address cannot be read. */

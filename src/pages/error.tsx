@@ -8,6 +8,10 @@ export interface ErrorModel extends PageModel {
   readonly sentence: string
   /** Class of the failure for whoever looks into it: `ERR_UPSTREAM_TIMEOUT`. */
   readonly errorCode?: string
+  /** What exactly was found, for whoever runs the application. */
+  readonly detail?: string
+  /** What they write in the configuration if it is to be let through. */
+  readonly advice?: string
   readonly application?: string
   readonly wayOn?: { readonly href: string; readonly label: string }
 }
@@ -59,7 +63,7 @@ const WORDS: Readonly<Record<number, StatusWords>> = {
 
 /** Everything that is neither a refusal nor an unknown: what happened, its class, and a way on. */
 export function errorPage(model: ErrorModel): string {
-  const { status, sentence, errorCode, application, wayOn } = model
+  const { status, sentence, errorCode, detail, advice, application, wayOn } = model
   const { heading, whatToDo, tone } = WORDS[status] ?? GENERAL
   return renderPage(model, {
     title: heading,
@@ -75,6 +79,12 @@ export function errorPage(model: ErrorModel): string {
           {errorCode !== undefined && (
             <p class="note">
               For whoever looks into it: <code>{errorCode}</code>
+            </p>
+          )}
+          {detail !== undefined && <p class="note">{`For whoever runs the application: ${detail}.`}</p>}
+          {advice !== undefined && (
+            <p class="note">
+              If its paths need that, write <code>{advice}</code> on its route.
             </p>
           )}
           {wayOn !== undefined && (

@@ -26,14 +26,26 @@ export function judge(
       return NOT_FOUND
     case 'control':
       return { outcome: 'control', control: match }
+    case 'bad-path':
+      return { outcome: 'bad-path', path: match }
     case 'route': {
-      const decision = decide(match.route, who, facts, now)
+      const { route, asked } = match
+      const decision = asked
+        ? stricter(decide(route, who, asked, now), decide(route, who, facts, now))
+        : decide(route, who, facts, now)
       if (decision.outcome !== 'allow' || facts.wants !== 'upgrade') return decision
-      return judgeUpgrade(routes, match.route, facts, decision, now)
+      return judgeUpgrade(routes, route, decision, now)
     }
     default:
       return assertNever(match)
   }
+}
+
+const STRICTNESS = { allow: 0, 'sign-in': 1, unavailable: 2, deny: 3 } as const
+
+/** Of two decisions on two readings of one path; the first when they are equal. */
+function stricter(one: Decision, other: Decision): Decision {
+  return STRICTNESS[other.outcome] > STRICTNESS[one.outcome] ? other : one
 }
 
 /**
@@ -44,11 +56,11 @@ export function judge(
 function judgeUpgrade(
   routes: RouteTable,
   route: Route,
-  facts: RequestFacts,
   decision: Decision & { readonly outcome: 'allow' },
   now: WallTime,
 ): Decision {
   const { action, policy } = route
+  const { request: facts } = decision.grant
   // Nothing is opened: whoever may not upgrade is answered as to any other request (RFC 9110 §7.8).
   if (action.kind !== 'forward') return decision
   if (!action.allowWebsockets) return WEBSOCKETS_OFF

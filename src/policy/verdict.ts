@@ -1,7 +1,7 @@
 /** What comes out of judging a request. Types only. */
 import type { Action, Route } from '../config/model.ts'
 import type { RequestFacts } from '../http/request.ts'
-import type { ControlMatch } from '../routing/model.ts'
+import type { BadPath, ControlMatch } from '../routing/model.ts'
 import type { Principal, Reason } from './model.ts'
 
 declare const granted: unique symbol
@@ -25,4 +25,5 @@ export type Decision =
 export type Verdict =
   | Decision
   | { readonly outcome: 'control'; readonly control: ControlMatch }
+  | { readonly outcome: 'bad-path'; readonly path: BadPath }
   | { readonly outcome: 'not-found' }

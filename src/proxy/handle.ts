@@ -11,7 +11,7 @@ import type { Clock } from '../types.ts'
 import type { AccessLog, Progress } from './access-log.ts'
 import type { Control } from './control.ts'
 import { identify } from './identify.ts'
-import { badRequest, failure, granted, notFound, refusal } from './respond.ts'
+import { badPath, badRequest, failure, granted, notFound, refusal } from './respond.ts'
 import { secured } from './transport-security.ts'
 
 export interface HandleDeps {
@@ -62,21 +62,27 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
   }
 
   async function run(exchange: Exchange, generation: Generation, progress: Progress): Promise<Finished> {
-    const facts = generation.parse(exchange.head)
-    progress.facts = facts
-    if ('kind' in facts) return sendReply(exchange, badRequest(facts))
+    const parsed = generation.parse(exchange.head)
+    progress.facts = parsed
+    if ('kind' in parsed) return sendReply(exchange, badRequest(parsed))
 
-    const match = generation.routes.match(facts)
+    const match = generation.routes.match(parsed)
     const route = match.kind === 'route' ? match.route : undefined
+    const facts = (match.kind === 'route' && match.asked) || parsed
+    progress.facts = facts
     if (route) progress.route = route
     const found = route && identify(generation.authenticators, facts, route, clock.now(), progress)
     const who = found instanceof Promise ? await found : found
     if (who) progress.who = who
 
-    const verdict = judge(generation, facts, who, clock.now(), match)
+    const verdict = judge(generation, parsed, who, clock.now(), match)
     if (verdict.outcome === 'control') {
       if (verdict.control.action === 'ping') progress.probe = true
       return answer(exchange, await deps.control(verdict.control, facts, exchange, generation), facts, generation)
+    }
+    if (verdict.outcome === 'bad-path') {
+      progress.detail = verdict.path.detail
+      return answer(exchange, badPath(verdict.path, askedOf(facts, generation)), facts, generation)
     }
     if (verdict.outcome === 'not-found' || !route) {
       return answer(exchange, notFound(askedOf(facts, generation)), facts, generation)
@@ -100,7 +106,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
       sessionId: principal?.sessionId,
       person: principal?.person,
       expiresAt: principal?.expiresAt ?? FOREVER,
-      stillAllowed: () => stillAllowed(facts, principal),
+      stillAllowed: () => stillAllowed(parsed, principal),
       cut: (reason) => exchange.abort(reason),
     })
     try {

@@ -8,6 +8,7 @@ import { wantedGroups } from '../policy/explain.ts'
 import type { Principal } from '../policy/model.ts'
 import type { Decision, Grant } from '../policy/verdict.ts'
 import { redirectLocation } from '../routing/redirect.ts'
+import type { BadPath } from '../routing/model.ts'
 import type { Identity, Json, WallTime } from '../types.ts'
 
 /** What was asked, and what pages say about it. */
@@ -28,6 +29,23 @@ export type Refusal = Exclude<Decision, { outcome: 'allow' }>
 /** What was asked could not be understood, so neither can what kind of answer is wanted. */
 export function badRequest({ status, detail, id }: BadRequest): Reply {
   return jsonReply(status, { error: 'bad-request', detail, request_id: id }, [['connection', 'close']])
+}
+
+/** The path can be read in more than one way. Nobody's application has been asked. */
+export function badPath({ detail, advice }: BadPath, asked: Asked): Reply {
+  const { facts } = asked
+  if (facts.wants !== 'html') {
+    const body: Json = { error: 'bad-request', detail, ...(advice !== undefined && { advice }), request_id: facts.id }
+    return jsonReply(400, body)
+  }
+  const sentence = 'This address can be read in more than one way, so it was not passed on to the application.'
+  return pageReply(common(asked), 400, {
+    kind: 'error',
+    status: 400,
+    sentence,
+    detail,
+    ...(advice !== undefined && { advice }),
+  })
 }
 
 export function notFound(asked: Asked): Reply {

@@ -27,7 +27,25 @@ export interface ControlMatch {
   readonly origin: string
 }
 
-export type RouteMatch = { readonly kind: 'route'; readonly route: Route } | ControlMatch | { readonly kind: 'none' }
+export type RouteMatch =
+  | {
+      readonly kind: 'route'
+      readonly route: Route
+      /** The request with the path as it was asked, where the route keeps it so: judged, too, and forwarded. */
+      readonly asked?: RequestFacts
+    }
+  | ControlMatch
+  | BadPath
+  | { readonly kind: 'none' }
+
+/** The path can be read in more than one way, and this route, or two of them, do not allow that. */
+export interface BadPath {
+  readonly kind: 'bad-path'
+  /** Short and constant. */
+  readonly detail: string
+  /** What to write in the configuration so that the path is let through. */
+  readonly advice?: string
+}
 
 export interface RouteTable {
   match(request: RequestFacts): RouteMatch

@@ -2,9 +2,15 @@
  * One canonical form for paths. What leaves here is what is judged, matched and forwarded, and it
  * reads as itself when it is parsed again.
  */
+import type { PathReadings } from '../http/request.ts'
 
 const SLASH = 0x2f
 const PERCENT = 0x25
+const BACKSLASH = 0x5c
+/** What may stand in a path as it is: printable ASCII but `#`, `?` and backslash. */
+const TEXT = /^\/[!"$->@-[\]-~]*$/
+const MORE_THAN_ONE_READING = /\/\/|%2f|%5c/i
+const ESCAPED_SLASHES = /%2F|%5C/
 /** RFC 3986 §2.3: an escape of one of these means the same as the character. */
 const UNRESERVED = /^[A-Za-z0-9\-._~]$/
 /** A segment that some server takes for `.` or `..`: `..;x` is one to Tomcat. */
@@ -32,7 +38,7 @@ export function canonicalPath(raw: string): string | undefined {
   for (let i = 0; i < raw.length; i++) {
     const code = raw.charCodeAt(i)
     // Space and controls, DEL and above, backslash, `#`, `?`.
-    if (code <= 0x20 || code >= 0x7f || code === 0x5c || code === 0x23 || code === 0x3f) return undefined
+    if (code <= 0x20 || code >= 0x7f || code === BACKSLASH || code === 0x23 || code === 0x3f) return undefined
     // Only `%`, and `/`, `.` or `;` after a slash, can make the canonical form differ.
     if (code === PERCENT || (previous === SLASH && (code === SLASH || code === 0x2e || code === 0x3b))) plain = false
     previous = code
@@ -46,22 +52,60 @@ export function isCanonicalPrefix(path: string): boolean {
   return canonicalPath(path) === path && canonicalPath(below) === below
 }
 
+/** Does a path that was made of `asked` read as itself? Repeated and escaped slashes are in it only if they were asked for. */
+export function isCanonicalLike(path: string, asked: string): boolean {
+  if (canonicalPath(path) === path) return true
+  const made = readPath(path)
+  const given = readPath(asked)
+  if (!made || !given || (made.unmerged ?? made.path) !== path) return false
+  if (path.startsWith('//') && !asked.startsWith('//')) return false
+  return (
+    (made.unmerged === undefined || given.unmerged !== undefined) &&
+    (made.decoded === undefined || given.decoded !== undefined)
+  )
+}
+
+/**
+ * The readings of a path with repeated slashes (`//`) or escaped ones (`%2F`, `%5C`). undefined: the path has neither, or
+ * must be refused whatever the route says: as above, and dot segments beside an escaped slash, because what they remove
+ * depends on who reads.
+ */
+export function readPath(raw: string): PathReadings | undefined {
+  if (!MORE_THAN_ONE_READING.test(raw) || !TEXT.test(raw)) return undefined
+  const kept = decodeUnreserved(raw, true)
+  if (kept === undefined) return undefined
+  const escaped = ESCAPED_SLASHES.test(kept)
+  if (escaped && hidesSegments(kept)) return undefined
+  const path = withoutDotSegments(kept)
+  if (path === undefined) return undefined
+  return {
+    path,
+    unmerged: kept.includes('//') ? removeDotSegments(kept, true) : undefined,
+    decoded: escaped ? removeDotSegments(path.replaceAll(/%2F|%5C/g, '/')) : undefined,
+  }
+}
+
 function normalise(raw: string): string | undefined {
   const decoded = raw.includes('%') ? decodeUnreserved(raw) : raw
-  if (decoded === undefined || hasSegment(decoded, DOTS_WITH_PARAMETERS)) return undefined
+  return decoded === undefined ? undefined : withoutDotSegments(decoded)
+}
+
+function withoutDotSegments(decoded: string): string | undefined {
+  if (hasSegment(decoded, DOTS_WITH_PARAMETERS)) return undefined
   const path = removeDotSegments(decoded)
   if (EMPTY_WITH_PARAMETERS.test(path)) return undefined
   return path.includes('%25') && hidesSegments(path) ? undefined : path
 }
 
-function decodeUnreserved(raw: string): string | undefined {
+function decodeUnreserved(raw: string, keepSlashes = false): string | undefined {
   let decoded = ''
   let from = 0
   for (let at = raw.indexOf('%'); at !== -1; at = raw.indexOf('%', from)) {
     const digits = raw.slice(at + 1, at + 3)
     if (!/^[0-9A-Fa-f]{2}$/.test(digits)) return undefined
     const code = Number.parseInt(digits, 16)
-    if (code < 0x20 || code === 0x7f || code === SLASH || code === 0x5c) return undefined
+    if (code < 0x20 || code === 0x7f) return undefined
+    if ((code === SLASH || code === BACKSLASH) && !keepSlashes) return undefined
     const character = String.fromCharCode(code)
     decoded += raw.slice(from, at) + (UNRESERVED.test(character) ? character : `%${digits.toUpperCase()}`)
     from = at + 3
@@ -82,15 +126,18 @@ function hasSegment(path: string, pattern: RegExp): boolean {
   return path.split('/').some((segment) => pattern.test(segment))
 }
 
-/** RFC 3986 §5.2.4 on segments, empty segments dropped first so that `/a//..` cannot mean two things. */
-function removeDotSegments(path: string): string {
+/**
+ * RFC 3986 §5.2.4 on segments. Empty segments are dropped first unless they are kept: `/a//..` is `/` then, and `/a/`
+ * otherwise.
+ */
+function removeDotSegments(path: string, keepEmpty = false): string {
   const kept: string[] = []
-  const segments = path.split('/')
-  const last = segments[segments.length - 1]
+  const segments = path.slice(1).split('/')
+  const last = segments.pop()
   for (const segment of segments) {
     if (segment === '..') kept.pop()
-    else if (segment !== '' && segment !== '.') kept.push(segment)
+    else if (segment !== '.' && (segment !== '' || keepEmpty)) kept.push(segment)
   }
-  const directory = last === '' || last === '.' || last === '..'
-  return kept.length === 0 ? '/' : `/${kept.join('/')}${directory ? '/' : ''}`
+  if (last === '..') kept.pop()
+  return `/${[...kept, last === '.' || last === '..' ? '' : last].join('/')}`
 }

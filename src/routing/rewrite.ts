@@ -1,6 +1,6 @@
 import { AppError, assertNever } from '../errors.ts'
 import type { PathRewrite } from '../config/model.ts'
-import { canonicalPath } from './path.ts'
+import { isCanonicalLike } from './path.ts'
 
 /**
  * The path that is sent to the upstream, or redirected to, for a path that matched the route. What is not replaced is kept
@@ -11,11 +11,11 @@ export function rewrittenPath(rewrite: PathRewrite | undefined, path: string): s
   if (rewrite === undefined) return path
   switch (rewrite.kind) {
     case 'prefix':
-      return rewrite.boundary ? joined(rewrite, path) : canonical(concatenated(rewrite, path))
+      return rewrite.boundary ? joined(rewrite, path) : canonical(concatenated(rewrite, path), path)
     case 'whole':
       return rewrite.to
     case 'regex':
-      return canonical(rewrite.replace(path))
+      return canonical(rewrite.replace(path), path)
     default:
       return assertNever(rewrite)
   }
@@ -35,8 +35,8 @@ function concatenated({ prefix, to }: PrefixRewrite, path: string): string {
 }
 
 /** A rewrite can join two halves of a dot segment: `/strip` → `/internal/` makes `/internal/../admin` of `/strip../admin`. */
-function canonical(path: string): string {
-  if (canonicalPath(path) === path) return path
+function canonical(path: string, asked: string): string {
+  if (isCanonicalLike(path, asked)) return path
   throw new AppError('ERR_BAD_REQUEST', 'the rewritten path would leave its prefix or is not canonical')
 }
 

@@ -5,6 +5,7 @@ import type { ControlAction, RouteMatch, RouteTable } from './model.ts'
 import { meets } from './conditions.ts'
 import { defaultPort } from './host.ts'
 import { createPathIndex, type PathIndex, type Placed } from './path-index.ts'
+import { matchReadings } from './readings.ts'
 
 /** The routes of one wildcard `from`. `parts` is the text around its stars. */
 interface WildcardHost {
@@ -41,7 +42,12 @@ export function createRouteTable(
     exact.set(host, only)
     only[0].add({ route, place })
   })
-  return { match, originOf, isHttps, allowsReturn }
+  return {
+    match: (request) => (request.readings ? matchReadings(match, request) : match(request)),
+    originOf,
+    isHttps,
+    allowsReturn,
+  }
 
   function match(request: RequestFacts): RouteMatch {
     const { host, port, path } = request

@@ -8,7 +8,7 @@ import type { BadRequest, RequestFacts, RequestHead } from '../http/request.ts'
 import { canonicalAddress } from './address.ts'
 import { RequestHeaders } from './header-view.ts'
 import { defaultPort, parseHost } from './host.ts'
-import { canonicalPath } from './path.ts'
+import { canonicalPath, readPath } from './path.ts'
 import { type CompiledTrust, clientOf } from './trust.ts'
 
 export { type CompiledTrust, compileTrust } from './trust.ts'
@@ -88,7 +88,10 @@ export function parseTarget(
     target = rest.startsWith('/') ? rest : `/${rest}`
   }
   const questionMark = target.indexOf('?')
-  const path = canonicalPath(questionMark === -1 ? target : target.slice(0, questionMark))
+  const asked = questionMark === -1 ? target : target.slice(0, questionMark)
+  const canonical = canonicalPath(asked)
+  const readings = canonical === asked ? undefined : readPath(asked)
+  const path = readings ? readings.path : canonical
   if (path === undefined) return refuse(400, 'invalid path')
   const query = questionMark === -1 ? '' : target.slice(questionMark)
   if (!isPlain(query)) return refuse(400, 'invalid query')
@@ -99,6 +102,7 @@ export function parseTarget(
     host: host.host,
     port: host.port,
     path,
+    readings,
     query,
     clientIp,
     scheme: clientScheme,

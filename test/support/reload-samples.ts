@@ -5,6 +5,7 @@ import { DEMO } from '../../emulator/okta/demo-seed.ts'
 import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
 import {
   APP,
+  askedPath,
   AUTH,
   certificateOf,
   connects,
@@ -158,6 +159,9 @@ export function globalSamples({ base, upstreams, path }: ReloadWorld): Samples {
     jwt_issuer_format: { b: 'IssuerURI', observe: told },
     groups_format: { a: 'both', b: 'names', with: { ...okta, jwt_claims_headers: ['groups'] }, observe: told },
     pass_identity_headers: { a: true, b: false },
+    path_with_escaped_slashes_action: { b: 'keep', observe: (running) => askedPath(running, '/x%2Fy') },
+    merge_slashes: { b: false, observe: (running) => askedPath(running, '/x//y') },
+    normalize_path: 'one',
     preserve_host_header: { a: true, b: false },
     default_upstream_timeout: { b: '90s', observe: (running) => waitFor('/never', running) },
     upstream_connect_timeout: { b: '100ms', with: mute, observe: connects },
@@ -215,6 +219,8 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
     prefix_rewrite: { a: '/y', b: '/z', with: { prefix: '/x' } },
     regex_rewrite_pattern: { a: '^/x', b: '^/y', with: { regex_rewrite_substitution: '/z' } },
     regex_rewrite_substitution: { a: '/y', b: '/z', with: { regex_rewrite_pattern: '^/x' } },
+    path_with_escaped_slashes_action: { b: 'keep', observe: (running) => askedPath(running, '/x%2Fy') },
+    merge_slashes: { b: false, observe: (running) => askedPath(running, '/x//y') },
     preserve_host_header: { b: false },
     host_rewrite: { a: 'a.internal', b: 'b.internal:8080' },
     host_rewrite_header: { a: 'X-Tenant', b: 'X-Probe' },

@@ -404,6 +404,12 @@ export function certificateOf({ port }: Running): Promise<unknown> {
   })
 }
 
+/** What is done with a path that can be read in two ways: the status, and the address that a sign-in returns to. */
+export async function askedPath(running: Running, path: string): Promise<unknown> {
+  const { status, headers } = await running.browser().ask(APP + path)
+  return [status, headers.location && new URL(headers.location).searchParams.get('return_to')]
+}
+
 /** Status of a WebSocket handshake by somebody who is signed in. */
 export async function handshake(running: Running, origin = APP): Promise<unknown> {
   const browser = running.browser()

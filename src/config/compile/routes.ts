@@ -3,11 +3,12 @@ import { sha256 } from '../../lib/crypto.ts'
 import { identityHeaders } from '../../lib/header-names.ts'
 import type { PolicyContext } from '../../policy/parse.ts'
 import { parseFrom } from '../../routing/host.ts'
-import { canonicalPath } from '../../routing/path.ts'
+import { canonicalPath, readPath } from '../../routing/path.ts'
+import { KEEP_ESCAPED_SLASHES } from '../../routing/readings.ts'
 import { compileRegex } from '../../routing/regex.ts'
 import type { Span } from '../../types.ts'
 import { isReserved } from '../../routing/table.ts'
-import type { Conditions, Live, Naming, PathMatch, Route, RouteFrom } from '../model.ts'
+import type { Conditions, Live, Naming, PathMatch, PathReading, Route, RouteFrom } from '../model.ts'
 import type { Path, Report } from '../issues.ts'
 import type { RouteInput } from '../schema/route.ts'
 import type { Draft } from '../validate.ts'
@@ -16,6 +17,7 @@ import { compileRoutePolicy } from './access.ts'
 import { compileConditions } from './conditions.ts'
 import { compileRouteHeaders } from './headers.ts'
 import { compileClaimHeaders, compileIdentity, type IdentityDefaults, reportUntold } from './identity.ts'
+import { compilePathReading, type PathDefaults } from './paths.ts'
 import { compileRewrite, type RewriteDefaults } from './rewrite.ts'
 import { compileResponseHeaders, mergeResponseHeaders, type ResponseHeaders } from './response-headers.ts'
 import { reportLeftovers, reportShadows } from './shadows.ts'
@@ -32,6 +34,7 @@ export interface RouteDefaults extends RewriteDefaults {
   readonly policies: PolicyContext
   readonly groupsFrom: Route['groupsFrom']
   readonly responseHeaders: ResponseHeaders
+  readonly paths: PathDefaults
 }
 
 /** Routes in order; what is wrong with one is reported, and it is left out. */
@@ -72,7 +75,8 @@ function compileRoute(
   report: Report,
 ): Route | undefined {
   const from = compileFrom(input, path, defaults, report)
-  const match = compileMatch(input, path, defaults, report)
+  const paths = compilePathReading(input, defaults.paths)
+  const match = compileMatch(input, path, paths, defaults, report)
   const conditions = compileConditions(input, path, all, report)
   const target = compileUpstreams(input.to, [...path, 'to'], report)
   const headers = compileRouteHeaders(
@@ -111,6 +115,7 @@ function compileRoute(
     groupsFrom: defaults.groupsFrom,
     ...(input.max_directory_age !== undefined && { maxDirectoryAge: input.max_directory_age }),
     ...responseHeaders,
+    ...(paths && { paths }),
     action: {
       kind: 'forward',
       upstreams: target.upstreams,
@@ -144,6 +149,7 @@ function compileFrom(
 function compileMatch(
   input: RouteInput,
   path: Path,
+  paths: PathReading | undefined,
   { compatibility, naming }: RouteDefaults,
   report: Report,
 ): PathMatch | undefined {
@@ -162,9 +168,11 @@ function compileMatch(
     return undefined
   }
   // Requests are compared in canonical form: a path written otherwise would never match.
-  const canonical = canonicalPath(text)
+  const escaped = readPath(text)?.decoded !== undefined
+  const canonical = escaped && paths?.escapedSlashes === 'keep' ? readPath(text)?.path : canonicalPath(text)
   if (canonical !== text) {
-    const hint = canonical === undefined ? '' : `; write ${canonical}`
+    const hint =
+      canonical !== undefined ? `; write ${canonical}` : escaped ? `; write ${KEEP_ESCAPED_SLASHES}, too` : ''
     report.error([...path, kind], `no request can match ${JSON.stringify(text)}${hint}`)
     return undefined
   }

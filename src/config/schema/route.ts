@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { escapedSlashes } from './paths.ts'
 import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './identity.ts'
 import { balancingPolicy, retries } from './balancing.ts'
 import { duration, flag, oneOf, orFile, path, responseHeaders, scalars, text, textMap, texts, url } from './fields.ts'
@@ -37,6 +38,16 @@ export const routeSchema = z.strictObject(
     query: conditions.describe(
       'Matches only requests with these parameters in the query: `{version: "2"}`, or `{version: {regex: "[23]"}}`.',
     ),
+    path_with_escaped_slashes_action: escapedSlashes
+      .optional()
+      .describe(
+        'Paths with `%2F` or `%5C`: `reject` answers 400, `keep` judges and forwards them as they are. Default: the global key of this name.',
+      ),
+    merge_slashes: flag
+      .optional()
+      .describe(
+        'Make one slash of `//` in paths. `false` forwards what was asked, and judges it merged, too. Default: the global key of this name.',
+      ),
     prefix_rewrite: path.optional().describe('Path sent upstream instead of the matched prefix.'),
     regex_rewrite_pattern: text
       .optional()

@@ -97,8 +97,7 @@ const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
   ['forward_auth_url', 'there is no forward-auth mode: let the proxy in front send these hosts to Postern, as routes'],
   ...names(
     `
-    http_redirect_addr circuit_breaker_thresholds certificates merge_slashes normalize_path
-    path_with_escaped_slashes_action`,
+    http_redirect_addr circuit_breaker_thresholds certificates`,
     LOST,
   ),
   ...names(
@@ -134,9 +133,6 @@ const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
 
 /** What each of these does unless it is written; the default of any other key is to do nothing. */
 const DEFAULTS: Readonly<Record<string, string | boolean>> = {
-  merge_slashes: true,
-  normalize_path: true,
-  path_with_escaped_slashes_action: 'reject_request',
   headers_with_underscores_action: 'reject_request',
   codec_type: 'auto',
   bearer_token_format: 'default',

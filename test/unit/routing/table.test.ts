@@ -44,8 +44,8 @@ function request(host: string, path: string, port?: number): RequestFacts {
 /** The name of the route that serves it, the control action, or `none`. */
 function served(table: RouteTable, host: string, path: string, port?: number): string {
   const match = table.match(request(host, path, port))
-  if (match.kind === 'none') return 'none'
-  return match.kind === 'route' ? match.route.name : `${match.on}: ${match.action}`
+  if (match.kind === 'route') return match.route.name
+  return match.kind === 'control' ? `${match.on}: ${match.action}` : match.kind
 }
 
 describe('within a host', () => {
