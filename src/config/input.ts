@@ -33,7 +33,7 @@ export function mergeInput(
 ): Input {
   const issues: ConfigIssue[] = []
   const sources = new Map<string, { readonly source: Source; readonly document?: ConfigDocument }>()
-  const value: Tree = isTree(document?.value) ? structuredClone(document.value) : {}
+  const value: Tree = isTree(document?.value) ? document.value : {}
 
   function lookUp(path: Path, at: 'keyAt' | 'valueAt'): Source {
     for (let length = path.length; length > 0; length--) {

@@ -3,7 +3,7 @@ import { sha256 } from '../lib/crypto.ts'
 import { Secret } from '../lib/secret.ts'
 import type { Config } from './model.ts'
 import { compileConfig } from './compile.ts'
-import { parseConfigDocument } from './document.ts'
+import { parseLongDocument } from './long-document.ts'
 import { type Environment, readEnvironment } from './environment.ts'
 import { foreignFormat } from './format.ts'
 import { isTree, mergeInput, type ReadFile, readPath, systemReason } from './input.ts'
@@ -38,7 +38,7 @@ export type Judged =
       readonly config: Config
       readonly warnings: readonly ConfigIssue[]
       /** What is in force and who said so, for people. */
-      readonly settings: readonly Setting[]
+      readonly settings: () => readonly Setting[]
     }
   /** Errors, then warnings; all of them. */
   | { readonly kind: 'invalid'; readonly issues: readonly ConfigIssue[] }
@@ -81,7 +81,7 @@ export async function loadConfig(file: string | undefined, env: Environment = pr
 
 /** The same without I/O, and without `files`: `text` is the YAML (undefined: environment only), `fileName` its name in messages. */
 export function parseConfig(text: string | undefined, fileName: string, env: Environment, readFile: ReadFile): Judged {
-  const document = text === undefined ? undefined : parseConfigDocument(text, fileName)
+  const document = text === undefined ? undefined : parseLongDocument(text, fileName)
   const foreign = document && foreignFormat(text ?? '', document.value)
   if (foreign !== undefined) {
     const source = { kind: 'file', file: fileName } as const
@@ -125,19 +125,20 @@ export function parseConfig(text: string | undefined, fileName: string, env: Env
   const sorted = sortIssues(issues)
   if (!config || sorted.some(({ severity }) => severity === 'error')) return { kind: 'invalid', issues: sorted }
 
-  const settings = [
-    ...globalKeys.filter(({ kind }) => kind !== 'routes').map(({ path }) => path),
-    ...draft.routes.flatMap(({ path }) => routeNames(readPath(input.value, path)).map((key) => [...path, key])),
-  ].map((path): Setting => {
-    const given = readPath(input.value, path)
-    const written = given === '' ? undefined : given
-    const value = written ?? defaults.get(formatPath(path))
-    return {
-      path,
-      value: isSecret(path) && value !== undefined ? new Secret(JSON.stringify(value)) : value,
-      source: written === undefined ? { kind: 'default' } : input.valueAt(path),
-    }
-  })
+  const settings = (): readonly Setting[] =>
+    [
+      ...globalKeys.filter(({ kind }) => kind !== 'routes').map(({ path }) => path),
+      ...draft.routes.flatMap(({ path }) => routeNames(readPath(input.value, path)).map((key) => [...path, key])),
+    ].map((path): Setting => {
+      const given = readPath(input.value, path)
+      const written = given === '' ? undefined : given
+      const value = written ?? defaults.get(formatPath(path))
+      return {
+        path,
+        value: isSecret(path) && value !== undefined ? new Secret(JSON.stringify(value)) : value,
+        source: written === undefined ? { kind: 'default' } : input.valueAt(path),
+      }
+    })
   return { kind: 'ok', config, warnings: sorted, settings }
 }
 

@@ -20,7 +20,7 @@ export interface ConfigPrintOptions {
 export async function configPrintCommand({ file, defaults, json }: ConfigPrintOptions, io: Io): Promise<number> {
   const loaded = await readConfiguration(file, io)
   if (!loaded) return ERRORS.ERR_CONFIG_INVALID.exit
-  const settings = effective(loaded.settings, loaded.config)
+  const settings = effective(loaded.settings(), loaded.config)
   const shown = settings.filter(({ source }) => defaults || source.kind !== 'default').map(redacted)
   if (json) io.out(JSON.stringify(shown.map(toJson), undefined, 2))
   else for (const setting of shown) io.out(toLine(setting))

@@ -136,7 +136,7 @@ describe('precedence', () => {
       DIRECTORY_OKTA_BUDGET: '0.2',
     })
     if (loaded.kind === 'invalid') throw new Error('not valid')
-    const setting = (path: string) => loaded.settings.find((each) => each.path.join('.') === path)
+    const setting = (path: string) => loaded.settings().find((each) => each.path.join('.') === path)
     expect(setting('log_level')).toEqual({
       path: ['log_level'],
       value: 'debug',
@@ -149,7 +149,7 @@ describe('precedence', () => {
     expect(setting('cookie_expire')).toMatchObject({ value: '14h', source: { kind: 'default' } })
     expect(setting('routes.0.to')).toMatchObject({ value: 'http://a', source: { at: { line: 4, column: 9 } } })
     expect(setting('idp_client_secret')?.value).toBeInstanceOf(Secret)
-    expect(JSON.stringify(loaded.settings)).not.toContain('never-shown')
+    expect(JSON.stringify(loaded.settings())).not.toContain('never-shown')
   })
 })
 
