@@ -296,6 +296,8 @@ export interface ForwardedIdentity {
   readonly issuerScheme?: 'http' | 'https'
   /** Lower-case name → value with references (`set_request_headers`); absent: there is none. */
   readonly templates?: ReadonlyMap<string, HeaderTemplate>
+  /** Token of a Kubernetes service account that may impersonate (`kubernetes_service_account_token`). */
+  readonly kubernetesToken?: Secret
   /** Equal for routes that tell the same. */
   readonly key: string
 }

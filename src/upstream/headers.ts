@@ -219,6 +219,8 @@ function planOf(route: Route<Forward>, context: HeaderContext): HeaderPlan {
   const set = [...route.action.setRequestHeaders].filter(([name]) => !reservedHeader(normalName(name), own))
   const { identity, removeRequestHeaders } = route.action
   const written = [...set.map(([name]) => name), ...(identity.templates?.keys() ?? [])]
+  // Impersonate-… of a client never pass: they are foreign, and such a route may not allow them.
+  if (identity.kubernetesToken) written.push('authorization')
   const gone = new Set([...removeRequestHeaders, ...written].map(normalName))
   const plan: HeaderPlan = {
     keeps: gone.size === 0 ? () => true : (normal) => !gone.has(normal),

@@ -8,6 +8,7 @@ import type { Clock, JsonObject, Logger, Monotonic, Span, WallTime } from '../ty
 import { ASSERTION_LIFETIME, type AssertionSigner } from './assertion.ts'
 import { assertionClaims, OURS } from './assertion-claims.ts'
 import { claimHeaderValue, fittingMembers, own } from './claim-value.ts'
+import { kubernetesHeaders } from './kubernetes.ts'
 import { fillIn, MAX_VALUE_BYTES, render, textOf } from './header-template.ts'
 
 /** Name, value, name, value. Not a promise when the answer is cached: the hot path stays synchronous. */
@@ -61,7 +62,7 @@ export function createIdentityHeaders(deps: IdentityHeadersDeps): IdentityHeader
   }
   return ({ route, request, principal }) => {
     const { identity } = route.action
-    if (!identity.templates && (!principal || !identity.pass)) return NONE
+    if (!identity.templates && (!principal || !(identity.pass || identity.kubernetesToken))) return NONE
     const told = principal ? ofPerson(principal, request.host, identity) : ofNobody(identity)
     return told instanceof Promise ? told.then((known) => withTemplates(known, request)) : withTemplates(told, request)
   }
@@ -123,6 +124,7 @@ async function sign(
   const headers: string[] = identity.pass
     ? [...claimHeaders(who, claims, identity, leftOut), naming.assertionHeader, assertion]
     : []
+  if (identity.kubernetesToken) headers.push(...kubernetesHeaders(who, claims, identity.kubernetesToken))
   const templates: (readonly [name: string, template: HeaderTemplate])[] = []
   for (const [name, template] of identity.templates ?? []) {
     const filled = fillIn(template, { who, claims, assertion })

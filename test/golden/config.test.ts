@@ -121,13 +121,14 @@ function describeClaims(route: Route | undefined): string {
 /** Where it differs from what is usual, and claims from those of the first route. */
 function describeIdentity(route: Route, first: Route | undefined): string {
   if (route.action.kind !== 'forward') return ''
-  const { groups, issuerScheme, templates } = route.action.identity
+  const { groups, issuerScheme, templates, kubernetesToken } = route.action.identity
   const claims = describeClaims(route)
   return [
     ...(claims === describeClaims(first) ? [] : [`, claims: ${claims}`]),
     ...(groups.format === 'both' ? [] : [`, groups by ${groups.format}`]),
     ...(groups.only ? [`, groups of ${groups.only.join('+')}`] : []),
     ...(templates ? [`, headers: ${JSON.stringify(Object.fromEntries(templates))}`] : []),
+    ...(kubernetesToken ? [`, acts with ${kubernetesToken.reveal()}`] : []),
     ...(issuerScheme ? [`, issuer ${issuerScheme}`] : []),
   ].join('')
 }

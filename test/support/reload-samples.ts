@@ -253,6 +253,7 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
       observe: (running) => handshake(running, 'https://partner.corp.example'),
     },
     pass_identity_headers: { a: true, b: false },
+    kubernetes_service_account_token: { a: 'token-a', b: 'token-b', observe: told },
     jwt_claims_headers: { b: { 'X-Person': 'sub' } },
     set_response_headers: { b: { 'X-Frame-Options': 'DENY' }, observe: framing },
     jwt_groups_filter: { b: { groups: ['Everyone'] }, with: { jwt_claims_headers: ['groups'] }, observe: told },

@@ -542,7 +542,7 @@ export async function told({ browser: open, signIn: sign }: Running): Promise<un
   const { headers } = JSON.parse((await browser.ask(`${APP}/`)).body) as { headers: Record<string, string> }
   const payload = Buffer.from(headers['x-postern-jwt-assertion']?.split('.')[1] ?? '', 'base64url').toString()
   const { iss, groups } = JSON.parse(payload || '{}') as { iss?: string; groups?: unknown }
-  return [headers['x-postern-claim-email'], headers['x-postern-claim-groups'], iss, groups]
+  return [headers['x-postern-claim-email'], headers['x-postern-claim-groups'], headers['authorization'], iss, groups]
 }
 
 /** May another site frame the first application? */

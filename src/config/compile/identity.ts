@@ -2,6 +2,7 @@
 import { normalName, unusableForClaims } from '../../lib/header-names.ts'
 import { fingerprint } from '../../lib/fingerprint.ts'
 import { wantedGroups } from '../../policy/explain.ts'
+import type { Secret } from '../../lib/secret.ts'
 import type { Policy } from '../../policy/model.ts'
 import type { Path, Report } from '../issues.ts'
 import type { ForwardedIdentity, HeaderTemplate, Naming, RouteFrom } from '../model.ts'
@@ -20,6 +21,7 @@ export function compileIdentity(
   input: RouteInput,
   claimHeaders: ReadonlyMap<string, string>,
   templates: ReadonlyMap<string, HeaderTemplate>,
+  kubernetesToken: Secret | undefined,
   { scheme }: RouteFrom,
   policy: Policy,
   { globals }: IdentityDefaults,
@@ -35,6 +37,7 @@ export function compileIdentity(
     },
     ...((input.jwt_issuer_format ?? globals.jwt_issuer_format) === 'IssuerURI' && { issuerScheme: scheme }),
     ...(templates.size > 0 && { templates }),
+    ...(kubernetesToken && { kubernetesToken }),
   }
   return { ...told, key: fingerprint(told) }
 }

@@ -17,6 +17,7 @@ import { compileRoutePolicy } from './access.ts'
 import { compileConditions } from './conditions.ts'
 import { compileRouteHeaders } from './headers.ts'
 import { compileClaimHeaders, compileIdentity, type IdentityDefaults, reportUntold } from './identity.ts'
+import { compileKubernetes } from './kubernetes.ts'
 import { compilePathReading, type PathDefaults } from './paths.ts'
 import { compileRewrite, type RewriteDefaults } from './rewrite.ts'
 import { compileResponseHeaders, mergeResponseHeaders, type ResponseHeaders } from './response-headers.ts'
@@ -100,9 +101,10 @@ function compileRoute(
     defaults.responseHeaders,
     written && compileResponseHeaders(written, [...path, 'set_response_headers'], report),
   )
+  const kubernetes = compileKubernetes(input, path, policy, claimHeaders.keys(), report)
   if (!from || !match || !target || !rewrite || !headers || !policy) return undefined
 
-  const identity = compileIdentity(input, claimHeaders, headers.templates, from, policy, defaults.identity)
+  const identity = compileIdentity(input, claimHeaders, headers.templates, kubernetes, from, policy, defaults.identity)
   reportUntold(identity, policy, path, report)
   const host = from.port === undefined ? from.host : `${from.host}:${from.port}`
   return {

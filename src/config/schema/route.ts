@@ -96,6 +96,10 @@ export const routeSchema = z.strictObject(
     pass_identity_headers: flag
       .optional()
       .describe('Send the signed identity and claim headers upstream. Default: the global key of this name.'),
+    ...orFile(
+      'kubernetes_service_account_token',
+      'Token of a Kubernetes service account: sent with `Impersonate-User` and `Impersonate-Group` of who is signed in.',
+    ),
     jwt_claims_headers: claimHeaders
       .optional()
       .describe('Claims to send upstream, instead of those of the global key of this name.'),

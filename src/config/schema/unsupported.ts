@@ -125,10 +125,13 @@ const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
     health_checks healthy_panic_threshold outlier_detection
     circuit_breaker_thresholds idle_timeout
     redirect response rewrite_response_headers
-    kubernetes_service_account_token kubernetes_service_account_token_file cors_allow_preflight`,
+    cors_allow_preflight`,
     LOST,
   ),
-  ['set_authorization_header', 'use `pass_identity_headers`'],
+  [
+    'set_authorization_header',
+    'tokens of the provider stay sealed in the session; write `set_request_headers: {Authorization: Bearer ${pomerium.jwt}}`',
+  ],
 ])
 
 /** What each of these does unless it is written; the default of any other key is to do nothing. */
@@ -136,6 +139,7 @@ const DEFAULTS: Readonly<Record<string, string | boolean>> = {
   headers_with_underscores_action: 'reject_request',
   codec_type: 'auto',
   bearer_token_format: 'default',
+  set_authorization_header: 'pass_through',
 }
 
 /** What to say about a key of Pomerium that Postern does not have; undefined for a key that is none of Pomerium's. */
