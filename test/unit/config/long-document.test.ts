@@ -18,8 +18,9 @@ function pathsOf(value: unknown, path: Path = []): readonly Path[] {
 
 /** Value, issues and the position of everything. */
 function everything(text: string, parse: (text: string, file: string) => ReturnType<typeof parseConfigDocument>) {
-  const { value, issues, valueAt, keyAt } = parse(text, 'config.yaml')
-  return { value, issues, at: pathsOf(value).map((path) => [path, valueAt(path), keyAt(path)]) }
+  const document = parse(text, 'config.yaml')
+  const { value, issues } = document
+  return { value, issues, at: pathsOf(value).map((path) => [path, document.valueAt(path), document.keyAt(path)]) }
 }
 
 function same(text: string): void {
