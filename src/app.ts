@@ -19,6 +19,7 @@ import { asksForGroups } from './policy/explain.ts'
 import { createAccessLog } from './proxy/access-log.ts'
 import { createControl } from './proxy/control.ts'
 import { createHandle } from './proxy/handle.ts'
+import { badRequest } from './proxy/respond.ts'
 import { createUserViews } from './proxy/user.ts'
 import { createRouteTable } from './routing/table.ts'
 import { compileTrust, parseTarget } from './routing/target.ts'
@@ -150,6 +151,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     directory,
     streams,
     control: createControl({
+      clock,
       authenticate,
       user,
       hook: feeds.hook,
@@ -181,6 +183,8 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     refused(refusal) {
       const facts = { kind: 'bad-request', id: requestId(), ...refusal } as const
       accessLog({ startedAt: clock.monotonic(), facts }, { status: refusal.status, bytesOut: 0 })
+      const { controlPrefix } = generation.live.naming
+      return badRequest(facts, { requestId: facts.id, controlPrefix, now: clock.now() })
     },
   })
   operations.setReady(true)

@@ -44,7 +44,7 @@ export interface RequestFacts {
   readonly clientIp: string
   /** How the client spoke to us or, when a trusted hop says so, to that hop. */
   readonly scheme: 'http' | 'https'
-  /** `html`: a navigation that may be redirected. `json`: anything else. `upgrade`: asks for another protocol. */
+  /** `html`: a navigation, so a person looks at the answer. `json`: anything else. `upgrade`: asks for another protocol. */
   readonly wants: 'html' | 'json' | 'upgrade'
   /** All Cookie lines joined with `; `; `''` when there is none. */
   readonly cookie: string
@@ -72,4 +72,8 @@ export interface BadRequest {
   /** Short and constant: never echoes what was sent. */
   readonly detail: string
   readonly clientIp: string
+  /** As much as could be read, for the log: as it came, without the query. */
+  readonly asked?: { readonly method: string; readonly host: string | undefined; readonly path: string }
+  /** `html`: a person looks at the answer. */
+  readonly wants: 'html' | 'json'
 }

@@ -6,13 +6,15 @@ import { reasonsInWords, whatToDo } from './reasons.ts'
 export interface DeniedModel extends PageModel {
   /** The route's name. */
   readonly application: string
-  readonly person: PersonModel
+  /** Absent: nobody is signed in, and a sign-in would not help. */
+  readonly person?: PersonModel
   readonly reasons: readonly Reason[]
   /** Groups of which one would have been enough; empty when the rules are not about groups. */
   readonly wantedGroups: readonly string[]
-  readonly groups: GroupsReading
-  /** The address that was asked for. */
-  readonly tryAgainUrl: string
+  /** Of the person. */
+  readonly groups?: GroupsReading
+  /** The address that was asked for; absent: it says less than what was sent. */
+  readonly tryAgainUrl?: string
 }
 
 /** 403: which application, as whom, why, which groups were asked for and which ones the person has, what to do. */
@@ -27,7 +29,13 @@ export function deniedPage(model: DeniedModel): string {
     children: (
       <>
         <p class="lead">
-          You are signed in as <Person {...person} />.
+          {person ? (
+            <>
+              You are signed in as <Person {...person} />.
+            </>
+          ) : (
+            'It does not matter who you are: nobody may open it in this way.'
+          )}
         </p>
         <section>
           <h2>Why</h2>
@@ -47,20 +55,24 @@ export function deniedPage(model: DeniedModel): string {
                 <GroupNames names={wantedGroups} wanted />
               </div>
             )}
-            <div>
-              <h3>Your groups</h3>
-              {reasons.includes('groups-claim-absent') ? <p>Unknown.</p> : <Groups reading={groups} now={now} />}
-            </div>
+            {groups !== undefined && (
+              <div>
+                <h3>Your groups</h3>
+                {reasons.includes('groups-claim-absent') ? <p>Unknown.</p> : <Groups reading={groups} now={now} />}
+              </div>
+            )}
           </div>
         </section>
         <section>
           <h2>What you can do</h2>
-          <p>{whatToDo(reasons, groups !== 'unknown' && isFromSignIn(groups.source))}</p>
+          <p>{whatToDo(reasons, groups !== undefined && groups !== 'unknown' && isFromSignIn(groups.source))}</p>
           <div class="actions">
-            <ButtonLink href={model.tryAgainUrl}>Try again</ButtonLink>
-            <ButtonLink href={`${controlPrefix}/sign_out`} quiet>
-              {reasons.includes('groups-claim-absent') ? 'Sign out' : 'Use another account'}
-            </ButtonLink>
+            {model.tryAgainUrl !== undefined && <ButtonLink href={model.tryAgainUrl}>Try again</ButtonLink>}
+            {person && (
+              <ButtonLink href={`${controlPrefix}/sign_out`} quiet>
+                {reasons.includes('groups-claim-absent') ? 'Sign out' : 'Use another account'}
+              </ButtonLink>
+            )}
           </div>
         </section>
       </>

@@ -39,10 +39,25 @@ const WORDS: Readonly<Record<number, StatusWords>> = {
     whatToDo: 'Check the address for a typing mistake, or ask whoever gave it to you.',
     tone: 'stop',
   },
+  405: {
+    heading: 'That cannot be done here',
+    whatToDo: 'Go back to where you came from.',
+    tone: 'stop',
+  },
+  413: {
+    heading: 'That is too large',
+    whatToDo: 'Go back and send less at once.',
+    tone: 'stop',
+  },
   429: {
     heading: 'Too many requests',
     whatToDo: 'Wait a minute, then try again.',
     tone: 'wait',
+  },
+  431: {
+    heading: 'Your browser sent too much',
+    whatToDo: 'Delete the cookies of this site in your browser, then open it again.',
+    tone: 'stop',
   },
   502: {
     heading: 'The application cannot be reached',

@@ -77,14 +77,20 @@ export function ago(age: Span): string {
 export function ButtonLink({
   href,
   quiet = false,
+  newTab = false,
   children,
 }: {
   readonly href: string
   readonly quiet?: boolean
+  readonly newTab?: boolean
   readonly children: ComponentChildren
 }) {
   return (
-    <a class={quiet ? 'button quiet' : 'button'} href={webAddress(href)}>
+    <a
+      class={quiet ? 'button quiet' : 'button'}
+      href={webAddress(href)}
+      {...(newTab && { target: '_blank', rel: 'noopener' })}
+    >
       {children}
     </a>
   )

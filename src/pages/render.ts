@@ -4,11 +4,14 @@ import { type DeniedModel, deniedPage } from './denied.tsx'
 import { type ErrorModel, errorPage } from './error.tsx'
 import type { PageModel } from './layout.tsx'
 import { htmlReply } from './reply.ts'
+import { type SessionOverModel, sessionOverPage } from './session-over.tsx'
 import { type SignInFailedModel, signInFailedPage } from './sign-in-failed.tsx'
 import { type SignOutModel, signOutPage } from './sign-out.tsx'
 import { type SignedOutModel, signedOutPage } from './signed-out.tsx'
 import { type UnavailableModel, unavailablePage } from './unavailable.tsx'
 import { type UserModel, userPage } from './user.tsx'
+
+export type { PageModel } from './layout.tsx'
 
 type Own<Model> = Omit<Model, keyof PageModel>
 
@@ -16,6 +19,7 @@ type Own<Model> = Omit<Model, keyof PageModel>
 export type Page =
   | ({ readonly kind: 'denied' } & Own<DeniedModel>)
   | ({ readonly kind: 'error' } & Own<ErrorModel>)
+  | ({ readonly kind: 'session-over' } & Own<SessionOverModel>)
   | ({ readonly kind: 'sign-in-failed' } & Own<SignInFailedModel>)
   | ({ readonly kind: 'sign-out' } & Own<SignOutModel>)
   | ({ readonly kind: 'signed-out' } & Own<SignedOutModel>)
@@ -38,6 +42,8 @@ function render(common: PageModel, page: Page): string {
       return deniedPage({ ...common, ...page })
     case 'error':
       return errorPage({ ...common, ...page })
+    case 'session-over':
+      return sessionOverPage({ ...common, ...page })
     case 'sign-in-failed':
       return signInFailedPage({ ...common, ...page })
     case 'sign-out':

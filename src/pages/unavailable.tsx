@@ -13,8 +13,8 @@ export interface UnavailableModel extends PageModel {
   readonly groups?: GroupsReading
   /** Seconds. */
   readonly retryAfter: number
-  /** The address that was asked for. */
-  readonly tryAgainUrl: string
+  /** The address that was asked for; absent: a form was sent, and going Back keeps what was typed. */
+  readonly tryAgainUrl?: string
 }
 
 /** 503: not denied, but what the decision needs is unknown right now. */
@@ -49,9 +49,13 @@ export function unavailablePage(model: UnavailableModel): string {
         <section>
           <h2>What you can do</h2>
           <p>{`Try again in ${describeDuration(Math.max(1, retryAfter) * 1000)}. You do not need to sign in again.`}</p>
-          <div class="actions">
-            <ButtonLink href={model.tryAgainUrl}>Try again</ButtonLink>
-          </div>
+          {model.tryAgainUrl === undefined ? (
+            <p>Your input is still there: go Back in your browser, and send it again then.</p>
+          ) : (
+            <div class="actions">
+              <ButtonLink href={model.tryAgainUrl}>Try again</ButtonLink>
+            </div>
+          )}
         </section>
       </>
     ),

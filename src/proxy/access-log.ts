@@ -50,6 +50,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
       const fields = {
         request_id: facts?.id,
         client_ip: facts?.clientIp,
+        ...facts?.asked,
         status: finished?.status,
         detail: facts?.detail,
         duration_ms: Math.round(duration),

@@ -6,8 +6,9 @@ import { stylesheet } from '../pages/style.ts'
 import type { Exchange, Generation, Reply, RequestFacts } from '../http/exchange.ts'
 import type { ControlAction, ControlMatch } from '../routing/model.ts'
 import type { EventHook, ScimServer } from '../directory/model.ts'
-import type { Json } from '../types.ts'
+import type { Clock, Json } from '../types.ts'
 import { answerHook } from './hook.ts'
+import { methodNotAllowed } from './respond.ts'
 import { answerScim } from './scim.ts'
 import type { UserViews } from './user.ts'
 
@@ -19,6 +20,7 @@ export type Control = (
 ) => Promise<Reply>
 
 export interface ControlDeps {
+  readonly clock: Clock
   readonly authenticate: Authenticate
   readonly user: UserViews
   /** Absent: no event hooks are taken, and nothing is there. */
@@ -51,7 +53,7 @@ const METHODS: Partial<Record<ControlAction, readonly string[]>> = {
   scim: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
 }
 
-export function createControl({ authenticate, user, hook, scim, jwks, recordFlow }: ControlDeps): Control {
+export function createControl({ clock, authenticate, user, hook, scim, jwks, recordFlow }: ControlDeps): Control {
   return async (match, facts, exchange, generation) => {
     const step = STEPS[match.action]
     try {
@@ -66,10 +68,12 @@ export function createControl({ authenticate, user, hook, scim, jwks, recordFlow
 
   async function answer(...[match, facts, exchange, generation]: Parameters<Control>): Promise<Reply> {
     const allowed = METHODS[match.action] ?? ['GET', 'HEAD']
-    if (!allowed.includes(facts.method)) return textReply(405, 'method not allowed\n', [['allow', allowed.join(', ')]])
-    const request: ControlRequest = { facts, exchange, generation, origin: match.origin }
     const { fixed, live } = generation
     const { naming } = live
+    if (!allowed.includes(facts.method)) {
+      return methodNotAllowed(allowed, { facts, controlPrefix: naming.controlPrefix, now: clock.now() })
+    }
+    const request: ControlRequest = { facts, exchange, generation, origin: match.origin }
 
     switch (match.action) {
       case 'ping':

@@ -64,7 +64,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
   async function run(exchange: Exchange, generation: Generation, progress: Progress): Promise<Finished> {
     const parsed = generation.parse(exchange.head)
     progress.facts = parsed
-    if ('kind' in parsed) return sendReply(exchange, badRequest(parsed))
+    if ('kind' in parsed) return sendReply(exchange, badRequest(parsed, pageOf(parsed.id, generation)))
 
     const match = generation.routes.match(parsed)
     const route = match.kind === 'route' ? match.route : undefined
@@ -91,7 +91,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     if (verdict.outcome !== 'allow') {
       const origin = generation.routes.originOf(facts.host, facts.port) ?? ''
       const reply =
-        verdict.outcome === 'sign-in' && facts.wants === 'html'
+        verdict.outcome === 'sign-in' && facts.wants === 'html' && isSafe(facts.method)
           ? startSignIn(exchange, facts, generation, origin)
           : refusal(verdict, route, who, { ...askedOf(facts, generation), origin })
       return answer(exchange, reply, facts, generation)
@@ -139,4 +139,13 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
   function askedOf(facts: RequestFacts, { live }: Generation) {
     return { facts, controlPrefix: live.naming.controlPrefix, now: clock.now() }
   }
+
+  function pageOf(requestId: string, { live }: Generation) {
+    return { requestId, controlPrefix: live.naming.controlPrefix, now: clock.now() }
+  }
+}
+
+/** A redirect to the sign-in would lose what any other method sends. */
+function isSafe(method: string): boolean {
+  return method === 'GET' || method === 'HEAD'
 }

@@ -2,7 +2,7 @@
 import type { Route } from '../config/model.ts'
 import { type AppError, assertNever, ERRORS } from '../errors.ts'
 import type { BadRequest, Reply, RequestFacts } from '../http/exchange.ts'
-import { pageReply } from '../pages/render.ts'
+import { type PageModel, pageReply } from '../pages/render.ts'
 import { jsonReply, redirectReply, textReply } from '../pages/reply.ts'
 import { wantedGroups } from '../policy/explain.ts'
 import type { Principal } from '../policy/model.ts'
@@ -26,9 +26,25 @@ export interface AskedOfRoute extends Asked {
 
 export type Refusal = Exclude<Decision, { outcome: 'allow' }>
 
-/** What was asked could not be understood, so neither can what kind of answer is wanted. */
-export function badRequest({ status, detail, id }: BadRequest): Reply {
-  return jsonReply(status, { error: 'bad-request', detail, request_id: id }, [['connection', 'close']])
+/** What was asked could not be understood. `page`: what our pages need. */
+export function badRequest({ status, detail, id, wants }: BadRequest, page: PageModel): Reply {
+  const headers = [['connection', 'close']] as const
+  if (wants !== 'html') return jsonReply(status, { error: 'bad-request', detail, request_id: id }, headers)
+  const sentence = REFUSED[status] ?? 'Your browser sent something that Postern does not pass on to an application.'
+  return pageReply(page, status, { kind: 'error', status, sentence, detail }, { headers })
+}
+
+const REFUSED: Partial<Record<BadRequest['status'], string>> = {
+  405: 'This method is not passed on to applications.',
+  431: 'Your browser sent more than Postern reads of a request, most likely too many cookies.',
+}
+
+/** A path of ours that does not know this method. */
+export function methodNotAllowed(allowed: readonly string[], asked: Asked): Reply {
+  const headers = [['allow', allowed.join(', ')]] as const
+  if (asked.facts.wants !== 'html') return textReply(405, 'method not allowed\n', headers)
+  const sentence = 'This address of Postern does not take what was sent.'
+  return pageReply(common(asked), 405, { kind: 'error', status: 405, sentence }, { headers })
 }
 
 /** The path can be read in more than one way. Nobody's application has been asked. */
@@ -89,7 +105,12 @@ export function refusal(decision: Refusal, route: Route, who: Principal | undefi
   }
 }
 
-export function unauthenticated({ facts, origin, controlPrefix }: AskedOfRoute): Reply {
+export function unauthenticated(asked: AskedOfRoute): Reply {
+  const { facts, origin, controlPrefix } = asked
+  // Only a form, or its like: any other navigation is redirected to the sign-in.
+  if (facts.wants === 'html') {
+    return pageReply(common(asked), 401, { kind: 'session-over', signInUrl: `${origin}${controlPrefix}/sign_in` })
+  }
   return jsonReply(401, {
     error: 'unauthenticated',
     reason: 'user-unauthenticated',
@@ -99,18 +120,17 @@ export function unauthenticated({ facts, origin, controlPrefix }: AskedOfRoute):
 }
 
 function denied(reasons: Refusal['reasons'], route: Route, who: Principal | undefined, asked: AskedOfRoute): Reply {
-  const { facts, origin } = asked
-  if (facts.wants !== 'html' || !who) {
+  const { facts } = asked
+  if (facts.wants !== 'html') {
     return jsonReply(403, { error: 'denied', reason: reasons[0] ?? 'no-rule-matched', request_id: facts.id })
   }
   return pageReply(common(asked), 403, {
     kind: 'denied',
     application: route.name,
-    person: personOf(who.identity),
+    ...(who && { person: personOf(who.identity), groups: who.membership }),
     reasons,
     wantedGroups: wantedGroups(route.policy),
-    groups: who.membership,
-    tryAgainUrl: origin + facts.path + facts.query,
+    ...tryAgain(asked),
   })
 }
 
@@ -120,7 +140,7 @@ function unavailable(
   who: Principal | undefined,
   asked: AskedOfRoute,
 ): Reply {
-  const { facts, origin } = asked
+  const { facts } = asked
   const headers = [['retry-after', String(retryAfter)]] as const
   if (facts.wants !== 'html') {
     return jsonReply(
@@ -129,7 +149,6 @@ function unavailable(
       headers,
     )
   }
-  const tryAgainUrl = origin + facts.path + facts.query
   return pageReply(
     common(asked),
     503,
@@ -139,7 +158,7 @@ function unavailable(
       ...(who && { person: personOf(who.identity), groups: who.membership }),
       reasons,
       retryAfter,
-      tryAgainUrl,
+      ...tryAgain(asked),
     },
     { headers },
   )
@@ -171,6 +190,11 @@ export function failure(error: AppError, requestId: string, asked: Asked | undef
     },
     { headers },
   )
+}
+
+/** What a form sent is not in its address. */
+function tryAgain({ facts, origin }: AskedOfRoute): { readonly tryAgainUrl?: string } {
+  return facts.method === 'GET' ? { tryAgainUrl: origin + facts.path + facts.query } : {}
 }
 
 function common({ facts, controlPrefix, now }: Asked) {

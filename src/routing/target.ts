@@ -45,13 +45,25 @@ export function parseTarget(
 ): RequestFacts | BadRequest {
   const peer = canonicalAddress(raw.peer ?? '')
   let clientIp = peer ?? ''
+  let headers: Headers | string | undefined
   const refuse = (status: BadRequest['status'], detail: string): BadRequest => {
-    return { kind: 'bad-request', id, status, detail, clientIp }
+    const read = typeof headers === 'object' ? headers : undefined
+    const [path = ''] = raw.target.split('?', 1)
+    const asked = { method: raw.method, host: read?.host, path }
+    return {
+      kind: 'bad-request',
+      id,
+      status,
+      detail,
+      clientIp,
+      asked,
+      wants: read && isNavigation(read) ? 'html' : 'json',
+    }
   }
   if (peer === undefined) return refuse(400, 'the peer is gone')
   if (raw.rawHeaders.length / 2 >= MAX_HEADERS) return refuse(431, 'too many header fields')
 
-  const headers = readHeaders(raw.rawHeaders)
+  headers = readHeaders(raw.rawHeaders)
   if (typeof headers === 'string') return refuse(400, headers)
   const client = clientOf(peer, raw.encrypted, headers.forwardedFor, headers.forwardedProto, trust)
   clientIp = client.clientIp
@@ -106,7 +118,7 @@ export function parseTarget(
     query,
     clientIp,
     scheme: clientScheme,
-    wants: raw.upgrade || isUpgrade(headers) ? 'upgrade' : isNavigation(raw.method, headers) ? 'html' : 'json',
+    wants: raw.upgrade || isUpgrade(headers) ? 'upgrade' : isNavigation(headers) ? 'html' : 'json',
     cookie: headers.cookie,
     origin: headers.origin,
     userAgent: headers.userAgent,
@@ -244,9 +256,8 @@ function isUpgrade({ upgrade, connection }: Headers): boolean {
   return upgrade.toLowerCase() === 'websocket' && /(?:^|,)[ \t]*upgrade[ \t]*(?:,|$)/i.test(connection)
 }
 
-/** Something that a person looks at and that may be redirected to a sign-in page; fetches, forms and scripts may not. */
-function isNavigation(method: string, { fetchMode, requestedWith, accept }: Headers): boolean {
-  if (method !== 'GET' && method !== 'HEAD') return false
+/** Does a person look at the answer, in a window of a browser? Not of fetches and scripts; of a form that is sent, too. */
+function isNavigation({ fetchMode, requestedWith, accept }: Headers): boolean {
   if (requestedWith || (fetchMode !== '' && fetchMode !== 'navigate')) return false
   return /(?:^|[,\s])(?:text\/html|application\/xhtml\+xml)(?:[;,\s]|$)/i.test(accept)
 }

@@ -29,7 +29,7 @@ const MAX_REMEMBERED = 4 * 1024
 
 export interface ConnectionEvents {
   /** The bytes are no request: answer with this status, then close. */
-  refuse(status: 400 | 405 | 431, detail: string): void
+  refuse(status: 400 | 405 | 431, detail: string, head: Buffer): void
   /** A head has begun, and must be complete in time. */
   headBegan(): void
   headEnded(): void
@@ -259,8 +259,9 @@ export class H1Connection {
   }
 
   private refuse(status: 400 | 405 | 431, detail: string): false {
+    const { held } = this
     this.end()
-    this.events.refuse(status, detail)
+    this.events.refuse(status, detail, held)
     return false
   }
 

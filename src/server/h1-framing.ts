@@ -46,6 +46,11 @@ function isUpgrade(head: string): boolean {
   )
 }
 
+/** Of a head that is refused, and may be only its beginning: would a person look at the answer? */
+export function looksLikeNavigation(head: string): boolean {
+  return !head.startsWith('HEAD ') && /\r\n(?:sec-fetch-mode:[ \t]*navigate|accept:[^\r\n]*text\/html)/i.test(head)
+}
+
 /** All lines of one header as one list, in lower case. */
 function valuesOf(head: string, name: string): string {
   const lines = head.matchAll(new RegExp(`\\r\\n${name}:[ \\t]*([^\\r]*)`, 'gi'))

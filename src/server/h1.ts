@@ -9,11 +9,12 @@ import type { Duplex } from 'node:stream'
 import { every } from '../lib/clock.ts'
 import { createDeadlines, type Deadline } from '../lib/deadlines.ts'
 import { canonicalAddress } from '../routing/address.ts'
-import type { BadRequest, Exchange } from '../http/exchange.ts'
+import type { BadRequest, Exchange, Reply } from '../http/exchange.ts'
 import type { Clock, Logger, Span } from '../types.ts'
 import type { Address, Certificate, Live } from '../config/model.ts'
 import { bind } from './bind.ts'
 import { H1Connection, MAX_HEAD_BYTES } from './h1-connection.ts'
+import { looksLikeNavigation } from './h1-framing.ts'
 import { endSoon, H1Exchange, H1UpgradeExchange } from './h1-exchange.ts'
 
 export type Timeouts = Pick<Live, 'timeoutRead' | 'timeoutIdle' | 'clientWriteTimeout' | 'tunnelIdleTimeout'>
@@ -27,11 +28,11 @@ export interface ListenDeps {
   readonly logger: Pick<Logger, 'error'>
   /** Never rejects: its one catch is inside. */
   readonly handle: (exchange: Exchange) => Promise<void>
-  /** Told of what was answered and never became an exchange. */
-  readonly refused: (refusal: Refusal) => void
+  /** Told of what never became an exchange. Gives the answer for a person; programs get the status alone. */
+  readonly refused: (refusal: Refusal) => Reply | undefined
 }
 
-export type Refusal = Pick<BadRequest, 'status' | 'detail' | 'clientIp'>
+export type Refusal = Pick<BadRequest, 'status' | 'detail' | 'clientIp' | 'wants'>
 
 export interface Listener {
   readonly address: AddressInfo
@@ -84,16 +85,17 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   }
 
   /** For what never became a request: no facts, a constant answer. `detail`: constant too, such as the parser's code. */
-  function refuse(socket: Socket, status: Refusal['status'], detail: string): void {
+  function refuse(socket: Socket, status: Refusal['status'], detail: string, sent?: Buffer): void {
     const connection = connections.get(socket)
     // A response is being written, or about to be: more bytes would be read as part of it.
     const busy = connection?.busy === true
     connection?.end()
     if (busy || !socket.writable) return void socket.destroy()
     // Whoever only opened a connection has asked for nothing.
-    if (socket.bytesRead > 0) deps.refused({ status, detail, clientIp: addressOf(socket) })
-    const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`
-    endSoon(socket, head, clock)
+    const wants = sent && looksLikeNavigation(sent.toString('latin1')) ? 'html' : 'json'
+    const reply =
+      socket.bytesRead > 0 ? deps.refused({ status, detail, clientIp: addressOf(socket), wants }) : undefined
+    endSoon(socket, wireText(status, wants === 'html' ? reply : undefined), clock)
   }
 
   function accept(socket: Socket): void {
@@ -108,9 +110,9 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     const connection = new H1Connection(socket, {
       headBegan: begin,
       headEnded: end,
-      refuse(status, detail) {
+      refuse(status, detail, head) {
         end()
-        refuse(socket, status, detail)
+        refuse(socket, status, detail, head)
       },
     })
     connections.set(socket, connection)
@@ -154,7 +156,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   server.on('checkExpectation', (req: IncomingMessage, res: ServerResponse) => {
     connections.get(req.socket)?.begin(req, res)
     res.writeHead(417, { connection: 'close' }).end()
-    deps.refused({ status: 417, detail: 'unknown expectation', clientIp: addressOf(req.socket) })
+    deps.refused({ status: 417, detail: 'unknown expectation', clientIp: addressOf(req.socket), wants: 'json' })
   })
   server.on('upgrade', (req: IncomingMessage, socket: Duplex) => {
     const connection = connections.get(socket)
@@ -232,3 +234,12 @@ function peerOf({ remoteAddress, remotePort }: Socket): string {
 function addressOf({ remoteAddress = '' }: Socket): string {
   return canonicalAddress(remoteAddress) ?? remoteAddress
 }
+
+/** An answer behind which the connection ends. */
+function wireText(status: number, { headers, body }: Pick<Reply, 'headers' | 'body'> = NO_BODY): string {
+  const fields = [...headers.filter(([name]) => name !== 'connection'), ['connection', 'close'] as const]
+  const head = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${String(body)}`
+}
+
+const NO_BODY = { headers: [], body: '' } as const

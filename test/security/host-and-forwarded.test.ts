@@ -68,7 +68,7 @@ describe('C01 C02 a request that names two hosts', () => {
 
   test('C08 no Host, HTTP/0.9 and unknown versions are refused', async () => {
     await expectStatus('GET /public HTTP/1.1\r\nConnection: close\r\n\r\n', 400)
-    await expectStatus('GET /public HTTP/1.0\r\n\r\n', 400)
+    await expectStatus('GET /public HTTP/1.0\r\n\r\n', 404)
     await expectStatus('GET /public HTTP/1.2\r\nHost: app.localhost\r\n\r\n', 400)
     await expectStatus('GET /public HTTP/2.0\r\nHost: app.localhost\r\n\r\n', 400)
     for (const bytes of ['GET /public\r\n\r\n', 'GET /admin\r\nHost: app.localhost\r\n\r\n']) {

@@ -18,7 +18,7 @@ async function serving(handle: (exchange: Exchange) => void): Promise<Listener> 
     timeouts: { timeoutRead: 5000, timeoutIdle: 600_000, clientWriteTimeout: 60_000, tunnelIdleTimeout: 100_000 },
     clock,
     logger: silentLogger,
-    refused() {},
+    refused: () => undefined,
     handle: (exchange) => {
       handle(exchange)
       return new Promise((resolve) => exchange.onClosed(resolve))
@@ -171,7 +171,7 @@ test('listen rejects when its address is taken, and a later one works', async ()
     timeouts: { timeoutRead: 0, timeoutIdle: 1000, clientWriteTimeout: 0, tunnelIdleTimeout: 0 },
     clock,
     logger: silentLogger,
-    refused() {},
+    refused: () => undefined,
     handle: () => Promise.resolve(),
   }
   await expect(listen({ ...deps, listen: { host: '127.0.0.1', port: address.port } })).rejects.toMatchObject({

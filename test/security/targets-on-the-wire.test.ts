@@ -92,7 +92,7 @@ describe('bytes that parse to one canonical request', () => {
 describe('bytes that are refused before routing', () => {
   const bad: readonly (readonly [what: string, bytes: string | Uint8Array, status: number])[] = [
     // Targets
-    ['an escaped slash', get('/public%2f..%2fadmin'), 400],
+    ['an escaped slash beside dots', get('/public%2f..%2fadmin'), 400],
     ['an escaped backslash', get('/public/..%5cadmin'), 400],
     ['a backslash', get('/public\\..\\admin'), 400],
     ['a fragment', get('/admin#/public'), 400],
@@ -111,7 +111,6 @@ describe('bytes that are refused before routing', () => {
     ['https on plain http', get('https://app.test/'), 400],
     // Host
     ['no Host', lines('GET / HTTP/1.1'), 400],
-    ['no Host in HTTP/1.0', lines('GET / HTTP/1.0'), 400],
     ['two Hosts', lines('GET / HTTP/1.1', 'Host: app.test', 'Host: admin.test'), 400],
     ['two equal Hosts', lines('GET / HTTP/1.1', 'Host: app.test', 'host: app.test'), 400],
     ['a list of Hosts', lines('GET / HTTP/1.1', 'Host: app.test, admin.test'), 400],

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { deniedPage } from '../../../src/pages/denied.tsx'
 import { errorPage } from '../../../src/pages/error.tsx'
+import { sessionOverPage } from '../../../src/pages/session-over.tsx'
 import { signInFailedPage } from '../../../src/pages/sign-in-failed.tsx'
 import { signOutPage } from '../../../src/pages/sign-out.tsx'
 import { signedOutPage } from '../../../src/pages/signed-out.tsx'
@@ -54,6 +55,7 @@ function everyPage(text: string, href: string): readonly (readonly [name: string
         wayOn: { href, label: text },
       }),
     ],
+    ['session-over', sessionOverPage({ ...common, signInUrl: href })],
     [
       'sign-in-failed',
       signInFailedPage({ ...common, title: text, whatToDo: text, error: text, description: text, tryAgainUrl: href }),
@@ -223,7 +225,10 @@ test.each([
   [502, 'The application cannot be reached'],
   [503, 'Not available right now'],
   [504, 'The application takes too long'],
-  [431, 'Something went wrong'],
+  [431, 'Your browser sent too much'],
+  [405, 'That cannot be done here'],
+  [413, 'That is too large'],
+  [418, 'Something went wrong'],
 ])('the error page for %i is headed "%s"', (status, heading) => {
   const html = errorPage({ controlPrefix: '/.postern', requestId: 'r', now: 0, status, sentence: 'What happened.' })
   expect(html).toContain(`<h1>${heading}</h1>`)

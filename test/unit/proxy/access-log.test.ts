@@ -138,7 +138,14 @@ test.each(['\x9b31m\x85\x7f\u202e\u200b', '"}\n{"level":"fatal"', '\\', '\u2028\
 )
 
 test('the line of a refused request has the reason and no facts', () => {
-  const bad = { kind: 'bad-request', id: 'b', status: 400, detail: 'invalid Host', clientIp: '192.0.2.1' } as const
+  const bad = {
+    kind: 'bad-request',
+    id: 'b',
+    status: 400,
+    detail: 'invalid Host',
+    clientIp: '192.0.2.1',
+    wants: 'json',
+  } as const
   expect(lineOf({ facts: bad }, { status: 400, bytesOut: 3 })).toEqual({
     level: 'info',
     msg: 'request',
