@@ -62,7 +62,7 @@ const EVERYTHING: Settings = {
   jwt_claims_headers: { 'X-Email': 'email' },
   pass_identity_headers: true,
   groups_format: 'names',
-  jwt_groups_filter: ['Engineering'],
+  jwt_groups_filter: 'Engineering',
   jwt_issuer_format: 'IssuerURI',
   public_health_paths: ['/up'],
   preserve_host_header: true,
