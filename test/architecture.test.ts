@@ -94,7 +94,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   yaml: ['src/config/'],
   ajv: ['src/directory/', 'src/session/', 'src/store/', 'src/identity/'],
   'openid-client': ['src/identity/oidc.ts'],
-  undici: ['src/upstream/', 'src/directory/okta/client.ts'],
+  undici: ['src/upstream/', 'src/lib/outbound.ts'],
   jose: [
     'src/upstream/assertion.ts',
     'src/authenticate/pending.ts',

@@ -1,10 +1,12 @@
-/** Names of Okta's own samples → our environment names. */
+/** Names of Okta's own samples, and of curl → our environment names. */
 export const environmentAliases: ReadonlyMap<string, string> = new Map([
   ['OKTA_ISSUER_URI', 'IDP_PROVIDER_URL'],
   ['OKTA_CLIENT_ID', 'IDP_CLIENT_ID'],
   ['OKTA_CLIENT_SECRET', 'IDP_CLIENT_SECRET'],
   ['OKTA_CLIENT_SECRET_FILE', 'IDP_CLIENT_SECRET_FILE'],
   ['OKTA_API_TOKEN', 'DIRECTORY_OKTA_API_TOKEN'],
+  ['https_proxy', 'HTTPS_PROXY'],
+  ['no_proxy', 'NO_PROXY'],
   ['OKTA_API_TOKEN_FILE', 'DIRECTORY_OKTA_API_TOKEN_FILE'],
 ])
 

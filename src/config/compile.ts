@@ -10,6 +10,7 @@ import { compileClaimHeaders } from './compile/identity.ts'
 import { compileGroupsScope } from './compile/groups-scope.ts'
 import { compileIdp, required } from './compile/idp.ts'
 import { defaultResponseHeaders } from './compile/response-headers.ts'
+import { compileOutbound } from './compile/outbound.ts'
 import { compileRoutes } from './compile/routes.ts'
 import { compileCertificate, compileSharedSecrets, compileSigningKeys } from './compile/secrets.ts'
 import { HOSTED } from './providers.ts'
@@ -48,8 +49,9 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
     after === undefined
       ? undefined
       : parseUrl(after, behindHop(globals.insecure_server), ['signout_redirect_url'], report)
-  const idp = compileIdp(draft, report)
-  const directory = compileDirectory(draft, idp?.issuer, report)
+  const outbound = compileOutbound(globals, report)
+  const idp = compileIdp(draft, outbound, report)
+  const directory = compileDirectory(draft, idp?.issuer, outbound, report)
   const secretText = required('shared_secret', '32 random bytes, run `postern secrets generate`', draft, report)
   const sharedSecrets =
     secretText === undefined ? undefined : compileSharedSecrets(secretText, ['shared_secret'], report)

@@ -98,6 +98,15 @@ export interface IdpConfig {
   readonly logout?: 'cognito'
   /** An address that the provider calls unverified counts. */
   readonly allowUnverifiedEmail: boolean
+  readonly outbound?: Outbound
+}
+
+/** How the identity provider and Okta are reached; nothing of it concerns upstreams. */
+export interface Outbound {
+  /** PEM bundle, in addition to the public authorities (`certificate_authority`). */
+  readonly ca?: string
+  /** `url` may hold a password; `except` is hosts, `host:port` and `.domain` that are reached without it. */
+  readonly proxy?: { readonly url: Secret; readonly except: readonly string[] }
 }
 
 export type ClientAuth = { readonly kind: 'basic' | 'post'; readonly secret: Secret } | { readonly kind: 'none' }
@@ -130,6 +139,7 @@ export type DirectoryConfig = {
       /** Share of each Okta rate-limit bucket that Postern may use, 0 to 1. */
       readonly budget: number
       readonly timeout: Span
+      readonly outbound?: Outbound
     }
 )
 

@@ -163,6 +163,20 @@ export const configSchema = z.strictObject(
       .number({ error: 'a number' })
       .optional()
       .describe("Ignored: calls follow Okta's own rate limits, see `directory.okta.budget`."),
+    ...restart({
+      ...orFile(
+        'certificate_authority',
+        'PEM bundle (or base64 of it) of more authorities for calls to the identity provider and Okta; upstreams have `tls_custom_ca`.',
+      ),
+      https_proxy: text.optional().meta({
+        description:
+          'Proxy for https calls to the identity provider and Okta, `http://proxy:3128`; never for upstreams.',
+        writeOnly: true,
+      }),
+      no_proxy: words
+        .prefault([])
+        .describe('Hosts (`host`, `host:port`, `.domain`) that are called without `https_proxy`; loopback always is.'),
+    }),
     groups_claim: text
       .default('groups')
       .describe(
@@ -349,6 +363,10 @@ export const COMPILED = [
   'idp_client_auth',
   'idp_scopes',
   'idp_allow_http',
+  'certificate_authority',
+  'certificate_authority_file',
+  'https_proxy',
+  'no_proxy',
   'idp_request_params',
   'idp_timeout',
   'idp_allow_unverified_email',

@@ -168,11 +168,11 @@ export function openDirectory(deps: {
 }
 
 function openOkta(
-  { url, credentials, timeout, budget }: Extract<DirectoryConfig, { kind: 'okta' }>,
+  { url, credentials, timeout, budget, outbound }: Extract<DirectoryConfig, { kind: 'okta' }>,
   clock: Clock,
   logger: Logger,
 ): { readonly client: OktaClient; readonly source: OktaSource } {
-  const client = createOktaClient({ origin: url.origin, credentials, clock, timeout, budget, logger })
+  const client = createOktaClient({ origin: url.origin, credentials, clock, timeout, budget, outbound, logger })
   return { client, source: createOktaSource({ client, clock, logger }) }
 }
 

@@ -14,17 +14,22 @@ export interface FetchInit {
 /**
  * One call to the identity provider, with the whole answer read and bounded in size after decompression
  * (CVE-2024-22025). Redirects are answers, never followed: the client secret must not travel on.
- * Rejects ERR_IDP_UNREACHABLE for what may be different in a moment: no answer, a timeout, 5xx, and 429,
+ * `send` is the way out. Rejects ERR_IDP_UNREACHABLE for what may be different in a moment: no answer, a timeout, 5xx, and 429,
  * whose body Okta words as `invalid_grant` (okta-api.md#oauth-errors).
  */
-export async function boundedFetch(url: string, init: FetchInit, signal: AbortSignal): Promise<Response> {
+export async function boundedFetch(
+  url: string,
+  init: FetchInit,
+  signal: AbortSignal,
+  send: typeof fetch = fetch,
+): Promise<Response> {
   const { origin, pathname } = new URL(url)
   const what = `${init.method} ${origin}${pathname}`
   const signals = init.signal ? [init.signal, signal] : [signal]
   let response: Response
   let body: Uint8Array<ArrayBuffer>
   try {
-    response = await fetch(url, { ...(init as RequestInit), signal: AbortSignal.any(signals) })
+    response = await send(url, { ...(init as RequestInit), signal: AbortSignal.any(signals) })
     body = await readBody(response, what)
   } catch (error) {
     if (error instanceof AppError) throw error

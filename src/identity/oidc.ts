@@ -3,6 +3,7 @@ import { AppError, assertNever, messageOf } from '../errors.ts'
 import { unsafeEndpoint } from '../config/provider-endpoints.ts'
 import { systemTime } from '../lib/clock.ts'
 import { constantTimeEqual } from '../lib/crypto.ts'
+import { createOutboundFetch } from '../lib/outbound.ts'
 import { epochMillis, later } from '../lib/time.ts'
 import type { Clock, Identity, IdentityProvider, JsonObject, Logger, PendingSignIn, Tokens } from '../types.ts'
 import type { IdpConfig } from '../config/model.ts'
@@ -36,9 +37,10 @@ export interface OidcProviderDeps {
  * when the provider sent one, `description` (its text: escape it) as details.
  */
 export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProviderDeps): IdentityProvider {
-  const metadata = createStale({ ...METADATA, clock, read: () => readMetadata(idp, logger) })
+  const send = createOutboundFetch(idp.outbound ?? {}, idp.timeout)
+  const metadata = createStale({ ...METADATA, clock, read: () => readMetadata(idp, send, logger) })
   /** Signing keys: read by the library when there are none, or when a token names one that is unknown. */
-  const keys = createStale({ ...KEYS, clock, read: async () => readKeys(await metadata.get(), idp, logger) })
+  const keys = createStale({ ...KEYS, clock, read: async () => readKeys(await metadata.get(), idp, send, logger) })
   const authentication = clientAuthentication(idp)
 
   /** A configuration for one operation, so that its calls end with the caller's signal. */
@@ -54,7 +56,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
       authentication,
     )
     config.timeout = idp.timeout / 1000
-    config[oidc.customFetch] = (url, init) => boundedFetch(url, init, signal)
+    config[oidc.customFetch] = (url, init) => boundedFetch(url, init, signal, send)
     if (isHttp(idp.issuer)) oidc.allowInsecureRequests(config)
     // Without this the signature of an ID token from the token endpoint goes unread: TLS would be the only proof.
     oidc.enableNonRepudiationChecks(config)
@@ -180,9 +182,9 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
   }
 }
 
-async function readMetadata(idp: IdpConfig, logger: Logger): Promise<oidc.ServerMetadata> {
+async function readMetadata(idp: IdpConfig, send: typeof fetch, logger: Logger): Promise<oidc.ServerMetadata> {
   try {
-    const value = await discover(idp)
+    const value = await discover(idp, send)
     logger.info({ issuer: value.issuer }, 'identity provider discovered')
     return value
   } catch (error) {
@@ -193,10 +195,15 @@ async function readMetadata(idp: IdpConfig, logger: Logger): Promise<oidc.Server
 }
 
 /** In the background: the keys that are known serve meanwhile. */
-async function readKeys({ jwks_uri: url = '' }: oidc.ServerMetadata, idp: IdpConfig, logger: Logger) {
+async function readKeys(
+  { jwks_uri: url = '' }: oidc.ServerMetadata,
+  idp: IdpConfig,
+  send: typeof fetch,
+  logger: Logger,
+) {
   try {
     const init = { method: 'GET', headers: { accept: 'application/json' }, redirect: 'manual' } as const
-    const response = await boundedFetch(url, init, AbortSignal.timeout(idp.timeout))
+    const response = await boundedFetch(url, init, AbortSignal.timeout(idp.timeout), send)
     const body: unknown = response.status === 200 ? await response.json() : undefined
     if (!isKeySet(body)) throw new TypeError(`${url} answered ${response.status} and no key set`)
     return body
@@ -214,7 +221,7 @@ function isKeySet(value: unknown): value is oidc.ExportedJWKSCache['jwks'] {
   return Array.isArray(keys) && keys.every((key) => typeof key === 'object' && key !== null && !Array.isArray(key))
 }
 
-async function discover(idp: IdpConfig): Promise<oidc.ServerMetadata> {
+async function discover(idp: IdpConfig, send: typeof fetch): Promise<oidc.ServerMetadata> {
   // Named in full: given an issuer, the library compares parsed URLs, for which a trailing slash is nothing.
   const config = await oidc.discovery(
     new URL(`${idp.issuer}/.well-known/openid-configuration`),
@@ -223,7 +230,7 @@ async function discover(idp: IdpConfig): Promise<oidc.ServerMetadata> {
     oidc.None(),
     {
       timeout: idp.timeout / 1000,
-      [oidc.customFetch]: (url, init) => boundedFetch(url, init, AbortSignal.timeout(idp.timeout)),
+      [oidc.customFetch]: (url, init) => boundedFetch(url, init, AbortSignal.timeout(idp.timeout), send),
       execute: isHttp(idp.issuer) ? [oidc.allowInsecureRequests] : [],
     },
   )

@@ -41,7 +41,9 @@ export function describeHook({ uri, events }: { readonly uri: string; readonly e
 async function checkIssuer({ fixed: { idp }, live }: Config): Promise<Finding> {
   const url = `${idp.issuer}/.well-known/openid-configuration`
   const name = `identity provider ${idp.issuer}`
-  const answer = await getJson(url, idp.timeout)
+  // Here and not above: what it brings with it is for those who ask.
+  const { createOutboundFetch } = await import('../../../src/lib/outbound.ts')
+  const answer = await getJson(url, idp.timeout, createOutboundFetch(idp.outbound ?? {}, idp.timeout))
   if ('problem' in answer) return { name, ok: false, message: answer.problem }
   if (answer.status !== 200) return { name, ok: false, message: `${url} answered ${answer.status}` }
   const { issuer, scopes_supported: scopes } = answer.body
@@ -149,9 +151,9 @@ type Answer =
   | { readonly status: number; readonly body: Readonly<Record<string, unknown>> }
   | { readonly problem: string }
 
-async function getJson(url: string, timeout: number): Promise<Answer> {
+async function getJson(url: string, timeout: number, send: typeof fetch): Promise<Answer> {
   try {
-    const response = await fetch(url, {
+    const response = await send(url, {
       headers: { accept: 'application/json', 'user-agent': 'postern-check' },
       redirect: 'manual',
       signal: AbortSignal.timeout(timeout),

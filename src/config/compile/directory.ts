@@ -1,6 +1,6 @@
 import type { Secret } from '../../lib/secret.ts'
 import type { Span } from '../../types.ts'
-import type { DirectoryConfig, OktaCredentials } from '../model.ts'
+import type { DirectoryConfig, OktaCredentials, Outbound } from '../model.ts'
 import { parseServiceAccount } from '../aliases.ts'
 import type { Path, Report } from '../issues.ts'
 import type { Draft } from '../validate.ts'
@@ -9,7 +9,12 @@ import { compileStatic } from './static.ts'
 import { onPrivateNetwork, parseOrigin } from './urls.ts'
 
 /** Where groups come from: Okta's API, what is pushed to us, what is written down; else the claim of a sign-in. */
-export function compileDirectory(draft: Draft, issuer: string | undefined, report: Report): DirectoryConfig {
+export function compileDirectory(
+  draft: Draft,
+  issuer: string | undefined,
+  outbound: Outbound,
+  report: Report,
+): DirectoryConfig {
   const { globals } = draft
   const { directory } = globals
   const ages = {
@@ -61,6 +66,7 @@ export function compileDirectory(draft: Draft, issuer: string | undefined, repor
     credentials,
     budget: directory.okta.budget,
     timeout,
+    outbound,
     logInterval: directory.okta.log_interval,
     ...(secret && { hookSecret: secret }),
   }

@@ -1,4 +1,4 @@
-import type { ClientAuth, IdpConfig } from '../model.ts'
+import type { ClientAuth, IdpConfig, Outbound } from '../model.ts'
 import type { Report } from '../issues.ts'
 import type { GlobalInput } from '../schema.ts'
 import type { Draft } from '../validate.ts'
@@ -16,7 +16,7 @@ export function required(key: keyof GlobalInput, what: string, draft: Draft, rep
 }
 
 /** Client, issuer and what to ask for. */
-export function compileIdp(draft: Draft, report: Report): IdpConfig | undefined {
+export function compileIdp(draft: Draft, outbound: Outbound, report: Report): IdpConfig | undefined {
   const { globals } = draft
   const product = PRODUCTS[globals.idp_provider]
   const example = product?.example ?? 'https://your-org.okta.com'
@@ -65,6 +65,7 @@ export function compileIdp(draft: Draft, report: Report): IdpConfig | undefined 
     scopes,
     requestParams: { ...product?.requestParams, ...globals.idp_request_params },
     timeout: globals.idp_timeout,
+    outbound,
     ...(product?.logout && { logout: product.logout }),
     allowUnverifiedEmail: globals.idp_allow_unverified_email,
   }

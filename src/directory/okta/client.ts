@@ -1,8 +1,8 @@
-import { Pool } from 'undici'
 import { AppError, messageOf } from '../../errors.ts'
 import { pause } from '../../lib/wait.ts'
 import type { Clock, JsonObject, Logger, Span } from '../../types.ts'
-import type { OktaCredentials } from '../../config/model.ts'
+import { createOutboundDispatcher } from '../../lib/outbound.ts'
+import type { OktaCredentials, Outbound } from '../../config/model.ts'
 import type { ReadPriority } from '../model.ts'
 import { judge, type OktaAnswer, type RawAnswer } from './answer.ts'
 import { type BucketState, bucketOf, createBudget, readRateFacts } from './budget.ts'
@@ -70,11 +70,12 @@ export function createOktaClient(deps: {
   readonly timeout: Span
   readonly budget: number
   readonly logger: Logger
+  /** Absent: nothing between us and Okta. */
+  readonly outbound?: Outbound | undefined
   readonly random?: () => number
 }): OktaClient {
   const { origin, clock, timeout } = deps
-  // The clock ends an exchange that takes too long, so undici's own timers stay off.
-  const pool = new Pool(origin, { connections: PARALLEL, headersTimeout: 0, bodyTimeout: 0, connect: { timeout } })
+  const pool = createOutboundDispatcher(deps.outbound ?? {}, { connections: PARALLEL, connectTimeout: timeout })
   const budget = createBudget({
     share: deps.budget,
     parallel: PARALLEL,
@@ -180,6 +181,7 @@ export function createOktaClient(deps: {
     try {
       const { statusCode, headers, body } = await pool.request({
         ...request,
+        origin,
         signal: ending.signal,
         headers: { ...request.headers, accept: 'application/json', 'user-agent': 'postern' },
       })

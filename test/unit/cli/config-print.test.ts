@@ -21,6 +21,9 @@ const EVERYTHING: Settings = {
   idp_provider: 'okta',
   idp_provider_url: 'https://dev-1.okta.com/oauth2/default',
   idp_allow_http: true,
+  certificate_authority: read('tls.crt'),
+  https_proxy: 'http://proxy.corp.example:3128',
+  no_proxy: ['.corp.example'],
   idp_client_id: '0oa1',
   idp_client_secret: 'the-client-secret',
   idp_client_auth: 'post',
@@ -61,6 +64,7 @@ const EVERYTHING: Settings = {
   'storage.path': '/var/lib/postern',
   jwt_claims_headers: { 'X-Email': 'email' },
   pass_identity_headers: true,
+  set_response_headers: { 'X-Frame-Options': 'DENY' },
   groups_format: 'names',
   jwt_groups_filter: 'Engineering',
   jwt_issuer_format: 'IssuerURI',
@@ -222,7 +226,7 @@ describe('one deployment', () => {
     const inFiles = globalKeys
       .map(({ path }) => path.join('.'))
       .filter((name) => name.endsWith('_file') && typeof EVERYTHING[name.slice(0, -'_file'.length)] === 'string')
-    expect(inFiles).toHaveLength(9)
+    expect(inFiles).toHaveLength(10)
     const named: Record<string, unknown> = Object.fromEntries(
       Object.entries(EVERYTHING).filter(([name]) => !inFiles.includes(`${name}_file`)),
     )

@@ -1,0 +1,33 @@
+/** Calls to the identity provider and to Okta. Upstreams have connections of their own, and no proxy. */
+import { rootCertificates } from 'node:tls'
+import { Agent, type Dispatcher, EnvHttpProxyAgent, fetch as undiciFetch } from 'undici'
+import type { Outbound } from '../config/model.ts'
+import type { Span } from '../types.ts'
+
+/** `connections` to one origin; `connectTimeout` for each. */
+export function createOutboundDispatcher(
+  { ca, proxy }: Outbound,
+  { connections, connectTimeout }: { readonly connections: number; readonly connectTimeout: Span },
+): Dispatcher {
+  // An authority is added to those that everybody trusts: the provider may be public and Okta's proxy private.
+  const tls = { timeout: connectTimeout, ...(ca !== undefined && { ca: [...rootCertificates, ca] }) }
+  // The caller's clock ends a call that takes too long, so undici's own timers stay off.
+  const options = { connections, headersTimeout: 0, bodyTimeout: 0, connect: tls }
+  if (!proxy) return new Agent(options)
+  return new EnvHttpProxyAgent({
+    ...options,
+    // Everything is said here: what is left out, undici would take from the environment.
+    httpProxy: '',
+    httpsProxy: proxy.url.reveal(),
+    noProxy: proxy.except.join(','),
+    requestTls: tls,
+  })
+}
+
+/** The same as a `fetch`. */
+export function createOutboundFetch(outbound: Outbound, connectTimeout: Span): typeof fetch {
+  if (outbound.ca === undefined && !outbound.proxy) return fetch
+  const dispatcher = createOutboundDispatcher(outbound, { connections: 16, connectTimeout })
+  // undici's own types say the same in other words.
+  return ((url: string, init: object) => undiciFetch(url, { ...init, dispatcher })) as unknown as typeof fetch
+}
