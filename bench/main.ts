@@ -259,10 +259,12 @@ process.on('SIGINT', () => {
   process.exit(130)
 })
 
-const directory = process.argv.includes('--directory')
-const run = directory
-  ? import('./directory/main.ts').then((bench) => bench.benchDirectory(process.argv.slice(2)))
-  : main()
+const args = process.argv.slice(2)
+const run = args.includes('--directory')
+  ? import('./directory/main.ts').then((bench) => bench.benchDirectory(args))
+  : args.includes('--scim')
+    ? import('./scim/main.ts').then((bench) => bench.benchScim(args))
+    : main()
 const code = await run.then(
   () => 0,
   (error: unknown) => {

@@ -38,8 +38,10 @@ export function seconds(ms: number): string {
 
 export function print({ name, rows }: Scenario): void {
   console.log(`\n${name}`)
-  for (const { what, measured, bound = '', met } of rows) {
-    const verdict = met === undefined ? '' : met ? 'met' : 'MISSED'
-    console.log(`  ${what.padEnd(58)}${measured.padStart(22)}${bound.padStart(16)}  ${verdict}`.trimEnd())
-  }
+  for (const row of rows) printRow(row)
+}
+
+export function printRow({ what, measured, bound = '', met }: Row): void {
+  const verdict = met === undefined ? '' : met ? 'met' : 'MISSED'
+  console.log(`  ${what.padEnd(58)}${measured.padStart(22)}${bound.padStart(16)}  ${verdict}`.trimEnd())
 }

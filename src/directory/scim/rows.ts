@@ -1,4 +1,5 @@
 import type { Resource } from './message.ts'
+import { createOrder } from './order.ts'
 
 /** Resources in memory, found by id and by the keys of their indexes; `page` is in the order of creation. */
 export interface Rows<T, Index extends string> {
@@ -23,8 +24,11 @@ export function createRows<T extends Resource, Index extends string>(
     Object.entries(indexes) as [Index, (value: T) => readonly string[]][],
   )
   const idsByKey = new Map<Index, Map<string, Set<string>>>([...keysOf.keys()].map((index) => [index, new Map()]))
-  /** Ids in order; undefined: to be sorted again. */
-  let ordered: readonly string[] | undefined
+  /** What is added while somebody turns pages comes at the end. */
+  const ordered = createOrder((left, right) => {
+    const [a, b] = [rows.get(left)?.createdAt ?? 0, rows.get(right)?.createdAt ?? 0]
+    return a - b || (left < right ? -1 : Number(left > right))
+  })
 
   function reindex(id: string, before: T | undefined, after: T | undefined): void {
     for (const [index, keys] of keysOf) {
@@ -57,26 +61,23 @@ export function createRows<T extends Resource, Index extends string>(
     },
 
     page(start, count) {
-      // What is added while somebody turns pages comes at the end.
-      ordered ??= [...rows.values()]
-        .sort((a, b) => a.createdAt - b.createdAt || (a.id < b.id ? -1 : 1))
-        .map(({ id }) => id)
-      return ordered.slice(start, start + count).flatMap((id) => rows.get(id) ?? [])
+      return ordered.page(start, count).flatMap((id) => rows.get(id) ?? [])
     },
 
     set(value) {
       const before = rows.get(value.id)
       reindex(value.id, before, value)
+      if (before && before.createdAt !== value.createdAt) ordered.delete(value.id)
       rows.set(value.id, value)
-      if (!before) ordered = undefined
+      if (before?.createdAt !== value.createdAt) ordered.add(value.id)
       return before
     },
 
     delete(id) {
       const before = rows.get(id)
       reindex(id, before, undefined)
+      if (before) ordered.delete(id)
       rows.delete(id)
-      ordered = undefined
       return before
     },
 
