@@ -184,9 +184,8 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
       set(await oktaHookInstallCommand({ config: oneOf(file, config) }, io))
     })
 
-  program
-    .command('config')
-    .description('see the configuration')
+  const config = program.command('config').description('see the configuration, or make it from that of another proxy')
+  config
     .command('print')
     .description('what is in force and who said so; secrets are not shown')
     .argument(...FILE)
@@ -199,6 +198,16 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
         { config, defaults = false, json = false }: { config?: string; defaults?: boolean; json?: boolean },
       ) => set(await configPrintCommand({ file: oneOf(file, config), defaults, json }, io)),
     )
+  config
+    .command('migrate')
+    .description("print Pomerium's or oauth2-proxy's configuration as ours")
+    .argument('<file>', 'a file of any of their formats; - is standard input')
+    .option('--from <format>', 'the format, when it is not told by its looks')
+    .option('--authenticate-url <url>', 'external URL of the sign-in service, where the input has none')
+    .action(async (file: string, given: { from?: string; authenticateUrl?: string }) => {
+      const { configMigrateCommand } = await import('./commands/config-migrate.ts')
+      set(await configMigrateCommand({ file, from: given.from, authenticateUrl: given.authenticateUrl }, io))
+    })
 
   program
     .command('health')

@@ -1,0 +1,273 @@
+import { parse } from 'yaml'
+import { type Draft, isTree, lost, type Missing, type Options, textOf, texts, treeAt, unneeded } from './draft.ts'
+import { fromPomerium } from './pomerium.ts'
+
+type Tree = Readonly<Record<string, unknown>>
+
+/** Values of Pomerium's Helm chart. */
+export function fromHelmValues(values: Tree, options: Options): Draft {
+  const config = treeAt(values, 'config')
+  const idp = treeAt(values, 'authenticate', 'idp')
+  const storage = treeAt(values, 'databroker', 'storage')
+  const missing: Missing[] = []
+  const input: Record<string, unknown> = { ...treeAt(values, 'config', 'extraOpts') }
+  const { rootDomain } = config
+  if (typeof rootDomain === 'string' && rootDomain !== '') {
+    input['authenticate_service_url'] ??= `https://authenticate.${rootDomain}`
+  }
+  rename(idp, HELM_IDP, 'authenticate.idp.', input, missing)
+  rename(config, HELM_CONFIG, 'config.', input, missing)
+  rename(storage, HELM_STORAGE, 'databroker.storage.', input, missing)
+  if (config['insecure'] === true || config['insecureProxy'] === true) input['insecure_server'] = true
+  for (const [key, value] of Object.entries(values)) {
+    if (key === 'config' || key === 'authenticate' || key === 'databroker') {
+      for (const inner of Object.keys(isTree(value) ? value : {})) {
+        if (key === 'authenticate' && inner === 'idp') continue
+        if (key === 'databroker' && inner === 'storage') continue
+        if (key !== 'config') missing.push(unneeded(`${key}.${inner}`, DEPLOYMENT))
+      }
+    } else missing.push(unneeded(key, DEPLOYMENT))
+  }
+  return fromPomerium(input, options, missing)
+}
+
+const DEPLOYMENT = "it concerns the deployment; see the values of Postern's chart"
+const HELM_IDP: Renames = {
+  provider: 'idp_provider',
+  clientID: 'idp_client_id',
+  clientSecret: 'idp_client_secret',
+  url: 'idp_provider_url',
+  scopes: 'idp_scopes',
+  serviceAccount: 'idp_service_account',
+}
+const HELM_CONFIG: Renames = {
+  rootDomain: '',
+  extraOpts: '',
+  insecure: '',
+  insecureProxy: '',
+  sharedSecret: 'shared_secret',
+  cookieSecret: 'cookie_secret',
+  signingKey: 'signing_key',
+  routes: 'routes',
+  policy: 'policy',
+  administrators: { lost: 'there are no administrators' },
+  existingSecret: { lost: 'give the secrets of this Secret by SHARED_SECRET and IDP_CLIENT_SECRET' },
+  existingSigningKeySecret: { lost: 'mount this Secret and name the file in signing_key_file' },
+  existingPolicy: { lost: 'add the routes of this ConfigMap by hand' },
+  existingCASecret: { unneeded: DEPLOYMENT },
+  existingConfig: { lost: 'migrate the file of this ConfigMap, too' },
+  ca: { unneeded: 'Postern is one process and needs no authority of its own' },
+  generateTLS: { unneeded: 'Postern is one process and needs no certificates of its own' },
+  generateSigningKey: { unneeded: 'the signing key derives from shared_secret' },
+  forceGenerateTLS: { unneeded: 'Postern is one process and needs no certificates of its own' },
+}
+const HELM_STORAGE: Renames = {
+  type: 'databroker_storage_type',
+  connectionString: 'databroker_storage_connection_string',
+  tlsSkipVerify: { unneeded: 'the embedded store needs no connection' },
+  clientTLS: { unneeded: 'the embedded store needs no connection' },
+}
+
+/** Objects of Kubernetes: `Pomerium` resources and Ingresses. */
+export function fromObjects(objects: readonly Tree[], options: Options): Draft {
+  const missing: Missing[] = []
+  const input: Record<string, unknown> = {}
+  const routes: Tree[] = []
+  for (const object of objects.flatMap(itemsOf)) {
+    const name = `${textOf(object['kind'])} ${textOf(treeAt(object, 'metadata')['name'] ?? '')}`
+    if (object['kind'] === 'Pomerium') readSettings(treeAt(object, 'spec'), name, input, missing)
+    else if (object['kind'] === 'Ingress') routes.push(...routesOf(object, name, missing))
+    else missing.push(unneeded(name, 'it holds no configuration of Pomerium'))
+  }
+  return fromPomerium({ ...input, routes: [...routes].sort(longestFirst) }, options, missing)
+}
+
+/** A `List` holds others. */
+function itemsOf(object: Tree): readonly Tree[] {
+  return Array.isArray(object['items']) ? object['items'].filter(isTree) : [object]
+}
+
+/** Kubernetes prefers the exact path, then the longest; we take the first of the file. */
+function longestFirst(a: Tree, b: Tree): number {
+  const rank = (route: Tree): number =>
+    ('path' in route ? 1_000_000 : 0) + textOf(route['path'] ?? route['regex'] ?? route['prefix'] ?? '').length
+  return a['from'] === b['from'] ? rank(b) - rank(a) : 0
+}
+
+function readSettings(spec: Tree, name: string, input: Record<string, unknown>, missing: Missing[]): void {
+  rename(
+    treeAt(spec, 'authenticate'),
+    { url: 'authenticate_service_url', callbackPath: 'authenticate_callback_path' },
+    `${name} authenticate.`,
+    input,
+    missing,
+  )
+  rename(treeAt(spec, 'identityProvider'), CRD_IDP, `${name} identityProvider.`, input, missing)
+  rename(treeAt(spec, 'cookie'), CRD_COOKIE, `${name} cookie.`, input, missing)
+  rename(
+    treeAt(spec, 'timeouts'),
+    { read: 'timeout_read', write: 'timeout_write', idle: 'timeout_idle' },
+    `${name} timeouts.`,
+    input,
+    missing,
+  )
+  rename(spec, CRD, `${name} `, input, missing)
+  if (isTree(spec['storage'])) {
+    const type = Object.keys(spec['storage'])[0] ?? 'file'
+    input['databroker_storage_type'] = type === 'file' ? 'file' : 'postgres'
+    if (type !== 'file') missing.push(lost(`${name} storage.${type}`, 'sessions are kept in the embedded store'))
+  }
+}
+
+const SECRET = 'Postern reads no Secrets; give what it holds by the environment'
+const CRD_IDP: Renames = {
+  provider: 'idp_provider',
+  url: 'idp_provider_url',
+  scopes: 'idp_scopes',
+  requestParams: 'idp_request_params',
+  secret: { lost: `${SECRET}: IDP_CLIENT_ID, IDP_CLIENT_SECRET` },
+  serviceAccountFromSecret: { lost: `${SECRET}: IDP_SERVICE_ACCOUNT` },
+  requestParamsSecret: { lost: 'write the parameters into idp_request_params' },
+  refreshDirectory: { unneeded: 'see directory.refresh_interval' },
+}
+const CRD_COOKIE: Renames = {
+  name: 'cookie_name',
+  domain: 'cookie_domain',
+  httpOnly: 'cookie_http_only',
+  expire: 'cookie_expire',
+  sameSite: 'cookie_same_site',
+}
+const CRD: Renames = {
+  authenticate: '',
+  identityProvider: '',
+  cookie: '',
+  timeouts: '',
+  storage: '',
+  jwtClaimHeaders: 'jwt_claims_headers',
+  passIdentityHeaders: 'pass_identity_headers',
+  setResponseHeaders: 'set_response_headers',
+  programmaticRedirectDomains: 'programmatic_redirect_domain_whitelist',
+  runtimeFlags: 'runtime_flags',
+  useProxyProtocol: 'use_proxy_protocol',
+  codecType: 'codec_type',
+  bearerTokenFormat: 'bearer_token_format',
+  idpAccessTokenAllowedAudiences: 'idp_access_token_allowed_audiences',
+  downstreamMtls: 'downstream_mtls',
+  circuitBreakerThresholds: 'circuit_breaker_thresholds',
+  accessLogFields: 'access_log_fields',
+  authorizeLogFields: 'authorize_log_fields',
+  allowUpgrades: 'allow_upgrades',
+  mergeSlashes: 'merge_slashes',
+  normalizePath: 'normalize_path',
+  pathWithEscapedSlashesAction: 'path_with_escaped_slashes_action',
+  headersWithUnderscoresAction: 'headers_with_underscores_action',
+  secrets: { lost: `${SECRET}: SHARED_SECRET, SIGNING_KEY` },
+  certificates: { lost: 'mount the Secrets and name their files in certificate_file and certificate_key_file' },
+  caSecrets: { lost: 'mount the Secrets and name the file in certificate_authority_file' },
+}
+
+const ANNOTATION = /^[^/]*pomerium[^/]*\//
+/** Said of the way to the backend, and read below. */
+const READ = new Set(['secure_upstream', 'path_regex', 'service_proxy_upstream', 'subtle_allow_empty_host'])
+
+function routesOf(ingress: Tree, name: string, missing: Missing[]): readonly Tree[] {
+  const { namespace = 'default' } = treeAt(ingress, 'metadata')
+  const route: Record<string, unknown> = {}
+  const said = new Map<string, string>()
+  for (const [annotation, value] of Object.entries(treeAt(ingress, 'metadata', 'annotations'))) {
+    if (!ANNOTATION.test(annotation)) {
+      missing.push(unneeded(`${name} ${annotation}`, 'it is no annotation of Pomerium'))
+      continue
+    }
+    const key = annotation.replace(ANNOTATION, '')
+    if (READ.has(key)) said.set(key, textOf(value))
+    else if (/^(?:tcp|udp|ssh)_upstream$/.test(key)) said.set('protocol', key)
+    else if (key.endsWith('_secret'))
+      missing.push(lost(`${name} ${key}`, `${SECRET}, or by a file: see ${key.replace(/_secret$/, '')}`))
+    else if (TEXT_ANNOTATIONS.has(key)) route[key] = value
+    else route[key] = yamlOf(value)
+  }
+  const spec = treeAt(ingress, 'spec')
+  if (said.has('protocol')) {
+    missing.push(lost(name, 'Postern proxies HTTP only'))
+    return []
+  }
+  const scheme = said.get('secure_upstream') === 'true' ? 'https' : 'http'
+  const to = (backend: unknown, where: string): string | undefined => {
+    const service = treeAt(isTree(backend) ? backend : {}, 'service')
+    const { number, name: portName } = treeAt(service, 'port')
+    if (typeof service['name'] !== 'string') {
+      missing.push(lost(where, 'its backend is no Service'))
+      return undefined
+    }
+    if (number === undefined) missing.push(lost(where, `write the number of port "${textOf(portName)}" into \`to\``))
+    return `${scheme}://${service['name']}.${textOf(namespace)}.svc.cluster.local${number === undefined ? '' : `:${textOf(number)}`}`
+  }
+  const rules = Array.isArray(spec['rules']) ? spec['rules'].filter(isTree) : []
+  const made = rules.flatMap((rule) => {
+    const { host } = rule
+    if (typeof host !== 'string' || host === '') {
+      missing.push(lost(`${name} rule without host`, 'a route needs the host that it serves'))
+      return []
+    }
+    const paths = treeAt(rule, 'http')['paths']
+    return (Array.isArray(paths) ? paths.filter(isTree) : []).flatMap((path) => {
+      const upstream = to(path['backend'], `${name} ${host}${textOf(path['path'] ?? '')}`)
+      if (upstream === undefined) return []
+      return [{ from: `https://${host}`, ...matchOf(path, said.get('path_regex') === 'true'), to: upstream, ...route }]
+    })
+  })
+  if (isTree(spec['defaultBackend']))
+    missing.push(lost(`${name} defaultBackend`, 'a route needs the host that it serves'))
+  return made
+}
+
+function matchOf({ path, pathType }: Tree, regex: boolean): Tree {
+  if (typeof path !== 'string' || path === '' || (path === '/' && pathType !== 'Exact')) return {}
+  if (pathType === 'Exact') return { path }
+  return pathType === 'ImplementationSpecific' && regex ? { regex: path } : { prefix: path }
+}
+
+/** Annotations whose value is text as it is. */
+const TEXT_ANNOTATIONS = new Set([
+  'name',
+  'description',
+  'logo_url',
+  'prefix_rewrite',
+  'regex_rewrite_pattern',
+  'regex_rewrite_substitution',
+  'host_rewrite',
+  'host_rewrite_header',
+  'host_path_regex_rewrite_pattern',
+  'host_path_regex_rewrite_substitution',
+  'tls_server_name',
+])
+
+function yamlOf(value: unknown): unknown {
+  if (typeof value !== 'string') return value
+  try {
+    return parse(value)
+  } catch {
+    return value
+  }
+}
+
+/** Name there → name in Pomerium's file, `''` for what was read already, or why there is none. */
+type Renames = Readonly<Record<string, string | { readonly lost: string } | { readonly unneeded: string }>>
+
+function rename(
+  tree: Tree,
+  renames: Renames,
+  prefix: string,
+  input: Record<string, unknown>,
+  missing: Missing[],
+): void {
+  for (const [key, value] of Object.entries(tree)) {
+    const to = renames[key]
+    if (to === '' || value === null || value === undefined || value === '') continue
+    if (to === undefined) missing.push(lost(prefix + key, 'unknown key'))
+    else if (typeof to === 'string') input[to] = key === 'scopes' ? texts(value) : value
+    else if ('lost' in to) missing.push(lost(prefix + key, to.lost))
+    else missing.push(unneeded(prefix + key, to.unneeded))
+  }
+}
