@@ -125,6 +125,7 @@ const sample: RequestSample = {
   facts: request,
   route,
   decision: decide(route, alice, request, wallTime(0)),
+  shadow: undefined,
   finished: {
     status: 200,
     bytesOut: 1024,

@@ -15,7 +15,7 @@ import { personKey, subjectOf } from './lib/person.ts'
 import { readVersion } from './lib/version.ts'
 import { createRequestIds } from './lib/request-id.ts'
 import { isAddressUnverified } from './policy/address.ts'
-import { asksForGroups } from './policy/explain.ts'
+import { asksForGroups, policiesOf } from './policy/explain.ts'
 import { createAccessLog } from './proxy/access-log.ts'
 import { createControl } from './proxy/control.ts'
 import { createHandle } from './proxy/handle.ts'
@@ -280,7 +280,7 @@ function createAdmission({ directory: config }: Fixed, directory: LiveDirectory,
     if (groups) directory.observe(person, entryFromClaims(identity.subject, groups, now))
     else {
       await directory.forget(person)
-      if (routes.some(({ policy }) => asksForGroups(policy))) {
+      if (routes.flatMap(policiesOf).some(asksForGroups)) {
         const what = isAbsent ? 'is neither in the ID token nor in userinfo' : 'is no list of names, or too long'
         logger.warn(
           { user_id: identity.subject, groups_claim: groupsClaim, claims: Object.keys(claims) },

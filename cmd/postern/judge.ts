@@ -2,7 +2,7 @@ import { AppError, assertNever } from '../../src/errors.ts'
 import { type ExplainedClause, explain, type Explanation } from '../../src/policy/explain.ts'
 import { personKey } from '../../src/lib/person.ts'
 import { FOREVER } from '../../src/lib/time.ts'
-import { judge } from '../../src/policy/judge.ts'
+import { judge, judgeShadow } from '../../src/policy/judge.ts'
 import { parseAddress } from '../../src/routing/address.ts'
 import { createRouteTable } from '../../src/routing/table.ts'
 import { compileTrust, parseTarget } from '../../src/routing/target.ts'
@@ -25,7 +25,13 @@ export interface Question {
 
 /** What Postern would do with it. */
 export type Judgement =
-  | { readonly kind: 'route'; readonly route: Route; readonly explanation: Explanation }
+  | {
+      readonly kind: 'route'
+      readonly route: Route
+      readonly explanation: Explanation
+      /** Under the route's `shadow_policy`. */
+      readonly shadow?: Explanation
+    }
   | { readonly kind: 'bad-request'; readonly status: number; readonly detail: string }
   | { readonly kind: 'control'; readonly action: ControlAction }
   | { readonly kind: 'not-found' }
@@ -69,7 +75,11 @@ export function createJudge(config: Config): (question: Question) => Judgement {
       default: {
         if (match.kind !== 'route') throw new TypeError('a decision without a route')
         const { route, asked: request = facts } = match
-        return { kind: 'route', route, explanation: explain(verdict, route.policy, { who, request, now }) }
+        const asked = { who, request, now }
+        const explanation = explain(verdict, route.policy, asked)
+        if (!route.shadow) return { kind: 'route', route, explanation }
+        const shadow = judgeShadow({ routes }, { ...match, route: route.shadow }, facts, who, now)
+        return { kind: 'route', route, explanation, shadow: explain(shadow, route.shadow.policy, asked) }
       }
     }
   }

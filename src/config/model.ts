@@ -184,6 +184,8 @@ export interface Route<A extends Action = Action> {
   /** Absent: the path is enough. */
   readonly conditions?: Conditions
   readonly policy: Policy
+  /** This route under its `shadow_policy`: judged beside the policy, and without any effect. */
+  readonly shadow?: Route
   /** `sign-in`: what a session does not know about groups, no waiting will tell. */
   readonly groupsFrom: 'directory' | 'sign-in'
   /** Groups that were last known to be right longer ago than this count as unknown here (`max_directory_age`). */

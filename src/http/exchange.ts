@@ -2,7 +2,7 @@
 import type { CookieNames, Fixed, Live, Route } from '../config/model.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Principal } from '../policy/model.ts'
-import type { Decision, Grant } from '../policy/verdict.ts'
+import type { Decision, Grant, ShadowDecision } from '../policy/verdict.ts'
 import type { RouteTable } from '../routing/model.ts'
 import type { PersonKey, SessionId, Unsubscribe, WallTime } from '../types.ts'
 import type { Duplex, Readable, Writable } from 'node:stream'
@@ -60,6 +60,7 @@ export interface RequestSample {
   readonly facts: RequestFacts | undefined
   readonly route: Route | undefined
   readonly decision: Decision | undefined
+  readonly shadow: ShadowDecision | undefined
   readonly finished: Finished | undefined
   readonly error: { readonly code: ErrorCode } | undefined
   readonly seconds: number

@@ -1,6 +1,7 @@
+import type { Route } from '../config/model.ts'
 import { combine, type Truth, truthOf } from './evaluate.ts'
 import type { Clause, Criterion, CriterionFacts, Policy } from './model.ts'
-import type { Decision } from './verdict.ts'
+import type { Decision, ShadowDecision } from './verdict.ts'
 
 /** A decision, taken apart for people: the command line and the 403 page. It grants nothing. */
 export interface Explanation {
@@ -26,7 +27,7 @@ export interface ExplainedCriterion {
 }
 
 /** Why a decision about these facts came out as it did. */
-export function explain({ outcome, reasons }: Decision, policy: Policy, facts: CriterionFacts): Explanation {
+export function explain({ outcome, reasons }: ShadowDecision, policy: Policy, facts: CriterionFacts): Explanation {
   if (policy.kind !== 'rules') return { outcome, reasons, allow: [], deny: [] }
   return {
     outcome,
@@ -64,6 +65,11 @@ export function wantedGroups(policy: Policy): readonly string[] {
     .filter(({ op }) => op === 'and' || op === 'or')
     .flatMap(({ criteria }) => criteria.flatMap((criterion) => criterion.wantedGroups))
   return [...new Set(wanted)]
+}
+
+/** The policy in force, and the one that is tried out beside it. */
+export function policiesOf({ policy, shadow }: Pick<Route, 'policy' | 'shadow'>): readonly Policy[] {
+  return shadow ? [policy, shadow.policy] : [policy]
 }
 
 /** Does any rule look at groups? */

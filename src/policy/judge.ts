@@ -6,7 +6,7 @@ import { websocketOriginAllowed } from '../routing/origin.ts'
 import { decide } from './engine.ts'
 import type { Principal } from './model.ts'
 import { NO_REASONS, plus } from './reasons.ts'
-import type { Decision, Verdict } from './verdict.ts'
+import type { Decision, ShadowDecision, Verdict } from './verdict.ts'
 import type { WallTime } from '../types.ts'
 
 /**
@@ -28,17 +28,43 @@ export function judge(
       return { outcome: 'control', control: match }
     case 'bad-path':
       return { outcome: 'bad-path', path: match }
-    case 'route': {
-      const { route, asked } = match
-      const decision = asked
-        ? stricter(decide(route, who, asked, now), decide(route, who, facts, now))
-        : decide(route, who, facts, now)
-      if (decision.outcome !== 'allow' || facts.wants !== 'upgrade') return decision
-      return judgeUpgrade(routes, route, decision, now)
-    }
+    case 'route':
+      return judgeRoute(routes, match, facts, who, now)
     default:
       return assertNever(match)
   }
+}
+
+/** What the answer would be on another route, that of a `shadow_policy`. For people to read: it holds no grant, and a fault is a denial. */
+export function judgeShadow(
+  { routes }: { readonly routes: RouteTable },
+  match: MatchedRoute,
+  facts: RequestFacts,
+  who: Principal | undefined,
+  now: WallTime,
+): ShadowDecision {
+  try {
+    const { outcome, reasons } = judgeRoute(routes, match, facts, who, now)
+    return { outcome, reasons }
+  } catch {
+    return SHADOW_FAULT
+  }
+}
+
+type MatchedRoute = Extract<RouteMatch, { kind: 'route' }>
+
+function judgeRoute(
+  routes: RouteTable,
+  { route, asked }: MatchedRoute,
+  facts: RequestFacts,
+  who: Principal | undefined,
+  now: WallTime,
+): Decision {
+  const decision = asked
+    ? stricter(decide(route, who, asked, now), decide(route, who, facts, now))
+    : decide(route, who, facts, now)
+  if (decision.outcome !== 'allow' || facts.wants !== 'upgrade') return decision
+  return judgeUpgrade(routes, route, decision, now)
 }
 
 const STRICTNESS = { allow: 0, 'sign-in': 1, unavailable: 2, deny: 3 } as const
@@ -70,6 +96,10 @@ function judgeUpgrade(
 }
 
 const NOT_FOUND: Verdict = Object.freeze({ outcome: 'not-found' })
+const SHADOW_FAULT: ShadowDecision = Object.freeze({
+  outcome: 'deny',
+  reasons: plus(NO_REASONS, 'policy-error').list,
+})
 const WEBSOCKETS_OFF: Decision = Object.freeze({ outcome: 'deny', reasons: plus(NO_REASONS, 'websockets-off').list })
 const FOREIGN_ORIGIN: Decision = Object.freeze({
   outcome: 'deny',

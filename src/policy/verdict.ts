@@ -21,6 +21,9 @@ export type Decision =
   | { readonly outcome: 'sign-in' | 'deny'; readonly reasons: readonly Reason[] }
   | { readonly outcome: 'unavailable'; readonly retryAfter: number; readonly reasons: readonly Reason[] }
 
+/** What another policy would have said. */
+export type ShadowDecision = Pick<Decision, 'outcome' | 'reasons'>
+
 /** What is to be done with a request. Only policy/judge.ts says so. */
 export type Verdict =
   | Decision

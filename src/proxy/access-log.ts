@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { type AppError, assertNever } from '../errors.ts'
 import type { Clock, Identity, Logger, Monotonic, SessionId } from '../types.ts'
 import type { Principal } from '../policy/model.ts'
-import type { Decision } from '../policy/verdict.ts'
+import type { Decision, ShadowDecision } from '../policy/verdict.ts'
 import type { BadRequest, Finished, RequestFacts, RequestSample } from '../http/exchange.ts'
 import type { Route } from '../config/model.ts'
 import { bounded, visible } from '../lib/log.ts'
@@ -19,6 +19,8 @@ export interface Progress {
   /** Why nobody knows who asks, where that is no reason to refuse (`identity: optional`). */
   unidentified?: AppError | undefined
   decision?: Decision | undefined
+  /** What the route's `shadow_policy` says. */
+  shadow?: ShadowDecision | undefined
   /** Why the request was refused before anybody asked who it is. Constant. */
   detail?: string
   /** A health probe that was answered: no line. */
@@ -33,15 +35,17 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     route: remembered(routeMembers),
     who: rememberedPrincipals(),
     reasons: remembered((reasons: Decision['reasons']) => members({ reasons })),
+    shadow: remembered((reasons: Decision['reasons']) => members({ shadow_reasons: reasons })),
   }
   return (progress, finished, error) => {
-    const { facts, route, who, decision, unidentified } = progress
+    const { facts, route, who, decision, shadow, unidentified } = progress
     const level = error && error.info.status >= 500 ? 'error' : 'info'
     const duration = elapsed(clock.monotonic(), progress.startedAt)
     record({
       facts: facts && 'kind' in facts ? undefined : facts,
       route,
       decision,
+      shadow,
       finished,
       error,
       seconds: duration / 1000,
@@ -72,6 +76,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     if (forwarded?.cut) line += `,"cut":${text(forwarded.cut)}`
     if (route) line += membersOf.route(route)
     if (decision) line += `,"decision":${text(decision.outcome)}${membersOf.reasons(decision.reasons)}`
+    if (shadow) line += `,"shadow_decision":${text(shadow.outcome)}${membersOf.shadow(shadow.reasons)}`
     if (who) line += membersOf.who(who)
     line += `,"user_agent":${text(facts.userAgent)}`
     const problem = error ?? unidentified

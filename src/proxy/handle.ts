@@ -4,7 +4,7 @@ import type { Directory } from '../directory/model.ts'
 import { toAppError } from '../errors.ts'
 import type { Exchange, Finished, Generation, Reply, RequestFacts, StreamRegistry } from '../http/exchange.ts'
 import { sendReply } from '../http/send.ts'
-import { judge } from '../policy/judge.ts'
+import { judge, judgeShadow } from '../policy/judge.ts'
 import type { Principal } from '../policy/model.ts'
 import { FOREVER } from '../lib/time.ts'
 import type { Clock } from '../types.ts'
@@ -38,6 +38,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
       who: undefined,
       unidentified: undefined,
       decision: undefined,
+      shadow: undefined,
     }
     const generation = deps.generation()
     generation.enter()
@@ -88,6 +89,9 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
       return answer(exchange, notFound(askedOf(facts, generation)), facts, generation)
     }
     progress.decision = verdict
+    if (route.shadow !== undefined && match.kind === 'route') {
+      progress.shadow = judgeShadow(generation, { ...match, route: route.shadow }, parsed, who, clock.now())
+    }
     if (verdict.outcome !== 'allow') {
       const origin = generation.routes.originOf(facts.host, facts.port) ?? ''
       const reply =

@@ -7,8 +7,8 @@ import type { WallTime } from '../types.ts'
 /**
  * Who asks: what the first authenticator found that knows one of the credentials. A request with credentials of two people
  * is refused (ERR_BAD_REQUEST): whoever put one of them there could act as the other, or have the log name the other. A
- * promise only if an authenticator answers with one. A public route asks nobody, or (`identity: optional`) takes what
- * cannot be known for nobody: `doubt` says why.
+ * promise only if an authenticator answers with one. A public route asks nobody, or (`identity: optional`, or a
+ * `shadow_policy`) takes what cannot be known for nobody: `doubt` says why.
  */
 export function identify(
   authenticators: readonly Authenticator[],
@@ -19,7 +19,7 @@ export function identify(
 ): Principal | undefined | Promise<Principal | undefined> {
   const { policy } = route
   if (policy.kind !== 'public') return credentials(authenticators, facts, route, now)
-  if (policy.identity !== 'optional') return undefined
+  if (policy.identity !== 'optional' && route.shadow === undefined) return undefined
   const nobody = (thrown: unknown): undefined => {
     doubt.unidentified = toAppError(thrown)
   }

@@ -71,6 +71,12 @@ export function createMetrics(build: { readonly version: string; readonly node: 
     labelNames: ['route', 'reason'],
     registers,
   })
+  const shadows = new Counter({
+    name: `${PREFIX}authz_shadow_decisions_total`,
+    help: 'Requests of routes with a shadow_policy, by decision and by what that policy would have decided.',
+    labelNames: ['route', 'decision', 'shadow_decision'],
+    registers,
+  })
   const flows = new Counter({
     name: `${PREFIX}authn_flows_total`,
     help: 'Steps of sign-ins and sign-outs, by result. Reason: HTTP status or error code.',
@@ -118,7 +124,7 @@ export function createMetrics(build: { readonly version: string; readonly node: 
   )
 
   return {
-    request({ facts, route, decision, finished, error, seconds }) {
+    request({ facts, route, decision, shadow, finished, error, seconds }) {
       const name = route?.name ?? '_none'
       const method = facts && METHODS.has(facts.method) ? facts.method : '_OTHER'
       const status = finished?.status ?? 0
@@ -141,6 +147,7 @@ export function createMetrics(build: { readonly version: string; readonly node: 
         series.received += forwarded.bytesIn
       }
       if (finished) series.sent += finished.bytesOut
+      if (shadow) shadows.labels(name, outcome, shadow.outcome).inc()
       const failure = error?.code ?? forwarded?.cut
       if (failure?.startsWith('ERR_UPSTREAM_'))
         upstreamErrors.labels(name, failure.slice('ERR_UPSTREAM_'.length).toLowerCase()).inc()

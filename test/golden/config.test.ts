@@ -91,7 +91,7 @@ function describeRoute(route: Route): string {
   const { path: rewritten, host } = action.rewrite
   const to = !rewritten ? '' : rewritten.kind === 'regex' ? `${rewritten.pattern} by ${rewritten.substitution}` : rewritten.to
   const rewrite = rewritten ? ` rewritten to ${to}${rewritten.kind === 'prefix' && !rewritten.boundary ? ' as a string' : ''}` : ''
-  return `route ${route.definedAt} "${route.name}": ${from.scheme}://${from.host}${port}${path} -> ${upstreams}${balancing}${rewrite}${host.kind === 'client' ? '' : `, Host ${describeHost(host)}`}, ${describePolicy(route.policy)}${route.maxDirectoryAge === undefined ? '' : `, groups of ${route.maxDirectoryAge} ms`}${route.paths ? `, escaped slashes ${route.paths.escapedSlashes}, slashes ${route.paths.slashes}` : ''}`
+  return `route ${route.definedAt} "${route.name}": ${from.scheme}://${from.host}${port}${path} -> ${upstreams}${balancing}${rewrite}${host.kind === 'client' ? '' : `, Host ${describeHost(host)}`}, ${describePolicy(route.policy)}${route.shadow ? `, shadow ${describePolicy(route.shadow.policy)}` : ''}${route.maxDirectoryAge === undefined ? '' : `, groups of ${route.maxDirectoryAge} ms`}${route.paths ? `, escaped slashes ${route.paths.escapedSlashes}, slashes ${route.paths.slashes}` : ''}`
 }
 
 function describeHost(host: HostRewrite): string {

@@ -17,6 +17,7 @@ import {
   keptIdle,
   oldGroups,
   queued,
+  shadowDecision,
   resets,
   turns,
   type ReloadWorld,
@@ -301,6 +302,11 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
       a: [{ allow: { or: [{ email: { is: 'alice@example.com' } }] } }],
       b: [{ allow: { or: [{ email: { is: 'bob@example.com' } }] } }],
       with: rules,
+    },
+    shadow_policy: {
+      a: { allow: { or: [{ email: 'alice@example.com' }] } },
+      b: { allow: { or: [{ email: 'bob@example.com' }] } },
+      observe: shadowDecision,
     },
   }
 }

@@ -550,3 +550,10 @@ export async function framing({ browser: open, signIn: sign }: Running): Promise
   const { headers } = await sign(open(), `${APP}/`)
   return headers['x-frame-options']
 }
+
+/** What the shadow policy of the first application says of somebody who is signed in. */
+export async function shadowDecision({ browser: open, signIn: sign, lines }: Running): Promise<unknown> {
+  lines()
+  await sign(open(), `${APP}/`)
+  return lines().flatMap(({ shadow_decision: shadow }) => shadow ?? [])
+}

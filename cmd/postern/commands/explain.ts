@@ -124,6 +124,11 @@ function describeJudgement(judgement: Judgement, line: (name: string, text: stri
       line('Route', `${route.name} (${route.definedAt}) ${describeAction(route.action)}`)
       for (const [i, text] of describeExplanation(route, explanation).entries()) line(i === 0 ? 'Policy' : '', text)
       line('Decision', `${outcome} (${reasons.join(', ')})`)
+      if (route.shadow && judgement.shadow) {
+        const { shadow } = judgement
+        for (const [i, text] of describeExplanation(route.shadow, shadow).entries()) line(i === 0 ? 'Shadow' : '', text)
+        line('', `would be ${shadow.outcome} (${shadow.reasons.join(', ')})`)
+      }
       return
     }
     case 'control':

@@ -8,7 +8,7 @@ import type { Draft } from '../validate.ts'
 /** What the policies of routes share: the claim with groups, and the policies that have a name. */
 export function compilePolicyContext({ globals, routes }: Draft, report: Report): PolicyContext {
   const groupsClaim = globals.groups_claim
-  const used = new Set(routes.flatMap(({ input }) => [input.policy].flat()))
+  const used = new Set(routes.flatMap(({ input }) => [input.policy, input.shadow_policy].flat()))
   const policies = new Map<string, ParsedPolicy>()
   for (const [name, document] of Object.entries(globals.policies)) {
     const path = ['policies', name]
@@ -41,7 +41,8 @@ export function compileRoutePolicy(
   }
   if (access.allowPublic && parsed) warnBesidePublic(parsed, path, report)
   const policy = compileAccess(access, parsed, context)
-  if (policy.kind === 'rules' && policy.allow.length === 0) warnOfNobody(parsed, path, report)
+  if (policy.kind === 'rules' && policy.allow.length === 0)
+    warnOfNobody(parsed, parsed ? [...path, 'policy'] : path, report)
   if (input.identity !== 'optional') return policy
   if (!access.allowPublic) {
     report.error([...path, 'identity'], '`optional` is for routes with `allow_public_unauthenticated_access: true`')
@@ -49,6 +50,21 @@ export function compileRoutePolicy(
   }
   // Rules know who asks anyway.
   return policy.kind === 'public' ? { ...policy, identity: 'optional' } : policy
+}
+
+/** The policy that is tried out beside the one in force, if there is one. */
+export function compileShadowPolicy(
+  input: RouteInput,
+  path: Path,
+  context: PolicyContext,
+  report: Report,
+): Policy | undefined {
+  if (!isWritten(input.shadow_policy)) return undefined
+  const at = [...path, 'shadow_policy']
+  const parsed = parse(input.shadow_policy, context, at, report)
+  if (parsed.kind === 'invalid') return undefined
+  if (parsed.allow.length === 0) warnOfNobody(parsed, at, report)
+  return { kind: 'rules', allow: parsed.allow, deny: parsed.deny }
 }
 
 function parse(document: unknown, context: PolicyContext, path: Path, report: Report): ParsedPolicy {
@@ -104,17 +120,10 @@ function warnBesidePublic({ allow, deny }: ParsedPolicy & { kind: 'ok' }, path: 
 }
 
 function warnOfNobody(parsed: ParsedPolicy | undefined, path: Path, report: Report): void {
-  if (parsed)
-    report.warning(
-      [...path, 'policy'],
-      'nobody is allowed: there is no `allow` with a criterion; write allow: {or: [{authenticated_user: true}]} for everybody who is signed in',
-    )
-  else {
-    report.warning(
-      path,
-      'nobody is allowed: write a policy, allowed_groups, allowed_users, allowed_domains or allow_any_authenticated_user',
-    )
-  }
+  const instead = parsed
+    ? 'there is no `allow` with a criterion; write allow: {or: [{authenticated_user: true}]} for everybody who is signed in'
+    : 'write a policy, allowed_groups, allowed_users, allowed_domains or allow_any_authenticated_user'
+  report.warning(path, `nobody is allowed: ${instead}`)
 }
 
 function isWritten(document: unknown): boolean {

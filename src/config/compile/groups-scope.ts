@@ -1,4 +1,4 @@
-import { asksForGroups } from '../../policy/explain.ts'
+import { asksForGroups, policiesOf } from '../../policy/explain.ts'
 import type { Route } from '../model.ts'
 import type { Report } from '../issues.ts'
 import { PRODUCTS } from '../providers.ts'
@@ -9,7 +9,7 @@ import type { Draft } from '../validate.ts'
  * where the provider has it? Not when somebody has written the scopes.
  */
 export function compileGroupsScope(routes: readonly Route[], draft: Draft, report: Report): boolean {
-  const first = routes.find(({ policy }) => asksForGroups(policy))
+  const first = routes.find((route) => policiesOf(route).some(asksForGroups))
   if (!first) return false
   const { idp_provider: provider, idp_provider_url: url = '', idp_scopes: scopes, groups_claim: claim } = draft.globals
   const isWritten = report.isWritten(['idp_scopes'])

@@ -13,7 +13,7 @@ import type { Path, Report } from '../issues.ts'
 import type { RouteInput } from '../schema/route.ts'
 import type { Draft } from '../validate.ts'
 import { compileBalancing } from './balancing.ts'
-import { compileRoutePolicy } from './access.ts'
+import { compileRoutePolicy, compileShadowPolicy } from './access.ts'
 import { compileConditions } from './conditions.ts'
 import { compileRouteHeaders } from './headers.ts'
 import { compileClaimHeaders, compileIdentity, type IdentityDefaults, reportUntold } from './identity.ts'
@@ -59,8 +59,9 @@ export function compileRoutes(
   const paths: Path[] = []
   for (const [i, { path, input, whole }] of draft.routes.entries()) {
     const route = compileRoute(input, path, { claimHeaders: claims[i] ?? claimHeaders, all }, defaults, report)
+    const shadow = compileShadowPolicy(input, path, defaults.policies, report)
     if (!route || !whole) continue
-    routes.push(route)
+    routes.push(shadow ? { ...route, shadow: { ...route, policy: shadow } } : route)
     paths.push(path)
   }
   reportShadows(routes, paths, report)

@@ -161,6 +161,12 @@ export const routeSchema = z.strictObject(
       .describe(
         'PPL: `allow` and `deny` with `and`, `or`, `not`, `nor` lists of criteria; or the name of one of `policies`, also as an item of a list.',
       ),
+    shadow_policy: z
+      .unknown()
+      .optional()
+      .describe(
+        'A policy that is judged instead of all access keys of this route, logged (`shadow_decision`) and counted, and never changes the answer.',
+      ),
   },
   { error: 'a route: a map with `from` and `to`' },
 )
