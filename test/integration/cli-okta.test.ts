@@ -219,6 +219,22 @@ describe('postern check --online', () => {
     ])
   })
 
+  test('names groups that a claim, an exclusion or a shadow policy looks for', async () => {
+    const { err } = await check({
+      routes: [
+        {
+          from: 'http://app.localhost',
+          to: 'http://127.0.0.1:1',
+          allow_any_authenticated_user: true,
+          policy: { deny: { or: [{ 'claim/groups': 'Enginering' }, { groups: { exclude: 'Sale' } }] } },
+          shadow_policy: { allow: { or: [{ groups: 'Everyon' }] } },
+        },
+      ],
+    })
+    for (const name of ['Enginering', 'Sale', 'Everyon'])
+      expect(err).toContain(`group "${name}": Okta has no such group`)
+  })
+
   test('names groups in policies that Okta lacks, has twice, or imports', async () => {
     const twins = [world.okta.addGroup({ name: 'Twins' }).id, world.okta.addGroup({ name: 'Twins' }).id]
     const imported = world.okta.addGroup({ name: 'From HR', type: 'APP_GROUP' }).id

@@ -50,6 +50,34 @@ test('somebody removed from a group is denied, by the event hook alone', async (
   await expect.poll(async () => (await browser.ask(ENGINEERING, AS_JSON)).status).toBe(403)
 })
 
+test('a rule about the claim with groups asks the directory, where it lets in and where it keeps out', async () => {
+  const allowed = 'http://allowed.localhost/'
+  const denied = 'http://denied.localhost/'
+  const of = await createTestWorld({
+    config: {
+      idp_scopes: ['openid', 'email', 'groups'],
+      directory: { okta: { log_interval: '100ms' } },
+    },
+    okta: { rateLimits: 'off' },
+    routes: [
+      { from: allowed.slice(0, -1), policy: { allow: { or: [{ 'claim/groups': 'Engineering' }] } } },
+      {
+        from: denied.slice(0, -1),
+        allow_any_authenticated_user: true,
+        policy: { deny: { or: [{ 'claim/groups': 'Sales' }] } },
+      },
+    ],
+  })
+  onTestFinished(() => of.close())
+  const browser = of.browser()
+  expect((await of.signIn(browser, allowed, 'alice@example.com')).status).toBe(200)
+  expect((await browser.go(denied)).status).toBe(200)
+  of.okta.removeMember('Engineering', alice)
+  of.okta.addMember('Sales', alice)
+  await expect.poll(async () => (await browser.ask(allowed, AS_JSON)).status).toBe(403)
+  await expect.poll(async () => (await browser.ask(denied, AS_JSON)).status).toBe(403)
+})
+
 test.each(['deactivated', 'cleared'])('somebody whose account or sessions are %s loses the session', async (what) => {
   const of = await world()
   const browser = of.browser()

@@ -21,6 +21,21 @@ beforeAll(async () => {
           { deny: { or: [{ email: { is: 'alice@example.com' } }] } },
         ],
       },
+      {
+        prefix: '/public-but',
+        allow_public_unauthenticated_access: true,
+        policy: { deny: { or: [{ http_path: { starts_with: '/public-but/admin' } }] } },
+      },
+      {
+        prefix: '/public-for-nobody-near',
+        allow_public_unauthenticated_access: true,
+        policy: { deny: { or: [{ source_ip: ['127.0.0.0/8', '::1'] }] } },
+      },
+      {
+        prefix: '/public-but-leavers',
+        allow_public_unauthenticated_access: true,
+        policy: { deny: { or: [{ groups: 'Leavers' }] } },
+      },
       { prefix: '/no-such-group', allowed_groups: ['No such group', '00gnosuchgroup000000'] },
       { prefix: '/company', allowed_domains: ['company.com'] },
       {
@@ -65,6 +80,18 @@ test('P05 groups, users and policies in a query or a header do not change the de
   expect(await statusFor('bob', `/admin${query}`, ...headers)).toBe(403)
   expect(await statusFor('bob', `/writes${query}&_method=POST`, ...headers)).toBe(403)
   expect((await gauntlet.get(`/admin${query}`, ...headers)).statuses).toEqual([401])
+})
+
+test('a public route with a deny keeps out whom it names, and asks nobody else', async () => {
+  const open = async (target: string): Promise<readonly (number | undefined)[]> => (await gauntlet.get(target)).statuses
+  expect(await open('/public-but/page')).toEqual([200])
+  expect(await open('/public-but/admin/x')).toEqual([403])
+  expect(await open('/public-but/%61dmin/x')).toEqual([403])
+  expect(await open('/public-but/y/../admin/x')).toEqual([403])
+  expect(await open('/public-for-nobody-near/')).toEqual([403])
+  expect(await statusFor('alice', '/public-but/admin/x')).toBe(403)
+  expect(await open('/public-but-leavers/')).toEqual([401])
+  expect(await statusFor('alice', '/public-but-leavers/')).toBe(200)
 })
 
 test('P07 a route that is public and has groups is a configuration error', async () => {

@@ -2,7 +2,7 @@ import { type ConfigIssue, formatIssues, formatPath } from '../../../src/config/
 import { loadConfig } from '../../../src/config/load.ts'
 import { assertNever, ERRORS } from '../../../src/errors.ts'
 import { describeDuration } from '../../../src/lib/duration.ts'
-import { asksForGroups } from '../../../src/policy/explain.ts'
+import { asksForGroups, policiesOf } from '../../../src/policy/explain.ts'
 import type { Config } from '../../../src/config/model.ts'
 import type { Io } from '../io.ts'
 import { count, printable } from '../text.ts'
@@ -85,7 +85,7 @@ function describe(name: string, config: Config): readonly string[] {
     `  Sign-out redirect URI  ${signOutRedirectUri(config)}`,
     '',
     `Applications receive ${describeIdentity(config)}`,
-    ...(routes.some(({ policy }) => asksForGroups(policy)) ? [`Groups: ${describeGroups(config)}`] : []),
+    ...(routes.flatMap(policiesOf).some(asksForGroups) ? [`Groups: ${describeGroups(config)}`] : []),
   ]
 }
 
@@ -106,9 +106,9 @@ function describeIdentity({ live: { routes, naming } }: Config): string {
 function describeGroups({ fixed: { directory }, live: { groupsClaim } }: Config): string {
   switch (directory.kind) {
     case 'okta':
-      return `read from ${directory.url.origin}; changes are looked for every ${describeDuration(directory.logInterval)}, and what could not be kept up with is unknown after ${describeDuration(directory.maxStaleness)}`
+      return `read from ${directory.url.origin}; changes are looked for every ${describeDuration(directory.logInterval)}, and what could not be kept up with is unknown after ${describeDuration(directory.maxStaleness)}; claim/${groupsClaim} asks there, too`
     case 'local':
-      return `from ${directory.order.join(', then ')}: no call is made`
+      return `from ${directory.order.join(', then ')}: no call is made; claim/${groupsClaim} asks there, too`
     case 'claims':
       return `from the claim "${groupsClaim}" at sign-in: without a service account a change in the directory counts only after the next sign-in`
     default:
