@@ -60,7 +60,7 @@ export function reasonsInWords(reasons: readonly Reason[]): readonly string[] {
   const exact = reasons.filter(
     (reason) =>
       reason !== 'no-rule-matched' &&
-      !(unverified && (reason === 'email-unauthorized' || reason === 'domain-unauthorized')),
+      !(unverified && reason !== 'email-unverified' && (reason.startsWith('email-') || reason.startsWith('domain-'))),
   )
   const sentences = (exact.length > 0 ? exact : (['no-rule-matched'] as const)).map((reason) => WORDS[reason])
   return [...new Set(sentences)]

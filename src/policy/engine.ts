@@ -107,7 +107,7 @@ function decideByRules(
     return allow(route, request, who, allowed.reasons.list)
   }
   if (who === undefined && (denied.open || allowed.open)) return SIGN_IN
-  if (denied.truth === 'true') return { outcome: 'deny', reasons: denied.reasons.list }
+  if (denied.truth === 'true') return { outcome: 'deny', reasons: explainAddress(denied.reasons, who) }
   if (allowed.truth === 'false') {
     return { outcome: 'deny', reasons: allowed.reasons === NO_REASONS ? NO_RULE : explainAddress(allowed.reasons, who) }
   }
@@ -117,7 +117,7 @@ function decideByRules(
 /** Rules about addresses do not see one that is not verified: then that is what to say. */
 function explainAddress(reasons: Reasons, who: Principal | undefined): readonly Reason[] {
   const { list } = reasons
-  const about = list.includes('email-unauthorized') || list.includes('domain-unauthorized')
+  const about = list.some((reason) => reason.startsWith('email-') || reason.startsWith('domain-'))
   return about && who && isAddressUnverified(who.identity) ? plus(reasons, 'email-unverified').list : list
 }
 

@@ -1,6 +1,6 @@
 import { compileAccess, findAccessIssues, type LegacyAccess } from '../../policy/legacy.ts'
 import { type ParsedPolicy, parsePolicy, type PolicyContext } from '../../policy/parse.ts'
-import type { Policy } from '../../policy/model.ts'
+import type { Clause, Criterion, Policy } from '../../policy/model.ts'
 import type { Path, Report } from '../issues.ts'
 import type { RouteInput } from '../schema/route.ts'
 import type { Draft } from '../validate.ts'
@@ -41,8 +41,9 @@ export function compileRoutePolicy(
   }
   if (access.allowPublic && parsed) warnBesidePublic(parsed, path, report)
   const policy = compileAccess(access, parsed, context)
-  if (policy.kind === 'rules' && policy.allow.length === 0)
-    warnOfNobody(parsed, parsed ? [...path, 'policy'] : path, report)
+  if (policy.kind === 'rules') {
+    warnOfNobody(policy, parsed !== undefined, parsed ? [...path, 'policy'] : path, report)
+  }
   if (input.identity !== 'optional') return policy
   if (!access.allowPublic) {
     report.error([...path, 'identity'], '`optional` is for routes with `allow_public_unauthenticated_access: true`')
@@ -63,8 +64,9 @@ export function compileShadowPolicy(
   const at = [...path, 'shadow_policy']
   const parsed = parse(input.shadow_policy, context, at, report)
   if (parsed.kind === 'invalid') return undefined
-  if (parsed.allow.length === 0) warnOfNobody(parsed, at, report)
-  return { kind: 'rules', allow: parsed.allow, deny: parsed.deny }
+  const policy = { kind: 'rules', allow: parsed.allow, deny: parsed.deny } as const
+  warnOfNobody(policy, true, at, report)
+  return policy
 }
 
 function parse(document: unknown, context: PolicyContext, path: Path, report: Report): ParsedPolicy {
@@ -119,11 +121,29 @@ function warnBesidePublic({ allow, deny }: ParsedPolicy & { kind: 'ok' }, path: 
   }
 }
 
-function warnOfNobody(parsed: ParsedPolicy | undefined, path: Path, report: Report): void {
-  const instead = parsed
-    ? 'there is no `allow` with a criterion; write allow: {or: [{authenticated_user: true}]} for everybody who is signed in'
-    : 'write a policy, allowed_groups, allowed_users, allowed_domains or allow_any_authenticated_user'
-  report.warning(path, `nobody is allowed: ${instead}`)
+function warnOfNobody({ allow, deny }: Rules, hasPolicy: boolean, path: Path, report: Report): void {
+  const why = whyNobody(allow, deny, hasPolicy)
+  if (why !== undefined) report.warning(path, `nobody is allowed: ${why}`)
+}
+
+type Rules = Extract<Policy, { kind: 'rules' }>
+
+function whyNobody(allow: Rules['allow'], deny: Rules['deny'], hasPolicy: boolean): string | undefined {
+  if (allow.length === 0) {
+    return hasPolicy
+      ? 'there is no `allow` with a criterion; write allow: {or: [{authenticated_user: true}]} for everybody who is signed in'
+      : 'write a policy, allowed_groups, allowed_users, allowed_domains or allow_any_authenticated_user'
+  }
+  if (allow.every((clause) => isDecidedBy('reject', 'and', 'or', clause))) return '`reject` never holds'
+  if (deny.some((clause) => isDecidedBy('accept', 'or', 'and', clause)))
+    return '`accept` below `deny` keeps everybody out'
+  return undefined
+}
+
+/** One such criterion decides the one operator; the other takes nothing else. */
+function isDecidedBy(name: string, byOne: Clause['op'], byAll: Clause['op'], { op, criteria }: Clause): boolean {
+  const is = (criterion: Criterion): boolean => criterion.name === name
+  return (op === byOne && criteria.some(is)) || (op === byAll && criteria.every(is))
 }
 
 function isWritten(document: unknown): boolean {

@@ -13,7 +13,15 @@ export const email: CriterionRow = {
   compile(data) {
     const matcher = parseStringMatcher(data, { canonical: (text) => text.toLowerCase(), problem: noAddress })
     if (matcher.kind === 'invalid') return matcher
-    return { ...matcher, test: ({ who }) => matcher.test(who?.identity.email ?? '') }
+    const incomplete = matcher.passing?.find((address) => !address.includes('@'))
+    const warnings =
+      incomplete === undefined
+        ? matcher.warnings
+        : [
+            ...matcher.warnings,
+            { path: [], message: `no address is ${JSON.stringify(incomplete)}; write all of it, or user for an id` },
+          ]
+    return { ...matcher, warnings, test: ({ who }) => matcher.test(who?.identity.email ?? '') }
   },
 }
 
