@@ -200,7 +200,7 @@ export const configSchema = z.strictObject(
     trusted_proxies: texts
       .default([])
       .describe(
-        'Proxies in front whose X-Forwarded-* headers are trusted: addresses or CIDR. When such a proxy sends no valid client address, rules on `source_ip` deny.',
+        'Proxies in front whose X-Forwarded-*, X-Request-Id and trace headers are trusted: addresses or CIDR. When such a proxy sends no valid client address, rules on `source_ip` deny.',
       ),
     xff_num_trusted_hops: integer(0, 32)
       .default(0)

@@ -74,6 +74,8 @@ export interface Forwarded {
   readonly upstreamMs: number
   readonly bytesIn: number
   readonly bytesOut: number
+  /** For the log: why the upstream may have answered so. */
+  readonly hint?: string
   /** Set when the exchange was cut after it began. */
   readonly cut?: ErrorCode | CutReason
 }

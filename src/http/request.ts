@@ -28,7 +28,7 @@ export interface PathReadings {
 
 /** What was asked, read once from the raw request by routing/target.ts. What is judged here is what is forwarded. */
 export interface RequestFacts {
-  /** Request id: shown to people, logged, sent upstream. */
+  /** Request id, ours or that of a trusted hop: shown to people, logged, sent upstream. */
   readonly id: string
   readonly method: string
   /** Canonical: lower case, no trailing dot, no port; `''` for a request of HTTP/1.0 without one. */
@@ -42,6 +42,8 @@ export interface RequestFacts {
   readonly query: string
   /** Canonical; `unknown` when a trusted hop spoke for the client and its address cannot be read. */
   readonly clientIp: string
+  /** Does a trusted hop speak for the client? Absent: no. */
+  readonly hop?: boolean
   /** How the client spoke to us or, when a trusted hop says so, to that hop. */
   readonly scheme: 'http' | 'https'
   /** `html`: a navigation, so a person looks at the answer. `json`: anything else. `upgrade`: asks for another protocol. */

@@ -99,7 +99,17 @@ const NAMES: ReadonlySet<string> = new Set([
   'forwarded',
   'x-forwarded',
   'x-rewrite-url',
+  // Its trace (https://www.w3.org/TR/trace-context/).
+  'traceparent',
+  'tracestate',
 ])
+
+/** Of a trusted hop applications get these; the other ones of the client's request we write ourselves. */
+const OF_HOPS: ReadonlySet<string> = new Set(['x-forwarded-prefix', 'traceparent', 'tracestate'])
+
+export function isOfTrustedHops(lower: string): boolean {
+  return OF_HOPS.has(lower)
+}
 
 /** Does a proxy that is not ours write this header for applications to believe? */
 export function isForeign(normal: string): boolean {

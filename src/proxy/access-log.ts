@@ -73,6 +73,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     line += `,"duration_ms":${Math.round(duration)}`
     if (forwarded)
       line += `,"bytes_in":${forwarded.bytesIn},"upstream":${text(forwarded.upstream)},"upstream_ms":${Math.round(forwarded.upstreamMs)}`
+    if (forwarded?.hint) line += `,"hint":${text(forwarded.hint)}`
     if (forwarded?.cut) line += `,"cut":${text(forwarded.cut)}`
     if (route) line += membersOf.route(route)
     if (decision) line += `,"decision":${text(decision.outcome)}${membersOf.reasons(decision.reasons)}`

@@ -6,6 +6,7 @@
 import { METHODS } from 'node:http'
 import type { BadRequest, RequestFacts, RequestHead } from '../http/request.ts'
 import { canonicalAddress } from './address.ts'
+import { isRequestId } from '../lib/request-id.ts'
 import { RequestHeaders } from './header-view.ts'
 import { defaultPort, parseHost } from './host.ts'
 import { canonicalPath, readPath } from './path.ts'
@@ -35,16 +36,18 @@ const OTHER_CODINGS =
 
 /**
  * The facts of a request, or why it is refused. Total: it throws for no input.
+ * @param ownId the request's id, unless a trusted hop has given it one.
  * @param identity normal names of the headers that say who is signed in: no rule sees what a client sends under them.
  */
 export function parseTarget(
   raw: RequestHead,
   trust: CompiledTrust,
-  id: string,
+  ownId: string,
   identity: ReadonlySet<string> = NONE,
 ): RequestFacts | BadRequest {
   const peer = canonicalAddress(raw.peer ?? '')
   let clientIp = peer ?? ''
+  let id = ownId
   let headers: Headers | string | undefined
   const refuse = (status: BadRequest['status'], detail: string): BadRequest => {
     const read = typeof headers === 'object' ? headers : undefined
@@ -67,6 +70,7 @@ export function parseTarget(
   if (typeof headers === 'string') return refuse(400, headers)
   const client = clientOf(peer, raw.encrypted, headers.forwardedFor, headers.forwardedProto, trust)
   clientIp = client.clientIp
+  if (client.hop && headers.requestId !== undefined && isRequestId(headers.requestId)) id = headers.requestId
   const { scheme: clientScheme } = client
   if (clientScheme === undefined) return refuse(400, 'X-Forwarded-Proto of a trusted hop cannot be read')
 
@@ -117,6 +121,7 @@ export function parseTarget(
     readings,
     query,
     clientIp,
+    hop: client.hop,
     scheme: clientScheme,
     wants: raw.upgrade || isUpgrade(headers) ? 'upgrade' : isNavigation(headers) ? 'html' : 'json',
     cookie: headers.cookie,
@@ -142,6 +147,7 @@ interface Headers {
   requestedWith: boolean
   forwardedFor: string | undefined
   forwardedProto: string | undefined
+  requestId: string | undefined
 }
 
 /** The headers, or what is wrong with them. */
@@ -161,6 +167,7 @@ function readHeaders(rawHeaders: readonly string[]): Headers | string {
     requestedWith: false,
     forwardedFor: undefined,
     forwardedProto: undefined,
+    requestId: undefined,
   }
   for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? ''
@@ -211,6 +218,10 @@ function readHeader(headers: Headers, name: string, value: string): string | und
       return undefined
     case 'sec-fetch-mode':
       headers.fetchMode = joined(headers.fetchMode, value, ', ')
+      return undefined
+    case 'x-request-id':
+      // Two of them are none.
+      headers.requestId = headers.requestId === undefined ? value : ''
       return undefined
     case 'x-requested-with':
       headers.requestedWith = true

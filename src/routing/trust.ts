@@ -23,6 +23,8 @@ export function compileTrust(trust: ProxyTrust): CompiledTrust {
 export const UNKNOWN_CLIENT = 'unknown'
 
 export interface Client {
+  /** Does a trusted hop speak for it? */
+  readonly hop: boolean
   /** Canonical, or `UNKNOWN_CLIENT`. */
   readonly clientIp: string
   /** undefined: a trusted hop named one that is not http or https. */
@@ -45,8 +47,9 @@ export function clientOf(
 ): Client {
   const direct = encrypted ? 'https' : 'http'
   const trusted = trust.proxies.length > 0 ? isInside(trust.proxies, peer) : trust.hops > 0
-  if (!trusted) return { clientIp: peer, scheme: direct }
+  if (!trusted) return { hop: false, clientIp: peer, scheme: direct }
   return {
+    hop: true,
     clientIp: forwardedFor === undefined ? peer : forwardedClient(peer, forwardedFor.split(','), trust),
     scheme: forwardedProto === undefined ? direct : forwardedScheme(forwardedProto.split(','), trust),
   }

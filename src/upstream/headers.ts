@@ -9,7 +9,7 @@ import { withoutCookies } from '../lib/cookie.ts'
 import { authorityOf, rewrittenHost } from '../routing/host-rewrite.ts'
 import { defaultPort } from '../routing/host.ts'
 import { UNKNOWN_CLIENT } from '../routing/trust.ts'
-import { isForeign } from '../lib/foreign-headers.ts'
+import { isForeign, isOfTrustedHops } from '../lib/foreign-headers.ts'
 import {
   HOP_BY_HOP,
   HOP_HEADER,
@@ -132,7 +132,9 @@ export function upstreamHeaders(
         break
       case 'foreign':
         // Another spelling of an allowed name would be a second copy to some applications.
-        if (plan.allows.has(treatment.lower) && plan.keeps(treatment.normal)) headers.push(name, value)
+        if (!plan.keeps(treatment.normal)) break
+        if (plan.allows.has(treatment.lower) || (request.hop && isOfTrustedHops(treatment.lower)))
+          headers.push(name, value)
         break
       case 'keep':
         if (plan.keeps(treatment.normal)) headers.push(name, value)

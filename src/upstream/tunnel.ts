@@ -22,6 +22,7 @@ import { upstreamFailure } from './failure.ts'
 import { clientHeaders, type HeaderContext } from './headers.ts'
 import type { ConnectSettings, Lease, Outcome } from './lease.ts'
 import { mayGoElsewhere } from './retry.ts'
+import { originHint } from './origin-hint.ts'
 import { TunnelClient } from './tunnel-client.ts'
 
 export interface TunnelParts {
@@ -140,7 +141,8 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       if (problem !== undefined) return fail(protocolError(problem))
       if (answered) return void res.destroy()
       const status = res.statusCode ?? 502
-      const count = answer(status, res.socket)
+      const hint = status === 403 ? originHint(grant.request, headers, origin) : undefined
+      const count = answer(status, res.socket, hint)
       exchange.onClosed(() => {
         res.destroy()
         count(exchange.aborted ?? (res.complete ? undefined : 'client-closed'))
@@ -158,7 +160,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
     })
 
     /** From here on failures are the end of the exchange; what comes back counts its bytes and resolves. */
-    function answer(status: number, upstream: Socket): (cut: Forwarded['cut']) => void {
+    function answer(status: number, upstream: Socket, hint?: string): (cut: Forwarded['cut']) => void {
       answered = true
       deadline.stop()
       const upstreamMs = elapsed(clock.monotonic(), startedAt)
@@ -172,6 +174,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
           bytesIn: upstream.bytesWritten - writtenBefore,
           bytesOut: upstream.bytesRead - readBefore,
           ...(cut === undefined ? {} : { cut }),
+          ...(hint === undefined ? {} : { hint }),
         })
       }
     }

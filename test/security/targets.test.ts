@@ -69,6 +69,7 @@ test('parseTarget of an ordinary request gives its facts', () => {
     path: '/a/b',
     query: '?c=d&c=e',
     clientIp: '127.0.0.1',
+    hop: false,
     scheme: 'http',
     wants: 'html',
     cookie: 'a=1; b=2',

@@ -354,7 +354,6 @@ test.each([
   'X-Ms-Date',
   'X-CSRF-Token',
   'Sec-WebSocket-Protocol',
-  'Traceparent',
 ])('a client may send %s: applications and their clients use it', (name) => {
   expect(sent([name, 'v'])).toEqual([[name, 'v'], ...FORWARDED])
 })
