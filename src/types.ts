@@ -9,6 +9,13 @@
 /** A length of time in milliseconds. */
 export type Span = number
 
+/** A time limit and the key that sets it, for messages. */
+export interface Limit {
+  /** 0: none. */
+  readonly span: Span
+  readonly key: string
+}
+
 export declare const clock: unique symbol
 /**
  * Instants of three clocks (lib/time.ts). Numbers at run time, opaque to the compiler: two of one clock compare with `<`,

@@ -61,7 +61,11 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   const { routes, identityHeaders } = compileRoutes(
     draft,
     {
-      timeout: globals.default_upstream_timeout,
+      timeouts: {
+        timeout: globals.default_upstream_timeout,
+        responseBody: globals.upstream_body_timeout,
+        requestBody: globals.client_body_timeout,
+      },
       allowHttp: globals.insecure_server,
       preserveHost: globals.preserve_host_header,
       compatibility: globals.compatibility,

@@ -2,7 +2,7 @@
 import type { UserStatus } from '../directory/model.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Policy } from '../policy/model.ts'
-import type { Span, Subject } from '../types.ts'
+import type { Limit, Span, Subject } from '../types.ts'
 import type { PlainFixed, PlainLive } from './schema.ts'
 
 /** Names that `compatibility: pomerium` switches; the code is the same. */
@@ -210,6 +210,18 @@ export interface PathReading {
 
 export type Action = Forward | Redirect | Respond
 
+/** Of one route. */
+export interface Timeouts {
+  /** Until the response header. */
+  readonly response: Limit
+  /** Between two pieces of the exchange once the answer has begun. Events of `text/event-stream` have no limit. */
+  readonly responseBody: Limit
+  /** Between two pieces of the request body before that. */
+  readonly requestBody: Limit
+  /** Between two pieces of a WebSocket, instead of `tunnel_idle_timeout`. */
+  readonly tunnel?: Span
+}
+
 export interface Forward {
   readonly kind: 'forward'
   readonly upstreams: readonly [Upstream, ...Upstream[]]
@@ -219,8 +231,7 @@ export interface Forward {
   readonly removeRequestHeaders: readonly string[]
   /** Lower case; headers of other proxies that are passed on although a client may have forged them. */
   readonly allowRequestHeaders: readonly string[]
-  /** Until the response header; 0 is none. */
-  readonly timeout: Span
+  readonly timeouts: Timeouts
   readonly identity: ForwardedIdentity
   readonly allowWebsockets: boolean
   /** More origins that may open a WebSocket, beside the route's own. */

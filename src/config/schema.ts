@@ -284,7 +284,7 @@ export const configSchema = z.strictObject(
     upstream_connect_timeout: duration.prefault('10s').describe('Connect timeout for upstreams.'),
     upstream_body_timeout: duration
       .prefault('5m')
-      .describe('Idle timeout within a response body of upstreams; 0: none.'),
+      .describe('Idle timeout within a response body of upstreams; 0: none. Event streams have none.'),
     upstream_max_connections: integer(1, 65_535)
       .default(512)
       .describe('Requests to one upstream at the same time, each on a connection of its own.'),
@@ -299,6 +299,14 @@ export const configSchema = z.strictObject(
       .describe('WebSockets to one upstream at the same time; beyond: 503.'),
     timeout_read: duration.prefault('10s').describe('Timeout for reading the header of a request.'),
     timeout_idle: duration.prefault('65s').describe('Idle timeout of client connections.'),
+    client_body_timeout: duration
+      .prefault('60s')
+      .describe('Idle timeout within a request body: a client that sends nothing for this long gets 408; 0: none.'),
+    client_body_min_rate: integer(0, 1_000_000)
+      .default(240)
+      .describe(
+        'Bytes per second below which a request body is ended with 408, once the client has made us wait for its idle timeout in all; 0: none.',
+      ),
     client_write_timeout: duration
       .prefault('60s')
       .describe('Write timeout of clients: one that reads nothing of its answer for this long is cut off; 0: none.'),

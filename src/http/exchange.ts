@@ -4,7 +4,7 @@ import type { ErrorCode } from '../errors.ts'
 import type { Principal } from '../policy/model.ts'
 import type { Decision, Grant, ShadowDecision } from '../policy/verdict.ts'
 import type { RouteTable } from '../routing/model.ts'
-import type { PersonKey, SessionId, Unsubscribe, WallTime } from '../types.ts'
+import type { Limit, PersonKey, SessionId, Span, Unsubscribe, WallTime } from '../types.ts'
 import type { Duplex, Readable, Writable } from 'node:stream'
 import type { BadRequest, RequestFacts, RequestHead } from './request.ts'
 
@@ -78,6 +78,8 @@ export interface Forwarded {
   readonly hint?: string
   /** Set when the exchange was cut after it began. */
   readonly cut?: ErrorCode | CutReason
+  /** The time limit that cut it, by its key: `idle_timeout (5m)`. */
+  readonly limit?: string
 }
 
 export type CutReason =
@@ -88,7 +90,7 @@ export type CutReason =
   | 'client-closed'
   /** The client read nothing of its answer for too long. */
   | 'client-stalled'
-  /** A tunnel in which nobody said anything for too long, or a client that stopped in its request. */
+  /** A tunnel in which nobody said anything for too long. */
   | 'idle'
   | 'shutdown'
 
@@ -102,8 +104,12 @@ export interface Exchange {
   readonly body: RequestBody | undefined
   /** Begins the answer. What is written behind a status or a method that allows no body is dropped. */
   respond(head: ResponseHead): ResponseBody
-  /** Accepts the upgrade that `head.upgrade` asks for: both directions from then on. `headers`: flat list. */
-  upgrade(headers: readonly string[]): Duplex
+  /**
+   * Accepts the upgrade that `head.upgrade` asks for: both directions from then on.
+   * @param headers flat list.
+   * @param idle the longest that nobody may say anything, instead of `tunnel_idle_timeout`; 0: none.
+   */
+  upgrade(headers: readonly string[], idle?: Span): Duplex
   /** Ends it at once, with nothing that looks like a complete answer. */
   abort(reason: CutReason | ErrorCode): void
   /** Why it was aborted. */
@@ -130,6 +136,8 @@ export interface RequestBody extends Readable {
   readonly starving: boolean
   /** Runs for each piece that the client sends. */
   onPiece: () => void
+  /** The longest that the client may send nothing, from now on. Then the body fails with ERR_CLIENT_TIMEOUT. */
+  limit(idle: Limit): void
 }
 
 export interface ResponseBody extends Writable {

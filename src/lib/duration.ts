@@ -1,3 +1,5 @@
+import type { Limit } from '../types.ts'
+
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 
 /** Go-style duration (`14h`, `1h30m`, `500ms`, `0`) in milliseconds; undefined when it is none. */
@@ -10,6 +12,28 @@ export function parseDuration(text: string): number | undefined {
   let total = 0
   for (const [, amount, unit] of parts) total += Number(amount) * (UNITS[unit ?? ''] ?? Number.NaN)
   return Math.round(total)
+}
+
+/** As it is written in a configuration: `30s`, `1h30m`. */
+function formatDuration(milliseconds: number): string {
+  let left = milliseconds
+  let text = ''
+  for (const [unit, size] of [
+    ['h', 3_600_000],
+    ['m', 60_000],
+    ['s', 1000],
+    ['ms', 1],
+  ] as const) {
+    const count = Math.floor(left / size)
+    left -= count * size
+    if (count > 0) text += `${count}${unit}`
+  }
+  return text || '0s'
+}
+
+/** For messages: `timeout (30s)`. */
+export function describeLimit({ span, key }: Limit): string {
+  return `${key} (${formatDuration(span)})`
 }
 
 /** For people: `2 minutes`, `1 hour`. */

@@ -8,6 +8,8 @@ export interface ErrorModel extends PageModel {
   readonly sentence: string
   /** Class of the failure for whoever looks into it: `ERR_UPSTREAM_TIMEOUT`. */
   readonly errorCode?: string
+  /** The time limit that was reached, by its key: `timeout (30s)`. */
+  readonly limit?: string
   /** What exactly was found, for whoever runs the application. */
   readonly detail?: string
   /** What they write in the configuration if it is to be let through. */
@@ -44,6 +46,11 @@ const WORDS: Readonly<Record<number, StatusWords>> = {
     whatToDo: 'Go back to where you came from.',
     tone: 'stop',
   },
+  408: {
+    heading: 'Your request did not arrive',
+    whatToDo: 'Check your connection, then send it again.',
+    tone: 'wait',
+  },
   413: {
     heading: 'That is too large',
     whatToDo: 'Go back and send less at once.',
@@ -78,7 +85,7 @@ const WORDS: Readonly<Record<number, StatusWords>> = {
 
 /** Everything that is neither a refusal nor an unknown: what happened, its class, and a way on. */
 export function errorPage(model: ErrorModel): string {
-  const { status, sentence, errorCode, detail, advice, application, wayOn } = model
+  const { status, sentence, errorCode, limit, detail, advice, application, wayOn } = model
   const { heading, whatToDo, tone } = WORDS[status] ?? GENERAL
   return renderPage(model, {
     title: heading,
@@ -94,6 +101,11 @@ export function errorPage(model: ErrorModel): string {
           {errorCode !== undefined && (
             <p class="note">
               For whoever looks into it: <code>{errorCode}</code>
+              {limit !== undefined && (
+                <>
+                  , limit <code>{limit}</code>
+                </>
+              )}
             </p>
           )}
           {detail !== undefined && <p class="note">{`For whoever runs the application: ${detail}.`}</p>}

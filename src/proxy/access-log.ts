@@ -75,6 +75,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
       line += `,"bytes_in":${forwarded.bytesIn},"upstream":${text(forwarded.upstream)},"upstream_ms":${Math.round(forwarded.upstreamMs)}`
     if (forwarded?.hint) line += `,"hint":${text(forwarded.hint)}`
     if (forwarded?.cut) line += `,"cut":${text(forwarded.cut)}`
+    if (forwarded?.limit) line += `,"limit":${text(forwarded.limit)}`
     if (route) line += membersOf.route(route)
     if (decision) line += `,"decision":${text(decision.outcome)}${membersOf.reasons(decision.reasons)}`
     if (shadow) line += `,"shadow_decision":${text(shadow.outcome)}${membersOf.shadow(shadow.reasons)}`
@@ -152,6 +153,7 @@ export function describeError(error: AppError): object {
   return {
     error: error.code,
     error_message: error.message,
+    ...(error.details['limit'] !== undefined && { limit: error.details['limit'] }),
     ...(cause && { cause: cause.message }),
     ...(error.code === 'ERR_INTERNAL' && { stack: (cause ?? error).stack }),
   }

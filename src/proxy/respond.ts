@@ -167,10 +167,15 @@ function unavailable(
 /** A technical fault. `asked`: absent when it came before anything was understood. */
 export function failure(error: AppError, requestId: string, asked: Asked | undefined, route: Route | undefined): Reply {
   const { status, sentence, retryAfter } = error.info
-  const headers = retryAfter === undefined ? [] : ([['retry-after', String(retryAfter)]] as const)
+  const { limit } = error.details
+  const headers = [
+    ...(retryAfter === undefined ? [] : ([['retry-after', String(retryAfter)]] as const)),
+    // The rest of the request may still come, and nobody waits for it.
+    ...(status === 408 ? ([['connection', 'close']] as const) : []),
+  ]
   if (asked?.facts.wants !== 'html') {
     const code = error.code === 'ERR_INTERNAL' ? 'internal' : error.code
-    const body: Json = { error: code, sentence, request_id: requestId }
+    const body: Json = { error: code, sentence, ...(limit !== undefined && { limit }), request_id: requestId }
     return jsonReply(status, body, headers)
   }
   const { facts } = asked
@@ -182,6 +187,7 @@ export function failure(error: AppError, requestId: string, asked: Asked | undef
       status,
       sentence,
       ...(error.code !== 'ERR_INTERNAL' && { errorCode: error.code }),
+      ...(limit !== undefined && { limit: String(limit) }),
       ...(route && { application: route.name }),
       ...(facts.method === 'GET' &&
         status !== ERRORS.ERR_CLIENT_CLOSED.status && {

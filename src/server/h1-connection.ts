@@ -8,7 +8,7 @@ import type { Socket } from 'node:net'
 import type { Live } from '../config/model.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { elapsed } from '../lib/time.ts'
-import type { Monotonic } from '../types.ts'
+import type { Monotonic, Span } from '../types.ts'
 import {
   type BodyFraming,
   chunkedFraming,
@@ -39,7 +39,7 @@ type StuckTimeouts = Pick<Live, 'clientWriteTimeout' | 'tunnelIdleTimeout' | 'ti
 
 export class H1Connection {
   /** The one under way, or the last one. */
-  exchange: Exchange | undefined
+  exchange: (Exchange & { readonly tunnelIdle?: Span | undefined }) | undefined
   private readonly socket: Socket
   private readonly events: ConnectionEvents
   /** Node's own listener: parses what it is given. */
@@ -122,7 +122,7 @@ export class H1Connection {
     }
     this.progress = progress
     if (clientWriteTimeout > 0 && elapsed(now, progress.writtenAt) >= clientWriteTimeout) this.cut('client-stalled')
-    const idle = this.tunnel ? tunnelIdleTimeout : this.isIdle() || this.isAwaitingBody() ? timeoutIdle : 0
+    const idle = this.tunnel ? (this.exchange?.tunnelIdle ?? tunnelIdleTimeout) : this.isIdle() ? timeoutIdle : 0
     if (idle > 0 && elapsed(now, progress.movedAt) >= idle) this.cut('idle')
   }
 
@@ -130,11 +130,6 @@ export class H1Connection {
   private isIdle(): boolean {
     const between = this.state === 'head' || (this.state === 'answer' && this.response?.destroyed === true)
     return between && this.held.length === 0
-  }
-
-  /** Does somebody wait for the rest of the request? A reader that has stopped its client waits for nothing. */
-  private isAwaitingBody(): boolean {
-    return this.state === 'body' && this.exchange?.body?.starving === true
   }
 
   private cut(reason: 'client-stalled' | 'idle'): void {

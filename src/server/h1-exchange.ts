@@ -5,6 +5,7 @@ import type { Duplex } from 'node:stream'
 import type { ErrorCode } from '../errors.ts'
 import type { CutReason, Exchange, RequestBody, RequestHead, ResponseBody, ResponseHead } from '../http/exchange.ts'
 import type { Clock, Span } from '../types.ts'
+import type { BodyPatienceParts } from './body-patience.ts'
 import { H1Body } from './h1-body.ts'
 
 /** What the client still sends after our answer is read and dropped this long; then the connection ends. */
@@ -58,16 +59,18 @@ abstract class OneExit {
 export class H1Exchange extends OneExit implements Exchange {
   private readonly res: ServerResponse
   private readonly hasBody: boolean
+  private readonly patience: BodyPatienceParts
   private stream: H1Body | undefined
 
-  constructor(req: IncomingMessage, res: ServerResponse, hasBody: boolean, clock: Clock) {
-    super(req, false, clock)
+  constructor(req: IncomingMessage, res: ServerResponse, hasBody: boolean, patience: BodyPatienceParts) {
+    super(req, false, patience.clock)
     this.res = res
     this.hasBody = hasBody
+    this.patience = patience
   }
 
   get body(): RequestBody | undefined {
-    if (this.hasBody) this.stream ??= new H1Body(this.req, () => this.onWanted())
+    if (this.hasBody) this.stream ??= new H1Body(this.req, this.patience, () => this.onWanted())
     return this.stream
   }
 
@@ -122,6 +125,7 @@ export class H1Exchange extends OneExit implements Exchange {
 export class H1UpgradeExchange extends OneExit implements Exchange {
   readonly body = undefined
   closed = false
+  tunnelIdle: Span | undefined
   private upgraded = false
   private readonly socket: Socket
   private readonly behind: Buffer
@@ -164,9 +168,10 @@ export class H1UpgradeExchange extends OneExit implements Exchange {
     return res
   }
 
-  upgrade(headers: readonly string[]): Duplex {
+  upgrade(headers: readonly string[], idle?: Span): Duplex {
     this.leave()
     this.upgraded = true
+    this.tunnelIdle = idle
     const { socket } = this
     let head = 'HTTP/1.1 101 Switching Protocols\r\n'
     for (let i = 0; i + 1 < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`

@@ -13,11 +13,15 @@ import type { BadRequest, Exchange, Reply } from '../http/exchange.ts'
 import type { Clock, Logger, Span } from '../types.ts'
 import type { Address, Certificate, Live } from '../config/model.ts'
 import { bind } from './bind.ts'
+import type { BodyPatienceParts } from './body-patience.ts'
 import { H1Connection, MAX_HEAD_BYTES } from './h1-connection.ts'
 import { looksLikeNavigation } from './h1-framing.ts'
 import { endSoon, H1Exchange, H1UpgradeExchange } from './h1-exchange.ts'
 
-export type Timeouts = Pick<Live, 'timeoutRead' | 'timeoutIdle' | 'clientWriteTimeout' | 'tunnelIdleTimeout'>
+export type Timeouts = Pick<
+  Live,
+  'timeoutRead' | 'timeoutIdle' | 'clientBodyTimeout' | 'clientBodyMinRate' | 'clientWriteTimeout' | 'tunnelIdleTimeout'
+>
 
 export interface ListenDeps {
   readonly listen: Address
@@ -59,7 +63,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     maxHeaderSize: MAX_HEAD_BYTES,
     // Ours is exact; Node looks only now and then.
     headersTimeout: 0,
-    // A request may be an upload of any length; a slow one is ended by the upstream's and the idle timeouts.
+    // A request may be an upload of any length; body-patience.ts ends the slow ones.
     requestTimeout: 0,
     // The sweep ends idle connections: a timer for each answer costs a tenth of a small one.
     keepAliveTimeout: 0,
@@ -75,6 +79,13 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   let draining = false
   let active = 0
   const deadlines = createDeadlines(clock)
+  const patienceOf = ({ clientBodyTimeout, clientBodyMinRate }: Timeouts): BodyPatienceParts => ({
+    idle: { span: clientBodyTimeout, key: 'client_body_timeout' },
+    minRate: clientBodyMinRate,
+    deadlines,
+    clock,
+  })
+  let patience = patienceOf(timeouts)
   const connections = new Map<Duplex, H1Connection>()
   /** Below TLS, by the client's address and port. */
   const sockets = new Map<string, Socket>()
@@ -140,7 +151,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   const onRequest = (req: IncomingMessage, res: ServerResponse): void => {
     if (draining) res.shouldKeepAlive = false
     const connection = connections.get(req.socket)
-    const exchange = new H1Exchange(req, res, connection?.begin(req, res) === true, clock)
+    const exchange = new H1Exchange(req, res, connection?.begin(req, res) === true, patience)
     if (connection) connection.exchange = exchange
     run(exchange)
   }
@@ -174,7 +185,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   server.on('error', (error) => deps.logger.error({ cause: error.message }, 'the listener reports an error'))
   let stopSweeping = sweep()
 
-  /** Cuts clients that read nothing or stop in a request, idle connections, and tunnels in which nothing is said. */
+  /** Cuts clients that read nothing, idle connections, and tunnels in which nothing is said. */
   function sweep(): () => void {
     const shortest = Math.min(
       ...[timeouts.clientWriteTimeout, timeouts.tunnelIdleTimeout, timeouts.timeoutIdle].filter((span) => span > 0),
@@ -214,6 +225,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
         server.setSecureContext(secureContext(next.certificate))
       }
       timeouts = next
+      patience = patienceOf(next)
       stopSweeping()
       stopSweeping = sweep()
     },

@@ -21,3 +21,13 @@ export function answerProblem(
   }
   return undefined
 }
+
+/** Nobody knows when the next event comes. @param raw name, value, name, value. */
+export function isEventStream(raw: readonly Buffer[] = []): boolean {
+  return raw.some(
+    (name, i) =>
+      i % 2 === 0 &&
+      name.toString('latin1').toLowerCase() === 'content-type' &&
+      /^\s*text\/event-stream\s*(?:;|$)/i.test(raw[i + 1]?.toString('latin1') ?? ''),
+  )
+}

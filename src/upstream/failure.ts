@@ -1,4 +1,6 @@
 import { AppError, type ErrorCode, messageOf } from '../errors.ts'
+import { describeLimit } from '../lib/duration.ts'
+import type { Limit } from '../types.ts'
 import { isTls } from './address.ts'
 import { tlsProblem } from './tls.ts'
 
@@ -39,6 +41,19 @@ export function upstreamFailure(error: unknown, { origin, servername, connected 
   const code = classify(error, connected, isTls(origin))
   const what = (code === 'ERR_UPSTREAM_TLS' && tlsProblem(error, servername)) || messageOf(error)
   return new AppError(code, `upstream ${origin}: ${what}`, { cause: error, details: { upstream: origin } })
+}
+
+/** @param what did not come in time. */
+export function lateUpstream(
+  origin: string,
+  what: string,
+  late: Limit,
+  code: ErrorCode = 'ERR_UPSTREAM_TIMEOUT',
+): AppError {
+  const limit = describeLimit(late)
+  return new AppError(code, `upstream ${origin}: ${what} in time; the limit is ${limit}`, {
+    details: { upstream: origin, limit },
+  })
 }
 
 function classify(error: unknown, connected: boolean, tls: boolean): ErrorCode {

@@ -22,8 +22,7 @@ import { openTunnel, refuseWhatIsNoWebSocket } from './tunnel.ts'
 
 /** What one generation says about requests on their way. */
 export interface ForwarderConfig {
-  readonly config: PoolSettings &
-    Pick<Live, 'naming' | 'identityHeaders' | 'strictTransportSecurity' | 'upstreamBodyTimeout'>
+  readonly config: PoolSettings & Pick<Live, 'naming' | 'identityHeaders' | 'strictTransportSecurity'>
   /** Every cookie of ours, whatever the scheme. */
   readonly cookieNames: readonly string[]
 }
@@ -64,7 +63,7 @@ export function createUpstreams({
   const tunnels = new Set<() => void>()
   return {
     open({ config, cookieNames }) {
-      const { naming, upstreamBodyTimeout: bodyTimeout } = config
+      const { naming } = config
       const upstreams = pools.open(config)
       const context = createHeaderContext({
         naming,
@@ -87,7 +86,7 @@ export function createUpstreams({
           if (exchange.closed) throw clientClosed()
           const headers = upstreamHeaders(grant, head.rawHeaders, identityHeaders, context, peerOf(head))
           const lease = upstreams.choose(grant)
-          const parts = { grant, exchange, lease, path, headers, context, bodyTimeout, deadlines, clock }
+          const parts = { grant, exchange, lease, path, headers, context, deadlines, clock }
           if (head.upgrade) return openTunnel({ ...parts, tunnels })
           return new Promise((resolve, reject) => {
             new Transfer(parts, resolve, reject).begin()

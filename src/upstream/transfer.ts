@@ -11,10 +11,11 @@ import type { Exchange, Forwarded, RequestBody, ResponseBody } from '../http/exc
 import { headerOf } from '../http/header.ts'
 import { endWith } from '../http/send.ts'
 import type { Grant } from '../policy/verdict.ts'
+import { describeLimit } from '../lib/duration.ts'
 import { elapsed } from '../lib/time.ts'
-import type { Clock, Span, Monotonic } from '../types.ts'
-import { answerProblem } from './answer.ts'
-import { upstreamFailure } from './failure.ts'
+import type { Clock, Limit, Monotonic, Span } from '../types.ts'
+import { answerProblem, isEventStream } from './answer.ts'
+import { lateUpstream, upstreamFailure } from './failure.ts'
 import { clientHeaders, type HeaderContext } from './headers.ts'
 import type { Lease, Outcome } from './lease.ts'
 import {
@@ -36,10 +37,11 @@ export interface TransferParts {
   readonly path: string
   readonly headers: string[]
   readonly context: HeaderContext
-  readonly bodyTimeout: Span
   readonly deadlines: Deadlines
   readonly clock: Clock
 }
+
+const UNLIMITED: Limit = { span: 0, key: '' }
 
 export class Transfer implements Dispatcher.DispatchHandler {
   private readonly parts: TransferParts
@@ -68,6 +70,8 @@ export class Transfer implements Dispatcher.DispatchHandler {
   private status = 0
   private upstreamMs = 0
   private bytesOut = 0
+  /** The time limit that ended it. */
+  private limit: string | undefined
 
   constructor(parts: TransferParts, resolve: (forwarded: Forwarded) => void, reject: (error: AppError) => void) {
     const { grant, exchange, deadlines, clock } = parts
@@ -76,9 +80,11 @@ export class Transfer implements Dispatcher.DispatchHandler {
     this.reject = reject
     this.lease = parts.lease
     this.startedAt = clock.monotonic()
-    this.deadline = deadlines.start(grant.route.action.timeout, this.onLate)
+    const { timeouts } = grant.route.action
+    this.deadline = deadlines.start(timeouts.response.span, this.onLate)
     this.body = exchange.body
     if (this.body) {
+      this.body.limit(timeouts.requestBody)
       this.body.onPiece = this.onPiece
       const length = headerOf(exchange.head, 'content-length')
       if (length !== undefined) parts.headers.push('content-length', length)
@@ -110,7 +116,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
     // 102 and 103 are hints that we do not pass on; 101 was never asked for and undici refuses it.
     if (status >= 100 && status < 200) return
     if (status >= 502 && this.retryInstead(controller, status)) return
-    const { grant, exchange, context, bodyTimeout, deadlines, clock } = this.parts
+    const { grant, exchange, context, deadlines, clock } = this.parts
     // Raw headers of HTTP/1.1 are buffers: name, value, name, value.
     const received = (controller.rawHeaders ?? []) as Buffer[]
     const raw = this.lease.http2 ? received.map(asReceived) : received
@@ -126,7 +132,9 @@ export class Transfer implements Dispatcher.DispatchHandler {
     const plain = reason && /^[\x20-\x7e]+$/.test(reason) ? reason : undefined
     this.out = exchange.respond({ status, reason: plain, headers })
     this.state = 'answering'
-    this.deadline = deadlines.start(bodyTimeout, this.onLate)
+    // From here on a piece in either direction is a sign of life.
+    this.body?.limit(UNLIMITED)
+    this.deadline = deadlines.start(grant.route.action.timeouts.responseBody.span, this.onLate)
     // Usually the body comes in the same piece and takes the head along; an event stream's may come much later.
     process.nextTick(endOfTurn, this)
   }
@@ -242,29 +250,33 @@ export class Transfer implements Dispatcher.DispatchHandler {
       return
     }
     if (controller.paused) return
-    const { bodyTimeout, deadlines } = this.parts
+    const { grant, deadlines } = this.parts
     // A slow client stops the upstream's socket, and the upstream is not late meanwhile.
     this.deadline.stop()
     controller.pause()
     this.out?.once('drain', () => {
-      if (this.state === 'answering') this.deadline = deadlines.start(bodyTimeout, this.onLate)
+      const { span } = grant.route.action.timeouts.responseBody
+      if (this.state === 'answering') this.deadline = deadlines.start(span, this.onLate)
       controller.resume()
     })
   }
 
   private readonly onPiece = (): void => {
-    if (this.state === 'waiting') this.deadline.touch()
+    this.deadline.touch()
   }
 
   private readonly onLate = (): void => {
+    const { grant, deadlines } = this.parts
     const { origin, waiting } = this.lease
-    if (this.state === 'waiting' && this.body?.starving) {
-      this.fail(new AppError('ERR_CLIENT_CLOSED', 'the client stopped in the middle of its request'))
-      return
+    const { response, responseBody } = grant.route.action.timeouts
+    if (this.state === 'waiting') {
+      // The client is late, and has a limit of its own.
+      if (this.body?.starving) this.deadline = deadlines.start(response.span, this.onLate)
+      else this.fail(lateUpstream(origin, 'no answer', response, waiting ? 'ERR_UPSTREAM_BUSY' : undefined))
+    } else if (!isEventStream(this.controller?.rawHeaders as Buffer[])) {
+      this.limit = describeLimit(responseBody)
+      this.fail(lateUpstream(origin, 'no more of the answer', responseBody))
     }
-    const what = this.state === 'waiting' ? 'no answer' : 'no more of the answer'
-    const code = waiting ? 'ERR_UPSTREAM_BUSY' : 'ERR_UPSTREAM_TIMEOUT'
-    this.fail(new AppError(code, `upstream ${origin}: ${what} in time`, { details: { upstream: origin } }))
   }
 
   /** The client's side is closed: all of the answer has been written, or the client has gone. */
@@ -279,14 +291,14 @@ export class Transfer implements Dispatcher.DispatchHandler {
       this.body?.destroy()
     }
     const cut = exchange.aborted ?? (complete ? undefined : 'client-closed')
-    const forwarded = {
+    const forwarded: Forwarded = {
       status: this.status,
       upstream: this.lease.origin,
       upstreamMs: this.upstreamMs,
       bytesIn: this.body?.bytes ?? 0,
       bytesOut: this.bytesOut,
     }
-    this.resolve(cut === undefined ? forwarded : { ...forwarded, cut })
+    this.resolve(cut === undefined ? forwarded : { ...forwarded, cut, ...(this.limit && { limit: this.limit }) })
   }
 
   private fail(error: AppError): void {
@@ -297,7 +309,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
       return
     }
     this.end(
-      error.code === 'ERR_CLIENT_CLOSED'
+      error.code.startsWith('ERR_CLIENT_')
         ? { kind: 'abandoned' }
         : { kind: 'failed', error, sent: this.controller !== undefined },
     )

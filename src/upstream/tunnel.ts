@@ -15,10 +15,10 @@ import type { Exchange, Forwarded, RequestHead } from '../http/exchange.ts'
 import { headerOf } from '../http/header.ts'
 import type { Grant } from '../policy/verdict.ts'
 import { elapsed } from '../lib/time.ts'
-import type { Clock, Span } from '../types.ts'
+import type { Clock, Limit, Span } from '../types.ts'
 import { isTls } from './address.ts'
 import { answerProblem } from './answer.ts'
-import { upstreamFailure } from './failure.ts'
+import { lateUpstream, upstreamFailure } from './failure.ts'
 import { clientHeaders, type HeaderContext } from './headers.ts'
 import type { ConnectSettings, Lease, Outcome } from './lease.ts'
 import { mayGoElsewhere } from './retry.ts'
@@ -34,7 +34,6 @@ export interface TunnelParts {
   /** Flat list, without `Connection` and `Upgrade`. */
   readonly headers: readonly string[]
   readonly context: HeaderContext
-  readonly bodyTimeout: Span
   readonly deadlines: Deadlines
   readonly clock: Clock
   /** Functions that end a tunnel. */
@@ -42,7 +41,7 @@ export interface TunnelParts {
 }
 
 /** A handshake ends even on a route without a timeout. */
-const HANDSHAKE: Span = 30_000
+const HANDSHAKE: Limit = { span: 30_000, key: 'fixed where timeout is 0' }
 /** When one side has ended, the other gets this long to take what is still on its way. */
 const LINGER: Span = 10_000
 const KEEP_ALIVE: Span = 30_000
@@ -85,8 +84,10 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       exchange.abort('shutdown')
     }
     tunnels.add(end)
-    const deadline = deadlines.start(route.action.timeout || HANDSHAKE, () =>
-      fail(new AppError('ERR_UPSTREAM_TIMEOUT', `upstream ${origin}: no answer to the handshake in time`)),
+    const { timeouts } = route.action
+    const answerTimeout = timeouts.response.span > 0 ? timeouts.response : HANDSHAKE
+    const deadline = deadlines.start(answerTimeout.span, () =>
+      fail(lateUpstream(origin, 'no answer to the handshake', answerTimeout)),
     )
     const leave = (outcome: Outcome): void => {
       tunnels.delete(end)
@@ -126,7 +127,8 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       carry(HEADLESS, upstream, behind.length > 0 ? behind : NOTHING)
       handshake = undefined
       upstream.setKeepAlive(true, KEEP_ALIVE)
-      const client = exchange.upgrade([...UPGRADE, ...clientHeaders(rawOf(res), 101, grant, context)])
+      const headersOut = clientHeaders(rawOf(res), 101, grant, context)
+      const client = exchange.upgrade([...UPGRADE, ...headersOut], timeouts.tunnel)
       standIn.attach(client)
       endTogether(standIn, upstream, deadlines)
       exchange.onClosed(() => count(exchange.aborted))
@@ -155,7 +157,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       })
       // A body that was cut must not look complete.
       res.on('error', () => exchange.abort('ERR_UPSTREAM_RESET'))
-      endWhenSilent(res, parts, () => exchange.abort('ERR_UPSTREAM_TIMEOUT'))
+      endWhenSilent(res, timeouts.responseBody.span, deadlines, () => exchange.abort('ERR_UPSTREAM_TIMEOUT'))
       res.pipe(out)
     })
 
@@ -218,14 +220,10 @@ function endTogether(client: TunnelClient, upstream: Socket, deadlines: Deadline
 }
 
 /** A refusal's body comes in time, too. While a slow client stops it the upstream is not late. */
-function endWhenSilent(
-  res: IncomingMessage,
-  { deadlines, bodyTimeout }: Pick<TunnelParts, 'deadlines' | 'bodyTimeout'>,
-  late: () => void,
-): void {
+function endWhenSilent(res: IncomingMessage, idle: Span, deadlines: Deadlines, late: () => void): void {
   let deadline: Deadline | undefined
   const start = (): void => {
-    deadline = deadlines.start(bodyTimeout, () => (res.isPaused() ? start() : late()))
+    deadline = deadlines.start(idle, () => (res.isPaused() ? start() : late()))
   }
   start()
   res.on('data', () => deadline?.touch())

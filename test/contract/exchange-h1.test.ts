@@ -8,7 +8,14 @@ import { type AnswerHead, type ClientSide, exchangeContract, type StartCarrier, 
 const startH1: StartCarrier = async (handle) => {
   const listener = await listen({
     listen: { host: '127.0.0.1', port: 0 },
-    timeouts: { timeoutRead: 10_000, timeoutIdle: 10_000, clientWriteTimeout: 60_000, tunnelIdleTimeout: 60_000 },
+    timeouts: {
+      timeoutRead: 10_000,
+      timeoutIdle: 10_000,
+      clientBodyTimeout: 30_000,
+      clientBodyMinRate: 100,
+      clientWriteTimeout: 60_000,
+      tunnelIdleTimeout: 60_000,
+    },
     clock: systemClock,
     logger: silentLogger,
     handle: (exchange) => {

@@ -62,7 +62,7 @@ function summary(config: Config): readonly string[] {
     `storage: ${storage.kind}${storage.kind === 'embedded' ? ` ${storage.path}` : ''}`,
     `secrets: ${fixed.sharedSecrets.length} shared, ${fixed.signingKeys.length} signing`,
     `claims: ${describeClaims(live.routes[0])}`,
-    ...live.routes.map((route) => describeRoute(route) + describeIdentity(route, live.routes[0]) + describeResponseHeaders(route)),
+    ...live.routes.map((route) => describeRoute(route) + describeTimeouts(route) + describeIdentity(route, live.routes[0]) + describeResponseHeaders(route)),
   ]
 }
 
@@ -116,6 +116,18 @@ function describeResponseHeaders({ setResponseHeaders: headers }: Route): string
 function describeClaims(route: Route | undefined): string {
   const claims = route?.action.kind === 'forward' ? route.action.identity.claimHeaders : []
   return [...claims].map(([header, claim]) => `${header}=${claim}`).join(' ')
+}
+
+/** Those that the route itself sets. */
+function describeTimeouts(route: Route): string {
+  if (route.action.kind !== 'forward') return ''
+  const { response, responseBody, requestBody, tunnel } = route.action.timeouts
+  const limits = { response, 'response body': responseBody, 'request body': requestBody }
+  const own = Object.entries(limits).filter(([, { key }]) => key === 'timeout' || key === 'idle_timeout')
+  return [
+    ...own.map(([name, limit]) => `, ${name} ${limit.span} ms by ${limit.key}`),
+    ...(tunnel === undefined ? [] : [`, WebSockets ${tunnel} ms`]),
+  ].join('')
 }
 
 /** Where it differs from what is usual, and claims from those of the first route. */

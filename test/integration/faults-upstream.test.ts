@@ -139,10 +139,39 @@ describe('an upstream that fails before its response', () => {
     clock.advance(1200)
     const [answer] = await sent
     expect(answer?.status).toBe(504)
-    expect(JSON.parse(answer?.body ?? '')).toMatchObject({ error: 'ERR_UPSTREAM_TIMEOUT' })
-    expect(await lineOf('/silent')).toMatchObject({ status: 504, error: 'ERR_UPSTREAM_TIMEOUT' })
+    expect(JSON.parse(answer?.body ?? '')).toMatchObject({ error: 'ERR_UPSTREAM_TIMEOUT', limit: 'timeout (7s)' })
+    expect(await lineOf('/silent')).toMatchObject({
+      status: 504,
+      error: 'ERR_UPSTREAM_TIMEOUT',
+      error_message: expect.stringMatching(/: no answer in time; the limit is timeout \(7s\)$/),
+      limit: 'timeout (7s)',
+    })
     await expect.poll(() => asked.size).toBe(0)
     await expectServing()
+  })
+
+  test('slow: the 504 page names the limit', async () => {
+    const sent = send('/silent', 'Accept: text/html')
+    await expect.poll(() => asked.size).toBe(1)
+    clock.advance(8000)
+    const [page] = await sent
+    expect(page?.status).toBe(504)
+    expect(page?.body).toMatch(/The application takes too long[^]*<code>timeout \(7s\)<\/code>/)
+  })
+
+  test('a client that stops in its request: 408 with the limit, and the connection closes', async () => {
+    const head = 'POST /silent HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 10\r\n\r\nx'
+    const sent = sendRaw(world.port, head)
+    await expect.poll(() => asked.size).toBe(1)
+    clock.advance(59_000)
+    expect(await Promise.race([sent, new Promise((resolve) => setImmediate(resolve))])).toBeUndefined()
+    clock.advance(1000)
+    const [answer] = await sent
+    expect([answer?.status, answer?.header('connection')]).toEqual([408, 'close'])
+    const limit = 'client_body_timeout (1m)'
+    expect(JSON.parse(answer?.body ?? '')).toMatchObject({ error: 'ERR_CLIENT_TIMEOUT', limit })
+    expect(await lineOf('/silent')).toMatchObject({ status: 408, level: 'info', error: 'ERR_CLIENT_TIMEOUT', limit })
+    await expect.poll(() => asked.size).toBe(0)
   })
 
   test('gone during an upload: 502, though the upload goes on', async () => {
@@ -190,7 +219,10 @@ describe('an upstream that fails within its response', () => {
     })
     await timePasses(clock, () => new Promise((resolve) => setTimeout(() => resolve(settled), 2)), 500)
     expect((await sent)[0]).toMatchObject({ status: 200, body: 'half', complete: false })
-    expect(await lineOf('/silent-body')).toMatchObject({ cut: 'ERR_UPSTREAM_TIMEOUT' })
+    expect(await lineOf('/silent-body')).toMatchObject({
+      cut: 'ERR_UPSTREAM_TIMEOUT',
+      limit: 'upstream_body_timeout (20s)',
+    })
     await expectServing()
   })
 

@@ -15,7 +15,14 @@ afterEach(() => {
 async function serving(handle: (exchange: Exchange) => void): Promise<Listener> {
   const listener = await listen({
     listen: { host: '127.0.0.1', port: 0 },
-    timeouts: { timeoutRead: 5000, timeoutIdle: 600_000, clientWriteTimeout: 60_000, tunnelIdleTimeout: 100_000 },
+    timeouts: {
+      timeoutRead: 5000,
+      timeoutIdle: 600_000,
+      clientBodyTimeout: 30_000,
+      clientBodyMinRate: 100,
+      clientWriteTimeout: 60_000,
+      tunnelIdleTimeout: 100_000,
+    },
     clock,
     logger: silentLogger,
     refused: () => undefined,
@@ -165,10 +172,38 @@ test('a tunnel is closed when neither side has sent anything for tunnel_idle_tim
   await new Promise((resolve) => (socket.destroyed ? resolve(undefined) : socket.once('close', resolve)))
 })
 
+test('a route may give a tunnel another idle timeout, or none', async () => {
+  const exchanges: Exchange[] = []
+  const idle = [300_000, 0]
+  const listener = await serving((exchange) => {
+    exchanges.push(exchange)
+    exchange.upgrade(['connection', 'Upgrade', 'upgrade', 'websocket'], idle.shift()).on('error', () => {})
+  })
+  const upgrade =
+    'GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: x\r\n\r\n'
+  for (let opened = 1; opened <= 2; opened++) {
+    const socket = await client(listener, upgrade)
+    await new Promise((resolve) => socket.once('data', resolve))
+  }
+  clock.advance(15_000)
+  clock.advance(200_000)
+  expect(exchanges.map(({ aborted }) => aborted)).toEqual([undefined, undefined])
+  clock.advance(115_000)
+  clock.advance(10_000_000)
+  expect(exchanges.map(({ aborted }) => aborted)).toEqual(['idle', undefined])
+})
+
 test('listen rejects when its address is taken, and a later one works', async () => {
   const { address } = await serving(() => {})
   const deps = {
-    timeouts: { timeoutRead: 0, timeoutIdle: 1000, clientWriteTimeout: 0, tunnelIdleTimeout: 0 },
+    timeouts: {
+      timeoutRead: 0,
+      timeoutIdle: 1000,
+      clientBodyTimeout: 30_000,
+      clientBodyMinRate: 100,
+      clientWriteTimeout: 0,
+      tunnelIdleTimeout: 0,
+    },
     clock,
     logger: silentLogger,
     refused: () => undefined,

@@ -19,7 +19,14 @@ let listener: Listener
 beforeAll(async () => {
   listener = await listen({
     listen: { host: '127.0.0.1', port: 0 },
-    timeouts: { timeoutRead: 5000, timeoutIdle: 5000, clientWriteTimeout: 0, tunnelIdleTimeout: 0 },
+    timeouts: {
+      timeoutRead: 5000,
+      timeoutIdle: 5000,
+      clientBodyTimeout: 30_000,
+      clientBodyMinRate: 100,
+      clientWriteTimeout: 0,
+      tunnelIdleTimeout: 0,
+    },
     clock: manualClock(),
     logger: silentLogger,
     refused() {},

@@ -10,6 +10,7 @@ import {
   certificateOf,
   connects,
   drains,
+  drippedUpload,
   framing,
   handshake,
   headerTime,
@@ -24,6 +25,7 @@ import {
   type Running,
   type Settings,
   told,
+  stoppedUpload,
   unread,
   waitFor,
 } from './reload-world.ts'
@@ -178,6 +180,8 @@ export function globalSamples({ base, upstreams, path }: ReloadWorld): Samples {
       observe: queued,
     },
     upstream_max_tunnels: { b: 0, observe: (running) => handshake(running) },
+    client_body_timeout: { a: '60s', b: '180s', with: { client_body_min_rate: 0 }, observe: stoppedUpload },
+    client_body_min_rate: { a: 240, b: 0, observe: drippedUpload },
     client_write_timeout: { a: '60s', b: '10m', observe: unread },
     tunnel_idle_timeout: { a: '60s', b: '180s', observe: idleTunnel },
     upstream_body_timeout: { a: '30s', b: '90s', observe: (running) => waitFor('/stall', running) },
@@ -250,6 +254,16 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
         allow_public_unauthenticated_access: true,
       },
       observe: (running) => waitFor('/never', running, 'wait.localhost'),
+    },
+    idle_timeout: {
+      a: '30s',
+      b: '90s',
+      with: {
+        from: 'http://wait.localhost',
+        allow_any_authenticated_user: false,
+        allow_public_unauthenticated_access: true,
+      },
+      observe: (running) => waitFor('/stall', running, 'wait.localhost'),
     },
     allow_websockets: { a: true, b: false, observe: upgrade },
     allow_origins: {

@@ -497,6 +497,41 @@ export async function keptIdle({ port, clock }: Running): Promise<unknown> {
   throw new Error('the connection was not ended')
 }
 
+/** A client that stops in its request body: the answer, and after how many tens of seconds. */
+export function stoppedUpload(running: Running): Promise<unknown> {
+  return upload(running, () => {})
+}
+
+/** A client that sends one byte of its body every 20 s. */
+export function drippedUpload(running: Running): Promise<unknown> {
+  return upload(running, (socket, second) => {
+    if (second % 20 === 0) socket.write('x')
+  })
+}
+
+async function upload(
+  { port, clock, lines }: Running,
+  each: (socket: Socket, second: number) => void,
+): Promise<unknown> {
+  const path = `/never-${flows++}`
+  const socket = connect(port, '127.0.0.1').on('error', () => {})
+  socket.resume()
+  await new Promise<void>((resolve) =>
+    socket.write(`POST ${path} HTTP/1.1\r\nhost: public.localhost\r\ncontent-length: 100\r\n\r\nx`, () => resolve()),
+  )
+  // One exchange on another connection: what was written before has been read by then.
+  await createBrowser(() => port).ask('http://public.localhost/')
+  for (let second = 1; second <= 400; second++) {
+    await clock.advanceAsync(1000)
+    each(socket, second)
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+    const line = lines().find((one) => one['path'] === path)
+    if (line) return [line['status'], line['limit'], Math.round(second / 30)]
+  }
+  socket.destroy()
+  return 'never'
+}
+
 /** A client that asks for a lot and reads nothing: is it cut off within five minutes? The time-out counts from its last progress. */
 export async function unread(running: Running): Promise<unknown> {
   const { port, arrived } = running

@@ -6,7 +6,6 @@ import { parseFrom } from '../../routing/host.ts'
 import { canonicalPath, readPath } from '../../routing/path.ts'
 import { KEEP_ESCAPED_SLASHES } from '../../routing/readings.ts'
 import { compileRegex } from '../../routing/regex.ts'
-import type { Span } from '../../types.ts'
 import { isReserved } from '../../routing/table.ts'
 import type { Conditions, Live, Naming, PathMatch, PathReading, Route, RouteFrom } from '../model.ts'
 import type { Path, Report } from '../issues.ts'
@@ -24,11 +23,12 @@ import { compileResponseHeaders, mergeResponseHeaders, type ResponseHeaders } fr
 import { reportLeftovers, reportShadows } from './shadows.ts'
 import { compileUpstreams } from './upstreams.ts'
 import { compileUpstreamTls } from './upstream-tls.ts'
+import { compileTimeouts, type TimeoutDefaults } from './timeouts.ts'
 import { ANY_SCHEME, behindHop, checkScheme, parseOrigin, schemeHint } from './urls.ts'
 
 /** What routes inherit. */
 export interface RouteDefaults extends RewriteDefaults {
-  readonly timeout: Span
+  readonly timeouts: TimeoutDefaults
   readonly allowHttp: boolean
   readonly naming: Naming
   readonly identity: IdentityDefaults
@@ -124,7 +124,7 @@ function compileRoute(
       upstreams: target.upstreams,
       rewrite,
       ...headers.headers,
-      timeout: input.timeout ?? defaults.timeout,
+      timeouts: compileTimeouts(input, defaults.timeouts),
       identity,
       allowWebsockets: input.allow_websockets,
       allowOrigins: origins.filter((origin) => origin !== undefined),

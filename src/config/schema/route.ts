@@ -87,6 +87,11 @@ export const routeSchema = z.strictObject(
     timeout: duration
       .optional()
       .describe('Timeout for the response header; 0: none. Default: `default_upstream_timeout`.'),
+    idle_timeout: duration
+      .optional()
+      .describe(
+        'Idle timeout of requests, responses and WebSockets; 0: none. Default: `client_body_timeout`, `upstream_body_timeout` (none with `timeout: 0s`), `tunnel_idle_timeout`. Event streams have none.',
+      ),
     allow_websockets: flag
       .default(true)
       .describe('Allow WebSockets and other upgrades; each is authorized like a request.'),

@@ -123,7 +123,7 @@ const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
   ...names(
     `
     health_checks healthy_panic_threshold outlier_detection
-    circuit_breaker_thresholds idle_timeout
+    circuit_breaker_thresholds
     redirect response rewrite_response_headers
     cors_allow_preflight`,
     LOST,

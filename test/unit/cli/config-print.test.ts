@@ -79,6 +79,8 @@ const EVERYTHING: Settings = {
   upstream_max_tunnels: 300,
   timeout_read: '5s',
   timeout_idle: '50s',
+  client_body_timeout: '45s',
+  client_body_min_rate: 100,
   client_write_timeout: '30s',
   tunnel_idle_timeout: '20m',
   health_check_addr: '127.0.0.1:28080',

@@ -213,13 +213,21 @@ routes:
 `,
     ).live.routes
     expect(first?.action).toMatchObject({
-      timeout: 7000,
+      timeouts: {
+        response: { span: 7000, key: 'default_upstream_timeout' },
+        responseBody: { span: 300_000, key: 'upstream_body_timeout' },
+        requestBody: { span: 60_000, key: 'client_body_timeout' },
+      },
       identity: { pass: true },
       allowWebsockets: true,
       rewrite: { host: { kind: 'client' } },
     })
     expect(second?.action).toMatchObject({
-      timeout: 0,
+      timeouts: {
+        response: { span: 0, key: 'timeout' },
+        responseBody: { span: 0, key: 'timeout' },
+        requestBody: { span: 60_000, key: 'client_body_timeout' },
+      },
       identity: { pass: false },
       allowWebsockets: false,
       allowOrigins: ['https://other.corp.example'],

@@ -116,6 +116,13 @@ test('the line of a cut exchange has the reason', () => {
   expect(lineOf({ facts }, cut)).toMatchObject({ cut: 'signed-out' })
 })
 
+test('a time limit is named, whether it gave an answer or cut one', () => {
+  const forwarded = { ...finished.forwarded!, cut: 'ERR_UPSTREAM_TIMEOUT', limit: 'idle_timeout (5m)' } as const
+  expect(lineOf({ facts }, { ...finished, forwarded })).toMatchObject({ limit: 'idle_timeout (5m)' })
+  const late = new AppError('ERR_CLIENT_TIMEOUT', 'late', { details: { limit: 'client_body_timeout (1m)' } })
+  expect(lineOf({ facts }, undefined, late)).toMatchObject({ level: 'info', limit: 'client_body_timeout (1m)' })
+})
+
 test('the line of an error has its cause; from 500 on its level is error', () => {
   const refused = new AppError('ERR_UPSTREAM_TIMEOUT', 'upstream: no answer in time', { cause: new Error('"slow"') })
   expect(lineOf({ facts }, undefined, refused)).toEqual({

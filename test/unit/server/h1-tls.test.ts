@@ -16,7 +16,14 @@ test.each([
   const listener = await listen({
     listen: { host: '127.0.0.1', port: 0 },
     certificate: { chain: CERTIFICATE, key: new Secret(KEY) },
-    timeouts: { timeoutRead: 0, timeoutIdle: 0, clientWriteTimeout: 0, tunnelIdleTimeout: 0 },
+    timeouts: {
+      timeoutRead: 0,
+      timeoutIdle: 0,
+      clientBodyTimeout: 30_000,
+      clientBodyMinRate: 100,
+      clientWriteTimeout: 0,
+      tunnelIdleTimeout: 0,
+    },
     clock: systemClock,
     logger: silentLogger,
     refused() {},

@@ -4,18 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
 import type { AppError } from '../../../src/errors.ts'
 import { manualClock } from '../../support/clock.ts'
-import {
-  answering,
-  cleanup,
-  client,
-  forwarderConfig,
-  front,
-  forwarder,
-  OK,
-  rawUpstream,
-  route,
-  type Wire,
-} from './support.ts'
+import { answering, cleanup, client, front, forwarder, OK, rawUpstream, route, type Wire } from './support.ts'
 import { CERTIFICATE, KEY } from './certificate.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n'
@@ -114,7 +103,8 @@ test("an upstream without an answer gives 504 after the route's timeout, not bef
   clock.advance(1)
   expect(await ended.next()).toMatchObject({
     code: 'ERR_UPSTREAM_TIMEOUT',
-    message: `upstream ${upstream.origin}: no answer in time`,
+    message: `upstream ${upstream.origin}: no answer in time; the limit is timeout (5s)`,
+    details: { limit: 'timeout (5s)' },
   })
   await connection.closed
   await wire.seen(/^HTTP\/1.1 504 /)
@@ -134,25 +124,89 @@ test('a long upload is not an answer that is late', async () => {
   expect(await ended.next()).toMatchObject({ status: 200, bytesIn: 2 })
 })
 
-test('a client that stops in the middle of its upload is not held for ever', async () => {
+test('a client that stops in its upload gets 408 after client_body_timeout, whatever the timeout of the answer', async () => {
+  for (const timeout of [5000, 0]) {
+    const clock = manualClock()
+    const upstream = await rawUpstream()
+    const to = route(upstream.origin, { timeout, requestTimeout: 60_000 })
+    const { port, ended } = await front(to, forwarder(clock), { clock })
+    const wire = await client(port)
+    wire.send('POST / HTTP/1.1\r\nHost: app.test\r\ncontent-length: 10\r\n\r\n0')
+    const connection = await upstream.connections.next()
+    await connection.seen(/\r\n\r\n0$/)
+    for (let sent = 1; sent < 5; sent++) {
+      clock.advance(40_000)
+      wire.send(String(sent))
+      await connection.seen(new RegExp(`${sent}$`))
+    }
+    clock.advance(59_999)
+    expect(ended.all).toEqual([])
+    clock.advance(1)
+    expect(await ended.next()).toMatchObject({
+      code: 'ERR_CLIENT_TIMEOUT',
+      message: 'the client sent nothing more of its request body; the limit is client_body_timeout (1m)',
+    })
+    await wire.seen(/^HTTP\/1\.1 408 /)
+    await connection.closed
+  }
+})
+
+test('an upstream that reads nothing of an upload is late, and the client is not', async () => {
+  const clock = manualClock()
+  const upstream = await rawUpstream(({ socket }) => socket.pause())
+  const to = route(upstream.origin, { timeout: 90_000, requestTimeout: 30_000 })
+  const { port, ended } = await front(to, forwarder(clock), { clock })
+  const wire = await client(port)
+  const size = 64 * 1024 * 1024
+  wire.send(`POST / HTTP/1.1\r\nHost: app.test\r\ncontent-length: ${size}\r\n\r\n`)
+  wire.send(Buffer.alloc(size))
+  // Until every buffer on the way is full.
+  let written = -1
+  await expect
+    .poll(() => written === (written = wire.socket.bytesWritten - wire.socket.writableLength), { interval: 200 })
+    .toBe(true)
+  clock.advance(60_000)
+  expect(ended.all).toEqual([])
+  clock.advance(30_000)
+  expect(await ended.next()).toMatchObject({ code: 'ERR_UPSTREAM_TIMEOUT', details: { limit: 'timeout (1m30s)' } })
+})
+
+test('events have no time limit between them; other bodies have, in both directions', async () => {
   const clock = manualClock()
   const upstream = await rawUpstream()
-  const { port, ended } = await front(route(upstream.origin, { timeout: 5000 }), forwarder(clock))
-  const wire = await client(port)
-  wire.send('POST / HTTP/1.1\r\nHost: app.test\r\ncontent-length: 2\r\n\r\na')
-  await (await upstream.connections.next()).seen(/a$/)
-  clock.advance(5000)
-  expect(await ended.next()).toMatchObject({
-    code: 'ERR_CLIENT_CLOSED',
-    message: 'the client stopped in the middle of its request',
-  })
-  await upstream.connections.all[0]?.closed
+  const to = route(upstream.origin, { bodyTimeout: 10_000 })
+  const { port, ended } = await front(to, forwarder(clock), { clock })
+  const begin = async (type: string, request = GET) => {
+    const wire = await client(port)
+    wire.send(request)
+    const connection = await upstream.connections.next()
+    await connection.seen(/\r\n\r\n/)
+    connection.send(`HTTP/1.1 200 OK\r\nContent-Type: ${type}\r\ncontent-length: 100\r\n\r\nfirst`)
+    await wire.seen(/first/)
+    return { wire, connection }
+  }
+  const events = await begin('text/event-stream; charset=utf-8')
+  for (let quiet = 0; quiet < 3; quiet++) {
+    clock.advance(400_000)
+    events.connection.send(`event ${quiet}`)
+    await events.wire.seen(new RegExp(`event ${quiet}`))
+  }
+  const upload = await begin('text/plain', 'POST / HTTP/1.1\r\nHost: app.test\r\ncontent-length: 9\r\n\r\nx')
+  for (let sent = 0; sent < 4; sent++) {
+    clock.advance(7000)
+    upload.wire.send(`u${sent}`)
+    await upload.connection.seen(new RegExp(`u${sent}`))
+  }
+  expect(ended.all).toEqual([])
+  clock.advance(10_000)
+  expect(await ended.next()).toMatchObject({ cut: 'ERR_UPSTREAM_TIMEOUT', limit: 'upstream_body_timeout (10s)' })
+  expect(events.wire.socket.closed).toBe(false)
 })
 
 test('a body that stops is cut after the body timeout', async () => {
   const clock = manualClock()
   const upstream = await rawUpstream(answering('HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf'))
-  const { port, ended } = await front(route(upstream.origin), forwarder(clock, forwarderConfig({ upstreamBody: 1000 })))
+  const { port, ended } = await front(route(upstream.origin, { bodyTimeout: 1000 }), forwarder(clock))
   const wire = await client(port)
   wire.send(GET)
   await wire.seen(/half/)
@@ -184,7 +238,7 @@ test('a slow reader stops the upstream and loses nothing', async () => {
     })
   })
   const clock = manualClock()
-  const { port, ended } = await front(route(upstream.origin), forwarder(clock, forwarderConfig({ upstreamBody: 1000 })))
+  const { port, ended } = await front(route(upstream.origin, { bodyTimeout: 1000 }), forwarder(clock))
   const wire = await client(port)
   wire.socket.removeAllListeners('data')
   wire.socket.pause()
@@ -401,28 +455,4 @@ test('an upstream that speaks no TLS gives 502', async () => {
   const wire = await client(port)
   wire.send(GET)
   expect(await ended.next()).toMatchObject({ code: 'ERR_UPSTREAM_TLS' })
-})
-
-test('a client that stops in its request is cut after timeout_idle, also on a route without a timeout; a slow one is not', async () => {
-  const clock = manualClock()
-  const upstream = await rawUpstream()
-  const { port, ended } = await front(route(upstream.origin, { timeout: 0 }), forwarder(clock), {
-    clock,
-    timeouts: { timeoutIdle: 8000 },
-  })
-  const wire = await client(port)
-  wire.send('POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 10\r\n\r\n0')
-  const connection = await upstream.connections.next()
-  await connection.seen(/\r\n\r\n0$/)
-  for (let sent = 1; sent < 5; sent++) {
-    clock.advance(6000)
-    wire.send(String(sent))
-    await connection.seen(new RegExp(`${sent}$`))
-  }
-  clock.advance(6000)
-  expect(ended.all).toEqual([])
-  clock.advance(6000)
-  expect(await ended.next()).toMatchObject({ code: 'ERR_CLIENT_CLOSED' })
-  await wire.closed
-  await connection.closed
 })

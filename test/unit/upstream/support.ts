@@ -49,7 +49,14 @@ export const BALANCING: Balancing = { policy: 'round-robin', retries: { attempts
 
 /** Of the route, or of what it does. */
 export type RouteOptions = Partial<Omit<Route, 'action'>> &
-  Partial<Omit<Forward, 'kind' | 'identity'>> & { readonly identity?: Partial<ForwardedIdentity> }
+  Partial<Omit<Forward, 'kind' | 'identity' | 'timeouts'>> & {
+    readonly identity?: Partial<ForwardedIdentity>
+    /** In milliseconds: `timeout`, `upstream_body_timeout`, `client_body_timeout`, `tunnel_idle_timeout`. */
+    readonly timeout?: number
+    readonly bodyTimeout?: number
+    readonly requestTimeout?: number
+    readonly tunnelTimeout?: number
+  }
 
 /** What a route tells unless it says otherwise. */
 export const TOLD: ForwardedIdentity = {
@@ -62,7 +69,8 @@ export const TOLD: ForwardedIdentity = {
 export function route(upstream: string | readonly [string, ...string[]], over: RouteOptions = {}): Route<Forward> {
   const [first, ...others] = typeof upstream === 'string' ? [upstream] : upstream
   const of = (origin: string) => ({ origin, weight: 1 })
-  const { id, name, from, match, policy, maxDirectoryAge, groupsFrom, definedAt, identity, ...action } = over
+  const { id, name, from, match, policy, maxDirectoryAge, groupsFrom, definedAt, identity, ...rest } = over
+  const { timeout = 30_000, bodyTimeout = 0, requestTimeout = 0, tunnelTimeout, ...action } = rest
   return {
     id: id ?? 'r1',
     name: name ?? 'app',
@@ -78,7 +86,12 @@ export function route(upstream: string | readonly [string, ...string[]], over: R
       setRequestHeaders: new Map(),
       removeRequestHeaders: [],
       allowRequestHeaders: [],
-      timeout: 30_000,
+      timeouts: {
+        response: { span: timeout, key: 'timeout' },
+        responseBody: { span: bodyTimeout, key: 'upstream_body_timeout' },
+        requestBody: { span: requestTimeout, key: 'client_body_timeout' },
+        ...(tunnelTimeout !== undefined && { tunnel: tunnelTimeout }),
+      },
       identity: identity ? { ...TOLD, ...identity } : TOLD,
       allowWebsockets: true,
       allowOrigins: [],
@@ -145,15 +158,12 @@ export const hopMark = createHopMarks(SECRETS)
 export const HOP = hopMark('r1').next('')
 export const signer = createAssertionSigner({ signingKeys: [], sharedSecrets: SECRETS })
 
-export function forwarderConfig(
-  over: { readonly identityHeaders?: ReadonlySet<string>; readonly upstreamBody?: number } = {},
-): ForwarderConfig {
+export function forwarderConfig(over: { readonly identityHeaders?: ReadonlySet<string> } = {}): ForwarderConfig {
   return {
     config: {
       naming: NAMING,
       identityHeaders: over.identityHeaders ?? identityHeaders(NAMING, []),
       strictTransportSecurity: '',
-      upstreamBodyTimeout: over.upstreamBody ?? 0,
       upstreamConnectTimeout: 10_000,
       upstreamMaxConnections: 512,
       upstreamMaxPending: 1024,
@@ -223,7 +233,15 @@ export async function front(
   }
   const listener = await listen({
     listen: { host: '127.0.0.1', port: 0 },
-    timeouts: { timeoutRead: 0, timeoutIdle: 60_000, clientWriteTimeout: 0, tunnelIdleTimeout: 0, ...options.timeouts },
+    timeouts: {
+      timeoutRead: 0,
+      timeoutIdle: 60_000,
+      clientBodyTimeout: 60_000,
+      clientBodyMinRate: 0,
+      clientWriteTimeout: 0,
+      tunnelIdleTimeout: 0,
+      ...options.timeouts,
+    },
     clock: options.clock ?? manualClock(),
     logger: silentLogger,
     refused() {},
