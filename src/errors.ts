@@ -31,6 +31,10 @@ export const ERRORS = {
     retryAfter: 10,
     sentence: 'The identity provider cannot be reached at the moment.',
   },
+  ERR_IDP_UNUSABLE: {
+    status: 500,
+    sentence: 'The identity provider is not set up for this sign-in. Waiting does not help: tell your administrator.',
+  },
   ERR_DIRECTORY_UNREACHABLE: {
     status: 503,
     retryAfter: 10,

@@ -188,8 +188,9 @@ async function readMetadata(idp: IdpConfig, send: typeof fetch, logger: Logger):
     logger.info({ issuer: value.issuer }, 'identity provider discovered')
     return value
   } catch (error) {
-    const fault = unreachable(idp, error)
-    logger.error({ issuer: idp.issuer, code: fault.code, reason: fault.message }, 'identity provider unreachable')
+    const fault = discoveryFault(idp, error)
+    const what = fault.code === 'ERR_IDP_UNUSABLE' ? 'identity provider unusable' : 'identity provider unreachable'
+    logger.error({ issuer: idp.issuer, code: fault.code, reason: fault.message }, what)
     throw fault
   }
 }
@@ -222,18 +223,23 @@ function isKeySet(value: unknown): value is oidc.ExportedJWKSCache['jwks'] {
 }
 
 async function discover(idp: IdpConfig, send: typeof fetch): Promise<oidc.ServerMetadata> {
+  const url = `${idp.issuer}/.well-known/openid-configuration`
+  let status = 200
   // Named in full: given an issuer, the library compares parsed URLs, for which a trailing slash is nothing.
-  const config = await oidc.discovery(
-    new URL(`${idp.issuer}/.well-known/openid-configuration`),
-    idp.clientId,
-    undefined,
-    oidc.None(),
-    {
+  const config = await oidc
+    .discovery(new URL(url), idp.clientId, undefined, oidc.None(), {
       timeout: idp.timeout / 1000,
-      [oidc.customFetch]: (url, init) => boundedFetch(url, init, AbortSignal.timeout(idp.timeout), send),
+      [oidc.customFetch]: async (asked, init) => {
+        const response = await boundedFetch(asked, init, AbortSignal.timeout(idp.timeout), send)
+        status = response.status
+        return response
+      },
       execute: isHttp(idp.issuer) ? [oidc.allowInsecureRequests] : [],
-    },
-  )
+    })
+    .catch((error: unknown) => {
+      // The library does not say which.
+      throw status === 200 ? error : new TypeError(`GET ${url} answered ${status}`)
+    })
   const found = config.serverMetadata()
   // Configuration cuts a trailing slash, which belongs to the issuer of some providers (never of Okta).
   const expected = idp.provider === 'okta' ? [idp.issuer] : [idp.issuer, `${idp.issuer}/`]
@@ -322,9 +328,12 @@ function withExplanation(fault: AppError): AppError {
   return new AppError(fault.code, fault.message, { details })
 }
 
-function unreachable(idp: IdpConfig, error: unknown): AppError {
-  const reason = appErrorIn(error)?.message ?? messages(error)
-  return new AppError('ERR_IDP_UNREACHABLE', `discovery of ${idp.issuer} failed: ${reason}`)
+/** No answer may be one in a moment; another answer than an issuer gives stays what it is. */
+function discoveryFault(idp: IdpConfig, error: unknown): AppError {
+  const own = appErrorIn(error)
+  if (own) return new AppError('ERR_IDP_UNREACHABLE', `discovery of ${idp.issuer} failed: ${own.message}`)
+  const advice = 'waiting does not help: see idp_provider_url'
+  return new AppError('ERR_IDP_UNUSABLE', `discovery of ${idp.issuer} failed: ${messages(error)}; ${advice}`)
 }
 
 /** The library wraps what our fetch throws. */

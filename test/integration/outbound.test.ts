@@ -130,9 +130,11 @@ const base = {
 test('check --online takes HTTPS_PROXY and NO_PROXY from the environment, in either case', async () => {
   const env = { ...base, https_proxy: `http://127.0.0.1:${proxyPort}` }
   expect(await cli(['check', '--online'], { env })).toMatchObject({ exitCode: 0 })
-  expect(asked).toEqual([`${NAME}:443`])
-  const direct = await cli(['check', '--online'], { env: { ...env, NO_PROXY: '.internal other.example' } })
-  expect([direct.exitCode, asked.length]).toEqual([4, 1])
+  expect(new Set(asked)).toEqual(new Set([`${NAME}:443`]))
+  asked = []
+  const direct = { ...env, NO_PROXY: '.internal other.example', IDP_TIMEOUT: '200ms' }
+  expect(await cli(['check', '--online'], { env: direct })).toMatchObject({ exitCode: 4 })
+  expect(asked).toEqual([])
 })
 
 describe('the keys', () => {

@@ -24,7 +24,12 @@ export async function checkOnline(config: Config, clock: Clock = systemClock): P
     checkIssuer(config),
     directory.kind === 'okta' ? checkOkta(config, directory, clock) : [],
   ])
-  return [issuer, ...okta]
+  return [...issuer, ...okta]
+}
+
+/** Must be registered with the identity provider, to the letter. */
+export function redirectUri({ fixed }: Config): string {
+  return fixed.authenticateServiceUrl.origin + fixed.authenticateCallbackPath
 }
 
 /** What to enter in Okta's Admin Console for an event hook, one a line. */
@@ -38,14 +43,25 @@ export function describeHook({ uri, events }: { readonly uri: string; readonly e
 }
 
 /** OpenID Connect Discovery §4.3: the document must name exactly the issuer that was asked. */
-async function checkIssuer({ fixed: { idp }, live }: Config): Promise<Finding> {
+async function checkIssuer(config: Config): Promise<readonly Finding[]> {
+  const { idp } = config.fixed
   const url = `${idp.issuer}/.well-known/openid-configuration`
   const name = `identity provider ${idp.issuer}`
   // Here and not above: what it brings with it is for those who ask.
   const { createOutboundFetch } = await import('../../../src/lib/outbound.ts')
-  const answer = await getJson(url, idp.timeout, createOutboundFetch(idp.outbound ?? {}, idp.timeout))
+  const send = createOutboundFetch(idp.outbound ?? {}, idp.timeout)
+  const answer = await askJson(url, { method: 'GET' }, idp.timeout, send)
+  const issuer = judgeIssuer(config, url, name, answer)
+  const client =
+    issuer.ok && 'body' in answer ? await checkClient(config, answer.body['token_endpoint'], send) : undefined
+  return client ? [issuer, client] : [issuer]
+}
+
+function judgeIssuer({ fixed: { idp }, live }: Config, url: string, name: string, answer: Answer): Finding {
   if ('problem' in answer) return { name, ok: false, message: answer.problem }
-  if (answer.status !== 200) return { name, ok: false, message: `${url} answered ${answer.status}` }
+  if (answer.status !== 200) {
+    return { name, ok: false, message: `${url} answered ${answer.status}; no issuer is there: see idp_provider_url` }
+  }
   const { issuer, scopes_supported: scopes } = answer.body
   if (typeof issuer !== 'string') return { name, ok: false, message: `${url} is not a discovery document` }
   if (issuer.replace(/\/$/, '') !== idp.issuer) {
@@ -65,6 +81,42 @@ async function checkIssuer({ fixed: { idp }, live }: Config): Promise<Finding> {
     }
   }
   return { name, ok: true, message: 'discovery answers with this issuer' }
+}
+
+/**
+ * A provider judges the client before the code, so a code that never was tells whether id and secret are right
+ * (RFC 6749 §5.2). undefined: this one does not tell.
+ */
+async function checkClient(config: Config, endpoint: unknown, send: typeof fetch): Promise<Finding | undefined> {
+  const { idp } = config.fixed
+  if (typeof endpoint !== 'string') return undefined
+  const { clientId, clientAuth } = idp
+  const basic = (text: string): string => encodeURIComponent(text)
+  const form = new URLSearchParams({
+    grant_type: 'authorization_code',
+    code: 'postern-check-which-no-sign-in-made',
+    code_verifier: 'postern-check-which-no-sign-in-made-0123456789',
+    redirect_uri: redirectUri(config),
+    ...(clientAuth.kind === 'basic' ? {} : { client_id: clientId }),
+    ...(clientAuth.kind === 'post' && { client_secret: clientAuth.secret.reveal() }),
+  })
+  const headers = {
+    'content-type': 'application/x-www-form-urlencoded',
+    ...(clientAuth.kind === 'basic' && {
+      authorization: `Basic ${Buffer.from(`${basic(clientId)}:${basic(clientAuth.secret.reveal())}`).toString('base64')}`,
+    }),
+  }
+  const answer = await askJson(endpoint, { method: 'POST', headers, body: form.toString() }, idp.timeout, send)
+  if ('problem' in answer) return undefined
+  const name = `client ${clientId}`
+  const error = answer.body['error']
+  if (error === 'invalid_grant') return { name, ok: true, message: 'the provider accepts it' }
+  if (error !== 'invalid_client' && error !== 'unauthorized_client') return undefined
+  return {
+    name,
+    ok: false,
+    message: `the provider does not accept it (${error}): see idp_client_id, idp_client_secret and idp_client_auth`,
+  }
 }
 
 type OktaDirectory = Extract<DirectoryConfig, { kind: 'okta' }>
@@ -151,10 +203,16 @@ type Answer =
   | { readonly status: number; readonly body: Readonly<Record<string, unknown>> }
   | { readonly problem: string }
 
-async function getJson(url: string, timeout: number, send: typeof fetch): Promise<Answer> {
+async function askJson(
+  url: string,
+  asked: { readonly method: string; readonly headers?: Record<string, string>; readonly body?: string },
+  timeout: number,
+  send: typeof fetch,
+): Promise<Answer> {
   try {
     const response = await send(url, {
-      headers: { accept: 'application/json', 'user-agent': 'postern-check' },
+      ...asked,
+      headers: { ...asked.headers, accept: 'application/json', 'user-agent': 'postern-check' },
       redirect: 'manual',
       signal: AbortSignal.timeout(timeout),
     })

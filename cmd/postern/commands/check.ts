@@ -6,7 +6,7 @@ import { asksForGroups, policiesOf } from '../../../src/policy/explain.ts'
 import type { Config } from '../../../src/config/model.ts'
 import type { Io } from '../io.ts'
 import { count, printable } from '../text.ts'
-import { checkOnline, describeHook } from './check-online.ts'
+import { checkOnline, describeHook, redirectUri } from './check-online.ts'
 
 export interface CheckOptions {
   /** undefined: the environment alone. */
@@ -62,11 +62,6 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
     else io.err(line)
   }
   return exitCode
-}
-
-/** Must be registered with the identity provider, to the letter. */
-function redirectUri({ fixed }: Config): string {
-  return fixed.authenticateServiceUrl.origin + fixed.authenticateCallbackPath
 }
 
 /** Where the identity provider sends people after it has signed them out. */

@@ -247,6 +247,22 @@ describe('postern check --online', () => {
     expect((await cli(['check', '--online', await file(good(origin))])).err).toContain('the answer is not JSON')
   })
 
+  test.each([
+    ['invalid_client', 4, 'failed: client 0oa1: the provider does not accept it (invalid_client): see idp_client_id'],
+    ['unauthorized_client', 4, 'failed: client 0oa1: the provider does not accept it (unauthorized_client)'],
+    ['invalid_grant', 0, 'ok: client 0oa1: the provider accepts it'],
+    ['invalid_request', 0, ': identity provider'],
+  ])('a code that never was is answered %s, which tells of the client', async (error, exitCode, line) => {
+    respond({
+      '/.well-known/openid-configuration': [200, { issuer: origin, token_endpoint: `${origin}/token` }],
+      '/token': [400, { error }],
+    })
+    const ran = await cli(['check', '--online', await file(good(origin))])
+    expect(ran.exitCode).toBe(exitCode)
+    expect(`${ran.out}\n${ran.err}`).toContain(line)
+    expect(`${ran.out}\n${ran.err}`).not.toContain('the-client-secret')
+  })
+
   test('exits with 4 when the provider takes too long', async () => {
     answer = () => {}
     const { exitCode, err } = await cli(['check', '--online', await file(`${good(origin)}idp_timeout: 50ms\n`)])
