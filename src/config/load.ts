@@ -18,6 +18,7 @@ import {
 } from './issues.ts'
 import { globalKeys, isSecret } from './keys.ts'
 import { routeSchema } from './schema/route.ts'
+import { findSlips } from './slips.ts'
 import { decodeText, NotText } from './text.ts'
 import { validate } from './validate.ts'
 
@@ -95,6 +96,11 @@ export function parseConfig(text: string | undefined, fileName: string, env: Env
   const draft = validate(input)
   const issues: ConfigIssue[] = [
     ...documents.flatMap((each) => each.issues),
+    ...findSlips(text ?? '').map(({ offset, message }): ConfigIssue => {
+      const before = (text ?? '').slice(0, offset)
+      const at = { line: before.split('\n').length, column: before.length - before.lastIndexOf('\n') }
+      return { severity: 'warning', source: { kind: 'file', file: fileName, at }, path: [], message }
+    }),
     ...environment.issues,
     ...input.issues,
     ...draft.issues,

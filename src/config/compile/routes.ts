@@ -21,6 +21,7 @@ import { compilePathReading, type PathDefaults } from './paths.ts'
 import { compileRewrite, type RewriteDefaults } from './rewrite.ts'
 import { compileResponseHeaders, mergeResponseHeaders, type ResponseHeaders } from './response-headers.ts'
 import { reportLeftovers, reportShadows } from './shadows.ts'
+import { reportLoops } from './loops.ts'
 import { compileUpstreams } from './upstreams.ts'
 import { compileUpstreamTls } from './upstream-tls.ts'
 import { compileTimeouts, type TimeoutDefaults } from './timeouts.ts'
@@ -66,6 +67,7 @@ export function compileRoutes(
   }
   reportShadows(routes, paths, report)
   reportLeftovers(routes, paths, report)
+  reportLoops(routes, paths, report)
   return { routes, identityHeaders: all }
 }
 
