@@ -6,6 +6,8 @@ import { GROUPS_CLAIM, type PolicyContext, type PolicyIssue } from './parse.ts'
 /** The access keys of a route beside `policy` (pomerium-policy.md#access-keys), as written. */
 export interface LegacyAccess {
   readonly allowPublic: boolean
+  /** Preflights carry no cookie (https://fetch.spec.whatwg.org/#cors-preflight-fetch): allowed without a sign-in. */
+  readonly allowCorsPreflight?: boolean
   readonly allowAnyAuthenticated: boolean
   readonly allowedUsers: readonly string[]
   readonly allowedDomains: readonly string[]
@@ -61,6 +63,7 @@ export function findAccessIssues(legacy: LegacyAccess, context: PolicyContext): 
 function rulesOf(legacy: LegacyAccess): readonly Rule[] {
   const rules: Rule[] = []
   if (legacy.allowPublic) rules.push({ name: 'accept', data: true, path: ['allow_public_unauthenticated_access'] })
+  else if (legacy.allowCorsPreflight) rules.push({ name: 'cors_preflight', data: true, path: ['cors_allow_preflight'] })
   if (legacy.allowAnyAuthenticated) {
     rules.push({ name: 'authenticated_user', data: true, path: ['allow_any_authenticated_user'] })
   }

@@ -10,6 +10,7 @@ import { FOREVER } from '../lib/time.ts'
 import type { Clock } from '../types.ts'
 import type { AccessLog, Progress } from './access-log.ts'
 import type { Control } from './control.ts'
+import { readable } from './cors.ts'
 import { identify } from './identify.ts'
 import { badPath, badRequest, failure, granted, notFound, refusal } from './respond.ts'
 import { secured } from './transport-security.ts'
@@ -52,7 +53,9 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
         const { facts, route } = progress
         const asked = facts && !('kind' in facts) ? askedOf(facts, generation) : undefined
         const reply = failure(error, facts?.id ?? '', asked, route)
-        finished = await (asked ? answer(exchange, reply, asked.facts, generation) : sendReply(exchange, reply))
+        finished = await (asked
+          ? answer(exchange, readable(reply, asked.facts, route), asked.facts, generation)
+          : sendReply(exchange, reply))
       } catch {
         // The exchange already went out some way; the log line still says what happened.
       }
@@ -98,7 +101,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
         verdict.outcome === 'sign-in' && facts.wants === 'html' && isSafe(facts.method)
           ? startSignIn(exchange, facts, generation, origin)
           : refusal(verdict, route, who, { ...askedOf(facts, generation), origin })
-      return answer(exchange, reply, facts, generation)
+      return answer(exchange, readable(reply, facts, route), facts, generation)
     }
     const { grant } = verdict
     const { principal } = grant

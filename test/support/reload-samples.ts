@@ -17,6 +17,7 @@ import {
   idleTunnel,
   keptIdle,
   oldGroups,
+  preflight,
   queued,
   shadowDecision,
   resets,
@@ -266,6 +267,7 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
       observe: (running) => waitFor('/stall', running, 'wait.localhost'),
     },
     allow_websockets: { a: true, b: false, observe: upgrade },
+    cors_allow_preflight: { b: true, observe: preflight },
     allow_origins: {
       b: ['https://partner.corp.example'],
       observe: (running) => handshake(running, 'https://partner.corp.example'),

@@ -410,6 +410,12 @@ export async function askedPath(running: Running, path: string): Promise<unknown
   return [status, headers.location && new URL(headers.location).searchParams.get('return_to')]
 }
 
+/** Status of a preflight. */
+export async function preflight(running: Running): Promise<unknown> {
+  const headers = { origin: 'https://partner.corp.example', 'access-control-request-method': 'PUT' }
+  return (await running.browser().ask(`${APP}/x`, { method: 'OPTIONS', headers })).status
+}
+
 /** Status of a WebSocket handshake by somebody who is signed in. */
 export async function handshake(running: Running, origin = APP): Promise<unknown> {
   const browser = running.browser()

@@ -80,6 +80,7 @@ function parse(document: unknown, context: PolicyContext, path: Path, report: Re
 function accessOf(input: RouteInput): LegacyAccess {
   return {
     allowPublic: input.allow_public_unauthenticated_access,
+    allowCorsPreflight: input.cors_allow_preflight,
     allowAnyAuthenticated: input.allow_any_authenticated_user,
     allowedUsers: input.allowed_users,
     allowedDomains: input.allowed_domains,

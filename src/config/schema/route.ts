@@ -95,9 +95,14 @@ export const routeSchema = z.strictObject(
     allow_websockets: flag
       .default(true)
       .describe('Allow WebSockets and other upgrades; each is authorized like a request.'),
+    cors_allow_preflight: flag
+      .default(false)
+      .describe('Let CORS preflights pass without a sign-in: OPTIONS with Origin and Access-Control-Request-Method.'),
     allow_origins: texts
       .default([])
-      .describe("Origins that may open a WebSocket besides the route's own: `https://other.corp.example`."),
+      .describe(
+        "Origins whose pages may open a WebSocket, and read answers of Postern's own such as 401, besides the route's: `https://other.corp.example`.",
+      ),
     pass_identity_headers: flag
       .optional()
       .describe('Send the signed identity and claim headers upstream. Default: the global key of this name.'),

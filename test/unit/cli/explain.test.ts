@@ -104,7 +104,7 @@ describe('postern explain', () => {
       'Decision  none: Postern answers this path itself (user-json)',
     )
     expect((await explain('https://wiki.corp.example/a%2fb')).out).toContain(
-      'Decision  none: the request is refused before any route is looked for (400): invalid path',
+      'Decision  none: the request is refused before any route is looked for (400): escaped slash (%2F or %5C) in the path',
     )
     expect((await explain(WIKI, '--method', 'trace')).out).toContain('(405): method not allowed')
   })
