@@ -79,33 +79,51 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .description('say what Postern would do with a request, and why')
     .argument(...FILE)
     .option(...CONFIG)
-    .requiredOption('--url <url>', 'address of the request')
+    .option('--url <url>', 'address of the request')
     .option('--method <method>', 'method of the request', 'GET')
     .option('--ip <address>', "the client's address", '127.0.0.1')
     .option('--user <user>', `${USER}; groups are looked up where Postern keeps them`)
     .option('--email <email>', 'e-mail address')
     .option('--groups <groups>', 'names or ids, with commas; nothing is looked up', commaList)
     .option('--live', 'look up groups in Okta now')
+    .option('--from-log <log>', 'judge the decisions of a log of Postern anew instead; - is standard input')
+    .option('--header <header>', '`Name: value`; may be given more than once', collected, [])
+    .option(...JSON_OUTPUT)
     .option('--exit-code', 'exit with 10 unless allowed')
     .action(
       async (
         file: string | undefined,
         given: {
           config?: string
-          url: string
+          url?: string
+          fromLog?: string
           method: string
           ip: string
           user?: string
           email?: string
           groups?: string[]
           live?: boolean
+          header: string[]
+          json?: boolean
           exitCode?: boolean
         },
       ) => {
-        const { explainCommand } = await import('./commands/explain.ts')
-        const { user, email, groups, live = false, exitCode = false, url, method, ip } = given
+        const { user, email, groups, live = false, exitCode = false, json = false, url, method, ip } = given
         const config = oneOf(file, given.config)
-        set(await explainCommand({ config, url, method, ip, user, email, groups, live, exitCode }, io))
+        if ((url === undefined) === (given.fromLog === undefined)) {
+          throw new AppError('ERR_USAGE', 'expected --url with the address of a request, or --from-log with a log')
+        }
+        if (url === undefined) {
+          const { explainLogCommand } = await import('./commands/explain-log.ts')
+          return set(await explainLogCommand({ config, log: given.fromLog ?? '', json, exitCode }, io))
+        }
+        const { explainCommand } = await import('./commands/explain.ts')
+        set(
+          await explainCommand(
+            { config, url, method, ip, user, email, groups, live, headers: given.header, json, exitCode },
+            io,
+          ),
+        )
       },
     )
 
@@ -256,6 +274,10 @@ function oneOf(file: string | undefined, config: string | undefined): string | u
 }
 
 /** `a,b`; an option that is given twice adds up. */
+function collected(text: string, before: readonly string[]): readonly string[] {
+  return [...before, text]
+}
+
 function commaList(text: string, before: readonly string[] = []): readonly string[] {
   const items = text.split(',').map((item) => item.trim())
   return [...before, ...items.filter(Boolean)]

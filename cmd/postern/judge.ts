@@ -4,13 +4,15 @@ import { personKey } from '../../src/lib/person.ts'
 import { FOREVER } from '../../src/lib/time.ts'
 import { judge, judgeShadow } from '../../src/policy/judge.ts'
 import { parseAddress } from '../../src/routing/address.ts'
-import { createRouteTable } from '../../src/routing/table.ts'
+import { createRouteTable, mismatch } from '../../src/routing/table.ts'
 import { compileTrust, parseTarget } from '../../src/routing/target.ts'
 import type { Config, Route } from '../../src/config/model.ts'
 import type { ControlAction } from '../../src/routing/model.ts'
+import type { RequestFacts } from '../../src/http/request.ts'
 import type { Group } from '../../src/directory/model.ts'
 import type { Identity, JsonObject, WallTime } from '../../src/types.ts'
 import type { Principal } from '../../src/policy/model.ts'
+import type { Grant } from '../../src/policy/verdict.ts'
 
 /** A request that was never sent. */
 export interface Question {
@@ -21,6 +23,8 @@ export interface Question {
   readonly ip: string
   readonly who: Principal | undefined
   readonly now: WallTime
+  /** More headers, names and values in turn. A WebSocket has the Origin of its own host unless they have one. */
+  readonly headers?: readonly string[]
 }
 
 /** What Postern would do with it. */
@@ -31,28 +35,39 @@ export type Judgement =
       readonly explanation: Explanation
       /** Under the route's `shadow_policy`. */
       readonly shadow?: Explanation
+      /** The routes of the host that come first, and why they do not serve the request. */
+      readonly earlier: readonly PassedOver[]
+      /** Of an allowed request. */
+      readonly grant: Grant | undefined
+      readonly rawHeaders: readonly string[]
     }
   | { readonly kind: 'bad-request'; readonly status: number; readonly detail: string }
   | { readonly kind: 'control'; readonly action: ControlAction }
-  | { readonly kind: 'not-found' }
+  | { readonly kind: 'not-found'; readonly earlier: readonly PassedOver[] }
+
+/** A route of the host that does not serve the request. */
+export interface PassedOver {
+  readonly route: Route
+  readonly why: string
+}
 
 /** Asks the same parser, table and judge as the proxy. The judge throws ERR_USAGE for what is no question. */
 export function createJudge(config: Config): (question: Question) => Judgement {
   const routes = createRouteTable(config.fixed, config.live)
   const trust = compileTrust({ proxies: [], hops: 0 })
-  return ({ method, url, ip, who, now }) => {
+  return ({ method, url, ip, who, now, headers = [] }) => {
     const [, scheme, authority = '', target = ''] = /^(https?|wss?):\/\/([^/?#]+)([^#]*)/.exec(url) ?? []
-    // Without an Origin, as from a program that is no browser.
     const upgrade = scheme === 'ws' || scheme === 'wss'
     if (scheme === undefined)
       throw new AppError('ERR_USAGE', `expected a URL such as https://app.corp.example/, found ${JSON.stringify(url)}`)
     if (parseAddress(ip) === undefined)
       throw new AppError('ERR_USAGE', `expected an IP address, found ${JSON.stringify(ip)}`)
+    const rawHeaders = [...withDefaults(headers, scheme, authority), ...headers]
     const facts = parseTarget(
       {
         method,
         target: target.startsWith('/') ? target : `/${target}`,
-        rawHeaders: ['Host', authority, 'Accept', 'text/html'],
+        rawHeaders,
         httpVersion: '1.1',
         peer: ip,
         encrypted: scheme === 'https' || scheme === 'wss',
@@ -67,7 +82,7 @@ export function createJudge(config: Config): (question: Question) => Judgement {
     const verdict = judge({ routes }, facts, who, now, match)
     switch (verdict.outcome) {
       case 'not-found':
-        return { kind: 'not-found' }
+        return { kind: 'not-found', earlier: passedOver(config.live.routes, facts) }
       case 'control':
         return { kind: 'control', action: verdict.control.action }
       case 'bad-path':
@@ -77,12 +92,37 @@ export function createJudge(config: Config): (question: Question) => Judgement {
         const { route, asked: request = facts } = match
         const asked = { who, request, now }
         const explanation = explain(verdict, route.policy, asked)
-        if (!route.shadow) return { kind: 'route', route, explanation }
+        const judgement: Judgement = {
+          kind: 'route',
+          route,
+          explanation,
+          earlier: passedOver(config.live.routes.slice(0, config.live.routes.indexOf(route)), facts),
+          grant: verdict.outcome === 'allow' ? verdict.grant : undefined,
+          rawHeaders,
+        }
+        if (!route.shadow) return judgement
         const shadow = judgeShadow({ routes }, { ...match, route: route.shadow }, facts, who, now)
-        return { kind: 'route', route, explanation, shadow: explain(shadow, route.shadow.policy, asked) }
+        return { ...judgement, shadow: explain(shadow, route.shadow.policy, asked) }
       }
     }
   }
+}
+
+/** What a browser sends, unless the question has it. */
+function withDefaults(headers: readonly string[], scheme: string, authority: string): readonly string[] {
+  const given = new Set(headers.filter((_, i) => i % 2 === 0).map((name) => name.toLowerCase()))
+  return [
+    ['Host', authority],
+    ['Accept', 'text/html'],
+    ...(scheme.startsWith('ws') ? [['Origin', `${scheme.replace('ws', 'http')}://${authority}`]] : []),
+  ].flatMap(([name = '', value = '']) => (given.has(name.toLowerCase()) ? [] : [name, value]))
+}
+
+function passedOver(routes: readonly Route[], facts: RequestFacts): readonly PassedOver[] {
+  return routes.flatMap((route) => {
+    const why = mismatch(route, facts)
+    return why === undefined || why === 'host' ? [] : [{ route, why }]
+  })
 }
 
 /** One word: the decision, or why there was none to take. */

@@ -2,7 +2,7 @@ import { assertNever } from '../errors.ts'
 import type { Fixed, Live, Naming, Route, RouteFrom } from '../config/model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import type { ControlAction, RouteMatch, RouteTable } from './model.ts'
-import { meets } from './conditions.ts'
+import { meets, unmet } from './conditions.ts'
 import { defaultPort } from './host.ts'
 import { createPathIndex, type PathIndex, type Placed } from './path-index.ts'
 import { matchReadings } from './readings.ts'
@@ -177,6 +177,19 @@ function servesPort(from: Pick<RouteFrom, 'scheme' | 'port'>, port: number | und
 
 function serves(route: Route, path: string, request: RequestFacts): boolean {
   return servesPort(route.from, request.port) && matchesPath(route, path) && meets(route.conditions, request)
+}
+
+/**
+ * Why a route does not serve a request; undefined: it does, unless an earlier one comes first. `host`: it is another
+ * host's. Throws what a condition throws.
+ */
+export function mismatch(route: Route, request: RequestFacts): string | undefined {
+  const { from, match, conditions } = route
+  const covers = from.wildcard ? coversHost(from.host.split('*'), request.host) : from.host === request.host
+  if (!covers) return 'host'
+  if (!servesPort(from, request.port)) return `it serves port ${from.port}`
+  if (!matchesPath(route, request.path)) return `its ${match.kind} does not match ${request.path}`
+  return unmet(conditions, request)
 }
 
 function earlier(a: Placed | undefined, b: Placed | undefined): Placed | undefined {

@@ -1,6 +1,10 @@
 import { AppError, assertNever, ERRORS } from '../../../src/errors.ts'
+import { silentLogger } from '../../../src/lib/log.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
+import { elapsed } from '../../../src/lib/time.ts'
+import { describeOutgoing, type Outgoing } from '../../../src/outgoing.ts'
+import type { ExplainedClause } from '../../../src/policy/explain.ts'
 import type { PersonRecord } from '../../../src/operator.ts'
 import type { Clock, WallTime } from '../../../src/types.ts'
 import type { Action, Config } from '../../../src/config/model.ts'
@@ -15,6 +19,7 @@ import {
   makeIdentity,
   makePrincipal,
   outcomeOf,
+  type PassedOver,
 } from '../judge.ts'
 import { ago, printable } from '../text.ts'
 import { findPerson } from './groups.ts'
@@ -29,6 +34,9 @@ export interface ExplainOptions {
   readonly groups: readonly string[] | undefined
   readonly ip: string
   readonly live: boolean
+  /** More headers of the request, `Name: value`. */
+  readonly headers: readonly string[]
+  readonly json: boolean
   /** Answer 10 unless allowed. */
   readonly exitCode: boolean
 }
@@ -42,8 +50,9 @@ export async function explainCommand(options: ExplainOptions, io: Io): Promise<n
   const { config } = loaded
   const clock = io.clock ?? systemClock
   const judge = createJudge(config)
+  const headers = options.headers.flatMap(headerOf)
   const ask = (who: Principal | undefined): Judgement =>
-    judge({ method: options.method.toUpperCase(), url: options.url, ip: options.ip, who, now: clock.now() })
+    judge({ method: options.method.toUpperCase(), url: options.url, ip: options.ip, who, now: clock.now(), headers })
   // Before anybody is looked up: a wrong URL needs no store.
   ask(undefined)
   const who = await askedBy(options, config, clock, io)
@@ -52,11 +61,21 @@ export async function explainCommand(options: ExplainOptions, io: Io): Promise<n
     return 1
   }
   const judgement = ask(who?.principal)
+  const outgoing = await outgoingOf(judgement, config, clock)
+  if (options.json) {
+    const whole = {
+      ...requestToJson(options),
+      ...askerToJson(who, clock.now()),
+      ...judgementToJson(judgement, outgoing),
+    }
+    io.out(JSON.stringify(whole, undefined, 2))
+    return options.exitCode && outcomeOf(judgement) !== 'allow' ? DENIED : 0
+  }
   const line = (name: string, text: string): void => io.out(printable(`${name.padEnd(10)}${text}`))
   line('Request', `${options.method.toUpperCase()} ${options.url} from ${options.ip}`)
   line('Person', who ? describePerson(who.principal) : 'nobody is signed in')
   if (who) line('Groups', describeGroups(who.principal, clock.now()))
-  describeJudgement(judgement, line)
+  describeJudgement(judgement, outgoing, line)
   if (who && !who.claimsKnown && usesClaims(judgement)) {
     io.err('note: claims are known of people who are signed in; here rules about claims found none')
   }
@@ -116,13 +135,19 @@ function describeGroups({ membership }: Principal, now: WallTime): string {
   return `${names}; from ${membership.source}, ${ago(membership.freshAt, now)}`
 }
 
-function describeJudgement(judgement: Judgement, line: (name: string, text: string) => void): void {
+function describeJudgement(
+  judgement: Judgement,
+  outgoing: Outgoing | undefined,
+  line: (name: string, text: string) => void,
+): void {
   switch (judgement.kind) {
     case 'route': {
       const { route, explanation } = judgement
       const { outcome, reasons } = explanation
       line('Route', `${route.name} (${route.definedAt}) ${describeAction(route.action)}`)
       for (const [i, text] of describeExplanation(route, explanation).entries()) line(i === 0 ? 'Policy' : '', text)
+      describeEarlier(judgement.earlier, line)
+      if (outgoing) describeOutgoingTo(outgoing, line)
       line('Decision', `${outcome} (${reasons.join(', ')})`)
       if (route.shadow && judgement.shadow) {
         const { shadow } = judgement
@@ -134,6 +159,7 @@ function describeJudgement(judgement: Judgement, line: (name: string, text: stri
     case 'control':
       return line('Decision', `none: Postern answers this path itself (${judgement.action})`)
     case 'not-found':
+      describeEarlier(judgement.earlier, line)
       return line('Decision', 'none: no route serves this address (404)')
     case 'bad-request':
       return line(
@@ -143,6 +169,95 @@ function describeJudgement(judgement: Judgement, line: (name: string, text: stri
     default:
       assertNever(judgement)
   }
+}
+
+function describeOutgoingTo(
+  { requestLine, upstreams, headers }: Outgoing,
+  line: (name: string, text: string) => void,
+): void {
+  line('Upstream', `${requestLine} to ${upstreams.join(' or ')}`)
+  for (const [i, [name, value]] of headers.entries()) line(i === 0 ? 'Headers' : '', `${name}: ${value}`)
+}
+
+const MAX_EARLIER = 10
+
+/** Why not the routes before it. */
+function describeEarlier(earlier: readonly PassedOver[], line: (name: string, text: string) => void): void {
+  for (const [i, { route, why }] of earlier.slice(0, MAX_EARLIER).entries()) {
+    line(i === 0 ? 'Not' : '', `${route.name} (${route.definedAt}): ${why}`)
+  }
+  if (earlier.length > MAX_EARLIER) line('', `and ${earlier.length - MAX_EARLIER} more`)
+}
+
+function headerOf(text: string): readonly [name: string, value: string] {
+  const [, name, value = ''] = /^([A-Za-z0-9!#$%&'*+.^_`|~-]+):[ \t]*(.*)$/.exec(text) ?? []
+  if (name === undefined)
+    throw new AppError('ERR_USAGE', `--header: expected "Name: value", found ${JSON.stringify(text)}`)
+  return [name, value]
+}
+
+function requestToJson({ method, url, ip, headers }: ExplainOptions): object {
+  return { request: { method: method.toUpperCase(), url, ip, headers } }
+}
+
+function askerToJson(who: Asker | undefined, now: WallTime): object {
+  if (!who) return { person: null }
+  const { identity, status, membership } = who.principal
+  const { subject, email } = identity
+  const groups =
+    membership === 'unknown'
+      ? 'unknown'
+      : {
+          names: membership.groups.map(({ name }) => name),
+          source: membership.source,
+          age_ms: elapsed(now, membership.freshAt),
+        }
+  return { person: { subject, email, status, groups } }
+}
+
+function judgementToJson(judgement: Judgement, outgoing: Outgoing | undefined): object {
+  const outcome = outcomeOf(judgement)
+  const passed = (earlier: readonly PassedOver[]): readonly object[] =>
+    earlier.map(({ route, why }) => ({ name: route.name, defined_at: route.definedAt, why }))
+  switch (judgement.kind) {
+    case 'route': {
+      const { route, explanation, earlier } = judgement
+      const { reasons, allow, deny } = explanation
+      return {
+        outcome,
+        reasons,
+        route: {
+          name: route.name,
+          id: route.id,
+          defined_at: route.definedAt,
+          policy: route.policy.kind,
+          action: route.action.kind,
+        },
+        allow: allow.map(clauseToJson),
+        deny: deny.map(clauseToJson),
+        earlier: passed(earlier),
+        upstream: outgoing ?? null,
+      }
+    }
+    case 'control':
+      return { outcome, action: judgement.action }
+    case 'not-found':
+      return { outcome, earlier: passed(judgement.earlier) }
+    case 'bad-request':
+      return { outcome, status: judgement.status, detail: judgement.detail }
+    default:
+      return assertNever(judgement)
+  }
+}
+
+function clauseToJson({ op, value, criteria }: ExplainedClause): object {
+  return { op, value, criteria: criteria.map(({ name, describe, value: each }) => ({ name, describe, value: each })) }
+}
+
+async function outgoingOf(judgement: Judgement, config: Config, clock: Clock): Promise<Outgoing | undefined> {
+  return judgement.kind === 'route' && judgement.grant
+    ? describeOutgoing(config, judgement.grant, judgement.rawHeaders, { clock, logger: silentLogger })
+    : undefined
 }
 
 function describeAction(action: Action): string {

@@ -20,6 +20,11 @@ routes:
       - deny: {or: [{source_ip: 203.0.113.0/24}, {claim/level: 9}]}
   - {from: https://status.corp.example, to: http://status:8080, allow_public_unauthenticated_access: true}
   - {from: https://home.corp.example, to: http://home:8080, allow_any_authenticated_user: true, allow_websockets: false}
+  - {from: https://many.corp.example, methods: [POST], to: http://many:1, allow_any_authenticated_user: true}
+  - {from: https://many.corp.example, prefix: /api, to: http://many:2, allow_any_authenticated_user: true}
+  - {from: https://many.corp.example, headers: {X-Beta: '1'}, query: {v: '1'}, to: http://many:3, allow_any_authenticated_user: true}
+  - {from: https://many.corp.example, to: http://many:4, allow_any_authenticated_user: true}
+  - {from: https://secret.corp.example, to: http://secret:1/v1, host_rewrite: api.internal, set_request_headers: {X-Key: never-shown}, allow_any_authenticated_user: true}
 `
 
 let folder = ''
@@ -50,6 +55,15 @@ describe('postern explain', () => {
       '          false    deny if any of',
       '          false      source_ip in 203.0.113.0/24',
       '          false      claim/level has 9',
+      'Upstream  GET /page?a=1 HTTP/1.1 to http://wiki:8080',
+      'Headers   host: wiki.corp.example',
+      '          Accept: text/html',
+      '          x-forwarded-for: 127.0.0.1',
+      '          x-forwarded-proto: https',
+      '          x-forwarded-host: wiki.corp.example',
+      '          x-forwarded-port: 443',
+      '          x-request-id: command-line',
+      '          postern-hop: [mark of the route]',
       'Decision  allow (domain-ok, groups-ok)',
     ])
   })
@@ -96,6 +110,103 @@ describe('postern explain', () => {
     expect(await asked('https://wiki.corp.example/a%2fb')).toBe(10)
   })
 
+  test('names the earlier routes of the host, and why they do not serve the request', async () => {
+    const { out } = await explain('https://many.corp.example/x?v=1', '--email', 'ann@corp.example')
+    expect(out.split('\n').filter((line) => line.includes(': it'))).toEqual([
+      `Not       POST many.corp.example (${file}:17:5): it serves POST, and the request is GET`,
+      `          many.corp.example/api (${file}:18:5): its prefix does not match /x`,
+      `          many.corp.example x-beta="1" v="1" (${file}:19:5): it wants the header x-beta to be "1"`,
+    ])
+    const beta = await explain('https://many.corp.example/x?v=1', '--email', 'a@corp.example', '--header', 'X-Beta: 1')
+    expect(beta.out).toContain('Route     many.corp.example x-beta="1" v="1"')
+    expect(beta.out).toContain('          X-Beta: 1')
+  })
+
+  test('shows what the application gets, and no secret', async () => {
+    const { out } = await explain(
+      'https://secret.corp.example/a',
+      '--groups',
+      '',
+      '--header',
+      'Authorization: Bearer abc',
+    )
+    expect(out).toContain('Upstream  GET /v1/a HTTP/1.1 to http://secret:1')
+    expect(out).toContain('host: api.internal')
+    expect(out).toContain('x-key: [hidden]')
+    expect(out).not.toMatch(/abc|never-shown/)
+  })
+
+  test('--json is one object with the whole of it', async () => {
+    const { out } = await explain(WIKI, '--email', 'ann@corp.example', '--groups', 'Staff', '--json')
+    expect(JSON.parse(out)).toMatchObject({
+      request: { method: 'GET', url: WIKI },
+      person: { email: 'ann@corp.example', groups: { names: ['Staff'] } },
+      outcome: 'deny',
+      reasons: ['groups-unauthorized'],
+      route: { name: 'wiki.corp.example', defined_at: `${file}:10:5`, policy: 'rules', action: 'forward' },
+      allow: [
+        {
+          op: 'and',
+          value: 'false',
+          criteria: [
+            { name: 'domain', value: 'true' },
+            { name: 'groups', value: 'false' },
+          ],
+        },
+      ],
+      upstream: null,
+    })
+    const { upstream } = JSON.parse((await explain('https://status.corp.example/', '--json')).out) as {
+      upstream: { requestLine: string }
+    }
+    expect(upstream.requestLine).toBe('GET / HTTP/1.1')
+  })
+
+  test('a WebSocket comes from a page of its own host unless a header says otherwise', async () => {
+    const from = async (...args: string[]) =>
+      (await explain('wss://wiki.corp.example/', '--email', 'a@corp.example', '--groups', 'Engineering', ...args)).out
+    expect(await from()).toContain('Decision  allow')
+    expect(await from('--header', 'Origin: https://evil.example')).toContain('Decision  deny (origin-unauthorized)')
+  })
+
+  test('--from-log prints the decisions that would be another one', async () => {
+    const log = join(folder, 'access.log')
+    const line = (fields: object): string => JSON.stringify({ client_ip: '10.0.0.1', msg: 'request', ...fields })
+    const lines = [
+      line({ method: 'GET', host: 'status.corp.example', path: '/', decision: 'allow', reasons: ['public'] }),
+      line({ method: 'GET', host: 'home.corp.example', path: '/a', decision: 'allow', reasons: ['public'] }),
+      line({
+        method: 'GET',
+        host: 'gone.corp.example',
+        path: '/',
+        decision: 'allow',
+        reasons: ['public'],
+        user_id: 'u',
+      }),
+      line({ msg: 'started' }),
+      'no json {',
+      '',
+    ]
+    writeFileSync(log, lines.join('\n'))
+    const { exitCode, out, err } = await cli(['explain', '--config', file, '--from-log', log, '--exit-code'])
+    expect(exitCode).toBe(10)
+    expect(out.split('\n')).toEqual([
+      'GET https://home.corp.example/a as nobody',
+      '  was  allow (public)',
+      `  now  sign-in (user-unauthenticated), route home.corp.example (${file}:16:5)`,
+      'GET https://gone.corp.example/ as u',
+      '  was  allow (public)',
+      '  now  not-found ()',
+    ])
+    expect(err).toContain('3 decisions, 2 of them would be another one now; 2 lines without a decision')
+    const json = await cli(['explain', '--config', file, '--from-log', log, '--json'])
+    expect(json.out.split('\n').map((text) => (JSON.parse(text) as { same: boolean }).same)).toEqual([
+      true,
+      false,
+      false,
+    ])
+  })
+
   test('says who answers when no policy decides', async () => {
     expect((await explain('https://nowhere.corp.example/')).out).toContain(
       'Decision  none: no route serves this address (404)',
@@ -135,7 +246,7 @@ describe('postern explain', () => {
     expect(await cli(['explain', '--config', bad, '--url', WIKI])).toEqual({
       exitCode: 3,
       out: '',
-      err: `${bad}:17:16 cookie_expire: expected a duration such as 30s or 14h, found "soon"`,
+      err: `${bad}:22:16 cookie_expire: expected a duration such as 30s or 14h, found "soon"`,
     })
   })
 })

@@ -1,0 +1,67 @@
+/** What a forwarded request looks like to the upstream, for the command line: by the functions that write the real one. */
+import { ownCookieNames } from './config/cookie-names.ts'
+import type { Config, Forward } from './config/model.ts'
+import { isForwardGrant } from './policy/engine.ts'
+import { authorityOf } from './routing/host-rewrite.ts'
+import { rewrittenPath } from './routing/rewrite.ts'
+import type { Grant } from './policy/verdict.ts'
+import type { Clock, Logger } from './types.ts'
+import { createHeaderContext, upstreamHeaders } from './upstream/headers.ts'
+import { createIdentityHeaders } from './upstream/identity.ts'
+
+export interface Outgoing {
+  /** `GET /path?query HTTP/1.1`. */
+  readonly requestLine: string
+  /** Origins, one of which gets it. */
+  readonly upstreams: readonly string[]
+  /** In the order in which they are sent, Host first. Values that may be secret are hidden. */
+  readonly headers: readonly (readonly [name: string, value: string])[]
+}
+
+const HIDDEN = '[hidden]'
+
+/** @param rawHeaders of the request, name and value in turn. undefined: nothing is sent upstream. */
+export async function describeOutgoing(
+  { live }: Config,
+  grant: Grant,
+  rawHeaders: readonly string[],
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+): Promise<Outgoing | undefined> {
+  if (!isForwardGrant(grant)) return undefined
+  const { action } = grant.route
+  const { naming } = live
+  const context = createHeaderContext({
+    naming,
+    identityHeaders: live.identityHeaders,
+    cookieNames: ownCookieNames(live),
+    transportSecurity: live.strictTransportSecurity,
+    hopMark: () => ({ next: () => '[mark of the route]' }),
+    logger,
+  })
+  const signer = { sign: () => Promise.resolve('[signed assertion]'), jwks: () => Promise.resolve(null) }
+  const identity = await createIdentityHeaders({ naming, signer, clock, logger })(grant)
+  const flat = upstreamHeaders(grant, rawHeaders, identity, context, grant.request.clientIp)
+  const pairs = flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? ''] as const] : []))
+  const host = pairs.find(([name]) => name === 'host')?.[1]
+  return {
+    requestLine: `${grant.request.method} ${rewrittenPath(action.rewrite.path, grant.request.path)}${grant.request.query} HTTP/1.1`,
+    upstreams: action.upstreams.map(({ origin }) => origin),
+    headers: [
+      ['host', host ?? hostOf(action, grant)],
+      ...pairs
+        .filter(([name]) => name !== 'host')
+        .map(([name, value]) => [name, isSecret(name, action) ? HIDDEN : value] as const),
+    ],
+  }
+}
+
+/** Every upstream gets its own name. */
+function hostOf({ upstreams: [first, ...others] }: Forward, { request }: Grant<Forward>): string {
+  if (others.length > 0) return '[that of the upstream]'
+  return URL.canParse(first.origin) ? new URL(first.origin).host || authorityOf(request) : authorityOf(request)
+}
+
+function isSecret(name: string, { setRequestHeaders }: Forward): boolean {
+  const lower = name.toLowerCase()
+  return setRequestHeaders.has(lower) || lower === 'authorization' || lower === 'cookie'
+}
