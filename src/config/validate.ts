@@ -124,7 +124,7 @@ export function validate(input: Input): Draft {
 }
 
 /** A route without an address can still have other mistakes. */
-const NO_ADDRESS = { from: 'https://missing.invalid', to: 'http://missing.invalid' }
+const NO_ADDRESS = { from: 'https://missing.invalid' }
 
 function createDoubts(): { add(path: Path): void; has(path: Path): boolean } {
   const places = new Set<string>()

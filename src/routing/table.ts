@@ -161,7 +161,10 @@ export function isReserved(path: string, { controlPrefix, wellKnown }: Naming): 
 }
 
 /** The URL that people use for this host: from the configuration, whatever port and scheme the request came with. */
-function originFor({ scheme, port }: RouteFrom, host: string): string {
+export function originFor(
+  { scheme, port }: { readonly scheme: RouteFrom['scheme']; readonly port?: number | undefined },
+  host: string,
+): string {
   return port === undefined || port === defaultPort(scheme) ? `${scheme}://${host}` : `${scheme}://${host}:${port}`
 }
 

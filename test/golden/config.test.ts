@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { formatIssue } from '../../src/config/issues.ts'
 import { parseConfig } from '../../src/config/load.ts'
-import type { Config, DirectoryConfig, HostRewrite, OktaCredentials, Route } from '../../src/config/model.ts'
+import type { Action, Config, DirectoryConfig, HostRewrite, OktaCredentials, PathRewrite, Route } from '../../src/config/model.ts'
 import type { Policy } from '../../src/policy/model.ts'
 
 /**
@@ -82,16 +82,35 @@ function describeCredentials(credentials: OktaCredentials): string {
 
 function describeRoute(route: Route): string {
   const { from, match, action } = route
-  if (action.kind !== 'forward') throw new Error('a route that forwards')
   const port = from.port === undefined ? '' : `:${from.port}`
   const path = match.kind === 'all' ? '' : match.kind === 'regex' ? ` regex ${match.source}` : ` ${match.kind} ${match.kind === 'path' ? match.path : match.prefix}`
-  const upstreams = action.upstreams.map(({ origin, weight }) => (weight === 1 ? origin : `${origin},${weight}`)).join(' ')
-  const { policy, retries } = action.balancing
-  const balancing = `${policy === 'round-robin' ? '' : ` by ${policy}`}${retries.attempts === 0 ? '' : ` ${retries.attempts} retries on ${retries.on.join(', ')}`}`
-  const { path: rewritten, host } = action.rewrite
-  const to = !rewritten ? '' : rewritten.kind === 'regex' ? `${rewritten.pattern} by ${rewritten.substitution}` : rewritten.to
-  const rewrite = rewritten ? ` rewritten to ${to}${rewritten.kind === 'prefix' && !rewritten.boundary ? ' as a string' : ''}` : ''
-  return `route ${route.definedAt} "${route.name}": ${from.scheme}://${from.host}${port}${path} -> ${upstreams}${balancing}${rewrite}${host.kind === 'client' ? '' : `, Host ${describeHost(host)}`}, ${describePolicy(route.policy)}${route.shadow ? `, shadow ${describePolicy(route.shadow.policy)}` : ''}${route.maxDirectoryAge === undefined ? '' : `, groups of ${route.maxDirectoryAge} ms`}${route.paths ? `, escaped slashes ${route.paths.escapedSlashes}, slashes ${route.paths.slashes}` : ''}`
+  return `route ${route.definedAt} "${route.name}": ${from.scheme}://${from.host}${port}${path} -> ${describeAction(action)}, ${describePolicy(route.policy)}${route.shadow ? `, shadow ${describePolicy(route.shadow.policy)}` : ''}${route.maxDirectoryAge === undefined ? '' : `, groups of ${route.maxDirectoryAge} ms`}${route.paths ? `, escaped slashes ${route.paths.escapedSlashes}, slashes ${route.paths.slashes}` : ''}`
+}
+
+function describeAction(action: Action): string {
+  switch (action.kind) {
+    case 'forward': {
+      const { path, host } = action.rewrite
+      const upstreams = action.upstreams.map(({ origin, weight }) => (weight === 1 ? origin : `${origin},${weight}`)).join(' ')
+      const { policy, retries } = action.balancing
+      const balancing = `${policy === 'round-robin' ? '' : ` by ${policy}`}${retries.attempts === 0 ? '' : ` ${retries.attempts} retries on ${retries.on.join(', ')}`}`
+      return `${upstreams}${balancing}${describePath(path)}${host.kind === 'client' ? '' : `, Host ${describeHost(host)}`}`
+    }
+    case 'redirect': {
+      const { status, scheme = '', host = '', port = '', path, query } = action
+      return `${status} ${scheme}://${host}:${port}${describePath(path)}${query === undefined ? '' : ` query "${query}"`}`
+    }
+    case 'respond':
+      return `${action.status} ${JSON.stringify(action.body)}`
+    default:
+      return action satisfies never
+  }
+}
+
+function describePath(path: PathRewrite | undefined): string {
+  if (!path) return ''
+  const to = path.kind === 'regex' ? `${path.pattern} by ${path.substitution}` : path.to
+  return ` rewritten to ${to}${path.kind === 'prefix' && !path.boundary ? ' as a string' : ''}`
 }
 
 function describeHost(host: HostRewrite): string {

@@ -40,10 +40,20 @@ const routes = (url: string): readonly Readonly<Record<string, unknown>>[] => [
   },
 ]
 
+/** Routes without an upstream, each on a host of its own. */
+const ANSWERS: readonly Readonly<Record<string, unknown>>[] = [
+  { from: 'http://old.localhost', redirect: { host_redirect: 'new.localhost', response_code: 308 }, ...open },
+  { from: 'http://*.moved.localhost', prefix: '/a', redirect: { prefix_rewrite: '/b', strip_query: true }, ...open },
+  { from: 'http://same.localhost', redirect: { path_redirect: '/welcome?from=old' }, ...open },
+  { from: 'http://secure.localhost', redirect: { https_redirect: true }, allow_any_authenticated_user: true },
+  { from: 'http://gone.localhost', response: { status: 410, body: 'gone\n' }, ...open },
+]
+
 beforeAll(async () => {
   gauntlet = await createGauntlet({ people: [] })
   upstream = gauntlet.echo.url.replace('http://', '')
-  gauntlet.world.reload({ routes: routes(gauntlet.echo.url).map((route) => ({ to: gauntlet.echo.url, ...route })) })
+  const { url } = gauntlet.echo
+  gauntlet.world.reload({ routes: [...routes(url).map((route) => ({ to: url, ...route })), ...ANSWERS] })
 })
 afterAll(() => gauntlet.close())
 
@@ -134,5 +144,55 @@ describe('the path', () => {
     expect((await sent('judged.localhost', '/public/yes')).target).toBe('/admin/yes')
     const { statuses } = await gauntlet.send(request('GET', '/public/no', 'Host: judged.localhost'))
     expect(statuses).toEqual([403])
+  })
+})
+
+describe('a route without an upstream', () => {
+  async function answered(host: string, target: string, ...lines: readonly string[]) {
+    const { answers, received } = await gauntlet.get(target, `Host: ${host}`, ...lines)
+    expect(received).toEqual([])
+    const { status, header, body } = only(answers)
+    return { status, location: header('location'), body }
+  }
+
+  test.each([
+    ['old.localhost', '/x?y=%2F', 308, 'http://new.localhost/x?y=%2F'],
+    ['old.localhost:8080', '/', 308, 'http://new.localhost/'],
+    ['tenant.moved.localhost', '/a/x?y', 301, 'http://tenant.moved.localhost/b/x'],
+    ['same.localhost', '/x?y', 301, 'http://same.localhost/welcome?from=old'],
+  ])('redirects %s%s with %i to %s', async (host, target, status, location) => {
+    expect(await answered(host, target)).toMatchObject({ status, location })
+  })
+
+  test('is judged like every other', async () => {
+    expect(await answered('secure.localhost', '/')).toMatchObject({ status: 401, location: undefined })
+  })
+
+  test('sends nobody to the address that was asked', async () => {
+    expect((await answered('same.localhost', '/welcome?from=old')).status).toBe(508)
+  })
+
+  test.each(['//evil.example/a', '/\\evil.example', '/a/..//evil.example'])(
+    '%s leads to no other host',
+    async (target) => {
+      for (const host of ['old.localhost', 'tenant.moved.localhost']) {
+        const { location } = await answered(host, target)
+        expect(location ?? 'http://new.localhost/').toMatch(/^http:\/\/(?:new|tenant\.moved)\.localhost\//)
+      }
+    },
+  )
+
+  test('is not led elsewhere by Host or by forwarded headers', async () => {
+    const { location } = await answered(
+      'same.localhost',
+      '/',
+      'X-Forwarded-Host: evil.example',
+      'X-Forwarded-Proto: ftp',
+    )
+    expect(location).toBe('http://same.localhost/welcome?from=old')
+  })
+
+  test('answers with what the configuration holds', async () => {
+    expect(await answered('gone.localhost', '/x')).toEqual({ status: 410, location: undefined, body: 'gone\n' })
   })
 })

@@ -214,11 +214,21 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
   const [{ to } = { to: '' }] = base['routes'] as readonly Settings[]
   const rules = { allow_any_authenticated_user: false }
   const tls = { to: upstreams.tls }
+  const noUpstream = {
+    with: { to: undefined, allow_any_authenticated_user: false, allow_public_unauthenticated_access: true },
+    observe: answered,
+  }
   const upgrade = (running: Running): Promise<unknown> => handshake(running)
   return {
     name: { b: 'Payroll' },
     from: { a: APP, b: 'http://other.localhost' },
     to: { a: to, b: upstreams.other },
+    redirect: {
+      a: { host_redirect: 'a.corp.example' },
+      b: { host_redirect: 'b.corp.example', response_code: 307 },
+      ...noUpstream,
+    },
+    response: { a: { status: 403 }, b: { status: 404, body: 'gone' }, ...noUpstream },
     prefix: { b: '/only' },
     path: { b: '/only' },
     regex: { b: '/only.*' },
@@ -325,4 +335,10 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
       observe: shadowDecision,
     },
   }
+}
+
+/** What a route that needs no upstream says. */
+async function answered(running: Running): Promise<unknown> {
+  const { status, headers, body } = await running.browser().ask(`${APP}/x/page?q=1`)
+  return { status, location: headers.location, body }
 }

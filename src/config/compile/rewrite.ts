@@ -51,7 +51,9 @@ function compilePath(
     report.warning([...path, 'to'], `the path is not used, because ${key} is written`)
   }
   if (regex) return { kind: 'regex', ...regex }
-  if (prefix !== undefined) return compilePrefixRewrite(prefix, match, [...path, 'prefix_rewrite'], defaults, report)
+  if (prefix !== undefined) {
+    return checkPrefix(prefix, [...path, 'prefix_rewrite'], report) ? pathRewrite(match, prefix, defaults) : INVALID
+  }
   if (target.path !== '/') return target.path === '' ? undefined : pathRewrite(match, target.path, defaults)
   // `http://app/`: nothing to replace, or a slash instead of the prefix. With a regex nobody means every path.
   if (match.kind === 'all' || (match.kind === 'regex' && defaults.compatibility !== 'pomerium')) return undefined
@@ -63,24 +65,18 @@ function compilePath(
   return pathRewrite(match, '/', defaults)
 }
 
-/** `prefix_rewrite` of a route or of its redirect. */
-export function compilePrefixRewrite(
-  to: string,
-  match: PathMatch,
-  at: Path,
-  defaults: Pick<RewriteDefaults, 'compatibility'>,
-  report: Report,
-): PathRewrite | undefined {
-  if (isCanonicalPrefix(to)) return pathRewrite(match, to, defaults)
+/** `prefix_rewrite` of a route or of its redirect: may it stand before what follows the matched prefix? */
+export function checkPrefix(to: string, at: Path, report: Report): boolean {
+  if (isCanonicalPrefix(to)) return true
   report.error(
     at,
     `expected a path without //, dot segments and escapes of plain characters, found ${JSON.stringify(to)}`,
   )
-  return undefined
+  return false
 }
 
 /** What is not a prefix is replaced as a whole, as in Envoy. */
-function pathRewrite(
+export function pathRewrite(
   match: PathMatch,
   to: string,
   { compatibility }: Pick<RewriteDefaults, 'compatibility'>,

@@ -1,43 +1,25 @@
 import { assertNever } from '../../errors.ts'
 import { sha256 } from '../../lib/crypto.ts'
 import { identityHeaders } from '../../lib/header-names.ts'
-import type { PolicyContext } from '../../policy/parse.ts'
 import { parseFrom } from '../../routing/host.ts'
 import { canonicalPath, readPath } from '../../routing/path.ts'
 import { KEEP_ESCAPED_SLASHES } from '../../routing/readings.ts'
 import { compileRegex } from '../../routing/regex.ts'
 import { isReserved } from '../../routing/table.ts'
-import type { Conditions, Live, Naming, PathMatch, PathReading, Route, RouteFrom } from '../model.ts'
+import type { Conditions, Live, PathMatch, PathReading, Route, RouteFrom } from '../model.ts'
 import type { Path, Report } from '../issues.ts'
 import type { RouteInput } from '../schema/route.ts'
 import type { Draft } from '../validate.ts'
-import { compileBalancing } from './balancing.ts'
 import { compileRoutePolicy, compileShadowPolicy } from './access.ts'
+import { compileAction } from './action.ts'
+import type { RouteDefaults, RouteIdentity } from './forward.ts'
 import { compileConditions } from './conditions.ts'
-import { compileRouteHeaders } from './headers.ts'
-import { compileClaimHeaders, compileIdentity, type IdentityDefaults, reportUntold } from './identity.ts'
-import { compileKubernetes } from './kubernetes.ts'
-import { compilePathReading, type PathDefaults } from './paths.ts'
-import { compileRewrite, type RewriteDefaults } from './rewrite.ts'
-import { compileResponseHeaders, mergeResponseHeaders, type ResponseHeaders } from './response-headers.ts'
+import { compileClaimHeaders } from './identity.ts'
+import { compilePathReading } from './paths.ts'
+import { compileResponseHeaders, mergeResponseHeaders } from './response-headers.ts'
 import { reportLeftovers, reportShadows } from './shadows.ts'
 import { reportLoops } from './loops.ts'
-import { compileUpstreams } from './upstreams.ts'
-import { compileUpstreamTls } from './upstream-tls.ts'
-import { compileTimeouts, type TimeoutDefaults } from './timeouts.ts'
-import { ANY_SCHEME, behindHop, checkScheme, parseOrigin, schemeHint } from './urls.ts'
-
-/** What routes inherit. */
-export interface RouteDefaults extends RewriteDefaults {
-  readonly timeouts: TimeoutDefaults
-  readonly allowHttp: boolean
-  readonly naming: Naming
-  readonly identity: IdentityDefaults
-  readonly policies: PolicyContext
-  readonly groupsFrom: Route['groupsFrom']
-  readonly responseHeaders: ResponseHeaders
-  readonly paths: PathDefaults
-}
+import { behindHop, checkScheme, schemeHint } from './urls.ts'
 
 /** Routes in order; what is wrong with one is reported, and it is left out. */
 export function compileRoutes(
@@ -74,44 +56,30 @@ export function compileRoutes(
 function compileRoute(
   input: RouteInput,
   path: Path,
-  { claimHeaders, all }: { readonly claimHeaders: ReadonlyMap<string, string>; readonly all: ReadonlySet<string> },
+  identity: RouteIdentity,
   defaults: RouteDefaults,
   report: Report,
 ): Route | undefined {
   const from = compileFrom(input, path, defaults, report)
   const paths = compilePathReading(input, defaults.paths)
   const match = compileMatch(input, path, paths, defaults, report)
-  const conditions = compileConditions(input, path, all, report)
-  const target = compileUpstreams(input.to, [...path, 'to'], report)
-  const headers = compileRouteHeaders(
-    input,
-    path,
-    { own: identityHeaders(defaults.naming, claimHeaders.keys()), all },
-    report,
-  )
+  const conditions = compileConditions(input, path, identity.all, report)
   const policy = compileRoutePolicy(input, path, defaults.policies, report)
-  const origins = input.allow_origins.map(
-    (text, i) => parseOrigin(text, ANY_SCHEME, [...path, 'allow_origins', i], report)?.origin,
-  )
-  const balancing = compileBalancing(input, path, report)
-  const tls = compileUpstreamTls(input, path, report)
+  const action = compileAction(input, { from, match, conditions, policy }, identity, path, defaults, report)
   if (input.max_directory_age === 0) {
     report.error([...path, 'max_directory_age'], 'expected a duration above 0')
   }
-  const rewrite = match && target && compileRewrite(input, match, target, path, defaults, report)
   const { set_response_headers: written } = input
   const responseHeaders = mergeResponseHeaders(
     defaults.responseHeaders,
     written && compileResponseHeaders(written, [...path, 'set_response_headers'], report),
   )
-  const kubernetes = compileKubernetes(input, path, policy, claimHeaders.keys(), report)
-  if (!from || !match || !target || !rewrite || !headers || !policy) return undefined
+  if (!from || !match || !action || !policy) return undefined
 
-  const identity = compileIdentity(input, claimHeaders, headers.templates, kubernetes, from, policy, defaults.identity)
-  reportUntold(identity, policy, path, report)
   const host = from.port === undefined ? from.host : `${from.host}:${from.port}`
+  const destination = action.kind === 'forward' ? [action.upstreams, action.rewrite.path] : [action]
   return {
-    id: sha256(JSON.stringify([from, match, conditions, target.upstreams, rewrite.path])).slice(0, 16),
+    id: sha256(JSON.stringify([from, match, conditions, ...destination])).slice(0, 16),
     name: input.name ?? describeRoute(host, match, conditions),
     from,
     match,
@@ -121,18 +89,7 @@ function compileRoute(
     ...(input.max_directory_age !== undefined && { maxDirectoryAge: input.max_directory_age }),
     ...responseHeaders,
     ...(paths && { paths }),
-    action: {
-      kind: 'forward',
-      upstreams: target.upstreams,
-      rewrite,
-      ...headers.headers,
-      timeouts: compileTimeouts(input, defaults.timeouts),
-      identity,
-      allowWebsockets: input.allow_websockets,
-      allowOrigins: origins.filter((origin) => origin !== undefined),
-      balancing,
-      tls,
-    },
+    action,
     definedAt: report.where(path),
   }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { redirectSchema, responseSchema } from './answer.ts'
 import { escapedSlashes } from './paths.ts'
 import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './identity.ts'
 import { balancingPolicy, retries } from './balancing.ts'
@@ -21,9 +22,16 @@ export const routeSchema = z.strictObject(
     ),
     to: z
       .union([url, z.array(url).min(1, { error: 'at least one URL' })], { error: 'a URL, or a list of URLs' })
+      .optional()
       .describe(
         'Upstream, `http://host:port`, `https://…`, `h2c://…` (HTTP/2 without TLS, for gRPC) or `unix:///path.sock` (`https+unix://` with TLS); several, perhaps with `,weight` behind each. A path replaces the matched prefix.',
       ),
+    redirect: redirectSchema
+      .optional()
+      .describe(
+        'Redirects instead of forwarding: `https_redirect` or `scheme_redirect`, `host_redirect`, `port_redirect`, `path_redirect` or `prefix_rewrite`, `response_code`, `strip_query`.',
+      ),
+    response: responseSchema.optional().describe('Answers instead of forwarding: `status` and the plain text `body`.'),
     prefix: path.optional().describe('Matches this path and everything below it, on segment boundaries.'),
     path: path.optional().describe('Matches exactly this path.'),
     regex: text.optional().describe('Regular expression (RE2) that the whole path must match.'),

@@ -124,7 +124,7 @@ const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
     `
     health_checks healthy_panic_threshold outlier_detection
     circuit_breaker_thresholds
-    redirect response rewrite_response_headers`,
+    rewrite_response_headers`,
     LOST,
   ),
   [

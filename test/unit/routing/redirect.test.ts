@@ -16,7 +16,6 @@ const plain: Route['from'] = { scheme: 'http', host: 'old.test', wildcard: false
 const withPort: Route['from'] = { scheme: 'https', host: 'old.test', wildcard: false, port: 8443 }
 
 test.each<[Route['from'], Partial<Redirect>, string]>([
-  [plain, {}, 'http://old.test/a/b?q=%2F'],
   [plain, { scheme: 'https' }, 'https://old.test/a/b?q=%2F'],
   [plain, { scheme: 'https', port: 443 }, 'https://old.test/a/b?q=%2F'],
   [plain, { port: 8080 }, 'http://old.test:8080/a/b?q=%2F'],
@@ -24,7 +23,7 @@ test.each<[Route['from'], Partial<Redirect>, string]>([
   [plain, { path: root }, 'http://old.test/?q=%2F'],
   [plain, { path: root, query: '' }, 'http://old.test/'],
   [plain, { path: { kind: 'prefix', prefix: '/', to: '/v2', boundary: true } }, 'http://old.test/v2/a/b?q=%2F'],
-  [withPort, {}, 'https://old.test:8443/a/b?q=%2F'],
+  [withPort, { scheme: 'https', query: '' }, 'https://old.test:8443/a/b'],
   [withPort, { host: 'new.test' }, 'https://new.test/a/b?q=%2F'],
   [withPort, { scheme: 'http' }, 'http://old.test/a/b?q=%2F'],
   [withPort, { path: { kind: 'whole', to: '/x' }, query: '?y=1' }, 'https://old.test:8443/x?y=1'],
@@ -36,5 +35,16 @@ test('redirectLocation replaces the matched prefix, and names the host that was 
   const path: PathRewrite = { kind: 'prefix', prefix: '/a', to: '/new', boundary: true }
   expect(located(plain, { path })).toBe('http://old.test/new/b?q=%2F')
   const wildcard: Route['from'] = { scheme: 'https', host: '*.old.test', wildcard: true }
-  expect(located(wildcard, {}, { host: 'x.old.test', path: '/', query: '' })).toBe('https://x.old.test/')
+  expect(located(wildcard, { path: root }, { host: 'x.old.test', path: '/y', query: '' })).toBe('https://x.old.test/')
+})
+
+test('redirectLocation sends nobody where they are', () => {
+  for (const action of [
+    {},
+    { scheme: 'http' },
+    { host: 'old.test' },
+    { path: { kind: 'whole', to: '/a/b' } },
+  ] as const) {
+    expect(() => located(plain, action)).toThrow(expect.objectContaining({ code: 'ERR_LOOP' }))
+  }
 })

@@ -1,0 +1,80 @@
+import { identityHeaders } from '../../lib/header-names.ts'
+import type { Policy } from '../../policy/model.ts'
+import type { PolicyContext } from '../../policy/parse.ts'
+import type { Path, Report } from '../issues.ts'
+import type { Conditions, Forward, Naming, PathMatch, Route, RouteFrom } from '../model.ts'
+import type { RouteInput } from '../schema/route.ts'
+import { compileBalancing } from './balancing.ts'
+import { compileRouteHeaders } from './headers.ts'
+import { compileIdentity, type IdentityDefaults, reportUntold } from './identity.ts'
+import { compileKubernetes } from './kubernetes.ts'
+import type { PathDefaults } from './paths.ts'
+import type { ResponseHeaders } from './response-headers.ts'
+import { compileRewrite, type RewriteDefaults } from './rewrite.ts'
+import { compileTimeouts, type TimeoutDefaults } from './timeouts.ts'
+import { compileUpstreamTls } from './upstream-tls.ts'
+import { compileUpstreams } from './upstreams.ts'
+import { ANY_SCHEME, parseOrigin } from './urls.ts'
+
+/** What routes inherit. */
+export interface RouteDefaults extends RewriteDefaults {
+  readonly timeouts: TimeoutDefaults
+  readonly allowHttp: boolean
+  readonly naming: Naming
+  readonly identity: IdentityDefaults
+  readonly policies: PolicyContext
+  readonly groupsFrom: Route['groupsFrom']
+  readonly responseHeaders: ResponseHeaders
+  readonly paths: PathDefaults
+}
+
+/** What of a route does not depend on its action; undefined: it was complained of. */
+export interface RouteParts {
+  readonly from: RouteFrom | undefined
+  readonly match: PathMatch | undefined
+  readonly conditions: Conditions | undefined
+  readonly policy: Policy | undefined
+}
+
+export interface RouteIdentity {
+  readonly claimHeaders: ReadonlyMap<string, string>
+  /** Normal names of the headers that say who is signed in, on any route. */
+  readonly all: ReadonlySet<string>
+}
+
+/** What a route with `to` does. */
+export function compileForward(
+  input: RouteInput,
+  { from, match, policy }: RouteParts,
+  { claimHeaders, all }: RouteIdentity,
+  path: Path,
+  defaults: RouteDefaults,
+  report: Report,
+): Forward | undefined {
+  const target = input.to === undefined ? undefined : compileUpstreams(input.to, [...path, 'to'], report)
+  const rewrite = match && target && compileRewrite(input, match, target, path, defaults, report)
+  const own = identityHeaders(defaults.naming, claimHeaders.keys())
+  const headers = compileRouteHeaders(input, path, { own, all }, report)
+  const origins = input.allow_origins.map(
+    (text, i) => parseOrigin(text, ANY_SCHEME, [...path, 'allow_origins', i], report)?.origin,
+  )
+  const balancing = compileBalancing(input, path, report)
+  const tls = compileUpstreamTls(input, path, report)
+  const kubernetes = compileKubernetes(input, path, policy, claimHeaders.keys(), report)
+  if (!from || !policy || !target || !rewrite || !headers) return undefined
+
+  const identity = compileIdentity(input, claimHeaders, headers.templates, kubernetes, from, policy, defaults.identity)
+  reportUntold(identity, policy, path, report)
+  return {
+    kind: 'forward',
+    upstreams: target.upstreams,
+    rewrite,
+    ...headers.headers,
+    timeouts: compileTimeouts(input, defaults.timeouts),
+    identity,
+    allowWebsockets: input.allow_websockets,
+    allowOrigins: origins.filter((origin) => origin !== undefined),
+    balancing,
+    tls,
+  }
+}
