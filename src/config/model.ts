@@ -274,6 +274,16 @@ export interface Rewrite {
   /** Absent: the path that was asked. */
   readonly path?: PathRewrite
   readonly host: HostRewrite
+  /** Of the answer; the first that fits a header counts. */
+  readonly responseHeaders?: readonly HeaderRewrite[]
+}
+
+/** `value` instead of `prefix`, where the value of the header begins with it. */
+export interface HeaderRewrite {
+  /** Lower case. */
+  readonly header: string
+  readonly prefix: string
+  readonly value: string
 }
 
 export type PathRewrite =

@@ -25,7 +25,9 @@ type PrefixRewrite = Extract<PathRewrite, { kind: 'prefix' }>
 
 /** The prefix itself becomes `to` as it is written; exactly one slash stands between `to` and what follows the prefix. */
 function joined({ prefix, to }: PrefixRewrite, path: string): string {
-  return path.length === prefix.length ? to : withoutSlash(to) + path.slice(withoutSlash(prefix).length)
+  const sent = path.length === prefix.length ? to : withoutSlash(to) + path.slice(withoutSlash(prefix).length)
+  // With `merge_slashes: false`: what began the path would be read as a host.
+  return sent.startsWith('//') ? refuse() : sent
 }
 
 /** Pomerium puts the two strings together. Where that makes two slashes, one is sent: no server shall see an empty segment. */
@@ -36,7 +38,10 @@ function concatenated({ prefix, to }: PrefixRewrite, path: string): string {
 
 /** A rewrite can join two halves of a dot segment: `/strip` → `/internal/` makes `/internal/../admin` of `/strip../admin`. */
 function canonical(path: string, asked: string): string {
-  if (isCanonicalLike(path, asked)) return path
+  return isCanonicalLike(path, asked) ? path : refuse()
+}
+
+function refuse(): never {
   throw new AppError('ERR_BAD_REQUEST', 'the rewritten path would leave its prefix or is not canonical')
 }
 

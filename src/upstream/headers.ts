@@ -6,6 +6,7 @@
  * those.
  */
 import { withoutCookies } from '../lib/cookie.ts'
+import { publicLocation, type Sent } from '../routing/location.ts'
 import { authorityOf, rewrittenHost } from '../routing/host-rewrite.ts'
 import { defaultPort } from '../routing/host.ts'
 import { UNKNOWN_CLIENT } from '../routing/trust.ts'
@@ -19,7 +20,7 @@ import {
   reservedHeader,
 } from '../lib/header-names.ts'
 import type { Grant } from '../policy/verdict.ts'
-import type { Forward, Live, Naming, Route } from '../config/model.ts'
+import type { Forward, HeaderRewrite, Live, Naming, Route } from '../config/model.ts'
 import type { Logger } from '../types.ts'
 import type { HopMark } from './loop.ts'
 import { createSetCookieGuard, type SetCookieGuard } from './set-cookie.ts'
@@ -68,6 +69,8 @@ interface HeaderPlan {
   /** Of the address that people use. */
   readonly scheme: string
   readonly port: string
+  /** What the upstream does not see of the path; `''`: nothing. */
+  readonly prefix: string
   readonly hop: HopMark
 }
 
@@ -105,6 +108,7 @@ export function upstreamHeaders(
   let nominated: Set<string> | undefined
   let chain = ''
   let hops = ''
+  let outerPrefix = ''
   let headers: string[] = []
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = raw[i] as string
@@ -134,7 +138,8 @@ export function upstreamHeaders(
         // Another spelling of an allowed name would be a second copy to some applications.
         if (!plan.keeps(treatment.normal)) break
         if (plan.allows.has(treatment.lower) || (request.hop && isOfTrustedHops(treatment.lower)))
-          headers.push(name, value)
+          if (plan.prefix !== '' && treatment.lower === 'x-forwarded-prefix') outerPrefix = value
+          else headers.push(name, value)
         break
       case 'keep':
         if (plan.keeps(treatment.normal)) headers.push(name, value)
@@ -144,37 +149,43 @@ export function upstreamHeaders(
 
   for (const part of plan.set) headers.push(part)
   const authority = authorityOf(request)
-  const { keeps } = plan
+  const { keeps, prefix } = plan
   if (keeps('x-forwarded-for')) headers.push('x-forwarded-for', forwardedFor(chain, request.clientIp, peer))
   if (keeps('x-forwarded-proto')) headers.push('x-forwarded-proto', plan.scheme)
   if (keeps('x-forwarded-host')) headers.push('x-forwarded-host', authority)
   if (keeps('x-forwarded-port')) headers.push('x-forwarded-port', plan.port)
+  if (prefix !== '' && keeps('x-forwarded-prefix'))
+    headers.push('x-forwarded-prefix', outerPrefix.replace(/\/$/, '') + prefix)
   headers.push('x-request-id', request.id, HOP_HEADER, plan.hop.next(hops))
+  for (const part of identity) headers.push(part)
   const host = rewrittenHost(route.action.rewrite.host, request, headers)
   if (host !== undefined) headers.push('host', host)
-  for (const part of identity) headers.push(part)
   return headers
 }
 
 /**
  * The headers of the upstream's answer as a flat list: hop-by-hop and nominated ones and cookies with a name of ours
- * removed, values byte for byte, repeated names repeated, those of the route instead of the application's, `X-Request-Id`
- * ours, `Strict-Transport-Security` (RFC 6797) unless the application or the route says it.
+ * removed, addresses of the upstream put back (routing/location.ts), other values byte for byte, repeated names repeated,
+ * those of the route instead of the application's, `X-Request-Id` ours, `Strict-Transport-Security` (RFC 6797) unless the
+ * application or the route says it.
  */
 export function clientHeaders(
   raw: readonly Buffer[],
   status: number,
-  { route, request }: Pick<Grant, 'route' | 'request'>,
+  { route, request }: Pick<Grant<Forward>, 'route' | 'request'>,
   { plantsOurs, transportSecurity }: Pick<HeaderContext, 'plantsOurs' | 'transportSecurity'>,
+  sent: Sent,
 ): string[] {
+  const { responseHeaders: rewrites } = route.action.rewrite
   const { setResponseHeaders: set } = route
   let secure = route.from.scheme !== 'https' || transportSecurity === '' || transportSecurity === 'off'
   let nominated: Set<string> | undefined
   let headers: string[] = []
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const name = (raw[i] as Buffer).toString('latin1')
-    const value = (raw[i + 1] as Buffer).toString('latin1')
+    const received = (raw[i + 1] as Buffer).toString('latin1')
     const lower = name.toLowerCase()
+    const value = rewrites ? rewrittenHeader(rewrites, lower, received) : received
     if (lower === 'connection') nominated = nominatedBy(value, nominated)
     else if (HOP_BY_HOP.has(lower) || lower === 'x-request-id') continue
     else if (lower === 'set-cookie' && plantsOurs(value, route)) continue
@@ -183,7 +194,8 @@ export function clientHeaders(
     else if ((status === 204 || status === 101) && lower === 'content-length') continue
     else {
       if (lower === 'strict-transport-security') secure = true
-      headers.push(name, value)
+      const address = (lower === 'location' || lower === 'content-location') && value === received
+      headers.push(name, address ? publicLocation(value, route, request, sent) : value)
     }
   }
   if (nominated) headers = withoutNominated(headers, nominated)
@@ -191,6 +203,11 @@ export function clientHeaders(
   if (!secure && !set?.has('strict-transport-security')) headers.push('strict-transport-security', transportSecurity)
   headers.push('x-request-id', request.id)
   return headers
+}
+
+function rewrittenHeader(rewrites: readonly HeaderRewrite[], lower: string, value: string): string {
+  const fits = rewrites.find(({ header, prefix }) => header === lower && value.startsWith(prefix))
+  return fits ? fits.value + value.slice(fits.prefix.length) : value
 }
 
 function treatmentOf(name: string, context: HeaderContext): Treatment {
@@ -220,6 +237,7 @@ function planOf(route: Route<Forward>, context: HeaderContext): HeaderPlan {
   const own = identityHeaders(context.naming, route.action.identity.claimHeaders.keys())
   const set = [...route.action.setRequestHeaders].filter(([name]) => !reservedHeader(normalName(name), own))
   const { identity, removeRequestHeaders } = route.action
+  const { path } = route.action.rewrite
   const written = [...set.map(([name]) => name), ...(identity.templates?.keys() ?? [])]
   // Impersonate-… of a client never pass: they are foreign, and such a route may not allow them.
   if (identity.kubernetesToken) written.push('authorization')
@@ -231,6 +249,7 @@ function planOf(route: Route<Forward>, context: HeaderContext): HeaderPlan {
     // From the configuration: when a hop in front ends TLS, our socket speaks http although everybody uses https.
     scheme: route.from.scheme,
     port: String(route.from.port ?? defaultPort(route.from.scheme)),
+    prefix: path?.kind === 'prefix' ? path.prefix.replace(/\/$/, '') : '',
     hop: context.hopMark(route.id),
   }
   context.plans.set(route, plan)

@@ -116,18 +116,19 @@ export class Transfer implements Dispatcher.DispatchHandler {
     // 102 and 103 are hints that we do not pass on; 101 was never asked for and undici refuses it.
     if (status >= 100 && status < 200) return
     if (status >= 502 && this.retryInstead(controller, status)) return
-    const { grant, exchange, context, deadlines, clock } = this.parts
+    const { grant, exchange, path, headers: sent, context, deadlines, clock } = this.parts
+    const { origin } = this.lease
     // Raw headers of HTTP/1.1 are buffers: name, value, name, value.
     const received = (controller.rawHeaders ?? []) as Buffer[]
     const raw = this.lease.http2 ? received.map(asReceived) : received
     const problem = answerProblem(status, reason, raw)
     if (problem !== undefined) {
-      return this.fail(new AppError('ERR_UPSTREAM_PROTOCOL', `upstream ${this.lease.origin}: ${problem}`))
+      return this.fail(new AppError('ERR_UPSTREAM_PROTOCOL', `upstream ${origin}: ${problem}`))
     }
     this.deadline.stop()
     this.upstreamMs = elapsed(clock.monotonic(), this.startedAt)
     this.status = status
-    const headers = clientHeaders(raw, status, grant, context)
+    const headers = clientHeaders(raw, status, grant, context, { origin, path, headers: sent })
     // Node writes a reason as Latin-1 and undici reads it as UTF-8: only ASCII survives both.
     const plain = reason && /^[\x20-\x7e]+$/.test(reason) ? reason : undefined
     this.out = exchange.respond({ status, reason: plain, headers })

@@ -69,6 +69,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
   const { grant, exchange, lease, path, headers, context, deadlines, clock, tunnels } = parts
   const { route } = grant
   const { origin, servername } = lease
+  const sent = { origin, path, headers }
   const startedAt = clock.monotonic()
   let settings: ConnectSettings
   try {
@@ -127,7 +128,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       carry(HEADLESS, upstream, behind.length > 0 ? behind : NOTHING)
       handshake = undefined
       upstream.setKeepAlive(true, KEEP_ALIVE)
-      const headersOut = clientHeaders(rawOf(res), 101, grant, context)
+      const headersOut = clientHeaders(rawOf(res), 101, grant, context, sent)
       const client = exchange.upgrade([...UPGRADE, ...headersOut], timeouts.tunnel)
       standIn.attach(client)
       endTogether(standIn, upstream, deadlines)
@@ -153,7 +154,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       const out = exchange.respond({
         status,
         reason,
-        headers: [...clientHeaders(raw, status, grant, context), 'connection', 'close'],
+        headers: [...clientHeaders(raw, status, grant, context, sent), 'connection', 'close'],
       })
       // A body that was cut must not look complete.
       res.on('error', () => exchange.abort('ERR_UPSTREAM_RESET'))

@@ -94,7 +94,8 @@ function describeAction(action: Action): string {
       const upstreams = action.upstreams.map(({ origin, weight }) => (weight === 1 ? origin : `${origin},${weight}`)).join(' ')
       const { policy, retries } = action.balancing
       const balancing = `${policy === 'round-robin' ? '' : ` by ${policy}`}${retries.attempts === 0 ? '' : ` ${retries.attempts} retries on ${retries.on.join(', ')}`}`
-      return `${upstreams}${balancing}${describePath(path)}${host.kind === 'client' ? '' : `, Host ${describeHost(host)}`}`
+      const answers = (action.rewrite.responseHeaders ?? []).map(({ header, prefix, value }) => `, ${header} "${prefix}" by "${value}"`).join('')
+      return `${upstreams}${balancing}${describePath(path)}${answers}${host.kind === 'client' ? '' : `, Host ${describeHost(host)}`}`
     }
     case 'redirect': {
       const { status, scheme = '', host = '', port = '', path, query } = action

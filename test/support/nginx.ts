@@ -16,10 +16,12 @@ export interface NginxOptions {
   readonly server: string
   /** PEM: it speaks TLS. */
   readonly tls?: { readonly certificate: string; readonly key: string }
+  /** Listens there, too, on 127.0.0.1: what it redirects to names this port. */
+  readonly port?: number
 }
 
 /** A real nginx with one server on a Unix socket. */
-export async function startNginx({ server, tls }: NginxOptions): Promise<Nginx> {
+export async function startNginx({ server, tls, port }: NginxOptions): Promise<Nginx> {
   const folder = mkdtempSync(join(tmpdir(), 'postern-nginx-'))
   const socketPath = join(folder, 'socket')
   if (tls) {
@@ -39,6 +41,7 @@ export async function startNginx({ server, tls }: NginxOptions): Promise<Nginx> 
       ${temporary.map((name) => `${name}_temp_path ${folder}/${name};`).join('\n')}
       server {
         listen unix:${socketPath}${tls ? ' ssl' : ''};
+        ${port === undefined ? '' : `listen 127.0.0.1:${port}${tls ? ' ssl' : ''};`}
         ${tls ? `ssl_certificate ${folder}/tls.crt; ssl_certificate_key ${folder}/tls.key;` : ''}
         ${server}
       }

@@ -253,6 +253,11 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
       b: '\\1.other',
       with: { host_path_regex_rewrite_pattern: '^/(.).*$' },
     },
+    rewrite_response_headers: {
+      b: [{ header: 'Content-Type', prefix: 'application', value: 'text' }],
+      with: { allow_any_authenticated_user: false, allow_public_unauthenticated_access: true },
+      observe: async (running) => (await running.browser().ask(`${APP}/x`)).headers['content-type'],
+    },
     set_request_headers: { b: { 'X-Set': 'by the route' } },
     remove_request_headers: { b: ['X-Probe'] },
     allow_request_headers: { b: ['X-WEBAUTH-USER'] },

@@ -1,11 +1,12 @@
 /** What of a request changes on its way: keys of a route that rewrite its path and its Host. */
+import { unsettableResponseHeader } from '../../lib/header-names.ts'
 import { parseHost } from '../../routing/host.ts'
 import { authorityOf } from '../../routing/host-rewrite.ts'
 import { isCanonicalPrefix } from '../../routing/path.ts'
 import { compileSubstitution } from '../../routing/regex.ts'
-import { HEADER_NAME } from './headers.ts'
+import { HEADER_NAME, HEADER_VALUE } from './headers.ts'
 import type { Path, Report } from '../issues.ts'
-import type { HostRewrite, PathMatch, PathRewrite, Rewrite, Substitution } from '../model.ts'
+import type { HeaderRewrite, HostRewrite, PathMatch, PathRewrite, Rewrite, Substitution } from '../model.ts'
 import type { RouteInput } from '../schema/route.ts'
 import type { Target } from './upstreams.ts'
 
@@ -24,8 +25,9 @@ export function compileRewrite(
 ): Rewrite | undefined {
   const rewrite = compilePath(input, match, target, path, defaults, report)
   const host = compileHost(input, target, path, defaults, report)
+  const responseHeaders = compileResponseHeaders(input, path, report)
   if (rewrite === INVALID || !host) return undefined
-  return { ...(rewrite && { path: rewrite }), host }
+  return { ...(rewrite && { path: rewrite }), host, ...(responseHeaders.length > 0 && { responseHeaders }) }
 }
 
 const INVALID = 'invalid'
@@ -127,6 +129,18 @@ function compileHost(
       return { kind: preserve ? 'client' : 'upstream' }
     }
   }
+}
+
+function compileResponseHeaders(input: RouteInput, path: Path, report: Report): readonly HeaderRewrite[] {
+  return input.rewrite_response_headers.map(({ header, prefix, value }, i) => {
+    const at = [...path, 'rewrite_response_headers', i]
+    const lower = header.toLowerCase()
+    const unsettable = lower === 'set-cookie' ? undefined : unsettableResponseHeader(lower)
+    if (!HEADER_NAME.test(header)) report.error([...at, 'header'], 'expected a header name')
+    else if (unsettable !== undefined) report.error([...at, 'header'], unsettable)
+    if (!HEADER_VALUE.test(value)) report.error([...at, 'value'], 'expected a value of one line in Latin-1')
+    return { header: lower, prefix, value }
+  })
 }
 
 /** Pattern and substitution: both or neither. */

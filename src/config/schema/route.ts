@@ -76,6 +76,18 @@ export const routeSchema = z.strictObject(
       .string({ error: 'text' })
       .optional()
       .describe('Text instead of each match of `host_path_regex_rewrite_pattern`; `\\1` is the first group.'),
+    rewrite_response_headers: z
+      .array(
+        z.strictObject(
+          { header: text, prefix: text, value: z.string({ error: 'text' }) },
+          { error: 'a map such as {header: Location, prefix: "http://app:8080/", value: "https://app.corp.example/"}' },
+        ),
+        { error: 'a list of {header, prefix, value}' },
+      )
+      .default([])
+      .describe(
+        'Headers of answers whose value begins with `prefix`: `value` replaces it. `Location` and `Content-Location` that name the upstream are put back without it.',
+      ),
     set_request_headers: textMap
       .default({})
       .describe(

@@ -123,8 +123,7 @@ const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
   ...names(
     `
     health_checks healthy_panic_threshold outlier_detection
-    circuit_breaker_thresholds
-    rewrite_response_headers`,
+    circuit_breaker_thresholds`,
     LOST,
   ),
   [

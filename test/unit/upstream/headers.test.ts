@@ -5,6 +5,7 @@ import type { RequestFacts } from '../../../src/http/exchange.ts'
 import { clientHeaders, createHeaderContext, upstreamHeaders } from '../../../src/upstream/headers.ts'
 import { facts, grant, HOP, hopMark, NAMING, principal, route, type RouteOptions } from './support.ts'
 
+const SENT = { origin: 'http://up.test', path: '/', headers: [] }
 const context = createHeaderContext({
   naming: NAMING,
   identityHeaders: identityHeaders(NAMING, ['x-corp-user', 'x-postern-claim-groups']),
@@ -154,8 +155,8 @@ test('names that the client nominates in Connection are removed, ours are not', 
   expect(sent(raw, { identity, route: { rewrite: { host: { kind: 'client' } } } })).toEqual([
     ['Accept', '*/*'],
     ...FORWARDED,
-    ['host', 'app.test'],
     ['x-postern-jwt-assertion', 'a.b.c'],
+    ['host', 'app.test'],
   ])
 })
 
@@ -309,12 +310,12 @@ test('an answer loses hop-by-hop headers and keeps repeated ones', () => {
     'x',
   ]
   const buffers = raw.map((text) => Buffer.from(text, 'latin1'))
-  expect(pairs(clientHeaders(buffers, 200, answered('req-1'), context))).toEqual([
+  expect(pairs(clientHeaders(buffers, 200, answered('req-1'), context, SENT))).toEqual([
     ['Set-Cookie', 'a'],
     ['set-cookie', 'b'],
     ['x-request-id', 'req-1'],
   ])
-  expect(clientHeaders([Buffer.from('content-length'), Buffer.from('0')], 204, answered('r'), context)).toEqual([
+  expect(clientHeaders([Buffer.from('content-length'), Buffer.from('0')], 204, answered('r'), context, SENT)).toEqual([
     'x-request-id',
     'r',
   ])
@@ -333,7 +334,7 @@ test.each<readonly [scheme: 'http' | 'https', setting: string, raw: readonly str
   (scheme, transportSecurity, raw, own) => {
     const allowed = grant(route('http://up.test', { from: { scheme, host: 'app.test', wildcard: false } }), facts())
     const buffers = raw.map((text) => Buffer.from(text, 'latin1'))
-    const headers = pairs(clientHeaders(buffers, 200, allowed, { ...context, transportSecurity }))
+    const headers = pairs(clientHeaders(buffers, 200, allowed, { ...context, transportSecurity }, SENT))
     const values = headers
       .filter(([name]) => name?.toLowerCase() === 'strict-transport-security')
       .map(([, value]) => value)
@@ -380,6 +381,7 @@ test('headers that the route sets stand in an answer once, instead of those of t
     200,
     { route: { ...to, from, setResponseHeaders }, request },
     context,
+    SENT,
   )
   expect(pairs(headers)).toEqual([
     ['A', '1'],
@@ -387,4 +389,46 @@ test('headers that the route sets stand in an answer once, instead of those of t
     ['strict-transport-security', 'max-age=60'],
     ['x-request-id', 'req-1'],
   ])
+})
+
+test('an address of the upstream in an answer becomes one of the route, unless the route rewrites it itself', () => {
+  const responseHeaders = [
+    { header: 'location', prefix: 'http://up.test/two/', value: 'http://app.test/one/' },
+    { header: 'x-link', prefix: 'http://up.test', value: '' },
+    { header: 'set-cookie', prefix: 'theirs', value: 'postern' },
+  ]
+  const answerOf = (...raw: readonly string[]) =>
+    pairs(
+      clientHeaders(
+        raw.map((text) => Buffer.from(text)),
+        302,
+        grant(route('http://up.test', { rewrite: { host: { kind: 'client' }, responseHeaders } }), facts()),
+        context,
+        SENT,
+      ),
+    )[0]
+  expect(answerOf('Location', 'http://up.test/x')).toEqual(['Location', 'http://app.test/x'])
+  expect(answerOf('Content-Location', 'http://up.test/x')).toEqual(['Content-Location', 'http://app.test/x'])
+  expect(answerOf('Location', 'http://up.test/two/x')).toEqual(['Location', 'http://app.test/one/x'])
+  expect(answerOf('X-Link', 'http://up.test/x')).toEqual(['X-Link', '/x'])
+  expect(answerOf('X-Other', 'http://up.test/x')).toEqual(['X-Other', 'http://up.test/x'])
+  // A rewrite plants no cookie of ours, either.
+  expect(answerOf('Set-Cookie', 'theirs=1')?.[0]).toBe('x-request-id')
+})
+
+test('the upstream learns which prefix it does not see, and no client tells it another', () => {
+  const path = { kind: 'prefix', prefix: '/docs/', to: '/', boundary: true } as const
+  const rewrite = { path, host: { kind: 'client' } } as const
+  const prefixes = (over: RouteOptions) =>
+    sent(['X-Forwarded-Prefix', '/evil'], { route: over }).filter(
+      ([name]) => name?.toLowerCase() === 'x-forwarded-prefix',
+    )
+  expect(prefixes({ rewrite })).toEqual([['x-forwarded-prefix', '/docs']])
+  expect(prefixes({ rewrite, removeRequestHeaders: ['x-forwarded-prefix'] })).toEqual([])
+  // What another proxy took away before stands before it.
+  expect(prefixes({ rewrite, allowRequestHeaders: ['x-forwarded-prefix'] })).toEqual([
+    ['x-forwarded-prefix', '/evil/docs'],
+  ])
+  expect(prefixes({})).toEqual([])
+  expect(prefixes({ rewrite: { ...rewrite, path: { ...path, prefix: '/', to: '/mcp' } } })).toEqual([])
 })
