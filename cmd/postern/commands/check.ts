@@ -5,6 +5,7 @@ import { describeDuration } from '../../../src/lib/duration.ts'
 import { asksForGroups, policiesOf } from '../../../src/policy/explain.ts'
 import type { Config } from '../../../src/config/model.ts'
 import type { Io } from '../io.ts'
+import { describeHosts } from '../hosts.ts'
 import { count, printable } from '../text.ts'
 import { checkOnline, describeHook, redirectUri } from './check-online.ts'
 
@@ -80,6 +81,7 @@ function describe(name: string, config: Config): readonly string[] {
     `  Sign-out redirect URI  ${signOutRedirectUri(config)}`,
     '',
     `Applications receive ${describeIdentity(config)}`,
+    ...describeHosts(routes),
     ...(routes.flatMap(policiesOf).some(asksForGroups) ? [`Groups: ${describeGroups(config)}`] : []),
   ]
 }

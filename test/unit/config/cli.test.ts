@@ -59,6 +59,7 @@ describe('postern check', () => {
       '  Sign-out redirect URI  https://authenticate.corp.example/.postern/signed_out',
       '',
       'Applications receive no identity headers: pass_identity_headers is not true',
+      'Host that applications see: the one that people ask for',
       'Groups: from the claim "groups" at sign-in: without a service account a change in the directory counts only after the next sign-in',
     ])
     expect(err).toContain(
