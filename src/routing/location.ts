@@ -140,5 +140,6 @@ function withoutSlash(path: string): string {
 }
 
 function schemeOf(url: string): Scheme {
-  return url.startsWith('https:') ? 'https' : 'http'
+  // `https+unix` is one, too.
+  return url.startsWith('https') ? 'https' : 'http'
 }
