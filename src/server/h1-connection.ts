@@ -6,6 +6,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Live } from '../config/model.ts'
+import { AppError } from '../errors.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { elapsed } from '../lib/time.ts'
 import type { Monotonic, Span } from '../types.ts'
@@ -99,6 +100,19 @@ export class H1Connection {
     this.tunnel = true
     this.socket.off('data', this.onData)
     return held
+  }
+
+  /**
+   * The body is malformed, and nobody knows where it ends: nothing more is read. False: it is too late for an answer, or
+   * nothing is malformed but a head.
+   */
+  refuseBody(): boolean {
+    const { exchange, response } = this
+    if (this.state !== 'body' || !exchange?.body || !response || response.headersSent) return false
+    this.end()
+    response.shouldKeepAlive = false
+    exchange.body.destroy(new AppError('ERR_BAD_REQUEST', 'a malformed chunk in the request body (RFC 9112 §7.1)'))
+    return true
   }
 
   /** Ends it when no request has begun. */
@@ -225,8 +239,9 @@ export class H1Connection {
 
   private takeBody(): boolean {
     const { held, body, request } = this
-    const taken = body?.take(held)
-    if (!body || !request || taken === undefined) return this.disagree()
+    if (!body || !request) return this.disagree()
+    const taken = body.take(held)
+    if (taken === undefined) return this.refuseBody() ? false : this.disagree()
     this.held = held.subarray(taken)
     this.parse(taken === held.length ? held : held.subarray(0, taken))
     if (this.isOver()) return false
@@ -260,7 +275,7 @@ export class H1Connection {
     return false
   }
 
-  /** Two readers have cut the same bytes differently, or a body is malformed: the end of the connection, whatever was meant. */
+  /** Two readers have cut the same bytes differently: the end of the connection, whatever was meant. */
   private disagree(): false {
     this.end()
     this.socket.destroy()

@@ -176,6 +176,8 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     run(exchange)
   })
   server.on('clientError', ({ code = '' }: NodeJS.ErrnoException, socket: Socket) => {
+    // A client that ends within its body is none that waits for an answer.
+    if (code.startsWith('HPE_') && code !== 'HPE_INVALID_EOF_STATE' && connections.get(socket)?.refuseBody()) return
     refuse(socket, code === 'HPE_HEADER_OVERFLOW' ? 431 : 400, code)
   })
   server.on('tlsClientError', (_error: Error, socket: Duplex) => socket.destroy())

@@ -4,7 +4,7 @@
  * that a body is not complete.
  */
 import type { Dispatcher } from 'undici'
-import { AppError } from '../errors.ts'
+import { AppError, toAppError } from '../errors.ts'
 import type { Deadline, Deadlines } from '../lib/deadlines.ts'
 import type { Forward, Retries } from '../config/model.ts'
 import type { Exchange, Forwarded, RequestBody, ResponseBody } from '../http/exchange.ts'
@@ -94,6 +94,8 @@ export class Transfer implements Dispatcher.DispatchHandler {
 
   begin(): void {
     const { grant, path, headers } = this.parts
+    // While its session was read, or it waited for its turn.
+    if (this.body?.errored) return this.fail(toAppError(this.body.errored))
     this.connecting = true
     this.lease.dispatch({ method: grant.request.method, path, headers, body: this.body ?? null }, this)
   }

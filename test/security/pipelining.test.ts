@@ -226,9 +226,8 @@ describe('behind a request whose answer is not complete', () => {
   test('a body cut short by a malformed chunk does not take the first answer away', async () => {
     const { statuses, answers } = await gauntlet.send(
       `${FIRST}POST /public/second HTTP/1.1\r\n${HOST}Transfer-Encoding: chunked\r\n\r\nxyz\r\n${LATER}`,
-      { moreLines: 1 },
     )
-    expect({ statuses, complete: answers[0]?.complete }).toEqual({ statuses: [200], complete: true })
+    expect({ statuses, complete: answers[0]?.complete }).toEqual({ statuses: [200, 400], complete: true })
   })
 })
 

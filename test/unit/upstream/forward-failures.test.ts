@@ -171,6 +171,24 @@ test('an upstream that reads nothing of an upload is late, and the client is not
   expect(await ended.next()).toMatchObject({ code: 'ERR_UPSTREAM_TIMEOUT', details: { limit: 'timeout (1m30s)' } })
 })
 
+test.each(['a new connection', 'one that has served'])('a malformed chunk is 400, over %s', async (which) => {
+  const upstream = await rawUpstream(({ socket }) => {
+    socket.on('data', (piece) => /^GET/.test(piece.toString('latin1')) && socket.write(OK))
+  })
+  const { port, ended } = await front(route(upstream.origin), forwarder())
+  const wire = await client(port)
+  if (which !== 'a new connection') {
+    wire.send(GET)
+    await wire.seen(/ok$/)
+    await ended.next()
+  }
+  wire.send('POST / HTTP/1.1\r\nHost: app.test\r\nTransfer-Encoding: chunked\r\n\r\n0x1\r\na\r\n0\r\n\r\n')
+  expect(await ended.next()).toMatchObject({ code: 'ERR_BAD_REQUEST' })
+  await wire.seen(/HTTP\/1\.1 400 [^]*connection: close/i)
+  await wire.closed
+  expect(upstream.connections.all.map(({ received }) => received()).join('')).not.toMatch(/POST[^]*0\r\n\r\n/)
+})
+
 test('events have no time limit between them; other bodies have, in both directions', async () => {
   const clock = manualClock()
   const upstream = await rawUpstream()
