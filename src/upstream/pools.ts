@@ -6,6 +6,7 @@ import type { Grant } from '../policy/verdict.ts'
 import type { Span } from '../types.ts'
 import { addressOf } from './address.ts'
 import { Cluster, type ClusterDeps, Member } from './cluster.ts'
+import { readBeforeFailing } from './early-answer.ts'
 import type { Lease } from './lease.ts'
 import { Admission } from './limits.ts'
 import type { PoolSettings, SharedPool } from './pool.ts'
@@ -60,6 +61,7 @@ export function createPools({ deadlines, ...deps }: PoolsDeps): Pools {
         // Everything that ends a connection early is raised here first. (Over TLS the handshake has been read as well,
         // so a first exchange counts as a second: the only effect is one more attempt at an idempotent request.)
         socket.prependListener('error', (failure) => socket.bytesRead > 0 && stale.add(failure))
+        readBeforeFailing(socket, deadlines)
         callback(null, socket)
       })
     const pool = new Pool(address.url, {

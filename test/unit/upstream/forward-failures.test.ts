@@ -160,11 +160,16 @@ test('an upstream that reads nothing of an upload is late, and the client is not
   const size = 64 * 1024 * 1024
   wire.send(`POST / HTTP/1.1\r\nHost: app.test\r\ncontent-length: ${size}\r\n\r\n`)
   wire.send(Buffer.alloc(size))
-  // Until every buffer on the way is full.
+  // Until every buffer on the way is full: nothing has moved at ten looks.
   let written = -1
-  await expect
-    .poll(() => written === (written = wire.socket.bytesWritten - wire.socket.writableLength), { interval: 200 })
-    .toBe(true)
+  let same = 0
+  const look = (): number => {
+    const now = wire.socket.bytesWritten - wire.socket.writableLength
+    same = now === written ? same + 1 : 0
+    written = now
+    return same
+  }
+  await expect.poll(look, { interval: 100, timeout: 20_000 }).toBeGreaterThan(10)
   clock.advance(60_000)
   expect(ended.all).toEqual([])
   clock.advance(30_000)
@@ -173,7 +178,7 @@ test('an upstream that reads nothing of an upload is late, and the client is not
 
 test.each(['a new connection', 'one that has served'])('a malformed chunk is 400, over %s', async (which) => {
   const upstream = await rawUpstream(({ socket }) => {
-    socket.on('data', (piece) => /^GET/.test(piece.toString('latin1')) && socket.write(OK))
+    socket.on('data', (piece) => piece.toString('latin1').startsWith('GET') && socket.write(OK))
   })
   const { port, ended } = await front(route(upstream.origin), forwarder())
   const wire = await client(port)
@@ -187,6 +192,28 @@ test.each(['a new connection', 'one that has served'])('a malformed chunk is 400
   await wire.seen(/HTTP\/1\.1 400 [^]*connection: close/i)
   await wire.closed
   expect(upstream.connections.all.map(({ received }) => received()).join('')).not.toMatch(/POST[^]*0\r\n\r\n/)
+})
+
+test('an answer that comes while we still write is passed on, though the upstream closes at once', async () => {
+  const upstream = await rawUpstream(({ socket, seen }) => {
+    void seen(/\r\n\r\n/).then(() => {
+      socket.pause()
+      // What it has not read makes its close a reset.
+      return socket.write(
+        'HTTP/1.1 413 Content Too Large\r\ncontent-length: 9\r\nconnection: close\r\n\r\ntoo large',
+        () => socket.destroy(),
+      )
+    })
+  })
+  const { port, ended } = await front(route(upstream.origin), forwarder())
+  for (let round = 0; round < 20; round++) {
+    const wire = await client(port)
+    const size = 8 * 1024 * 1024
+    wire.send(`POST / HTTP/1.1\r\nHost: app.test\r\ncontent-length: ${size}\r\n\r\n`)
+    wire.send(Buffer.alloc(size))
+    expect([round, await ended.next()]).toEqual([round, expect.objectContaining({ status: 413 })])
+    await wire.seen(/^HTTP\/1\.1 413 [^]*too large$/)
+  }
 })
 
 test('events have no time limit between them; other bodies have, in both directions', async () => {
