@@ -12,6 +12,7 @@ import { compileIdp, required } from './compile/idp.ts'
 import { defaultResponseHeaders } from './compile/response-headers.ts'
 import { compileOutbound } from './compile/outbound.ts'
 import { compileRoutes } from './compile/routes.ts'
+import { warnOfUnknownGroups } from './compile/static.ts'
 import { compileCertificate, compileSharedSecrets, compileSigningKeys } from './compile/secrets.ts'
 import { HOSTED } from './providers.ts'
 import { behindHop, parseAddress, parseOrigin, parseUrl } from './compile/urls.ts'
@@ -83,6 +84,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   }
   checkDialect(globals, report)
   if (authenticateUrl) checkAuthenticateHost(authenticateUrl, draft, report)
+  if (directory.people && directory.order.length === 1) warnOfUnknownGroups(directory.people, routes, report)
   const groupsScope = directory.kind === 'claims' && compileGroupsScope(routes, draft, report)
   const listener = compileListener(draft, authenticateUrl, routes, report)
   checkCookie(globals, authenticateUrl, routes, report)

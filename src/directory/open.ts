@@ -13,7 +13,7 @@ import { createOktaSource, type OktaSource } from './okta/source.ts'
 import { createInbox, type Message } from './inbox.ts'
 import { ALONE, createLeadership } from './leadership.ts'
 import { createScim, type Scim } from './scim/server.ts'
-import { policiesOf } from '../policy/explain.ts'
+import { namedGroups as namedGroupsOf } from '../policy/explain.ts'
 import type { Request } from './signals.ts'
 import { createStaticSource } from './static.ts'
 import { elapsed, latest, NEVER, wallTime } from '../lib/time.ts'
@@ -177,14 +177,7 @@ function openOkta(
   return { client, source: createOktaSource({ client, clock, logger }) }
 }
 
-/** Ids and names of groups that any rule asks for, denials included. */
+/** Each once. */
 export function namedGroups(routes: readonly Route[]): readonly string[] {
-  const wanted = new Set<string>()
-  for (const policy of routes.flatMap(policiesOf)) {
-    if (policy.kind !== 'rules') continue
-    for (const { criteria } of [...policy.allow, ...policy.deny]) {
-      for (const criterion of criteria) for (const group of criterion.namedGroups) wanted.add(group)
-    }
-  }
-  return [...wanted]
+  return [...new Set(routes.flatMap(namedGroupsOf))]
 }

@@ -72,6 +72,15 @@ export function policiesOf({ policy, shadow }: Pick<Route, 'policy' | 'shadow'>)
   return shadow ? [policy, shadow.policy] : [policy]
 }
 
+/** Ids and names of groups that any rule of the route looks at, to let in or to keep out. */
+export function namedGroups(route: Pick<Route, 'policy' | 'shadow'>): readonly string[] {
+  return policiesOf(route).flatMap((policy) =>
+    policy.kind === 'rules'
+      ? [...policy.allow, ...policy.deny].flatMap(({ criteria }) => criteria.flatMap((one) => one.namedGroups))
+      : [],
+  )
+}
+
 /** Does any rule look at groups? */
 export function asksForGroups(policy: Policy): boolean {
   if (policy.kind !== 'rules') return false

@@ -31,6 +31,7 @@ export interface PolicyContext {
 /** The claim with groups, unless said otherwise. */
 export const GROUPS_CLAIM = 'groups'
 
+const NO_POLICIES: ReadonlyMap<string, ParsedPolicy> = new Map()
 const ACTIONS = ['allow', 'deny'] as const
 const OPERATORS = ['and', 'or', 'not', 'nor'] as const
 type Path = PolicyIssue['path']
@@ -41,7 +42,7 @@ type Path = PolicyIssue['path']
  * group, so it can never be vacuously true. A text is the name of a policy. Reports every issue, not the first.
  */
 export function parsePolicy(document: unknown, context: PolicyContext = {}): ParsedPolicy {
-  const { groupsClaim = GROUPS_CLAIM, policies = new Map<string, ParsedPolicy>() } = context
+  const { groupsClaim = GROUPS_CLAIM, policies = NO_POLICIES } = context
   const allow: Clause[] = []
   const deny: Clause[] = []
   const issues: PolicyIssue[] = []
@@ -70,11 +71,12 @@ export function parsePolicy(document: unknown, context: PolicyContext = {}): Par
     } else if (named) isComplete = false
     else if (/[:{\n]/.test(name))
       report(path, 'expected an object with allow, deny, found text; remove the "|" or the quotes')
-    else
-      report(
-        path,
-        unexpected('policy', name, [...policies.keys()], policies.size === 0 ? 'there are no `policies`' : undefined),
-      )
+    else report(path, unexpected('policy', name, [...policies.keys()], noNames()))
+  }
+
+  function noNames(): string | undefined {
+    if (policies === NO_POLICIES) return 'a policy of `policies` does not name another'
+    return policies.size === 0 ? 'there are no `policies`' : undefined
   }
 
   function readBody(body: unknown, path: Path, clauses: Clause[]): void {

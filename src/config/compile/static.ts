@@ -1,6 +1,9 @@
 import { parse } from 'yaml'
 import { messageOf } from '../../errors.ts'
-import type { StaticPerson } from '../model.ts'
+import { namedGroups } from '../../policy/explain.ts'
+import { EVERYONE } from '../../policy/membership.ts'
+import { nearest } from '../../policy/nearest.ts'
+import type { Route, StaticPerson } from '../model.ts'
 import type { Report } from '../issues.ts'
 import { type StaticInput, staticSchema } from '../schema.ts'
 
@@ -33,4 +36,22 @@ function fromText(text: string, report: Report): StaticInput | undefined {
     report.error(PATH, `${place.replace(/^\./, '') || 'it'}: expected ${message}`)
   }
   return undefined
+}
+
+/** Where nothing but this list is read, a group that it does not name has nobody in it. */
+export function warnOfUnknownGroups(people: readonly StaticPerson[], routes: readonly Route[], report: Report): void {
+  const known = new Set([EVERYONE, ...people.flatMap(({ groups }) => groups)])
+  const told = new Set<string>()
+  for (const route of routes) {
+    for (const name of namedGroups(route)) {
+      if (known.has(name) || told.has(name)) continue
+      told.add(name)
+      const meant = nearest(name, known)
+      const hint = meant === undefined ? '' : `; did you mean ${JSON.stringify(meant)}?`
+      report.warning(
+        PATH,
+        `nobody is in the group ${JSON.stringify(name)}, which rules name (first ${route.definedAt})${hint}`,
+      )
+    }
+  }
 }
