@@ -14,9 +14,9 @@ interface WildcardHost {
 }
 
 /**
- * Finds what serves a request. Control paths come before routes, health paths only where no route has the host; a host that is written out hides
- * every wildcard that would cover it, whatever its paths; within a host, and among wildcards, the
- * first match in file order wins. Built once per configuration.
+ * Finds what serves a request. Control paths come before routes, health paths only where no route has the host; a host
+ * that is written out hides every wildcard that would cover it, whatever its paths; within a host, and among wildcards,
+ * the first match in file order wins. Built once per configuration.
  */
 export function createRouteTable(
   {
