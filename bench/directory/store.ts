@@ -53,7 +53,7 @@ export async function seedStore(
       lastPublished: asSourceTime(readAt),
       since: earlier(readAt, AGE),
       upTo: readAt,
-      owed: false,
+      comparisonDue: false,
     }
     await store.put(createFeedTable(), org, position)
   } finally {

@@ -56,7 +56,7 @@ async function leave(
       lastPublished: now - 60 * SECONDS,
       since: feed.since,
       upTo: now - feed.lag,
-      owed: false,
+      comparisonDue: false,
     })
   }
   await store.close()

@@ -115,7 +115,7 @@ describe('records of a store, whoever wrote them', () => {
     removed: [['00g1', now]],
     added: [[now, '00g1', 'A']],
   }
-  const feed = { cursor: '/api/v1/logs?after=1', lastPublished: now, since: now, upTo: now, owed: false }
+  const feed = { cursor: '/api/v1/logs?after=1', lastPublished: now, since: now, upTo: now, comparisonDue: false }
   const tables: readonly (readonly [string, Table<unknown>, unknown])[] = [
     ['session', sessionsTable, session],
     ['directory', createDirectoryTable(), person],

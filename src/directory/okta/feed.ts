@@ -98,7 +98,7 @@ export function createOktaFeed(deps: {
     const stored = found === 'corrupt' ? undefined : found?.value
     const gone =
       stored && elapsed(asSourceTime(now), stored.lastPublished) > LOG_KEPT && elapsed(now, stored.upTo) > LOG_KEPT
-    const fresh = { cursor: undefined, lastPublished: asSourceTime(now), upTo: NOT_YET, owed: true }
+    const fresh = { cursor: undefined, lastPublished: asSourceTime(now), upTo: NOT_YET, comparisonDue: true }
     const from = stored && !gone ? stored : { ...fresh, since: earlier(now, OVERLAP / 2) }
     logger.info({ okta: org, from: isoTime(from.lastPublished) }, 'okta: following what changes from here')
     return from
@@ -144,21 +144,21 @@ export function createOktaFeed(deps: {
       if (!page) return
       if (forbiddenAt !== undefined) logger.info({ okta: org }, 'okta: the System Log may be read again')
       forbiddenAt = undefined
-      const owed = (await apply(page.signals)) || record.owed
+      const comparisonDue = (await apply(page.signals)) || record.comparisonDue
       if (!(await leadership.renew())) return
-      await save({ ...record, ...page.position, upTo: page.atEnd ? page.askedAt : record.upTo, owed })
+      await save({ ...record, ...page.position, upTo: page.atEnd ? page.askedAt : record.upTo, comparisonDue })
       page.applied()
       if (page.atEnd) return
     }
   }
 
-  /** Resolves when all of it is durable, with whether a comparison is owed. */
+  /** Resolves when all of it is durable, with whether a comparison is due. */
   async function apply(all: readonly (Signal | Request)[]): Promise<boolean> {
-    let owed = false
+    let comparisonDue = false
     const signals: Signal[] = []
     const renamed = new Set<string>()
     for (const each of all) {
-      if (each.kind === 'reconcile') owed = true
+      if (each.kind === 'reconcile') comparisonDue = true
       else if (each.kind === 'read-group') renamed.add(each.group)
       else signals.push(each)
     }
@@ -167,11 +167,11 @@ export function createOktaFeed(deps: {
       // A group that nobody is in who is known here costs nothing.
       const held = heldGroups()
       const concerned = [...renamed].filter((id) => held.has(id))
-      if (concerned.length > MOST_GROUPS) owed = true
+      if (concerned.length > MOST_GROUPS) comparisonDue = true
       else for (const id of concerned) await reconcile.group(id, closing.signal)
     }
-    if (owed) requests++
-    return owed
+    if (comparisonDue) requests++
+    return comparisonDue
   }
 
   function heldGroups(): ReadonlySet<string> {
@@ -199,19 +199,19 @@ export function createOktaFeed(deps: {
     if (!leadership.leads() || !record) return
     const { signal } = closing
     const [now, startedAt] = [clock.now(), clock.monotonic()]
-    const { owed } = record
+    const { comparisonDue } = record
     const before = requests
     const first = cataloguedAt === undefined
-    if (owed || first || elapsed(startedAt, cataloguedAt ?? NEVER) >= CATALOGUE_INTERVAL) {
-      await reconcile.catalogue(!owed && !first, signal)
+    if (comparisonDue || first || elapsed(startedAt, cataloguedAt ?? NEVER) >= CATALOGUE_INTERVAL) {
+      await reconcile.catalogue(!comparisonDue && !first, signal)
       cataloguedAt = startedAt
     }
     const withoutLog = forbiddenAt !== undefined
     const from = record.upTo > NOT_YET ? asSourceTime(record.upTo) : earlier(asSourceTime(now), OVERLAP)
     await reconcile.changes(withoutLog ? 'all' : 'policies', from, signal)
-    if (owed) await reconcile.members(signal)
+    if (comparisonDue) await reconcile.members(signal)
     if (signal.aborted || !(await leadership.renew())) return
-    if (owed && before === requests) await save({ ...record, owed: false })
+    if (comparisonDue && before === requests) await save({ ...record, comparisonDue: false })
     if (withoutLog) await save({ ...record, upTo: now })
   }
 
@@ -281,7 +281,7 @@ export function createOktaFeed(deps: {
 
     reconcile() {
       requests++
-      if (record) record = { ...record, owed: true }
+      if (record) record = { ...record, comparisonDue: true }
     },
 
     facts: () => ({
@@ -308,6 +308,6 @@ function isSamePosition(left: FeedRecord, right: FeedRecord): boolean {
     left.lastPublished === right.lastPublished &&
     left.since === right.since &&
     left.upTo === right.upTo &&
-    left.owed === right.owed
+    left.comparisonDue === right.comparisonDue
   )
 }

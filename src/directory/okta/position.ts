@@ -7,19 +7,19 @@ import type { LogPosition } from './log.ts'
 /** How far the feed has come; one record, written by whoever polls and read by all. */
 export interface FeedRecord extends LogPosition, Coverage {
   /** More happened than the log tells one by one: the groups of policies are to be compared. */
-  readonly owed: boolean
+  readonly comparisonDue: boolean
 }
 
 const RECORD = {
   type: 'object',
-  required: ['lastPublished', 'since', 'upTo', 'owed'],
+  required: ['lastPublished', 'since', 'upTo', 'comparisonDue'],
   additionalProperties: false,
   properties: {
     cursor: { type: 'string', pattern: '^/api/v1/logs\\?' },
     lastPublished: EPOCH_MILLIS,
     since: EPOCH_MILLIS,
     upTo: EPOCH_MILLIS,
-    owed: { type: 'boolean' },
+    comparisonDue: { type: 'boolean' },
   },
 } as const
 
