@@ -45,7 +45,7 @@ describe('repairs', () => {
     expect(of.ask(USERS, 'confirm', T0).go).toBe(true)
   })
 
-  test('of a bucket of a few calls are one', () => {
+  test('of a small bucket, one call', () => {
     const of = budget({ share: 1 })
     of.learn(USERS, facts({ limit: 4, remaining: 4 }), T0)
     expect(goes(of, 'reconcile', T0)).toBe(1)
@@ -75,7 +75,7 @@ describe('a share of each bucket', () => {
     expect(goes(of, 'sign-in', next)).toBe(46)
   })
 
-  test('what others used up counts: the background stops at 30 % of the bucket, sign-ins at the reserve of 10 %', () => {
+  test('calls of other clients count: background calls stop when 30 % is left, sign-ins when 10 % is left', () => {
     const of = budget({ share: 1 })
     of.learn(USERS, facts({ remaining: 31 }), T0)
     expect(goes(of, 'background', T0)).toBe(1)
@@ -83,13 +83,13 @@ describe('a share of each bucket', () => {
     expect(of.ask(USERS, 'sign-in', T0)).toEqual({ go: false, waitUntil: T0 + 31_000 })
   })
 
-  test('one call is always ours, however small the bucket', () => {
+  test('a bucket of any size allows one call', () => {
     const of = budget({ share: 0.01 })
     of.learn(USERS, facts({ limit: 20, remaining: 20 }), T0)
     expect(goes(of, 'background', T0)).toBe(1)
   })
 
-  test('the account starts anew one second after the reset, on the server clock', () => {
+  test("a window ends one second after the reset, by Okta's clock", () => {
     const of = budget()
     // Okta's clock is an hour ahead of ours: only the difference between its two headers matters.
     of.learn(USERS, facts({ remaining: 0, reset: T0 + 3_600_000 + 20_000, date: T0 + 3_600_000 }), T0)
@@ -98,7 +98,7 @@ describe('a share of each bucket', () => {
     expect(of.ask(USERS, 'sign-in', T0 + 21_000).go).toBe(true)
   })
 
-  test('an answer that comes late does not give back what a newer one took', () => {
+  test('a late answer does not raise what a newer answer said is left', () => {
     const of = budget()
     of.learn(USERS, facts({ remaining: 40 }), T0)
     of.learn(USERS, facts({ remaining: 90 }), T0 + 10)
@@ -134,7 +134,7 @@ describe('a 429', () => {
     expect(blockedFor(given)).toBe(wait)
   })
 
-  test('limit 0 means concurrency: a short pause everywhere, fewer calls at once, one more each minute', () => {
+  test('429 with limit 0 (concurrency): all buckets pause, fewer calls run at once, one more is allowed each minute', () => {
     const of = budget()
     of.learn(USERS, facts({ limited: true, limit: 0, remaining: 0, reset: T0 + 60_000 }), T0)
     expect(of.ask('/api/v1/logs', 'sign-in', T0)).toEqual({ go: false, waitUntil: T0 + 1500 })

@@ -66,7 +66,7 @@ describe('several sources as one', () => {
     expect(asked.splice(0)).toEqual(['okta', 'scim'])
   })
 
-  test('whom no source knows, nobody knows', async () => {
+  test('somebody whom no source knows is unknown', async () => {
     expect(await look(source('okta', undefined), source('scim', undefined))).toBeUndefined()
   })
 
@@ -81,7 +81,7 @@ describe('several sources as one', () => {
     })
   })
 
-  test('the evidence is as old as its oldest part and as knowing as its newest', async () => {
+  test('asOf is that of the oldest source, upTo that of the newest', async () => {
     const [scim, okta] = [source('scim', { asOf: 3000 }), source('okta', { asOf: 2000, upTo: 4000 })]
     expect(await look(scim, okta)).toMatchObject({ source: 'scim', asOf: 2000, upTo: 4000 })
     expect(await look(scim)).toMatchObject({ asOf: 3000, upTo: 3000 })
@@ -103,7 +103,7 @@ describe('several sources as one', () => {
     ])
   })
 
-  test('the names of all are its name, and combinations keep the innermost one visible', async () => {
+  test('its name joins the names of its sources; nested combinations name the source that answered', async () => {
     const inner = combineSources([source('okta', undefined), source('scim', {})])
     const outer = combineSources([inner, source('static', {})])
     expect(outer.name).toBe('okta+scim+static')

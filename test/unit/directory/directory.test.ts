@@ -98,7 +98,7 @@ function names(membership: Membership | 'unknown'): readonly string[] | 'unknown
 }
 
 describe('what is known', () => {
-  test('nothing, before anybody was read', () => {
+  test('is unknown before the first reading', () => {
     expect(directory.membership(person(ANN))).toBe('unknown')
     expect(directory.status(person(ANN))).toBe('unknown')
     expect(directory.health()).toEqual({ source: 'okta', lastSuccess: undefined, lastError: undefined })
@@ -175,7 +175,7 @@ describe('a request of somebody unknown', () => {
     expect(source.lookups).toHaveLength(8)
   })
 
-  test('stands behind a doubt about somebody known, however many ask', async () => {
+  test('waits until people in doubt have been read, however many are unknown', async () => {
     everybodyHas([group(1)])
     await signIn()
     source.hold = true
@@ -204,7 +204,7 @@ describe('a request of somebody unknown', () => {
 })
 
 describe('a sign-in', () => {
-  test('of one person in two tabs is one reading', async () => {
+  test('in two tabs at once reads the person once', async () => {
     source.hold = true
     const both = [signIn(), signIn()]
     await settle()
@@ -235,7 +235,7 @@ describe('a sign-in', () => {
     expect(names(directory.membership(person(ANN)))).toEqual(['Group 1'])
   })
 
-  test('waits a second at most for somebody whom the feed keeps fresh, and stands behind who is not known', async () => {
+  test('waits at most a second for somebody whom the feed keeps fresh; unknown people are read first', async () => {
     directory.cover({ since: clock.now(), upTo: clock.now() })
     everybodyHas([group(1)])
     await signIn()
@@ -369,7 +369,7 @@ describe('in the background', () => {
     expect(names(directory.membership(person(BOB)))).toEqual(['Group 2'])
   })
 
-  test('who is gone for a day is forgotten', async () => {
+  test('somebody who has not been here for a day is forgotten', async () => {
     everybodyHas([group(1)])
     await signIn()
     source.answers = unreachable
@@ -382,7 +382,7 @@ describe('in the background', () => {
     expect(source.lookups).toHaveLength(before)
   })
 
-  test('who does not come back is read for a day, and then no more', async () => {
+  test('somebody who does not come back is read for a day, then no more', async () => {
     everybodyHas([group(1)])
     await signIn()
     const hours = async (count: number): Promise<void> => {
@@ -608,7 +608,7 @@ describe('the store', () => {
     expect(log.lines.at(-1)).toMatchObject({ level: 'warn', fields: { code: 'ERR_STORE_UNAVAILABLE' } })
   })
 
-  test('does not lend the groups of one source to another', async () => {
+  test('does not use groups that another source stored', async () => {
     const claims = openClaims()
     claims.observe(person(ANN), entryFromClaims(ANN, [{ id: 'Admins', name: 'Admins', type: 'CLAIM' }], clock.now()))
     await claims.close()
@@ -648,7 +648,7 @@ describe('without a service account', () => {
     expect(heard).toEqual(['active', 'unknown'])
   })
 
-  test('with one, claims do not count', async () => {
+  test('with a source, claims of a sign-in are ignored', async () => {
     directory.observe(person(ANN), entryFromClaims(ANN, [admins], clock.now()))
     await settle()
     expect(directory.membership(person(ANN))).toBe('unknown')

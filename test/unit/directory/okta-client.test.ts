@@ -80,7 +80,7 @@ describe('a call', () => {
     expect(okta.calls[0]?.headers).not.toHaveProperty('accept-encoding')
   })
 
-  test('what Okta does not have is undefined', async () => {
+  test('404 gives undefined', async () => {
     okta.removePerson(ANN)
     expect(await get()).toBeUndefined()
   })
@@ -433,7 +433,7 @@ describe('a refused token', () => {
     ])
   })
 
-  test('is told at once, not after a wait for the budget', async () => {
+  test('is reported at once, without a wait for the budget', async () => {
     okta.answerAll(
       oktaError(401, 'E0000011', {
         'x-rate-limit-limit': '100',
@@ -451,7 +451,7 @@ describe('a refused token', () => {
     expect(await get()).toMatchObject({ body: { id: ANN } })
   })
 
-  test('is never told: not in a message, not in a log line', async () => {
+  test('is in no message and no log line', async () => {
     okta.answerAll(oktaError(401, 'E0000011'))
     const error = await get().catch((thrown: unknown) => thrown)
     expect(JSON.stringify([error, (error as Error).stack, log.lines])).not.toContain(TOKEN)

@@ -157,7 +157,7 @@ describe('what an event means', () => {
     expect(meaning(eventType)).toEqual(kinds)
   })
 
-  test('an import says with the old type whether somebody came or went; a pair that cannot be made out is compared', () => {
+  test('events of an import: the older type says added or removed; an unclear pair asks for a comparison', () => {
     const old = (what: string): Partial<LogEvent> => ({
       legacyEventType: `app.user_management.app_group_member_import.${what}`,
     })

@@ -65,7 +65,7 @@ describe('status', () => {
     expect(await look()).toMatchObject({ status, statusText })
   })
 
-  test('the groups of somebody inactive are not asked for: Okta keeps them after a deactivation', async () => {
+  test('groups of an inactive person are not read: Okta keeps them after a deactivation', async () => {
     okta.setPerson(ANN, 'DEPROVISIONED', [oktaGroup('00g1')])
     expect((await look())?.groups).toEqual([])
     expect(okta.calls).toHaveLength(1)
@@ -86,7 +86,7 @@ describe('who is read', () => {
 })
 
 describe('groups', () => {
-  test('200 a page, evidence two seconds older than the answer that began the reading', async () => {
+  test('reads 200 groups a page; asOf is the Date of the first answer less two seconds', async () => {
     okta.skew = 600_000
     okta.setPerson(ANN, 'ACTIVE', [
       oktaGroup('00g1', 'Everyone', 'BUILT_IN'),
@@ -106,7 +106,7 @@ describe('groups', () => {
     expect(okta.calls[1]?.query.get('limit')).toBe('200')
   })
 
-  test('a type that we do not know is not believed its name', async () => {
+  test('a group of an unknown type does not match by name', async () => {
     okta.setPerson(ANN, 'ACTIVE', [oktaGroup('00g1', 'Engineering', 'SHINY_GROUP')])
     expect((await look())?.groups).toEqual([{ id: '00g1', name: 'Engineering', type: 'APP_GROUP' }])
   })

@@ -14,7 +14,7 @@ describe('filters', () => {
     expect(parseFilter(text)).toEqual({ attribute, value })
   })
 
-  test('any value comes through as it is', () => {
+  test('any string value is parsed as it was written', () => {
     fc.assert(
       fc.property(fc.string({ maxLength: 100, unit: 'binary' }), (value) => {
         expect(parseFilter(`userName eq ${JSON.stringify(value)}`)).toEqual({ attribute: 'username', value })
@@ -22,7 +22,7 @@ describe('filters', () => {
     )
   })
 
-  test('nothing makes it slow, and nothing makes it throw', () => {
+  test('any text is parsed in linear time, without a throw', () => {
     const before = process.cpuUsage()
     for (const part of [' ', '"', '\\', 'a', 'a.', '\\"', ' eq ', '" eq "', '[']) {
       const text = `userName eq "${part.repeat(900 / part.length)}`

@@ -269,7 +269,7 @@ test('a crash at any point while they are moved lets nobody in, and the next sta
   }
 })
 
-test('a process that moves them more slowly than another brings nobody back', async () => {
+test('a process that migrates older records late does not bring back removed members', async () => {
   const { store, instance } = world()
   await writeOlder(store, 250)
   const { store: counted, seen } = counting(store)

@@ -43,7 +43,7 @@ test('what was pushed survives a restart', async () => {
   expect(await after.send('GET', '/Users')).toEqual(await before.send('GET', '/Users'))
 })
 
-test('a start tells nobody of changes: nothing has changed', async () => {
+test('a start announces no changes', async () => {
   const { instance } = memoryWorld()
   await instance().send('POST', '/Users', ANN)
   const second = instance()
@@ -107,7 +107,7 @@ test('of many creations of one person at once one succeeds', async () => {
   expect(answers.map(({ status }) => status)).toEqual([201, ...Array.from({ length: 9 }, () => 409)])
 })
 
-test('whoever two processes created at the same instant is inactive as soon as one of them is', async () => {
+test('of two records of one person, created by two processes at once, an inactive one counts', async () => {
   const { instance } = memoryWorld()
   const [one, two] = [instance(), instance()]
   await Promise.all([one.scim.start(), two.scim.start()])
@@ -210,7 +210,7 @@ test('a change that the store did not take is not known either, and can be sent 
   expect(heard).toEqual(['00u-ann'])
 })
 
-test('a change by another process that could not be read is caught up with, and told', async () => {
+test('a change of another process that could not be read is read later and announced', async () => {
   const { store, instance } = memoryWorld()
   const disk = fragile(store)
   const [one, two] = [instance(disk.store), instance()]
@@ -227,7 +227,7 @@ test('a change by another process that could not be read is caught up with, and 
   expect(heard).toEqual(['00u-ann', '00u-ann'])
 })
 
-test('a record that cannot be read gives nobody anything and is not overwritten unseen', async () => {
+test('a record that cannot be read gives no access and is not overwritten', async () => {
   const { store, instance } = memoryWorld()
   const one = instance()
   const ann = (await one.send('POST', '/Users', ANN)).body.id

@@ -244,7 +244,7 @@ describe('ending', () => {
     expect(await here.read(cookieOf(there, session.id), NAME, HOST, clock.now())).toEqual(session)
   })
 
-  test('what a slow read brings home after a revocation is not cached', async () => {
+  test('a read that began before a revocation is not cached', async () => {
     const { store, control } = observed(memoryStore())
     const sessions = sessionsOn(store)
     const session = await sessions.create(identity(), tokens, inAnHour())
@@ -288,7 +288,7 @@ describe('ending', () => {
     expect(ended).toEqual([])
   })
 
-  test('who no longer listens hears nothing', async () => {
+  test('a listener that was removed is not called', async () => {
     const sessions = sessionsOn(memoryStore())
     const session = await sessions.create(identity(), tokens, inAnHour())
     const stop = sessions.onEnd(() => expect.unreachable())

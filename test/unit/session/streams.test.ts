@@ -25,7 +25,7 @@ function stream(name: string, rest: Partial<OpenStream> = {}): OpenStream {
   }
 }
 
-test('the end of a session cuts its streams, each once, and no other', () => {
+test('endSession cuts the streams of that session once, and no others', () => {
   registry.add(stream('ann'))
   registry.add(stream('ann'))
   registry.add(stream('bob'))
@@ -57,7 +57,7 @@ test('a recheck asks the streams of one person, and cuts those that no longer pa
   expect(registry.size).toBe(1)
 })
 
-test('a decision that throws is a no', () => {
+test('a stream whose check throws is cut', () => {
   const broken = () => {
     throw new Error('no answer')
   }
