@@ -1,6 +1,6 @@
-// Generates two files of helm/postern, so that chart and program cannot disagree about a key:
-// values.schema.json: the chart's own values below, and the program's configuration schema for `config` and `routes`;
-// files/restart-keys.json: the keys that a running process does not take over, of which a change restarts pods.
+// Generates two files of helm/postern from the program's configuration schema:
+// values.schema.json: the chart's own values (below), and that schema for `config` and `routes`;
+// files/restart-keys.json: the keys that need a restart: the chart restarts pods when one changes.
 // `--print` writes both as one JSON map to stdout instead; a test compares.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -15,7 +15,7 @@ const count = { type: 'integer', minimum: 1 }
 const seconds = { type: 'integer', minimum: 0 }
 const goDuration = { type: 'string', pattern: '^([0-9]+(ms|[smhd]))+$' }
 const texts = { type: 'array', items: text }
-/** Kubernetes' own shapes: the API server judges what is in them. */
+/** Objects of Kubernetes: its API server checks their fields. */
 const object = { type: 'object' }
 const objects = { type: 'array', items: object }
 const textMap = { type: 'object', additionalProperties: text }
@@ -168,13 +168,13 @@ const files = {
 if (process.argv.includes('--print')) process.stdout.write(JSON.stringify(files))
 else for (const [name, text] of Object.entries(files)) writeFileSync(`${root}helm/postern/${name}`, text)
 
-/** The whole configuration as one value: nothing is required here, because other values give some of its keys. */
+/** The configuration as one value. No key is required: other values of the chart set some of them. */
 function embedded() {
   const { type, properties, additionalProperties } = configuration
   return inner({ type, properties, additionalProperties })
 }
 
-/** Without defaults: Helm applies none, and the program's are the program's business. */
+/** Without defaults: Helm does not apply them, and the program has its own. */
 function inner(node) {
   if (Array.isArray(node)) return node.map(inner)
   if (typeof node !== 'object' || node === null) return node

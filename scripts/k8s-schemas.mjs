@@ -77,7 +77,7 @@ function collect(reference, used) {
   else used[name] = strict(definitions[name], (inner) => collect(inner, used))
 }
 
-/** The parts of an OpenAPI schema that decide validity, with unknown fields refused. */
+/** The keywords of an OpenAPI schema that validate; unknown fields are refused. */
 function strict(schema, onReference = () => {}) {
   if (schema.$ref !== undefined) {
     onReference(schema.$ref)
@@ -111,7 +111,7 @@ function strict(schema, onReference = () => {}) {
   return result
 }
 
-/** Named as kubeconform's template `{{.ResourceKind}}{{.KindSuffix}}` asks. */
+/** The file name that kubeconform's template `{{.ResourceKind}}{{.KindSuffix}}` expects. */
 function save(group, version, kind, schema) {
   schema.properties.apiVersion = { const: group === '' ? version : `${group}/${version}` }
   schema.properties.kind = { const: kind }
