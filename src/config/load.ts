@@ -96,11 +96,14 @@ export function parseConfig(text: string | undefined, fileName: string, env: Env
   const draft = validate(input)
   const issues: ConfigIssue[] = [
     ...documents.flatMap((each) => each.issues),
-    ...findSlips(text ?? '').map(({ offset, message }): ConfigIssue => {
-      const before = (text ?? '').slice(0, offset)
-      const at = { line: before.split('\n').length, column: before.length - before.lastIndexOf('\n') }
-      return { severity: 'warning', source: { kind: 'file', file: fileName, at }, path: [], message }
-    }),
+    ...findSlips(text ?? '').map(
+      ({ at, message }): ConfigIssue => ({
+        severity: 'warning',
+        source: { kind: 'file', file: fileName, at },
+        path: [],
+        message,
+      }),
+    ),
     ...environment.issues,
     ...input.issues,
     ...draft.issues,

@@ -37,6 +37,15 @@ export function validate(input: Input): Draft {
     issues.push({ severity: 'error', source, path, message })
   }
 
+  /** A slip of one route is often one of all: to look for the nearest key again and again takes seconds. */
+  const described = new Map<string, string>()
+  function describeUnknown(key: string, path: Path): string {
+    const kind = [...path.filter((part) => typeof part !== 'number'), key].join('.')
+    const known = described.get(kind) ?? describeUnknownKey(key, readPath(input.value, [...path, key]), path)
+    described.set(kind, known)
+    return known
+  }
+
   function check<T extends z.ZodType>(
     schema: T,
     value: unknown,
@@ -49,7 +58,7 @@ export function validate(input: Input): Draft {
       for (const key of issue.keys) {
         const at = [...path, key]
         doubtful.add(at)
-        error(input.keyAt(at), path, describeUnknownKey(key, readPath(input.value, at), path))
+        error(input.keyAt(at), path, describeUnknown(key, path))
       }
       if (issue.keys.length > 0) continue
       doubtful.add(path)
@@ -114,10 +123,10 @@ export function validate(input: Input): Draft {
     }
   }
 
-  for (const [key, value] of Object.entries(written)) {
+  for (const key of Object.keys(written)) {
     // As in Docker Compose: a place for YAML anchors.
     if (key.startsWith('x-')) continue
-    if (!Object.hasOwn(configSchema.shape, key)) error(input.keyAt([key]), [], describeUnknownKey(key, value, []))
+    if (!Object.hasOwn(configSchema.shape, key)) error(input.keyAt([key]), [], describeUnknown(key, []))
   }
   // Each value was made by the schema of its key.
   return { globals: globals as GlobalInput, routes, broken, isDoubtful: (path) => doubtful.has(path), issues }
