@@ -39,7 +39,12 @@ const values = {
   commonAnnotations: textMap,
   config: embedded(),
   routes: inner(configuration.properties.routes),
-  idp: map({ provider: words('okta', 'oidc'), issuerUrl: text, clientId: text, scopes: texts }),
+  idp: map({
+    provider: { type: 'string', enum: configuration.properties.idp_provider.enum },
+    issuerUrl: text,
+    clientId: text,
+    scopes: texts,
+  }),
   okta: map({
     directory: map({
       enabled: flag,

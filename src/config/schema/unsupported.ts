@@ -119,6 +119,7 @@ const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
   ['enable_google_cloud_serverless_authentication', 'no Google token is added; see set_request_headers'],
   ['allow_upgrades', 'write `allow_websockets: true`, which allows every upgrade'],
   ['tls_downstream_server_name', 'the certificate is chosen by the host; it is safe to remove'],
+  ['session_recording', 'no session is recorded; remove it only if nobody has to keep records'],
   ['sub_policies', 'write their rules into `policy`; without them nobody is let in by them'],
   ...names(
     `
