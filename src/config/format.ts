@@ -2,7 +2,7 @@ import { isTree } from './input.ts'
 
 /** Texts that are not ours, told by how they look. */
 
-const ASSIGNMENT = /^\s*#?\s*[A-Za-z_][\w.-]*\s*=\s*\S/
+const ASSIGNMENT = /^\s*[A-Za-z_][\w.-]*\s*=\s*\S/
 const TABLE = /^\s*\[{1,2}[A-Za-z_][\w.-]*\]{1,2}\s*$/
 const YAML_KEY = /^\s*(?:- )?["']?[A-Za-z_][\w./-]*["']?:(?:\s|$)/
 const ENVIRONMENT = /^\s*(?:export\s+)?[A-Z][A-Z0-9_]*=/
