@@ -24,6 +24,8 @@ export function parseConfigDocument(text: string, file: string): ConfigDocument 
     strict: true,
     uniqueKeys: true,
     merge: true,
+    // It would write to the process's standard error; what it finds is in `warnings`.
+    logLevel: 'error',
   })
   const position = (offset: number): Position => {
     const { line, col } = lines.linePos(offset)

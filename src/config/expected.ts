@@ -20,6 +20,7 @@ function hintFor({ type, expected, values }: ShapeIssue, found: unknown, path: P
   const word = text?.toLowerCase() ?? ''
   if (type === 'string') {
     if (path[0] === 'jwt_claims_headers' && isTree(found)) return 'write one map, without "- " before each header'
+    if (isTree(found) && Object.keys(found)[0]?.startsWith('{')) return 'this is a template that nobody has filled in'
     if (isTree(found)) return 'a colon and a space make a map: put the text in quotes'
     if (expected.startsWith('text') && /^(?:number|boolean)$/.test(typeof found)) return 'put it in quotes'
   }

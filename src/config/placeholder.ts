@@ -10,6 +10,13 @@ export function describePlaceholder(text: string): string | undefined {
   return isPlaceholder(bare) ? 'this is the placeholder of an example; expected the real value' : undefined
 }
 
+/** Nobody's base64 begins so. */
+export function looksLikePath(text: string): boolean {
+  return /^\/(?:app|certs?|config|etc|home|mnt|opt|pomerium|postern|root|run|secrets?|srv|tmp|usr|var|vault)\/[^\s]*$/.test(
+    text.trim(),
+  )
+}
+
 /** What stands in examples until somebody writes the real thing. */
 export function isPlaceholder(text: string): boolean {
   return /^(?:<.*>|(?:replace|change)[-_ ]?(?:me|this)\b.*|your[-_ ].*|x{4,}|\*+|\.{3}|…|todo|redacted)$/is.test(

@@ -28,6 +28,8 @@ function hintFor(key: string, value: unknown, path: Path, inRoute: boolean): str
 function homeOf(key: string, inRoute: boolean): string | undefined {
   if (!inRoute && routeKeys.some((other) => other.path[0] === key)) return 'in a route'
   const found = globalKeys.find((other) => other.path.at(-1) === key)
+  const around = globalKeys.find((other) => other.path.slice(1, -1).includes(key))
+  if (!found && around) return `in "${around.path.slice(0, around.path.indexOf(key)).join('.')}"`
   if (!found) return undefined
   return found.path.length > 1 ? `in "${found.path.slice(0, -1).join('.')}"` : 'at the top level'
 }

@@ -4,7 +4,7 @@ import { describeMismatch, show } from './expected.ts'
 import { type Input, isTree, readPath, unreadable } from './input.ts'
 import { type ConfigIssue, formatPath, type Path } from './issues.ts'
 import { copiedKeys } from './keys.ts'
-import { describePlaceholder } from './placeholder.ts'
+import { describePlaceholder, looksLikePath } from './placeholder.ts'
 import { configSchema, type GlobalInput } from './schema.ts'
 import { type RouteInput, routeSchema } from './schema/route.ts'
 import { checkShape } from './shape.ts'
@@ -82,7 +82,12 @@ export function validate(input: Input): Draft {
       .map((key) => [...path, ...key])
       .filter((at) => {
         const text = readPath(input.value, at)
-        const problem = typeof text === 'string' ? describePlaceholder(text) : undefined
+        if (typeof text !== 'string') return false
+        // Of these one is a path.
+        const problem =
+          looksLikePath(text) && at[0] !== 'databroker_storage_connection_string'
+            ? `this is the path of a file; write it as ${at.at(-1)}_file`
+            : describePlaceholder(text)
         if (problem === undefined) return false
         error(input.valueAt(at), at, problem)
         doubtful.add(at)

@@ -38,8 +38,9 @@ export function checkScheme(scheme: string, host: string, http: HttpRule, path: 
   return false
 }
 
-/** ` (did you mean "https://app.corp.example"?)` for an address without a scheme. */
+/** ` (did you mean "https://app.corp.example"?)` for an address without a scheme; what to say of a variable. */
 export function schemeHint(text: string, scheme: 'http' | 'https'): string {
+  if (/\$[\w{(]|\{\{/.test(text)) return '; Postern does not expand variables'
   const guess = `${scheme}://${text}`
   return text.includes('://') || !URL.canParse(guess) ? '' : ` (did you mean "${guess}"?)`
 }
