@@ -112,7 +112,9 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   function accept(socket: Socket): void {
     let deadline: Deadline | undefined
     const begin = (): void => {
-      deadline ??= deadlines.start(timeouts.timeoutRead, () => refuse(socket, 408, 'the request did not come in time'))
+      deadline ??= deadlines.start(timeouts.timeoutRead, () =>
+        refuse(socket, 408, 'the request header did not come in time; the limit is timeout_read'),
+      )
     }
     const end = (): void => {
       deadline?.stop()

@@ -40,7 +40,12 @@ export function upstreamFailure(error: unknown, { origin, servername, connected 
   if (error instanceof AppError) return error
   const code = classify(error, connected, isTls(origin))
   const what = (code === 'ERR_UPSTREAM_TLS' && tlsProblem(error, servername)) || messageOf(error)
-  return new AppError(code, `upstream ${origin}: ${what}`, { cause: error, details: { upstream: origin } })
+  // undici's message has the value.
+  const limit = codeOf(error) === 'UND_ERR_CONNECT_TIMEOUT' ? 'upstream_connect_timeout' : undefined
+  return new AppError(code, `upstream ${origin}: ${what}${limit ? `; the limit is ${limit}` : ''}`, {
+    cause: error,
+    details: { upstream: origin, ...(limit && { limit }) },
+  })
 }
 
 /** @param what did not come in time. */

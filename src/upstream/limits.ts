@@ -1,6 +1,8 @@
 import { AppError } from '../errors.ts'
 import type { Live } from '../config/model.ts'
 import type { Deadline, Deadlines } from '../lib/deadlines.ts'
+import type { Limit } from '../types.ts'
+import { lateUpstream } from './failure.ts'
 
 export type Limits = Pick<
   Live,
@@ -44,7 +46,8 @@ export class Admission {
     } else {
       const expired = (): void => {
         this.waiting.delete(turn)
-        turn.refuse(this.busy('no connection became free in time'))
+        const limit: Limit = { span: upstreamQueueTimeout, key: 'upstream_queue_timeout' }
+        turn.refuse(lateUpstream(this.origin, 'no connection became free', limit, 'ERR_UPSTREAM_BUSY'))
       }
       this.waiting.set(turn, this.deadlines.start(upstreamQueueTimeout, expired))
     }

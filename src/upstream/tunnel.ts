@@ -99,7 +99,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
     )
 
     const connecting = deadlines.start(settings.timeout, () =>
-      fail(new AppError('ERR_UPSTREAM_TIMEOUT', `upstream ${origin}: no connection in time`)),
+      fail(lateUpstream(origin, 'no connection', { span: settings.timeout, key: 'upstream_connect_timeout' })),
     )
     const standIn = new TunnelClient()
     let handshake: ClientRequest | undefined

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
 import type { AppError } from '../../../src/errors.ts'
 import { manualClock } from '../../support/clock.ts'
+import { upstreamFailure } from '../../../src/upstream/failure.ts'
 import { answering, cleanup, client, front, forwarder, OK, rawUpstream, route, type Wire } from './support.ts'
 import { CERTIFICATE, KEY } from './certificate.ts'
 
@@ -108,6 +109,15 @@ test("an upstream without an answer gives 504 after the route's timeout, not bef
   })
   await connection.closed
   await wire.seen(/^HTTP\/1.1 504 /)
+})
+
+test('a connection that does not stand in time names its limit', () => {
+  const late = Object.assign(new Error('Connect Timeout Error'), { code: 'UND_ERR_CONNECT_TIMEOUT' })
+  expect(upstreamFailure(late, { origin: 'http://a', servername: '', connected: false })).toMatchObject({
+    code: 'ERR_UPSTREAM_TIMEOUT',
+    message: 'upstream http://a: Connect Timeout Error; the limit is upstream_connect_timeout',
+    details: { limit: 'upstream_connect_timeout' },
+  })
 })
 
 test('a long upload is not an answer that is late', async () => {

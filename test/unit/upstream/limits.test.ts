@@ -59,7 +59,7 @@ test('a request that waits too long for a connection is 503, and one whose clien
   clock.advance(1)
   expect(await ended.next()).toMatchObject({
     code: 'ERR_UPSTREAM_BUSY',
-    message: `upstream ${upstream.origin}: no connection became free in time`,
+    message: `upstream ${upstream.origin}: no connection became free in time; the limit is upstream_queue_timeout (3s)`,
   })
   await waiter.seen(/^HTTP\/1.1 503 /)
   // The place is free again when the first one is answered.

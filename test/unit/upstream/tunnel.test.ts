@@ -340,7 +340,7 @@ test('a connection that does not stand within upstream_connect_timeout gives 504
     clock.advance(1)
     expect(await ended.next()).toMatchObject({
       code: 'ERR_UPSTREAM_TIMEOUT',
-      message: `upstream ${to.action.upstreams[0].origin}: no connection in time`,
+      message: `upstream ${to.action.upstreams[0].origin}: no connection in time; the limit is upstream_connect_timeout (7s)`,
     })
     await wire.seen(/^HTTP\/1.1 504 /)
     await connection.closed
