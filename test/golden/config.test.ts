@@ -158,7 +158,7 @@ function describeIdentity(route: Route, first: Route | undefined): string {
   return [
     ...(claims === describeClaims(first) ? [] : [`, claims: ${claims}`]),
     ...(groups.format === 'both' ? [] : [`, groups by ${groups.format}`]),
-    ...(groups.only ? [`, groups of ${groups.only.join('+')}`] : []),
+    ...(groups.only ? [`, groups of ${groups.only.join('+') || 'none'}`] : []),
     ...(templates ? [`, headers: ${JSON.stringify(Object.fromEntries(templates))}`] : []),
     ...(kubernetesToken ? [`, acts with ${kubernetesToken.reveal()}`] : []),
     ...(issuerScheme ? [`, issuer ${issuerScheme}`] : []),

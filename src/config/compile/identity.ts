@@ -26,7 +26,7 @@ export function compileIdentity(
   policy: Policy,
   { globals }: IdentityDefaults,
 ): ForwardedIdentity {
-  const filters = [globals.jwt_groups_filter, input.jwt_groups_filter].flatMap((filter) => filter ?? [])
+  const filters = [globals.jwt_groups_filter, input.jwt_groups_filter].filter((filter) => filter !== undefined)
   const told = {
     pass: input.pass_identity_headers ?? globals.pass_identity_headers,
     claimHeaders,
