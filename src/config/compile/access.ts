@@ -130,7 +130,8 @@ function warnOfNobody({ allow, deny }: Rules, hasPolicy: boolean, path: Path, re
 type Rules = Extract<Policy, { kind: 'rules' }>
 
 function whyNobody(allow: Rules['allow'], deny: Rules['deny'], hasPolicy: boolean): string | undefined {
-  if (allow.length === 0) {
+  // A preflight asks for nobody.
+  if (allow.every((clause) => isDecidedBy('cors_preflight', 'and', 'or', clause))) {
     return hasPolicy
       ? 'there is no `allow` with a criterion; write allow: {or: [{authenticated_user: true}]} for everybody who is signed in'
       : 'write a policy, allowed_groups, allowed_users, allowed_domains or allow_any_authenticated_user'
