@@ -140,6 +140,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     metrics,
     directory,
     directoryState: () => feeds.metrics(),
+    upstreams: () => upstreams.states(),
     streams,
     clock,
     logger,

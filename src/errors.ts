@@ -60,6 +60,7 @@ export const ERRORS = {
   ERR_UPSTREAM_RESET: { status: 502, sentence: 'The application closed the connection before it answered.' },
   ERR_UPSTREAM_PROTOCOL: { status: 502, sentence: 'The application gave an answer that is not valid HTTP.' },
   ERR_UPSTREAM_BUSY: { status: 503, retryAfter: 1, sentence: 'The application has too many requests waiting.' },
+  ERR_UPSTREAM_UNHEALTHY: { status: 503, retryAfter: 5, sentence: 'The application is not healthy at the moment.' },
   ERR_UPSTREAM_TIMEOUT: { status: 504, sentence: 'The application did not answer in time.' },
   ERR_LOOP: { status: 508, sentence: "The application's address leads back to Postern." },
   ERR_CLIENT_TIMEOUT: { status: 408, sentence: 'The rest of the request did not arrive in time.' },

@@ -23,6 +23,7 @@ import { sessionTag } from './proxy/access-log.ts'
 import { createSessions } from './session/sessions.ts'
 import { openLmdbStore } from './store/lmdb.ts'
 import type { Clock, Identity, Logger, PersonKey, Session, SourceTime, Subject, WallTime } from './types.ts'
+import { inspectUpstreams } from './upstream/inspect.ts'
 import type { Config, DirectoryConfig } from './config/model.ts'
 import type { Group, Membership, UserStatus } from './directory/model.ts'
 import { elapsed, wallTime } from './lib/time.ts'
@@ -302,3 +303,6 @@ function emailOf(user: object): string | undefined {
   const email: unknown = typeof profile === 'object' && profile && 'email' in profile ? profile.email : undefined
   return typeof email === 'string' && email !== '' ? email.toLowerCase() : undefined
 }
+
+/** Opens a connection to each upstream; which cannot be reached, and whose certificate is not trusted. */
+export const upstreamsOf = inspectUpstreams

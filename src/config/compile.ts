@@ -11,6 +11,7 @@ import { compileGroupsScope } from './compile/groups-scope.ts'
 import { compileIdp, required } from './compile/idp.ts'
 import { defaultResponseHeaders } from './compile/response-headers.ts'
 import { compileOutbound } from './compile/outbound.ts'
+import { compileLimits } from './compile/balancing.ts'
 import { compileRoutes } from './compile/routes.ts'
 import { warnOfUnknownGroups } from './compile/static.ts'
 import { compileCertificate, compileSharedSecrets, compileSigningKeys } from './compile/secrets.ts'
@@ -67,6 +68,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
         responseBody: globals.upstream_body_timeout,
         requestBody: globals.client_body_timeout,
       },
+      circuitBreaker: globals.circuit_breaker_thresholds,
       allowHttp: globals.insecure_server,
       preserveHost: globals.preserve_host_header,
       compatibility: globals.compatibility,
@@ -117,6 +119,15 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       )
     }
   }
+  for (const [ours, theirs] of [
+    ['upstream_max_connections', 'max_connections'],
+    ['upstream_max_pending', 'max_pending_requests'],
+  ] as const) {
+    const at = ['circuit_breaker_thresholds', theirs]
+    if (globals.circuit_breaker_thresholds[theirs] !== undefined && report.isWritten([ours])) {
+      report.error(at, `${ours} is set too (${report.where([ours])}); set one of them`)
+    }
+  }
   if (!authenticateUrl || !idp || !sharedSecrets || !listener) return undefined
 
   const { listen, certificate } = listener
@@ -142,6 +153,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
     },
     live: {
       ...live,
+      ...compileLimits(globals.circuit_breaker_thresholds),
       naming,
       ...(certificate && { certificate }),
       ...(signoutRedirectUrl && { signoutRedirectUrl }),

@@ -244,6 +244,65 @@ export interface Forward {
 export interface Balancing {
   readonly policy: BalancingPolicy
   readonly retries: Retries
+  /** Retries at the same time. */
+  readonly maxRetries: number
+  /** All of them must pass; empty: an upstream counts as healthy. */
+  readonly checks: readonly HealthCheck[]
+  /** Absent: nothing that an upstream answers keeps requests away from it. */
+  readonly outlier?: OutlierDetection
+  /** In percent: with fewer healthy upstreams than this all of them get requests. */
+  readonly panicThreshold: number
+  /** Instead of the global ones. */
+  readonly limits: Partial<Pick<Live, 'upstreamMaxConnections' | 'upstreamMaxPending'>>
+}
+
+/** One active check (`health_checks`). */
+export interface HealthCheck {
+  readonly timeout: Span
+  readonly interval: Span
+  /** The first check comes within this time. */
+  readonly initialJitter: Span
+  /** At most this much is added to each interval. */
+  readonly intervalJitter: Span
+  /** Failures in a row until it is unhealthy. */
+  readonly unhealthyThreshold: number
+  /** Successes in a row until it is healthy again. */
+  readonly healthyThreshold: number
+  readonly probe: HttpCheck | TcpCheck | GrpcCheck
+}
+
+export interface HttpCheck {
+  readonly kind: 'http'
+  readonly path: string
+  readonly host?: string
+  /** From `start`, below `end`. */
+  readonly expected: readonly { readonly start: number; readonly end: number }[]
+}
+
+export interface TcpCheck {
+  readonly kind: 'tcp'
+  readonly send: Buffer
+  /** In this order, whatever is between them; empty: the connection is enough. */
+  readonly receive: readonly Buffer[]
+}
+
+export interface GrpcCheck {
+  readonly kind: 'grpc'
+  /** `''`: the server as a whole. */
+  readonly service: string
+  readonly authority?: string
+}
+
+/** Errors in a row after which an upstream gets no requests for a while (`outlier_detection`). */
+export interface OutlierDetection {
+  /** 0: never. */
+  readonly consecutive5xx: number
+  /** 502, 503 and 504. 0: never. */
+  readonly consecutiveGatewayFailure: number
+  /** Times the number of ejections in a row. */
+  readonly baseEjectionTime: Span
+  readonly maxEjectionTime: Span
+  readonly maxEjectionPercent: number
 }
 
 /** `hash`: by who is signed in, or by the client's address on public routes. */

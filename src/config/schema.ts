@@ -18,6 +18,7 @@ import {
 } from './schema/fields.ts'
 import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './schema/identity.ts'
 import { PROVIDERS } from './providers.ts'
+import { circuitBreaker } from './schema/balancing.ts'
 import { routeSchema } from './schema/route.ts'
 
 const TRANSPORT_SECURITY = 'off, or a value such as max-age=31536000; includeSubDomains'
@@ -297,6 +298,9 @@ export const configSchema = z.strictObject(
     upstream_max_tunnels: integer(0, 1_000_000)
       .default(16_384)
       .describe('WebSockets to one upstream at the same time; beyond: 503.'),
+    circuit_breaker_thresholds: circuitBreaker
+      .prefault({})
+      .describe("Pomerium's names of these limits; a route may have its own."),
     timeout_read: duration.prefault('10s').describe('Timeout for reading the header of a request.'),
     timeout_idle: duration.prefault('65s').describe('Idle timeout of client connections.'),
     client_body_timeout: duration
@@ -361,6 +365,7 @@ export const configSchema = z.strictObject(
  * compiled configuration as the schema gives it, under its own name in camel case: `cookie_expire` is `cookieExpire`.
  */
 export const COMPILED = [
+  'circuit_breaker_thresholds',
   'authenticate_service_url',
   'signout_redirect_url',
   'idp_provider',

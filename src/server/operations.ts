@@ -4,8 +4,10 @@ import type { Clock, Logger, WallTime } from '../types.ts'
 import type { Fixed, Live } from '../config/model.ts'
 import type { Directory, DirectoryHealth } from '../directory/model.ts'
 import type { StreamRegistry } from '../http/exchange.ts'
+import type { UpstreamState } from '../http/upstream-state.ts'
 import { openAll } from '../lib/closing.ts'
 import { describeDirectory, type DirectoryState, exportDirectory } from './directory-metrics.ts'
+import { describeUpstreams, exportUpstreams } from './upstream-metrics.ts'
 import { type Component, listenHealth, listenMetrics, type SideListener } from './health.ts'
 import type { Metrics } from './metrics.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
@@ -18,6 +20,7 @@ export interface OperationsDeps {
   readonly metrics: Metrics
   readonly directory: Directory
   readonly directoryState: () => DirectoryState
+  readonly upstreams: () => readonly UpstreamState[]
   readonly streams: StreamRegistry
   readonly clock: Clock
   readonly logger: Logger
@@ -38,6 +41,7 @@ export async function startOperations({
   metrics,
   directory,
   directoryState,
+  upstreams,
   streams,
   clock,
   logger,
@@ -68,6 +72,7 @@ export async function startOperations({
     ),
   )
   exportDirectory(metrics, directoryState)
+  exportUpstreams(metrics, upstreams)
   metrics.gauge('config_routes', 'Routes of the configuration in use.', () => live().routes.length)
   metrics.gauge('streams_active', 'Open requests and tunnels to applications.', () => streams.size)
   metrics.gauge('directory_last_success_timestamp_seconds', 'Unix time of the last answer of the directory.', () =>
@@ -109,6 +114,7 @@ export async function startOperations({
         ? { name: 'directory', status: 'degraded', since: failing.at, detail }
         : // Claims are read at sign-ins alone.
           { name: 'directory', status: 'ok', ...(fixed.directory.kind !== 'claims' && { detail }) },
+      describeUpstreams(upstreams()),
     ]
   }
 

@@ -2,27 +2,29 @@
  * The upstreams of one route: which of them gets a request, and which get none for a while. An upstream that refuses
  * connections is set aside at once, so that it costs one request one attempt and no request its answer.
  */
-import type { Forward } from '../config/model.ts'
-import { later } from '../lib/time.ts'
-import type { Clock, Logger, Monotonic, Span } from '../types.ts'
+import type { Balancing, Forward } from '../config/model.ts'
+import { AppError } from '../errors.ts'
+import type { Clock, Logger, Monotonic } from '../types.ts'
 import type { Grant } from '../policy/verdict.ts'
 import { type Balanced, type Balancer, createBalancer, hash } from './balance.ts'
+import type { Checker } from './health.ts'
 import type { Outcome } from './lease.ts'
 import type { SharedPool } from './pool.ts'
-
-/** Time without requests for an upstream that refused a connection; nginx's `fail_timeout` is the same. */
-const SET_ASIDE: Span = 10_000
+import type { Standing } from './standing.ts'
 
 /** One upstream of a route. */
 export class Member implements Balanced {
   readonly pool: SharedPool
+  readonly standing: Standing
+  readonly checkers: readonly Checker[]
   readonly index: number
   readonly weight: number
   readonly seed: number
-  private asideUntil: Monotonic | undefined
 
-  constructor(pool: SharedPool, index: number, weight: number) {
+  constructor(pool: SharedPool, standing: Standing, checkers: readonly Checker[], index: number, weight: number) {
     this.pool = pool
+    this.standing = standing
+    this.checkers = checkers
     this.index = index
     this.weight = weight
     this.seed = hash(pool.upstream.origin)
@@ -32,25 +34,9 @@ export class Member implements Balanced {
     return this.pool.admission.load
   }
 
-  /** It took no connection. */
-  setAside(now: Monotonic): void {
-    this.asideUntil = later(now, SET_ASIDE)
-  }
-
-  isAside(now: Monotonic): boolean {
-    return this.asideUntil !== undefined && this.asideUntil > now
-  }
-
-  /** One request finds out whether it is back; the others stay away until then. */
-  chosen(now: Monotonic): void {
-    if (this.asideUntil !== undefined) this.setAside(now)
-  }
-
-  /** It answers. True: it had been set aside. */
-  back(): boolean {
-    const wasAside = this.asideUntil !== undefined
-    this.asideUntil = undefined
-    return wasAside
+  /** By its checks and its answers. */
+  isHealthy(now: Monotonic): boolean {
+    return !this.standing.isEjected(now) && this.checkers.every(({ healthy }) => healthy)
   }
 }
 
@@ -63,56 +49,89 @@ export interface ClusterDeps {
 const NONE: readonly Member[] = []
 
 export class Cluster {
-  readonly clock: Clock
+  private readonly clock: Clock
   private readonly logger: Logger
   private readonly members: readonly [Member, ...Member[]]
+  /** A single upstream whose health nobody asks for. */
   private readonly only: Member | undefined
+  private readonly balancing: Balancing
   private readonly balance: Balancer
+  private retrying = 0
 
-  constructor({ balancing }: Forward, members: readonly [Member, ...Member[]], { clock, logger, random }: ClusterDeps) {
+  constructor(balancing: Balancing, members: readonly [Member, ...Member[]], { clock, logger, random }: ClusterDeps) {
     this.clock = clock
     this.logger = logger
+    this.balancing = balancing
     this.members = members
-    this.only = members.length === 1 ? members[0] : undefined
+    this.only = members.length === 1 && balancing.checks.length === 0 ? members[0] : undefined
     this.balance = createBalancer(balancing.policy, members.length, random)
   }
 
+  /** Throws ERR_UPSTREAM_UNHEALTHY when no upstream may have the request. */
   first(grant: Grant<Forward>): Member {
-    return this.only ?? this.choose(grant, NONE) ?? this.members[0]
+    const member = this.only ?? this.choose(grant, NONE)
+    if (member) return member
+    const reasons = this.members.map(({ pool: { upstream }, checkers }) => {
+      const problem = checkers.map(({ problem }) => problem).find((each) => each !== undefined)
+      return `${upstream.origin} (${problem ?? 'too many errors'})`
+    })
+    throw new AppError('ERR_UPSTREAM_UNHEALTHY', `no upstream is healthy: ${reasons.join(', ')}`)
   }
 
-  /** Whose turn it is; undefined: every upstream was tried. */
+  /** Whose turn it is; undefined: none that was not tried may have it. */
   choose(grant: Grant<Forward>, tried: readonly Member[]): Member | undefined {
     if (this.only) return tried.length === 0 ? this.only : undefined
     const now = this.clock.monotonic()
-    const left = tried.length === 0 ? this.members : this.members.filter((member) => !tried.includes(member))
-    const ready = left.filter((member) => !member.isAside(now))
+    const healthy = this.members.filter((member) => member.isHealthy(now))
+    // Too few for everybody's requests: then they are spread over all, in the hope that the checks are wrong.
+    const panic = healthy.length * 100 < this.balancing.panicThreshold * this.members.length
+    const left = (panic ? this.members : healthy).filter((member) => !tried.includes(member))
+    const ready = left.filter(({ standing }) => !standing.isAside(now))
     const [first, ...others] = ready.length > 0 ? ready : left
     if (!first) return undefined
     const member = this.balance([first, ...others], () => clientOf(grant))
-    member.chosen(now)
+    member.standing.chosen(now)
     return member
   }
 
-  /** An upstream that took no connection gets no request for a while; one that answers is back. */
-  note(member: Member, outcome: Outcome): void {
-    if (this.only) return
-    if (outcome.kind === 'answered') this.back(member)
+  /** May one more request be retried at the same time? It calls `endRetry` then. */
+  beginRetry(): boolean {
+    if (this.retrying >= this.balancing.maxRetries) return false
+    this.retrying++
+    return true
+  }
+
+  endRetry(): void {
+    this.retrying--
+  }
+
+  note({ pool: { upstream }, standing }: Member, outcome: Outcome): void {
+    if (this.members.length === 1) return
+    const now = this.clock.monotonic()
+    if (outcome.kind === 'answered' && standing.back()) {
+      this.logger.info({ upstream: upstream.origin }, 'an upstream takes connections again')
+    }
     // Busy is our own limit.
-    else if (outcome.kind === 'failed' && !outcome.sent && outcome.error.code !== 'ERR_UPSTREAM_BUSY') {
-      const { upstream } = member.pool
-      if (!member.isAside(this.clock.monotonic()))
-        this.logger.warn(
-          { upstream: upstream.origin, cause: outcome.error.message },
-          'an upstream takes no connection, others get its requests',
-        )
-      member.setAside(this.clock.monotonic())
+    if (outcome.kind === 'failed' && outcome.error.code === 'ERR_UPSTREAM_BUSY') return
+    if (outcome.kind === 'failed' && !outcome.sent) {
+      if (!standing.isAside(now)) {
+        const fields = { upstream: upstream.origin, cause: outcome.error.message }
+        this.logger.warn(fields, 'an upstream takes no connection, others get its requests')
+      }
+      standing.setAside(now)
+    }
+    if (standing.count(outcome) && this.mayEject(now)) {
+      const seconds = standing.eject(now) / 1000
+      this.logger.warn({ upstream: upstream.origin, seconds }, 'an upstream is ejected after errors in a row')
     }
   }
 
-  private back(member: Member): void {
-    if (member.back())
-      this.logger.info({ upstream: member.pool.upstream.origin }, 'an upstream takes connections again')
+  /** One always may; the others up to `max_ejection_percent`, and never all. */
+  private mayEject(now: Monotonic): boolean {
+    const ejected = this.members.filter(({ standing }) => standing.isEjected(now)).length
+    const { maxEjectionPercent = 0 } = this.balancing.outlier ?? {}
+    const allowed = Math.max(1, Math.floor((this.members.length * maxEjectionPercent) / 100))
+    return ejected < Math.min(allowed, this.members.length - 1)
   }
 }
 

@@ -10,6 +10,7 @@ import type { Secret } from '../lib/secret.ts'
 import type { Clock, Logger } from '../types.ts'
 import type { Forward, Live } from '../config/model.ts'
 import type { Forwarder, RequestHead } from '../http/exchange.ts'
+import type { UpstreamState } from '../http/upstream-state.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { AssertionSigner } from './assertion.ts'
 import { createHeaderContext, upstreamHeaders } from './headers.ts'
@@ -35,6 +36,8 @@ export interface GenerationForwarder extends Forwarder {
 
 export interface Upstreams {
   open(config: ForwarderConfig): GenerationForwarder
+  /** What is known of the upstreams of all generations. */
+  states(): readonly UpstreamState[]
   /** Cuts tunnels and ends every connection. */
   close(): Promise<void>
 }
@@ -95,6 +98,7 @@ export function createUpstreams({
         end: () => upstreams.release(),
       }
     },
+    states: () => pools.states(),
     async close() {
       for (const end of tunnels) end()
       deadlines.close()

@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts'
 import type { Live } from '../config/model.ts'
+import type { UpstreamState } from '../http/upstream-state.ts'
 import type { Deadline, Deadlines } from '../lib/deadlines.ts'
 import type { Limit } from '../types.ts'
 import { lateUpstream } from './failure.ts'
@@ -83,6 +84,10 @@ export class Admission {
   /** Requests and tunnels, waiting ones included. */
   get load(): number {
     return this.active + this.waiting.size + this.tunnels
+  }
+
+  get counts(): Pick<UpstreamState, 'active' | 'pending' | 'tunnels'> {
+    return { active: this.active, pending: this.waiting.size, tunnels: this.tunnels }
   }
 
   enterTunnel({ upstreamMaxTunnels }: Limits): void {

@@ -23,19 +23,27 @@ export class PoolLease implements Lease, Turn {
   private readonly grant: Grant<Forward>
   private readonly member: Member
   private readonly tried: readonly Member[]
+  private readonly isRetry: boolean
   private place: 'none' | 'request' | 'tunnel' = 'none'
   private request: UpstreamRequest | undefined
   private handler: Dispatcher.DispatchHandler | undefined
 
-  constructor(context: LeaseContext, grant: Grant<Forward>, member: Member, tried = NONE) {
+  constructor(
+    context: LeaseContext,
+    grant: Grant<Forward>,
+    member: Member,
+    tried: readonly Member[],
+    isRetry: boolean,
+  ) {
     this.context = context
     this.grant = grant
     this.member = member
     this.tried = tried
+    this.isRetry = isRetry
   }
 
   static first(context: LeaseContext, grant: Grant<Forward>): PoolLease {
-    return new PoolLease(context, grant, context.cluster.first(grant))
+    return new PoolLease(context, grant, context.cluster.first(grant), NONE, false)
   }
 
   get limits(): PoolSettings {
@@ -109,14 +117,17 @@ export class PoolLease implements Lease, Turn {
     if (place === 'request') admission.leave(this)
     else if (place === 'tunnel') admission.leaveTunnel()
     context.cluster.note(member, outcome)
+    if (this.isRetry) context.cluster.endRetry()
   }
 
   next(where: 'elsewhere' | 'anywhere'): Lease | undefined {
     const { context, grant } = this
+    const { cluster } = context
     const tried = [...this.tried, this.member]
-    const other = context.cluster.choose(grant, tried)
-    if (other) return new PoolLease(context, grant, other, tried)
-    const again = where === 'anywhere' ? context.cluster.choose(grant, NONE) : undefined
-    return again && new PoolLease(context, grant, again)
+    const isRetry = where === 'anywhere'
+    const other = cluster.choose(grant, tried)
+    const member = other ?? (isRetry ? cluster.choose(grant, NONE) : undefined)
+    if (!member || (isRetry && !cluster.beginRetry())) return undefined
+    return new PoolLease(context, grant, member, other ? tried : NONE, isRetry)
   }
 }

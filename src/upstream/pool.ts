@@ -1,19 +1,19 @@
 import type { Pool } from 'undici'
-import type { Forward, Live, Upstream } from '../config/model.ts'
-import type { UpstreamAddress } from './address.ts'
+import type { Forward, Live } from '../config/model.ts'
+import type { UpstreamConnection } from './connection.ts'
 import type { Admission, Limits } from './limits.ts'
+import type { Standing } from './standing.ts'
 
 export type PoolSettings = Limits & Pick<Live, 'routes' | 'upstreamConnectTimeout'>
 
 /** Connections to one upstream under one set of TLS settings. */
-export interface SharedPool {
-  readonly upstream: Upstream
-  readonly address: UpstreamAddress
+export interface SharedPool extends UpstreamConnection {
+  readonly key: string
   readonly action: Forward
-  /** Goes into the options of each dispatch: a constant, or undici would open another connection for every Host it sees. */
-  readonly servername: string
   readonly pool: Pool
   readonly admission: Admission
+  /** By the rules of ejection: routes with the same rules learn from one another. */
+  readonly standings: Map<string, Standing>
   /** Generations that hold it. */
   holders: number
 }

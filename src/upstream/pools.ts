@@ -1,17 +1,21 @@
-import { buildConnector, Pool } from 'undici'
+import { type buildConnector, Pool } from 'undici'
 import type { Deadlines } from '../lib/deadlines.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
-import type { Forward, Upstream } from '../config/model.ts'
+import type { Forward, HealthCheck, OutlierDetection, Upstream } from '../config/model.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { Span } from '../types.ts'
-import { addressOf } from './address.ts'
+import type { UpstreamState } from '../http/upstream-state.ts'
 import { Cluster, type ClusterDeps, Member } from './cluster.ts'
 import { readBeforeFailing } from './early-answer.ts'
+import { isTls } from './address.ts'
+import { connectionTo } from './connection.ts'
+import { Checker } from './health.ts'
 import type { Lease } from './lease.ts'
 import { Admission } from './limits.ts'
 import type { PoolSettings, SharedPool } from './pool.ts'
 import { type LeaseContext, PoolLease } from './pool-lease.ts'
-import { tlsName, tlsOptions } from './tls.ts'
+import { Standing } from './standing.ts'
+import { stateOf, worse } from './state.ts'
 
 /** The upstreams of one generation's routes. */
 export interface UpstreamChoice {
@@ -24,6 +28,8 @@ export interface UpstreamChoice {
 export interface Pools {
   /** Pools that an earlier generation opened with the same settings are shared, and their connections with them. */
   open(settings: PoolSettings): UpstreamChoice
+  /** Of every upstream that a generation uses, once each: of several connections the worst. */
+  states(): readonly UpstreamState[]
   /** Ends every connection and what is in flight. */
   close(): Promise<void>
 }
@@ -40,23 +46,14 @@ export interface PoolsDeps extends ClusterDeps {
 
 export function createPools({ deadlines, ...deps }: PoolsDeps): Pools {
   const pools = new Map<string, SharedPool>()
+  const checkers = new Map<string, Checker>()
   const stale = new WeakSet<object>()
 
-  function openPool(action: Forward, upstream: Upstream, settings: PoolSettings): SharedPool {
+  function openPool(key: string, action: Forward, upstream: Upstream, settings: PoolSettings): SharedPool {
     const { upstreamConnectTimeout: timeout, upstreamMaxConnections: connections } = settings
-    const address = addressOf(upstream.origin)
-    const { hostname } = new URL(address.url)
-    const servername = tlsName(action.tls, hostname)
-    const connectTls = buildConnector({
-      timeout,
-      ...tlsOptions(action.tls),
-      ...(address.socketPath !== undefined && { socketPath: address.socketPath }),
-      // undici then speaks HTTP/2 on a connection without ALPN.
-      ...(address.http2 && { useH2c: true }),
-    })
+    const connection = connectionTo(action, upstream, timeout)
     const connect: buildConnector.connector = (options, callback) =>
-      // undici takes the name to verify from the Host header, which a client may choose; ours is from configuration.
-      connectTls({ ...options, servername }, (...[error, socket]) => {
+      connection.connect(options, (...[error, socket]) => {
         if (error) return callback(error, null)
         // Everything that ends a connection early is raised here first. (Over TLS the handshake has been read as well,
         // so a first exchange counts as a second: the only effect is one more attempt at an idempotent request.)
@@ -64,7 +61,7 @@ export function createPools({ deadlines, ...deps }: PoolsDeps): Pools {
         readBeforeFailing(socket, deadlines)
         callback(null, socket)
       })
-    const pool = new Pool(address.url, {
+    const pool = new Pool(connection.address.url, {
       connect,
       connections,
       pipelining: 1,
@@ -76,53 +73,80 @@ export function createPools({ deadlines, ...deps }: PoolsDeps): Pools {
       bodyTimeout: 0,
     })
     const admission = new Admission(upstream.origin, deadlines)
-    return { upstream, address, action, servername: servername || hostname, pool, admission, holders: 0 }
+    return { ...connection, key, action, pool, connect, admission, standings: new Map(), holders: 0 }
+  }
+
+  function checkerOf(pool: SharedPool, check: HealthCheck): Checker {
+    // Whatever limits a route has: one address is asked once.
+    const { upstream, action } = pool
+    const key = fingerprint([upstream.origin, isTls(upstream.origin) && action.tls, check])
+    const checker = checkers.get(key) ?? new Checker(key, pool, check, deps)
+    checkers.set(key, checker)
+    return checker
   }
 
   function open(settings: PoolSettings): UpstreamChoice {
     const held = new Map<string, SharedPool>()
+    const watched = new Set<Checker>()
     const contexts = new WeakMap<Forward, LeaseContext>()
 
-    function hold(key: string, pool: SharedPool): SharedPool {
+    function hold(pool: SharedPool): SharedPool {
       pool.holders++
-      held.set(key, pool)
+      held.set(pool.key, pool)
       return pool
     }
-    function of(action: Forward, upstream: Upstream): SharedPool {
-      const key = keyOf(action, upstream, settings)
+    function of(action: Forward, upstream: Upstream, limits: PoolSettings): SharedPool {
+      const key = keyOf(action, upstream, limits)
       const known = held.get(key)
       if (known) return known
-      const found = pools.get(key) ?? openPool(action, upstream, settings)
+      const found = pools.get(key) ?? openPool(key, action, upstream, limits)
       pools.set(key, found)
-      return hold(key, found)
+      return hold(found)
+    }
+    function watch(pool: SharedPool, check: HealthCheck): Checker {
+      const checker = checkerOf(pool, check)
+      if (!watched.has(checker)) checker.hold()
+      watched.add(checker)
+      return checker
+    }
+    function contextOf(action: Forward): LeaseContext {
+      const known = contexts.get(action)
+      if (known) return known
+      const { balancing } = action
+      const limits = limitsOf(action, settings)
+      const member = (upstream: Upstream, i: number): Member => {
+        const pool = of(action, upstream, limits)
+        const standing = standingOf(pool, balancing.outlier)
+        return new Member(
+          pool,
+          standing,
+          balancing.checks.map((check) => watch(pool, check)),
+          i,
+          upstream.weight,
+        )
+      }
+      const [first, ...others] = action.upstreams
+      const members = [member(first, 0), ...others.map((other, i) => member(other, i + 1))] as const
+      const context = { cluster: new Cluster(balancing, members, deps), limits, stale }
+      contexts.set(action, context)
+      return context
     }
 
-    // At once, so that they survive the generation that opened them.
     for (const { action } of settings.routes) {
       if (action.kind !== 'forward') continue
+      if (action.balancing.checks.length > 0) contextOf(action)
+      // At once, so that they survive the generation that opened them.
       for (const upstream of action.upstreams) {
-        const key = keyOf(action, upstream, settings)
+        const key = keyOf(action, upstream, limitsOf(action, settings))
         const known = held.has(key) ? undefined : pools.get(key)
-        if (known) hold(key, known)
+        if (known) hold(known)
       }
     }
     return {
-      choose(grant) {
-        const { action } = grant.route
-        let context = contexts.get(action)
-        if (!context) {
-          const member = (upstream: Upstream, i: number) => new Member(of(action, upstream), i, upstream.weight)
-          const [first, ...others] = action.upstreams
-          const cluster = new Cluster(
-            action,
-            [member(first, 0), ...others.map((other, i) => member(other, i + 1))],
-            deps,
-          )
-          contexts.set(action, (context = { cluster, limits: settings, stale }))
-        }
-        return PoolLease.first(context, grant)
-      },
+      choose: (grant) => PoolLease.first(contextOf(grant.route.action), grant),
       release() {
+        for (const checker of watched) if (checker.release()) checkers.delete(checker.key)
+        watched.clear()
         for (const [key, pool] of held) {
           if (--pool.holders > 0) continue
           pools.delete(key)
@@ -133,14 +157,44 @@ export function createPools({ deadlines, ...deps }: PoolsDeps): Pools {
     }
   }
 
+  function states(): readonly UpstreamState[] {
+    const now = deps.clock.monotonic()
+    const known = new Map<string, UpstreamState>()
+    for (const pool of pools.values()) {
+      const state = stateOf(
+        pool,
+        [...checkers.values()].filter((checker) => checker.origin === pool.upstream.origin),
+        now,
+      )
+      const other = known.get(state.upstream)
+      known.set(state.upstream, other ? worse(other, state) : state)
+    }
+    return [...known.values()]
+  }
+
   return {
     open,
+    states,
     async close() {
+      for (const checker of checkers.values()) checker.stop()
+      checkers.clear()
       const all = [...pools.values()]
       pools.clear()
       await Promise.all(all.map(({ pool }) => pool.destroy()))
     },
   }
+}
+
+function standingOf({ standings }: SharedPool, rules: OutlierDetection | undefined): Standing {
+  const key = fingerprint(rules)
+  const standing = standings.get(key) ?? new Standing(rules)
+  standings.set(key, standing)
+  return standing
+}
+
+/** Those of the route, where it has its own. */
+function limitsOf({ balancing }: Forward, settings: PoolSettings): PoolSettings {
+  return { ...settings, ...balancing.limits }
 }
 
 /** Everything that a connection is made with. */

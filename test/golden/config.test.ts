@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { formatIssue } from '../../src/config/issues.ts'
 import { parseConfig } from '../../src/config/load.ts'
-import type { Action, Config, DirectoryConfig, HostRewrite, OktaCredentials, PathRewrite, Route } from '../../src/config/model.ts'
+import type { Action, Balancing, Config, DirectoryConfig, HostRewrite, OktaCredentials, PathRewrite, Route } from '../../src/config/model.ts'
 import type { Policy } from '../../src/policy/model.ts'
 
 /**
@@ -92,8 +92,7 @@ function describeAction(action: Action): string {
     case 'forward': {
       const { path, host } = action.rewrite
       const upstreams = action.upstreams.map(({ origin, weight }) => (weight === 1 ? origin : `${origin},${weight}`)).join(' ')
-      const { policy, retries } = action.balancing
-      const balancing = `${policy === 'round-robin' ? '' : ` by ${policy}`}${retries.attempts === 0 ? '' : ` ${retries.attempts} retries on ${retries.on.join(', ')}`}`
+      const balancing = describeBalancing(action.balancing)
       const answers = (action.rewrite.responseHeaders ?? []).map(({ header, prefix, value }) => `, ${header} "${prefix}" by "${value}"`).join('')
       return `${upstreams}${balancing}${describePath(path)}${answers}${host.kind === 'client' ? '' : `, Host ${describeHost(host)}`}`
     }
@@ -112,6 +111,21 @@ function describePath(path: PathRewrite | undefined): string {
   if (!path) return ''
   const to = path.kind === 'regex' ? `${path.pattern} by ${path.substitution}` : path.to
   return ` rewritten to ${to}${path.kind === 'prefix' && !path.boundary ? ' as a string' : ''}`
+}
+
+/** Only what is written. */
+function describeBalancing({ policy, retries, maxRetries, checks, outlier, panicThreshold, limits }: Balancing): string {
+  return [
+    policy === 'round-robin' ? '' : ` by ${policy}`,
+    retries.attempts === 0 ? '' : ` ${retries.attempts} retries on ${retries.on.join(', ')}`,
+    maxRetries === Number.POSITIVE_INFINITY ? '' : ` at most ${maxRetries} at once`,
+    ...checks.map(({ probe, timeout, interval, unhealthyThreshold, healthyThreshold }) =>
+      ` checked by ${JSON.stringify(probe)} in ${timeout} ms each ${interval} ms, ${unhealthyThreshold}/${healthyThreshold}`,
+    ),
+    outlier ? ` ejected by ${JSON.stringify(outlier)}` : '',
+    panicThreshold === 50 ? '' : ` panic below ${panicThreshold} %`,
+    Object.keys(limits).length === 0 ? '' : ` limits ${JSON.stringify(limits)}`,
+  ].join('')
 }
 
 function describeHost(host: HostRewrite): string {

@@ -1,14 +1,18 @@
 /** What the command line does at Okta: the event hook it makes, and what it finds out before Postern runs. */
 import { generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createServer } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
 import { DEMO } from '../../emulator/okta/demo-seed.ts'
 import type { AdminRole } from '../../emulator/okta/model/types.ts'
 import { HOOK_EVENT_TYPES } from '../../src/directory/okta/events.ts'
 import { cli, type Ran } from '../support/cli.ts'
+import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
 import { createTestWorld, SHARED_SECRET, type World } from '../support/world.ts'
 
 const AUTHENTICATE = 'http://authenticate.localhost'
@@ -233,6 +237,30 @@ describe('postern check --online', () => {
     })
     for (const name of ['Enginering', 'Sale', 'Everyon'])
       expect(err).toContain(`group "${name}": Okta has no such group`)
+  })
+
+  test('connects to upstreams: a certificate that is refused fails, one that is not there is a note', async () => {
+    const server = createServer({ key: KEY, cert: CERTIFICATE })
+    server.on('tlsClientError', () => {})
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const to = `https://localhost:${(server.address() as AddressInfo).port}`
+    const route = { from: 'http://app.localhost', allowed_groups: ['Engineering'] }
+    const { exitCode, out, err } = await check({
+      routes: [
+        { ...route, to: [world.upstreamUrl, 'http://127.0.0.1:1'] },
+        { ...route, prefix: '/tls', to },
+      ].toReversed(),
+    })
+    server.close()
+    expect(exitCode).toBe(4)
+    expect(out).toContain(`ok: upstream ${world.upstreamUrl}: takes connections`)
+    expect(err).toMatch(
+      new RegExp(
+        `failed: upstream ${to}: its certificate is self-signed; trust it with tls_custom_ca .*config.yaml:\\d+`,
+      ),
+    )
+    expect(out).toContain('note: upstream http://127.0.0.1:1: connect ECONNREFUSED')
   })
 
   test('names groups in policies that Okta lacks, has twice, or imports', async () => {

@@ -373,6 +373,37 @@ describe('probes and metrics', () => {
     expect(await ask(health, '/readyz')).toEqual({ status: 200, body: 'ok\n' })
   })
 
+  test('an upstream whose health check fails is in /readyz?verbose and the metrics, and people get the other one', async () => {
+    const file = join(folder, 'config.yaml')
+    const down = 'http://127.0.0.1:1'
+    const route = {
+      name: 'open',
+      from: 'http://open.localhost',
+      to: [`http://127.0.0.1:${portOf(upstream)}`, down],
+      health_checks: [{ interval: '100ms', initial_jitter: 0, http_health_check: { path: '/' } }],
+      allow_public_unauthenticated_access: true,
+    }
+    writeFileSync(file, settings({ routes: [route] }))
+    const program = await start(file)
+    await program.line(({ msg, upstream: of }) => msg === 'an upstream is unhealthy' && of === down)
+    for (let i = 0; i < 4; i++) expect((await ask(program.port)).status).toBe(200)
+    const side = await program.line(({ msg }) => msg === 'side listeners')
+    const portOfSide = (name: string): number => Number(String(side[name]).split(':').at(-1))
+    const verbose = await ask(portOfSide('health'), '/readyz?verbose')
+    expect(verbose.status).toBe(200)
+    expect(JSON.parse(verbose.body)).toMatchObject({
+      components: expect.arrayContaining([
+        {
+          name: 'upstreams',
+          status: 'degraded',
+          detail: expect.stringMatching(/^http:\/\/127\.0\.0\.1:1 is unhealthy/),
+        },
+      ]),
+    })
+    const { body } = await ask(portOfSide('metrics'), '/metrics')
+    expect(body).toContain(`postern_upstream_health{upstream="${down}"} 0`)
+  })
+
   test('metrics count requests by route and code, on their own address only', async () => {
     const file = join(folder, 'config.yaml')
     writeFileSync(file, settings())

@@ -335,6 +335,23 @@ export async function turns({ browser: open, signIn: sign }: Running): Promise<u
   return served.map(String).toSorted()
 }
 
+/** Whether the application answers once its upstream has been checked. */
+export async function unhealthy({ browser: open, signIn: sign, clock }: Running): Promise<unknown> {
+  const browser = open()
+  let status = (await sign(browser, `${APP}/`)).status
+  for (let i = 0; i < 50 && status !== 503; i++) {
+    await clock.advanceAsync(200)
+    status = (await browser.ask(`${APP}/`)).status
+  }
+  return status
+}
+
+/** How many upstreams still get requests after one of them has hung up. */
+export async function ejects(running: Running): Promise<unknown> {
+  await resets(running)
+  return new Set((await turns(running)) as string[]).size
+}
+
 /** How often a request is sent to an upstream that hangs up. */
 export async function resets({ browser: open, signIn: sign, arrived, clock }: Running): Promise<unknown> {
   const browser = open()
@@ -465,12 +482,12 @@ export async function oldGroups(running: Running): Promise<unknown> {
 let flows = 0
 
 /** Behind a request that keeps a connection to the upstream busy: what becomes of the next one, and in how many tens of seconds. */
-export async function queued({ port, clock, lines, arrived }: Running): Promise<unknown> {
+export async function queued({ port, clock, lines, arrived }: Running, host = 'public.localhost'): Promise<unknown> {
   lines()
   const [first, second] = [`/never-${flows++}`, `/after-${flows}`]
   const send = (path: string): Socket => {
     const socket = connect(port, '127.0.0.1').on('error', () => {})
-    socket.write(`GET ${path} HTTP/1.1\r\nhost: public.localhost\r\n\r\n`)
+    socket.write(`GET ${path} HTTP/1.1\r\nhost: ${host}\r\n\r\n`)
     return socket.resume()
   }
   const sockets = [send(first)]

@@ -14,22 +14,41 @@ export interface Finding {
   readonly name: string
   readonly ok: boolean
   readonly warning?: true
+  /** Nothing is wrong with the configuration, but somebody may want to know. */
+  readonly note?: true
   readonly message: string
 }
 
-/** Asks the identity provider and, with a service account, Okta's API. Never rejects. */
+/** Asks the identity provider, with a service account Okta's API, and connects to upstreams. Never rejects. */
 export async function checkOnline(config: Config, clock: Clock = systemClock): Promise<readonly Finding[]> {
   const { directory } = config.fixed
-  const [issuer, okta] = await Promise.all([
+  const [issuer, okta, upstreams] = await Promise.all([
     checkIssuer(config),
     directory.kind === 'okta' ? checkOkta(config, directory, clock) : [],
+    checkUpstreams(config),
   ])
-  return [...issuer, ...okta]
+  return [...issuer, ...okta, ...upstreams]
 }
 
 /** Must be registered with the identity provider, to the letter. */
 export function redirectUri({ fixed }: Config): string {
   return fixed.authenticateServiceUrl.origin + fixed.authenticateCallbackPath
+}
+
+/** Of one that is down for now, and of one behind another network than this machine's. */
+const UPSTREAM_TIMEOUT_MS = 5000
+
+/** Nothing is asked of them. A certificate that is refused will not do later, either; one that is not there may only be out of reach from here. */
+async function checkUpstreams({ live }: Config): Promise<readonly Finding[]> {
+  // Here and not above: what it brings with it is for those who ask.
+  const { upstreamsOf } = await import('../../../src/operator.ts')
+  const findings = await upstreamsOf(live, Math.min(live.upstreamConnectTimeout, UPSTREAM_TIMEOUT_MS))
+  return findings.map(({ upstream, definedAt, certificate, problem }) => {
+    const name = `upstream ${upstream}`
+    if (problem === undefined) return { name, ok: true, message: 'takes connections' }
+    const message = `${problem} (${definedAt})`
+    return certificate ? { name, ok: false, message } : { name, ok: true, note: true, message }
+  })
 }
 
 /** What to enter in Okta's Admin Console for an event hook, one a line. */

@@ -57,8 +57,8 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
     if (!hook.uri.startsWith('https:')) io.out('  Okta itself takes https only')
     io.out('')
   }
-  for (const { ok, warning, name, message } of findings) {
-    const line = printable(`${warning ? 'warning' : ok ? 'ok' : 'failed'}: ${name}: ${message}`)
+  for (const { ok, warning, note, name, message } of findings) {
+    const line = printable(`${warning ? 'warning' : note ? 'note' : ok ? 'ok' : 'failed'}: ${name}: ${message}`)
     if (ok && !warning) io.out(line)
     else io.err(line)
   }

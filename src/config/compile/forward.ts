@@ -3,6 +3,7 @@ import type { Policy } from '../../policy/model.ts'
 import type { PolicyContext } from '../../policy/parse.ts'
 import type { Path, Report } from '../issues.ts'
 import type { Conditions, Forward, Naming, PathMatch, Route, RouteFrom } from '../model.ts'
+import type { CircuitBreakerInput } from '../schema/balancing.ts'
 import type { RouteInput } from '../schema/route.ts'
 import { compileBalancing } from './balancing.ts'
 import { compileRouteHeaders } from './headers.ts'
@@ -19,6 +20,7 @@ import { ANY_SCHEME, parseOrigin } from './urls.ts'
 /** What routes inherit. */
 export interface RouteDefaults extends RewriteDefaults {
   readonly timeouts: TimeoutDefaults
+  readonly circuitBreaker: CircuitBreakerInput
   readonly allowHttp: boolean
   readonly naming: Naming
   readonly identity: IdentityDefaults
@@ -58,7 +60,7 @@ export function compileForward(
   const origins = input.allow_origins.map(
     (text, i) => parseOrigin(text, ANY_SCHEME, [...path, 'allow_origins', i], report)?.origin,
   )
-  const balancing = compileBalancing(input, path, report)
+  const balancing = compileBalancing(input, target?.upstreams ?? [], defaults.circuitBreaker, path, report)
   const tls = compileUpstreamTls(input, path, report)
   const kubernetes = compileKubernetes(input, path, policy, claimHeaders.keys(), report)
   if (!from || !policy || !target || !rewrite || !headers) return undefined

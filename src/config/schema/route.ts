@@ -2,7 +2,14 @@ import { z } from 'zod'
 import { redirectSchema, responseSchema } from './answer.ts'
 import { escapedSlashes } from './paths.ts'
 import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './identity.ts'
-import { balancingPolicy, retries } from './balancing.ts'
+import {
+  balancingPolicy,
+  circuitBreaker,
+  healthChecks,
+  outlierDetection,
+  panicThreshold,
+  retries,
+} from './balancing.ts'
 import { duration, flag, oneOf, orFile, path, responseHeaders, scalars, text, textMap, texts, url } from './fields.ts'
 
 const conditions = z
@@ -148,6 +155,22 @@ export const routeSchema = z.strictObject(
         'Which of several upstreams gets a request: `ROUND_ROBIN` by weight, `LEAST_REQUEST`, `RANDOM`; `RING_HASH` and `MAGLEV` keep a signed-in person, or on public routes a client address, on one upstream. Default: `ROUND_ROBIN`.',
       ),
     lb_policy: balancingPolicy.optional().describe('Older name of `load_balancing_policy`.'),
+    health_checks: healthChecks
+      .default([])
+      .describe('Active checks of each upstream; one that fails gets no requests. Default: none.'),
+    healthy_panic_threshold: panicThreshold
+      .optional()
+      .describe(
+        'Percentage: with fewer healthy upstreams all of them get requests. 0: never, the answer is 503 when none is healthy. Default: 50.',
+      ),
+    outlier_detection: outlierDetection
+      .optional()
+      .describe(
+        'After errors in a row an upstream gets no requests for a while. Default: only failed connections count, for 10 s.',
+      ),
+    circuit_breaker_thresholds: circuitBreaker
+      .optional()
+      .describe('Limits of this route, for each of its upstreams. Default: the global limits.'),
     retries: retries
       .optional()
       .describe(

@@ -97,7 +97,7 @@ const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
   ['forward_auth_url', 'there is no forward-auth mode: let the proxy in front send these hosts to Postern, as routes'],
   ...names(
     `
-    http_redirect_addr circuit_breaker_thresholds certificates`,
+    http_redirect_addr certificates`,
     LOST,
   ),
   ...names(
@@ -121,12 +121,6 @@ const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
   ['tls_downstream_server_name', 'the certificate is chosen by the host; it is safe to remove'],
   ['session_recording', 'no session is recorded; remove it only if nobody has to keep records'],
   ['sub_policies', 'write their rules into `policy`; without them nobody is let in by them'],
-  ...names(
-    `
-    health_checks healthy_panic_threshold outlier_detection
-    circuit_breaker_thresholds`,
-    LOST,
-  ),
   [
     'set_authorization_header',
     'tokens of the provider stay sealed in the session; write `set_request_headers: {Authorization: Bearer ${pomerium.jwt}}`',

@@ -80,6 +80,8 @@ const EVERYTHING: Settings = {
   upstream_max_pending: 200,
   upstream_queue_timeout: '3s',
   upstream_max_tunnels: 300,
+  'circuit_breaker_thresholds.max_requests': 90,
+  'circuit_breaker_thresholds.max_retries': 7,
   timeout_read: '5s',
   timeout_idle: '50s',
   client_body_timeout: '45s',
@@ -97,7 +99,7 @@ const EVERYTHING: Settings = {
 }
 /** Older names of keys above, and other ways to be known to Okta, which may not stand beside them; `_file` forms have their own test. */
 const OTHER_NAMES =
-  /^(?:databroker_|idp_refresh_|idp_qps$|directory\.okta\.(?:api_token|client_id|private_key|key_id)$)|_file$/
+  /^(?:databroker_|circuit_breaker_thresholds\.max_(?:connections|pending_requests)$|idp_refresh_|idp_qps$|directory\.okta\.(?:api_token|client_id|private_key|key_id)$)|_file$/
 
 const ROUTES = [
   { from: 'https://wiki.corp.example', to: 'http://wiki:8080', allowed_groups: ['Engineering'] },

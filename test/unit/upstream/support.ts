@@ -45,7 +45,14 @@ export const NAMING: Naming = {
   cookie: { https: '__Host-postern', http: 'postern' },
 }
 
-export const BALANCING: Balancing = { policy: 'round-robin', retries: { attempts: 0, on: [] } }
+export const BALANCING: Balancing = {
+  policy: 'round-robin',
+  retries: { attempts: 0, on: [] },
+  maxRetries: Number.POSITIVE_INFINITY,
+  checks: [],
+  panicThreshold: 50,
+  limits: {},
+}
 
 /** Of the route, or of what it does. */
 export type RouteOptions = Partial<Omit<Route, 'action'>> &

@@ -1,0 +1,181 @@
+/** One active health check: a connection of its own, closed when it is known whether the upstream is well. */
+import type { Socket } from 'node:net'
+import { Client, type Dispatcher } from 'undici'
+import type { GrpcCheck, HealthCheck, HttpCheck, TcpCheck } from '../config/model.ts'
+import { assertNever } from '../errors.ts'
+import type { UpstreamConnection } from './connection.ts'
+import { upstreamFailure } from './failure.ts'
+
+/** Calls `done` once: undefined when the upstream is well, else what is wrong. Gives a function that ends the check. */
+export type Probe = (to: UpstreamConnection, done: (problem: string | undefined) => void) => () => void
+
+/** What is read of an answer at most. */
+const MAX_ANSWER = 64 * 1024
+const USER_AGENT = 'postern-health-check'
+
+export function createProbe({ probe }: Pick<HealthCheck, 'probe'>): Probe {
+  switch (probe.kind) {
+    case 'http':
+      return httpProbe(probe)
+    case 'grpc':
+      return grpcProbe(probe)
+    case 'tcp':
+      return tcpProbe(probe)
+    default:
+      return assertNever(probe)
+  }
+}
+
+interface Answer {
+  readonly status: number
+  readonly body: Buffer
+  /** Of the header, and of trailers. */
+  readonly grpcStatus: string | undefined
+}
+
+function httpProbe({ path, host, expected }: HttpCheck): Probe {
+  return (to, done) =>
+    ask(to, { method: 'GET', path, headers: [...hostHeader(host), 'user-agent', USER_AGENT] }, (answer) => {
+      if (typeof answer === 'string') return done(answer)
+      const { status } = answer
+      done(expected.some(({ start, end }) => status >= start && status < end) ? undefined : `status ${status}`)
+    })
+}
+
+/** https://github.com/grpc/grpc/blob/master/doc/health-checking.md */
+function grpcProbe({ service, authority }: GrpcCheck): Probe {
+  const name = Buffer.from(service)
+  // Field 1, a string; its length is below 128 by the schema.
+  const message = name.length === 0 ? name : Buffer.concat([Buffer.from([0x0a, name.length]), name])
+  const body = Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message])
+  const headers = [
+    ...hostHeader(authority),
+    'content-type',
+    'application/grpc',
+    'te',
+    'trailers',
+    'user-agent',
+    USER_AGENT,
+  ]
+  return (to, done) =>
+    ask(to, { method: 'POST', path: '/grpc.health.v1.Health/Check', headers, body }, (answer) => {
+      if (typeof answer === 'string') return done(answer)
+      const { status, body: reply, grpcStatus = 'none' } = answer
+      if (status !== 200 || grpcStatus !== '0') return done(`status ${status}, grpc-status ${grpcStatus}`)
+      // Field 1 is an enum; 1 is SERVING.
+      done(reply[5] === 0x08 && reply[6] === 1 ? undefined : 'not serving')
+    })
+}
+
+function ask(
+  to: UpstreamConnection,
+  request: {
+    readonly method: 'GET' | 'POST'
+    readonly path: string
+    readonly headers: string[]
+    readonly body?: Buffer
+  },
+  answered: (answer: Answer | string) => void,
+): () => void {
+  const { address, connect, servername } = to
+  const client = new Client(address.url, {
+    connect,
+    pipelining: 1,
+    maxHeaderSize: 16 * 1024,
+    headersTimeout: 0,
+    bodyTimeout: 0,
+  })
+  let over = false
+  let connected = false
+  let status = 0
+  let grpcStatus: string | undefined
+  const pieces: Buffer[] = []
+  let size = 0
+  const end = (answer?: Answer | string): void => {
+    if (over) return
+    over = true
+    if (answer !== undefined) answered(answer)
+    void client.destroy().catch(() => {})
+  }
+  const options: Dispatcher.DispatchOptions & { servername: string } = { ...request, servername }
+  client.dispatch(options, {
+    onRequestStart() {
+      connected = true
+    },
+    onResponseStart(_, code, headers) {
+      if (code < 200) return
+      status = code
+      grpcStatus = textOf(headers['grpc-status'])
+    },
+    onResponseData(_, piece) {
+      pieces.push(piece)
+      if ((size += piece.length) > MAX_ANSWER) end({ status, body: Buffer.concat(pieces), grpcStatus })
+    },
+    onResponseEnd(controller) {
+      const { 'grpc-status': last } = (controller.rawTrailers ?? {}) as Readonly<Record<string, unknown>>
+      end({ status, body: Buffer.concat(pieces), grpcStatus: textOf(last) ?? grpcStatus })
+    },
+    onResponseError(_, error) {
+      end(reasonOf(error, to, connected))
+    },
+  })
+  return () => end()
+}
+
+function tcpProbe({ send, receive }: TcpCheck): Probe {
+  return (to, done) => {
+    const { address, connect, servername } = to
+    const { protocol, hostname, host, port } = new URL(address.url)
+    let over = false
+    let socket: Socket | undefined
+    const end = (problem?: string, silent = false): void => {
+      if (over) return
+      over = true
+      socket?.destroy()
+      if (!silent) done(problem)
+    }
+    const options = { protocol, host, port, servername, hostname: hostname.replaceAll(/^\[|\]$/g, '') }
+    connect(options, (...[error, connection]) => {
+      if (error) return end(reasonOf(error, to, false))
+      socket = connection
+      socket.on('error', (failure) => end(reasonOf(failure, to, true)))
+      if (over) return void socket.destroy()
+      if (send.length > 0) socket.write(send)
+      if (receive.length === 0) return end()
+      let received = Buffer.alloc(0)
+      socket.on('data', (piece: Buffer) => {
+        received = Buffer.concat([received, piece])
+        if (containsInOrder(received, receive)) end()
+        else if (received.length > MAX_ANSWER) end('another answer than expected')
+      })
+      socket.once('close', () => end('closed before the expected answer'))
+    })
+    return () => end(undefined, true)
+  }
+}
+
+function containsInOrder(received: Buffer, expected: readonly Buffer[]): boolean {
+  let from = 0
+  for (const block of expected) {
+    const at = received.indexOf(block, from)
+    if (at === -1) return false
+    from = at + block.length
+  }
+  return true
+}
+
+function reasonOf(
+  error: unknown,
+  { servername, upstream: { origin } }: UpstreamConnection,
+  connected: boolean,
+): string {
+  return upstreamFailure(error, { origin, servername, connected }).message.replace(`upstream ${origin}: `, '')
+}
+
+function hostHeader(host: string | undefined): readonly string[] {
+  return host === undefined ? [] : ['host', host]
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' ? value : undefined
+}
