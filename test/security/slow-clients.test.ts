@@ -210,7 +210,7 @@ test('listen rejects when its address is taken, and a later one works', async ()
     handle: () => Promise.resolve(),
   }
   await expect(listen({ ...deps, listen: { host: '127.0.0.1', port: address.port } })).rejects.toMatchObject({
-    code: 'EADDRINUSE',
+    code: 'ERR_LISTEN',
   })
   const later = await listen({ ...deps, listen: { host: '127.0.0.1', port: 0 } })
   await later.stop()
