@@ -110,8 +110,8 @@ test('the handshake that the upstream sees is ours', async () => {
     'x-forwarded-port',
     'x-request-id',
     'postern-hop',
-    'host',
     'x-postern-jwt-assertion',
+    'host',
     'connection',
     'upgrade',
   ])
