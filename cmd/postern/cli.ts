@@ -132,8 +132,13 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .description('run table tests of the policies')
     .argument('<tests>', 'YAML with `cases`')
     .option(...CONFIG)
-    .action(async (tests: string, { config }: { config?: string }) =>
-      set(await policyTestCommand({ tests, config }, io)),
+    .option('--coverage', 'also name the criteria that no case has decided')
+    .option(...JSON_OUTPUT)
+    .action(
+      async (
+        tests: string,
+        { config, coverage = false, json = false }: { config?: string; coverage?: boolean; json?: boolean },
+      ) => set(await policyTestCommand({ tests, config, coverage, json }, io)),
     )
 
   const sessions = program.command('sessions').description('see and end sessions, while Postern runs')

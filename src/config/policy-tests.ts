@@ -24,6 +24,8 @@ const caseSchema = z.strictObject(
       .regex(/^(?:https?|wss?):\/\//, { error: 'a URL such as https://app.corp.example/' }),
     method: text.default('GET'),
     ip: z.union([z.ipv4(), z.ipv6()], { error: 'an IP address' }).default('127.0.0.1'),
+    at: z.iso.datetime({ offset: true, error: 'a time such as 2026-01-31T09:00:00+01:00' }).optional(),
+    headers: z.record(z.string(), z.string(), { error: 'a map of names to text' }).default({}),
     who: z.union([z.literal('nobody'), personSchema], {
       error: '`nobody`, or a map with user, email, groups (a list, or `unknown`), claims and active',
     }),
@@ -42,7 +44,7 @@ const fileSchema = z.strictObject(
 /** One row: a request, who sends it, and what Postern shall make of it. */
 export type PolicyTest = Readonly<z.output<typeof caseSchema>> & {
   /** `wiki.test.yaml:3:5`. */
-  readonly at: string
+  readonly definedAt: string
 }
 
 export type ParsedPolicyTests =
@@ -69,7 +71,7 @@ export function parsePolicyTests(text: string, fileName: string): ParsedPolicyTe
   if (!result?.success || issues.length > 0) return { kind: 'invalid', issues: sortIssues(issues) }
   return {
     kind: 'ok',
-    cases: result.data.cases.map((row, i) => ({ ...row, at: formatSource(document.valueAt(['cases', i])) })),
+    cases: result.data.cases.map((row, i) => ({ ...row, definedAt: formatSource(document.valueAt(['cases', i])) })),
   }
 }
 

@@ -8,6 +8,8 @@ import { createMembership } from '../../../src/policy/membership.ts'
 import type { Config } from '../../../src/config/model.ts'
 import type { WallTime } from '../../../src/types.ts'
 import type { Principal } from '../../../src/policy/model.ts'
+import { type Coverage, createCoverage } from '../../../src/policy/coverage.ts'
+import { wallTime } from '../../../src/lib/time.ts'
 import { readConfiguration } from '../configuration.ts'
 import type { Io } from '../io.ts'
 import {
@@ -24,10 +26,16 @@ import { count, printable } from '../text.ts'
 export interface PolicyTestOptions {
   readonly tests: string
   readonly config: string | undefined
+  readonly json: boolean
+  /** Also say which criteria no case has decided. */
+  readonly coverage: boolean
 }
 
 /** Runs table tests of a configuration's policies. Exit code 0, 1 (a case failed) or 3 (configuration or tests not valid). */
-export async function policyTestCommand({ tests, config: file }: PolicyTestOptions, io: Io): Promise<number> {
+export async function policyTestCommand(
+  { tests, config: file, json, coverage: covers }: PolicyTestOptions,
+  io: Io,
+): Promise<number> {
   const parsed = parsePolicyTests(readTests(tests), tests)
   const loaded = await readConfiguration(file, io)
   if (parsed.kind === 'invalid') for (const issue of parsed.issues) io.err(formatIssue(issue))
@@ -35,22 +43,77 @@ export async function policyTestCommand({ tests, config: file }: PolicyTestOptio
   const { config } = loaded
   const judge = createJudge(config)
   const now = (io.clock ?? systemClock).now()
-  let failed = 0
-  for (const row of parsed.cases) {
-    const { url, ip } = row
-    const judgement = judge({ method: row.method, url, ip, who: principalOf(row, config, now), now })
-    const ok = fits(row, judgement)
-    if (!ok) failed++
+  const coverage = createCoverage(config.live.routes)
+  const results = parsed.cases.map((row) => {
+    const at = row.at === undefined ? now : wallTime(Date.parse(row.at))
+    const headers = Object.entries(row.headers).flat()
+    const judgement = judge({
+      method: row.method,
+      url: row.url,
+      ip: row.ip,
+      who: principalOf(row, config, at),
+      now: at,
+      headers,
+    })
+    if (judgement.kind === 'route') coverage.add(judgement.route, judgement.explanation)
+    return { row, judgement, ok: fits(row, judgement) }
+  })
+  const failed = results.filter(({ ok }) => !ok).length
+  if (json) {
+    io.out(
+      JSON.stringify({ cases: results.map(toJson), failed, ...(covers && coverageToJson(coverage)) }, undefined, 2),
+    )
+    return failed === 0 ? 0 : 1
+  }
+  for (const { row, judgement, ok } of results) {
     const title = row.name ?? describeQuestion(row)
-    io.out(printable(ok ? `ok    ${title}` : `FAIL  ${title} (${row.at})`))
+    io.out(printable(ok ? `ok    ${title}` : `FAIL  ${title} (${row.definedAt})`))
     if (!ok) for (const line of describeDifference(row, judgement)) io.out(printable(`      ${line}`))
   }
+  if (covers) for (const line of describeCoverage(coverage)) io.out(printable(line))
   io.out(
     failed === 0
       ? `${count(parsed.cases.length, 'case')} passed`
       : `${failed} of ${count(parsed.cases.length, 'case')} failed`,
   )
   return failed === 0 ? 0 : 1
+}
+
+interface Result {
+  readonly row: PolicyTest
+  readonly judgement: Judgement
+  readonly ok: boolean
+}
+
+function toJson({ row, judgement, ok }: Result): object {
+  return {
+    name: row.name ?? describeQuestion(row),
+    defined_at: row.definedAt,
+    ok,
+    expected: { outcome: row.expect, reasons: row.reasons },
+    found: { outcome: outcomeOf(judgement), reasons: reasonsOf(judgement) },
+    ...(judgement.kind === 'route' && { route: judgement.route.name }),
+  }
+}
+
+function describeCoverage(coverage: Coverage): readonly string[] {
+  const { seen, all } = coverage.count()
+  return [
+    '',
+    `${seen} of ${all} outcomes of criteria decided`,
+    ...coverage.uncovered().flatMap(({ route, missing }) => {
+      const name = `${route.name} (${route.definedAt})`
+      return missing === 'all' ? [`${name}: no case`] : [name, ...missing.map((text) => `  ${text}`)]
+    }),
+    '',
+  ]
+}
+
+function coverageToJson(coverage: Coverage): object {
+  const routes = coverage
+    .uncovered()
+    .map(({ route, missing }) => ({ name: route.name, defined_at: route.definedAt, missing }))
+  return { coverage: { ...coverage.count(), routes } }
 }
 
 function readTests(file: string): string {

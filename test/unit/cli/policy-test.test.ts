@@ -129,4 +129,72 @@ describe('postern test', () => {
       err: `postern: cannot read ${join(folder, 'none.yaml')}: no such file`,
     })
   })
+
+  test('asks at a time and with headers', async () => {
+    const policy =
+      '{allow: {and: [{time_of_day: {timezone: UTC, after: "08:00", before: "18:00"}}, {http_header/X-Env: beta}]}}'
+    writeFileSync(config, `${CONFIG}  - {from: https://day.corp.example, to: http://day, policy: ${policy}}\n`)
+    const { exitCode, out } = await run(`cases:
+  - {url: https://day.corp.example/, at: '2026-01-31T09:00:00Z', headers: {X-Env: beta}, who: nobody, expect: allow}
+  - {url: https://day.corp.example/, at: '2026-01-31T09:00:00+05:00', headers: {X-Env: beta}, who: nobody, expect: deny}
+  - {url: https://day.corp.example/, at: '2026-01-31T09:00:00Z', who: nobody, expect: deny}
+`)
+    writeFileSync(config, CONFIG)
+    expect(out.split('\n').at(-1)).toBe('3 cases passed')
+    expect(exitCode).toBe(0)
+    const bad = await run(`cases: [{url: 'https://day.corp.example/', at: noon, who: nobody, expect: allow}]`)
+    expect(bad.err).toContain('expected a time such as 2026-01-31T09:00:00+01:00')
+  })
+
+  test('--coverage names what no case has decided', async () => {
+    writeFileSync(
+      tests(),
+      `cases:
+  - {url: https://pay.corp.example/, who: {claims: {department: Finance}}, expect: allow}
+  - {url: https://pay.corp.example/, method: POST, who: {claims: {department: Finance}}, expect: deny}
+`,
+    )
+    const { out } = await cli(['test', tests(), '--config', config, '--coverage'])
+    expect(out.split('\n').slice(2)).toEqual([
+      '',
+      '3 of 6 outcomes of criteria decided',
+      `wiki.corp.example (${config}:9:5): no case`,
+      `pay.corp.example (${config}:10:5)`,
+      '  allow if claim/department has "Finance": never false',
+      '',
+      '2 cases passed',
+    ])
+  })
+
+  test('--json is one object', async () => {
+    writeFileSync(
+      tests(),
+      `cases:
+  - {name: a, url: https://wiki.corp.example/, who: {groups: [Engineering]}, expect: allow}
+  - {name: b, url: https://wiki.corp.example/, who: {groups: [Engineering]}, expect: deny}
+`,
+    )
+    const { exitCode, out } = await cli(['test', tests(), '--config', config, '--json', '--coverage'])
+    expect(exitCode).toBe(1)
+    expect(JSON.parse(out)).toMatchObject({
+      failed: 1,
+      cases: [
+        { name: 'a', ok: true, route: 'wiki.corp.example' },
+        { name: 'b', ok: false, expected: { outcome: 'deny' }, found: { outcome: 'allow', reasons: ['groups-ok'] } },
+      ],
+      coverage: { seen: 1, all: 6 },
+    })
+  })
+
+  test('the suite in examples/ passes and covers every route', async () => {
+    const env = {
+      SHARED_SECRET: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
+      IDP_CLIENT_SECRET: 'the-client-secret',
+      IDP_SERVICE_ACCOUNT: '00an-api-token-that-opens-nothing',
+    }
+    const args = ['test', 'examples/policies.test.yaml', '--config', 'examples/config.yaml', '--coverage']
+    const { exitCode, out, err } = await cli(args, { env })
+    expect([exitCode, err]).toEqual([0, ''])
+    expect(out).not.toContain('no case')
+  })
 })
