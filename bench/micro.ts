@@ -5,6 +5,7 @@ import { formatIssue } from '../src/config/issues.ts'
 import { personKey } from '../src/lib/person.ts'
 import { FOREVER } from '../src/lib/time.ts'
 import { createMembership } from '../src/policy/membership.ts'
+import { createReview } from '../src/policy/access.ts'
 import { decide } from '../src/policy/engine.ts'
 import { RequestHeaders } from '../src/routing/header-view.ts'
 import { createRouteTable } from '../src/routing/table.ts'
@@ -96,12 +97,15 @@ function twentyCriteria(): Route {
 }
 
 function tableOf(from: (i: number) => string) {
-  const { fixed, live } = configOf(Array.from({ length: ROUTES }, (_, i) => ({ from: from(i) })))
+  return tableOfRoutes((i) => ({ from: from(i) }), ROUTES)
+}
+
+function tableOfRoutes(route: (i: number) => object, length: number) {
+  const { fixed, live } = configOf(Array.from({ length }, (_, i) => route(i)))
   return createRouteTable(fixed, live)
 }
 
-function measure(name: string, budgetNs: number, run: (i: number) => unknown): MicroResult {
-  const calls = 200_000
+function measure(name: string, budgetNs: number, run: (i: number) => unknown, calls = 200_000): MicroResult {
   const rounds: number[] = []
   for (let round = 0; round < 12; round++) {
     const before = process.hrtime.bigint()
@@ -112,10 +116,17 @@ function measure(name: string, budgetNs: number, run: (i: number) => unknown): M
 }
 
 const route = twentyCriteria()
+const review = createReview()
 const request = facts('app.corp.example', '/')
 const exact = tableOf((i) => `https://app${i}.corp.example`)
 const wildcard = tableOf((i) => `https://*.team${i}.corp.example`)
+const prefixes = tableOfRoutes((i) => ({ from: 'https://one.corp.example', prefix: `/team-${i}/` }), ROUTES)
+const regexes = tableOfRoutes((i) => ({ from: 'https://re.corp.example', regex: `/(?:api|v1)/[a-z]+-${i}` }), 1000)
 const exactFacts = Array.from({ length: 1024 }, (_, i) => facts(`app${(i * 7919) % ROUTES}.corp.example`, '/a/b'))
+const prefixFacts = Array.from({ length: 1024 }, (_, i) =>
+  facts('one.corp.example', `/team-${(i * 7919) % ROUTES}/a/b`),
+)
+const regexFacts = Array.from({ length: 1024 }, (_, i) => facts('re.corp.example', `/api/x-${(i * 7919) % 1000}`))
 const wildcardFacts = Array.from({ length: 1024 }, (_, i) => facts(`x.team${(i * 7919) % ROUTES}.corp.example`, '/a/b'))
 const found = (table: typeof exact, asked: RequestFacts): true | undefined =>
   table.match(asked).kind === 'route' ? true : undefined
@@ -143,6 +154,17 @@ const results: readonly MicroResult[] = [
   measure(`route lookup: wildcard, ${ROUTES} hosts`, 3000, (i) =>
     found(wildcard, wildcardFacts[i & 1023] as RequestFacts),
   ),
+  measure(`route lookup: ${ROUTES} prefixes of one host`, 2000, (i) =>
+    found(prefixes, prefixFacts[i & 1023] as RequestFacts),
+  ),
+  measure(
+    'route lookup: 1000 regexes of one host',
+    500_000,
+    (i) => found(regexes, regexFacts[i & 1023] as RequestFacts),
+    500,
+  ),
+  // 20,000 people and 500 routes within ten seconds.
+  measure('access review: one person, one route', 1000, () => review(route, alice)),
   measure('metrics: every series of one request', 2000, () => {
     metrics.request(sample)
     return true

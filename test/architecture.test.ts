@@ -59,6 +59,7 @@ function layerOf(path: string): { layer: number; folder: string } {
   if (path.startsWith('cmd/')) return { layer: 6, folder: 'cmd' }
   if (path === 'src/app.ts') return { layer: 5, folder: 'app' }
   if (path === 'src/operator.ts') return { layer: 5, folder: 'operator' }
+  if (path === 'src/review.ts') return { layer: 5, folder: 'review' }
   if (path === 'src/outgoing.ts') return { layer: 5, folder: 'outgoing' }
   // Vocabulary: types that every layer may use.
   if (
@@ -132,6 +133,7 @@ function layerProblem({ file, target }: Import): string | undefined {
       'app',
       'operator',
       'outgoing',
+      'review',
       'server',
       'config',
       'migrate',

@@ -141,6 +141,24 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
       ) => set(await policyTestCommand({ tests, config, coverage, json }, io)),
     )
 
+  program
+    .command('access')
+    .description('who can open what, and by which rule')
+    .argument(...FILE)
+    .option(...CONFIG)
+    .option('--route <route>', 'name or host of one route')
+    .option('--user <user>', `${USER} of one person`)
+    .option('--format <format>', 'table, csv, json (one object a line) or html (one page)', 'table')
+    .action(
+      async (
+        file: string | undefined,
+        { config, route, user, format }: { config?: string; route?: string; user?: string; format: string },
+      ) => {
+        const { accessCommand } = await import('./commands/access.ts')
+        set(await accessCommand({ config: oneOf(file, config), route, user, format }, io))
+      },
+    )
+
   const sessions = program.command('sessions').description('see and end sessions, while Postern runs')
   sessions
     .command('list')

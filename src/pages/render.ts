@@ -1,5 +1,6 @@
 import { assertNever } from '../errors.ts'
 import type { Reply } from '../http/exchange.ts'
+import { type AccessModel, accessPage, type Cell } from './access.tsx'
 import { type DeniedModel, deniedPage } from './denied.tsx'
 import { type ErrorModel, errorPage } from './error.tsx'
 import type { PageModel } from './layout.tsx'
@@ -12,6 +13,7 @@ import { type UnavailableModel, unavailablePage } from './unavailable.tsx'
 import { type UserModel, userPage } from './user.tsx'
 
 export type { PageModel } from './layout.tsx'
+export type { Cell }
 
 type Own<Model> = Omit<Model, keyof PageModel>
 
@@ -34,6 +36,11 @@ export function pageReply(
   options: Parameters<typeof htmlReply>[2] = {},
 ): Reply {
   return htmlReply(status, render(common, page), options)
+}
+
+/** The access review: a page that no browser asks for, as a whole document. */
+export function reviewDocument(model: AccessModel): string {
+  return accessPage(model)
 }
 
 function render(common: PageModel, page: Page): string {

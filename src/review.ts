@@ -1,0 +1,128 @@
+/** The access review of the command line: everybody whose groups are known, every route. */
+import type { Config, Route } from './config/model.ts'
+import { personKey } from './lib/person.ts'
+import { FOREVER } from './lib/time.ts'
+import type { PersonView } from './operator.ts'
+import { type Cell, reviewDocument } from './pages/render.ts'
+import { createReview, describeAccess } from './policy/access.ts'
+import { createMembership } from './policy/membership.ts'
+import type { Principal } from './policy/model.ts'
+import type { Identity, Subject, WallTime } from './types.ts'
+
+export interface Reviewed {
+  readonly who: Principal
+  /** The address, or the subject. */
+  readonly name: string
+}
+
+/** Everybody that the store knows, and everybody who is written into the configuration. */
+export async function reviewedPeople(
+  config: Config,
+  everybody: AsyncIterable<PersonView>,
+  now: WallTime,
+): Promise<readonly Reviewed[]> {
+  const { idp, directory } = config.fixed
+  const found = new Map<string, Reviewed>()
+  for await (const { person, subject, email, identity, record } of everybody) {
+    const known = identity ?? identityOf(idp.issuer, subject, email)
+    const status =
+      record && (record.status === 'inactive' || record.membership !== 'unknown') ? record.status : 'unknown'
+    const who = { ...principalOf(known), person, membership: record?.membership ?? 'unknown', status } as const
+    found.set(person, { who, name: known.email ?? subject })
+  }
+  for (const { id, status = 'active', groups } of directory.people ?? []) {
+    const identity = identityOf(idp.issuer, id, undefined)
+    const person = personKey(identity)
+    if (found.has(person)) continue
+    const membership = createMembership(
+      groups.map((name) => ({ id: name, name, type: 'CLAIM' })),
+      now,
+      'static',
+    )
+    found.set(person, { who: { ...principalOf(identity), membership, status }, name: id })
+  }
+  return [...found.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function identityOf(issuer: string, subject: Subject, email: string | undefined): Identity {
+  return { issuer, subject, ...(email !== undefined && { email }), claims: { sub: subject } }
+}
+
+function principalOf(identity: Identity): Principal {
+  return {
+    kind: 'session',
+    person: personKey(identity),
+    identity,
+    sessionId: 'access-review',
+    expiresAt: FOREVER,
+    membership: 'unknown',
+    status: 'unknown',
+  }
+}
+
+/** One person and one route that is not simply a no. */
+export interface AccessLine {
+  readonly name: string
+  readonly subject: string
+  readonly route: Route
+  readonly access: Exclude<Cell, 'no'>
+  /** The rules that let the person in. */
+  readonly by: string
+}
+
+/** Who can open what, person by person, without those who cannot. */
+export function* review(people: readonly Reviewed[], routes: readonly Route[]): Generator<AccessLine> {
+  const accessOf = createReview()
+  for (const { who, name } of people) {
+    for (const route of routes) {
+      const { kind } = accessOf(route, who)
+      if (kind === 'no') continue
+      yield { name, subject: who.identity.subject, route, access: kind, by: describeAccess(route, who) }
+    }
+  }
+}
+
+/** How many people can open each route. */
+export function countAccess(
+  people: readonly Reviewed[],
+  routes: readonly Route[],
+): readonly { readonly route: Route; readonly counts: Readonly<Record<Cell, number>> }[] {
+  const accessOf = createReview()
+  return routes.map((route) => {
+    const counts = { yes: 0, no: 0, conditions: 0, unknown: 0 }
+    for (const { who } of people) counts[accessOf(route, who).kind]++
+    return { route, counts }
+  })
+}
+
+/** One self-contained page with a matrix. */
+export function reviewPage(people: readonly Reviewed[], routes: readonly Route[], at: string): string {
+  const accessOf = createReview()
+  const rows = new Map<string, { readonly people: string[]; readonly cells: readonly Cell[] }>()
+  for (const { who, name } of people) {
+    const cells = routes.map((route) => accessOf(route, who).kind)
+    const key = cells.join(' ')
+    const row = rows.get(key)
+    if (row) row.people.push(name)
+    else rows.set(key, { people: [name], cells })
+  }
+  return reviewDocument({
+    title: 'Access review',
+    at,
+    routes: routes.map((route) => ({ name: route.name, policy: policyOf(route) })),
+    rows: [...rows.values()].toSorted((a, b) => b.people.length - a.people.length),
+  })
+}
+
+/** The rules of a route in one line. */
+export function policyOf({ policy }: Route): string {
+  if (policy.kind === 'public') return 'everybody, without sign-in'
+  if (policy.kind === 'signed-in') return 'everybody who is signed in'
+  return (['allow', 'deny'] as const)
+    .flatMap((action) =>
+      policy[action].map(
+        ({ op, criteria }) => `${action} ${op}(${criteria.map(({ describe }) => describe).join(', ')})`,
+      ),
+    )
+    .join('; ')
+}
