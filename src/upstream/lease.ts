@@ -24,6 +24,8 @@ export interface ConnectSettings {
 export interface Lease {
   /** Scheme, host and port, or the path of a socket: for people. */
   readonly origin: string
+  /** Its address for HTTP, `http://localhost` for a socket. */
+  readonly url: string
   /** Does it speak HTTP/2? Then it may send trailers. */
   readonly http2: boolean
   /** The name that its certificate must carry. */

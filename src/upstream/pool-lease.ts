@@ -54,6 +54,10 @@ export class PoolLease implements Lease, Turn {
     return this.member.pool.upstream.origin
   }
 
+  get url(): string {
+    return this.member.pool.address.url
+  }
+
   get http2(): boolean {
     return this.member.pool.address.http2
   }

@@ -119,7 +119,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
     if (status >= 100 && status < 200) return
     if (status >= 502 && this.retryInstead(controller, status)) return
     const { grant, exchange, path, headers: sent, context, deadlines, clock } = this.parts
-    const { origin } = this.lease
+    const { origin, url } = this.lease
     // Raw headers of HTTP/1.1 are buffers: name, value, name, value.
     const received = (controller.rawHeaders ?? []) as Buffer[]
     const raw = this.lease.http2 ? received.map(asReceived) : received
@@ -130,7 +130,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
     this.deadline.stop()
     this.upstreamMs = elapsed(clock.monotonic(), this.startedAt)
     this.status = status
-    const headers = clientHeaders(raw, status, grant, context, { origin, path, headers: sent })
+    const headers = clientHeaders(raw, status, grant, context, { origin: url, path, headers: sent })
     // Node writes a reason as Latin-1 and undici reads it as UTF-8: only ASCII survives both.
     const plain = reason && /^[\x20-\x7e]+$/.test(reason) ? reason : undefined
     this.out = exchange.respond({ status, reason: plain, headers })

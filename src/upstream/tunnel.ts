@@ -69,7 +69,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
   const { grant, exchange, lease, path, headers, context, deadlines, clock, tunnels } = parts
   const { route } = grant
   const { origin, servername } = lease
-  const sent = { origin, path, headers }
+  const sent = { origin: lease.url, path, headers }
   const startedAt = clock.monotonic()
   let settings: ConnectSettings
   try {
@@ -144,7 +144,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       if (problem !== undefined) return fail(protocolError(problem))
       if (answered) return void res.destroy()
       const status = res.statusCode ?? 502
-      const hint = status === 403 ? originHint(grant.request, headers, origin) : undefined
+      const hint = status === 403 ? originHint(grant.request, headers, lease.url) : undefined
       const count = answer(status, res.socket, hint)
       exchange.onClosed(() => {
         res.destroy()

@@ -177,3 +177,23 @@ test('h2c: no WebSockets; another upstream of the route may have them', async ()
   other.send(UPGRADE)
   await other.seen(/^HTTP\/1\.1 200/)
 })
+
+test('an address of the upstream in an answer is put back, whatever the upstream speaks', async () => {
+  const path = socketPath()
+  const server = createHttpServer((_, res) => res.writeHead(302, { location: 'http://localhost/next' }).end())
+  server.listen(path)
+  await once(server, 'listening')
+  cleanup(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  const grpc = await h2c((stream, headers) => {
+    stream.respond({ ':status': 302, location: `http://${String(headers[':authority'])}/next` }, { endStream: true })
+  })
+  for (const origin of [`unix://${path}`, grpc]) {
+    const { port } = await front(route(origin), forwarder())
+    const wire = await client(port)
+    wire.send(GET)
+    await wire.seen(/^HTTP\/1\.1 302 [^]*location: http:\/\/app\.test\/next\r\n/i)
+  }
+})
