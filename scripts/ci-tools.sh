@@ -38,6 +38,8 @@ debian nginx nginx-light
 debian wrk wrk
 debian redis-server redis-server
 debian buildah buildah
+debian svn subversion
+debian apache2 libapache2-mod-svn # with the server
 if [ "${#wanted[@]}" -gt 0 ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
   # A service of a freshly installed package must not start here.
   policy=/usr/sbin/policy-rc.d

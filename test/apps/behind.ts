@@ -1,0 +1,59 @@
+/** An application behind Postern: a route of nothing but `from`, `to` and a rule. Tests only. */
+import type { Page } from 'playwright-core'
+import { freePort } from '../../e2e/browser/demo.ts'
+import { demoSeed } from '../../emulator/okta/demo-seed.ts'
+import { createBrowser } from '../support/browser.ts'
+import { createTestWorld, type World } from '../support/world.ts'
+
+export interface Behind {
+  readonly world: World
+  /** For people: who is signed in may. */
+  readonly url: string
+  /** For clients that cannot sign in: everybody may. */
+  readonly publicUrl: string
+  /** Header of a client that is given the cookie of alice's browser. */
+  cookie(): Promise<string>
+  close(): Promise<void>
+}
+
+export const ALICE = 'alice@example.com'
+
+/** Addresses have Postern's real port: WebSockets and programs that are no browser ask for it. `more`: further keys of the routes. */
+export async function startBehind(to: string, more: Readonly<Record<string, unknown>> = {}): Promise<Behind> {
+  const port = await freePort()
+  const authenticate = `http://authenticate.localhost:${port}`
+  const url = `http://app.localhost:${port}`
+  const publicUrl = `http://localhost:${port}`
+  const world = await createTestWorld({
+    config: { authenticate_service_url: authenticate, address: `127.0.0.1:${port}` },
+    routes: [
+      { from: url, to, allowed_groups: ['Engineering'], ...more },
+      { from: publicUrl, to, allow_public_unauthenticated_access: true, ...more },
+    ],
+    okta: {
+      seed: demoSeed({
+        redirectUris: [`${authenticate}/oauth2/callback`],
+        postLogoutRedirectUris: [`${authenticate}/.postern/signed_out`],
+      }),
+    },
+  })
+  return {
+    world,
+    url,
+    publicUrl,
+    async cookie() {
+      const browser = createBrowser()
+      await world.signIn(browser, `${url}/.postern/`, ALICE)
+      const cookies = browser.cookies.get('app.localhost') ?? new Map<string, string>()
+      return [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
+    },
+    close: () => world.close(),
+  }
+}
+
+/** Opens an address in the real browser, signed in as alice. */
+export async function openAsAlice(page: Page, url: string): Promise<void> {
+  await page.goto(url)
+  await page.getByRole('button', { name: 'Alice' }).first().click()
+  await page.waitForURL((now) => now.origin === new URL(url).origin)
+}
