@@ -2,10 +2,10 @@
 import { ownCookieNames } from './config/cookie-names.ts'
 import type { Config, Forward } from './config/model.ts'
 import { isForwardGrant } from './policy/engine.ts'
-import { authorityOf } from './routing/host-rewrite.ts'
 import { rewrittenPath } from './routing/rewrite.ts'
 import type { Grant } from './policy/verdict.ts'
 import type { Clock, Logger } from './types.ts'
+import { addressOf } from './upstream/address.ts'
 import { createHeaderContext, upstreamHeaders } from './upstream/headers.ts'
 import { createIdentityHeaders } from './upstream/identity.ts'
 
@@ -47,7 +47,7 @@ export async function describeOutgoing(
     requestLine: `${grant.request.method} ${rewrittenPath(action.rewrite.path, grant.request.path)}${grant.request.query} HTTP/1.1`,
     upstreams: action.upstreams.map(({ origin }) => origin),
     headers: [
-      ['host', host ?? hostOf(action, grant)],
+      ['host', host ?? hostOf(action)],
       ...pairs
         .filter(([name]) => name !== 'host')
         .map(([name, value]) => [name, isSecret(name, action) ? HIDDEN : value] as const),
@@ -56,9 +56,8 @@ export async function describeOutgoing(
 }
 
 /** Every upstream gets its own name. */
-function hostOf({ upstreams: [first, ...others] }: Forward, { request }: Grant<Forward>): string {
-  if (others.length > 0) return '[that of the upstream]'
-  return URL.canParse(first.origin) ? new URL(first.origin).host || authorityOf(request) : authorityOf(request)
+function hostOf({ upstreams: [first, ...others] }: Forward): string {
+  return others.length > 0 ? '[that of the upstream]' : new URL(addressOf(first.origin).url).host
 }
 
 function isSecret(name: string, { setRequestHeaders }: Forward): boolean {

@@ -24,6 +24,7 @@ routes:
   - {from: https://many.corp.example, prefix: /api, to: http://many:2, allow_any_authenticated_user: true}
   - {from: https://many.corp.example, headers: {X-Beta: '1'}, query: {v: '1'}, to: http://many:3, allow_any_authenticated_user: true}
   - {from: https://many.corp.example, to: http://many:4, allow_any_authenticated_user: true}
+  - {from: https://socket.corp.example, to: 'https+unix:///run/app.sock', allow_any_authenticated_user: true}
   - {from: https://secret.corp.example, to: http://secret:1/v1, host_rewrite: api.internal, set_request_headers: {X-Key: never-shown}, allow_any_authenticated_user: true}
 `
 
@@ -207,6 +208,12 @@ describe('postern explain', () => {
     ])
   })
 
+  test('shows the Host that an upstream behind a socket gets', async () => {
+    const { out } = await explain('https://socket.corp.example/', '--email', 'ann@corp.example')
+    expect(out).toContain('to https+unix:///run/app.sock')
+    expect(out).toContain('Headers   host: localhost')
+  })
+
   test('says who answers when no policy decides', async () => {
     expect((await explain('https://nowhere.corp.example/')).out).toContain(
       'Decision  none: no route serves this address (404)',
@@ -246,7 +253,7 @@ describe('postern explain', () => {
     expect(await cli(['explain', '--config', bad, '--url', WIKI])).toEqual({
       exitCode: 3,
       out: '',
-      err: `${bad}:22:16 cookie_expire: expected a duration such as 30s or 14h, found "soon"`,
+      err: `${bad}:23:16 cookie_expire: expected a duration such as 30s or 14h, found "soon"`,
     })
   })
 })
