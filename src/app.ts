@@ -27,7 +27,9 @@ import { type Listener, listen } from './server/h1.ts'
 import { createLifetimes, type Lifetime, type Lifetimes } from './server/lifetime.ts'
 import { meteredStore } from './server/metered-store.ts'
 import { createMetrics } from './server/metrics.ts'
+import type { SideListener } from './server/health.ts'
 import { type Operations, startOperations } from './server/operations.ts'
+import { listenRedirect } from './server/redirect.ts'
 import { compareConfig, type Reload } from './server/reload.ts'
 import { createSessionAuthenticator } from './session/authenticator.ts'
 import { createSessions } from './session/sessions.ts'
@@ -47,6 +49,8 @@ import { createUpstreams, type Upstreams } from './upstream/forward.ts'
 export interface App {
   readonly listener: Listener
   readonly operations: Operations
+  /** Plain HTTP that leads to https; absent when the configuration names no address for it. */
+  readonly redirect: SideListener | undefined
   /** Puts a new configuration into force, in one step, as far as it can change while running. */
   reload(next: Config): Reload
   /** A configuration that was not accepted: the last good one stays, and says so. */
@@ -174,6 +178,15 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   closing.add(onTheMark(clock, RECHECK_INTERVAL, () => streams.recheck()))
   sessions.onEnd((id) => streams.endSession(id, 'signed-out'))
 
+  const redirect =
+    fixed.httpRedirectAddr &&
+    (await listenRedirect(fixed.httpRedirectAddr, {
+      httpsOriginOf: (host) => generation.routes.httpsOriginOf(host),
+      challenge: async () => undefined,
+      logger,
+    }))
+  closing.add(() => redirect?.close())
+
   const listener = await listen({
     listen: fixed.listen,
     certificate: config.live.certificate,
@@ -192,6 +205,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   return {
     listener,
     operations,
+    redirect,
     reload(next) {
       const outcome = compareConfig(fixed, generation.live, next)
       const { live } = next

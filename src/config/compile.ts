@@ -91,6 +91,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   const listener = compileListener(draft, authenticateUrl, routes, report)
   checkCookie(globals, authenticateUrl, routes, report)
   const storage = compileStorage(globals, report)
+  const redirect = sideAddress(globals, 'http_redirect_addr', report)
   const health = sideAddress(globals, 'health_check_addr', report)
   const metrics = sideAddress(globals, 'metrics_address', report)
   for (const [i, text] of globals.trusted_proxies.entries()) {
@@ -142,6 +143,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       sharedSecrets,
       signingKeys,
       storage,
+      ...(redirect && { httpRedirectAddr: redirect }),
       ...(health && { healthCheckAddr: health }),
       ...(metrics && { metricsAddress: metrics }),
       written: new Map(
@@ -271,7 +273,7 @@ function compileListener(
 
 function sideAddress(
   globals: GlobalInput,
-  key: 'health_check_addr' | 'metrics_address',
+  key: 'http_redirect_addr' | 'health_check_addr' | 'metrics_address',
   report: Report,
 ): Address | undefined {
   const written = globals[key]

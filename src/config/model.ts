@@ -44,6 +44,8 @@ export interface Fixed extends PlainFixed {
   /** PEM private keys; the first signs, all are published. Empty: one P-256 key is derived from the shared secret. */
   readonly signingKeys: readonly Secret[]
   readonly storage: StorageConfig
+  /** Plain HTTP that leads to https (`http_redirect_addr`). Absent: off. */
+  readonly httpRedirectAddr?: Address
   /** `health_check_addr`: /livez, /readyz, /startupz. Absent: off. */
   readonly healthCheckAddr?: Address
   /** `metrics_address`: /metrics. Absent: off. */

@@ -196,6 +196,13 @@ export const configSchema = z.strictObject(
         .default(false)
         .describe('Serve plain HTTP although the external URLs are https, because a proxy in front terminates TLS.'),
     }),
+    ...restart({
+      http_redirect_addr: text
+        .optional()
+        .describe(
+          'Address for plain HTTP, `:80`: hosts of routes and of the sign-in service are redirected to https. Default: no such listener.',
+        ),
+    }),
     ...orFile('certificate', 'PEM certificate chain (or base64 of it).'),
     ...orFile('certificate_key', 'PEM private key of the certificate (or base64 of it).'),
     trusted_proxies: texts
@@ -391,6 +398,7 @@ export const COMPILED = [
   'directory',
   'address',
   'insecure_server',
+  'http_redirect_addr',
   'certificate',
   'certificate_file',
   'certificate_key',

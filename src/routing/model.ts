@@ -53,6 +53,8 @@ export interface RouteTable {
   originOf(host: string, port: number | undefined): string | undefined
   /** Is the host's external URL https, by configuration? For the sign-in service, too. */
   isHttps(host: string, port: number | undefined): boolean
+  /** Where plain HTTP of this host is sent to: the first https origin of a route's or of the sign-in service's host. */
+  httpsOriginOf(host: string): string | undefined
   /** May a sign-in return here? Host, scheme and port of a configured route or of the authenticate service. */
   allowsReturn(url: URL): boolean
 }

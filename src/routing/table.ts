@@ -46,6 +46,7 @@ export function createRouteTable(
     match: (request) => (request.readings ? matchReadings(match, request) : match(request)),
     originOf,
     isHttps,
+    httpsOriginOf,
     allowsReturn,
   }
 
@@ -106,6 +107,18 @@ export function createRouteTable(
       )
     }
     return best?.route.from
+  }
+
+  function httpsOriginOf(host: string): string | undefined {
+    if (host === authenticateHost) return authenticateFrom.scheme === 'https' ? authenticateOrigin : undefined
+    let best: Placed | undefined
+    for (const { routes } of indexesOf(host)) {
+      best = earlier(
+        best,
+        routes.find(({ route: { from } }) => from.scheme === 'https'),
+      )
+    }
+    return best && originFor(best.route.from, host)
   }
 
   function allowsReturn(url: URL): boolean {

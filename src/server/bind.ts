@@ -6,7 +6,7 @@ import type { Address } from '../config/model.ts'
 export async function bind(
   server: Server,
   { host, port }: Address,
-  key: 'address' | 'health_check_addr' | 'metrics_address',
+  key: 'address' | 'http_redirect_addr' | 'health_check_addr' | 'metrics_address',
 ): Promise<void> {
   await new Promise<void>((resolve, reject) => {
     const refuse = (error: NodeJS.ErrnoException): void => {

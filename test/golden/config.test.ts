@@ -58,12 +58,16 @@ function summary(config: Config): readonly string[] {
     `authenticate: ${fixed.authenticateServiceUrl.origin}${fixed.authenticateCallbackPath}`,
     `idp: ${idp.provider} ${idp.issuer} client ${idp.clientId} by ${idp.clientAuth.kind}, scopes ${idp.scopes.join(' ')}`,
     `directory: ${directory.kind}${describeSources(directory)}${directory.kind === 'okta' ? ` ${directory.url.origin} ${describeCredentials(directory.credentials)}` : ''}, ${directory.refreshInterval} ms`,
-    `listen: ${listen.host}:${listen.port}${listen.tls ? ' tls' : ''}`,
+    `listen: ${listen.host}:${listen.port}${listen.tls ? ' tls' : ''}${describeRedirect(fixed)}`,
     `storage: ${storage.kind}${storage.kind === 'embedded' ? ` ${storage.path}` : ''}`,
     `secrets: ${fixed.sharedSecrets.length} shared, ${fixed.signingKeys.length} signing`,
     `claims: ${describeClaims(live.routes[0])}`,
     ...live.routes.map((route) => describeRoute(route) + describeTimeouts(route) + describeIdentity(route, live.routes[0]) + describeResponseHeaders(route)),
   ]
+}
+
+function describeRedirect({ httpRedirectAddr: address }: Config['fixed']): string {
+  return address ? `, plain http ${address.host}:${address.port}` : ''
 }
 
 /** Only what is more than a service account. */

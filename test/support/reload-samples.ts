@@ -210,6 +210,7 @@ export function globalSamples({ base, upstreams, path }: ReloadWorld): Samples {
     upstream_body_timeout: { a: '30s', b: '90s', observe: (running) => waitFor('/stall', running) },
     timeout_read: { b: '40s', observe: headerTime },
     timeout_idle: { a: '65s', b: '180s', observe: keptIdle },
+    http_redirect_addr: { b: '127.0.0.1:1' },
     health_check_addr: { b: '127.0.0.1:1' },
     metrics_address: { b: '127.0.0.1:1' },
     public_health_paths: {

@@ -95,11 +95,7 @@ const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
   ['policy_file', 'write `routes:`'],
   ['headers', 'write `set_response_headers`'],
   ['forward_auth_url', 'there is no forward-auth mode: let the proxy in front send these hosts to Postern, as routes'],
-  ...names(
-    `
-    http_redirect_addr certificates`,
-    LOST,
-  ),
+  ['certificates', LOST],
   ...names(
     `
     autocert autocert_ca autocert_email autocert_use_staging autocert_must_staple autocert_eab_key_id

@@ -48,6 +48,7 @@ const EVERYTHING: Settings = {
   'directory.static': { users: [{ id: '00u1', groups: ['Guests'] }] },
   address: '127.0.0.1:9443',
   insecure_server: false,
+  http_redirect_addr: '127.0.0.1:9080',
   certificate: read('tls.crt'),
   certificate_key: read('tls.key'),
   trusted_proxies: ['10.0.0.0/8', '192.0.2.1'],
