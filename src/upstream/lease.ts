@@ -49,5 +49,10 @@ export type Outcome =
   | { readonly kind: 'answered'; readonly status: number }
   /** `sent`: a connection stood, so the upstream may have the request. */
   | { readonly kind: 'failed'; readonly error: AppError; readonly sent: boolean }
-  /** The client left, or the answer was cut, which says nothing about the upstream. */
+  /** The client or we failed, or the answer was cut, which says nothing about the upstream. */
   | { readonly kind: 'abandoned' }
+
+/** Faults of the client and of ours say nothing about the upstream: nobody else shall lose it for them. */
+export function failedWith(error: AppError, sent: boolean): Outcome {
+  return error.code.startsWith('ERR_UPSTREAM_') ? { kind: 'failed', error, sent } : { kind: 'abandoned' }
+}

@@ -17,7 +17,7 @@ import type { Clock, Limit, Monotonic, Span } from '../types.ts'
 import { answerProblem, isEventStream } from './answer.ts'
 import { lateUpstream, upstreamFailure } from './failure.ts'
 import { clientHeaders, type HeaderContext } from './headers.ts'
-import type { Lease, Outcome } from './lease.ts'
+import { failedWith, type Lease, type Outcome } from './lease.ts'
 import {
   allowsRetry,
   type Attempt,
@@ -311,11 +311,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
       exchange.abort(error.code)
       return
     }
-    this.end(
-      error.code.startsWith('ERR_CLIENT_')
-        ? { kind: 'abandoned' }
-        : { kind: 'failed', error, sent: this.controller !== undefined },
-    )
+    this.end(failedWith(error, this.controller !== undefined))
     this.controller?.abort(error)
     this.body?.destroy()
     this.reject(error)

@@ -20,7 +20,7 @@ import { isTls } from './address.ts'
 import { answerProblem } from './answer.ts'
 import { lateUpstream, upstreamFailure } from './failure.ts'
 import { clientHeaders, type HeaderContext } from './headers.ts'
-import type { ConnectSettings, Lease, Outcome } from './lease.ts'
+import { type ConnectSettings, failedWith, type Lease, type Outcome } from './lease.ts'
 import { mayGoElsewhere } from './retry.ts'
 import { originHint } from './origin-hint.ts'
 import { TunnelClient } from './tunnel-client.ts'
@@ -187,7 +187,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       answered = true
       deadline.stop()
       connecting.stop()
-      leave(error.code === 'ERR_CLIENT_CLOSED' ? { kind: 'abandoned' } : { kind: 'failed', error, sent: connected })
+      leave(failedWith(error, connected))
       handshake?.destroy()
       const elsewhere = mayGoElsewhere({ sent: connected }, error.code) ? openElsewhere(parts) : undefined
       if (elsewhere) resolve(elsewhere)
