@@ -3,6 +3,7 @@ import { AppError } from '../errors.ts'
 import type { Forward } from '../config/model.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { Cluster, Member } from './cluster.ts'
+import { http2Headers } from './http2.ts'
 import type { ConnectSettings, Lease, Outcome, UpstreamRequest } from './lease.ts'
 import type { Turn } from './limits.ts'
 import type { PoolSettings } from './pool.ts'
@@ -83,8 +84,7 @@ export class PoolLease implements Lease, Turn {
     if (!request || !handler) return
     const { pool, servername, address } = member.pool
     request.servername = servername
-    // gRPC servers ask for it (RFC 9110 §10.1.4).
-    pool.dispatch(address.http2 ? { ...request, headers: [...request.headers, 'te', 'trailers'] } : request, handler)
+    pool.dispatch(address.http2 ? { ...request, headers: http2Headers(request.headers) } : request, handler)
   }
 
   refuse(error: AppError): void {

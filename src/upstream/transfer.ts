@@ -17,6 +17,7 @@ import type { Clock, Limit, Monotonic, Span } from '../types.ts'
 import { answerProblem, isEventStream } from './answer.ts'
 import { lateUpstream, upstreamFailure } from './failure.ts'
 import { clientHeaders, type HeaderContext } from './headers.ts'
+import { losesBody } from './http2.ts'
 import { failedWith, type Lease, type Outcome } from './lease.ts'
 import {
   allowsRetry,
@@ -96,6 +97,11 @@ export class Transfer implements Dispatcher.DispatchHandler {
     const { grant, path, headers } = this.parts
     // While its session was read, or it waited for its turn.
     if (this.body?.errored) return this.fail(toAppError(this.body.errored))
+    if (this.body && this.lease.http2 && losesBody(grant.request.method)) {
+      return this.fail(
+        new AppError('ERR_BAD_REQUEST', 'a GET or HEAD request with a body is not passed on over HTTP/2'),
+      )
+    }
     this.connecting = true
     this.lease.dispatch({ method: grant.request.method, path, headers, body: this.body ?? null }, this)
   }
