@@ -44,12 +44,35 @@ export function isSecret(path: readonly (string | number)[]): boolean {
   return path.some((_, i) => secretNames.has(path.slice(inRoute ? 2 : 0, i + 1).join('.')))
 }
 
+/** The keys that may stand in the map at `path`. */
+export function keysAt(path: readonly (string | number)[]): readonly string[] {
+  const inRoute = path[0] === 'routes' || path[0] === 'policy'
+  // Zod's own types do not let a reader walk wrappers; Schema is the part of them that we read.
+  let forms = formsOf((inRoute ? routeSchema : configSchema) as unknown as Schema)
+  for (const part of inRoute ? path.slice(2) : path) {
+    forms = forms.flatMap(({ shape, def }) => {
+      const inner = typeof part === 'number' ? def.element : shape?.[part]
+      return inner ? formsOf(inner) : []
+    })
+  }
+  return [...new Set(forms.flatMap(({ shape }) => Object.keys(shape ?? {})))]
+}
+
+/** Without wrappers, and each form of a union alone. */
+function formsOf(schema: Schema): readonly Schema[] {
+  const { innerType, in: written, options } = schema.def
+  if (innerType ?? written) return formsOf(innerType ?? written ?? schema)
+  return options ? options.flatMap(formsOf) : [schema]
+}
+
 interface Schema {
   readonly def: {
     readonly type: string
     /** Of a wrapper: what it wraps; of a pipe: what is written. */
     readonly innerType?: Schema
     readonly in?: Schema
+    /** Of a list: what is in it. */
+    readonly element?: Schema
     readonly defaultValue?: unknown
     readonly values?: readonly unknown[]
     /** Of a union: its forms. */

@@ -1,8 +1,11 @@
 import { nearest } from '../policy/nearest.ts'
 import { isTree } from './input.ts'
 import type { Path } from './issues.ts'
-import { globalKeys, routeKeys } from './keys.ts'
+import { globalKeys, keysAt, routeKeys } from './keys.ts'
 import { foreignKeys } from './schema/unsupported.ts'
+
+const FEW = 4
+const MANY = 12
 
 /** What to say about a key that the map at `path` does not have. */
 export function describeUnknownKey(key: string, value: unknown, path: Path): string {
@@ -12,7 +15,9 @@ export function describeUnknownKey(key: string, value: unknown, path: Path): str
 }
 
 function hintFor(key: string, value: unknown, path: Path, inRoute: boolean): string | undefined {
-  const known = keysOf(path)
+  const known = keysAt(path)
+  // A small map of a route is a subject of its own: what its words mean elsewhere is no help.
+  if (inRoute && path.length > 2) return hintInside(key, path, known)
   const home = homeOf(key, inRoute)
   if (home !== undefined) return `it belongs ${home}`
   const near = nearest(key, known)
@@ -24,6 +29,15 @@ function hintFor(key: string, value: unknown, path: Path, inRoute: boolean): str
   return pomerium === undefined ? undefined : `did you mean "${pomerium}"? It is a key of Pomerium`
 }
 
+function hintInside(key: string, path: Path, known: readonly string[]): string | undefined {
+  const homes = known.filter((map) => keysAt([...path, map]).includes(key))
+  if (homes.length > 0) return `it belongs in ${homes.map((map) => `"${map}"`).join(' or ')}`
+  // Of few words all say more than a guess; many are a wall.
+  const near = known.length > FEW ? nearest(key, known) : undefined
+  if (near !== undefined) return `did you mean "${near}"?`
+  return known.length > 0 && known.length <= MANY ? `expected ${known.join(', ')}` : undefined
+}
+
 /** Where a key that stands in the wrong place belongs; undefined for one that belongs nowhere. */
 function homeOf(key: string, inRoute: boolean): string | undefined {
   if (!inRoute && routeKeys.some((other) => other.path[0] === key)) return 'in a route'
@@ -32,12 +46,4 @@ function homeOf(key: string, inRoute: boolean): string | undefined {
   if (!found && around) return `in "${around.path.slice(0, around.path.indexOf(key)).join('.')}"`
   if (!found) return undefined
   return found.path.length > 1 ? `in "${found.path.slice(0, -1).join('.')}"` : 'at the top level'
-}
-
-/** The keys that may stand in the map at `path`. */
-function keysOf(path: Path): readonly string[] {
-  const inRoute = path[0] === 'routes' || path[0] === 'policy'
-  const [keys, prefix] = inRoute ? [routeKeys, path.slice(2)] : [globalKeys, path]
-  const inside = keys.filter((key) => prefix.every((part, i) => key.path[i] === part))
-  return inside.map((key) => key.path[prefix.length] ?? '')
 }

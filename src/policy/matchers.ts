@@ -174,17 +174,21 @@ function operators<T extends string>(
   }
   const keys = Object.keys(data)
   if (keys.length === 0) return invalid(`expected at least one of ${known.join(', ')}`)
-  return unknownOperators(data, known) ?? (Object.entries(data) as [T, unknown][])
+  return unknownOperators(data, known, several) ?? (Object.entries(data) as [T, unknown][])
 }
 
-/** What is wrong with the keys of an object, if anything. */
+/** What is wrong with the keys of an object, if anything. `several`: what to write instead of a list. */
 export function unknownOperators(
   data: Readonly<Record<string, unknown>>,
   known: readonly string[],
+  several?: string,
 ): InvalidData | undefined {
-  const issues = Object.keys(data)
-    .filter((key) => !known.includes(key))
-    .map((key) => ({ path: [key], message: `unknown operator "${key}" (expected ${known.join(', ')})` }))
+  const issues = Object.entries(data)
+    .filter(([key]) => !known.includes(key))
+    .map(([key, value]) => {
+      const hint = several !== undefined && Array.isArray(value) ? `; ${several}` : ''
+      return { path: [key], message: `unknown operator "${key}" (expected ${known.join(', ')})${hint}` }
+    })
   return issues.length > 0 ? { kind: 'invalid', issues } : undefined
 }
 

@@ -107,8 +107,11 @@ export function parsePolicy(document: unknown, context: PolicyContext = {}): Par
 
   function readCriterion(item: unknown, path: Path): CompiledCriterion | undefined {
     if (!isMap(item)) {
-      const name = typeof item === 'string' && isCriterion(item) ? `{${item}: true}` : '{email: ann@corp.example}'
-      return report(path, `expected a criterion such as ${name}`)
+      const name = typeof item === 'string' && isCriterion(item) ? item : undefined
+      // Only those whose value is not looked at take a list.
+      const value = name !== undefined && compileCriterion(name, [], groupsClaim).kind === 'ok' ? 'true' : '…'
+      const example = name === undefined ? '{email: ann@corp.example}' : `{${name}: ${value}}`
+      return report(path, `expected a criterion such as ${example}`)
     }
     const [entry, ...others] = Object.entries(item)
     if (!entry || others.length > 0)

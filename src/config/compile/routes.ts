@@ -125,8 +125,14 @@ function compileMatch(
   const text = input[kind] ?? ''
   if (kind === 'regex') {
     const regex = compileRegex(text)
-    if (!('problem' in regex)) return { kind, ...regex }
-    report.error([...path, kind], `expected an RE2 expression: ${regex.problem}`)
+    if ('problem' in regex) {
+      report.error([...path, kind], `expected an RE2 expression: ${regex.problem}`)
+      return undefined
+    }
+    // The first character is a literal, and neither optional nor one of several alternatives.
+    if (!/^\^?[\w~-](?![?*{])[^|]*$/.test(text)) return { kind, ...regex }
+    const hint = `write /${text.replace('^', '')}, or .* in front`
+    report.error([...path, kind], `no request can match ${JSON.stringify(text)}: paths begin with /; ${hint}`)
     return undefined
   }
   // Requests are compared in canonical form: a path written otherwise would never match.
@@ -134,7 +140,13 @@ function compileMatch(
   const canonical = escaped && paths?.escapedSlashes === 'keep' ? readPath(text)?.path : canonicalPath(text)
   if (canonical !== text) {
     const hint =
-      canonical !== undefined ? `; write ${canonical}` : escaped ? `; write ${KEEP_ESCAPED_SLASHES}, too` : ''
+      canonical !== undefined
+        ? `; write ${canonical}`
+        : escaped
+          ? `; write ${KEEP_ESCAPED_SLASHES}, too`
+          : text.includes('?')
+            ? ' (parameters of the query go into `query`)'
+            : ''
     report.error([...path, kind], `no request can match ${JSON.stringify(text)}${hint}`)
     return undefined
   }
