@@ -107,16 +107,28 @@ export function refusal(decision: Refusal, route: Route, who: Principal | undefi
 
 export function unauthenticated(asked: AskedOfRoute): Reply {
   const { facts, origin, controlPrefix } = asked
+  const signInUrl = `${origin}${controlPrefix}/sign_in`
+  const headers = [['www-authenticate', challenge(signInUrl)]] as const
   // Only a form, or its like: any other navigation is redirected to the sign-in.
   if (facts.wants === 'html') {
-    return pageReply(common(asked), 401, { kind: 'session-over', signInUrl: `${origin}${controlPrefix}/sign_in` })
+    return pageReply(common(asked), 401, { kind: 'session-over', signInUrl }, { headers })
   }
-  return jsonReply(401, {
+  const body: Json = {
     error: 'unauthenticated',
     reason: 'user-unauthenticated',
     request_id: facts.id,
-    login_url: `${origin}${controlPrefix}/sign_in`,
-  })
+    login_url: signInUrl,
+  }
+  return jsonReply(401, body, headers)
+}
+
+/**
+ * RFC 9110 §15.5.2 asks for a challenge in every 401. `Cookie` says what is missing. `Basic`, `Digest` and `Negotiate` make
+ * browsers open a password dialog, for fetch too, and git send passwords. `Bearer` promises that a token would do, and
+ * container clients fetch one from its realm.
+ */
+function challenge(signInUrl: string): string {
+  return `Cookie realm="Sign in with a browser: ${signInUrl}"`
 }
 
 function denied(reasons: Refusal['reasons'], route: Route, who: Principal | undefined, asked: AskedOfRoute): Reply {

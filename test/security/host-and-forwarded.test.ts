@@ -263,6 +263,10 @@ describe('G02 G04 our own answers', () => {
       error: 'unauthenticated',
       login_url: 'http://app.localhost/.postern/sign_in',
     })
+    // RFC 9110 §15.5.2. Of a scheme that makes no browser ask for a password.
+    expect(answer?.header('www-authenticate')).toBe(
+      'Cookie realm="Sign in with a browser: http://app.localhost/.postern/sign_in"',
+    )
     expect(received).toEqual([])
   })
 
