@@ -54,7 +54,8 @@ export function literalPrefix(source: string): { readonly text: string; readonly
   let text = ''
   let at = source.startsWith('^') ? 1 : 0
   for (;;) {
-    const [piece = ''] = /^(?:\\[^A-Za-z0-9]|[A-Za-z0-9/_~%!&',:;=@ -])(?![*?+{])/.exec(source.slice(at)) ?? []
+    const [piece = ''] =
+      /^(?:\\[^A-Za-z0-9]|[A-Za-z0-9/_~%!&',:;=@ -])(?!(?:\(\?[A-Za-z-]+\))*[*?+{])/.exec(source.slice(at)) ?? []
     if (piece === '') break
     text += piece.at(-1)
     at += piece.length

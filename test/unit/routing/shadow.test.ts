@@ -243,6 +243,7 @@ test.each([
   ['/x[[:alpha:](]|/y', '', '/x[[:alpha:](]|/y'],
   ['/\\Qa|b\\E', '', '/\\Qa|b\\E'],
   ['(?i)/a', '', '(?i)/a'],
+  ['/ab(?i)?', '/a', 'b(?i)?'],
   ['/\\d', '/', '\\d'],
 ])('every match of %s begins with %j', (source, text, rest) => {
   expect(literalPrefix(source)).toEqual({ text, rest })
