@@ -19,9 +19,16 @@ export function parameter(query: string, name: string): string | undefined {
   return value
 }
 
-/** Names that some application takes for one: PHP reads `a.b` as `a_b` and `a[]` as `a`, ASP.NET minds no case. */
+/**
+ * Names that some application takes for one: PHP reads `a.b` as `a_b`, `a[]` and ` a` as `a`, and nothing behind a NUL; Rack
+ * and qs (Express) read `[a]` as `a`; ASP.NET minds no case.
+ */
 function likeness(name: string): string {
-  return name.replace(/\[.*/s, '').replace(/[. ]/g, '_').toLowerCase()
+  return name
+    .replace(/^[ [\]]+/, '')
+    .replace(/[[\]\0].*/s, '')
+    .replace(/[. ]/g, '_')
+    .toLowerCase()
 }
 
 /** application/x-www-form-urlencoded (URL standard §5.1), but a broken escape throws. */

@@ -27,6 +27,11 @@ beforeAll(async () => {
         policy: { deny: { or: [{ http_path: { starts_with: '/public-but/admin' } }] } },
       },
       {
+        prefix: '/public-but-exports',
+        allow_public_unauthenticated_access: true,
+        policy: { deny: { or: [{ 'http_query/export': 'all' }] } },
+      },
+      {
         prefix: '/public-for-nobody-near',
         allow_public_unauthenticated_access: true,
         policy: { deny: { or: [{ source_ip: ['127.0.0.0/8', '::1'] }] } },
@@ -106,4 +111,27 @@ test('P07 a route that is public and has groups is a configuration error', async
 test('I14 an address with two @, or one that only ends like the domain, does not match allowed_domains (CVE-2026-40574)', async () => {
   expect(await statusFor('odd1', '/company')).toBe(403)
   expect(await statusFor('odd2', '/company')).toBe(403)
+})
+
+describe('a rule about the query, and spellings that some applications take for the same parameter', () => {
+  test.each([
+    'export=all',
+    'export=x&+export=all', // PHP
+    '%20export=all',
+    'export%00x=all',
+    '[export]=all', // qs (Express), Rack
+    'export=x&%5Bexport%5D=all',
+    'export[]=all',
+    'EXPORT=all', // ASP.NET
+    'export=x;export=all', // Rack 2, Python before 3.10
+    'export=x&export=all',
+  ])('?%s does not pass', async (query) => {
+    const { statuses, received } = await gauntlet.get(`/public-but-exports/x?${query}`)
+    expect({ statuses, received }).toEqual({ statuses: [403], received: [] })
+  })
+
+  test('what names another parameter passes', async () => {
+    const { statuses } = await gauntlet.get('/public-but-exports/x?reexport=all&x[export]=all&q=%5Bexport%5D')
+    expect(statuses).toEqual([200])
+  })
 })

@@ -98,6 +98,13 @@ describe('query', () => {
     '/?version=%zz',
     '/?version=%ff',
     '/?%76ersion=2&version=3',
+    '/?version=3&+version=2',
+    '/?%20version=2',
+    '/?[version]=2',
+    '/?%5bversion%5d=2&version=3',
+    '/?]version=2',
+    '/?version]=2',
+    '/?version%00x=2',
   ])('%s is refused: applications read it differently', (target) => {
     expect(() => served('GET', target)).toThrow(REFUSED)
   })
