@@ -51,7 +51,8 @@ test.each<readonly [what: string, status: number, host: string, target: string, 
   ['an application that is down', 502, 'down', '/x', [YEAR]],
   ['a control path over http', 302, 'plain', '/.postern/sign_in', []],
   ['a host that is not ours', 404, 'evil', '/', []],
-  ['a request that could not be understood', 400, 'open', '/%2f', []],
+  ['a path that is refused', 400, 'open', '/%2f', [YEAR]],
+  ['a request that could not be understood', 400, 'open', '/%zz', []],
 ])('%s: %i', async (_what, status, host, target, values) => {
   expect(await sent(host, target, 'Accept: text/html', 'Sec-Fetch-Mode: navigate')).toEqual([status, ...values])
 })

@@ -76,7 +76,11 @@ export function createBrowser(portOf: (host: string) => number = () => 80): Brow
           )
         },
       )
-      asked.on('error', reject)
+      asked.on('error', (error) => {
+        // The server ended an idle connection while the request was on its way (RFC 9112 §9.3.1): browsers ask again.
+        if (asked.reusedSocket && method === 'GET') resolve(ask(target, { method, headers }))
+        else reject(error)
+      })
       asked.end(body)
     })
   }
