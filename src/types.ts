@@ -65,7 +65,7 @@ export interface Logger {
   warn(fields: object, message: string): void
   error(fields: object, message: string): void
   /** For lines of every request: their fields are JSON members already (`"status":200,"path":"/"`), at least one, written as they are. */
-  line(level: 'info' | 'error', members: string, message: string): void
+  line(level: 'info' | 'warn' | 'error', members: string, message: string): void
 }
 
 /** Who the identity provider says this is: ID token claims completed by userinfo. */

@@ -1,10 +1,10 @@
 /** One line per request that carries access and decision; never a query, a cookie or a token. */
 import { createHash } from 'node:crypto'
-import { type AppError, assertNever } from '../errors.ts'
+import { type AppError, assertNever, type ErrorCode, ERRORS } from '../errors.ts'
 import type { Clock, Identity, Logger, Monotonic, SessionId } from '../types.ts'
 import type { Principal } from '../policy/model.ts'
 import type { Decision, ShadowDecision } from '../policy/verdict.ts'
-import type { BadRequest, Finished, RequestFacts, RequestSample } from '../http/exchange.ts'
+import type { BadRequest, Finished, Forwarded, RequestFacts, RequestSample } from '../http/exchange.ts'
 import type { Route } from '../config/model.ts'
 import { bounded, visible } from '../lib/log.ts'
 import { UNKNOWN_CLIENT } from '../routing/trust.ts'
@@ -39,7 +39,9 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
   }
   return (progress, finished, error) => {
     const { facts, route, who, decision, shadow, unidentified } = progress
-    const level = error && error.info.status >= 500 ? 'error' : 'info'
+    const cut = finished?.forwarded?.cut
+    // The status was sent before an upstream failed, and does not tell of it.
+    const level = error && error.info.status >= 500 ? 'error' : isFault(cut) ? 'warn' : 'info'
     const duration = elapsed(clock.monotonic(), progress.startedAt)
     record({
       facts: facts && 'kind' in facts ? undefined : facts,
@@ -74,7 +76,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     if (forwarded)
       line += `,"bytes_in":${forwarded.bytesIn},"upstream":${text(forwarded.upstream)},"upstream_ms":${Math.round(forwarded.upstreamMs)}`
     if (forwarded?.hint) line += `,"hint":${text(forwarded.hint)}`
-    if (forwarded?.cut) line += `,"cut":${text(forwarded.cut)}`
+    if (cut) line += `,"cut":${text(cut)}`
     if (forwarded?.limit) line += `,"limit":${text(forwarded.limit)}`
     if (route) line += membersOf.route(route)
     if (decision) line += `,"decision":${text(decision.outcome)}${membersOf.reasons(decision.reasons)}`
@@ -85,6 +87,10 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     if (problem) line += members(describeError(problem))
     logger.line(level, line, 'request')
   }
+}
+
+function isFault(cut: Forwarded['cut']): boolean {
+  return cut !== undefined && cut in ERRORS && ERRORS[cut as ErrorCode].status >= 500
 }
 
 const UNREADABLE_CHAIN = ',"detail":"X-Forwarded-For of a trusted hop cannot be read"'

@@ -25,6 +25,16 @@ const PROTOCOL = new Set([
 const TLS =
   /^(?:ERR_TLS_|ERR_SSL_|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA|PATH_LENGTH|EPROTO$)/
 
+/** Longest header of an answer; here, because whoever meets it reads the number in the message. */
+export const MAX_RESPONSE_HEADER_BYTES = 32 * 1024
+
+/** Messages that say less than we know. */
+const PROTOCOL_PROBLEMS = new Map([
+  ['UND_ERR_HEADERS_OVERFLOW', `the header of its answer is longer than ${MAX_RESPONSE_HEADER_BYTES} bytes`],
+  ['HPE_HEADER_OVERFLOW', 'the header of its answer is too long'],
+  ['ERR_HTTP2_ERROR', 'it does not speak HTTP/2 on this port; write http:// in `to`?'],
+])
+
 /** How far an exchange with an upstream had come when it failed. */
 export interface FailureFacts {
   /** For the log; scheme, host and port only. */
@@ -39,7 +49,8 @@ export interface FailureFacts {
 export function upstreamFailure(error: unknown, { origin, servername, connected }: FailureFacts): AppError {
   if (error instanceof AppError) return error
   const code = classify(error, connected, isTls(origin))
-  const what = (code === 'ERR_UPSTREAM_TLS' && tlsProblem(error, servername)) || messageOf(error)
+  const known = code === 'ERR_UPSTREAM_TLS' ? tlsProblem(error, servername) : PROTOCOL_PROBLEMS.get(codeOf(error))
+  const what = known ?? messageOf(error)
   // undici's message has the value.
   const limit = codeOf(error) === 'UND_ERR_CONNECT_TIMEOUT' ? 'upstream_connect_timeout' : undefined
   return new AppError(code, `upstream ${origin}: ${what}${limit ? `; the limit is ${limit}` : ''}`, {

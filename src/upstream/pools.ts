@@ -9,6 +9,7 @@ import { Cluster, type ClusterDeps, Member } from './cluster.ts'
 import { readBeforeFailing } from './early-answer.ts'
 import { isTls } from './address.ts'
 import { connectionTo } from './connection.ts'
+import { MAX_RESPONSE_HEADER_BYTES } from './failure.ts'
 import { Checker } from './health.ts'
 import type { Lease } from './lease.ts'
 import { Admission } from './limits.ts'
@@ -38,7 +39,6 @@ export interface Pools {
 const KEEP_ALIVE: Span = 4000
 /** Then it takes no more requests, and the next connection looks the name up again: addresses of upstreams change. */
 const MAX_CONNECTION_AGE: Span = 60_000
-const MAX_RESPONSE_HEADER_BYTES = 32 * 1024
 
 export interface PoolsDeps extends ClusterDeps {
   readonly deadlines: Deadlines

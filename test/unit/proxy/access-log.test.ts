@@ -113,7 +113,12 @@ test('unknown fields are left out', () => {
 
 test('the line of a cut exchange has the reason', () => {
   const cut: Finished = { ...finished, forwarded: { ...finished.forwarded!, cut: 'signed-out' } }
-  expect(lineOf({ facts }, cut)).toMatchObject({ cut: 'signed-out' })
+  expect(lineOf({ facts }, cut)).toMatchObject({ level: 'info', cut: 'signed-out' })
+})
+
+test('an answer that its upstream broke off is a warning: its status does not tell', () => {
+  const cut: Finished = { ...finished, forwarded: { ...finished.forwarded!, cut: 'ERR_UPSTREAM_RESET' } }
+  expect(lineOf({ facts }, cut)).toMatchObject({ level: 'warn', status: 200, cut: 'ERR_UPSTREAM_RESET' })
 })
 
 test('a time limit is named, whether it gave an answer or cut one', () => {

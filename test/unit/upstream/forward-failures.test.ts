@@ -120,6 +120,17 @@ test('a connection that does not stand in time names its limit', () => {
   })
 })
 
+test('an answer whose header is too long says how long it may be', async () => {
+  const upstream = await rawUpstream(answering(`HTTP/1.1 200 OK\r\nx-long: ${'a'.repeat(40_000)}\r\n\r\n`))
+  const { port, ended } = await front(route(upstream.origin), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  expect(await ended.next()).toMatchObject({
+    code: 'ERR_UPSTREAM_PROTOCOL',
+    message: `upstream ${upstream.origin}: the header of its answer is longer than 32768 bytes`,
+  })
+})
+
 test('a long upload is not an answer that is late', async () => {
   const clock = manualClock()
   const upstream = await rawUpstream(({ socket, seen }) => void seen(/ab$/).then(() => socket.write(OK)))

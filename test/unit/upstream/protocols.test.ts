@@ -138,14 +138,18 @@ test('h2c: GET, HEAD and bodies of any length pass whole, one after the other on
 test('h2c: an upstream that resets the call, or speaks HTTP/1.1, is 502', async () => {
   const resetting = await h2c((stream) => stream.close(2))
   const old = await rawUpstream(({ socket }) => socket.write('HTTP/1.1 400 Bad Request\r\nconnection: close\r\n\r\n'))
-  for (const [origin, code] of [
-    [resetting, 'ERR_UPSTREAM_RESET'],
-    [old.origin.replace('http:', 'h2c:'), 'ERR_UPSTREAM_PROTOCOL'],
+  for (const [origin, code, message] of [
+    [resetting, 'ERR_UPSTREAM_RESET', /./],
+    [
+      old.origin.replace('http:', 'h2c:'),
+      'ERR_UPSTREAM_PROTOCOL',
+      /does not speak HTTP\/2 on this port; write http:\/\//,
+    ],
   ] as const) {
     const { port, ended } = await front(route(origin), forwarder())
     const wire = await client(port)
     wire.send(GET)
-    expect(await ended.next()).toMatchObject({ code })
+    expect(await ended.next()).toMatchObject({ code, message: expect.stringMatching(message) as string })
   }
 })
 
