@@ -51,6 +51,7 @@ describe('cors_allow_preflight', () => {
       'OPTIONS',
       [ORIGIN, METHOD, 'Connection: access-control-request-method'],
     ],
+    ['an Origin that is dropped on the way', 'OPTIONS', [ORIGIN, METHOD, 'Connection: origin']],
   ])('%s is no preflight', async (_, method, headers) => {
     const { statuses, received } = await ask(method, '/any/x', ...headers)
     expect(received).toEqual([])
