@@ -273,7 +273,9 @@ export const configSchema = z.strictObject(
 
     path_with_escaped_slashes_action: escapedSlashes
       .default('reject')
-      .describe('Paths with `%2F` or `%5C`: `reject` answers 400, `keep` judges and forwards them as they are.'),
+      .describe(
+        'Paths with `%2F` or `%5C`: `reject` answers 400, `keep` forwards them as they are, and rules judge them as they are and decoded.',
+      ),
     merge_slashes: flag
       .default(true)
       .describe('Make one slash of `//` in paths. `false` forwards what was asked, and judges it merged, too.'),

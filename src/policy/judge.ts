@@ -1,6 +1,6 @@
 import { assertNever } from '../errors.ts'
 import type { Route } from '../config/model.ts'
-import type { RequestFacts } from '../http/request.ts'
+import type { PathReadings, RequestFacts } from '../http/request.ts'
 import type { RouteMatch, RouteTable } from '../routing/model.ts'
 import { websocketOriginAllowed } from '../routing/origin.ts'
 import { decide } from './engine.ts'
@@ -60,11 +60,25 @@ function judgeRoute(
   who: Principal | undefined,
   now: WallTime,
 ): Decision {
-  const decision = asked
-    ? stricter(decide(route, who, asked, now), decide(route, who, facts, now))
+  const decision = facts.readings
+    ? judgeReadings(route, facts.readings, asked, facts, who, now)
     : decide(route, who, facts, now)
   if (decision.outcome !== 'allow' || facts.wants !== 'upgrade') return decision
   return judgeUpgrade(routes, route, decision, now)
+}
+
+/** The strictest of the decisions on all readings of the path. What is granted is the reading that is forwarded. */
+function judgeReadings(
+  route: Route,
+  { decoded }: PathReadings,
+  asked: RequestFacts | undefined,
+  facts: RequestFacts,
+  who: Principal | undefined,
+  now: WallTime,
+): Decision {
+  const merged = decide(route, who, facts, now)
+  const decision = asked ? stricter(decide(route, who, asked, now), merged) : merged
+  return decoded === undefined ? decision : stricter(decision, decide(route, who, { ...facts, path: decoded }, now))
 }
 
 const STRICTNESS = { allow: 0, 'sign-in': 1, unavailable: 2, deny: 3 } as const

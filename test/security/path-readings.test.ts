@@ -100,6 +100,11 @@ describe('path_with_escaped_slashes_action: keep', () => {
     await expectPassed('/judged/a%2Fc', '/judged/a%2Fc')
   })
 
+  test.each(['/judged/x%2Fy', '/judged/x%5cy', '/judged//x%2Fy', '/judged/x%2F%2Fy', '/judged%2Fx/y'])(
+    '%s: a policy sees what an upstream that decodes it reads, too',
+    (target) => expectRefused(target, target.startsWith('/judged%') ? 400 : 403),
+  )
+
   test.each(['/admin%2Fx', '/x%2F..%2Fadmin', '/%2Fadmin', '/%5cadmin', '/.postern%2Fuser', '//admin%2Fx'])(
     '%s of a route for everything: another route, or we, have the path that a server may read',
     (target) => expectRefused(target, 400, 'Host: root.localhost'),

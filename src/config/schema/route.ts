@@ -56,7 +56,7 @@ export const routeSchema = z.strictObject(
     path_with_escaped_slashes_action: escapedSlashes
       .optional()
       .describe(
-        'Paths with `%2F` or `%5C`: `reject` answers 400, `keep` judges and forwards them as they are. Default: the global key of this name.',
+        'Paths with `%2F` or `%5C`: `reject` answers 400, `keep` forwards them as they are, and rules judge them as they are and decoded. Default: the global key of this name.',
       ),
     merge_slashes: flag
       .optional()
