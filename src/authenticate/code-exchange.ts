@@ -2,6 +2,7 @@
 import { AppError, toAppError } from '../errors.ts'
 import { sha256 } from '../lib/crypto.ts'
 import type { Clock, IdentityProvider, Span, Store, Table } from '../types.ts'
+import { networkOf } from './client-network.ts'
 import type { Pending } from './pending.ts'
 
 /** Codes of one client that are under way, or were refused within a minute. A person needs one, an office a few. */
@@ -114,14 +115,4 @@ export function createCodeExchange({ idp, store, clock }: CodeExchangeDeps) {
 
 function isRefusal({ code, details }: AppError): boolean {
   return code === 'ERR_IDP_REJECTED' && details['error'] !== 'bad_answer'
-}
-
-/** Of IPv6 the first 64 bits (RFC 6177): one customer has at least so many addresses. `clientIp` is canonical. */
-function networkOf(clientIp: string): string {
-  if (!clientIp.includes(':')) return clientIp
-  const [left = '', right] = clientIp.split('::')
-  const head = left === '' ? [] : left.split(':')
-  const tail = right ? right.split(':') : []
-  const zeros = right === undefined ? 0 : 8 - head.length - tail.length
-  return [...head, ...Array<string>(zeros).fill('0'), ...tail].slice(0, 4).join(':')
 }

@@ -26,6 +26,7 @@ import { type ControlRequest, cookieHeader, type Header, makeRoom, namesFor } fr
 import { createCodeExchange } from './code-exchange.ts'
 import { createFailure } from './failure.ts'
 import { issueHandoff, redeemHandoff } from './handoff.ts'
+import { createLongAddresses } from './long-address.ts'
 import { flowTag, PENDING_LIFETIME, type Pending, type PendingSeal } from './pending.ts'
 import { only, type Redirects, type SignInRequest } from './redirect.ts'
 import { createSignOut, type SignOutDeps } from './sign-out.ts'
@@ -46,8 +47,6 @@ export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure'> {
   readonly admit: (identity: Identity, live: Live, now: WallTime) => Promise<{ readonly expiresAt: WallTime }>
 }
 
-/** Longer addresses come back to the application's front page: cookies are bounded. */
-const MAX_RETURN_URL = 1000
 const NONCE_LIFETIME: Span = 15 * 60_000
 const INACTIVE = {
   error: 'access_denied',
@@ -62,19 +61,20 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   const { idp, sessions, directory, store, redirects, pendingSeal, clock, logger } = deps
   const failure = createFailure(deps)
   const exchangeCode = createCodeExchange(deps)
+  const longAddresses = createLongAddresses(deps)
 
   /** An application's host sends a browser to the authenticate service, bound to it by a nonce cookie. */
-  function startSignIn(request: ControlRequest, returnTo: URL): Reply {
+  async function startSignIn(request: ControlRequest, returnTo: URL): Promise<Reply> {
     if (isAtAuthenticate(request, new URL(request.origin))) return redirectReply(302, signInUrl(request))
     const prefix = namesFor(request).nonce
-    const bounded = returnTo.href.length > MAX_RETURN_URL ? new URL('/', returnTo) : returnTo
-    const { location, nonce, nonceHash } = redirects.start(bounded, signInUrl(request), clock.now())
+    const short = await longAddresses.shorten(request, returnTo)
+    const { location, nonce, nonceHash } = redirects.start(short, signInUrl(request), clock.now())
     const binding = cookieHeader(request, prefix + flowTag(nonceHash), nonce, NONCE_LIFETIME)
     return redirectReply(302, location, [...makeRoom(request, prefix), binding])
   }
 
   /** `{prefix}/sign_in` on an application's host: where a script that got a 401 may send its window. */
-  function signInAtRoute(request: ControlRequest): Reply {
+  function signInAtRoute(request: ControlRequest): Promise<Reply> {
     const wanted = only(new URLSearchParams(request.facts.query), 'return_to') ?? '/'
     const url = URL.canParse(wanted, request.origin) ? new URL(wanted, request.origin) : undefined
     // Not by `origin` alone: it looks inside `blob:` URLs and past a user name.
@@ -219,6 +219,11 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     return redirectReply(302, returnTo, [spent, sessionHeader(request, session)])
   }
 
+  /** `ROUTE/{prefix}/return`: to the long address that a short one stands for. */
+  async function returnToLong(request: ControlRequest): Promise<Reply> {
+    return redirectReply(302, await longAddresses.find(request))
+  }
+
   function sessionHeader(request: ControlRequest, session: Session): Header {
     const { facts, generation } = request
     const { session: name } = namesFor(request)
@@ -231,7 +236,8 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     )
   }
 
-  return { startSignIn, signInAtRoute, signIn, idpCallback, routeCallback, ...createSignOut({ ...deps, failure }) }
+  const signOut = createSignOut({ ...deps, failure })
+  return { startSignIn, signInAtRoute, signIn, idpCallback, routeCallback, returnToLong, ...signOut }
 }
 
 function isAtAuthenticate({ generation }: ControlRequest, { origin }: URL): boolean {

@@ -1,5 +1,5 @@
 /**
- * A sign-in that waits for its callback, sealed into a cookie of the browser that began it: the server keeps nothing
+ * A sign-in that waits for its callback, sealed into a cookie of the browser that began it: the server keeps nothing of it
  * before a callback, so a flood of starts costs no memory. JWE `dir` + A256GCM (RFC 7516).
  *
  * One cookie for each, because tabs that begin at the same moment would overwrite one another in a common one.

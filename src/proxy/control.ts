@@ -108,6 +108,8 @@ export function createControl({ clock, authenticate, user, hook, scim, jwks, rec
         return authenticate.idpCallback(request)
       case 'route-callback':
         return authenticate.routeCallback(request)
+      case 'return':
+        return authenticate.returnToLong(request)
       case 'sign-out':
         return authenticate.signOut(request)
       case 'signed-out':

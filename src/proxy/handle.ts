@@ -99,7 +99,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
       const origin = generation.routes.originOf(facts.host, facts.port) ?? ''
       const reply =
         verdict.outcome === 'sign-in' && facts.wants === 'html' && isSafe(facts.method)
-          ? startSignIn(exchange, facts, generation, origin)
+          ? await startSignIn(exchange, facts, generation, origin)
           : refusal(verdict, route, who, { ...askedOf(facts, generation), origin })
       return answer(exchange, readable(reply, facts, route), facts, generation)
     }
@@ -128,7 +128,12 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     return sendReply(exchange, secured(reply, facts, generation))
   }
 
-  function startSignIn(exchange: Exchange, facts: RequestFacts, generation: Generation, origin: string): Reply {
+  function startSignIn(
+    exchange: Exchange,
+    facts: RequestFacts,
+    generation: Generation,
+    origin: string,
+  ): Promise<Reply> {
     const returnTo = new URL(origin + facts.path + facts.query)
     return deps.startSignIn({ facts, exchange, generation, origin }, returnTo)
   }

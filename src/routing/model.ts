@@ -9,6 +9,7 @@ export type ControlAction =
   | 'well-known'
   | 'style'
   | 'route-callback'
+  | 'return'
   | 'sign-in'
   | 'idp-callback'
   | 'sign-out'

@@ -152,6 +152,7 @@ function actionsOnRoutes(naming: Naming): ReadonlyMap<string, ControlAction> {
     ...actionsOnEveryHost(naming),
     [`${controlPrefix}/callback`, 'route-callback'],
     [`${controlPrefix}/callback/`, 'route-callback'],
+    [`${controlPrefix}/return`, 'return'],
   ])
 }
 

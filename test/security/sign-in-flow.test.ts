@@ -321,15 +321,6 @@ describe('I09 I15 I18 redirects, tabs and errors of a sign-in', () => {
     expect(browser.cookies.get('app.localhost')?.size ?? 0).toBe(0)
   })
 
-  test('a return address that is too long for the cookie leads to the front page', async () => {
-    const browser = world.browser()
-    await begin(browser, `${APP}${'x'.repeat(6000)}?${'y'.repeat(6000)}`)
-    const cookie = [...(browser.cookies.get('authenticate.localhost') ?? [])].map((pair) => pair.join('=')).join('; ')
-    expect(cookie.length).toBeLessThan(4096)
-    const answer = await world.signIn(browser, APP, 'alice@example.com')
-    expect(answer.url.href).toBe(APP)
-  })
-
   test.each(['access_denied', 'login_required', 'server_error'])(
     'the provider’s error %s: a page once, the state is spent, no loop and no token request',
     async (error) => {

@@ -68,7 +68,11 @@ function proxy(world: World) {
       },
     } as unknown as StreamRegistry,
     control: () => Promise.resolve({ status: 200, headers: [], body: 'control' }),
-    startSignIn: (_, returnTo) => ({ status: 302, headers: [['location', `sign-in?${returnTo.href}`]], body: '' }),
+    startSignIn: async (_, returnTo) => ({
+      status: 302,
+      headers: [['location', `sign-in?${returnTo.href}`]],
+      body: '',
+    }),
     accessLog: (progress, _, error) => lines.push({ progress, error: error?.message }),
     clock,
   })

@@ -208,6 +208,7 @@ describe('control paths', () => {
     ['/.postern/signed_out', 'none'],
     ['/.postern/callback', 'route: route-callback'],
     ['/.postern/callback/', 'route: route-callback'],
+    ['/.postern/return', 'route: return'],
     ['/.postern/style.css', 'route: style'],
     ['/.postern/else', 'none'],
     ['/.posternx', 'https://app.test'],

@@ -1,0 +1,95 @@
+/**
+ * A long address to return to waits in the store while its person signs in, and a short one of the same host
+ * (`{prefix}/return?to=…`) leads to it. So signed URLs, `state` and cookies stay small, and the address is kept whole.
+ */
+import { deriveKey, mac, sha256 } from '../lib/crypto.ts'
+import type { Secret } from '../lib/secret.ts'
+import { later } from '../lib/time.ts'
+import type { Clock, Logger, Span, Store, Table } from '../types.ts'
+import { networkOf } from './client-network.ts'
+import type { ControlRequest } from './control-request.ts'
+import { only } from './redirect.ts'
+
+/** Longer addresses wait in the store. */
+const MAX_CARRIED = 512
+/** What nginx reads of a request line by default (large_client_header_buffers). */
+const MAX_KEPT = 8192
+/** Longer than a sign-in may take. */
+const LIFETIME: Span = 2 * 60 * 60_000
+/** Nobody who begins a sign-in is known, so that what they make us keep is bounded: for each client, and for all. */
+const MAX_OF_CLIENT = 500
+const MAX_OF_ALL = 10_000
+
+const longAddresses: Table<string> = {
+  name: 'long-addresses',
+  parse: (value) => (typeof value === 'string' && URL.canParse(value) ? value : undefined),
+}
+
+export interface LongAddresses {
+  /** `returnTo`, or a short address that leads to it, or the front page when it cannot be kept. Rejects ERR_STORE_UNAVAILABLE. */
+  shorten(request: ControlRequest, returnTo: URL): URL | Promise<URL>
+  /** Where the short address leads: the long one, or the front page when that has expired. */
+  find(request: ControlRequest): Promise<URL>
+}
+
+export interface LongAddressDeps {
+  readonly store: Store
+  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+export function createLongAddresses({ store, sharedSecrets, clock, logger }: LongAddressDeps): LongAddresses {
+  const key = deriveKey(sharedSecrets[0].reveal(), 'long-address')
+  /** What this process keeps, by client. */
+  const kept = new Map<string, Set<string>>()
+  let total = 0
+
+  /** false: this client, or all clients, have too many. */
+  function count(client: string, id: string): boolean {
+    const ids = kept.get(client) ?? new Set()
+    if (ids.has(id)) return true
+    if (ids.size >= MAX_OF_CLIENT || total >= MAX_OF_ALL) return false
+    kept.set(client, ids.add(id))
+    total++
+    clock.after(LIFETIME, () => {
+      ids.delete(id)
+      total--
+      if (ids.size === 0) kept.delete(client)
+    })
+    return true
+  }
+
+  function frontPage({ facts, origin }: ControlRequest, reason: string): URL {
+    logger.warn({ request_id: facts.id, reason }, 'the sign-in ends at the front page')
+    return new URL(origin)
+  }
+
+  async function keep(request: ControlRequest, returnTo: URL): Promise<URL> {
+    const { href } = returnTo
+    if (href.length > MAX_KEPT) {
+      return frontPage(request, `the address has ${href.length} characters, and at most ${MAX_KEPT} are kept`)
+    }
+    // The same for the same address: a page that is loaded again and again is kept once. Nobody can guess it.
+    const id = mac(key, href)
+    if (!count(networkOf(request.facts.clientIp), id)) {
+      return frontPage(request, `too many long addresses wait for a sign-in (${MAX_OF_CLIENT} of one client at most)`)
+    }
+    await store.put(longAddresses, sha256(id), href, { expiresAt: later(clock.now(), LIFETIME) })
+    const short = new URL(`${request.generation.live.naming.controlPrefix}/return`, request.origin)
+    short.searchParams.set('to', id)
+    return short
+  }
+
+  return {
+    shorten: (request, returnTo) => (returnTo.href.length > MAX_CARRIED ? keep(request, returnTo) : returnTo),
+
+    async find(request) {
+      const id = only(new URLSearchParams(request.facts.query), 'to')
+      const href = id === undefined ? undefined : (await store.get(longAddresses, sha256(id)))?.value
+      const url = href === undefined ? undefined : new URL(href)
+      // Only to the host that was asked: the link is no way to any other place.
+      return url?.origin === request.origin ? url : frontPage(request, 'the long address is unknown or has expired')
+    },
+  }
+}
