@@ -77,7 +77,13 @@ export async function loadConfig(file: string | undefined, env: Environment = pr
     const source = { kind: 'file', file: file ?? '', ...(at && { at }) } as const
     return { kind: 'invalid', issues: [{ severity: 'error', source, path: [], message }], files }
   }
-  return { ...parseConfig(text, file ?? 'environment', env, readFile), files }
+  const judged = parseConfig(text, file ?? 'environment', env, readFile)
+  if (judged.kind === 'ok' || file !== undefined || env['AUTHENTICATE_SERVICE_URL'] !== undefined)
+    return { ...judged, files }
+  // Otherwise all that is missing is named, and not why.
+  const message = 'no configuration file was named, so the environment alone was read; write --config FILE'
+  const forgotten: ConfigIssue = { severity: 'error', source: { kind: 'default' }, path: [], message }
+  return { kind: 'invalid', issues: [forgotten, ...judged.issues], files }
 }
 
 /** The same without I/O, and without `files`: `text` is the YAML (undefined: environment only), `fileName` its name in messages. */

@@ -23,3 +23,10 @@ export function isPlaceholder(text: string): boolean {
     text.trim().replaceAll('_', '-'),
   )
 }
+
+/** The part of a URL that stands in examples. Fewer than `isPlaceholder` knows: `todo` may be the name of a host. */
+export function placeholderInUrl(url: string): string | undefined {
+  return /(?<=[/.])(?:(?:replace|change)[-_]?(?:me|this)|your[-_]?(?:org|domain|tenant|okta\w*))(?=[/.:]|$)/i.exec(
+    url,
+  )?.[0]
+}

@@ -3,6 +3,7 @@ import type { Report } from '../issues.ts'
 import type { GlobalInput } from '../schema.ts'
 import type { Draft } from '../validate.ts'
 import { realSecret } from './secrets.ts'
+import { placeholderInUrl } from '../placeholder.ts'
 import { PRODUCTS, type Product } from '../providers.ts'
 import { isLoopback, onPrivateNetwork, parseUrl } from './urls.ts'
 
@@ -83,6 +84,11 @@ function compileScopes(globals: GlobalInput, product: Product | undefined, repor
 
 function compileIssuer(text: string, globals: GlobalInput, report: Report): string | undefined {
   const path = ['idp_provider_url']
+  const placeholder = placeholderInUrl(text)
+  if (placeholder !== undefined) {
+    report.error(path, `"${placeholder}" is the placeholder of an example; expected the real value`)
+    return undefined
+  }
   const url = parseUrl(text, onPrivateNetwork(globals.idp_allow_http), path, report)
   if (!url) return undefined
   if (url.protocol === 'http:' && !isLoopback(url.hostname)) {

@@ -316,8 +316,17 @@ describe('files', () => {
     expect((await loadConfig(undefined, minimal)).kind).toBe('ok')
     const loaded = await loadConfig(undefined, {})
     expect(loaded.kind === 'invalid' && loaded.issues.map(formatIssue)[0]).toBe(
+      'no configuration file was named, so the environment alone was read; write --config FILE',
+    )
+    expect(loaded.kind === 'invalid' && loaded.issues.map(formatIssue)[1]).toBe(
       'authenticate_service_url: missing; expected the external URL of the sign-in service, https://authenticate.corp.example (or AUTHENTICATE_SERVICE_URL in the environment)',
     )
+  })
+
+  test('who configures by the environment is not told to name a file', async () => {
+    const loaded = await loadConfig(undefined, { ...minimal, LOG_LEVEL: 'loud' })
+    const issues = loaded.kind === 'invalid' ? loaded.issues.map(formatIssue) : []
+    expect(issues.join('\n')).toMatch(/^environment LOG_LEVEL log_level: expected one of/)
   })
 
   test('a file that is not there, or is a directory, is named', async () => {
