@@ -30,6 +30,8 @@ mkdir -p "$tools/bin"
 go_tool helm helm.sh/helm/v4/cmd/helm@v4.2.4
 go_tool kubeconform github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0
 go_tool kube-linter golang.stackrox.io/kube-linter/cmd/kube-linter@v0.8.3
+go_tool pebble github.com/letsencrypt/pebble/v2/cmd/pebble@v2.7.0
+go_tool pebble-challtestsrv github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@v2.7.0
 
 wanted=()
 programs=()

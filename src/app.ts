@@ -2,6 +2,7 @@
 import { createAuthenticate } from './authenticate/handlers.ts'
 import { createPendingSeal } from './authenticate/pending.ts'
 import { createRedirects } from './authenticate/redirect.ts'
+import { openAutocert } from './certificates/autocert.ts'
 import { cookieNames, ownCookieNames } from './config/cookie-names.ts'
 import { entryFromClaims } from './directory/claims.ts'
 import type { LiveDirectory } from './directory/directory.ts'
@@ -138,8 +139,22 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     admit,
   })
   const user = createUserViews({ sessions, directory, authenticate, clock })
+  const certificateOrders = metrics.counter('certificate_orders_total', 'Orders of certificates by ACME.', ['outcome'])
+  const autocert =
+    fixed.acme &&
+    (await openAutocert({
+      config: fixed.acme,
+      sharedSecrets,
+      hosts: () => generation.live.acmeHosts,
+      store,
+      clock,
+      logger,
+      ordered: (outcome) => certificateOrders([outcome])(),
+    }))
+  closing.add(() => autocert?.close())
   const operations = await startOperations({
     fixed,
+    certificates: () => autocert?.state() ?? [],
     live: () => generation.live,
     metrics,
     directory,
@@ -182,7 +197,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     fixed.httpRedirectAddr &&
     (await listenRedirect(fixed.httpRedirectAddr, {
       httpsOriginOf: (host) => generation.routes.httpsOriginOf(host),
-      challenge: async () => undefined,
+      challenge: async (token) => autocert?.challenge(token),
       logger,
     }))
   closing.add(() => redirect?.close())
@@ -190,6 +205,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   const listener = await listen({
     listen: fixed.listen,
     certificate: config.live.certificate,
+    contextOf: autocert && ((host) => autocert.contextOf(host)),
     timeouts: config.live,
     clock,
     logger,
@@ -201,6 +217,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
       return badRequest(facts, { requestId: facts.id, controlPrefix, now: clock.now() })
     },
   })
+  autocert?.start()
   operations.setReady(true)
   return {
     listener,
@@ -217,6 +234,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
       logger.setLevel?.(live.logLevel)
       streams.recheck()
       operations.reloaded(outcome)
+      void autocert?.renew()
       return outcome
     },
     refuse: (problem) => operations.reloaded({ problem }),

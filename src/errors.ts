@@ -62,6 +62,7 @@ export const ERRORS = {
   ERR_UPSTREAM_BUSY: { status: 503, retryAfter: 1, sentence: 'The application has too many requests waiting.' },
   ERR_UPSTREAM_UNHEALTHY: { status: 503, retryAfter: 5, sentence: 'The application is not healthy at the moment.' },
   ERR_UPSTREAM_TIMEOUT: { status: 504, sentence: 'The application did not answer in time.' },
+  ERR_ACME: { status: 503, sentence: 'A certificate could not be had.' },
   ERR_LOOP: { status: 508, sentence: "The application's address leads back to Postern." },
   ERR_CLIENT_TIMEOUT: { status: 408, sentence: 'The rest of the request did not arrive in time.' },
   ERR_CLIENT_CLOSED: { status: 499, sentence: 'The client went away.' },

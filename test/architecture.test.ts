@@ -81,6 +81,7 @@ function layerOf(path: string): { layer: number; folder: string } {
     identity: 2,
     directory: 2,
     upstream: 2,
+    certificates: 2,
     pages: 2,
     authenticate: 3,
     proxy: 3,
@@ -97,6 +98,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   yaml: ['src/config/', 'src/migrate/'],
   'smol-toml': ['src/migrate/'],
   ajv: ['src/directory/', 'src/session/', 'src/store/', 'src/identity/'],
+  'acme-client': ['src/certificates/acme.ts'],
   'openid-client': ['src/identity/oidc.ts'],
   undici: ['src/upstream/', 'src/lib/outbound.ts'],
   jose: [

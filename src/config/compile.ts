@@ -3,6 +3,7 @@ import { parseFrom, parseHost } from '../routing/host.ts'
 import { canonicalPath } from '../routing/path.ts'
 import { isReserved } from '../routing/table.ts'
 import type { Address, Certificate, Config, ListenConfig, Live, Naming, Route, StorageConfig } from './model.ts'
+import { compileAcmeHosts, compileAutocert } from './compile/autocert.ts'
 import { compilePolicyContext } from './compile/access.ts'
 import { checkDialect } from './compile/dialect.ts'
 import { compileDirectory } from './compile/directory.ts'
@@ -88,10 +89,19 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   if (authenticateUrl) checkAuthenticateHost(authenticateUrl, draft, report)
   if (directory.people && directory.order.length === 1) warnOfUnknownGroups(directory.people, routes, report)
   const groupsScope = directory.kind === 'claims' && compileGroupsScope(routes, draft, report)
-  const listener = compileListener(draft, authenticateUrl, routes, report)
+  const acme = compileAutocert(globals, outbound, report)
+  const listener = compileListener(draft, authenticateUrl, routes, acme !== undefined, report)
   checkCookie(globals, authenticateUrl, routes, report)
   const storage = compileStorage(globals, report)
-  const redirect = sideAddress(globals, 'http_redirect_addr', report)
+  const ordering = acme && listener?.listen.tls ? acme : undefined
+  const acmeHosts = ordering ? compileAcmeHosts(draft, authenticateUrl, listener?.certificate, report) : []
+  const redirect = sideAddress(globals, 'http_redirect_addr', report) ?? (ordering && openPlainHttp(report))
+  if (ordering && storage.kind === 'memory') {
+    report.warning(
+      ['autocert'],
+      'certificates are ordered anew at each start, because the store is in memory; authorities limit that: write `storage: {type: embedded}`',
+    )
+  }
   const health = sideAddress(globals, 'health_check_addr', report)
   const metrics = sideAddress(globals, 'metrics_address', report)
   for (const [i, text] of globals.trusted_proxies.entries()) {
@@ -143,6 +153,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       sharedSecrets,
       signingKeys,
       storage,
+      ...(ordering && { acme: ordering }),
       ...(redirect && { httpRedirectAddr: redirect }),
       ...(health && { healthCheckAddr: health }),
       ...(metrics && { metricsAddress: metrics }),
@@ -158,6 +169,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       ...compileLimits(globals.circuit_breaker_thresholds),
       naming,
       ...(certificate && { certificate }),
+      acmeHosts,
       ...(signoutRedirectUrl && { signoutRedirectUrl }),
       groupsScope,
       identityHeaders,
@@ -235,6 +247,7 @@ function compileListener(
   draft: Draft,
   authenticateUrl: URL | undefined,
   routes: readonly Route[],
+  autocert: boolean,
   report: Report,
 ): { readonly listen: ListenConfig; readonly certificate: Certificate | undefined } | undefined {
   const { globals, broken } = draft
@@ -261,14 +274,23 @@ function compileListener(
       [certificate === undefined ? 'certificate_key' : 'certificate'],
       'expected certificate and certificate_key (or their _file forms) together',
     )
-  } else if (wantsTls) {
+  } else if (wantsTls && !autocert) {
     report.error(
       ['certificate_file'],
-      'missing; https needs certificate_file and certificate_key_file, or `insecure_server: true` behind a hop that ends TLS',
+      'missing; https needs certificate_file and certificate_key_file, `autocert: true`, or `insecure_server: true` behind a hop that ends TLS',
     )
   }
+  if (autocert && !wantsTls) {
+    report.warning(['autocert'], `not used: ${insecure ? 'insecure_server is true' : 'every external URL is http'}`)
+  }
   const address = parseAddress(globals.address ?? (wantsTls ? ':8443' : ':8080'), ['address'], report)
-  return address && { listen: { ...address, tls: used !== undefined }, certificate: used }
+  return address && { listen: { ...address, tls: wantsTls }, certificate: used }
+}
+
+/** The authority asks there (RFC 8555 §8.3). */
+function openPlainHttp(report: Report): Address {
+  report.warning(['http_redirect_addr'], 'not written: port 80 is opened, because autocert is asked for proof there')
+  return { host: '', port: 80 }
 }
 
 function sideAddress(

@@ -44,6 +44,8 @@ export interface Fixed extends PlainFixed {
   /** PEM private keys; the first signs, all are published. Empty: one P-256 key is derived from the shared secret. */
   readonly signingKeys: readonly Secret[]
   readonly storage: StorageConfig
+  /** Where certificates are ordered (`autocert`). Absent: nowhere. */
+  readonly acme?: AcmeConfig
   /** Plain HTTP that leads to https (`http_redirect_addr`). Absent: off. */
   readonly httpRedirectAddr?: Address
   /** `health_check_addr`: /livez, /readyz, /startupz. Absent: off. */
@@ -61,6 +63,8 @@ export interface Live extends PlainLive {
   readonly naming: Naming
   /** Absent: the listener speaks plain HTTP. */
   readonly certificate?: Certificate
+  /** https hosts that need a certificate by ACME; empty without `autocert`. */
+  readonly acmeHosts: readonly string[]
   /** Where a sign-out ends (`signout_redirect_url`). */
   readonly signoutRedirectUrl?: URL
   /** Normal names (lib/header-names.ts) of every route's headers that say who is signed in: no client's copy of them passes. */
@@ -84,6 +88,14 @@ export interface Certificate {
   /** PEM chain. */
   readonly chain: string
   readonly key: Secret
+}
+
+export interface AcmeConfig {
+  readonly directoryUrl: URL
+  readonly email?: string
+  /** External account binding (RFC 8555 §7.3.4). */
+  readonly externalAccount?: { readonly keyId: string; readonly macKey: Secret }
+  readonly outbound: Outbound
 }
 
 export interface IdpConfig {

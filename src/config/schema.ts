@@ -171,7 +171,7 @@ export const configSchema = z.strictObject(
       ),
       https_proxy: text.optional().meta({
         description:
-          'Proxy for https calls to the identity provider and Okta, `http://proxy:3128`; never for upstreams.',
+          'Proxy for https calls to the identity provider, Okta and the ACME server, `http://proxy:3128`; never for upstreams.',
         writeOnly: true,
       }),
       no_proxy: words
@@ -200,11 +200,26 @@ export const configSchema = z.strictObject(
       http_redirect_addr: text
         .optional()
         .describe(
-          'Address for plain HTTP, `:80`: hosts of routes and of the sign-in service are redirected to https. Default: no such listener.',
+          'Address for plain HTTP, `:80`: hosts of routes and of the sign-in service are redirected to https, and ACME challenges answered. Default: `:80` with `autocert`, else none.',
         ),
     }),
     ...orFile('certificate', 'PEM certificate chain (or base64 of it).'),
     ...orFile('certificate_key', 'PEM private key of the certificate (or base64 of it).'),
+    ...restart({
+      autocert: flag
+        .default(false)
+        .describe(
+          "Order and renew certificates by ACME (HTTP-01) for https hosts that `certificate` does not cover; you agree to the authority's terms. They are kept in the store.",
+        ),
+      autocert_ca: url.optional().describe("Directory URL of the ACME server. Default: Let's Encrypt."),
+      autocert_use_staging: flag
+        .default(false)
+        .describe("Let's Encrypt's staging server: for trials, because no browser trusts it."),
+      autocert_email: text.optional().describe('Contact of the ACME account.'),
+      autocert_eab_key_id: text.optional().describe('Key id of an external account binding, from the authority.'),
+      ...orFile('autocert_eab_mac_key', 'MAC key of that external account binding, base64url.'),
+      ...orFile('autocert_trusted_ca', 'PEM bundle (or base64 of it) of more authorities for the ACME server itself.'),
+    }),
     trusted_proxies: texts
       .default([])
       .describe(
@@ -405,6 +420,15 @@ export const COMPILED = [
   'certificate_file',
   'certificate_key',
   'certificate_key_file',
+  'autocert',
+  'autocert_ca',
+  'autocert_use_staging',
+  'autocert_email',
+  'autocert_eab_key_id',
+  'autocert_eab_mac_key',
+  'autocert_eab_mac_key_file',
+  'autocert_trusted_ca',
+  'autocert_trusted_ca_file',
   'shared_secret',
   'shared_secret_file',
   'cookie_secret',

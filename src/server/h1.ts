@@ -5,6 +5,7 @@
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
+import type { SecureContext } from 'node:tls'
 import type { Duplex } from 'node:stream'
 import { every } from '../lib/clock.ts'
 import { createDeadlines, type Deadline } from '../lib/deadlines.ts'
@@ -25,8 +26,10 @@ export type Timeouts = Pick<
 
 export interface ListenDeps {
   readonly listen: Address
-  /** Absent: plain HTTP. */
+  /** Plain HTTP without it and without `contextOf`. */
   readonly certificate?: Certificate | undefined
+  /** Certificates by server name (RFC 6066 §3), before `certificate`. Absent: that one alone. */
+  readonly contextOf?: ((host: string) => SecureContext | undefined) | undefined
   readonly timeouts: Timeouts
   readonly clock: Clock
   readonly logger: Pick<Logger, 'error'>
@@ -57,7 +60,7 @@ const IDLE_CHECK: Span = 100
 const SWEEPS = 4
 
 export async function listen(deps: ListenDeps): Promise<Listener> {
-  const { listen: where, certificate, clock } = deps
+  const { listen: where, certificate, contextOf, clock } = deps
   let { timeouts } = deps
   const options = {
     maxHeaderSize: MAX_HEAD_BYTES,
@@ -72,8 +75,13 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     requireHostHeader: false,
     noDelay: true,
   }
-  const server = certificate
-    ? createHttpsServer({ ...options, ...secureContext(certificate) })
+  const isTls = certificate !== undefined || contextOf !== undefined
+  const server = isTls
+    ? createHttpsServer({
+        ...options,
+        ...secureContext(certificate),
+        ...(contextOf && { SNICallback: byName(contextOf) }),
+      })
     : createHttpServer(options)
 
   let draining = false
@@ -162,7 +170,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     sockets.set(peer, socket)
     socket.once('close', () => sockets.get(peer) === socket && sockets.delete(peer))
   })
-  server.on(certificate ? 'secureConnection' : 'connection', accept)
+  server.on(isTls ? 'secureConnection' : 'connection', accept)
   server.on('request', onRequest)
   // Not answered here: "100 Continue" is said when somebody wants the body.
   server.on('checkContinue', onRequest)
@@ -239,8 +247,15 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   }
 }
 
-function secureContext({ chain, key }: Certificate) {
-  return { cert: chain, key: key.reveal(), minVersion: 'TLSv1.2' } as const
+function secureContext(certificate: Certificate | undefined) {
+  const pair = certificate && { cert: certificate.chain, key: certificate.key.reveal() }
+  return { ...pair, minVersion: 'TLSv1.2' } as const
+}
+
+/** Without a context for the name `certificate` is shown; without that, too, the handshake fails. */
+function byName(contextOf: (host: string) => SecureContext | undefined) {
+  return (name: string, answer: (error: null, context?: SecureContext) => void): void =>
+    answer(null, contextOf(name.toLowerCase()))
 }
 
 function peerOf({ remoteAddress, remotePort }: Socket): string {

@@ -1,6 +1,7 @@
 /** What operators and orchestrators see beside the traffic: probes, metrics, and the state of the last reload. */
 import { X509Certificate } from 'node:crypto'
 import type { Clock, Logger, WallTime } from '../types.ts'
+import type { CertificateState } from '../certificates/model.ts'
 import type { Fixed, Live } from '../config/model.ts'
 import type { Directory, DirectoryHealth } from '../directory/model.ts'
 import type { StreamRegistry } from '../http/exchange.ts'
@@ -20,6 +21,8 @@ export interface OperationsDeps {
   readonly metrics: Metrics
   readonly directory: Directory
   readonly directoryState: () => DirectoryState
+  /** Of hosts that need one by ACME. */
+  readonly certificates: () => readonly CertificateState[]
   readonly upstreams: () => readonly UpstreamState[]
   readonly streams: StreamRegistry
   readonly clock: Clock
@@ -40,6 +43,7 @@ export async function startOperations({
   live,
   metrics,
   directory,
+  certificates,
   directoryState,
   upstreams,
   streams,
@@ -84,7 +88,11 @@ export async function startOperations({
     ['name'],
     () => {
       const { certificate } = live()
-      return certificate ? [[['listener'], Date.parse(new X509Certificate(certificate.chain).validTo) / 1000]] : []
+      const own = certificate && Date.parse(new X509Certificate(certificate.chain).validTo) / 1000
+      const issued = certificates().flatMap(({ host, notAfter }) =>
+        notAfter === undefined ? [] : [[[host], epochMillis(notAfter) / 1000] as const],
+      )
+      return own === undefined ? issued : [[['listener'], own], ...issued]
     },
   )
   metrics.gauge('directory_failing', '1 when the last call to the directory failed.', () => (failure() ? 1 : 0))
@@ -114,6 +122,7 @@ export async function startOperations({
         ? { name: 'directory', status: 'degraded', since: failing.at, detail }
         : // Claims are read at sign-ins alone.
           { name: 'directory', status: 'ok', ...(fixed.directory.kind !== 'claims' && { detail }) },
+      ...(fixed.acme ? [describeCertificates(certificates(), clock.now())] : []),
       describeUpstreams(upstreams()),
     ]
   }
@@ -162,4 +171,22 @@ export async function startOperations({
 
 function seconds(at: WallTime | undefined): number | undefined {
   return at === undefined ? undefined : epochMillis(at) / 1000
+}
+
+/** A host that waits for a certificate is no reason to take the others away, nor the listener that proves it. */
+function describeCertificates(certificates: readonly CertificateState[], now: WallTime): Component {
+  const missing = certificates.filter(({ notAfter }) => notAfter === undefined || notAfter <= now)
+  const failing = certificates.filter(({ problem }) => problem !== undefined)
+  const list = (states: readonly CertificateState[]): string =>
+    states
+      .slice(0, 10)
+      .map(({ host }) => host)
+      .join(', ')
+  const parts = [
+    ...(missing.length > 0 ? [`no valid certificate for ${list(missing)}`] : []),
+    ...(failing.length > 0 ? [`the last order failed for ${list(failing)}: ${failing[0]?.problem}`] : []),
+  ]
+  return parts.length === 0
+    ? { name: 'certificates', status: 'ok' }
+    : { name: 'certificates', status: 'degraded', detail: parts.join('; ') }
 }

@@ -30,8 +30,8 @@ function needsRestart(running: Fixed, next: Fixed): readonly string[] {
 }
 
 function changedKeys(before: Live, after: Live): readonly string[] {
-  // Naming is what `compatibility` says, and the headers are those of routes.
-  const prints = ({ routes: _routes, naming: _naming, identityHeaders: _headers, ...live }: Live) =>
+  // Naming is what `compatibility` says, and the headers and hosts are those of routes.
+  const prints = ({ routes: _r, naming: _n, identityHeaders: _h, acmeHosts: _a, ...live }: Live) =>
     new Map(Object.entries(live).map(([name, value]) => [name, fingerprint(value)]))
   const [old, now] = [prints(before), prints(after)]
   return [...new Set([...now.keys(), ...old.keys()])].filter((name) => old.get(name) !== now.get(name)).map(snakeCase)

@@ -59,6 +59,7 @@ function summary(config: Config): readonly string[] {
     `idp: ${idp.provider} ${idp.issuer} client ${idp.clientId} by ${idp.clientAuth.kind}, scopes ${idp.scopes.join(' ')}`,
     `directory: ${directory.kind}${describeSources(directory)}${directory.kind === 'okta' ? ` ${directory.url.origin} ${describeCredentials(directory.credentials)}` : ''}, ${directory.refreshInterval} ms`,
     `listen: ${listen.host}:${listen.port}${listen.tls ? ' tls' : ''}${describeRedirect(fixed)}`,
+    ...describeAcme(config),
     `storage: ${storage.kind}${storage.kind === 'embedded' ? ` ${storage.path}` : ''}`,
     `secrets: ${fixed.sharedSecrets.length} shared, ${fixed.signingKeys.length} signing`,
     `claims: ${describeClaims(live.routes[0])}`,
@@ -68,6 +69,12 @@ function summary(config: Config): readonly string[] {
 
 function describeRedirect({ httpRedirectAddr: address }: Config['fixed']): string {
   return address ? `, plain http ${address.host}:${address.port}` : ''
+}
+
+function describeAcme({ fixed: { acme }, live }: Config): readonly string[] {
+  if (!acme) return []
+  const account = acme.externalAccount ? ` external account ${acme.externalAccount.keyId}` : ''
+  return [`acme: ${acme.directoryUrl.href} ${acme.email ?? ''}${account} for ${live.acmeHosts.join(' ')}`]
 }
 
 /** Only what is more than a service account. */

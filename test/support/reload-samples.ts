@@ -64,6 +64,17 @@ export function globalSamples({ base, upstreams, path }: ReloadWorld): Samples {
     certificate: CERTIFICATE,
     certificate_key: KEY,
   }
+  // The certificate covers every https host: nothing is ordered.
+  const acme = {
+    with: {
+      ...https,
+      authenticate_service_url: 'https://app.internal',
+      autocert: true,
+      http_redirect_addr: '127.0.0.1:0',
+    },
+    observe: certificateOf,
+  }
+  const eab = { autocert_eab_key_id: 'key-1', autocert_eab_mac_key: 'a2V5LTE' }
   const [route, ...routes] = base['routes'] as readonly Settings[]
   const mute = {
     routes: [
@@ -135,6 +146,13 @@ export function globalSamples({ base, upstreams, path }: ReloadWorld): Samples {
       andB: { certificate: fixture('tls.crt') },
       observe: certificateOf,
     },
+    autocert: { ...acme, b: true, with: { ...acme.with, autocert: undefined } },
+    autocert_ca: { ...acme, b: 'https://acme.corp.example/directory' },
+    autocert_use_staging: { ...acme, b: true },
+    autocert_email: { ...acme, b: 'ops@corp.example' },
+    autocert_eab_key_id: { ...acme, a: 'key-1', b: 'key-2', with: { ...acme.with, ...eab } },
+    autocert_eab_mac_key: { ...acme, a: 'a2V5LTE', b: 'a2V5LTI', with: { ...acme.with, ...eab } },
+    autocert_trusted_ca: { ...acme, b: CERTIFICATE },
     trusted_proxies: { b: ['127.0.0.1'] },
     xff_num_trusted_hops: { b: 1 },
     strict_transport_security: {

@@ -14,7 +14,7 @@ const ONLY_POMERIUM = [
   'grpc_insecure',
   'services',
   'runtime_flags',
-  'autocert',
+  'autocert_dir',
   'downstream_mtls',
 ] as const
 

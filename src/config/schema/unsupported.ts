@@ -46,6 +46,8 @@ const ignoredGlobals: ReadonlyMap<string, string> = new Map([
   ),
   ['installation_id', 'metrics have no such label'],
   ['cookie_domain', 'each host has a cookie of its own, and one sign-in serves them all'],
+  ['autocert_dir', 'certificates are kept in the store, sealed'],
+  ['autocert_must_staple', 'authorities have given up OCSP (https://letsencrypt.org/2024/12/05/ending-ocsp/)'],
   ['cookie_secure', 'the cookie is always Secure on https'],
 ])
 
@@ -96,12 +98,6 @@ const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
   ['headers', 'write `set_response_headers`'],
   ['forward_auth_url', 'there is no forward-auth mode: let the proxy in front send these hosts to Postern, as routes'],
   ['certificates', LOST],
-  ...names(
-    `
-    autocert autocert_ca autocert_email autocert_use_staging autocert_must_staple autocert_eab_key_id
-    autocert_eab_mac_key autocert_dir autocert_trusted_ca autocert_trusted_ca_file`,
-    'use `certificate_file` and `certificate_key_file`',
-  ),
 ])
 
 const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([

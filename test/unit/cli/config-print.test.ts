@@ -51,6 +51,13 @@ const EVERYTHING: Settings = {
   http_redirect_addr: '127.0.0.1:9080',
   certificate: read('tls.crt'),
   certificate_key: read('tls.key'),
+  autocert: true,
+  autocert_ca: 'https://acme.corp.example/directory',
+  autocert_use_staging: true,
+  autocert_email: 'ops@corp.example',
+  autocert_eab_key_id: 'key-1',
+  autocert_eab_mac_key: 'bWFjLWtleQ',
+  autocert_trusted_ca: read('tls.crt'),
   trusted_proxies: ['10.0.0.0/8', '192.0.2.1'],
   xff_num_trusted_hops: 2,
   shared_secret: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
@@ -234,7 +241,7 @@ describe('one deployment', () => {
     const inFiles = globalKeys
       .map(({ path }) => path.join('.'))
       .filter((name) => name.endsWith('_file') && typeof EVERYTHING[name.slice(0, -'_file'.length)] === 'string')
-    expect(inFiles).toHaveLength(10)
+    expect(inFiles).toHaveLength(12)
     const named: Record<string, unknown> = Object.fromEntries(
       Object.entries(EVERYTHING).filter(([name]) => !inFiles.includes(`${name}_file`)),
     )

@@ -1,0 +1,106 @@
+/** The certificates of ACME that are in force: from the store, which all processes share, into memory, where handshakes find them. */
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { createSecureContext, type SecureContext } from 'node:tls'
+import { AppError, messageOf } from '../errors.ts'
+import { deriveKey, open, seal } from '../lib/crypto.ts'
+import { Secret } from '../lib/secret.ts'
+import { elapsed } from '../lib/time.ts'
+import type { Clock, Logger, Store, WallTime } from '../types.ts'
+import { instantOf, renewalOf } from './schedule.ts'
+import { certificatesTable } from './tables.ts'
+
+export interface HeldCertificate {
+  readonly context: SecureContext
+  readonly notAfter: WallTime
+  readonly renewAt: WallTime
+}
+
+export interface Certificates {
+  get(host: string): HeldCertificate | undefined
+  /** Reads what is stored of a host. What cannot be used leaves the one in force. */
+  load(host: string): Promise<void>
+  /** Rejects ERR_ACME for what no client could be served with. */
+  save(host: string, issued: { readonly chain: string; readonly key: Secret }): Promise<void>
+  /** Everything that is stored. */
+  loadAll(): Promise<void>
+  seal(text: Secret, context: string): string
+  unseal(sealed: string, context: string): Secret | undefined
+  close(): void
+}
+
+export function createCertificates(deps: {
+  readonly store: Store
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+}): Certificates {
+  const { store, clock, logger, sharedSecrets } = deps
+  const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'acme-keys')) as [Buffer, ...Buffer[]]
+  const held = new Map<string, HeldCertificate>()
+  const contextOf = (host: string): string => `acme-certificate ${host}`
+
+  function unseal(sealed: string, context: string): Secret | undefined {
+    const text = open(keys, sealed, context)
+    return text === undefined ? undefined : new Secret(text)
+  }
+
+  async function load(host: string): Promise<void> {
+    try {
+      const stored = await store.get(certificatesTable, host)
+      if (!stored) return
+      const { chain, sealedKey } = stored.value
+      const key = unseal(sealedKey, contextOf(host))
+      if (!key) throw new AppError('ERR_ACME', 'its key was sealed with another shared_secret')
+      held.set(host, hold(host, chain, key))
+    } catch (error) {
+      logger.warn({ host, error: messageOf(error) }, 'a stored certificate cannot be used')
+    }
+  }
+
+  async function loadAll(): Promise<void> {
+    const hosts: string[] = []
+    try {
+      for await (const [host] of store.list(certificatesTable)) hosts.push(host)
+    } catch (error) {
+      logger.warn({ error: messageOf(error) }, 'stored certificates could not all be listed')
+    }
+    for (const host of hosts) await load(host)
+  }
+
+  const stop = store.watch(
+    ({ table, key, kind }) => {
+      if (table === certificatesTable.name && kind === 'put') void load(key)
+    },
+    () => void loadAll(),
+  )
+
+  return {
+    get: (host) => held.get(host),
+    load,
+    loadAll,
+    unseal,
+    seal: (text, context) => seal(keys[0], text.reveal(), context),
+    async save(host, { chain, key }) {
+      const next = hold(host, chain, key)
+      if (next.notAfter <= clock.now())
+        throw new AppError('ERR_ACME', `the certificate for ${host} has expired already`)
+      await store.put(certificatesTable, host, { chain, sealedKey: seal(keys[0], key.reveal(), contextOf(host)) })
+      held.set(host, next)
+    },
+    close: stop,
+  }
+}
+
+/** Throws for what no client could be served with. */
+function hold(host: string, chain: string, key: Secret): HeldCertificate {
+  const leaf = new X509Certificate(chain)
+  if (leaf.checkHost(host) === undefined) throw new AppError('ERR_ACME', `the certificate is not for ${host}`)
+  if (!leaf.checkPrivateKey(createPrivateKey(key.reveal())))
+    throw new AppError('ERR_ACME', `the certificate for ${host} has another key`)
+  const [notBefore, notAfter] = [instantOf(leaf.validFrom), instantOf(leaf.validTo)]
+  return {
+    context: createSecureContext({ cert: chain, key: key.reveal(), minVersion: 'TLSv1.2' }),
+    notAfter,
+    renewAt: renewalOf({ chain, notBefore, lifetime: elapsed(notAfter, notBefore) }),
+  }
+}
