@@ -123,3 +123,15 @@ describe('a header with references', () => {
     expect(madeOf(only(received))).toEqual({ 'x-price': 'US$5' })
   })
 })
+
+test('what one route says of a person, no client says on another', async () => {
+  const { statuses, received } = await gauntlet.get('/public/x', ...SPOOFED, 'Authorization: Basic of-the-client')
+  expect(statuses).toEqual([200])
+  const { headers, values } = only(received)
+  const passed = headers
+    .filter(([, value]) => value === 'SPOOF')
+    .map(([name]) => name.toLowerCase().replace(/[^a-z]/g, '-'))
+  // These say nothing of a person: a text, and a copy of the request.
+  expect([...new Set(passed)].sort()).toEqual(['x-price', 'x-trace-copy'])
+  expect(values('authorization')).toEqual(['Basic of-the-client'])
+})

@@ -8,6 +8,7 @@ import type { Path, Report } from '../issues.ts'
 import type { ForwardedIdentity, HeaderTemplate, Naming, RouteFrom } from '../model.ts'
 import type { GlobalInput } from '../schema.ts'
 import type { RouteInput } from '../schema/route.ts'
+import { parseHeaderTemplate } from './header-template.ts'
 import { HEADER_NAME } from './headers.ts'
 
 /** What routes inherit. */
@@ -62,6 +63,21 @@ export function reportUntold(
     )
   }
 }
+
+/** Clients send their own to other routes. */
+const CREDENTIALS: ReadonlySet<string> = new Set(['authorization', 'cookie'])
+
+/** Names of the headers of `set_request_headers` that say who is signed in. */
+export function personHeaders({ set_request_headers: written }: RouteInput): readonly string[] {
+  return Object.entries(written)
+    .filter(([name, value]) => {
+      const parsed = parseHeaderTemplate(value, NONE)
+      return !CREDENTIALS.has(name.toLowerCase()) && parsed.kind === 'template' && parsed.template.some(isOfPerson)
+    })
+    .map(([name]) => name)
+}
+
+const NONE: ReadonlySet<string> = new Set()
 
 function isOfPerson(part: HeaderTemplate[number]): boolean {
   return typeof part !== 'string' && part.kind !== 'request-header'

@@ -14,7 +14,7 @@ import { compileRoutePolicy, compileShadowPolicy } from './access.ts'
 import { compileAction } from './action.ts'
 import type { RouteDefaults, RouteIdentity } from './forward.ts'
 import { compileConditions } from './conditions.ts'
-import { compileClaimHeaders } from './identity.ts'
+import { compileClaimHeaders, personHeaders } from './identity.ts'
 import { compilePathReading } from './paths.ts'
 import { compileResponseHeaders, mergeResponseHeaders } from './response-headers.ts'
 import { reportLeftovers, reportShadows } from './shadows.ts'
@@ -34,10 +34,10 @@ export function compileRoutes(
       ? claimHeaders
       : compileClaimHeaders(written, [...path, 'jwt_claims_headers'], naming, report),
   )
-  const all = identityHeaders(
-    naming,
-    [claimHeaders, ...claims].flatMap((each) => [...each.keys()]),
-  )
+  const all = identityHeaders(naming, [
+    ...[claimHeaders, ...claims].flatMap((each) => [...each.keys()]),
+    ...draft.routes.flatMap(({ input }) => personHeaders(input)),
+  ])
   const routes: Route[] = []
   const paths: Path[] = []
   for (const [i, { path, input, whole }] of draft.routes.entries()) {
