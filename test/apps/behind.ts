@@ -18,17 +18,21 @@ export interface Behind {
 
 export const ALICE = 'alice@example.com'
 
-/** Addresses have Postern's real port: WebSockets and programs that are no browser ask for it. `more`: further keys of the routes. */
-export async function startBehind(to: string, more: Readonly<Record<string, unknown>> = {}): Promise<Behind> {
+/**
+ * Addresses have Postern's real port: WebSockets and programs that are no browser ask for it. `to`: the application, one
+ * that echoes as JSON unless given; `more`: further keys of the routes.
+ */
+export async function startBehind(to?: string, more: Readonly<Record<string, unknown>> = {}): Promise<Behind> {
   const port = await freePort()
   const authenticate = `http://authenticate.localhost:${port}`
   const url = `http://app.localhost:${port}`
   const publicUrl = `http://localhost:${port}`
+  const rest = { ...(to !== undefined && { to }), ...more }
   const world = await createTestWorld({
     config: { authenticate_service_url: authenticate, address: `127.0.0.1:${port}` },
     routes: [
-      { from: url, to, allowed_groups: ['Engineering'], ...more },
-      { from: publicUrl, to, allow_public_unauthenticated_access: true, ...more },
+      { from: url, ...rest, allowed_groups: ['Engineering'] },
+      { from: publicUrl, ...rest, allow_public_unauthenticated_access: true },
     ],
     okta: {
       seed: demoSeed({
