@@ -4,7 +4,7 @@
  */
 import type { SecureContext } from 'node:tls'
 import type { AcmeConfig } from '../config/model.ts'
-import { messageOf } from '../errors.ts'
+import { AppError, messageOf } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import type { Secret } from '../lib/secret.ts'
 import { epochMillis, isoTime, later, wallTime } from '../lib/time.ts'
@@ -94,7 +94,7 @@ export async function openAutocert(deps: {
       },
       of === 'server'
         ? 'the ACME server cannot be used: no certificate is ordered or renewed'
-        : `no new certificate: ${inForce ? 'the one in force stays' : 'https to this host fails'}. The authority must reach port 80 of the host, and there http_redirect_addr`,
+        : `no new certificate: ${inForce ? 'the one in force stays' : 'https to this host fails'}. Proof is asked for at port 80 of the host, which must lead to http_redirect_addr`,
     )
     const record = { count, retryAt: epochMillis(retryAt), reason }
     // Beyond the next attempt, so that failures in a row are counted.
@@ -133,9 +133,15 @@ export async function openAutocert(deps: {
       if (!closing.signal.aborted) await failed(host, 'host', error)
       return
     }
+    ordered('issued')
+    if (isDue(host)) {
+      // It is used, and not ordered again at once, and again.
+      const why =
+        'the new certificate is due for renewal already: the clock of this machine, or of the authority, is wrong'
+      return failed(host, 'host', new AppError('ERR_ACME', why))
+    }
     await store.delete(failuresTable, host)
     problems.delete(host)
-    ordered('issued')
     const notAfter = certificates.get(host)?.notAfter
     logger.info({ host, ...(notAfter !== undefined && { valid_until: isoTime(notAfter) }) }, 'certificate issued')
   }

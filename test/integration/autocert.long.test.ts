@@ -11,8 +11,10 @@ import { formatIssue, parseConfig } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/model.ts'
 import { createLogger } from '../../src/lib/log.ts'
 import type { Clock } from '../../src/types.ts'
+import { manualClock } from '../support/clock.ts'
 import { freePort, havePebble, type Pebble, startPebble } from '../support/pebble.ts'
 
+const DAY = 86_400_000
 const HOSTS = ['app.test', 'authenticate.test']
 type Line = Readonly<Record<string, unknown>>
 
@@ -118,5 +120,70 @@ describe.skipIf(!havePebble)('autocert (with Pebble, which scripts/ci-tools.sh i
     const second = await start()
     expect((await ask({ app: second.app, pebble, host: 'app.test' })).serial).toBe(serial)
     expect(second.hosts('ordering a certificate')).toEqual([])
+  })
+
+  test('of two processes one orders, and the other serves what it got', async () => {
+    const { pebble, start, compile } = await createWorld()
+    const both = await Promise.all([start(), start(compile({ http_redirect_addr: '127.0.0.1:0' }))])
+    await expect.poll(() => both.flatMap(({ hosts }) => hosts('certificate issued')).toSorted()).toEqual(HOSTS)
+    const serials = () =>
+      Promise.all(both.map(async ({ app }) => (await ask({ app, pebble, host: 'app.test' })).serial))
+    await expect.poll(async () => new Set(await serials()).size).toBe(1)
+    expect(await serials()).not.toContain(undefined)
+    expect(both.map(({ hosts }) => hosts('ordering a certificate').length).toSorted((a, b) => a - b)).toEqual([0, 2])
+  })
+
+  test('a host of a reload is ordered at once, and one that the authority refuses leaves the others alone', async () => {
+    const { start, compile, pebble } = await createWorld()
+    const { app, hosts, log } = await start()
+    await expect.poll(() => hosts('certificate issued')).toHaveLength(2)
+    expect(app.reload(compile({}, ['app.test', 'blocked.test', 'new.test'])).needsRestart).toEqual([])
+    await expect.poll(() => hosts('certificate issued')).toContain('new.test')
+    expect((await ask({ app, pebble, host: 'new.test' })).answer).toContain('this is new.test')
+    const failure = log.find(({ failures }) => failures === 1)
+    expect(failure).toMatchObject({ host: 'blocked.test', level: 'error' })
+    expect(failure?.['msg']).toContain('https to this host fails')
+    expect(await side(app, 'health', '/readyz?verbose')).toContain('no valid certificate for blocked.test')
+    expect((await fetch(`http://127.0.0.1:${app.operations.health?.address.port}/readyz`)).status).toBe(200)
+  })
+
+  test('while a renewal fails the old certificate stays, and each try waits longer', async () => {
+    const { start, pebble } = await createWorld()
+    const clock = manualClock(Date.now())
+    const { app, hosts, log } = await start(undefined, clock)
+    await expect.poll(() => hosts('certificate issued')).toHaveLength(2)
+    const before = await ask({ app, pebble, host: 'app.test' })
+    clock.step(59 * DAY)
+    clock.advance(30_000)
+    expect(hosts('ordering a certificate')).toHaveLength(2)
+    // Nobody can prove anything now.
+    await app.redirect?.close()
+    clock.step(4 * DAY)
+    clock.advance(30_000)
+    await expect.poll(() => log.filter(({ failures }) => failures === 1)).toHaveLength(2)
+    expect(log.find(({ failures }) => failures === 1)?.['msg']).toContain('the one in force stays')
+    expect((await ask({ app, pebble, host: 'app.test' })).serial).toBe(before.serial)
+    clock.advance(14 * 60_000)
+    expect(hosts('ordering a certificate')).toHaveLength(4)
+    clock.advance(60_000)
+    await expect.poll(() => log.filter(({ failures }) => failures === 2)).toHaveLength(2)
+  })
+
+  test('a certificate is renewed after two thirds of its lifetime, and not again at once when the next is as old', async () => {
+    const { start, pebble } = await createWorld()
+    const clock = manualClock(Date.now())
+    const { app, hosts, log } = await start(undefined, clock)
+    await expect.poll(() => hosts('certificate issued')).toHaveLength(2)
+    const before = await ask({ app, pebble, host: 'app.test' })
+    // The authority's clock stays: what it issues now is two thirds old.
+    clock.step(63 * DAY)
+    clock.advance(30_000)
+    await expect.poll(() => log.filter(({ failures }) => failures === 1)).toHaveLength(2)
+    const after = await ask({ app, pebble, host: 'app.test' })
+    expect(after.answer).toContain('this is app.test')
+    expect(after.serial).not.toBe(before.serial)
+    expect(log.find(({ failures }) => failures === 1)?.['error']).toContain('the clock of this machine')
+    clock.advance(10 * 60_000)
+    expect(hosts('ordering a certificate')).toHaveLength(4)
   })
 })
