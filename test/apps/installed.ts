@@ -24,7 +24,7 @@ export interface Installed {
   name(suite: string): string
 }
 
-/** Installs unless it is there. A registry that does not answer skips the suite. */
+/** Installs unless it is there. A registry that does not answer soon skips the suite. */
 export function installed(name: string, wanted: Packages): Installed {
   const folder = join(CACHE, name)
   const command = commandOf(wanted, folder)
@@ -43,11 +43,12 @@ export function installed(name: string, wanted: Packages): Installed {
 }
 
 function commandOf(wanted: Packages, folder: string): string {
-  const packages = wanted.packages.join(' ')
+  const packages = wanted.packages.map((one) => `'${one}'`).join(' ')
   if (wanted.from === 'pypi')
-    return `python3 -m venv ${folder} && ${folder}/bin/pip install --quiet --only-binary :all: ${packages}`
+    return `python3 -m venv ${folder} && ${folder}/bin/pip install --quiet --only-binary :all: --timeout 20 --retries 1 ${packages}`
   const manifest = JSON.stringify({ private: true, overrides: wanted.overrides ?? {} })
-  const install = `npm install --prefix ${folder} --ignore-scripts --no-audit --no-fund --loglevel=error ${packages}`
+  const options = '--ignore-scripts --no-audit --no-fund --loglevel=error --fetch-timeout=20000 --fetch-retries=1'
+  const install = `npm install --prefix ${folder} ${options} ${packages}`
   return `mkdir -p ${folder} && echo '${manifest}' >${folder}/package.json && ${install}`
 }
 
