@@ -2,6 +2,7 @@
 import { createAuthenticate } from './authenticate/handlers.ts'
 import { createPendingSeal } from './authenticate/pending.ts'
 import { createRedirects } from './authenticate/redirect.ts'
+import { createStates } from './authenticate/state.ts'
 import { openAutocert } from './certificates/autocert.ts'
 import { cookieNames, ownCookieNames } from './config/cookie-names.ts'
 import { entryFromClaims } from './directory/claims.ts'
@@ -133,6 +134,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     store,
     redirects: createRedirects(sharedSecrets),
     pendingSeal: createPendingSeal(sharedSecrets),
+    states: createStates(sharedSecrets),
     sharedSecrets,
     clock,
     logger,

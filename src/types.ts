@@ -91,10 +91,11 @@ export interface PendingSignIn {
 }
 
 export interface IdentityProvider {
-  /** `wanted`: scopes to ask for as well, where the provider lists them. */
+  /** `wanted`: scopes to ask for as well, where the provider lists them. `state`: unguessable; random unless given. */
   begin(
     signal: AbortSignal,
     wanted?: readonly string[],
+    state?: string,
   ): Promise<{ readonly redirect: URL; readonly pending: PendingSignIn }>
   /**
    * `callback` carries the query of the request on the configured callback URL, never the Host header.

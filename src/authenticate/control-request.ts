@@ -36,6 +36,11 @@ export function cookieHeader(
 /** Sign-ins that one browser may have begun at a time, on one host. */
 const MAX_FLOWS = 5
 
+/** Does the browser hold so many cookies of a prefix that older ones may have been forgotten? */
+export function isCrowded({ facts }: ControlRequest, prefix: string): boolean {
+  return readCookies(facts.cookie, prefix).length >= MAX_FLOWS
+}
+
 /** Forgets the oldest cookies of a prefix, so that one more makes at most five. */
 export function makeRoom(request: ControlRequest, prefix: string): readonly Header[] {
   const held = readCookies(request.facts.cookie, prefix)

@@ -22,14 +22,15 @@ import type {
 import type { Directory } from '../directory/model.ts'
 import type { Live } from '../config/model.ts'
 import type { Reply } from '../http/exchange.ts'
-import { type ControlRequest, cookieHeader, type Header, makeRoom, namesFor } from './control-request.ts'
+import { type ControlRequest, cookieHeader, type Header, isCrowded, makeRoom, namesFor } from './control-request.ts'
 import { createCodeExchange } from './code-exchange.ts'
 import { createFailure } from './failure.ts'
 import { issueHandoff, redeemHandoff } from './handoff.ts'
 import { createLongAddresses } from './long-address.ts'
 import { flowTag, PENDING_LIFETIME, type Pending, type PendingSeal } from './pending.ts'
-import { only, type Redirects, type SignInRequest } from './redirect.ts'
+import { only, type Redirects, SIGNED_URL_LIFETIME, type SignInRequest } from './redirect.ts'
 import { createSignOut, type SignOutDeps } from './sign-out.ts'
+import type { States } from './state.ts'
 import { elapsed, later } from '../lib/time.ts'
 
 export type { ControlRequest } from './control-request.ts'
@@ -41,13 +42,15 @@ export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure'> {
   readonly store: Store
   readonly redirects: Redirects
   readonly pendingSeal: PendingSeal
+  readonly states: States
   readonly clock: Clock
   readonly logger: Logger
   /** Tells the directory what the claims say; answers how long a session may live on them. */
   readonly admit: (identity: Identity, live: Live, now: WallTime) => Promise<{ readonly expiresAt: WallTime }>
 }
 
-const NONCE_LIFETIME: Span = 15 * 60_000
+/** As long as the sign-in that it binds may take, a slow second factor included. */
+const NONCE_LIFETIME: Span = SIGNED_URL_LIFETIME + PENDING_LIFETIME
 const INACTIVE = {
   error: 'access_denied',
   hint: 'account-inactive',
@@ -58,7 +61,7 @@ const INACTIVE = {
 export type Authenticate = ReturnType<typeof createAuthenticate>
 
 export function createAuthenticate(deps: AuthenticateDeps) {
-  const { idp, sessions, directory, store, redirects, pendingSeal, clock, logger } = deps
+  const { idp, sessions, directory, store, redirects, pendingSeal, states, clock, logger } = deps
   const failure = createFailure(deps)
   const exchangeCode = createCodeExchange(deps)
   const longAddresses = createLongAddresses(deps)
@@ -86,22 +89,33 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   async function signIn(request: ControlRequest): Promise<Reply> {
     const { facts, generation } = request
     const { fixed, routes } = generation
-    const now = clock.now()
     const asked: SignInRequest | undefined =
       facts.query === ''
         ? { returnTo: fixed.authenticateServiceUrl }
-        : redirects.check(new URLSearchParams(facts.query), routes, now)
+        : redirects.check(new URLSearchParams(facts.query), routes, clock.now())
     if (!asked)
       return failure(
         request,
         new AppError('ERR_RETURN_URL', 'sign-in: the link is not signed by us, too old, or leads elsewhere'),
       )
 
-    const session = await sessions.read(facts.cookie, namesFor(request).session, facts.host, now)
-    if (session && directory.status(session.person) !== 'inactive') return handOff(request, session, asked)
+    const session = await activeSession(request)
+    return session ? handOff(request, session, asked) : askProvider(request, asked)
+  }
 
-    const wanted = generation.live.groupsScope ? ['groups'] : []
-    const begun = await idp.begin(AbortSignal.timeout(fixed.idp.timeout), wanted).catch(toAppError)
+  /** Of this browser on the host that was asked, of a person who is not known to be inactive. */
+  async function activeSession(request: ControlRequest): Promise<Session | undefined> {
+    const { facts } = request
+    const session = await sessions.read(facts.cookie, namesFor(request).session, facts.host, clock.now())
+    return session && directory.status(session.person) !== 'inactive' ? session : undefined
+  }
+
+  async function askProvider(request: ControlRequest, asked: SignInRequest, again = false): Promise<Reply> {
+    const { fixed, live } = request.generation
+    const now = clock.now()
+    const wanted = live.groupsScope ? ['groups'] : []
+    const state = states.seal({ returnTo: asked.returnTo, again })
+    const begun = await idp.begin(AbortSignal.timeout(fixed.idp.timeout), wanted, state).catch(toAppError)
     if (begun instanceof AppError) return failure(request, begun, { tryAgain: new URL('/', asked.returnTo) })
     const { returnTo, ...binding } = asked
     const pending: Pending = {
@@ -131,10 +145,8 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     // This browser is done with it, whatever follows. Whoever has copied it meets the state, which is spent with the code.
     const spent = cookieHeader(request, name, undefined)
     if (!pending || !constantTimeEqual(pending.state, state)) {
-      return failure(
-        request,
-        new AppError('ERR_SIGN_IN_STATE', 'callback: no sign-in of this browser waits for this state'),
-      )
+      const unknown = new AppError('ERR_SIGN_IN_STATE', 'callback: no sign-in of this browser waits for this state')
+      return withoutPending(request, state, unknown)
     }
 
     const { returnTo, nonceHash } = pending
@@ -142,6 +154,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const callback = new URL(fixed.authenticateCallbackPath + facts.query, fixed.authenticateServiceUrl)
     const completed = await exchangeCode(callback, pending, facts.clientIp, fixed.idp.timeout).catch(toAppError)
     if (completed instanceof AppError) {
+      if (completed.code === 'ERR_SIGN_IN_STATE') return withoutPending(request, state, completed, [spent])
       // Refused before the state was spent: the same callback may still succeed.
       const unspent = completed.code === 'ERR_SIGN_IN_LIMIT' || completed.code === 'ERR_STORE_UNAVAILABLE'
       return failure(request, completed, { cookies: unspent ? [] : [spent], tryAgain })
@@ -163,6 +176,27 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     logger.info({ request_id: facts.id, user_id: identity.subject, email: identity.email }, 'signed in')
     const asked: SignInRequest = { returnTo: new URL(returnTo), ...(nonceHash !== undefined && { nonceHash }) }
     return handOff(request, session, asked, [spent, sessionHeader(request, session)])
+  }
+
+  /**
+   * A callback whose sign-in this browser does not hold: used, expired, or forgotten for newer tabs. Nothing of it is used
+   * but the address that we sealed into its state, and that is judged like any other link. Who this is says the browser's
+   * own session, so that a planted callback signs nobody in (RFC 9700 §4.7), and its code stays unspent.
+   */
+  async function withoutPending(
+    request: ControlRequest,
+    state: string,
+    error: AppError,
+    cookies: readonly Header[] = [],
+  ): Promise<Reply> {
+    const wanted = states.open(state)
+    if (!wanted || !request.generation.routes.allowsReturn(wanted.returnTo)) return failure(request, error, { cookies })
+    const { returnTo, again } = wanted
+    // The application asks for a hand-off of its own where it needs one.
+    if (await activeSession(request)) return redirectReply(302, returnTo, cookies)
+    // Once, and in a browser that keeps our cookies: otherwise this would go round for ever.
+    if (!again && isCrowded(request, namesFor(request).pending)) return askProvider(request, { returnTo }, true)
+    return failure(request, error, { cookies, tryAgain: returnTo })
   }
 
   /** Parallel tabs of one person share one session; another person's session in this browser ends. */
@@ -205,11 +239,13 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const nonceName = handoff && namesFor(request).nonce + flowTag(handoff.nonceHash)
     const nonces = nonceName === undefined ? [] : readCookie(facts.cookie, nonceName)
     if (!handoff || nonceName === undefined || !nonces.some((nonce) => sha256(nonce) === handoff.nonceHash)) {
+      // Forgotten for newer tabs, one of which has signed this browser in: the session is its own, not the one of the code.
+      if (handoff && (await activeSession(request))) return redirectReply(302, handoff.returnTo)
       const unknown = new AppError(
         'ERR_SIGN_IN_STATE',
         'hand-off: the code is unknown, used, expired, or not for this browser',
       )
-      return failure(request, unknown, { tryAgain: new URL(origin) })
+      return failure(request, unknown, { tryAgain: new URL(handoff?.returnTo ?? origin) })
     }
     const spent = cookieHeader(request, nonceName, undefined)
     const returnTo = new URL(handoff.returnTo)

@@ -15,7 +15,7 @@ import type { Span, WallTime } from '../types.ts'
 import type { RouteTable } from '../routing/model.ts'
 import { epochMillis, later } from '../lib/time.ts'
 
-const SIGNED_URL_LIFETIME: Span = 10 * 60_000
+export const SIGNED_URL_LIFETIME: Span = 10 * 60_000
 
 export interface SignInRequest {
   readonly returnTo: URL

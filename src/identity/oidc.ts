@@ -113,12 +113,12 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
   }
 
   return {
-    async begin(signal, wanted = []) {
+    async begin(signal, wanted = [], state = oidc.randomState()) {
       const config = await connect(signal)
       const { scopes_supported: offered = [] } = config.serverMetadata()
       const scopes = new Set(['openid', ...idp.scopes, ...wanted.filter((scope) => offered.includes(scope))])
       const pending: PendingSignIn = {
-        state: oidc.randomState(),
+        state,
         nonce: oidc.randomNonce(),
         codeVerifier: oidc.randomPKCECodeVerifier(),
       }

@@ -1,0 +1,33 @@
+/**
+ * The `state` of a sign-in (RFC 6749 §10.12): unguessable, and it holds the address to return to, sealed. A cookie of the
+ * browser says whose sign-in it is; without that cookie the state still says where the person wanted to go, and nothing else.
+ */
+import { deriveKey, open, seal } from '../lib/crypto.ts'
+import type { Secret } from '../lib/secret.ts'
+
+export interface Wanted {
+  readonly returnTo: URL
+  /** Begun in place of a sign-in that this browser had forgotten. */
+  readonly again: boolean
+}
+
+export interface States {
+  seal(wanted: Wanted): string
+  /** undefined: not one of ours. It may be old and used, and of any browser. */
+  open(state: string): Wanted | undefined
+}
+
+/** Tells what is sealed here from anything else. */
+const CONTEXT = 'state'
+
+export function createStates(sharedSecrets: readonly [Secret, ...Secret[]]): States {
+  const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'state'))
+  const [sealingKey] = keys as [Buffer]
+  return {
+    seal: ({ returnTo, again }) => seal(sealingKey, (again ? '2' : '1') + returnTo.href, CONTEXT),
+    open(state) {
+      const text = open(keys, state, CONTEXT)
+      return text === undefined ? undefined : { returnTo: new URL(text.slice(1)), again: text.startsWith('2') }
+    },
+  }
+}
