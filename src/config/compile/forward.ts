@@ -62,7 +62,7 @@ export function compileForward(
   )
   const balancing = compileBalancing(input, target?.upstreams ?? [], defaults.circuitBreaker, path, report)
   const tls = compileUpstreamTls(input, path, report)
-  const kubernetes = compileKubernetes(input, path, policy, claimHeaders.keys(), report)
+  const kubernetes = compileKubernetes(input, path, policy, claimHeaders.keys(), target?.upstreams ?? [], report)
   if (!from || !policy || !target || !rewrite || !headers) return undefined
 
   const identity = compileIdentity(input, claimHeaders, headers.templates, kubernetes, from, policy, defaults.identity)

@@ -3,6 +3,7 @@ import { normalName } from '../../lib/header-names.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { Policy } from '../../policy/model.ts'
 import type { Path, Report } from '../issues.ts'
+import type { Upstream } from '../model.ts'
 import type { RouteInput } from '../schema/route.ts'
 
 const KEY = 'kubernetes_service_account_token'
@@ -13,6 +14,7 @@ export function compileKubernetes(
   path: Path,
   policy: Policy | undefined,
   claimHeaders: Iterable<string>,
+  upstreams: readonly Upstream[],
   report: Report,
 ): Secret | undefined {
   const { [KEY]: written } = input
@@ -22,6 +24,10 @@ export function compileKubernetes(
   if (!/^[A-Za-z0-9._~+/-]+=*$/.test(token)) report.error([...path, KEY], 'expected a bearer token')
   if (policy?.kind === 'public') {
     report.error([...path, KEY], 'expected a route that asks who somebody is: nobody can act as somebody unknown')
+  }
+  // One line of each name: `a, b` would be one group.
+  if (upstreams.some(({ origin }) => origin.startsWith('h2c:'))) {
+    report.error([...path, KEY], 'expected an https:// upstream: over h2c:// groups cannot be told one by one')
   }
   const named: readonly (readonly [at: Path, name: string])[] = [
     ...Object.keys(input.set_request_headers).map((name) => [['set_request_headers', name], name] as const),
