@@ -162,6 +162,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     directory,
     directoryState: () => feeds.metrics(),
     upstreams: () => upstreams.states(),
+    store,
     streams,
     clock,
     logger,

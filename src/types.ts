@@ -203,5 +203,12 @@ export interface Store {
    */
   watch(listener: (change: Change) => void, onGap?: () => void): Unsubscribe
   lease(name: string, ttl: Span): Promise<Lease | undefined>
+  /** What is wrong with the store itself, for operators; undefined: nothing that is known. */
+  trouble(): StoreTrouble | undefined
   close(): Promise<void>
+}
+
+export interface StoreTrouble {
+  readonly since: WallTime
+  readonly reason: string
 }

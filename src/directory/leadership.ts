@@ -38,7 +38,7 @@ export function createLeadership(deps: {
     if (!changed || closed) return
     logger.info(
       { lease: name },
-      next ? 'this process reads the directory now' : 'another process reads the directory now',
+      next ? 'this process reads the directory now' : 'this process no longer reads the directory',
     )
     for (const listener of listeners) listener(next !== undefined)
   }

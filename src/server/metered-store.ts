@@ -40,6 +40,7 @@ export function meteredStore(store: Store, metrics: Metrics, clock: Clock): Stor
     lease: (name, ttl) => lease(() => store.lease(name, ttl)),
     list: (table, index) => store.list(table, index),
     watch: (listener, onGap) => store.watch(listener, onGap),
+    trouble: () => store.trouble(),
     close: () => store.close(),
   }
 }

@@ -1,7 +1,7 @@
 /** What operators and orchestrators see beside the traffic: probes, metrics, and the state of the last reload. */
 import { X509Certificate } from 'node:crypto'
-import type { Clock, Logger, WallTime } from '../types.ts'
 import type { CertificateState } from '../certificates/model.ts'
+import type { Clock, Logger, Store, StoreTrouble, WallTime } from '../types.ts'
 import type { Fixed, Live } from '../config/model.ts'
 import type { Directory, DirectoryHealth } from '../directory/model.ts'
 import type { StreamRegistry } from '../http/exchange.ts'
@@ -24,6 +24,7 @@ export interface OperationsDeps {
   /** Of hosts that need one by ACME. */
   readonly certificates: () => readonly CertificateState[]
   readonly upstreams: () => readonly UpstreamState[]
+  readonly store: Pick<Store, 'trouble'>
   readonly streams: StreamRegistry
   readonly clock: Clock
   readonly logger: Logger
@@ -46,6 +47,7 @@ export async function startOperations({
   certificates,
   directoryState,
   upstreams,
+  store,
   streams,
   clock,
   logger,
@@ -124,6 +126,7 @@ export async function startOperations({
           { name: 'directory', status: 'ok', ...(fixed.directory.kind !== 'claims' && { detail }) },
       ...(fixed.acme ? [describeCertificates(certificates(), clock.now())] : []),
       describeUpstreams(upstreams()),
+      describeStore(store.trouble()),
     ]
   }
 
@@ -189,4 +192,10 @@ function describeCertificates(certificates: readonly CertificateState[], now: Wa
   return parts.length === 0
     ? { name: 'certificates', status: 'ok' }
     : { name: 'certificates', status: 'degraded', detail: parts.join('; ') }
+}
+
+function describeStore(trouble: StoreTrouble | undefined): Component {
+  return trouble
+    ? { name: 'store', status: 'degraded', since: trouble.since, detail: trouble.reason }
+    : { name: 'store', status: 'ok' }
 }

@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync, readSync, statSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, readSync, statfsSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 
 /**
@@ -28,5 +28,14 @@ export function prepare(file: string, isData: boolean): void {
     if (isData && length > 0 && !known) throw new TypeError(`${file} is not a store`)
   } finally {
     closeSync(descriptor)
+  }
+}
+
+/** LMDB calls it an input/output error. */
+export function isFull(path: string): boolean {
+  try {
+    return statfsSync(path).bavail === 0
+  } catch {
+    return false
   }
 }

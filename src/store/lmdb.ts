@@ -4,8 +4,9 @@ import { AppError, messageOf } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import { yieldToEventLoop } from '../lib/wait.ts'
 import type { Change, Clock, Logger, Span, Store, Table, WallTime } from '../types.ts'
-import { makeDirectory, prepare } from './file.ts'
+import { isFull, makeDirectory, prepare } from './file.ts'
 import { acquireLease } from './lease.ts'
+import { watchForTrouble } from './trouble.ts'
 import { corrupt, fingerprint, recognise, unavailable } from './record.ts'
 import { earlier, epochMillis, wallTime } from '../lib/time.ts'
 
@@ -33,6 +34,7 @@ const SWEEP_BATCH = 250
 /** A process that did not look at the change log for this long has more to fear than a missed change. */
 const CHANGES_KEPT: Span = 600_000
 const READER_CHECK_INTERVAL: Span = 60_000
+const CHECK_INTERVAL: Span = 10_000
 
 interface StoredRecord {
   readonly schema: typeof SCHEMA
@@ -60,6 +62,7 @@ export function openLmdbStore(deps: {
 }): Store {
   const { path, clock, logger, pollInterval = 100 } = deps
   const { root, records, indexes, expiries, changes } = openTables(path)
+  const trouble = watchForTrouble({ file: dataFile(path), clock, logger })
   const listeners = new Set<{ readonly onChange: (change: Change) => void; readonly onGap: (() => void) | undefined }>()
   let seen = lastSequence()
   let delivering = false
@@ -75,6 +78,7 @@ export function openLmdbStore(deps: {
     every(clock, SWEEP_INTERVAL, sweepSoon),
     // A killed process leaves its reader slot behind, and with it every page that it could still see.
     every(clock, READER_CHECK_INTERVAL, () => background('reader check', () => root.readerCheck())),
+    every(clock, CHECK_INTERVAL, () => trouble.check()),
   ]
 
   /** The one place where LMDB's errors become ours. */
@@ -83,7 +87,19 @@ export function openLmdbStore(deps: {
     try {
       return work()
     } catch (error) {
-      throw error instanceof AppError ? error : unavailable(messageOf(error), error)
+      if (error instanceof AppError) throw error
+      throw unavailable(isFull(path) ? `the disk of ${path} is full` : messageOf(error), error)
+    }
+  }
+
+  function written<T>(work: () => T): T {
+    try {
+      const result = guard(work)
+      trouble.written()
+      return result
+    } catch (error) {
+      if (!closed && error instanceof AppError && error.code === 'ERR_STORE_UNAVAILABLE') trouble.written(error)
+      throw error
     }
   }
 
@@ -100,7 +116,7 @@ export function openLmdbStore(deps: {
    * transaction holds the lock of all processes until our event loop gets to it. Resolves when the change is announced.
    */
   async function transact<T>(work: () => T): Promise<T> {
-    const result = guard(() =>
+    const result = written(() =>
       root.transactionSync(() => {
         sequence = lastSequence()
         return work()
@@ -346,6 +362,7 @@ export function openLmdbStore(deps: {
       return () => listeners.delete(own)
     },
     lease: (name, ttl) => acquireLease(store, clock, name, ttl),
+    trouble: () => trouble.now(),
     async close() {
       if (closed) return
       closed = true
@@ -357,11 +374,15 @@ export function openLmdbStore(deps: {
   return store
 }
 
+function dataFile(path: string): string {
+  return join(path, 'postern.mdb')
+}
+
 /** Keys are arrays, ordered element by element: [table, fingerprint of the key] and so on. Values are JSON or empty. */
 function openTables(path: string) {
   try {
     makeDirectory(path)
-    const file = join(path, 'postern.mdb')
+    const file = dataFile(path)
     for (const name of [file, `${file}-lock`]) prepare(name, name === file)
     const root: RootDatabase<string> = open({ path: file, noSubdir: true, encoding: 'string', mapSize: MAP_SIZE })
     return {

@@ -131,6 +131,7 @@ export function createMemoryStore(deps: { readonly clock: Clock; readonly capaci
       return () => listeners.delete(own)
     },
     lease: (name, ttl) => acquireLease(store, clock, name, ttl),
+    trouble: () => undefined,
     async close() {
       closed = true
       stopSweeping()

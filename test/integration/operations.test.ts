@@ -325,7 +325,7 @@ describe('probes and metrics', () => {
     const verbose = JSON.parse((await ask(health, '/readyz?verbose')).body) as {
       components: { name: string; status: string }[]
     }
-    expect(verbose.components.map(({ name }) => name)).toContain('configuration')
+    expect(verbose.components.map(({ name }) => name)).toEqual(expect.arrayContaining(['configuration', 'store']))
     expect((await ask(health, '/metrics')).status).toBe(404)
 
     program.child.kill('SIGTERM')

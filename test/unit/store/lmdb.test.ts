@@ -30,6 +30,13 @@ function open(clock: Clock = systemClock, logger: Logger = silentLogger, at = pa
   return store
 }
 
+/** What was logged, each line as level and message. */
+function recorded(): { readonly lines: readonly string[]; readonly logger: Logger } {
+  const lines: string[] = []
+  const at = (level: string) => (_fields: object, message: string) => void lines.push(`${level} ${message}`)
+  return { lines, logger: { ...silentLogger, info: at('info'), error: at('error') } }
+}
+
 function start(task: 'write' | 'take' | 'revoke', argument = '') {
   const child = spawn(
     process.execPath,
@@ -190,20 +197,28 @@ test('a full disk is a fault for writes; reads go on, nothing is lost, and write
   try {
     const ballast = join(disk, 'ballast')
     writeFileSync(ballast, Buffer.alloc(1_200_000))
-    const store = open(systemClock, silentLogger, join(disk, 'store'))
+    const clock = manualClock()
+    const { lines, logger } = recorded()
+    const store = open(clock, logger, join(disk, 'store'))
     let written = 0
     const fill = async () => {
       for (; written < 5000; written++) await store.put(sheets, `${written}`, sheet(written))
     }
     await expect(fill()).rejects.toMatchObject({
       code: 'ERR_STORE_UNAVAILABLE',
-      message: expect.stringContaining('No space left on device'),
+      message: `store: the disk of ${join(disk, 'store')} is full`,
     })
+    expect(store.trouble()).toEqual({ since: clock.now(), reason: `store: the disk of ${join(disk, 'store')} is full` })
     expect(written).toBeGreaterThan(10)
     await expect(store.take(sheets, '0')).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
     expect(await all(store)).toEqual(Array.from({ length: written }, (_, i) => i))
     rmSync(ballast)
+    clock.advance(10_000)
+    expect(store.trouble()).toBeDefined()
     expect(await store.take(sheets, '0')).toEqual(sheet(0))
+    clock.advance(10_000)
+    expect(store.trouble()).toBeUndefined()
+    expect(lines).toEqual(['error store: cannot be written', 'info store: can be written again'])
     await store.close()
     expect(await all(open(systemClock, silentLogger, join(disk, 'store')))).toHaveLength(written - 1)
     await stores.pop()?.close()
@@ -350,4 +365,24 @@ test('a watcher that throws is logged, and the others hear of the change', async
   expect(await store.put(sheets, 'k', sheet(1))).toBe(true)
   expect(seen).toEqual(['k'])
   expect(lines).toEqual(['store: listener failed {"error":"broken watcher"}'])
+})
+
+test('a store whose directory is removed says so once, and goes on', async () => {
+  const clock = manualClock()
+  const { lines, logger } = recorded()
+  const store = open(clock, logger)
+  clock.advance(10_000)
+  expect(store.trouble()).toBeUndefined()
+  rmSync(path, { recursive: true })
+  clock.advance(10_000)
+  const since = clock.now()
+  mkdirSync(path)
+  clock.advance(20_000)
+  expect(store.trouble()).toEqual({
+    since,
+    reason: `${join(path, 'postern.mdb')} was removed or replaced: all that is stored from now on ends with this process; restart Postern, and people sign in again`,
+  })
+  expect(lines).toEqual(['error store: lost'])
+  await store.put(sheets, 'a', sheet(1))
+  expect((await store.get(sheets, 'a'))?.value).toEqual(sheet(1))
 })
