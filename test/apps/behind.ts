@@ -4,6 +4,7 @@ import { freePort } from '../../e2e/browser/demo.ts'
 import { demoSeed } from '../../emulator/okta/demo-seed.ts'
 import { createBrowser } from '../support/browser.ts'
 import { createTestWorld, type World } from '../support/world.ts'
+import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
 
 export interface Behind {
   readonly world: World
@@ -20,16 +21,25 @@ export const ALICE = 'alice@example.com'
 
 /**
  * Addresses have Postern's real port: WebSockets and programs that are no browser ask for it. `to`: the application, one
- * that echoes as JSON unless given; `more`: further keys of the routes.
+ * that echoes as JSON unless given; `more`: further keys of the
+ * routes; `https`: with a certificate for other names.
  */
-export async function startBehind(to?: string, more: Readonly<Record<string, unknown>> = {}): Promise<Behind> {
+export async function startBehind(
+  to?: string,
+  more: Readonly<Record<string, unknown>> = {},
+  scheme: 'http' | 'https' = 'http',
+): Promise<Behind> {
   const port = await freePort()
-  const authenticate = `http://authenticate.localhost:${port}`
-  const url = `http://app.localhost:${port}`
-  const publicUrl = `http://localhost:${port}`
+  const authenticate = `${scheme}://authenticate.localhost:${port}`
+  const url = `${scheme}://app.localhost:${port}`
+  const publicUrl = `${scheme}://localhost:${port}`
   const rest = { ...(to !== undefined && { to }), ...more }
   const world = await createTestWorld({
-    config: { authenticate_service_url: authenticate, address: `127.0.0.1:${port}` },
+    config: {
+      authenticate_service_url: authenticate,
+      address: `127.0.0.1:${port}`,
+      ...(scheme === 'https' && { certificate: CERTIFICATE, certificate_key: KEY }),
+    },
     routes: [
       { from: url, ...rest, allowed_groups: ['Engineering'] },
       { from: publicUrl, ...rest, allow_public_unauthenticated_access: true },

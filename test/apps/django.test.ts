@@ -21,6 +21,7 @@ settings.configure(
     DEBUG=True,
     SECRET_KEY="opens nothing real",
     ALLOWED_HOSTS=[".localhost"],
+    SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https"),
     ROOT_URLCONF="__main__",
     STATIC_URL="/static/",
     DEFAULT_AUTO_FIELD="django.db.models.BigAutoField",
@@ -63,6 +64,7 @@ describe.skipIf(!django.bin || !chromiumPath)(django.name(inChromium("Django's a
   const folder = mkdtempSync(join(tmpdir(), 'postern-django-'))
   let server: Running
   let behind: Behind
+  let overTls: Behind
   let browser: Browser
   beforeAll(async () => {
     writeFileSync(join(folder, 'site.py'), SITE)
@@ -70,27 +72,33 @@ describe.skipIf(!django.bin || !chromiumPath)(django.name(inChromium("Django's a
     // -P: the folder's own site.py is not Python's.
     server = await startServer([`${django.bin}/python`, '-P', 'site.py', String(port)], port, { cwd: folder })
     behind = await startBehind(`http://127.0.0.1:${port}`)
+    overTls = await startBehind(`http://127.0.0.1:${port}`, {}, 'https')
     browser = await launchChromium()
   })
   afterAll(async () => {
     await browser?.close()
+    await overTls?.close()
     await behind?.close()
     await server?.close()
     rmSync(folder, { recursive: true, force: true })
   })
 
-  test('alice is signed in by the header, and adds a group with a form', async () => {
-    const { page } = await newVisitor(browser)
-    await openAsAlice(page, `${behind.url}/admin/`)
-    expect(await page.locator('#user-tools').innerText()).toMatch(/alice@example\.com/i)
-    await page.goto(`${behind.url}/admin/auth/group/add/`)
-    await page.locator('#id_name').fill('Reviewers')
-    const posted = page.waitForResponse((response) => response.request().method() === 'POST')
-    await page.getByRole('button', { name: 'Save', exact: true }).click()
-    expect((await posted).status()).toBe(302)
-    await page.waitForURL(`${behind.url}/admin/auth/group/`)
-    expect(await page.locator('.messagelist').innerText()).toMatch(/“Reviewers” was added successfully/)
-  })
+  test.each(['http', 'https'])(
+    'over %s alice is signed in by the header, and adds a group with a form',
+    async (scheme) => {
+      const { url } = scheme === 'https' ? overTls : behind
+      const { page } = await newVisitor(browser, { ignoreHTTPSErrors: true })
+      await openAsAlice(page, `${url}/admin/`)
+      expect(await page.locator('#user-tools').innerText()).toMatch(/alice@example\.com/i)
+      await page.goto(`${url}/admin/auth/group/add/`)
+      await page.locator('#id_name').fill(`Reviewers ${scheme}`)
+      const posted = page.waitForResponse((response) => response.request().method() === 'POST')
+      await page.getByRole('button', { name: 'Save', exact: true }).click()
+      expect((await posted).status()).toBe(302)
+      await page.waitForURL(`${url}/admin/auth/group/`)
+      expect(await page.locator('.messagelist').innerText()).toContain(`“Reviewers ${scheme}” was added successfully`)
+    },
+  )
 
   test('who sends that header without a session is nobody', async () => {
     const headers = { 'x-postern-claim-email': ALICE, 'X-Postern-Claim_Email': ALICE }

@@ -26,6 +26,7 @@ describe.skipIf(!streamlit.bin || !chromiumPath)(streamlit.name(inChromium('Stre
   const folder = mkdtempSync(join(tmpdir(), 'postern-streamlit-'))
   let server: Running
   let behind: Behind
+  let overTls: Behind
   let browser: Browser
   beforeAll(async () => {
     writeFileSync(join(folder, 'app.py'), SCRIPT)
@@ -37,28 +38,34 @@ describe.skipIf(!streamlit.bin || !chromiumPath)(streamlit.name(inChromium('Stre
       env: { HOME: folder },
     })
     behind = await startBehind(`http://127.0.0.1:${port}`)
+    overTls = await startBehind(`http://127.0.0.1:${port}`, {}, 'https')
     browser = await launchChromium()
   })
   afterAll(async () => {
     await browser?.close()
+    await overTls?.close()
     await behind?.close()
     await server?.close()
     rmSync(folder, { recursive: true, force: true })
   })
 
-  test('a changed widget runs the script again, and a file is uploaded', async () => {
-    const { page } = await newVisitor(browser)
-    const sockets: string[] = []
-    page.on('websocket', (socket) => sockets.push(socket.url()))
-    await openAsAlice(page, `${behind.url}/`)
-    await page.getByText('Hello, nobody!').waitFor()
-    await page.getByLabel('Name').fill('Alice')
-    await page.getByLabel('Name').press('Enter')
-    await page.getByText('Hello, Alice!').waitFor()
-    expect(sockets).toContain(`${behind.url.replace('http', 'ws')}/_stcore/stream`)
-    await page
-      .locator('input[type=file]')
-      .setInputFiles({ name: 'data.bin', mimeType: 'application/octet-stream', buffer: Buffer.alloc(3_000_000) })
-    await page.getByText('data.bin has 3000000 bytes').waitFor()
-  })
+  test.each(['http', 'https'])(
+    'over %s a changed widget runs the script again, and a file is uploaded',
+    async (scheme) => {
+      const { url } = scheme === 'https' ? overTls : behind
+      const { page } = await newVisitor(browser, { ignoreHTTPSErrors: true })
+      const sockets: string[] = []
+      page.on('websocket', (socket) => sockets.push(socket.url()))
+      await openAsAlice(page, `${url}/`)
+      await page.getByText('Hello, nobody!').waitFor()
+      await page.getByLabel('Name').fill('Alice')
+      await page.getByLabel('Name').press('Enter')
+      await page.getByText('Hello, Alice!').waitFor()
+      expect(sockets).toContain(`${url.replace('http', 'ws')}/_stcore/stream`)
+      await page
+        .locator('input[type=file]')
+        .setInputFiles({ name: 'data.bin', mimeType: 'application/octet-stream', buffer: Buffer.alloc(3_000_000) })
+      await page.getByText('data.bin has 3000000 bytes').waitFor()
+    },
+  )
 })
