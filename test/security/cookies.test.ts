@@ -166,7 +166,7 @@ describe('K05 attributes of our cookies of our cookies of our cookies', () => {
       /^__Host-postern(?:-(?:nonce|sign-in)\.[\w-]{12})?=[^;]*; Path=\/; Max-Age=(\d+); HttpOnly; Secure; SameSite=Lax$/
     const ages = lines.map((line) => Number(shape.exec(line)?.[1]))
     // nonce, waiting sign-in; spent and session at the service; spent and session at the application.
-    expect(ages).toEqual([900, 3600, 0, expect.closeTo(14 * 3600, -1), 0, expect.closeTo(14 * 3600, -1)])
+    expect(ages).toEqual([4200, 3600, 0, expect.closeTo(14 * 3600, -1), 0, expect.closeTo(14 * 3600, -1)])
     for (const age of ages) expect(age).toBeLessThanOrEqual(14 * 3600)
     for (const host of ['app.corp.example', 'authenticate.corp.example']) {
       expect([...(browser.cookies.get(host)?.keys() ?? [])]).toEqual(['__Host-postern'])
