@@ -203,11 +203,16 @@ export function failure(error: AppError, requestId: string, asked: Asked | undef
       ...(route && { application: route.name }),
       ...(facts.method === 'GET' &&
         status !== ERRORS.ERR_CLIENT_CLOSED.status && {
-          wayOn: { href: facts.path + facts.query, label: 'Try again' },
+          wayOn: { href: referenceTo(facts), label: 'Try again' },
         }),
     },
     { headers },
   )
+}
+
+/** Two slashes at the beginning would name another host (RFC 3986 §4.2). */
+function referenceTo({ path, query }: RequestFacts): string {
+  return (path.startsWith('//') ? '/.' : '') + path + query
 }
 
 /** What a form sent is not in its address. */

@@ -37,6 +37,7 @@ beforeAll(async () => {
       { name: 'web user', prefix: '/mine', ...UNMERGED, ...KEEP, allow_any_authenticated_user: true },
       { name: 'root admin', from: 'http://root.localhost', prefix: '/admin', allowed_groups: ['Engineering'] },
       { name: 'root', from: 'http://root.localhost', ...KEEP, ...UNMERGED, ...PUBLIC },
+      { name: 'down', from: 'http://down.localhost', to: 'http://127.0.0.1:9', ...UNMERGED, ...PUBLIC },
     ],
   })
 })
@@ -188,6 +189,18 @@ describe('a refused path', () => {
     expect(page.header('content-type')).toContain('text/html')
     expect(page.body).toContain('path_with_escaped_slashes_action: keep')
   })
+})
+
+test('an error page links to the host that was asked, never to the first segment behind two slashes', async () => {
+  const page = ['Host: down.localhost', 'Accept: text/html', 'Sec-Fetch-Mode: navigate']
+  for (const target of ['//evil.test/x', '///evil.test/x', '//evil.test//x?q']) {
+    const answer = only((await gauntlet.get(target, ...page)).answers)
+    expect(answer.status).toBe(502)
+    const links = Array.from(answer.body.matchAll(/href="([^"]*)"/g), ([, href = '']) => href.replaceAll('&#x2F;', '/'))
+    const addresses = links.map((link) => new URL(link, `http://down.localhost${target}`).href)
+    expect(addresses).toContain(`http://down.localhost${target}`)
+    expect(addresses.filter((address) => !address.startsWith('http://down.localhost/'))).toEqual([])
+  }
 })
 
 /** As the worst of servers: decodes twice, backslashes, parameters, repeated slashes, dots. */
