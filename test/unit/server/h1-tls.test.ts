@@ -1,4 +1,6 @@
-import { connect } from 'node:tls'
+import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { connect, createSecureContext } from 'node:tls'
 import { expect, test } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
@@ -43,5 +45,40 @@ test.each([
   })
   expect(ended).toBe('ECONNRESET')
   expect(listener.active()).toBe(0)
+  await listener.stop()
+})
+
+test('a certificate is chosen by server name in any case; the operator’s is shown for every other name', async () => {
+  const other = readFileSync(new URL('../config/fixtures/tls.crt', import.meta.url), 'utf8')
+  const key = readFileSync(new URL('../config/fixtures/tls.key', import.meta.url), 'utf8')
+  const context = createSecureContext({ cert: other, key })
+  const listener = await listen({
+    listen: { host: '127.0.0.1', port: 0 },
+    certificate: { chain: CERTIFICATE, key: new Secret(KEY) },
+    contextOf: (host) => (host === 'app.test' ? context : undefined),
+    timeouts: {
+      timeoutRead: 0,
+      timeoutIdle: 0,
+      clientBodyTimeout: 30_000,
+      clientBodyMinRate: 100,
+      clientWriteTimeout: 0,
+      tunnelIdleTimeout: 0,
+    },
+    clock: systemClock,
+    logger: silentLogger,
+    refused() {},
+    handle: async () => {},
+  })
+  const shown = (servername: string) =>
+    new Promise<string | undefined>((resolve, reject) => {
+      const socket = connect({ port: listener.address.port, host: '127.0.0.1', servername, rejectUnauthorized: false })
+      socket.once('secureConnect', () => {
+        resolve(socket.getPeerX509Certificate()?.fingerprint256)
+        socket.destroy()
+      })
+      socket.once('error', reject)
+    })
+  const [own, chosen] = [CERTIFICATE, other].map((pem) => new X509Certificate(pem).fingerprint256)
+  expect(await Promise.all(['app.test', 'APP.test', 'other.test', ''].map(shown))).toEqual([chosen, chosen, own, own])
   await listener.stop()
 })
