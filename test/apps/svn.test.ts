@@ -16,13 +16,16 @@ describe.skipIf(svn.bin === undefined)(svn.name('Subversion behind Postern'), ()
   const folder = mkdtempSync(join(tmpdir(), 'postern-svn-'))
   let apache: Running
   let behind: Behind
+  let overTls: Behind
   beforeAll(async () => {
     execFileSync('svnadmin', ['create', join(served, 'repository')])
     execFileSync('svnadmin', ['create', join(served, 'old')])
     const server = await startApache(
       served,
-      ['dav', 'dav_svn'],
-      `<Location /repository>
+      ['dav', 'dav_svn', 'headers'],
+      // As docs/deploy.md says: Apache refuses a Destination of another scheme than its own.
+      `RequestHeader edit Destination ^https: http: early
+      <Location /repository>
         DAV svn
         SVNPath ${served}/repository
       </Location>
@@ -34,8 +37,10 @@ describe.skipIf(svn.bin === undefined)(svn.name('Subversion behind Postern'), ()
     )
     apache = server
     behind = await startBehind(server.url)
+    overTls = await startBehind(server.url, {}, 'https')
   })
   afterAll(async () => {
+    await overTls?.close()
     await behind?.close()
     await apache?.close()
     for (const one of [served, folder]) rmSync(one, { recursive: true, force: true })
@@ -59,6 +64,14 @@ describe.skipIf(svn.bin === undefined)(svn.name('Subversion behind Postern'), ()
     expect(await asked('update', join(folder, name))).toMatchObject({ code: 0 })
     expect(readFileSync(at('copy.txt'), 'utf8')).toBe('one\n')
     expect((await asked('log', '--quiet', url)).output).toMatch(/r2 \|[^]*r1 \|/)
+  })
+
+  test('over https a copy names its Destination', async () => {
+    const trusting = '--trust-server-cert-failures=unknown-ca,cn-mismatch,expired,not-yet-valid,other'
+    const url = `${overTls.publicUrl}/repository`
+    expect(await asked('mkdir', trusting, '--message', 'trunk', `${url}/trunk`)).toMatchObject({ code: 0 })
+    const copied = await asked('copy', trusting, '--message', 'tag', `${url}/trunk`, `${url}/tag`)
+    expect(copied).toMatchObject({ code: 0 })
   })
 
   test('without a session a checkout fails', async () => {

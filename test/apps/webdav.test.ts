@@ -9,7 +9,7 @@ import { ALICE, type Behind, startBehind } from './behind.ts'
 import { installed } from './installed.ts'
 import { type Running, startServer } from './process.ts'
 
-const wsgidav = installed('wsgidav', { from: 'pypi', packages: ['WsgiDAV==4.4.0', 'cheroot==11.1.2'] })
+const wsgidav = installed('wsgidav', { from: 'pypi', packages: ['WsgiDAV==4.3.5', 'cheroot==11.1.2'] })
 
 describe.skipIf(!wsgidav.bin)(wsgidav.name('WsgiDAV behind Postern'), () => {
   const folder = mkdtempSync(join(tmpdir(), 'postern-webdav-'))
