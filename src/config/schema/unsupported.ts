@@ -65,7 +65,6 @@ const CLIENT_CERTIFICATES =
 const OTHER_PROTOCOLS = 'Postern proxies HTTP only; it is safe to remove when the routes that use it go, too'
 const TOKENS = 'a bearer token of the provider signs nobody in; it is safe to remove, and such clients get 401'
 const METRICS = 'everybody who reaches metrics_address may read the metrics; bind it to 127.0.0.1 before you remove it'
-const LOST = 'what it does would not happen; remove it only if nobody relies on that'
 
 const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
   ...names('downstream_mtls client_ca client_ca_file', CLIENT_CERTIFICATES),
@@ -97,7 +96,10 @@ const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
   ['policy_file', 'write `routes:`'],
   ['headers', 'write `set_response_headers`'],
   ['forward_auth_url', 'there is no forward-auth mode: let the proxy in front send these hosts to Postern, as routes'],
-  ['certificates', LOST],
+  [
+    'certificates',
+    'one certificate serves all hosts: write one with all names into `certificate_file` and `certificate_key_file`, or `autocert: true`',
+  ],
 ])
 
 const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
