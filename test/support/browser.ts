@@ -50,6 +50,8 @@ export function createBrowser(portOf: (host: string) => number = () => 80): Brow
     return new Promise((resolve, reject) => {
       const asked = request(
         {
+          // Of its own: a kept one may just be closing, for the clock was moved past its idle limit.
+          agent: false,
           host: '127.0.0.1',
           port: url.port || portOf(url.hostname),
           method,
