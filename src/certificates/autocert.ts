@@ -194,7 +194,8 @@ export async function openAutocert(deps: {
     state: () =>
       hosts().map((host) => {
         const notAfter = certificates.get(host)?.notAfter
-        const problem = problems.get(host) ?? problems.get(server)
+        // What another process has mended is no problem any more.
+        const problem = isDue(host) ? (problems.get(host) ?? problems.get(server)) : undefined
         return { host, ...(notAfter !== undefined && { notAfter }), ...(problem !== undefined && { problem }) }
       }),
     renew,

@@ -1,5 +1,6 @@
 import { expect, onTestFinished, test } from 'vitest'
 import { generateKey } from '../../../src/certificates/acme.ts'
+import { openAutocert } from '../../../src/certificates/autocert.ts'
 import { createCertificates } from '../../../src/certificates/certificates.ts'
 import { certificatesTable } from '../../../src/certificates/tables.ts'
 import { renewalOf, retryAfter } from '../../../src/certificates/schedule.ts'
@@ -72,4 +73,36 @@ test('tries of a host stay below five an hour, and go on once a day', () => {
   const waits = [1, 2, 3, 4, 5, 6, 7, 8, 100].map((count) => retryAfter(count, 'host') / HOUR)
   expect(waits).toEqual([0.25, 0.5, 1, 2, 4, 8, 16, 24, 24])
   expect([1, 2, 100].map((count) => retryAfter(count, 'server') / HOUR)).toEqual([1 / 60, 1 / 30, 6])
+})
+
+test('a failure is everybody’s: nobody asks again before its time, and it ends when another process has the certificate', async () => {
+  const store = createMemoryStore({ clock })
+  const sharedSecrets = [new Secret('a'.repeat(32))] as const
+  const outcomes: string[] = []
+  const config = { directoryUrl: new URL('https://127.0.0.1:1/directory'), outbound: {} }
+  const start = async () => {
+    const autocert = await openAutocert({
+      config,
+      sharedSecrets,
+      hosts: () => ['localhost'],
+      store,
+      clock,
+      logger: silentLogger,
+      ordered: (outcome) => void outcomes.push(outcome),
+    })
+    onTestFinished(() => autocert.close())
+    await autocert.renew()
+    return autocert
+  }
+  const [first, second] = [await start(), await start()]
+  expect(outcomes).toEqual(['failed'])
+  for (const process of [first, second])
+    expect(process.state()).toMatchObject([
+      { host: 'localhost', problem: expect.stringContaining('127.0.0.1:1: ') as unknown },
+    ])
+  await open('a', store).certificates.save('localhost', issued)
+  for (const process of [first, second]) {
+    await expect.poll(() => process.state()).toMatchObject([{ notAfter: expect.anything() as unknown }])
+    expect(process.state()[0]).not.toHaveProperty('problem')
+  }
 })
