@@ -73,7 +73,8 @@ function mutate(at: unknown, [step = 0, ...rest]: readonly number[], kind: Mutat
   else if (kind === 'remove') delete holder[key]
   else if (kind === 'repeat' && Array.isArray(at)) {
     if (at.length < 10) at.push(...Array.from({ length: 300 }, () => holder[key]))
-  } else if (kind === 'rename' && !Array.isArray(at)) holder[String(JSON.stringify(value)).slice(0, 50)] = holder[key]
+  } else if (kind === 'rename' && !Array.isArray(at))
+    holder[`renamed ${JSON.stringify(value)}`.slice(0, 50)] = holder[key]
   else holder[key] = value
   return at
 }
