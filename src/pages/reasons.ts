@@ -50,6 +50,7 @@ const WORDS: Readonly<Record<Reason, string>> = {
   'client-certificate-required': 'It opens only with a certificate, and Postern cannot take one yet.',
   'valid-client-certificate': 'It does not open with a certificate.',
   'origin-unauthorized': 'The request was made by a page of another site.',
+  'destination-unauthorized': 'It would be copied or moved to an address that is not of the same application.',
   'websockets-off': 'Live connections are turned off for this application.',
 }
 

@@ -2,6 +2,7 @@ import { assertNever } from '../errors.ts'
 import type { Route } from '../config/model.ts'
 import type { PathReadings, RequestFacts } from '../http/request.ts'
 import type { RouteMatch, RouteTable } from '../routing/model.ts'
+import { destinationPath, hasDestination } from '../routing/destination.ts'
 import { websocketOriginAllowed } from '../routing/origin.ts'
 import { decide } from './engine.ts'
 import type { Principal } from './model.ts'
@@ -63,8 +64,28 @@ function judgeRoute(
   const decision = facts.readings
     ? judgeReadings(route, facts.readings, asked, facts, who, now)
     : decide(route, who, facts, now)
-  if (decision.outcome !== 'allow' || facts.wants !== 'upgrade') return decision
-  return judgeUpgrade(routes, route, decision, now)
+  if (decision.outcome !== 'allow') return decision
+  if (facts.wants === 'upgrade') return judgeUpgrade(routes, route, decision, now)
+  return hasDestination(facts.method) ? judgeDestination(routes, route, facts, who, now, decision) : decision
+}
+
+/** What is written to must be of the same route, whose policy must allow it there, too. */
+function judgeDestination(
+  routes: RouteTable,
+  route: Route,
+  { readings: _, ...facts }: RequestFacts,
+  who: Principal | undefined,
+  now: WallTime,
+  decision: Decision,
+): Decision {
+  const destination = facts.headers.get('destination')
+  if (destination === undefined) return decision
+  const path = destinationPath(destination, facts)
+  if (path === undefined) return FOREIGN_DESTINATION
+  const written: RequestFacts = { ...facts, path, query: '' }
+  const match = routes.match(written)
+  if (match.kind !== 'route' || match.route !== route) return FOREIGN_DESTINATION
+  return stricter(decision, decide(route, who, written, now))
 }
 
 /** The strictest of the decisions on all readings of the path. What is granted is the reading that is forwarded. */
@@ -115,6 +136,10 @@ const SHADOW_FAULT: ShadowDecision = Object.freeze({
   reasons: plus(NO_REASONS, 'policy-error').list,
 })
 const WEBSOCKETS_OFF: Decision = Object.freeze({ outcome: 'deny', reasons: plus(NO_REASONS, 'websockets-off').list })
+const FOREIGN_DESTINATION: Decision = Object.freeze({
+  outcome: 'deny',
+  reasons: plus(NO_REASONS, 'destination-unauthorized').list,
+})
 const FOREIGN_ORIGIN: Decision = Object.freeze({
   outcome: 'deny',
   reasons: plus(NO_REASONS, 'origin-unauthorized').list,

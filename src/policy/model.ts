@@ -85,6 +85,7 @@ export type Reason =
   | 'client-certificate-required'
   | 'valid-client-certificate'
   | 'origin-unauthorized'
+  | 'destination-unauthorized'
   | 'websockets-off'
 
 /** Who asks, at the moment of asking, by the kind of credential that says so. */

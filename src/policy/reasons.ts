@@ -46,6 +46,7 @@ const ORDER = Object.keys({
   'client-certificate-required': true,
   'valid-client-certificate': true,
   'origin-unauthorized': true,
+  'destination-unauthorized': true,
   'websockets-off': true,
 } satisfies Record<Reason, true>) as readonly Reason[]
 

@@ -7,6 +7,8 @@
  */
 import { withoutCookies } from '../lib/cookie.ts'
 import { publicLocation, type Sent } from '../routing/location.ts'
+import { destinationPath, hasDestination } from '../routing/destination.ts'
+import { rewrittenPath } from '../routing/rewrite.ts'
 import { authorityOf, rewrittenHost } from '../routing/host-rewrite.ts'
 import { defaultPort } from '../routing/host.ts'
 import { UNKNOWN_CLIENT } from '../routing/trust.ts'
@@ -159,8 +161,21 @@ export function upstreamHeaders(
   headers.push('x-request-id', request.id, HOP_HEADER, plan.hop.next(hops))
   for (const part of identity) headers.push(part)
   const host = rewrittenHost(route.action.rewrite.host, request, headers)
+  if (hasDestination(request.method)) rewriteDestination(headers, grant, host)
   if (host !== undefined) headers.push('host', host)
   return headers
+}
+
+/** The destination as it was judged, under the address that the upstream has: servers compare scheme and host with theirs. */
+function rewriteDestination(headers: string[], { route, request }: Grant<Forward>, host: string | undefined): void {
+  const { upstreams, rewrite } = route.action
+  const at = headers.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === 'destination')
+  const path = at === -1 ? undefined : destinationPath(headers[at + 1] as string, request)
+  if (path === undefined) return
+  const { protocol, host: own } = new URL(upstreams[0].origin)
+  const authority = host ?? (upstreams.length === 1 ? own : '')
+  const scheme = protocol === 'https:' ? 'https' : 'http'
+  headers[at + 1] = (authority === '' ? '' : `${scheme}://${authority}`) + rewrittenPath(rewrite.path, path)
 }
 
 /**

@@ -23,9 +23,7 @@ describe.skipIf(svn.bin === undefined)(svn.name('Subversion behind Postern'), ()
     const server = await startApache(
       served,
       ['dav', 'dav_svn', 'headers'],
-      // As docs/deploy.md says: Apache refuses a Destination of another scheme than its own.
-      `RequestHeader edit Destination ^https: http: early
-      <Location /repository>
+      `<Location /repository>
         DAV svn
         SVNPath ${served}/repository
       </Location>
