@@ -1,6 +1,7 @@
 /** What a forwarded request looks like to the upstream, for the command line: by the functions that write the real one. */
 import { ownCookieNames } from './config/cookie-names.ts'
-import type { Config, Forward } from './config/model.ts'
+import type { Config } from './config/model.ts'
+import type { Forward } from './config/route-model.ts'
 import { isForwardGrant } from './policy/engine.ts'
 import { rewrittenPath } from './routing/rewrite.ts'
 import type { Grant } from './policy/verdict.ts'

@@ -1,5 +1,6 @@
 /** The access review of the command line: everybody whose groups are known, every route. */
-import type { Config, Route } from './config/model.ts'
+import type { Config } from './config/model.ts'
+import type { Route } from './config/route-model.ts'
 import { personKey } from './lib/person.ts'
 import { FOREVER } from './lib/time.ts'
 import type { PersonView } from './operator.ts'

@@ -1,5 +1,5 @@
 import { assertNever } from '../../src/errors.ts'
-import type { Forward, Route } from '../../src/config/model.ts'
+import type { Forward, Route } from '../../src/config/route-model.ts'
 
 /** What applications see as Host, route by route: the kinds with the names of their routes, in the order of the file. */
 export function describeHosts(routes: readonly Route[]): readonly string[] {

@@ -1,7 +1,8 @@
 /** Puts the parts of the directory together for one configuration: sources, feed, hook, SCIM server. */
 import { createIssuer } from '../lib/person.ts'
 import type { Clock, Logger, Span, Store, Subject, Unsubscribe } from '../types.ts'
-import type { DirectoryConfig, Route } from '../config/model.ts'
+import type { DirectoryConfig } from '../config/model.ts'
+import type { Route } from '../config/route-model.ts'
 import type { DirectorySource } from './model.ts'
 import { combineSources } from './combine.ts'
 import { createDirectory, type DirectoryFacts, type LiveDirectory } from './directory.ts'

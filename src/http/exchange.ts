@@ -1,5 +1,6 @@
 /** Exchanges and the ways out of them. Types only. */
-import type { CookieNames, Fixed, Live, Route } from '../config/model.ts'
+import type { CookieNames, Fixed, Live } from '../config/model.ts'
+import type { Route } from '../config/route-model.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Principal } from '../policy/model.ts'
 import type { Decision, Grant, ShadowDecision } from '../policy/verdict.ts'

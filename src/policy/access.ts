@@ -1,5 +1,5 @@
 /** Who can open what, whatever the request: the engine's own logic, with what only a request can tell left open. */
-import type { Route } from '../config/model.ts'
+import type { Route } from '../config/route-model.ts'
 import type { WallTime } from '../types.ts'
 import { combine, type Truth, truthOf } from './evaluate.ts'
 import type { Clause, Criterion, CriterionFacts, Principal } from './model.ts'

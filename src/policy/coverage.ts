@@ -1,4 +1,4 @@
-import type { Route } from '../config/model.ts'
+import type { Route } from '../config/route-model.ts'
 import type { Explanation } from './explain.ts'
 
 /** What table tests have not seen of a route. */

@@ -1,5 +1,5 @@
 import { assertNever } from '../errors.ts'
-import type { Forward, Route } from '../config/model.ts'
+import type { Forward, Route } from '../config/route-model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import { isAddressUnverified } from './address.ts'
 import { evaluate } from './evaluate.ts'

@@ -1,4 +1,4 @@
-import type { Route } from '../config/model.ts'
+import type { Route } from '../config/route-model.ts'
 import { combine, type Truth, truthOf } from './evaluate.ts'
 import type { Clause, Criterion, CriterionFacts, Policy } from './model.ts'
 import type { Decision, ShadowDecision } from './verdict.ts'

@@ -1,5 +1,5 @@
 import { assertNever } from '../errors.ts'
-import type { Route } from '../config/model.ts'
+import type { Route } from '../config/route-model.ts'
 import type { PathReadings, RequestFacts } from '../http/request.ts'
 import type { RouteMatch, RouteTable } from '../routing/model.ts'
 import { destinationPath, hasDestination } from '../routing/destination.ts'

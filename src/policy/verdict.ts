@@ -1,5 +1,5 @@
 /** What comes out of judging a request. Types only. */
-import type { Action, Route } from '../config/model.ts'
+import type { Action, Route } from '../config/route-model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import type { BadPath, ControlMatch } from '../routing/model.ts'
 import type { Principal, Reason } from './model.ts'

@@ -1,4 +1,4 @@
-import type { Route } from '../config/model.ts'
+import type { Route } from '../config/route-model.ts'
 import type { Reply } from '../http/exchange.ts'
 import type { RequestFacts } from '../http/request.ts'
 

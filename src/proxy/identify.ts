@@ -1,4 +1,4 @@
-import type { Route } from '../config/model.ts'
+import type { Route } from '../config/route-model.ts'
 import { AppError, toAppError } from '../errors.ts'
 import type { Authenticator, RequestFacts } from '../http/exchange.ts'
 import type { Principal } from '../policy/model.ts'

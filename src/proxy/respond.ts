@@ -1,5 +1,5 @@
 /** A verdict as a reply: HTML for navigations, JSON for everything else. Pure; the one sign-in that begins is begun by handle. */
-import type { Route } from '../config/model.ts'
+import type { Route } from '../config/route-model.ts'
 import { type AppError, assertNever, ERRORS } from '../errors.ts'
 import type { BadRequest, Reply, RequestFacts } from '../http/exchange.ts'
 import { type PageModel, pageReply } from '../pages/render.ts'

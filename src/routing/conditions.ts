@@ -1,4 +1,4 @@
-import type { Conditions } from '../config/model.ts'
+import type { Conditions } from '../config/route-model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import { parameter } from './query.ts'
 

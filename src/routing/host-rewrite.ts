@@ -1,5 +1,5 @@
 import { AppError, assertNever } from '../errors.ts'
-import type { HostRewrite } from '../config/model.ts'
+import type { HostRewrite } from '../config/route-model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import { parseHost } from './host.ts'
 

@@ -1,6 +1,6 @@
 import { isIPv6 } from 'node:net'
 import { domainToASCII } from 'node:url'
-import type { RouteFrom } from '../config/model.ts'
+import type { RouteFrom } from '../config/route-model.ts'
 import { parseIpv6 } from './address.ts'
 
 /** Letters, digits, hyphens, and the underscores that internal names have; labels of 63 at most (RFC 1035 §2.3.1). */

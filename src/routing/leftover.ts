@@ -3,7 +3,7 @@
  * Pomerium's string prefixes, and those without the headers or parameters that the route asks for.
  */
 import { assertNever } from '../errors.ts'
-import type { Route } from '../config/model.ts'
+import type { Route } from '../config/route-model.ts'
 import { createPathIndex, type PathIndex } from './path-index.ts'
 import { openness } from './shadow.ts'
 import { matchesPath } from './table.ts'

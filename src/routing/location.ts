@@ -1,5 +1,5 @@
 import { assertNever } from '../errors.ts'
-import type { Forward, PathRewrite, Route } from '../config/model.ts'
+import type { Forward, PathRewrite, Route } from '../config/route-model.ts'
 import { headerOf } from '../http/header.ts'
 import type { RequestFacts } from '../http/request.ts'
 import { defaultPort, parseHost } from './host.ts'

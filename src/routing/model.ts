@@ -1,5 +1,5 @@
 /** What serves a request. Types only. */
-import type { Route } from '../config/model.ts'
+import type { Route } from '../config/route-model.ts'
 import type { RequestFacts } from '../http/request.ts'
 
 export type ControlAction =

@@ -1,5 +1,5 @@
 import type { RequestFacts } from '../http/exchange.ts'
-import type { Forward } from '../config/model.ts'
+import type { Forward } from '../config/route-model.ts'
 
 /**
  * May this page open a WebSocket here? Browsers send cookies with a WebSocket from any page and make no CORS check, so

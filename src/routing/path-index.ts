@@ -1,5 +1,5 @@
 import { assertNever } from '../errors.ts'
-import type { PathMatch, Route } from '../config/model.ts'
+import type { PathMatch, Route } from '../config/route-model.ts'
 import { literalPrefix } from './regex.ts'
 
 /** A route with its place in the file: the first that matches wins. */

@@ -1,5 +1,5 @@
 import { AppError } from '../errors.ts'
-import type { Redirect, Route } from '../config/model.ts'
+import type { Redirect, Route } from '../config/route-model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import { defaultPort } from './host.ts'
 import { rewrittenPath } from './rewrite.ts'

@@ -1,6 +1,6 @@
 import { RE2JS } from 're2js'
 import { messageOf } from '../errors.ts'
-import type { Substitution } from '../config/model.ts'
+import type { Substitution } from '../config/route-model.ts'
 
 /**
  * An RE2 pattern that must match the whole path. Linear in the length of the input whatever the

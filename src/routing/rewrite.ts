@@ -1,5 +1,5 @@
 import { AppError, assertNever } from '../errors.ts'
-import type { PathRewrite } from '../config/model.ts'
+import type { PathRewrite } from '../config/route-model.ts'
 import { isCanonicalLike } from './path.ts'
 
 /**

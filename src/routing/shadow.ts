@@ -3,7 +3,7 @@
  * opens it without a word. Everything said here is proved: by the form of the two routes, or by a path that both match.
  */
 import { assertNever } from '../errors.ts'
-import type { Route } from '../config/model.ts'
+import type { Route } from '../config/route-model.ts'
 import { defaultPort } from './host.ts'
 import { literalPrefix } from './regex.ts'
 import { coversHost, matchesPath, matchesPrefix } from './table.ts'

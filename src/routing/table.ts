@@ -1,5 +1,6 @@
 import { assertNever } from '../errors.ts'
-import type { Fixed, Live, Naming, Route, RouteFrom } from '../config/model.ts'
+import type { Fixed, Live, Naming } from '../config/model.ts'
+import type { Route, RouteFrom } from '../config/route-model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import type { ControlAction, RouteMatch, RouteTable } from './model.ts'
 import { meets, unmet } from './conditions.ts'

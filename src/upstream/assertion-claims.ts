@@ -1,7 +1,7 @@
 /** What the assertion says about a person. */
 import { randomUUID } from 'node:crypto'
 import { sha256 } from '../lib/crypto.ts'
-import type { ForwardedIdentity } from '../config/model.ts'
+import type { ForwardedIdentity } from '../config/route-model.ts'
 import type { Group, Membership } from '../directory/model.ts'
 import { epochSeconds } from '../lib/time.ts'
 import type { Principal } from '../policy/model.ts'

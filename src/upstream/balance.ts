@@ -1,6 +1,6 @@
 /** Load balancing policies: which of several upstreams gets a request. */
 import { assertNever } from '../errors.ts'
-import type { BalancingPolicy } from '../config/model.ts'
+import type { BalancingPolicy } from '../config/route-model.ts'
 
 /** One of the upstreams of a route. */
 export interface Balanced {

@@ -2,7 +2,7 @@
  * The upstreams of one route: which of them gets a request, and which get none for a while. An upstream that refuses
  * connections is set aside at once, so that it costs one request one attempt and no request its answer.
  */
-import type { Balancing, Forward } from '../config/model.ts'
+import type { Balancing, Forward } from '../config/route-model.ts'
 import { AppError } from '../errors.ts'
 import type { Clock, Logger, Monotonic } from '../types.ts'
 import type { Grant } from '../policy/verdict.ts'

@@ -1,5 +1,5 @@
 import { buildConnector } from 'undici'
-import type { Forward, Upstream } from '../config/model.ts'
+import type { Forward, Upstream } from '../config/route-model.ts'
 import type { Span } from '../types.ts'
 import { addressOf, type UpstreamAddress } from './address.ts'
 import { tlsName, tlsOptions } from './tls.ts'

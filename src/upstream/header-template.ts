@@ -1,5 +1,5 @@
 /** Headers of a route that say something about the person or the request (`set_request_headers`). */
-import type { HeaderTemplate, TemplateReference } from '../config/model.ts'
+import type { HeaderTemplate, TemplateReference } from '../config/route-model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import type { Principal } from '../policy/model.ts'
 import type { Json, JsonObject } from '../types.ts'

@@ -22,7 +22,8 @@ import {
   reservedHeader,
 } from '../lib/header-names.ts'
 import type { Grant } from '../policy/verdict.ts'
-import type { Forward, HeaderRewrite, Live, Naming, Route } from '../config/model.ts'
+import type { Live, Naming } from '../config/model.ts'
+import type { Forward, HeaderRewrite, Route } from '../config/route-model.ts'
 import type { Logger } from '../types.ts'
 import type { HopMark } from './loop.ts'
 import { createSetCookieGuard, type SetCookieGuard } from './set-cookie.ts'

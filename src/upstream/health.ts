@@ -1,5 +1,5 @@
 /** Active health checks: whether an upstream is well, asked at intervals as long as a generation wants to know. */
-import type { HealthCheck } from '../config/model.ts'
+import type { HealthCheck } from '../config/route-model.ts'
 import type { Clock, Logger, Span, Unsubscribe, WallTime } from '../types.ts'
 import type { UpstreamConnection } from './connection.ts'
 import { createProbe, type Probe } from './probe.ts'

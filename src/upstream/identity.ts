@@ -1,4 +1,5 @@
-import type { Forward, ForwardedIdentity, HeaderTemplate, Naming } from '../config/model.ts'
+import type { Naming } from '../config/model.ts'
+import type { Forward, ForwardedIdentity, HeaderTemplate } from '../config/route-model.ts'
 import type { Group } from '../directory/model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import { later } from '../lib/time.ts'

@@ -1,5 +1,6 @@
 /** Whether upstreams can be reached from here: for whoever checks a configuration. */
-import type { Live, Upstream } from '../config/model.ts'
+import type { Live } from '../config/model.ts'
+import type { Upstream } from '../config/route-model.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import type { Span } from '../types.ts'
 import { isTls } from './address.ts'

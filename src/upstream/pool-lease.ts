@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici'
 import { AppError } from '../errors.ts'
-import type { Forward } from '../config/model.ts'
+import type { Forward } from '../config/route-model.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { Cluster, Member } from './cluster.ts'
 import { http2Headers } from './http2.ts'

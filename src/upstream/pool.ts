@@ -1,5 +1,6 @@
 import type { Pool } from 'undici'
-import type { Forward, Live } from '../config/model.ts'
+import type { Live } from '../config/model.ts'
+import type { Forward } from '../config/route-model.ts'
 import type { UpstreamConnection } from './connection.ts'
 import type { Admission, Limits } from './limits.ts'
 import type { Standing } from './standing.ts'

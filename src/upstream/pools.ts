@@ -1,7 +1,7 @@
 import { type buildConnector, Pool } from 'undici'
 import type { Deadlines } from '../lib/deadlines.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
-import type { Forward, HealthCheck, OutlierDetection, Upstream } from '../config/model.ts'
+import type { Forward, HealthCheck, OutlierDetection, Upstream } from '../config/route-model.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { Span } from '../types.ts'
 import type { UpstreamState } from '../http/upstream-state.ts'

@@ -1,7 +1,7 @@
 /** One active health check: a connection of its own, closed when it is known whether the upstream is well. */
 import type { Socket } from 'node:net'
 import { Client, type Dispatcher } from 'undici'
-import type { GrpcCheck, HealthCheck, HttpCheck, TcpCheck } from '../config/model.ts'
+import type { GrpcCheck, HealthCheck, HttpCheck, TcpCheck } from '../config/route-model.ts'
 import { assertNever } from '../errors.ts'
 import type { UpstreamConnection } from './connection.ts'
 import { upstreamFailure } from './failure.ts'

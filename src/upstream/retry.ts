@@ -1,5 +1,5 @@
 /** Which requests are sent once more: only those of which nobody can tell that they were sent twice (RFC 9110 §9.2.2). */
-import type { RetryCondition, Retries } from '../config/model.ts'
+import type { RetryCondition, Retries } from '../config/route-model.ts'
 import type { ErrorCode } from '../errors.ts'
 import type { Span } from '../types.ts'
 

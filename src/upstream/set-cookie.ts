@@ -1,4 +1,4 @@
-import type { Route } from '../config/model.ts'
+import type { Route } from '../config/route-model.ts'
 import type { Logger } from '../types.ts'
 
 /** Would this `Set-Cookie` value of an upstream plant a cookie of ours? Says so once for each route. */

@@ -1,4 +1,4 @@
-import type { OutlierDetection } from '../config/model.ts'
+import type { OutlierDetection } from '../config/route-model.ts'
 import { elapsed, later } from '../lib/time.ts'
 import type { Monotonic, Span } from '../types.ts'
 import type { Outcome } from './lease.ts'

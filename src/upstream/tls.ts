@@ -1,7 +1,7 @@
 /** TLS to upstreams: what a connection is made with, and what is wrong with a certificate in words. */
 import { isIP } from 'node:net'
 import type { PeerCertificate } from 'node:tls'
-import type { UpstreamTls } from '../config/model.ts'
+import type { UpstreamTls } from '../config/route-model.ts'
 
 /** Options of `tls.connect`, without a server name: that is for each upstream. */
 export interface TlsOptions {

@@ -6,7 +6,7 @@
 import type { Dispatcher } from 'undici'
 import { AppError, toAppError } from '../errors.ts'
 import type { Deadline, Deadlines } from '../lib/deadlines.ts'
-import type { Forward, Retries } from '../config/model.ts'
+import type { Forward, Retries } from '../config/route-model.ts'
 import type { Exchange, Forwarded, RequestBody, ResponseBody } from '../http/exchange.ts'
 import { headerOf } from '../http/header.ts'
 import { endWith } from '../http/send.ts'

@@ -2,7 +2,8 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { formatIssue } from '../../src/config/issues.ts'
 import { parseConfig } from '../../src/config/load.ts'
-import type { Action, Balancing, Config, DirectoryConfig, HostRewrite, OktaCredentials, PathRewrite, Route } from '../../src/config/model.ts'
+import type { Config, DirectoryConfig, OktaCredentials } from '../../src/config/model.ts'
+import type { Action, Balancing, HostRewrite, PathRewrite, Route } from '../../src/config/route-model.ts'
 import type { Policy } from '../../src/policy/model.ts'
 
 /**

@@ -16,7 +16,7 @@ import type { Group } from '../../src/directory/model.ts'
 import type { JsonObject } from '../../src/types.ts'
 import type { Policy, Principal } from '../../src/policy/model.ts'
 import type { RequestFacts } from '../../src/http/exchange.ts'
-import type { Route } from '../../src/config/model.ts'
+import type { Route } from '../../src/config/route-model.ts'
 
 interface GoldenCase {
   readonly who: string

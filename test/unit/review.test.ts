@@ -1,7 +1,7 @@
 /** Who can open what: the same answer as the engine gives, whatever the request. */
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Route } from '../../src/config/model.ts'
+import type { Route } from '../../src/config/route-model.ts'
 import { wallTime } from '../../src/lib/time.ts'
 import { personKey } from '../../src/lib/person.ts'
 import { createReview, describeAccess } from '../../src/policy/access.ts'

@@ -1,4 +1,4 @@
-import type { Route } from '../../../src/config/model.ts'
+import type { Route } from '../../../src/config/route-model.ts'
 import { AppError, ERRORS } from '../../../src/errors.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { isoTime } from '../../../src/lib/time.ts'

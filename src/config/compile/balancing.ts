@@ -1,4 +1,5 @@
-import type { Balancing, BalancingPolicy, HealthCheck, Live, OutlierDetection, Upstream } from '../model.ts'
+import type { Live } from '../model.ts'
+import type { Balancing, BalancingPolicy, HealthCheck, OutlierDetection, Upstream } from '../route-model.ts'
 import type { Span } from '../../types.ts'
 import type { Path, Report } from '../issues.ts'
 import { type CircuitBreakerInput, IGNORED_OF_CHECKS, IGNORED_OF_OUTLIERS } from '../schema/balancing.ts'

@@ -3,7 +3,7 @@ import { normalName, unbelievableHeader } from '../../lib/header-names.ts'
 import { ALLOWED_METHODS } from '../../routing/target.ts'
 import { compileRegex } from '../../routing/regex.ts'
 import type { Path, Report } from '../issues.ts'
-import type { Condition, Conditions } from '../model.ts'
+import type { Condition, Conditions } from '../route-model.ts'
 import type { RouteInput } from '../schema/route.ts'
 
 /** RFC 9110 §5.6.2. */

@@ -1,5 +1,5 @@
 import { asksForGroups, policiesOf } from '../../policy/explain.ts'
-import type { Route } from '../model.ts'
+import type { Route } from '../route-model.ts'
 import type { Report } from '../issues.ts'
 import { PRODUCTS } from '../providers.ts'
 import type { Draft } from '../validate.ts'

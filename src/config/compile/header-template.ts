@@ -4,7 +4,7 @@
  */
 import { isForeign } from '../../lib/foreign-headers.ts'
 import { normalName, reservedHeader } from '../../lib/header-names.ts'
-import type { HeaderTemplate, TemplateReference } from '../model.ts'
+import type { HeaderTemplate, TemplateReference } from '../route-model.ts'
 
 const IDENTIFIER = /[A-Za-z0-9_-]+/y
 const STRING = /"((?:\\.|[^"\\])*)"/y

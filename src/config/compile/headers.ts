@@ -1,7 +1,7 @@
 import { isForeign } from '../../lib/foreign-headers.ts'
 import { normalName, reservedHeader, unbelievableHeader, unremovableHeader } from '../../lib/header-names.ts'
 import type { Path, Report } from '../issues.ts'
-import type { Forward, HeaderTemplate } from '../model.ts'
+import type { Forward, HeaderTemplate } from '../route-model.ts'
 import type { RouteInput } from '../schema/route.ts'
 import { parseHeaderTemplate } from './header-template.ts'
 

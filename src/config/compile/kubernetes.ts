@@ -3,7 +3,7 @@ import { normalName } from '../../lib/header-names.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { Policy } from '../../policy/model.ts'
 import type { Path, Report } from '../issues.ts'
-import type { Upstream } from '../model.ts'
+import type { Upstream } from '../route-model.ts'
 import type { RouteInput } from '../schema/route.ts'
 
 const KEY = 'kubernetes_service_account_token'

@@ -1,5 +1,5 @@
 import type { Path, Report } from '../issues.ts'
-import type { Route } from '../model.ts'
+import type { Route } from '../route-model.ts'
 
 /** A route that sends its requests to its own address. @param paths where each route is written. */
 export function reportLoops(routes: readonly Route[], paths: readonly Path[], report: Report): void {

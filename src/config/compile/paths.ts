@@ -1,5 +1,5 @@
 /** Which paths a route takes as they were asked, although servers read them in more than one way. */
-import type { PathReading } from '../model.ts'
+import type { PathReading } from '../route-model.ts'
 import type { RouteInput } from '../schema/route.ts'
 
 export type PathDefaults = Pick<RouteInput, 'merge_slashes' | 'path_with_escaped_slashes_action'>

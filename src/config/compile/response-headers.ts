@@ -1,7 +1,7 @@
 /** `set_response_headers`, of all routes and of one. */
 import { unsettableResponseHeader } from '../../lib/header-names.ts'
 import type { Path, Report } from '../issues.ts'
-import type { Route } from '../model.ts'
+import type { Route } from '../route-model.ts'
 import type { GlobalInput } from '../schema.ts'
 import { HEADER_NAME, HEADER_VALUE } from './headers.ts'
 

@@ -6,7 +6,7 @@ import { isCanonicalPrefix } from '../../routing/path.ts'
 import { compileSubstitution } from '../../routing/regex.ts'
 import { HEADER_NAME, HEADER_VALUE } from './headers.ts'
 import type { Path, Report } from '../issues.ts'
-import type { HeaderRewrite, HostRewrite, PathMatch, PathRewrite, Rewrite, Substitution } from '../model.ts'
+import type { HeaderRewrite, HostRewrite, PathMatch, PathRewrite, Rewrite, Substitution } from '../route-model.ts'
 import type { RouteInput } from '../schema/route.ts'
 import type { Target } from './upstreams.ts'
 

@@ -2,7 +2,7 @@ import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import { Secret } from '../../lib/secret.ts'
 import { decodeBase64 } from '../aliases.ts'
-import type { Certificate } from '../model.ts'
+import type { Certificate } from '../route-model.ts'
 import type { Path, Report } from '../issues.ts'
 import { isPlaceholder } from '../placeholder.ts'
 

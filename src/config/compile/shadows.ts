@@ -1,7 +1,7 @@
 import { findLeftovers } from '../../routing/leftover.ts'
 import { findShadows } from '../../routing/shadow.ts'
 import { formatPath, type Path, type Report } from '../issues.ts'
-import type { Route } from '../model.ts'
+import type { Route } from '../route-model.ts'
 
 /** Says which routes are hidden by earlier ones. @param paths where each route is written. */
 export function reportShadows(routes: readonly Route[], paths: readonly Path[], report: Report): void {

@@ -3,9 +3,10 @@ import { messageOf } from '../../errors.ts'
 import { namedGroups } from '../../policy/explain.ts'
 import { EVERYONE } from '../../policy/membership.ts'
 import { nearest } from '../../policy/nearest.ts'
-import type { Route, StaticPerson } from '../model.ts'
+import type { StaticPerson } from '../model.ts'
+import type { Route } from '../route-model.ts'
 import type { Report } from '../issues.ts'
-import { type StaticInput, staticSchema } from '../schema.ts'
+import { type StaticInput, staticSchema } from '../schema/directory.ts'
 
 const PATH = ['directory', 'static']
 

@@ -1,5 +1,5 @@
 import type { Limit, Span } from '../../types.ts'
-import type { Timeouts } from '../model.ts'
+import type { Timeouts } from '../route-model.ts'
 import type { RouteInput } from '../schema/route.ts'
 
 /** What routes inherit. */

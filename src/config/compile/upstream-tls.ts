@@ -1,4 +1,4 @@
-import type { UpstreamTls } from '../model.ts'
+import type { UpstreamTls } from '../route-model.ts'
 import type { Path, Report } from '../issues.ts'
 import type { RouteInput } from '../schema/route.ts'
 import { compileAuthorities, compileCertificate } from './secrets.ts'

@@ -1,6 +1,6 @@
 import { parseHost } from '../../routing/host.ts'
 import { isCanonicalPrefix } from '../../routing/path.ts'
-import type { Upstream } from '../model.ts'
+import type { Upstream } from '../route-model.ts'
 import type { Path, Report } from '../issues.ts'
 import { schemeHint } from './urls.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { describeHosts } from '../../../cmd/postern/hosts.ts'
-import type { HostRewrite, Route } from '../../../src/config/model.ts'
+import type { HostRewrite, Route } from '../../../src/config/route-model.ts'
 import { route } from '../upstream/support.ts'
 
 const to = (name: string, host: HostRewrite): Route => route('http://up.test:8080', { name, rewrite: { host } })

@@ -6,7 +6,7 @@ import { FOREVER } from '../../../src/lib/time.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
 import type { Clause, Criterion, Policy, Principal } from '../../../src/policy/model.ts'
 import type { RequestFacts } from '../../../src/http/exchange.ts'
-import type { Route } from '../../../src/config/model.ts'
+import type { Route } from '../../../src/config/route-model.ts'
 
 const request = { id: 'r', method: 'GET', path: '/', clientIp: '192.0.2.1' } as RequestFacts
 

@@ -8,7 +8,7 @@ import { createMembership } from '../../../src/policy/membership.ts'
 import { parsePolicy } from '../../../src/policy/parse.ts'
 import type { Policy, Principal } from '../../../src/policy/model.ts'
 import type { RequestFacts } from '../../../src/http/exchange.ts'
-import type { Route } from '../../../src/config/model.ts'
+import type { Route } from '../../../src/config/route-model.ts'
 
 const request = { method: 'GET', path: '/', clientIp: '192.0.2.1' } as RequestFacts
 

@@ -9,7 +9,7 @@ import { parsePolicy } from '../../../src/policy/parse.ts'
 import { RequestHeaders } from '../../../src/routing/header-view.ts'
 import type { Principal } from '../../../src/policy/model.ts'
 import type { RequestFacts } from '../../../src/http/exchange.ts'
-import type { Route } from '../../../src/config/model.ts'
+import type { Route } from '../../../src/config/route-model.ts'
 
 interface Asked {
   readonly method: 'GET' | 'OPTIONS'

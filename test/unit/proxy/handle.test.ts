@@ -1,7 +1,7 @@
 /** The request path without sockets: what one exchange is answered with, and what ends it. */
 import { Writable } from 'node:stream'
 import { describe, expect, test, vi } from 'vitest'
-import type { Route } from '../../../src/config/model.ts'
+import type { Route } from '../../../src/config/route-model.ts'
 import type { UserStatus } from '../../../src/directory/model.ts'
 import { AppError } from '../../../src/errors.ts'
 import type {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Forward, HostRewrite, PathRewrite, Route } from '../../../src/config/model.ts'
+import type { Forward, HostRewrite, PathRewrite, Route } from '../../../src/config/route-model.ts'
 import { publicLocation } from '../../../src/routing/location.ts'
 import { canonicalPath, isCanonicalPrefix } from '../../../src/routing/path.ts'
 import { rewrittenPath } from '../../../src/routing/rewrite.ts'

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { PathMatch, Route } from '../../../src/config/model.ts'
+import type { PathMatch, Route } from '../../../src/config/route-model.ts'
 import { createPathIndex } from '../../../src/routing/path-index.ts'
 import { compileRegex, literalPrefix } from '../../../src/routing/regex.ts'
 import { matchesPath } from '../../../src/routing/table.ts'

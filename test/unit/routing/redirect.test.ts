@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { redirectLocation } from '../../../src/routing/redirect.ts'
-import type { PathRewrite, Redirect, Route } from '../../../src/config/model.ts'
+import type { PathRewrite, Redirect, Route } from '../../../src/config/route-model.ts'
 
 function located(
   from: Route['from'],

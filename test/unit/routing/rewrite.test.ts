@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { PathRewrite } from '../../../src/config/model.ts'
+import type { PathRewrite } from '../../../src/config/route-model.ts'
 import { canonicalPath, isCanonicalPrefix } from '../../../src/routing/path.ts'
 import { compileSubstitution } from '../../../src/routing/regex.ts'
 import { rewrittenPath } from '../../../src/routing/rewrite.ts'

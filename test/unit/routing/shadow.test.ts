@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { Route } from '../../../src/config/model.ts'
+import type { Route } from '../../../src/config/route-model.ts'
 import { parseFrom } from '../../../src/routing/host.ts'
 import { compileRegex, literalPrefix } from '../../../src/routing/regex.ts'
 import { findShadows } from '../../../src/routing/shadow.ts'

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Forward, Route } from '../../../src/config/model.ts'
+import type { Forward, Route } from '../../../src/config/route-model.ts'
 import type { Membership } from '../../../src/directory/model.ts'
 import { personKey } from '../../../src/lib/person.ts'
 import { FOREVER } from '../../../src/lib/time.ts'

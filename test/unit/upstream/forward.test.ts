@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { Forward, Route } from '../../../src/config/model.ts'
+import type { Forward, Route } from '../../../src/config/route-model.ts'
 import type { AppError } from '../../../src/errors.ts'
 import type { Forwarded, Forwarder } from '../../../src/http/exchange.ts'
 import { decide } from '../../../src/policy/engine.ts'

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer as createHttp2Server } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
 import { expect, test } from 'vitest'
-import type { Balancing, HealthCheck, OutlierDetection, Route } from '../../../src/config/model.ts'
+import type { Balancing, HealthCheck, OutlierDetection, Route } from '../../../src/config/route-model.ts'
 import type { Forwarded } from '../../../src/http/exchange.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
 import {

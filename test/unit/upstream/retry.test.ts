@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
 import { expect, test } from 'vitest'
-import type { Balancing, RetryCondition } from '../../../src/config/model.ts'
+import type { Balancing, RetryCondition } from '../../../src/config/route-model.ts'
 import type { Forwarded } from '../../../src/http/exchange.ts'
 import type { Clock, Span } from '../../../src/types.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'

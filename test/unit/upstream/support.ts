@@ -17,7 +17,8 @@ import type { Forwarded, Forwarder, RequestFacts, RequestHead } from '../../../s
 import type { Principal } from '../../../src/policy/model.ts'
 import type { Grant } from '../../../src/policy/verdict.ts'
 import type { Group } from '../../../src/directory/model.ts'
-import type { Balancing, Forward, ForwardedIdentity, Naming, Route } from '../../../src/config/model.ts'
+import type { Naming } from '../../../src/config/model.ts'
+import type { Balancing, Forward, ForwardedIdentity, Route } from '../../../src/config/route-model.ts'
 import { RequestHeaders } from '../../../src/routing/header-view.ts'
 import { createAssertionSigner } from '../../../src/upstream/assertion.ts'
 import {
