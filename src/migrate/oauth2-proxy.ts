@@ -10,6 +10,7 @@ import {
   unneeded,
   type Written,
 } from './draft.ts'
+import { literalPrefix } from '../routing/regex.ts'
 import { FATES } from './oauth2-proxy-options.ts'
 
 /** Options by their names in the cfg file. What may be given more than once is a list. */
@@ -337,11 +338,13 @@ function openRoutes(
   return written.flatMap(({ name, text }): readonly OpenRoute[] => {
     const [, methods = '', negated = '', pattern = text] =
       name === 'skip_auth_routes' ? (/^([A-Z,]*)(!?)=(.*)$/s.exec(text) ?? []) : []
-    const [upstream, other] = upstreams
+    const upstream = upstreamOf(pattern, upstreams)
     if (negated !== '') {
       missing.push(lost(`${name} ${text}`, 'write the public paths; until then these ask for a sign-in'))
-    } else if (upstream === undefined || other !== undefined) {
-      missing.push(lost(`${name} ${text}`, 'several upstreams: write a public route for the one that is meant'))
+    } else if (upstream === undefined) {
+      missing.push(
+        lost(`${name} ${text}`, 'it may be of several upstreams: write a public route for each that is meant'),
+      )
     } else {
       return [
         {
@@ -354,6 +357,16 @@ function openRoutes(
     }
     return []
   })
+}
+
+/** The upstream of every path that the expression finds; undefined when that cannot be told. */
+function upstreamOf(pattern: string, upstreams: readonly ProxyUpstream[]): ProxyUpstream | undefined {
+  const [only, another] = upstreams
+  if (another === undefined) return only
+  const { text } = pattern.startsWith('^') ? literalPrefix(pattern) : { text: '' }
+  const deeper = upstreams.some(({ path }) => path.startsWith('^') || (path.startsWith(text) && path !== text))
+  if (text === '' || deeper) return undefined
+  return upstreams.find(({ path }) => (path.endsWith('/') ? text.startsWith(path) : text === path))
 }
 
 /** An expression for the whole path that matches what the other one finds in a part of it. */
