@@ -101,7 +101,9 @@ export async function createWorld(org: Org, interval = '10s'): Promise<World> {
     },
     async startPostern() {
       const begin = performance.now()
-      postern = start(UNDER_TEST, node('../cmd/postern/main.js', 'run', '--config', file))
+      const [program = '', ...args] = node('../cmd/postern/main.js', 'run', '--config', file)
+      // As in the image.
+      postern = start(UNDER_TEST, [program, '--max-semi-space-size=4', ...args])
       await until(answers, 30_000, 'Postern', 10)
       return performance.now() - begin
     },

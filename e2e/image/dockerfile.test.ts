@@ -65,7 +65,9 @@ describe('Dockerfile', () => {
     ]
     for (const command of commands)
       expect(JSON.parse(command), command).toEqual(expect.arrayContaining([expect.any(String)]))
-    expect(all('ENTRYPOINT')).toEqual(['["/nodejs/bin/node", "--enable-source-maps", "/app/dist/cmd/postern/main.js"]'])
+    expect(all('ENTRYPOINT')).toEqual([
+      '["/nodejs/bin/node", "--enable-source-maps", "--max-semi-space-size=4", "/app/dist/cmd/postern/main.js"]',
+    ])
     expect(all('CMD')).toEqual(['["run", "--config", "/etc/postern/config.yaml"]'])
     expect(all('HEALTHCHECK')[0]).toMatch(
       /"\/app\/dist\/cmd\/postern\/main\.js", "health", "--addr", "127\.0\.0\.1:9901"\]$/,
