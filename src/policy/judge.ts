@@ -73,7 +73,7 @@ function judgeRoute(
 function judgeDestination(
   routes: RouteTable,
   route: Route,
-  { readings: _, ...facts }: RequestFacts,
+  facts: RequestFacts,
   who: Principal | undefined,
   now: WallTime,
   decision: Decision,
@@ -82,7 +82,7 @@ function judgeDestination(
   if (destination === undefined) return decision
   const path = destinationPath(destination, facts)
   if (path === undefined) return FOREIGN_DESTINATION
-  const written: RequestFacts = { ...facts, path, query: '' }
+  const written: RequestFacts = { ...facts, path, query: '', readings: undefined }
   const match = routes.match(written)
   if (match.kind !== 'route' || match.route !== route) return FOREIGN_DESTINATION
   return stricter(decision, decide(route, who, written, now))
