@@ -1,5 +1,6 @@
 import { parse } from 'yaml'
-import { type Draft, isTree, lost, type Missing, type Options, textOf, texts, treeAt, unneeded } from './draft.ts'
+import { isTree } from '../config/input.ts'
+import { type Draft, lost, type Missing, type Options, textOf, texts, treeAt, unneeded } from './draft.ts'
 import { fromPomerium } from './pomerium.ts'
 
 type Tree = Readonly<Record<string, unknown>>
@@ -79,7 +80,7 @@ export function fromObjects(objects: readonly Tree[], options: Options): Draft {
     else if (object['kind'] === 'Ingress') routes.push(...routesOf(object, name, missing))
     else missing.push(unneeded(name, 'it holds no configuration of Pomerium'))
   }
-  return fromPomerium({ ...input, routes: [...routes].sort(longestFirst) }, options, missing)
+  return fromPomerium({ ...input, routes: inOrder(routes) }, options, missing)
 }
 
 /** A `List` holds others. */
@@ -87,11 +88,15 @@ function itemsOf(object: Tree): readonly Tree[] {
   return Array.isArray(object['items']) ? object['items'].filter(isTree) : [object]
 }
 
-/** Kubernetes prefers the exact path, then the longest; we take the first of the file. */
-function longestFirst(a: Tree, b: Tree): number {
-  const rank = (route: Tree): number =>
-    ('path' in route ? 1_000_000 : 0) + textOf(route['path'] ?? route['regex'] ?? route['prefix'] ?? '').length
-  return a['from'] === b['from'] ? rank(b) - rank(a) : 0
+/** Kubernetes prefers the exact path, then the longest; we take the first of the file. Hosts stay in their order. */
+function inOrder(routes: readonly Tree[]): readonly Tree[] {
+  const byHost = new Map<unknown, Tree[]>()
+  for (const route of routes) byHost.set(route['from'], [...(byHost.get(route['from']) ?? []), route])
+  return [...byHost.values()].flatMap((ofHost) => ofHost.toSorted((a, b) => rank(b) - rank(a)))
+}
+
+function rank({ path, regex, prefix }: Tree): number {
+  return (path === undefined ? 0 : 1_000_000) + textOf(path ?? regex ?? prefix ?? '').length
 }
 
 function readSettings(spec: Tree, name: string, input: Record<string, unknown>, missing: Missing[]): void {
