@@ -131,6 +131,11 @@ export function outcomeOf(judgement: Judgement): Explanation['outcome'] | 'bad-r
   return judgement.kind === 'route' ? judgement.explanation.outcome : judgement.kind
 }
 
+/** Why; empty when there was no decision. */
+export function reasonsOf(judgement: Judgement): readonly string[] {
+  return judgement.kind === 'route' ? judgement.explanation.reasons : []
+}
+
 /** Every clause and criterion with its value, one a line. */
 export function describeExplanation({ policy }: Route, { allow, deny }: Explanation): readonly string[] {
   switch (policy.kind) {

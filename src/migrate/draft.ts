@@ -1,3 +1,5 @@
+import { isTree } from '../config/input.ts'
+
 /** A configuration of ours in the making. What changed meaning is said beside it, what is missing is listed. */
 
 export interface Written {
@@ -43,10 +45,6 @@ export interface Options {
 }
 
 type Tree = Readonly<Record<string, unknown>>
-
-export function isTree(value: unknown): value is Tree {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
 
 /** The map at a path of keys; empty when there is none. */
 export function treeAt(tree: Tree, ...path: readonly string[]): Tree {

@@ -1,7 +1,8 @@
 /** Other proxies' configuration as ours: what is carried over, with comments, and a list of what is not. Pure. */
 import { parseAllDocuments } from 'yaml'
 import { AppError, assertNever, messageOf } from '../errors.ts'
-import { type Draft, isTree, type Missing, type Options } from './draft.ts'
+import { isTree } from '../config/input.ts'
+import { type Draft, type Missing, type Options } from './draft.ts'
 import { fromHelmValues, fromObjects } from './kubernetes.ts'
 import { fromProxyOptions } from './oauth2-proxy.ts'
 import { type ProxyInput, readAlpha, readCfg, readEnvironmentFile, readFlags } from './oauth2-proxy-input.ts'

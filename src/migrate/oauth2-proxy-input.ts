@@ -1,5 +1,6 @@
 import { parse as parseToml } from 'smol-toml'
-import { isTree, lost, type Missing, textOf, texts, treeAt } from './draft.ts'
+import { isTree } from '../config/input.ts'
+import { lost, type Missing, textOf, texts, treeAt } from './draft.ts'
 import type { ProxyOptions, ProxyUpstream } from './oauth2-proxy.ts'
 
 type Tree = Readonly<Record<string, unknown>>

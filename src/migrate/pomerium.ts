@@ -1,16 +1,7 @@
 import { globalKeys, routeKeys } from '../config/keys.ts'
 import { describeForeignKey } from '../config/schema/unsupported.ts'
-import {
-  type Draft,
-  isTree,
-  type Keys,
-  lost,
-  type Missing,
-  type Options,
-  type RouteDraft,
-  textOf,
-  unneeded,
-} from './draft.ts'
+import { isTree } from '../config/input.ts'
+import { type Draft, type Keys, lost, type Missing, type Options, type RouteDraft, textOf, unneeded } from './draft.ts'
 
 const GLOBALS: ReadonlySet<string> = new Set(globalKeys.map(({ path }) => path[0] ?? ''))
 const ROUTE_KEYS: ReadonlySet<string> = new Set(routeKeys.map(({ path }) => path[0] ?? ''))

@@ -86,7 +86,8 @@ function beginningOf(match: PathMatch): { readonly kind: 'whole' | 'beginning'; 
   }
 }
 
-function append<T>(lists: Map<string, T[]>, key: string, item: T): void {
+/** Adds to the list of a key. */
+export function append<T>(lists: Map<string, T[]>, key: string, item: T): void {
   const list = lists.get(key)
   if (list) list.push(item)
   else lists.set(key, [item])

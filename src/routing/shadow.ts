@@ -6,6 +6,7 @@ import { assertNever } from '../errors.ts'
 import type { Route } from '../config/route-model.ts'
 import { defaultPort } from './host.ts'
 import { literalPrefix } from './regex.ts'
+import { append } from './path-index.ts'
 import { coversHost, matchesPath, matchesPrefix } from './table.ts'
 
 export interface Shadow {
@@ -301,10 +302,4 @@ function portKey({ scheme, port }: Route['from']): string {
 
 function conditionKey(conditions: Route['conditions']): string {
   return conditions === undefined ? '' : JSON.stringify(conditions)
-}
-
-function append<T>(lists: Map<string, T[]>, key: string, item: T): void {
-  const list = lists.get(key)
-  if (list) list.push(item)
-  else lists.set(key, [item])
 }

@@ -11,7 +11,7 @@ import type { WallTime } from '../../../src/types.ts'
 import { openOperator, type Operator } from '../../../src/operator.ts'
 import { readConfiguration } from '../configuration.ts'
 import type { Io } from '../io.ts'
-import { createJudge, type Judgement, makeIdentity, makePrincipal, outcomeOf } from '../judge.ts'
+import { createJudge, type Judgement, makeIdentity, makePrincipal, outcomeOf, reasonsOf } from '../judge.ts'
 import { messagesTo } from '../messages.ts'
 import { count, printable } from '../text.ts'
 
@@ -177,8 +177,4 @@ function describe(logged: Logged, judgement: Judgement): readonly string[] {
     `  was  ${decision} (${reasons.join(', ')})`,
     `  now  ${outcomeOf(judgement)} (${reasonsOf(judgement).join(', ')})${route}`,
   ]
-}
-
-function reasonsOf(judgement: Judgement): readonly string[] {
-  return judgement.kind === 'route' ? judgement.explanation.reasons : []
 }

@@ -20,6 +20,7 @@ import {
   makeIdentity,
   makePrincipal,
   outcomeOf,
+  reasonsOf,
 } from '../judge.ts'
 import { count, printable } from '../text.ts'
 
@@ -159,10 +160,6 @@ function describeDifference(row: PolicyTest, judgement: Judgement): readonly str
 
 function describeOutcome(outcome: string, reasons: readonly string[] | undefined): string {
   return reasons && reasons.length > 0 ? `${outcome} (${sorted(reasons)})` : outcome
-}
-
-function reasonsOf(judgement: Judgement): readonly string[] {
-  return judgement.kind === 'route' ? judgement.explanation.reasons : []
 }
 
 function sorted(reasons: readonly string[]): string {

@@ -5,9 +5,7 @@ import { compileRegex } from '../../routing/regex.ts'
 import type { Path, Report } from '../issues.ts'
 import type { Condition, Conditions } from '../route-model.ts'
 import type { RouteInput } from '../schema/route.ts'
-
-/** RFC 9110 §5.6.2. */
-const TOKEN = /^[A-Za-z0-9!#$%&'*+.^_`|~-]+$/
+import { HEADER_NAME } from './headers.ts'
 
 /**
  * `methods`, `headers` and `query` of a route; undefined when none is written.
@@ -30,7 +28,7 @@ export function compileConditions(
   }
   const headers = conditions(input.headers, [...path, 'headers'], report, (name) => {
     const normal = normalName(name)
-    if (!TOKEN.test(name)) return 'expected a header name'
+    if (!HEADER_NAME.test(name)) return 'expected a header name'
     if (normal === 'cookie') return 'rules do not see cookies'
     return unbelievableHeader(normal, identity) ?? (isForeign(normal) ? 'this header is removed' : undefined)
   })
