@@ -10,6 +10,7 @@ import type { LiveDirectory } from './directory/directory.ts'
 import { openDirectory } from './directory/open.ts'
 import { groupsFromClaims, isClaimAbsent } from './identity/claims.ts'
 import { createOidcProvider } from './identity/oidc.ts'
+import { createIdentityProviders } from './identity/providers.ts'
 import { onTheMark, systemClock } from './lib/clock.ts'
 import { type Closing, openAll } from './lib/closing.ts'
 import type { ProcessLogger } from './lib/log.ts'
@@ -41,7 +42,7 @@ import { checkStoreKey } from './store/key-check.ts'
 import { openLmdbStore } from './store/lmdb.ts'
 import { createMemoryStore } from './store/memory.ts'
 import type { Clock, Identity, Logger, Span, Sessions, Store, WallTime } from './types.ts'
-import type { Config, Fixed, Live } from './config/model.ts'
+import type { Config, Fixed, IdpConfig, Live } from './config/model.ts'
 import type { Directory } from './directory/model.ts'
 import type { Generation, RequestHead } from './http/exchange.ts'
 import { later } from './lib/time.ts'
@@ -82,6 +83,7 @@ export function startApp(options: AppOptions): Promise<App> {
 async function openApp({ config, logger, clock = systemClock }: AppOptions, closing: Closing): Promise<App> {
   const { fixed } = config
   const { sharedSecrets } = fixed
+  const [defaultIdp, ...otherIdps] = fixed.idps
   const metrics = createMetrics({ version: readVersion(), node: process.version })
   const store = meteredStore(openStore(fixed, clock, logger), metrics, clock)
   closing.add(() => store.close())
@@ -102,11 +104,11 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   let generation: Generation & Lifetime
   const { directory, ...feeds } = openDirectory({
     config: fixed.directory,
-    issuer: fixed.idp.issuer,
+    issuer: defaultIdp.issuer,
     store,
     clock,
     logger,
-    app: fixed.idp.clientId,
+    app: defaultIdp.clientId,
     routes: () => generation.live.routes,
     scimUrl: () => new URL(`${generation.live.naming.controlPrefix}/scim/v2`, fixed.authenticateServiceUrl),
   })
@@ -121,14 +123,11 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   await feeds.start()
   const admit = createAdmission(fixed, directory, logger)
 
-  const idp = createOidcProvider({
-    idp: fixed.idp,
-    redirectUri: new URL(fixed.authenticateCallbackPath, fixed.authenticateServiceUrl),
-    clock,
-    logger,
-  })
+  const redirectUri = new URL(fixed.authenticateCallbackPath, fixed.authenticateServiceUrl)
+  const providerOf = (idp: IdpConfig) => createOidcProvider({ idp, redirectUri, clock, logger })
+  const idps = createIdentityProviders([providerOf(defaultIdp), ...otherIdps.map(providerOf)])
   const authenticate = createAuthenticate({
-    idp,
+    idps,
     sessions,
     directory,
     store,

@@ -121,7 +121,7 @@ export function openOperator(config: Config, { clock, logger }: OperatorDeps): O
   const store = openLmdbStore({ path: storage.path, clock, logger })
   const sessions = createSessions({ store, clock, sharedSecrets })
   const table = createDirectoryTable()
-  const issuer = createIssuer(config.fixed.idp.issuer)
+  const issuer = createIssuer(config.fixed.idps[0].issuer)
 
   async function sessionsOf(user: string | undefined): Promise<readonly Session[]> {
     const found: Session[] = []
@@ -226,7 +226,7 @@ export async function readLive(
     const { subject, status, statusText, groups, asOf } = entry
     const membership = toMembership({ ...entry, readAt }, readAt, 'okta')
     return {
-      person: personKey({ issuer: config.fixed.idp.issuer, subject }),
+      person: personKey({ issuer: config.fixed.idps[0].issuer, subject }),
       subject,
       email: emailOf(body),
       identity: undefined,

@@ -22,7 +22,10 @@ export async function reviewedPeople(
   everybody: AsyncIterable<PersonView>,
   now: WallTime,
 ): Promise<readonly Reviewed[]> {
-  const { idp, directory } = config.fixed
+  const {
+    idps: [idp],
+    directory,
+  } = config.fixed
   const found = new Map<string, Reviewed>()
   for await (const { person, subject, email, identity, record } of everybody) {
     const known = identity ?? identityOf(idp.issuer, subject, email)

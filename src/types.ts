@@ -91,6 +91,11 @@ export interface PendingSignIn {
 }
 
 export interface IdentityProvider {
+  /** Unique among the providers of the configuration. */
+  readonly name: string
+  readonly issuer: string
+  /** Of one call to the provider. */
+  readonly timeout: Span
   /** `wanted`: scopes to ask for as well, where the provider lists them. `state`: unguessable; random unless given. */
   begin(
     signal: AbortSignal,
@@ -116,10 +121,22 @@ export interface IdentityProvider {
   signOutUrl(idToken: string, returnTo: URL): Promise<URL | undefined>
 }
 
+/** The identity providers of the configuration. */
+export interface IdentityProviders {
+  /** As configured; the first is the default one. */
+  readonly all: readonly [IdentityProvider, ...IdentityProvider[]]
+  /** undefined: none is called so. */
+  named(name: string): IdentityProvider | undefined
+  /** Whom a session comes from; undefined: a provider that is not configured any more, or has another issuer now. */
+  of(session: Pick<Session, 'provider' | 'identity'>): IdentityProvider | undefined
+}
+
 export interface Session {
   readonly id: SessionId
   readonly person: PersonKey
   readonly identity: Identity
+  /** Name of the identity provider; absent in older records: the default one. */
+  readonly provider?: string
   readonly createdAt: WallTime
   /** Absolute; activity does not move it. */
   readonly expiresAt: WallTime
@@ -130,7 +147,7 @@ export interface Session {
 export interface Sessions {
   /** From the cookies called `name` of a raw Cookie header. Anything unreadable is signed out (undefined); only a store fault rejects. */
   read(cookie: string, name: string, host: string, now: WallTime): Promise<Session | undefined> | Session | undefined
-  create(identity: Identity, tokens: Tokens, expiresAt: WallTime): Promise<Session>
+  create(identity: Identity, tokens: Tokens, expiresAt: WallTime, provider?: string): Promise<Session>
   get(id: SessionId): Promise<Session | undefined>
   tokens(session: Session): Tokens | undefined
   replaceTokens(session: Session, tokens: Tokens, identity: Identity): Promise<void>

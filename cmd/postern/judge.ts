@@ -171,7 +171,7 @@ export function makeIdentity(
 ): Identity {
   const address = email?.toLowerCase()
   return {
-    issuer: config.fixed.idp.issuer,
+    issuer: config.fixed.idps[0].issuer,
     subject,
     ...(address !== undefined && { email: address }),
     claims: { sub: subject, ...(address !== undefined && { email: address }), ...claims },

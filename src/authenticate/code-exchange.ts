@@ -18,7 +18,6 @@ export const usedStates: Table<true> = {
 }
 
 export interface CodeExchangeDeps {
-  readonly idp: Pick<IdentityProvider, 'complete'>
   readonly store: Store
   readonly clock: Clock
 }
@@ -31,7 +30,7 @@ interface Client {
   readonly waiting: Set<() => void>
 }
 
-export function createCodeExchange({ idp, store, clock }: CodeExchangeDeps) {
+export function createCodeExchange({ store, clock }: CodeExchangeDeps) {
   const clients = new Map<string, Client>()
 
   function clientAt(address: string): Client {
@@ -90,7 +89,13 @@ export function createCodeExchange({ idp, store, clock }: CodeExchangeDeps) {
    * be a call to the token endpoint with our secret. So the state is spent first, in the store that all processes share
    * (RFC 9700 §4.7.1). Rejects ERR_SIGN_IN_STATE, ERR_SIGN_IN_LIMIT, ERR_STORE_UNAVAILABLE, and what `complete` rejects.
    */
-  return async function exchangeCode(callback: URL, pending: Pending, clientIp: string, timeout: Span) {
+  return async function exchangeCode(
+    idp: Pick<IdentityProvider, 'complete'>,
+    callback: URL,
+    pending: Pending,
+    clientIp: string,
+    timeout: Span,
+  ) {
     // Without a code there is no call: only the provider's error to be explained.
     if (!callback.searchParams.has('code')) return idp.complete(callback, pending, AbortSignal.timeout(timeout))
     const address = networkOf(clientIp)

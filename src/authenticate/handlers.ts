@@ -11,6 +11,7 @@ import type {
   Clock,
   Identity,
   IdentityProvider,
+  IdentityProviders,
   Logger,
   Span,
   Session,
@@ -36,7 +37,7 @@ import { elapsed, later } from '../lib/time.ts'
 export type { ControlRequest } from './control-request.ts'
 
 export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure'> {
-  readonly idp: IdentityProvider
+  readonly idps: IdentityProviders
   readonly sessions: Sessions
   readonly directory: Directory
   readonly store: Store
@@ -61,7 +62,7 @@ const INACTIVE = {
 export type Authenticate = ReturnType<typeof createAuthenticate>
 
 export function createAuthenticate(deps: AuthenticateDeps) {
-  const { idp, sessions, directory, store, redirects, pendingSeal, states, clock, logger } = deps
+  const { idps, sessions, directory, store, redirects, pendingSeal, states, clock, logger } = deps
   const failure = createFailure(deps)
   const exchangeCode = createCodeExchange(deps)
   const longAddresses = createLongAddresses(deps)
@@ -111,17 +112,19 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   }
 
   async function askProvider(request: ControlRequest, asked: SignInRequest, again = false): Promise<Reply> {
-    const { fixed, live } = request.generation
+    const { live } = request.generation
     const now = clock.now()
     const wanted = live.groupsScope ? ['groups'] : []
     const state = states.seal({ returnTo: asked.returnTo, again })
-    const begun = await idp.begin(AbortSignal.timeout(fixed.idp.timeout), wanted, state).catch(toAppError)
+    const idp = idps.all[0]
+    const begun = await idp.begin(AbortSignal.timeout(idp.timeout), wanted, state).catch(toAppError)
     if (begun instanceof AppError) return failure(request, begun, { tryAgain: new URL('/', asked.returnTo) })
     const { returnTo, ...binding } = asked
     const pending: Pending = {
       ...begun.pending,
       ...binding,
       returnTo: returnTo.href,
+      provider: idp.name,
       expiresAt: later(now, PENDING_LIFETIME),
     }
     const prefix = namesFor(request).pending
@@ -144,7 +147,8 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const pending = sealed === undefined ? undefined : await pendingSeal.open(sealed, clock.now())
     // This browser is done with it, whatever follows. Whoever has copied it meets the state, which is spent with the code.
     const spent = cookieHeader(request, name, undefined)
-    if (!pending || !constantTimeEqual(pending.state, state)) {
+    const idp = pending && idps.named(pending.provider)
+    if (!idp || !constantTimeEqual(pending.state, state)) {
       const unknown = new AppError('ERR_SIGN_IN_STATE', 'callback: no sign-in of this browser waits for this state')
       return withoutPending(request, state, unknown)
     }
@@ -152,7 +156,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const { returnTo, nonceHash } = pending
     const tryAgain = new URL('/', returnTo)
     const callback = new URL(fixed.authenticateCallbackPath + facts.query, fixed.authenticateServiceUrl)
-    const completed = await exchangeCode(callback, pending, facts.clientIp, fixed.idp.timeout).catch(toAppError)
+    const completed = await exchangeCode(idp, callback, pending, facts.clientIp, idp.timeout).catch(toAppError)
     if (completed instanceof AppError) {
       if (completed.code === 'ERR_SIGN_IN_STATE') return withoutPending(request, state, completed, [spent])
       // Refused before the state was spent: the same callback may still succeed.
@@ -172,8 +176,11 @@ export function createAuthenticate(deps: AuthenticateDeps) {
       return failure(request, refused, { cookies: [spent], tryAgain })
     }
 
-    const session = await sessionFor(request, identity, tokens, expiresAt)
-    logger.info({ request_id: facts.id, user_id: identity.subject, email: identity.email }, 'signed in')
+    const session = await sessionFor(request, idp, identity, tokens, expiresAt)
+    logger.info(
+      { request_id: facts.id, provider: idp.name, user_id: identity.subject, email: identity.email },
+      'signed in',
+    )
     const asked: SignInRequest = { returnTo: new URL(returnTo), ...(nonceHash !== undefined && { nonceHash }) }
     return handOff(request, session, asked, [spent, sessionHeader(request, session)])
   }
@@ -202,18 +209,20 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   /** Parallel tabs of one person share one session; another person's session in this browser ends. */
   async function sessionFor(
     request: ControlRequest,
+    idp: IdentityProvider,
     identity: Identity,
     tokens: Tokens,
     expiresAt: WallTime,
   ): Promise<Session> {
     const { facts } = request
+    const create = () => sessions.create(identity, tokens, expiresAt, idp.name)
     const before = await sessions.read(facts.cookie, namesFor(request).session, facts.host, clock.now())
-    if (before?.person === personKey(identity)) {
+    if (before?.person === personKey(identity) && idps.of(before) === idp) {
       await sessions.replaceTokens(before, tokens, identity)
-      return (await sessions.get(before.id)) ?? sessions.create(identity, tokens, expiresAt)
+      return (await sessions.get(before.id)) ?? create()
     }
     if (before) await sessions.revoke(before.id)
-    return sessions.create(identity, tokens, expiresAt)
+    return create()
   }
 
   async function handOff(

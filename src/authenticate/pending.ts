@@ -15,6 +15,8 @@ export const PENDING_LIFETIME: Span = 60 * 60_000
 
 export interface Pending extends PendingSignIn {
   readonly returnTo: string
+  /** Name of the identity provider that was asked: no other one's answer counts (RFC 9700 §4.4). */
+  readonly provider: string
   readonly nonceHash?: string
   readonly expiresAt: WallTime
 }
@@ -60,9 +62,9 @@ export function flowTag(secret: string): string {
 
 function isPending(value: unknown): value is Pending {
   if (typeof value !== 'object' || value === null) return false
-  const { state, nonce, codeVerifier, returnTo, nonceHash, expiresAt } = value as Record<string, unknown>
+  const { state, nonce, codeVerifier, returnTo, provider, nonceHash, expiresAt } = value as Record<string, unknown>
   return (
-    [state, nonce, codeVerifier, returnTo].every((field) => typeof field === 'string') &&
+    [state, nonce, codeVerifier, returnTo, provider].every((field) => typeof field === 'string') &&
     (nonceHash === undefined || typeof nonceHash === 'string') &&
     typeof expiresAt === 'number'
   )

@@ -4,7 +4,7 @@ import { constantTimeEqual, deriveKey, mac } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
 import { pageReply } from '../pages/render.ts'
 import { redirectReply } from '../pages/reply.ts'
-import type { Clock, IdentityProvider, Logger, Session, Sessions } from '../types.ts'
+import type { Clock, IdentityProviders, Logger, Session, Sessions } from '../types.ts'
 import type { Generation, Reply } from '../http/exchange.ts'
 import { type ControlRequest, cookieHeader, namesFor } from './control-request.ts'
 import type { Failure } from './failure.ts'
@@ -12,7 +12,7 @@ import { readForm } from './form.ts'
 import { only } from './redirect.ts'
 
 export interface SignOutDeps {
-  readonly idp: Pick<IdentityProvider, 'signOutUrl'>
+  readonly idps: Pick<IdentityProviders, 'of'>
   readonly sessions: Sessions
   readonly sharedSecrets: readonly [Secret, ...Secret[]]
   readonly clock: Clock
@@ -20,7 +20,7 @@ export interface SignOutDeps {
   readonly failure: Failure
 }
 
-export function createSignOut({ idp, sessions, sharedSecrets, clock, logger, failure }: SignOutDeps) {
+export function createSignOut({ idps, sessions, sharedSecrets, clock, logger, failure }: SignOutDeps) {
   const csrfKeys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'csrf'))
   const [signingKey] = csrfKeys as [Buffer]
 
@@ -69,7 +69,12 @@ export function createSignOut({ idp, sessions, sharedSecrets, clock, logger, fai
     await sessions.revoke(session.id)
     logger.info({ request_id: facts.id, user_id: session.identity.subject }, 'signed out')
     // Signed out here in any case; a provider that cannot be asked keeps nobody signed in.
-    const end = tokens && (await idp.signOutUrl(tokens.idToken, signedOut).catch(() => undefined))
+    const end =
+      tokens &&
+      (await idps
+        .of(session)
+        ?.signOutUrl(tokens.idToken, signedOut)
+        .catch(() => undefined))
     return redirectReply(303, end ?? signedOut, [cookieHeader(request, namesFor(request).session, undefined)])
   }
 
@@ -94,7 +99,7 @@ export function signedOutUrl({ fixed, live }: Pick<Generation, 'fixed' | 'live'>
 function signOutTargets({ fixed, live }: Generation): readonly string[] {
   return [
     fixed.authenticateServiceUrl.origin,
-    new URL(fixed.idp.issuer).origin,
+    ...fixed.idps.map(({ issuer }) => new URL(issuer).origin),
     ...(live.signoutRedirectUrl ? [live.signoutRedirectUrl.origin] : []),
   ]
 }

@@ -149,7 +149,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       ...fixed,
       listen,
       authenticateServiceUrl: authenticateUrl,
-      idp,
+      idps: [idp],
       directory,
       sharedSecrets,
       signingKeys,

@@ -37,7 +37,8 @@ export interface Fixed extends PlainFixed {
   readonly listen: ListenConfig
   /** External origin of the authenticate service, e.g. `https://authenticate.corp.example`. */
   readonly authenticateServiceUrl: URL
-  readonly idp: IdpConfig
+  /** The first is the default one. */
+  readonly idps: readonly [IdpConfig, ...IdpConfig[]]
   readonly directory: DirectoryConfig
   /** The first one signs, all verify (rotation). Raw bytes or text, at least 32 bytes of entropy source. */
   readonly sharedSecrets: readonly [Secret, ...Secret[]]
@@ -93,6 +94,8 @@ export interface AcmeConfig {
 }
 
 export interface IdpConfig {
+  /** Unique; `default` for the one of the keys `idp_…`. */
+  readonly name: string
   readonly provider: 'okta' | 'oidc'
   /** Exact issuer, without a trailing slash. */
   readonly issuer: string

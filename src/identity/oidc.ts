@@ -113,6 +113,10 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
   }
 
   return {
+    name: idp.name,
+    issuer: idp.issuer,
+    timeout: idp.timeout,
+
     async begin(signal, wanted = [], state = oidc.randomState()) {
       const config = await connect(signal)
       const { scopes_supported: offered = [] } = config.serverMetadata()

@@ -13,7 +13,16 @@ export function isIssuer(value: string): boolean {
  */
 export function personKey({ issuer, subject }: { readonly issuer: string; readonly subject: Subject }): PersonKey {
   if (!isIssuer(issuer)) throw new TypeError('person: the issuer is no URL')
-  return `${issuer.endsWith('/') ? issuer.slice(0, -1) : issuer} ${subject}` as PersonKey
+  return `${withoutSlash(issuer)} ${subject}` as PersonKey
+}
+
+/** Do the two name one issuer? Configuration cuts a trailing slash, which belongs to the issuer of some providers. */
+export function isSameIssuer(one: string, other: string): boolean {
+  return withoutSlash(one) === withoutSlash(other)
+}
+
+function withoutSlash(issuer: string): string {
+  return issuer.endsWith('/') ? issuer.slice(0, -1) : issuer
 }
 
 /** The subject half of a key. */

@@ -110,11 +110,19 @@ export function createSessions(deps: {
       const ids = signedIds(cookie, name, host)
       return ids[0] === undefined ? undefined : (cached(ids[0], now) ?? firstLive(ids, now))
     },
-    async create(identity, tokens, expiresAt) {
+    async create(identity, tokens, expiresAt, provider) {
       const id = randomId()
       const sealedTokens = sealTokens(tokens, id)
       const person = personKey(identity)
-      const session: Session = { id, person, identity, createdAt: clock.now(), expiresAt, sealedTokens }
+      const session: Session = {
+        id,
+        person,
+        identity,
+        ...(provider !== undefined && { provider }),
+        createdAt: clock.now(),
+        expiresAt,
+        sealedTokens,
+      }
       await store.put(sessionsTable, id, session, { expiresAt })
       return session
     },

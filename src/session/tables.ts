@@ -26,6 +26,7 @@ const isStored = new Ajv({ strict: true }).compile<StoredSession>({
         claims: { type: 'object' },
       },
     },
+    provider: { type: 'string', minLength: 1 },
     createdAt: EPOCH_MILLIS,
     expiresAt: EPOCH_MILLIS,
     sealedTokens: { type: 'string' },

@@ -54,7 +54,12 @@ function answer(text: string): string {
 
 function summary(config: Config): readonly string[] {
   const { fixed, live } = config
-  const { idp, directory, listen, storage } = fixed
+  const {
+    idps: [idp],
+    directory,
+    listen,
+    storage,
+  } = fixed
   return [
     `authenticate: ${fixed.authenticateServiceUrl.origin}${fixed.authenticateCallbackPath}`,
     `idp: ${idp.provider} ${idp.issuer} client ${idp.clientId} by ${idp.clientAuth.kind}, scopes ${idp.scopes.join(' ')}`,

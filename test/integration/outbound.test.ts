@@ -67,6 +67,7 @@ const through = (except: readonly string[] = []): Outbound => ({
 async function signInAddress(issuer: string, outbound: Outbound): Promise<string> {
   const provider = createOidcProvider({
     idp: {
+      name: 'default',
       provider: 'oidc',
       issuer,
       clientId: 'postern',
@@ -147,10 +148,12 @@ describe('the keys', () => {
     const config = load({ HTTPS_PROXY: 'proxy.corp.example:3128', NO_PROXY: 'a.example,.b.example' })
     expect(config).toMatchObject({
       fixed: {
-        idp: { outbound: { proxy: { except: ['localhost', '127.0.0.1', '[::1]', 'a.example', '.b.example'] } } },
+        idps: [{ outbound: { proxy: { except: ['localhost', '127.0.0.1', '[::1]', 'a.example', '.b.example'] } } }],
       },
     })
-    expect('fixed' in config && config.fixed.idp.outbound?.proxy?.url.reveal()).toBe('http://proxy.corp.example:3128/')
+    expect('fixed' in config && config.fixed.idps[0].outbound?.proxy?.url.reveal()).toBe(
+      'http://proxy.corp.example:3128/',
+    )
   })
 
   test('what is no proxy is refused, and its password is not shown', () => {

@@ -432,6 +432,7 @@ describe('an identity provider', () => {
         })
         const provider = createOidcProvider({
           idp: {
+            name: 'default',
             provider: 'okta',
             issuer: idp.issuer,
             clientId: CLIENT_ID,

@@ -5,6 +5,7 @@
  */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createCodeExchange } from '../../src/authenticate/code-exchange.ts'
+import type { Pending } from '../../src/authenticate/pending.ts'
 import { AppError } from '../../src/errors.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import type { IdentityProvider, Store } from '../../src/types.ts'
@@ -129,6 +130,7 @@ describe('createCodeExchange', () => {
     nonce: 'n',
     codeVerifier: 'v',
     returnTo: 'https://app.corp.example/',
+    provider: 'default',
     expiresAt: clock.now() + 3_600_000,
   })
   beforeEach(() => {
@@ -137,7 +139,9 @@ describe('createCodeExchange', () => {
   })
 
   function withStore(store: Store) {
-    return createCodeExchange({ idp, store, clock })
+    const exchange = createCodeExchange({ store, clock })
+    return (callback: URL, of: Pending, clientIp: string, timeout: number) =>
+      exchange(idp, callback, of, clientIp, timeout)
   }
 
   test('a store that cannot be asked: ERR_STORE_UNAVAILABLE, no token call, and no attempt is used up', async () => {

@@ -42,7 +42,7 @@ async function written(write: (store: Store) => Promise<void>): Promise<Operator
     storage: { kind: 'embedded', path },
     sharedSecrets,
     directory: { kind: 'claims', order: [], maxStaleness: 3_600_000 },
-    idp: { issuer: HERE },
+    idps: [{ issuer: HERE }],
   }
   operator = openOperator({ fixed } as unknown as Config, { clock, logger })
   return operator

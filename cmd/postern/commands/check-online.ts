@@ -63,7 +63,7 @@ export function describeHook({ uri, events }: { readonly uri: string; readonly e
 
 /** OpenID Connect Discovery §4.3: the document must name exactly the issuer that was asked. */
 async function checkIssuer(config: Config): Promise<readonly Finding[]> {
-  const { idp } = config.fixed
+  const [idp] = config.fixed.idps
   const url = `${idp.issuer}/.well-known/openid-configuration`
   const name = `identity provider ${idp.issuer}`
   // Here and not above: what it brings with it is for those who ask.
@@ -76,7 +76,17 @@ async function checkIssuer(config: Config): Promise<readonly Finding[]> {
   return client ? [issuer, client] : [issuer]
 }
 
-function judgeIssuer({ fixed: { idp }, live }: Config, url: string, name: string, answer: Answer): Finding {
+function judgeIssuer(
+  {
+    fixed: {
+      idps: [idp],
+    },
+    live,
+  }: Config,
+  url: string,
+  name: string,
+  answer: Answer,
+): Finding {
   if ('problem' in answer) return { name, ok: false, message: answer.problem }
   if (answer.status !== 200) {
     return { name, ok: false, message: `${url} answered ${answer.status}; no issuer is there: see idp_provider_url` }
@@ -107,7 +117,7 @@ function judgeIssuer({ fixed: { idp }, live }: Config, url: string, name: string
  * (RFC 6749 §5.2). undefined: this one does not tell.
  */
 async function checkClient(config: Config, endpoint: unknown, send: typeof fetch): Promise<Finding | undefined> {
-  const { idp } = config.fixed
+  const [idp] = config.fixed.idps
   if (typeof endpoint !== 'string') return undefined
   const { clientId, clientAuth } = idp
   const basic = (text: string): string => encodeURIComponent(text)

@@ -71,7 +71,7 @@ function signOutRedirectUri({ fixed, live }: Config): string {
 }
 
 function describe(name: string, config: Config): readonly string[] {
-  const { idp } = config.fixed
+  const [idp] = config.fixed.idps
   const { routes } = config.live
   return [
     `${name} is valid: ${count(routes.length, 'route')}`,

@@ -37,7 +37,12 @@ const OTHER_NAMES: ReadonlyMap<string, string> = new Map([
 
 /** With the defaults that follow from other values. */
 function effective(settings: readonly Setting[], config: Config): readonly Setting[] {
-  const { listen, idp, directory, authenticateServiceUrl } = config.fixed
+  const {
+    listen,
+    idps: [idp],
+    directory,
+    authenticateServiceUrl,
+  } = config.fixed
   const scheme = authenticateServiceUrl.protocol === 'http:' ? 'http' : 'https'
   const derived: ReadonlyMap<string, unknown> = new Map<string, unknown>([
     ['address', `${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${listen.port}`],

@@ -7,6 +7,9 @@ import { placeholderInUrl } from '../placeholder.ts'
 import { PRODUCTS, type Product } from '../providers.ts'
 import { isLoopback, onPrivateNetwork, parseUrl } from './urls.ts'
 
+/** The provider of the keys `idp_…`. */
+export const DEFAULT_PROVIDER = 'default'
+
 /** A setting without which nothing works; silent when a broken value for it was reported already. */
 export function required(key: keyof GlobalInput, what: string, draft: Draft, report: Report): string | undefined {
   const value = draft.globals[key]
@@ -59,6 +62,7 @@ export function compileIdp(draft: Draft, outbound: Outbound, report: Report): Id
   }
   if (issuer === undefined || clientId === undefined || !clientAuth) return undefined
   return {
+    name: DEFAULT_PROVIDER,
     provider: globals.idp_provider === 'okta' ? 'okta' : 'oidc',
     issuer,
     clientId,

@@ -31,6 +31,7 @@ function client(
 ): IdentityProvider {
   return createOidcProvider({
     idp: {
+      name: 'default',
       provider: 'okta',
       issuer: idp.issuer,
       clientId: CLIENT_ID,

@@ -39,6 +39,7 @@ function provider(
   more: Partial<IdpConfig> = {},
 ): IdentityProvider {
   const idp: IdpConfig = {
+    name: 'default',
     provider: 'okta',
     issuer,
     clientId,

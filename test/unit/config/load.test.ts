@@ -68,7 +68,7 @@ describe('precedence', () => {
     [
       'idp_request_params',
       'IDP_REQUEST_PARAMS',
-      (c) => c.fixed.idp.requestParams,
+      (c) => c.fixed.idps[0].requestParams,
       {},
       ['{ a: b }', { a: 'b' }],
       ['{"c":"d"}', { c: 'd' }],
@@ -158,8 +158,8 @@ describe('the result', () => {
     const config = valid('routes:\n  - { from: "https://a.corp.example", to: "http://a", allowed_groups: [x] }')
     for (const part of [
       config,
-      config.fixed.idp,
-      config.fixed.idp.scopes,
+      config.fixed.idps[0],
+      config.fixed.idps[0].scopes,
       config.live.routes,
       config.live.routes[0],
       config.live.routes[0]?.policy,
