@@ -153,6 +153,8 @@ export interface ResponseBody extends Writable {
 export interface Forwarder {
   /** Passes a request on, or opens a tunnel. Rejects only before anything was answered. */
   forward(grant: Grant, exchange: Exchange): Promise<Forwarded>
+  /** What the application is told of the person: name, value, name, value. */
+  identityHeaders(grant: Grant): readonly string[] | Promise<readonly string[]>
 }
 
 /** Long-lived exchanges (WebSockets, SSE, downloads) that must end when their permission does. */

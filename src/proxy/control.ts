@@ -118,6 +118,8 @@ export function createControl({ clock, authenticate, user, hook, scim, jwks, rec
         return user.page(request)
       case 'user-json':
         return user.json(request)
+      case 'forward-auth':
+        throw new TypeError('forward-auth is answered by handle')
       case 'okta-hook':
         return hook ? answerHook(hook, exchange) : textReply(404, 'not found\n')
       case 'scim':

@@ -7,12 +7,14 @@ import { sendReply } from '../http/send.ts'
 import { judge, judgeShadow } from '../policy/judge.ts'
 import type { Principal } from '../policy/model.ts'
 import { FOREVER } from '../lib/time.ts'
+import type { RouteMatch } from '../routing/model.ts'
 import type { Clock } from '../types.ts'
 import type { AccessLog, Progress } from './access-log.ts'
 import type { Control } from './control.ts'
+import { type ForwardAuthRequest, forwardAuthRequest, isForwardedAsJudged } from './forward-auth.ts'
 import { readable } from './cors.ts'
 import { identify } from './identify.ts'
-import { badPath, badRequest, failure, granted, notFound, refusal } from './respond.ts'
+import { badPath, badRequest, failure, granted, notFound, permitted, questionRefused, refusal } from './respond.ts'
 import { secured } from './transport-security.ts'
 
 export interface HandleDeps {
@@ -71,6 +73,21 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     if ('kind' in parsed) return sendReply(exchange, badRequest(parsed, pageOf(parsed.id, generation)))
 
     const match = generation.routes.match(parsed)
+    if (match.kind === 'control' && match.action === 'forward-auth') {
+      return answerForwardAuth(exchange, parsed, generation, progress)
+    }
+    return serve(exchange, parsed, match, generation, progress)
+  }
+
+  /** `question`: another proxy asks, and forwards the request itself. */
+  async function serve(
+    exchange: Exchange,
+    parsed: RequestFacts,
+    match: RouteMatch,
+    generation: Generation,
+    progress: Progress,
+    question?: ForwardAuthRequest,
+  ): Promise<Finished> {
     const route = match.kind === 'route' ? match.route : undefined
     const facts = (match.kind === 'route' && match.asked) || parsed
     progress.facts = facts
@@ -80,7 +97,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     if (who) progress.who = who
 
     const verdict = judge(generation, parsed, who, clock.now(), match)
-    if (verdict.outcome === 'control') {
+    if (verdict.outcome === 'control' && !question) {
       if (verdict.control.action === 'ping') progress.probe = true
       return answer(exchange, await deps.control(verdict.control, facts, exchange, generation), facts, generation)
     }
@@ -88,7 +105,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
       progress.detail = verdict.path.detail
       return answer(exchange, badPath(verdict.path, askedOf(facts, generation)), facts, generation)
     }
-    if (verdict.outcome === 'not-found' || !route) {
+    if (verdict.outcome === 'not-found' || verdict.outcome === 'control' || !route) {
       return answer(exchange, notFound(askedOf(facts, generation)), facts, generation)
     }
     progress.decision = verdict
@@ -98,13 +115,18 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     if (verdict.outcome !== 'allow') {
       const origin = generation.routes.originOf(facts.host, facts.port) ?? ''
       const reply =
-        verdict.outcome === 'sign-in' && facts.wants === 'html' && isSafe(facts.method)
+        verdict.outcome === 'sign-in' && facts.wants === 'html' && isSafe(facts.method) && question?.redirects !== false
           ? await startSignIn(exchange, facts, generation, origin)
           : refusal(verdict, route, who, { ...askedOf(facts, generation), origin })
+      if (question && reply.status < 300) throw new TypeError('forward-auth: a refusal must not look like a yes')
       return answer(exchange, readable(reply, facts, route), facts, generation)
     }
     const { grant } = verdict
     const { principal } = grant
+    if (question) {
+      const identity = route.action.kind === 'forward' ? await generation.forwarder.identityHeaders(grant) : []
+      return answer(exchange, permitted(grant, identity, askedOf(facts, generation)), facts, generation)
+    }
     if (route.action.kind !== 'forward') return answer(exchange, granted(grant), facts, generation)
 
     // Permission can end while bytes still flow: a WebSocket, an event stream, a long download. Nobody's as well: a new
@@ -122,6 +144,35 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     } finally {
       leave()
     }
+  }
+
+  /** What is judged is the request that the proxy holds; nothing of it is known before its headers are read here. */
+  function answerForwardAuth(
+    exchange: Exchange,
+    received: RequestFacts,
+    generation: Generation,
+    progress: Progress,
+  ): Promise<Finished> {
+    const { live } = generation
+    const refused = (status: 400 | 403, detail: string): Promise<Finished> => {
+      progress.detail = detail
+      return sendReply(exchange, questionRefused(status, detail, received))
+    }
+    if (!received.hop || live.trustedProxies.length === 0) {
+      return refused(403, 'forward-auth is for proxies that trusted_proxies names')
+    }
+    const question = forwardAuthRequest(exchange.head, `${live.naming.controlPrefix}/forward-auth`)
+    if (typeof question === 'string') return refused(400, question)
+    const asked = generation.parse(question.head)
+    if ('kind' in asked) return refused(400, `the request that was asked about: ${asked.detail}`)
+    const match = generation.routes.match(asked)
+    const { path } = (match.kind === 'route' && match.asked) || asked
+    if (!isForwardedAsJudged(question.head.target, path)) {
+      return refused(400, 'the request that was asked about: its path can be read in more than one way')
+    }
+    progress.facts = asked
+    progress.forwardAuth = true
+    return serve(exchange, asked, match, generation, progress, question)
   }
 
   function answer(exchange: Exchange, reply: Reply, facts: RequestFacts, generation: Generation): Promise<Finished> {

@@ -64,6 +64,25 @@ export function badPath({ detail, advice }: BadPath, asked: Asked): Reply {
   })
 }
 
+/** A question of another proxy (forward-auth) that is not answered. */
+export function questionRefused(status: 400 | 403, detail: string, { id }: Pick<RequestFacts, 'id'>): Reply {
+  return jsonReply(status, { error: status === 400 ? 'bad-request' : 'denied', detail, request_id: id })
+}
+
+/**
+ * The answer to another proxy that asks whether a request may pass: yes, with what the application is told of the person.
+ * A route that answers by itself has its answer passed on, and that is never a yes.
+ */
+export function permitted(grant: Grant, identity: readonly string[], asked: Asked): Reply {
+  if (grant.route.action.kind !== 'forward') {
+    const reply = granted(grant)
+    return reply.status < 300 ? notFound(asked) : reply
+  }
+  const headers: (readonly [string, string])[] = [['cache-control', 'no-store']]
+  for (let i = 0; i + 1 < identity.length; i += 2) headers.push([identity[i] as string, identity[i + 1] as string])
+  return { status: 200, headers, body: '' }
+}
+
 export function notFound(asked: Asked): Reply {
   const { facts } = asked
   if (facts.wants !== 'html') return jsonReply(404, { error: 'not-found', request_id: facts.id })

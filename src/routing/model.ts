@@ -17,6 +17,7 @@ export type ControlAction =
   | 'user-page'
   | 'user-json'
   | 'okta-hook'
+  | 'forward-auth'
   | 'scim'
 
 /** Postern answers this path itself. */

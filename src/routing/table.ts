@@ -30,6 +30,7 @@ export function createRouteTable(
   // Read once: a URL makes them anew each time.
   const { hostname: authenticateHost, origin: authenticateOrigin } = authenticateServiceUrl
   const stylePath = `${naming.controlPrefix}/style.css`
+  const forwardAuthBase = `${naming.controlPrefix}/forward-auth`
   const healthPaths: ReadonlySet<string> = new Set(publicHealthPaths)
   const authenticateActions = actionsOnAuthenticate(naming, authenticateCallbackPath)
   const routeActions = actionsOnRoutes(naming)
@@ -58,6 +59,11 @@ export function createRouteTable(
     if (path === stylePath) {
       const on = onAuthenticate ? 'authenticate' : 'route'
       return { kind: 'control', action: 'style', on, origin: originOf(host, port) ?? authenticateOrigin }
+    }
+    // Asked by proxies, under whatever name they know us.
+    if (path.charCodeAt(1) === 0x2e && matchesPrefix(path, forwardAuthBase)) {
+      const on = onAuthenticate ? 'authenticate' : 'route'
+      return { kind: 'control', action: 'forward-auth', on, origin: authenticateOrigin }
     }
     if (onAuthenticate) {
       const action = matchesPrefix(path, scimBase) ? 'scim' : authenticateActions.get(path)

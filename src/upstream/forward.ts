@@ -96,6 +96,10 @@ export function createUpstreams({
             new Transfer(parts, resolve, reject).begin()
           })
         },
+        identityHeaders(grant) {
+          if (!isForwardGrant(grant)) throw new TypeError('identityHeaders: not a grant of the policy engine')
+          return identity(grant)
+        },
         end: () => upstreams.release(),
       }
     },

@@ -1,0 +1,85 @@
+/**
+ * Forward-auth: another proxy asks whether a request that it holds may pass (nginx `auth_request`, Traefik `forwardAuth`,
+ * Caddy `forward_auth`, Envoy `ext_authz`). `X-Forwarded-Method`, `-Proto`, `-Host` and `-Uri` describe the request. It is
+ * parsed and judged as if it had come here, and 2xx means yes.
+ */
+import type { RequestHead } from '../http/request.ts'
+import { HOP_BY_HOP } from '../lib/header-names.ts'
+
+export interface ForwardAuthRequest {
+  /** The request that the proxy holds. */
+  readonly head: RequestHead
+  /** nginx knows 2xx, 401 and 403 alone: with `?unauthenticated=401` nobody is redirected to the sign-in. */
+  readonly redirects: boolean
+}
+
+/** Each exactly once. */
+const DESCRIBED_BY: ReadonlySet<string> = new Set([
+  'x-forwarded-method',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-forwarded-uri',
+])
+/** Other names for the address and the method. They need not be there; what they say must be the same. */
+const ADDRESS_TOO: ReadonlySet<string> = new Set(['x-original-url', 'x-original-uri', 'x-rewrite-url'])
+const METHOD_TOO = 'x-original-method'
+/** As routing/trust.ts reads them. */
+const SCHEMES: ReadonlySet<string> = new Set(['http', 'https', 'ws', 'wss'])
+const QUERIES: ReadonlyMap<string, boolean> = new Map([
+  ['', true],
+  ['?unauthenticated=302', true],
+  ['?unauthenticated=401', false],
+])
+
+/**
+ * The request that a proxy asks about; a text says what is wrong with the question.
+ * @param base path of the endpoint. Envoy appends the address of the request to it.
+ */
+export function forwardAuthRequest(question: RequestHead, base: string): ForwardAuthRequest | string {
+  const said = new Map<string, string>()
+  const rawHeaders: string[] = []
+  let upgrade = false
+  for (let i = 0; i + 1 < question.rawHeaders.length; i += 2) {
+    const name = (question.rawHeaders[i] as string).toLowerCase()
+    const value = question.rawHeaders[i + 1] as string
+    if (DESCRIBED_BY.has(name) || ADDRESS_TOO.has(name) || name === METHOD_TOO) {
+      if (said.has(name)) return `more than one ${name}`
+      said.set(name, value)
+      if (name !== 'x-forwarded-proto') continue
+    }
+    // Proxies keep `Upgrade` to themselves when they ask; every WebSocket has this one, too (RFC 6455 §4.1).
+    if (name === 'sec-websocket-key') upgrade = true
+    if (!isOfQuestion(name)) rawHeaders.push(name, value)
+  }
+  for (const name of DESCRIBED_BY) if (!said.get(name)) return `no ${name}`
+  const [method = '', scheme = '', host = '', target = ''] = [...DESCRIBED_BY].map((name) => said.get(name))
+  if (!SCHEMES.has(scheme.toLowerCase())) return 'x-forwarded-proto is not http or https'
+  // An absolute address, or `*`, is another form of request (RFC 9112 §3.2).
+  if (!target.startsWith('/')) return 'x-forwarded-uri does not begin with a slash'
+  for (const name of ADDRESS_TOO) {
+    const address = said.get(name)
+    if (address !== undefined && address !== target && address !== `${scheme}://${host}${target}`)
+      return `${name} and x-forwarded-uri differ`
+  }
+  if ((said.get(METHOD_TOO) ?? method) !== method) return `${METHOD_TOO} and x-forwarded-method differ`
+
+  const rest = question.target.startsWith(base) ? question.target.slice(base.length) : undefined
+  const redirects = rest === target ? true : QUERIES.get(rest ?? '?')
+  if (redirects === undefined) return 'what follows the path of this endpoint is neither x-forwarded-uri nor known'
+  rawHeaders.push('host', host)
+  return { head: { ...question, method, target, rawHeaders, upgrade }, redirects }
+}
+
+/**
+ * Does the address read as it was judged? The proxy forwards it as it came, with the dot segments and doubled slashes that
+ * are gone from `path`. Escapes in lower case are the same to everybody (RFC 3986 §6.2.2.1).
+ */
+export function isForwardedAsJudged(target: string, path: string): boolean {
+  const [asked = ''] = target.split('?', 1)
+  return asked === path || asked.replaceAll(/%[0-9a-f]{2}/gi, (escape) => escape.toUpperCase()) === path
+}
+
+/** Of the connection and the body of the question; the request has its own. */
+function isOfQuestion(name: string): boolean {
+  return HOP_BY_HOP.has(name) || name === 'host' || name === 'content-length' || name === 'expect'
+}
