@@ -10,15 +10,14 @@ import type { IdpConfig } from '../config/model.ts'
 import { boundedFetch } from './bounded-fetch.ts'
 import { explainCallbackError } from './callback-errors.ts'
 import { mergeClaims, toIdentity } from './claims.ts'
-import { CLOCK_TOLERANCE_S, checkIdToken } from './id-token.ts'
+import { checkIdToken } from './id-token.ts'
+import { SIGNING_ALGORITHMS } from './jws.ts'
+import { createKeySet, fetchKeySet, type KeySet } from './key-set.ts'
 import { createStale } from './stale.ts'
+import { CLOCK_TOLERANCE_S } from './token-times.ts'
 
-/** Asymmetric, and what providers sign with; the provider's own list is not asked (RFC 8725 §3.1). */
-const SIGNING_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA', 'Ed25519']
 /** Endpoints rarely move; a provider that cannot be asked again keeps its old ones. */
 const METADATA = { maxAge: 3_600_000, maxStale: Number.POSITIVE_INFINITY, pause: 3000 }
-/** Keys that were withdrawn end here, even when the provider cannot be asked. */
-const KEYS = { maxAge: 300_000, maxStale: 86_400_000, pause: 3000 }
 /** openid-client fetches keys for an unknown `kid` only when its set is this old, and forgets a set after 300 s. */
 const KEY_REFETCH_FLOOR_S = 60
 
@@ -40,7 +39,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
   const send = createOutboundFetch(idp.outbound ?? {}, idp.timeout)
   const metadata = createStale({ ...METADATA, clock, read: () => readMetadata(idp, send, logger) })
   /** Signing keys: read by the library when there are none, or when a token names one that is unknown. */
-  const keys = createStale({ ...KEYS, clock, read: async () => readKeys(await metadata.get(), idp, send, logger) })
+  const keys = createKeySet({ clock, read: async () => readKeys(await metadata.get(), idp, send, logger) })
   const authentication = clientAuthentication(idp)
 
   /** A configuration for one operation, so that its calls end with the caller's signal. */
@@ -205,13 +204,9 @@ async function readKeys(
   idp: IdpConfig,
   send: typeof fetch,
   logger: Logger,
-) {
+): Promise<KeySet> {
   try {
-    const init = { method: 'GET', headers: { accept: 'application/json' }, redirect: 'manual' } as const
-    const response = await boundedFetch(url, init, AbortSignal.timeout(idp.timeout), send)
-    const body: unknown = response.status === 200 ? await response.json() : undefined
-    if (!isKeySet(body)) throw new TypeError(`${url} answered ${response.status} and no key set`)
-    return body
+    return await fetchKeySet(url, { send, timeout: idp.timeout })
   } catch (error) {
     logger.warn(
       { issuer: idp.issuer, reason: messages(error) },
@@ -219,11 +214,6 @@ async function readKeys(
     )
     throw error
   }
-}
-
-function isKeySet(value: unknown): value is oidc.ExportedJWKSCache['jwks'] {
-  const keys: unknown = typeof value === 'object' && value !== null && 'keys' in value ? value.keys : undefined
-  return Array.isArray(keys) && keys.every((key) => typeof key === 'object' && key !== null && !Array.isArray(key))
 }
 
 async function discover(idp: IdpConfig, send: typeof fetch): Promise<oidc.ServerMetadata> {
@@ -255,8 +245,8 @@ async function discover(idp: IdpConfig, send: typeof fetch): Promise<oidc.Server
   if (unsafe !== undefined) throw new TypeError(unsafe)
   return {
     ...(found as oidc.ServerMetadata),
-    id_token_signing_alg_values_supported: SIGNING_ALGORITHMS,
-    userinfo_signing_alg_values_supported: SIGNING_ALGORITHMS,
+    id_token_signing_alg_values_supported: [...SIGNING_ALGORITHMS],
+    userinfo_signing_alg_values_supported: [...SIGNING_ALGORITHMS],
   }
 }
 

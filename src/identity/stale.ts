@@ -7,6 +7,11 @@ export interface Stale<T> {
   peek(): T | undefined
   /** What is known; the first time what is read. Rejects what that read rejects, and again for `pause` without asking. */
   get(): Promise<T>
+  /**
+   * What is read anew, unless a reading began less than `floor` ago: then what is known, which is also the answer when the
+   * reading fails. Rejects only when nothing is known.
+   */
+  renew(floor: Span): Promise<T>
   /** Read by somebody else. */
   put(value: T): void
 }
@@ -26,6 +31,7 @@ export function createStale<T>({ read, maxAge, maxStale, pause, clock }: StaleOp
   let known: { readonly value: T; readonly readAt: Monotonic } | undefined
   let failed: { readonly error: unknown; readonly at: Monotonic } | undefined
   let reading: Promise<T> | undefined
+  let askedAt: Monotonic | undefined
 
   function put(value: T): void {
     known = { value, readAt: clock.monotonic() }
@@ -34,6 +40,7 @@ export function createStale<T>({ read, maxAge, maxStale, pause, clock }: StaleOp
 
   /** One at a time. */
   function refresh(): Promise<T> {
+    if (!reading) askedAt = clock.monotonic()
     reading ??= read()
       .then(
         (value) => {
@@ -60,13 +67,20 @@ export function createStale<T>({ read, maxAge, maxStale, pause, clock }: StaleOp
     return age < maxStale ? known.value : undefined
   }
 
+  async function get(): Promise<T> {
+    const value = peek()
+    if (value !== undefined) return value
+    if (failed && pausing()) throw failed.error
+    return refresh()
+  }
+
   return {
     peek,
-    async get() {
-      const value = peek()
-      if (value !== undefined) return value
-      if (failed && pausing()) throw failed.error
-      return refresh()
+    get,
+    async renew(floor) {
+      const isRecent = askedAt !== undefined && elapsed(clock.monotonic(), askedAt) < floor
+      if (isRecent && !reading) return get()
+      return refresh().catch(() => get())
     },
     put,
   }
