@@ -193,7 +193,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   metrics.gauge('log_lines_dropped', 'Log lines that standard output did not take.', () => logger.dropped?.() ?? 0)
   // Ages, expiries and rules about time change decisions without any event; times of day are mostly written in minutes.
   closing.add(onTheMark(clock, RECHECK_INTERVAL, () => streams.recheck()))
-  sessions.onEnd((id) => streams.endSession(id, 'signed-out'))
+  sessions.onEnd((id) => streams.end(id, 'signed-out'))
 
   const redirect =
     fixed.httpRedirectAddr &&

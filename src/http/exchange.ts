@@ -2,10 +2,10 @@
 import type { CookieNames, Fixed, Live } from '../config/model.ts'
 import type { Route } from '../config/route-model.ts'
 import type { ErrorCode } from '../errors.ts'
-import type { Principal } from '../policy/model.ts'
+import type { Asker } from '../policy/model.ts'
 import type { Decision, Grant, ShadowDecision } from '../policy/verdict.ts'
 import type { RouteTable } from '../routing/model.ts'
-import type { Limit, PersonKey, SessionId, Span, Unsubscribe, WallTime } from '../types.ts'
+import type { Limit, PersonKey, Span, Unsubscribe, WallTime } from '../types.ts'
 import type { Duplex, Readable, Writable } from 'node:stream'
 import type { BadRequest, RequestFacts, RequestHead } from './request.ts'
 
@@ -37,10 +37,10 @@ export interface Generation {
 export interface Authenticator {
   /**
    * undefined: the request holds no credential of this kind that is good on this route, whatever else it holds: an
-   * `Authorization` header may be the application's own. Only a technical fault throws or rejects. Answers at once where it
-   * can; a promise costs every request.
+   * `Authorization` header may be the application's own. A bad token counts only if no other authenticator knows who this
+   * is. Only a technical fault throws or rejects. Answers at once where it can; a promise costs every request.
    */
-  identify(facts: RequestFacts, route: Route, now: WallTime): Principal | undefined | Promise<Principal | undefined>
+  identify(facts: RequestFacts, route: Route, now: WallTime): Asker | Promise<Asker>
 }
 
 /** A whole response as a value; http/send.ts writes it. */
@@ -159,8 +159,8 @@ export interface Forwarder {
 
 /** Long-lived exchanges (WebSockets, SSE, downloads) that must end when their permission does. */
 export interface OpenStream {
-  /** Nobody signed in where none is needed. */
-  readonly sessionId: SessionId | undefined
+  /** policy/credential.ts; absent: nobody has to say who they are. */
+  readonly credential: string | undefined
   readonly person: PersonKey | undefined
   readonly expiresAt: WallTime
   /** Decides again with what is known now. */
@@ -170,7 +170,8 @@ export interface OpenStream {
 
 export interface StreamRegistry {
   add(stream: OpenStream): Unsubscribe
-  endSession(id: SessionId, reason: CutReason): void
+  /** Of whoever was let in by this credential. */
+  end(credential: string, reason: CutReason): void
   /** Decide again for one person, or for everyone (a new configuration). */
   recheck(person?: PersonKey): void
   readonly size: number

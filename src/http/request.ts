@@ -50,6 +50,10 @@ export interface RequestFacts {
   readonly wants: 'html' | 'json' | 'upgrade'
   /** All Cookie lines joined with `; `; `''` when there is none. */
   readonly cookie: string
+  /** Absent: none was sent. */
+  readonly authorization?: string | undefined
+  /** `authorization` was for us: it is in no `headers`, and is not forwarded. */
+  readonly consumed?: true
   readonly origin: string | undefined
   readonly userAgent: string
   readonly headers: HeaderView

@@ -5,7 +5,7 @@ import type { RouteMatch, RouteTable } from '../routing/model.ts'
 import { destinationPath, hasDestination } from '../routing/destination.ts'
 import { websocketOriginAllowed } from '../routing/origin.ts'
 import { decide } from './engine.ts'
-import type { Principal } from './model.ts'
+import type { Asker, BadToken, Principal } from './model.ts'
 import { NO_REASONS, plus } from './reasons.ts'
 import type { Decision, ShadowDecision, Verdict } from './verdict.ts'
 import type { WallTime } from '../types.ts'
@@ -18,7 +18,7 @@ import type { WallTime } from '../types.ts'
 export function judge(
   { routes }: { readonly routes: RouteTable },
   facts: RequestFacts,
-  who: Principal | undefined,
+  who: Asker,
   now: WallTime,
   match: RouteMatch = routes.match(facts),
 ): Verdict {
@@ -41,7 +41,7 @@ export function judgeShadow(
   { routes }: { readonly routes: RouteTable },
   match: MatchedRoute,
   facts: RequestFacts,
-  who: Principal | undefined,
+  who: Asker,
   now: WallTime,
 ): ShadowDecision {
   try {
@@ -58,9 +58,12 @@ function judgeRoute(
   routes: RouteTable,
   { route, asked }: MatchedRoute,
   facts: RequestFacts,
-  who: Principal | undefined,
+  asker: Asker,
   now: WallTime,
 ): Decision {
+  // Not nobody either: a client that shows a token wants to hear that it does not count, whatever a rule lets everybody do.
+  if (asker?.kind === 'bad-token' && route.policy.kind !== 'public') return BAD_TOKEN[asker.error]
+  const who = asker?.kind === 'bad-token' ? undefined : asker
   const decision = facts.readings
     ? judgeReadings(route, facts.readings, asked, facts, who, now)
     : decide(route, who, facts, now)
@@ -102,7 +105,7 @@ function judgeReadings(
   return decoded === undefined ? decision : stricter(decision, decide(route, who, { ...facts, path: decoded }, now))
 }
 
-const STRICTNESS = { allow: 0, 'sign-in': 1, unavailable: 2, deny: 3 } as const
+const STRICTNESS = { allow: 0, 'sign-in': 1, unavailable: 2, deny: 3, 'bad-token': 4 } as const
 
 /** Of two decisions on two readings of one path; the first when they are equal. */
 function stricter(one: Decision, other: Decision): Decision {
@@ -130,6 +133,18 @@ function judgeUpgrade(
   return policy.kind === 'public' ? decide(route, undefined, facts, now) : FOREIGN_ORIGIN
 }
 
+const BAD_TOKEN: Readonly<Record<BadToken['error'], Decision>> = Object.freeze({
+  invalid_token: {
+    outcome: 'bad-token',
+    error: 'invalid_token',
+    reasons: plus(NO_REASONS, 'token-invalid').list,
+  },
+  insufficient_scope: {
+    outcome: 'bad-token',
+    error: 'insufficient_scope',
+    reasons: plus(NO_REASONS, 'token-scope').list,
+  },
+})
 const NOT_FOUND: Verdict = Object.freeze({ outcome: 'not-found' })
 const SHADOW_FAULT: ShadowDecision = Object.freeze({
   outcome: 'deny',

@@ -48,6 +48,8 @@ export type Reason =
   | 'no-rule-matched'
   | 'policy-error'
   | 'user-unauthenticated'
+  | 'token-invalid'
+  | 'token-scope'
   | 'user-inactive'
   | 'user-ok'
   | 'user-unauthorized'
@@ -89,7 +91,10 @@ export type Reason =
   | 'websockets-off'
 
 /** Who asks, at the moment of asking, by the kind of credential that says so. */
-export type Principal = SessionPrincipal
+export type Principal = SessionPrincipal | ServicePrincipal | TokenPrincipal
+
+/** What is known of who asks: somebody, nobody (undefined), or somebody whose token does not count. */
+export type Asker = Principal | BadToken | undefined
 
 interface Somebody {
   readonly person: PersonKey
@@ -98,10 +103,42 @@ interface Somebody {
   readonly expiresAt: WallTime
   readonly membership: Membership | 'unknown'
   readonly status: UserStatus | 'unknown'
+  /** The request's `Authorization` was a credential of ours: nobody else gets to see it, rules and applications included. */
+  readonly consumed?: true
 }
 
 /** Signed in with a browser. */
 export interface SessionPrincipal extends Somebody {
   readonly kind: 'session'
   readonly sessionId: SessionId
+}
+
+/** A program with a token that Postern gave out (`postern tokens`). No person: it has no address, and its groups are written in the token. */
+export interface ServicePrincipal extends Somebody {
+  readonly kind: 'service'
+  /** What operators call it, and policies (`service_account`). */
+  readonly account: string
+  /** Names the token in logs and caches; opens nothing. */
+  readonly tokenId: string
+}
+
+/** Whoever shows a token that somebody else gave out: a person of the provider, or a program. */
+export interface TokenPrincipal extends Somebody {
+  readonly kind: 'token'
+  /** Names the token in logs and caches; opens nothing. */
+  readonly tokenId: string
+  /** Of a program, what its issuer calls it; absent: a person. */
+  readonly account?: string
+  /** RFC 6749 §3.3. */
+  readonly scopes: readonly string[]
+  /** `directory`: what is known of the person now; `token`: what it says, until it ends. */
+  readonly groupsFrom: 'directory' | 'token'
+}
+
+/** A token that is one of ours by its form, and lets nobody in. The words are those of RFC 6750 §3.1. */
+export interface BadToken {
+  readonly kind: 'bad-token'
+  readonly error: 'invalid_token' | 'insufficient_scope'
+  /** For the log; never what was sent. */
+  readonly detail: string
 }

@@ -4,6 +4,8 @@ import type { Reason } from './model.ts'
 const ORDER = Object.keys({
   'policy-error': true,
   'user-unauthenticated': true,
+  'token-invalid': true,
+  'token-scope': true,
   'user-inactive': true,
   'groups-unknown': true,
   'groups-claim-absent': true,

@@ -2,7 +2,7 @@
 import type { Action, Route } from '../config/route-model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import type { BadPath, ControlMatch } from '../routing/model.ts'
-import type { Principal, Reason } from './model.ts'
+import type { BadToken, Principal, Reason } from './model.ts'
 
 declare const granted: unique symbol
 
@@ -19,6 +19,8 @@ export interface Grant<A extends Action = Action> {
 export type Decision =
   | { readonly outcome: 'allow'; readonly grant: Grant; readonly reasons: readonly Reason[] }
   | { readonly outcome: 'sign-in' | 'deny'; readonly reasons: readonly Reason[] }
+  /** No sign-in helps: the client shows a token. */
+  | { readonly outcome: 'bad-token'; readonly error: BadToken['error']; readonly reasons: readonly Reason[] }
   | { readonly outcome: 'unavailable'; readonly retryAfter: number; readonly reasons: readonly Reason[] }
 
 /** What another policy would have said. */

@@ -1,7 +1,8 @@
 /** One line per request that carries access and decision; never a query, a cookie or a token. */
 import { createHash } from 'node:crypto'
 import { type AppError, assertNever, type ErrorCode, ERRORS } from '../errors.ts'
-import type { Clock, Identity, Logger, Monotonic, SessionId } from '../types.ts'
+import type { Clock, Identity, Logger, Monotonic } from '../types.ts'
+import { credentialOf } from '../policy/credential.ts'
 import type { Principal } from '../policy/model.ts'
 import type { Decision, ShadowDecision } from '../policy/verdict.ts'
 import type { BadRequest, Finished, Forwarded, RequestFacts, RequestSample } from '../http/exchange.ts'
@@ -123,23 +124,33 @@ function routeMembers({ name, id }: Route): string {
 
 /** By the identity, which is one object while its session is at hand; a principal is made for each request. */
 function rememberedPrincipals(): (who: Principal) => string {
-  const known = new WeakMap<Identity, { readonly sessionId: SessionId; readonly text: string }>()
+  const known = new WeakMap<Identity, { readonly credential: string; readonly text: string }>()
   return (who) => {
+    const credential = credentialOf(who)
     const found = known.get(who.identity)
-    if (found?.sessionId === who.sessionId) return found.text
+    if (found?.credential === credential) return found.text
     const text = principalMembers(who)
-    known.set(who.identity, { sessionId: who.sessionId, text })
+    known.set(who.identity, { credential, text })
     return text
   }
 }
 
 function principalMembers(who: Principal): string {
-  const { subject, email } = who.identity
-  switch (who.kind) {
+  const { kind: auth, identity } = who
+  const { issuer, subject, email } = identity
+  switch (auth) {
     case 'session':
-      return members({ user_id: subject, email, session: sessionTag(who.sessionId) })
+      return members({ auth, user_id: subject, email, session: sessionTag(who.sessionId) })
+    case 'service':
+      return members({ auth, service_account: who.account, token: who.tokenId })
+    case 'token':
+      return members(
+        who.account === undefined
+          ? { auth, user_id: subject, email, token: who.tokenId }
+          : { auth, service_account: who.account, issuer, token: who.tokenId },
+      )
     default:
-      return assertNever(who.kind)
+      return assertNever(auth)
   }
 }
 

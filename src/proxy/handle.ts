@@ -4,9 +4,11 @@ import type { Directory } from '../directory/model.ts'
 import { toAppError } from '../errors.ts'
 import type { Exchange, Finished, Generation, Reply, RequestFacts, StreamRegistry } from '../http/exchange.ts'
 import { sendReply } from '../http/send.ts'
+import { credentialOf } from '../policy/credential.ts'
 import { judge, judgeShadow } from '../policy/judge.ts'
 import type { Principal } from '../policy/model.ts'
 import { FOREVER } from '../lib/time.ts'
+import { type Seen, withoutAuthorization } from '../routing/consumed.ts'
 import type { RouteMatch } from '../routing/model.ts'
 import type { Clock } from '../types.ts'
 import type { AccessLog, Progress } from './access-log.ts'
@@ -93,10 +95,12 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     progress.facts = facts
     if (route) progress.route = route
     const found = route && identify(generation.authenticators, facts, route, clock.now(), progress)
-    const who = found instanceof Promise ? await found : found
+    const asker = found instanceof Promise ? await found : found
+    const who = asker?.kind === 'bad-token' ? undefined : asker
     if (who) progress.who = who
+    const seen = asSeen(parsed, match, who)
 
-    const verdict = judge(generation, parsed, who, clock.now(), match)
+    const verdict = judge(generation, seen.facts, asker, clock.now(), seen.match)
     if (verdict.outcome === 'control' && !question) {
       if (verdict.control.action === 'ping') progress.probe = true
       return answer(exchange, await deps.control(verdict.control, facts, exchange, generation), facts, generation)
@@ -109,8 +113,9 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
       return answer(exchange, notFound(askedOf(facts, generation)), facts, generation)
     }
     progress.decision = verdict
-    if (route.shadow !== undefined && match.kind === 'route') {
-      progress.shadow = judgeShadow(generation, { ...match, route: route.shadow }, parsed, who, clock.now())
+    if (verdict.outcome === 'bad-token' && asker?.kind === 'bad-token') progress.detail = asker.detail
+    if (route.shadow !== undefined && seen.match.kind === 'route') {
+      progress.shadow = judgeShadow(generation, { ...seen.match, route: route.shadow }, seen.facts, asker, clock.now())
     }
     if (verdict.outcome !== 'allow') {
       const origin = generation.routes.originOf(facts.host, facts.port) ?? ''
@@ -132,7 +137,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     // Permission can end while bytes still flow: a WebSocket, an event stream, a long download. Nobody's as well: a new
     // configuration may ask who it is.
     const leave = streams.add({
-      sessionId: principal?.sessionId,
+      credential: principal && credentialOf(principal),
       person: principal?.person,
       expiresAt: principal?.expiresAt ?? FOREVER,
       stillAllowed: () => stillAllowed(parsed, principal),
@@ -191,12 +196,21 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
 
   /** With what is known now of the person, and by the configuration that is in force now. */
   function stillAllowed(facts: RequestFacts, who: Principal | undefined): boolean {
-    const now = who && { ...who, membership: directory.membership(who.person), status: directory.status(who.person) }
-    const verdict = judge(deps.generation(), facts, now, clock.now())
+    const generation = deps.generation()
+    const seen = asSeen(facts, generation.routes.match(facts), who)
+    const verdict = judge(generation, seen.facts, who && known(who), clock.now(), seen.match)
     if (verdict.outcome !== 'allow' || verdict.grant.route.action.kind !== 'forward') return false
     // The application was told who this is, and would not be told again.
     const { principal, route } = verdict.grant
     return !(who && !principal && route.policy.kind === 'public' && route.policy.identity === 'optional')
+  }
+
+  /** With what the directory knows now, if it is the directory that knows. */
+  function known(who: Principal): Principal {
+    const tokenSays = who.kind === 'service' || (who.kind === 'token' && who.groupsFrom === 'token')
+    return tokenSays
+      ? who
+      : { ...who, membership: directory.membership(who.person), status: directory.status(who.person) }
   }
 
   function askedOf(facts: RequestFacts, { live }: Generation) {
@@ -206,6 +220,12 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
   function pageOf(requestId: string, { live }: Generation) {
     return { requestId, controlPrefix: live.naming.controlPrefix, now: clock.now() }
   }
+}
+
+/** Without a credential of ours that no rule and no application gets to see. */
+function asSeen(facts: RequestFacts, match: RouteMatch, who: Principal | undefined): Seen {
+  const all = { facts, match }
+  return who?.consumed ? withoutAuthorization(all) : all
 }
 
 /** A redirect to the sign-in would lose what any other method sends. */

@@ -1,13 +1,13 @@
 import type { Route } from '../config/route-model.ts'
 import { AppError, toAppError } from '../errors.ts'
 import type { Authenticator, RequestFacts } from '../http/exchange.ts'
-import type { Principal } from '../policy/model.ts'
+import type { Asker } from '../policy/model.ts'
 import type { WallTime } from '../types.ts'
 
 /**
  * Who asks: what the first authenticator found that knows one of the credentials. A request with credentials of two people
- * is refused (ERR_BAD_REQUEST): whoever put one of them there could act as the other, or have the log name the other. A
- * promise only if an authenticator answers with one. A public route asks nobody, or (`identity: optional`, or a
+ * is refused (ERR_BAD_REQUEST): whoever put one of them there could act as the other, or have the log name the other. A bad
+ * token beside a good credential is the application's own. A promise only if an authenticator answers with one. A public route asks nobody, or (`identity: optional`, or a
  * `shadow_policy`) takes what cannot be known for nobody: `doubt` says why.
  */
 export function identify(
@@ -16,7 +16,7 @@ export function identify(
   route: Route,
   now: WallTime,
   doubt: { unidentified?: AppError | undefined },
-): Principal | undefined | Promise<Principal | undefined> {
+): Asker | Promise<Asker> {
   const { policy } = route
   if (policy.kind !== 'public') return credentials(authenticators, facts, route, now)
   if (policy.identity !== 'optional' && route.shadow === undefined) return undefined
@@ -36,8 +36,8 @@ function credentials(
   facts: RequestFacts,
   route: Route,
   now: WallTime,
-): Principal | undefined | Promise<Principal | undefined> {
-  let who: Principal | undefined
+): Asker | Promise<Asker> {
+  let who: Asker
   for (let i = 0; i < authenticators.length; i++) {
     const found = authenticators[i]?.identify(facts, route, now)
     if (found instanceof Promise) return identifyLater(who, found, authenticators.slice(i + 1), facts, route, now)
@@ -47,21 +47,24 @@ function credentials(
 }
 
 async function identifyLater(
-  before: Principal | undefined,
-  pending: Promise<Principal | undefined>,
+  before: Asker,
+  pending: Promise<Asker>,
   others: readonly Authenticator[],
   facts: RequestFacts,
   route: Route,
   now: WallTime,
-): Promise<Principal | undefined> {
+): Promise<Asker> {
   let who = samePerson(before, await pending)
   for (const authenticator of others) who = samePerson(who, await authenticator.identify(facts, route, now))
   return who
 }
 
-function samePerson(who: Principal | undefined, found: Principal | undefined): Principal | undefined {
-  if (who && found && who.person !== found.person) {
+function samePerson(who: Asker, found: Asker): Asker {
+  if (!who || !found) return who ?? found
+  if (found.kind === 'bad-token') return who
+  if (who.kind === 'bad-token') return found
+  if (who.person !== found.person) {
     throw new AppError('ERR_BAD_REQUEST', `credentials of two people: ${who.kind} and ${found.kind}`)
   }
-  return who ?? found
+  return found.consumed ? { ...who, consumed: true } : who
 }

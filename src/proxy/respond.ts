@@ -115,6 +115,8 @@ export function refusal(decision: Refusal, route: Route, who: Principal | undefi
   switch (decision.outcome) {
     case 'sign-in':
       return unauthenticated(asked)
+    case 'bad-token':
+      return badToken(decision, asked)
     case 'deny':
       return denied(decision.reasons, route, who, asked)
     case 'unavailable':
@@ -139,6 +141,20 @@ export function unauthenticated(asked: AskedOfRoute): Reply {
     login_url: signInUrl,
   }
   return jsonReply(401, body, headers)
+}
+
+function badToken({ error, reasons }: Refusal & { outcome: 'bad-token' }, asked: AskedOfRoute): Reply {
+  const { facts, origin } = asked
+  const status = error === 'invalid_token' ? 401 : 403
+  const headers = [['www-authenticate', `Bearer realm="${origin}", error="${error}"`]] as const
+  if (facts.wants !== 'html') {
+    return jsonReply(status, { error, reason: reasons[0] ?? 'token-invalid', request_id: facts.id }, headers)
+  }
+  const sentence =
+    error === 'invalid_token'
+      ? 'The token that came with the request is not valid: unknown, revoked or past its end.'
+      : 'The token that came with the request is not for this address or method.'
+  return pageReply(common(asked), status, { kind: 'error', status, sentence }, { headers })
 }
 
 /**

@@ -125,6 +125,7 @@ export function parseTarget(
     scheme: clientScheme,
     wants: raw.upgrade || isUpgrade(headers) ? 'upgrade' : isNavigation(headers) ? 'html' : 'json',
     cookie: headers.cookie,
+    authorization: headers.authorization,
     origin: headers.origin,
     userAgent: headers.userAgent,
     headers: new RequestHeaders(raw.rawHeaders, identity),

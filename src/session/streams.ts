@@ -37,7 +37,7 @@ export function createStreamRegistry(deps: { readonly clock: Clock }): StreamReg
       const entry = ring.append(stream)
       return () => void ring.remove(entry)
     },
-    endSession: (id, reason) => endAll(reason, (stream) => stream.sessionId === id),
+    end: (credential, reason) => endAll(reason, (stream) => stream.credential === credential),
     recheck: (person) =>
       endAll('no-longer-allowed', (stream) => (person === undefined || stream.person === person) && !passes(stream)),
     get size() {

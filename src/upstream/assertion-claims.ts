@@ -18,7 +18,7 @@ const MAX_GROUP_BYTES = 4096
 
 /**
  * The claims that Pomerium sends, and the configured ones. `sid` is a hash: what an upstream learns authenticates
- * nobody. A claim of the identity provider never replaces one of ours. What does not fit is left out and named in
+ * nobody. Whoever is here by a token has `kind` instead. A claim of the identity provider never replaces one of ours. What does not fit is left out and named in
  * `claims_omitted`; groups come before everything that people can choose about themselves.
  */
 export function assertionClaims(
@@ -38,7 +38,7 @@ export function assertionClaims(
     ...(identity.email === undefined ? {} : { email: identity.email }),
     groups,
     ...(truncated ? { groups_truncated: true } : {}),
-    sid: sha256(who.sessionId),
+    ...(who.kind === 'session' ? { sid: sha256(who.sessionId) } : { kind: who.kind }),
     jti: randomUUID(),
     iat,
     exp: iat + ASSERTION_LIFETIME / 1000,
@@ -65,7 +65,7 @@ function jsonBytes(value: Json): number {
 
 /** Absent when we do not know it; the provider's word is not taken instead. */
 export const OURS: ReadonlySet<string> = new Set(
-  'iss aud sub user email name groups groups_truncated claims_omitted sid jti iat exp nbf'.split(' '),
+  'iss aud sub user email name groups groups_truncated claims_omitted sid kind jti iat exp nbf'.split(' '),
 )
 
 /**

@@ -135,7 +135,8 @@ export function upstreamHeaders(
         break
       }
       case 'authorization':
-        if (plan.keeps('authorization') && !OUR_AUTHORIZATION.test(value)) headers.push(name, value)
+        if (request.consumed || OUR_AUTHORIZATION.test(value)) break
+        if (plan.keeps('authorization')) headers.push(name, value)
         break
       case 'foreign':
         // Another spelling of an allowed name would be a second copy to some applications.

@@ -3,6 +3,7 @@ import type { Forward, ForwardedIdentity, HeaderTemplate } from '../config/route
 import type { Group } from '../directory/model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import { later } from '../lib/time.ts'
+import { credentialOf } from '../policy/credential.ts'
 import type { Principal } from '../policy/model.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { Clock, JsonObject, Logger, Monotonic, Span, WallTime } from '../types.ts'
@@ -69,7 +70,7 @@ export function createIdentityHeaders(deps: IdentityHeadersDeps): IdentityHeader
   }
 
   function ofPerson(principal: Principal, host: string, identity: ForwardedIdentity): Told | Promise<Told> {
-    const key = `${principal.sessionId} ${host} ${identity.key}`
+    const key = `${credentialOf(principal)} ${host} ${identity.key}`
     const now = clock.monotonic()
     const groups = principal.membership === 'unknown' ? 'unknown' : principal.membership.groups
     const known = cache.get(key)

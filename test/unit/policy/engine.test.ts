@@ -4,7 +4,7 @@ import { decide, isGrant } from '../../../src/policy/engine.ts'
 import { personKey } from '../../../src/lib/person.ts'
 import { FOREVER } from '../../../src/lib/time.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
-import type { Clause, Criterion, Policy, Principal } from '../../../src/policy/model.ts'
+import type { Clause, Criterion, Policy, Principal, SessionPrincipal } from '../../../src/policy/model.ts'
 import type { RequestFacts } from '../../../src/http/exchange.ts'
 import type { Route } from '../../../src/config/route-model.ts'
 
@@ -14,7 +14,7 @@ function routeWith(policy: Policy): Route {
   return { name: 'app', policy } as Route
 }
 
-function person(more: Partial<Principal> = {}): Principal {
+function person(more: Partial<SessionPrincipal> = {}): Principal {
   return {
     kind: 'session',
     person: personKey({ issuer: 'i', subject: 's' }),

@@ -5,7 +5,7 @@ import { type AccessLog, createAccessLog, type Progress, sessionTag } from '../.
 import type { Finished, RequestFacts } from '../../../src/http/exchange.ts'
 import type { Route } from '../../../src/config/route-model.ts'
 import { RequestHeaders } from '../../../src/routing/header-view.ts'
-import type { Principal } from '../../../src/policy/model.ts'
+import type { Principal, ServicePrincipal, SessionPrincipal, TokenPrincipal } from '../../../src/policy/model.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
 
 let clock: ManualClock
@@ -40,7 +40,7 @@ const who = {
   kind: 'session',
   sessionId: 'session-1',
   identity: { subject: '00u1', email: 'ann@example.com' },
-} as Principal
+} as SessionPrincipal
 const finished: Finished = {
   status: 200,
   bytesOut: 1024,
@@ -84,6 +84,7 @@ test('the line of a forwarded request has person, request, reasons and duration'
     route_id: 'r-1',
     decision: 'allow',
     reasons: ['group-ok'],
+    auth: 'session',
     user_id: '00u1',
     email: 'ann@example.com',
     session: sessionTag('session-1'),
@@ -104,6 +105,24 @@ test('two sessions with one identity are told apart', () => {
   expect(lineOf({ facts, who })).toMatchObject({ session: sessionTag('session-1') })
   expect(lineOf({ facts, who: { ...who, sessionId: 'session-2' } })).toMatchObject({ session: sessionTag('session-2') })
   expect(lineOf({ facts, who })).toMatchObject({ session: sessionTag('session-1') })
+})
+
+test('a token is told by its kind, and a program by its account', () => {
+  const identity = { issuer: 'https://ci.test', subject: 'repo:a', claims: {} }
+  const token = { identity, kind: 'token', tokenId: 't1', scopes: [] } as unknown as TokenPrincipal
+  const service = { identity, kind: 'service', tokenId: 't2', account: 'ci' } as ServicePrincipal
+  const auth = (principal: Principal) => {
+    const { auth, user_id, email, session, service_account, issuer, token } = lineOf({ facts, who: principal })
+    return { auth, user_id, email, session, service_account, issuer, token }
+  }
+  expect(auth(service)).toEqual({ auth: 'service', service_account: 'ci', token: 't2' })
+  expect(auth(token)).toEqual({ auth: 'token', user_id: 'repo:a', token: 't1' })
+  expect(auth({ ...token, identity: { ...identity }, account: 'repo:a' })).toEqual({
+    auth: 'token',
+    service_account: 'repo:a',
+    issuer: 'https://ci.test',
+    token: 't1',
+  })
 })
 
 test('unknown fields are left out', () => {

@@ -15,10 +15,11 @@ import type {
   StreamRegistry,
 } from '../../../src/http/exchange.ts'
 import { personKey } from '../../../src/lib/person.ts'
-import type { Principal } from '../../../src/policy/model.ts'
+import type { Criterion, Principal } from '../../../src/policy/model.ts'
 import type { Grant } from '../../../src/policy/verdict.ts'
 import type { Progress } from '../../../src/proxy/access-log.ts'
 import { createHandle } from '../../../src/proxy/handle.ts'
+import { RequestHeaders } from '../../../src/routing/header-view.ts'
 import { createRouteTable } from '../../../src/routing/table.ts'
 import { manualClock } from '../../support/clock.ts'
 import { facts as factsOf, NAMING, principal, route as routeOf } from '../upstream/support.ts'
@@ -30,6 +31,23 @@ function somebody(subject: string): Principal {
   const identity = { issuer: 'https://idp.test', subject, claims: {} }
   return principal({ person: personKey(identity), identity, sessionId: `session of ${subject}` })
 }
+
+/** A policy that allows what one criterion does. */
+function criterion(name: string, test: Criterion['test']) {
+  const one: Criterion = {
+    name,
+    needs: 'nothing',
+    ok: 'accept',
+    no: 'no-rule-matched',
+    describe: name,
+    wantedGroups: [],
+    namedGroups: [],
+    test,
+  }
+  return { policy: { kind: 'rules', allow: [{ op: 'and', criteria: [one] }], deny: [] } } as const
+}
+
+const AUTHORIZED = new RequestHeaders(['Authorization', 'Bearer secret', 'X-Other', 'other'], new Set())
 
 const knows = (who: ReturnType<Authenticator['identify']>): Authenticator => ({ identify: () => who })
 
@@ -205,6 +223,73 @@ test('two credentials of one person: the first counts', async () => {
     const { ask } = proxy({ routes: [forward(SIGNED_IN)], authenticators })
     expect((await ask()).grant?.principal).toBe(first)
   }
+})
+
+test('a consumed credential: rules and the application do not see it, also beside the session of the same person', async () => {
+  const ann = somebody('ann')
+  const shown: Principal = { ...ann, kind: 'token', tokenId: 't1', scopes: [], groupsFrom: 'directory', consumed: true }
+  const asksForIt = criterion(
+    'http_header/authorization',
+    ({ request }) => request.headers.get('authorization') === undefined,
+  )
+  for (const authenticators of [[knows(shown)], [knows(ann), knows(shown)], [knows(shown), knows(ann)]]) {
+    const { ask, streams } = proxy({ routes: [forward(asksForIt)], authenticators })
+    let allowed: boolean | undefined
+    const { grant } = await ask({ authorization: 'Bearer secret', headers: AUTHORIZED }, () => {
+      allowed = [...streams][0]?.stillAllowed()
+    })
+    expect(grant?.request).toMatchObject({ authorization: undefined, consumed: true })
+    expect(grant?.request.headers.get('x-other')).toBe('other')
+    expect(allowed).toBe(true)
+  }
+  const { ask } = proxy({ routes: [forward(SIGNED_IN)], authenticators: [knows(ann)] })
+  const kept = await ask({ authorization: 'Bearer of the application', headers: AUTHORIZED })
+  expect(kept.grant?.request.authorization).toBe('Bearer of the application')
+  expect(kept.grant?.request.headers.get('authorization')).toBe('Bearer secret')
+})
+
+test.each([
+  ['invalid_token', 401, 'token-invalid'],
+  ['insufficient_scope', 403, 'token-scope'],
+] as const)('a bad token, %s: %i with a challenge, and no sign-in for a navigation', async (error, status, reason) => {
+  const bad = knows({ kind: 'bad-token', error, detail: 'no such token' })
+  const everybody = criterion('accept', () => true)
+  for (const policy of [SIGNED_IN, everybody]) {
+    const { ask, lines } = proxy({ routes: [forward(policy)], authenticators: [bad] })
+    for (const wants of ['json', 'upgrade', 'html'] as const) {
+      const { headers, grant, ...answer } = await ask({ wants })
+      expect({ ...answer, grant }).toMatchObject({ status, location: undefined, grant: undefined })
+      expect(headers[headers.indexOf('www-authenticate') + 1]).toBe(`Bearer realm="http://app.test", error="${error}"`)
+      expect(answer.body).toContain(wants === 'html' ? '<!doctype html>' : `{"error":"${error}","reason":"${reason}"`)
+    }
+    expect(lines[0]?.progress).toMatchObject({ detail: 'no such token', decision: { reasons: [reason] } })
+  }
+  const beside = proxy({ routes: [forward(SIGNED_IN)], authenticators: [knows(somebody('ann')), bad] })
+  expect((await beside.ask()).grant?.principal?.identity.subject).toBe('ann')
+  const open = proxy({
+    routes: [forward({ policy: { kind: 'public', identity: 'optional' } })],
+    authenticators: [bad],
+  })
+  expect((await open.ask()).grant).toBeDefined()
+})
+
+test('what a token says of groups is not asked of the directory again', async () => {
+  const who: Principal = {
+    ...somebody('ci'),
+    kind: 'service',
+    account: 'ci',
+    tokenId: 't1',
+    consumed: true,
+  }
+  const { ask, streams, statuses } = proxy({ routes: [forward(SIGNED_IN)], authenticators: [knows(who)] })
+  statuses.ann = 'inactive'
+  let allowed: boolean | undefined
+  await ask({}, () => {
+    const [stream] = streams
+    allowed = stream?.stillAllowed()
+    expect(stream?.credential).toBe('t1')
+  })
+  expect(allowed).toBe(true)
 })
 
 test('a public route asks no authenticator, and an upgrade takes the same steps as a request', async () => {

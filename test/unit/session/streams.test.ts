@@ -16,7 +16,7 @@ afterEach(() => registry.close())
 
 function stream(name: string, rest: Partial<OpenStream> = {}): OpenStream {
   return {
-    sessionId: `session of ${name}`,
+    credential: `session of ${name}`,
     person: person(name),
     expiresAt: clock.now() + 3_600_000,
     stillAllowed: () => true,
@@ -25,12 +25,12 @@ function stream(name: string, rest: Partial<OpenStream> = {}): OpenStream {
   }
 }
 
-test('endSession cuts the streams of that session once, and no others', () => {
+test('end cuts the streams of that credential once, and no others', () => {
   registry.add(stream('ann'))
   registry.add(stream('ann'))
   registry.add(stream('bob'))
-  registry.endSession('session of ann', 'signed-out')
-  registry.endSession('session of ann', 'revoked')
+  registry.end('session of ann', 'signed-out')
+  registry.end('session of ann', 'revoked')
   expect(cuts).toEqual(['ann: signed-out', 'ann: signed-out'])
   expect(registry.size).toBe(1)
 })
@@ -72,7 +72,7 @@ test('a stream that fails to close does not keep the others open', () => {
   }
   registry.add(stream('ann', { cut: broken }))
   registry.add(stream('ann'))
-  registry.endSession('session of ann', 'revoked')
+  registry.end('session of ann', 'revoked')
   expect(cuts).toEqual(['ann: revoked'])
   expect(registry.size).toBe(0)
 })
@@ -83,7 +83,7 @@ test('a stream that ended by itself is left alone', () => {
   remove()
   remove()
   expect(registry.size).toBe(0)
-  registry.endSession('session of ann', 'revoked')
+  registry.end('session of ann', 'revoked')
   registry.recheck()
   clock.advance(2000)
   expect(cuts).toEqual([])
@@ -93,7 +93,7 @@ test('a cut may remove and add streams', () => {
   const remove: (() => void)[] = []
   remove.push(registry.add(stream('ann', { cut: () => remove.forEach((one) => one()) })))
   remove.push(registry.add(stream('ann', { cut: () => void registry.add(stream('bob')) })))
-  registry.endSession('session of ann', 'revoked')
+  registry.end('session of ann', 'revoked')
   expect(registry.size).toBe(0)
 })
 

@@ -91,7 +91,7 @@ test('recheck judges the streams of one person, not those of the same subject of
   const cut: string[] = []
   for (const issuer of [HERE, THERE]) {
     streams.add({
-      sessionId: issuer,
+      credential: issuer,
       person: personKey(identity(issuer)),
       expiresAt: clock.now() + HOUR,
       stillAllowed: () => false,

@@ -182,6 +182,19 @@ test.each(['Pomerium abc', 'postern abc', '  POMERIUM abc'])('credentials for th
   expect(sent(['Authorization', value])).toEqual(FORWARDED)
 })
 
+test('a credential that was for us stays here; the one of the route does not', () => {
+  const raw = ['AUTHORIZATION', 'Bearer secret', 'A', '1']
+  const given = { facts: { consumed: true } } as const
+  expect(sent(raw)).toEqual([['AUTHORIZATION', 'Bearer secret'], ['A', '1'], ...FORWARDED])
+  expect(sent(raw, given)).toEqual([['A', '1'], ...FORWARDED])
+  const setRequestHeaders = new Map([['authorization', 'Basic b3Vycw==']])
+  expect(sent(raw, { ...given, route: { setRequestHeaders } })).toEqual([
+    ['A', '1'],
+    ['authorization', 'Basic b3Vycw=='],
+    ...FORWARDED,
+  ])
+})
+
 test('the route removes and sets headers in every spelling', () => {
   const given = {
     route: {

@@ -14,7 +14,7 @@ import { createMembership } from '../../../src/policy/membership.ts'
 import { decide, isForwardGrant } from '../../../src/policy/engine.ts'
 import type { Clock } from '../../../src/types.ts'
 import type { Forwarded, Forwarder, RequestFacts, RequestHead } from '../../../src/http/exchange.ts'
-import type { Principal } from '../../../src/policy/model.ts'
+import type { Principal, SessionPrincipal } from '../../../src/policy/model.ts'
 import type { Grant } from '../../../src/policy/verdict.ts'
 import type { Group } from '../../../src/directory/model.ts'
 import type { Naming } from '../../../src/config/model.ts'
@@ -132,7 +132,7 @@ export function facts(over: Partial<RequestFacts> = {}): RequestFacts {
 
 export const ENGINEERING: Group = { id: '00gEngineering000000', name: 'Engineering', type: 'OKTA_GROUP' }
 
-export function principal(over: Partial<Principal> = {}): Principal {
+export function principal(over: Partial<SessionPrincipal> = {}): SessionPrincipal {
   return {
     kind: 'session',
     person: personKey({ issuer: 'https://idp.test', subject: '00u1' }),
