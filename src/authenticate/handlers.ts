@@ -13,7 +13,6 @@ import type {
   IdentityProvider,
   IdentityProviders,
   Logger,
-  Span,
   Session,
   Sessions,
   Store,
@@ -29,7 +28,7 @@ import { createFailure } from './failure.ts'
 import { issueHandoff, redeemHandoff } from './handoff.ts'
 import { createLongAddresses } from './long-address.ts'
 import { flowTag, PENDING_LIFETIME, type Pending, type PendingSeal } from './pending.ts'
-import { only, type Redirects, SIGNED_URL_LIFETIME, type SignInRequest } from './redirect.ts'
+import { NONCE_LIFETIME, only, type Redirects, type SignInLink, type SignInRequest } from './redirect.ts'
 import { createSignOut, type SignOutDeps } from './sign-out.ts'
 import type { States } from './state.ts'
 import { elapsed, later } from '../lib/time.ts'
@@ -50,8 +49,6 @@ export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure'> {
   readonly admit: (identity: Identity, live: Live, now: WallTime) => Promise<{ readonly expiresAt: WallTime }>
 }
 
-/** As long as the sign-in that it binds may take, a slow second factor included. */
-const NONCE_LIFETIME: Span = SIGNED_URL_LIFETIME + PENDING_LIFETIME
 const INACTIVE = {
   error: 'access_denied',
   hint: 'account-inactive',
@@ -90,16 +87,16 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   async function signIn(request: ControlRequest): Promise<Reply> {
     const { facts, generation } = request
     const { fixed, routes } = generation
-    const asked: SignInRequest | undefined =
+    const link: SignInLink =
       facts.query === ''
-        ? { returnTo: fixed.authenticateServiceUrl }
+        ? { kind: 'good', asked: { returnTo: fixed.authenticateServiceUrl } }
         : redirects.check(new URLSearchParams(facts.query), routes, clock.now())
-    if (!asked)
-      return failure(
-        request,
-        new AppError('ERR_RETURN_URL', 'sign-in: the link is not signed by us, too old, or leads elsewhere'),
-      )
-
+    if (link.kind === 'refused') {
+      const refused = new AppError('ERR_RETURN_URL', 'sign-in: the link is not signed by us, or leads elsewhere')
+      return failure(request, refused)
+    }
+    if (link.kind === 'expired') return redirectReply(302, link.returnTo)
+    const { asked } = link
     const session = await activeSession(request)
     return session ? handOff(request, session, asked) : askProvider(request, asked)
   }
@@ -118,7 +115,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const state = states.seal({ returnTo: asked.returnTo, again })
     const idp = idps.all[0]
     const begun = await idp.begin(AbortSignal.timeout(idp.timeout), wanted, state).catch(toAppError)
-    if (begun instanceof AppError) return failure(request, begun, { tryAgain: new URL('/', asked.returnTo) })
+    if (begun instanceof AppError) return failure(request, begun, { tryAgain: asked.returnTo })
     const { returnTo, ...binding } = asked
     const pending: Pending = {
       ...begun.pending,
@@ -154,7 +151,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     }
 
     const { returnTo, nonceHash } = pending
-    const tryAgain = new URL('/', returnTo)
+    const tryAgain = new URL(returnTo)
     const callback = new URL(fixed.authenticateCallbackPath + facts.query, fixed.authenticateServiceUrl)
     const completed = await exchangeCode(idp, callback, pending, facts.clientIp, idp.timeout).catch(toAppError)
     if (completed instanceof AppError) {
@@ -188,7 +185,8 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   /**
    * A callback whose sign-in this browser does not hold: used, expired, or forgotten for newer tabs. Nothing of it is used
    * but the address that we sealed into its state, and that is judged like any other link. Who this is says the browser's
-   * own session, so that a planted callback signs nobody in (RFC 9700 §4.7), and its code stays unspent.
+   * own session, so that a planted callback signs nobody in (RFC 9700 §4.7), and its code stays unspent. A state that is
+   * not ours names no address: whoever is signed in sees the page that says so.
    */
   async function withoutPending(
     request: ControlRequest,
@@ -196,11 +194,15 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     error: AppError,
     cookies: readonly Header[] = [],
   ): Promise<Reply> {
+    const { fixed, routes } = request.generation
     const wanted = states.open(state)
-    if (!wanted || !request.generation.routes.allowsReturn(wanted.returnTo)) return failure(request, error, { cookies })
-    const { returnTo, again } = wanted
+    const known = wanted && routes.allowsReturn(wanted.returnTo) ? wanted : undefined
     // The application asks for a hand-off of its own where it needs one.
-    if (await activeSession(request)) return redirectReply(302, returnTo, cookies)
+    if (await activeSession(request)) {
+      return redirectReply(302, known?.returnTo ?? fixed.authenticateServiceUrl, cookies)
+    }
+    if (!known) return failure(request, error, { cookies })
+    const { returnTo, again } = known
     // Once, and in a browser that keeps our cookies: otherwise this would go round for ever.
     if (!again && isCrowded(request, namesFor(request).pending)) return askProvider(request, { returnTo }, true)
     return failure(request, error, { cookies, tryAgain: returnTo })
@@ -248,8 +250,12 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const nonceName = handoff && namesFor(request).nonce + flowTag(handoff.nonceHash)
     const nonces = nonceName === undefined ? [] : readCookie(facts.cookie, nonceName)
     if (!handoff || nonceName === undefined || !nonces.some((nonce) => sha256(nonce) === handoff.nonceHash)) {
-      // Forgotten for newer tabs, one of which has signed this browser in: the session is its own, not the one of the code.
-      if (handoff && (await activeSession(request))) return redirectReply(302, handoff.returnTo)
+      // Used before, or forgotten for newer tabs, one of which has signed this browser in: the session is its own, not the
+      // one of the code. Where newer tabs wait the application begins once more, and the sign-in service knows who this is.
+      const isKnown = (await activeSession(request)) !== undefined
+      if (isKnown || (handoff && isCrowded(request, namesFor(request).nonce))) {
+        return redirectReply(302, handoff?.returnTo ?? new URL(origin))
+      }
       const unknown = new AppError(
         'ERR_SIGN_IN_STATE',
         'hand-off: the code is unknown, used, expired, or not for this browser',

@@ -13,15 +13,24 @@ import { constantTimeEqual, deriveKey, mac, randomId, sha256 } from '../lib/cryp
 import type { Secret } from '../lib/secret.ts'
 import type { Span, WallTime } from '../types.ts'
 import type { RouteTable } from '../routing/model.ts'
+import { PENDING_LIFETIME } from './pending.ts'
 import { epochMillis, later } from '../lib/time.ts'
 
-export const SIGNED_URL_LIFETIME: Span = 10 * 60_000
+/** Of a signed link and of the nonce that it belongs to: as long as a sign-in may take, and some time to begin it. */
+export const NONCE_LIFETIME: Span = PENDING_LIFETIME + 10 * 60_000
 
 export interface SignInRequest {
   readonly returnTo: URL
   /** Absent when the sign-in began at the authenticate service itself: no hand-off follows. */
   readonly nonceHash?: string
 }
+
+export type SignInLink =
+  | { readonly kind: 'good'; readonly asked: SignInRequest }
+  /** Ours, but older than its nonce: only the application can begin anew, with another one. */
+  | { readonly kind: 'expired'; readonly returnTo: URL }
+  /** Not signed by us, or the address is not one of ours (any more). */
+  | { readonly kind: 'refused' }
 
 export interface Redirects {
   /** `signInUrl`: of the authenticate service, without a query. */
@@ -30,9 +39,10 @@ export interface Redirects {
     signInUrl: URL,
     now: WallTime,
   ): { readonly location: URL; readonly nonce: string; readonly nonceHash: string }
-  /** undefined: not signed by us, too old, or the address is not one of ours. */
-  check(query: URLSearchParams, routes: RouteTable, now: WallTime): SignInRequest | undefined
+  check(query: URLSearchParams, routes: RouteTable, now: WallTime): SignInLink
 }
+
+const REFUSED: SignInLink = { kind: 'refused' }
 
 export function createRedirects(sharedSecrets: readonly [Secret, ...Secret[]]): Redirects {
   const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'sign-in-url'))
@@ -42,7 +52,7 @@ export function createRedirects(sharedSecrets: readonly [Secret, ...Secret[]]): 
     start(returnTo, signInUrl, now) {
       const nonce = NONCE_VERSION + randomId()
       const nonceHash = sha256(nonce)
-      const expires = String(epochMillis(later(now, SIGNED_URL_LIFETIME)))
+      const expires = String(epochMillis(later(now, NONCE_LIFETIME)))
       const location = new URL(signInUrl)
       location.search = new URLSearchParams({
         return_to: returnTo.href,
@@ -58,12 +68,14 @@ export function createRedirects(sharedSecrets: readonly [Secret, ...Secret[]]): 
         only(query, name),
       )
       if (returnTo === undefined || nonceHash === undefined || expires === undefined || signature === undefined)
-        return undefined
-      if (!keys.some((key) => constantTimeEqual(signature, mac(key, returnTo, nonceHash, expires)))) return undefined
-      if (!(Number(expires) > epochMillis(now)) || !URL.canParse(returnTo)) return undefined
+        return REFUSED
+      if (!keys.some((key) => constantTimeEqual(signature, mac(key, returnTo, nonceHash, expires)))) return REFUSED
       // Signed, but a route may have gone since; and a signing key is no reason to redirect anywhere.
-      const url = new URL(returnTo)
-      return routes.allowsReturn(url) ? { returnTo: url, nonceHash } : undefined
+      const url = URL.canParse(returnTo) ? new URL(returnTo) : undefined
+      if (!url || !routes.allowsReturn(url)) return REFUSED
+      return Number(expires) > epochMillis(now)
+        ? { kind: 'good', asked: { returnTo: url, nonceHash } }
+        : { kind: 'expired', returnTo: url }
     },
   }
 }

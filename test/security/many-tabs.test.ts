@@ -124,17 +124,21 @@ describe('a callback that this browser does not wait for', () => {
     ['sealed by another secret', () => sealed('a'.repeat(32), `${APP}x`)],
     ['for a host without a route', () => sealed(SHARED_SECRET, 'https://evil.example/')],
     ['for a user name before our host', () => sealed(SHARED_SECRET, 'http://evil@app.localhost/')],
-  ])('whose state is %s leads nowhere, with a session and without', async (_, state) => {
-    const query = new URLSearchParams({ code: 'c', state: state() })
-    const browser = world.browser()
-    for (let round = 0; round < 2; round++) {
-      const answer = await browser.ask(`${CALLBACK}?${query}`)
-      expect(answer.status).toBe(400)
-      expect(answer.headers.location).toBeUndefined()
-      expect(answer.body).not.toContain('evil')
+  ])(
+    'whose state is %s is a page with a way to sign in, and with a session leads to the own page',
+    async (_, state) => {
+      const query = new URLSearchParams({ code: 'c', state: state() })
+      const browser = world.browser()
+      const signedOut = await browser.ask(`${CALLBACK}?${query}`)
+      expect([signedOut.status, signedOut.headers.location]).toEqual([400, undefined])
+      expect(signedOut.body).not.toContain('evil')
+      expect(signedOut.body).toContain(`href="${AUTH}/"`)
       await world.signIn(browser, APP, 'alice@example.com')
-    }
-  })
+      const signedIn = await browser.ask(`${CALLBACK}?${query}`)
+      expect([signedIn.status, signedIn.headers.location]).toEqual([302, `${AUTH}/`])
+      expect((await browser.go(`${CALLBACK}?${query}`)).body).toContain('alice@example.com')
+    },
+  )
 
   test('of a session that ended is a page again', async () => {
     const browser = world.browser()
@@ -155,6 +159,20 @@ test('a hand-off whose nonce was forgotten for newer tabs goes on with the sessi
   expect(await signedInAs(browser)).toBe('alice@example.com')
   const slow = await browser.ask(handOff.headers.location ?? '')
   expect([slow.status, slow.headers.location, slow.headers['set-cookie']]).toEqual([302, `${APP}slow`, undefined])
+})
+
+test('a hand-off that newer sign-ins pushed out begins once more, and signs nobody in by itself', async () => {
+  const browser = world.browser()
+  const handOff = new URL(
+    (await browser.ask(await callbackOf(await begin(browser, `${APP}first`)))).headers.location ?? '',
+  )
+  for (let tab = 0; tab < 5; tab++) await browser.ask(`${APP}tab${tab}`)
+  const pushedOut = await browser.ask(handOff)
+  expect([pushedOut.status, pushedOut.headers.location]).toEqual([302, `${APP}first`])
+  expect(pushedOut.headers['set-cookie']).toBeUndefined()
+  // The sign-in service knows who this is: no second sign-in at the provider.
+  expect((await browser.go(`${APP}first`)).url.href).toBe(`${APP}first`)
+  expect(await signedInAs(browser)).toBe('alice@example.com')
 })
 
 test('the nonce of a sign-in lives as long as the sign-in may take', async () => {

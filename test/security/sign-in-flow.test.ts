@@ -165,7 +165,10 @@ describe('I02 I03 a callback in another browser or later', () => {
     const good = await handOff(browser)
     expect((await browser.ask(withQuery(good, (query) => query.append('code', 'x')))).status).toBe(400)
     expect((await browser.ask(good)).status).toBe(302)
-    expect((await browser.ask(good)).status).toBe(400)
+    const second = await browser.ask(good)
+    // Opened twice: this browser is signed in, and nobody gets anything by the code.
+    expect([second.status, second.headers.location, second.headers['set-cookie']]).toEqual([302, APP, undefined])
+    expect((await world.browser().ask(good)).status).toBe(400)
     expect((await browser.ask(APP)).status).toBe(200)
   })
 
@@ -218,6 +221,44 @@ describe('a sign-in at the authenticate host itself', () => {
     const answer = await world.browser().ask(`${AUTH}/`, { headers: { accept: 'application/json' } })
     expect(answer.status).toBe(401)
     expect(JSON.parse(answer.body)).toMatchObject({ login_url: `${AUTH}/.postern/sign_in` })
+  })
+})
+
+describe('a signed link to the sign-in', () => {
+  const linkOf = async (browser: Browser, url: string) => new URL((await browser.ask(url)).headers.location ?? '')
+  /** On a connection of its own: a step of the clock closes idle ones. */
+  const follow = (browser: Browser, url: URL) =>
+    browser.ask(url, { headers: { accept: 'text/html', 'sec-fetch-mode': 'navigate', connection: 'close' } })
+
+  test('half an hour old still signs in, with a session and without', async () => {
+    const browser = world.browser()
+    const link = await linkOf(browser, `${APP}late`)
+    clock.advance(30 * MINUTE)
+    expect((await world.signIn(browser, link.href, 'alice@example.com')).url.href).toBe(`${APP}late`)
+    const other = world.browser()
+    const held = await linkOf(other, `${APP}later`)
+    await world.signIn(other, `${APP}now`, 'alice@example.com')
+    clock.advance(30 * MINUTE)
+    expect((await other.go(held)).url.href).toBe(`${APP}later`)
+  })
+
+  test('older than its nonce leads to the application, which begins anew', async () => {
+    const browser = world.browser()
+    const link = await linkOf(browser, `${APP}stale?a=1`)
+    clock.advance(71 * MINUTE)
+    for (let round = 0; round < 2; round++) {
+      const answer = await follow(browser, link)
+      expect([answer.status, answer.headers.location]).toEqual([302, `${APP}stale?a=1`])
+      expect((await world.signIn(browser, link.href, 'alice@example.com')).url.href).toBe(`${APP}stale?a=1`)
+    }
+  })
+
+  test('that is old and was changed is refused', async () => {
+    const browser = world.browser()
+    const link = await linkOf(browser, `${APP}stale`)
+    clock.advance(71 * MINUTE)
+    const changed = withQuery(link, (query) => query.set('return_to', 'https://evil.example/'))
+    expect((await follow(browser, changed)).status).toBe(400)
   })
 })
 
