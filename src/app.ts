@@ -11,10 +11,11 @@ import { openDirectory } from './directory/open.ts'
 import { groupsFromClaims, isClaimAbsent } from './identity/claims.ts'
 import { createOidcProvider } from './identity/oidc.ts'
 import { createIdentityProviders } from './identity/providers.ts'
+import { createAudit } from './lib/audit.ts'
 import { onTheMark, systemClock } from './lib/clock.ts'
 import { type Closing, openAll } from './lib/closing.ts'
 import type { ProcessLogger } from './lib/log.ts'
-import { personKey, subjectOf } from './lib/person.ts'
+import { personKey } from './lib/person.ts'
 import { readVersion } from './lib/version.ts'
 import { createRequestIds } from './lib/request-id.ts'
 import { isAddressUnverified } from './policy/address.ts'
@@ -91,7 +92,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   if (await hasOlderSessions(store))
     logger.warn({}, 'the store holds sessions of an older version: their cookies open nothing, people sign in again')
   const signer = createAssertionSigner(fixed)
-  const sessions = createSessions({ store, clock, sharedSecrets })
+  const sessions = createSessions({ store, clock, sharedSecrets, audit: createAudit(logger) })
   const streams = createStreamRegistry({ clock })
   closing.add(() => {
     streams.close()
@@ -116,10 +117,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   const shared: Process = { fixed, sessions, directory, upstreams, requestId, lifetimes }
   generation = createGeneration(shared, config.live, 1)
   directory.onChange((person) => streams.recheck(person))
-  directory.onSessionsEnd(async (person, before) => {
-    const count = await sessions.revokePerson(person, before)
-    if (count > 0) logger.info({ user_id: subjectOf(person), sessions: count }, 'sessions ended: the directory says so')
-  })
+  directory.onSessionsEnd(async (person, before) => void (await sessions.revokePerson(person, 'directory', before)))
   await feeds.start()
   const admit = createAdmission(fixed, directory, logger)
 

@@ -18,8 +18,8 @@ import { namedGroups } from './directory/open.ts'
 import { createDirectoryTable, type DirectoryRecord } from './directory/records.ts'
 import { freshAtOf, sourceNameOf, toMembership } from './directory/view.ts'
 import { AppError } from './errors.ts'
+import { createAudit, sessionTag } from './lib/audit.ts'
 import { createIssuer, personKey, subjectOf } from './lib/person.ts'
-import { sessionTag } from './proxy/access-log.ts'
 import { createSessions } from './session/sessions.ts'
 import { openLmdbStore } from './store/lmdb.ts'
 import type { Clock, Identity, Logger, PersonKey, Session, SourceTime, Subject, WallTime } from './types.ts'
@@ -35,8 +35,15 @@ export interface SessionView {
   /** The `session` of log lines: names the session and opens nothing. */
   readonly tag: string
   readonly identity: Identity
+  /** Name of the identity provider; undefined: the record is older than names. */
+  readonly provider: string | undefined
   readonly createdAt: WallTime
+  readonly signedInAt: WallTime
+  readonly lastSeenAt: WallTime
   readonly expiresAt: WallTime
+  /** What the browser called itself, and where it signed in from; undefined: the record is older than that. */
+  readonly userAgent: string | undefined
+  readonly clientIp: string | undefined
 }
 
 /** What is known about one person's groups, and since when. */
@@ -81,6 +88,8 @@ export interface Operator {
    * everybody's without it.
    */
   sessions(user?: string): Promise<readonly SessionView[]>
+  /** The session with this tag; undefined: there is none. */
+  session(tag: string): Promise<SessionView | undefined>
   /** Ends the session with this tag; undefined: there is none. */
   revoke(tag: string): Promise<SessionView | undefined>
   /** Ends all sessions of a person, or of everybody. Throws ERR_USAGE for a subject that two issuers have given. */
@@ -119,7 +128,7 @@ export function openOperator(config: Config, { clock, logger }: OperatorDeps): O
     )
   }
   const store = openLmdbStore({ path: storage.path, clock, logger })
-  const sessions = createSessions({ store, clock, sharedSecrets })
+  const sessions = createSessions({ store, clock, sharedSecrets, audit: createAudit(logger) })
   const table = createDirectoryTable()
   const issuer = createIssuer(config.fixed.idps[0].issuer)
 
@@ -127,6 +136,11 @@ export function openOperator(config: Config, { clock, logger }: OperatorDeps): O
     const found: Session[] = []
     for await (const session of sessions.list()) if (user === undefined || isOf(session, user)) found.push(session)
     return found.toSorted((a, b) => elapsed(b.createdAt, a.createdAt))
+  }
+
+  async function sessionCalled(tag: string): Promise<Session | undefined> {
+    for await (const session of sessions.list()) if (sessionTag(session.id) === tag) return session
+    return undefined
   }
 
   async function readFeed(): Promise<FeedRecord | undefined> {
@@ -154,9 +168,14 @@ export function openOperator(config: Config, { clock, logger }: OperatorDeps): O
   return {
     sessions: async (user) => (await sessionsOf(user)).map(viewSession),
 
+    async session(tag) {
+      const session = await sessionCalled(tag)
+      return session && viewSession(session)
+    },
+
     async revoke(tag) {
-      const session = (await sessionsOf(undefined)).find(({ id }) => sessionTag(id) === tag)
-      if (session) await sessions.revoke(session.id)
+      const session = await sessionCalled(tag)
+      if (session) await sessions.revoke(session.id, 'revoked-by-operator')
       return session && viewSession(session)
     },
 
@@ -169,7 +188,7 @@ export function openOperator(config: Config, { clock, logger }: OperatorDeps): O
           `people of several issuers have this id; give one of: ${[...people].join(', ')}`,
         )
       }
-      for (const { id } of found) await sessions.revoke(id)
+      for (const { id } of found) await sessions.revoke(id, 'revoked-by-operator')
       return found.length
     },
 
@@ -294,8 +313,10 @@ function viewPerson(person: PersonKey, session: Session | undefined, record: Per
   return { person, subject: subjectOf(person), email: identity?.email, identity, record }
 }
 
-function viewSession({ id, identity, createdAt, expiresAt }: Session): SessionView {
-  return { tag: sessionTag(id), identity, createdAt, expiresAt }
+function viewSession({ id, provider, userAgent, clientIp, ...session }: Session): SessionView {
+  const { identity, createdAt, signedInAt, lastSeenAt, expiresAt } = session
+  const times = { createdAt, signedInAt, lastSeenAt, expiresAt }
+  return { tag: sessionTag(id), identity, provider, ...times, userAgent, clientIp }
 }
 
 function emailOf(user: object): string | undefined {

@@ -138,24 +138,67 @@ export interface Session {
   /** Name of the identity provider; absent in older records: the default one. */
   readonly provider?: string
   readonly createdAt: WallTime
+  /** When the person last signed in at the provider for it: the begin, or a later sign-in of the same browser. */
+  readonly signedInAt: WallTime
+  /** The newest request of the person that was noted. */
+  readonly lastSeenAt: WallTime
+  /** What the browser called itself at the sign-in, bounded, and where it came from. */
+  readonly userAgent?: string
+  readonly clientIp?: string
   /** Absolute; activity does not move it. */
   readonly expiresAt: WallTime
   /** Sealed `Tokens`. */
   readonly sealedTokens: string
 }
 
+/** Why a session ended. A closed vocabulary: what operators search their logs for. */
+export type SessionEnd =
+  /** By the person: here, everywhere, or one of theirs from their own page. */
+  | 'signed-out'
+  | 'signed-out-everywhere'
+  | 'ended-by-person'
+  /** Somebody else signed in with the same browser. */
+  | 'replaced'
+  /** `cookie_expire` and `session_idle_timeout`. */
+  | 'expired'
+  | 'idle'
+  /** `postern sessions revoke`. */
+  | 'revoked-by-operator'
+  /** The identity provider takes the refresh token no more, or answered for somebody else. */
+  | 'refresh-refused'
+  | 'refresh-mismatch'
+  /** The directory: the account is not active, or its sessions were cleared. */
+  | 'directory'
+  /** The identity provider told us. */
+  | 'back-channel-logout'
+  | 'universal-logout'
+  | 'shared-signal'
+
+/** The request that completed a sign-in. */
+export interface SignInOrigin {
+  /** Name of the identity provider. */
+  readonly provider: string
+  readonly requestId: string
+  readonly userAgent: string
+  readonly clientIp: string
+}
+
 export interface Sessions {
   /** From the cookies called `name` of a raw Cookie header. Anything unreadable is signed out (undefined); only a store fault rejects. */
   read(cookie: string, name: string, host: string, now: WallTime): Promise<Session | undefined> | Session | undefined
-  create(identity: Identity, tokens: Tokens, expiresAt: WallTime, provider?: string): Promise<Session>
+  create(identity: Identity, tokens: Tokens, expiresAt: WallTime, from?: SignInOrigin): Promise<Session>
   get(id: SessionId): Promise<Session | undefined>
   tokens(session: Session): Tokens | undefined
-  replaceTokens(session: Session, tokens: Tokens, identity: Identity): Promise<void>
+  /** The same person signed in again: the session goes on, with what the provider says now. undefined: it ended meanwhile. */
+  renew(session: Session, tokens: Tokens, identity: Identity, from?: SignInOrigin): Promise<Session | undefined>
+  /** What a refresh brought. undefined: it ended meanwhile. */
+  replaceTokens(session: Session, tokens: Tokens, identity: Identity): Promise<Session | undefined>
   /** `v1.<id>.<mac>`: good for a cookie of this name on this host, and useless anywhere else. */
   cookieValue(id: SessionId, name: string, host: string): string
-  revoke(id: SessionId): Promise<void>
+  /** Ends it, wherever it is used; the audit line is written here. undefined: it had ended before. */
+  revoke(id: SessionId, reason: SessionEnd, requestId?: string): Promise<Session | undefined>
   /** Sessions that began before, or all; gives how many ended. */
-  revokePerson(person: PersonKey, before?: WallTime): Promise<number>
+  revokePerson(person: PersonKey, reason: SessionEnd, before?: WallTime): Promise<number>
   /** Live sessions of one person, or of everybody. */
   list(person?: PersonKey): AsyncIterable<Session>
   /** Sessions that ended anywhere (this process, another worker, the command line). */

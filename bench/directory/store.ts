@@ -29,7 +29,7 @@ export async function seedStore(
 ): Promise<ReadonlyMap<string, string>> {
   const clock = systemClock
   const store = open(config)
-  const sessions = createSessions({ store, clock, sharedSecrets: config.fixed.sharedSecrets })
+  const sessions = createSessions({ store, clock, sharedSecrets: config.fixed.sharedSecrets, audit: () => {} })
   const directory = createDirectoryTable()
   const readAt = clock.now()
   const ids = new Map<string, string>()

@@ -177,6 +177,16 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
       },
     )
   sessions
+    .command('show')
+    .description('one session: whose, since when, with what browser')
+    .argument('<session>', 'as `sessions list` and the log show it')
+    .option(...CONFIG)
+    .option(...JSON_OUTPUT)
+    .action(async (session: string, { config, json = false }: { config?: string; json?: boolean }) => {
+      const { sessionsShowCommand } = await import('./commands/sessions.ts')
+      set(await sessionsShowCommand({ config, session, json }, io))
+    })
+  sessions
     .command('revoke')
     .description('end sessions at once')
     .argument('[session]', 'as `sessions list` and the log show it')

@@ -59,7 +59,7 @@ const INACTIVE = {
 export type Authenticate = ReturnType<typeof createAuthenticate>
 
 export function createAuthenticate(deps: AuthenticateDeps) {
-  const { idps, sessions, directory, store, redirects, pendingSeal, states, clock, logger } = deps
+  const { idps, sessions, directory, store, redirects, pendingSeal, states, clock } = deps
   const failure = createFailure(deps)
   const exchangeCode = createCodeExchange(deps)
   const longAddresses = createLongAddresses(deps)
@@ -174,10 +174,6 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     }
 
     const session = await sessionFor(request, idp, identity, tokens, expiresAt)
-    logger.info(
-      { request_id: facts.id, provider: idp.name, user_id: identity.subject, email: identity.email },
-      'signed in',
-    )
     const asked: SignInRequest = { returnTo: new URL(returnTo), ...(nonceHash !== undefined && { nonceHash }) }
     return handOff(request, session, asked, [spent, sessionHeader(request, session)])
   }
@@ -217,13 +213,13 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     expiresAt: WallTime,
   ): Promise<Session> {
     const { facts } = request
-    const create = () => sessions.create(identity, tokens, expiresAt, idp.name)
+    const from = { provider: idp.name, requestId: facts.id, userAgent: facts.userAgent, clientIp: facts.clientIp }
+    const create = () => sessions.create(identity, tokens, expiresAt, from)
     const before = await sessions.read(facts.cookie, namesFor(request).session, facts.host, clock.now())
     if (before?.person === personKey(identity) && idps.of(before) === idp) {
-      await sessions.replaceTokens(before, tokens, identity)
-      return (await sessions.get(before.id)) ?? create()
+      return (await sessions.renew(before, tokens, identity, from)) ?? create()
     }
-    if (before) await sessions.revoke(before.id)
+    if (before) await sessions.revoke(before.id, 'replaced', facts.id)
     return create()
   }
 

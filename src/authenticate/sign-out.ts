@@ -20,7 +20,7 @@ export interface SignOutDeps {
   readonly failure: Failure
 }
 
-export function createSignOut({ idps, sessions, sharedSecrets, clock, logger, failure }: SignOutDeps) {
+export function createSignOut({ idps, sessions, sharedSecrets, clock, failure }: SignOutDeps) {
   const csrfKeys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'csrf'))
   const [signingKey] = csrfKeys as [Buffer]
 
@@ -66,8 +66,7 @@ export function createSignOut({ idps, sessions, sharedSecrets, clock, logger, fa
       return failure(request, refused, { tryAgain: new URL(`${live.naming.controlPrefix}/sign_out`, origin) })
     }
     const tokens = sessions.tokens(session)
-    await sessions.revoke(session.id)
-    logger.info({ request_id: facts.id, user_id: session.identity.subject }, 'signed out')
+    await sessions.revoke(session.id, 'signed-out', facts.id)
     // Signed out here in any case; a provider that cannot be asked keeps nobody signed in.
     const end =
       tokens &&

@@ -1,5 +1,4 @@
 /** One line per request that carries access and decision; never a query, a cookie or a token. */
-import { createHash } from 'node:crypto'
 import { type AppError, assertNever, type ErrorCode, ERRORS } from '../errors.ts'
 import type { Clock, Identity, Logger, Monotonic } from '../types.ts'
 import { credentialOf } from '../policy/credential.ts'
@@ -7,6 +6,7 @@ import type { Principal } from '../policy/model.ts'
 import type { Decision, ShadowDecision } from '../policy/verdict.ts'
 import type { BadRequest, Finished, Forwarded, RequestFacts, RequestSample } from '../http/exchange.ts'
 import type { Route } from '../config/route-model.ts'
+import { sessionTag } from '../lib/audit.ts'
 import { bounded, visible } from '../lib/log.ts'
 import { UNKNOWN_CLIENT } from '../routing/trust.ts'
 import { elapsed } from '../lib/time.ts'
@@ -161,11 +161,6 @@ function remembered<T extends object>(describe: (subject: T) => string): (subjec
     if (found === undefined) known.set(subject, (found = describe(subject)))
     return found
   }
-}
-
-/** Names a session in logs without revealing its id. Hex, so that a command line does not take it for an option. */
-export function sessionTag(id: string): string {
-  return createHash('sha256').update(`log:${id}`).digest('hex').slice(0, 12)
 }
 
 export function describeError(error: AppError): object {

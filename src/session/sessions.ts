@@ -5,7 +5,21 @@ import { deriveKey, open, randomId, seal } from '../lib/crypto.ts'
 import { createRecent } from '../lib/recent.ts'
 import { personKey } from '../lib/person.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { Clock, Span, Monotonic, Session, SessionId, Sessions, Store, Tokens, WallTime } from '../types.ts'
+import type { Audit } from '../lib/audit.ts'
+import type {
+  Clock,
+  Identity,
+  Monotonic,
+  Session,
+  SessionEnd,
+  SessionId,
+  Sessions,
+  SignInOrigin,
+  Span,
+  Store,
+  Tokens,
+  WallTime,
+} from '../types.ts'
 import { createCookieCheck } from './cookie-check.ts'
 import { sessionsTable } from './tables.ts'
 import { elapsed } from '../lib/time.ts'
@@ -15,17 +29,20 @@ const MAX_CACHED = 4096
 const MAX_AGE: Span = 5000
 /** Writers that meet on one session: the refreshes of a few replicas. */
 const ATTEMPTS = 8
+/** Real ones are shorter; what is longer says no more. */
+const MAX_USER_AGENT = 300
 
 /**
- * Sessions: cookie ⇄ store. `maxCached`: sessions kept in memory between requests.
+ * Sessions: cookie ⇄ store. `maxCached`: sessions kept in memory between requests. `audit`: hears of each begin and end.
  */
 export function createSessions(deps: {
   readonly store: Store
   readonly clock: Clock
   readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly audit: Audit
   readonly maxCached?: number
 }): Sessions {
-  const { store, clock, sharedSecrets, maxCached = MAX_CACHED } = deps
+  const { store, clock, sharedSecrets, audit, maxCached = MAX_CACHED } = deps
   const cookies = createCookieCheck(sharedSecrets, maxCached)
   const sealKeyOf = (secret: Secret) => deriveKey(secret.reveal(), 'session tokens')
   const [first, ...older] = sharedSecrets
@@ -105,25 +122,60 @@ export function createSessions(deps: {
 
   const sealTokens = (tokens: Tokens, id: SessionId): string => seal(sealKey, JSON.stringify(tokens), id)
 
+  /** What `next` makes of the record as it is now; whoever writes at the same time is not overwritten. undefined: it has ended. */
+  async function update(id: SessionId, next: (current: Session) => Session): Promise<Session | undefined> {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const current = await store.get(sessionsTable, id)
+      // Ended meanwhile: what comes home late must not bring it back.
+      if (!current) return undefined
+      const session = next(current.value)
+      const when = { ifVersion: current.version, expiresAt: session.expiresAt }
+      if (await store.put(sessionsTable, id, session, when)) return session
+    }
+    throw new AppError('ERR_STORE_UNAVAILABLE', `session: ${ATTEMPTS} attempts to change it met other writers`)
+  }
+
+  /** New tokens of the same person. */
+  function withTokens(current: Session, tokens: Tokens, identity: Identity): Session {
+    if (personKey(identity) !== current.person) throw new TypeError('session: a refresh changed the person')
+    return { ...current, identity, sealedTokens: sealTokens(tokens, current.id) }
+  }
+
+  /** Of all who end it exactly one gets it. One that cannot be read (damaged) is nobody's, and goes as well. */
+  async function end(id: SessionId, reason: SessionEnd, requestId?: string): Promise<Session | undefined> {
+    let session: Session | undefined
+    try {
+      session = await store.take(sessionsTable, id)
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'ERR_STORE_CORRUPT') throw error
+      await store.delete(sessionsTable, id)
+    }
+    if (session) audit({ event: 'session-end', reason, session, ...(requestId !== undefined && { requestId }) })
+    return session
+  }
+
   return {
     read(cookie, name, host, now) {
       const ids = signedIds(cookie, name, host)
       return ids[0] === undefined ? undefined : (cached(ids[0], now) ?? firstLive(ids, now))
     },
-    async create(identity, tokens, expiresAt, provider) {
+    async create(identity, tokens, expiresAt, from) {
       const id = randomId()
-      const sealedTokens = sealTokens(tokens, id)
-      const person = personKey(identity)
+      const now = clock.now()
       const session: Session = {
         id,
-        person,
+        person: personKey(identity),
         identity,
-        ...(provider !== undefined && { provider }),
-        createdAt: clock.now(),
+        ...(from && { provider: from.provider }),
+        createdAt: now,
+        signedInAt: now,
+        lastSeenAt: now,
         expiresAt,
-        sealedTokens,
+        sealedTokens: sealTokens(tokens, id),
+        ...deviceOf(from),
       }
       await store.put(sessionsTable, id, session, { expiresAt })
+      audit({ event: 'session-begin', session, ...(from && { requestId: from.requestId }) })
       return session
     },
     async get(id) {
@@ -134,27 +186,25 @@ export function createSessions(deps: {
       // Sealed by us for this session: what opens is what `sealTokens` was given.
       return text === undefined ? undefined : (JSON.parse(text) as Tokens)
     },
-    async replaceTokens({ id }, tokens, identity) {
-      const sealedTokens = sealTokens(tokens, id)
-      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-        const current = await store.get(sessionsTable, id)
-        // Ended meanwhile: a refresh that comes home late must not bring it back.
-        if (!current) return
-        if (personKey(identity) !== current.value.person) throw new TypeError('session: a refresh changed the person')
-        const session: Session = { ...current.value, identity, sealedTokens }
-        const when = { ifVersion: current.version, expiresAt: session.expiresAt }
-        if (await store.put(sessionsTable, id, session, when)) return
-      }
-      throw new AppError('ERR_STORE_UNAVAILABLE', `session: ${ATTEMPTS} attempts to store new tokens met other writers`)
+    async renew({ id }, tokens, identity, from) {
+      const now = clock.now()
+      const session = await update(id, (current) => ({
+        ...withTokens(current, tokens, identity),
+        signedInAt: now,
+        lastSeenAt: now,
+        ...deviceOf(from),
+      }))
+      if (session) audit({ event: 'session-renewed', session, ...(from && { requestId: from.requestId }) })
+      return session
     },
+    replaceTokens: ({ id }, tokens, identity) => update(id, (current) => withTokens(current, tokens, identity)),
     cookieValue: (id, name, host) => cookies.sign(id, name, host),
-    revoke: (id) => store.delete(sessionsTable, id),
-    async revokePerson(person, before) {
+    revoke: end,
+    async revokePerson(person, reason, before) {
       let count = 0
       for await (const [id, { value }] of store.list(sessionsTable, person)) {
         if (before !== undefined && value.createdAt >= before) continue
-        await store.delete(sessionsTable, id)
-        count++
+        if (await end(id, reason)) count++
       }
       return count
     },
@@ -174,4 +224,8 @@ export function createSessions(deps: {
       cache.clear()
     },
   }
+}
+
+function deviceOf(from: SignInOrigin | undefined): Pick<Session, 'userAgent' | 'clientIp'> {
+  return from ? { userAgent: from.userAgent.slice(0, MAX_USER_AGENT), clientIp: from.clientIp } : {}
 }

@@ -3,8 +3,9 @@ import { EPOCH_MILLIS } from '../lib/time.ts'
 import { isIssuer, personKey } from '../lib/person.ts'
 import type { Session, Store, Table } from '../types.ts'
 
-/** The person follows from the identity, so that the two cannot disagree. */
-type StoredSession = Omit<Session, 'person'>
+/** The person follows from the identity, so that the two cannot disagree. Older records lack the last two times. */
+type StoredSession = Omit<Session, 'person' | 'signedInAt' | 'lastSeenAt'> &
+  Partial<Pick<Session, 'signedInAt' | 'lastSeenAt'>>
 
 /**
  * Members that we do not know are let pass: a newer instance beside this one may write them.
@@ -29,6 +30,10 @@ const isStored = new Ajv({ strict: true }).compile<StoredSession>({
     provider: { type: 'string', minLength: 1 },
     createdAt: EPOCH_MILLIS,
     expiresAt: EPOCH_MILLIS,
+    signedInAt: EPOCH_MILLIS,
+    lastSeenAt: EPOCH_MILLIS,
+    userAgent: { type: 'string', maxLength: 300 },
+    clientIp: { type: 'string', maxLength: 64 },
     sealedTokens: { type: 'string' },
   },
 })
@@ -37,7 +42,9 @@ const isStored = new Ajv({ strict: true }).compile<StoredSession>({
 export const sessionsTable: Table<Session> = {
   name: 'sessions-by-person',
   parse: (value) =>
-    isStored(value) && isIssuer(value.identity.issuer) ? { ...value, person: personKey(value.identity) } : undefined,
+    isStored(value) && isIssuer(value.identity.issuer)
+      ? { signedInAt: value.createdAt, lastSeenAt: value.createdAt, ...value, person: personKey(value.identity) }
+      : undefined,
   format: (session) => ({ ...session, person: undefined }) satisfies StoredSession & { person: undefined },
   index: ({ person }) => person,
 }

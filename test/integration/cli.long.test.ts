@@ -136,6 +136,19 @@ describe('postern sessions', () => {
     }
   })
 
+  test('shows one of them: whose, since when, with what browser', async () => {
+    await signedIn('alice@example.com')
+    const [session] = await listed()
+    const { exitCode, out } = await run('sessions', 'show', session?.session ?? '')
+    expect(exitCode).toBe(0)
+    expect(out.split('\n')[0]?.split(/ {2,}/)).toEqual(['SESSION', session?.session])
+    expect(out).toMatch(/^user +alice@example\.com$/m)
+    expect(out).toMatch(/^address +127\.0\.0\.1$/m)
+    const json = await run('sessions', 'show', session?.session ?? '', '--json')
+    expect(JSON.parse(json.out)).toEqual(session)
+    expect(await run('sessions', 'show', '000000000000')).toMatchObject({ exitCode: 1, out: '' })
+  })
+
   test('a session that is revoked is denied within a second, and no other session', async () => {
     const alice = await signedIn('alice@example.com')
     const bob = await signedIn('bob@example.com')

@@ -99,5 +99,5 @@ test('Okta away for longer than max_staleness: group rules answer 503 with the r
 
   world.okta.clearFaults()
   await timePasses(clock, async () => (await statusOf(alice, ENGINEERING)) === 200)
-  expect(world.log().filter(({ msg }) => String(msg).includes('sessions ended'))).toEqual([])
+  expect(world.log().filter(({ event }) => event === 'session-end')).toEqual([])
 })

@@ -85,7 +85,8 @@ describe('sign-in', () => {
       expect(answer.url.href).toBe(`${EVERYONE}tab${i + 1}`)
     }
     const sessions = world.log().filter(({ msg }) => msg === 'signed in')
-    expect(new Set(sessions.map(({ user_id }) => user_id))).toEqual(new Set([DEMO.people.alice]))
+    expect(sessions.map(({ event, user_id }) => [event, user_id])).toEqual([['session-begin', DEMO.people.alice]])
+    expect(world.log().filter(({ event }) => event === 'session-renewed')).toHaveLength(4)
   })
 
   test('sessions survive a restart', async () => {

@@ -43,7 +43,7 @@ beforeEach(async () => {
 afterEach(() => memory.close())
 
 function withSecrets(...sharedSecrets: [Secret, ...Secret[]]): Sessions {
-  return createSessions({ store, clock, sharedSecrets })
+  return createSessions({ store, clock, sharedSecrets, audit: () => {} })
 }
 
 const read = (cookie: string, host = HOST, from = sessions) => from.read(cookie, NAME, host, clock.now())
@@ -154,7 +154,7 @@ test('K01 cookies and tokens of an old secret are accepted while the secret is l
 
 test('K06 a cookie saved before the sign-out is anonymous after it', async () => {
   await read(`${NAME}=${value}`)
-  await sessions.revoke(session.id)
+  await sessions.revoke(session.id, 'signed-out')
   expect(await read(`${NAME}=${value}`)).toBeUndefined()
   clock.advance(10_000)
   expect(await read(`${NAME}=${value}`)).toBeUndefined()

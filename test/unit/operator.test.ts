@@ -19,6 +19,7 @@ const HERE = 'https://here.okta.example'
 const THERE = 'https://there.okta.example'
 const ANN_HERE = personKey({ issuer: HERE, subject: '00ann' })
 const ANN_THERE = personKey({ issuer: THERE, subject: '00ann' })
+const FROM = { provider: 'okta', requestId: 'r1', userAgent: 'Firefox', clientIp: '::1' }
 const sharedSecrets = [new Secret('a shared secret of 32 characters')] as const
 
 let clock: ManualClock
@@ -49,9 +50,9 @@ async function written(write: (store: Store) => Promise<void>): Promise<Operator
 }
 
 async function signIn(store: Store, issuer: string, email: string): Promise<void> {
-  const sessions = createSessions({ store, clock, sharedSecrets })
+  const sessions = createSessions({ store, clock, sharedSecrets, audit: () => {} })
   const expiresAt = later(clock.now(), 3_600_000)
-  await sessions.create({ issuer, subject: '00ann', email, claims: {} }, { idToken: 'a' }, expiresAt)
+  await sessions.create({ issuer, subject: '00ann', email, claims: {} }, { idToken: 'a' }, expiresAt, FROM)
   sessions.close()
 }
 
@@ -89,6 +90,14 @@ test('revokeAll of issuer and id, or of an address, ends the sessions of that pe
   expect(await emails()).toEqual(['ann@here.example'])
   expect(await operator.revokeAll('Ann@here.example')).toBe(1)
   expect(await emails()).toEqual([])
+})
+
+test('session names one by its tag, with device and times; nobody by another', async () => {
+  await written(twoOfOneSubject)
+  const [ann] = await operator.sessions(ANN_HERE)
+  expect(await operator.session(ann?.tag ?? '')).toEqual(ann)
+  expect(ann).toMatchObject({ signedInAt: clock.now(), lastSeenAt: clock.now(), userAgent: 'Firefox', clientIp: '::1' })
+  expect(await operator.session('000000000000')).toBeUndefined()
 })
 
 test('people shows two of one id as two, with the groups of the configured issuer alone', async () => {

@@ -14,6 +14,13 @@ export interface SessionsListOptions {
   readonly json: boolean
 }
 
+export interface SessionsShowOptions {
+  readonly config: string | undefined
+  /** As `sessions list` and the log's `session` show it. */
+  readonly session: string
+  readonly json: boolean
+}
+
 export interface SessionsRevokeOptions {
   readonly config: string | undefined
   /** As `sessions list` and the log's `session` show it. */
@@ -33,6 +40,20 @@ export async function sessionsListCommand({ config, user, json }: SessionsListOp
   })
 }
 
+/** All that is known of one session. Exit code 0, 1 (there is none), 2 (a store that cannot be shared), 3 (not valid) or 4 (no store). */
+export async function sessionsShowCommand(
+  { config, session: tag, json }: SessionsShowOptions,
+  io: Io,
+): Promise<number> {
+  return withStore(config, io, async (operator) => {
+    const session = await operator.session(tag)
+    if (!session) io.err(noSession(tag))
+    else if (json) io.out(JSON.stringify(toJson(session), undefined, 2))
+    else for (const line of table(['SESSION', session.tag], rowsOf(session))) io.out(line)
+    return session ? 0 : 1
+  })
+}
+
 /** Ends sessions, in a running Postern too. Exit code 0, 1 (there was none), 2 (a store that cannot be shared), 3 (not valid) or 4 (no store). */
 export async function sessionsRevokeCommand(options: SessionsRevokeOptions, io: Io): Promise<number> {
   const { config, session, user, all } = options
@@ -43,7 +64,7 @@ export async function sessionsRevokeCommand(options: SessionsRevokeOptions, io: 
     if (session !== undefined) {
       const ended = await operator.revoke(session)
       if (ended) io.out(printable(`ended ${ended.tag} of ${nameOf(ended)}`))
-      else io.err(printable(`there is no session ${JSON.stringify(session)}; see \`postern sessions list\``))
+      else io.err(noSession(session))
       return ended ? 0 : 1
     }
     const number = await operator.revokeAll(user)
@@ -60,6 +81,26 @@ async function withStore(
   const loaded = await readConfiguration(file, io)
   if (!loaded) return ERRORS.ERR_CONFIG_INVALID.exit
   return withOperator(loaded.config, io, work)
+}
+
+function noSession(tag: string): string {
+  return printable(`there is no session ${JSON.stringify(tag)}; see \`postern sessions list\``)
+}
+
+function rowsOf(session: SessionView): readonly (readonly [string, string])[] {
+  const { identity } = session
+  return [
+    ['user', nameOf(session)],
+    ['id', identity.subject],
+    ['issuer', identity.issuer],
+    ['provider', session.provider ?? 'the default one'],
+    ['began', instant(session.createdAt)],
+    ['signed in', instant(session.signedInAt)],
+    ['last seen', instant(session.lastSeenAt)],
+    ['ends', instant(session.expiresAt)],
+    ['device', session.userAgent ?? 'unknown'],
+    ['address', session.clientIp ?? 'unknown'],
+  ]
 }
 
 function describe(sessions: readonly SessionView[]): readonly string[] {
@@ -79,14 +120,19 @@ function nameOf({ identity }: SessionView): string {
   return identity.email ?? identity.name ?? identity.subject
 }
 
-function toJson({ tag, identity, createdAt, expiresAt }: SessionView): object {
+function toJson({ tag, identity, ...session }: SessionView): object {
   return {
     session: tag,
     user_id: identity.subject,
     issuer: identity.issuer,
+    provider: session.provider ?? null,
     email: identity.email ?? null,
     name: identity.name ?? null,
-    signed_in_at: isoTime(createdAt),
-    ends_at: isoTime(expiresAt),
+    began_at: isoTime(session.createdAt),
+    signed_in_at: isoTime(session.signedInAt),
+    last_seen_at: isoTime(session.lastSeenAt),
+    ends_at: isoTime(session.expiresAt),
+    user_agent: session.userAgent ?? null,
+    client_ip: session.clientIp ?? null,
   }
 }

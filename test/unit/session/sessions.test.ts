@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { AuditEvent } from '../../../src/lib/audit.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'
 import { createSessions } from '../../../src/session/sessions.ts'
@@ -66,7 +67,7 @@ function lmdbStore(): Store {
 
 function sessionsOn(store: Store, maxCached?: number): Sessions {
   const sharedSecrets = [secret] as const
-  const sessions = createSessions({ store, clock, sharedSecrets, ...(maxCached && { maxCached }) })
+  const sessions = createSessions({ store, clock, sharedSecrets, audit: () => {}, ...(maxCached && { maxCached }) })
   closing.push(() => sessions.close())
   return sessions
 }
@@ -153,7 +154,7 @@ describe('reading', () => {
     const sessions = sessionsOn(memoryStore())
     const dead = await sessions.create(identity(), tokens, inAnHour())
     const live = await sessions.create(identity('00bob'), tokens, inAnHour())
-    await sessions.revoke(dead.id)
+    await sessions.revoke(dead.id, 'signed-out')
     const cookies = [dead, live].map(({ id }) => cookieOf(sessions, id)).join('; ')
     const header = `a=b; postern=garbage; ${NAME}=v1.x.y; ${cookies}`
     expect(await sessions.read(header, NAME, HOST, clock.now())).toEqual(live)
@@ -229,7 +230,7 @@ describe('ending', () => {
     const ended: string[] = []
     here.onEnd((id) => ended.push(`here ${id}`))
     there.onEnd((id) => ended.push(`there ${id}`))
-    await here.revoke(session.id)
+    await here.revoke(session.id, 'signed-out')
     expect(await here.read(cookie, NAME, HOST, clock.now())).toBeUndefined()
     expect(ended).toEqual([`here ${session.id}`])
     clock.advance(100)
@@ -254,7 +255,7 @@ describe('ending', () => {
       release = resolve
     })
     const slow = sessions.read(cookie, NAME, HOST, clock.now())
-    await sessions.revoke(session.id)
+    await sessions.revoke(session.id, 'signed-out')
     control.hold = undefined
     const next = sessions.read(cookie, NAME, HOST, clock.now())
     release()
@@ -273,18 +274,18 @@ describe('ending', () => {
     expect(await collect(sessions.list(person('00ann')))).toEqual(ann.map(({ id }) => id).sort())
     const ended: string[] = []
     sessions.onEnd((id) => ended.push(id))
-    expect(await sessions.revokePerson(person('00ann'))).toBe(2)
+    expect(await sessions.revokePerson(person('00ann'), 'directory')).toBe(2)
     expect(ended.sort()).toEqual(ann.map(({ id }) => id).sort())
     expect(await collect(sessions.list(person('00ann')))).toEqual([])
     expect(await collect(sessions.list())).toEqual([bob.id])
-    expect(await sessions.revokePerson(person('00ann'))).toBe(0)
+    expect(await sessions.revokePerson(person('00ann'), 'directory')).toBe(0)
   })
 
   test('revoking what is not there is nothing', async () => {
     const sessions = sessionsOn(memoryStore())
     const ended: string[] = []
     sessions.onEnd((id) => ended.push(id))
-    await sessions.revoke('x'.repeat(22))
+    await sessions.revoke('x'.repeat(22), 'signed-out')
     expect(ended).toEqual([])
   })
 
@@ -293,7 +294,61 @@ describe('ending', () => {
     const session = await sessions.create(identity(), tokens, inAnHour())
     const stop = sessions.onEnd(() => expect.unreachable())
     stop()
-    await sessions.revoke(session.id)
+    await sessions.revoke(session.id, 'signed-out')
+  })
+})
+
+describe('audit', () => {
+  const from = { provider: 'okta', requestId: 'r1', userAgent: 'Firefox '.repeat(100), clientIp: '192.0.2.1' }
+
+  test('a session keeps what the browser called itself, bounded, and where it signed in', async () => {
+    const sessions = sessionsOn(memoryStore())
+    const { id } = await sessions.create(identity(), tokens, inAnHour(), from)
+    const stored = (await sessions.get(id)) as Session
+    expect(stored).toMatchObject({ clientIp: '192.0.2.1', signedInAt: clock.now(), lastSeenAt: clock.now() })
+    expect(stored.userAgent).toHaveLength(300)
+  })
+
+  test('begin, renewal and end are one event each, whoever ends it at the same time', async () => {
+    const events: AuditEvent[] = []
+    const store = memoryStore()
+    const audit = (event: AuditEvent) => void events.push(event)
+    const [here, there] = [1, 2].map(() => createSessions({ store, clock, sharedSecrets: [secret], audit })) as [
+      Sessions,
+      Sessions,
+    ]
+    closing.push(
+      () => here.close(),
+      () => there.close(),
+    )
+    const session = await here.create(identity(), tokens, inAnHour(), from)
+    clock.advance(1000)
+    const renewed = (await there.renew(session, tokens, identity(), { ...from, requestId: 'r2' })) as Session
+    expect(renewed).toMatchObject({ createdAt: session.createdAt, signedInAt: clock.now() })
+    const ended = await Promise.all([
+      here.revoke(session.id, 'signed-out', 'r3'),
+      there.revoke(session.id, 'directory'),
+    ])
+    expect(ended.filter(Boolean)).toHaveLength(1)
+    expect(await here.revoke(session.id, 'expired')).toBeUndefined()
+    expect(await here.renew(session, tokens, identity())).toBeUndefined()
+    expect(events).toEqual([
+      { event: 'session-begin', session, requestId: 'r1' },
+      { event: 'session-renewed', session: renewed, requestId: 'r2' },
+      { event: 'session-end', reason: 'signed-out', session: renewed, requestId: 'r3' },
+    ])
+  })
+
+  test('a record of an earlier version was seen and signed in when it began; a damaged one can still be ended', async () => {
+    const store = memoryStore()
+    const sessions = sessionsOn(store)
+    const { lastSeenAt: _, signedInAt: __, ...older } = await sessions.create(identity(), tokens, inAnHour())
+    await store.put(foreignSessions, older.id, older)
+    const read = await sessions.read(cookieOf(sessions, older.id), NAME, HOST, clock.now())
+    expect(read).toMatchObject({ signedInAt: older.createdAt, lastSeenAt: older.createdAt })
+    await store.put(foreignSessions, older.id, { ...older, expiresAt: 'soon' })
+    await sessions.revoke(older.id, 'signed-out')
+    expect(await store.get(foreignSessions, older.id)).toBeUndefined()
   })
 })
 
@@ -327,7 +382,7 @@ describe('tokens', () => {
   test('a refresh that comes home after the sign-out does not bring the session back', async () => {
     const sessions = sessionsOn(memoryStore())
     const session = await sessions.create(identity(), tokens, inAnHour())
-    await sessions.revoke(session.id)
+    await sessions.revoke(session.id, 'signed-out')
     await sessions.replaceTokens(session, { idToken: 'new' }, identity())
     expect(await sessions.get(session.id)).toBeUndefined()
   })

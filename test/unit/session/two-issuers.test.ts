@@ -33,7 +33,7 @@ const stores: [string, () => Store][] = [
 
 async function withSessions(store: Store, work: (sessions: Sessions) => Promise<void>): Promise<void> {
   const sharedSecrets = [new Secret('a shared secret of 32 characters')] as const
-  const sessions = createSessions({ store, clock, sharedSecrets })
+  const sessions = createSessions({ store, clock, sharedSecrets, audit: () => {} })
   try {
     await work(sessions)
   } finally {
@@ -55,7 +55,7 @@ describe.each(stores)('sessions of two people whom two issuers gave the same sub
       const there = await sessions.create(identity(THERE), { idToken: 'b' }, clock.now() + HOUR)
       expect(await ids(sessions, here.person)).toEqual([here.id])
       expect(await ids(sessions, there.person)).toEqual([there.id])
-      expect(await sessions.revokePerson(here.person)).toBe(1)
+      expect(await sessions.revokePerson(here.person, 'directory')).toBe(1)
       expect(await ids(sessions)).toEqual([there.id])
       expect(await sessions.get(there.id)).toEqual(there)
     })
@@ -80,7 +80,7 @@ describe.each(stores)('sessions of two people whom two issuers gave the same sub
       const ann = await sessions.create(identity(THERE), { idToken: 'a' }, clock.now() + HOUR)
       const odd = await sessions.create(identity(issuer, subject), { idToken: 'b' }, clock.now() + HOUR)
       expect(await ids(sessions, personKey({ issuer, subject }))).toEqual([odd.id])
-      expect(await sessions.revokePerson(odd.person)).toBe(1)
+      expect(await sessions.revokePerson(odd.person, 'directory')).toBe(1)
       expect(await ids(sessions)).toEqual([ann.id])
     })
   })

@@ -1,0 +1,54 @@
+import { createHash } from 'node:crypto'
+import { assertNever } from '../errors.ts'
+import type { Logger, Session, SessionEnd, SessionId } from '../types.ts'
+
+/** Something that somebody may have to answer for. One member for each kind; `createAudit` writes all of them. */
+export type AuditEvent =
+  /** `session-renewed`: signed in again, within a session that goes on. */
+  | { readonly event: 'session-begin' | 'session-renewed'; readonly session: Session; readonly requestId?: string }
+  | {
+      readonly event: 'session-end'
+      readonly reason: SessionEnd
+      readonly session: Session
+      readonly requestId?: string
+    }
+
+export type Audit = (event: AuditEvent) => void
+
+/** One log line for each event, with the field `event`; never an id that opens something. */
+export function createAudit(logger: Pick<Logger, 'info'>): Audit {
+  return (entry) => {
+    const { session, requestId } = entry
+    const { subject, issuer, email } = session.identity
+    const fields = {
+      event: entry.event,
+      ...(entry.event === 'session-end' && { reason: entry.reason }),
+      session: sessionTag(session.id),
+      user_id: subject,
+      issuer,
+      provider: session.provider,
+      email,
+      client_ip: session.clientIp,
+      request_id: requestId,
+    }
+    logger.info(fields, messageOf(entry))
+  }
+}
+
+function messageOf(entry: AuditEvent): string {
+  switch (entry.event) {
+    case 'session-begin':
+      return 'signed in'
+    case 'session-renewed':
+      return 'signed in again'
+    case 'session-end':
+      return entry.reason === 'signed-out' ? 'signed out' : 'session ended'
+    default:
+      return assertNever(entry)
+  }
+}
+
+/** Names a session in logs without revealing its id. Hex, so that a command line does not take it for an option. */
+export function sessionTag(id: SessionId): string {
+  return createHash('sha256').update(`log:${id}`).digest('hex').slice(0, 12)
+}
