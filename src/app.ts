@@ -6,8 +6,8 @@ import { createStates } from './authenticate/state.ts'
 import { openAutocert } from './certificates/autocert.ts'
 import { cookieNames, ownCookieNames } from './config/cookie-names.ts'
 import { entryFromClaims } from './directory/claims.ts'
-import type { LiveDirectory } from './directory/directory.ts'
-import { openDirectory } from './directory/open.ts'
+import type { DirectoryScope } from './directory/open.ts'
+import { type Directories, openDirectories } from './directory/directories.ts'
 import { groupsFromClaims, isClaimAbsent } from './identity/claims.ts'
 import { createOidcProvider } from './identity/oidc.ts'
 import { createIdentityProviders } from './identity/providers.ts'
@@ -103,13 +103,11 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   const upstreams = createUpstreams({ signer, sharedSecrets, clock, logger })
   closing.add(() => upstreams.close())
   let generation: Generation & Lifetime
-  const { directory, ...feeds } = openDirectory({
-    config: fixed.directory,
-    issuer: defaultIdp.issuer,
+  const { directory, ...feeds } = openDirectories({
+    scopes: directoryScopes(fixed.idps),
     store,
     clock,
     logger,
-    app: defaultIdp.clientId,
     routes: () => generation.live.routes,
     scimUrl: () => new URL(`${generation.live.naming.controlPrefix}/scim/v2`, fixed.authenticateServiceUrl),
   })
@@ -292,9 +290,22 @@ function openStore({ storage }: Fixed, clock: Clock, logger: Logger): Store {
     : createMemoryStore({ clock })
 }
 
+/** One for each issuer: providers that share one are clients of the same people. */
+function directoryScopes([first, ...others]: Fixed['idps']): readonly [DirectoryScope, ...DirectoryScope[]] {
+  const clientsOf = (issuer: string) => [first, ...others].filter((idp) => idp.issuer === issuer)
+  const scopeOf = ({ issuer, directory: config }: IdpConfig): DirectoryScope => ({
+    issuer,
+    config,
+    apps: clientsOf(issuer).map(({ clientId }) => clientId),
+  })
+  return [scopeOf(first), ...others.filter((idp) => clientsOf(idp.issuer)[0] === idp).map(scopeOf)]
+}
+
 /** Without a directory, groups are as old as the sign-in: the session ends when they are too old, and the provider's own session makes the next sign-in a redirect. */
-function createAdmission({ directory: config }: Fixed, directory: LiveDirectory, logger: Logger) {
+function createAdmission({ idps }: Fixed, directory: Directories['directory'], logger: Logger) {
+  const configs = new Map(idps.map((idp) => [idp.name, idp.directory]))
   return async (
+    provider: string,
     identity: Identity,
     { cookieExpire, groupsClaim, groupsClaimAbsent, routes }: Live,
     now: WallTime,
@@ -305,7 +316,8 @@ function createAdmission({ directory: config }: Fixed, directory: LiveDirectory,
         'the identity provider says that the e-mail address is not verified: rules and applications do not see it (idp_allow_unverified_email)',
       )
     }
-    if (config.kind !== 'claims') return { expiresAt: later(now, cookieExpire) }
+    const config = configs.get(provider)
+    if (config?.kind !== 'claims') return { expiresAt: later(now, cookieExpire) }
     const person = personKey(identity)
     const { claims } = identity
     const isAbsent = isClaimAbsent(claims, groupsClaim)

@@ -114,7 +114,8 @@ export interface OperatorDeps {
  * open a map twice in one, and closing either breaks the other (MDB_BAD_RSLOT).
  */
 export function openOperator(config: Config, { clock, logger }: OperatorDeps): Operator {
-  const { storage, sharedSecrets, directory } = config.fixed
+  const { storage, sharedSecrets } = config.fixed
+  const [{ directory }] = config.fixed.idps
   if (storage.kind === 'memory') {
     throw new AppError(
       'ERR_USAGE',
@@ -263,7 +264,8 @@ export async function inspect(config: Config, deps: OperatorDeps, signal: AbortS
 }
 
 /** The event hook that Okta should have; undefined: no secret is configured for one. */
-export function hookOf({ fixed: { authenticateServiceUrl, directory }, live }: Config): WantedHook | undefined {
+export function hookOf({ fixed: { authenticateServiceUrl, idps }, live }: Config): WantedHook | undefined {
+  const [{ directory }] = idps
   if (directory.kind !== 'okta' || !directory.hookSecret) return undefined
   return wantedHook(`${authenticateServiceUrl.origin}${live.naming.controlPrefix}/hooks/okta`, directory.hookSecret)
 }
@@ -286,7 +288,8 @@ export async function installOktaHook(
 
 type OktaDirectory = Extract<DirectoryConfig, { kind: 'okta' }>
 
-function oktaOf({ fixed: { directory } }: Config, otherwise: string): OktaDirectory {
+function oktaOf({ fixed }: Config, otherwise: string): OktaDirectory {
+  const [{ directory }] = fixed.idps
   if (directory.kind !== 'okta') throw new AppError('ERR_USAGE', otherwise)
   return directory
 }

@@ -1,7 +1,7 @@
 /** The access review of the command line: everybody whose groups are known, every route. */
 import type { Config } from './config/model.ts'
 import type { Route } from './config/route-model.ts'
-import { personKey } from './lib/person.ts'
+import { issuerOf, personKey } from './lib/person.ts'
 import { FOREVER } from './lib/time.ts'
 import type { PersonView } from './operator.ts'
 import { type Cell, reviewDocument } from './pages/render.ts'
@@ -22,20 +22,19 @@ export async function reviewedPeople(
   everybody: AsyncIterable<PersonView>,
   now: WallTime,
 ): Promise<readonly Reviewed[]> {
-  const {
-    idps: [idp],
-    directory,
-  } = config.fixed
   const found = new Map<string, Reviewed>()
   for await (const { person, subject, email, identity, record } of everybody) {
-    const known = identity ?? identityOf(idp.issuer, subject, email)
+    const known = identity ?? identityOf(issuerOf(person), subject, email)
     const status =
       record && (record.status === 'inactive' || record.membership !== 'unknown') ? record.status : 'unknown'
     const who = { ...principalOf(known), person, membership: record?.membership ?? 'unknown', status } as const
     found.set(person, { who, name: known.email ?? subject })
   }
-  for (const { id, status = 'active', groups } of directory.people ?? []) {
-    const identity = identityOf(idp.issuer, id, undefined)
+  const written = config.fixed.idps.flatMap(({ issuer, directory }) =>
+    (directory.people ?? []).map((each) => ({ issuer, ...each })),
+  )
+  for (const { issuer, id, status = 'active', groups } of written) {
+    const identity = identityOf(issuer, id, undefined)
     const person = personKey(identity)
     if (found.has(person)) continue
     const membership = createMembership(

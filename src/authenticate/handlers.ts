@@ -46,7 +46,12 @@ export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure'> {
   readonly clock: Clock
   readonly logger: Logger
   /** Tells the directory what the claims say; answers how long a session may live on them. */
-  readonly admit: (identity: Identity, live: Live, now: WallTime) => Promise<{ readonly expiresAt: WallTime }>
+  readonly admit: (
+    provider: string,
+    identity: Identity,
+    live: Live,
+    now: WallTime,
+  ) => Promise<{ readonly expiresAt: WallTime }>
 }
 
 const INACTIVE = {
@@ -163,9 +168,10 @@ export function createAuthenticate(deps: AuthenticateDeps) {
 
     const { identity, tokens } = completed
     const now = clock.now()
-    const { expiresAt } = await deps.admit(identity, generation.live, now)
+    const { expiresAt } = await deps.admit(idp.name, identity, generation.live, now)
     const person = personKey(identity)
-    await directory.refresh(person, AbortSignal.timeout(fixed.directory.signInTimeout))
+    const { signInTimeout } = (fixed.idps.find(({ name }) => name === idp.name) ?? fixed.idps[0]).directory
+    await directory.refresh(person, AbortSignal.timeout(signInTimeout))
     if (directory.status(person) === 'inactive') {
       const refused = new AppError('ERR_IDP_REJECTED', 'sign-in: the directory says that this account is not active', {
         details: INACTIVE,

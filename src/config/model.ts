@@ -39,7 +39,6 @@ export interface Fixed extends PlainFixed {
   readonly authenticateServiceUrl: URL
   /** The first is the default one. */
   readonly idps: readonly [IdpConfig, ...IdpConfig[]]
-  readonly directory: DirectoryConfig
   /** The first one signs, all verify (rotation). Raw bytes or text, at least 32 bytes of entropy source. */
   readonly sharedSecrets: readonly [Secret, ...Secret[]]
   /** PEM private keys; the first signs, all are published. Empty: one P-256 key is derived from the shared secret. */
@@ -110,6 +109,8 @@ export interface IdpConfig {
   /** An address that the provider calls unverified counts. */
   readonly allowUnverifiedEmail: boolean
   readonly outbound?: Outbound
+  /** Where groups and status of its people come from; one object for providers of one issuer. */
+  readonly directory: DirectoryConfig
 }
 
 /** How the identity provider and Okta are reached; nothing of it concerns upstreams. */

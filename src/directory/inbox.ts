@@ -8,8 +8,8 @@ import type { Clock, Logger, PersonKey, Span, Store, Table, Unsubscribe } from '
 export type Message =
   /** Somebody signs in, or asks and nothing is known of them, or is here and wants to be kept fresh. */
   | { readonly kind: 'read'; readonly person: PersonKey; readonly urgent: boolean }
-  /** The body of an event hook's delivery, from somebody who could prove to be Okta. */
-  | { readonly kind: 'hook'; readonly body: string }
+  /** The body of an event hook's delivery, from somebody who could prove to be Okta; `issuer` absent: the first one. */
+  | { readonly kind: 'hook'; readonly body: string; readonly issuer?: string }
 
 /** Nobody waits for longer. */
 const KEPT: Span = 60_000
@@ -26,7 +26,7 @@ const MESSAGE = {
       type: 'object',
       required: ['kind', 'body'],
       additionalProperties: false,
-      properties: { kind: { const: 'hook' }, body: { type: 'string' } },
+      properties: { kind: { const: 'hook' }, body: { type: 'string' }, issuer: { type: 'string' } },
     },
   ],
 } as const

@@ -1,5 +1,5 @@
-/** Puts the parts of the directory together for one configuration: sources, feed, hook, SCIM server. */
-import { createIssuer } from '../lib/person.ts'
+/** Puts the parts of the directory of one issuer together: sources, feed, hook, SCIM server. */
+import { createIssuer, type Issuer } from '../lib/person.ts'
 import type { Clock, Logger, Span, Store, Subject, Unsubscribe } from '../types.ts'
 import type { DirectoryConfig } from '../config/model.ts'
 import type { Route } from '../config/route-model.ts'
@@ -11,16 +11,13 @@ import { type CallCount, createOktaClient, type OktaClient } from './okta/client
 import { createOktaFeed, type FeedFacts, type OktaFeed } from './okta/feed.ts'
 import { createOktaHook, type OktaHook } from './okta/hook.ts'
 import { createOktaSource, type OktaSource } from './okta/source.ts'
-import { createInbox, type Message } from './inbox.ts'
-import { ALONE, createLeadership } from './leadership.ts'
+import type { Inbox, Message } from './inbox.ts'
+import { ALONE, type Leadership } from './leadership.ts'
 import { createScim, type Scim } from './scim/server.ts'
 import { namedGroups as namedGroupsOf } from '../policy/explain.ts'
 import type { Request } from './signals.ts'
 import { createStaticSource } from './static.ts'
 import { elapsed, latest, NEVER, wallTime } from '../lib/time.ts'
-
-/** Held by the one process that reads the directory. */
-const LEASE = 'directory-feed'
 
 /** Earlier than anything that was read. */
 const NOT_YET = wallTime(0)
@@ -39,32 +36,59 @@ export interface DirectoryMetrics extends DirectoryFacts {
 }
 
 export interface OpenDirectory {
+  readonly scope: DirectoryScope
+  readonly issuer: Issuer
+  /** It asks a source, which one process of all does. */
+  readonly hasSource: boolean
   readonly directory: LiveDirectory
   /** Takes Okta's event hooks; absent without a secret for them. */
   readonly hook: OktaHook | undefined
   /** Takes what Okta pushes; absent without a token for it. */
   readonly scim: Scim | undefined
+  /** What another process asks of the leader. Never rejects. */
+  serve(message: Message): Promise<void>
+  /** After the leadership has been decided. */
   start(): Promise<void>
   metrics(): DirectoryMetrics
   close(): Promise<void>
 }
 
-/** `issuer`: who issues the subjects that the sources know; `app`: the client id people sign in with; `routes` in force; `scimUrl`: where the SCIM server is reached now. */
-export function openDirectory(deps: {
+/** One issuer, and where its people's groups come from. */
+export interface DirectoryScope {
   readonly config: DirectoryConfig
+  /** Who issues the subjects that the sources know. */
   readonly issuer: string
+  /** The client ids that people sign in with. */
+  readonly apps: readonly string[]
+}
+
+/** `routes` in force; `scimUrl`: where the SCIM server is reached now; `adoptsOlder`: pushed records of before issuers were told apart are of this one. */
+export interface OpenDirectoryDeps extends DirectoryScope {
   readonly store: Store
   readonly clock: Clock
   readonly logger: Logger
-  readonly app: string
   readonly routes: () => readonly Route[]
   readonly scimUrl: () => URL
-}): OpenDirectory {
-  const { config, store, clock, logger, app } = deps
+  readonly leadership: Leadership
+  readonly inbox: Inbox
+  readonly adoptsOlder: boolean
+}
+
+export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
+  const { config, store, clock, logger, apps, inbox, adoptsOlder } = deps
+  const issuer = createIssuer(deps.issuer)
   const okta = config.kind === 'okta' ? openOkta(config, clock, logger) : undefined
   const scim =
     config.scim &&
-    createScim({ store, clock, logger, issuer: deps.issuer, token: config.scim.token, baseUrl: deps.scimUrl })
+    createScim({
+      store,
+      clock,
+      logger,
+      issuer: deps.issuer,
+      token: config.scim.token,
+      baseUrl: deps.scimUrl,
+      adoptsOlder,
+    })
   const available: Readonly<Record<string, DirectorySource | undefined>> = {
     okta: okta?.source,
     scim: scim?.source,
@@ -73,10 +97,9 @@ export function openDirectory(deps: {
   const [first, ...others] = config.order.map((name) => available[name]).filter((source) => source !== undefined)
   const source = first && (others.length > 0 ? combineSources([first, ...others]) : first)
   // Claims are told to whichever process somebody signs in at: there is nothing to lead.
-  const leadership = source ? createLeadership({ store, clock, logger, name: LEASE }) : ALONE
-  const inbox = createInbox({ store, clock, logger })
+  const leadership = source ? deps.leadership : ALONE
   const directory = createDirectory({
-    issuer: createIssuer(deps.issuer),
+    issuer,
     source,
     store,
     clock,
@@ -93,7 +116,7 @@ export function openDirectory(deps: {
       store,
       clock,
       logger,
-      app,
+      apps,
       org: config.url.origin,
       wanted: () => namedGroups(deps.routes()),
       interval: config.logInterval,
@@ -107,8 +130,8 @@ export function openDirectory(deps: {
       if (asked.some(({ kind }) => kind === 'reconcile')) following.reconcile()
     }
     const relay = (): ((body: string) => Promise<void>) | undefined =>
-      leadership.leads() ? undefined : (body) => inbox.post({ kind: 'hook', body })
-    hook = secret && createOktaHook({ secret, directory, clock, logger, app, requests, relay })
+      leadership.leads() ? undefined : (body) => inbox.post({ kind: 'hook', body, issuer: deps.issuer })
+    hook = secret && createOktaHook({ secret, directory, clock, logger, apps, requests, relay })
   }
   let unwatch: Unsubscribe = () => {}
 
@@ -117,27 +140,21 @@ export function openDirectory(deps: {
     if (leadership.leads()) directory.reread(user, others.length > 0 ? 'scim' : undefined)
   }
 
-  /** Never rejects. */
-  async function serve(message: Message): Promise<void> {
-    if (message.kind === 'read') await directory.serve(message)
-    else await hook?.serve(message.body)
-  }
-
-  function share(leads: boolean): void {
-    if (leads) inbox.open(serve)
-    else inbox.shut()
-  }
-
   return {
+    scope: deps,
+    issuer,
+    hasSource: source !== undefined,
     directory,
     hook,
     scim,
 
+    async serve(message) {
+      if (message.kind === 'read') await directory.serve(message)
+      else await hook?.serve(message.body)
+    },
+
     async start() {
-      await scim?.start()
       unwatch = scim?.onChange(pushed) ?? unwatch
-      leadership.onChange(share)
-      await leadership.start()
       await directory.start()
       await feed?.start()
     },
@@ -160,9 +177,7 @@ export function openDirectory(deps: {
       unwatch()
       await hook?.close()
       await feed?.close()
-      await inbox.close()
       await directory.close()
-      await leadership.close()
       await scim?.close()
       await okta?.client.close()
     },

@@ -21,8 +21,10 @@ const METADATA = { maxAge: 3_600_000, maxStale: Number.POSITIVE_INFINITY, pause:
 /** openid-client fetches keys for an unknown `kid` only when its set is this old, and forgets a set after 300 s. */
 const KEY_REFETCH_FLOOR_S = 60
 
+type OidcSettings = Omit<IdpConfig, 'directory'>
+
 export interface OidcProviderDeps {
-  readonly idp: IdpConfig
+  readonly idp: OidcSettings
   /** The registered callback: authenticate URL plus callback path. */
   readonly redirectUri: URL
   readonly clock: Clock
@@ -185,7 +187,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
   }
 }
 
-async function readMetadata(idp: IdpConfig, send: typeof fetch, logger: Logger): Promise<oidc.ServerMetadata> {
+async function readMetadata(idp: OidcSettings, send: typeof fetch, logger: Logger): Promise<oidc.ServerMetadata> {
   try {
     const value = await discover(idp, send)
     logger.info({ issuer: value.issuer }, 'identity provider discovered')
@@ -201,7 +203,7 @@ async function readMetadata(idp: IdpConfig, send: typeof fetch, logger: Logger):
 /** In the background: the keys that are known serve meanwhile. */
 async function readKeys(
   { jwks_uri: url = '' }: oidc.ServerMetadata,
-  idp: IdpConfig,
+  idp: OidcSettings,
   send: typeof fetch,
   logger: Logger,
 ): Promise<KeySet> {
@@ -216,7 +218,7 @@ async function readKeys(
   }
 }
 
-async function discover(idp: IdpConfig, send: typeof fetch): Promise<oidc.ServerMetadata> {
+async function discover(idp: OidcSettings, send: typeof fetch): Promise<oidc.ServerMetadata> {
   const url = `${idp.issuer}/.well-known/openid-configuration`
   let status = 200
   // Named in full: given an issuer, the library compares parsed URLs, for which a trailing slash is nothing.
@@ -275,7 +277,7 @@ function checkCallback(query: URLSearchParams, expectedState: string): void {
   if (!query.get('code')) throw new AppError('ERR_BAD_REQUEST', 'callback: neither code nor error')
 }
 
-function clientAuthentication({ clientAuth }: IdpConfig): oidc.ClientAuth {
+function clientAuthentication({ clientAuth }: OidcSettings): oidc.ClientAuth {
   switch (clientAuth.kind) {
     case 'basic':
       return oidc.ClientSecretBasic(clientAuth.secret.reveal())
@@ -323,7 +325,7 @@ function withExplanation(fault: AppError): AppError {
 }
 
 /** No answer may be one in a moment; another answer than an issuer gives stays what it is. */
-function discoveryFault(idp: IdpConfig, error: unknown): AppError {
+function discoveryFault(idp: OidcSettings, error: unknown): AppError {
   const own = appErrorIn(error)
   if (own) return new AppError('ERR_IDP_UNREACHABLE', `discovery of ${idp.issuer} failed: ${own.message}`)
   const advice = 'waiting does not help: see idp_provider_url'

@@ -30,6 +30,11 @@ export function subjectOf(person: PersonKey): Subject {
   return person.slice(person.indexOf(' ') + 1)
 }
 
+/** The issuer half of a key, without a trailing slash. */
+export function issuerOf(person: PersonKey): string {
+  return person.slice(0, person.indexOf(' '))
+}
+
 /** Whom the subjects of one issuer are. */
 export interface Issuer {
   person(subject: Subject): PersonKey

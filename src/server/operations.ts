@@ -19,7 +19,7 @@ export interface OperationsDeps {
   readonly fixed: Fixed
   readonly live: () => Live
   readonly metrics: Metrics
-  readonly directory: Directory
+  readonly directory: Pick<Directory, 'health'>
   readonly directoryState: () => DirectoryState
   /** Of hosts that need one by ACME. */
   readonly certificates: () => readonly CertificateState[]
@@ -123,7 +123,11 @@ export async function startOperations({
       failing
         ? { name: 'directory', status: 'degraded', since: failing.at, detail }
         : // Claims are read at sign-ins alone.
-          { name: 'directory', status: 'ok', ...(fixed.directory.kind !== 'claims' && { detail }) },
+          {
+            name: 'directory',
+            status: 'ok',
+            ...(fixed.idps.some(({ directory: { kind } }) => kind !== 'claims') && { detail }),
+          },
       ...(fixed.acme ? [describeCertificates(certificates(), clock.now())] : []),
       describeUpstreams(upstreams()),
       describeStore(store.trouble()),

@@ -56,10 +56,10 @@ function summary(config: Config): readonly string[] {
   const { fixed, live } = config
   const {
     idps: [idp],
-    directory,
     listen,
     storage,
   } = fixed
+  const { directory } = idp
   return [
     `authenticate: ${fixed.authenticateServiceUrl.origin}${fixed.authenticateCallbackPath}`,
     `idp: ${idp.provider} ${idp.issuer} client ${idp.clientId} by ${idp.clientAuth.kind}, scopes ${idp.scopes.join(' ')}`,

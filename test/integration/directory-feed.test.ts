@@ -4,7 +4,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DEMO, demoSeed } from '../../emulator/okta/demo-seed.ts'
 import { createOktaEmulator, type OktaEmulator, type OktaEmulatorOptions } from '../../emulator/okta/emulator.ts'
-import { type OpenDirectory, openDirectory } from '../../src/directory/open.ts'
+import { type Directories, openDirectories } from '../../src/directory/directories.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { compileAccess } from '../../src/policy/legacy.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
@@ -41,7 +41,7 @@ async function world(
   options: OktaEmulatorOptions = {},
   wanted: readonly string[] = ['Engineering'],
   more: Partial<DirectoryConfig> = {},
-): Promise<OpenDirectory> {
+): Promise<Directories> {
   clock = watchedClock()
   // A step of our clock is none of Okta's.
   const theirs = { now: () => clock.monotonic(), after: clock.after.bind(clock) }
@@ -58,7 +58,7 @@ async function world(
 async function open(
   wanted: readonly string[] = ['Engineering'],
   more: Partial<DirectoryConfig> = {},
-): Promise<OpenDirectory> {
+): Promise<Directories> {
   const config: DirectoryConfig = {
     kind: 'okta',
     url: new URL(okta.url),
@@ -86,13 +86,11 @@ async function open(
   )
   const routes = [{ policy } as unknown as Route]
   const scimUrl = new URL('http://authenticate.localhost/.postern/scim/v2')
-  const opened = openDirectory({
-    config,
-    issuer: 'https://org.okta.example',
+  const opened = openDirectories({
+    scopes: [{ config, issuer: 'https://org.okta.example', apps: [DEMO.clientId] }],
     store,
     clock,
     logger: log,
-    app: DEMO.clientId,
     routes: () => routes,
     scimUrl: () => scimUrl,
   })
@@ -102,10 +100,10 @@ async function open(
   return opened
 }
 
-const signIn = ({ directory }: OpenDirectory, user: string) =>
+const signIn = ({ directory }: Directories, user: string) =>
   directory.refresh(person(user), new AbortController().signal)
 
-function groupsOf({ directory }: OpenDirectory, user: string): readonly string[] | 'unknown' {
+function groupsOf({ directory }: Directories, user: string): readonly string[] | 'unknown' {
   const membership = directory.membership(person(user))
   return membership === 'unknown' ? membership : membership.groups.map(({ name }) => name).toSorted()
 }

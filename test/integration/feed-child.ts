@@ -40,7 +40,7 @@ export async function main(path: string, origin: string, token: string): Promise
     clock,
     logger,
     org: origin,
-    app: '0oaapp',
+    apps: ['0oaapp'],
     interval: 30,
     refreshInterval: 3_600_000,
     leadership,

@@ -277,7 +277,7 @@ describe('Okta', () => {
     fc.assert(
       fc.property(answerLike(event), (value) => {
         if (!isEvent(value)) return
-        const signals = signalsOf(value, 'app', sourceTime(Date.parse('2025-01-01T00:00:00Z')))
+        const signals = signalsOf(value, ['app'], sourceTime(Date.parse('2025-01-01T00:00:00Z')))
         expect(signals.length).toBeLessThanOrEqual(1001)
         for (const signal of signals) if ('at' in signal) isoTime(signal.at)
       }),
@@ -289,12 +289,12 @@ describe('Okta', () => {
     const target = Array.from({ length: 1000 }, (_, n) => ({ id: `id${n}`, type: n % 2 ? 'User' : 'UserGroup' }))
     const value = { ...event, target }
     expect(compileEvents()(value)).toBe(true)
-    expect(signalsOf(value, 'app', sourceTime(Date.now()))).toEqual([{ kind: 'reconcile' }])
+    expect(signalsOf(value, ['app'], sourceTime(Date.now()))).toEqual([{ kind: 'reconcile' }])
   })
 
   test('read of the System Log gives a position that can be asked for, or a fault', async () => {
     const to = await okta
-    const log = createOktaLog({ client: await client, clock, logger: silentLogger, app: 'app' })
+    const log = createOktaLog({ client: await client, clock, logger: silentLogger, apps: ['app'] })
     await fc.assert(
       fc.asyncProperty(answerLike([event, event]), fc.array(link, { maxLength: 1 }), async (body, links) => {
         answering(to, [body], links)

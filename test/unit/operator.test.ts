@@ -42,8 +42,7 @@ async function written(write: (store: Store) => Promise<void>): Promise<Operator
   const fixed = {
     storage: { kind: 'embedded', path },
     sharedSecrets,
-    directory: { kind: 'claims', order: [], maxStaleness: 3_600_000 },
-    idps: [{ issuer: HERE }],
+    idps: [{ issuer: HERE, directory: { kind: 'claims', order: [], maxStaleness: 3_600_000 } }],
   }
   operator = openOperator({ fixed } as unknown as Config, { clock, logger })
   return operator

@@ -21,7 +21,7 @@ export interface Finding {
 
 /** Asks the identity provider, with a service account Okta's API, and connects to upstreams. Never rejects. */
 export async function checkOnline(config: Config, clock: Clock = systemClock): Promise<readonly Finding[]> {
-  const { directory } = config.fixed
+  const [{ directory }] = config.fixed.idps
   const [issuer, okta, upstreams] = await Promise.all([
     checkIssuer(config),
     directory.kind === 'okta' ? checkOkta(config, directory, clock) : [],

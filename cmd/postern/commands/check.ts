@@ -39,7 +39,7 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
           routes: config.live.routes.length,
           redirect_uri: redirectUri(config),
           sign_out_redirect_uri: signOutRedirectUri(config),
-          groups: config.fixed.directory.kind,
+          groups: config.fixed.idps[0].directory.kind,
           ...(online && { online: findings }),
           ...(hook && { event_hook: { uri: hook.uri, header: 'Authorization', events: hook.events } }),
         },
@@ -100,7 +100,8 @@ function describeIdentity({ live: { routes, naming } }: Config): string {
   return `${shown.join(', ')}${some}`
 }
 
-function describeGroups({ fixed: { directory }, live: { groupsClaim } }: Config): string {
+function describeGroups({ fixed, live: { groupsClaim } }: Config): string {
+  const [{ directory }] = fixed.idps
   switch (directory.kind) {
     case 'okta':
       return `read from ${directory.url.origin}; changes are looked for every ${describeDuration(directory.logInterval)}, and what could not be kept up with is unknown after ${describeDuration(directory.maxStaleness)}; claim/${groupsClaim} asks there, too`

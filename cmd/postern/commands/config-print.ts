@@ -40,9 +40,9 @@ function effective(settings: readonly Setting[], config: Config): readonly Setti
   const {
     listen,
     idps: [idp],
-    directory,
     authenticateServiceUrl,
   } = config.fixed
+  const { directory } = idp
   const scheme = authenticateServiceUrl.protocol === 'http:' ? 'http' : 'https'
   const derived: ReadonlyMap<string, unknown> = new Map<string, unknown>([
     ['address', `${listen.host.includes(':') ? `[${listen.host}]` : listen.host}:${listen.port}`],

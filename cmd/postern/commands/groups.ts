@@ -119,7 +119,7 @@ function describePerson(
     return [printable(person), 'Groups    unknown: never read; --live asks Okta', ...describeUpkeep(upkeep, now)]
   }
   const { status, statusText, source, asOf, readAt, groups, membership } = record
-  const { maxStaleness } = config.fixed.directory
+  const { maxStaleness } = config.fixed.idps[0].directory
   return [
     printable(person),
     printable(`Status    ${status} (${statusText})`),

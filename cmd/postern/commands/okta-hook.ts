@@ -50,7 +50,8 @@ export async function oktaHookInstallCommand({ config: file }: { readonly config
 }
 
 /** Reading is all that Postern's own credentials are for; here they meet their limits. */
-function explained(error: AppError, { fixed: { directory } }: Config): AppError {
+function explained(error: AppError, { fixed }: Config): AppError {
+  const [{ directory }] = fixed.idps
   if (error.code !== 'ERR_DIRECTORY_FORBIDDEN') return error
   const remedy =
     directory.kind === 'okta' && directory.credentials.kind === 'service-app'
@@ -63,6 +64,7 @@ function explained(error: AppError, { fixed: { directory } }: Config): AppError 
   )
 }
 
-function orgOf({ fixed: { directory } }: Config): string {
+function orgOf({ fixed }: Config): string {
+  const [{ directory }] = fixed.idps
   return directory.kind === 'okta' ? directory.url.origin : ''
 }

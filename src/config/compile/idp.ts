@@ -20,7 +20,7 @@ export function required(key: keyof GlobalInput, what: string, draft: Draft, rep
 }
 
 /** Client, issuer and what to ask for. */
-export function compileIdp(draft: Draft, outbound: Outbound, report: Report): IdpConfig | undefined {
+export function compileIdp(draft: Draft, outbound: Outbound, report: Report): Omit<IdpConfig, 'directory'> | undefined {
   const { globals } = draft
   const product = PRODUCTS[globals.idp_provider]
   const example = product?.example ?? 'https://your-org.okta.com'

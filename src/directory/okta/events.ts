@@ -46,7 +46,7 @@ export function publishedAt({ published }: LogEvent): SourceTime {
 
 const MOST_PAIRS = 100
 
-type Reading = (event: LogEvent, at: SourceTime, app: string) => readonly (Signal | Request)[]
+type Reading = (event: LogEvent, at: SourceTime, apps: readonly string[]) => readonly (Signal | Request)[]
 
 /** `group.user_membership.*`, and what imports write instead (okta-api.md#which-event-tells-what). */
 const membership =
@@ -70,21 +70,18 @@ const groupDeleted: Reading = (event, at) =>
   idsOf(event, 'UserGroup').map((group) => ({ kind: 'group-deleted', group, at }))
 const groupChanged: Reading = (event) => idsOf(event, 'UserGroup').map((group) => ({ kind: 'read-group', group }))
 const reconcile: Reading = () => [{ kind: 'reconcile' }]
-/** Only of the application that people sign in to Postern with. */
-const appTaken: Reading = (event, at, app) =>
-  idsOf(event, 'AppInstance').includes(app) ? sessionsEnded(event, at, app) : []
-const appTakenFromGroup: Reading = (event, at, app) =>
-  idsOf(event, 'AppInstance').includes(app)
-    ? idsOf(event, 'UserGroup').map((group) => ({ kind: 'group-sessions-ended', group, at }))
-    : []
+/** Only of an application that people sign in to Postern with. */
+const appTaken: Reading = (event, at, apps) => (isAbout(event, apps) ? sessionsEnded(event, at, apps) : [])
+const appTakenFromGroup: Reading = (event, at, apps) =>
+  isAbout(event, apps) ? idsOf(event, 'UserGroup').map((group) => ({ kind: 'group-sessions-ended', group, at })) : []
 
 /** What imports say is told by the old event type alone; a pair that cannot be made out needs the reconcile. */
-const imported: Reading = (event, at, app) => {
+const imported: Reading = (event, at, apps) => {
   const old = event.legacyEventType ?? ''
   if (old.endsWith('_failure')) return []
   const read = IMPORTED[old]
-  const signals = read?.(event, at, app) ?? []
-  return signals.length > 0 ? signals : [...reread(event, at, app), { kind: 'reconcile' }]
+  const signals = read?.(event, at, apps) ?? []
+  return signals.length > 0 ? signals : [...reread(event, at, apps), { kind: 'reconcile' }]
 }
 
 const IMPORTED: Readonly<Record<string, Reading>> = {
@@ -140,13 +137,17 @@ export const LOG_FILTER: string = Object.keys(READINGS)
   .join(' or ')
 
 /**
- * What an event means; empty: nothing to us. Only what succeeded counts. `app`: the client id, which is the id of the
- * application too. `at` is the event's own time, but never after `now`: a wrong date must not outlive the truth.
+ * What an event means; empty: nothing to us. Only what succeeded counts. `apps`: client ids, which are the ids of the
+ * applications too. `at` is the event's own time, but never after `now`: a wrong date must not outlive the truth.
  */
-export function signalsOf(event: LogEvent, app: string, now: SourceTime): readonly (Signal | Request)[] {
+export function signalsOf(event: LogEvent, apps: readonly string[], now: SourceTime): readonly (Signal | Request)[] {
   if (event.outcome && event.outcome.result !== 'SUCCESS') return []
   const read = Object.hasOwn(READINGS, event.eventType) ? READINGS[event.eventType] : undefined
-  return read?.(event, earliest(publishedAt(event), now), app) ?? []
+  return read?.(event, earliest(publishedAt(event), now), apps) ?? []
+}
+
+function isAbout(event: LogEvent, apps: readonly string[]): boolean {
+  return idsOf(event, 'AppInstance').some((app) => apps.includes(app))
 }
 
 /** Targets come in any order: by type, and only what can be an Okta id. */

@@ -53,7 +53,7 @@ export interface OktaFeed {
 
 /**
  * Follows what happens in Okta: the System Log from a durable position, one process among all that share the store, and
- * a slow comparison that repairs what a log can miss. `interval`: between two looks at the log; `app`: the client id;
+ * a slow comparison that repairs what a log can miss. `interval`: between two looks at the log; `apps`: client ids;
  * `wanted`: the groups that policies name.
  */
 export function createOktaFeed(deps: {
@@ -67,7 +67,7 @@ export function createOktaFeed(deps: {
   readonly refreshInterval: Span
   readonly leadership: Leadership
   readonly org: string
-  readonly app: string
+  readonly apps: readonly string[]
   readonly wanted: () => readonly string[]
 }): OktaFeed {
   const { client, directory, store, clock, logger, interval, org, refreshInterval, leadership } = deps

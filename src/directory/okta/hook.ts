@@ -37,12 +37,12 @@ export function createOktaHook(deps: {
   readonly directory: Pick<LiveDirectory, 'absorb'>
   readonly clock: Clock
   readonly logger: Logger
-  readonly app: string
+  readonly apps: readonly string[]
   readonly requests: (requests: readonly Request[]) => void
   /** Hands the body to the process that leads; undefined: this one does. */
   readonly relay: () => ((body: string) => Promise<void>) | undefined
 }): OktaHook {
-  const { secret, directory, clock, logger, app, requests, relay } = deps
+  const { secret, directory, clock, logger, apps, requests, relay } = deps
   const isEvent = compileEvents()
   const seen = createSeen()
   const working = new Set<Promise<void>>()
@@ -86,7 +86,7 @@ export function createOktaHook(deps: {
       skipped: counts.skipped + events.length - readable.length,
     }
     const now = asSourceTime(clock.now())
-    const signals = fresh.flatMap((event) => signalsOf(event, app, now))
+    const signals = fresh.flatMap((event) => signalsOf(event, apps, now))
     return () =>
       work(
         signals,

@@ -59,15 +59,15 @@ export interface OktaLog {
 
 /**
  * Okta's System Log as a feed (okta-api.md#system-log): `until` absent and ascending, so that events come in the order in which
- * they became visible and every answer names the next page. `app`: the client id of the application people sign in to.
+ * they became visible and every answer names the next page. `apps`: the client ids of the applications that people sign in to.
  */
 export function createOktaLog(deps: {
   readonly client: OktaClient
   readonly clock: Clock
   readonly logger: Logger
-  readonly app: string
+  readonly apps: readonly string[]
 }): OktaLog {
-  const { client, clock, logger, app } = deps
+  const { client, clock, logger, apps } = deps
   const isEvent = compileEvents()
   const seen = createSeen()
   let counts = { events: 0, skipped: 0, duplicates: 0, restarts: 0, lag: undefined as Span | undefined }
@@ -133,7 +133,7 @@ export function createOktaLog(deps: {
         position: { cursor: next, lastPublished: latest(position.lastPublished, earliest(newest, now)) },
         atEnd,
         askedAt,
-        signals: fresh.flatMap((event) => signalsOf(event, app, later(now, 1000))),
+        signals: fresh.flatMap((event) => signalsOf(event, apps, later(now, 1000))),
         applied() {
           for (const { uuid } of fresh) seen.add(uuid)
           counts = {

@@ -60,13 +60,15 @@ export interface Registry {
 
 const ATTEMPTS = 8
 
+/** `adoptsOlder`: records of before issuers were told apart become those of this one. */
 export function createRegistry(deps: {
   readonly store: Store
   readonly clock: Clock
   readonly logger: Logger
   readonly issuer: string
+  readonly adoptsOlder?: boolean
 }): Registry {
-  const { store, clock, logger } = deps
+  const { store, clock, logger, adoptsOlder = true } = deps
   // The subjects of two issuers never meet, not even in one store.
   const tag = sha256(personKey({ issuer: deps.issuer, subject: '' })).slice(0, 22)
   const members = createMemberships()
@@ -177,7 +179,8 @@ export function createRegistry(deps: {
       }
     }, readAgain)
     return (loading ??= inTurn(async () => {
-      await moveOlderRecords({ store, users: users.table, groups: groups.table, members: membersTable })
+      if (adoptsOlder)
+        await moveOlderRecords({ store, users: users.table, groups: groups.table, members: membersTable })
       await load(users)
       await load(groups)
       await loadMembers()

@@ -37,9 +37,11 @@ export function createScim(deps: {
   readonly token: Secret
   readonly baseUrl: () => URL
   readonly logger: Logger
+  /** See `createRegistry`. */
+  readonly adoptsOlder?: boolean
 }): Scim {
   const { store, clock, token, logger } = deps
-  const registry = createRegistry({ store, clock, logger, issuer: deps.issuer })
+  const registry = createRegistry(deps)
   let served: ReturnType<typeof resourcesAt> | undefined
 
   /** What is served where; a reload may change the address (`compatibility`). */

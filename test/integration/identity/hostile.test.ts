@@ -25,7 +25,7 @@ let idp: HostileIdp
 afterEach(() => idp.close())
 
 function client(
-  more: Partial<IdpConfig> = {},
+  more: Partial<Omit<IdpConfig, 'directory'>> = {},
   clock: Clock = systemClock,
   logger: Logger = silentLogger,
 ): IdentityProvider {

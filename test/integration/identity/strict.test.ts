@@ -36,9 +36,9 @@ function provider(
   issuer: string,
   clientId: string,
   clientAuth: ClientAuth,
-  more: Partial<IdpConfig> = {},
+  more: Partial<Omit<IdpConfig, 'directory'>> = {},
 ): IdentityProvider {
-  const idp: IdpConfig = {
+  const idp: Omit<IdpConfig, 'directory'> = {
     name: 'default',
     provider: 'okta',
     issuer,

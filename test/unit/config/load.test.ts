@@ -76,7 +76,7 @@ describe('precedence', () => {
     [
       'directory: { max_staleness',
       'DIRECTORY_MAX_STALENESS',
-      (c) => c.fixed.directory.maxStaleness,
+      (c) => c.fixed.idps[0].directory.maxStaleness,
       3_600_000,
       ['2h }', 7_200_000],
       ['3h', 10_800_000],

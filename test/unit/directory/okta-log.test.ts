@@ -23,7 +23,7 @@ beforeEach(async () => {
   lines = recordedLog()
   const credentials = { kind: 'token', token: new Secret('00token') } as const
   client = createOktaClient({ origin: okta.origin, credentials, clock, timeout: 5000, budget: 0.5, logger: lines })
-  log = createOktaLog({ client, clock, logger: lines, app: APP })
+  log = createOktaLog({ client, clock, logger: lines, apps: [APP] })
 })
 
 afterEach(async () => {
@@ -138,7 +138,7 @@ describe('a look at the log', () => {
 
 describe('what an event means', () => {
   const meaning = (eventType: string, more: Partial<LogEvent> = {}) =>
-    signalsOf(event(eventType, more), APP, clock.now()).map(({ kind }) => kind)
+    signalsOf(event(eventType, more), [APP], clock.now()).map(({ kind }) => kind)
 
   test.each([
     ['user.lifecycle.deactivate', ['inactive']],
@@ -161,10 +161,10 @@ describe('what an event means', () => {
     const old = (what: string): Partial<LogEvent> => ({
       legacyEventType: `app.user_management.app_group_member_import.${what}`,
     })
-    expect(signalsOf(event('app.user_management', old('insert_success')), APP, clock.now())).toMatchObject([
+    expect(signalsOf(event('app.user_management', old('insert_success')), [APP], clock.now())).toMatchObject([
       { member: true },
     ])
-    expect(signalsOf(event('app.user_management', old('delete_success')), APP, clock.now())).toMatchObject([
+    expect(signalsOf(event('app.user_management', old('delete_success')), [APP], clock.now())).toMatchObject([
       { member: false },
     ])
     expect(meaning('app.user_management', old('delete_failure'))).toEqual([])
