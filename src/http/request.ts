@@ -56,6 +56,8 @@ export interface RequestFacts {
   readonly consumed?: true
   readonly origin: string | undefined
   readonly userAgent: string
+  /** A browser sends it, for a page or for a script. Absent: most likely a program. */
+  readonly browser?: true | undefined
   readonly headers: HeaderView
 }
 

@@ -7,6 +7,7 @@ import type { Exchange, Generation, Reply, RequestFacts } from '../http/exchange
 import type { ControlAction, ControlMatch } from '../routing/model.ts'
 import type { EventHook, ScimServer } from '../directory/model.ts'
 import type { Clock, Json } from '../types.ts'
+import { protectedResource } from './challenge.ts'
 import { answerHook } from './hook.ts'
 import { methodNotAllowed } from './respond.ts'
 import { answerScim } from './scim.ts'
@@ -102,6 +103,8 @@ export function createControl({ clock, authenticate, user, hook, scim, jwks, rec
           },
           [...PUBLIC_CORS],
         )
+      case 'protected-resource':
+        return jsonReply(200, protectedResource(match.origin), [...PUBLIC_CORS])
       case 'sign-in':
         return match.on === 'authenticate' ? authenticate.signIn(request) : authenticate.signInAtRoute(request)
       case 'idp-callback':

@@ -7,6 +7,7 @@ import { jsonReply, redirectReply, textReply } from '../pages/reply.ts'
 import { wantedGroups } from '../policy/explain.ts'
 import type { Principal } from '../policy/model.ts'
 import type { Decision, Grant } from '../policy/verdict.ts'
+import { challenges } from './challenge.ts'
 import { redirectLocation } from '../routing/redirect.ts'
 import type { BadPath } from '../routing/model.ts'
 import type { Identity, Json, WallTime } from '../types.ts'
@@ -129,7 +130,7 @@ export function refusal(decision: Refusal, route: Route, who: Principal | undefi
 export function unauthenticated(asked: AskedOfRoute): Reply {
   const { facts, origin, controlPrefix } = asked
   const signInUrl = `${origin}${controlPrefix}/sign_in`
-  const headers = [['www-authenticate', challenge(signInUrl)]] as const
+  const headers = challenges(asked, false)
   // Only a form, or its like: any other navigation is redirected to the sign-in.
   if (facts.wants === 'html') {
     return pageReply(common(asked), 401, { kind: 'session-over', signInUrl }, { headers })
@@ -144,9 +145,9 @@ export function unauthenticated(asked: AskedOfRoute): Reply {
 }
 
 function badToken({ error, reasons }: Refusal & { outcome: 'bad-token' }, asked: AskedOfRoute): Reply {
-  const { facts, origin } = asked
+  const { facts } = asked
   const status = error === 'invalid_token' ? 401 : 403
-  const headers = [['www-authenticate', `Bearer realm="${origin}", error="${error}"`]] as const
+  const headers = challenges(asked, false, error)
   if (facts.wants !== 'html') {
     return jsonReply(status, { error, reason: reasons[0] ?? 'token-invalid', request_id: facts.id }, headers)
   }
@@ -155,15 +156,6 @@ function badToken({ error, reasons }: Refusal & { outcome: 'bad-token' }, asked:
       ? 'The token that came with the request is not valid: unknown, revoked or past its end.'
       : 'The token that came with the request is not for this address or method.'
   return pageReply(common(asked), status, { kind: 'error', status, sentence }, { headers })
-}
-
-/**
- * RFC 9110 §15.5.2 asks for a challenge in every 401. `Cookie` says what is missing. `Basic`, `Digest` and `Negotiate` make
- * browsers open a password dialog, for fetch too, and git send passwords. `Bearer` promises that a token would do, and
- * container clients fetch one from its realm.
- */
-function challenge(signInUrl: string): string {
-  return `Cookie realm="Sign in with a browser: ${signInUrl}"`
 }
 
 function denied(reasons: Refusal['reasons'], route: Route, who: Principal | undefined, asked: AskedOfRoute): Reply {

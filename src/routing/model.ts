@@ -8,6 +8,7 @@ export type ControlAction =
   | 'jwks'
   | 'well-known'
   | 'style'
+  | 'protected-resource'
   | 'route-callback'
   | 'return'
   | 'sign-in'

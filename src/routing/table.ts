@@ -160,6 +160,7 @@ function actionsOnRoutes(naming: Naming): ReadonlyMap<string, ControlAction> {
     [`${controlPrefix}/callback`, 'route-callback'],
     [`${controlPrefix}/callback/`, 'route-callback'],
     [`${controlPrefix}/return`, 'return'],
+    [`${controlPrefix}/oauth-protected-resource`, 'protected-resource'],
   ])
 }
 

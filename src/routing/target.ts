@@ -128,6 +128,7 @@ export function parseTarget(
     authorization: headers.authorization,
     origin: headers.origin,
     userAgent: headers.userAgent,
+    browser: isBrowser(headers),
     headers: new RequestHeaders(raw.rawHeaders, identity),
   }
 }
@@ -145,6 +146,8 @@ interface Headers {
   connection: string
   upgrade: string
   fetchMode: string
+  /** One of `Sec-Fetch-*`, whose values no page can choose (https://www.w3.org/TR/fetch-metadata/). */
+  fetchMetadata: boolean
   requestedWith: boolean
   forwardedFor: string | undefined
   forwardedProto: string | undefined
@@ -165,6 +168,7 @@ function readHeaders(rawHeaders: readonly string[]): Headers | string {
     connection: '',
     upgrade: '',
     fetchMode: '',
+    fetchMetadata: false,
     requestedWith: false,
     forwardedFor: undefined,
     forwardedProto: undefined,
@@ -219,6 +223,12 @@ function readHeader(headers: Headers, name: string, value: string): string | und
       return undefined
     case 'sec-fetch-mode':
       headers.fetchMode = joined(headers.fetchMode, value, ', ')
+      headers.fetchMetadata = true
+      return undefined
+    case 'sec-fetch-site':
+    case 'sec-fetch-dest':
+    case 'sec-fetch-user':
+      headers.fetchMetadata = true
       return undefined
     case 'x-request-id':
       // Two of them are none.
@@ -268,8 +278,16 @@ function isUpgrade({ upgrade, connection }: Headers): boolean {
   return upgrade.toLowerCase() === 'websocket' && /(?:^|,)[ \t]*upgrade[ \t]*(?:,|$)/i.test(connection)
 }
 
-/** Does a person look at the answer, in a window of a browser? Not of fetches and scripts; of a form that is sent, too. */
+/**
+ * Does a person look at the answer, in a window of a browser? Not of fetches and scripts; of a form that is sent, too.
+ * Programs that take HTML if there is nothing better say so with a weight (pip: `text/html; q=0.01`).
+ */
 function isNavigation({ fetchMode, requestedWith, accept }: Headers): boolean {
   if (requestedWith || (fetchMode !== '' && fetchMode !== 'navigate')) return false
-  return /(?:^|[,\s])(?:text\/html|application\/xhtml\+xml)(?:[;,\s]|$)/i.test(accept)
+  return /(?:^|[,\s])(?:text\/html|application\/xhtml\+xml)(?![^,]*;\s*q\s*=\s*0)(?:[;,\s]|$)/i.test(accept)
+}
+
+/** On plain http, and before 2023, browsers send no fetch metadata; every one of them calls itself Mozilla. */
+function isBrowser({ fetchMetadata, requestedWith, userAgent }: Headers): true | undefined {
+  return fetchMetadata || requestedWith || userAgent.startsWith('Mozilla/') ? true : undefined
 }

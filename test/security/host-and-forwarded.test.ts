@@ -263,9 +263,9 @@ describe('G02 G04 our own answers', () => {
       error: 'unauthenticated',
       login_url: 'http://app.localhost/.postern/sign_in',
     })
-    // RFC 9110 §15.5.2. Of a scheme that makes no browser ask for a password.
+    // RFC 9110 §15.5.2. Of a scheme that makes no browser ask for a password, and RFC 6750 §3.1: no error.
     expect(answer?.header('www-authenticate')).toBe(
-      'Cookie realm="Sign in with a browser: http://app.localhost/.postern/sign_in"',
+      'Bearer realm="http://app.localhost", resource_metadata="http://app.localhost/.postern/oauth-protected-resource"',
     )
     expect(received).toEqual([])
   })

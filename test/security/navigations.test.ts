@@ -73,7 +73,7 @@ describe('a form that is sent after the session ended', () => {
     const answer = only(answers)
     expect(answer.status).toBe(401)
     expect(answer.header('location')).toBeUndefined()
-    expect(answer.header('www-authenticate')).toMatch(/^Cookie realm="[^"]*sign_in"$/)
+    expect(answer.header('www-authenticate')).toMatch(/^Bearer realm=/)
     expect(answer.body).toContain('Your session is over')
     expect(answer.body).toContain('href="http://app.localhost/.postern/sign_in"')
     expect(received).toEqual([])

@@ -259,7 +259,9 @@ test.each([
     for (const wants of ['json', 'upgrade', 'html'] as const) {
       const { headers, grant, ...answer } = await ask({ wants })
       expect({ ...answer, grant }).toMatchObject({ status, location: undefined, grant: undefined })
-      expect(headers[headers.indexOf('www-authenticate') + 1]).toBe(`Bearer realm="http://app.test", error="${error}"`)
+      expect(headers[headers.indexOf('www-authenticate') + 1]).toBe(
+        `Bearer realm="http://app.test", error="${error}", resource_metadata="http://app.test/.postern/oauth-protected-resource"`,
+      )
       expect(answer.body).toContain(wants === 'html' ? '<!doctype html>' : `{"error":"${error}","reason":"${reason}"`)
     }
     expect(lines[0]?.progress).toMatchObject({ detail: 'no such token', decision: { reasons: [reason] } })

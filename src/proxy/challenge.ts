@@ -1,0 +1,39 @@
+/** How to come in, for programs: the `WWW-Authenticate` that every 401 has (RFC 9110 §15.5.2), and what it points at. */
+import type { RequestFacts } from '../http/request.ts'
+import type { BadToken } from '../policy/model.ts'
+import type { Json } from '../types.ts'
+
+type Challenge = readonly [name: 'www-authenticate', value: string]
+
+/** Of the host that was asked. */
+export interface Asking {
+  readonly facts: Pick<RequestFacts, 'browser'>
+  /** External, from configuration. */
+  readonly origin: string
+  readonly controlPrefix: string
+}
+
+/**
+ * `Bearer` (RFC 6750 §3), without an error when nothing was sent. `resource_metadata` (RFC 9728 §5.1) is a path of ours,
+ * so that an application keeps its `/.well-known`. `Basic` for programs that ask a credential helper, never for a browser:
+ * it would open a password box, for images and fetches, too.
+ */
+export function challenges(
+  { facts, origin, controlPrefix }: Asking,
+  takesPasswords: boolean,
+  error?: BadToken['error'],
+): readonly Challenge[] {
+  const bearer = [
+    `realm="${origin}"`,
+    ...(error === undefined ? [] : [`error="${error}"`]),
+    `resource_metadata="${origin}${controlPrefix}/oauth-protected-resource"`,
+  ]
+  const all: Challenge[] = [['www-authenticate', `Bearer ${bearer.join(', ')}`]]
+  if (takesPasswords && !facts.browser) all.push(['www-authenticate', `Basic realm="${origin}", charset="UTF-8"`])
+  return all
+}
+
+/** RFC 9728 §3.2, for anybody. */
+export function protectedResource(origin: string): Json {
+  return { resource: origin, bearer_methods_supported: ['header'] }
+}
