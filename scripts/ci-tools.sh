@@ -37,6 +37,8 @@ wanted=()
 programs=()
 debian chromium chromium
 debian nginx nginx-light
+debian caddy caddy
+debian haproxy haproxy
 debian wrk wrk
 debian redis-server redis-server
 debian buildah buildah

@@ -18,6 +18,14 @@ function sources(folder: string): ReadonlyMap<string, string> {
   )
 }
 
+test('the example of forward-auth is a configuration that starts', () => {
+  const loaded = parseConfig(read('examples/forward-auth/postern.yaml'), 'postern.yaml', {}, (path) =>
+    path.endsWith('shared-secret') ? 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=' : '00the-secret',
+  )
+  const issues = loaded.kind === 'ok' ? loaded.warnings : loaded.issues
+  expect([loaded.kind, issues.map(formatIssue)]).toEqual(['ok', []])
+})
+
 describe('config.example.yaml', () => {
   const text = read('config.example.yaml')
   /** `#key:` is a key that is commented out; `# Words` are words. */

@@ -33,7 +33,7 @@ const QUERIES: ReadonlyMap<string, boolean> = new Map([
 
 /**
  * The request that a proxy asks about; a text says what is wrong with the question.
- * @param base path of the endpoint. Envoy appends the address of the request to it.
+ * @param base path of the endpoint.
  */
 export function forwardAuthRequest(question: RequestHead, base: string): ForwardAuthRequest | string {
   const said = new Map<string, string>()
@@ -64,7 +64,9 @@ export function forwardAuthRequest(question: RequestHead, base: string): Forward
   if ((said.get(METHOD_TOO) ?? method) !== method) return `${METHOD_TOO} and x-forwarded-method differ`
 
   const rest = question.target.startsWith(base) ? question.target.slice(base.length) : undefined
-  const redirects = rest === target ? true : QUERIES.get(rest ?? '?')
+  // Envoy appends the whole address, Caddy the query.
+  const repeated = rest === target || (rest !== undefined && rest !== '' && rest === target.slice(target.indexOf('?')))
+  const redirects = QUERIES.get(rest ?? '?') ?? (repeated ? true : undefined)
   if (redirects === undefined) return 'what follows the path of this endpoint is neither x-forwarded-uri nor known'
   rawHeaders.push('host', host)
   return { head: { ...question, method, target, rawHeaders, upgrade }, redirects }

@@ -102,9 +102,11 @@ describe('who may pass', () => {
     expect((await g.send(question)).statuses).toEqual([200])
   })
 
-  test('an address that is appended to ours, as Envoy asks', async () => {
+  test('an address that is appended to ours, as Envoy asks, or its query alone, as Caddy does', async () => {
     const good = await g.get(`${ENDPOINT}/admin?x=1`, ...lines(described('/admin?x=1')), cookie('alice'))
     expect(good.statuses).toEqual([200])
+    const query = await g.get(`${ENDPOINT}?x=1`, ...lines(described('/admin?x=1')), cookie('alice'))
+    expect(query.statuses).toEqual([200])
     const other = await g.get(`${ENDPOINT}/public`, ...lines(described('/admin')), cookie('alice'))
     expect(other.statuses).toEqual([400])
   })

@@ -15,6 +15,8 @@ export interface WireOptions {
   readonly methods?: readonly string[]
   /** Once this was read the client hangs up: for what the server keeps open. */
   readonly until?: RegExp
+  /** Address of this end, another one of loopback. */
+  readonly from?: string
   /** How long the server may take to close the connection, in milliseconds. */
   readonly patience?: number
 }
@@ -26,11 +28,11 @@ export interface WireOptions {
 export function sendRaw(
   port: number,
   bytes: string | Buffer,
-  { methods = [], until, patience = 20_000 }: WireOptions = {},
+  { methods = [], until, from, patience = 20_000 }: WireOptions = {},
 ): Promise<readonly WireAnswer[]> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
-    const socket = connect({ port, host: '127.0.0.1' })
+    const socket = connect({ port, host: '127.0.0.1', ...(from !== undefined && { localAddress: from }) })
     const text = (): string => Buffer.concat(chunks).toString('latin1')
     const timer = setTimeout(() => {
       socket.destroy()
