@@ -270,7 +270,8 @@ function createGeneration(
 ): Generation & Lifetime {
   const names = { https: cookieNames(live, 'https'), http: cookieNames(live, 'http') }
   const trust = compileTrust({ proxies: live.trustedProxies, hops: live.xffNumTrustedHops })
-  const forwarder = upstreams.open({ config: live, cookieNames: ownCookieNames(live) })
+  const routes = fixed.services === 'authenticate' ? [] : live.routes
+  const forwarder = upstreams.open({ config: { ...live, routes }, cookieNames: ownCookieNames(live) })
   return Object.freeze({
     ...lifetimes.begin(() => forwarder.end()),
     version,

@@ -145,7 +145,7 @@ export function openOperator(config: Config, { clock, logger }: OperatorDeps): O
   }
 
   async function readFeed(): Promise<FeedRecord | undefined> {
-    if (directory.kind !== 'okta') return undefined
+    if (!('url' in directory)) return undefined
     return (await store.get(createFeedTable(), directory.url.origin))?.value
   }
 

@@ -17,6 +17,7 @@ import { compileLimits } from './compile/balancing.ts'
 import { compileRoutes } from './compile/routes.ts'
 import { warnOfUnknownGroups } from './compile/static.ts'
 import { compileCertificate, compileSharedSecrets, compileSigningKeys } from './compile/secrets.ts'
+import { checkServices } from './compile/services.ts'
 import { HOSTED } from './providers.ts'
 import { behindHop, parseAddress, parseOrigin, parseUrl } from './compile/urls.ts'
 import type { Report } from './issues.ts'
@@ -94,6 +95,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   const listener = compileListener(draft, authenticateUrl, routes, acme !== undefined, report)
   checkCookie(globals, authenticateUrl, routes, report)
   const storage = compileStorage(globals, report)
+  checkServices(draft, storage, report)
   const ordering = acme && listener?.listen.tls ? acme : undefined
   const acmeHosts = ordering ? compileAcmeHosts(draft, authenticateUrl, listener?.certificate, report) : []
   const redirect = sideAddress(globals, 'http_redirect_addr', report) ?? (ordering && openPlainHttp(report))

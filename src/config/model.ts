@@ -121,7 +121,11 @@ export interface Outbound {
   readonly proxy?: { readonly url: Secret; readonly except: readonly string[] }
 }
 
-export type ClientAuth = { readonly kind: 'basic' | 'post'; readonly secret: Secret } | { readonly kind: 'none' }
+export type ClientAuth =
+  | { readonly kind: 'basic' | 'post'; readonly secret: Secret }
+  | { readonly kind: 'none' }
+  /** With `services: proxy`: another process has the secret, and this one makes no call that would need it. */
+  | { readonly kind: 'elsewhere' }
 
 export type DirectoryConfig = {
   /** Age after which a person with a live session is read again. */
@@ -139,6 +143,8 @@ export type DirectoryConfig = {
   | { readonly kind: 'claims' }
   /** Sources that need no call: `scim`, `static`. */
   | { readonly kind: 'local' }
+  /** With `services: proxy`: another process reads the sources, this one follows it. `url`: the org's, where Okta is one. */
+  | { readonly kind: 'followed'; readonly url?: URL }
   | {
       readonly kind: 'okta'
       /** API origin, e.g. `https://dev-1.okta.com`. */

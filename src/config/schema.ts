@@ -287,10 +287,13 @@ export const configSchema = z.strictObject(
     log_level: oneOf('trace', 'debug', 'info', 'warn', 'error', 'off', 'disabled')
       .default('info')
       .describe('Lowest level of log lines.'),
-    services: z
-      .literal('all', { error: '`all`, because Postern is one process' })
-      .default('all')
-      .describe("Pomerium's key; only `all` is accepted."),
+    ...restart({
+      services: oneOf('all', 'authenticate', 'proxy')
+        .default('all')
+        .describe(
+          'What this process serves: `authenticate` the sign-in service alone, `proxy` the routes alone, without any secret of the provider or of the directory. They share the store, `shared_secret` and the routes.',
+        ),
+    }),
     compatibility: oneOf('postern', 'pomerium')
       .default('postern')
       .describe("`pomerium`: Pomerium's names of paths, headers and cookie, and its string prefixes."),
@@ -380,7 +383,6 @@ export const COMPILED = [
   'default_upstream_timeout',
   'health_check_addr',
   'metrics_address',
-  'services',
   'policies',
   'routes',
   'policy',

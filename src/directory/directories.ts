@@ -47,7 +47,7 @@ export function openDirectories(deps: {
     openDirectory({ ...common, ...scope, leadership, inbox, adoptsOlder })
   const first = open(firstScope, true)
   const all: Parts = [first, ...moreScopes.map((scope) => open(scope, false))]
-  const isLed = all.some(({ hasSource }) => hasSource)
+  const isLed = all.some(({ hasSource, scope }) => hasSource && scope.config.kind !== 'followed')
 
   /** undefined: somebody of an issuer that is not configured. */
   const of = (person: PersonKey): LiveDirectory | undefined =>

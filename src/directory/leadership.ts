@@ -92,11 +92,17 @@ export function createLeadership(deps: {
 }
 
 /** A process that shares its store with nobody. */
-export const ALONE: Leadership = {
-  leads: () => true,
-  renew: async () => true,
-  resign() {},
-  onChange: () => () => {},
-  async start() {},
-  async close() {},
+export const ALONE = settled(true)
+/** A process that has nothing to read the directory with. */
+export const NEVER_LEADS = settled(false)
+
+function settled(leads: boolean): Leadership {
+  return {
+    leads: () => leads,
+    renew: async () => leads,
+    resign() {},
+    onChange: () => () => {},
+    async start() {},
+    async close() {},
+  }
 }

@@ -9,14 +9,16 @@ import { createDirectory, type DirectoryFacts, type LiveDirectory } from './dire
 import type { BucketState } from './okta/budget.ts'
 import { type CallCount, createOktaClient, type OktaClient } from './okta/client.ts'
 import { createOktaFeed, type FeedFacts, type OktaFeed } from './okta/feed.ts'
+import { createFeedFollower } from './okta/follow.ts'
 import { createOktaHook, type OktaHook } from './okta/hook.ts'
 import { createOktaSource, type OktaSource } from './okta/source.ts'
 import type { Inbox, Message } from './inbox.ts'
-import { ALONE, type Leadership } from './leadership.ts'
+import { ALONE, type Leadership, NEVER_LEADS } from './leadership.ts'
 import { createScim, type Scim } from './scim/server.ts'
 import { namedGroups as namedGroupsOf } from '../policy/explain.ts'
 import type { Request } from './signals.ts'
 import { createStaticSource } from './static.ts'
+import { sourceNameOf } from './view.ts'
 import { elapsed, latest, NEVER, wallTime } from '../lib/time.ts'
 
 /** Earlier than anything that was read. */
@@ -95,9 +97,11 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
     static: config.people && createStaticSource({ people: config.people, clock }),
   }
   const [first, ...others] = config.order.map((name) => available[name]).filter((source) => source !== undefined)
-  const source = first && (others.length > 0 ? combineSources([first, ...others]) : first)
+  const follows = config.kind === 'followed'
+  const own = first && (others.length > 0 ? combineSources([first, ...others]) : first)
+  const source = follows ? createFollowedSource(sourceNameOf(config)) : own
   // Claims are told to whichever process somebody signs in at: there is nothing to lead.
-  const leadership = source ? deps.leadership : ALONE
+  const leadership = follows ? NEVER_LEADS : source ? deps.leadership : ALONE
   const directory = createDirectory({
     issuer,
     source,
@@ -107,6 +111,8 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
     logger,
     sharing: { leadership, inbox },
   })
+  const follower =
+    follows && config.url && createFeedFollower({ directory, store, org: config.url.origin, leads: () => false })
   let feed: OktaFeed | undefined
   let hook: OktaHook | undefined
   if (okta && config.kind === 'okta') {
@@ -157,6 +163,7 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
       unwatch = scim?.onChange(pushed) ?? unwatch
       await directory.start()
       await feed?.start()
+      if (follower) await follower.start()
     },
 
     metrics() {
@@ -177,6 +184,7 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
       unwatch()
       await hook?.close()
       await feed?.close()
+      if (follower) follower.close()
       await directory.close()
       await scim?.close()
       await okta?.client.close()
@@ -191,6 +199,11 @@ function openOkta(
 ): { readonly client: OktaClient; readonly source: OktaSource } {
   const client = createOktaClient({ origin: url.origin, credentials, clock, timeout, budget, outbound, logger })
   return { client, source: createOktaSource({ client, clock, logger }) }
+}
+
+/** Sources that another process reads: its records carry this name, and nobody is ever looked up here. */
+function createFollowedSource(name: string): DirectorySource {
+  return { name, lookup: () => Promise.reject(new TypeError('directory: this process follows another one')) }
 }
 
 /** Each once. */

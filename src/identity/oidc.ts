@@ -285,6 +285,10 @@ function clientAuthentication({ clientAuth }: OidcSettings): oidc.ClientAuth {
       return oidc.ClientSecretPost(clientAuth.secret.reveal())
     case 'none':
       return oidc.None()
+    case 'elsewhere':
+      return () => {
+        throw new AppError('ERR_IDP_UNREACHABLE', 'this process serves routes alone and has no secret of the provider')
+      }
     default:
       return assertNever(clientAuth)
   }

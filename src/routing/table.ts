@@ -17,13 +17,15 @@ interface WildcardHost {
 /**
  * Finds what serves a request. Control paths come before routes, health paths only where no route has the host; a host
  * that is written out hides every wildcard that would cover it, whatever its paths; within a host, and among wildcards,
- * the first match in file order wins. Built once per configuration.
+ * the first match in file order wins. What another process serves (`services`) matches nothing here, but is known: people
+ * may return to it. Built once per configuration.
  */
 export function createRouteTable(
   {
     authenticateServiceUrl,
     authenticateCallbackPath,
-  }: Pick<Fixed, 'authenticateServiceUrl' | 'authenticateCallbackPath'>,
+    services,
+  }: Pick<Fixed, 'authenticateServiceUrl' | 'authenticateCallbackPath' | 'services'>,
   { naming, routes, publicHealthPaths }: Pick<Live, 'naming' | 'routes' | 'publicHealthPaths'>,
 ): RouteTable {
   const authenticateFrom = fromOf(authenticateServiceUrl)
@@ -66,11 +68,13 @@ export function createRouteTable(
       return { kind: 'control', action: 'forward-auth', on, origin: authenticateOrigin }
     }
     if (onAuthenticate) {
+      if (services === 'proxy') return probe(path)
       const action = matchesPrefix(path, scimBase) ? 'scim' : authenticateActions.get(path)
       return action && servesPort(authenticateFrom, port)
         ? { kind: 'control', action, on: 'authenticate', origin: authenticateOrigin }
         : probe(path)
     }
+    if (services === 'authenticate') return anyFrom(host, port) ? NONE : probe(path)
     if (isReserved(path, naming)) {
       const action = routeActions.get(path)
       const origin = originOf(host, port)

@@ -238,7 +238,7 @@ export function globalSamples({ base, upstreams, path }: ReloadWorld): Samples {
     drain_delay: { b: '90s', with: { default_upstream_timeout: 0 }, observe: drains },
     drain_timeout: { a: '30s', b: '120s', with: { default_upstream_timeout: 0 }, observe: drains },
     log_level: { b: 'error' },
-    services: 'one',
+    services: { b: 'proxy', with: { storage: { type: 'embedded', path: path() } } },
     compatibility: { b: 'pomerium' },
     policies: {
       a: { staff: { allow: { or: [{ email: 'alice@example.com' }] } } },

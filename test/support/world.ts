@@ -42,8 +42,10 @@ export interface World {
   restart(changes?: Readonly<Record<string, unknown>>): Promise<void>
   /** Puts a changed configuration into force while Postern runs. */
   reload(changes: Readonly<Record<string, unknown>>): void
-  /** Another Postern on the same store; it closes with the world, unless it was closed before. */
-  another(): Promise<{ readonly app: App; browser(): Browser; close(): Promise<void> }>
+  /** Another Postern on the same store, with these keys changed for it alone; it closes with the world, unless it was closed before. */
+  another(
+    changes?: Readonly<Record<string, unknown>>,
+  ): Promise<{ readonly app: App; browser(): Browser; close(): Promise<void> }>
   close(): Promise<void>
 }
 
@@ -93,13 +95,13 @@ export async function createTestWorld(options: WorldOptions = {}): Promise<World
     'trace',
     new Writable({ write: (chunk: Buffer, _encoding, done) => (lines.push(chunk.toString('utf8')), done()) }),
   )
-  const compile = (): Config => {
-    const loaded = parseConfig(stringify(settings), 'config.yaml', {}, () => '')
+  const compile = (changes: Readonly<Record<string, unknown>> = {}): Config => {
+    const loaded = parseConfig(stringify({ ...settings, ...changes }), 'config.yaml', {}, () => '')
     if (loaded.kind === 'invalid') throw new Error(loaded.issues.map(formatIssue).join('\n'))
     return loaded.config
   }
-  const start = (): Promise<App> =>
-    startApp({ config: compile(), logger, ...(options.clock && { clock: options.clock }) })
+  const start = (changes?: Readonly<Record<string, unknown>>): Promise<App> =>
+    startApp({ config: compile(changes), logger, ...(options.clock && { clock: options.clock }) })
   let app = await start()
   const others = new Set<App>()
 
@@ -132,8 +134,8 @@ export async function createTestWorld(options: WorldOptions = {}): Promise<World
       Object.assign(settings, changes)
       app.reload(compile())
     },
-    async another() {
-      const other = await start()
+    async another(changes) {
+      const other = await start(changes)
       others.add(other)
       return {
         app: other,

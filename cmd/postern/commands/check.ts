@@ -107,6 +107,8 @@ function describeGroups({ fixed, live: { groupsClaim } }: Config): string {
       return `read from ${directory.url.origin}; changes are looked for every ${describeDuration(directory.logInterval)}, and what could not be kept up with is unknown after ${describeDuration(directory.maxStaleness)}; claim/${groupsClaim} asks there, too`
     case 'local':
       return `from ${directory.order.join(', then ')}: no call is made; claim/${groupsClaim} asks there, too`
+    case 'followed':
+      return `from ${directory.order.join(', then ')}, which the sign-in service reads; claim/${groupsClaim} asks there, too`
     case 'claims':
       return `from the claim "${groupsClaim}" at sign-in: without a service account a change in the directory counts only after the next sign-in`
     default:

@@ -50,7 +50,7 @@ function effective(settings: readonly Setting[], config: Config): readonly Setti
     ['idp_provider_url', idp.issuer],
     ['idp_scopes', idp.scopes],
     ['idp_client_auth', idp.clientAuth.kind],
-    ...(directory.kind === 'okta' ? ([['directory.okta.url', directory.url.origin]] as const) : []),
+    ...('url' in directory ? ([['directory.okta.url', directory.url.origin]] as const) : []),
   ])
   const written = new Set(
     settings.filter(({ source }) => source.kind !== 'default').map(({ path }) => formatPath(path)),

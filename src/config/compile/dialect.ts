@@ -12,7 +12,6 @@ const ONLY_POMERIUM = [
   'authorize_service_url',
   'grpc_address',
   'grpc_insecure',
-  'services',
   'runtime_flags',
   'autocert_dir',
   'downstream_mtls',

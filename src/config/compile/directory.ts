@@ -46,6 +46,7 @@ export function compileDirectory(
       "ignored: calls follow Okta's own rate limits; the share of them is directory.okta.budget",
     )
   }
+  if (globals.services === 'proxy') return followed()
   const timeout = renamed('idp_refresh_directory_timeout', ['directory', 'okta', 'timeout'], directory.okta.timeout)
   const scim = directory.scim_token === undefined ? undefined : scimToken(directory.scim_token)
   const people = directory.static === undefined ? undefined : compileStatic(directory.static, report)
@@ -69,6 +70,22 @@ export function compileDirectory(
     outbound,
     logInterval: directory.okta.log_interval,
     ...(secret && { hookSecret: secret }),
+  }
+
+  /** No source is read here, so none needs its secret: which ones there are says `sources`, or what is written of them. */
+  function followed(): DirectoryConfig {
+    const { okta, scim_token: scimToken, static: people } = directory
+    const written = {
+      okta: globals.idp_service_account ?? okta.api_token ?? okta.client_id,
+      scim: scimToken,
+      static: people,
+    }
+    const order =
+      directory.sources ?? (['okta', 'scim', 'static'] as const).filter((name) => written[name] !== undefined)
+    const url = order.includes('okta') ? apiOrigin() : undefined
+    return order.length === 0
+      ? { kind: 'claims', ...ages, order }
+      : { kind: 'followed', ...ages, order, ...(url && { url }) }
   }
 
   /** As written, or all that there are. */

@@ -11,6 +11,13 @@ import type { Draft } from '../validate.ts'
 export function compileGroupsScope(routes: readonly Route[], draft: Draft, report: Report): boolean {
   const first = routes.find((route) => policiesOf(route).some(asksForGroups))
   if (!first) return false
+  if (draft.globals.services === 'proxy') {
+    report.warning(
+      ['directory', 'sources'],
+      `missing, and rules ask for groups (first ${first.definedAt}): they come from the claim "${draft.globals.groups_claim}" of sign-ins; where the sign-in service reads a directory, name it here: \`directory: {sources: [okta]}\``,
+    )
+    return false
+  }
   const { idp_provider: provider, idp_provider_url: url = '', idp_scopes: scopes, groups_claim: claim } = draft.globals
   const isWritten = report.isWritten(['idp_scopes'])
   // A custom authorization server has claims that need no scope.

@@ -140,7 +140,8 @@ function problemOfAzure({ hostname, pathname }: URL): string | undefined {
 }
 
 function compileClientAuth(draft: Draft, report: Report): ClientAuth | undefined {
-  const { idp_client_secret: text, idp_client_auth: written } = draft.globals
+  const { idp_client_secret: text, idp_client_auth: written, services } = draft.globals
+  if (services === 'proxy') return { kind: 'elsewhere' }
   if (draft.broken.has('idp_client_secret') || draft.broken.has('idp_client_auth')) return undefined
   const kind = written ?? (text === undefined ? 'none' : 'basic')
   if (kind === 'none') {

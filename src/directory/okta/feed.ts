@@ -5,9 +5,10 @@ import type { Leadership } from '../leadership.ts'
 import type { Request, Signal } from '../signals.ts'
 import type { OktaClient } from './client.ts'
 import { createOktaLog, type LogCounts, OVERLAP } from './log.ts'
+import { createFeedFollower, NOT_YET } from './follow.ts'
 import { createFeedTable, type FeedRecord } from './position.ts'
 import { createReconcile } from './reconcile.ts'
-import { asSourceTime, earlier, elapsed, isoTime, NEVER, wallTime } from '../../lib/time.ts'
+import { asSourceTime, earlier, elapsed, isoTime, NEVER } from '../../lib/time.ts'
 
 /** Who does not lead looks so often whether it does now. */
 const FOLLOWER_INTERVAL: Span = 1000
@@ -23,9 +24,6 @@ const MOST_GROUPS = 20
 const MOST_PAGES = 50
 /** Okta keeps its log for 90 days: who was away for longer has missed something. */
 const LOG_KEPT: Span = 85 * 24 * 3_600_000
-
-/** The feed has not been at its end yet; a number, because the store keeps no negative infinity. */
-const NOT_YET = wallTime(0)
 
 export interface FeedFacts extends LogCounts {
   /** `log`: events; `delta`: lists of what changed, because the log may not be read. */
@@ -86,7 +84,7 @@ export function createOktaFeed(deps: {
   let requests = 0
   const polling: Loop = { lastSuccess: undefined, lastError: undefined }
   const comparing: Loop = { lastSuccess: undefined, lastError: undefined }
-  let unwatch = (): void => {}
+  const follower = createFeedFollower({ directory, store, org, leads: () => leadership.leads() })
 
   // ---- where the feed stands
 
@@ -108,12 +106,6 @@ export function createOktaFeed(deps: {
   function corruptIsNone(error: unknown): 'corrupt' {
     if (toAppError(error).code !== 'ERR_STORE_CORRUPT') throw error
     return 'corrupt'
-  }
-
-  /** Another process has polled. What cannot be read now is read with its next poll. */
-  async function follow(): Promise<void> {
-    const stored = await store.get(table, org).catch(() => undefined)
-    if (!leadership.leads() && stored && stored.value.upTo > NOT_YET) directory.cover(stored.value)
   }
 
   /**
@@ -268,10 +260,7 @@ export function createOktaFeed(deps: {
     async start() {
       // Whoever leads again begins where the other stopped.
       stops.add(leadership.onChange(() => void (record = undefined)))
-      unwatch = store.watch(({ table: name, key, kind }) => {
-        if (name !== table.name || key !== org || kind !== 'put' || leadership.leads()) return
-        void follow()
-      })
+      await follower.start()
       const stored = await store.get(table, org).catch(corruptIsNone)
       if (stored && stored !== 'corrupt' && stored.value.upTo > NOT_YET) directory.cover(stored.value)
       void run(polling, poll)
@@ -295,7 +284,7 @@ export function createOktaFeed(deps: {
 
     async close() {
       closing.abort(new Error('the feed was closed'))
-      unwatch()
+      follower.close()
       for (const stop of stops) stop()
       await Promise.all(running)
     },

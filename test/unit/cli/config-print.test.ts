@@ -101,7 +101,7 @@ const EVERYTHING: Settings = {
   drain_delay: '5s',
   drain_timeout: '15s',
   log_level: 'warn',
-  services: 'all',
+  services: 'authenticate',
   compatibility: 'pomerium',
   policies: { finance: { allow: { or: [{ 'claim/department': 'Finance' }] } } },
 }

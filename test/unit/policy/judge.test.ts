@@ -18,7 +18,11 @@ function rules(document: unknown): Policy {
 function generation(...routes: readonly RouteOptions[]) {
   return {
     routes: createRouteTable(
-      { authenticateServiceUrl: new URL('http://authenticate.test'), authenticateCallbackPath: '/oauth2/callback' },
+      {
+        authenticateServiceUrl: new URL('http://authenticate.test'),
+        authenticateCallbackPath: '/oauth2/callback',
+        services: 'all',
+      },
       { routes: routes.map((over) => routeOf('http://127.0.0.1:1', over)), naming: NAMING, publicHealthPaths: [] },
     ),
   }

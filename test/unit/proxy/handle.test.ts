@@ -70,7 +70,11 @@ function proxy(world: World) {
       parse: (request: RequestFacts) => request,
       authenticators: world.authenticators,
       routes: createRouteTable(
-        { authenticateServiceUrl: new URL('http://authenticate.test'), authenticateCallbackPath: '/oauth2/callback' },
+        {
+          authenticateServiceUrl: new URL('http://authenticate.test'),
+          authenticateCallbackPath: '/oauth2/callback',
+          services: 'all',
+        },
         { routes: world.routes, naming: NAMING, publicHealthPaths: [] },
       ),
       enter: () => {},

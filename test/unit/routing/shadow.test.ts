@@ -159,7 +159,11 @@ describe('against the table of routes', () => {
     [undefined, 80, 443, 8443, 9443].flatMap((asked) => PATHS.map((path) => facts({ host: name, port: asked, path }))),
   )
   const table = (list: readonly Route[]) => {
-    const fixed = { authenticateServiceUrl: new URL('https://authenticate.example'), authenticateCallbackPath: '/cb' }
+    const fixed = {
+      authenticateServiceUrl: new URL('https://authenticate.example'),
+      authenticateCallbackPath: '/cb',
+      services: 'all',
+    } as const
     const made = createRouteTable(fixed, { naming: NAMING, routes: list, publicHealthPaths: [] })
     return (request: (typeof requests)[number]) => {
       const found = made.match(request)

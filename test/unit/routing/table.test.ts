@@ -13,6 +13,7 @@ type Authenticate = Parameters<typeof createRouteTable>[0]
 const authenticate: Authenticate = {
   authenticateServiceUrl: new URL('https://authenticate.corp.example'),
   authenticateCallbackPath: '/oauth2/callback',
+  services: 'all',
 }
 
 function tableOf(routes: readonly Route[], more: { authenticate?: Authenticate; naming?: Naming } = {}): RouteTable {
@@ -48,6 +49,70 @@ function served(table: RouteTable, host: string, path: string, port?: number): s
   if (match.kind === 'route') return match.route.name
   return match.kind === 'control' ? `${match.on}: ${match.action}` : match.kind
 }
+
+describe('what another process serves', () => {
+  const app = route('https://app.example')
+  const tableFor = (services: Authenticate['services']) =>
+    tableOf([app], { authenticate: { ...authenticate, services } })
+  const sites = [
+    ['app.example', '/'],
+    ['app.example', '/.postern/callback'],
+    ['app.example', '/ping'],
+    ['authenticate.corp.example', '/oauth2/callback'],
+    ['authenticate.corp.example', '/.postern/scim/v2/Users'],
+    ['authenticate.corp.example', '/ping'],
+    ['10.0.0.1', '/ping'],
+  ] as const
+
+  test.each([
+    [
+      'all',
+      [
+        'https://app.example',
+        'route: route-callback',
+        'https://app.example',
+        'authenticate: idp-callback',
+        'authenticate: scim',
+        'authenticate: ping',
+        'authenticate: ping',
+      ],
+    ],
+    [
+      'authenticate',
+      [
+        'none',
+        'none',
+        'none',
+        'authenticate: idp-callback',
+        'authenticate: scim',
+        'authenticate: ping',
+        'authenticate: ping',
+      ],
+    ],
+    [
+      'proxy',
+      [
+        'https://app.example',
+        'route: route-callback',
+        'https://app.example',
+        'none',
+        'none',
+        'authenticate: ping',
+        'authenticate: ping',
+      ],
+    ],
+  ] as const)('%s', (services, expected) => {
+    const table = tableFor(services)
+    expect(sites.map(([host, path]) => served(table, host, path))).toEqual(expected)
+  })
+
+  test.each(['authenticate', 'proxy'] as const)('%s: people may return to all of it', (services) => {
+    const table = tableFor(services)
+    expect(table.allowsReturn(new URL('https://app.example/x'))).toBe(true)
+    expect(table.allowsReturn(new URL('https://authenticate.corp.example/'))).toBe(true)
+    expect(table.originOf('app.example', undefined)).toBe('https://app.example')
+  })
+})
 
 describe('within a host', () => {
   const table = tableOf([

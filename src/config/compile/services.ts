@@ -1,0 +1,28 @@
+import type { Report } from '../issues.ts'
+import type { StorageConfig } from '../model.ts'
+import type { Draft } from '../validate.ts'
+
+/** What only the sign-in service uses. A proxy that does not have them cannot lose them. */
+const SECRETS = [
+  ['idp_client_secret'],
+  ['idp_service_account'],
+  ['directory', 'okta', 'api_token'],
+  ['directory', 'okta', 'private_key'],
+  ['directory', 'okta', 'event_hook_secret'],
+  ['directory', 'scim_token'],
+] as const
+
+/** Do the other keys fit what this process serves? */
+export function checkServices({ globals: { services } }: Draft, storage: StorageConfig, report: Report): void {
+  if (services === 'all') return
+  if (storage.kind === 'memory') {
+    report.error(
+      ['services'],
+      `\`${services}\` needs a store that it shares with the other processes, and storage.type is memory`,
+    )
+  }
+  if (services === 'authenticate') return
+  for (const path of SECRETS) {
+    if (report.isWritten(path)) report.warning([...path], 'not used: with `services: proxy` keep it from this process')
+  }
+}
