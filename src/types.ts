@@ -81,8 +81,23 @@ export interface Identity {
 export interface Tokens {
   readonly idToken: string
   readonly refreshToken?: string
+  /** As the provider said, of the access token or else of the ID token. */
   readonly accessTokenExpiresAt?: WallTime
 }
+
+/** What a refresh begins with. */
+export interface Refreshable {
+  readonly identity: Identity
+  readonly idToken: string
+  readonly refreshToken: string
+}
+
+export type Refreshed =
+  | { readonly outcome: 'renewed'; readonly identity: Identity; readonly tokens: Tokens }
+  /** The provider takes the refresh token no more: it was revoked, or the person may not sign in any more. */
+  | { readonly outcome: 'refused' }
+  /** The answer is about another subject, issuer or client. */
+  | { readonly outcome: 'mismatch' }
 
 export interface PendingSignIn {
   readonly state: string
@@ -111,12 +126,13 @@ export interface IdentityProvider {
     pending: PendingSignIn,
     signal: AbortSignal,
   ): Promise<{ readonly identity: Identity; readonly tokens: Tokens }>
-  /** undefined: the provider refused the token for good. */
-  refresh(
-    refreshToken: string,
-    subject: Subject,
-    signal: AbortSignal,
-  ): Promise<{ readonly identity: Identity; readonly tokens: Tokens } | undefined>
+  /**
+   * Asks for new tokens. `keep` gets a new refresh token as soon as it is there, before anything else of the answer is looked
+   * at: the old one may be spent. Rejects ERR_IDP_… for what says nothing about the session: no answer, 429, 5xx, a set-up error.
+   */
+  refresh(current: Refreshable, signal: AbortSignal, keep: (refreshToken: string) => Promise<void>): Promise<Refreshed>
+  /** Tells the provider that a refresh token is of no more use (RFC 7009); nothing where it has no endpoint for that. Rejects ERR_IDP_…. */
+  revoke(refreshToken: string, signal: AbortSignal): Promise<void>
   /** undefined: the provider has no end-session endpoint, or cannot be asked now. */
   signOutUrl(idToken: string, returnTo: URL): Promise<URL | undefined>
 }

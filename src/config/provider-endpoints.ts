@@ -7,6 +7,7 @@ const ENDPOINTS = [
   'jwks_uri',
   'userinfo_endpoint',
   'end_session_endpoint',
+  'revocation_endpoint',
 ] as const
 
 /** What is wrong with an endpoint in the metadata of an issuer, in words; undefined: nothing. Absent ones are somebody else's to miss. */

@@ -4,8 +4,19 @@ import { unsafeEndpoint } from '../config/provider-endpoints.ts'
 import { systemTime } from '../lib/clock.ts'
 import { constantTimeEqual } from '../lib/crypto.ts'
 import { createOutboundFetch } from '../lib/outbound.ts'
-import { epochMillis, later } from '../lib/time.ts'
-import type { Clock, Identity, IdentityProvider, JsonObject, Logger, PendingSignIn, Tokens } from '../types.ts'
+import { epochMillis, later, wallTime } from '../lib/time.ts'
+import { personKey } from '../lib/person.ts'
+import type {
+  Clock,
+  Identity,
+  IdentityProvider,
+  JsonObject,
+  Logger,
+  PendingSignIn,
+  Refreshable,
+  Refreshed,
+  Tokens,
+} from '../types.ts'
 import type { IdpConfig } from '../config/model.ts'
 import { boundedFetch } from './bounded-fetch.ts'
 import { explainCallbackError } from './callback-errors.ts'
@@ -13,8 +24,11 @@ import { mergeClaims, toIdentity } from './claims.ts'
 import { checkIdToken } from './id-token.ts'
 import { SIGNING_ALGORITHMS } from './jws.ts'
 import { createKeySet, fetchKeySet, type KeySet } from './key-set.ts'
+import { isAboutAnother, keepingRefreshToken, refreshedIdentity } from './refreshed.ts'
 import { createStale } from './stale.ts'
 import { CLOCK_TOLERANCE_S } from './token-times.ts'
+
+type TokenAnswer = oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers
 
 /** Endpoints rarely move; a provider that cannot be asked again keeps its old ones. */
 const METADATA = { maxAge: 3_600_000, maxStale: Number.POSITIVE_INFINITY, pause: 3000 }
@@ -76,28 +90,53 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
 
   async function signedIn(
     config: oidc.Configuration,
-    answer: oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers,
-    expected?: { readonly subject: string },
+    answer: TokenAnswer,
   ): Promise<{ readonly identity: Identity; readonly tokens: Tokens }> {
-    rememberKeys(config)
-    const claims = answer.claims() as JsonObject | undefined
+    const claims = checkedClaims(config, answer)
     if (!claims || answer.id_token === undefined) throw new AppError('ERR_IDP_REJECTED', 'token endpoint: no id token')
-    if (answer.token_type !== 'bearer') throw new AppError('ERR_IDP_REJECTED', 'token endpoint: not a bearer token')
-    checkIdToken(claims, idp.clientId, clock.now())
     const { subject } = toIdentity(claims)
-    if (expected && subject !== expected.subject) {
-      throw new AppError('ERR_IDP_REJECTED', 'refresh: the id token is about somebody else')
-    }
     const more = await userinfo(config, answer.access_token, subject)
+    return { identity: toIdentity(mergeClaims(claims, more), idp), tokens: tokensOf(answer, claims, answer.id_token) }
+  }
+
+  /** Of the ID token, when there is one. Rejects ERR_IDP_REJECTED. */
+  function checkedClaims(config: oidc.Configuration, answer: TokenAnswer): JsonObject | undefined {
+    rememberKeys(config)
+    if (answer.token_type !== 'bearer') throw new AppError('ERR_IDP_REJECTED', 'token endpoint: not a bearer token')
+    const claims = answer.claims() as JsonObject | undefined
+    if (claims) checkIdToken(claims, idp.clientId, clock.now())
+    return claims
+  }
+
+  function tokensOf(answer: TokenAnswer, claims: JsonObject | undefined, idToken: string): Tokens {
+    const { expires_in: seconds, refresh_token: refreshToken } = answer
+    const exp = claims?.['exp']
+    const accessTokenExpiresAt =
+      seconds !== undefined
+        ? later(clock.now(), Math.round(seconds * 1000))
+        : typeof exp === 'number'
+          ? wallTime(exp * 1000)
+          : undefined
     return {
-      identity: toIdentity(mergeClaims(claims, more), idp),
-      tokens: {
-        idToken: answer.id_token,
-        ...(answer.refresh_token === undefined ? {} : { refreshToken: answer.refresh_token }),
-        ...(answer.expires_in === undefined
-          ? {}
-          : { accessTokenExpiresAt: later(clock.now(), Math.round(answer.expires_in * 1000)) }),
-      },
+      idToken,
+      ...(refreshToken !== undefined && { refreshToken }),
+      ...(accessTokenExpiresAt !== undefined && { accessTokenExpiresAt }),
+    }
+  }
+
+  /** `answer` is good: who is it about? */
+  async function renewed(config: oidc.Configuration, answer: TokenAnswer, current: Refreshable): Promise<Refreshed> {
+    const { issuer, subject } = current.identity
+    const idToken = checkedClaims(config, answer)
+    const said = idToken && toIdentity(idToken)
+    if (said && personKey(said) !== personKey({ issuer, subject })) return { outcome: 'mismatch' }
+    const more = await userinfo(config, answer.access_token, subject)
+    const tokens = tokensOf(answer, idToken, answer.id_token ?? current.idToken)
+    return {
+      outcome: 'renewed',
+      identity: refreshedIdentity(current.identity, { idToken, userinfo: more }, idp),
+      // A provider that does not rotate may leave it out (RFC 6749 §6).
+      tokens: { refreshToken: current.refreshToken, ...tokens },
     }
   }
 
@@ -109,7 +148,8 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
     } catch (error) {
       // The definite answer for a sign-in with `openid` alone: there is no more to know.
       if (challengeOf(error)?.error === 'insufficient_scope') return {}
-      throw toFault('userinfo', error)
+      // A refresh tells another subject from other faults.
+      throw isAboutAnother(error) ? error : toFault('userinfo', error)
     }
   }
 
@@ -159,13 +199,29 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
       }
     },
 
-    async refresh(refreshToken, subject, signal) {
+    async refresh(current, signal, keep) {
       const config = await connect(signal)
+      config[oidc.customFetch] = keepingRefreshToken(
+        (url, init: oidc.CustomFetchOptions) => boundedFetch(url, init, signal, send),
+        config.serverMetadata().token_endpoint,
+        keep,
+      )
       try {
-        return await signedIn(config, await oidc.refreshTokenGrant(config, refreshToken), { subject })
+        return await renewed(config, await oidc.refreshTokenGrant(config, current.refreshToken), current)
       } catch (error) {
-        if (isDefiniteRefusal(error)) return undefined
+        if (isDefiniteRefusal(error)) return { outcome: 'refused' }
+        if (isAboutAnother(error)) return { outcome: 'mismatch' }
         throw toFault('refresh', error)
+      }
+    },
+
+    async revoke(refreshToken, signal) {
+      const config = await connect(signal)
+      if (config.serverMetadata().revocation_endpoint === undefined) return
+      try {
+        await oidc.tokenRevocation(config, refreshToken, { token_type_hint: 'refresh_token' })
+      } catch (error) {
+        throw toFault('revocation', error)
       }
     },
 

@@ -1,10 +1,11 @@
 import { gzipSync } from 'node:zlib'
-import { afterEach, describe, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createOidcProvider } from '../../../src/identity/oidc.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'
-import type { Clock, IdentityProvider, Logger, PendingSignIn } from '../../../src/types.ts'
+import { AppError } from '../../../src/errors.ts'
+import type { Clock, IdentityProvider, Logger, PendingSignIn, Refreshable } from '../../../src/types.ts'
 import type { IdpConfig } from '../../../src/config/model.ts'
 import { manualClock } from '../../support/clock.ts'
 import {
@@ -63,6 +64,11 @@ async function signIn(provider = client()) {
   const { callback, pending } = await begun(provider)
   return provider.complete(callback, pending, signal)
 }
+
+const without =
+  (...names: readonly string[]) =>
+  (answer: Readonly<Record<string, unknown>>) =>
+    Object.fromEntries(Object.entries(answer).filter(([name]) => !names.includes(name)))
 
 async function start(wrong: Misbehaviour = {}): Promise<void> {
   idp = await startHostileIdp(wrong)
@@ -361,20 +367,103 @@ describe('callbacks', () => {
 })
 
 describe('refresh', () => {
+  let kept: string[]
+  beforeEach(() => {
+    kept = []
+  })
+  const keep = async (token: string) => void kept.push(token)
+  const unwanted = () => expect.unreachable()
+  const current = (): Refreshable => ({
+    identity: { issuer: idp.issuer, subject: '00u-alice', claims: { iss: idp.issuer, sub: '00u-alice' } },
+    idToken: 'the-first-id-token',
+    refreshToken: 'old',
+  })
+  const withoutIdToken: Misbehaviour = { token: without('id_token') }
+
   test.each<readonly [string, Answer, string]>([
     ['429 worded as invalid_grant', (_req, res) => json(res, { error: 'invalid_grant' }, 429), 'ERR_IDP_UNREACHABLE'],
     ['a server error', (_req, res) => json(res, { error: 'invalid_grant' }, 500), 'ERR_IDP_UNREACHABLE'],
     ['a set-up error', (_req, res) => json(res, { error: 'invalid_client' }, 401), 'ERR_IDP_REJECTED'],
     ['HTML', (_req, res) => void res.writeHead(200).end('<p>'), 'ERR_IDP_REJECTED'],
-    ['no ID token', (_req, res) => json(res, { access_token: 'at', token_type: 'Bearer' }), 'ERR_IDP_REJECTED'],
+    ['no answer', (_req, res) => void res.destroy(), 'ERR_IDP_UNREACHABLE'],
+    ['unsupported_grant_type', (_req, res) => json(res, { error: 'unsupported_grant_type' }, 400), 'ERR_IDP_REJECTED'],
   ])('%s does not end a session', async (_name, answer, code) => {
     await start({ answers: { token: answer } })
-    await expect(client().refresh('rt', '00u-alice', signal)).rejects.toMatchObject({ code })
+    await expect(client().refresh(current(), signal, unwanted)).rejects.toMatchObject({ code })
   })
 
   test.each(['invalid_grant', 'access_denied'])('%s ends the session', async (error) => {
     await start({ answers: { token: (_req, res) => json(res, { error }, 400) } })
-    await expect(client().refresh('rt', '00u-alice', signal)).resolves.toBeUndefined()
+    expect(await client().refresh(current(), signal, unwanted)).toEqual({ outcome: 'refused' })
+  })
+
+  test.each<readonly [string, Misbehaviour]>([
+    ['another subject', { claims: { sub: '00u-bob' } }],
+    ['another issuer', { claims: { iss: 'https://evil.test' } }],
+    ['another audience', { claims: { aud: 'somebody-else' } }],
+    ['another authorized party', { claims: { aud: [CLIENT_ID, 'other'], azp: 'other' } }],
+    ['another subject at userinfo', { userinfo: { sub: '00u-bob' } }],
+    ['another subject at userinfo, and no ID token', { ...withoutIdToken, userinfo: { sub: '00u-bob' } }],
+  ])('%s ends it as well', async (_name, wrong) => {
+    await start(wrong)
+    expect(await client().refresh(current(), signal, keep)).toEqual({ outcome: 'mismatch' })
+  })
+
+  test('without an ID token userinfo says who it is; what it does not tell is unknown from then on', async () => {
+    await start({ ...withoutIdToken, userinfo: { sub: '00u-alice', email: 'alice@corp.example', groups: ['Staff'] } })
+    const { identity } = current()
+    const before = { ...identity, claims: { ...identity.claims, department: 'R&D', auth_time: 7, acr: 'loa1' } }
+    const refreshed = await client().refresh({ ...current(), identity: before }, signal, keep)
+    expect(refreshed).toMatchObject({
+      outcome: 'renewed',
+      identity: { issuer: idp.issuer, subject: '00u-alice', email: 'alice@corp.example' },
+      tokens: { idToken: 'the-first-id-token', refreshToken: 'rt' },
+    })
+    const { claims } = (refreshed as Extract<typeof refreshed, { outcome: 'renewed' }>).identity
+    expect(claims).toEqual({
+      iss: idp.issuer,
+      sub: '00u-alice',
+      email: 'alice@corp.example',
+      groups: ['Staff'],
+      auth_time: 7,
+      acr: 'loa1',
+    })
+  })
+
+  test('without an ID token and without userinfo nothing is new but the tokens', async () => {
+    await start({
+      token: without('id_token', 'refresh_token'),
+      metadata: without('userinfo_endpoint'),
+    })
+    expect(await client().refresh(current(), signal, unwanted)).toMatchObject({
+      outcome: 'renewed',
+      identity: current().identity,
+      tokens: { idToken: 'the-first-id-token', refreshToken: 'old' },
+    })
+  })
+
+  test('claims are those of the refresh, but what was said of the sign-in stays', async () => {
+    await start({
+      claims: { department: 'Sales', auth_time: 99, acr: 'loa3', amr: ['mfa'] },
+      userinfo: { sub: '00u-alice' },
+    })
+    const { identity } = current()
+    const before = {
+      ...identity,
+      claims: { ...identity.claims, department: 'R&D', auth_time: 7, acr: 'loa1', amr: ['pwd'] },
+    }
+    expect(await client().refresh({ ...current(), identity: before }, signal, keep)).toMatchObject({
+      identity: { claims: { department: 'Sales', auth_time: 7, acr: 'loa1', amr: ['pwd'] } },
+    })
+  })
+
+  test('a new refresh token is kept before the rest of the answer is looked at, whatever is wrong with it', async () => {
+    await start({ signature: 'stranger', token: (answer) => ({ ...answer, refresh_token: 'rotated' }) })
+    await expect(client().refresh(current(), signal, keep)).rejects.toMatchObject({ code: 'ERR_IDP_REJECTED' })
+    expect(kept).toEqual(['rotated'])
+    expect(idp.callsTo('/userinfo')).toBe(0)
+    const fault = new AppError('ERR_STORE_UNAVAILABLE', 'store: disk')
+    await expect(client().refresh(current(), signal, () => Promise.reject(fault))).rejects.toBe(fault)
   })
 })
 

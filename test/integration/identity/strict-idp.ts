@@ -60,7 +60,11 @@ function createProvider(issuer: string, clients: ClientMetadata[]): Provider {
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'], groups: ['groups'] },
     // Like a custom Okta server: profile claims are at userinfo, not in the ID token.
     conformIdTokenClaims: true,
-    features: { devInteractions: { enabled: false }, rpInitiatedLogout: { enabled: true } },
+    features: {
+      devInteractions: { enabled: false },
+      rpInitiatedLogout: { enabled: true },
+      revocation: { enabled: true },
+    },
     interactions: {
       url: (_ctx, interaction) => `${new URL(issuer).pathname.replace(/\/$/, '')}/interaction/${interaction.uid}`,
     },

@@ -5,7 +5,7 @@ import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'
 import type { ClientAuth, IdpConfig } from '../../../src/config/model.ts'
-import type { IdentityProvider } from '../../../src/types.ts'
+import type { Identity, IdentityProvider, Refreshable, Tokens } from '../../../src/types.ts'
 import { SECRET, startStrictIdp, type StrictIdp } from './strict-idp.ts'
 
 const REDIRECT = new URL('https://authenticate.corp.example/oauth2/callback')
@@ -31,6 +31,10 @@ const CLIENTS = [...AUTH, ['ec', BASIC, 'client_secret_basic'] as const].map(([n
 }))
 
 const signal = new AbortController().signal
+
+function refreshable(identity: Identity, { idToken, refreshToken = '' }: Tokens): Refreshable {
+  return { identity, idToken, refreshToken }
+}
 
 function provider(
   issuer: string,
@@ -78,9 +82,13 @@ describe.each(['', '/oauth2/default'] as const)('a certified provider at issuer 
       expect(tokens.idToken.split('.')).toHaveLength(3)
       expect(Number(tokens.accessTokenExpiresAt)).toBeGreaterThan(Number(systemClock.now()))
 
-      const again = await idp.refresh(tokens.refreshToken ?? '', '00u-alice', signal)
-      expect(again?.identity.email).toBe('alice@corp.example')
-      expect(again?.tokens.refreshToken).not.toBe(tokens.refreshToken)
+      const kept: string[] = []
+      const again = await idp.refresh(refreshable(identity, tokens), signal, async (token) => void kept.push(token))
+      if (again.outcome !== 'renewed') throw new Error(again.outcome)
+      const { iat, exp } = again.identity.claims
+      expect(again.identity).toEqual({ ...identity, claims: { ...identity.claims, iat, exp } })
+      expect(again.tokens.refreshToken).not.toBe(tokens.refreshToken)
+      expect(kept).toEqual([again.tokens.refreshToken])
     },
   )
 
@@ -174,15 +182,18 @@ describe.each(['', '/oauth2/default'] as const)('a certified provider at issuer 
     expect(JSON.stringify(failure)).not.toContain('wrong-secret')
   })
 
-  test('a refused refresh token ends the session; one of somebody else is an error', async () => {
+  test('a refresh token that is revoked, unknown or of somebody else is told from one that is good', async () => {
     const idp = provider(server.issuer, 'basic', BASIC)
-    await expect(idp.refresh('nonsense', '00u-alice', signal)).resolves.toBeUndefined()
     const { redirect, pending } = await idp.begin(signal)
-    const { tokens } = await idp.complete(await server.browse(redirect), pending, signal)
-    await expect(idp.refresh(tokens.refreshToken ?? '', '00u-bob', signal)).rejects.toMatchObject({
-      code: 'ERR_IDP_REJECTED',
-      message: 'refresh: the id token is about somebody else',
-    })
+    const { identity, tokens } = await idp.complete(await server.browse(redirect), pending, signal)
+    const outcome = async (current: Refreshable) => (await idp.refresh(current, signal, async () => {})).outcome
+    const current = refreshable(identity, tokens)
+    expect(await outcome({ ...current, refreshToken: 'nonsense' })).toBe('refused')
+    expect(await outcome({ ...current, identity: { ...identity, subject: '00u-bob' } })).toBe('mismatch')
+    const begun = await idp.begin(signal)
+    const next = await idp.complete(await server.browse(begun.redirect), begun.pending, signal)
+    await idp.revoke(next.tokens.refreshToken ?? '', signal)
+    expect(await outcome(refreshable(next.identity, next.tokens))).toBe('refused')
   })
 
   test('sign-out goes to the provider’s end-session endpoint, which accepts it', async () => {
