@@ -100,7 +100,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   })
   const requestId = createRequestIds()
   const lifetimes = createLifetimes()
-  const upstreams = createUpstreams({ signer, sharedSecrets, clock, logger })
+  const upstreams = createUpstreams({ authorities: fixed.authorities, signer, sharedSecrets, clock, logger })
   closing.add(() => upstreams.close())
   let generation: Generation & Lifetime
   const { directory, ...feeds } = openDirectories({

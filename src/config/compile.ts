@@ -155,6 +155,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       sharedSecrets,
       signingKeys,
       storage,
+      ...(outbound.ca !== undefined && { authorities: outbound.ca }),
       ...(ordering && { acme: ordering }),
       ...(redirect && { httpRedirectAddr: redirect }),
       ...(health && { healthCheckAddr: health }),

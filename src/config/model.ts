@@ -44,6 +44,8 @@ export interface Fixed extends PlainFixed {
   /** PEM private keys; the first signs, all are published. Empty: one P-256 key is derived from the shared secret. */
   readonly signingKeys: readonly Secret[]
   readonly storage: StorageConfig
+  /** PEM bundle of authorities beside the system's: for the provider, Okta, and upstreams without `tls_custom_ca` (`certificate_authority`). */
+  readonly authorities?: string
   /** Where certificates are ordered (`autocert`). Absent: nowhere. */
   readonly acme?: AcmeConfig
   /** Plain HTTP that leads to https (`http_redirect_addr`). Absent: off. */

@@ -94,7 +94,7 @@ export const configSchema = z.strictObject(
     ...restart({
       ...orFile(
         'certificate_authority',
-        'PEM bundle (or base64 of it) of more authorities for calls to the identity provider and Okta; upstreams have `tls_custom_ca`.',
+        "PEM bundle (or base64 of it) of authorities beside the system's: for calls to the identity provider and Okta, and for upstreams without `tls_custom_ca`.",
       ),
       https_proxy: text.optional().meta({
         description:

@@ -1,8 +1,8 @@
 /** Calls to the identity provider and to Okta. Upstreams have connections of their own, and no proxy. */
-import { rootCertificates } from 'node:tls'
 import { Agent, type Dispatcher, EnvHttpProxyAgent, fetch as undiciFetch } from 'undici'
 import type { Outbound } from '../config/model.ts'
 import type { Span } from '../types.ts'
+import { contextTrusting } from './authorities.ts'
 
 /** `connections` to one origin; `connectTimeout` for each. */
 export function createOutboundDispatcher(
@@ -10,7 +10,7 @@ export function createOutboundDispatcher(
   { connections, connectTimeout }: { readonly connections: number; readonly connectTimeout: Span },
 ): Dispatcher {
   // An authority is added to those that everybody trusts: the provider may be public and Okta's proxy private.
-  const tls = { timeout: connectTimeout, ...(ca !== undefined && { ca: [...rootCertificates, ca] }) }
+  const tls = { timeout: connectTimeout, ...(ca !== undefined && { secureContext: contextTrusting(ca) }) }
   // The caller's clock ends a call that takes too long, so undici's own timers stay off.
   const options = { connections, headersTimeout: 0, bodyTimeout: 0, connect: tls }
   if (!proxy) return new Agent(options)

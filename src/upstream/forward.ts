@@ -44,6 +44,8 @@ export interface Upstreams {
 }
 
 export interface UpstreamsDeps {
+  /** PEM bundle that counts beside the system's authorities (`certificate_authority`). */
+  readonly authorities?: string | undefined
   readonly signer: AssertionSigner
   readonly sharedSecrets: readonly Secret[]
   readonly clock: Clock
@@ -54,6 +56,7 @@ export interface UpstreamsDeps {
 
 /** The way to upstreams of all generations: they share connections with the same settings, and nothing else. */
 export function createUpstreams({
+  authorities,
   signer,
   sharedSecrets,
   clock,
@@ -61,7 +64,7 @@ export function createUpstreams({
   random = Math.random,
 }: UpstreamsDeps): Upstreams {
   const deadlines = createDeadlines(clock)
-  const pools = createPools({ deadlines, clock, logger, random })
+  const pools = createPools({ authorities, deadlines, clock, logger, random })
   const hopMark = createHopMarks(sharedSecrets)
   /** Ends a tunnel, or a handshake. */
   const tunnels = new Set<() => void>()

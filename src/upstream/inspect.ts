@@ -20,17 +20,18 @@ export interface UpstreamFinding {
 /** Looked at at the same time. */
 const PARALLEL = 16
 
-/** Opens a connection to each upstream of the routes, once for each set of TLS settings, and says what is wrong. Never rejects. */
+/** Opens a connection to each upstream of the routes, once for each set of TLS settings, and says what is wrong. `authorities`: PEM bundle beside the system's. Never rejects. */
 export async function inspectUpstreams(
   { routes }: Pick<Live, 'routes'>,
   timeout: Span,
+  authorities?: string,
 ): Promise<readonly UpstreamFinding[]> {
   const looks = new Map<string, () => Promise<UpstreamFinding>>()
   for (const { action, definedAt } of routes) {
     if (action.kind !== 'forward') continue
     for (const upstream of action.upstreams) {
       const key = fingerprint([upstream.origin, isTls(upstream.origin) && action.tls])
-      if (!looks.has(key)) looks.set(key, () => look(action, upstream, definedAt, timeout))
+      if (!looks.has(key)) looks.set(key, () => look(action, upstream, definedAt, timeout, authorities))
     }
   }
   const left = [...looks.values()]
@@ -49,9 +50,10 @@ async function look(
   upstream: Upstream,
   definedAt: string,
   timeout: Span,
+  authorities: string | undefined,
 ): Promise<UpstreamFinding> {
   const problem = await new Promise<string | undefined>((resolve) => {
-    connects(connectionTo(action, upstream, timeout), resolve)
+    connects(connectionTo(action, upstream, timeout, authorities), resolve)
   })
   const finding = { upstream: upstream.origin, definedAt }
   return problem === undefined

@@ -7,7 +7,7 @@ import { http2Headers } from './http2.ts'
 import type { ConnectSettings, Lease, Outcome, UpstreamRequest } from './lease.ts'
 import type { Turn } from './limits.ts'
 import type { PoolSettings } from './pool.ts'
-import { tlsName, tlsOptions } from './tls.ts'
+import { tlsName } from './tls.ts'
 
 /** What all leases of a route in one generation have in common. */
 export interface LeaseContext {
@@ -106,7 +106,7 @@ export class PoolLease implements Lease, Turn {
       timeout: this.limits.upstreamConnectTimeout,
       address,
       servername: tlsName(action.tls, new URL(address.url).hostname),
-      tls: tlsOptions(action.tls),
+      tls: this.member.pool.tls,
     }
   }
 

@@ -41,17 +41,19 @@ const KEEP_ALIVE: Span = 4000
 const MAX_CONNECTION_AGE: Span = 60_000
 
 export interface PoolsDeps extends ClusterDeps {
+  /** PEM bundle that counts beside the system's authorities. */
+  readonly authorities?: string | undefined
   readonly deadlines: Deadlines
 }
 
-export function createPools({ deadlines, ...deps }: PoolsDeps): Pools {
+export function createPools({ deadlines, authorities, ...deps }: PoolsDeps): Pools {
   const pools = new Map<string, SharedPool>()
   const checkers = new Map<string, Checker>()
   const stale = new WeakSet<object>()
 
   function openPool(key: string, action: Forward, upstream: Upstream, settings: PoolSettings): SharedPool {
     const { upstreamConnectTimeout: timeout, upstreamMaxConnections: connections } = settings
-    const connection = connectionTo(action, upstream, timeout)
+    const connection = connectionTo(action, upstream, timeout, authorities)
     const connect: buildConnector.connector = (options, callback) =>
       connection.connect(options, (...[error, socket]) => {
         if (error) return callback(error, null)

@@ -1,7 +1,8 @@
 /** TLS to upstreams: what a connection is made with, and what is wrong with a certificate in words. */
 import { isIP } from 'node:net'
-import type { PeerCertificate } from 'node:tls'
+import type { PeerCertificate, SecureContext } from 'node:tls'
 import type { UpstreamTls } from '../config/route-model.ts'
+import { contextTrusting } from '../lib/authorities.ts'
 
 /** Options of `tls.connect`, without a server name: that is for each upstream. */
 export interface TlsOptions {
@@ -9,9 +10,16 @@ export interface TlsOptions {
   readonly ca?: string
   readonly cert?: string
   readonly key?: string
+  /** Instead of these three. */
+  readonly secureContext?: SecureContext
 }
 
-export function tlsOptions({ skipVerify, ca, client }: UpstreamTls): TlsOptions {
+/** `authorities`: PEM bundle that counts beside the system's, unless the route has its own (`certificate_authority`). */
+export function tlsOptions({ skipVerify, ca, client }: UpstreamTls, authorities?: string): TlsOptions {
+  if (ca === undefined && authorities !== undefined) {
+    const shown = client && { cert: client.chain, key: client.key.reveal() }
+    return { rejectUnauthorized: !skipVerify, secureContext: contextTrusting(authorities, shown) }
+  }
   return {
     rejectUnauthorized: !skipVerify,
     ...(ca !== undefined && { ca }),

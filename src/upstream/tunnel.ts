@@ -305,14 +305,14 @@ function beginHandshake({ settings, path, headers, client }: Handshake) {
 function ignore(): void {}
 
 /** Fresh for each tunnel, because http-proxy writes into them. */
-function connectOptions({ address, servername, tls: { rejectUnauthorized, ...tls } }: ConnectSettings) {
+function connectOptions({ address, servername, tls: { rejectUnauthorized, secureContext, ...tls } }: ConnectSettings) {
   const { protocol, hostname, port } = new URL(address.url)
   const host = hostname.replaceAll(/^\[|\]$/g, '')
   const target = { protocol, host, hostname: host, port: Number(port || (protocol === 'https:' ? 443 : 80)) }
   return {
     target: { ...target, ...tls, ...(address.socketPath !== undefined && { socketPath: address.socketPath }) },
     secure: rejectUnauthorized,
-    ssl: { servername },
+    ssl: { servername, ...(secureContext && { secureContext }) },
     // The target as it is given.
     toProxy: true,
   } satisfies HttpProxy.ServerOptions

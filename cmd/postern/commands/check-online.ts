@@ -39,10 +39,14 @@ export function redirectUri({ fixed }: Config): string {
 const UPSTREAM_TIMEOUT_MS = 5000
 
 /** Nothing is asked of them. A certificate that is refused will not do later, either; one that is not there may only be out of reach from here. */
-async function checkUpstreams({ live }: Config): Promise<readonly Finding[]> {
+async function checkUpstreams({ fixed, live }: Config): Promise<readonly Finding[]> {
   // Here and not above: what it brings with it is for those who ask.
   const { upstreamsOf } = await import('../../../src/operator.ts')
-  const findings = await upstreamsOf(live, Math.min(live.upstreamConnectTimeout, UPSTREAM_TIMEOUT_MS))
+  const findings = await upstreamsOf(
+    live,
+    Math.min(live.upstreamConnectTimeout, UPSTREAM_TIMEOUT_MS),
+    fixed.authorities,
+  )
   return findings.map(({ upstream, definedAt, certificate, problem }) => {
     const name = `upstream ${upstream}`
     if (problem === undefined) return { name, ok: true, message: 'takes connections' }

@@ -4,9 +4,10 @@ import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
 import type { AppError } from '../../../src/errors.ts'
 import { manualClock } from '../../support/clock.ts'
+import { Secret } from '../../../src/lib/secret.ts'
 import { upstreamFailure } from '../../../src/upstream/failure.ts'
 import { answering, cleanup, client, front, forwarder, OK, rawUpstream, route, type Wire } from './support.ts'
-import { CERTIFICATE, KEY } from './certificate.ts'
+import { CERTIFICATE, EXPIRED, KEY } from './certificate.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n'
 
@@ -489,6 +490,8 @@ async function tlsUpstream(): Promise<{ origin: string; names: (string | false)[
 }
 
 const TRUSTED = { skipVerify: false, ca: CERTIFICATE }
+const PLAIN_TLS = { skipVerify: false }
+const CLIENT = { chain: CERTIFICATE, key: new Secret(KEY) }
 
 test.each([
   ['is not trusted', {}, 'ERR_UPSTREAM_TLS'],
@@ -513,6 +516,19 @@ test.each([
   wire.send(GET)
   expect(await ended.next()).toMatchObject({ status: 200 })
   expect(upstream.names).toEqual(names)
+})
+
+test.each([
+  ['counts where the route has none of its own', {}, { status: 200 }],
+  ['counts beside a client certificate', { tls: { skipVerify: false, client: CLIENT } }, { status: 200 }],
+  ["gives way to the route's own", { tls: { skipVerify: false, ca: EXPIRED } }, { code: 'ERR_UPSTREAM_TLS' }],
+  ['is no help for another name', { tls: { ...PLAIN_TLS, serverName: 'other.test' } }, { code: 'ERR_UPSTREAM_TLS' }],
+] as const)('an authority of the whole configuration %s', async (_, tls, expected) => {
+  const upstream = await tlsUpstream()
+  const { port, ended } = await front(route(upstream.origin, tls), forwarder(undefined, undefined, CERTIFICATE))
+  const wire = await client(port)
+  wire.send(GET)
+  expect(await ended.next()).toMatchObject(expected)
 })
 
 test('an upstream that speaks no TLS gives 502', async () => {

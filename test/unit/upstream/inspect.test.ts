@@ -47,5 +47,7 @@ test('each upstream is tried once for each set of TLS settings, and what is wron
   ])
   expect(of(expired)).toEqual([[true, expect.stringContaining('has expired (localhost, CERT_HAS_EXPIRED)')]])
   expect(of('unix:///nowhere/app.sock')).toEqual([[false, expect.stringContaining('ENOENT')]])
+  const known = await inspectUpstreams({ routes: [route(valid)] }, 5000, CERTIFICATE)
+  expect(known).toMatchObject([{ certificate: false }])
   expect(found.every(({ definedAt }) => definedAt === 'config.yaml:1:1')).toBe(true)
 })

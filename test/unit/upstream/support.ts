@@ -183,14 +183,14 @@ export function forwarderConfig(over: { readonly identityHeaders?: ReadonlySet<s
   }
 }
 
-export function upstreams(clock: Clock = manualClock()): Upstreams {
-  const made = createUpstreams({ signer, sharedSecrets: SECRETS, clock, logger: silentLogger })
+export function upstreams(clock: Clock = manualClock(), authorities?: string): Upstreams {
+  const made = createUpstreams({ authorities, signer, sharedSecrets: SECRETS, clock, logger: silentLogger })
   cleanup(() => made.close())
   return made
 }
 
-export function forwarder(clock?: Clock, config = forwarderConfig()): GenerationForwarder {
-  return upstreams(clock).open(config)
+export function forwarder(clock?: Clock, config = forwarderConfig(), authorities?: string): GenerationForwarder {
+  return upstreams(clock, authorities).open(config)
 }
 
 export interface Front {

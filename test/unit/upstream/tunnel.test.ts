@@ -515,6 +515,22 @@ test.each([
   else expect(await ended.next()).toMatchObject({ code: expected })
 })
 
+test('an authority of the whole configuration counts for WebSockets', async () => {
+  const server = createTlsServer({ key: KEY, cert: CERTIFICATE }, (socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => socket.write(ACCEPT))
+    cleanup(() => socket.destroy())
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  cleanup(() => new Promise((resolve) => server.close(resolve)))
+  const origin = `https://localhost:${(server.address() as AddressInfo).port}`
+  const { port } = await front(route(origin), forwarder(undefined, undefined, CERTIFICATE))
+  const wire = await client(port)
+  wire.send(UPGRADE)
+  await wire.seen(/^HTTP\/1.1 101 /)
+})
+
 test('an upstream that hangs up during the TLS handshake gives 502', async () => {
   const server = createTcpServer((socket) => socket.destroy())
   server.listen(0, '127.0.0.1')
