@@ -40,9 +40,8 @@ import { createSessions } from './session/sessions.ts'
 import { hasOlderSessions } from './session/tables.ts'
 import { createStreamRegistry } from './session/streams.ts'
 import { checkStoreKey } from './store/key-check.ts'
-import { openLmdbStore } from './store/lmdb.ts'
-import { createMemoryStore } from './store/memory.ts'
-import type { Clock, Identity, Logger, Span, Sessions, Store, WallTime } from './types.ts'
+import { openStore } from './store/open.ts'
+import type { Clock, Identity, Logger, Span, Sessions, WallTime } from './types.ts'
 import type { Config, Fixed, IdpConfig, Live } from './config/model.ts'
 import type { Directory } from './directory/model.ts'
 import type { Generation, RequestHead } from './http/exchange.ts'
@@ -86,7 +85,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   const { sharedSecrets } = fixed
   const [defaultIdp, ...otherIdps] = fixed.idps
   const metrics = createMetrics({ version: readVersion(), node: process.version })
-  const store = meteredStore(openStore(fixed, clock, logger), metrics, clock)
+  const store = meteredStore(await openStore(fixed, { clock, logger }), metrics, clock)
   closing.add(() => store.close())
   await checkStoreKey(store, sharedSecrets)
   if (await hasOlderSessions(store))
@@ -283,12 +282,6 @@ function createGeneration(
     authenticators: [createSessionAuthenticator({ sessions, directory, cookieNames: names })],
     forwarder,
   })
-}
-
-function openStore({ storage }: Fixed, clock: Clock, logger: Logger): Store {
-  return storage.kind === 'embedded'
-    ? openLmdbStore({ path: storage.path, clock, logger })
-    : createMemoryStore({ clock })
 }
 
 /** One for each issuer: providers that share one are clients of the same people. */

@@ -21,7 +21,7 @@ import { AppError } from './errors.ts'
 import { createAudit, sessionTag } from './lib/audit.ts'
 import { createIssuer, personKey, subjectOf } from './lib/person.ts'
 import { createSessions } from './session/sessions.ts'
-import { openLmdbStore } from './store/lmdb.ts'
+import { openStore } from './store/open.ts'
 import type { Clock, Identity, Logger, PersonKey, Session, SourceTime, Subject, WallTime } from './types.ts'
 import { inspectUpstreams } from './upstream/inspect.ts'
 import type { Config, DirectoryConfig } from './config/model.ts'
@@ -109,26 +109,26 @@ export interface OperatorDeps {
 }
 
 /**
- * Opens the embedded store that a running Postern may have open too: what is revoked here ends there at once.
+ * Opens the store that a running Postern may have open too: what is revoked here ends there at once.
  * Throws ERR_USAGE for a store that cannot be shared, ERR_STORE_UNAVAILABLE when there is none; never makes one. Not for Postern's own process: LMDB must not
  * open a map twice in one, and closing either breaks the other (MDB_BAD_RSLOT).
  */
-export function openOperator(config: Config, { clock, logger }: OperatorDeps): Operator {
+export async function openOperator(config: Config, { clock, logger }: OperatorDeps): Promise<Operator> {
   const { storage, sharedSecrets } = config.fixed
   const [{ directory }] = config.fixed.idps
   if (storage.kind === 'memory') {
     throw new AppError(
       'ERR_USAGE',
-      'storage.type is memory: sessions and groups are known to the running process alone; restart it to end all sessions, or configure the embedded store',
+      'storage.type is memory: sessions and groups are known to the running process alone; restart it to end all sessions, or configure the embedded store or Redis',
     )
   }
-  if (!existsSync(storage.path)) {
+  if (storage.kind === 'embedded' && !existsSync(storage.path)) {
     throw new AppError(
       'ERR_STORE_UNAVAILABLE',
       `there is no store at ${resolve(storage.path)}: run this where Postern runs, with its configuration and in its working directory`,
     )
   }
-  const store = openLmdbStore({ path: storage.path, clock, logger })
+  const store = await openStore(config.fixed, { clock, logger })
   const sessions = createSessions({ store, clock, sharedSecrets, audit: createAudit(logger) })
   const table = createDirectoryTable()
   const issuer = createIssuer(config.fixed.idps[0].issuer)

@@ -305,7 +305,7 @@ interface Different {
 
 async function compare(world: World): Promise<{ readonly same: number; readonly different: readonly Different[] }> {
   const everybody = new Map([...world.org.people, ...world.org.strangers].map((person) => [person.id, person]))
-  const operator = openOperator(world.config, { clock: systemClock, logger: silentLogger })
+  const operator = await openOperator(world.config, { clock: systemClock, logger: silentLogger })
   let same = 0
   const different: Different[] = []
   try {

@@ -6,7 +6,7 @@ import { messagesTo } from './messages.ts'
 
 /** Opens the store beside a running Postern, and closes it whatever happens. */
 export async function withOperator<T>(config: Config, io: Io, work: (operator: Operator) => Promise<T>): Promise<T> {
-  const operator = openOperator(config, { clock: io.clock ?? systemClock, logger: messagesTo(io) })
+  const operator = await openOperator(config, { clock: io.clock ?? systemClock, logger: messagesTo(io) })
   try {
     return await work(operator)
   } finally {

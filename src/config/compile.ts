@@ -2,7 +2,7 @@ import { parseNetwork } from '../routing/address.ts'
 import { parseFrom, parseHost } from '../routing/host.ts'
 import { canonicalPath } from '../routing/path.ts'
 import { isReserved } from '../routing/table.ts'
-import type { Address, Config, ListenConfig, Live, Naming, StorageConfig } from './model.ts'
+import type { Address, Config, ListenConfig, Live, Naming } from './model.ts'
 import type { Certificate, Route } from './route-model.ts'
 import { compileAcmeHosts, compileAutocert } from './compile/autocert.ts'
 import { compilePolicyContext } from './compile/access.ts'
@@ -16,6 +16,7 @@ import { compileOutbound } from './compile/outbound.ts'
 import { compileLimits } from './compile/balancing.ts'
 import { compileRoutes } from './compile/routes.ts'
 import { warnOfUnknownGroups } from './compile/static.ts'
+import { compileStorage } from './compile/storage.ts'
 import { compileCertificate, compileSharedSecrets, compileSigningKeys } from './compile/secrets.ts'
 import { checkServices } from './compile/services.ts'
 import { HOSTED } from './providers.ts'
@@ -321,25 +322,6 @@ function checkCookie(
   if (plain && globals.cookie_same_site === 'none') {
     report.error(['cookie_same_site'], 'browsers refuse SameSite=None cookies on http')
   }
-}
-
-function compileStorage(globals: GlobalInput, report: Report): StorageConfig {
-  const { databroker_storage_type: type, databroker_storage_connection_string: place, storage } = globals
-  if (type === undefined || report.isWritten(['storage'])) {
-    if (type !== undefined)
-      report.error(
-        ['databroker_storage_type'],
-        `storage is written too (${report.where(['storage'])}); set one of them`,
-      )
-    return storage.type === 'memory' ? { kind: 'memory' } : { kind: 'embedded', path: storage.path }
-  }
-  if (type === 'memory') return { kind: 'memory' }
-  if (type === 'file') return { kind: 'embedded', path: place?.replace(/^file:\/\//, '') ?? storage.path }
-  report.warning(
-    ['databroker_storage_type'],
-    `sessions are kept in the embedded store at ${storage.path}, not in ${type}: everybody signs in again, and one process can run`,
-  )
-  return { kind: 'embedded', path: storage.path }
 }
 
 /** Plain objects and arrays only: maps are read-only by type, and secrets, URLs and functions keep their own state. */

@@ -185,7 +185,41 @@ export interface StaticPerson {
   readonly groups: readonly string[]
 }
 
-export type StorageConfig = { readonly kind: 'memory' } | { readonly kind: 'embedded'; readonly path: string }
+export type StorageConfig =
+  | { readonly kind: 'memory' }
+  | { readonly kind: 'embedded'; readonly path: string }
+  | RedisConfig
+
+/** Redis or Valkey (`storage.url`). */
+export interface RedisConfig {
+  readonly kind: 'redis'
+  readonly place: RedisPlace
+  /** Of an ACL user, or the password of all. */
+  readonly credentials: RedisCredentials
+  /** Absent: no TLS. `ca`: PEM bundle instead of the system's authorities. */
+  readonly tls?: { readonly ca?: string }
+  readonly database: number
+  /** Before the names of all keys, in braces. */
+  readonly prefix: string
+}
+
+/** Where the node is that takes writes: known, known to Sentinels, or known to the nodes of a cluster. */
+export type RedisPlace =
+  | { readonly kind: 'single'; readonly node: Address }
+  | {
+      readonly kind: 'sentinel'
+      readonly sentinels: readonly Address[]
+      /** The name under which the Sentinels know it. */
+      readonly master: string
+      /** Of the Sentinels themselves. */
+      readonly credentials: RedisCredentials
+    }
+  | { readonly kind: 'cluster'; readonly nodes: readonly Address[] }
+
+export interface RedisCredentials {
+  readonly username?: string
+  readonly password?: Secret
+}
 
 export interface ProxyTrust {
   /** Peers whose forwarded headers are believed (`trusted_proxies`), CIDR notation. */

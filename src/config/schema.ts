@@ -21,16 +21,9 @@ import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './schema
 import { PROVIDERS } from './providers.ts'
 import { circuitBreaker } from './schema/balancing.ts'
 import { routeSchema } from './schema/route.ts'
+import { storageSchema } from './schema/storage.ts'
 
 const TRANSPORT_SECURITY = 'off, or a value such as max-age=31536000; includeSubDomains'
-
-const storageSchema = z.strictObject(
-  {
-    type: oneOf('embedded', 'memory').default('embedded').describe('`memory` loses all sessions at a restart.'),
-    path: text.default('.postern').describe('Directory of the embedded store.'),
-  },
-  { error: 'a map with `type` and `path`' },
-)
 
 /**
  * The configuration as a person writes it: the only source of keys, defaults and documentation.
@@ -185,13 +178,13 @@ export const configSchema = z.strictObject(
       .describe('Strict-Transport-Security of https hosts, unless their application sends its own; `off`: none.'),
 
     ...restart({
-      storage: storageSchema.prefault({}).describe('Store of sessions.'),
+      storage: storageSchema.prefault({}).describe('Store of sessions and all else that lasts.'),
       databroker_storage_type: oneOf('memory', 'file', 'redis', 'postgres')
         .optional()
-        .describe("Pomerium's name of `storage.type`; `file` is the embedded store, `redis` and `postgres` become it."),
+        .describe("Pomerium's name of `storage.type`; `file` is the embedded store, `postgres` becomes it."),
       ...orFile(
         'databroker_storage_connection_string',
-        "Pomerium's name of `storage.path`: a directory, or `file://` and one.",
+        "Pomerium's name of `storage.path` (a directory, or `file://` and one) and of `storage.url`.",
       ),
     }),
     jwt_claims_headers: claimHeaders

@@ -65,8 +65,8 @@ const HELM_CONFIG: Renames = {
 const HELM_STORAGE: Renames = {
   type: 'databroker_storage_type',
   connectionString: 'databroker_storage_connection_string',
-  tlsSkipVerify: { unneeded: 'the embedded store needs no connection' },
-  clientTLS: { unneeded: 'the embedded store needs no connection' },
+  tlsSkipVerify: { unneeded: "the store's certificate is always checked; `storage.ca_file` names its authority" },
+  clientTLS: { unneeded: 'no client certificate is shown to the store' },
 }
 
 /** Objects of Kubernetes: `Pomerium` resources and Ingresses. */

@@ -67,12 +67,13 @@ function writeGlobal(key: string, value: unknown, globals: Keys, missing: Missin
     missing.push(
       lost(key, `Postern signs in with OpenID Connect; "${value}" does not offer it, choose another provider`),
     )
-  } else if (key === 'databroker_storage_type' && (value === 'redis' || value === 'postgres')) {
+  } else if (key === 'databroker_storage_type' && value === 'postgres') {
     globals.set('databroker_storage_type', {
       value: 'file',
-      comment: `Was ${value}. Sessions are kept in the embedded store: people sign in once more, and one process serves them.`,
+      comment:
+        'Was postgres. Sessions are kept in the embedded store: people sign in once more, and one process serves them. For several write `storage: {type: redis, url: …}`.',
     })
-  } else if (key.startsWith('databroker_storage_connection_string') && !/^(?:file:|\/)/.test(textOf(value))) {
+  } else if (key === 'databroker_storage_connection_string' && !/^(?:file:|\/|redis)/.test(textOf(value))) {
     missing.push(lost(key, 'sessions are kept in the embedded store'))
   } else if (key === 'timeout_write') {
     missing.push(lost(key, 'answers have no total limit; see client_write_timeout and default_upstream_timeout'))

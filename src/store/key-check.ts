@@ -1,4 +1,4 @@
-import { AppError } from '../errors.ts'
+import { AppError, toAppError } from '../errors.ts'
 import { deriveKey, mac } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Store, Table } from '../types.ts'
@@ -15,12 +15,19 @@ const keyCheckTable: Table<string> = {
 export async function checkStoreKey(store: Store, secrets: readonly [Secret, ...Secret[]]): Promise<void> {
   const [current, ...older] = secrets.map((secret) => mac(deriveKey(secret.reveal(), 'store key check'), 'postern'))
   if (current === undefined || (await store.put(keyCheckTable, 'key', current, { ifVersion: 0 }))) return
-  const known = (await store.get(keyCheckTable, 'key'))?.value
+  const known = await store.get(keyCheckTable, 'key').then(
+    (stored) => stored?.value,
+    (error: unknown) => {
+      // A store that seals its records: none of our secrets opens this one.
+      if (toAppError(error).code === 'ERR_STORE_CORRUPT') return undefined
+      throw error
+    },
+  )
   if (known === current) return
   if (known === undefined || !older.includes(known)) {
     throw new AppError(
       'ERR_CONFIG_INVALID',
-      'shared_secret differs from the one that wrote this store: restore it, add the old one after the new one, or remove the store (everybody signs in again)',
+      'shared_secret differs from the one that wrote this store: restore it, add the old one after the new one, or take another store (`storage.path`, `storage.prefix`; everybody signs in again)',
     )
   }
   await store.put(keyCheckTable, 'key', current)

@@ -1,10 +1,22 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
+import { afterAll, beforeAll } from 'vitest'
+import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/log.ts'
+import { Secret } from '../../src/lib/secret.ts'
 import { openLmdbStore } from '../../src/store/lmdb.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
+import { openRedisStore } from '../../src/store/redis.ts'
+import { type Redis, redisConfig, startRedis } from '../support/redis.ts'
 import { storeContract } from './store.ts'
+
+let redis: Redis
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterAll(() => redis.close())
 
 storeContract('the memory store', (clock) => {
   const store = createMemoryStore({ clock })
@@ -15,4 +27,12 @@ storeContract('the lmdb store', (clock) => {
   const path = mkdtempSync(join(tmpdir(), 'postern-store-'))
   const open = () => openLmdbStore({ path, clock, logger: silentLogger })
   return { store: open(), peer: open(), tidy: () => rmSync(path, { recursive: true }) }
+})
+
+storeContract('the Redis store', async (clock) => {
+  const config = redisConfig(redis.port)
+  const sharedSecrets = [new Secret('a secret of the tests')] as const
+  // The other end is real: waiting takes real time.
+  const deps = { config, sharedSecrets, clock: { ...systemClock, now: () => clock.now() }, logger: silentLogger }
+  return { store: await openRedisStore(deps), peer: await openRedisStore(deps), pass: (by) => wait(by), tidy() {} }
 })

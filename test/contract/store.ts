@@ -22,11 +22,14 @@ const note = (text: string, owner = 'ann'): Note => ({ text, owner })
 /** The same table as a program of another version would write it. */
 const foreignNotes: Table<unknown> = { name: 'notes', parse: (value) => value, index: () => 'ann' }
 const others: Table<Note> = { ...notes, name: 'others' }
+const markers: Table<Note> = { ...notes, name: 'markers' }
 
 export interface OpenStore {
   readonly store: Store
   /** The same records seen by another user of the store; itself where there can be only one. */
   readonly peer: Store
+  /** Lets time pass for leases; absent: they run by `clock`. */
+  readonly pass?: (by: number) => Promise<void>
   /** Removes what `open` made, after the stores are closed. */
   tidy(): void
 }
@@ -58,15 +61,15 @@ async function collect<T>(list: AsyncIterable<T>): Promise<T[]> {
 }
 
 /** What every `Store` must do; `open` gives a fresh, empty one whose time is `clock`. */
-export function storeContract(name: string, open: (clock: ManualClock) => OpenStore): void {
+export function storeContract(name: string, open: (clock: ManualClock) => OpenStore | Promise<OpenStore>): void {
   describe(`${name} is a Store`, () => {
     let clock: ManualClock
     let opened: OpenStore
     let store: Store
     let peer: Store
-    beforeEach(() => {
+    beforeEach(async () => {
       clock = manualClock()
-      opened = open(clock)
+      opened = await open(clock)
       store = opened.store
       peer = opened.peer
     })
@@ -75,6 +78,28 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       await peer.close()
       opened.tidy()
     })
+
+    /** What happened so far has been announced to those who watch these. */
+    async function announced(...stores: readonly Store[]): Promise<void> {
+      const waiting = new Set(stores)
+      const stops = stores.map((each) =>
+        each.watch(({ table }) => void (table === markers.name && waiting.delete(each))),
+      )
+      await peer.put(markers, 'marker', note('so far'))
+      await expect
+        .poll(() => {
+          clock.advance(100)
+          return waiting.size
+        })
+        .toBe(0)
+      for (const stop of stops) stop()
+    }
+    /** Watches; markers are left out. */
+    function watched(from: Store): Change[] {
+      const seen: Change[] = []
+      from.watch((change) => void (change.table !== markers.name && seen.push(change)))
+      return seen
+    }
 
     const texts = async (index?: string, from = store) =>
       (await collect(from.list(notes, index))).map(([key, { value }]) => `${key}:${value.text}`).sort()
@@ -190,8 +215,8 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       await store.put(notes, 'old', note('old'), { expiresAt: clock.now() + 10 })
       await store.put(notes, 'gone', note('gone'))
       const { version } = (await store.get(others, 'head')) ?? { version: -1 }
-      const seen: Change[] = []
-      store.watch((change) => seen.push(change))
+      await announced(store)
+      const seen = watched(store)
       const values = new Map([
         ['new', note('new', 'bob')],
         ['old', note('renewed')],
@@ -202,6 +227,7 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       clock.advance(300_000)
       expect(await texts()).toEqual(['new:new', 'old:renewed'])
       expect(await texts('bob')).toEqual(['new:new'])
+      await announced(store)
       expect(seen.map(({ key, kind }) => `${kind} ${key}`)).toEqual(['put new', 'put old', 'delete gone'])
       await peer.put(others, 'head', note('2'))
       for (const of of [version, version + 1000, 0]) {
@@ -316,10 +342,8 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
     })
 
     test('every watcher gets every change in order: its own before the write resolves, others soon', async () => {
-      const own: Change[] = []
-      const remote: Change[] = []
-      store.watch((change) => own.push(change))
-      peer.watch((change) => remote.push(change))
+      const own = watched(store)
+      const remote = watched(peer)
       await store.put(notes, 'a', note('1'))
       expect(own).toEqual([{ table: 'notes', key: 'a', kind: 'put' }])
       await store.put(notes, 'a', note('2'))
@@ -334,34 +358,35 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
         { table: 'others', key: '__proto__', kind: 'delete' },
       ]
       expect(own).toEqual(all)
-      clock.advance(100)
+      await announced(peer)
       expect(remote).toEqual(all)
     })
 
     test('watchers get nothing for refused puts, empty takes and deletes, and expiry', async () => {
       await store.put(notes, 'a', note('1'), { expiresAt: clock.now() + 1000 })
-      const seen: Change[] = []
-      store.watch((change) => seen.push(change))
-      peer.watch((change) => seen.push(change))
+      await announced(store, peer)
+      const seen = [watched(store), watched(peer)]
       await store.put(notes, 'a', note('2'), { ifVersion: 0 })
       await store.take(notes, 'b')
       await store.delete(notes, 'b')
       clock.advance(300_000)
-      expect(seen).toEqual([])
+      await announced(store, peer)
+      expect(seen).toEqual([[], []])
     })
 
     test('a watcher gets changes made between its start and its stop', async () => {
       await peer.put(notes, 'before', note('1'))
+      await announced(store)
       const seen: string[] = []
-      const stop = store.watch((change) => seen.push(change.key))
-      clock.advance(1000)
+      const listener = ({ key, table }: Change) => void (table === notes.name && seen.push(key))
+      const stop = store.watch(listener)
       await peer.put(notes, 'during', note('1'))
-      clock.advance(1000)
+      await announced(store)
       stop()
       await peer.put(notes, 'after', note('1'))
-      clock.advance(1000)
-      const again = store.watch((change) => seen.push(change.key))
-      clock.advance(1000)
+      await announced(store)
+      const again = store.watch(listener)
+      await announced(store)
       again()
       expect(seen).toEqual(['during'])
     })
@@ -379,27 +404,29 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
     })
 
     test('one holder per lease; the next when it ends or is released', async () => {
-      const first = await store.lease('poller', 1000)
+      const ttl = 3000
+      const pass = opened.pass ?? (async (by: number) => clock.advance(by))
+      const first = await store.lease('poller', ttl)
       expect(first).toBeDefined()
-      expect(await peer.lease('poller', 1000)).toBeUndefined()
-      expect(await peer.lease('another', 1000)).toBeDefined()
-      clock.advance(900)
+      expect(await peer.lease('poller', ttl)).toBeUndefined()
+      expect(await peer.lease('another', ttl)).toBeDefined()
+      await pass(0.6 * ttl)
       expect(await first?.renew()).toBe(true)
-      clock.advance(900)
-      expect(await peer.lease('poller', 1000)).toBeUndefined()
-      clock.advance(100)
-      const second = await peer.lease('poller', 1000)
+      await pass(0.6 * ttl)
+      expect(await peer.lease('poller', ttl)).toBeUndefined()
+      await pass(0.5 * ttl)
+      const second = await peer.lease('poller', ttl)
       expect(second).toBeDefined()
       expect(await first?.renew()).toBe(false)
       await first?.release()
       expect(await second?.renew()).toBe(true)
       await second?.release()
       expect(await second?.renew()).toBe(false)
-      expect(await store.lease('poller', 1000)).toBeDefined()
+      expect(await store.lease('poller', ttl)).toBeDefined()
     })
 
     test('of 20 concurrent requests for a lease exactly one succeeds', async () => {
-      const leases = await Promise.all(Array.from({ length: 20 }, (_, i) => (i % 2 ? store : peer).lease('x', 1000)))
+      const leases = await Promise.all(Array.from({ length: 20 }, (_, i) => (i % 2 ? store : peer).lease('x', 60_000)))
       expect(leases.filter((lease) => lease !== undefined)).toHaveLength(1)
     })
 

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { formatIssue } from '../../src/config/issues.ts'
 import { parseConfig } from '../../src/config/load.ts'
-import type { Config, DirectoryConfig, OktaCredentials } from '../../src/config/model.ts'
+import type { Config, DirectoryConfig, OktaCredentials, StorageConfig } from '../../src/config/model.ts'
 import type { Action, Balancing, HostRewrite, PathRewrite, Route } from '../../src/config/route-model.ts'
 import type { Policy } from '../../src/policy/model.ts'
 
@@ -66,7 +66,7 @@ function summary(config: Config): readonly string[] {
     `directory: ${directory.kind}${describeSources(directory)}${directory.kind === 'okta' ? ` ${directory.url.origin} ${describeCredentials(directory.credentials)}` : ''}, ${directory.refreshInterval} ms`,
     `listen: ${listen.host}:${listen.port}${listen.tls ? ' tls' : ''}${describeRedirect(fixed)}`,
     ...describeAcme(config),
-    `storage: ${storage.kind}${storage.kind === 'embedded' ? ` ${storage.path}` : ''}`,
+    `storage: ${describeStorage(storage)}`,
     `secrets: ${fixed.sharedSecrets.length} shared, ${fixed.signingKeys.length} signing`,
     `claims: ${describeClaims(live.routes[0])}`,
     ...live.routes.map((route) => describeRoute(route) + describeTimeouts(route) + describeIdentity(route, live.routes[0]) + describeResponseHeaders(route)),
@@ -162,6 +162,17 @@ function describeHost(host: HostRewrite): string {
 function describeResponseHeaders({ setResponseHeaders: headers }: Route): string {
   const text = [...(headers ?? [])].map((pair) => pair.join(': ')).join('; ')
   return text === '' || text === 'x-frame-options: SAMEORIGIN; x-xss-protection: 1; mode=block' ? '' : `, answers with ${text}`
+}
+
+function describeStorage(storage: StorageConfig): string {
+  if (storage.kind === 'memory') return 'memory'
+  if (storage.kind === 'embedded') return `embedded ${storage.path}`
+  const { place, credentials, tls, database, prefix } = storage
+  const nodes = place.kind === 'single' ? [place.node] : place.kind === 'sentinel' ? place.sentinels : place.nodes
+  const where = nodes.map(({ host, port }) => `${host} ${port}`).join(', ')
+  const master = place.kind === 'sentinel' ? ` master ${place.master} by ${JSON.stringify(place.credentials)}` : ''
+  const security = tls ? ` tls${tls.ca === undefined ? '' : ' by its own authority'}` : ''
+  return `redis ${place.kind} at ${where}${master} as ${JSON.stringify(credentials)}${security}, database ${database}, prefix ${prefix}`
 }
 
 function describeClaims(route: Route | undefined): string {

@@ -56,8 +56,9 @@ const ecKey = (): string =>
   generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
 
 /** For every key outside routes but those that name a file: these have the samples of what is in the file. */
-export function globalSamples({ base, upstreams, path }: ReloadWorld): Samples {
+export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld): Samples {
   const okta = { idp_service_account: DEMO.apiToken }
+  const tlsStorage = { storage: { type: 'redis', url: 'rediss://redis.corp.example' } }
   const app = { client_id: 'app-a', private_key: ecKey(), url: String(base['idp_provider_url']) }
   const https = {
     authenticate_service_url: 'https://authenticate.localhost',
@@ -174,6 +175,9 @@ export function globalSamples({ base, upstreams, path }: ReloadWorld): Samples {
     cookie_http_only: 'one',
     'storage.type': { a: 'memory', b: 'embedded', andB: { storage: { type: 'embedded', path: path() } } },
     'storage.path': { a: path(), b: path(), with: { storage: { type: 'embedded' } } },
+    'storage.url': { a: redisUrl, b: `${redisUrl}/1`, with: { storage: { type: 'redis' } } },
+    'storage.ca': { b: CERTIFICATE, with: { storage: { type: 'redis', url: redisUrl } }, andB: tlsStorage },
+    'storage.prefix': { a: 'one', b: 'two', with: { storage: { type: 'redis', url: redisUrl } } },
     databroker_storage_type: { a: 'memory', b: 'file', with: { storage: undefined } },
     databroker_storage_connection_string: {
       a: path(),

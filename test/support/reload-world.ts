@@ -18,6 +18,7 @@ import { createLogger } from '../../src/lib/log.ts'
 import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
 import { type Browser, createBrowser } from './browser.ts'
 import { type ManualClock, manualClock } from './clock.ts'
+import { startRedis } from './redis.ts'
 import { listenOn, portOf, signIn } from './world.ts'
 
 export type Settings = Readonly<Record<string, unknown>>
@@ -40,6 +41,8 @@ export interface ReloadWorld {
   readonly base: Settings
   /** Another upstream than that of `base`, one with a certificate of ours, one that asks for a certificate, and one that never completes a handshake. */
   readonly upstreams: { readonly other: string; readonly tls: string; readonly mtls: string; readonly mute: string }
+  /** A store that can be shared. */
+  readonly redisUrl: string
   compile(settings: Settings): Config
   start(settings: Settings): Promise<Running>
   /** A file with this content; its path. */
@@ -84,6 +87,7 @@ export async function createReloadWorld(): Promise<ReloadWorld> {
   await new Promise<void>((resolve) => void mute.listen(0, '127.0.0.1', resolve))
   const [first = 0, other = 0, tls = 0, mtls = 0] = servers.map(portOf)
   const to = `http://127.0.0.1:${first}`
+  const redis = await startRedis()
   const base: Settings = {
     authenticate_service_url: AUTH,
     address: '127.0.0.1:0',
@@ -119,6 +123,7 @@ export async function createReloadWorld(): Promise<ReloadWorld> {
       mtls: `https://127.0.0.1:${mtls}`,
       mute: `https://127.0.0.1:${portOf(mute as never)}`,
     },
+    redisUrl: `redis://127.0.0.1:${redis.port}`,
     compile,
     async start(settings) {
       let written: string[] = []
@@ -150,6 +155,7 @@ export async function createReloadWorld(): Promise<ReloadWorld> {
     async close() {
       await Promise.all([...running].map((app) => app.close()))
       await okta.close()
+      await redis.close()
       for (const socket of held) socket.destroy()
       mute.close()
       for (const server of servers) {

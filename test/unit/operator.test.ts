@@ -44,7 +44,7 @@ async function written(write: (store: Store) => Promise<void>): Promise<Operator
     sharedSecrets,
     idps: [{ issuer: HERE, directory: { kind: 'claims', order: [], maxStaleness: 3_600_000 } }],
   }
-  operator = openOperator({ fixed } as unknown as Config, { clock, logger })
+  operator = await openOperator({ fixed } as unknown as Config, { clock, logger })
   return operator
 }
 

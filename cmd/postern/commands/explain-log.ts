@@ -53,7 +53,7 @@ export async function explainLogCommand(
   const { config } = loaded
   const judge = createJudge(config)
   const now = (io.clock ?? systemClock).now()
-  const operator = openStore(config, io)
+  const operator = await openStore(config, io)
   const personOf = createPeople(config, operator)
   let [read, different, skipped] = [0, 0, 0]
   try {
@@ -141,9 +141,9 @@ function createPeople(
   }
 }
 
-function openStore(config: Config, io: Io): Operator | undefined {
+async function openStore(config: Config, io: Io): Promise<Operator | undefined> {
   try {
-    return openOperator(config, { clock: io.clock ?? systemClock, logger: messagesTo(io) })
+    return await openOperator(config, { clock: io.clock ?? systemClock, logger: messagesTo(io) })
   } catch (error) {
     if (!(error instanceof AppError)) throw error
     io.err(printable(`groups are unknown: ${error.message}`))

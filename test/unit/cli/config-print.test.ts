@@ -68,8 +68,11 @@ const EVERYTHING: Settings = {
   cookie_same_site: 'strict',
   cookie_http_only: true,
   strict_transport_security: 'max-age=60; includeSubDomains',
-  'storage.type': 'embedded',
+  'storage.type': 'redis',
   'storage.path': '/var/lib/postern',
+  'storage.url': 'rediss://postern:the-password-of-redis@redis.corp.example:6380/1',
+  'storage.ca': read('tls.crt'),
+  'storage.prefix': 'gate',
   jwt_claims_headers: { 'X-Email': 'email' },
   pass_identity_headers: true,
   set_response_headers: { 'X-Frame-Options': 'DENY' },
@@ -241,7 +244,7 @@ describe('one deployment', () => {
     const inFiles = globalKeys
       .map(({ path }) => path.join('.'))
       .filter((name) => name.endsWith('_file') && typeof EVERYTHING[name.slice(0, -'_file'.length)] === 'string')
-    expect(inFiles).toHaveLength(12)
+    expect(inFiles).toHaveLength(14)
     const named: Record<string, unknown> = Object.fromEntries(
       Object.entries(EVERYTHING).filter(([name]) => !inFiles.includes(`${name}_file`)),
     )
@@ -336,7 +339,14 @@ routes:
     for (const args of [[], ['--json'], ['--defaults'], ['--defaults', '--json']]) {
       const { out } = await cli(['config', 'print', ...args, file])
       expect(out).toContain('[secret]')
-      for (const secret of ['the-client-secret', '00an-api-token', 'MDEyMzQ1', 'an-upstream-password', 'PRIVATE KEY'])
+      for (const secret of [
+        'the-client-secret',
+        'the-password-of-redis',
+        '00an-api-token',
+        'MDEyMzQ1',
+        'an-upstream-password',
+        'PRIVATE KEY',
+      ])
         expect(out).not.toContain(secret)
     }
   })

@@ -1,8 +1,12 @@
-import { expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { systemClock } from '../../../src/lib/clock.ts'
+import { silentLogger as logger } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'
 import { checkStoreKey } from '../../../src/store/key-check.ts'
 import { createMemoryStore } from '../../../src/store/memory.ts'
+import { openRedisStore } from '../../../src/store/redis.ts'
 import { manualClock } from '../../support/clock.ts'
+import { type Redis, redisConfig, startRedis } from '../../support/redis.ts'
 
 const old = new Secret('old secret, 32 characters or more')
 const next = new Secret('next secret, 32 characters or more')
@@ -27,4 +31,30 @@ test('a rotation is followed: new before old, then new alone', async () => {
   await checkStoreKey(store, [next])
   await expect(checkStoreKey(store, [old])).rejects.toMatchObject(differs)
   await store.close()
+})
+
+describe('in Redis, where another secret opens no record', () => {
+  let redis: Redis
+  beforeAll(async () => {
+    redis = await startRedis()
+  })
+  afterAll(() => redis.close())
+
+  test('a replica with another secret does not join, and a rotation is followed', async () => {
+    const config = redisConfig(redis.port)
+    const join = async (...sharedSecrets: [Secret, ...Secret[]]) => {
+      const store = await openRedisStore({ config, sharedSecrets, clock: systemClock, logger })
+      try {
+        await checkStoreKey(store, sharedSecrets)
+      } finally {
+        await store.close()
+      }
+    }
+    await join(old)
+    await expect(join(next)).rejects.toMatchObject(differs)
+    await join(old, next)
+    await join(next, old)
+    await join(next)
+    await expect(join(old)).rejects.toMatchObject(differs)
+  })
 })

@@ -1,0 +1,23 @@
+import type { Fixed } from '../config/model.ts'
+import { assertNever } from '../errors.ts'
+import type { Clock, Logger, Store } from '../types.ts'
+import { openLmdbStore } from './lmdb.ts'
+import { createMemoryStore } from './memory.ts'
+import { openRedisStore } from './redis.ts'
+
+/** The store that the configuration names. Throws ERR_STORE_UNAVAILABLE when it cannot be had. */
+export async function openStore(
+  { storage, sharedSecrets }: Pick<Fixed, 'storage' | 'sharedSecrets'>,
+  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+): Promise<Store> {
+  switch (storage.kind) {
+    case 'memory':
+      return createMemoryStore({ clock })
+    case 'embedded':
+      return openLmdbStore({ path: storage.path, clock, logger })
+    case 'redis':
+      return openRedisStore({ config: storage, sharedSecrets, clock, logger })
+    default:
+      return assertNever(storage)
+  }
+}

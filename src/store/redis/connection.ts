@@ -1,0 +1,101 @@
+import type { Address, RedisCredentials } from '../../config/model.ts'
+import type { Clock, Span } from '../../types.ts'
+
+/** TCP, TLS and the greeting of one node. A node that is asked and stays silent costs so much. */
+const CONNECT_PATIENCE: Span = 2000
+
+/** A reply of RESP2: text, whole numbers, lists, nothing. */
+export type Reply = string | number | null | readonly Reply[]
+
+/** Redis answered, and the answer is an error (`READONLY You can't write against a read only replica.`). */
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+  /** The first word: `READONLY`, `NOSCRIPT`, `OOM`. */
+  readonly kind: string
+  constructor(message: string) {
+    super(message)
+    this.kind = message.split(' ', 1)[0] ?? ''
+  }
+}
+
+/** One connection to one node of Redis or Valkey. It is used until it fails, and never mended. */
+export interface Connection {
+  readonly node: Address
+  /** Rejects with a `Refusal` when Redis refuses; with another error when the connection is lost, or ended after `patience` in vain. */
+  call(args: readonly string[], patience: Span): Promise<Reply>
+  /** Resolves with the reason when the connection is lost or closed. */
+  readonly ended: Promise<string>
+  close(): void
+}
+
+export interface ConnectOptions {
+  readonly credentials: RedisCredentials
+  /** Absent: no TLS. */
+  readonly tls?: { readonly ca?: string }
+  readonly clock: Clock
+}
+
+export type Connect = typeof connect
+
+/** The only door to node-redis, which is loaded when a configuration asks for it. Without its own reconnecting: see link.ts. */
+export async function connect(node: Address, options: ConnectOptions, database = 0): Promise<Connection> {
+  const { createClient, ErrorReply } = await import('@redis/client')
+  const { clock, credentials, tls } = options
+  const { username, password } = credentials
+  const address = {
+    host: node.host,
+    port: node.port,
+    connectTimeout: CONNECT_PATIENCE,
+    reconnectStrategy: false,
+  } as const
+  const client = createClient({
+    socket: tls ? { ...address, tls: true, ...tls } : address,
+    ...(username !== undefined && { username }),
+    ...(password && { password: password.reveal() }),
+    database,
+    RESP: 2,
+    disableOfflineQueue: true,
+    disableClientInfo: true,
+    maintNotifications: 'disabled',
+  })
+  let end: (reason: string) => void = () => {}
+  const ended = new Promise<string>((resolve) => (end = resolve))
+  client.on('error', (error: Error) => end(error.message))
+  client.on('end', () => end('the connection was closed'))
+
+  function close(reason: string): void {
+    end(reason)
+    if (client.isOpen) client.destroy()
+  }
+
+  /** What takes longer ends the connection: nobody knows what of it was done, and what else waits behind it. */
+  async function within<T>(patience: Span, work: Promise<T>): Promise<T> {
+    const late = `no answer in ${patience} ms`
+    let isLate = false
+    const stop = clock.after(patience, () => {
+      isLate = true
+      close(late)
+    })
+    try {
+      return await work
+    } catch (error) {
+      if (error instanceof ErrorReply) throw new Refusal(error.message)
+      throw isLate ? new Error(late) : error
+    } finally {
+      stop()
+    }
+  }
+
+  try {
+    await within(CONNECT_PATIENCE, client.connect())
+  } catch (error) {
+    close('the connection was not made')
+    throw error
+  }
+  return {
+    node,
+    call: (args, patience) => within(patience, client.sendCommand<Reply>(args)),
+    ended,
+    close: () => close('the connection was closed'),
+  }
+}

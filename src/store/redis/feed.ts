@@ -1,0 +1,185 @@
+import { messageOf } from '../../errors.ts'
+import { NEVER } from '../../lib/time.ts'
+import type { Change, Clock, Logger, Monotonic, Span, Unsubscribe } from '../../types.ts'
+import type { Reply } from './connection.ts'
+import type { Link } from './link.ts'
+import type { RecordSeal } from './sealed.ts'
+
+const PAGE = 256
+/** Redis answers so often when there is nothing new, and that says that there is nothing new. */
+const SILENCE: Span = 500
+/** Without any answer for so long the connection is given up. */
+const PATIENCE: Span = 2000
+/** A write waits so long for its own change to come back. */
+const ECHO_PATIENCE: Span = 1000
+
+/** Follows the change log: every process reads it, and what it missed while it was cut off it reads afterwards. */
+export interface Feed {
+  /** Resolves when the position in the log is known. */
+  readonly started: Promise<void>
+  watch(listener: (change: Change) => void, onGap?: () => void): Unsubscribe
+  /** The newest change that was heard of: no version that comes later is smaller. */
+  position(): number
+  /** Of changes of this process. Resolves when the listeners have been told: in their turn, or at once when the log cannot be read. */
+  told(changes: readonly (readonly [sequence: number, change: Change])[]): Promise<void>
+  /** What changed before this instant has been told. */
+  heardAt(): Monotonic
+  close(): void
+}
+
+interface Entry {
+  readonly sequence: number
+  readonly previous: number
+  /** undefined: of somebody with another secret. */
+  readonly change: Change | undefined
+}
+
+export function createFeed(deps: {
+  readonly link: Link
+  readonly log: string
+  readonly seal: RecordSeal
+  readonly clock: Clock
+  readonly logger: Logger
+}): Feed {
+  const { link, log, seal, clock, logger } = deps
+  const listeners = new Set<{ readonly onChange: (change: Change) => void; readonly onGap: (() => void) | undefined }>()
+  /** Writes that wait for the feed to come to their change. */
+  let waiting: { readonly sequence: number; readonly resolve: (told: boolean) => void }[] = []
+  /** Told out of turn. */
+  const told = new Set<number>()
+  let seen: number | undefined
+  let heardAt: Monotonic = NEVER
+  let closed = false
+  let start = (): void => {}
+  const started = new Promise<void>((resolve) => (start = resolve))
+
+  /** After a new connection: it may be another Redis, or one that lost something. */
+  async function align(): Promise<void> {
+    const [newest] = parsePage(await link.call(['XREVRANGE', log, '+', '-', 'COUNT', '1'], PATIENCE))
+    const last = newest?.sequence ?? 0
+    if (seen !== undefined && last < seen) gap()
+    if (seen === undefined || last < seen) seen = last
+    start()
+  }
+
+  async function follow(): Promise<void> {
+    let aligned = false
+    while (!closed) {
+      await link.connected()
+      if (closed) return
+      try {
+        if (!aligned) await align()
+        aligned = true
+        await readPage()
+      } catch (error) {
+        aligned = false
+        if (closed) return
+        link.drop(messageOf(error))
+        settle(Number.POSITIVE_INFINITY, false)
+      }
+    }
+  }
+
+  async function readPage(): Promise<void> {
+    const askedAt = clock.monotonic()
+    const asked = ['XREAD', 'COUNT', `${PAGE}`, 'BLOCK', `${SILENCE}`, 'STREAMS', log, `${seen ?? 0}-0`]
+    const reply = await link.call(asked, SILENCE + PATIENCE)
+    const page = Array.isArray(reply) && Array.isArray(reply[0]) ? parsePage(reply[0][1] ?? null) : []
+    for (const entry of page) announce(entry)
+    if (page.length < PAGE) heardAt = askedAt
+  }
+
+  function announce({ sequence, previous, change }: Entry): void {
+    // A change that we cannot read is one that we miss.
+    if (previous !== seen || !change) gap()
+    seen = sequence
+    if (change && !told.delete(sequence)) tell(change)
+    settle(sequence, true)
+  }
+
+  function tell(change: Change): void {
+    for (const { onChange } of listeners) background('listener', () => onChange(change))
+  }
+
+  function gap(): void {
+    logger.warn({}, 'store: changes were missed')
+    told.clear()
+    for (const { onGap } of listeners) if (onGap) background('listener', onGap)
+  }
+
+  function settle(upTo: number, isTold: boolean): void {
+    if (waiting.length === 0) return
+    const due = waiting.filter(({ sequence }) => sequence <= upTo)
+    waiting = waiting.filter(({ sequence }) => sequence > upTo)
+    for (const { resolve } of due) resolve(isTold)
+  }
+
+  function background(what: string, work: () => void): void {
+    try {
+      work()
+    } catch (error) {
+      logger.error({ error: messageOf(error) }, `store: ${what} failed`)
+    }
+  }
+
+  /** Resolves with false when it takes too long. */
+  function heard(sequence: number): Promise<boolean> {
+    if ((seen ?? 0) >= sequence) return Promise.resolve(true)
+    if (link.trouble()) return Promise.resolve(false)
+    return new Promise((resolve) => {
+      const stop = clock.after(ECHO_PATIENCE, () => resolve(false))
+      waiting.push({
+        sequence,
+        resolve(isTold) {
+          stop()
+          resolve(isTold)
+        },
+      })
+    })
+  }
+
+  function parsePage(reply: Reply): Entry[] {
+    return Array.isArray(reply) ? reply.flatMap((entry) => parseEntry(entry) ?? []) : []
+  }
+
+  function parseEntry(reply: Reply): Entry | undefined {
+    if (!Array.isArray(reply)) return undefined
+    const [id, fields] = reply as readonly Reply[]
+    if (typeof id !== 'string' || !Array.isArray(fields)) return undefined
+    const [, previous, , kind, , table, , sealed] = fields as readonly Reply[]
+    const known = (kind === 'put' || kind === 'delete') && typeof table === 'string' && typeof sealed === 'string'
+    const key = known ? seal.openKey(table, kind, sealed) : undefined
+    return {
+      sequence: Number(id.split('-', 1)[0]),
+      previous: Number(previous),
+      change: known && key !== undefined ? { table, key, kind } : undefined,
+    }
+  }
+
+  void follow()
+  return {
+    started,
+    position: () => seen ?? 0,
+    heardAt: () => heardAt,
+    watch(onChange, onGap) {
+      // An object of its own each time, so that one listener may watch twice and stop once.
+      const own = { onChange, onGap }
+      listeners.add(own)
+      return () => listeners.delete(own)
+    },
+    async told(changes) {
+      const last = changes.at(-1)
+      if (!last || listeners.size === 0 || (await heard(last[0]))) return
+      for (const [sequence, change] of changes) {
+        if (sequence <= (seen ?? 0) || told.has(sequence)) continue
+        told.add(sequence)
+        tell(change)
+      }
+    },
+    close() {
+      closed = true
+      listeners.clear()
+      settle(Number.POSITIVE_INFINITY, true)
+    },
+  }
+}
