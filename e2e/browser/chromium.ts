@@ -1,7 +1,7 @@
 /** The real browser: where it is, how it is started, and what is always watched. Tests only. */
 import { existsSync } from 'node:fs'
 import axe from 'axe-core'
-import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core'
+import { type Browser, type BrowserContext, chromium, type Page, type Response } from 'playwright-core'
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome']
 
@@ -53,15 +53,22 @@ export async function newVisitor(
   const context = await browser.newContext(options)
   context.setDefaultTimeout(60_000)
   const complaints: string[] = []
+  const documents = new Set<string>()
+  context.on('request', (request) => request.isNavigationRequest() && documents.add(request.url()))
   context.on('console', (message) => {
     if (message.type() !== 'error' && message.type() !== 'warning') return
     const { url } = message.location()
     // Chromium notes every document that comes with 4xx or 5xx.
-    if (message.text().startsWith('Failed to load resource') && url === message.page()?.url()) return
+    if (message.text().startsWith('Failed to load resource') && documents.has(url.replace(/#.*/, ''))) return
     complaints.push(`${message.text()} (${url})`)
   })
   context.on('weberror', (error) => complaints.push(String(error.error())))
   return { context, page: await context.newPage(), complaints }
+}
+
+/** A page that a browser leaves by itself, at the beginning and the end of a sign-in: the only ones of ours with a script. */
+export function isOnward(response: Response): boolean {
+  return response.headers()['content-security-policy']?.startsWith("default-src 'none'; script-src ") ?? false
 }
 
 /** Findings of axe-core on the page: `rule: elements`. Runs beside the page's own policy, which allows no script. */

@@ -5,6 +5,7 @@ import {
   axeViolations,
   chromiumPath,
   inChromium,
+  isOnward,
   launchChromium,
   newVisitor,
   type Visitor,
@@ -20,14 +21,22 @@ interface Sight {
   readonly reach: (visitor: Visitor, demo: Demo) => Promise<number | undefined>
 }
 
-const open = async ({ page }: Visitor, url: string): Promise<number | undefined> => (await page.goto(url))?.status()
+const open = (visitor: Visitor, url: string): Promise<number | undefined> =>
+  arrive(visitor, ({ page }) => page.goto(url))
 
-/** Clicks, and answers the status of the page that shows in the end. */
-async function click({ page }: Visitor, name: string): Promise<number | undefined> {
+const click = (visitor: Visitor, name: string): Promise<number | undefined> =>
+  arrive(visitor, ({ page }) => page.getByRole('button', { name }).first().click())
+
+/** Does it, and answers the status of the page that shows in the end. */
+async function arrive(visitor: Visitor, act: (visitor: Visitor) => Promise<unknown>): Promise<number | undefined> {
+  const { page } = visitor
   const arrived = page.waitForResponse(
-    (response) => response.request().isNavigationRequest() && (response.status() < 300 || response.status() >= 400),
+    (response) =>
+      response.request().isNavigationRequest() &&
+      (response.status() < 300 || response.status() >= 400) &&
+      !isOnward(response),
   )
-  await page.getByRole('button', { name }).first().click()
+  await act(visitor)
   const { url, status } = await arrived.then((response) => ({ url: response.url(), status: response.status() }))
   await page.waitForURL(url, { waitUntil: 'load' })
   return status

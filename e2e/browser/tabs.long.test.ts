@@ -42,12 +42,15 @@ describe.skipIf(chromiumPath === undefined)(inChromium('twelve tabs that were op
       const page = await visitor.context.newPage()
       const address = addressOf(tab)
       await page.goto(address)
-      expect(new URL(page.url()).origin).toBe(world.okta.url)
+      await page.waitForURL(({ origin }) => origin === world.okta.url)
       opened.push({ page, address })
     }
     for (const { page, address } of order.flatMap((tab) => opened.slice(tab, tab + 1))) {
       const atProvider = () => new URL(page.url()).origin === world.okta.url
-      while (atProvider()) await page.getByRole('button', { name: 'alice' }).first().click()
+      while (atProvider()) {
+        await page.getByRole('button', { name: 'alice' }).first().click()
+        await page.waitForURL(({ origin, href }) => origin === world.okta.url || href === address)
+      }
       expect(page.url()).toBe(address)
       expect(await page.getByRole('heading').textContent()).toBe(address.slice(new URL(address).origin.length))
     }

@@ -1,4 +1,5 @@
 import { clearCookie, readCookies, setCookie } from '../lib/cookie.ts'
+import { headerOf } from '../http/header.ts'
 import type { Span } from '../types.ts'
 import type { Exchange, Generation, RequestFacts } from '../http/exchange.ts'
 
@@ -31,6 +32,14 @@ export function cookieHeader(
     'set-cookie',
     value === undefined ? clearCookie(name, attributes) : setCookie(name, value, { ...attributes, maxAge }),
   ]
+}
+
+/**
+ * Does a person look at the whole answer, in a browser that says so (https://www.w3.org/TR/fetch-metadata/)? Such a one runs
+ * scripts; of what is framed, older or no browser this is not known.
+ */
+export function isDocument({ facts, exchange }: ControlRequest): boolean {
+  return facts.method === 'GET' && facts.wants === 'html' && headerOf(exchange.head, 'sec-fetch-dest') === 'document'
 }
 
 /** Sign-ins that one browser may have begun at a time, on one host. */

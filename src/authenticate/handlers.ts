@@ -6,6 +6,7 @@ import { AppError, toAppError } from '../errors.ts'
 import { readCookie } from '../lib/cookie.ts'
 import { constantTimeEqual, sha256 } from '../lib/crypto.ts'
 import { personKey } from '../lib/person.ts'
+import { beginReply, returnReply } from '../pages/render.ts'
 import { redirectReply } from '../pages/reply.ts'
 import type {
   Clock,
@@ -22,11 +23,19 @@ import type {
 import type { Directory } from '../directory/model.ts'
 import type { Live } from '../config/model.ts'
 import type { Reply } from '../http/exchange.ts'
-import { type ControlRequest, cookieHeader, type Header, isCrowded, makeRoom, namesFor } from './control-request.ts'
+import {
+  type ControlRequest,
+  cookieHeader,
+  type Header,
+  isCrowded,
+  isDocument,
+  makeRoom,
+  namesFor,
+} from './control-request.ts'
 import { createCodeExchange } from './code-exchange.ts'
 import { createFailure } from './failure.ts'
 import { issueHandoff, redeemHandoff } from './handoff.ts'
-import { createLongAddresses } from './long-address.ts'
+import { createReturnAddresses } from './return-address.ts'
 import { flowTag, PENDING_LIFETIME, type Pending, type PendingSeal } from './pending.ts'
 import { NONCE_LIFETIME, only, type Redirects, type SignInLink, type SignInRequest } from './redirect.ts'
 import { createSignOut, type SignOutDeps } from './sign-out.ts'
@@ -67,16 +76,25 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   const { idps, sessions, directory, store, redirects, pendingSeal, states, clock } = deps
   const failure = createFailure(deps)
   const exchangeCode = createCodeExchange(deps)
-  const longAddresses = createLongAddresses(deps)
+  const addresses = createReturnAddresses(deps)
 
-  /** An application's host sends a browser to the authenticate service, bound to it by a nonce cookie. */
-  async function startSignIn(request: ControlRequest, returnTo: URL): Promise<Reply> {
+  /**
+   * An application's host sends a browser to the authenticate service, bound to it by a nonce cookie. `keepFragment`: by a
+   * page whose script keeps what follows `#`, where the browser has one; by a redirect otherwise.
+   */
+  async function startSignIn(
+    request: ControlRequest,
+    returnTo: URL,
+    { keepFragment = false }: { readonly keepFragment?: boolean } = {},
+  ): Promise<Reply> {
     if (isAtAuthenticate(request, new URL(request.origin))) return redirectReply(302, signInUrl(request))
     const prefix = namesFor(request).nonce
-    const short = await longAddresses.shorten(request, returnTo)
-    const { location, nonce, nonceHash } = redirects.start(short, signInUrl(request), clock.now())
+    const byPage = keepFragment && isDocument(request)
+    const back = await (byPage ? addresses.indirect(request, returnTo) : addresses.shorten(request, returnTo))
+    const { location, nonce, nonceHash } = redirects.start(back, signInUrl(request), clock.now())
     const binding = cookieHeader(request, prefix + flowTag(nonceHash), nonce, NONCE_LIFETIME)
-    return redirectReply(302, location, [...makeRoom(request, prefix), binding])
+    const cookies = [...makeRoom(request, prefix), binding]
+    return byPage ? beginReply(location, back, cookies) : redirectReply(302, location, cookies)
   }
 
   /** `{prefix}/sign_in` on an application's host: where a script that got a 401 may send its window. */
@@ -272,9 +290,10 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     return redirectReply(302, returnTo, [spent, sessionHeader(request, session)])
   }
 
-  /** `ROUTE/{prefix}/return`: to the long address that a short one stands for. */
-  async function returnToLong(request: ControlRequest): Promise<Reply> {
-    return redirectReply(302, await longAddresses.find(request))
+  /** `ROUTE/{prefix}/return`: to the address that was asked for in the beginning. */
+  async function returnToAsked(request: ControlRequest): Promise<Reply> {
+    const url = await addresses.find(request)
+    return isDocument(request) ? returnReply(url) : redirectReply(302, url)
   }
 
   function sessionHeader(request: ControlRequest, session: Session): Header {
@@ -290,7 +309,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   }
 
   const signOut = createSignOut({ ...deps, failure })
-  return { startSignIn, signInAtRoute, signIn, idpCallback, routeCallback, returnToLong, ...signOut }
+  return { startSignIn, signInAtRoute, signIn, idpCallback, routeCallback, returnToAsked, ...signOut }
 }
 
 function isAtAuthenticate({ generation }: ControlRequest, { origin }: URL): boolean {

@@ -29,6 +29,8 @@ export interface Route<A extends Action = Action> {
   readonly setResponseHeaders?: ReadonlyMap<string, string>
   /** Which readings of a path are taken as they were asked; absent: none. */
   readonly paths?: PathReading
+  /** A sign-in begins with a page that keeps what follows `#` in the address (`keep_fragment`). */
+  readonly keepFragment: boolean
   /** What is done with a request that the policy allows. */
   readonly action: A
   /** Where the route was written, for messages: `config.yaml:12:5`. */

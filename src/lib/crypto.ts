@@ -60,3 +60,8 @@ export function randomId(bits = 128): string {
 export function sha256(text: string | Uint8Array): string {
   return createHash('sha256').update(text).digest('base64url')
 }
+
+/** As a Content-Security-Policy names an inline script (CSP Level 3 §2.3.1): `'sha256-…'`, in plain base64. */
+export function cspHash(text: string): string {
+  return `'sha256-${createHash('sha256').update(text).digest('base64')}'`
+}

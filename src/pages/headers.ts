@@ -37,3 +37,17 @@ export function pageHeaders({ formActionOrigins }: PageHeaderOptions = {}): read
     ['permissions-policy', NO_FEATURES],
   ]
 }
+
+/**
+ * Of a page that goes on by itself: its one script, known by hash, and nothing else. The page is on its way to another,
+ * which may have been opened by an application's own: it does not cut that tie (no `cross-origin-opener-policy`).
+ */
+export function onwardHeaders(scriptHash: string): readonly (readonly [string, string])[] {
+  const policy = ["default-src 'none'", `script-src ${scriptHash}`, "form-action 'none'", "frame-ancestors 'none'"]
+  return [
+    ['content-security-policy', [...policy, "base-uri 'none'"].join('; ')],
+    ['cache-control', 'no-store'],
+    ['referrer-policy', 'no-referrer'],
+    ['x-content-type-options', 'nosniff'],
+  ]
+}

@@ -4,7 +4,9 @@ import { type AccessModel, accessPage, type Cell } from './access.tsx'
 import { type DeniedModel, deniedPage } from './denied.tsx'
 import { type ErrorModel, errorPage } from './error.tsx'
 import type { PageModel } from './layout.tsx'
-import { htmlReply } from './reply.ts'
+import { onwardHeaders } from './headers.ts'
+import { BEGIN_HASH, beginPage, RETURN_HASH, returnPage } from './onward.tsx'
+import { HTML, htmlReply } from './reply.ts'
 import { type SessionOverModel, sessionOverPage } from './session-over.tsx'
 import { type SignInFailedModel, signInFailedPage } from './sign-in-failed.tsx'
 import { type SignOutModel, signOutPage } from './sign-out.tsx'
@@ -36,6 +38,20 @@ export function pageReply(
   options: Parameters<typeof htmlReply>[2] = {},
 ): Reply {
   return htmlReply(status, render(common, page), options)
+}
+
+/** A page instead of a redirect to the sign-in, which keeps the fragment. `back`: where the sign-in returns to, on this host. */
+export function beginReply(next: URL, back: URL, cookies: Reply['headers']): Reply {
+  return onwardReply(401, beginPage(next, back), BEGIN_HASH, cookies)
+}
+
+/** The page at `back`, which gives the fragment to the address that was asked for. */
+export function returnReply(next: URL): Reply {
+  return onwardReply(200, returnPage(next), RETURN_HASH)
+}
+
+function onwardReply(status: number, body: string, scriptHash: string, cookies: Reply['headers'] = []): Reply {
+  return { status, headers: [HTML, ...onwardHeaders(scriptHash), ...cookies], body }
 }
 
 /** The access review: a page that no browser asks for, as a whole document. */

@@ -4,6 +4,8 @@ import { pageHeaders } from './headers.ts'
 
 type Header = readonly [name: string, value: string]
 
+export const HTML: Header = ['content-type', 'text/html; charset=utf-8']
+
 /** One of our pages. `formActionOrigins`: where a form on it may end up, redirects included. */
 export function htmlReply(
   status: number,
@@ -12,7 +14,7 @@ export function htmlReply(
 ): Reply {
   return {
     status,
-    headers: [['content-type', 'text/html; charset=utf-8'], ...pageHeaders(options), ...(options.headers ?? [])],
+    headers: [HTML, ...pageHeaders(options), ...(options.headers ?? [])],
     body: html,
   }
 }

@@ -112,7 +112,7 @@ export function createControl({ clock, authenticate, user, hook, scim, jwks, rec
       case 'route-callback':
         return authenticate.routeCallback(request)
       case 'return':
-        return authenticate.returnToLong(request)
+        return authenticate.returnToAsked(request)
       case 'sign-out':
         return authenticate.signOut(request)
       case 'signed-out':

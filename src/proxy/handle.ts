@@ -16,7 +16,17 @@ import type { Control } from './control.ts'
 import { type ForwardAuthRequest, forwardAuthRequest, isForwardedAsJudged } from './forward-auth.ts'
 import { readable } from './cors.ts'
 import { identify } from './identify.ts'
-import { badPath, badRequest, failure, granted, notFound, permitted, questionRefused, refusal } from './respond.ts'
+import {
+  badPath,
+  badRequest,
+  challenged,
+  failure,
+  granted,
+  notFound,
+  permitted,
+  questionRefused,
+  refusal,
+} from './respond.ts'
 import { secured } from './transport-security.ts'
 
 export interface HandleDeps {
@@ -119,10 +129,13 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     }
     if (verdict.outcome !== 'allow') {
       const origin = generation.routes.originOf(facts.host, facts.port) ?? ''
+      const asked = { ...askedOf(facts, generation), origin }
+      // Another proxy passes on a redirect, and might keep a page for itself.
+      const keepFragment = route.keepFragment && !question
       const reply =
         verdict.outcome === 'sign-in' && facts.wants === 'html' && isSafe(facts.method) && question?.redirects !== false
-          ? await startSignIn(exchange, facts, generation, origin)
-          : refusal(verdict, route, who, { ...askedOf(facts, generation), origin })
+          ? challenged(await startSignIn(exchange, facts, generation, origin, keepFragment), asked)
+          : refusal(verdict, route, who, asked)
       if (question && reply.status < 300) throw new TypeError('forward-auth: a refusal must not look like a yes')
       return answer(exchange, readable(reply, facts, route), facts, generation)
     }
@@ -189,9 +202,10 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     facts: RequestFacts,
     generation: Generation,
     origin: string,
+    keepFragment: boolean,
   ): Promise<Reply> {
     const returnTo = new URL(origin + facts.path + facts.query)
-    return deps.startSignIn({ facts, exchange, generation, origin }, returnTo)
+    return deps.startSignIn({ facts, exchange, generation, origin }, returnTo, { keepFragment })
   }
 
   /** With what is known now of the person, and by the configuration that is in force now. */

@@ -158,6 +158,10 @@ function badToken({ error, reasons }: Refusal & { outcome: 'bad-token' }, asked:
   return pageReply(common(asked), status, { kind: 'error', status, sentence }, { headers })
 }
 
+/** A 401 that is made elsewhere, with the challenge that it needs. */
+export function challenged(reply: Reply, asked: AskedOfRoute): Reply {
+  return reply.status === 401 ? { ...reply, headers: [...reply.headers, ...challenges(asked, false)] } : reply
+}
 function denied(reasons: Refusal['reasons'], route: Route, who: Principal | undefined, asked: AskedOfRoute): Reply {
   const { facts } = asked
   if (facts.wants !== 'html') {

@@ -69,5 +69,5 @@ export async function startBehind(
 export async function openAsAlice(page: Page, url: string): Promise<void> {
   await page.goto(url)
   await page.getByRole('button', { name: 'Alice' }).first().click()
-  await page.waitForURL((now) => now.origin === new URL(url).origin)
+  await page.waitForURL(({ origin, pathname }) => origin === new URL(url).origin && !pathname.startsWith('/.'))
 }

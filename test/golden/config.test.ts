@@ -69,7 +69,7 @@ function summary(config: Config): readonly string[] {
     `storage: ${describeStorage(storage)}`,
     `secrets: ${fixed.sharedSecrets.length} shared, ${fixed.signingKeys.length} signing`,
     `claims: ${describeClaims(live.routes[0])}`,
-    ...live.routes.map((route) => describeRoute(route) + describeTimeouts(route) + describeIdentity(route, live.routes[0]) + describeResponseHeaders(route)),
+    ...live.routes.map((route) => describeRoute(route) + (route.keepFragment ? '' : ', fragments lost') + describeTimeouts(route) + describeIdentity(route, live.routes[0]) + describeResponseHeaders(route)),
   ]
 }
 

@@ -7,6 +7,7 @@ import {
   APP,
   askedPath,
   AUTH,
+  begunBy,
   certificateOf,
   connects,
   drains,
@@ -397,6 +398,7 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
       b: { email: ['bob@example.com'] },
       with: rules,
     },
+    keep_fragment: { b: false, observe: begunBy },
     max_directory_age: { b: '2s', with: { ...rules, allowed_groups: ['Engineering'] }, observe: oldGroups },
     policy: {
       a: [{ allow: { or: [{ email: { is: 'alice@example.com' } }] } }],

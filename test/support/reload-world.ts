@@ -434,6 +434,12 @@ export async function askedPath(running: Running, path: string): Promise<unknown
 }
 
 /** Status of a preflight. */
+/** What a browser that runs scripts gets while nobody is signed in. */
+export async function begunBy({ browser }: Running): Promise<unknown> {
+  const headers = { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
+  return (await browser().ask(`${APP}/x`, { headers })).status
+}
+
 export async function preflight(running: Running): Promise<unknown> {
   const headers = { origin: 'https://partner.corp.example', 'access-control-request-method': 'PUT' }
   return (await running.browser().ask(`${APP}/x`, { method: 'OPTIONS', headers })).status

@@ -90,6 +90,7 @@ function compileRoute(
     ...(input.max_directory_age !== undefined && { maxDirectoryAge: input.max_directory_age }),
     ...responseHeaders,
     ...(paths && { paths }),
+    keepFragment: input.keep_fragment,
     action,
     definedAt: report.where(path),
   }

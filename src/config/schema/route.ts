@@ -205,6 +205,11 @@ export const routeSchema = z.strictObject(
       .record(z.string(), scalars, { error: 'a map of claim names to lists of values' })
       .default({})
       .describe('Claims and their values; any one of them is enough. The claim with groups is asked of the directory.'),
+    keep_fragment: flag
+      .default(true)
+      .describe(
+        'Begin a sign-in with a page that keeps what follows `#` in the address, in browsers that run scripts. `false`: with a redirect, which loses it.',
+      ),
     max_directory_age: duration
       .optional()
       .describe('Oldest group data that this route accepts. With older data the answer is 503.'),

@@ -86,6 +86,7 @@ export function route(upstream: string | readonly [string, ...string[]], over: R
     match: match ?? { kind: 'all' },
     policy: policy ?? { kind: 'public' },
     groupsFrom: groupsFrom ?? 'directory',
+    keepFragment: true,
     ...(maxDirectoryAge !== undefined && { maxDirectoryAge }),
     action: {
       kind: 'forward',

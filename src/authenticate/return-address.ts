@@ -1,6 +1,8 @@
 /**
- * A long address to return to waits in the store while its person signs in, and a short one of the same host
- * (`{prefix}/return?to=…`) leads to it. So signed URLs, `state` and cookies stay small, and the address is kept whole.
+ * Addresses to return to, as a sign-in carries them. A long one waits in the store while its person signs in, and a short
+ * one of the same host (`{prefix}/return?to=…`) leads to it: so signed URLs, `state` and cookies stay small, and the address
+ * is kept whole. Where the browser keeps the fragment (pages/onward.tsx) it returns by that path in any case, and
+ * `to` is the address itself when it is short.
  */
 import { deriveKey, mac, sha256 } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
@@ -25,21 +27,23 @@ const longAddresses: Table<string> = {
   parse: (value) => (typeof value === 'string' && URL.canParse(value) ? value : undefined),
 }
 
-export interface LongAddresses {
+export interface ReturnAddresses {
   /** `returnTo`, or a short address that leads to it, or the front page when it cannot be kept. Rejects ERR_STORE_UNAVAILABLE. */
   shorten(request: ControlRequest, returnTo: URL): URL | Promise<URL>
-  /** Where the short address leads: the long one, or the front page when that has expired. */
+  /** As `shorten`, but always an address of `{prefix}/return`, where the fragment is put back. */
+  indirect(request: ControlRequest, returnTo: URL): URL | Promise<URL>
+  /** Where the address leads: the one that was asked for, or the front page when that has expired. */
   find(request: ControlRequest): Promise<URL>
 }
 
-export interface LongAddressDeps {
+export interface ReturnAddressDeps {
   readonly store: Store
   readonly sharedSecrets: readonly [Secret, ...Secret[]]
   readonly clock: Clock
   readonly logger: Logger
 }
 
-export function createLongAddresses({ store, sharedSecrets, clock, logger }: LongAddressDeps): LongAddresses {
+export function createReturnAddresses({ store, sharedSecrets, clock, logger }: ReturnAddressDeps): ReturnAddresses {
   const key = deriveKey(sharedSecrets[0].reveal(), 'long-address')
   /** What this process keeps, by client. */
   const kept = new Map<string, Set<string>>()
@@ -76,18 +80,35 @@ export function createLongAddresses({ store, sharedSecrets, clock, logger }: Lon
       return frontPage(request, `too many long addresses wait for a sign-in (${MAX_OF_CLIENT} of one client at most)`)
     }
     await store.put(longAddresses, sha256(id), href, { expiresAt: later(clock.now(), LIFETIME) })
-    const short = new URL(`${request.generation.live.naming.controlPrefix}/return`, request.origin)
-    short.searchParams.set('to', id)
-    return short
+    return by(request, id)
+  }
+
+  /** `to`: an id, or a path with its query. */
+  function by({ generation, origin }: ControlRequest, to: string): URL {
+    const url = new URL(`${generation.live.naming.controlPrefix}/return`, origin)
+    url.searchParams.set('to', to)
+    return url
+  }
+
+  async function wanted(request: ControlRequest): Promise<URL | undefined> {
+    const to = only(new URLSearchParams(request.facts.query), 'to')
+    if (to === undefined) return undefined
+    if (to.startsWith('/')) return URL.canParse(to, request.origin) ? new URL(to, request.origin) : undefined
+    const href = (await store.get(longAddresses, sha256(to)))?.value
+    return href === undefined ? undefined : new URL(href)
   }
 
   return {
     shorten: (request, returnTo) => (returnTo.href.length > MAX_CARRIED ? keep(request, returnTo) : returnTo),
 
+    indirect(request, returnTo) {
+      const url = by(request, returnTo.pathname + returnTo.search)
+      // What begins with two slashes would name another host (RFC 3986 §4.2).
+      return url.href.length > MAX_CARRIED || returnTo.pathname.startsWith('//') ? keep(request, returnTo) : url
+    },
+
     async find(request) {
-      const id = only(new URLSearchParams(request.facts.query), 'to')
-      const href = id === undefined ? undefined : (await store.get(longAddresses, sha256(id)))?.value
-      const url = href === undefined ? undefined : new URL(href)
+      const url = await wanted(request)
       // Only to the host that was asked: the link is no way to any other place.
       return url?.origin === request.origin ? url : frontPage(request, 'the long address is unknown or has expired')
     },
