@@ -1,6 +1,8 @@
 /** The composition root: a `Config` becomes a running Postern. The only file that imports every folder; `new` and calls, no branch on request data. */
 import { createAuthenticate } from './authenticate/handlers.ts'
+import { createFailure } from './authenticate/failure.ts'
 import { createPendingSeal } from './authenticate/pending.ts'
+import { createProgramLogin } from './authenticate/program-login.ts'
 import { createRedirects } from './authenticate/redirect.ts'
 import { createStates } from './authenticate/state.ts'
 import { openAutocert } from './certificates/autocert.ts'
@@ -36,6 +38,7 @@ import { type Operations, startOperations } from './server/operations.ts'
 import { listenRedirect } from './server/redirect.ts'
 import { compareConfig, type Reload } from './server/reload.ts'
 import { createSessionAuthenticator } from './session/authenticator.ts'
+import { createProgramAuthenticator } from './session/program-authenticator.ts'
 import { createSessions } from './session/sessions.ts'
 import { hasOlderSessions } from './session/tables.ts'
 import { createStreamRegistry } from './session/streams.ts'
@@ -91,7 +94,8 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   if (await hasOlderSessions(store))
     logger.warn({}, 'the store holds sessions of an older version: their cookies open nothing, people sign in again')
   const signer = createAssertionSigner(fixed)
-  const sessions = createSessions({ store, clock, sharedSecrets, audit: createAudit(logger) })
+  const audit = createAudit(logger)
+  const sessions = createSessions({ store, clock, sharedSecrets, audit })
   const streams = createStreamRegistry({ clock })
   closing.add(() => {
     streams.close()
@@ -121,18 +125,30 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   const redirectUri = new URL(fixed.authenticateCallbackPath, fixed.authenticateServiceUrl)
   const providerOf = (idp: IdpConfig) => createOidcProvider({ idp, redirectUri, clock, logger })
   const idps = createIdentityProviders([providerOf(defaultIdp), ...otherIdps.map(providerOf)])
+  const redirects = createRedirects(sharedSecrets)
   const authenticate = createAuthenticate({
     idps,
     sessions,
     directory,
     store,
-    redirects: createRedirects(sharedSecrets),
+    redirects,
     pendingSeal: createPendingSeal(sharedSecrets),
     states: createStates(sharedSecrets),
     sharedSecrets,
     clock,
     logger,
     admit,
+  })
+  const programs = createProgramLogin({
+    sessions,
+    directory,
+    store,
+    redirects,
+    csrf: authenticate,
+    sharedSecrets,
+    failure: createFailure({ clock, logger }),
+    clock,
+    audit,
   })
   const user = createUserViews({ sessions, directory, authenticate, clock })
   const certificateOrders = metrics.counter('certificate_orders_total', 'Orders of certificates by ACME.', ['outcome'])
@@ -171,6 +187,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
       clock,
       authenticate,
       user,
+      programs,
       hook: feeds.hook,
       scim: feeds.scim,
       jwks: () => signer.jwks(),
@@ -279,7 +296,10 @@ function createGeneration(
     cookieNames: names,
     parse: (head: RequestHead) => parseTarget(head, trust, requestId(), live.identityHeaders),
     routes: createRouteTable(fixed, live),
-    authenticators: [createSessionAuthenticator({ sessions, directory, cookieNames: names })],
+    authenticators: [
+      createSessionAuthenticator({ sessions, directory, cookieNames: names }),
+      createProgramAuthenticator({ sessions, directory }),
+    ],
     forwarder,
   })
 }

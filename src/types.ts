@@ -211,6 +211,10 @@ export interface Sessions {
   replaceTokens(session: Session, tokens: Tokens, identity: Identity): Promise<Session | undefined>
   /** `v1.<id>.<mac>`: good for a cookie of this name on this host, and useless anywhere else. */
   cookieValue(id: SessionId, name: string, host: string): string
+  /** `psl_…`: a bearer token of the session for programs, good on this host alone (lib/program-token.ts). */
+  programToken(id: SessionId, host: string): string
+  /** Whose token of a program this is; undefined: of no live session, or for another host. */
+  readProgramToken(token: string, host: string, now: WallTime): Promise<Session | undefined> | Session | undefined
   /** Ends it, wherever it is used; the audit line is written here. undefined: it had ended before. */
   revoke(id: SessionId, reason: SessionEnd, requestId?: string): Promise<Session | undefined>
   /** Sessions that began before, or all; gives how many ended. */

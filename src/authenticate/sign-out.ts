@@ -86,7 +86,7 @@ export function createSignOut({ idps, sessions, sharedSecrets, clock, failure }:
     return { controlPrefix: generation.live.naming.controlPrefix, requestId: facts.id, now: clock.now() }
   }
 
-  return { signOut, signedOut, csrfToken, signOutTargets }
+  return { signOut, signedOut, csrfToken, isCsrfToken, signOutTargets }
 }
 
 /** Registered at the provider as a sign-out redirect URI. */

@@ -20,6 +20,7 @@ import { directorySchema } from './schema/directory.ts'
 import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './schema/identity.ts'
 import { PROVIDERS } from './providers.ts'
 import { circuitBreaker } from './schema/balancing.ts'
+import { programHosts } from './schema/programs.ts'
 import { routeSchema } from './schema/route.ts'
 import { storageSchema } from './schema/storage.ts'
 
@@ -171,6 +172,11 @@ export const configSchema = z.strictObject(
       .literal(true, { error: 'true: the cookie is never readable by scripts' })
       .default(true)
       .describe('Always true.'),
+    programmatic_redirect_domain_whitelist: programHosts
+      .default([])
+      .describe(
+        'Hosts that may get the one-time code of a program that somebody signs in (`postern login`), by https, besides 127.0.0.1 and [::1] at any port; `localhost` is one more name of these.',
+      ),
     strict_transport_security: z
       .string({ error: TRANSPORT_SECURITY })
       .regex(/^(?:off|max-age=\d{1,10}(?:; ?(?:includeSubDomains|preload))*)?$/, { error: TRANSPORT_SECURITY })

@@ -6,6 +6,13 @@ import type { Logger, Session, SessionEnd, SessionId } from '../types.ts'
 export type AuditEvent =
   /** `session-renewed`: signed in again, within a session that goes on. */
   | { readonly event: 'session-begin' | 'session-renewed'; readonly session: Session; readonly requestId?: string }
+  /** The person let a program in, or did not; it came for its token of one host. */
+  | {
+      readonly event: 'program-allowed' | 'program-refused' | 'program-signed-in'
+      readonly session: Session
+      readonly host: string
+      readonly requestId?: string
+    }
   | {
       readonly event: 'session-end'
       readonly reason: SessionEnd
@@ -23,6 +30,7 @@ export function createAudit(logger: Pick<Logger, 'info'>): Audit {
     const fields = {
       event: entry.event,
       ...(entry.event === 'session-end' && { reason: entry.reason }),
+      ...('host' in entry && { host: entry.host }),
       session: sessionTag(session.id),
       user_id: subject,
       issuer,
@@ -41,6 +49,12 @@ function messageOf(entry: AuditEvent): string {
       return 'signed in'
     case 'session-renewed':
       return 'signed in again'
+    case 'program-allowed':
+      return 'let a program sign in'
+    case 'program-refused':
+      return 'let no program sign in'
+    case 'program-signed-in':
+      return 'program signed in'
     case 'session-end':
       return entry.reason === 'signed-out' ? 'signed out' : 'session ended'
     default:

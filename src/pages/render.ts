@@ -6,6 +6,7 @@ import { type ErrorModel, errorPage } from './error.tsx'
 import type { PageModel } from './layout.tsx'
 import { onwardHeaders } from './headers.ts'
 import { BEGIN_HASH, beginPage, RETURN_HASH, returnPage } from './onward.tsx'
+import { type ProgramDoneModel, type ProgramLoginModel, programDonePage, programLoginPage } from './program-login.tsx'
 import { HTML, htmlReply } from './reply.ts'
 import { type SessionOverModel, sessionOverPage } from './session-over.tsx'
 import { type SignInFailedModel, signInFailedPage } from './sign-in-failed.tsx'
@@ -23,6 +24,8 @@ type Own<Model> = Omit<Model, keyof PageModel>
 export type Page =
   | ({ readonly kind: 'denied' } & Own<DeniedModel>)
   | ({ readonly kind: 'error' } & Own<ErrorModel>)
+  | ({ readonly kind: 'program-done' } & Own<ProgramDoneModel>)
+  | ({ readonly kind: 'program-login' } & Own<ProgramLoginModel>)
   | ({ readonly kind: 'session-over' } & Own<SessionOverModel>)
   | ({ readonly kind: 'sign-in-failed' } & Own<SignInFailedModel>)
   | ({ readonly kind: 'sign-out' } & Own<SignOutModel>)
@@ -65,6 +68,10 @@ function render(common: PageModel, page: Page): string {
       return deniedPage({ ...common, ...page })
     case 'error':
       return errorPage({ ...common, ...page })
+    case 'program-done':
+      return programDonePage({ ...common, ...page })
+    case 'program-login':
+      return programLoginPage({ ...common, ...page })
     case 'session-over':
       return sessionOverPage({ ...common, ...page })
     case 'sign-in-failed':

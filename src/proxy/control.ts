@@ -1,5 +1,6 @@
 /** The control paths: `/.postern/…`, `/.well-known/postern…`, `/ping`. Reached before any route, judged by nobody's policy. */
 import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
+import type { ProgramLogin } from '../authenticate/program-login.ts'
 import { assertNever, toAppError } from '../errors.ts'
 import { jsonReply, textReply } from '../pages/reply.ts'
 import { stylesheet } from '../pages/style.ts'
@@ -24,6 +25,7 @@ export interface ControlDeps {
   readonly clock: Clock
   readonly authenticate: Authenticate
   readonly user: UserViews
+  readonly programs: ProgramLogin
   /** Absent: no event hooks are taken, and nothing is there. */
   readonly hook?: EventHook | undefined
   /** Absent: nothing is pushed to us. */
@@ -50,11 +52,23 @@ const METHODS: Partial<Record<ControlAction, readonly string[]>> = {
   // What HAProxy probes with.
   ping: ['GET', 'HEAD', 'OPTIONS'],
   'sign-out': ['GET', 'HEAD', 'POST'],
+  'program-login': ['GET'],
+  'program-confirm': ['GET', 'HEAD', 'POST'],
+  'program-token': ['POST'],
   'okta-hook': ['GET', 'POST'],
   scim: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
 }
 
-export function createControl({ clock, authenticate, user, hook, scim, jwks, recordFlow }: ControlDeps): Control {
+export function createControl({
+  clock,
+  authenticate,
+  user,
+  programs,
+  hook,
+  scim,
+  jwks,
+  recordFlow,
+}: ControlDeps): Control {
   return async (match, facts, exchange, generation) => {
     const step = STEPS[match.action]
     try {
@@ -123,6 +137,12 @@ export function createControl({ clock, authenticate, user, hook, scim, jwks, rec
         return user.json(request)
       case 'forward-auth':
         throw new TypeError('forward-auth is answered by handle')
+      case 'program-login':
+        return programs.begin(request)
+      case 'program-confirm':
+        return programs.confirm(request)
+      case 'program-token':
+        return programs.token(request)
       case 'okta-hook':
         return hook ? answerHook(hook, exchange) : textReply(404, 'not found\n')
       case 'scim':

@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts'
 import type { HeaderView } from '../http/request.ts'
+import { isOurAuthorization } from '../lib/bearer.ts'
 import { isForeign } from '../lib/foreign-headers.ts'
 import { nominatedBy, normalName, reservedHeader } from '../lib/header-names.ts'
 
@@ -50,6 +51,7 @@ function readFields(raw: readonly string[], identity: ReadonlySet<string>): Read
     if (normal === 'cookie' || reservedHeader(normal, identity) !== undefined || isForeign(normal)) continue
     if (nominated?.has(spelling)) continue
     const value = raw[i + 1] ?? ''
+    if (normal === 'authorization' && isOurAuthorization(value)) continue
     const known = fields.get(normal)
     if (!known) fields.set(normal, { spelling, value, ambiguous: false })
     else if (known.spelling === spelling) known.value += `, ${value}`

@@ -152,6 +152,7 @@ function actionsOnAuthenticate(naming: Naming, callbackPath: string): ReadonlyMa
     ['/', 'user-page'],
     ['/robots.txt', 'robots'],
     [`${controlPrefix}/signed_out`, 'signed-out'],
+    [`${controlPrefix}/api/v1/login/confirm`, 'program-confirm'],
     [`${controlPrefix}/hooks/okta`, 'okta-hook'],
     [callbackPath, 'idp-callback'],
   ])
@@ -165,6 +166,8 @@ function actionsOnRoutes(naming: Naming): ReadonlyMap<string, ControlAction> {
     [`${controlPrefix}/callback/`, 'route-callback'],
     [`${controlPrefix}/return`, 'return'],
     [`${controlPrefix}/oauth-protected-resource`, 'protected-resource'],
+    [`${controlPrefix}/api/v1/login`, 'program-login'],
+    [`${controlPrefix}/api/v1/token`, 'program-token'],
   ])
 }
 

@@ -8,30 +8,41 @@ import type { Session, Sessions } from '../types.ts'
  * Whoever shows the session cookie of the host. Of several live sessions in one request the first counts: a neighbouring
  * host can plant a second cookie, and nobody can tell which was meant.
  */
-export function createSessionAuthenticator(deps: {
-  readonly sessions: Pick<Sessions, 'read'>
-  readonly directory: Pick<Directory, 'membership' | 'status'>
-  /** By the scheme of the host that was asked. */
-  readonly cookieNames: Readonly<Record<'http' | 'https', CookieNames>>
-}): Authenticator {
-  const { sessions, directory, cookieNames } = deps
-  function principalOf({ id, person, identity, expiresAt }: Session): SessionPrincipal {
-    return {
-      kind: 'session',
-      person,
-      identity,
-      sessionId: id,
-      expiresAt,
-      membership: directory.membership(person),
-      status: directory.status(person),
-    }
-  }
-  const orNobody = (session: Session | undefined): SessionPrincipal | undefined => session && principalOf(session)
+export function createSessionAuthenticator(
+  deps: PrincipalDeps & {
+    readonly sessions: Pick<Sessions, 'read'>
+    /** By the scheme of the host that was asked. */
+    readonly cookieNames: Readonly<Record<'http' | 'https', CookieNames>>
+  },
+): Authenticator {
+  const { sessions, cookieNames } = deps
+  const orNobody = (session: Session | undefined): SessionPrincipal | undefined =>
+    session && sessionPrincipal(session, deps)
 
   return {
     identify({ cookie, host }, { from }, now) {
       const found = sessions.read(cookie, cookieNames[from.scheme].session, host, now)
       return found instanceof Promise ? found.then(orNobody) : orNobody(found)
     },
+  }
+}
+
+export interface PrincipalDeps {
+  readonly directory: Pick<Directory, 'membership' | 'status'>
+}
+
+/** The person of a session, with what is known of them now. */
+export function sessionPrincipal(
+  { id, person, identity, expiresAt }: Session,
+  { directory }: PrincipalDeps,
+): SessionPrincipal {
+  return {
+    kind: 'session',
+    person,
+    identity,
+    sessionId: id,
+    expiresAt,
+    membership: directory.membership(person),
+    status: directory.status(person),
   }
 }

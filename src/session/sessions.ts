@@ -2,6 +2,7 @@ import { AppError } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import { readCookie } from '../lib/cookie.ts'
 import { deriveKey, open, randomId, seal } from '../lib/crypto.ts'
+import { PROGRAM_TOKEN_PREFIX } from '../lib/program-token.ts'
 import { createRecent } from '../lib/recent.ts'
 import { personKey } from '../lib/person.ts'
 import type { Secret } from '../lib/secret.ts'
@@ -24,6 +25,8 @@ import { createCookieCheck } from './cookie-check.ts'
 import { sessionsTable } from './tables.ts'
 import { elapsed } from '../lib/time.ts'
 
+/** No cookie can be called so: a token is no cookie, and the other way round. */
+const PROGRAM = 'program token'
 const MAX_CACHED = 4096
 /** The second net under the store's change feed: no session is trusted longer without a look at the store. */
 const MAX_AGE: Span = 5000
@@ -199,6 +202,12 @@ export function createSessions(deps: {
     },
     replaceTokens: ({ id }, tokens, identity) => update(id, (current) => withTokens(current, tokens, identity)),
     cookieValue: (id, name, host) => cookies.sign(id, name, host),
+    programToken: (id, host) => PROGRAM_TOKEN_PREFIX + cookies.sign(id, PROGRAM, host),
+    readProgramToken(token, host, now) {
+      if (!token.startsWith(PROGRAM_TOKEN_PREFIX)) return undefined
+      const id = cookies.verify(token.slice(PROGRAM_TOKEN_PREFIX.length), PROGRAM, host)
+      return id === undefined ? undefined : (cached(id, now) ?? firstLive([id], now))
+    },
     revoke: end,
     async revokePerson(person, reason, before) {
       let count = 0

@@ -5,6 +5,7 @@
  * headers come last. Names that the client lists in `Connection` are removed before ours are added, so it cannot strip
  * those.
  */
+import { isOurAuthorization } from '../lib/bearer.ts'
 import { withoutCookies } from '../lib/cookie.ts'
 import { publicLocation, type Sent } from '../routing/location.ts'
 import { destinationPath, hasDestination } from '../routing/destination.ts'
@@ -77,9 +78,6 @@ interface HeaderPlan {
   readonly hop: HopMark
 }
 
-/** Credentials meant for the proxy itself. */
-const OUR_AUTHORIZATION = /^\s*(?:pomerium|postern)\s/i
-
 const MAX_SPELLINGS = 1024
 
 export function createHeaderContext({ logger, ...options }: HeaderContextOptions): HeaderContext {
@@ -135,7 +133,7 @@ export function upstreamHeaders(
         break
       }
       case 'authorization':
-        if (request.consumed || OUR_AUTHORIZATION.test(value)) break
+        if (request.consumed || isOurAuthorization(value)) break
         if (plan.keeps('authorization')) headers.push(name, value)
         break
       case 'foreign':

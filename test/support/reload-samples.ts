@@ -174,6 +174,13 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
     cookie_expire: { b: '20m' },
     cookie_same_site: { b: 'strict' },
     cookie_http_only: 'one',
+    programmatic_redirect_domain_whitelist: {
+      b: ['localhost'],
+      observe: async (running) => {
+        const query = `code_challenge=${'a'.repeat(43)}&code_challenge_method=S256&redirect_uri=http://localhost:1`
+        return (await running.browser().ask(`${APP}/.postern/api/v1/login?${query}`)).status
+      },
+    },
     'storage.type': { a: 'memory', b: 'embedded', andB: { storage: { type: 'embedded', path: path() } } },
     'storage.path': { a: path(), b: path(), with: { storage: { type: 'embedded' } } },
     'storage.url': { a: redisUrl, b: `${redisUrl}/1`, with: { storage: { type: 'redis' } } },

@@ -75,7 +75,6 @@ const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
     OTHER_PROTOCOLS,
   ),
   ...names('idp_access_token_allowed_audiences bearer_token_format identity_providers', TOKENS),
-  ...names('programmatic_redirect_domain_whitelist', 'programs cannot sign in by a link; it is safe to remove'),
   ...names(
     `
     metrics_basic_auth metrics_certificate metrics_certificate_file metrics_certificate_key

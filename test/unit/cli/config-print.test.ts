@@ -66,6 +66,7 @@ const EVERYTHING: Settings = {
   cookie_name: '__Host-corp',
   cookie_expire: '8h',
   cookie_same_site: 'strict',
+  programmatic_redirect_domain_whitelist: ['tool.corp.example'],
   cookie_http_only: true,
   strict_transport_security: 'max-age=60; includeSubDomains',
   'storage.type': 'redis',

@@ -1,0 +1,15 @@
+/** Bearer tokens in an `Authorization` header (RFC 6750 §2.1). */
+
+const BEARER = /^bearer +([\w.~+/-]+=*) *$/i
+
+/** The token; undefined: another scheme, or nothing that can be one. */
+export function bearerToken(authorization: string): string | undefined {
+  return BEARER.exec(authorization)?.[1]
+}
+
+/** Credentials meant for Postern itself, by their form: none of them reaches an application, good or bad. */
+const OURS = /^\s*(?:(?:pomerium|postern)\s|bearer\s+psl_)/i
+
+export function isOurAuthorization(value: string): boolean {
+  return OURS.test(value)
+}
