@@ -46,6 +46,8 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
   const program = new Command('postern')
     .description('Identity-aware reverse proxy: sign in with Okta, live groups, a policy per route.')
     .exitOverride()
+    // So that what follows the address of `curl` is curl's.
+    .enablePositionalOptions()
     .configureOutput({ writeOut: (text) => io.out(text.trimEnd()), writeErr: (text) => io.err(text.trimEnd()) })
     .version(readVersion())
     .showSuggestionAfterError()
@@ -158,6 +160,29 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
         set(await accessCommand({ config: oneOf(file, config), route, user, format }, io))
       },
     )
+
+  program
+    .command('login')
+    .description('sign this terminal in to an application, with your browser')
+    .argument('<url>', 'an address of the application')
+    .option('--print', 'print the token instead of keeping it for `postern curl`')
+    .option('--no-browser', 'open no browser here: you copy a code from one, on any machine')
+    .action(async (url: string, { print = false, browser }: { print?: boolean; browser: boolean }) => {
+      const { loginCommand } = await import('./commands/login.ts')
+      set(await loginCommand({ url, print, browser }, io))
+    })
+
+  program
+    .command('curl')
+    .description('run curl with the token of `postern login`')
+    .argument('<url>', 'an address of the application')
+    .argument('[args...]', "curl's own")
+    .allowUnknownOption()
+    .passThroughOptions()
+    .action(async (url: string, args: string[]) => {
+      const { curlCommand } = await import('./commands/curl.ts')
+      set(await curlCommand({ url, args }, io))
+    })
 
   const sessions = program.command('sessions').description('see and end sessions, while Postern runs')
   sessions

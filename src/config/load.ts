@@ -164,6 +164,11 @@ function routeNames(route: unknown): readonly string[] {
 }
 
 /** `HEALTH_CHECK_ADDR` alone, as written: a probe must not depend on the rest of the configuration. */
-export function healthCheckAddress(env: Environment = process.env): string | undefined {
-  return env['HEALTH_CHECK_ADDR'] || undefined
+export function healthCheckAddress(env?: Environment): string | undefined {
+  return variable('HEALTH_CHECK_ADDR', env)
+}
+
+/** One variable, for commands that read no configuration; an empty one is none. */
+export function variable(name: string, env: Environment = process.env): string | undefined {
+  return env[name] || undefined
 }
