@@ -41,6 +41,7 @@ debian caddy caddy
 debian haproxy haproxy
 debian wrk wrk
 debian redis-server redis-server
+debian psql postgresql
 debian buildah buildah
 debian svn subversion
 debian apache2 libapache2-mod-svn # with the server

@@ -110,6 +110,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   'http-proxy': ['src/upstream/tunnel.ts'],
   lmdb: ['src/store/lmdb.ts'],
   '@redis/client': ['src/store/redis/connection.ts'],
+  pg: ['src/store/postgres/connection.ts'],
   pino: ['src/lib/log.ts'],
   'prom-client': ['src/server/metrics.ts'],
   commander: ['cmd/'],

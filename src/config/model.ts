@@ -189,17 +189,30 @@ export type StorageConfig =
   | { readonly kind: 'memory' }
   | { readonly kind: 'embedded'; readonly path: string }
   | RedisConfig
+  | PostgresConfig
 
 /** Redis or Valkey (`storage.url`). */
 export interface RedisConfig {
   readonly kind: 'redis'
   readonly place: RedisPlace
   /** Of an ACL user, or the password of all. */
-  readonly credentials: RedisCredentials
+  readonly credentials: StoreCredentials
   /** Absent: no TLS. `ca`: PEM bundle instead of the system's authorities. */
   readonly tls?: { readonly ca?: string }
   readonly database: number
   /** Before the names of all keys, in braces. */
+  readonly prefix: string
+}
+
+/** PostgreSQL (`storage.url`). */
+export interface PostgresConfig {
+  readonly kind: 'postgres'
+  readonly node: Address
+  readonly credentials: StoreCredentials
+  readonly database: string
+  /** Absent: no TLS. `ca`: PEM bundle instead of the system's authorities. */
+  readonly tls?: { readonly ca?: string }
+  /** Of the rows of this Postern. */
   readonly prefix: string
 }
 
@@ -212,11 +225,11 @@ export type RedisPlace =
       /** The name under which the Sentinels know it. */
       readonly master: string
       /** Of the Sentinels themselves. */
-      readonly credentials: RedisCredentials
+      readonly credentials: StoreCredentials
     }
   | { readonly kind: 'cluster'; readonly nodes: readonly Address[] }
 
-export interface RedisCredentials {
+export interface StoreCredentials {
   readonly username?: string
   readonly password?: Secret
 }

@@ -187,7 +187,7 @@ export const configSchema = z.strictObject(
       storage: storageSchema.prefault({}).describe('Store of sessions and all else that lasts.'),
       databroker_storage_type: oneOf('memory', 'file', 'redis', 'postgres')
         .optional()
-        .describe("Pomerium's name of `storage.type`; `file` is the embedded store, `postgres` becomes it."),
+        .describe("Pomerium's name of `storage.type`; `file` is the embedded store."),
       ...orFile(
         'databroker_storage_connection_string',
         "Pomerium's name of `storage.path` (a directory, or `file://` and one) and of `storage.url`.",

@@ -3,6 +3,7 @@ import { assertNever } from '../errors.ts'
 import type { Clock, Logger, Store } from '../types.ts'
 import { openLmdbStore } from './lmdb.ts'
 import { createMemoryStore } from './memory.ts'
+import { openPostgresStore } from './postgres.ts'
 import { openRedisStore } from './redis.ts'
 
 /** The store that the configuration names. Throws ERR_STORE_UNAVAILABLE when it cannot be had. */
@@ -17,6 +18,8 @@ export async function openStore(
       return openLmdbStore({ path: storage.path, clock, logger })
     case 'redis':
       return openRedisStore({ config: storage, sharedSecrets, clock, logger })
+    case 'postgres':
+      return openPostgresStore({ config: storage, sharedSecrets, clock, logger })
     default:
       return assertNever(storage)
   }

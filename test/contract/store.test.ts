@@ -2,21 +2,28 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
-import { afterAll, beforeAll } from 'vitest'
+import { afterAll, beforeAll, describe } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { openLmdbStore } from '../../src/store/lmdb.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
+import { openPostgresStore } from '../../src/store/postgres.ts'
 import { openRedisStore } from '../../src/store/redis.ts'
+import { hasPostgres, type Postgres, postgresConfig, startPostgres } from '../support/postgres.ts'
 import { type Redis, redisConfig, startRedis } from '../support/redis.ts'
 import { storeContract } from './store.ts'
 
 let redis: Redis
+let postgres: Postgres | undefined
 beforeAll(async () => {
   redis = await startRedis()
+  if (hasPostgres) postgres = await startPostgres()
 })
-afterAll(() => redis.close())
+afterAll(async () => {
+  await redis.close()
+  await postgres?.close()
+})
 
 storeContract('the memory store', (clock) => {
   const store = createMemoryStore({ clock })
@@ -35,4 +42,18 @@ storeContract('the Redis store', async (clock) => {
   // The other end is real: waiting takes real time.
   const deps = { config, sharedSecrets, clock: { ...systemClock, now: () => clock.now() }, logger: silentLogger }
   return { store: await openRedisStore(deps), peer: await openRedisStore(deps), pass: (by) => wait(by), tidy() {} }
+})
+
+describe.skipIf(!hasPostgres)('with PostgreSQL (apt-get install postgresql)', () => {
+  storeContract('the PostgreSQL store', async (clock) => {
+    const config = postgresConfig(postgres?.port ?? 0)
+    const sharedSecrets = [new Secret('a secret of the tests')] as const
+    const deps = { config, sharedSecrets, clock: { ...systemClock, now: () => clock.now() }, logger: silentLogger }
+    return {
+      store: await openPostgresStore(deps),
+      peer: await openPostgresStore(deps),
+      pass: (by) => wait(by),
+      tidy() {},
+    }
+  })
 })

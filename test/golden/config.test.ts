@@ -167,12 +167,15 @@ function describeResponseHeaders({ setResponseHeaders: headers }: Route): string
 function describeStorage(storage: StorageConfig): string {
   if (storage.kind === 'memory') return 'memory'
   if (storage.kind === 'embedded') return `embedded ${storage.path}`
-  const { place, credentials, tls, database, prefix } = storage
+  const { credentials, tls, database, prefix } = storage
+  const security = tls ? ` tls${tls.ca === undefined ? '' : ' by its own authority'}` : ''
+  const rest = ` as ${JSON.stringify(credentials)}${security}, database ${database}, prefix ${prefix}`
+  if (storage.kind === 'postgres') return `postgres at ${storage.node.host} ${storage.node.port}${rest}`
+  const { place } = storage
   const nodes = place.kind === 'single' ? [place.node] : place.kind === 'sentinel' ? place.sentinels : place.nodes
   const where = nodes.map(({ host, port }) => `${host} ${port}`).join(', ')
   const master = place.kind === 'sentinel' ? ` master ${place.master} by ${JSON.stringify(place.credentials)}` : ''
-  const security = tls ? ` tls${tls.ca === undefined ? '' : ' by its own authority'}` : ''
-  return `redis ${place.kind} at ${where}${master} as ${JSON.stringify(credentials)}${security}, database ${database}, prefix ${prefix}`
+  return `redis ${place.kind} at ${where}${master}${rest}`
 }
 
 function describeClaims(route: Route | undefined): string {

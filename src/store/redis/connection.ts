@@ -1,4 +1,4 @@
-import type { Address, RedisCredentials } from '../../config/model.ts'
+import type { Address, StoreCredentials } from '../../config/model.ts'
 import type { Clock, Span } from '../../types.ts'
 
 /** TCP, TLS and the greeting of one node. A node that is asked and stays silent costs so much. */
@@ -29,7 +29,7 @@ export interface Connection {
 }
 
 export interface ConnectOptions {
-  readonly credentials: RedisCredentials
+  readonly credentials: StoreCredentials
   /** Absent: no TLS. */
   readonly tls?: { readonly ca?: string }
   readonly clock: Clock

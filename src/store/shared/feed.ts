@@ -1,15 +1,9 @@
 import { messageOf } from '../../errors.ts'
 import { NEVER } from '../../lib/time.ts'
 import type { Change, Clock, Logger, Monotonic, Span, Unsubscribe } from '../../types.ts'
-import type { Reply } from './connection.ts'
-import type { Link } from './link.ts'
+import { type ChangeLog, LOG_PAGE, type LogEntry } from './backend.ts'
 import type { RecordSeal } from './sealed.ts'
 
-const PAGE = 256
-/** Redis answers so often when there is nothing new, and that says that there is nothing new. */
-const SILENCE: Span = 500
-/** Without any answer for so long the connection is given up. */
-const PATIENCE: Span = 2000
 /** A write waits so long for its own change to come back. */
 const ECHO_PATIENCE: Span = 1000
 
@@ -27,21 +21,13 @@ export interface Feed {
   close(): void
 }
 
-interface Entry {
-  readonly sequence: number
-  readonly previous: number
-  /** undefined: of somebody with another secret. */
-  readonly change: Change | undefined
-}
-
 export function createFeed(deps: {
-  readonly link: Link
-  readonly log: string
+  readonly log: ChangeLog
   readonly seal: RecordSeal
   readonly clock: Clock
   readonly logger: Logger
 }): Feed {
-  const { link, log, seal, clock, logger } = deps
+  const { log, seal, clock, logger } = deps
   const listeners = new Set<{ readonly onChange: (change: Change) => void; readonly onGap: (() => void) | undefined }>()
   /** Writes that wait for the feed to come to their change. */
   let waiting: { readonly sequence: number; readonly resolve: (told: boolean) => void }[] = []
@@ -53,10 +39,9 @@ export function createFeed(deps: {
   let start = (): void => {}
   const started = new Promise<void>((resolve) => (start = resolve))
 
-  /** After a new connection: it may be another Redis, or one that lost something. */
+  /** After a new connection: it may be another server, or one that lost something. */
   async function align(): Promise<void> {
-    const [newest] = parsePage(await link.call(['XREVRANGE', log, '+', '-', 'COUNT', '1'], PATIENCE))
-    const last = newest?.sequence ?? 0
+    const last = await log.newest()
     if (seen !== undefined && last < seen) gap()
     if (seen === undefined || last < seen) seen = last
     start()
@@ -65,7 +50,7 @@ export function createFeed(deps: {
   async function follow(): Promise<void> {
     let aligned = false
     while (!closed) {
-      await link.connected()
+      await log.connected()
       if (closed) return
       try {
         if (!aligned) await align()
@@ -74,7 +59,7 @@ export function createFeed(deps: {
       } catch (error) {
         aligned = false
         if (closed) return
-        link.drop(messageOf(error))
+        log.drop(messageOf(error))
         settle(Number.POSITIVE_INFINITY, false)
       }
     }
@@ -82,14 +67,14 @@ export function createFeed(deps: {
 
   async function readPage(): Promise<void> {
     const askedAt = clock.monotonic()
-    const asked = ['XREAD', 'COUNT', `${PAGE}`, 'BLOCK', `${SILENCE}`, 'STREAMS', log, `${seen ?? 0}-0`]
-    const reply = await link.call(asked, SILENCE + PATIENCE)
-    const page = Array.isArray(reply) && Array.isArray(reply[0]) ? parsePage(reply[0][1] ?? null) : []
+    const page = await log.after(seen ?? 0)
     for (const entry of page) announce(entry)
-    if (page.length < PAGE) heardAt = askedAt
+    if (page.length < LOG_PAGE) heardAt = askedAt
   }
 
-  function announce({ sequence, previous, change }: Entry): void {
+  function announce({ sequence, previous, kind, table, sealedKey }: LogEntry): void {
+    const key = seal.openKey(table, kind, sealedKey)
+    const change = key === undefined ? undefined : { table, key, kind }
     // A change that we cannot read is one that we miss.
     if (previous !== seen || !change) gap()
     seen = sequence
@@ -125,7 +110,7 @@ export function createFeed(deps: {
   /** Resolves with false when it takes too long. */
   function heard(sequence: number): Promise<boolean> {
     if ((seen ?? 0) >= sequence) return Promise.resolve(true)
-    if (link.trouble()) return Promise.resolve(false)
+    if (log.trouble()) return Promise.resolve(false)
     return new Promise((resolve) => {
       const stop = clock.after(ECHO_PATIENCE, () => resolve(false))
       waiting.push({
@@ -136,24 +121,6 @@ export function createFeed(deps: {
         },
       })
     })
-  }
-
-  function parsePage(reply: Reply): Entry[] {
-    return Array.isArray(reply) ? reply.flatMap((entry) => parseEntry(entry) ?? []) : []
-  }
-
-  function parseEntry(reply: Reply): Entry | undefined {
-    if (!Array.isArray(reply)) return undefined
-    const [id, fields] = reply as readonly Reply[]
-    if (typeof id !== 'string' || !Array.isArray(fields)) return undefined
-    const [, previous, , kind, , table, , sealed] = fields as readonly Reply[]
-    const known = (kind === 'put' || kind === 'delete') && typeof table === 'string' && typeof sealed === 'string'
-    const key = known ? seal.openKey(table, kind, sealed) : undefined
-    return {
-      sequence: Number(id.split('-', 1)[0]),
-      previous: Number(previous),
-      change: known && key !== undefined ? { table, key, kind } : undefined,
-    }
   }
 
   void follow()

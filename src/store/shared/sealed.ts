@@ -1,41 +1,20 @@
 import { deriveKey, open, seal } from '../../lib/crypto.ts'
 import type { Secret } from '../../lib/secret.ts'
-import { epochMillis, wallTime } from '../../lib/time.ts'
+import { epochMillis } from '../../lib/time.ts'
 import type { Change, WallTime } from '../../types.ts'
 import { unavailable } from '../record.ts'
+import type { StoredRecord } from './backend.ts'
 
 /** Characters of a sealed record. No record of ours comes near it. */
 const LONGEST = 4 * 1024 * 1024
-
-/** A record as Redis has it, without what only the secret opens. */
-export interface StoredRecord {
-  readonly version: number
-  readonly expiresAt: WallTime | undefined
-  /** Fingerprint of the value of the index. */
-  readonly index: string | undefined
-  readonly sealed: string
-}
 
 export interface Content {
   readonly key: string
   readonly value: unknown
 }
 
-/** undefined: not in a form that we write. */
-export function parseRecord(text: string): StoredRecord | undefined {
-  const parts = /^(\d{1,16}) (\d{1,16}) (\S{1,64}) (\S+)$/.exec(text)
-  if (!parts) return undefined
-  const [, version, expiry, index, sealed = ''] = parts
-  return {
-    version: Number(version),
-    expiresAt: expiry === '0' ? undefined : wallTime(Number(expiry)),
-    index: index === '-' ? undefined : index,
-    sealed,
-  }
-}
-
 /**
- * What Redis holds tells whoever reads it nothing, and what others write there is not taken for ours: keys and values are
+ * What the server holds tells whoever reads it nothing, and what others write there is not taken for ours: keys and values are
  * sealed, bound to their place and their expiry. Ids are fingerprints. Older secrets open, the first seals.
  */
 export function createRecordSeal(secrets: readonly [Secret, ...Secret[]]) {
@@ -54,7 +33,11 @@ export function createRecordSeal(secrets: readonly [Secret, ...Secret[]]) {
       return sealed
     },
     /** undefined: sealed with another secret, for another place, or not at all. */
-    open(table: string, id: string, { sealed, expiresAt }: StoredRecord): Content | undefined {
+    open(
+      table: string,
+      id: string,
+      { sealed, expiresAt }: Pick<StoredRecord, 'sealed' | 'expiresAt'>,
+    ): Content | undefined {
       const text = open(keys, sealed, placeOf(table, id, expiresAt))
       // What only our secret can have sealed has our form.
       return text === undefined ? undefined : (JSON.parse(text) as Content)

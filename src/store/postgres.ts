@@ -1,0 +1,15 @@
+import type { PostgresConfig } from '../config/model.ts'
+import type { Secret } from '../lib/secret.ts'
+import type { Clock, Logger, Store } from '../types.ts'
+import { createPostgresBackend } from './postgres/backend.ts'
+import { openSharedStore } from './shared/store.ts'
+
+/** The shared store on PostgreSQL. See `openSharedStore`. */
+export function openPostgresStore(deps: {
+  readonly config: PostgresConfig
+  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly clock: Clock
+  readonly logger: Logger
+}): Promise<Store> {
+  return openSharedStore({ ...deps, backend: createPostgresBackend(deps) })
+}

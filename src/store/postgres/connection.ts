@@ -1,0 +1,87 @@
+import type { PostgresConfig } from '../../config/model.ts'
+import type { Clock, Span } from '../../types.ts'
+
+const CONNECT_PATIENCE: Span = 2000
+
+export type Row = Readonly<Record<string, unknown>>
+
+/** One connection to PostgreSQL. It is used until it fails, and never mended. */
+export interface Connection {
+  /** Rejects when PostgreSQL refuses, when the connection is lost, or ended after `patience` in vain. */
+  query(text: string, values: readonly unknown[], patience: Span): Promise<readonly Row[]>
+  /** Of `LISTEN`. */
+  onNotice(listener: () => void): void
+  readonly ended: Promise<string>
+  close(): void
+}
+
+/** The only door to node-postgres, which is loaded when a configuration asks for it. */
+export async function connect(config: PostgresConfig, clock: Clock): Promise<Connection> {
+  const { default: pg } = await import('pg')
+  const { node, credentials, database, tls } = config
+  const client = new pg.Client({
+    host: node.host,
+    port: node.port,
+    user: credentials.username,
+    // Empty, but there: node-postgres would look into the environment and into ~/.pgpass.
+    password: credentials.password?.reveal() ?? '',
+    database,
+    ssl: tls ? { ...tls, rejectUnauthorized: true } : false,
+    application_name: 'postern',
+    connectionTimeoutMillis: CONNECT_PATIENCE,
+    keepAlive: true,
+    // The functions look at a record after they have waited for others.
+    options: '-c default_transaction_isolation=read\\ committed -c client_encoding=UTF8',
+  })
+  let end: (reason: string) => void = () => {}
+  const ended = new Promise<string>((resolve) => (end = resolve))
+  client.on('error', (error) => end(error.message))
+  client.on('end', () => end('the connection was closed'))
+
+  function close(reason: string): void {
+    end(reason)
+    // `end` waits for what is under way; nobody waits for that any more.
+    client.connection.stream.destroy()
+    client.end().catch(() => {})
+  }
+
+  /** What takes longer ends the connection: nobody knows what of it was done, and what else waits behind it. */
+  async function within<T>(patience: Span, work: Promise<T>): Promise<T> {
+    const late = `no answer in ${patience} ms`
+    let isLate = false
+    const stop = clock.after(patience, () => {
+      isLate = true
+      close(late)
+    })
+    try {
+      return await work
+    } catch (error) {
+      throw isLate ? new Error(late) : error
+    } finally {
+      stop()
+    }
+  }
+
+  try {
+    await within(CONNECT_PATIENCE, client.connect())
+  } catch (error) {
+    close('the connection was not made')
+    throw error
+  }
+  /** One query at a time: PostgreSQL reads no second one before it has answered the first. */
+  let turn: Promise<unknown> = Promise.resolve()
+  return {
+    query(text, values, patience) {
+      const work = async (): Promise<readonly Row[]> => {
+        const { rows } = await within(patience, client.query<Row>(text, [...values]))
+        return rows
+      }
+      const answer = turn.then(work, work)
+      turn = answer
+      return answer
+    },
+    onNotice: (listener) => void client.on('notification', listener),
+    ended,
+    close: () => close('the connection was closed'),
+  }
+}

@@ -1,0 +1,112 @@
+import { AppError, messageOf } from '../../errors.ts'
+import type { Clock, Logger, Span, StoreTrouble } from '../../types.ts'
+import { unavailable } from '../record.ts'
+import type { Connected } from './backend.ts'
+
+const FIRST_PAUSE: Span = 50
+const LONGEST_PAUSE: Span = 1000
+
+/** A connection in use. */
+export interface Session<C> {
+  /** For the log: where it leads. */
+  readonly name: string
+  readonly connection: C
+  /** Resolves with the reason when it is lost or closed. */
+  readonly ended: Promise<string>
+  close(): void
+}
+
+export interface Link<C> extends Connected {
+  /** Rejects ERR_STORE_UNAVAILABLE without a connection, and for what the work rejects with. */
+  use<T>(work: (connection: C) => Promise<T>): Promise<T>
+}
+
+/** A connection that is made again whenever it is lost. Calls wait for nothing: without a connection they fail. */
+export function createLink<C>(deps: {
+  readonly connect: () => Promise<Session<C>>
+  readonly clock: Clock
+  readonly logger: Logger
+  /** For messages: `Redis`. */
+  readonly product: string
+  /** For the log: what it is for. */
+  readonly purpose: string
+}): Link<C> {
+  const { connect, clock, logger, product, purpose } = deps
+  let current: Session<C> | undefined
+  let trouble: StoreTrouble | undefined = { since: clock.now(), reason: 'there is no connection yet' }
+  let waiting: (() => void)[] = []
+  let endPause = (): void => {}
+  let closed = false
+
+  function lost(reason: string): void {
+    current = undefined
+    if (closed) return
+    // Once for each outage, not for each attempt.
+    if (!trouble || trouble.reason === 'there is no connection yet')
+      logger.error({ purpose, reason }, `store: no connection to ${product}`)
+    trouble = { since: trouble?.since ?? clock.now(), reason }
+  }
+
+  function wake(): void {
+    const all = waiting
+    waiting = []
+    for (const resolve of all) resolve()
+  }
+
+  async function keep(): Promise<void> {
+    for (let failures = 0; !closed; ) {
+      try {
+        const session = await connect()
+        if (closed) return session.close()
+        failures = 0
+        current = session
+        trouble = undefined
+        logger.info({ purpose, node: session.name }, `store: connected to ${product}`)
+        wake()
+        lost(await session.ended)
+      } catch (error) {
+        failures++
+        lost(messageOf(error))
+      }
+      if (!closed) await pause(Math.min(FIRST_PAUSE * 2 ** failures, LONGEST_PAUSE))
+    }
+  }
+
+  function pause(span: Span): Promise<void> {
+    return new Promise((resolve) => {
+      // Not all replicas at the same moment.
+      const stop = clock.after(span * (0.5 + Math.random() / 2), resolve)
+      endPause = () => {
+        stop()
+        resolve()
+      }
+    })
+  }
+
+  void keep()
+  return {
+    async use(work) {
+      if (closed) throw unavailable('it is closed')
+      if (!current) throw unavailable(`no connection to ${product}: ${trouble?.reason ?? 'it was lost'}`)
+      try {
+        return await work(current.connection)
+      } catch (error) {
+        if (closed) throw unavailable('it is closed')
+        // The one place where errors of the server become ours.
+        throw error instanceof AppError ? error : unavailable(`${product}: ${messageOf(error)}`, error)
+      }
+    },
+    connected: () => (current || closed ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
+    trouble: () => trouble,
+    drop(reason) {
+      current?.close()
+      lost(reason)
+    },
+    close() {
+      closed = true
+      current?.close()
+      endPause()
+      wake()
+    },
+  }
+}

@@ -1,0 +1,227 @@
+import { AppError, messageOf } from '../../errors.ts'
+import { every } from '../../lib/clock.ts'
+import { randomId } from '../../lib/crypto.ts'
+import type { Secret } from '../../lib/secret.ts'
+import { elapsed } from '../../lib/time.ts'
+import type { Change, Clock, Lease, Logger, Span, Store, Table, WallTime } from '../../types.ts'
+import { corrupt, fingerprint, recognise, unavailable } from '../record.ts'
+import { type Backend, type Found, type Guard, RECORD_PAGE, type StoredRecord, type Write } from './backend.ts'
+import { createFeed } from './feed.ts'
+import { createRecordSeal } from './sealed.ts'
+
+const SWEEP_INTERVAL: Span = 5000
+/** A start waits so long for the server; what starts processes starts them again. */
+const START_PATIENCE: Span = 10_000
+/** Takers that meet on one record. */
+const ATTEMPTS = 8
+
+/** One record to be put or deleted, and what watchers hear of it. */
+interface Step {
+  readonly change: Change
+  readonly write: Write
+}
+
+/**
+ * A store on a server that many processes reach. Throws ERR_STORE_UNAVAILABLE when it cannot be reached in ten seconds;
+ * later it is looked for again and again, and calls fail meanwhile. Leases run by the server's clock, everything else
+ * expires by ours.
+ */
+export async function openSharedStore(deps: {
+  readonly backend: Backend
+  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly clock: Clock
+  readonly logger: Logger
+}): Promise<Store> {
+  const { backend, sharedSecrets, clock, logger } = deps
+  const seal = createRecordSeal(sharedSecrets)
+  const feed = createFeed({ log: backend.log, seal, clock, logger })
+  const stopSweeping = every(clock, SWEEP_INTERVAL, sweepSoon)
+  let sweeping = false
+  let closed = false
+
+  // --- Reading
+
+  function isLive({ expiresAt }: StoredRecord): boolean {
+    return expiresAt === undefined || expiresAt > clock.now()
+  }
+
+  async function read(table: string, id: string): Promise<StoredRecord | undefined> {
+    const record = await backend.read(table, id)
+    if (record === 'unreadable') throw corrupt(table, id)
+    return record && isLive(record) ? record : undefined
+  }
+
+  function contentOf<T>(
+    table: Table<T>,
+    id: string,
+    record: StoredRecord,
+  ): { readonly key: string; readonly value: T } {
+    const content = seal.open(table.name, id, record)
+    if (!content) throw corrupt(table.name, id)
+    return { key: content.key, value: recognise(table, id, content.value) }
+  }
+
+  // --- Writing
+
+  function putting<T>(table: Table<T>, key: string, value: T, expiresAt: WallTime | undefined): Step {
+    const id = fingerprint(key)
+    const index = table.index?.(value)
+    const content = { key, value: table.format ? table.format(value) : value }
+    return {
+      change: { table: table.name, key, kind: 'put' },
+      write: {
+        kind: 'put',
+        table: table.name,
+        id,
+        sealedKey: seal.sealKey(table.name, 'put', key),
+        record: {
+          expiresAt,
+          index: index === undefined ? undefined : fingerprint(index),
+          ttl: expiresAt === undefined ? undefined : Math.max(0, Math.ceil(elapsed(expiresAt, clock.now()))),
+          sealed: seal.seal(table.name, id, expiresAt, content),
+        },
+      },
+    }
+  }
+
+  function deleting({ name }: Table<unknown>, key: string): Step {
+    return {
+      change: { table: name, key, kind: 'delete' },
+      write: { kind: 'delete', table: name, id: fingerprint(key), sealedKey: seal.sealKey(name, 'delete', key) },
+    }
+  }
+
+  /** false: nothing was done, because the guard did not hold. Resolves when the changes are announced. */
+  async function commit(steps: readonly Step[], guard?: Guard): Promise<boolean> {
+    const writes = steps.map(({ write }) => write)
+    const sequences = await backend.commit(writes, guard, clock.now(), feed.position())
+    if (!sequences) return false
+    await feed.told(
+      steps.flatMap(({ change }, i) => {
+        const sequence = sequences[i]
+        return sequence === undefined ? [] : [[sequence, change] as const]
+      }),
+    )
+    return true
+  }
+
+  // --- Listing
+
+  /** One unreadable record is logged and left out: it must not hide the others. */
+  function listed<T>(table: Table<T>, id: string, index: string | undefined, record: Found) {
+    try {
+      if (record === 'unreadable') throw corrupt(table.name, id)
+      if (!record || !isLive(record) || (index !== undefined && record.index !== index)) return undefined
+      const { key, value } = contentOf(table, id, record)
+      return [key, { value, version: record.version }] as const
+    } catch (error) {
+      if (!(error instanceof AppError) || error.code !== 'ERR_STORE_CORRUPT') throw error
+      logger.error({ code: error.code }, error.message)
+      return undefined
+    }
+  }
+
+  // --- Sweeping
+
+  function sweepSoon(): void {
+    if (closed || sweeping || backend.trouble()) return
+    sweeping = true
+    void sweepAll()
+      .catch((error: unknown) => logger.debug({ error: messageOf(error) }, 'store: sweep failed'))
+      .finally(() => (sweeping = false))
+  }
+
+  async function sweepAll(): Promise<void> {
+    while (!closed && (await backend.sweep()));
+  }
+
+  const store: Store = {
+    async get(table, key) {
+      const id = fingerprint(key)
+      const record = await read(table.name, id)
+      return record && { value: contentOf(table, id, record).value, version: record.version }
+    },
+    async put(table, key, value, when = {}) {
+      const { ifVersion, expiresAt } = when
+      const guard =
+        ifVersion === undefined ? undefined : { table: table.name, id: fingerprint(key), version: ifVersion }
+      return commit([putting(table, key, value, expiresAt)], guard)
+    },
+    async write(table, values, unless) {
+      const steps = [...values].map(([key, value]) =>
+        value === undefined ? deleting(table, key) : putting(table, key, value, undefined),
+      )
+      return commit(steps, { table: unless.table.name, id: fingerprint(unless.key), version: unless.version })
+    },
+    async take(table, key) {
+      const id = fingerprint(key)
+      for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+        const record = await read(table.name, id)
+        if (!record) return undefined
+        // First: what cannot be read stays, and the next caller hears the same.
+        const { value } = contentOf(table, id, record)
+        if (await commit([deleting(table, key)], { table: table.name, id, version: record.version })) return value
+      }
+      throw unavailable(`${ATTEMPTS} attempts to take a record of ${table.name} met other writers`)
+    },
+    async delete(table, key) {
+      await commit([deleting(table, key)])
+    },
+    /** In pages, so that nothing is held at the server while the caller awaits. */
+    async *list<T>(table: Table<T>, index?: string) {
+      const indexed = index === undefined ? undefined : fingerprint(index)
+      for (let after = ''; ; ) {
+        const page = await backend.page(table.name, indexed, after)
+        for (const [id, record] of page) {
+          const found = listed(table, id, indexed, record)
+          if (found) yield found
+        }
+        const last = page.at(-1)
+        if (!last || page.length < RECORD_PAGE) return
+        after = last[0]
+      }
+    },
+    watch: (listener, onGap) => feed.watch(listener, onGap),
+    async lease(name, ttl): Promise<Lease | undefined> {
+      const holder = randomId()
+      if (!(await backend.takeLease(name, holder, ttl))) return undefined
+      return {
+        renew: () => backend.holdLease(name, holder, ttl),
+        async release() {
+          await backend.holdLease(name, holder, 0)
+        },
+      }
+    },
+    trouble: () => backend.trouble() ?? backend.log.trouble(),
+    async close() {
+      if (closed) return
+      closed = true
+      stopSweeping()
+      feed.close()
+      backend.log.close()
+      backend.close()
+    },
+  }
+  try {
+    await started()
+    return store
+  } catch (error) {
+    await store.close()
+    throw error
+  }
+
+  async function started(): Promise<void> {
+    let late: () => void = () => {}
+    const patience = new Promise<never>((_, reject) => {
+      late = clock.after(START_PATIENCE, () => {
+        const reason = store.trouble()?.reason ?? 'it does not answer'
+        reject(unavailable(`no connection to ${backend.product}: ${reason}`))
+      })
+    })
+    try {
+      await Promise.race([Promise.all([backend.connected(), feed.started]), patience])
+    } finally {
+      late()
+    }
+  }
+}
