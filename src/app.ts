@@ -49,6 +49,9 @@ import type { Config, Fixed, IdpConfig, Live } from './config/model.ts'
 import type { Directory } from './directory/model.ts'
 import type { Generation, RequestHead } from './http/exchange.ts'
 import { later } from './lib/time.ts'
+import { createServiceTokenAuthenticator } from './tokens/authenticator.ts'
+import type { ServiceTokens } from './tokens/model.ts'
+import { createServiceTokens } from './tokens/service-tokens.ts'
 import { createAssertionSigner } from './upstream/assertion.ts'
 import { createUpstreams, type Upstreams } from './upstream/forward.ts'
 
@@ -96,9 +99,11 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   const signer = createAssertionSigner(fixed)
   const audit = createAudit(logger)
   const sessions = createSessions({ store, clock, sharedSecrets, audit })
+  const tokens = createServiceTokens({ store, clock, audit })
   const streams = createStreamRegistry({ clock })
   closing.add(() => {
     streams.close()
+    tokens.close()
     sessions.close()
   })
   const requestId = createRequestIds()
@@ -115,7 +120,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     scimUrl: () => new URL(`${generation.live.naming.controlPrefix}/scim/v2`, fixed.authenticateServiceUrl),
   })
   closing.add(() => feeds.close())
-  const shared: Process = { fixed, sessions, directory, upstreams, requestId, lifetimes }
+  const shared: Process = { fixed, sessions, tokens, directory, upstreams, requestId, lifetimes }
   generation = createGeneration(shared, config.live, 1)
   directory.onChange((person) => streams.recheck(person))
   directory.onSessionsEnd(async (person, before) => void (await sessions.revokePerson(person, 'directory', before)))
@@ -188,6 +193,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
       authenticate,
       user,
       programs,
+      tokens,
       hook: feeds.hook,
       scim: feeds.scim,
       jwks: () => signer.jwks(),
@@ -206,6 +212,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   // Ages, expiries and rules about time change decisions without any event; times of day are mostly written in minutes.
   closing.add(onTheMark(clock, RECHECK_INTERVAL, () => streams.recheck()))
   sessions.onEnd((id) => streams.end(id, 'signed-out'))
+  tokens.onEnd((id) => streams.end(id, 'revoked'))
 
   const redirect =
     fixed.httpRedirectAddr &&
@@ -272,6 +279,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
 interface Process {
   readonly fixed: Fixed
   readonly sessions: Sessions
+  readonly tokens: ServiceTokens
   readonly directory: Directory
   readonly upstreams: Upstreams
   readonly requestId: () => string
@@ -280,7 +288,7 @@ interface Process {
 
 /** Everything live, whole. What it opened closes when it is retired and its last exchange has left. */
 function createGeneration(
-  { fixed, sessions, directory, upstreams, requestId, lifetimes }: Process,
+  { fixed, sessions, tokens, directory, upstreams, requestId, lifetimes }: Process,
   live: Live,
   version: number,
 ): Generation & Lifetime {
@@ -299,6 +307,7 @@ function createGeneration(
     authenticators: [
       createSessionAuthenticator({ sessions, directory, cookieNames: names }),
       createProgramAuthenticator({ sessions, directory }),
+      createServiceTokenAuthenticator(tokens),
     ],
     forwarder,
   })

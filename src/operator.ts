@@ -23,6 +23,8 @@ import { createIssuer, personKey, subjectOf } from './lib/person.ts'
 import { createSessions } from './session/sessions.ts'
 import { openStore } from './store/open.ts'
 import type { Clock, Identity, Logger, PersonKey, Session, SourceTime, Subject, WallTime } from './types.ts'
+import type { ServiceTokens } from './tokens/model.ts'
+import { createServiceTokens } from './tokens/service-tokens.ts'
 import { inspectUpstreams } from './upstream/inspect.ts'
 import type { Config, DirectoryConfig } from './config/model.ts'
 import type { Group, Membership, UserStatus } from './directory/model.ts'
@@ -98,6 +100,7 @@ export interface Operator {
   people(user: string): Promise<readonly PersonView[]>
   /** Everybody whose groups are known. */
   everybody(): AsyncIterable<PersonView>
+  readonly tokens: Pick<ServiceTokens, 'create' | 'list' | 'revoke' | 'idOf'>
   /** undefined: there is no feed. */
   feed(): Promise<FeedView | undefined>
   close(): Promise<void>
@@ -129,7 +132,9 @@ export async function openOperator(config: Config, { clock, logger }: OperatorDe
     )
   }
   const store = await openStore(config.fixed, { clock, logger })
-  const sessions = createSessions({ store, clock, sharedSecrets, audit: createAudit(logger) })
+  const audit = createAudit(logger)
+  const sessions = createSessions({ store, clock, sharedSecrets, audit })
+  const tokens = createServiceTokens({ store, clock, audit })
   const table = createDirectoryTable()
   const issuer = createIssuer(config.fixed.idps[0].issuer)
 
@@ -167,6 +172,8 @@ export async function openOperator(config: Config, { clock, logger }: OperatorDe
   }
 
   return {
+    tokens,
+
     sessions: async (user) => (await sessionsOf(user)).map(viewSession),
 
     async session(tag) {
@@ -217,6 +224,7 @@ export async function openOperator(config: Config, { clock, logger }: OperatorDe
 
     async close() {
       sessions.close()
+      tokens.close()
       await store.close()
     },
   }

@@ -228,6 +228,58 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
       },
     )
 
+  const tokens = program.command('tokens').description('service tokens: how programs come in')
+  tokens
+    .command('create')
+    .description('make a token; it is printed once')
+    .argument(...FILE)
+    .option(...CONFIG)
+    .requiredOption('--name <name>', 'of the service account: what policies and logs call it')
+    .option('--expires <duration>', 'how long it lasts, at most 366d', '90d')
+    .option('--route <route>', 'name or host of a route that it is for; may be given more than once', collected, [])
+    .option('--method <methods>', 'methods that it is for, with commas', commaList, [])
+    .option('--group <groups>', 'groups that it is in, with commas', commaList, [])
+    .option(...JSON_OUTPUT)
+    .action(
+      async (
+        file: string | undefined,
+        given: {
+          config?: string
+          name: string
+          expires: string
+          route: string[]
+          method: string[]
+          group: string[]
+          json?: boolean
+        },
+      ) => {
+        const { tokensCreateCommand } = await import('./commands/tokens.ts')
+        const { name, expires, route: routes, method: methods, group: groups, json = false } = given
+        const config = oneOf(file, given.config)
+        set(await tokensCreateCommand({ config, name, expires, routes, methods, groups, json }, io))
+      },
+    )
+  tokens
+    .command('list')
+    .description('which there are, what for, until when, and when last used')
+    .argument(...FILE)
+    .option(...CONFIG)
+    .option(...JSON_OUTPUT)
+    .action(async (file: string | undefined, { config, json = false }: { config?: string; json?: boolean }) => {
+      const { tokensListCommand } = await import('./commands/tokens.ts')
+      set(await tokensListCommand({ config: oneOf(file, config), json }, io))
+    })
+  tokens
+    .command('revoke')
+    .description('end a token at once')
+    .argument('[token]', 'as `tokens list` and the log show it; or a token that was found somewhere')
+    .option(...CONFIG)
+    .option('--name <name>', 'all of this service account')
+    .action(async (token: string | undefined, { config, name }: { config?: string; name?: string }) => {
+      const { tokensRevokeCommand } = await import('./commands/tokens.ts')
+      set(await tokensRevokeCommand({ config, token, name }, io))
+    })
+
   program
     .command('groups')
     .description('see what is known of groups')

@@ -27,6 +27,8 @@ export interface Route<A extends Action = Action> {
   readonly maxDirectoryAge?: Span
   /** Lower-case name → value: in answers of applications and of the route's own action, instead of theirs; absent: none. */
   readonly setResponseHeaders?: ReadonlyMap<string, string>
+  /** Programs come in with tokens that Postern gave out (`service_tokens`); absent: they do not. */
+  readonly serviceTokens?: true
   /** Which readings of a path are taken as they were asked; absent: none. */
   readonly paths?: PathReading
   /** A sign-in begins with a page that keeps what follows `#` in the address (`keep_fragment`). */

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto'
 import { assertNever } from '../errors.ts'
+import { isoTime } from './time.ts'
+import type { ServiceToken } from '../tokens/model.ts'
 import type { Logger, Session, SessionEnd, SessionId } from '../types.ts'
 
 /** Something that somebody may have to answer for. One member for each kind; `createAudit` writes all of them. */
@@ -19,27 +21,32 @@ export type AuditEvent =
       readonly session: Session
       readonly requestId?: string
     }
+  | { readonly event: 'token-create' | 'token-revoke'; readonly token: ServiceToken }
 
 export type Audit = (event: AuditEvent) => void
 
 /** One log line for each event, with the field `event`; never an id that opens something. */
 export function createAudit(logger: Pick<Logger, 'info'>): Audit {
-  return (entry) => {
-    const { session, requestId } = entry
-    const { subject, issuer, email } = session.identity
-    const fields = {
-      event: entry.event,
-      ...(entry.event === 'session-end' && { reason: entry.reason }),
-      ...('host' in entry && { host: entry.host }),
-      session: sessionTag(session.id),
-      user_id: subject,
-      issuer,
-      provider: session.provider,
-      email,
-      client_ip: session.clientIp,
-      request_id: requestId,
-    }
-    logger.info(fields, messageOf(entry))
+  return (entry) => logger.info({ event: entry.event, ...fieldsOf(entry) }, messageOf(entry))
+}
+
+function fieldsOf(entry: AuditEvent): object {
+  if ('token' in entry) {
+    const { id, account, expiresAt, routes, methods, groups } = entry.token
+    return { token: id, service_account: account, expires_at: isoTime(expiresAt), routes, methods, groups }
+  }
+  const { session, requestId } = entry
+  const { subject, issuer, email } = session.identity
+  return {
+    ...(entry.event === 'session-end' && { reason: entry.reason }),
+    ...('host' in entry && { host: entry.host }),
+    session: sessionTag(session.id),
+    user_id: subject,
+    issuer,
+    provider: session.provider,
+    email,
+    client_ip: session.clientIp,
+    request_id: requestId,
   }
 }
 
@@ -57,6 +64,10 @@ function messageOf(entry: AuditEvent): string {
       return 'program signed in'
     case 'session-end':
       return entry.reason === 'signed-out' ? 'signed out' : 'session ended'
+    case 'token-create':
+      return 'service token made'
+    case 'token-revoke':
+      return 'service token revoked'
     default:
       return assertNever(entry)
   }

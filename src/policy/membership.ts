@@ -1,4 +1,5 @@
 import type { Group, Membership } from '../directory/model.ts'
+import { FOREVER } from '../lib/time.ts'
 import type { WallTime } from '../types.ts'
 
 /** Okta group ids: `00g` and 17 more characters. */
@@ -24,6 +25,12 @@ function keysOfGroup(group: Group): readonly string[] {
     keysOf.set(group, keys)
   }
   return keys
+}
+
+/** Of a program: the groups that its token names, for as long as it lasts. It is no user, so `Everyone` does not hold it. */
+export function programMembership(names: readonly string[], source: string): Membership {
+  const groups = names.map((name) => ({ id: name, name, type: 'CLAIM' as const }))
+  return { groups, freshAt: FOREVER, source, keys: new Set(names.filter((name) => name !== EVERYONE).map(groupKey)) }
 }
 
 /** A membership with the keys that rules may match: every id, but names only of groups that cannot carry an arbitrary name. */

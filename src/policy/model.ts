@@ -141,4 +141,6 @@ export interface BadToken {
   readonly error: 'invalid_token' | 'insufficient_scope'
   /** For the log; never what was sent. */
   readonly detail: string
+  /** Whose it is; absent: nobody's. */
+  readonly person?: PersonKey
 }

@@ -15,21 +15,22 @@ export interface Asking {
 
 /**
  * `Bearer` (RFC 6750 §3), without an error when nothing was sent. `resource_metadata` (RFC 9728 §5.1) is a path of ours,
- * so that an application keeps its `/.well-known`. `Basic` for programs that ask a credential helper, never for a browser:
- * it would open a password box, for images and fetches, too.
+ * so that an application keeps its `/.well-known`. On a route that takes service tokens the realm is where container
+ * clients get one for a password (proxy/token.ts), and `Basic` is for programs that ask a credential helper; never for a
+ * browser, which would open a password box, for images and fetches, too.
  */
 export function challenges(
   { facts, origin, controlPrefix }: Asking,
-  takesPasswords: boolean,
+  takesServiceTokens: boolean,
   error?: BadToken['error'],
 ): readonly Challenge[] {
   const bearer = [
-    `realm="${origin}"`,
+    `realm="${takesServiceTokens ? `${origin}${controlPrefix}/token` : origin}"`,
     ...(error === undefined ? [] : [`error="${error}"`]),
     `resource_metadata="${origin}${controlPrefix}/oauth-protected-resource"`,
   ]
   const all: Challenge[] = [['www-authenticate', `Bearer ${bearer.join(', ')}`]]
-  if (takesPasswords && !facts.browser) all.push(['www-authenticate', `Basic realm="${origin}", charset="UTF-8"`])
+  if (takesServiceTokens && !facts.browser) all.push(['www-authenticate', `Basic realm="${origin}", charset="UTF-8"`])
   return all
 }
 

@@ -7,11 +7,13 @@ import { stylesheet } from '../pages/style.ts'
 import type { Exchange, Generation, Reply, RequestFacts } from '../http/exchange.ts'
 import type { ControlAction, ControlMatch } from '../routing/model.ts'
 import type { EventHook, ScimServer } from '../directory/model.ts'
+import type { ServiceTokens } from '../tokens/model.ts'
 import type { Clock, Json } from '../types.ts'
 import { protectedResource } from './challenge.ts'
 import { answerHook } from './hook.ts'
 import { methodNotAllowed } from './respond.ts'
 import { answerScim } from './scim.ts'
+import { answerToken } from './token.ts'
 import type { UserViews } from './user.ts'
 
 export type Control = (
@@ -26,6 +28,7 @@ export interface ControlDeps {
   readonly authenticate: Authenticate
   readonly user: UserViews
   readonly programs: ProgramLogin
+  readonly tokens: Pick<ServiceTokens, 'find'>
   /** Absent: no event hooks are taken, and nothing is there. */
   readonly hook?: EventHook | undefined
   /** Absent: nothing is pushed to us. */
@@ -64,6 +67,7 @@ export function createControl({
   authenticate,
   user,
   programs,
+  tokens,
   hook,
   scim,
   jwks,
@@ -119,6 +123,8 @@ export function createControl({
         )
       case 'protected-resource':
         return jsonReply(200, protectedResource(match.origin), [...PUBLIC_CORS])
+      case 'token':
+        return answerToken(tokens, { facts, origin: match.origin, controlPrefix: naming.controlPrefix }, clock.now())
       case 'sign-in':
         return match.on === 'authenticate' ? authenticate.signIn(request) : authenticate.signInAtRoute(request)
       case 'idp-callback':

@@ -6,8 +6,8 @@ import type { WallTime } from '../types.ts'
 
 /**
  * Who asks: what the first authenticator found that knows one of the credentials. A request with credentials of two people
- * is refused (ERR_BAD_REQUEST): whoever put one of them there could act as the other, or have the log name the other. A bad
- * token beside a good credential is the application's own. A promise only if an authenticator answers with one. A public route asks nobody, or (`identity: optional`, or a
+ * is refused (ERR_BAD_REQUEST): whoever put one of them there could act as the other, or have the log name the other. A
+ * token beside a good credential that is nobody's is the application's own. A promise only if an authenticator answers with one. A public route asks nobody, or (`identity: optional`, or a
  * `shadow_policy`) takes what cannot be known for nobody: `doubt` says why.
  */
 export function identify(
@@ -61,10 +61,11 @@ async function identifyLater(
 
 function samePerson(who: Asker, found: Asker): Asker {
   if (!who || !found) return who ?? found
-  if (found.kind === 'bad-token') return who
-  if (who.kind === 'bad-token') return found
+  const nobodys = [who, found].find((each) => each.kind === 'bad-token' && each.person === undefined)
+  if (nobodys) return nobodys === who ? found : who
   if (who.person !== found.person) {
     throw new AppError('ERR_BAD_REQUEST', `credentials of two people: ${who.kind} and ${found.kind}`)
   }
+  if (found.kind === 'bad-token' || who.kind === 'bad-token') return who.kind === 'bad-token' ? who : found
   return found.consumed ? { ...who, consumed: true } : who
 }

@@ -115,9 +115,9 @@ function answerOf(route: Route, request: RequestFacts): Reply {
 export function refusal(decision: Refusal, route: Route, who: Principal | undefined, asked: AskedOfRoute): Reply {
   switch (decision.outcome) {
     case 'sign-in':
-      return unauthenticated(asked)
+      return unauthenticated(asked, route)
     case 'bad-token':
-      return badToken(decision, asked)
+      return badToken(decision, route, asked)
     case 'deny':
       return denied(decision.reasons, route, who, asked)
     case 'unavailable':
@@ -127,10 +127,11 @@ export function refusal(decision: Refusal, route: Route, who: Principal | undefi
   }
 }
 
-export function unauthenticated(asked: AskedOfRoute): Reply {
+/** `route`: absent for a page of ours, which knows sessions alone. */
+export function unauthenticated(asked: AskedOfRoute, route?: Route): Reply {
   const { facts, origin, controlPrefix } = asked
   const signInUrl = `${origin}${controlPrefix}/sign_in`
-  const headers = challenges(asked, false)
+  const headers = challenges(asked, route?.serviceTokens === true)
   // Only a form, or its like: any other navigation is redirected to the sign-in.
   if (facts.wants === 'html') {
     return pageReply(common(asked), 401, { kind: 'session-over', signInUrl }, { headers })
@@ -144,10 +145,14 @@ export function unauthenticated(asked: AskedOfRoute): Reply {
   return jsonReply(401, body, headers)
 }
 
-function badToken({ error, reasons }: Refusal & { outcome: 'bad-token' }, asked: AskedOfRoute): Reply {
+function badToken(
+  { error, reasons }: Refusal & { outcome: 'bad-token' },
+  { serviceTokens }: Route,
+  asked: AskedOfRoute,
+): Reply {
   const { facts } = asked
   const status = error === 'invalid_token' ? 401 : 403
-  const headers = challenges(asked, false, error)
+  const headers = challenges(asked, serviceTokens === true, error)
   if (facts.wants !== 'html') {
     return jsonReply(status, { error, reason: reasons[0] ?? 'token-invalid', request_id: facts.id }, headers)
   }

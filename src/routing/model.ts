@@ -9,6 +9,7 @@ export type ControlAction =
   | 'well-known'
   | 'style'
   | 'protected-resource'
+  | 'token'
   | 'route-callback'
   | 'return'
   | 'sign-in'

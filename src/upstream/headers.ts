@@ -22,6 +22,7 @@ import {
   normalName,
   reservedHeader,
 } from '../lib/header-names.ts'
+import { isServiceToken, serviceTokenIn } from '../lib/service-token.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { Live, Naming } from '../config/model.ts'
 import type { Forward, HeaderRewrite, Route } from '../config/route-model.ts'
@@ -133,7 +134,7 @@ export function upstreamHeaders(
         break
       }
       case 'authorization':
-        if (request.consumed || isOurAuthorization(value)) break
+        if (request.consumed || isOurAuthorization(value) || isWithheld(value, route)) break
         if (plan.keeps('authorization')) headers.push(name, value)
         break
       case 'foreign':
@@ -269,6 +270,11 @@ function planOf(route: Route<Forward>, context: HeaderContext): HeaderPlan {
   }
   context.plans.set(route, plan)
   return plan
+}
+
+/** A public route asks nobody who they are, and clients that have a token send it to every path of a host. */
+function isWithheld(authorization: string, { policy }: Route): boolean {
+  return policy.kind === 'public' && isServiceToken(serviceTokenIn(authorization) ?? '')
 }
 
 function withoutNominated(headers: readonly string[], nominated: ReadonlySet<string>): string[] {

@@ -9,6 +9,7 @@ import {
   AUTH,
   begunBy,
   certificateOf,
+  challengeOf,
   connects,
   drains,
   drippedUpload,
@@ -334,6 +335,7 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
       },
       observe: (running) => waitFor('/stall', running, 'wait.localhost'),
     },
+    service_tokens: { a: false, b: true, observe: (running) => challengeOf(running) },
     allow_websockets: { a: true, b: false, observe: upgrade },
     cors_allow_preflight: { b: true, observe: preflight },
     allow_origins: {

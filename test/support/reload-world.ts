@@ -627,3 +627,9 @@ export async function shadowDecision({ browser: open, signIn: sign, lines }: Run
   await sign(open(), `${APP}/`)
   return lines().flatMap(({ shadow_decision: shadow }) => shadow ?? [])
 }
+
+/** What a program without a credential is asked for. */
+export async function challengeOf(running: Running): Promise<unknown> {
+  const { headers } = await running.browser().ask(`${APP}/`, { headers: { accept: '*/*' } })
+  return headers['www-authenticate']
+}

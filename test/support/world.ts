@@ -31,6 +31,8 @@ export interface World {
   /** Requests that reached the upstream. */
   readonly received: IncomingMessage[]
   readonly upstreamUrl: string
+  /** The configuration as a file has it. */
+  configText(): string
   readonly port: number
   /** Everything Postern has logged, line by line. */
   log(): readonly Record<string, unknown>[]
@@ -116,6 +118,7 @@ export async function createTestWorld(options: WorldOptions = {}): Promise<World
     okta,
     received,
     upstreamUrl,
+    configText: () => stringify(settings),
     logText: () => lines.join(''),
     log: () =>
       lines

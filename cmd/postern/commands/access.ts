@@ -11,6 +11,7 @@ import {
   reviewedPeople,
   reviewPage,
 } from '../../../src/review.ts'
+import { isNamed } from '../../../src/routing/named.ts'
 import { readConfiguration } from '../configuration.ts'
 import type { Io } from '../io.ts'
 import { withOperator } from '../operator.ts'
@@ -40,9 +41,7 @@ export async function accessCommand({ config: file, route, user, format }: Acces
   if (!loaded) return ERRORS.ERR_CONFIG_INVALID.exit
   const { config } = loaded
   const now = (io.clock ?? systemClock).now()
-  const routes = config.live.routes.filter(
-    ({ name, from }) => route === undefined || route === name || route === from.host,
-  )
+  const routes = config.live.routes.filter((each) => route === undefined || isNamed(each, route))
   if (routes.length === 0) {
     io.err(printable(`no route is called ${JSON.stringify(route)}`))
     return 1

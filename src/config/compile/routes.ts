@@ -75,6 +75,9 @@ function compileRoute(
     defaults.responseHeaders,
     written && compileResponseHeaders(written, [...path, 'set_response_headers'], report),
   )
+  if (input.service_tokens && policy?.kind === 'public' && policy.identity !== 'optional') {
+    report.warning([...path, 'service_tokens'], 'no token is asked for where everybody may come in')
+  }
   if (!from || !match || !action || !policy) return undefined
 
   const host = from.port === undefined ? from.host : `${from.host}:${from.port}`
@@ -89,6 +92,7 @@ function compileRoute(
     groupsFrom: defaults.groupsFrom,
     ...(input.max_directory_age !== undefined && { maxDirectoryAge: input.max_directory_age }),
     ...responseHeaders,
+    ...(input.service_tokens && { serviceTokens: true }),
     ...(paths && { paths }),
     keepFragment: input.keep_fragment,
     action,

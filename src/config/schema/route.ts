@@ -210,6 +210,9 @@ export const routeSchema = z.strictObject(
       .describe(
         'Begin a sign-in with a page that keeps what follows `#` in the address, in browsers that run scripts. `false`: with a redirect, which loses it.',
       ),
+    service_tokens: flag
+      .default(false)
+      .describe('Programs may come in with a token of `postern tokens`, as bearer or as a password.'),
     max_directory_age: duration
       .optional()
       .describe('Oldest group data that this route accepts. With older data the answer is 503.'),

@@ -276,6 +276,7 @@ describe('control paths', () => {
     ['/.postern/callback/', 'route: route-callback'],
     ['/.postern/return', 'route: return'],
     ['/.postern/oauth-protected-resource', 'route: protected-resource'],
+    ['/.postern/token', 'route: token'],
     ['/.postern/style.css', 'route: style'],
     ['/.postern/else', 'none'],
     ['/.posternx', 'https://app.test'],

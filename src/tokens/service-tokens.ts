@@ -1,0 +1,169 @@
+import { AppError } from '../errors.ts'
+import type { Audit } from '../lib/audit.ts'
+import { every } from '../lib/clock.ts'
+import { sha256 } from '../lib/crypto.ts'
+import { createRecent } from '../lib/recent.ts'
+import { isServiceToken, newServiceToken } from '../lib/service-token.ts'
+import { elapsed, later } from '../lib/time.ts'
+import type { Clock, Monotonic, Span, Store, WallTime } from '../types.ts'
+import type { ListedServiceToken, ServiceToken, ServiceTokens } from './model.ts'
+import { type StoredToken, tokensTable, usesTable } from './tables.ts'
+
+const MAX_CACHED = 4096
+/** The second net under the store's change feed: nothing is believed longer without a look at the store. */
+const MAX_AGE: Span = 5000
+/** How exactly it is known when a token was used last. */
+const USE_INTERVAL: Span = 900_000
+
+/** What the store said of a token; `undefined`: that there is none. */
+interface Read {
+  readonly record: ServiceToken | undefined
+  readonly readAt: Monotonic
+}
+
+/**
+ * Service tokens: hash ⇄ store. A token that is shown again and again is answered from memory, a bad one as well; a
+ * change anywhere reaches the memory by the store's feed.
+ */
+export function createServiceTokens(deps: {
+  readonly store: Store
+  readonly clock: Clock
+  readonly audit: Audit
+}): ServiceTokens {
+  const { store, clock, audit } = deps
+  /** By the hash of the token. */
+  const cache = createRecent<string, Read>(MAX_CACHED)
+  const loads = new Map<string, Promise<ServiceToken | undefined>>()
+  /** By id; of tokens that exist only. */
+  const usedAt = new Map<string, WallTime>()
+  const endListeners = new Set<(id: string) => void>()
+
+  const stopTurning = every(clock, MAX_AGE, () => cache.turn())
+  const unwatch = store.watch(
+    ({ table, key, kind }) => {
+      if (table !== tokensTable.name) return
+      cache.delete(key)
+      // What a load under way brings may be older than this change: it is not to be cached.
+      loads.delete(key)
+      if (kind !== 'delete') return
+      usedAt.delete(idOf(key))
+      for (const listener of endListeners) listener(idOf(key))
+    },
+    () => {
+      cache.clear()
+      loads.clear()
+    },
+  )
+
+  /** Single flight per token. */
+  function load(hash: string): Promise<ServiceToken | undefined> {
+    const loading = loads.get(hash)
+    if (loading) return loading
+    const readAt = clock.monotonic()
+    const flight = readable(hash)
+      .then((record) => {
+        if (loads.get(hash) === flight) cache.set(hash, { record, readAt })
+        return record
+      })
+      .finally(() => {
+        if (loads.get(hash) === flight) loads.delete(hash)
+      })
+    loads.set(hash, flight)
+    return flight
+  }
+
+  /** A record that cannot be read opens nothing; a 503 would never mend it. */
+  async function readable(hash: string): Promise<ServiceToken | undefined> {
+    try {
+      const stored = (await store.get(tokensTable, hash))?.value
+      return stored && recordOf(hash, stored)
+    } catch (error) {
+      if (error instanceof AppError && error.code === 'ERR_STORE_CORRUPT') return undefined
+      throw error
+    }
+  }
+
+  return {
+    find(token, now) {
+      if (!isServiceToken(token)) return undefined
+      const hash = sha256(token)
+      const known = cache.get(hash)
+      if (known && elapsed(clock.monotonic(), known.readAt) < MAX_AGE) return live(known.record, now)
+      return load(hash).then((record) => live(record, now))
+    },
+
+    used({ id, expiresAt }) {
+      const now = clock.now()
+      const before = usedAt.get(id)
+      if (before !== undefined && elapsed(now, before) < USE_INTERVAL) return
+      usedAt.set(id, now)
+      // For people to read: a store that fails is told of elsewhere, and the request goes on.
+      store.put(usesTable, id, { at: now }, { expiresAt }).catch(() => usedAt.delete(id))
+    },
+
+    async create({ account, routes, methods, groups, lifetime }) {
+      const token = newServiceToken()
+      const hash = sha256(token)
+      const createdAt = clock.now()
+      const expiresAt = later(createdAt, lifetime)
+      const stored: StoredToken = { account, createdAt, expiresAt, routes, methods, groups }
+      await store.put(tokensTable, hash, stored, { ifVersion: 0, expiresAt })
+      const record = recordOf(hash, stored)
+      audit({ event: 'token-create', token: record })
+      return { token, record }
+    },
+
+    async list() {
+      const found: ListedServiceToken[] = []
+      for await (const [hash, { value }] of store.list(tokensTable)) {
+        const record = recordOf(hash, value)
+        found.push({ ...record, lastUsedAt: (await store.get(usesTable, record.id))?.value.at })
+      }
+      return found.toSorted((a, b) => elapsed(b.createdAt, a.createdAt))
+    },
+
+    async revoke(id) {
+      for await (const [hash, { value }] of store.list(tokensTable)) {
+        if (idOf(hash) !== id) continue
+        await store.delete(tokensTable, hash)
+        await store.delete(usesTable, id)
+        const record = recordOf(hash, value)
+        audit({ event: 'token-revoke', token: record })
+        return record
+      }
+      return undefined
+    },
+
+    idOf: (token) => idOf(sha256(token)),
+
+    onEnd(listener) {
+      // Its own function each time, so that one listener may be added twice and removed once.
+      const own = (id: string): void => listener(id)
+      endListeners.add(own)
+      return () => endListeners.delete(own)
+    },
+
+    close() {
+      stopTurning()
+      unwatch()
+      endListeners.clear()
+      cache.clear()
+    },
+  }
+}
+
+function recordOf(hash: string, stored: StoredToken): ServiceToken {
+  const { account, createdAt, expiresAt, routes, methods, groups } = stored
+  return { id: idOf(hash), account, createdAt, expiresAt, routes, methods, groups }
+}
+
+function live(token: ServiceToken | undefined, now: WallTime): ServiceToken | undefined {
+  return token && token.expiresAt > now ? token : undefined
+}
+
+/** Hex, so that a command line does not take it for an option. What it is made of cannot be found from it. */
+function idOf(hash: string): string {
+  return Buffer.from(sha256(`id:${hash}`), 'base64url')
+    .toString('hex')
+    .slice(0, 12)
+}

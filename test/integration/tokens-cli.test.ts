@@ -1,0 +1,104 @@
+/** `postern tokens`, in another process, beside a running Postern. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startTokenMaker, type TokenMaker } from '../support/service-tokens.ts'
+import { createTestWorld, type World } from '../support/world.ts'
+
+let world: World
+let maker: TokenMaker
+beforeAll(async () => {
+  world = await createTestWorld({
+    routes: [
+      { name: 'packages', from: 'http://packages.localhost', allowed_groups: ['Deployers'], service_tokens: true },
+      { name: 'people', from: 'http://people.localhost', allow_any_authenticated_user: true },
+    ],
+  })
+  maker = await startTokenMaker(world)
+})
+afterAll(async () => {
+  await maker.close()
+  await world.close()
+})
+
+const ask = async (token: string): Promise<number> => {
+  const headers = { authorization: `Bearer ${token}`, accept: '*/*' }
+  return (await world.browser().ask('http://packages.localhost/', { headers })).status
+}
+
+const FULL = [
+  '--name',
+  'ci',
+  '--route',
+  'packages',
+  '--method',
+  'get,post',
+  '--group',
+  'Deployers,Ops',
+  '--expires',
+  '30d',
+]
+
+test('a token is printed alone, opens what it is for, is listed, and is out when it is revoked', async () => {
+  expect(await maker.run('list')).toEqual({ exitCode: 0, out: '', err: 'there are no service tokens' })
+  const made = await maker.run('create', ...FULL)
+  expect(made).toMatchObject({ exitCode: 0, out: expect.stringMatching(/^pst_[\w-]{32}$/) })
+  expect(made.err).toMatch(/^token [0-9a-f]{12} of ci, until \S+; it is not shown again$/)
+  expect(await ask(made.out)).toBe(200)
+
+  const { out } = await maker.run('list', '--json')
+  const [listed, ...more] = JSON.parse(out) as readonly { readonly token: string }[]
+  expect(more).toEqual([])
+  expect(listed).toMatchObject({
+    name: 'ci',
+    routes: ['packages'],
+    methods: ['GET', 'POST'],
+    groups: ['Deployers', 'Ops'],
+  })
+  expect(out).not.toContain(made.out.slice(4))
+  await expect
+    .poll(async () => (await maker.run('list')).out, { timeout: 30_000 })
+    .toMatch(/less than a second ago|second/)
+
+  const id = listed?.token ?? ''
+  expect(await maker.run('revoke', id)).toEqual({ exitCode: 0, out: `ended ${id} of ci`, err: '' })
+  await expect.poll(() => ask(made.out), { timeout: 30_000 }).toBe(401)
+  expect((await maker.run('revoke', id)).exitCode).toBe(1)
+})
+
+test('a token that was found is revoked by itself, and all of a name by the name', async () => {
+  const [found, first, second] = [
+    await maker.create(...FULL),
+    await maker.create(...FULL.with(1, 'deploy')),
+    await maker.create(...FULL.with(1, 'deploy')),
+  ]
+  expect((await maker.run('revoke', found)).exitCode).toBe(0)
+  expect((await maker.run('revoke', '--name', 'deploy')).out.split('\n')).toHaveLength(2)
+  for (const token of [found, first, second]) await expect.poll(() => ask(token), { timeout: 30_000 }).toBe(401)
+  expect((await maker.run('revoke', '--name', 'deploy')).exitCode).toBe(1)
+})
+
+test('as JSON the token is `secret`', async () => {
+  const { out } = await maker.run('create', ...FULL, '--json')
+  const { secret, name, last_used_at } = JSON.parse(out) as Record<string, string | null>
+  expect({ name, last_used_at }).toEqual({ name: 'ci', last_used_at: null })
+  expect(await ask(secret ?? '')).toBe(200)
+})
+
+test.each<[what: string, args: readonly string[], message: RegExp]>([
+  ['no name', ['create'], /required option '--name/],
+  ['a name with a space', ['create', '--name', 'a b'], /--name: expected letters/],
+  ['a name with a line break', ['create', '--name', 'a\nb'], /--name: expected letters/],
+  ['no end', ['create', '--name', 'a', '--expires', '0'], /--expires: expected a duration from 1m to 366d/],
+  ['too long', ['create', '--name', 'a', '--expires', '367d'], /--expires: expected a duration from 1m to 366d/],
+  ['no such route', ['create', '--name', 'a', '--route', 'pakages'], /no route is called "pakages"/],
+  ['a route that takes none', ['create', '--name', 'a', '--route', 'people'], /"people" takes no service tokens/],
+  ['no method', ['create', '--name', 'a', '--method', 'FETCH'], /--method: expected a method such as GET/],
+  ['CONNECT', ['create', '--name', 'a', '--method', 'CONNECT'], /--method: expected a method such as GET/],
+  ['a group with a line break', ['create', '--name', 'a', '--group', 'a\nb'], /--group: expected the name/],
+  ['nothing to revoke', ['revoke'], /expected one of: a token/],
+])('%s: exit code 2, a message, and no token', async (_, args, message) => {
+  const before = (await maker.run('list', '--json')).out
+  const { exitCode, out, err } = await maker.run(...args)
+  expect({ exitCode, out }).toEqual({ exitCode: 2, out: '' })
+  expect(err).toMatch(message)
+  expect((await maker.run('list', '--json')).out).toBe(before)
+})
