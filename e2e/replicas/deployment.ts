@@ -22,6 +22,8 @@ export interface DeploymentOptions {
   readonly count?: number
   /** `storage` of the configuration, given a directory of its own. */
   readonly storage: (folder: string) => Readonly<Record<string, unknown>>
+  /** Fills the store, which nobody has opened yet. */
+  readonly prepare?: (folder: string, issuer: string) => Promise<void>
   /** Merged over the configuration. */
   readonly config?: Readonly<Record<string, unknown>>
 }
@@ -44,7 +46,12 @@ export interface Deployment {
 
 export const SHARED_SECRET = createHash('sha256').update('postern replicas').digest('base64')
 
-export async function startDeployment({ count = 3, storage, config = {} }: DeploymentOptions): Promise<Deployment> {
+export async function startDeployment({
+  count = 3,
+  storage,
+  prepare,
+  config = {},
+}: DeploymentOptions): Promise<Deployment> {
   const folder = mkdtempSync(join(tmpdir(), 'postern-replicas-'))
   const okta = await createOktaEmulator({
     seed: demoSeed({
@@ -91,6 +98,7 @@ export async function startDeployment({ count = 3, storage, config = {} }: Deplo
     rmSync(folder, { recursive: true, force: true })
   }
   try {
+    await prepare?.(folder, okta.url)
     // One after the other, as a rollout does.
     for (let place = 0; place < count; place++) replicas.push(await start())
     balancer = await startBalancer(() => replicas)

@@ -15,7 +15,7 @@ type Parts = readonly [OpenDirectory, ...OpenDirectory[]]
 
 type People = Pick<
   LiveDirectory,
-  'membership' | 'status' | 'refresh' | 'observe' | 'forget' | 'health' | 'onChange' | 'onSessionsEnd'
+  'membership' | 'status' | 'recall' | 'refresh' | 'observe' | 'forget' | 'health' | 'onChange' | 'onSessionsEnd'
 >
 
 export interface Directories {
@@ -91,6 +91,7 @@ function together(all: Parts, of: (person: PersonKey) => LiveDirectory | undefin
   return {
     membership: (person) => of(person)?.membership(person) ?? 'unknown',
     status: (person) => of(person)?.status(person) ?? 'unknown',
+    recall: async (person) => of(person)?.recall(person),
     refresh: async (person, signal) => (await of(person)?.refresh(person, signal)) ?? 'unknown',
     observe: (person, entry) => of(person)?.observe(person, entry),
     forget: async (person) => of(person)?.forget(person),

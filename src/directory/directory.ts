@@ -37,7 +37,7 @@ export interface DirectoryFacts {
 }
 
 export interface LiveDirectory extends Directory {
-  /** Loads what earlier runs and other processes have learnt, then keeps people fresh. */
+  /** Loads what earlier runs and other processes have learnt, then keeps people fresh. Resolves when all is loaded. */
   start(): Promise<void>
   /** Nothing is known about this person any more: a sign-in without the groups claim. */
   forget(person: PersonKey): Promise<void>
@@ -83,7 +83,18 @@ export function createDirectory(deps: {
   const memberships = createMemberships(sourceName)
   const listeners = new Set<(person: PersonKey, status: UserStatus | 'unknown') => void>()
   const endListeners = new Set<SessionsEndListener>()
-  const records = createRecordStore({ issuer, store, logger, retention, current: recordOf, adopt })
+  const closing = new AbortController()
+  const records = createRecordStore({
+    issuer,
+    store,
+    logger,
+    retention,
+    signal: closing.signal,
+    current: recordOf,
+    adopt,
+  })
+  /** What is told meanwhile would find nobody to tell it of. undefined: everything is loaded. */
+  let loading: Promise<void> | undefined
   const pending = new Set<Promise<void>>()
   const reader = createReader({
     source,
@@ -197,6 +208,7 @@ export function createDirectory(deps: {
   }
 
   async function absorb(signals: readonly Signal[], trust: Trust): Promise<void> {
+    if (loading) await loading
     const now = clock.now()
     const touched = new Set<Subject>()
     const ended = new Map<Subject, WallTime>()
@@ -294,8 +306,15 @@ export function createDirectory(deps: {
         if (kind === 'put') track(fetch(user))
         else if (everybody.forget(user)) announce(user, 'unknown')
       })
-      await records.load()
-      reader.start()
+      loading = records.load()
+      await loading
+      loading = undefined
+      if (!closing.signal.aborted) reader.start()
+    },
+
+    async recall(person) {
+      const user = issuer.subject(person)
+      if (user !== undefined && !people.get(user)?.known) await records.fetch(user)
     },
 
     async refresh(person, signal) {
@@ -333,7 +352,11 @@ export function createDirectory(deps: {
     },
 
     reread(user, part) {
-      if (people.get(user)?.known) reader.confirm(user, 0, part)
+      const confirm = (): void => {
+        if (people.get(user)?.known) reader.confirm(user, 0, part)
+      }
+      if (loading) void loading.then(confirm)
+      else confirm()
     },
 
     async serve({ person, urgent }) {
@@ -369,7 +392,10 @@ export function createDirectory(deps: {
 
     async close() {
       unwatch()
-      await reader.close()
+      closing.abort()
+      const ended = reader.close()
+      await loading
+      await ended
       await Promise.all(pending)
     },
   }

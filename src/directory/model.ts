@@ -88,6 +88,8 @@ export interface Directory {
   /** 'unknown': never read, or older than `max_staleness`. Marks the person as live, so that they are kept fresh. */
   membership(person: PersonKey): Membership | 'unknown'
   status(person: PersonKey): UserStatus | 'unknown'
+  /** Nothing is known here yet: what another process has just stored, or an earlier run, is looked for. Never rejects. */
+  recall(person: PersonKey): Promise<void>
   /** Reads one person now (sign-in). Single flight per person. Never rejects: a failure leaves what was known. */
   refresh(person: PersonKey, signal: AbortSignal): Promise<Membership | 'unknown'>
   /** Takes what a sign-in's claims say; used by the claims source. */

@@ -20,6 +20,10 @@ import type { Request } from './signals.ts'
 import { createStaticSource } from './static.ts'
 import { sourceNameOf } from './view.ts'
 import { elapsed, latest, NEVER, wallTime } from '../lib/time.ts'
+import { settledWithin } from '../lib/wait.ts'
+
+/** A start waits no longer for many people to be loaded: who asks meanwhile is looked up in the store (`recall`). */
+const LOAD_PATIENCE: Span = 500
 
 /** Earlier than anything that was read. */
 const NOT_YET = wallTime(0)
@@ -111,8 +115,9 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
     logger,
     sharing: { leadership, inbox },
   })
+  const org = 'url' in config ? config.url?.origin : undefined
   const follower =
-    follows && config.url && createFeedFollower({ directory, store, org: config.url.origin, leads: () => false })
+    org === undefined ? undefined : createFeedFollower({ directory, store, org, leads: () => leadership.leads() })
   let feed: OktaFeed | undefined
   let hook: OktaHook | undefined
   if (okta && config.kind === 'okta') {
@@ -139,11 +144,19 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
       leadership.leads() ? undefined : (body) => inbox.post({ kind: 'hook', body, issuer: deps.issuer })
     hook = secret && createOktaHook({ secret, directory, clock, logger, apps, requests, relay })
   }
+  const closing = new AbortController()
   let unwatch: Unsubscribe = () => {}
 
   /** A push reaches every process through the store; reading what was pushed costs no call. */
   function pushed(user: Subject): void {
     if (leadership.leads()) directory.reread(user, others.length > 0 ? 'scim' : undefined)
+  }
+
+  /** Never rejects. The feed comes last: its news are of people who are known. */
+  async function open(): Promise<void> {
+    await follower?.start()
+    await directory.start()
+    if (!closing.signal.aborted) feed?.start()
   }
 
   return {
@@ -161,9 +174,7 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
 
     async start() {
       unwatch = scim?.onChange(pushed) ?? unwatch
-      await directory.start()
-      await feed?.start()
-      if (follower) await follower.start()
+      await settledWithin(open(), { clock, timeout: LOAD_PATIENCE, signal: closing.signal })
     },
 
     metrics() {
@@ -181,10 +192,11 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
     },
 
     async close() {
+      closing.abort()
       unwatch()
       await hook?.close()
       await feed?.close()
-      if (follower) follower.close()
+      follower?.close()
       await directory.close()
       await scim?.close()
       await okta?.client.close()

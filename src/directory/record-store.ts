@@ -4,12 +4,15 @@ import type { Logger, Span, PersonKey, Store, Subject, Versioned } from '../type
 import { isSame } from './evidence.ts'
 import { createDirectoryTable, type DirectoryRecord } from './records.ts'
 import { later } from '../lib/time.ts'
+import { yieldToEventLoop } from '../lib/wait.ts'
 
 const SAVE_ATTEMPTS = 5
+/** Records that are loaded before others have their turn: a few milliseconds. */
+const AT_A_TIME = 100
 
 /** What is known, in the store under the keys of people: shared with earlier runs and with other processes. */
 export interface RecordStore {
-  /** Everything that an earlier run or another process has stored. Never rejects. */
+  /** Everything that an earlier run or another process has stored, unless the signal aborts. Never rejects. */
   load(): Promise<void>
   /** Writes what is known now; rejects when that cannot be made durable. */
   save(user: Subject): Promise<void>
@@ -26,10 +29,11 @@ export function createRecordStore(deps: {
   readonly store: Store
   readonly logger: Logger
   readonly retention: Span
+  readonly signal: AbortSignal
   readonly current: (user: Subject) => DirectoryRecord | undefined
   readonly adopt: (user: Subject, record: DirectoryRecord) => void
 }): RecordStore {
-  const { issuer, store, logger, retention, current, adopt } = deps
+  const { issuer, store, logger, retention, signal, current, adopt } = deps
   const table = createDirectoryTable()
 
   /** A record that nobody can read is there to be replaced. */
@@ -41,8 +45,11 @@ export function createRecordStore(deps: {
   }
 
   async function load(): Promise<void> {
+    let count = 0
     try {
       for await (const [key, { value }] of store.list(table)) {
+        if (signal.aborted) return
+        if (++count % AT_A_TIME === 0) await yieldToEventLoop()
         // Of another issuer, or of an older Postern, which kept people by their subject alone: both expire by themselves.
         const user = issuer.subject(key as PersonKey)
         if (user !== undefined) adopt(user, value)

@@ -16,19 +16,22 @@ export function createSessionAuthenticator(
   },
 ): Authenticator {
   const { sessions, cookieNames } = deps
-  const orNobody = (session: Session | undefined): SessionPrincipal | undefined =>
-    session && sessionPrincipal(session, deps)
+  /** Another process may have signed this person in a moment ago. */
+  async function arrived(session: Session | undefined): Promise<SessionPrincipal | undefined> {
+    if (session) await deps.directory.recall(session.person)
+    return session && sessionPrincipal(session, deps)
+  }
 
   return {
     identify({ cookie, host }, { from }, now) {
       const found = sessions.read(cookie, cookieNames[from.scheme].session, host, now)
-      return found instanceof Promise ? found.then(orNobody) : orNobody(found)
+      return found instanceof Promise ? found.then(arrived) : found && sessionPrincipal(found, deps)
     },
   }
 }
 
 export interface PrincipalDeps {
-  readonly directory: Pick<Directory, 'membership' | 'status'>
+  readonly directory: Pick<Directory, 'membership' | 'status' | 'recall'>
 }
 
 /** The person of a session, with what is known of them now. */

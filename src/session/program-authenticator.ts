@@ -12,6 +12,10 @@ export function createProgramAuthenticator(
   const { sessions } = deps
   const orBad = (session: Session | undefined): Asker =>
     session ? { ...sessionPrincipal(session, deps), consumed: true } : BAD_TOKEN
+  async function arrived(session: Session | undefined): Promise<Asker> {
+    if (session) await deps.directory.recall(session.person)
+    return orBad(session)
+  }
 
   return {
     identify({ authorization, host }, _route, now) {
@@ -19,7 +23,7 @@ export function createProgramAuthenticator(
       const token = bearerToken(authorization)
       if (!token?.startsWith(PROGRAM_TOKEN_PREFIX)) return undefined
       const found = sessions.readProgramToken(token, host, now)
-      return found instanceof Promise ? found.then(orBad) : orBad(found)
+      return found instanceof Promise ? found.then(arrived) : orBad(found)
     },
   }
 }

@@ -5,7 +5,7 @@ import type { Leadership } from '../leadership.ts'
 import type { Request, Signal } from '../signals.ts'
 import type { OktaClient } from './client.ts'
 import { createOktaLog, type LogCounts, OVERLAP } from './log.ts'
-import { createFeedFollower, NOT_YET } from './follow.ts'
+import { NOT_YET } from './follow.ts'
 import { createFeedTable, type FeedRecord } from './position.ts'
 import { createReconcile } from './reconcile.ts'
 import { asSourceTime, earlier, elapsed, isoTime, NEVER } from '../../lib/time.ts'
@@ -42,7 +42,7 @@ interface Loop {
 
 export interface OktaFeed {
   /** Takes up where an earlier run or another process stopped. */
-  start(): Promise<void>
+  start(): void
   /** Asks for everything that policies name to be compared, once. */
   reconcile(): void
   facts(): FeedFacts
@@ -84,8 +84,6 @@ export function createOktaFeed(deps: {
   let requests = 0
   const polling: Loop = { lastSuccess: undefined, lastError: undefined }
   const comparing: Loop = { lastSuccess: undefined, lastError: undefined }
-  const follower = createFeedFollower({ directory, store, org, leads: () => leadership.leads() })
-
   // ---- where the feed stands
 
   /** Takes up where whoever led before stopped. */
@@ -257,12 +255,9 @@ export function createOktaFeed(deps: {
   }
 
   return {
-    async start() {
+    start() {
       // Whoever leads again begins where the other stopped.
       stops.add(leadership.onChange(() => void (record = undefined)))
-      await follower.start()
-      const stored = await store.get(table, org).catch(corruptIsNone)
-      if (stored && stored !== 'corrupt' && stored.value.upTo > NOT_YET) directory.cover(stored.value)
       void run(polling, poll)
       again(polling, pollDelay, poll)
       again(comparing, compareDelay, compare)
@@ -284,7 +279,6 @@ export function createOktaFeed(deps: {
 
     async close() {
       closing.abort(new Error('the feed was closed'))
-      follower.close()
       for (const stop of stops) stop()
       await Promise.all(running)
     },

@@ -7,30 +7,30 @@ import { createFeedTable } from './position.ts'
 export const NOT_YET = wallTime(0)
 
 /**
- * Tells the directory how far the feed has come, for as long as another process is the one that polls. `org`: its origin.
- * What cannot be read now is read with the next poll.
+ * Tells the directory how far the feed has come: at the start, and for as long as another process is the one that polls.
+ * `org`: its origin. What cannot be read now is read with the next poll.
  */
 export function createFeedFollower(deps: {
   readonly directory: Pick<LiveDirectory, 'cover'>
   readonly store: Store
   readonly org: string
   readonly leads: () => boolean
-}): { start(): Promise<void>; close(): void } {
+}): { /** Never rejects. */ start(): Promise<void>; close(): void } {
   const { directory, store, org, leads } = deps
   const table = createFeedTable()
   let unwatch = (): void => {}
 
   async function follow(): Promise<void> {
     const stored = await store.get(table, org).catch(() => undefined)
-    if (!leads() && stored && stored.value.upTo > NOT_YET) directory.cover(stored.value)
+    if (stored && stored.value.upTo > NOT_YET) directory.cover(stored.value)
   }
+  const followOther = (): void => void (leads() || follow())
 
   return {
     async start() {
-      const onGap = (): void => void follow()
       unwatch = store.watch(({ table: name, key, kind }) => {
-        if (name === table.name && key === org && kind === 'put' && !leads()) void follow()
-      }, onGap)
+        if (name === table.name && key === org && kind === 'put') followOther()
+      }, followOther)
       await follow()
     },
     close: () => unwatch(),

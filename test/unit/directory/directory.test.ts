@@ -52,18 +52,23 @@ afterEach(async () => {
   await store.close()
 })
 
-async function open(from: ScriptedSource | undefined = source): Promise<LiveDirectory> {
+async function open(from: ScriptedSource | undefined = source, shared = store): Promise<LiveDirectory> {
+  const made = create(from, shared)
+  await made.start()
+  return made
+}
+
+function create(from: ScriptedSource | undefined = source, shared = store): LiveDirectory {
   const made = createDirectory({
     issuer: ISSUER,
     source: from,
-    store,
+    store: shared,
     clock,
     config: OKTA,
     logger: log,
     random: () => 0.5,
   })
   opened.push(made)
-  await made.start()
   return made
 }
 
@@ -519,6 +524,48 @@ describe('the store', () => {
     await settle()
     expect(directory.status(person(ANN))).toBe('inactive')
     expect(heard).toEqual([`${person(ANN)} inactive`])
+  })
+
+  test('is asked for somebody of whom nothing is known, before the change arrives', async () => {
+    const late = await open(source, { ...store, watch: () => () => {} })
+    everybodyHas([group(1)])
+    await signIn()
+    expect(late.status(person(ANN))).toBe('unknown')
+    await late.recall(person(ANN))
+    expect(names(late.membership(person(ANN)))).toEqual(['Group 1'])
+    // Whoever is known costs nothing.
+    const broken = await open(source, { ...store, watch: () => () => {}, get: () => Promise.reject(new Error('down')) })
+    await broken.recall(person(ANN))
+    await broken.recall(person(BOB))
+    expect(broken.status(person(BOB))).toBe('unknown')
+  })
+
+  test('that takes long to load answers for whoever asks, and what is told meanwhile is not lost', async () => {
+    everybodyHas([group(1)])
+    await signIn()
+    await signIn(BOB)
+    let go = (): void => {}
+    const gate = new Promise<void>((resolve) => (go = resolve))
+    const slow: Store = {
+      ...store,
+      async *list<T>(table: Table<T>, index?: string) {
+        await gate
+        yield* store.list(table, index)
+      },
+    }
+    const starting = create(source, slow)
+    const started = starting.start()
+    expect(starting.status(person(ANN))).toBe('unknown')
+    await starting.recall(person(ANN))
+    expect(starting.status(person(ANN))).toBe('active')
+    const told = starting.absorb(
+      [{ kind: 'inactive', user: BOB, at: clock.now() + 1000, statusText: 'DEPROVISIONED' }],
+      'log',
+    )
+    go()
+    await started
+    await told
+    expect(starting.status(person(BOB))).toBe('inactive')
   })
 
   test('is not overwritten by an older reading of another process', async () => {

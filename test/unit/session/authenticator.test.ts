@@ -16,12 +16,20 @@ const route = (scheme: 'http' | 'https') => ({ from: { scheme } }) as Route<Forw
 
 function authenticator(read: Sessions['read']) {
   let membership: Membership | 'unknown' = 'unknown'
+  let stored: Membership | 'unknown' = 'unknown'
   const made = createSessionAuthenticator({
     sessions: { read },
-    directory: { membership: () => membership, status: () => 'active' },
+    directory: {
+      membership: () => membership,
+      status: () => 'active',
+      async recall() {
+        await Promise.resolve()
+        membership = stored
+      },
+    },
     cookieNames,
   })
-  return { made, groups: (next: Membership) => (membership = next) }
+  return { made, groups: (next: Membership) => (membership = next), elsewhere: (next: Membership) => (stored = next) }
 }
 
 test('identify reads the cookie that the scheme of the route allows, for the host that was asked', () => {
@@ -50,6 +58,13 @@ test('identify answers at once for a session at hand, with what is known now of 
   const known = { groups: [] } as unknown as Membership
   groups(known)
   expect(made.identify(facts(), route('http'), FOREVER)).toMatchObject({ membership: known })
+})
+
+test('with a session that has to be read, what another process knows of the person is read, too', async () => {
+  const known = { groups: [] } as unknown as Membership
+  const { made, elsewhere } = authenticator(() => Promise.resolve(session))
+  elsewhere(known)
+  await expect(made.identify(facts(), route('http'), FOREVER)).resolves.toMatchObject({ membership: known })
 })
 
 test('identify waits for a session that has to be read; one that cannot be read rejects', async () => {
