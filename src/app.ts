@@ -149,7 +149,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     directory,
     store,
     redirects,
-    csrf: authenticate,
+    csrf: authenticate.csrf,
     sharedSecrets,
     failure: createFailure({ clock, logger }),
     clock,

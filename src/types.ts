@@ -133,8 +133,8 @@ export interface IdentityProvider {
   refresh(current: Refreshable, signal: AbortSignal, keep: (refreshToken: string) => Promise<void>): Promise<Refreshed>
   /** Tells the provider that a refresh token is of no more use (RFC 7009); nothing where it has no endpoint for that. Rejects ERR_IDP_…. */
   revoke(refreshToken: string, signal: AbortSignal): Promise<void>
-  /** undefined: the provider has no end-session endpoint, or cannot be asked now. */
-  signOutUrl(idToken: string, returnTo: URL): Promise<URL | undefined>
+  /** `state` comes back in the query of `returnTo`. undefined: the provider has no end-session endpoint, or cannot be asked now. */
+  signOutUrl(idToken: string, returnTo: URL, state?: string): Promise<URL | undefined>
 }
 
 /** The identity providers of the configuration. */

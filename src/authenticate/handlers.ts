@@ -6,6 +6,7 @@ import { AppError, toAppError } from '../errors.ts'
 import { readCookie } from '../lib/cookie.ts'
 import { constantTimeEqual, sha256 } from '../lib/crypto.ts'
 import { personKey } from '../lib/person.ts'
+import type { Secret } from '../lib/secret.ts'
 import { beginReply, returnReply } from '../pages/render.ts'
 import { redirectReply } from '../pages/reply.ts'
 import type {
@@ -32,6 +33,7 @@ import {
   makeRoom,
   namesFor,
 } from './control-request.ts'
+import { createCsrf } from './csrf.ts'
 import { createCodeExchange } from './code-exchange.ts'
 import { createFailure } from './failure.ts'
 import { issueHandoff, redeemHandoff } from './handoff.ts'
@@ -44,7 +46,8 @@ import { elapsed, later } from '../lib/time.ts'
 
 export type { ControlRequest } from './control-request.ts'
 
-export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure'> {
+export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure' | 'csrf' | 'states'> {
+  readonly sharedSecrets: readonly [Secret, ...Secret[]]
   readonly idps: IdentityProviders
   readonly sessions: Sessions
   readonly directory: Directory
@@ -308,8 +311,9 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     )
   }
 
-  const signOut = createSignOut({ ...deps, failure })
-  return { startSignIn, signInAtRoute, signIn, idpCallback, routeCallback, returnToAsked, ...signOut }
+  const csrf = createCsrf(deps.sharedSecrets)
+  const signOut = createSignOut({ ...deps, csrf, failure })
+  return { startSignIn, signInAtRoute, signIn, idpCallback, routeCallback, returnToAsked, csrf, ...signOut }
 }
 
 function isAtAuthenticate({ generation }: ControlRequest, { origin }: URL): boolean {

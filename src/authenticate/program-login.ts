@@ -18,8 +18,9 @@ import type { Secret } from '../lib/secret.ts'
 import { elapsed, epochMillis, later } from '../lib/time.ts'
 import { pageReply } from '../pages/render.ts'
 import { jsonReply, redirectReply, textReply } from '../pages/reply.ts'
-import type { Clock, Session, Sessions, Span, Store } from '../types.ts'
+import type { Clock, Sessions, Span, Store } from '../types.ts'
 import { type ControlRequest, namesFor } from './control-request.ts'
+import type { Csrf } from './csrf.ts'
 import type { Failure } from './failure.ts'
 import { readForm } from './form.ts'
 import { issueProgramCode, redeemProgramCode } from './program-code.ts'
@@ -58,10 +59,7 @@ export function createProgramLogin(deps: {
   readonly directory: Pick<Directory, 'status'>
   readonly store: Store
   readonly redirects: Pick<Redirects, 'start'>
-  readonly csrf: {
-    csrfToken(session: Session, host: string): string
-    isCsrfToken(token: string, session: Session, host: string): boolean
-  }
+  readonly csrf: Csrf
   readonly sharedSecrets: readonly [Secret, ...Secret[]]
   readonly failure: Failure
   readonly clock: Clock
@@ -110,7 +108,7 @@ export function createProgramLogin(deps: {
   }
 
   async function confirm(request: ControlRequest): Promise<Reply> {
-    const { facts, exchange, generation, origin } = request
+    const { facts, generation, origin } = request
     const { fixed, live } = generation
     const sealed = only(new URLSearchParams(facts.query), 'request')
     const asked = sealed === undefined ? undefined : openAsked(sealed)
@@ -134,20 +132,18 @@ export function createProgramLogin(deps: {
           application: asked.host,
           ...(asked.redirectUri !== undefined && { program: new URL(asked.redirectUri).host }),
           until: session.expiresAt,
-          csrfToken: csrf.csrfToken(session, facts.host),
+          csrfToken: csrf.token(session, facts.host),
         },
         { formActionOrigins: [] },
       )
     }
 
-    const form = await readForm(exchange)
-    const token = form && only(form, 'csrf')
     // An application's page is another origin, and cannot read the token.
-    const foreign = facts.origin !== undefined && facts.origin !== origin
-    if (foreign || token === undefined || !csrf.isCsrfToken(token, session, facts.host)) {
+    const form = await csrf.read(request, session)
+    if (!form) {
       return failure(request, new AppError('ERR_BAD_REQUEST', 'program login: the form did not come from our page'))
     }
-    const allowed = form?.get('answer') === 'allow'
+    const allowed = form.get('answer') === 'allow'
     const { host, challenge, redirectUri, state } = asked
     audit({ event: allowed ? 'program-allowed' : 'program-refused', session, host, requestId: facts.id })
     const code = allowed

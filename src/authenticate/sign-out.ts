@@ -1,97 +1,171 @@
-/** Sign-out: a page with a button on GET, the deed on POST; here, on every other host, and at the provider. */
+/** Sign-out: a page with a button on GET, the deed on POST; here, on every other host, everywhere, and at the provider. */
 import { AppError } from '../errors.ts'
-import { constantTimeEqual, deriveKey, mac } from '../lib/crypto.ts'
-import type { Secret } from '../lib/secret.ts'
+import { sessionTag } from '../lib/audit.ts'
 import { pageReply } from '../pages/render.ts'
-import { redirectReply } from '../pages/reply.ts'
-import type { Clock, IdentityProviders, Logger, Session, Sessions } from '../types.ts'
+import { jsonReply, redirectReply } from '../pages/reply.ts'
+import type { Clock, IdentityProviders, Session, Sessions } from '../types.ts'
 import type { Generation, Reply } from '../http/exchange.ts'
-import { type ControlRequest, cookieHeader, namesFor } from './control-request.ts'
+import { type ControlRequest, cookieHeader, type Header, namesFor } from './control-request.ts'
+import { type Csrf, isScripted } from './csrf.ts'
 import type { Failure } from './failure.ts'
-import { readForm } from './form.ts'
 import { only } from './redirect.ts'
+import type { States } from './state.ts'
 
 export interface SignOutDeps {
   readonly idps: Pick<IdentityProviders, 'of'>
   readonly sessions: Sessions
-  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly csrf: Csrf
+  readonly states: Pick<States, 'afterSignOut'>
   readonly clock: Clock
-  readonly logger: Logger
   readonly failure: Failure
 }
 
-export function createSignOut({ idps, sessions, sharedSecrets, clock, failure }: SignOutDeps) {
-  const csrfKeys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'csrf'))
-  const [signingKey] = csrfKeys as [Buffer]
+/** `url` is what a browser is sent to without the provider. */
+interface End {
+  readonly registered: URL
+  readonly state?: string
+  readonly url: URL
+}
 
-  /** For the sign-out form of this session on this host. */
-  function csrfToken(session: Session, host: string): string {
-    return mac(signingKey, session.id, host)
-  }
+/** A longer address to return to makes a `state` that providers refuse. */
+const MAX_RETURN_TO = 1024
 
-  /** Made with any of the secrets: a page that stood open during a rotation still signs out. */
-  function isCsrfToken(token: string, session: Session, host: string): boolean {
-    return csrfKeys.some((key) => constantTimeEqual(token, mac(key, session.id, host)))
-  }
-
+export function createSignOut({ idps, sessions, csrf, states, clock, failure }: SignOutDeps) {
+  /** `{prefix}/sign_out`, on every host. `return_to`: where somebody else is to sign in afterwards. */
   async function signOut(request: ControlRequest): Promise<Reply> {
-    const { facts, exchange, generation, origin } = request
+    const { facts, generation, origin } = request
     const { fixed, live } = generation
-    const session = await sessions.read(facts.cookie, namesFor(request).session, facts.host, clock.now())
-    const signedOut = live.signoutRedirectUrl ?? signedOutUrl(generation)
-    const posted = facts.method === 'POST'
-    if (!session) {
+    const session = await readSession(request)
+    if (facts.method !== 'POST') {
+      const back = returnAddress(request, new URLSearchParams(facts.query))
+      if (session) return confirmation(request, session, back)
       // An application that was never opened knows no session, which says nothing about the others: AUTH knows.
       const atAuth = new URL(`${live.naming.controlPrefix}/sign_out`, fixed.authenticateServiceUrl)
-      return redirectReply(posted ? 303 : 302, origin === atAuth.origin ? signedOut : atAuth)
+      if (origin === atAuth.origin) return redirectReply(302, endOf(request, back).url)
+      if (back) atAuth.searchParams.set('return_to', back.href)
+      return redirectReply(302, atAuth)
     }
-    if (!posted) {
-      return pageReply(
-        common(request),
-        200,
-        {
-          kind: 'sign-out',
-          email: session.identity.email ?? session.identity.subject,
-          csrfToken: csrfToken(session, facts.host),
-        },
-        { formActionOrigins: signOutTargets(generation) },
-      )
-    }
+    if (!session) return leave(request, endOf(request).url)
 
-    const form = await readForm(exchange)
-    const token = form && only(form, 'csrf')
-    const foreign = facts.origin !== undefined && facts.origin !== origin
-    if (foreign || token === undefined || !isCsrfToken(token, session, facts.host)) {
-      const refused = new AppError('ERR_BAD_REQUEST', 'sign-out: the form did not come from our page')
-      return failure(request, refused, { tryAgain: new URL(`${live.naming.controlPrefix}/sign_out`, origin) })
+    const form = await csrf.read(request, session)
+    if (!form) return refused(request, 'sign_out')
+    if (only(form, 'scope') === 'everywhere') await endOthers(session, facts.id)
+    return end(request, session, returnAddress(request, form))
+  }
+
+  /** `{prefix}/end_session`: one of the person's own sessions, from the page that lists them. */
+  async function endSession(request: ControlRequest): Promise<Reply> {
+    const { facts, generation, origin } = request
+    const ownPage = new URL(`${generation.live.naming.controlPrefix}/`, origin)
+    const session = await readSession(request)
+    if (!session) return leave(request, ownPage)
+    const form = await csrf.read(request, session)
+    const tag = form && only(form, 'session')
+    if (tag === undefined) return refused(request, '')
+    if (tag === sessionTag(session.id)) return end(request, session)
+    // Nobody else's: it is looked for among the person's own.
+    for await (const { id } of sessions.list(session.person)) {
+      if (sessionTag(id) === tag) await sessions.revoke(id, 'ended-by-person', facts.id)
     }
+    return leave(request, ownPage)
+  }
+
+  /** `AUTH/{prefix}/signed_out`. */
+  function signedOut(request: ControlRequest): Reply {
+    const { facts, generation, origin } = request
+    const state = only(new URLSearchParams(facts.query), 'state')
+    const back = state === undefined ? undefined : states.afterSignOut.open(state)
+    const signIn = new URL(`${generation.live.naming.controlPrefix}/sign_in`, origin)
+    const signInUrl = (back && generation.routes.allowsReturn(back) ? back : signIn).href
+    return pageReply(common(request), 200, { kind: 'signed-out', signInUrl })
+  }
+
+  async function readSession(request: ControlRequest): Promise<Session | undefined> {
+    const { facts } = request
+    return sessions.read(facts.cookie, namesFor(request).session, facts.host, clock.now())
+  }
+
+  function confirmation(request: ControlRequest, session: Session, back: URL | undefined): Reply {
+    const { facts, generation } = request
+    return pageReply(
+      common(request),
+      200,
+      {
+        kind: 'sign-out',
+        email: session.identity.email ?? session.identity.subject,
+        csrfToken: csrf.token(session, facts.host),
+        ...(back && { returnTo: back.href }),
+      },
+      { formActionOrigins: signOutTargets(generation) },
+    )
+  }
+
+  /** The session of this browser, and then the provider's own. */
+  async function end(request: ControlRequest, session: Session, back?: URL): Promise<Reply> {
     const tokens = sessions.tokens(session)
-    await sessions.revoke(session.id, 'signed-out', facts.id)
+    await sessions.revoke(session.id, 'signed-out', request.facts.id)
+    const { registered, state, url } = endOf(request, back)
     // Signed out here in any case; a provider that cannot be asked keeps nobody signed in.
-    const end =
+    const atProvider =
       tokens &&
       (await idps
         .of(session)
-        ?.signOutUrl(tokens.idToken, signedOut)
+        ?.signOutUrl(tokens.idToken, registered, state)
         .catch(() => undefined))
-    return redirectReply(303, end ?? signedOut, [cookieHeader(request, namesFor(request).session, undefined)])
+    return leave(request, atProvider ?? url, [cookieHeader(request, namesFor(request).session, undefined)])
   }
 
-  function signedOut(request: ControlRequest): Reply {
-    const signInUrl = new URL(`${request.generation.live.naming.controlPrefix}/sign_in`, request.origin).href
-    return pageReply(common(request), 200, { kind: 'signed-out', signInUrl })
+  /** First those of other browsers: when the store fails in the middle, this one can try again. */
+  async function endOthers(session: Session, requestId: string): Promise<void> {
+    for await (const { id } of sessions.list(session.person)) {
+      if (id !== session.id) await sessions.revoke(id, 'signed-out-everywhere', requestId)
+    }
+  }
+
+  /**
+   * Where a sign-out ends: at the configured address, or at our page, which leads back to `back`. An address is registered
+   * at the provider without a query: what our page is to know travels as `state` (OpenID Connect RP-Initiated Logout §2).
+   */
+  function endOf({ generation }: ControlRequest, back?: URL): End {
+    const { signoutRedirectUrl } = generation.live
+    const registered = signoutRedirectUrl ?? signedOutUrl(generation)
+    if (!back || signoutRedirectUrl) return { registered, url: registered }
+    const state = states.afterSignOut.seal(back)
+    const url = new URL(registered)
+    url.searchParams.set('state', state)
+    return { registered, state, url }
+  }
+
+  /** A script goes on by itself. */
+  function leave(request: ControlRequest, url: URL, cookies: readonly Header[] = []): Reply {
+    return isScripted(request) ? jsonReply(200, { redirect_to: url.href }, cookies) : redirectReply(303, url, cookies)
+  }
+
+  function refused(request: ControlRequest, path: string): Reply {
+    const { facts, generation, origin } = request
+    const error = new AppError('ERR_BAD_REQUEST', `${path || 'end_session'}: it did not come from our page`)
+    if (isScripted(request)) return jsonReply(400, { error: error.code, request_id: facts.id })
+    return failure(request, error, { tryAgain: new URL(`${generation.live.naming.controlPrefix}/${path}`, origin) })
   }
 
   function common({ facts, generation }: ControlRequest) {
     return { controlPrefix: generation.live.naming.controlPrefix, requestId: facts.id, now: clock.now() }
   }
 
-  return { signOut, signedOut, csrfToken, isCsrfToken, signOutTargets }
+  return { signOut, signedOut, endSession, signOutTargets }
 }
 
 /** Registered at the provider as a sign-out redirect URI. */
 export function signedOutUrl({ fixed, live }: Pick<Generation, 'fixed' | 'live'>): URL {
   return new URL(`${live.naming.controlPrefix}/signed_out`, fixed.authenticateServiceUrl)
+}
+
+/** `return_to`, when it is on the host that was asked; at the authenticate service, on any of ours. */
+function returnAddress({ generation, origin }: ControlRequest, query: URLSearchParams): URL | undefined {
+  const wanted = only(query, 'return_to')
+  const url = wanted !== undefined && URL.canParse(wanted, origin) ? new URL(wanted, origin) : undefined
+  if (!url || url.href.length > MAX_RETURN_TO || !generation.routes.allowsReturn(url)) return undefined
+  return url.origin === origin || origin === generation.fixed.authenticateServiceUrl.origin ? url : undefined
 }
 
 /** Where the answer to a sign-out form may lead, one redirect after the other. */

@@ -15,15 +15,28 @@ export interface States {
   seal(wanted: Wanted): string
   /** undefined: not one of ours. It may be old and used, and of any browser. */
   open(state: string): Wanted | undefined
+  /** The `state` of a sign-out: where somebody else is to sign in afterwards. */
+  readonly afterSignOut: {
+    seal(returnTo: URL): string
+    open(state: string): URL | undefined
+  }
 }
 
 /** Tells what is sealed here from anything else. */
 const CONTEXT = 'state'
+const AFTER_SIGN_OUT = 'after sign-out'
 
 export function createStates(sharedSecrets: readonly [Secret, ...Secret[]]): States {
   const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'state'))
   const [sealingKey] = keys as [Buffer]
   return {
+    afterSignOut: {
+      seal: (returnTo) => seal(sealingKey, returnTo.href, AFTER_SIGN_OUT),
+      open(state) {
+        const text = open(keys, state, AFTER_SIGN_OUT)
+        return text === undefined ? undefined : new URL(text)
+      },
+    },
     seal: ({ returnTo, again }) => seal(sealingKey, (again ? '2' : '1') + returnTo.href, CONTEXT),
     open(state) {
       const text = open(keys, state, CONTEXT)

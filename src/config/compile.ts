@@ -34,6 +34,7 @@ const NAMING: Readonly<Record<Live['compatibility'], Naming>> = {
     wellKnown: '/.well-known/postern',
     assertionHeader: 'x-postern-jwt-assertion',
     claimHeaderPrefix: 'x-postern-claim-',
+    csrfHeader: 'x-postern-csrf',
     cookie: { https: '__Host-postern', http: 'postern' },
   },
   pomerium: {
@@ -41,6 +42,7 @@ const NAMING: Readonly<Record<Live['compatibility'], Naming>> = {
     wellKnown: '/.well-known/pomerium',
     assertionHeader: 'x-pomerium-jwt-assertion',
     claimHeaderPrefix: 'x-pomerium-claim-',
+    csrfHeader: 'x-pomerium-csrf',
     cookie: { https: '_pomerium', http: '_pomerium' },
   },
 }

@@ -13,6 +13,8 @@ export interface Naming {
   readonly assertionHeader: string
   /** Lower case, ends in `-`. */
   readonly claimHeaderPrefix: string
+  /** Lower case: what a script shows that signs out. */
+  readonly csrfHeader: string
   /** Cookie name on https origins (`__Host-` when ours) and on http origins. */
   readonly cookie: { readonly https: string; readonly http: string }
 }

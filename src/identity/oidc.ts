@@ -225,7 +225,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
       }
     },
 
-    async signOutUrl(idToken, returnTo) {
+    async signOutUrl(idToken, returnTo, state) {
       try {
         const config = await connect(AbortSignal.timeout(idp.timeout))
         if (idp.logout === 'cognito') return cognitoLogout(config, idp.clientId, returnTo)
@@ -233,6 +233,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
         return oidc.buildEndSessionUrl(config, {
           id_token_hint: idToken,
           post_logout_redirect_uri: returnTo.href,
+          ...(state !== undefined && { state }),
         })
       } catch (error) {
         // The local session ends all the same; the person stays signed in at the provider.

@@ -17,9 +17,12 @@ export interface DeniedModel extends PageModel {
   readonly tryAgainUrl?: string
 }
 
+/** Longer addresses are not worth a longer link: the front page of the application will do. */
+const MAX_RETURN_TO = 1024
+
 /** 403: which application, as whom, why, which groups were asked for and which ones the person has, what to do. */
 export function deniedPage(model: DeniedModel): string {
-  const { application, person, reasons, wantedGroups, groups, controlPrefix, now } = model
+  const { application, person, reasons, wantedGroups, groups, now } = model
   const sentences = reasonsInWords(reasons)
   return renderPage(model, {
     title: 'Access denied',
@@ -69,7 +72,7 @@ export function deniedPage(model: DeniedModel): string {
           <div class="actions">
             {model.tryAgainUrl !== undefined && <ButtonLink href={model.tryAgainUrl}>Try again</ButtonLink>}
             {person && (
-              <ButtonLink href={`${controlPrefix}/sign_out`} quiet>
+              <ButtonLink href={signOutUrl(model)} quiet>
                 {reasons.includes('groups-claim-absent') ? 'Sign out' : 'Use another account'}
               </ButtonLink>
             )}
@@ -78,4 +81,10 @@ export function deniedPage(model: DeniedModel): string {
       </>
     ),
   })
+}
+
+/** Whoever signs in instead comes back to what was refused. */
+function signOutUrl({ controlPrefix, tryAgainUrl = '/' }: DeniedModel): string {
+  const back = tryAgainUrl.length > MAX_RETURN_TO ? '/' : tryAgainUrl
+  return `${controlPrefix}/sign_out?${new URLSearchParams({ return_to: back })}`
 }

@@ -100,17 +100,22 @@ export function ButtonLink({
 export function SignOutForm({
   controlPrefix,
   csrfToken,
-  quiet = false,
+  returnTo,
 }: {
   readonly controlPrefix: string
   readonly csrfToken: string
-  readonly quiet?: boolean
+  /** Where somebody else is to sign in afterwards. */
+  readonly returnTo?: string | undefined
 }) {
   return (
     <form method="post" action={`${controlPrefix}/sign_out`}>
       <input type="hidden" name="csrf" value={csrfToken} />
-      <button type="submit" class={quiet ? 'button quiet' : 'button'}>
+      {returnTo !== undefined && <input type="hidden" name="return_to" value={returnTo} />}
+      <button type="submit" class="button">
         Sign out
+      </button>
+      <button type="submit" name="scope" value="everywhere" class="button quiet">
+        Sign out everywhere
       </button>
     </form>
   )

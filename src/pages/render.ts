@@ -16,6 +16,7 @@ import { type UnavailableModel, unavailablePage } from './unavailable.tsx'
 import { type UserModel, userPage } from './user.tsx'
 
 export type { PageModel } from './layout.tsx'
+export type { OwnSession } from './own-sessions.tsx'
 export type { Cell }
 
 type Own<Model> = Omit<Model, keyof PageModel>

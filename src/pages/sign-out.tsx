@@ -5,11 +5,13 @@ export interface SignOutModel extends PageModel {
   /** As whom: an e-mail address or a user id. */
   readonly email: string
   readonly csrfToken: string
+  /** Where somebody else is to sign in afterwards. */
+  readonly returnTo?: string
 }
 
 /** Asks before signing out: a link somewhere else must not be able to do it. */
 export function signOutPage(model: SignOutModel): string {
-  const { email, csrfToken, controlPrefix } = model
+  const { email, csrfToken, returnTo, controlPrefix } = model
   return renderPage(model, {
     title: 'Sign out',
     tone: 'good',
@@ -19,10 +21,11 @@ export function signOutPage(model: SignOutModel): string {
       <>
         <p class="lead">
           You are signed in as <strong>{email}</strong>. Signing out ends this session in every application that you
-          opened with it, and closes what is still running there.
+          opened with it, and closes what is still running there. Signing out everywhere also ends your sessions in
+          other browsers and on other devices.
         </p>
         <div class="actions">
-          <SignOutForm controlPrefix={controlPrefix} csrfToken={csrfToken} />
+          <SignOutForm controlPrefix={controlPrefix} csrfToken={csrfToken} returnTo={returnTo} />
           <ButtonLink href={`${controlPrefix}/`} quiet>
             Stay signed in
           </ButtonLink>

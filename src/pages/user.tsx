@@ -1,6 +1,7 @@
 import { describeDuration } from '../lib/duration.ts'
 import type { Json, JsonObject, WallTime } from '../types.ts'
 import { type PageModel, renderPage, Time } from './layout.tsx'
+import { OwnSessions, type OwnSession } from './own-sessions.tsx'
 import { Groups, type GroupsReading, type PersonModel, SignOutForm } from './parts.tsx'
 import { elapsed } from '../lib/time.ts'
 
@@ -8,6 +9,8 @@ export interface UserModel extends PageModel {
   readonly person: PersonModel
   readonly issuer: string
   readonly session: { readonly createdAt: WallTime; readonly expiresAt: WallTime }
+  /** All of the person, those that were seen last first. */
+  readonly sessions: readonly OwnSession[]
   readonly groups: GroupsReading
   readonly claims: JsonObject
   readonly csrfToken: string
@@ -19,7 +22,7 @@ const MAX_CLAIMS = 60
 
 /** What Postern knows about the person who looks. */
 export function userPage(model: UserModel): string {
-  const { person, issuer, session, groups, claims, csrfToken, controlPrefix, now } = model
+  const { person, issuer, session, sessions, groups, claims, csrfToken, controlPrefix, now } = model
   return renderPage(model, {
     title: 'Your account',
     tone: 'good',
@@ -63,6 +66,10 @@ export function userPage(model: UserModel): string {
               </span>
             </dd>
           </dl>
+        </section>
+        <section>
+          <h2>Where you are signed in</h2>
+          <OwnSessions sessions={sessions} controlPrefix={controlPrefix} csrfToken={csrfToken} now={now} />
         </section>
         <section>
           <details>

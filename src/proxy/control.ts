@@ -58,6 +58,7 @@ const METHODS: Partial<Record<ControlAction, readonly string[]>> = {
   'program-login': ['GET'],
   'program-confirm': ['GET', 'HEAD', 'POST'],
   'program-token': ['POST'],
+  'end-session': ['POST'],
   'okta-hook': ['GET', 'POST'],
   scim: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
 }
@@ -135,6 +136,8 @@ export function createControl({
         return authenticate.returnToAsked(request)
       case 'sign-out':
         return authenticate.signOut(request)
+      case 'end-session':
+        return authenticate.endSession(request)
       case 'signed-out':
         return authenticate.signedOut(request)
       case 'user-page':

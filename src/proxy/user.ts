@@ -3,8 +3,9 @@ import { namesFor } from '../authenticate/control-request.ts'
 import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
 import type { Directory } from '../directory/model.ts'
 import type { Reply } from '../http/exchange.ts'
-import { isoTime } from '../lib/time.ts'
-import { pageReply } from '../pages/render.ts'
+import { sessionTag } from '../lib/audit.ts'
+import { elapsed, isoTime } from '../lib/time.ts'
+import { type OwnSession, pageReply } from '../pages/render.ts'
 import { jsonReply } from '../pages/reply.ts'
 import type { Clock, JsonObject, Session, Sessions } from '../types.ts'
 import { personOf, unauthenticated } from './respond.ts'
@@ -17,7 +18,7 @@ export interface UserViews {
 export interface UserViewDeps {
   readonly sessions: Sessions
   readonly directory: Directory
-  readonly authenticate: Pick<Authenticate, 'startSignIn' | 'csrfToken' | 'signOutTargets'>
+  readonly authenticate: Pick<Authenticate, 'startSignIn' | 'csrf' | 'signOutTargets'>
   readonly clock: Clock
 }
 
@@ -27,6 +28,22 @@ export function createUserViews({ sessions, directory, authenticate, clock }: Us
 
   function askedOf({ facts, generation, origin }: ControlRequest) {
     return { facts, origin, controlPrefix: generation.live.naming.controlPrefix, now: clock.now() }
+  }
+
+  /** Of the person, those that were seen last first. */
+  async function sessionsOf(own: Session): Promise<readonly OwnSession[]> {
+    const found: OwnSession[] = []
+    for await (const { id, userAgent, clientIp, signedInAt, lastSeenAt } of sessions.list(own.person)) {
+      found.push({
+        tag: sessionTag(id),
+        isThis: id === own.id,
+        ...(userAgent !== undefined && { userAgent }),
+        ...(clientIp !== undefined && { clientIp }),
+        signedInAt,
+        lastSeenAt,
+      })
+    }
+    return found.toSorted((a, b) => Number(b.isThis) - Number(a.isThis) || elapsed(b.lastSeenAt, a.lastSeenAt))
   }
 
   return {
@@ -46,9 +63,10 @@ export function createUserViews({ sessions, directory, authenticate, clock }: Us
           person: personOf(identity),
           issuer: identity.issuer,
           session: { createdAt, expiresAt },
+          sessions: await sessionsOf(session),
           groups: directory.membership(session.person),
           claims: identity.claims,
-          csrfToken: authenticate.csrfToken(session, facts.host),
+          csrfToken: authenticate.csrf.token(session, facts.host),
         },
         { formActionOrigins: authenticate.signOutTargets(generation) },
       )
@@ -57,12 +75,16 @@ export function createUserViews({ sessions, directory, authenticate, clock }: Us
     async json(request) {
       const session = await read(request)
       if (!session) return unauthenticated(askedOf(request))
+      const { facts, generation, origin } = request
+      const { naming } = generation.live
       const membership = directory.membership(session.person)
       const value: JsonObject = {
         sub: session.identity.subject,
         ...(session.identity.email !== undefined && { email: session.identity.email }),
         ...(session.identity.name !== undefined && { name: session.identity.name }),
         session_expires_at: isoTime(session.expiresAt),
+        sign_out_url: `${origin}${naming.controlPrefix}/sign_out`,
+        csrf_token: authenticate.csrf.token(session, facts.host),
         groups: membership === 'unknown' ? null : membership.groups.map(({ id, name }) => ({ id, name })),
         groups_as_of: membership === 'unknown' ? null : isoTime(membership.asOf ?? membership.freshAt),
         groups_source: membership === 'unknown' ? null : membership.source,

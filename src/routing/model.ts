@@ -16,6 +16,7 @@ export type ControlAction =
   | 'idp-callback'
   | 'sign-out'
   | 'signed-out'
+  | 'end-session'
   | 'user-page'
   | 'user-json'
   | 'program-login'

@@ -179,6 +179,7 @@ function actionsOnEveryHost({ controlPrefix, wellKnown }: Naming): readonly (rea
     [`${controlPrefix}/user`, 'user-json'],
     [`${controlPrefix}/sign_in`, 'sign-in'],
     [`${controlPrefix}/sign_out`, 'sign-out'],
+    [`${controlPrefix}/end_session`, 'end-session'],
     [wellKnown, 'well-known'],
     [`${wellKnown}/`, 'well-known'],
     [`${wellKnown}/jwks.json`, 'jwks'],

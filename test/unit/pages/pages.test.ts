@@ -69,6 +69,10 @@ function everyPage(text: string, href: string): readonly (readonly [name: string
         person,
         issuer: text,
         session: { createdAt: now - 3_600_000, expiresAt: now + 3_600_000 },
+        sessions: [
+          { tag: text, isThis: true, userAgent: text, clientIp: text, signedInAt: now, lastSeenAt: now },
+          { tag: `${text}2`, isThis: false, userAgent: text, signedInAt: now, lastSeenAt: now },
+        ],
         groups,
         claims: { [text]: text, list: [text], nested: { [text]: text } },
         csrfToken: text,
@@ -176,7 +180,7 @@ describe('the denied page', () => {
 
   test('uses the control prefix', () => {
     const html = deniedPage(model)
-    expect(html).toContain('href="/.pomerium/sign_out"')
+    expect(html).toContain('href="/.pomerium/sign_out?return_to=https%3A%2F%2Feng.corp.example%2F"')
     expect(html).toContain('href="/.pomerium/style.css?v=')
   })
 
@@ -249,6 +253,7 @@ test.each([
       person: { subject: '00u1' },
       issuer: 'https://org.okta.com',
       session: { createdAt: 0, expiresAt: 1 },
+      sessions: [],
       groups: 'unknown',
       claims: {},
       csrfToken: 'token-1',

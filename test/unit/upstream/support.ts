@@ -43,6 +43,7 @@ export const NAMING: Naming = {
   wellKnown: '/.well-known/postern',
   assertionHeader: 'x-postern-jwt-assertion',
   claimHeaderPrefix: 'x-postern-claim-',
+  csrfHeader: 'x-postern-csrf',
   cookie: { https: '__Host-postern', http: 'postern' },
 }
 

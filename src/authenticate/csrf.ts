@@ -1,0 +1,42 @@
+/** Did somebody who reads our pages, or a script of the application's own, send this? Not a page of another site (G05). */
+import { constantTimeEqual, deriveKey, mac } from '../lib/crypto.ts'
+import type { Secret } from '../lib/secret.ts'
+import type { Session } from '../types.ts'
+import { headerOf } from '../http/header.ts'
+import type { ControlRequest } from './control-request.ts'
+import { readForm } from './form.ts'
+import { only } from './redirect.ts'
+
+export interface Csrf {
+  /** For forms and scripts of this session on this host. */
+  token(session: Session, host: string): string
+  /** The fields of a form with a right token, or beside a header with one; undefined: it is not known who sent it. */
+  read(request: ControlRequest, session: Session): Promise<URLSearchParams | undefined>
+}
+
+export function createCsrf(sharedSecrets: readonly [Secret, ...Secret[]]): Csrf {
+  const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'csrf'))
+  const [signingKey] = keys as [Buffer]
+  return {
+    token: (session, host) => mac(signingKey, session.id, host),
+    async read(request, session) {
+      const { facts, exchange, origin } = request
+      if (facts.origin !== undefined && facts.origin !== origin) return undefined
+      const form = await readForm(exchange)
+      const token = tokenHeader(request) ?? (form && only(form, 'csrf'))
+      // Made with any of the secrets: a page that stood open during a rotation still works.
+      const isRight =
+        token !== undefined && keys.some((key) => constantTimeEqual(token, mac(key, session.id, facts.host)))
+      return isRight ? (form ?? new URLSearchParams()) : undefined
+    },
+  }
+}
+
+/** Only a script can send the header, and of another site only after a preflight, which we refuse. */
+export function isScripted(request: ControlRequest): boolean {
+  return tokenHeader(request) !== undefined
+}
+
+function tokenHeader({ exchange, generation }: ControlRequest): string | undefined {
+  return headerOf(exchange.head, generation.live.naming.csrfHeader)
+}

@@ -1,0 +1,258 @@
+/** Sign-out on the running program: by page and by script, here and everywhere, on another process, and one of one's own sessions. */
+import { createServer } from 'node:http'
+import { once } from 'node:events'
+import { WebSocket, WebSocketServer } from 'ws'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { sessionTag } from '../../src/lib/audit.ts'
+import type { Browser } from '../support/browser.ts'
+import { createTestWorld, listenOn, portOf, type World } from '../support/world.ts'
+
+const APP = 'http://app.localhost'
+const ENGINEERING = 'http://engineering.localhost'
+const AUTH = 'http://authenticate.localhost'
+const FORM = { 'content-type': 'application/x-www-form-urlencoded', accept: 'text/html', 'sec-fetch-mode': 'navigate' }
+const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0'
+
+let world: World
+let sockets: WebSocketServer
+beforeAll(async () => {
+  const upstream = await listenOn(createServer((_, res) => res.end('page')))
+  sockets = new WebSocketServer({ server: upstream })
+  const to = `http://127.0.0.1:${portOf(upstream)}`
+  world = await createTestWorld({
+    routes: [
+      { name: 'app', from: APP, to, allow_any_authenticated_user: true },
+      { name: 'engineering', from: ENGINEERING, to, allowed_groups: ['Engineering'] },
+    ],
+  })
+  return async () => {
+    sockets.close()
+    upstream.close()
+    upstream.closeAllConnections()
+  }
+})
+afterAll(() => world.close())
+
+let alice: Browser
+beforeEach(async () => {
+  alice = await signedIn('alice')
+})
+
+async function signedIn(name: string, url = `${APP}/`): Promise<Browser> {
+  const browser = world.browser()
+  expect((await world.signIn(browser, url, `${name}@example.com`)).status).toBe(200)
+  return browser
+}
+const isIn = async (browser: Browser, origin = APP) =>
+  (await browser.ask(`${origin}/`, { headers: { accept: 'application/json' } })).status === 200
+const idOf = (browser: Browser) => browser.cookies.get('app.localhost')?.get('postern')?.split('.')[1] ?? ''
+const csrfOf = (body: string) => /name="csrf" value="([^"]+)"/.exec(body)?.[1] ?? ''
+const post = (browser: Browser, url: string, fields: Readonly<Record<string, string>>, headers = {}) =>
+  browser.ask(url, { method: 'POST', headers: { ...FORM, ...headers }, body: new URLSearchParams(fields).toString() })
+const audited = () => world.log().filter(({ event }) => event === 'session-end')
+
+/** As an application's page would: what `/.postern/user` says is all it knows. */
+async function userOf(browser: Browser, origin = APP): Promise<{ sign_out_url: string; csrf_token: string }> {
+  const { body } = await browser.ask(`${origin}/.postern/user`, { headers: { accept: 'application/json' } })
+  return JSON.parse(body) as { sign_out_url: string; csrf_token: string }
+}
+const byScript = (browser: Browser, url: string, token: string, headers = {}, body?: string) =>
+  browser.ask(url, {
+    method: 'POST',
+    headers: { accept: '*/*', 'sec-fetch-mode': 'cors', 'x-postern-csrf': token, ...headers },
+    ...(body !== undefined && { body }),
+  })
+
+describe('by a script', () => {
+  test('ends the session, and says where the provider’s own ends', async () => {
+    const user = await userOf(alice)
+    expect(user.sign_out_url).toBe(`${APP}/.postern/sign_out`)
+    const out = await byScript(alice, user.sign_out_url, user.csrf_token)
+    expect(out.status).toBe(200)
+    expect(out.headers['set-cookie']?.[0]).toMatch(/^postern=; .*Max-Age=0/)
+    const { redirect_to: next } = JSON.parse(out.body) as { redirect_to: string }
+    expect(new URL(next).pathname).toBe('/oauth2/v1/logout')
+    expect(new URL(next).searchParams.get('id_token_hint')).toMatch(/^eyJ/)
+    expect((await alice.go(next)).url.href).toBe(`${AUTH}/.postern/signed_out`)
+    expect(await isIn(alice)).toBe(false)
+    expect(audited().at(-1)).toMatchObject({ reason: 'signed-out', email: 'alice@example.com' })
+    // Again: there is nothing to end, and that is no fault.
+    expect((await byScript(alice, user.sign_out_url, user.csrf_token)).status).toBe(200)
+  })
+
+  test.each<readonly [string, Readonly<Record<string, string>>]>([
+    ['of no token', { 'x-postern-csrf': '' }],
+    ['of a wrong one', { 'x-postern-csrf': 'A'.repeat(43) }],
+    ['of another origin', { origin: 'http://evil.localhost' }],
+    ['of an opaque origin', { origin: 'null' }],
+  ])('%s ends nothing', async (_, headers) => {
+    const user = await userOf(alice)
+    const out = await byScript(alice, user.sign_out_url, user.csrf_token, headers)
+    expect([out.status, JSON.parse(out.body)]).toEqual([400, expect.objectContaining({ error: 'ERR_BAD_REQUEST' })])
+    expect(out.headers['set-cookie']).toBeUndefined()
+    expect(await isIn(alice)).toBe(true)
+  })
+
+  test('the token of another host or session ends nothing', async () => {
+    await alice.go(`${ENGINEERING}/`)
+    const other = await signedIn('alice')
+    for (const { csrf_token: token } of [await userOf(alice, ENGINEERING), await userOf(other)]) {
+      expect((await byScript(alice, `${APP}/.postern/sign_out`, token)).status).toBe(400)
+    }
+    expect(await isIn(alice)).toBe(true)
+  })
+
+  test('a page of another site is refused the header', async () => {
+    const preflight = await alice.ask(`${APP}/.postern/sign_out`, {
+      method: 'OPTIONS',
+      headers: {
+        origin: 'http://evil.localhost',
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'x-postern-csrf',
+      },
+    })
+    expect(preflight.status).toBe(405)
+    expect(preflight.headers['access-control-allow-origin']).toBeUndefined()
+  })
+})
+
+describe('everywhere', () => {
+  test.each(['a page', 'a script'])('by %s ends every session of the person and no other', async (by) => {
+    const [phone, bob] = [await signedIn('alice'), await signedIn('bob')]
+    const { csrf_token: token } = await userOf(alice)
+    const url = `${APP}/.postern/sign_out`
+    const out =
+      by === 'a page'
+        ? await post(alice, url, { csrf: token, scope: 'everywhere' })
+        : await byScript(alice, url, token, { 'content-type': FORM['content-type'] }, 'scope=everywhere')
+    expect(out.status).toBe(by === 'a page' ? 303 : 200)
+    expect([await isIn(alice), await isIn(phone), await isIn(bob)]).toEqual([false, false, true])
+    const reasons = audited()
+      .filter(({ session }) => [idOf(phone)].map(sessionTag).includes(String(session)))
+      .map(({ reason }) => reason)
+    expect(reasons).toEqual(['signed-out-everywhere'])
+  })
+})
+
+test('on another process it is over within a second, and streams there are cut', async () => {
+  const other = await world.another()
+  try {
+    const socket = new WebSocket(`ws://127.0.0.1:${other.app.listener.address.port}/`, {
+      headers: { host: 'app.localhost', cookie: `postern=${alice.cookies.get('app.localhost')?.get('postern')}` },
+    })
+    await once(socket, 'open')
+    const replay = other.browser()
+    const cookie = `postern=${alice.cookies.get('app.localhost')?.get('postern')}`
+    const there = async () => (await replay.ask(`${APP}/`, { headers: { accept: 'application/json', cookie } })).status
+    expect(await there()).toBe(200)
+    const closed = once(socket, 'close')
+    const { sign_out_url: url, csrf_token: token } = await userOf(alice)
+    await byScript(alice, url, token)
+    // The bound is a second; the machine may be busy.
+    const signedOutAt = performance.now()
+    await expect.poll(there, { interval: 20, timeout: 30_000 }).toBe(401)
+    await closed
+    expect(performance.now() - signedOutAt).toBeLessThan(5000)
+  } finally {
+    await other.close()
+  }
+})
+
+describe('“Use another account” on the page that refuses', () => {
+  test('ends at the address that was refused, for whoever signs in then', async () => {
+    const browser = world.browser()
+    const refused = await world.signIn(browser, `${ENGINEERING}/wiki?a=1`, 'bob@example.com')
+    expect(refused.status).toBe(403)
+    const link = /href="([^"]*sign_out[^"]*)"/.exec(refused.body)?.[1] ?? ''
+    const page = await browser.ask(new URL(link, refused.url))
+    const back = /name="return_to" value="([^"]+)"/.exec(page.body)?.[1] ?? ''
+    expect(back).toBe(`${ENGINEERING}/wiki?a=1`)
+    const out = await post(browser, `${ENGINEERING}/.postern/sign_out`, { csrf: csrfOf(page.body), return_to: back })
+    expect(new URL(out.headers.location ?? '').searchParams.get('post_logout_redirect_uri')).toBe(
+      `${AUTH}/.postern/signed_out`,
+    )
+    const end = await browser.go(out.headers.location ?? '')
+    expect(end.url.pathname).toBe('/.postern/signed_out')
+    const again = /href="([^"]*engineering[^"]*)"/.exec(end.body)?.[1] ?? ''
+    const landed = await world.signIn(browser, again, 'alice@example.com')
+    expect([landed.status, landed.url.href]).toEqual([200, `${ENGINEERING}/wiki?a=1`])
+  })
+
+  test.each([
+    'https://evil.example/',
+    '//evil.example',
+    '/\\evil.example',
+    `${AUTH}/`,
+    `${APP}/x`,
+    'javascript:alert(1)',
+    `${ENGINEERING}@evil.example/`,
+    `/${'x'.repeat(2000)}`,
+  ])('does not lead to %s', async (address) => {
+    const browser = await signedIn('alice', `${ENGINEERING}/`)
+    const page = await browser.ask(`${ENGINEERING}/.postern/sign_out?${new URLSearchParams({ return_to: address })}`)
+    expect(page.body).not.toContain('name="return_to"')
+    const out = await post(browser, `${ENGINEERING}/.postern/sign_out`, { csrf: csrfOf(page.body), return_to: address })
+    expect(new URL(out.headers.location ?? '').searchParams.has('state')).toBe(false)
+  })
+
+  test('a state of somebody else’s making is none', async () => {
+    const page = await alice.ask(`${AUTH}/.postern/signed_out?state=${'A'.repeat(80)}`)
+    expect(page.body).toContain(`href="${AUTH}/.postern/sign_in"`)
+  })
+})
+
+describe('the person’s own page', () => {
+  test('lists where they are signed in, and ends one of these', async () => {
+    const phone = world.browser()
+    const headers = { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'user-agent': FIREFOX }
+    const start = await phone.go(`${APP}/`, (url) => url.origin === world.okta.url)
+    const posted = await world.signIn(phone, start.url.href, 'alice@example.com')
+    expect(posted.status).toBe(200)
+    const page = await alice.ask(`${APP}/.postern/`, { headers })
+    expect(page.body).toContain('Where you are signed in')
+    expect(page.body).toContain('(this one)')
+    const tag = sessionTag(idOf(phone))
+    expect(page.body).toContain(`name="session" value="${tag}"`)
+    // One's own ends by signing out.
+    expect(page.body).not.toContain(sessionTag(idOf(alice)))
+    expect(page.body).not.toContain(idOf(phone))
+
+    const url = `${APP}/.postern/end_session`
+    expect((await post(alice, url, { csrf: 'wrong', session: tag })).status).toBe(400)
+    expect((await post(alice, url, { csrf: csrfOf(page.body), session: tag }, { origin: AUTH })).status).toBe(400)
+    expect(await isIn(phone)).toBe(true)
+    const ended = await post(alice, url, { csrf: csrfOf(page.body), session: tag })
+    expect([ended.status, ended.headers.location]).toEqual([303, `${APP}/.postern/`])
+    expect([await isIn(alice), await isIn(phone)]).toEqual([true, false])
+    expect(audited().at(-1)).toMatchObject({ reason: 'ended-by-person', session: tag })
+    expect((await alice.ask(ended.headers.location ?? '')).body).not.toContain(tag)
+  })
+
+  test('ends nobody else’s session', async () => {
+    const bob = await signedIn('bob')
+    const { csrf_token: csrf } = await userOf(alice)
+    const answer = await post(alice, `${APP}/.postern/end_session`, { csrf, session: sessionTag(idOf(bob)) })
+    expect(answer.status).toBe(303)
+    expect(await isIn(bob)).toBe(true)
+  })
+
+  test('one’s own session ends as by signing out; without a session the page asks for a sign-in', async () => {
+    const { csrf_token: csrf } = await userOf(alice)
+    const url = `${APP}/.postern/end_session`
+    const out = await post(alice, url, { csrf, session: sessionTag(idOf(alice)) })
+    expect(new URL(out.headers.location ?? '').pathname).toBe('/oauth2/v1/logout')
+    expect(await isIn(alice)).toBe(false)
+    const late = await post(alice, url, { csrf, session: 'x' })
+    expect([late.status, late.headers.location]).toEqual([303, `${APP}/.postern/`])
+    expect((await alice.ask(url)).status).toBe(405)
+  })
+})
+
+test('signout_redirect_url is where every sign-out ends', async () => {
+  world.reload({ signout_redirect_url: 'https://intranet.example/bye' })
+  const { sign_out_url: url, csrf_token: csrf } = await userOf(alice)
+  const out = await post(alice, url, { csrf, return_to: `${APP}/x` })
+  const end = new URL(out.headers.location ?? '')
+  expect(end.searchParams.get('post_logout_redirect_uri')).toBe('https://intranet.example/bye')
+  expect(end.searchParams.has('state')).toBe(false)
+})
