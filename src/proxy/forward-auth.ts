@@ -9,8 +9,10 @@ import { HOP_BY_HOP } from '../lib/header-names.ts'
 export interface ForwardAuthRequest {
   /** The request that the proxy holds. */
   readonly head: RequestHead
-  /** nginx knows 2xx, 401 and 403 alone: with `?unauthenticated=401` nobody is redirected to the sign-in. */
+  /** nginx knows 2xx, 401 and 403 alone: with `unauthenticated=401` nobody is redirected to the sign-in. */
   readonly redirects: boolean
+  /** `authorization=removed`: the application does not get the request's `Authorization`, and so no token of ours. */
+  readonly removesAuthorization: boolean
 }
 
 /** Each exactly once. */
@@ -25,11 +27,8 @@ const ADDRESS_TOO: ReadonlySet<string> = new Set(['x-original-url', 'x-original-
 const METHOD_TOO = 'x-original-method'
 /** As routing/trust.ts reads them. */
 const SCHEMES: ReadonlySet<string> = new Set(['http', 'https', 'ws', 'wss'])
-const QUERIES: ReadonlyMap<string, boolean> = new Map([
-  ['', true],
-  ['?unauthenticated=302', true],
-  ['?unauthenticated=401', false],
-])
+/** Of the question, in any order. */
+const PARAMETERS: ReadonlySet<string> = new Set(['unauthenticated=302', 'unauthenticated=401', 'authorization=removed'])
 
 /**
  * The request that a proxy asks about; a text says what is wrong with the question.
@@ -66,10 +65,25 @@ export function forwardAuthRequest(question: RequestHead, base: string): Forward
   const rest = question.target.startsWith(base) ? question.target.slice(base.length) : undefined
   // Envoy appends the whole address, Caddy the query.
   const repeated = rest === target || (rest !== undefined && rest !== '' && rest === target.slice(target.indexOf('?')))
-  const redirects = QUERIES.get(rest ?? '?') ?? (repeated ? true : undefined)
-  if (redirects === undefined) return 'what follows the path of this endpoint is neither x-forwarded-uri nor known'
+  const parameters = parametersOf(rest) ?? (repeated ? new Set<string>() : undefined)
+  if (!parameters) return 'what follows the path of this endpoint is neither x-forwarded-uri nor known'
   rawHeaders.push('host', host)
-  return { head: { ...question, method, target, rawHeaders, upgrade }, redirects }
+  return {
+    head: { ...question, method, target, rawHeaders, upgrade },
+    redirects: !parameters.has('unauthenticated=401'),
+    removesAuthorization: parameters.has('authorization=removed'),
+  }
+}
+
+/** undefined: it is not what a proxy is told to ask. */
+function parametersOf(rest: string | undefined): ReadonlySet<string> | undefined {
+  if (rest === '') return new Set()
+  if (rest?.[0] !== '?') return undefined
+  const parameters = rest.slice(1).split('&')
+  const names = new Set(parameters.map((parameter) => parameter.split('=', 1)[0]))
+  return names.size === parameters.length && parameters.every((one) => PARAMETERS.has(one))
+    ? new Set(parameters)
+    : undefined
 }
 
 /**

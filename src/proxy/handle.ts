@@ -142,6 +142,10 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     const { grant } = verdict
     const { principal } = grant
     if (question) {
+      if (principal?.consumed && !question.removesAuthorization) {
+        progress.detail = 'the token would reach the application: see authorization=removed in docs/forward-auth.md'
+        return answer(exchange, questionRefused(403, progress.detail, facts), facts, generation)
+      }
       const identity = route.action.kind === 'forward' ? await generation.forwarder.identityHeaders(grant) : []
       return answer(exchange, permitted(grant, identity, askedOf(facts, generation)), facts, generation)
     }

@@ -1,6 +1,7 @@
 /** Another proxy asks whether a request may pass: what it says must be whole, once, and of a proxy that is trusted. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { APP, createGauntlet, type Gauntlet, only } from '../support/gauntlet.ts'
+import { startTokenMaker } from '../support/service-tokens.ts'
 
 let g: Gauntlet
 let stranger: Gauntlet
@@ -22,6 +23,7 @@ beforeAll(async () => {
         response: { status: 200, body: 'x' },
         allow_public_unauthenticated_access: true,
       },
+      { name: 'tokens', prefix: '/tokens', allowed_groups: ['Engineering'], service_tokens: true },
       { name: 'merge', prefix: '/files', merge_slashes: false, allowed_groups: ['Engineering'] },
     ],
   })
@@ -139,6 +141,24 @@ describe('who may pass', () => {
   })
 })
 
+test('a program with a token passes only when the proxy keeps the token from the application', async () => {
+  const maker = await startTokenMaker(g.world)
+  const token = await maker.create('--name', 'ci', '--group', 'Engineering')
+  const asked = [...lines(described('/tokens')), `Authorization: Bearer ${token}`]
+  const kept = await g.get(ENDPOINT, ...asked)
+  expect(kept.statuses).toEqual([403])
+  expect(only(kept.lines)['detail']).toContain('authorization=removed')
+  for (const query of ['?authorization=removed', '?unauthenticated=401&authorization=removed']) {
+    const removed = await g.get(ENDPOINT + query, ...asked)
+    expect(removed.statuses).toEqual([200])
+    expect(only(removed.lines)).toMatchObject({ auth: 'service', service_account: 'ci' })
+  }
+  // The application's own.
+  const own = await g.get(ENDPOINT, ...lines(described('/tokens')), cookie('alice'), 'Authorization: Bearer of-the-app')
+  expect(own.statuses).toEqual([200])
+  await maker.close()
+})
+
 describe('what the proxy says', () => {
   const names = Object.keys(described('/'))
   test.each(names)('without %s is refused', async (name) => {
@@ -218,13 +238,20 @@ describe('what the proxy says', () => {
     expect((await ask('/public', 'X-Original-Method: POST')).answer.status).toBe(400)
   })
 
-  test.each(['?unauthenticated=200', '?unauthenticated=401&x', '?', '?rd=http://evil', '/', '/public/', '/./public'])(
-    'the question itself must be known: %s',
-    async (rest) => {
-      const { statuses } = await g.get(ENDPOINT + rest, ...lines(described('/public')))
-      expect(statuses).toEqual([400])
-    },
-  )
+  test.each([
+    '?unauthenticated=200',
+    '?unauthenticated=401&x',
+    '?unauthenticated=401&unauthenticated=302',
+    '?authorization=kept',
+    '?',
+    '?rd=http://evil',
+    '/',
+    '/public/',
+    '/./public',
+  ])('the question itself must be known: %s', async (rest) => {
+    const { statuses } = await g.get(ENDPOINT + rest, ...lines(described('/public')))
+    expect(statuses).toEqual([400])
+  })
 
   test('our own headers of the client change nothing', async () => {
     const { answer } = await ask('/public', 'X-Postern-Claim-Email: root@example.com', 'X_Forwarded_Uri: /admin')
