@@ -43,7 +43,7 @@ import { createSessions } from './session/sessions.ts'
 import { hasOlderSessions } from './session/tables.ts'
 import { createStreamRegistry } from './session/streams.ts'
 import { checkStoreKey } from './store/key-check.ts'
-import { openStore } from './store/open.ts'
+import { isShared, openStore } from './store/open.ts'
 import type { Clock, Identity, Logger, Span, Sessions, WallTime } from './types.ts'
 import type { Config, Fixed, IdpConfig, Live } from './config/model.ts'
 import type { Directory } from './directory/model.ts'
@@ -98,7 +98,9 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     logger.warn({}, 'the store holds sessions of an older version: their cookies open nothing, people sign in again')
   const signer = createAssertionSigner(fixed)
   const audit = createAudit(logger)
-  const sessions = createSessions({ store, clock, sharedSecrets, audit })
+  // What is in this machine answers, or is broken.
+  const storeGrace = isShared(fixed.storage) ? fixed.storeGrace : 0
+  const sessions = createSessions({ store, clock, sharedSecrets, audit, storeGrace })
   const tokens = createServiceTokens({ store, clock, audit })
   const streams = createStreamRegistry({ clock })
   closing.add(() => {

@@ -282,7 +282,12 @@ export interface Store {
    * not kept for long enough (this process stood still), so that whatever follows the store must be read again.
    */
   watch(listener: (change: Change) => void, onGap?: () => void): Unsubscribe
+  /** What changed before this instant has been told to those who watch. Far back: changes cannot be followed now. */
+  heardAt(): Monotonic
+  /** One holder at a time, by the clock of the store where it has one. */
   lease(name: string, ttl: Span): Promise<Lease | undefined>
+  /** Rejects ERR_STORE_UNAVAILABLE when the store does not answer now. */
+  ping(): Promise<void>
   /** What is wrong with the store itself, for operators; undefined: nothing that is known. */
   trouble(): StoreTrouble | undefined
   close(): Promise<void>

@@ -16,7 +16,7 @@ import { compileOutbound } from './compile/outbound.ts'
 import { compileLimits } from './compile/balancing.ts'
 import { compileRoutes } from './compile/routes.ts'
 import { warnOfUnknownGroups } from './compile/static.ts'
-import { compileStorage } from './compile/storage.ts'
+import { compileStorage, compileStoreGrace } from './compile/storage.ts'
 import { compileCertificate, compileSharedSecrets, compileSigningKeys } from './compile/secrets.ts'
 import { checkServices } from './compile/services.ts'
 import { HOSTED } from './providers.ts'
@@ -158,6 +158,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       sharedSecrets,
       signingKeys,
       storage,
+      storeGrace: compileStoreGrace(globals, report),
       ...(outbound.ca !== undefined && { authorities: outbound.ca }),
       ...(ordering && { acme: ordering }),
       ...(redirect && { httpRedirectAddr: redirect }),

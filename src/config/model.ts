@@ -46,6 +46,8 @@ export interface Fixed extends PlainFixed {
   /** PEM private keys; the first signs, all are published. Empty: one P-256 key is derived from the shared secret. */
   readonly signingKeys: readonly Secret[]
   readonly storage: StorageConfig
+  /** How long what a shared store has said is believed while it is not heard (`store_grace`). */
+  readonly storeGrace: Span
   /** PEM bundle of authorities beside the system's: for the provider, Okta, and upstreams without `tls_custom_ca` (`certificate_authority`). */
   readonly authorities?: string
   /** Where certificates are ordered (`autocert`). Absent: nowhere. */

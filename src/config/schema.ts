@@ -185,6 +185,11 @@ export const configSchema = z.strictObject(
 
     ...restart({
       storage: storageSchema.prefault({}).describe('Store of sessions and all else that lasts.'),
+      store_grace: duration
+        .prefault('30s')
+        .describe(
+          'How long a session that was seen lately is believed while a shared store does not answer; then requests answer 503. `0`: not at all.',
+        ),
       databroker_storage_type: oneOf('memory', 'file', 'redis', 'postgres')
         .optional()
         .describe("Pomerium's name of `storage.type`; `file` is the embedded store."),
@@ -366,6 +371,7 @@ export const COMPILED = [
   'signing_key_file',
   'cookie_http_only',
   'storage',
+  'store_grace',
   'databroker_storage_type',
   'databroker_storage_connection_string',
   'databroker_storage_connection_string_file',

@@ -22,13 +22,14 @@ export function meteredStore(store: Store, metrics: Metrics, clock: Clock): Stor
       }
     }
   }
-  const [get, put, write, take, remove, lease] = [
+  const [get, put, write, take, remove, lease, ping] = [
     metered('get'),
     metered('put'),
     metered('write'),
     metered('take'),
     metered('delete'),
     metered('lease'),
+    metered('ping'),
   ]
 
   return {
@@ -40,6 +41,8 @@ export function meteredStore(store: Store, metrics: Metrics, clock: Clock): Stor
     lease: (name, ttl) => lease(() => store.lease(name, ttl)),
     list: (table, index) => store.list(table, index),
     watch: (listener, onGap) => store.watch(listener, onGap),
+    heardAt: () => store.heardAt(),
+    ping: () => ping(() => store.ping()),
     trouble: () => store.trouble(),
     close: () => store.close(),
   }

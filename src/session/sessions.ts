@@ -22,14 +22,12 @@ import type {
   WallTime,
 } from '../types.ts'
 import { createCookieCheck } from './cookie-check.ts'
+import { createFreshness, MAX_AGE } from './freshness.ts'
 import { sessionsTable } from './tables.ts'
-import { elapsed } from '../lib/time.ts'
 
 /** No cookie can be called so: a token is no cookie, and the other way round. */
 const PROGRAM = 'program token'
 const MAX_CACHED = 4096
-/** The second net under the store's change feed: no session is trusted longer without a look at the store. */
-const MAX_AGE: Span = 5000
 /** Writers that meet on one session: the refreshes of a few replicas. */
 const ATTEMPTS = 8
 /** Real ones are shorter; what is longer says no more. */
@@ -37,6 +35,7 @@ const MAX_USER_AGENT = 300
 
 /**
  * Sessions: cookie ⇄ store. `maxCached`: sessions kept in memory between requests. `audit`: hears of each begin and end.
+ * `storeGrace`: how long they are believed when the store is not heard.
  */
 export function createSessions(deps: {
   readonly store: Store
@@ -44,8 +43,10 @@ export function createSessions(deps: {
   readonly sharedSecrets: readonly [Secret, ...Secret[]]
   readonly audit: Audit
   readonly maxCached?: number
+  readonly storeGrace?: Span
 }): Sessions {
-  const { store, clock, sharedSecrets, audit, maxCached = MAX_CACHED } = deps
+  const { store, clock, sharedSecrets, audit, maxCached = MAX_CACHED, storeGrace = 0 } = deps
+  const freshness = createFreshness({ store, clock, storeGrace })
   const cookies = createCookieCheck(sharedSecrets, maxCached)
   const sealKeyOf = (secret: Secret) => deriveKey(secret.reveal(), 'session tokens')
   const [first, ...older] = sharedSecrets
@@ -56,7 +57,7 @@ export function createSessions(deps: {
   const endListeners = new Set<(id: SessionId) => void>()
 
   // What is older has to be read again anyway, and would only be memory.
-  const stopTurning = every(clock, MAX_AGE, () => cache.turn())
+  const stopTurning = every(clock, Math.max(MAX_AGE, storeGrace), () => cache.turn())
   const unwatch = store.watch(({ table, key, kind }) => {
     if (table !== sessionsTable.name) return
     cache.delete(key)
@@ -82,9 +83,7 @@ export function createSessions(deps: {
 
   function cached(id: SessionId, now: WallTime): Session | undefined {
     const entry = cache.get(id)
-    return entry && elapsed(clock.monotonic(), entry.readAt) < MAX_AGE && entry.session.expiresAt > now
-      ? entry.session
-      : undefined
+    return entry && entry.session.expiresAt > now && freshness.isFresh(entry.readAt) ? entry.session : undefined
   }
 
   async function firstLive(ids: readonly SessionId[], now: WallTime): Promise<Session | undefined> {
@@ -101,10 +100,18 @@ export function createSessions(deps: {
     if (loading) return loading
     const readAt = clock.monotonic()
     const flight = readable(id)
-      .then((session) => {
-        if (session && loads.get(id) === flight) cache.set(session.id, { session, readAt })
-        return session
-      })
+      .then(
+        (session) => {
+          if (!session) cache.delete(id)
+          else if (loads.get(id) === flight) cache.set(session.id, { session, readAt })
+          return session
+        },
+        (fault: unknown) => {
+          const known = cache.get(id)
+          if (known && freshness.isGood(known.readAt)) return known.session
+          throw fault
+        },
+      )
       .finally(() => {
         if (loads.get(id) === flight) loads.delete(id)
       })

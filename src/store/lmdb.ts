@@ -362,6 +362,11 @@ export function openLmdbStore(deps: {
       return () => listeners.delete(own)
     },
     lease: (name, ttl) => acquireLease(store, clock, name, ttl),
+    // Of this machine: a change is seen when it is looked for.
+    heardAt: () => clock.monotonic(),
+    async ping() {
+      read(lastSequence)
+    },
     trouble: () => trouble.now(),
     async close() {
       if (closed) return

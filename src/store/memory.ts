@@ -131,6 +131,10 @@ export function createMemoryStore(deps: { readonly clock: Clock; readonly capaci
       return () => listeners.delete(own)
     },
     lease: (name, ttl) => acquireLease(store, clock, name, ttl),
+    heardAt: () => clock.monotonic(),
+    async ping() {
+      if (closed) throw unavailable('it is closed')
+    },
     trouble: () => undefined,
     async close() {
       closed = true

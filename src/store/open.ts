@@ -1,4 +1,4 @@
-import type { Fixed } from '../config/model.ts'
+import type { Fixed, StorageConfig } from '../config/model.ts'
 import { assertNever } from '../errors.ts'
 import type { Clock, Logger, Store } from '../types.ts'
 import { openLmdbStore } from './lmdb.ts'
@@ -23,4 +23,9 @@ export async function openStore(
     default:
       return assertNever(storage)
   }
+}
+
+/** Other machines may use it, too. */
+export function isShared({ kind }: StorageConfig): boolean {
+  return kind === 'redis' || kind === 'postgres'
 }

@@ -1,6 +1,6 @@
 import type { PostgresConfig } from '../config/model.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { Clock, Logger, Store } from '../types.ts'
+import type { Clock, Logger, Span, Store } from '../types.ts'
 import { createPostgresBackend } from './postgres/backend.ts'
 import { openSharedStore } from './shared/store.ts'
 
@@ -10,6 +10,8 @@ export function openPostgresStore(deps: {
   readonly sharedSecrets: readonly [Secret, ...Secret[]]
   readonly clock: Clock
   readonly logger: Logger
+  readonly sweepInterval?: Span
+  readonly startPatience?: Span
 }): Promise<Store> {
   return openSharedStore({ ...deps, backend: createPostgresBackend(deps) })
 }

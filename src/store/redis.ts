@@ -1,6 +1,6 @@
 import type { RedisConfig } from '../config/model.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { Clock, Logger, Store } from '../types.ts'
+import type { Clock, Logger, Span, Store } from '../types.ts'
 import { createRedisBackend } from './redis/backend.ts'
 import { openSharedStore } from './shared/store.ts'
 
@@ -10,6 +10,8 @@ export function openRedisStore(deps: {
   readonly sharedSecrets: readonly [Secret, ...Secret[]]
   readonly clock: Clock
   readonly logger: Logger
+  readonly sweepInterval?: Span
+  readonly startPatience?: Span
 }): Promise<Store> {
   return openSharedStore({ ...deps, backend: createRedisBackend(deps) })
 }

@@ -441,7 +441,21 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       await expect(store.delete(notes, 'k')).rejects.toMatchObject(fault)
       await expect(collect(store.list(notes))).rejects.toMatchObject(fault)
       await expect(store.lease('x', 1)).rejects.toMatchObject(fault)
+      await expect(store.ping()).rejects.toMatchObject(fault)
       clock.advance(120_000)
+    })
+
+    test('a store that works answers a ping, and is heard', async () => {
+      await store.ping()
+      const before = store.heardAt()
+      await announced(store)
+      expect(store.heardAt()).toBeGreaterThanOrEqual(before as never)
+      expect(store.trouble()).toBeUndefined()
+    })
+
+    test('a value of a megabyte is stored', async () => {
+      await store.put(notes, 'large', note('x'.repeat(1_000_000)))
+      expect((await peer.get(notes, 'large'))?.value.text).toHaveLength(1_000_000)
     })
 
     test('any sequence of operations gives the same as a plain model', async () => {

@@ -187,6 +187,7 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
     'storage.url': { a: redisUrl, b: `${redisUrl}/1`, with: { storage: { type: 'redis' } } },
     'storage.ca': { b: CERTIFICATE, with: { storage: { type: 'redis', url: redisUrl } }, andB: tlsStorage },
     'storage.prefix': { a: 'one', b: 'two', with: { storage: { type: 'redis', url: redisUrl } } },
+    store_grace: { b: '1m' },
     databroker_storage_type: { a: 'memory', b: 'file', with: { storage: undefined } },
     databroker_storage_connection_string: {
       a: path(),

@@ -1,10 +1,13 @@
 import { assertNever } from '../../errors.ts'
+import type { Span } from '../../types.ts'
 import type { Path, Report } from '../issues.ts'
 import type { StorageConfig } from '../model.ts'
 import type { GlobalInput } from '../schema.ts'
 import { parsePostgresUrl, POSTGRES_FORMS } from './postgres-url.ts'
 import { parseRedisUrl, REDIS_FORMS } from './redis-url.ts'
 import { compileAuthorities } from './secrets.ts'
+
+const LONGEST_GRACE: Span = 3_600_000
 
 export function compileStorage(globals: GlobalInput, report: Report): StorageConfig {
   const { databroker_storage_type: type, databroker_storage_connection_string: place, storage } = globals
@@ -32,6 +35,12 @@ export function compileStorage(globals: GlobalInput, report: Report): StorageCon
     default:
       return assertNever(type)
   }
+}
+
+/** Who is put out while the store is away would be in for so long. */
+export function compileStoreGrace({ store_grace: grace }: GlobalInput, report: Report): Span {
+  if (grace > LONGEST_GRACE) report.error(['store_grace'], 'expected at most 1h')
+  return grace
 }
 
 function compileShared(

@@ -94,6 +94,9 @@ export function createPostgresBackend({
         return changesAfter(number)
       },
     },
+    async ping() {
+      await query(calls, 'SELECT 1', [])
+    },
     async read(table, id) {
       const text = `SELECT ${RECORD} FROM postern_records WHERE space = $1 AND kind = $2 AND id = $3`
       const [row] = await query(calls, text, [space, table, id])

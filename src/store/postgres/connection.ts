@@ -12,7 +12,7 @@ export interface Connection {
   /** Of `LISTEN`. */
   onNotice(listener: () => void): void
   readonly ended: Promise<string>
-  close(): void
+  close(reason?: string): void
 }
 
 /** The only door to node-postgres, which is loaded when a configuration asks for it. */
@@ -82,6 +82,6 @@ export async function connect(config: PostgresConfig, clock: Clock): Promise<Con
     },
     onNotice: (listener) => void client.on('notification', listener),
     ended,
-    close: () => close('the connection was closed'),
+    close: (reason = 'the connection was closed') => close(reason),
   }
 }

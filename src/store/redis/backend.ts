@@ -9,7 +9,7 @@ import { addressOf, connectToMaster } from './locate.ts'
 import { nameOf } from './names.ts'
 import { commit, commitRemovals, hold, type Script, sweep, SWEEP_BATCH } from './scripts.ts'
 
-const PATIENCE: Span = 3000
+const PATIENCE: Span = 2000
 /** Without any answer for so long the connection that waits for changes is given up. */
 const LOG_PATIENCE: Span = LOG_SILENCE + 2000
 
@@ -48,7 +48,7 @@ export function createRedisBackend({
       try {
         return await connection.call(args, patience)
       } catch (error) {
-        if (error instanceof Refusal && ELSEWHERE.has(error.kind)) connection.close()
+        if (error instanceof Refusal && ELSEWHERE.has(error.kind)) connection.close(error.message)
         throw error
       }
     })
@@ -62,7 +62,7 @@ export function createRedisBackend({
         return await connection.call(['EVALSHA', script.sha1, ...rest], PATIENCE)
       } catch (error) {
         if (!(error instanceof Refusal)) throw error
-        if (ELSEWHERE.has(error.kind)) connection.close()
+        if (ELSEWHERE.has(error.kind)) connection.close(error.message)
         if (error.kind !== 'NOSCRIPT') throw error
         return connection.call(['EVAL', script.text, ...rest], PATIENCE)
       }
@@ -93,6 +93,9 @@ export function createRedisBackend({
         )
         return Array.isArray(reply) && Array.isArray(reply[0]) ? parsePage(reply[0][1] ?? null) : []
       },
+    },
+    async ping() {
+      await call(calls, ['PING'])
     },
     async read(table, id) {
       return parseRecord(await call(calls, ['GET', names.record(table, id)]))

@@ -25,7 +25,7 @@ export interface Connection {
   call(args: readonly string[], patience: Span): Promise<Reply>
   /** Resolves with the reason when the connection is lost or closed. */
   readonly ended: Promise<string>
-  close(): void
+  close(reason?: string): void
 }
 
 export interface ConnectOptions {
@@ -96,6 +96,6 @@ export async function connect(node: Address, options: ConnectOptions, database =
     node,
     call: (args, patience) => within(patience, client.sendCommand<Reply>(args)),
     ended,
-    close: () => close('the connection was closed'),
+    close: (reason = 'the connection was closed') => close(reason),
   }
 }

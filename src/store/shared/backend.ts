@@ -67,6 +67,8 @@ export interface Backend extends Connected {
   /** What people call it: `Redis`. */
   readonly product: string
   readonly log: ChangeLog
+  /** Resolves when the server answers. */
+  ping(): Promise<void>
   read(table: string, id: string): Promise<Found>
   /** Records of a table, or of one value of its index, in the order of their ids; of a page that is full there may be more. */
   page(table: string, index: string | undefined, after: string): Promise<readonly (readonly [id: string, Found])[]>

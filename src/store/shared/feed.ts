@@ -1,8 +1,10 @@
 import { messageOf } from '../../errors.ts'
 import { NEVER } from '../../lib/time.ts'
-import type { Change, Clock, Logger, Monotonic, Span, Unsubscribe } from '../../types.ts'
+import type { Change, Clock, Logger, Monotonic, Span, StoreTrouble, Unsubscribe } from '../../types.ts'
 import { type ChangeLog, LOG_PAGE, type LogEntry } from './backend.ts'
+import type { Deletions } from './deletions.ts'
 import type { RecordSeal } from './sealed.ts'
+import { fingerprint } from '../record.ts'
 
 /** A write waits so long for its own change to come back. */
 const ECHO_PATIENCE: Span = 1000
@@ -18,16 +20,21 @@ export interface Feed {
   told(changes: readonly (readonly [sequence: number, change: Change])[]): Promise<void>
   /** What changed before this instant has been told. */
   heardAt(): Monotonic
+  /** undefined: the log can be read. */
+  trouble(): StoreTrouble | undefined
   close(): void
 }
 
 export function createFeed(deps: {
   readonly log: ChangeLog
   readonly seal: RecordSeal
+  readonly deletions: Deletions
+  /** Before a gap is announced: the server may have lost changes that we know. */
+  readonly repair: () => Promise<void>
   readonly clock: Clock
   readonly logger: Logger
 }): Feed {
-  const { log, seal, clock, logger } = deps
+  const { log, seal, deletions, repair, clock, logger } = deps
   const listeners = new Set<{ readonly onChange: (change: Change) => void; readonly onGap: (() => void) | undefined }>()
   /** Writes that wait for the feed to come to their change. */
   let waiting: { readonly sequence: number; readonly resolve: (told: boolean) => void }[] = []
@@ -35,6 +42,7 @@ export function createFeed(deps: {
   const told = new Set<number>()
   let seen: number | undefined
   let heardAt: Monotonic = NEVER
+  let trouble: StoreTrouble | undefined
   let closed = false
   let start = (): void => {}
   const started = new Promise<void>((resolve) => (start = resolve))
@@ -42,7 +50,7 @@ export function createFeed(deps: {
   /** After a new connection: it may be another server, or one that lost something. */
   async function align(): Promise<void> {
     const last = await log.newest()
-    if (seen !== undefined && last < seen) gap()
+    if (seen !== undefined && last < seen) await gap()
     if (seen === undefined || last < seen) seen = last
     start()
   }
@@ -56,10 +64,12 @@ export function createFeed(deps: {
         if (!aligned) await align()
         aligned = true
         await readPage()
+        trouble = undefined
       } catch (error) {
         aligned = false
         if (closed) return
-        log.drop(messageOf(error))
+        trouble = { since: trouble?.since ?? clock.now(), reason: messageOf(error) }
+        log.drop(trouble.reason)
         settle(Number.POSITIVE_INFINITY, false)
       }
     }
@@ -68,16 +78,17 @@ export function createFeed(deps: {
   async function readPage(): Promise<void> {
     const askedAt = clock.monotonic()
     const page = await log.after(seen ?? 0)
-    for (const entry of page) announce(entry)
+    for (const entry of page) await announce(entry)
     if (page.length < LOG_PAGE) heardAt = askedAt
   }
 
-  function announce({ sequence, previous, kind, table, sealedKey }: LogEntry): void {
+  async function announce({ sequence, previous, kind, table, sealedKey }: LogEntry): Promise<void> {
     const key = seal.openKey(table, kind, sealedKey)
     const change = key === undefined ? undefined : { table, key, kind }
     // A change that we cannot read is one that we miss.
-    if (previous !== seen || !change) gap()
+    if (previous !== seen || !change) await gap()
     seen = sequence
+    if (change?.kind === 'delete') deletions.add({ ...change, id: fingerprint(change.key), sequence })
     if (change && !told.delete(sequence)) tell(change)
     settle(sequence, true)
   }
@@ -86,7 +97,8 @@ export function createFeed(deps: {
     for (const { onChange } of listeners) background('listener', () => onChange(change))
   }
 
-  function gap(): void {
+  async function gap(): Promise<void> {
+    await repair()
     logger.warn({}, 'store: changes were missed')
     told.clear()
     for (const { onGap } of listeners) if (onGap) background('listener', onGap)
@@ -110,7 +122,7 @@ export function createFeed(deps: {
   /** Resolves with false when it takes too long. */
   function heard(sequence: number): Promise<boolean> {
     if ((seen ?? 0) >= sequence) return Promise.resolve(true)
-    if (log.trouble()) return Promise.resolve(false)
+    if (log.trouble() ?? trouble) return Promise.resolve(false)
     return new Promise((resolve) => {
       const stop = clock.after(ECHO_PATIENCE, () => resolve(false))
       waiting.push({
@@ -128,6 +140,7 @@ export function createFeed(deps: {
     started,
     position: () => seen ?? 0,
     heardAt: () => heardAt,
+    trouble: () => log.trouble() ?? trouble,
     watch(onChange, onGap) {
       // An object of its own each time, so that one listener may watch twice and stop once.
       const own = { onChange, onGap }

@@ -1,10 +1,12 @@
 import { AppError, messageOf } from '../../errors.ts'
+import { elapsed } from '../../lib/time.ts'
 import type { Clock, Logger, Span, StoreTrouble } from '../../types.ts'
 import { unavailable } from '../record.ts'
 import type { Connected } from './backend.ts'
 
 const FIRST_PAUSE: Span = 50
-const LONGEST_PAUSE: Span = 1000
+const LONGEST_PAUSE: Span = 400
+const STABLE: Span = 1000
 
 /** A connection in use. */
 export interface Session<C> {
@@ -13,7 +15,7 @@ export interface Session<C> {
   readonly connection: C
   /** Resolves with the reason when it is lost or closed. */
   readonly ended: Promise<string>
-  close(): void
+  close(reason?: string): void
 }
 
 export interface Link<C> extends Connected {
@@ -58,12 +60,14 @@ export function createLink<C>(deps: {
       try {
         const session = await connect()
         if (closed) return session.close()
-        failures = 0
+        const since = clock.monotonic()
         current = session
         trouble = undefined
         logger.info({ purpose, node: session.name }, `store: connected to ${product}`)
         wake()
         lost(await session.ended)
+        // One that is given up at once, for what the server says over it, is no success.
+        failures = elapsed(clock.monotonic(), since) < STABLE ? failures + 1 : 0
       } catch (error) {
         failures++
         lost(messageOf(error))
@@ -99,7 +103,7 @@ export function createLink<C>(deps: {
     connected: () => (current || closed ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
     trouble: () => trouble,
     drop(reason) {
-      current?.close()
+      current?.close(reason)
       lost(reason)
     },
     close() {

@@ -3,9 +3,10 @@ import { every } from '../../lib/clock.ts'
 import { randomId } from '../../lib/crypto.ts'
 import type { Secret } from '../../lib/secret.ts'
 import { elapsed } from '../../lib/time.ts'
-import type { Change, Clock, Lease, Logger, Span, Store, Table, WallTime } from '../../types.ts'
+import type { Change, Clock, Lease, Logger, Span, Store, StoreTrouble, Table, WallTime } from '../../types.ts'
 import { corrupt, fingerprint, recognise, unavailable } from '../record.ts'
 import { type Backend, type Found, type Guard, RECORD_PAGE, type StoredRecord, type Write } from './backend.ts'
+import { createDeletions, type Deletion } from './deletions.ts'
 import { createFeed } from './feed.ts'
 import { createRecordSeal } from './sealed.ts'
 
@@ -31,24 +32,28 @@ export async function openSharedStore(deps: {
   readonly sharedSecrets: readonly [Secret, ...Secret[]]
   readonly clock: Clock
   readonly logger: Logger
+  readonly sweepInterval?: Span
+  readonly startPatience?: Span
 }): Promise<Store> {
-  const { backend, sharedSecrets, clock, logger } = deps
+  const { backend, sharedSecrets, clock, logger, sweepInterval = SWEEP_INTERVAL, startPatience = START_PATIENCE } = deps
   const seal = createRecordSeal(sharedSecrets)
-  const feed = createFeed({ log: backend.log, seal, clock, logger })
-  const stopSweeping = every(clock, SWEEP_INTERVAL, sweepSoon)
+  const deletions = createDeletions()
+  const feed = createFeed({ log: backend.log, seal, deletions, repair, clock, logger })
+  const stopSweeping = every(clock, sweepInterval, sweepSoon)
+  let refusal: StoreTrouble | undefined
   let sweeping = false
   let closed = false
 
   // --- Reading
 
-  function isLive({ expiresAt }: StoredRecord): boolean {
-    return expiresAt === undefined || expiresAt > clock.now()
+  function isLive(table: string, id: string, { expiresAt, version }: StoredRecord): boolean {
+    return (expiresAt === undefined || expiresAt > clock.now()) && !deletions.include(table, id, version)
   }
 
   async function read(table: string, id: string): Promise<StoredRecord | undefined> {
     const record = await backend.read(table, id)
     if (record === 'unreadable') throw corrupt(table, id)
-    return record && isLive(record) ? record : undefined
+    return record && isLive(table, id, record) ? record : undefined
   }
 
   function contentOf<T>(
@@ -84,17 +89,35 @@ export async function openSharedStore(deps: {
     }
   }
 
-  function deleting({ name }: Table<unknown>, key: string): Step {
+  function deleting(name: string, key: string): Step {
     return {
       change: { table: name, key, kind: 'delete' },
       write: { kind: 'delete', table: name, id: fingerprint(key), sealedKey: seal.sealKey(name, 'delete', key) },
     }
   }
 
+  async function send(steps: readonly Step[], guard: Guard | undefined): ReturnType<Backend['commit']> {
+    const writes = steps.map(({ write }) => write)
+    try {
+      const sequences = await backend.commit(writes, guard, clock.now(), feed.position())
+      refused(undefined)
+      return sequences
+    } catch (error) {
+      if (!closed && !backend.trouble()) refused(messageOf(error))
+      throw error
+    }
+  }
+
+  /** It is full, or cannot write to its disk: once in the log, and for as long as it lasts. */
+  function refused(reason: string | undefined): void {
+    if (reason === undefined && refusal) logger.info({}, 'store: can be written again')
+    if (reason !== undefined && !refusal) logger.error({ reason }, 'store: cannot be written')
+    refusal = reason === undefined ? undefined : { since: refusal?.since ?? clock.now(), reason }
+  }
+
   /** false: nothing was done, because the guard did not hold. Resolves when the changes are announced. */
   async function commit(steps: readonly Step[], guard?: Guard): Promise<boolean> {
-    const writes = steps.map(({ write }) => write)
-    const sequences = await backend.commit(writes, guard, clock.now(), feed.position())
+    const sequences = await send(steps, guard)
     if (!sequences) return false
     await feed.told(
       steps.flatMap(({ change }, i) => {
@@ -105,13 +128,31 @@ export async function openSharedStore(deps: {
     return true
   }
 
+  /** The server lost changes: what came back is deleted again. The feed announces it. */
+  async function repair(): Promise<void> {
+    await backend.connected()
+    const all = deletions.all()
+    for (let at = 0; at < all.length; at += RECORD_PAGE) {
+      await Promise.all(all.slice(at, at + RECORD_PAGE).map(deleteAgain))
+    }
+    deletions.clear()
+  }
+
+  /** Whoever else does the same finds nothing; what was written later stays. */
+  async function deleteAgain({ table, key, id, sequence }: Deletion): Promise<void> {
+    const record = await backend.read(table, id)
+    if (!record || record === 'unreadable' || record.version > sequence) return
+    await send([deleting(table, key)], { table, id, version: record.version })
+  }
+
   // --- Listing
 
   /** One unreadable record is logged and left out: it must not hide the others. */
   function listed<T>(table: Table<T>, id: string, index: string | undefined, record: Found) {
     try {
       if (record === 'unreadable') throw corrupt(table.name, id)
-      if (!record || !isLive(record) || (index !== undefined && record.index !== index)) return undefined
+      if (!record || !isLive(table.name, id, record) || (index !== undefined && record.index !== index))
+        return undefined
       const { key, value } = contentOf(table, id, record)
       return [key, { value, version: record.version }] as const
     } catch (error) {
@@ -149,7 +190,7 @@ export async function openSharedStore(deps: {
     },
     async write(table, values, unless) {
       const steps = [...values].map(([key, value]) =>
-        value === undefined ? deleting(table, key) : putting(table, key, value, undefined),
+        value === undefined ? deleting(table.name, key) : putting(table, key, value, undefined),
       )
       return commit(steps, { table: unless.table.name, id: fingerprint(unless.key), version: unless.version })
     },
@@ -160,12 +201,12 @@ export async function openSharedStore(deps: {
         if (!record) return undefined
         // First: what cannot be read stays, and the next caller hears the same.
         const { value } = contentOf(table, id, record)
-        if (await commit([deleting(table, key)], { table: table.name, id, version: record.version })) return value
+        if (await commit([deleting(table.name, key)], { table: table.name, id, version: record.version })) return value
       }
       throw unavailable(`${ATTEMPTS} attempts to take a record of ${table.name} met other writers`)
     },
     async delete(table, key) {
-      await commit([deleting(table, key)])
+      await commit([deleting(table.name, key)])
     },
     /** In pages, so that nothing is held at the server while the caller awaits. */
     async *list<T>(table: Table<T>, index?: string) {
@@ -192,7 +233,9 @@ export async function openSharedStore(deps: {
         },
       }
     },
-    trouble: () => backend.trouble() ?? backend.log.trouble(),
+    heardAt: () => feed.heardAt(),
+    ping: () => backend.ping(),
+    trouble: () => backend.trouble() ?? feed.trouble() ?? refusal,
     async close() {
       if (closed) return
       closed = true
@@ -213,7 +256,7 @@ export async function openSharedStore(deps: {
   async function started(): Promise<void> {
     let late: () => void = () => {}
     const patience = new Promise<never>((_, reject) => {
-      late = clock.after(START_PATIENCE, () => {
+      late = clock.after(startPatience, () => {
         const reason = store.trouble()?.reason ?? 'it does not answer'
         reject(unavailable(`no connection to ${backend.product}: ${reason}`))
       })

@@ -74,6 +74,7 @@ const EVERYTHING: Settings = {
   'storage.url': 'rediss://postern:the-password-of-redis@redis.corp.example:6380/1',
   'storage.ca': read('tls.crt'),
   'storage.prefix': 'gate',
+  store_grace: '45s',
   jwt_claims_headers: { 'X-Email': 'email' },
   pass_identity_headers: true,
   set_response_headers: { 'X-Frame-Options': 'DENY' },
