@@ -86,6 +86,7 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .option('--ip <address>', "the client's address", '127.0.0.1')
     .option('--user <user>', `${USER}; groups are looked up where Postern keeps them`)
     .option('--email <email>', 'e-mail address')
+    .option('--service-account <name>', 'a program with a service token, instead of a person')
     .option('--groups <groups>', 'names or ids, with commas; nothing is looked up', commaList)
     .option('--live', 'look up groups in Okta now')
     .option('--from-log <log>', 'judge the decisions of a log of Postern anew instead; - is standard input')
@@ -103,6 +104,7 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
           ip: string
           user?: string
           email?: string
+          serviceAccount?: string
           groups?: string[]
           live?: boolean
           header: string[]
@@ -110,7 +112,18 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
           exitCode?: boolean
         },
       ) => {
-        const { user, email, groups, live = false, exitCode = false, json = false, url, method, ip } = given
+        const {
+          user,
+          email,
+          serviceAccount,
+          groups,
+          live = false,
+          exitCode = false,
+          json = false,
+          url,
+          method,
+          ip,
+        } = given
         const config = oneOf(file, given.config)
         if ((url === undefined) === (given.fromLog === undefined)) {
           throw new AppError('ERR_USAGE', 'expected --url with the address of a request, or --from-log with a log')
@@ -122,7 +135,20 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
         const { explainCommand } = await import('./commands/explain.ts')
         set(
           await explainCommand(
-            { config, url, method, ip, user, email, groups, live, headers: given.header, json, exitCode },
+            {
+              config,
+              url,
+              method,
+              ip,
+              user,
+              email,
+              serviceAccount,
+              groups,
+              live,
+              headers: given.header,
+              json,
+              exitCode,
+            },
             io,
           ),
         )

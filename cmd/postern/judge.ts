@@ -2,17 +2,18 @@ import { AppError, assertNever } from '../../src/errors.ts'
 import { type ExplainedClause, explain, type Explanation } from '../../src/policy/explain.ts'
 import { personKey } from '../../src/lib/person.ts'
 import { FOREVER } from '../../src/lib/time.ts'
+import { servicePrincipal } from '../../src/policy/service-principal.ts'
 import { judge, judgeShadow } from '../../src/policy/judge.ts'
 import { parseAddress } from '../../src/routing/address.ts'
 import { createRouteTable, mismatch } from '../../src/routing/table.ts'
 import { compileTrust, parseTarget } from '../../src/routing/target.ts'
 import type { Config } from '../../src/config/model.ts'
 import type { Route } from '../../src/config/route-model.ts'
-import type { ControlAction } from '../../src/routing/model.ts'
+import type { ControlAction, RouteMatch } from '../../src/routing/model.ts'
 import type { RequestFacts } from '../../src/http/request.ts'
 import type { Group } from '../../src/directory/model.ts'
 import type { Identity, JsonObject, WallTime } from '../../src/types.ts'
-import type { Principal } from '../../src/policy/model.ts'
+import type { Asker, Principal } from '../../src/policy/model.ts'
 import type { Grant } from '../../src/policy/verdict.ts'
 
 /** A request that was never sent. */
@@ -80,7 +81,7 @@ export function createJudge(config: Config): (question: Question) => Judgement {
     )
     if ('kind' in facts) return { kind: facts.kind, status: facts.status, detail: facts.detail }
     const match = routes.match(facts)
-    const verdict = judge({ routes }, facts, who, now, match)
+    const verdict = judge({ routes }, facts, askerOf(who, match), now, match)
     switch (verdict.outcome) {
       case 'not-found':
         return { kind: 'not-found', earlier: passedOver(config.live.routes, facts) }
@@ -107,6 +108,12 @@ export function createJudge(config: Config): (question: Question) => Judgement {
       }
     }
   }
+}
+
+/** As the authenticator says it (tokens/authenticator.ts): a service token is nothing where none is taken. */
+function askerOf(who: Principal | undefined, match: RouteMatch): Asker {
+  if (who?.kind !== 'service' || match.kind !== 'route' || match.route.serviceTokens) return who
+  return { kind: 'bad-token', error: 'insufficient_scope', detail: 'no service token is taken here' }
 }
 
 /** What a browser sends, unless the question has it. */
@@ -193,6 +200,11 @@ export function makePrincipal(
     membership,
     status,
   }
+}
+
+/** Whoever has a service token of this name, with these groups. */
+export function makeProgram(account: string, groups: readonly string[]): Principal {
+  return servicePrincipal({ id: 'command-line', account, groups, expiresAt: FOREVER })
 }
 
 /** Groups of which only the name, or the id, is known. */

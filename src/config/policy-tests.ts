@@ -5,7 +5,16 @@ import { type ConfigIssue, formatSource, type Path, sortIssues } from './issues.
 import { flag, oneOf, text } from './schema/fields.ts'
 
 /** What a table test may expect: a decision, or that there was none to take. */
-export const EXPECTATIONS = ['allow', 'sign-in', 'deny', 'unavailable', 'not-found', 'control', 'bad-request'] as const
+export const EXPECTATIONS = [
+  'allow',
+  'sign-in',
+  'deny',
+  'bad-token',
+  'unavailable',
+  'not-found',
+  'control',
+  'bad-request',
+] as const
 
 const personSchema = z.strictObject({
   user: text.default('somebody'),
@@ -15,6 +24,9 @@ const personSchema = z.strictObject({
   claims: z.record(z.string(), z.json()).default({}),
   active: flag.default(true),
 })
+
+/** With a token of `postern tokens`. */
+const programSchema = z.strictObject({ service_account: text, groups: z.array(text).default([]) })
 
 const caseSchema = z.strictObject(
   {
@@ -26,8 +38,9 @@ const caseSchema = z.strictObject(
     ip: z.union([z.ipv4(), z.ipv6()], { error: 'an IP address' }).default('127.0.0.1'),
     at: z.iso.datetime({ offset: true, error: 'a time such as 2026-01-31T09:00:00+01:00' }).optional(),
     headers: z.record(z.string(), z.string(), { error: 'a map of names to text' }).default({}),
-    who: z.union([z.literal('nobody'), personSchema], {
-      error: '`nobody`, or a map with user, email, groups (a list, or `unknown`), claims and active',
+    who: z.union([z.literal('nobody'), programSchema, personSchema], {
+      error:
+        '`nobody`, a map with user, email, groups (a list, or `unknown`), claims and active, or one with service_account and groups',
     }),
     expect: oneOf(...EXPECTATIONS),
     reasons: z.array(text, { error: 'a list of reasons such as groups-ok' }).optional(),

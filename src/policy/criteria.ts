@@ -13,7 +13,10 @@ import { httpHeader } from './criteria/http-header.ts'
 import { httpMethod } from './criteria/http-method.ts'
 import { httpPath } from './criteria/http-path.ts'
 import { httpQuery } from './criteria/http-query.ts'
+import { issuer } from './criteria/issuer.ts'
 import { reject } from './criteria/reject.ts'
+import { scope } from './criteria/scope.ts'
+import { serviceAccount } from './criteria/service-account.ts'
 import { sourceIp } from './criteria/source-ip.ts'
 import { timeOfDay } from './criteria/time-of-day.ts'
 import { user } from './criteria/user.ts'
@@ -32,6 +35,9 @@ const CRITERIA: ReadonlyMap<string, CriterionRow> = new Map([
   ['domain', domain],
   ['groups', groups],
   ['claim', claim],
+  ['service_account', serviceAccount],
+  ['issuer', issuer],
+  ['scope', scope],
   ['http_method', httpMethod],
   ['http_path', httpPath],
   ['http_header', httpHeader],
@@ -122,8 +128,13 @@ const MEANT: Readonly<Record<string, string>> = {
   path: 'http_path',
   query: 'http_query/NAME',
   remote_ip: 'source_ip',
+  iss: 'issuer',
   role: 'claim/roles',
   roles: 'claim/roles',
+  scopes: 'scope',
+  service: 'service_account',
+  service_accounts: 'service_account',
+  service_token: 'service_account',
   user_domain: 'domain',
   user_email: 'email',
   user_group: 'groups',

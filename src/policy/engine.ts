@@ -111,7 +111,8 @@ function decideByRules(
   if (allowed.truth === 'false') {
     return { outcome: 'deny', reasons: allowed.reasons === NO_REASONS ? NO_RULE : explainAddress(allowed.reasons, who) }
   }
-  return unknownGroups(route)
+  // With groups that are known, what stays open is asked of an address, and a program has none.
+  return who && who.membership !== 'unknown' ? NO_ADDRESS : unknownGroups(route)
 }
 
 /** Rules about addresses do not see one that is not verified: then that is what to say. */
@@ -142,6 +143,7 @@ const SIGNED_IN = only('signed-in')
 const NO_RULE = only('no-rule-matched')
 const SIGN_IN: Decision = Object.freeze({ outcome: 'sign-in', reasons: only('user-unauthenticated') })
 const INACTIVE: Decision = Object.freeze({ outcome: 'deny', reasons: only('user-inactive') })
+const NO_ADDRESS: Decision = Object.freeze({ outcome: 'deny', reasons: only('email-unauthorized') })
 const NOT_TOLD: Decision = Object.freeze({ outcome: 'deny', reasons: only('groups-claim-absent') })
 const POLICY_ERROR: Decision = Object.freeze({ outcome: 'deny', reasons: only('policy-error') })
 const UNAVAILABLE: Decision = Object.freeze({

@@ -1,8 +1,8 @@
 import { assertNever } from '../errors.ts'
-import type { Clause, Criterion, CriterionFacts } from './model.ts'
+import type { Clause, Criterion, CriterionFacts, Principal } from './model.ts'
 import { NO_REASONS, plus, type Reasons, union } from './reasons.ts'
 
-/** Kleene's three values: `unknown` is what depends on a session or on groups that are not there. */
+/** Kleene's three values: `unknown` is what depends on a session, on groups or on an address that are not there. */
 export type Truth = 'true' | 'false' | 'unknown'
 
 /** The value of one criterion. A criterion whose needs are not met is not asked. Throws what the criterion throws. */
@@ -10,11 +10,17 @@ export function truthOf(criterion: Criterion, facts: CriterionFacts): Truth {
   if (criterion.needs !== 'nothing') {
     if (facts.who === undefined) return 'unknown'
     if (criterion.needs === 'groups' && facts.who.membership === 'unknown') return 'unknown'
+    if (criterion.needs === 'address' && isProgram(facts.who)) return 'unknown'
   }
   const answer: unknown = criterion.test(facts)
   // `undefined` is falsy, and a deny rule that is falsy lets people in.
   if (typeof answer !== 'boolean') throw new TypeError(`criterion ${criterion.name} did not answer yes or no`)
   return answer ? 'true' : 'false'
+}
+
+/** Neither let in nor kept out by a rule about addresses; whoever lacks one only because nobody said it is a person all the same. */
+function isProgram(who: Principal): boolean {
+  return who.kind === 'service' || (who.kind === 'token' && who.account !== undefined)
 }
 
 /** `not` is true when all are false, `nor` when any is: the negations of `or` and `and`. */

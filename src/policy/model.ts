@@ -20,7 +20,8 @@ export interface Clause {
 export interface Criterion {
   /** As written: `groups`, `claim/department`. */
   readonly name: string
-  readonly needs: 'nothing' | 'session' | 'groups'
+  /** `address`: an e-mail address, which every person may have and no program. */
+  readonly needs: 'nothing' | 'session' | 'groups' | 'address'
   readonly ok: Reason
   readonly no: Reason
   /** For people: `groups has "Engineering"`. */
@@ -64,6 +65,12 @@ export type Reason =
   | 'groups-claim-absent'
   | 'claim-ok'
   | 'claim-unauthorized'
+  | 'service-account-ok'
+  | 'service-account-unauthorized'
+  | 'issuer-ok'
+  | 'issuer-unauthorized'
+  | 'scope-ok'
+  | 'scope-unauthorized'
   | 'http-method-ok'
   | 'http-method-unauthorized'
   | 'http-path-ok'
@@ -127,7 +134,7 @@ export interface TokenPrincipal extends Somebody {
   readonly kind: 'token'
   /** Names the token in logs and caches; opens nothing. */
   readonly tokenId: string
-  /** Of a program, what its issuer calls it; absent: a person. */
+  /** Of a program, `ISSUER/SUBJECT`: with a slash, so that it is never the name of a service token. Absent: a person. */
   readonly account?: string
   /** RFC 6749 §3.3. */
   readonly scopes: readonly string[]

@@ -170,7 +170,11 @@ export function challenged(reply: Reply, asked: AskedOfRoute): Reply {
 function denied(reasons: Refusal['reasons'], route: Route, who: Principal | undefined, asked: AskedOfRoute): Reply {
   const { facts } = asked
   if (facts.wants !== 'html') {
-    return jsonReply(403, { error: 'denied', reason: reasons[0] ?? 'no-rule-matched', request_id: facts.id })
+    // RFC 6750 §3.1: a token for more would do.
+    const more = who?.kind === 'token' && reasons.includes('scope-unauthorized')
+    const headers = more ? challenges(asked, route.serviceTokens === true, 'insufficient_scope') : []
+    const body: Json = { error: 'denied', reason: reasons[0] ?? 'no-rule-matched', request_id: facts.id }
+    return jsonReply(403, body, headers)
   }
   return pageReply(common(asked), 403, {
     kind: 'denied',

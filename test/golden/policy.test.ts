@@ -11,6 +11,7 @@ import { personKey } from '../../src/lib/person.ts'
 import { FOREVER } from '../../src/lib/time.ts'
 import { createMembership } from '../../src/policy/membership.ts'
 import { RequestHeaders } from '../../src/routing/header-view.ts'
+import { servicePrincipal } from '../../src/policy/service-principal.ts'
 import { parsePolicy } from '../../src/policy/parse.ts'
 import type { Group } from '../../src/directory/model.ts'
 import type { JsonObject } from '../../src/types.ts'
@@ -24,6 +25,9 @@ interface GoldenCase {
   readonly status?: Principal['status']
   readonly email?: string | null
   readonly claims?: JsonObject
+  /** A program with a service token of this name, or whoever has a bearer token, instead of a session. */
+  readonly service?: string
+  readonly token?: { readonly issuer?: string; readonly account?: string; readonly scopes?: readonly string[] }
   readonly method?: string
   readonly path?: string
   readonly ip?: string
@@ -52,7 +56,7 @@ const ACCESS_KEYS = {
   allowed_idp_claims: 'allowedIdpClaims',
 } as const
 
-const CASE_KEYS = new Set(['who', 'groups', 'status', 'email', 'claims', 'method', 'path', 'ip', 'query', 'headers', 'at', 'expect', 'reasons'])
+const CASE_KEYS = new Set(['who', 'groups', 'status', 'email', 'claims', 'service', 'token', 'method', 'path', 'ip', 'query', 'headers', 'at', 'expect', 'reasons'])
 const folder = new URL('./policy/', import.meta.url)
 
 for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml') && name !== 'invalid.yaml').sort()) {
@@ -103,18 +107,30 @@ function policyOf({ policy, access }: GoldenFile): Policy {
 }
 
 /** `nobody` is signed out; anybody else is `NAME@corp.example` with the subject `00u_NAME`. */
-function principalOf({ who, groups = [], status = 'active', email, claims = {} }: GoldenCase): Principal | undefined {
+function principalOf({ who, groups = [], status = 'active', email, claims = {}, service, token }: GoldenCase): Principal | undefined {
   if (who === 'nobody') return undefined
+  if (service !== undefined) {
+    return servicePrincipal({ id: 't1', account: service, expiresAt: FOREVER, groups: groups as readonly string[] })
+  }
   const address = email === undefined ? `${who}@corp.example` : email
   const list = groups === 'unknown' ? [] : groups.map((group) => (typeof group === 'string' ? oktaGroup(group) : group))
-  return {
-    kind: 'session',
-    person: personKey({ issuer: 'https://okta.test', subject: `00u_${who}` }),
-    identity: { issuer: 'https://okta.test', subject: `00u_${who}`, claims, ...(address === null ? {} : { email: address }) },
-    sessionId: 'session',
+  const issuer = token?.issuer ?? 'https://okta.test'
+  const somebody = {
+    person: personKey({ issuer, subject: `00u_${who}` }),
+    identity: { issuer, subject: `00u_${who}`, claims, ...(address === null ? {} : { email: address }) },
     expiresAt: FOREVER,
     membership: groups === 'unknown' ? 'unknown' : createMembership(list, 0, 'test'),
     status,
+  } as const
+  if (!token) return { ...somebody, kind: 'session', sessionId: 'session' }
+  const { account, scopes = [] } = token
+  return {
+    ...somebody,
+    kind: 'token',
+    tokenId: 't1',
+    scopes,
+    groupsFrom: account === undefined ? 'directory' : 'token',
+    ...(account !== undefined && { account }),
   }
 }
 

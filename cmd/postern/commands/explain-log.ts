@@ -7,11 +7,21 @@ import { AppError, ERRORS } from '../../../src/errors.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { wallTime } from '../../../src/lib/time.ts'
 import type { Principal } from '../../../src/policy/model.ts'
+import { servicePrincipal } from '../../../src/policy/service-principal.ts'
+import type { ServiceToken } from '../../../src/tokens/model.ts'
 import type { WallTime } from '../../../src/types.ts'
 import { openOperator, type Operator } from '../../../src/operator.ts'
 import { readConfiguration } from '../configuration.ts'
 import type { Io } from '../io.ts'
-import { createJudge, type Judgement, makeIdentity, makePrincipal, outcomeOf, reasonsOf } from '../judge.ts'
+import {
+  createJudge,
+  type Judgement,
+  makeIdentity,
+  makePrincipal,
+  makeProgram,
+  outcomeOf,
+  reasonsOf,
+} from '../judge.ts'
 import { messagesTo } from '../messages.ts'
 import { count, printable } from '../text.ts'
 
@@ -35,6 +45,8 @@ interface Logged {
   readonly clientIp: string
   readonly userId: string | undefined
   readonly email: string | undefined
+  /** Of a program with a service token: its name, and the id of the token. */
+  readonly service: { readonly account: string; readonly token: string } | undefined
   readonly decision: string
   readonly reasons: readonly string[]
   readonly at: WallTime | undefined
@@ -59,7 +71,8 @@ export async function explainLogCommand(
   try {
     for await (const line of linesOf(log)) {
       const logged = parseLine(line)
-      if (!logged) {
+      // The log does not have what was shown as a token.
+      if (!logged || logged.decision === 'bad-token') {
         if (line.trim() !== '') skipped++
         continue
       }
@@ -117,12 +130,14 @@ function parseLine(line: string): Logged | undefined {
     clientIp: text('client_ip') ?? '127.0.0.1',
     userId: text('user_id'),
     email: text('email'),
+    service:
+      text('auth') === 'service' ? { account: text('service_account') ?? '', token: text('token') ?? '' } : undefined,
     reasons: Array.isArray(reasons) ? reasons.filter((each) => typeof each === 'string') : [],
     at: Number.isNaN(at) ? undefined : wallTime(at),
   }
 }
 
-/** Each person is looked up once. Whoever is not known has unknown groups. */
+/** Each person is looked up once, and all service tokens together. Whoever is not known has unknown groups. */
 function createPeople(
   config: Config,
   operator: Operator | undefined,
@@ -133,7 +148,16 @@ function createPeople(
     const identity = found?.identity ?? makeIdentity(config, { subject, ...(email !== undefined && { email }) })
     return makePrincipal(identity, found?.record?.membership ?? 'unknown', found?.record?.status ?? 'unknown')
   }
-  return async ({ userId, email }) => {
+  let tokens: Promise<ReadonlyMap<string, ServiceToken>> | undefined
+  async function program({ account, token }: NonNullable<Logged['service']>): Promise<Principal> {
+    tokens ??= (operator?.tokens.list() ?? Promise.resolve([])).then(
+      (all) => new Map(all.map((each) => [each.id, each])),
+    )
+    const found = (await tokens).get(token)
+    return found ? servicePrincipal(found) : { ...makeProgram(account, []), membership: 'unknown' }
+  }
+  return async ({ userId, email, service }) => {
+    if (service) return program(service)
     if (userId === undefined) return undefined
     let found = known.get(userId)
     if (!found) known.set(userId, (found = lookUp(userId, email)))

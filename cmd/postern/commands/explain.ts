@@ -19,6 +19,7 @@ import {
   type Judgement,
   makeIdentity,
   makePrincipal,
+  makeProgram,
   outcomeOf,
   type PassedOver,
 } from '../judge.ts'
@@ -32,6 +33,8 @@ export interface ExplainOptions {
   /** Subject or e-mail address. Without `groups`, looked up. */
   readonly user: string | undefined
   readonly email: string | undefined
+  /** A program with a service token of this name, instead of a person. */
+  readonly serviceAccount: string | undefined
   readonly groups: readonly string[] | undefined
   readonly ip: string
   readonly live: boolean
@@ -94,7 +97,13 @@ async function askedBy(
   clock: Clock,
   io: Io,
 ): Promise<Asker | { readonly problem: string } | undefined> {
-  const { user, email, groups, live } = options
+  const { user, email, serviceAccount, groups, live } = options
+  if (serviceAccount !== undefined) {
+    if (user !== undefined || email !== undefined || live) {
+      throw new AppError('ERR_USAGE', '--service-account goes together with --groups alone')
+    }
+    return { principal: makeProgram(serviceAccount, groups ?? []), claimsKnown: true }
+  }
   if (groups && live) throw new AppError('ERR_USAGE', '--groups and --live: give one of them')
   if (live && user === undefined) throw new AppError('ERR_USAGE', '--live needs --user, an Okta user id or login')
   if (user === undefined && email === undefined && groups === undefined) return undefined

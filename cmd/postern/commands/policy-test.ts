@@ -19,6 +19,7 @@ import {
   type Judgement,
   makeIdentity,
   makePrincipal,
+  makeProgram,
   outcomeOf,
   reasonsOf,
 } from '../judge.ts'
@@ -127,6 +128,7 @@ function readTests(file: string): string {
 
 function principalOf({ who }: PolicyTest, config: Config, now: WallTime): Principal | undefined {
   if (who === 'nobody') return undefined
+  if ('service_account' in who) return makeProgram(who.service_account, who.groups)
   const { user, email, groups, claims, active } = who
   return makePrincipal(
     makeIdentity(config, { subject: user, claims, ...(email !== undefined && { email }) }),
@@ -142,6 +144,7 @@ function fits({ expect, reasons }: PolicyTest, judgement: Judgement): boolean {
 
 function describeQuestion({ method, url, who }: PolicyTest): string {
   if (who === 'nobody') return `${method} ${url} as nobody`
+  if ('service_account' in who) return `${method} ${url} as service account ${who.service_account}`
   const { user, email, groups, active } = who
   const membership = groups === 'unknown' ? 'groups unknown' : groups.length > 0 ? `in ${groups.join(', ')}` : ''
   return [`${method} ${url} as ${email ?? user}`, membership, active ? '' : 'not active'].filter(Boolean).join(', ')

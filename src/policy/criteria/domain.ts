@@ -4,7 +4,7 @@ import type { CriterionRow } from '../row.ts'
 
 /** What follows the `@` of the verified e-mail address, in any letter case and as a whole: `corp.example` is not `x.corp.example`. */
 export const domain: CriterionRow = {
-  needs: 'session',
+  needs: 'address',
   ok: 'domain-ok',
   no: 'domain-unauthorized',
   compile(data) {

@@ -4,10 +4,11 @@ import type { CriterionRow } from '../row.ts'
 
 /**
  * The verified e-mail address, in any letter case. Somebody without one has the empty string, which
- * no `is`, `in`, `contains`… matches but `not` does: a deny rule written with `not` stays closed.
+ * no `is`, `in`, `contains`… matches but `not` does: a deny rule written with `not` stays closed. Of a program the question
+ * has no answer.
  */
 export const email: CriterionRow = {
-  needs: 'session',
+  needs: 'address',
   ok: 'email-ok',
   no: 'email-unauthorized',
   compile(data) {

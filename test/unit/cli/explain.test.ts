@@ -24,6 +24,7 @@ routes:
   - {from: https://many.corp.example, prefix: /api, to: http://many:2, allow_any_authenticated_user: true}
   - {from: https://many.corp.example, headers: {X-Beta: '1'}, query: {v: '1'}, to: http://many:3, allow_any_authenticated_user: true}
   - {from: https://many.corp.example, to: http://many:4, allow_any_authenticated_user: true}
+  - {from: https://ci.corp.example, to: http://ci:1, service_tokens: true, policy: {allow: {and: [{groups: {has: Deployers}}, {service_account: ci}]}}}
   - {from: https://socket.corp.example, to: 'https+unix:///run/app.sock', allow_any_authenticated_user: true}
   - {from: https://secret.corp.example, to: http://secret:1/v1, host_rewrite: api.internal, set_request_headers: {X-Key: never-shown}, allow_any_authenticated_user: true}
 `
@@ -67,6 +68,18 @@ describe('postern explain', () => {
       '          postern-hop: [mark of the route]',
       'Decision  allow (domain-ok, groups-ok)',
     ])
+  })
+
+  test('of a program says what its service token opens', async () => {
+    const asked = (url: string, ...args: string[]) => explain(url, '--service-account', 'ci', ...args)
+    const { out } = await asked('https://ci.corp.example/', '--groups', 'Deployers')
+    expect(out).toContain('Person    service:ci, active')
+    expect(out).toContain('Decision  allow (groups-ok, service-account-ok)')
+    expect((await asked('https://home.corp.example/')).out).toContain('Decision  bad-token (token-scope)')
+    expect(await asked('https://ci.corp.example/', '--email', 'ann@corp.example')).toMatchObject({
+      exitCode: 2,
+      err: 'postern: --service-account goes together with --groups alone',
+    })
   })
 
   test('of a wss: URL says what becomes of a WebSocket', async () => {
@@ -253,7 +266,7 @@ describe('postern explain', () => {
     expect(await cli(['explain', '--config', bad, '--url', WIKI])).toEqual({
       exitCode: 3,
       out: '',
-      err: `${bad}:23:16 cookie_expire: expected a duration such as 30s or 14h, found "soon"`,
+      err: `${bad}:24:16 cookie_expire: expected a duration such as 30s or 14h, found "soon"`,
     })
   })
 })

@@ -64,6 +64,25 @@ describe('postern test', () => {
     ])
   })
 
+  test('a program comes in where service tokens are taken, with the groups of its own', async () => {
+    const file = join(folder, 'programs.yaml')
+    writeFileSync(
+      file,
+      `${CONFIG}  - {from: https://ci.corp.example, to: http://ci:1, allowed_groups: [Deployers], service_tokens: true}\n`,
+    )
+    writeFileSync(
+      tests(),
+      `cases:
+  - {url: https://ci.corp.example/, who: {service_account: ci, groups: [Deployers]}, expect: allow, reasons: [groups-ok]}
+  - {url: https://ci.corp.example/, who: {service_account: ci}, expect: deny, reasons: [groups-unauthorized]}
+  - {url: https://wiki.corp.example/, who: {service_account: ci, groups: [Engineering]}, expect: bad-token, reasons: [token-scope]}
+`,
+    )
+    const { exitCode, out } = await cli(['test', tests(), '--config', file])
+    expect(out.split('\n')[0]).toBe('ok    GET https://ci.corp.example/ as service account ci')
+    expect(exitCode).toBe(0)
+  })
+
   test('a case with another decision exits with 1 and shows the reasons', async () => {
     const { exitCode, out } = await run(`cases:
   - name: sales stay outside
@@ -103,11 +122,11 @@ describe('postern test', () => {
     const at = tests()
     expect(err.split('\n')).toEqual([
       `${at}:2:11 cases[0].url: expected a URL such as https://app.corp.example/`,
-      `${at}:3:44 cases[1].who: expected \`nobody\`, or a map with user, email, groups (a list, or \`unknown\`), claims and active`,
-      `${at}:3:62 cases[1].expect: expected one of allow, sign-in, deny, unavailable, not-found, control, bad-request`,
+      `${at}:3:44 cases[1].who: expected \`nobody\`, a map with user, email, groups (a list, or \`unknown\`), claims and active, or one with service_account and groups`,
+      `${at}:3:62 cases[1].expect: expected one of allow, sign-in, deny, bad-token, unavailable, not-found, control, bad-request`,
       `${at}:3:71 cases[1]: unknown key "reason" (did you mean "reasons"?)`,
       `${at}:4:45 cases[2].who: unknown key "gruops" (did you mean "groups"?)`,
-      `${at}:5:5 cases[3].expect: expected one of allow, sign-in, deny, unavailable, not-found, control, bad-request`,
+      `${at}:5:5 cases[3].expect: expected one of allow, sign-in, deny, bad-token, unavailable, not-found, control, bad-request`,
       `${at}:5:56 cases[3].ip: expected an IP address`,
     ])
   })
