@@ -105,17 +105,30 @@ export interface PendingSignIn {
   readonly codeVerifier: string
 }
 
+/** What a route asks of the sign-in itself, beyond who signed in. What is absent asks nothing. */
+export interface SignInDemand {
+  /** One of them is the `acr` of the sign-in (OIDC Core §2). */
+  readonly acrValues?: readonly [string, ...string[]]
+  /** The person proved who they are no longer ago than this (`auth_time`). */
+  readonly maxAuthAge?: Span
+}
+
 export interface IdentityProvider {
   /** Unique among the providers of the configuration. */
   readonly name: string
   readonly issuer: string
   /** Of one call to the provider. */
   readonly timeout: Span
-  /** `wanted`: scopes to ask for as well, where the provider lists them. `state`: unguessable; random unless given. */
+  /** `state`: unguessable; random unless given. */
   begin(
     signal: AbortSignal,
-    wanted?: readonly string[],
-    state?: string,
+    asked?: {
+      /** To be asked for as well, where the provider lists them. */
+      readonly scopes?: readonly string[]
+      readonly state?: string
+      /** Providers may ignore it: the caller judges what comes back. */
+      readonly demand?: SignInDemand | undefined
+    },
   ): Promise<{ readonly redirect: URL; readonly pending: PendingSignIn }>
   /**
    * `callback` carries the query of the request on the configured callback URL, never the Host header.

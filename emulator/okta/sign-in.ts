@@ -57,7 +57,9 @@ export async function signIn(call: Call, deps: SignInDeps): Promise<Reply> {
   }
   const assurance = chooseAssurance(pending.acrValues, person)
   const amr = [...methodsOf(assurance === 'unmet' ? 1 : assurance.factors)]
-  const next = await engine.resolve(call.req, call.res, { login: { accountId: person.id, amr } })
+  const next = await engine.resolve(call.req, call.res, {
+    login: { accountId: person.id, amr, ts: Math.floor(deps.clock.now() / 1000) },
+  })
   takeOver(pending, person, deps)
   deps.org.note('user.session.start', person.id)
   deps.org.updatePerson(person.id, { lastLogin: deps.clock.now() }, 'user.authentication.sso')

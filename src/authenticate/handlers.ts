@@ -9,6 +9,7 @@ import { personKey } from '../lib/person.ts'
 import type { Secret } from '../lib/secret.ts'
 import { beginReply, returnReply } from '../pages/render.ts'
 import { redirectReply } from '../pages/reply.ts'
+import { unmetBy } from '../policy/demand.ts'
 import type {
   Clock,
   Identity,
@@ -17,6 +18,7 @@ import type {
   Logger,
   Session,
   Sessions,
+  SignInDemand,
   Store,
   Tokens,
   WallTime,
@@ -37,6 +39,7 @@ import { createCsrf } from './csrf.ts'
 import { createCodeExchange } from './code-exchange.ts'
 import { createFailure } from './failure.ts'
 import { issueHandoff, redeemHandoff } from './handoff.ts'
+import { insufficient, isEnough } from './insufficient.ts'
 import { createReturnAddresses } from './return-address.ts'
 import { flowTag, PENDING_LIFETIME, type Pending, type PendingSeal } from './pending.ts'
 import { NONCE_LIFETIME, only, type Redirects, type SignInLink, type SignInRequest } from './redirect.ts'
@@ -66,6 +69,14 @@ export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure' | 'csrf' |
   ) => Promise<{ readonly expiresAt: WallTime }>
 }
 
+/** How a sign-in is begun. */
+export interface SignInManner {
+  /** By a page that keeps what follows `#`. */
+  readonly keepFragment?: boolean
+  /** What the route asks of it. */
+  readonly demand?: SignInDemand | undefined
+}
+
 const INACTIVE = {
   error: 'access_denied',
   hint: 'account-inactive',
@@ -88,13 +99,17 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   async function startSignIn(
     request: ControlRequest,
     returnTo: URL,
-    { keepFragment = false }: { readonly keepFragment?: boolean } = {},
+    { keepFragment = false, demand }: SignInManner = {},
   ): Promise<Reply> {
     if (isAtAuthenticate(request, new URL(request.origin))) return redirectReply(302, signInUrl(request))
     const prefix = namesFor(request).nonce
     const byPage = keepFragment && isDocument(request)
     const back = await (byPage ? addresses.indirect(request, returnTo) : addresses.shorten(request, returnTo))
-    const { location, nonce, nonceHash } = redirects.start(back, signInUrl(request), clock.now())
+    const { location, nonce, nonceHash } = redirects.start(
+      { returnTo: back, ...(demand && { demand }) },
+      signInUrl(request),
+      clock.now(),
+    )
     const binding = cookieHeader(request, prefix + flowTag(nonceHash), nonce, NONCE_LIFETIME)
     const cookies = [...makeRoom(request, prefix), binding]
     return byPage ? beginReply(location, back, cookies) : redirectReply(302, location, cookies)
@@ -102,11 +117,16 @@ export function createAuthenticate(deps: AuthenticateDeps) {
 
   /** `{prefix}/sign_in` on an application's host: where a script that got a 401 may send its window. */
   function signInAtRoute(request: ControlRequest): Promise<Reply> {
-    const wanted = only(new URLSearchParams(request.facts.query), 'return_to') ?? '/'
-    const url = URL.canParse(wanted, request.origin) ? new URL(wanted, request.origin) : undefined
+    const { generation, facts, origin } = request
+    const query = new URLSearchParams(facts.query)
+    const wanted = only(query, 'return_to') ?? '/'
+    const url = URL.canParse(wanted, origin) ? new URL(wanted, origin) : undefined
     // Not by `origin` alone: it looks inside `blob:` URLs and past a user name.
-    const ours = url?.origin === request.origin && request.generation.routes.allowsReturn(url)
-    return startSignIn(request, ours ? url : new URL(request.origin))
+    const ours = url?.origin === origin && generation.routes.allowsReturn(url)
+    // Whoever changes it is asked for less, and then again by the route.
+    const route = only(query, 'route')
+    const demand = generation.live.routes.find(({ id }) => id === route)?.demand
+    return startSignIn(request, ours ? url : new URL(origin), { demand })
   }
 
   /** `AUTH/{prefix}/sign_in`. */
@@ -124,7 +144,9 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     if (link.kind === 'expired') return redirectReply(302, link.returnTo)
     const { asked } = link
     const session = await activeSession(request)
-    return session ? handOff(request, session, asked) : askProvider(request, asked)
+    return session && isEnough(session, asked.demand, clock.now())
+      ? handOff(request, session, asked)
+      : askProvider(request, asked)
   }
 
   /** Of this browser on the host that was asked, of a person who is not known to be inactive. */
@@ -138,9 +160,10 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const { live } = request.generation
     const now = clock.now()
     const wanted = live.groupsScope ? ['groups'] : []
-    const state = states.seal({ returnTo: asked.returnTo, again })
+    const { demand = {} } = asked
+    const state = states.seal({ returnTo: asked.returnTo, again, demand })
     const idp = idps.all[0]
-    const begun = await idp.begin(AbortSignal.timeout(idp.timeout), wanted, state).catch(toAppError)
+    const begun = await idp.begin(AbortSignal.timeout(idp.timeout), { scopes: wanted, state, demand }).catch(toAppError)
     if (begun instanceof AppError) return failure(request, begun, { tryAgain: asked.returnTo })
     const { returnTo, ...binding } = asked
     const pending: Pending = {
@@ -176,7 +199,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
       return withoutPending(request, state, unknown)
     }
 
-    const { returnTo, nonceHash } = pending
+    const { returnTo, nonceHash, demand } = pending
     const tryAgain = new URL(returnTo)
     const callback = new URL(fixed.authenticateCallbackPath + facts.query, fixed.authenticateServiceUrl)
     const completed = await exchangeCode(idp, callback, pending, facts.clientIp, idp.timeout).catch(toAppError)
@@ -201,8 +224,12 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     }
 
     const session = await sessionFor(request, idp, identity, tokens, expiresAt)
+    const cookies = [spent, sessionHeader(request, session)]
+    // What the provider did is good for other routes. Here the next attempt is the person's own, so that nothing goes round.
+    const unmet = demand && unmetBy(identity, demand, now)
+    if (unmet) return failure(request, insufficient(unmet), { cookies, tryAgain })
     const asked: SignInRequest = { returnTo: new URL(returnTo), ...(nonceHash !== undefined && { nonceHash }) }
-    return handOff(request, session, asked, [spent, sessionHeader(request, session)])
+    return handOff(request, session, asked, cookies)
   }
 
   /**
@@ -221,13 +248,14 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const wanted = states.open(state)
     const known = wanted && routes.allowsReturn(wanted.returnTo) ? wanted : undefined
     // The application asks for a hand-off of its own where it needs one.
-    if (await activeSession(request)) {
+    const session = await activeSession(request)
+    if (session && isEnough(session, known?.demand, clock.now())) {
       return redirectReply(302, known?.returnTo ?? fixed.authenticateServiceUrl, cookies)
     }
     if (!known) return failure(request, error, { cookies })
-    const { returnTo, again } = known
+    const { returnTo, again, demand } = known
     // Once, and in a browser that keeps our cookies: otherwise this would go round for ever.
-    if (!again && isCrowded(request, namesFor(request).pending)) return askProvider(request, { returnTo }, true)
+    if (!again && isCrowded(request, namesFor(request).pending)) return askProvider(request, { returnTo, demand }, true)
     return failure(request, error, { cookies, tryAgain: returnTo })
   }
 

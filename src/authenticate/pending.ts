@@ -8,7 +8,8 @@ import { CompactEncrypt, compactDecrypt } from 'jose'
 import { PENDING_HEADER } from '../lib/cookie-form.ts'
 import { deriveKey, sha256 } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { Span, PendingSignIn, WallTime } from '../types.ts'
+import { isDemand } from '../policy/demand.ts'
+import type { PendingSignIn, SignInDemand, Span, WallTime } from '../types.ts'
 
 /** Long enough for a slow second factor. */
 export const PENDING_LIFETIME: Span = 60 * 60_000
@@ -18,6 +19,7 @@ export interface Pending extends PendingSignIn {
   /** Name of the identity provider that was asked: no other one's answer counts (RFC 9700 §4.4). */
   readonly provider: string
   readonly nonceHash?: string
+  readonly demand?: SignInDemand
   readonly expiresAt: WallTime
 }
 
@@ -62,10 +64,14 @@ export function flowTag(secret: string): string {
 
 function isPending(value: unknown): value is Pending {
   if (typeof value !== 'object' || value === null) return false
-  const { state, nonce, codeVerifier, returnTo, provider, nonceHash, expiresAt } = value as Record<string, unknown>
+  const { state, nonce, codeVerifier, returnTo, provider, nonceHash, demand, expiresAt } = value as Record<
+    string,
+    unknown
+  >
   return (
     [state, nonce, codeVerifier, returnTo, provider].every((field) => typeof field === 'string') &&
     (nonceHash === undefined || typeof nonceHash === 'string') &&
+    (demand === undefined || isDemand(demand)) &&
     typeof expiresAt === 'number'
   )
 }

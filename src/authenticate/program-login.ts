@@ -120,7 +120,7 @@ export function createProgramLogin(deps: {
       // What a form sent is lost: the person is asked again.
       const here = new URL(`${origin}${facts.path}${facts.query}`)
       const signIn = new URL(`${live.naming.controlPrefix}/sign_in`, fixed.authenticateServiceUrl)
-      return redirectReply(303, redirects.start(here, signIn, clock.now()).location)
+      return redirectReply(303, redirects.start({ returnTo: here }, signIn, clock.now()).location)
     }
     if (facts.method !== 'POST') {
       return pageReply(

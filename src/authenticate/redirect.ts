@@ -11,7 +11,8 @@
 import { NONCE_VERSION } from '../lib/cookie-form.ts'
 import { constantTimeEqual, deriveKey, mac, randomId, sha256 } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { Span, WallTime } from '../types.ts'
+import { formatDemand, parseDemand } from '../policy/demand.ts'
+import type { SignInDemand, Span, WallTime } from '../types.ts'
 import type { RouteTable } from '../routing/model.ts'
 import { PENDING_LIFETIME } from './pending.ts'
 import { epochMillis, later } from '../lib/time.ts'
@@ -21,6 +22,8 @@ export const NONCE_LIFETIME: Span = PENDING_LIFETIME + 10 * 60_000
 
 export interface SignInRequest {
   readonly returnTo: URL
+  /** What the route that asks for a sign-in asks of it. */
+  readonly demand?: SignInDemand
   /** Absent when the sign-in began at the authenticate service itself: no hand-off follows. */
   readonly nonceHash?: string
 }
@@ -35,7 +38,7 @@ export type SignInLink =
 export interface Redirects {
   /** `signInUrl`: of the authenticate service, without a query. */
   start(
-    returnTo: URL,
+    asked: Pick<SignInRequest, 'returnTo' | 'demand'>,
     signInUrl: URL,
     now: WallTime,
   ): { readonly location: URL; readonly nonce: string; readonly nonceHash: string }
@@ -49,17 +52,19 @@ export function createRedirects(sharedSecrets: readonly [Secret, ...Secret[]]): 
   const [signingKey] = keys as [Buffer]
 
   return {
-    start(returnTo, signInUrl, now) {
+    start({ returnTo, demand }, signInUrl, now) {
       const nonce = NONCE_VERSION + randomId()
       const nonceHash = sha256(nonce)
       const expires = String(epochMillis(later(now, NONCE_LIFETIME)))
+      const demands = demand ? [formatDemand(demand)] : []
       const location = new URL(signInUrl)
-      location.search = new URLSearchParams({
-        return_to: returnTo.href,
-        nonce: nonceHash,
-        expires,
-        signature: mac(signingKey, returnTo.href, nonceHash, expires),
-      }).toString()
+      location.search = new URLSearchParams([
+        ['return_to', returnTo.href],
+        ['nonce', nonceHash],
+        ['expires', expires],
+        ...demands.map((text) => ['demand', text]),
+        ['signature', mac(signingKey, returnTo.href, nonceHash, expires, ...demands)],
+      ]).toString()
       return { location, nonce, nonceHash }
     },
 
@@ -69,12 +74,17 @@ export function createRedirects(sharedSecrets: readonly [Secret, ...Secret[]]): 
       )
       if (returnTo === undefined || nonceHash === undefined || expires === undefined || signature === undefined)
         return REFUSED
-      if (!keys.some((key) => constantTimeEqual(signature, mac(key, returnTo, nonceHash, expires)))) return REFUSED
+      const demands = query.getAll('demand')
+      const isSigned = (key: Buffer): boolean =>
+        constantTimeEqual(signature, mac(key, returnTo, nonceHash, expires, ...demands))
+      if (!keys.some(isSigned)) return REFUSED
+      const demand = demands[0] === undefined ? undefined : parseDemand(demands[0])
+      if (demands.length > 0 && !demand) return REFUSED
       // Signed, but a route may have gone since; and a signing key is no reason to redirect anywhere.
       const url = URL.canParse(returnTo) ? new URL(returnTo) : undefined
       if (!url || !routes.allowsReturn(url)) return REFUSED
       return Number(expires) > epochMillis(now)
-        ? { kind: 'good', asked: { returnTo: url, nonceHash } }
+        ? { kind: 'good', asked: { returnTo: url, nonceHash, ...(demand && { demand }) } }
         : { kind: 'expired', returnTo: url }
     },
   }

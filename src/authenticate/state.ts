@@ -4,11 +4,14 @@
  */
 import { deriveKey, open, seal } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
+import { formatDemand, parseDemand } from '../policy/demand.ts'
+import type { SignInDemand } from '../types.ts'
 
 export interface Wanted {
   readonly returnTo: URL
   /** Begun in place of a sign-in that this browser had forgotten. */
   readonly again: boolean
+  readonly demand: SignInDemand
 }
 
 export interface States {
@@ -37,10 +40,15 @@ export function createStates(sharedSecrets: readonly [Secret, ...Secret[]]): Sta
         return text === undefined ? undefined : new URL(text)
       },
     },
-    seal: ({ returnTo, again }) => seal(sealingKey, (again ? '2' : '1') + returnTo.href, CONTEXT),
+    // A URL has no space.
+    seal: ({ returnTo, again, demand }) =>
+      seal(sealingKey, `${again ? '2' : '1'}${returnTo.href} ${formatDemand(demand)}`, CONTEXT),
     open(state) {
       const text = open(keys, state, CONTEXT)
-      return text === undefined ? undefined : { returnTo: new URL(text.slice(1)), again: text.startsWith('2') }
+      if (text === undefined) return undefined
+      const [returnTo = '', written = '{}'] = text.slice(1).split(' ')
+      const demand = parseDemand(written)
+      return demand && { returnTo: new URL(returnTo), again: text.startsWith('2'), demand }
     },
   }
 }

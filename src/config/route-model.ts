@@ -1,7 +1,7 @@
 /** The compiled form of one route: what it matches, who may open it, what is done with its requests. Types only. */
 import type { Secret } from '../lib/secret.ts'
 import type { Policy } from '../policy/model.ts'
-import type { Limit, Span } from '../types.ts'
+import type { Limit, SignInDemand, Span } from '../types.ts'
 
 export interface Certificate {
   /** PEM chain. */
@@ -25,6 +25,8 @@ export interface Route<A extends Action = Action> {
   readonly groupsFrom: 'directory' | 'sign-in'
   /** Groups that were last known to be right longer ago than this count as unknown here (`max_directory_age`). */
   readonly maxDirectoryAge?: Span
+  /** What a sign-in must be like (`acr_values`, `max_auth_age`). Absent: any will do. */
+  readonly demand?: SignInDemand
   /** Lower-case name → value: in answers of applications and of the route's own action, instead of theirs; absent: none. */
   readonly setResponseHeaders?: ReadonlyMap<string, string>
   /** Programs come in with tokens that Postern gave out (`service_tokens`); absent: they do not. */

@@ -15,6 +15,7 @@ import type {
   PendingSignIn,
   Refreshable,
   Refreshed,
+  SignInDemand,
   Tokens,
 } from '../types.ts'
 import type { IdpConfig } from '../config/model.ts'
@@ -158,7 +159,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
     issuer: idp.issuer,
     timeout: idp.timeout,
 
-    async begin(signal, wanted = [], state = oidc.randomState()) {
+    async begin(signal, { scopes: wanted = [], state = oidc.randomState(), demand = {} } = {}) {
       const config = await connect(signal)
       const { scopes_supported: offered = [] } = config.serverMetadata()
       const scopes = new Set(['openid', ...idp.scopes, ...wanted.filter((scope) => offered.includes(scope))])
@@ -177,6 +178,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
         nonce: pending.nonce,
         code_challenge: await oidc.calculatePKCECodeChallenge(pending.codeVerifier),
         code_challenge_method: 'S256',
+        ...demandParams(demand),
       })
       return { redirect, pending }
     },
@@ -241,6 +243,17 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
         return undefined
       }
     },
+  }
+}
+
+/**
+ * OIDC Core §3.1.2.1: with `max_age` the provider proves again who somebody is when that was longer ago, and says when it was.
+ * `prompt=login` would ask those, too, who have just done so for another application.
+ */
+function demandParams({ acrValues, maxAuthAge }: SignInDemand): Record<string, string> {
+  return {
+    ...(acrValues && { acr_values: acrValues.join(' ') }),
+    ...(maxAuthAge !== undefined && { max_age: String(Math.floor(maxAuthAge / 1000)) }),
   }
 }
 

@@ -15,6 +15,7 @@ const WORDS: Readonly<Record<Reason, string>> = {
   'token-invalid': 'The token that came with the request is not valid.',
   'token-scope': 'The token that came with the request is not for this address or method.',
   'user-inactive': 'Your account is not active.',
+  'authentication-insufficient': 'It asks for a stronger or a more recent sign-in.',
   'user-ok': 'A rule blocks your account.',
   'user-unauthorized': 'Your account is not on the list of people who may open it.',
   'email-ok': 'A rule blocks your e-mail address.',

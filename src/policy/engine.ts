@@ -3,11 +3,12 @@ import type { Forward, Route } from '../config/route-model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import { isAddressUnverified } from './address.ts'
 import { evaluate } from './evaluate.ts'
+import { unmetBy } from './demand.ts'
 import type { Policy, Principal, Reason } from './model.ts'
 import { NO_REASONS, plus, type Reasons } from './reasons.ts'
 import type { Decision, Grant } from './verdict.ts'
 import { elapsed } from '../lib/time.ts'
-import type { WallTime } from '../types.ts'
+import type { SignInDemand, WallTime } from '../types.ts'
 
 /** When groups are unknown, seconds until asking again may help: a directory read takes about one. */
 const RETRY_AFTER = 5
@@ -55,19 +56,44 @@ export function decide(route: Route, who: Principal | undefined, request: Reques
     const { policy } = route
     if (policy.kind === 'public') return allow(route, request, known(route, who, now), PUBLIC)
     if (who?.status === 'inactive') return INACTIVE
-    switch (policy.kind) {
-      case 'signed-in':
-        if (who === undefined) return SIGN_IN
-        return isTooOld(route, who, now) ? unknownGroups(route) : allow(route, request, who, SIGNED_IN)
-      case 'rules':
-        return decideByRules(policy, route, who && withFreshGroups(route, who, now), request, now)
-      default:
-        return assertNever(policy)
-    }
+    const decision = decideByPolicy(policy, route, who, request, now)
+    return route.demand ? withDemand(decision, route.demand, who, now) : decision
   } catch {
     // A rule that cannot be evaluated might have been the one that denies.
     return POLICY_ERROR
   }
+}
+
+function decideByPolicy(
+  policy: Exclude<Policy, { kind: 'public' }>,
+  route: Route,
+  who: Principal | undefined,
+  request: RequestFacts,
+  now: WallTime,
+): Decision {
+  switch (policy.kind) {
+    case 'signed-in':
+      if (who === undefined) return SIGN_IN
+      return isTooOld(route, who, now) ? unknownGroups(route) : allow(route, request, who, SIGNED_IN)
+    case 'rules':
+      return decideByRules(policy, route, who && withFreshGroups(route, who, now), request, now)
+    default:
+      return assertNever(policy)
+  }
+}
+
+/**
+ * Whoever may open the route does so with a sign-in that it asks for; whoever may not learns that, and is not sent
+ * anywhere. A preflight is nobody's by its nature, and opens nothing.
+ */
+function withDemand(decision: Decision, demand: SignInDemand, who: Principal | undefined, now: WallTime): Decision {
+  const { outcome, reasons } = decision
+  if (outcome === 'sign-in') return { outcome, reasons, demand }
+  if (outcome !== 'allow') return decision
+  if (who === undefined) return reasons.includes('cors-request') ? decision : { ...SIGN_IN, demand }
+  return unmetBy(who.identity, demand, now) === undefined
+    ? decision
+    : { outcome: 'sign-in', reasons: INSUFFICIENT, demand }
 }
 
 /** Who is named to the application of a public route: nobody, unless it asks (`identity: optional`) and the person may sign in. */
@@ -141,7 +167,8 @@ const only = (reason: Reason): readonly Reason[] => plus(NO_REASONS, reason).lis
 const PUBLIC = only('public')
 const SIGNED_IN = only('signed-in')
 const NO_RULE = only('no-rule-matched')
-const SIGN_IN: Decision = Object.freeze({ outcome: 'sign-in', reasons: only('user-unauthenticated') })
+const INSUFFICIENT = only('authentication-insufficient')
+const SIGN_IN = Object.freeze({ outcome: 'sign-in', reasons: only('user-unauthenticated') } as const)
 const INACTIVE: Decision = Object.freeze({ outcome: 'deny', reasons: only('user-inactive') })
 const NO_ADDRESS: Decision = Object.freeze({ outcome: 'deny', reasons: only('email-unauthorized') })
 const NOT_TOLD: Decision = Object.freeze({ outcome: 'deny', reasons: only('groups-claim-absent') })

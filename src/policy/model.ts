@@ -52,6 +52,7 @@ export type Reason =
   | 'token-invalid'
   | 'token-scope'
   | 'user-inactive'
+  | 'authentication-insufficient'
   | 'user-ok'
   | 'user-unauthorized'
   | 'email-ok'

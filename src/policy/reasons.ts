@@ -7,6 +7,7 @@ const ORDER = Object.keys({
   'token-invalid': true,
   'token-scope': true,
   'user-inactive': true,
+  'authentication-insufficient': true,
   'groups-unknown': true,
   'groups-claim-absent': true,
   'email-unverified': true,

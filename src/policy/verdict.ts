@@ -3,6 +3,7 @@ import type { Action, Route } from '../config/route-model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import type { BadPath, ControlMatch } from '../routing/model.ts'
 import type { BadToken, Principal, Reason } from './model.ts'
+import type { SignInDemand } from '../types.ts'
 
 declare const granted: unique symbol
 
@@ -18,7 +19,9 @@ export interface Grant<A extends Action = Action> {
 /** What a route's policy says. */
 export type Decision =
   | { readonly outcome: 'allow'; readonly grant: Grant; readonly reasons: readonly Reason[] }
-  | { readonly outcome: 'sign-in' | 'deny'; readonly reasons: readonly Reason[] }
+  /** `demand`: what the route asks of the sign-in, or what the session does not meet. */
+  | { readonly outcome: 'sign-in'; readonly reasons: readonly Reason[]; readonly demand?: SignInDemand }
+  | { readonly outcome: 'deny'; readonly reasons: readonly Reason[] }
   /** No sign-in helps: the client shows a token. */
   | { readonly outcome: 'bad-token'; readonly error: BadToken['error']; readonly reasons: readonly Reason[] }
   | { readonly outcome: 'unavailable'; readonly retryAfter: number; readonly reasons: readonly Reason[] }

@@ -17,16 +17,19 @@ export interface Asking {
  * `Bearer` (RFC 6750 §3), without an error when nothing was sent. `resource_metadata` (RFC 9728 §5.1) is a path of ours,
  * so that an application keeps its `/.well-known`. On a route that takes service tokens the realm is where container
  * clients get one for a password (proxy/token.ts), and `Basic` is for programs that ask a credential helper; never for a
- * browser, which would open a password box, for images and fetches, too.
+ * browser, which would open a password box, for images and fetches, too. `more`: parameters
+ * of the error; without quotes in them.
  */
 export function challenges(
   { facts, origin, controlPrefix }: Asking,
   takesServiceTokens: boolean,
-  error?: BadToken['error'],
+  error?: BadToken['error'] | 'insufficient_user_authentication',
+  more: Readonly<Record<string, string | number>> = {},
 ): readonly Challenge[] {
   const bearer = [
     `realm="${takesServiceTokens ? `${origin}${controlPrefix}/token` : origin}"`,
     ...(error === undefined ? [] : [`error="${error}"`]),
+    ...Object.entries(more).map(([name, value]) => `${name}="${value}"`),
     `resource_metadata="${origin}${controlPrefix}/oauth-protected-resource"`,
   ]
   const all: Challenge[] = [['www-authenticate', `Bearer ${bearer.join(', ')}`]]

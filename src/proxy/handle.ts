@@ -1,5 +1,5 @@
 /** The request, from facts to answer, in one function. Requests and upgrades take the same steps. */
-import type { Authenticate } from '../authenticate/handlers.ts'
+import type { Authenticate, SignInManner } from '../authenticate/handlers.ts'
 import type { Directory } from '../directory/model.ts'
 import { toAppError } from '../errors.ts'
 import type { Exchange, Finished, Generation, Reply, RequestFacts, StreamRegistry } from '../http/exchange.ts'
@@ -134,7 +134,10 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
       const keepFragment = route.keepFragment && !question
       const reply =
         verdict.outcome === 'sign-in' && facts.wants === 'html' && isSafe(facts.method) && question?.redirects !== false
-          ? challenged(await startSignIn(exchange, facts, generation, origin, keepFragment), asked)
+          ? challenged(
+              await startSignIn(exchange, facts, generation, origin, { keepFragment, demand: verdict.demand }),
+              asked,
+            )
           : refusal(verdict, route, who, asked)
       if (question && reply.status < 300) throw new TypeError('forward-auth: a refusal must not look like a yes')
       return answer(exchange, readable(reply, facts, route), facts, generation)
@@ -206,10 +209,10 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     facts: RequestFacts,
     generation: Generation,
     origin: string,
-    keepFragment: boolean,
+    how: SignInManner,
   ): Promise<Reply> {
     const returnTo = new URL(origin + facts.path + facts.query)
-    return deps.startSignIn({ facts, exchange, generation, origin }, returnTo, { keepFragment })
+    return deps.startSignIn({ facts, exchange, generation, origin }, returnTo, how)
   }
 
   /** With what is known now of the person, and by the configuration that is in force now. */

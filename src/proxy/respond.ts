@@ -10,7 +10,7 @@ import type { Decision, Grant } from '../policy/verdict.ts'
 import { challenges } from './challenge.ts'
 import { redirectLocation } from '../routing/redirect.ts'
 import type { BadPath } from '../routing/model.ts'
-import type { Identity, Json, WallTime } from '../types.ts'
+import type { Identity, Json, SignInDemand, WallTime } from '../types.ts'
 
 /** What was asked, and what pages say about it. */
 export interface Asked {
@@ -115,7 +115,7 @@ function answerOf(route: Route, request: RequestFacts): Reply {
 export function refusal(decision: Refusal, route: Route, who: Principal | undefined, asked: AskedOfRoute): Reply {
   switch (decision.outcome) {
     case 'sign-in':
-      return unauthenticated(asked, route)
+      return who && decision.demand ? insufficient(decision.demand, who, route, asked) : unauthenticated(asked, route)
     case 'bad-token':
       return badToken(decision, route, asked)
     case 'deny':
@@ -129,12 +129,12 @@ export function refusal(decision: Refusal, route: Route, who: Principal | undefi
 
 /** `route`: absent for a page of ours, which knows sessions alone. */
 export function unauthenticated(asked: AskedOfRoute, route?: Route): Reply {
-  const { facts, origin, controlPrefix } = asked
-  const signInUrl = `${origin}${controlPrefix}/sign_in`
+  const { facts } = asked
+  const signInUrl = signInUrlOf(asked, route)
   const headers = challenges(asked, route?.serviceTokens === true)
   // Only a form, or its like: any other navigation is redirected to the sign-in.
   if (facts.wants === 'html') {
-    return pageReply(common(asked), 401, { kind: 'session-over', signInUrl }, { headers })
+    return pageReply(common(asked), 401, { kind: 'session-over', signInUrl, why: 'ended' }, { headers })
   }
   const body: Json = {
     error: 'unauthenticated',
@@ -143,6 +143,39 @@ export function unauthenticated(asked: AskedOfRoute, route?: Route): Reply {
     login_url: signInUrl,
   }
   return jsonReply(401, body, headers)
+}
+
+/** Signed in, but not as the route asks (RFC 9470 §3). */
+function insufficient(
+  { acrValues, maxAuthAge }: SignInDemand,
+  who: Principal,
+  route: Route,
+  asked: AskedOfRoute,
+): Reply {
+  const { facts } = asked
+  const wanted = {
+    ...(acrValues && { acr_values: acrValues.join(' ') }),
+    ...(maxAuthAge !== undefined && { max_age: Math.floor(maxAuthAge / 1000) }),
+  }
+  const error = 'insufficient_user_authentication'
+  const headers = challenges(asked, false, error, wanted)
+  const signInUrl = signInUrlOf(asked, route)
+  if (facts.wants === 'html') {
+    return pageReply(common(asked), 401, { kind: 'session-over', signInUrl, why: 'insufficient' }, { headers })
+  }
+  const body: Json = {
+    error,
+    reason: 'authentication-insufficient',
+    ...wanted,
+    request_id: facts.id,
+    // Whoever shows a token gets a better one where that one came from.
+    ...(who.kind === 'session' && { login_url: signInUrl }),
+  }
+  return jsonReply(401, body, headers)
+}
+
+function signInUrlOf({ origin, controlPrefix }: AskedOfRoute, route?: Route): string {
+  return `${origin}${controlPrefix}/sign_in${route?.demand ? `?route=${route.id}` : ''}`
 }
 
 function badToken(

@@ -101,7 +101,7 @@ function describeRoute(route: Route): string {
   const { from, match, action } = route
   const port = from.port === undefined ? '' : `:${from.port}`
   const path = match.kind === 'all' ? '' : match.kind === 'regex' ? ` regex ${match.source}` : ` ${match.kind} ${match.kind === 'path' ? match.path : match.prefix}`
-  return `route ${route.definedAt} "${route.name}": ${from.scheme}://${from.host}${port}${path} -> ${describeAction(action)}, ${describePolicy(route.policy)}${route.shadow ? `, shadow ${describePolicy(route.shadow.policy)}` : ''}${route.maxDirectoryAge === undefined ? '' : `, groups of ${route.maxDirectoryAge} ms`}${route.serviceTokens ? ', service tokens' : ''}${route.paths ? `, escaped slashes ${route.paths.escapedSlashes}, slashes ${route.paths.slashes}` : ''}`
+  return `route ${route.definedAt} "${route.name}": ${from.scheme}://${from.host}${port}${path} -> ${describeAction(action)}, ${describePolicy(route.policy)}${route.shadow ? `, shadow ${describePolicy(route.shadow.policy)}` : ''}${route.maxDirectoryAge === undefined ? '' : `, groups of ${route.maxDirectoryAge} ms`}${route.serviceTokens ? ', service tokens' : ''}${route.demand ? `, sign-in ${JSON.stringify(route.demand)}` : ''}${route.paths ? `, escaped slashes ${route.paths.escapedSlashes}, slashes ${route.paths.slashes}` : ''}`
 }
 
 function describeAction(action: Action): string {

@@ -181,5 +181,5 @@ test('the nonce of a sign-in lives as long as the sign-in may take', async () =>
 })
 
 function sealed(secret: string, url: string): string {
-  return createStates([new Secret(secret)]).seal({ returnTo: new URL(url), again: false })
+  return createStates([new Secret(secret)]).seal({ returnTo: new URL(url), again: false, demand: {} })
 }

@@ -211,7 +211,7 @@ describe('a sign-in at the authenticate host itself', () => {
     await world.signIn(browser, APP, 'alice@example.com')
     const redirects = createRedirects([new Secret(SHARED_SECRET)])
     const signInUrl = new URL(`${AUTH}/.postern/sign_in`)
-    const { location } = redirects.start(new URL(`${AUTH}/.postern/sign_out`), signInUrl, clock.now())
+    const { location } = redirects.start({ returnTo: new URL(`${AUTH}/.postern/sign_out`) }, signInUrl, clock.now())
     const answer = await browser.ask(location)
     expect(answer.headers.location).toBe(`${AUTH}/.postern/sign_out`)
     expect((await browser.go(location)).status).toBe(200)

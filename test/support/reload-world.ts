@@ -491,6 +491,14 @@ export async function oldGroups(running: Running): Promise<unknown> {
   return (await browser.ask(`${APP}/x`, { headers: { accept: 'application/json' } })).status
 }
 
+/** Asked three minutes after a sign-in. */
+export async function oldSignIn(running: Running): Promise<unknown> {
+  const browser = running.browser()
+  await running.signIn(browser, `${APP}/x`)
+  await running.clock.advanceAsync(180_000)
+  return (await browser.ask(`${APP}/x`, { headers: { accept: 'application/json' } })).status
+}
+
 let flows = 0
 
 /** Behind a request that keeps a connection to the upstream busy: what becomes of the next one, and in how many tens of seconds. */

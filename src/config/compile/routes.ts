@@ -16,6 +16,7 @@ import { compileAction } from './action.ts'
 import type { RouteDefaults, RouteIdentity } from './forward.ts'
 import { compileConditions } from './conditions.ts'
 import { compileClaimHeaders, personHeaders } from './identity.ts'
+import { compileDemand } from './demand.ts'
 import { compilePathReading } from './paths.ts'
 import { compileResponseHeaders, mergeResponseHeaders } from './response-headers.ts'
 import { reportLeftovers, reportShadows } from './shadows.ts'
@@ -70,6 +71,7 @@ function compileRoute(
   if (input.max_directory_age === 0) {
     report.error([...path, 'max_directory_age'], 'expected a duration above 0')
   }
+  const demand = compileDemand(input, policy, path, report)
   const { set_response_headers: written } = input
   const responseHeaders = mergeResponseHeaders(
     defaults.responseHeaders,
@@ -91,6 +93,7 @@ function compileRoute(
     policy,
     groupsFrom: defaults.groupsFrom,
     ...(input.max_directory_age !== undefined && { maxDirectoryAge: input.max_directory_age }),
+    ...(demand && { demand }),
     ...responseHeaders,
     ...(input.service_tokens && { serviceTokens: true }),
     ...(paths && { paths }),

@@ -10,6 +10,7 @@ import {
   panicThreshold,
   retries,
 } from './balancing.ts'
+import { demandKeys } from './demand.ts'
 import { duration, flag, oneOf, orFile, path, responseHeaders, scalars, text, textMap, texts, url } from './fields.ts'
 
 const conditions = z
@@ -216,6 +217,7 @@ export const routeSchema = z.strictObject(
     max_directory_age: duration
       .optional()
       .describe('Oldest group data that this route accepts. With older data the answer is 503.'),
+    ...demandKeys,
     policy: z
       .unknown()
       .optional()

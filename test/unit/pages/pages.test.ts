@@ -55,7 +55,8 @@ function everyPage(text: string, href: string): readonly (readonly [name: string
         wayOn: { href, label: text },
       }),
     ],
-    ['session-over', sessionOverPage({ ...common, signInUrl: href })],
+    ['session-over', sessionOverPage({ ...common, signInUrl: href, why: 'ended' })],
+    ['insufficient', sessionOverPage({ ...common, signInUrl: href, why: 'insufficient' })],
     [
       'sign-in-failed',
       signInFailedPage({ ...common, title: text, whatToDo: text, error: text, description: text, tryAgainUrl: href }),

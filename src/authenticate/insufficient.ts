@@ -1,0 +1,33 @@
+import { AppError } from '../errors.ts'
+import { type Unmet, unmetBy } from '../policy/demand.ts'
+import type { Session, SignInDemand, WallTime } from '../types.ts'
+
+/** Is the sign-in of the session what a route asks for? */
+export function isEnough({ identity }: Session, demand: SignInDemand | undefined, now: WallTime): boolean {
+  return !demand || unmetBy(identity, demand, now) === undefined
+}
+
+/** The provider signed somebody in, but not as the route asks (RFC 9470 §5): an ERR_IDP_REJECTED with words for the page. */
+export function insufficient(unmet: Unmet): AppError {
+  const { message, ...details } = WORDS[unmet]
+  return new AppError('ERR_IDP_REJECTED', `sign-in: ${message}`, { details })
+}
+
+const WORDS = {
+  acr: {
+    message: 'the identity provider reached none of the acr_values of the route',
+    error: 'unmet_authentication_requirements',
+    hint: 'stronger-sign-in',
+    title: 'A stronger sign-in is needed',
+    whatToDo:
+      'You are signed in, but not with a factor that this application asks for. Set one up at the identity provider, for example an authenticator app, then try again.',
+  },
+  'auth-time': {
+    message: 'the identity provider did not ask again who this is, as max_auth_age of the route wants',
+    error: 'login_required',
+    hint: 'interaction-needed',
+    title: 'A more recent sign-in is needed',
+    whatToDo:
+      'You are signed in, but this application wants you to prove again who you are, and the identity provider did not ask you. Sign out there, then try again.',
+  },
+} as const satisfies Record<Unmet, Readonly<Record<string, string>>>

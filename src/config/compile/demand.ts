@@ -1,0 +1,34 @@
+import type { Policy } from '../../policy/model.ts'
+import type { Path, Report } from '../issues.ts'
+import type { RouteInput } from '../schema/route.ts'
+import type { SignInDemand, Span } from '../../types.ts'
+
+/** Shorter than two clocks may differ: the way back from the provider would be too long. */
+const SHORTEST: Span = 60_000
+/** As scopes (RFC 6749 §3.3): values stand in a list with spaces, and in a quoted string of a challenge. */
+const ACR_VALUE = /^[\x21\x23-\x5b\x5d-\x7e]{1,255}$/
+
+/** What the route asks of a sign-in; undefined: nothing. */
+export function compileDemand(
+  { acr_values: acrValues, max_auth_age: maxAuthAge }: RouteInput,
+  policy: Policy | undefined,
+  path: Path,
+  report: Report,
+): SignInDemand | undefined {
+  if (acrValues === undefined && maxAuthAge === undefined) return undefined
+  if (policy?.kind === 'public') {
+    const key = acrValues === undefined ? 'max_auth_age' : 'acr_values'
+    report.error([...path, key], 'a public route asks nobody to sign in')
+  }
+  const [first, ...more] = acrValues ?? []
+  if (acrValues && (first === undefined || !acrValues.every((value) => ACR_VALUE.test(value)))) {
+    report.error([...path, 'acr_values'], 'expected values such as phr')
+  }
+  if (maxAuthAge !== undefined && maxAuthAge < SHORTEST) {
+    report.error([...path, 'max_auth_age'], 'expected a duration of at least 1m')
+  }
+  return {
+    ...(first !== undefined && { acrValues: [first, ...more] as const }),
+    ...(maxAuthAge !== undefined && { maxAuthAge }),
+  }
+}

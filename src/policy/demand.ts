@@ -1,0 +1,57 @@
+import { epochMillis } from '../lib/time.ts'
+import type { Identity, Json, SignInDemand, Span, WallTime } from '../types.ts'
+
+/** How far the provider's clock and ours may be apart. */
+const CLOCK_TOLERANCE: Span = 60_000
+
+/** What of a demand a sign-in does not meet. */
+export type Unmet = 'acr' | 'auth-time'
+
+/**
+ * What is missing for the sign-in of this person to be what a route asks for; undefined: nothing. What the provider did
+ * not say is not met: it ignores an `acr_values` that it does not know (okta-api.md#authorize), and others ignore `max_age`.
+ */
+export function unmetBy({ claims }: Identity, demand: SignInDemand, now: WallTime): Unmet | undefined {
+  const { acr, auth_time: authTime } = claims
+  const { acrValues, maxAuthAge } = demand
+  if (acrValues && !(typeof acr === 'string' && acrValues.includes(acr))) return 'acr'
+  if (maxAuthAge !== undefined && !isWithin(authTime, maxAuthAge, now)) return 'auth-time'
+  return undefined
+}
+
+/** Seconds since the epoch; one that lies ahead would be fresh for ever. */
+function isWithin(authTime: Json | undefined, maxAuthAge: Span, now: WallTime): boolean {
+  if (typeof authTime !== 'number' || !Number.isSafeInteger(authTime)) return false
+  const age = epochMillis(now) - authTime * 1000
+  return age >= -CLOCK_TOLERANCE && age <= maxAuthAge + CLOCK_TOLERANCE
+}
+
+/** For a signed URL or a sealed state; `parseDemand` reads it. */
+export function formatDemand(demand: SignInDemand): string {
+  return JSON.stringify(demand)
+}
+
+/** Text that we signed or sealed. undefined: of another version. */
+export function parseDemand(text: string): SignInDemand | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isDemand(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** An unknown member is a demand that we could not meet. */
+export function isDemand(value: unknown): value is SignInDemand {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  const { acrValues, maxAuthAge, ...unknown } = value as Record<string, unknown>
+  return (
+    Object.keys(unknown).length === 0 &&
+    (acrValues === undefined || (Array.isArray(acrValues) && acrValues.length > 0 && acrValues.every(isText))) &&
+    (maxAuthAge === undefined || (typeof maxAuthAge === 'number' && Number.isFinite(maxAuthAge)))
+  )
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string'
+}
