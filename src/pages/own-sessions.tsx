@@ -43,7 +43,7 @@ export function OwnSessions(props: {
             <form method="post" action={`${controlPrefix}/end_session`}>
               <input type="hidden" name="csrf" value={csrfToken} />
               <input type="hidden" name="session" value={tag} />
-              <button type="submit" class="button quiet" aria-label={`End the session of ${describeDevice(userAgent)}`}>
+              <button type="submit" class="button quiet" aria-label={`End this one: ${describeDevice(userAgent)}`}>
                 End this one
               </button>
             </form>
