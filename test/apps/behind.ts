@@ -3,6 +3,7 @@ import type { Page } from 'playwright-core'
 import { freePort } from '../../e2e/browser/demo.ts'
 import { demoSeed } from '../../emulator/okta/demo-seed.ts'
 import { createBrowser } from '../support/browser.ts'
+import { startTokenMaker, type TokenMaker } from '../support/service-tokens.ts'
 import { createTestWorld, type World } from '../support/world.ts'
 import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
 
@@ -12,8 +13,12 @@ export interface Behind {
   readonly url: string
   /** For clients that cannot sign in: everybody may. */
   readonly publicUrl: string
+  /** For programs: whoever has a service token may, and people of a group. */
+  readonly programsUrl: string
   /** Header of a client that is given the cookie of alice's browser. */
   cookie(): Promise<string>
+  /** A service token, made by the command line. */
+  token(): Promise<string>
   close(): Promise<void>
 }
 
@@ -33,6 +38,7 @@ export async function startBehind(
   const authenticate = `${scheme}://authenticate.localhost:${port}`
   const url = `${scheme}://app.localhost:${port}`
   const publicUrl = `${scheme}://localhost:${port}`
+  const programsUrl = `${scheme}://127.0.0.1:${port}`
   const rest = { ...(to !== undefined && { to }), ...more }
   const world = await createTestWorld({
     config: {
@@ -43,6 +49,7 @@ export async function startBehind(
     routes: [
       { from: url, ...rest, allowed_groups: ['Engineering'] },
       { from: publicUrl, ...rest, allow_public_unauthenticated_access: true },
+      { from: programsUrl, ...rest, allowed_groups: ['Engineering'], service_tokens: true },
     ],
     okta: {
       seed: demoSeed({
@@ -51,17 +58,26 @@ export async function startBehind(
       }),
     },
   })
+  let maker: TokenMaker | undefined
   return {
     world,
     url,
     publicUrl,
+    programsUrl,
+    async token() {
+      maker ??= await startTokenMaker(world)
+      return maker.create('--name', 'ci', '--group', 'Engineering')
+    },
     async cookie() {
       const browser = createBrowser()
       await world.signIn(browser, `${url}/.postern/`, ALICE)
       const cookies = browser.cookies.get('app.localhost') ?? new Map<string, string>()
       return [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
     },
-    close: () => world.close(),
+    async close() {
+      await maker?.close()
+      await world.close()
+    },
   }
 }
 

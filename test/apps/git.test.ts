@@ -67,6 +67,18 @@ describe.skipIf(git.bin === undefined)(git.name('git behind Postern'), () => {
     await cloneAndPush(`${behind.url}/repository.git`, 'session', options)
   })
 
+  test('clone and push with a service token as password, from a credential helper and from the address', async () => {
+    const token = await behind.token()
+    const helper = `!f() { echo username=ci; echo password=${token}; }; f`
+    await cloneAndPush(`${behind.programsUrl}/repository.git`, 'helper', ['-c', `credential.helper=${helper}`])
+    const { host } = new URL(behind.programsUrl)
+    await cloneAndPush(`http://ci:${token}@${host}/repository.git`, 'address', [])
+    const bad = ['-c', `credential.helper=!f() { echo username=ci; echo password=${token}x; }; f`]
+    const { code, output } = await asked([...bad, 'clone', `${behind.programsUrl}/repository.git`, 'refused'])
+    expect({ code, refused: output.includes('Authentication failed') }).toEqual({ code: 128, refused: true })
+    expect(behind.world.logText()).not.toContain(token)
+  })
+
   test('without a session a clone fails and leaves nothing', async () => {
     const { code } = await asked(['clone', `${behind.url}/repository.git`, 'stranger'])
     expect(code).toBe(128)

@@ -1,4 +1,4 @@
-/** A Python package index behind Postern: pip and twine on a public route. */
+/** A Python package index behind Postern: pip and twine on a public route, and with a service token. */
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -49,5 +49,39 @@ describe.skipIf(!pypiserver.bin)(pypiserver.name('pypiserver behind Postern'), (
     const from = ['--isolated', '--no-cache-dir', '--index-url', `${behind.publicUrl}/simple/`, '--target', target]
     expect(await run([`${bin}/pip`, 'install', ...from, 'corp-tool==1.2.3'])).toMatchObject({ code: 0 })
     expect(readFileSync(join(target, 'corp_tool.py'), 'utf8')).toBe('answer = 42\n')
+  })
+
+  test('with a service token as password they upload and install, too, and without one they are refused', async () => {
+    const token = await behind.token()
+    const { host } = new URL(behind.programsUrl)
+    const upload = ['upload', '--repository-url', `${behind.programsUrl}/`, '--non-interactive']
+    expect(await run([`${bin}/python`, '-c', WHEEL.replaceAll('corp', 'ci')], { cwd: folder })).toMatchObject({
+      code: 0,
+    })
+    const wheel = join(folder, 'ci_tool-1.2.3-py3-none-any.whl')
+    expect(await run([`${bin}/twine`, ...upload, '-u', '__token__', '-p', token, wheel])).toMatchObject({ code: 0 })
+    expect((await run([`${bin}/twine`, ...upload, '-u', 'any', '-p', 'any', wheel])).code).not.toBe(0)
+    const install = (index: string, name: string) =>
+      run([
+        `${bin}/pip`,
+        'install',
+        '--isolated',
+        '--no-input',
+        '--no-cache-dir',
+        '--target',
+        join(folder, name),
+        '--index-url',
+        index,
+        'ci-tool',
+      ])
+    expect(await install(`http://__token__:${token}@${host}/simple/`, 'by-token')).toMatchObject({ code: 0 })
+    const before = behind.world.log().length
+    expect((await install(`${behind.programsUrl}/simple/`, 'stranger')).code).toBe(1)
+    // Asked for a password, and not led to a page to sign in.
+    const statuses = behind.world
+      .log()
+      .slice(before)
+      .flatMap(({ path, status }) => (path === '/simple/ci-tool/' ? [status] : []))
+    expect(new Set(statuses)).toEqual(new Set([401]))
   })
 })

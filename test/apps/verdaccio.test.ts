@@ -72,6 +72,22 @@ log: { type: stdout, format: pretty, level: warn }
     expect(installing).toMatchObject({ code: 0 })
   })
 
+  test('npm installs with a service token, of which Verdaccio learns nothing', async () => {
+    const { host } = new URL(behind.programsUrl)
+    const token = await behind.token()
+    writeFileSync(at('npmrc-token'), `registry=${behind.programsUrl}/\n//${host}/:_authToken=${token}\n`)
+    mkdirSync(at('by-token'))
+    const view = (file: string) =>
+      run(['npm', 'view', '@corp/tool', 'version'], {
+        cwd: folder,
+        env: { npm_config_userconfig: at(file), npm_config_cache: at('cache-token') },
+      })
+    expect((await view('npmrc-token')).output.trim()).toBe('1.2.3')
+    writeFileSync(at('npmrc-none'), `registry=${behind.programsUrl}/\n`)
+    expect((await view('npmrc-none')).output).toContain('E401')
+    expect(server.output()).not.toContain(token)
+  })
+
   test.skipIf(!chromiumPath)('its page lists the package for somebody who signed in', async () => {
     browser = await launchChromium()
     const { page } = await newVisitor(browser)
