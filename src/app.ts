@@ -42,6 +42,7 @@ import { createProgramAuthenticator } from './session/program-authenticator.ts'
 import { createSessions } from './session/sessions.ts'
 import { hasOlderSessions } from './session/tables.ts'
 import { createStreamRegistry } from './session/streams.ts'
+import { endUnheard } from './session/unheard.ts'
 import { checkStoreKey } from './store/key-check.ts'
 import { isShared, openStore } from './store/open.ts'
 import type { Clock, Identity, Logger, Span, Sessions, WallTime } from './types.ts'
@@ -215,6 +216,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   closing.add(onTheMark(clock, RECHECK_INTERVAL, () => streams.recheck()))
   sessions.onEnd((id) => streams.end(id, 'signed-out'))
   tokens.onEnd((id) => streams.end(id, 'revoked'))
+  closing.add(endUnheard({ store, streams, clock, ...(isShared(fixed.storage) && { storeGrace }) }))
 
   const redirect =
     fixed.httpRedirectAddr &&

@@ -7,19 +7,21 @@ import { chromiumPath, inChromium, launchChromium, newVisitor } from '../browser
 import { APP, AUTH, type Deployment, ENGINEERING, startDeployment } from './deployment.ts'
 import { startLoad } from './load.ts'
 import type { Program } from './program.ts'
+import { SHARED_STORES, type SharedStore } from './stores.ts'
 
 const AS_JSON = { headers: { accept: 'application/json' } }
 
-const STORES = [
-  { name: 'the embedded store', storage: (folder: string) => ({ type: 'embedded', path: `${folder}/store` }) },
-]
-
-describe.each(STORES)('three replicas on $name', ({ storage }) => {
+describe.each(SHARED_STORES)('three replicas on $name', ({ open }) => {
+  let store: SharedStore
   let deployment: Deployment
   beforeAll(async () => {
-    deployment = await startDeployment({ storage })
+    store = await open()
+    deployment = await startDeployment(store)
   })
-  afterAll(() => deployment.close())
+  afterAll(async () => {
+    await deployment.close()
+    await store.close()
+  })
 
   const keep = (browser: Browser, host: string, cookies: Map<string, string>): void =>
     void (browser.cookies as Map<string, Map<string, string>>).set(host, cookies)

@@ -5,7 +5,7 @@ import type { ErrorCode } from '../errors.ts'
 import type { Asker } from '../policy/model.ts'
 import type { Decision, Grant, ShadowDecision } from '../policy/verdict.ts'
 import type { RouteTable } from '../routing/model.ts'
-import type { Limit, PersonKey, Span, Unsubscribe, WallTime } from '../types.ts'
+import type { Monotonic, Limit, PersonKey, Span, Unsubscribe, WallTime } from '../types.ts'
 import type { Duplex, Readable, Writable } from 'node:stream'
 import type { BadRequest, RequestFacts, RequestHead } from './request.ts'
 
@@ -88,6 +88,8 @@ export type CutReason =
   | 'expired'
   | 'revoked'
   | 'no-longer-allowed'
+  /** The store has not been heard for `store_grace`: nobody can say whether the session is over. */
+  | 'store-unavailable'
   | 'client-closed'
   /** The client read nothing of its answer for too long. */
   | 'client-stalled'
@@ -162,9 +164,12 @@ export interface OpenStream {
   /** policy/credential.ts; absent: nobody has to say who they are. */
   readonly credential: string | undefined
   readonly person: PersonKey | undefined
+  readonly openedAt: Monotonic
   readonly expiresAt: WallTime
   /** Decides again with what is known now. */
   stillAllowed(): boolean
+  /** Asks again who shows these credentials. Rejects when that cannot be known now. */
+  stillKnown(): Promise<boolean>
   cut(reason: CutReason): void
 }
 
@@ -174,6 +179,10 @@ export interface StreamRegistry {
   end(credential: string, reason: CutReason): void
   /** Decide again for one person, or for everyone (a new configuration). */
   recheck(person?: PersonKey): void
+  /** Asks again who everybody is: a sign-out may have gone unheard. false: of some it cannot be known now. */
+  confirm(): Promise<boolean>
+  /** Of all who have shown a credential, but for those that were opened at this instant or later. */
+  endOlder(than: Monotonic, reason: CutReason): void
   readonly size: number
   close(): void
 }

@@ -1,7 +1,7 @@
 /** The request, from facts to answer, in one function. Requests and upgrades take the same steps. */
 import type { Authenticate, SignInManner } from '../authenticate/handlers.ts'
 import type { Directory } from '../directory/model.ts'
-import { toAppError } from '../errors.ts'
+import { type AppError, toAppError } from '../errors.ts'
 import type { Exchange, Finished, Generation, Reply, RequestFacts, StreamRegistry } from '../http/exchange.ts'
 import { sendReply } from '../http/send.ts'
 import { credentialOf } from '../policy/credential.ts'
@@ -10,6 +10,7 @@ import type { Principal } from '../policy/model.ts'
 import { FOREVER } from '../lib/time.ts'
 import { type Seen, withoutAuthorization } from '../routing/consumed.ts'
 import type { RouteMatch } from '../routing/model.ts'
+import type { Route } from '../config/route-model.ts'
 import type { Clock } from '../types.ts'
 import type { AccessLog, Progress } from './access-log.ts'
 import type { Control } from './control.ts'
@@ -159,8 +160,10 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     const leave = streams.add({
       credential: principal && credentialOf(principal),
       person: principal?.person,
+      openedAt: progress.startedAt,
       expiresAt: principal?.expiresAt ?? FOREVER,
       stillAllowed: () => stillAllowed(parsed, principal),
+      stillKnown: () => stillKnown(facts, route, principal),
       cut: (reason) => exchange.abort(reason),
     })
     try {
@@ -232,6 +235,15 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     return tokenSays
       ? who
       : { ...who, membership: directory.membership(who.person), status: directory.status(who.person) }
+  }
+
+  /** By what the request itself showed. */
+  async function stillKnown(facts: RequestFacts, route: Route, who: Principal | undefined): Promise<boolean> {
+    if (!who) return true
+    const doubt: { unidentified?: AppError } = {}
+    const asker = await identify(deps.generation().authenticators, facts, route, clock.now(), doubt)
+    if (doubt.unidentified) throw doubt.unidentified
+    return asker !== undefined && asker.kind !== 'bad-token' && credentialOf(asker) === credentialOf(who)
   }
 
   function askedOf(facts: RequestFacts, { live }: Generation) {

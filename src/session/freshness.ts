@@ -4,7 +4,7 @@ import type { Clock, Monotonic, Span, Store } from '../types.ts'
 /** The second net under the store's change feed: no session is believed longer without a look at the store. */
 export const MAX_AGE: Span = 5000
 /** A store that is heard says so twice a second. */
-const HEARD: Span = 2000
+export const HEARD: Span = 2000
 
 /** How long what was read from the store is believed. */
 export interface Freshness {

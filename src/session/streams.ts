@@ -1,8 +1,11 @@
 import { every } from '../lib/clock.ts'
+import { inPieces } from '../lib/wait.ts'
 import type { Clock, Span } from '../types.ts'
 import type { CutReason, OpenStream, StreamRegistry } from '../http/exchange.ts'
 
 const SWEEP_INTERVAL: Span = 1000
+/** People who are asked for again before others have their turn. */
+const AT_A_TIME = 100
 
 /**
  * Exchanges under way, so that they end when their permission does; expiry is looked at once a second, without a timer
@@ -22,13 +25,15 @@ export function createStreamRegistry(deps: { readonly clock: Clock }): StreamReg
 
   function endAll(reason: CutReason, concerned: (stream: OpenStream) => boolean): void {
     // Chosen before the first is cut: a cut may remove others and add new ones.
-    for (const entry of ring.where(concerned)) {
-      if (!ring.remove(entry)) continue
-      try {
-        entry.stream.cut(reason)
-      } catch {
-        // It may be half closed already; the streams after it must be cut all the same.
-      }
+    for (const entry of ring.where(concerned)) end(entry, reason)
+  }
+
+  function end(entry: Entry, reason: CutReason): void {
+    if (!ring.remove(entry)) return
+    try {
+      entry.stream.cut(reason)
+    } catch {
+      // It may be half closed already; the streams after it must be cut all the same.
     }
   }
 
@@ -40,6 +45,26 @@ export function createStreamRegistry(deps: { readonly clock: Clock }): StreamReg
     end: (credential, reason) => endAll(reason, (stream) => stream.credential === credential),
     recheck: (person) =>
       endAll('no-longer-allowed', (stream) => (person === undefined || stream.person === person) && !passes(stream)),
+    endOlder: (than, reason) =>
+      endAll(reason, ({ credential, openedAt }) => credential !== undefined && openedAt < than),
+    async confirm() {
+      let isDone = true
+      const shown = ring.where(({ credential }) => credential !== undefined)
+      for await (const piece of inPieces(shown, AT_A_TIME)) {
+        await Promise.all(
+          piece.map(async (entry) => {
+            try {
+              if (await entry.stream.stillKnown()) return
+            } catch {
+              isDone = false
+              return
+            }
+            end(entry, 'signed-out')
+          }),
+        )
+      }
+      return isDone
+    },
     get size() {
       return ring.size
     },

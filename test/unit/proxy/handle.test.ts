@@ -15,7 +15,7 @@ import type {
   StreamRegistry,
 } from '../../../src/http/exchange.ts'
 import { personKey } from '../../../src/lib/person.ts'
-import type { Criterion, Principal } from '../../../src/policy/model.ts'
+import type { Asker, Criterion, Principal } from '../../../src/policy/model.ts'
 import type { Grant } from '../../../src/policy/verdict.ts'
 import type { Progress } from '../../../src/proxy/access-log.ts'
 import { createHandle } from '../../../src/proxy/handle.ts'
@@ -100,7 +100,7 @@ function proxy(world: World) {
   })
 
   /** `whileOpen` runs while the exchange is forwarded. */
-  async function ask(over: Partial<RequestFacts> = {}, whileOpen = (): void => {}) {
+  async function ask(over: Partial<RequestFacts> = {}, whileOpen: () => void | Promise<void> = () => {}) {
     const heads: ResponseHead[] = []
     const grants: Grant[] = []
     const pieces: Buffer[] = []
@@ -117,10 +117,10 @@ function proxy(world: World) {
       },
       abort: () => {},
     } as unknown as Exchange
-    forwarder.forward = (grant) => {
+    forwarder.forward = async (grant) => {
       grants.push(grant)
-      whileOpen()
-      return Promise.resolve({ status: 200, upstream: UPSTREAM, upstreamMs: 0, bytesIn: 0, bytesOut: 0 })
+      await whileOpen()
+      return { status: 200, upstream: UPSTREAM, upstreamMs: 0, bytesIn: 0, bytesOut: 0 }
     }
     await handle(exchange)
     expect(heads.length + grants.length).toBe(1)
@@ -296,6 +296,27 @@ test('what a token says of groups is not asked of the directory again', async ()
     expect(stream?.credential).toBe('t1')
   })
   expect(allowed).toBe(true)
+})
+
+test('whoever has a stream open can be asked for again: here, gone, somebody else, or not to be known now', async () => {
+  let now: () => Asker | Promise<Asker> = () => somebody('ann')
+  const OPTIONAL = { policy: { kind: 'public', identity: 'optional' } } as const
+  for (const route of [forward(SIGNED_IN), forward(OPTIONAL)]) {
+    now = () => somebody('ann')
+    const { ask, streams } = proxy({ routes: [route], authenticators: [{ identify: () => now() }] })
+    await ask({}, async () => {
+      const [stream] = streams
+      expect(await stream?.stillKnown()).toBe(true)
+      now = () => Promise.resolve(undefined)
+      expect(await stream?.stillKnown()).toBe(false)
+      now = () => somebody('bob')
+      expect(await stream?.stillKnown()).toBe(false)
+      now = () => ({ kind: 'bad-token', error: 'invalid_token', detail: 'revoked' })
+      expect(await stream?.stillKnown()).toBe(false)
+      now = () => Promise.reject(new AppError('ERR_STORE_UNAVAILABLE', 'disk'))
+      await expect(stream?.stillKnown()).rejects.toThrow('disk')
+    })
+  }
 })
 
 test('a public route asks no authenticator, and an upgrade takes the same steps as a request', async () => {

@@ -18,8 +18,10 @@ function stream(name: string, rest: Partial<OpenStream> = {}): OpenStream {
   return {
     credential: `session of ${name}`,
     person: person(name),
+    openedAt: clock.monotonic(),
     expiresAt: clock.now() + 3_600_000,
     stillAllowed: () => true,
+    stillKnown: () => Promise.resolve(true),
     cut: (reason) => cuts.push(`${name}: ${reason}`),
     ...rest,
   }
@@ -55,6 +57,38 @@ test('a recheck asks the streams of one person, and cuts those that no longer pa
   registry.recheck()
   expect(cuts).toEqual(['ann: no-longer-allowed', 'bob: no-longer-allowed'])
   expect(registry.size).toBe(1)
+})
+
+test('confirm cuts whoever is gone, lets nobody go who cannot be asked for, and says so', async () => {
+  let faults = true
+  registry.add(stream('ann', { stillKnown: () => Promise.resolve(false) }))
+  registry.add(stream('bob'))
+  registry.add(
+    stream('cyd', { stillKnown: () => (faults ? Promise.reject(new Error('down')) : Promise.resolve(false)) }),
+  )
+  registry.add(stream('nobody', { credential: undefined, stillKnown: () => Promise.resolve(false) }))
+  expect(await registry.confirm()).toBe(false)
+  expect(cuts).toEqual(['ann: signed-out'])
+  faults = false
+  expect(await registry.confirm()).toBe(true)
+  expect(cuts).toEqual(['ann: signed-out', 'cyd: signed-out'])
+  expect(registry.size).toBe(2)
+})
+
+test('endOlder cuts whoever has shown a credential, but not what was opened since', () => {
+  registry.add(stream('ann'))
+  registry.add(stream('nobody', { credential: undefined }))
+  clock.advance(1000)
+  const instant = clock.monotonic()
+  registry.add(stream('bob'))
+  registry.endOlder(instant, 'store-unavailable')
+  expect(cuts).toEqual(['ann: store-unavailable'])
+})
+
+test('confirm asks for everybody, however many', async () => {
+  for (let n = 0; n < 250; n++) registry.add(stream(`p${n}`, { stillKnown: () => Promise.resolve(n % 2 === 0) }))
+  expect(await registry.confirm()).toBe(true)
+  expect(registry.size).toBe(125)
 })
 
 test('a stream whose check throws is cut', () => {

@@ -93,8 +93,10 @@ test('recheck judges the streams of one person, not those of the same subject of
     streams.add({
       credential: issuer,
       person: personKey(identity(issuer)),
+      openedAt: clock.monotonic(),
       expiresAt: clock.now() + HOUR,
       stillAllowed: () => false,
+      stillKnown: () => Promise.resolve(true),
       cut: () => cut.push(issuer),
     })
   }
