@@ -13,6 +13,7 @@ import { type Directories, openDirectories } from './directory/directories.ts'
 import { groupsFromClaims, isClaimAbsent } from './identity/claims.ts'
 import { createOidcProvider } from './identity/oidc.ts'
 import { createIdentityProviders } from './identity/providers.ts'
+import { createProviderSignals } from './identity/signals/reader.ts'
 import { createAudit } from './lib/audit.ts'
 import { onTheMark, systemClock } from './lib/clock.ts'
 import { type Closing, openAll } from './lib/closing.ts'
@@ -25,6 +26,7 @@ import { asksForGroups, policiesOf } from './policy/explain.ts'
 import { createAccessLog } from './proxy/access-log.ts'
 import { createControl } from './proxy/control.ts'
 import { createHandle } from './proxy/handle.ts'
+import { createSignalReplies } from './proxy/provider-signals.ts'
 import { badRequest } from './proxy/respond.ts'
 import { createUserViews } from './proxy/user.ts'
 import { createRouteTable } from './routing/table.ts'
@@ -197,6 +199,14 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
       user,
       programs,
       tokens,
+      signals: createSignalReplies({
+        signals: createProviderSignals({ configs: fixed.idps, idps, sharedSignals: fixed.sharedSignals, clock }),
+        sessions,
+        directory,
+        store,
+        clock,
+        logger,
+      }),
       hook: feeds.hook,
       scim: feeds.scim,
       jwks: () => signer.jwks(),

@@ -113,7 +113,14 @@ export interface SignInDemand {
   readonly maxAuthAge?: Span
 }
 
+/** Tokens of an identity provider that somebody shows to us. */
+export interface ShownTokens {
+  /** What the provider signed; `refused`: why it did not, for the log. Rejects when its keys cannot be read. */
+  verify(token: string): Promise<{ readonly typ?: string; readonly claims: JsonObject } | { readonly refused: string }>
+}
+
 export interface IdentityProvider {
+  readonly tokens: ShownTokens
   /** Unique among the providers of the configuration. */
   readonly name: string
   readonly issuer: string

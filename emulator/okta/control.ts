@@ -12,6 +12,7 @@ import type { IndexLag } from './model/lagging.ts'
 import type { NewApp, NewGroup, NewPerson, Org } from './model/org.ts'
 import type { OrgApp, OrgGroup, Person, PersonStatus } from './model/types.ts'
 import type { ScimCall, ScimConnection } from './scim/client.ts'
+import type { SignalSender } from './signals/sender.ts'
 import type { World } from './world.ts'
 
 /** What an admin of the org can do, and what tests read. People are named by id or login, groups by id or name. */
@@ -64,6 +65,8 @@ export interface Control {
   scimFailures(): readonly string[]
   retryScim(): void
   scimCalls(): readonly ScimCall[]
+  /** Universal Logout, and a stream of shared signals. */
+  readonly signals: Omit<SignalSender, 'accept'>
   /** Calls to this origin (of event hooks, of SCIM) go to this address, under their own name. */
   routeOutbound: Outbound['route']
   /** Calls of Okta's own surface, oldest first; the emulator's page and control API are not among them. */
@@ -88,6 +91,9 @@ export function createControl(deps: {
   return {
     get org() {
       return world().org
+    },
+    get signals() {
+      return world().signals
     },
     addUser(details, groups = []) {
       const added = world().org.addPerson(details)

@@ -96,6 +96,9 @@ export async function createOktaEmulator(options: OktaEmulatorOptions = {}): Pro
     get org() {
       return current().org
     },
+    get signals() {
+      return current().signals
+    },
     url,
     address,
     close: () =>

@@ -27,6 +27,7 @@ import { createOidcStorage, type OidcStorage } from './oidc/storage.ts'
 import { createTokens } from './oidc/tokens.ts'
 import { createProvisioner, type Provisioner } from './scim/provisioner.ts'
 import { plant, type Seed } from './seed.ts'
+import { createSignalSender, type SignalSender } from './signals/sender.ts'
 
 /** One org with its endpoints, log, hooks and SCIM. A reset makes a new one; the listener and the keys stay. */
 export interface World {
@@ -39,6 +40,7 @@ export interface World {
   readonly hooks: HookRegistry
   readonly deliverer: HookDeliverer
   readonly provisioner: Provisioner
+  readonly signals: SignalSender
   /** Okta's clock ahead of (or, negative, behind) ours: `Date` and `X-Rate-Limit-Reset`, as at Okta both by the same. */
   skew: Span
   readonly keysOf: (serverId: string) => Keys
@@ -84,10 +86,12 @@ export function createWorld(deps: WorldDeps): World {
   const hooks = createHookRegistry({ clock, ids })
   const deliverer = createHookDeliverer({ clock, org, url, hooks, outbound: deps.outbound })
   const provisioner = createProvisioner({ clock, log: deps.log, org, outbound: deps.outbound })
+  const signals = createSignalSender({ url, clock, outbound: deps.outbound, keysOf: deps.keysOf })
   org.onOccurrence((occurrence) => {
     log.accept(occurrence)
     deliverer.accept(occurrence)
     provisioner.accept(occurrence)
+    signals.accept(occurrence)
   })
 
   const callers = new WeakMap<Call, Caller>()
@@ -150,6 +154,7 @@ export function createWorld(deps: WorldDeps): World {
     hooks,
     deliverer,
     provisioner,
+    signals,
     keysOf: deps.keysOf,
     serve,
     close() {

@@ -18,6 +18,7 @@ import { compileRoutes } from './compile/routes.ts'
 import { warnOfUnknownGroups } from './compile/static.ts'
 import { compileStorage, compileStoreGrace } from './compile/storage.ts'
 import { compileCertificate, compileSharedSecrets, compileSigningKeys } from './compile/secrets.ts'
+import { compileSharedSignals } from './compile/shared-signals.ts'
 import { checkServices } from './compile/services.ts'
 import { HOSTED } from './providers.ts'
 import { behindHop, parseAddress, parseOrigin, parseUrl } from './compile/urls.ts'
@@ -148,6 +149,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   if (!authenticateUrl || !idp || !sharedSecrets || !listener) return undefined
 
   const { listen, certificate } = listener
+  const sharedSignals = compileSharedSignals(globals, { providerIssuer: idp.issuer, authenticateUrl }, naming, report)
   const { fixed, live } = plainSettings(globals)
   return deepFreeze({
     fixed: {
@@ -160,6 +162,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       storage,
       storeGrace: compileStoreGrace(globals, report),
       ...(outbound.ca !== undefined && { authorities: outbound.ca }),
+      ...(sharedSignals && { sharedSignals }),
       ...(ordering && { acme: ordering }),
       ...(redirect && { httpRedirectAddr: redirect }),
       ...(health && { healthCheckAddr: health }),

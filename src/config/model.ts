@@ -50,6 +50,8 @@ export interface Fixed extends PlainFixed {
   readonly storeGrace: Span
   /** PEM bundle of authorities beside the system's: for the provider, Okta, and upstreams without `tls_custom_ca` (`certificate_authority`). */
   readonly authorities?: string
+  /** Who pushes security events to us (`shared_signals`). Absent: nobody. */
+  readonly sharedSignals?: SharedSignalsConfig
   /** Where certificates are ordered (`autocert`). Absent: nowhere. */
   readonly acme?: AcmeConfig
   /** Plain HTTP that leads to https (`http_redirect_addr`). Absent: off. */
@@ -236,6 +238,16 @@ export type RedisPlace =
 export interface StoreCredentials {
   readonly username?: string
   readonly password?: Secret
+}
+
+/** A transmitter of the Shared Signals Framework. */
+export interface SharedSignalsConfig {
+  /** As its events call it. */
+  readonly issuer: string
+  /** As its events call us. */
+  readonly audience: string
+  /** The whole Authorization header that it shows. */
+  readonly authorization: Secret
 }
 
 export interface ProxyTrust {

@@ -22,6 +22,7 @@ import { PROVIDERS } from './providers.ts'
 import { circuitBreaker } from './schema/balancing.ts'
 import { programHosts } from './schema/programs.ts'
 import { routeSchema } from './schema/route.ts'
+import { sharedSignalsSchema } from './schema/shared-signals.ts'
 import { storageSchema } from './schema/storage.ts'
 
 const TRANSPORT_SECURITY = 'off, or a value such as max-age=31536000; includeSubDomains'
@@ -111,6 +112,9 @@ export const configSchema = z.strictObject(
       ),
     ...restart({
       directory: directorySchema.prefault({}).describe('Source of people’s groups and status.'),
+      shared_signals: sharedSignalsSchema
+        .prefault({})
+        .describe('Who pushes security events to us (Shared Signals Framework, RFC 8935). Default: nobody.'),
 
       address: text.optional().describe('`host:port` or `:port`. Default: `:8443` with a certificate, else `:8080`.'),
       insecure_server: flag
@@ -347,6 +351,7 @@ export const COMPILED = [
   'idp_refresh_directory_timeout',
   'idp_qps',
   'directory',
+  'shared_signals',
   'address',
   'insecure_server',
   'http_redirect_addr',

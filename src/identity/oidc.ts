@@ -23,7 +23,7 @@ import { boundedFetch } from './bounded-fetch.ts'
 import { explainCallbackError } from './callback-errors.ts'
 import { mergeClaims, toIdentity } from './claims.ts'
 import { checkIdToken } from './id-token.ts'
-import { SIGNING_ALGORITHMS } from './jws.ts'
+import { createJwsVerifier, SIGNING_ALGORITHMS } from './jws.ts'
 import { createKeySet, fetchKeySet, type KeySet } from './key-set.ts'
 import { isAboutAnother, keepingRefreshToken, refreshedIdentity } from './refreshed.ts'
 import { createStale } from './stale.ts'
@@ -57,6 +57,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
   const metadata = createStale({ ...METADATA, clock, read: () => readMetadata(idp, send, logger) })
   /** Signing keys: read by the library when there are none, or when a token names one that is unknown. */
   const keys = createKeySet({ clock, read: async () => readKeys(await metadata.get(), idp, send, logger) })
+  const signatures = createJwsVerifier({ keys })
   const authentication = clientAuthentication(idp)
 
   /** A configuration for one operation, so that its calls end with the caller's signal. */
@@ -155,6 +156,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
   }
 
   return {
+    tokens: { verify: (token) => signatures.verify(token) },
     name: idp.name,
     issuer: idp.issuer,
     timeout: idp.timeout,

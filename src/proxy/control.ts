@@ -11,6 +11,7 @@ import type { ServiceTokens } from '../tokens/model.ts'
 import type { Clock, Json } from '../types.ts'
 import { protectedResource } from './challenge.ts'
 import { answerHook } from './hook.ts'
+import type { SignalReplies } from './provider-signals.ts'
 import { methodNotAllowed } from './respond.ts'
 import { answerScim } from './scim.ts'
 import { answerToken } from './token.ts'
@@ -29,6 +30,8 @@ export interface ControlDeps {
   readonly user: UserViews
   readonly programs: ProgramLogin
   readonly tokens: Pick<ServiceTokens, 'find'>
+  /** What identity providers push. */
+  readonly signals: SignalReplies
   /** Absent: no event hooks are taken, and nothing is there. */
   readonly hook?: EventHook | undefined
   /** Absent: nothing is pushed to us. */
@@ -60,6 +63,9 @@ const METHODS: Partial<Record<ControlAction, readonly string[]>> = {
   'program-token': ['POST'],
   'end-session': ['POST'],
   'okta-hook': ['GET', 'POST'],
+  'backchannel-logout': ['POST'],
+  'universal-logout': ['POST'],
+  'security-events': ['POST'],
   scim: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
 }
 
@@ -69,6 +75,7 @@ export function createControl({
   user,
   programs,
   tokens,
+  signals,
   hook,
   scim,
   jwks,
@@ -154,6 +161,12 @@ export function createControl({
         return programs.token(request)
       case 'okta-hook':
         return hook ? answerHook(hook, exchange) : textReply(404, 'not found\n')
+      case 'backchannel-logout':
+        return signals.backChannelLogout(request)
+      case 'universal-logout':
+        return signals.universalLogout(request)
+      case 'security-events':
+        return signals.securityEvents(request)
       case 'scim':
         return scim
           ? answerScim(scim, `${naming.controlPrefix}/scim/v2`, facts, exchange)

@@ -23,6 +23,9 @@ export type ControlAction =
   | 'program-confirm'
   | 'program-token'
   | 'okta-hook'
+  | 'backchannel-logout'
+  | 'universal-logout'
+  | 'security-events'
   | 'forward-auth'
   | 'scim'
 

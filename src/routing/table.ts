@@ -154,6 +154,9 @@ function actionsOnAuthenticate(naming: Naming, callbackPath: string): ReadonlyMa
     [`${controlPrefix}/signed_out`, 'signed-out'],
     [`${controlPrefix}/api/v1/login/confirm`, 'program-confirm'],
     [`${controlPrefix}/hooks/okta`, 'okta-hook'],
+    [`${controlPrefix}/backchannel_logout`, 'backchannel-logout'],
+    [`${controlPrefix}/universal_logout`, 'universal-logout'],
+    [`${controlPrefix}/ssf`, 'security-events'],
     [callbackPath, 'idp-callback'],
   ])
 }

@@ -122,6 +122,15 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
       b: ['static', 'okta'],
       with: { ...okta, directory: { static: { users: [] } } },
     },
+    'shared_signals.issuer': {
+      b: 'https://dev-2.okta.com',
+      with: { shared_signals: { authorization: 'Bearer of-a-stream-to-us' } },
+    },
+    'shared_signals.audience': {
+      b: 'https://sp.example.com/caep',
+      with: { shared_signals: { authorization: 'Bearer of-a-stream-to-us' } },
+    },
+    'shared_signals.authorization': { b: 'Bearer of-a-stream-to-us' },
     'directory.scim_token': { b: 'a-token-for-scim-of-okta' },
     'directory.static': { b: { users: [{ id: '00u1', groups: ['Engineering'] }] } },
     'directory.okta.url': { b: 'https://dev-1.okta.com', with: okta },

@@ -1,4 +1,4 @@
-import type { Logger } from '../../../src/types.ts'
+import type { JsonObject, Logger } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 import { type Call, type Handler, json, type Reply } from '../http/call.ts'
 import { notFound } from '../http/okta-error.ts'
@@ -78,6 +78,7 @@ export function oidcEndpoints(deps: OidcDeps): readonly Endpoint[] {
 
   return [
     open('GET', '/.well-known/openid-configuration', discovery),
+    open('GET', '/.well-known/ssf-configuration', () => json(200, transmitterMetadata(deps.url))),
     open('GET', '/.well-known/oauth-authorization-server', discovery),
     open('GET', '/.well-known/oauth-authorization-server/oauth2/:server', discovery),
     open('GET', '/oauth2/:server/.well-known/openid-configuration', discovery),
@@ -92,4 +93,19 @@ export function oidcEndpoints(deps: OidcDeps): readonly Endpoint[] {
 /** Custom servers have buckets of their own at Okta; one plan covers both here. */
 function bucketOf(name: string): string {
   return name === 'authorize' || name === 'token' ? `/oauth2/v1/${name}` : '/oauth2/v1'
+}
+
+/** okta-api.md#shared-signals. Streams are made by the control API here. */
+function transmitterMetadata(url: string): JsonObject {
+  return {
+    issuer: url,
+    jwks_uri: `${url}/oauth2/v1/keys`,
+    configuration_endpoint: `${url}/api/v1/ssf/stream`,
+    status_endpoint: `${url}/api/v1/ssf/stream/status`,
+    verification_endpoint: `${url}/api/v1/ssf/stream/verification`,
+    delivery_methods_supported: ['urn:ietf:rfc:8935', 'https://schemas.openid.net/secevent/risc/delivery-method/push'],
+    authorization_schemes: [{ spec_urn: 'urn:ietf:rfc:6749' }],
+    default_subjects: 'ALL',
+    spec_version: '1_0-ID3',
+  }
 }

@@ -10,6 +10,7 @@ const SECRETS = [
   ['directory', 'okta', 'private_key'],
   ['directory', 'okta', 'event_hook_secret'],
   ['directory', 'scim_token'],
+  ['shared_signals', 'authorization'],
 ] as const
 
 /** Do the other keys fit what this process serves? */

@@ -1,7 +1,7 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type ClientMetadata, type KoaContextWithOIDC, Provider } from 'oidc-provider'
+import { type ClientMetadata, type Configuration, type KoaContextWithOIDC, Provider } from 'oidc-provider'
 
 export const SECRET = 'a-client-secret-of-more-than-32-characters'
 
@@ -15,7 +15,11 @@ export interface StrictIdp {
 }
 
 /** Plain oidc-provider, a certified server and a strict oracle, that signs everybody in as `alice`. `path`: `''` or `/oauth2/default`. */
-export async function startStrictIdp(path: '' | '/oauth2/default', clients: ClientMetadata[]): Promise<StrictIdp> {
+export async function startStrictIdp(
+  path: '' | '/oauth2/default',
+  clients: ClientMetadata[],
+  options: { readonly fetch?: Configuration['fetch'] } = {},
+): Promise<StrictIdp> {
   const calls: string[] = []
   let handle: (req: IncomingMessage, res: ServerResponse) => unknown = () => {}
   const server = createServer((req, res) => {
@@ -27,7 +31,7 @@ export async function startStrictIdp(path: '' | '/oauth2/default', clients: Clie
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`
-  const provider = createProvider(issuer, clients)
+  const provider = createProvider(issuer, clients, options)
   const callback = provider.callback()
   handle = async (req, res) => {
     if (!req.url?.startsWith('/interaction/')) return callback(req, res)
@@ -44,7 +48,11 @@ export async function startStrictIdp(path: '' | '/oauth2/default', clients: Clie
   }
 }
 
-function createProvider(issuer: string, clients: ClientMetadata[]): Provider {
+function createProvider(
+  issuer: string,
+  clients: ClientMetadata[],
+  { fetch }: { readonly fetch?: Configuration['fetch'] },
+): Provider {
   const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' })
   const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
   const provider = new Provider(issuer, {
@@ -56,6 +64,7 @@ function createProvider(issuer: string, clients: ClientMetadata[]): Provider {
       ],
     },
     pkce: { required: () => true },
+    ...(fetch && { fetch }),
     scopes: ['openid', 'profile', 'email', 'offline_access', 'groups'],
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'], groups: ['groups'] },
     // Like a custom Okta server: profile claims are at userinfo, not in the ID token.
@@ -63,6 +72,7 @@ function createProvider(issuer: string, clients: ClientMetadata[]): Provider {
     features: {
       devInteractions: { enabled: false },
       rpInitiatedLogout: { enabled: true },
+      backchannelLogout: { enabled: true },
       revocation: { enabled: true },
     },
     interactions: {

@@ -46,6 +46,9 @@ const EVERYTHING: Settings = {
   'directory.scim_token': 'the-token-of-the-scim-app',
   'directory.sources': ['okta', 'scim', 'static'],
   'directory.static': { users: [{ id: '00u1', groups: ['Guests'] }] },
+  'shared_signals.issuer': 'https://dev-1.okta.com',
+  'shared_signals.audience': 'https://sp.example.com/caep',
+  'shared_signals.authorization': 'Bearer the-secret-of-the-stream',
   address: '127.0.0.1:9443',
   insecure_server: false,
   http_redirect_addr: '127.0.0.1:9080',
@@ -246,7 +249,7 @@ describe('one deployment', () => {
     const inFiles = globalKeys
       .map(({ path }) => path.join('.'))
       .filter((name) => name.endsWith('_file') && typeof EVERYTHING[name.slice(0, -'_file'.length)] === 'string')
-    expect(inFiles).toHaveLength(14)
+    expect(inFiles).toHaveLength(15)
     const named: Record<string, unknown> = Object.fromEntries(
       Object.entries(EVERYTHING).filter(([name]) => !inFiles.includes(`${name}_file`)),
     )
