@@ -135,6 +135,8 @@ export interface IdentityProvider {
       readonly state?: string
       /** Providers may ignore it: the caller judges what comes back. */
       readonly demand?: SignInDemand | undefined
+      /** The provider is to ask who it is, whoever is signed in there. */
+      readonly chooseAccount?: boolean
     },
   ): Promise<{ readonly redirect: URL; readonly pending: PendingSignIn }>
   /**

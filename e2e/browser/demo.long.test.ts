@@ -45,7 +45,7 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
 
   async function signOut(at: Page = page): Promise<void> {
     await at.goto(`${demo.everyone}/.postern/sign_out`)
-    await at.getByRole('button', { name: 'Sign out' }).click()
+    await at.getByRole('button', { name: 'Sign out', exact: true }).click()
     await at.waitForURL(`${demo.authenticate}/.postern/signed_out`)
   }
 
@@ -95,9 +95,11 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
     test('bob signs in as somebody else from the page that refused him', async () => {
       await signIn(`${demo.engineering}/`, 'Bob')
       await page.getByRole('link', { name: 'Use another account' }).click()
-      await page.getByRole('button', { name: 'Sign out' }).click()
-      await page.waitForURL(`${demo.authenticate}/.postern/signed_out`)
-      await signIn(`${demo.engineering}/`, 'Alice')
+      await page.getByRole('button', { name: 'Sign out', exact: true }).click()
+      await page.waitForURL(`${demo.authenticate}/.postern/signed_out?state=*`)
+      await page.getByRole('link', { name: 'Sign in again' }).click()
+      await page.getByRole('button', { name: 'Alice' }).first().click()
+      await page.waitForURL(`${demo.engineering}/`)
       expect(await words()).toContain('Hello, Alice Archer')
       expect(visitor.complaints).toEqual([])
     })
@@ -177,7 +179,7 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
       await page.goto(`${demo.engineering}/.postern/`)
       const visited: string[] = []
       page.on('request', (request) => visited.push(new URL(request.url()).pathname))
-      await page.getByRole('button', { name: 'Sign out' }).click()
+      await page.getByRole('button', { name: 'Sign out', exact: true }).click()
       await page.waitForURL(`${demo.authenticate}/.postern/signed_out`)
       expect(await heading()).toBe('You are signed out')
       expect(visited.slice(0, 3)).toEqual(['/.postern/sign_out', '/oauth2/v1/logout', '/.postern/signed_out'])

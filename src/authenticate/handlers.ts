@@ -131,22 +131,29 @@ export function createAuthenticate(deps: AuthenticateDeps) {
 
   /** `AUTH/{prefix}/sign_in`. */
   async function signIn(request: ControlRequest): Promise<Reply> {
-    const { facts, generation } = request
-    const { fixed, routes } = generation
-    const link: SignInLink =
-      facts.query === ''
-        ? { kind: 'good', asked: { returnTo: fixed.authenticateServiceUrl } }
-        : redirects.check(new URLSearchParams(facts.query), routes, clock.now())
+    const link = linkOf(request)
     if (link.kind === 'refused') {
       const refused = new AppError('ERR_RETURN_URL', 'sign-in: the link is not signed by us, or leads elsewhere')
       return failure(request, refused)
     }
     if (link.kind === 'expired') return redirectReply(302, link.returnTo)
     const { asked } = link
-    const session = await activeSession(request)
+    const session = asked.chooseAccount ? undefined : await activeSession(request)
     return session && isEnough(session, asked.demand, clock.now())
       ? handOff(request, session, asked)
       : askProvider(request, asked)
+  }
+
+  /** Of an application, of our page after a sign-out, or of nobody. */
+  function linkOf({ facts, generation: { fixed, routes } }: ControlRequest): SignInLink {
+    if (facts.query === '') return { kind: 'good', asked: { returnTo: fixed.authenticateServiceUrl } }
+    const query = new URLSearchParams(facts.query)
+    const state = only(query, 'state')
+    if (state === undefined) return redirects.check(query, routes, clock.now())
+    const next = states.afterSignOut.open(state)
+    return next && routes.allowsReturn(next.returnTo)
+      ? { kind: 'good', asked: { returnTo: next.returnTo, chooseAccount: next.stillAtProvider } }
+      : { kind: 'refused' }
   }
 
   /** Of this browser on the host that was asked, of a person who is not known to be inactive. */
@@ -160,12 +167,14 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const { live } = request.generation
     const now = clock.now()
     const wanted = live.groupsScope ? ['groups'] : []
-    const { demand = {} } = asked
+    const { demand = {}, chooseAccount = false } = asked
     const state = states.seal({ returnTo: asked.returnTo, again, demand })
     const idp = idps.all[0]
-    const begun = await idp.begin(AbortSignal.timeout(idp.timeout), { scopes: wanted, state, demand }).catch(toAppError)
+    const begun = await idp
+      .begin(AbortSignal.timeout(idp.timeout), { scopes: wanted, state, demand, chooseAccount })
+      .catch(toAppError)
     if (begun instanceof AppError) return failure(request, begun, { tryAgain: asked.returnTo })
-    const { returnTo, ...binding } = asked
+    const { returnTo, chooseAccount: _, ...binding } = asked
     const pending: Pending = {
       ...begun.pending,
       ...binding,

@@ -24,6 +24,8 @@ export interface SignInRequest {
   readonly returnTo: URL
   /** What the route that asks for a sign-in asks of it. */
   readonly demand?: SignInDemand
+  /** Somebody else wants to sign in, and the provider has to ask who. */
+  readonly chooseAccount?: boolean
   /** Absent when the sign-in began at the authenticate service itself: no hand-off follows. */
   readonly nonceHash?: string
 }

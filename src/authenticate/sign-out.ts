@@ -74,9 +74,11 @@ export function createSignOut({ idps, sessions, csrf, states, clock, failure }: 
   function signedOut(request: ControlRequest): Reply {
     const { facts, generation, origin } = request
     const state = only(new URLSearchParams(facts.query), 'state')
-    const back = state === undefined ? undefined : states.afterSignOut.open(state)
+    const next = state === undefined ? undefined : states.afterSignOut.open(state)
     const signIn = new URL(`${generation.live.naming.controlPrefix}/sign_in`, origin)
-    const signInUrl = (back && generation.routes.allowsReturn(back) ? back : signIn).href
+    if (state !== undefined && next?.stillAtProvider) signIn.searchParams.set('state', state)
+    const leadsOn = next && !next.stillAtProvider && generation.routes.allowsReturn(next.returnTo)
+    const signInUrl = (leadsOn ? next.returnTo : signIn).href
     return pageReply(common(request), 200, { kind: 'signed-out', signInUrl })
   }
 
@@ -104,7 +106,7 @@ export function createSignOut({ idps, sessions, csrf, states, clock, failure }: 
   async function end(request: ControlRequest, session: Session, back?: URL): Promise<Reply> {
     const tokens = sessions.tokens(session)
     await sessions.revoke(session.id, 'signed-out', request.facts.id)
-    const { registered, state, url } = endOf(request, back)
+    const { registered, state } = endOf(request, back)
     // Signed out here in any case; a provider that cannot be asked keeps nobody signed in.
     const atProvider =
       tokens &&
@@ -112,7 +114,9 @@ export function createSignOut({ idps, sessions, csrf, states, clock, failure }: 
         .of(session)
         ?.signOutUrl(tokens.idToken, registered, state)
         .catch(() => undefined))
-    return leave(request, atProvider ?? url, [cookieHeader(request, namesFor(request).session, undefined)])
+    return leave(request, atProvider ?? endOf(request, back, true).url, [
+      cookieHeader(request, namesFor(request).session, undefined),
+    ])
   }
 
   /** First those of other browsers: when the store fails in the middle, this one can try again. */
@@ -126,11 +130,11 @@ export function createSignOut({ idps, sessions, csrf, states, clock, failure }: 
    * Where a sign-out ends: at the configured address, or at our page, which leads back to `back`. An address is registered
    * at the provider without a query: what our page is to know travels as `state` (OpenID Connect RP-Initiated Logout §2).
    */
-  function endOf({ generation }: ControlRequest, back?: URL): End {
+  function endOf({ generation }: ControlRequest, back?: URL, stillAtProvider = false): End {
     const { signoutRedirectUrl } = generation.live
     const registered = signoutRedirectUrl ?? signedOutUrl(generation)
     if (!back || signoutRedirectUrl) return { registered, url: registered }
-    const state = states.afterSignOut.seal(back)
+    const state = states.afterSignOut.seal({ returnTo: back, stillAtProvider })
     const url = new URL(registered)
     url.searchParams.set('state', state)
     return { registered, state, url }

@@ -14,14 +14,21 @@ export interface Wanted {
   readonly demand: SignInDemand
 }
 
+/** After a sign-out: where somebody else is to sign in. */
+export interface NextSignIn {
+  readonly returnTo: URL
+  /** The provider still knows the person who left, and would sign them in again unasked. */
+  readonly stillAtProvider: boolean
+}
+
 export interface States {
   seal(wanted: Wanted): string
   /** undefined: not one of ours. It may be old and used, and of any browser. */
   open(state: string): Wanted | undefined
-  /** The `state` of a sign-out: where somebody else is to sign in afterwards. */
+  /** The `state` of a sign-out. */
   readonly afterSignOut: {
-    seal(returnTo: URL): string
-    open(state: string): URL | undefined
+    seal(next: NextSignIn): string
+    open(state: string): NextSignIn | undefined
   }
 }
 
@@ -34,10 +41,13 @@ export function createStates(sharedSecrets: readonly [Secret, ...Secret[]]): Sta
   const [sealingKey] = keys as [Buffer]
   return {
     afterSignOut: {
-      seal: (returnTo) => seal(sealingKey, returnTo.href, AFTER_SIGN_OUT),
+      seal: ({ returnTo, stillAtProvider }) =>
+        seal(sealingKey, (stillAtProvider ? '2' : '1') + returnTo.href, AFTER_SIGN_OUT),
       open(state) {
         const text = open(keys, state, AFTER_SIGN_OUT)
-        return text === undefined ? undefined : new URL(text)
+        return text === undefined
+          ? undefined
+          : { returnTo: new URL(text.slice(1)), stillAtProvider: text.startsWith('2') }
       },
     },
     // A URL has no space.

@@ -161,7 +161,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
     issuer: idp.issuer,
     timeout: idp.timeout,
 
-    async begin(signal, { scopes: wanted = [], state = oidc.randomState(), demand = {} } = {}) {
+    async begin(signal, { scopes: wanted = [], state = oidc.randomState(), demand = {}, chooseAccount = false } = {}) {
       const config = await connect(signal)
       const { scopes_supported: offered = [] } = config.serverMetadata()
       const scopes = new Set(['openid', ...idp.scopes, ...wanted.filter((scope) => offered.includes(scope))])
@@ -181,6 +181,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
         code_challenge: await oidc.calculatePKCECodeChallenge(pending.codeVerifier),
         code_challenge_method: 'S256',
         ...demandParams(demand),
+        ...(chooseAccount && { prompt: 'select_account' }),
       })
       return { redirect, pending }
     },

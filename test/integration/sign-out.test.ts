@@ -5,6 +5,7 @@ import { WebSocket, WebSocketServer } from 'ws'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { sessionTag } from '../../src/lib/audit.ts'
 import type { Browser } from '../support/browser.ts'
+import { signInWith } from '../support/okta-sign-in.ts'
 import { createTestWorld, listenOn, portOf, type World } from '../support/world.ts'
 
 const APP = 'http://app.localhost'
@@ -245,6 +246,53 @@ describe('the person’s own page', () => {
     const late = await post(alice, url, { csrf, session: 'x' })
     expect([late.status, late.headers.location]).toEqual([303, `${APP}/.postern/`])
     expect((await alice.ask(url)).status).toBe(405)
+  })
+})
+
+describe('at a provider that has no sign-out of its own', () => {
+  beforeAll(async () => {
+    const path = '/.well-known/openid-configuration'
+    const { end_session_endpoint: _, ...metadata } = (await (await fetch(world.okta.url + path)).json()) as Record<
+      string,
+      unknown
+    >
+    world.okta.fault({ path, act: { kind: 'status', status: 200, body: JSON.stringify(metadata) } })
+    await world.restart()
+    return async () => {
+      world.okta.clearFaults()
+      await world.restart()
+    }
+  })
+
+  test('another account is asked for, and ends at the address that was refused', async () => {
+    const bob = world.browser()
+    const refused = await world.signIn(bob, `${ENGINEERING}/wiki?a=1`, 'bob@example.com')
+    const link = /href="([^"]*sign_out[^"]*)"/.exec(refused.body)?.[1] ?? ''
+    const page = await bob.ask(new URL(link, refused.url))
+    const back = /name="return_to" value="([^"]+)"/.exec(page.body)?.[1] ?? ''
+    const out = await post(bob, `${ENGINEERING}/.postern/sign_out`, { csrf: csrfOf(page.body), return_to: back })
+    const end = await bob.go(out.headers.location ?? '')
+    expect([end.status, end.url.pathname]).toEqual([200, '/.postern/signed_out'])
+    const again = /href="([^"]*sign_in[^"]*)"/.exec(end.body)?.[1] ?? ''
+    // Whoever signed in meanwhile is not asked about.
+    await world.signIn(bob, `${APP}/`, 'bob@example.com')
+    const asked = await bob.go(again, (url) => url.origin === world.okta.url)
+    expect(asked.url.searchParams.get('prompt')).toBe('select_account')
+    asked.url.searchParams.delete('prompt')
+    const callback = await signInWith(world.okta.url, asked.url, 'alice@example.com')
+    const landed = await bob.go(callback)
+    expect([landed.status, landed.url.href]).toEqual([200, `${ENGINEERING}/wiki?a=1`])
+  })
+
+  test.each(['A'.repeat(80), '', 'https://evil.example/'])('a link with the state %j is refused', async (state) => {
+    const answer = await alice.ask(`${AUTH}/.postern/sign_in?${new URLSearchParams({ state })}`)
+    expect([answer.status, answer.headers.location]).toEqual([400, undefined])
+  })
+
+  test('a script is told of our page', async () => {
+    const user = await userOf(alice)
+    const out = await byScript(alice, user.sign_out_url, user.csrf_token)
+    expect(JSON.parse(out.body)).toEqual({ redirect_to: `${AUTH}/.postern/signed_out` })
   })
 })
 
