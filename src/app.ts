@@ -41,13 +41,14 @@ import { listenRedirect } from './server/redirect.ts'
 import { compareConfig, type Reload } from './server/reload.ts'
 import { createSessionAuthenticator } from './session/authenticator.ts'
 import { createProgramAuthenticator } from './session/program-authenticator.ts'
+import { createRefresher, type Refresher } from './session/refresher.ts'
 import { createSessions } from './session/sessions.ts'
 import { hasOlderSessions } from './session/tables.ts'
 import { createStreamRegistry } from './session/streams.ts'
 import { endUnheard } from './session/unheard.ts'
 import { checkStoreKey } from './store/key-check.ts'
 import { isShared, openStore } from './store/open.ts'
-import type { Clock, Identity, Logger, Span, Sessions, WallTime } from './types.ts'
+import type { Clock, Identity, Logger, Span, Sessions, Tokens, WallTime } from './types.ts'
 import type { Config, Fixed, IdpConfig, Live } from './config/model.ts'
 import type { Directory } from './directory/model.ts'
 import type { Generation, RequestHead } from './http/exchange.ts'
@@ -103,7 +104,14 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   const audit = createAudit(logger)
   // What is in this machine answers, or is broken.
   const storeGrace = isShared(fixed.storage) ? fixed.storeGrace : 0
-  const sessions = createSessions({ store, clock, sharedSecrets, audit, storeGrace })
+  const sessions = createSessions({
+    store,
+    clock,
+    sharedSecrets,
+    audit,
+    storeGrace,
+    maxClaimsAge: (provider) => claimsAge(fixed, provider),
+  })
   const tokens = createServiceTokens({ store, clock, audit })
   const streams = createStreamRegistry({ clock })
   closing.add(() => {
@@ -125,16 +133,26 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     scimUrl: () => new URL(`${generation.live.naming.controlPrefix}/scim/v2`, fixed.authenticateServiceUrl),
   })
   closing.add(() => feeds.close())
-  const shared: Process = { fixed, sessions, tokens, directory, upstreams, requestId, lifetimes }
+  const claims = createClaims(fixed, directory, logger)
+  const redirectUri = new URL(fixed.authenticateCallbackPath, fixed.authenticateServiceUrl)
+  const providerOf = (idp: IdpConfig) => createOidcProvider({ idp, redirectUri, clock, logger })
+  const idps = createIdentityProviders([providerOf(defaultIdp), ...otherIdps.map(providerOf)])
+  const refresher = createRefresher({
+    sessions,
+    store,
+    idps,
+    clock,
+    logger,
+    mayCall: fixed.services !== 'proxy',
+    renewed: ({ provider = defaultIdp.name, identity }) =>
+      claims.tell(provider, identity, generation.live, clock.now()),
+  })
+  closing.add(() => refresher.close())
+  const shared: Process = { fixed, sessions, tokens, directory, refresher, upstreams, requestId, lifetimes }
   generation = createGeneration(shared, config.live, 1)
   directory.onChange((person) => streams.recheck(person))
   directory.onSessionsEnd(async (person, before) => void (await sessions.revokePerson(person, 'directory', before)))
   await feeds.start()
-  const admit = createAdmission(fixed, directory, logger)
-
-  const redirectUri = new URL(fixed.authenticateCallbackPath, fixed.authenticateServiceUrl)
-  const providerOf = (idp: IdpConfig) => createOidcProvider({ idp, redirectUri, clock, logger })
-  const idps = createIdentityProviders([providerOf(defaultIdp), ...otherIdps.map(providerOf)])
   const redirects = createRedirects(sharedSecrets)
   const authenticate = createAuthenticate({
     idps,
@@ -147,7 +165,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     sharedSecrets,
     clock,
     logger,
-    admit,
+    admit: (...said) => claims.admit(...said),
   })
   const programs = createProgramLogin({
     sessions,
@@ -295,6 +313,7 @@ interface Process {
   readonly sessions: Sessions
   readonly tokens: ServiceTokens
   readonly directory: Directory
+  readonly refresher: Refresher
   readonly upstreams: Upstreams
   readonly requestId: () => string
   readonly lifetimes: Lifetimes
@@ -302,7 +321,7 @@ interface Process {
 
 /** Everything live, whole. What it opened closes when it is retired and its last exchange has left. */
 function createGeneration(
-  { fixed, sessions, tokens, directory, upstreams, requestId, lifetimes }: Process,
+  { fixed, sessions, tokens, directory, refresher, upstreams, requestId, lifetimes }: Process,
   live: Live,
   version: number,
 ): Generation & Lifetime {
@@ -319,8 +338,8 @@ function createGeneration(
     parse: (head: RequestHead) => parseTarget(head, trust, requestId(), live.identityHeaders),
     routes: createRouteTable(fixed, live),
     authenticators: [
-      createSessionAuthenticator({ sessions, directory, cookieNames: names }),
-      createProgramAuthenticator({ sessions, directory }),
+      createSessionAuthenticator({ sessions, directory, refresher, cookieNames: names }),
+      createProgramAuthenticator({ sessions, directory, refresher }),
       createServiceTokenAuthenticator(tokens),
     ],
     forwarder,
@@ -338,38 +357,50 @@ function directoryScopes([first, ...others]: Fixed['idps']): readonly [Directory
   return [scopeOf(first), ...others.filter((idp) => clientsOf(idp.issuer)[0] === idp).map(scopeOf)]
 }
 
-/** Without a directory, groups are as old as the sign-in: the session ends when they are too old, and the provider's own session makes the next sign-in a redirect. */
-function createAdmission({ idps }: Fixed, directory: Directories['directory'], logger: Logger) {
-  const configs = new Map(idps.map((idp) => [idp.name, idp.directory]))
-  return async (
-    provider: string,
-    identity: Identity,
-    { cookieExpire, groupsClaim, groupsClaimAbsent, routes }: Live,
-    now: WallTime,
-  ): Promise<{ readonly expiresAt: WallTime }> => {
-    if (isAddressUnverified(identity)) {
-      logger.warn(
-        { user_id: identity.subject },
-        'the identity provider says that the e-mail address is not verified: rules and applications do not see it (idp_allow_unverified_email)',
-      )
-    }
-    const config = configs.get(provider)
-    if (config?.kind !== 'claims') return { expiresAt: later(now, cookieExpire) }
+/** Where no directory is read, what the provider says at a sign-in and at each refresh tells groups. */
+function createClaims({ idps }: Fixed, directory: Directories['directory'], logger: Logger) {
+  async function tell(provider: string, identity: Identity, live: Live, now: WallTime): Promise<void> {
+    if (claimsAge({ idps }, provider) === undefined) return
+    const { groupsClaim, groupsClaimAbsent, routes } = live
     const person = personKey(identity)
     const { claims } = identity
     const isAbsent = isClaimAbsent(claims, groupsClaim)
     const groups = isAbsent && groupsClaimAbsent === 'none' ? [] : groupsFromClaims(claims, groupsClaim)
-    if (groups) directory.observe(person, entryFromClaims(identity.subject, groups, now))
-    else {
-      await directory.forget(person)
-      if (routes.flatMap(policiesOf).some(asksForGroups)) {
-        const what = isAbsent ? 'is neither in the ID token nor in userinfo' : 'is no list of names, or too long'
+    if (groups) return directory.observe(person, entryFromClaims(identity.subject, groups, now))
+    await directory.forget(person)
+    if (!routes.flatMap(policiesOf).some(asksForGroups)) return
+    const what = isAbsent ? 'is neither in the ID token nor in userinfo' : 'is no list of names, or too long'
+    logger.warn(
+      { user_id: identity.subject, groups_claim: groupsClaim, claims: Object.keys(claims) },
+      `the claim with groups ${what}: rules about groups do not let this person in`,
+    )
+  }
+
+  return {
+    tell,
+
+    /** How long a session may live. Without a refresh token its groups stay those of the sign-in: it ends when they are too old, and the provider's own session makes the next sign-in a redirect. */
+    async admit(
+      provider: string,
+      { identity, tokens }: { readonly identity: Identity; readonly tokens: Tokens },
+      live: Live,
+      now: WallTime,
+    ): Promise<{ readonly expiresAt: WallTime }> {
+      if (isAddressUnverified(identity)) {
         logger.warn(
-          { user_id: identity.subject, groups_claim: groupsClaim, claims: Object.keys(claims) },
-          `the claim with groups ${what}: rules about groups do not let this person in`,
+          { user_id: identity.subject },
+          'the identity provider says that the e-mail address is not verified: rules and applications do not see it (idp_allow_unverified_email)',
         )
       }
-    }
-    return { expiresAt: later(now, Math.min(cookieExpire, config.maxStaleness)) }
+      await tell(provider, identity, live, now)
+      const age = tokens.refreshToken === undefined ? claimsAge({ idps }, provider) : undefined
+      return { expiresAt: later(now, Math.min(live.cookieExpire, age ?? live.cookieExpire)) }
+    },
   }
+}
+
+/** Of a provider without a directory: how old groups may be that its claims told. */
+function claimsAge({ idps: [first, ...others] }: Pick<Fixed, 'idps'>, provider: string | undefined): Span | undefined {
+  const { directory } = others.find(({ name }) => name === provider) ?? first
+  return directory.kind === 'claims' ? directory.maxStaleness : undefined
 }

@@ -1,7 +1,6 @@
 /** A second composition root: what the command line sees and does beside a running Postern. */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { CLAIMS_SOURCE } from './directory/claims.ts'
 import { createOktaClient, type OktaClient } from './directory/okta/client.ts'
 import {
   HOOK_SCOPE,
@@ -164,8 +163,7 @@ export async function openOperator(config: Config, { clock, logger }: OperatorDe
   function viewRecord(record: DirectoryRecord, feed: FeedRecord | undefined): PersonRecord {
     const { source, status, statusText, groups, asOf, readAt, doubtAt } = record
     const freshAt = freshAtOf(readAt, doubtAt, feed && feed.upTo > wallTime(0) ? feed : undefined)
-    // Claims cannot be read again; their sessions end instead of growing stale.
-    const isFresh = source === CLAIMS_SOURCE || elapsed(clock.now(), freshAt) <= directory.maxStaleness
+    const isFresh = elapsed(clock.now(), freshAt) <= directory.maxStaleness
     const known = source === sourceNameOf(directory) && isFresh
     const membership = known ? toMembership(record, freshAt, source) : 'unknown'
     return { status, statusText, groups, source, asOf, readAt, freshAt, membership }

@@ -187,6 +187,18 @@ export interface Session {
   readonly expiresAt: WallTime
   /** Sealed `Tokens`. */
   readonly sealedTokens: string
+  /** Absent: the provider gave no refresh token. */
+  readonly refresh?: RefreshPlan
+}
+
+/** When the provider is asked for new tokens of a session. */
+export interface RefreshPlan {
+  /** From then on, in the background. */
+  readonly dueAt: WallTime
+  /** The tokens have ended, or what was said with them is too old: requests wait for the answer. */
+  readonly lapsesAt: WallTime
+  /** Attempts since the last that brought an answer. */
+  readonly failures: number
 }
 
 /** Why a session ended. A closed vocabulary: what operators search their logs for. */
@@ -226,9 +238,12 @@ export interface Sessions {
   read(cookie: string, name: string, host: string, now: WallTime): Promise<Session | undefined> | Session | undefined
   create(identity: Identity, tokens: Tokens, expiresAt: WallTime, from?: SignInOrigin): Promise<Session>
   get(id: SessionId): Promise<Session | undefined>
-  tokens(session: Session): Tokens | undefined
+  tokens(session: Pick<Session, 'id' | 'sealedTokens'>): Tokens | undefined
   /** The same person signed in again: the session goes on, with what the provider says now. undefined: it ended meanwhile. */
   renew(session: Session, tokens: Tokens, identity: Identity, from?: SignInOrigin): Promise<Session | undefined>
+  /** The refresh token that counts from now on; the rest of the answer follows. undefined: it ended meanwhile. */
+  keepRefreshToken(session: Session, refreshToken: string): Promise<Session | undefined>
+  postponeRefresh(session: Session, next: (plan: RefreshPlan) => RefreshPlan): Promise<Session | undefined>
   /** What a refresh brought. undefined: it ended meanwhile. */
   replaceTokens(session: Session, tokens: Tokens, identity: Identity): Promise<Session | undefined>
   /** `v1.<id>.<mac>`: good for a cookie of this name on this host, and useless anywhere else. */

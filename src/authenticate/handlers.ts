@@ -63,7 +63,7 @@ export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure' | 'csrf' |
   /** Tells the directory what the claims say; answers how long a session may live on them. */
   readonly admit: (
     provider: string,
-    identity: Identity,
+    said: { readonly identity: Identity; readonly tokens: Tokens },
     live: Live,
     now: WallTime,
   ) => Promise<{ readonly expiresAt: WallTime }>
@@ -221,7 +221,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
 
     const { identity, tokens } = completed
     const now = clock.now()
-    const { expiresAt } = await deps.admit(idp.name, identity, generation.live, now)
+    const { expiresAt } = await deps.admit(idp.name, completed, generation.live, now)
     const person = personKey(identity)
     const { signInTimeout } = (fixed.idps.find(({ name }) => name === idp.name) ?? fixed.idps[0]).directory
     await directory.refresh(person, AbortSignal.timeout(signInTimeout))

@@ -76,7 +76,7 @@ export function createDirectory(deps: {
   const leadership = sharing?.leadership ?? ALONE
   const leads = (): boolean => leadership.leads()
   const sourceName = source?.name ?? CLAIMS_SOURCE
-  const maxStaleness = source ? config.maxStaleness : CLAIMS_RETENTION
+  const { maxStaleness } = config
   const retention = source ? Math.max(RETENTION, maxStaleness) : CLAIMS_RETENTION
   const everybody = createPeople()
   const people = everybody.all
@@ -145,8 +145,9 @@ export function createDirectory(deps: {
   function status(user: Subject): UserStatus | 'unknown' {
     const person = people.get(user)
     if (!person?.known) return 'unknown'
-    // Inactive has no age: only newer evidence lets somebody in again.
-    const counts = person.known.status === 'inactive' || elapsed(clock.now(), freshnessOf(person)) <= maxStaleness
+    // Inactive has no age: only newer evidence lets somebody in again. Nor has what a sign-in told: it says that somebody did.
+    const counts =
+      !source || person.known.status === 'inactive' || elapsed(clock.now(), freshnessOf(person)) <= maxStaleness
     return counts ? person.known.status : 'unknown'
   }
 

@@ -163,8 +163,10 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
 
     async begin(signal, { scopes: wanted = [], state = oidc.randomState(), demand = {}, chooseAccount = false } = {}) {
       const config = await connect(signal)
-      const { scopes_supported: offered = [] } = config.serverMetadata()
+      const { scopes_supported: offered = [], grant_types_supported: grants } = config.serverMetadata()
       const scopes = new Set(['openid', ...idp.scopes, ...wanted.filter((scope) => offered.includes(scope))])
+      // Without the grant it could not be used, and would only be one more thing to be refused or to consent to.
+      if (grants && !grants.includes('refresh_token')) scopes.delete('offline_access')
       const pending: PendingSignIn = {
         state,
         nonce: oidc.randomNonce(),

@@ -74,9 +74,9 @@ function decideByPolicy(
   switch (policy.kind) {
     case 'signed-in':
       if (who === undefined) return SIGN_IN
-      return isTooOld(route, who, now) ? unknownGroups(route) : allow(route, request, who, SIGNED_IN)
+      return isTooOld(route, who, now) ? unknownGroups(route, who) : allow(route, request, who, SIGNED_IN)
     case 'rules':
-      return decideByRules(policy, route, who && withFreshGroups(route, who, now), request, now)
+      return decideByRules(policy, route, who, request, now)
     default:
       return assertNever(policy)
   }
@@ -126,11 +126,11 @@ function decideByRules(
   request: RequestFacts,
   now: WallTime,
 ): Decision {
-  const facts = { who, request, now }
+  const facts = { who: who && withFreshGroups(route, who, now), request, now }
   const denied = evaluate(policy.deny, facts)
   const allowed = evaluate(policy.allow, facts)
   if (allowed.truth === 'true' && denied.truth === 'false') {
-    return allow(route, request, who, allowed.reasons.list)
+    return allow(route, request, facts.who, allowed.reasons.list)
   }
   if (who === undefined && (denied.open || allowed.open)) return SIGN_IN
   if (denied.truth === 'true') return { outcome: 'deny', reasons: explainAddress(denied.reasons, who) }
@@ -138,7 +138,7 @@ function decideByRules(
     return { outcome: 'deny', reasons: allowed.reasons === NO_REASONS ? NO_RULE : explainAddress(allowed.reasons, who) }
   }
   // With groups that are known, what stays open is asked of an address, and a program has none.
-  return who && who.membership !== 'unknown' ? NO_ADDRESS : unknownGroups(route)
+  return facts.who && facts.who.membership !== 'unknown' ? NO_ADDRESS : unknownGroups(route, who)
 }
 
 /** Rules about addresses do not see one that is not verified: then that is what to say. */
@@ -148,9 +148,13 @@ function explainAddress(reasons: Reasons, who: Principal | undefined): readonly 
   return about && who && isAddressUnverified(who.identity) ? plus(reasons, 'email-unverified').list : list
 }
 
-/** A directory will tell; a sign-in that is over will not. */
-function unknownGroups({ groupsFrom }: Route): Decision {
-  return groupsFrom === 'sign-in' ? NOT_TOLD : UNAVAILABLE
+/**
+ * A directory will tell; a sign-in that is over will not, unless what it told of this person has grown old: the next refresh of
+ * the session tells again.
+ */
+function unknownGroups({ groupsFrom }: Route, who: Principal | undefined): Decision {
+  const hasGrownOld = who?.membership === 'unknown' && who.status === 'active'
+  return groupsFrom === 'sign-in' && !hasGrownOld ? NOT_TOLD : UNAVAILABLE
 }
 
 function allow(

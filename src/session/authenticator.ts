@@ -2,7 +2,8 @@ import type { CookieNames } from '../config/model.ts'
 import type { Directory } from '../directory/model.ts'
 import type { Authenticator } from '../http/exchange.ts'
 import type { SessionPrincipal } from '../policy/model.ts'
-import type { Session, Sessions } from '../types.ts'
+import type { Session, Sessions, WallTime } from '../types.ts'
+import type { Refresher } from './refresher.ts'
 
 /**
  * Whoever shows the session cookie of the host. Of several live sessions in one request the first counts: a neighbouring
@@ -16,29 +17,41 @@ export function createSessionAuthenticator(
   },
 ): Authenticator {
   const { sessions, cookieNames } = deps
-  /** Another process may have signed this person in a moment ago. */
-  async function arrived(session: Session | undefined): Promise<SessionPrincipal | undefined> {
-    if (session) await deps.directory.recall(session.person)
-    return session && sessionPrincipal(session, deps)
-  }
-
   return {
-    identify({ cookie, host }, { from }, now) {
-      const found = sessions.read(cookie, cookieNames[from.scheme].session, host, now)
-      return found instanceof Promise ? found.then(arrived) : found && sessionPrincipal(found, deps)
-    },
+    identify: ({ cookie, host }, { from }, now) =>
+      sessionPrincipal(sessions.read(cookie, cookieNames[from.scheme].session, host, now), deps, now),
   }
 }
 
 export interface PrincipalDeps {
   readonly directory: Pick<Directory, 'membership' | 'status' | 'recall'>
+  readonly refresher: Pick<Refresher, 'fresh'>
 }
 
-/** The person of a session, with what is known of them now. */
+type Found = Session | undefined
+
+/** The person of a session that was found, with what is known of them now; waits where the session's tokens have ended. */
 export function sessionPrincipal(
-  { id, person, identity, expiresAt }: Session,
-  { directory }: PrincipalDeps,
-): SessionPrincipal {
+  found: Found | Promise<Found>,
+  deps: PrincipalDeps,
+  now: WallTime,
+): SessionPrincipal | undefined | Promise<SessionPrincipal | undefined> {
+  if (found === undefined) return undefined
+  if (found instanceof Promise) return arrived(found, deps).then((session) => sessionPrincipal(session, deps, now))
+  const fresh = deps.refresher.fresh(found, now)
+  return fresh instanceof Promise
+    ? arrived(fresh, deps).then((session) => session && principalOf(session, deps))
+    : principalOf(fresh, deps)
+}
+
+/** Another process may have signed this person in, or refreshed the session, a moment ago. */
+async function arrived(found: Promise<Found>, { directory }: PrincipalDeps): Promise<Found> {
+  const session = await found
+  if (session) await directory.recall(session.person)
+  return session
+}
+
+function principalOf({ id, person, identity, expiresAt }: Session, { directory }: PrincipalDeps): SessionPrincipal {
   return {
     kind: 'session',
     person,

@@ -1,8 +1,8 @@
 import type { Authenticator } from '../http/exchange.ts'
 import { bearerToken } from '../lib/bearer.ts'
 import { PROGRAM_TOKEN_PREFIX } from '../lib/program-token.ts'
-import type { Asker, BadToken } from '../policy/model.ts'
-import type { Session, Sessions } from '../types.ts'
+import type { Asker, BadToken, SessionPrincipal } from '../policy/model.ts'
+import type { Sessions } from '../types.ts'
 import { type PrincipalDeps, sessionPrincipal } from './authenticator.ts'
 
 /** Whoever shows the token of a program that somebody signed in on this host: as that person, in that session. */
@@ -10,20 +10,15 @@ export function createProgramAuthenticator(
   deps: PrincipalDeps & { readonly sessions: Pick<Sessions, 'readProgramToken'> },
 ): Authenticator {
   const { sessions } = deps
-  const orBad = (session: Session | undefined): Asker =>
-    session ? { ...sessionPrincipal(session, deps), consumed: true } : BAD_TOKEN
-  async function arrived(session: Session | undefined): Promise<Asker> {
-    if (session) await deps.directory.recall(session.person)
-    return orBad(session)
-  }
+  const orBad = (who: SessionPrincipal | undefined): Asker => (who ? { ...who, consumed: true } : BAD_TOKEN)
 
   return {
     identify({ authorization, host }, _route, now) {
       if (authorization === undefined) return undefined
       const token = bearerToken(authorization)
       if (!token?.startsWith(PROGRAM_TOKEN_PREFIX)) return undefined
-      const found = sessions.readProgramToken(token, host, now)
-      return found instanceof Promise ? found.then(arrived) : orBad(found)
+      const found = sessionPrincipal(sessions.readProgramToken(token, host, now), deps, now)
+      return found instanceof Promise ? found.then(orBad) : orBad(found)
     },
   }
 }

@@ -22,6 +22,8 @@ import type {
   WallTime,
 } from '../types.ts'
 import { createCookieCheck } from './cookie-check.ts'
+import { postErrand } from './errands.ts'
+import { planRefresh } from './refresh-plan.ts'
 import { createFreshness, MAX_AGE } from './freshness.ts'
 import { sessionsTable } from './tables.ts'
 
@@ -36,16 +38,18 @@ const MAX_USER_AGENT = 300
 /**
  * Sessions: cookie ⇄ store. `maxCached`: sessions kept in memory between requests. `audit`: hears of each begin and end.
  * `storeGrace`: how long they are believed when the store is not heard.
+ * `maxClaimsAge`: of a provider whose answers alone tell groups: how old those may be.
  */
 export function createSessions(deps: {
   readonly store: Store
   readonly clock: Clock
   readonly sharedSecrets: readonly [Secret, ...Secret[]]
   readonly audit: Audit
+  readonly maxClaimsAge?: (provider: string | undefined) => Span | undefined
   readonly maxCached?: number
   readonly storeGrace?: Span
 }): Sessions {
-  const { store, clock, sharedSecrets, audit, maxCached = MAX_CACHED, storeGrace = 0 } = deps
+  const { store, clock, sharedSecrets, audit, maxClaimsAge, maxCached = MAX_CACHED, storeGrace = 0 } = deps
   const freshness = createFreshness({ store, clock, storeGrace })
   const cookies = createCookieCheck(sharedSecrets, maxCached)
   const sealKeyOf = (secret: Secret) => deriveKey(secret.reveal(), 'session tokens')
@@ -132,6 +136,18 @@ export function createSessions(deps: {
 
   const sealTokens = (tokens: Tokens, id: SessionId): string => seal(sealKey, JSON.stringify(tokens), id)
 
+  function tokensOf({ id, sealedTokens }: Pick<Session, 'id' | 'sealedTokens'>): Tokens | undefined {
+    const text = open(sealKeys, sealedTokens, id)
+    // Sealed by us for this session: what opens is what `sealTokens` was given.
+    return text === undefined ? undefined : (JSON.parse(text) as Tokens)
+  }
+
+  /** Best effort: the session is over in any case. */
+  async function discardToken({ id, provider, identity: { issuer }, sealedTokens }: Session): Promise<void> {
+    const errand = { kind: 'revoke', id, issuer, sealedTokens, ...(provider !== undefined && { provider }) } as const
+    await postErrand(store, clock, errand).catch(() => undefined)
+  }
+
   /** What `next` makes of the record as it is now; whoever writes at the same time is not overwritten. undefined: it has ended. */
   async function update(id: SessionId, next: (current: Session) => Session): Promise<Session | undefined> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
@@ -145,10 +161,17 @@ export function createSessions(deps: {
     throw new AppError('ERR_STORE_UNAVAILABLE', `session: ${ATTEMPTS} attempts to change it met other writers`)
   }
 
+  /** What the provider said just now. */
+  function told(id: SessionId, provider: string | undefined, tokens: Tokens, identity: Identity) {
+    const refresh = planRefresh(tokens, clock.now(), maxClaimsAge?.(provider))
+    return { identity, sealedTokens: sealTokens(tokens, id), ...(refresh && { refresh }) }
+  }
+
   /** New tokens of the same person. */
   function withTokens(current: Session, tokens: Tokens, identity: Identity): Session {
     if (personKey(identity) !== current.person) throw new TypeError('session: a refresh changed the person')
-    return { ...current, identity, sealedTokens: sealTokens(tokens, current.id) }
+    const { refresh: _, ...rest } = current
+    return { ...rest, ...told(current.id, current.provider, tokens, identity) }
   }
 
   /** Of all who end it exactly one gets it. One that cannot be read (damaged) is nobody's, and goes as well. */
@@ -160,7 +183,9 @@ export function createSessions(deps: {
       if (!(error instanceof AppError) || error.code !== 'ERR_STORE_CORRUPT') throw error
       await store.delete(sessionsTable, id)
     }
-    if (session) audit({ event: 'session-end', reason, session, ...(requestId !== undefined && { requestId }) })
+    if (!session) return undefined
+    audit({ event: 'session-end', reason, session, ...(requestId !== undefined && { requestId }) })
+    if (session.refresh && reason !== 'refresh-refused') await discardToken(session)
     return session
   }
 
@@ -175,13 +200,12 @@ export function createSessions(deps: {
       const session: Session = {
         id,
         person: personKey(identity),
-        identity,
         ...(from && { provider: from.provider }),
         createdAt: now,
         signedInAt: now,
         lastSeenAt: now,
         expiresAt,
-        sealedTokens: sealTokens(tokens, id),
+        ...told(id, from?.provider, tokens, identity),
         ...deviceOf(from),
       }
       await store.put(sessionsTable, id, session, { expiresAt })
@@ -191,11 +215,7 @@ export function createSessions(deps: {
     async get(id) {
       return (await store.get(sessionsTable, id))?.value
     },
-    tokens(session) {
-      const text = open(sealKeys, session.sealedTokens, session.id)
-      // Sealed by us for this session: what opens is what `sealTokens` was given.
-      return text === undefined ? undefined : (JSON.parse(text) as Tokens)
-    },
+    tokens: tokensOf,
     async renew({ id }, tokens, identity, from) {
       const now = clock.now()
       const session = await update(id, (current) => ({
@@ -207,6 +227,13 @@ export function createSessions(deps: {
       if (session) audit({ event: 'session-renewed', session, ...(from && { requestId: from.requestId }) })
       return session
     },
+    keepRefreshToken: ({ id }, refreshToken) =>
+      update(id, (current) => {
+        const tokens = tokensOf(current)
+        return tokens ? { ...current, sealedTokens: sealTokens({ ...tokens, refreshToken }, id) } : current
+      }),
+    postponeRefresh: ({ id }, next) =>
+      update(id, (current) => (current.refresh ? { ...current, refresh: next(current.refresh) } : current)),
     replaceTokens: ({ id }, tokens, identity) => update(id, (current) => withTokens(current, tokens, identity)),
     cookieValue: (id, name, host) => cookies.sign(id, name, host),
     programToken: (id, host) => PROGRAM_TOKEN_PREFIX + cookies.sign(id, PROGRAM, host),

@@ -35,6 +35,11 @@ const isStored = new Ajv({ strict: true }).compile<StoredSession>({
     userAgent: { type: 'string', maxLength: 300 },
     clientIp: { type: 'string', maxLength: 64 },
     sealedTokens: { type: 'string' },
+    refresh: {
+      type: 'object',
+      required: ['dueAt', 'lapsesAt', 'failures'],
+      properties: { dueAt: EPOCH_MILLIS, lapsesAt: EPOCH_MILLIS, failures: { type: 'integer', minimum: 0 } },
+    },
   },
 })
 

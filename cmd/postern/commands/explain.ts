@@ -129,9 +129,10 @@ async function askedBy(
   return { principal, claimsKnown: email === undefined && found.identity !== undefined }
 }
 
-/** Inactive has no age: only newer evidence lets somebody in again. */
+/** Inactive has no age: only newer evidence lets somebody in again. Nor has what a sign-in told, as in the running Postern. */
 function statusOf(record: PersonRecord | undefined): Principal['status'] {
-  if (!record || (record.status === 'active' && record.membership === 'unknown')) return 'unknown'
+  if (!record || (record.status === 'active' && record.membership === 'unknown' && record.source !== 'claims'))
+    return 'unknown'
   return record.status
 }
 

@@ -133,7 +133,8 @@ function principalOf({ who }: PolicyTest, config: Config, now: WallTime): Princi
   return makePrincipal(
     makeIdentity(config, { subject: user, claims, ...(email !== undefined && { email }) }),
     groups === 'unknown' ? 'unknown' : createMembership(groupsNamed(groups), now, 'table test'),
-    active ? 'active' : 'inactive',
+    // Of whom nothing was told, neither groups nor status are known.
+    active ? (groups === 'unknown' ? 'unknown' : 'active') : 'inactive',
   )
 }
 

@@ -71,6 +71,8 @@ export interface OrgApp {
   readonly postLogoutRedirectUris: readonly string[]
   readonly grantTypes: readonly ('authorization_code' | 'refresh_token')[]
   readonly pkceRequired: boolean
+  /** Absent: STATIC for web apps, ROTATE with 30 seconds for others (okta-api.md#refresh-tokens). */
+  readonly refreshToken?: RefreshTokenRotation
   /** Org authorization server: the app's own groups claim, given for scope `groups`. */
   readonly groupsClaim?: GroupsClaim
   /** Service app: public keys of its assertions, each with a `kid`. */
@@ -82,6 +84,11 @@ export interface OrgApp {
   readonly created: Span
   readonly lastUpdated: Span
 }
+
+/** `leeway`: seconds in which the token before the newest is still taken. */
+export type RefreshTokenRotation =
+  | { readonly rotation: 'STATIC' }
+  | { readonly rotation: 'ROTATE'; readonly leeway: number }
 
 /** A public JWK (RFC 7517). */
 export interface ServiceKey {

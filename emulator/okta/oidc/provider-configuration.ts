@@ -7,7 +7,7 @@ import type { Clock } from '../clock.ts'
 import { chooseAssurance, factorsOf } from './assurance.ts'
 import { builtInScopes, type ServerAddress } from './metadata.ts'
 import { inward, OFFLINE } from './scopes.ts'
-import type { OidcStorage } from './storage.ts'
+import { type OidcStorage, rotationOf } from './storage.ts'
 import { FAULTS, type OAuthFault } from './texts.ts'
 import { textOf } from './text-of.ts'
 import { TOKEN_SECONDS } from './tokens.ts'
@@ -76,7 +76,7 @@ export function providerConfiguration(deps: ProviderDeps, oidc: Library): Config
     clientBasedCORS: () => false,
     expiresWithSession: () => false,
     issueRefreshToken: (_ctx, client, source) => client.grantTypeAllowed('refresh_token') && source.scopes.has(OFFLINE),
-    rotateRefreshToken: (ctx) => ctx.oidc.client?.clientAuthMethod === 'none',
+    rotateRefreshToken: (ctx) => rotationOf(deps.org.apps.get(ctx.oidc.client?.clientId ?? '')).rotation === 'ROTATE',
     findAccount: (ctx, id, token) => {
       const person = deps.org.people.get(id)
       const clientId = ctx.oidc.client?.clientId ?? ''

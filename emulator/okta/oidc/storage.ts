@@ -2,7 +2,7 @@ import type { Adapter, AdapterPayload } from 'oidc-provider'
 import type { Span } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 import type { Org } from '../model/org.ts'
-import type { OrgApp } from '../model/types.ts'
+import type { OrgApp, RefreshTokenRotation } from '../model/types.ts'
 
 /**
  * What oidc-provider remembers, for all authorization servers of the org. Codes, tokens and grants belong to one
@@ -37,9 +37,20 @@ export function createOidcStorage(deps: { readonly clock: Clock; readonly org: O
     return undefined
   }
 
+  /** A token that was rotated counts as unused for a while; after that its use is theft, and oidc-provider revokes the family. */
+  function withLeeway(token: AdapterPayload | undefined): AdapterPayload | undefined {
+    if (token?.consumed === undefined) return token
+    const rotation = rotationOf(deps.org.apps.get(String(token.clientId)))
+    const leeway = rotation.rotation === 'ROTATE' ? rotation.leeway : 0
+    if (deps.clock.now() / 1000 >= Number(token.consumed) + leeway) return token
+    const { consumed: _, ...unused } = token
+    return unused
+  }
+
   return {
     adapter: (serverId) => (model) => ({
       find: async (id) => {
+        if (model === 'RefreshToken') return withLeeway(read(keyOf(serverId, model, id)))
         if (model !== 'Client') return read(keyOf(serverId, model, id))
         const app = deps.org.apps.get(id)
         // A service app has no sign-in; service-token.ts serves it.
@@ -77,6 +88,10 @@ export function createOidcStorage(deps: { readonly clock: Clock; readonly org: O
     },
     clear: () => records.clear(),
   }
+}
+
+export function rotationOf(app: OrgApp | undefined): RefreshTokenRotation {
+  return app?.refreshToken ?? (app?.kind === 'web' ? { rotation: 'STATIC' } : { rotation: 'ROTATE', leeway: 30 })
 }
 
 /** oidc-provider's own ID tokens are never shown (tokens.ts makes Okta's), so they use a key that is cheap to make. */

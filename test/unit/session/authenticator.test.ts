@@ -27,6 +27,7 @@ function authenticator(read: Sessions['read']) {
         membership = stored
       },
     },
+    refresher: { fresh: (found) => found },
     cookieNames,
   })
   return { made, groups: (next: Membership) => (membership = next), elsewhere: (next: Membership) => (stored = next) }

@@ -1,0 +1,139 @@
+/** What is to be done for sessions by a process that may call the identity provider: left in the store that all share. */
+import { Ajv } from 'ajv'
+import { messageOf } from '../errors.ts'
+import { every } from '../lib/clock.ts'
+import { later } from '../lib/time.ts'
+import type { Clock, Logger, SessionId, Span, Store, Table } from '../types.ts'
+
+export type Errand =
+  /** The session's tokens are due. */
+  | { readonly kind: 'refresh'; readonly id: SessionId }
+  /** The session has ended: its refresh token is of no more use. */
+  | {
+      readonly kind: 'revoke'
+      readonly id: SessionId
+      readonly provider?: string
+      readonly issuer: string
+      /** As the session had them. */
+      readonly sealedTokens: string
+    }
+  /** A line for the log of a running Postern, from the command line. */
+  | { readonly kind: 'audit'; readonly key: string; readonly fields: object; readonly message: string }
+
+/** Whoever waits for a refresh waits no longer. */
+const REFRESH_KEPT: Span = 60_000
+/** A provider that is down for a day keeps the token until it expires there. */
+const KEPT: Span = 86_400_000
+/** Those that were left when nobody was there, or failed. */
+const LOOK_INTERVAL: Span = 60_000
+const AT_ONCE = 8
+
+const ID = { type: 'string', minLength: 22, maxLength: 22 } as const
+const isErrand = new Ajv({ strict: true }).compile<Errand>({
+  oneOf: [
+    { type: 'object', required: ['kind', 'id'], properties: { kind: { const: 'refresh' }, id: ID } },
+    {
+      type: 'object',
+      required: ['kind', 'id', 'issuer', 'sealedTokens'],
+      properties: {
+        kind: { const: 'revoke' },
+        id: ID,
+        provider: { type: 'string' },
+        issuer: { type: 'string' },
+        sealedTokens: { type: 'string' },
+      },
+    },
+    {
+      type: 'object',
+      required: ['kind', 'key', 'fields', 'message'],
+      properties: {
+        kind: { const: 'audit' },
+        key: { type: 'string' },
+        fields: { type: 'object' },
+        message: { type: 'string' },
+      },
+    },
+  ],
+})
+
+const errandsTable: Table<Errand> = {
+  name: 'session-errands',
+  parse: (value) => (isErrand(value) ? value : undefined),
+}
+
+/** Resolves when it is stored. The same errand for the same session is one. */
+export async function postErrand(store: Pick<Store, 'put'>, clock: Clock, errand: Errand): Promise<void> {
+  const expiresAt = later(clock.now(), errand.kind === 'refresh' ? REFRESH_KEPT : KEPT)
+  await store.put(errandsTable, keyOf(errand), errand, { expiresAt })
+}
+
+function keyOf(errand: Errand): string {
+  return `${errand.kind} ${errand.kind === 'audit' ? errand.key : errand.id}`
+}
+
+/** Takes what is there and what comes, each by one process of all. What `run` rejects with is logged, and the errand forgotten. */
+export function createErrands(deps: {
+  readonly store: Store
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly run: (errand: Errand) => Promise<void>
+}): { readonly close: () => Promise<void> } {
+  const { store, clock, logger, run } = deps
+  const waiting: string[] = []
+  const running = new Set<Promise<void>>()
+  let closed = false
+  const stops = [
+    store.watch(
+      ({ table, key, kind }) => {
+        if (table === errandsTable.name && kind === 'put') add(key)
+      },
+      () => void look(),
+    ),
+    every(clock, LOOK_INTERVAL, () => void look()),
+  ]
+  void look()
+
+  function add(key: string): void {
+    waiting.push(key)
+    next()
+  }
+
+  function next(): void {
+    while (!closed && running.size < AT_ONCE) {
+      const key = waiting.shift()
+      if (key === undefined) return
+      const work: Promise<void> = take(key).finally(() => {
+        running.delete(work)
+        next()
+      })
+      running.add(work)
+    }
+  }
+
+  /** Never rejects. */
+  async function take(key: string): Promise<void> {
+    try {
+      const errand = await store.take(errandsTable, key)
+      if (errand) await run(errand)
+    } catch (error) {
+      if (!closed) logger.warn({ error: messageOf(error) }, 'an errand for a session could not be done')
+    }
+  }
+
+  /** Never rejects. */
+  async function look(): Promise<void> {
+    try {
+      for await (const [key] of store.list(errandsTable)) add(key)
+    } catch (error) {
+      if (!closed) logger.warn({ error: messageOf(error) }, 'errands for sessions could not be listed')
+    }
+  }
+
+  return {
+    async close() {
+      closed = true
+      for (const stop of stops) stop()
+      await Promise.all(running)
+    },
+  }
+}

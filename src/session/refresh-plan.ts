@@ -1,0 +1,27 @@
+import { earliest, later } from '../lib/time.ts'
+import type { RefreshPlan, Span, Tokens, WallTime } from '../types.ts'
+
+/** Of tokens whose provider does not say how long they live. */
+const USUAL_LIFE: Span = 3_600_000
+/** A refresh begins so long before the tokens end, or a quarter of their life. */
+const MARGIN: Span = 300_000
+const FIRST_PAUSE: Span = 5000
+const LONGEST_PAUSE: Span = 300_000
+
+/** When the provider is to be asked again. `maxAge`: of what it said, where that is shorter than the tokens live. undefined: it gave no refresh token. */
+export function planRefresh(
+  { refreshToken, accessTokenExpiresAt }: Tokens,
+  now: WallTime,
+  maxAge: Span = Number.POSITIVE_INFINITY,
+): RefreshPlan | undefined {
+  if (refreshToken === undefined) return undefined
+  const lapsesAt = earliest(accessTokenExpiresAt ?? later(now, USUAL_LIFE), later(now, maxAge))
+  const life = Math.max(0, Number(lapsesAt) - Number(now))
+  return { dueAt: later(lapsesAt, -Math.min(MARGIN, life / 4)), lapsesAt, failures: 0 }
+}
+
+/** After an attempt that brought no answer: later each time, and not all sessions at once. `random`: 0 to 1. */
+export function postponed({ lapsesAt, failures }: RefreshPlan, now: WallTime, random: number): RefreshPlan {
+  const pause = Math.min(FIRST_PAUSE * 2 ** failures, LONGEST_PAUSE)
+  return { dueAt: later(now, Math.round(pause * (0.8 + 0.4 * random))), lapsesAt, failures: failures + 1 }
+}

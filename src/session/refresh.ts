@@ -1,0 +1,151 @@
+/** One refresh of one session, and the end of a refresh token: what is said to the provider, and what its answer does. */
+import { AppError, messageOf, toAppError } from '../errors.ts'
+import { sessionTag } from '../lib/audit.ts'
+import { pause } from '../lib/wait.ts'
+import type {
+  Clock,
+  IdentityProvider,
+  IdentityProviders,
+  Logger,
+  Session,
+  SessionId,
+  Sessions,
+  Span,
+  Tokens,
+} from '../types.ts'
+import type { Errand } from './errands.ts'
+import { postponed } from './refresh-plan.ts'
+
+/** New tokens that the store does not take are offered to it again: the old ones are spent. */
+const STORE_ATTEMPTS = 30
+const STORE_PAUSE: Span = 1000
+const REVOKE_ATTEMPTS = 5
+const REVOKE_PAUSE: Span = 60_000
+
+export interface TokenKeeper {
+  /** Alone with this session. Never rejects: what goes wrong is logged, and the next attempt comes later. */
+  refresh(id: SessionId): Promise<void>
+  /** Tells the provider that the token of a session that ended is of no more use. Never rejects. */
+  revoke(errand: Extract<Errand, { kind: 'revoke' }>): Promise<void>
+}
+
+export function createTokenKeeper(deps: {
+  readonly sessions: Sessions
+  readonly idps: Pick<IdentityProviders, 'of'>
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly random: () => number
+  /** A session with what the provider says now. */
+  readonly renewed: (session: Session) => Promise<void>
+  /** Nothing is waited for any more. */
+  readonly stopping: AbortSignal
+  /** Calls end. */
+  readonly closed: AbortSignal
+}): TokenKeeper {
+  const { sessions, idps, clock, logger, random, stopping, closed } = deps
+
+  async function refresh(id: SessionId): Promise<void> {
+    let session: Session | undefined
+    try {
+      session = await sessions.get(id)
+      if (session?.refresh && session.refresh.dueAt <= clock.now()) await ask(session)
+    } catch (error) {
+      const { code, message } = toAppError(error)
+      logger.warn(
+        {
+          session: sessionTag(id),
+          provider: session?.provider,
+          failures: session?.refresh?.failures,
+          code,
+          error: message,
+        },
+        'the tokens of a session could not be refreshed; it goes on',
+      )
+      if (session?.refresh) await postpone(session)
+    }
+  }
+
+  async function ask(session: Session): Promise<void> {
+    const { identity } = session
+    const idp = idps.of(session)
+    if (!idp) throw new AppError('ERR_IDP_UNUSABLE', 'refresh: its identity provider is not configured any more')
+    const { idToken, refreshToken } = sessions.tokens(session) ?? {}
+    if (idToken === undefined || refreshToken === undefined) {
+      throw new AppError(
+        'ERR_IDP_UNUSABLE',
+        'refresh: the tokens are sealed with a secret that is not configured any more',
+      )
+    }
+    const signal = callSignal(idp)
+    let newest = refreshToken
+    const keep = async (given: string): Promise<void> => {
+      if (given === newest) return
+      newest = given
+      const kept = await stored(() => sessions.keepRefreshToken(session, given))
+      // It ended meanwhile, with the old token: nobody else knows the new one.
+      if (!kept) await idp.revoke(given, signal)
+    }
+    const answer = await idp.refresh({ identity, idToken, refreshToken }, signal, keep)
+    if (answer.outcome === 'renewed') {
+      const next = await stored(() => sessions.replaceTokens(session, answer.tokens, answer.identity))
+      if (next) await deps.renewed(next)
+    } else await end(session, answer.outcome, newest)
+  }
+
+  /** Unless the person has signed in again meanwhile: the answer was about the older tokens. */
+  async function end(session: Session, outcome: 'refused' | 'mismatch', refreshToken: string): Promise<void> {
+    const current = await sessions.get(session.id)
+    if (!current || sessions.tokens(current)?.refreshToken !== refreshToken) return
+    await sessions.revoke(session.id, outcome === 'refused' ? 'refresh-refused' : 'refresh-mismatch')
+  }
+
+  /** Never rejects. */
+  async function postpone(session: Session): Promise<void> {
+    await sessions.postponeRefresh(session, (plan) => postponed(plan, clock.now(), random())).catch(() => undefined)
+  }
+
+  /** What the store takes, in the end. Rejects what it rejects last. */
+  async function stored<T>(work: () => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await work()
+      } catch (error) {
+        if (attempt === STORE_ATTEMPTS || stopping.aborted || toAppError(error).code !== 'ERR_STORE_UNAVAILABLE')
+          throw error
+        await pause(clock, STORE_PAUSE, stopping)
+      }
+    }
+  }
+
+  function callSignal(idp: IdentityProvider): AbortSignal {
+    // Token endpoint, keys, userinfo.
+    return AbortSignal.any([closed, AbortSignal.timeout(3 * idp.timeout)])
+  }
+
+  return {
+    refresh,
+
+    async revoke({ id, provider, issuer, sealedTokens }) {
+      const idp = idps.of({
+        ...(provider !== undefined && { provider }),
+        identity: { issuer, subject: '', claims: {} },
+      })
+      const { refreshToken } = sessions.tokens({ id, sealedTokens }) ?? ({} as Partial<Tokens>)
+      if (!idp || refreshToken === undefined) return
+      for (let attempt = 1; !stopping.aborted; attempt++) {
+        try {
+          return await idp.revoke(refreshToken, callSignal(idp))
+        } catch (error) {
+          const { code } = toAppError(error)
+          const last = attempt === REVOKE_ATTEMPTS || code !== 'ERR_IDP_UNREACHABLE'
+          logger[last ? 'warn' : 'debug'](
+            { session: sessionTag(id), provider, code, error: messageOf(error) },
+            'the refresh token of an ended session could not be revoked',
+          )
+          if (last) return
+          await pause(clock, attempt * REVOKE_PAUSE, stopping)
+        }
+      }
+    },
+  }
+}

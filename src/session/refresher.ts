@@ -1,0 +1,165 @@
+import { setMaxListeners } from 'node:events'
+import { assertNever, messageOf } from '../errors.ts'
+import { every } from '../lib/clock.ts'
+import { createTurns, settledWithin } from '../lib/wait.ts'
+import { elapsed } from '../lib/time.ts'
+import type {
+  Clock,
+  IdentityProviders,
+  Lease,
+  Logger,
+  Session,
+  SessionId,
+  Sessions,
+  Span,
+  Store,
+  WallTime,
+} from '../types.ts'
+import { createErrands, type Errand, postErrand } from './errands.ts'
+import { createTokenKeeper } from './refresh.ts'
+import { sessionsTable } from './tables.ts'
+
+/** A process that died over a refresh is followed after so long; whoever lives renews. */
+const LEASE_TTL: Span = 6000
+/** Should a change not be heard of, the record is looked at again. */
+const LOOK_INTERVAL: Span = 1000
+/** Nobody asks or waits longer for another process. */
+const GIVE_UP: Span = 45_000
+/** Refreshes at the same time, of this process: a provider that was away is not flooded. */
+const AT_ONCE = 16
+/** Real time, at the end of the process: an answer that comes is not lost. */
+const LAST_ANSWERS: Span = 2000
+
+export interface Refresher {
+  /**
+   * The session, with a look at whether its tokens are due. Good tokens are renewed in the background; for tokens that have
+   * ended the request waits, no longer than `idp_timeout`, and goes on with what was known if the provider gave no answer.
+   * undefined: the provider has ended it. A promise only where somebody waits; rejects with faults of the store.
+   */
+  fresh(session: Session, now: WallTime): Session | Promise<Session | undefined>
+  close(): Promise<void>
+}
+
+/**
+ * Keeps the tokens of sessions fresh: one refresh for each at a time among all processes that share the store (a lease, renewed
+ * while the provider is slow). `mayCall`: this process has what the provider asks of a client; one that has not leaves an
+ * errand to those that have.
+ */
+export function createRefresher(deps: {
+  readonly sessions: Sessions
+  readonly store: Store
+  readonly idps: Pick<IdentityProviders, 'of'>
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly mayCall: boolean
+  readonly renewed: (session: Session) => Promise<void>
+  readonly random?: () => number
+}): Refresher {
+  const { sessions, store, idps, clock, logger, mayCall, random = Math.random } = deps
+  /** Nobody waits any more; then, nobody calls any more. */
+  const stop = { waiting: new AbortController(), calling: new AbortController() }
+  const stopping = stop.waiting.signal
+  // As many as there are requests.
+  setMaxListeners(0, stopping)
+  const keeper = createTokenKeeper({ ...deps, random, stopping, closed: stop.calling.signal })
+  const flights = new Map<SessionId, Promise<void>>()
+  const listeners = new Map<SessionId, Set<() => void>>()
+  const turns = createTurns(AT_ONCE)
+  const errands = mayCall ? createErrands({ store, clock, logger, run }) : undefined
+  const unwatch = store.watch(({ table, key }) => {
+    if (table === sessionsTable.name) for (const wake of listeners.get(key) ?? []) wake()
+  })
+
+  async function run(errand: Errand): Promise<void> {
+    switch (errand.kind) {
+      case 'refresh':
+        return begin(errand.id)
+      case 'revoke':
+        return keeper.revoke(errand)
+      case 'audit':
+        return logger.info(errand.fields, errand.message)
+      default:
+        return assertNever(errand)
+    }
+  }
+
+  /** Never rejects. */
+  function begin(id: SessionId): Promise<void> {
+    let flight = flights.get(id)
+    if (!flight) {
+      flight = attempt(id)
+        .catch((error: unknown) => logger.debug({ error: messageOf(error) }, 'a refresh could not begin'))
+        .finally(() => flights.delete(id))
+      flights.set(id, flight)
+    }
+    return flight
+  }
+
+  /** Until it is done, here or by another process. */
+  async function attempt(id: SessionId): Promise<void> {
+    const startedAt = clock.monotonic()
+    while (!stopping.aborted && elapsed(clock.monotonic(), startedAt) < GIVE_UP) {
+      if (mayCall) {
+        const lease = await store.lease(`refresh ${id}`, LEASE_TTL)
+        if (lease) return holding(lease, () => turns(() => keeper.refresh(id)))
+      } else await postErrand(store, clock, { kind: 'refresh', id })
+      await changed(id)
+      const current = await sessions.get(id)
+      if (!current?.refresh || clock.now() < current.refresh.dueAt) return
+    }
+  }
+
+  async function holding(lease: Lease, work: () => Promise<void>): Promise<void> {
+    const stopRenewing = every(clock, LEASE_TTL / 3, () => void lease.renew().catch(() => false))
+    try {
+      await work()
+    } finally {
+      stopRenewing()
+      await lease.release().catch(() => undefined)
+    }
+  }
+
+  /** Resolves at the next change of the record, or soon. */
+  async function changed(id: SessionId): Promise<void> {
+    let wake = (): void => {}
+    const change = new Promise<void>((resolve) => {
+      wake = resolve
+    })
+    const waiting = listeners.get(id) ?? new Set()
+    listeners.set(id, waiting.add(wake))
+    await settledWithin(change, { clock, timeout: LOOK_INTERVAL, signal: stopping })
+    waiting.delete(wake)
+    if (waiting.size === 0) listeners.delete(id)
+  }
+
+  async function waited(session: Session, flight: Promise<void>): Promise<Session | undefined> {
+    await settledWithin(flight, { clock, timeout: idps.of(session)?.timeout ?? 0, signal: stopping })
+    const current = await sessions.get(session.id)
+    return current && current.expiresAt > clock.now() ? current : undefined
+  }
+
+  return {
+    fresh(session, now) {
+      const { refresh } = session
+      if (refresh === undefined || now < refresh.dueAt || stopping.aborted) return session
+      const flight = begin(session.id)
+      // Whoever did not answer a moment ago is not waited for.
+      const isGood = now < refresh.lapsesAt || refresh.failures > 0
+      return isGood ? session : waited(session, flight)
+    },
+
+    async close() {
+      unwatch()
+      stop.waiting.abort()
+      const settled = Promise.all([...flights.values(), errands?.close()])
+      // Real time: an answer that is on its way is not lost.
+      await Promise.race([settled, aborted(AbortSignal.timeout(LAST_ANSWERS))])
+      stop.calling.abort()
+      await settled
+    },
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+}
