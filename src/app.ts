@@ -40,6 +40,7 @@ import { type Operations, startOperations } from './server/operations.ts'
 import { listenRedirect } from './server/redirect.ts'
 import { compareConfig, type Reload } from './server/reload.ts'
 import { createSessionAuthenticator } from './session/authenticator.ts'
+import { createExpiry } from './session/ends.ts'
 import { createProgramAuthenticator } from './session/program-authenticator.ts'
 import { createRefresher, type Refresher } from './session/refresher.ts'
 import { createSessions } from './session/sessions.ts'
@@ -148,6 +149,8 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
       claims.tell(provider, identity, generation.live, clock.now()),
   })
   closing.add(() => refresher.close())
+  const expiry = createExpiry({ store, sessions, clock, logger })
+  closing.add(() => expiry.close())
   const shared: Process = { fixed, sessions, tokens, directory, refresher, upstreams, requestId, lifetimes }
   generation = createGeneration(shared, config.live, 1)
   directory.onChange((person) => streams.recheck(person))

@@ -19,9 +19,21 @@ import { freshAtOf, sourceNameOf, toMembership } from './directory/view.ts'
 import { AppError } from './errors.ts'
 import { createAudit, sessionTag } from './lib/audit.ts'
 import { createIssuer, personKey, subjectOf } from './lib/person.ts'
+import { endOf } from './session/life.ts'
 import { createSessions } from './session/sessions.ts'
 import { openStore } from './store/open.ts'
-import type { Clock, Identity, Logger, PersonKey, Session, SourceTime, Subject, WallTime } from './types.ts'
+import type {
+  Clock,
+  Identity,
+  Logger,
+  PersonKey,
+  RefreshPlan,
+  Session,
+  SourceTime,
+  Span,
+  Subject,
+  WallTime,
+} from './types.ts'
 import type { ServiceTokens } from './tokens/model.ts'
 import { createServiceTokens } from './tokens/service-tokens.ts'
 import { inspectUpstreams } from './upstream/inspect.ts'
@@ -41,7 +53,12 @@ export interface SessionView {
   readonly createdAt: WallTime
   readonly signedInAt: WallTime
   readonly lastSeenAt: WallTime
-  readonly expiresAt: WallTime
+  /** When it ends if nobody uses it any more. */
+  readonly endsAt: WallTime
+  /** undefined: no limit but `cookie_expire`. */
+  readonly idleTimeout: Span | undefined
+  /** undefined: the provider gave no refresh token. */
+  readonly refresh: RefreshPlan | undefined
   /** What the browser called itself, and where it signed in from; undefined: the record is older than that. */
   readonly userAgent: string | undefined
   readonly clientIp: string | undefined
@@ -322,10 +339,22 @@ function viewPerson(person: PersonKey, session: Session | undefined, record: Per
   return { person, subject: subjectOf(person), email: identity?.email, identity, record }
 }
 
-function viewSession({ id, provider, userAgent, clientIp, ...session }: Session): SessionView {
-  const { identity, createdAt, signedInAt, lastSeenAt, expiresAt } = session
-  const times = { createdAt, signedInAt, lastSeenAt, expiresAt }
-  return { tag: sessionTag(id), identity, provider, ...times, userAgent, clientIp }
+function viewSession(session: Session): SessionView {
+  const { id, identity, provider, createdAt, signedInAt, lastSeenAt, idleTimeout, refresh, userAgent, clientIp } =
+    session
+  return {
+    tag: sessionTag(id),
+    identity,
+    provider,
+    createdAt,
+    signedInAt,
+    lastSeenAt,
+    endsAt: endOf(session),
+    idleTimeout,
+    refresh,
+    userAgent,
+    clientIp,
+  }
 }
 
 function emailOf(user: object): string | undefined {

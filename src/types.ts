@@ -185,6 +185,8 @@ export interface Session {
   readonly clientIp?: string
   /** Absolute; activity does not move it. */
   readonly expiresAt: WallTime
+  /** It ends when nobody uses it for so long (session/life.ts); absent: no such limit. */
+  readonly idleTimeout?: Span
   /** Sealed `Tokens`. */
   readonly sealedTokens: string
   /** Absent: the provider gave no refresh token. */
@@ -226,6 +228,8 @@ export type SessionEnd =
 
 /** The request that completed a sign-in. */
 export interface SignInOrigin {
+  /** As configured at that moment (`session_idle_timeout`). */
+  readonly idleTimeout?: Span
   /** Name of the identity provider. */
   readonly provider: string
   readonly requestId: string
@@ -246,6 +250,10 @@ export interface Sessions {
   postponeRefresh(session: Session, next: (plan: RefreshPlan) => RefreshPlan): Promise<Session | undefined>
   /** What a refresh brought. undefined: it ended meanwhile. */
   replaceTokens(session: Session, tokens: Tokens, identity: Identity): Promise<Session | undefined>
+  /** Somebody used it: noted now and then, in the background. Never rejects. */
+  seen(session: Session, now: WallTime): void
+  /** Ends it if its time is over; the session when it is not. */
+  endIfOver(id: SessionId): Promise<Session | undefined>
   /** `v1.<id>.<mac>`: good for a cookie of this name on this host, and useless anywhere else. */
   cookieValue(id: SessionId, name: string, host: string): string
   /** `psl_…`: a bearer token of the session for programs, good on this host alone (lib/program-token.ts). */

@@ -277,7 +277,14 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     expiresAt: WallTime,
   ): Promise<Session> {
     const { facts } = request
-    const from = { provider: idp.name, requestId: facts.id, userAgent: facts.userAgent, clientIp: facts.clientIp }
+    const { sessionIdleTimeout: idle } = request.generation.live
+    const from = {
+      provider: idp.name,
+      requestId: facts.id,
+      userAgent: facts.userAgent,
+      clientIp: facts.clientIp,
+      ...(idle > 0 && { idleTimeout: idle }),
+    }
     const create = () => sessions.create(identity, tokens, expiresAt, from)
     const before = await sessions.read(facts.cookie, namesFor(request).session, facts.host, clock.now())
     if (before?.person === personKey(identity) && idps.of(before) === idp) {

@@ -129,6 +129,9 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   ] as const) {
     if (globals[key] === 0) report.error([key], 'expected a duration above 0')
   }
+  if (globals.session_idle_timeout > 0 && globals.session_idle_timeout < 60_000) {
+    report.error(['session_idle_timeout'], 'expected at least 1m, or 0 for none')
+  }
   for (const [i, path] of globals.public_health_paths.entries()) {
     if (canonicalPath(path) !== path || isReserved(path, naming)) {
       report.error(

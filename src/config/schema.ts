@@ -171,6 +171,11 @@ export const configSchema = z.strictObject(
       .optional()
       .describe('Default: `postern`. On https it gets the prefix `__Host-`, so that no other host can set it.'),
     cookie_expire: duration.prefault('14h').describe('Lifetime of a session after sign-in, active or not.'),
+    session_idle_timeout: duration
+      .prefault('0s')
+      .describe(
+        'A session ends when nobody opens a page or sends something for so long; what pages read by themselves, event streams and WebSockets do not count. 0: none.',
+      ),
     cookie_same_site: oneOf('lax', 'strict', 'none').default('lax').describe('SameSite of the session cookie.'),
     cookie_http_only: z
       .literal(true, { error: 'true: the cookie is never readable by scripts' })

@@ -1,8 +1,9 @@
 import type { CookieNames } from '../config/model.ts'
 import type { Directory } from '../directory/model.ts'
-import type { Authenticator } from '../http/exchange.ts'
+import type { Authenticator, RequestFacts } from '../http/exchange.ts'
 import type { SessionPrincipal } from '../policy/model.ts'
 import type { Session, Sessions, WallTime } from '../types.ts'
+import { isActivity } from './life.ts'
 import type { Refresher } from './refresher.ts'
 
 /**
@@ -11,19 +12,25 @@ import type { Refresher } from './refresher.ts'
  */
 export function createSessionAuthenticator(
   deps: PrincipalDeps & {
-    readonly sessions: Pick<Sessions, 'read'>
+    readonly sessions: Pick<Sessions, 'read' | 'seen'>
     /** By the scheme of the host that was asked. */
     readonly cookieNames: Readonly<Record<'http' | 'https', CookieNames>>
   },
 ): Authenticator {
   const { sessions, cookieNames } = deps
   return {
-    identify: ({ cookie, host }, { from }, now) =>
-      sessionPrincipal(sessions.read(cookie, cookieNames[from.scheme].session, host, now), deps, now),
+    identify: (facts, { from }, now) =>
+      sessionPrincipal(
+        sessions.read(facts.cookie, cookieNames[from.scheme].session, facts.host, now),
+        deps,
+        facts,
+        now,
+      ),
   }
 }
 
 export interface PrincipalDeps {
+  readonly sessions: Pick<Sessions, 'seen'>
   readonly directory: Pick<Directory, 'membership' | 'status' | 'recall'>
   readonly refresher: Pick<Refresher, 'fresh'>
 }
@@ -34,10 +41,13 @@ type Found = Session | undefined
 export function sessionPrincipal(
   found: Found | Promise<Found>,
   deps: PrincipalDeps,
+  facts: RequestFacts,
   now: WallTime,
 ): SessionPrincipal | undefined | Promise<SessionPrincipal | undefined> {
   if (found === undefined) return undefined
-  if (found instanceof Promise) return arrived(found, deps).then((session) => sessionPrincipal(session, deps, now))
+  if (found instanceof Promise)
+    return arrived(found, deps).then((session) => sessionPrincipal(session, deps, facts, now))
+  if (isActivity(facts)) deps.sessions.seen(found, now)
   const fresh = deps.refresher.fresh(found, now)
   return fresh instanceof Promise
     ? arrived(fresh, deps).then((session) => session && principalOf(session, deps))

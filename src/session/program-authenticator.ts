@@ -7,17 +7,18 @@ import { type PrincipalDeps, sessionPrincipal } from './authenticator.ts'
 
 /** Whoever shows the token of a program that somebody signed in on this host: as that person, in that session. */
 export function createProgramAuthenticator(
-  deps: PrincipalDeps & { readonly sessions: Pick<Sessions, 'readProgramToken'> },
+  deps: PrincipalDeps & { readonly sessions: Pick<Sessions, 'readProgramToken' | 'seen'> },
 ): Authenticator {
   const { sessions } = deps
   const orBad = (who: SessionPrincipal | undefined): Asker => (who ? { ...who, consumed: true } : BAD_TOKEN)
 
   return {
-    identify({ authorization, host }, _route, now) {
+    identify(facts, _route, now) {
+      const { authorization, host } = facts
       if (authorization === undefined) return undefined
       const token = bearerToken(authorization)
       if (!token?.startsWith(PROGRAM_TOKEN_PREFIX)) return undefined
-      const found = sessionPrincipal(sessions.readProgramToken(token, host, now), deps, now)
+      const found = sessionPrincipal(sessions.readProgramToken(token, host, now), deps, facts, now)
       return found instanceof Promise ? found.then(orBad) : orBad(found)
     },
   }

@@ -22,10 +22,13 @@ import type {
   WallTime,
 } from '../types.ts'
 import { createCookieCheck } from './cookie-check.ts'
+import { ENDED_KEPT, forgetEnd, noteEnd } from './ends.ts'
 import { postErrand } from './errands.ts'
+import { endOf, isNews, reasonOf } from './life.ts'
 import { planRefresh } from './refresh-plan.ts'
 import { createFreshness, MAX_AGE } from './freshness.ts'
 import { sessionsTable } from './tables.ts'
+import { later } from '../lib/time.ts'
 
 /** No cookie can be called so: a token is no cookie, and the other way round. */
 const PROGRAM = 'program token'
@@ -58,6 +61,7 @@ export function createSessions(deps: {
   const sealKeys = [sealKey, ...older.map(sealKeyOf)]
   const cache = createRecent<SessionId, { readonly session: Session; readonly readAt: Monotonic }>(maxCached)
   const loads = new Map<SessionId, Promise<Session | undefined>>()
+  const noting = new Set<SessionId>()
   const endListeners = new Set<(id: SessionId) => void>()
 
   // What is older has to be read again anyway, and would only be memory.
@@ -87,13 +91,13 @@ export function createSessions(deps: {
 
   function cached(id: SessionId, now: WallTime): Session | undefined {
     const entry = cache.get(id)
-    return entry && entry.session.expiresAt > now && freshness.isFresh(entry.readAt) ? entry.session : undefined
+    return entry && endOf(entry.session) > now && freshness.isFresh(entry.readAt) ? entry.session : undefined
   }
 
   async function firstLive(ids: readonly SessionId[], now: WallTime): Promise<Session | undefined> {
     for (const id of ids) {
       const session = cached(id, now) ?? (await load(id))
-      if (session && session.expiresAt > now) return session
+      if (session && endOf(session) > now) return session
     }
     return undefined
   }
@@ -153,10 +157,12 @@ export function createSessions(deps: {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const current = await store.get(sessionsTable, id)
       // Ended meanwhile: what comes home late must not bring it back.
-      if (!current) return undefined
+      if (!current || endOf(current.value) <= clock.now()) return undefined
       const session = next(current.value)
-      const when = { ifVersion: current.version, expiresAt: session.expiresAt }
-      if (await store.put(sessionsTable, id, session, when)) return session
+      const when = { ifVersion: current.version, expiresAt: later(endOf(session), ENDED_KEPT) }
+      if (!(await store.put(sessionsTable, id, session, when))) continue
+      if (endOf(session) !== endOf(current.value)) await noteEnd(store, session)
+      return session
     }
     throw new AppError('ERR_STORE_UNAVAILABLE', `session: ${ATTEMPTS} attempts to change it met other writers`)
   }
@@ -184,6 +190,7 @@ export function createSessions(deps: {
       await store.delete(sessionsTable, id)
     }
     if (!session) return undefined
+    await forgetEnd(store, id).catch(() => undefined)
     audit({ event: 'session-end', reason, session, ...(requestId !== undefined && { requestId }) })
     if (session.refresh && reason !== 'refresh-refused') await discardToken(session)
     return session
@@ -206,24 +213,24 @@ export function createSessions(deps: {
         lastSeenAt: now,
         expiresAt,
         ...told(id, from?.provider, tokens, identity),
-        ...deviceOf(from),
+        ...originOf(from),
       }
-      await store.put(sessionsTable, id, session, { expiresAt })
+      await noteEnd(store, session)
+      await store.put(sessionsTable, id, session, { expiresAt: later(endOf(session), ENDED_KEPT) })
       audit({ event: 'session-begin', session, ...(from && { requestId: from.requestId }) })
       return session
     },
     async get(id) {
-      return (await store.get(sessionsTable, id))?.value
+      const session = (await store.get(sessionsTable, id))?.value
+      return session && endOf(session) > clock.now() ? session : undefined
     },
     tokens: tokensOf,
     async renew({ id }, tokens, identity, from) {
       const now = clock.now()
-      const session = await update(id, (current) => ({
-        ...withTokens(current, tokens, identity),
-        signedInAt: now,
-        lastSeenAt: now,
-        ...deviceOf(from),
-      }))
+      const session = await update(id, (current) => {
+        const { idleTimeout: _, ...next } = withTokens(current, tokens, identity)
+        return { ...next, signedInAt: now, lastSeenAt: now, ...originOf(from) }
+      })
       if (session) audit({ event: 'session-renewed', session, ...(from && { requestId: from.requestId }) })
       return session
     },
@@ -242,17 +249,32 @@ export function createSessions(deps: {
       const id = cookies.verify(token.slice(PROGRAM_TOKEN_PREFIX.length), PROGRAM, host)
       return id === undefined ? undefined : (cached(id, now) ?? firstLive([id], now))
     },
+    seen(session, now) {
+      if (!isNews(session, now) || noting.has(session.id)) return
+      noting.add(session.id)
+      void update(session.id, (current) => (isNews(current, now) ? { ...current, lastSeenAt: now } : current))
+        // Another request will note it.
+        .catch(() => undefined)
+        .finally(() => noting.delete(session.id))
+    },
+    async endIfOver(id) {
+      const session = (await store.get(sessionsTable, id))?.value
+      if (!session || endOf(session) > clock.now()) return session
+      await end(id, reasonOf(session, clock.now()))
+      return undefined
+    },
     revoke: end,
     async revokePerson(person, reason, before) {
       let count = 0
       for await (const [id, { value }] of store.list(sessionsTable, person)) {
-        if (before !== undefined && value.createdAt >= before) continue
+        if ((before !== undefined && value.createdAt >= before) || endOf(value) <= clock.now()) continue
         if (await end(id, reason)) count++
       }
       return count
     },
     async *list(person) {
-      for await (const [, { value }] of store.list(sessionsTable, person)) yield value
+      const now = clock.now()
+      for await (const [, { value }] of store.list(sessionsTable, person)) if (endOf(value) > now) yield value
     },
     onEnd(listener) {
       // Its own function each time, so that one listener may be added twice and removed once.
@@ -269,6 +291,12 @@ export function createSessions(deps: {
   }
 }
 
-function deviceOf(from: SignInOrigin | undefined): Pick<Session, 'userAgent' | 'clientIp'> {
-  return from ? { userAgent: from.userAgent.slice(0, MAX_USER_AGENT), clientIp: from.clientIp } : {}
+function originOf(from: SignInOrigin | undefined): Pick<Session, 'userAgent' | 'clientIp' | 'idleTimeout'> {
+  if (!from) return {}
+  const { userAgent, clientIp, idleTimeout } = from
+  return {
+    userAgent: userAgent.slice(0, MAX_USER_AGENT),
+    clientIp,
+    ...(idleTimeout !== undefined && { idleTimeout }),
+  }
 }

@@ -32,6 +32,7 @@ const isStored = new Ajv({ strict: true }).compile<StoredSession>({
     expiresAt: EPOCH_MILLIS,
     signedInAt: EPOCH_MILLIS,
     lastSeenAt: EPOCH_MILLIS,
+    idleTimeout: { type: 'number', exclusiveMinimum: 0 },
     userAgent: { type: 'string', maxLength: 300 },
     clientIp: { type: 'string', maxLength: 64 },
     sealedTokens: { type: 'string' },

@@ -16,6 +16,7 @@ import {
   framing,
   handshake,
   headerTime,
+  idleEnd,
   idleTunnel,
   keptIdle,
   oldGroups,
@@ -183,6 +184,7 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
     signing_key: { b: ecKey() },
     cookie_name: { b: 'gate' },
     cookie_expire: { b: '20m' },
+    session_idle_timeout: { b: '10m', observe: idleEnd },
     cookie_same_site: { b: 'strict' },
     cookie_http_only: 'one',
     programmatic_redirect_domain_whitelist: {

@@ -613,6 +613,14 @@ async function untilLogged({ clock, lines }: Running, path: string): Promise<Rec
   throw new Error(`no line for ${path}`)
 }
 
+/** Is a session open after a quarter of an hour in which nobody used it? */
+export async function idleEnd({ browser: open, signIn: sign, clock }: Running): Promise<unknown> {
+  const browser = open()
+  await sign(browser, `${APP}/`)
+  clock.advance(15 * 60_000)
+  return (await browser.ask(`${APP}/`, { headers: { accept: 'application/json' } })).status
+}
+
 /** What the first application hears of somebody who is signed in. */
 export async function told({ browser: open, signIn: sign }: Running): Promise<unknown> {
   const browser = open()

@@ -1,6 +1,7 @@
 import { AppError, ERRORS } from '../../../src/errors.ts'
 import { personKey } from '../../../src/lib/person.ts'
 import type { Operator, SessionView } from '../../../src/operator.ts'
+import { describeDuration } from '../../../src/lib/duration.ts'
 import { readConfiguration } from '../configuration.ts'
 import type { Io } from '../io.ts'
 import { withOperator } from '../operator.ts'
@@ -97,10 +98,21 @@ function rowsOf(session: SessionView): readonly (readonly [string, string])[] {
     ['began', instant(session.createdAt)],
     ['signed in', instant(session.signedInAt)],
     ['last seen', instant(session.lastSeenAt)],
-    ['ends', instant(session.expiresAt)],
+    ['ends', instant(session.endsAt)],
+    [
+      'unused',
+      session.idleTimeout === undefined ? 'may be' : `for no longer than ${describeDuration(session.idleTimeout)}`,
+    ],
+    ['refresh', refreshText(session)],
     ['device', session.userAgent ?? 'unknown'],
     ['address', session.clientIp ?? 'unknown'],
   ]
+}
+
+function refreshText({ refresh }: SessionView): string {
+  if (!refresh) return 'none: the provider gave no refresh token'
+  const failed = refresh.failures > 0 ? `, after ${count(refresh.failures, 'attempt')} without an answer` : ''
+  return `when it is used after ${instant(refresh.dueAt)}${failed}`
 }
 
 function describe(sessions: readonly SessionView[]): readonly string[] {
@@ -111,7 +123,7 @@ function describe(sessions: readonly SessionView[]): readonly string[] {
     nameOf(session),
     isOneIssuer ? session.identity.subject : personKey(session.identity),
     instant(session.createdAt),
-    instant(session.expiresAt),
+    instant(session.endsAt),
   ])
   return table(['SESSION', 'USER', 'ID', 'SIGNED IN', 'ENDS'], rows)
 }
@@ -131,7 +143,10 @@ function toJson({ tag, identity, ...session }: SessionView): object {
     began_at: isoTime(session.createdAt),
     signed_in_at: isoTime(session.signedInAt),
     last_seen_at: isoTime(session.lastSeenAt),
-    ends_at: isoTime(session.expiresAt),
+    ends_at: isoTime(session.endsAt),
+    idle_timeout_seconds: session.idleTimeout === undefined ? null : session.idleTimeout / 1000,
+    refresh_due_at: session.refresh ? isoTime(session.refresh.dueAt) : null,
+    refresh_failures: session.refresh?.failures ?? null,
     user_agent: session.userAgent ?? null,
     client_ip: session.clientIp ?? null,
   }

@@ -68,6 +68,7 @@ const EVERYTHING: Settings = {
   signing_key: read('tls.key'),
   cookie_name: '__Host-corp',
   cookie_expire: '8h',
+  session_idle_timeout: '30m',
   cookie_same_site: 'strict',
   programmatic_redirect_domain_whitelist: ['tool.corp.example'],
   cookie_http_only: true,

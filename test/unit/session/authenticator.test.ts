@@ -18,7 +18,7 @@ function authenticator(read: Sessions['read']) {
   let membership: Membership | 'unknown' = 'unknown'
   let stored: Membership | 'unknown' = 'unknown'
   const made = createSessionAuthenticator({
-    sessions: { read },
+    sessions: { read, seen: () => {} },
     directory: {
       membership: () => membership,
       status: () => 'active',
