@@ -17,8 +17,10 @@ import { namedGroups } from './directory/open.ts'
 import { createDirectoryTable, type DirectoryRecord } from './directory/records.ts'
 import { freshAtOf, sourceNameOf, toMembership } from './directory/view.ts'
 import { AppError } from './errors.ts'
+import { randomId } from './lib/crypto.ts'
 import { createAudit, sessionTag } from './lib/audit.ts'
 import { createIssuer, personKey, subjectOf } from './lib/person.ts'
+import { postErrand } from './session/errands.ts'
 import { endOf } from './session/life.ts'
 import { createSessions } from './session/sessions.ts'
 import { openStore } from './store/open.ts'
@@ -148,7 +150,12 @@ export async function openOperator(config: Config, { clock, logger }: OperatorDe
     )
   }
   const store = await openStore(config.fixed, { clock, logger })
-  const audit = createAudit(logger)
+  const told = new Set<Promise<void>>()
+  // A running Postern writes the line: the log of a command goes nowhere.
+  const audit = createAudit({
+    info: (fields, message) =>
+      void told.add(postErrand(store, clock, { kind: 'audit', key: randomId(), fields, message })),
+  })
   const sessions = createSessions({ store, clock, sharedSecrets, audit })
   const tokens = createServiceTokens({ store, clock, audit })
   const table = createDirectoryTable()
@@ -240,6 +247,7 @@ export async function openOperator(config: Config, { clock, logger }: OperatorDe
     async close() {
       sessions.close()
       tokens.close()
+      await Promise.allSettled(told)
       await store.close()
     },
   }
