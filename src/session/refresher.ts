@@ -3,18 +3,7 @@ import { assertNever, messageOf } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import { createTurns, settledWithin } from '../lib/wait.ts'
 import { elapsed } from '../lib/time.ts'
-import type {
-  Clock,
-  IdentityProviders,
-  Lease,
-  Logger,
-  Session,
-  SessionId,
-  Sessions,
-  Span,
-  Store,
-  WallTime,
-} from '../types.ts'
+import type { Clock, IdentityProviders, Logger, Session, SessionId, Sessions, Span, Store, WallTime } from '../types.ts'
 import { createErrands, type Errand, postErrand } from './errands.ts'
 import { createTokenKeeper } from './refresh.ts'
 import { sessionsTable } from './tables.ts'
@@ -63,11 +52,12 @@ export function createRefresher(deps: {
   setMaxListeners(0, stopping)
   const keeper = createTokenKeeper({ ...deps, random, stopping, closed: stop.calling.signal })
   const flights = new Map<SessionId, Promise<void>>()
-  const listeners = new Map<SessionId, Set<() => void>>()
+  /** Attempts that wait for another process. */
+  const waiting = new Map<SessionId, () => void>()
   const turns = createTurns(AT_ONCE)
   const errands = mayCall ? createErrands({ store, clock, logger, run }) : undefined
   const unwatch = store.watch(({ table, key }) => {
-    if (table === sessionsTable.name) for (const wake of listeners.get(key) ?? []) wake()
+    if (table === sessionsTable.name) waiting.get(key)?.()
   })
 
   async function run(errand: Errand): Promise<void> {
@@ -99,20 +89,22 @@ export function createRefresher(deps: {
   async function attempt(id: SessionId): Promise<void> {
     const startedAt = clock.monotonic()
     while (!stopping.aborted && elapsed(clock.monotonic(), startedAt) < GIVE_UP) {
-      if (mayCall) {
-        const lease = await store.lease(`refresh ${id}`, LEASE_TTL)
-        if (lease) return holding(lease, () => turns(() => keeper.refresh(id)))
-      } else await postErrand(store, clock, { kind: 'refresh', id })
+      if (!mayCall) await postErrand(store, clock, { kind: 'refresh', id })
+      else if (await turns(() => refreshAlone(id))) return
       await changed(id)
       const current = await sessions.get(id)
       if (!current?.refresh || clock.now() < current.refresh.dueAt) return
     }
   }
 
-  async function holding(lease: Lease, work: () => Promise<void>): Promise<void> {
+  /** false: another process is at it. */
+  async function refreshAlone(id: SessionId): Promise<boolean> {
+    const lease = await store.lease(`refresh ${id}`, LEASE_TTL)
+    if (!lease) return false
     const stopRenewing = every(clock, LEASE_TTL / 3, () => void lease.renew().catch(() => false))
     try {
-      await work()
+      await keeper.refresh(id)
+      return true
     } finally {
       stopRenewing()
       await lease.release().catch(() => undefined)
@@ -121,20 +113,15 @@ export function createRefresher(deps: {
 
   /** Resolves at the next change of the record, or soon. */
   async function changed(id: SessionId): Promise<void> {
-    let wake = (): void => {}
-    const change = new Promise<void>((resolve) => {
-      wake = resolve
-    })
-    const waiting = listeners.get(id) ?? new Set()
-    listeners.set(id, waiting.add(wake))
+    const change = new Promise<void>((resolve) => waiting.set(id, resolve))
     await settledWithin(change, { clock, timeout: LOOK_INTERVAL, signal: stopping })
-    waiting.delete(wake)
-    if (waiting.size === 0) listeners.delete(id)
+    waiting.delete(id)
   }
 
   async function waited(session: Session, flight: Promise<void>): Promise<Session | undefined> {
     await settledWithin(flight, { clock, timeout: idps.of(session)?.timeout ?? 0, signal: stopping })
-    return sessions.get(session.id)
+    // A store that cannot be asked says nothing new: the session counts for as long as it did without a refresh.
+    return sessions.get(session.id).catch(() => session)
   }
 
   return {
