@@ -56,6 +56,7 @@ function principalOf(identity: Identity): Principal {
     kind: 'session',
     person: personKey(identity),
     identity,
+    signedInAt: FOREVER,
     sessionId: 'access-review',
     expiresAt: FOREVER,
     membership: 'unknown',

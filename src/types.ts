@@ -111,6 +111,8 @@ export interface SignInDemand {
   readonly acrValues?: readonly [string, ...string[]]
   /** The person proved who they are no longer ago than this (`auth_time`). */
   readonly maxAuthAge?: Span
+  /** They signed in here no longer ago than this, and proved who they are for it or shortly before, as far as the provider says. */
+  readonly maxSessionAge?: Span
 }
 
 /** Tokens of an identity provider that somebody shows to us. */

@@ -196,6 +196,8 @@ export function makePrincipal(
     person: personKey(identity),
     identity,
     sessionId: 'command-line',
+    // Just now, whatever the time is.
+    signedInAt: FOREVER,
     expiresAt: FOREVER,
     membership,
     status,

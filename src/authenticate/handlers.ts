@@ -235,7 +235,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const session = await sessionFor(request, idp, identity, tokens, expiresAt)
     const cookies = [spent, sessionHeader(request, session)]
     // What the provider did is good for other routes. Here the next attempt is the person's own, so that nothing goes round.
-    const unmet = demand && unmetBy(identity, demand, now)
+    const unmet = demand && unmetBy({ identity, signedInAt: now }, demand, now)
     if (unmet) return failure(request, insufficient(unmet), { cookies, tryAgain })
     const asked: SignInRequest = { returnTo: new URL(returnTo), ...(nonceHash !== undefined && { nonceHash }) }
     return handOff(request, session, asked, cookies)

@@ -1,6 +1,7 @@
 import * as oidc from 'openid-client'
 import { AppError, assertNever, messageOf } from '../errors.ts'
 import { unsafeEndpoint } from '../config/provider-endpoints.ts'
+import { maxAgeOf } from '../policy/demand.ts'
 import { systemTime } from '../lib/clock.ts'
 import { constantTimeEqual } from '../lib/crypto.ts'
 import { createOutboundFetch } from '../lib/outbound.ts'
@@ -255,10 +256,12 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
  * OIDC Core §3.1.2.1: with `max_age` the provider proves again who somebody is when that was longer ago, and says when it was.
  * `prompt=login` would ask those, too, who have just done so for another application.
  */
-function demandParams({ acrValues, maxAuthAge }: SignInDemand): Record<string, string> {
+function demandParams(demand: SignInDemand): Record<string, string> {
+  const { acrValues } = demand
+  const maxAge = maxAgeOf(demand)
   return {
     ...(acrValues && { acr_values: acrValues.join(' ') }),
-    ...(maxAuthAge !== undefined && { max_age: String(Math.floor(maxAuthAge / 1000)) }),
+    ...(maxAge !== undefined && { max_age: String(Math.floor(maxAge / 1000)) }),
   }
 }
 

@@ -1,22 +1,37 @@
-import { epochMillis } from '../lib/time.ts'
+import { elapsed, epochMillis } from '../lib/time.ts'
 import type { Identity, Json, SignInDemand, Span, WallTime } from '../types.ts'
 
 /** How far the provider's clock and ours may be apart. */
 const CLOCK_TOLERANCE: Span = 60_000
 
 /** What of a demand a sign-in does not meet. */
-export type Unmet = 'acr' | 'auth-time'
+export type Unmet = 'acr' | 'auth-time' | 'session-age'
+
+/** A sign-in: who, and when. What is no sign-in (a token) has no time. */
+export interface SignedIn {
+  readonly identity: Identity
+  readonly signedInAt?: WallTime
+}
 
 /**
  * What is missing for the sign-in of this person to be what a route asks for; undefined: nothing. What the provider did
  * not say is not met: it ignores an `acr_values` that it does not know (okta-api.md#authorize), and others ignore `max_age`.
  */
-export function unmetBy({ claims }: Identity, demand: SignInDemand, now: WallTime): Unmet | undefined {
-  const { acr, auth_time: authTime } = claims
-  const { acrValues, maxAuthAge } = demand
+export function unmetBy({ identity, signedInAt }: SignedIn, demand: SignInDemand, now: WallTime): Unmet | undefined {
+  const { acr, auth_time: authTime } = identity.claims
+  const { acrValues, maxAuthAge, maxSessionAge } = demand
   if (acrValues && !(typeof acr === 'string' && acrValues.includes(acr))) return 'acr'
   if (maxAuthAge !== undefined && !isWithin(authTime, maxAuthAge, now)) return 'auth-time'
-  return undefined
+  if (maxSessionAge === undefined) return undefined
+  if (signedInAt === undefined || elapsed(now, signedInAt) > maxSessionAge) return 'session-age'
+  // Asked with `max_age`, the provider may still have asked nobody. One that does not say when it did is believed.
+  return authTime === undefined || isWithin(authTime, maxSessionAge, signedInAt) ? undefined : 'auth-time'
+}
+
+/** For `max_age` of the request to the provider (OIDC Core §3.1.2.1). */
+export function maxAgeOf({ maxAuthAge, maxSessionAge }: SignInDemand): Span | undefined {
+  if (maxAuthAge === undefined || maxSessionAge === undefined) return maxAuthAge ?? maxSessionAge
+  return Math.min(maxAuthAge, maxSessionAge)
 }
 
 /** Seconds since the epoch; one that lies ahead would be fresh for ever. */
@@ -44,12 +59,17 @@ export function parseDemand(text: string): SignInDemand | undefined {
 /** An unknown member is a demand that we could not meet. */
 export function isDemand(value: unknown): value is SignInDemand {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
-  const { acrValues, maxAuthAge, ...unknown } = value as Record<string, unknown>
+  const { acrValues, maxAuthAge, maxSessionAge, ...unknown } = value as Record<string, unknown>
   return (
     Object.keys(unknown).length === 0 &&
     (acrValues === undefined || (Array.isArray(acrValues) && acrValues.length > 0 && acrValues.every(isText))) &&
-    (maxAuthAge === undefined || (typeof maxAuthAge === 'number' && Number.isFinite(maxAuthAge)))
+    isSpan(maxAuthAge) &&
+    isSpan(maxSessionAge)
   )
+}
+
+function isSpan(value: unknown): boolean {
+  return value === undefined || (typeof value === 'number' && Number.isFinite(value))
 }
 
 function isText(value: unknown): value is string {

@@ -91,9 +91,7 @@ function withDemand(decision: Decision, demand: SignInDemand, who: Principal | u
   if (outcome === 'sign-in') return { outcome, reasons, demand }
   if (outcome !== 'allow') return decision
   if (who === undefined) return reasons.includes('cors-request') ? decision : { ...SIGN_IN, demand }
-  return unmetBy(who.identity, demand, now) === undefined
-    ? decision
-    : { outcome: 'sign-in', reasons: INSUFFICIENT, demand }
+  return unmetBy(who, demand, now) === undefined ? decision : { outcome: 'sign-in', reasons: INSUFFICIENT, demand }
 }
 
 /** Who is named to the application of a public route: nobody, unless it asks (`identity: optional`) and the person may sign in. */

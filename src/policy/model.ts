@@ -119,6 +119,8 @@ interface Somebody {
 export interface SessionPrincipal extends Somebody {
   readonly kind: 'session'
   readonly sessionId: SessionId
+  /** When they last signed in for it; absent: nobody knows, which is too long ago. */
+  readonly signedInAt?: WallTime
 }
 
 /** A program with a token that Postern gave out (`postern tokens`). No person: it has no address, and its groups are written in the token. */

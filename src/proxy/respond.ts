@@ -4,6 +4,7 @@ import { type AppError, assertNever, ERRORS } from '../errors.ts'
 import type { BadRequest, Reply, RequestFacts } from '../http/exchange.ts'
 import { type PageModel, pageReply } from '../pages/render.ts'
 import { jsonReply, redirectReply, textReply } from '../pages/reply.ts'
+import { maxAgeOf } from '../policy/demand.ts'
 import { wantedGroups } from '../policy/explain.ts'
 import type { Principal } from '../policy/model.ts'
 import type { Decision, Grant } from '../policy/verdict.ts'
@@ -146,16 +147,13 @@ export function unauthenticated(asked: AskedOfRoute, route?: Route): Reply {
 }
 
 /** Signed in, but not as the route asks (RFC 9470 §3). */
-function insufficient(
-  { acrValues, maxAuthAge }: SignInDemand,
-  who: Principal,
-  route: Route,
-  asked: AskedOfRoute,
-): Reply {
+function insufficient(demand: SignInDemand, who: Principal, route: Route, asked: AskedOfRoute): Reply {
   const { facts } = asked
+  const { acrValues } = demand
+  const maxAge = maxAgeOf(demand)
   const wanted = {
     ...(acrValues && { acr_values: acrValues.join(' ') }),
-    ...(maxAuthAge !== undefined && { max_age: Math.floor(maxAuthAge / 1000) }),
+    ...(maxAge !== undefined && { max_age: Math.floor(maxAge / 1000) }),
   }
   const error = 'insufficient_user_authentication'
   const headers = challenges(asked, false, error, wanted)

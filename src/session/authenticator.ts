@@ -61,12 +61,16 @@ async function arrived(found: Promise<Found>, { directory }: PrincipalDeps): Pro
   return session
 }
 
-function principalOf({ id, person, identity, expiresAt }: Session, { directory }: PrincipalDeps): SessionPrincipal {
+function principalOf(
+  { id, person, identity, signedInAt, expiresAt }: Session,
+  { directory }: PrincipalDeps,
+): SessionPrincipal {
   return {
     kind: 'session',
     person,
     identity,
     sessionId: id,
+    signedInAt,
     expiresAt,
     membership: directory.membership(person),
     status: directory.status(person),

@@ -48,7 +48,7 @@ describe('groups without a directory', () => {
     expect(answer.headers['retry-after']).toBeUndefined()
     expect(answer.body).toContain('Your sign-in did not say which groups you are in.')
     expect(answer.body).toContain('Sign out and sign in again.')
-    expect(answer.body).toContain('href="/.postern/sign_out"')
+    expect(answer.body).toContain('href="/.postern/sign_out?return_to=')
     expect(
       world.log().find(({ reasons }) => Array.isArray(reasons) && reasons.includes('groups-claim-absent')),
     ).toMatchObject({

@@ -153,6 +153,45 @@ describe('acr_values', () => {
   })
 })
 
+describe('max_session_age', () => {
+  test('an older session signs in again, and proves again who it is; use and refreshes do not make it younger', async () => {
+    await worldWith({ max_session_age: '2h' })
+    const browser = world.browser()
+    await world.signIn(browser, VAULT, LOGIN)
+    await browser.go(WIKI)
+    for (let i = 0; i < 2; i++) {
+      clock.advance(59 * 60_000)
+      expect((await browser.go(VAULT)).status).toBe(200)
+      await clock.advanceAsync(100)
+    }
+    clock.advance(4 * 60_000)
+    expect((await ask(browser, VAULT)).status).toBe(401)
+    expect((await ask(browser, WIKI)).status).toBe(200)
+    const link = await browser.ask((await browser.ask(VAULT)).headers.location ?? '')
+    expect(new URL(link.headers.location ?? '').searchParams.get('max_age')).toBe('7200')
+    expect((await world.signIn(browser, `${VAULT}/page`, LOGIN)).url.href).toBe(`${VAULT}/page`)
+    clock.advance(100 * 60_000)
+    expect((await ask(browser, VAULT)).status).toBe(200)
+    // The same session all the time: cookie_expire counts from its begin.
+    expect(world.log().flatMap(({ event }) => event ?? [])).toEqual(['session-begin', 'session-renewed'])
+  })
+
+  test('a provider that signs in without asking is refused with a page, once for each try of the person', async () => {
+    await worldWith({ max_session_age: '30m' })
+    const browser = world.browser()
+    await world.signIn(browser, VAULT, LOGIN)
+    clock.advance(40 * 60_000)
+    // As a provider does that ignores `max_age`: its own session is not asked again.
+    const begun = await browser.ask((await browser.ask(VAULT)).headers.location ?? '')
+    const authorize = new URL(begun.headers.location ?? '')
+    authorize.searchParams.delete('max_age')
+    const answer = await browser.go(authorize)
+    expect(answer.status).toBe(403)
+    expect(answer.body).toContain('A more recent sign-in is needed')
+    expect((await ask(browser, VAULT)).status).toBe(401)
+  })
+})
+
 describe('max_auth_age', () => {
   test('a session that is older is sent to the provider, which asks the person again', async () => {
     await worldWith({ max_auth_age: '15m' })

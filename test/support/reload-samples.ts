@@ -424,6 +424,7 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
     max_directory_age: { b: '2s', with: { ...rules, allowed_groups: ['Engineering'] }, observe: oldGroups },
     acr_values: { a: ['urn:okta:loa:1fa:any'], b: ['urn:okta:loa:2fa:any'] },
     max_auth_age: { a: '1h', b: '1m', observe: oldSignIn },
+    max_session_age: { a: '1h', b: '1m', observe: oldSignIn },
     policy: {
       a: [{ allow: { or: [{ email: { is: 'alice@example.com' } }] } }],
       b: [{ allow: { or: [{ email: { is: 'bob@example.com' } }] } }],

@@ -10,25 +10,29 @@ const ACR_VALUE = /^[\x21\x23-\x5b\x5d-\x7e]{1,255}$/
 
 /** What the route asks of a sign-in; undefined: nothing. */
 export function compileDemand(
-  { acr_values: acrValues, max_auth_age: maxAuthAge }: RouteInput,
+  { acr_values: acrValues, max_auth_age: maxAuthAge, max_session_age: maxSessionAge }: RouteInput,
   policy: Policy | undefined,
   path: Path,
   report: Report,
 ): SignInDemand | undefined {
-  if (acrValues === undefined && maxAuthAge === undefined) return undefined
+  if (acrValues === undefined && maxAuthAge === undefined && maxSessionAge === undefined) return undefined
   if (policy?.kind === 'public') {
-    const key = acrValues === undefined ? 'max_auth_age' : 'acr_values'
+    const key = acrValues !== undefined ? 'acr_values' : maxAuthAge !== undefined ? 'max_auth_age' : 'max_session_age'
     report.error([...path, key], 'a public route asks nobody to sign in')
   }
   const [first, ...more] = acrValues ?? []
   if (acrValues && (first === undefined || !acrValues.every((value) => ACR_VALUE.test(value)))) {
     report.error([...path, 'acr_values'], 'expected values such as phr')
   }
-  if (maxAuthAge !== undefined && maxAuthAge < SHORTEST) {
-    report.error([...path, 'max_auth_age'], 'expected a duration of at least 1m')
+  for (const [key, age] of [
+    ['max_auth_age', maxAuthAge],
+    ['max_session_age', maxSessionAge],
+  ] as const) {
+    if (age !== undefined && age < SHORTEST) report.error([...path, key], 'expected a duration of at least 1m')
   }
   return {
     ...(first !== undefined && { acrValues: [first, ...more] as const }),
     ...(maxAuthAge !== undefined && { maxAuthAge }),
+    ...(maxSessionAge !== undefined && { maxSessionAge }),
   }
 }

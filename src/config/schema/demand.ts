@@ -12,4 +12,9 @@ export const demandKeys = {
     .describe(
       'Longest time since the person proved who they are at the identity provider; then they do so again. At least `1m`. Default: none.',
     ),
+  max_session_age: duration
+    .optional()
+    .describe(
+      'Longest time since the person signed in here, however long `cookie_expire` is; then they sign in again, and prove again who they are. At least `1m`. Default: none.',
+    ),
 }

@@ -1,6 +1,6 @@
 /** What a route asks of a sign-in (`acr_values`, `max_auth_age`), and who has signed in like that. */
 import { describe, expect, test } from 'vitest'
-import { formatDemand, isDemand, parseDemand, unmetBy } from '../../../src/policy/demand.ts'
+import { formatDemand, isDemand, maxAgeOf, parseDemand, unmetBy } from '../../../src/policy/demand.ts'
 import { decide } from '../../../src/policy/engine.ts'
 import { personKey } from '../../../src/lib/person.ts'
 import { FOREVER } from '../../../src/lib/time.ts'
@@ -17,7 +17,7 @@ const strong: SignInDemand = { acrValues: ['urn:okta:loa:2fa:any', 'phr'] }
 const recent: SignInDemand = { maxAuthAge: 15 * MINUTE }
 
 function unmet(demand: SignInDemand, claims: JsonObject): string | undefined {
-  return unmetBy({ issuer: 'i', subject: 's', claims }, demand, now)
+  return unmetBy({ identity: { issuer: 'i', subject: 's', claims } }, demand, now)
 }
 
 describe('a sign-in', () => {
@@ -50,6 +50,28 @@ describe('a sign-in', () => {
     expect(unmet(recent, claims)).toBe(expected)
   })
 
+  test.each([
+    // Here a quarter of an hour ago at most; how long the provider's own sign-in was over by then, where it says so.
+    [0, {}, undefined],
+    [15 * MINUTE, {}, undefined],
+    [15 * MINUTE + 1, {}, 'session-age'],
+    [10 * MINUTE, { auth_time: at - 25 * 60 }, undefined],
+    [10 * MINUTE, { auth_time: at - 60 * 60 }, 'auth-time'],
+    [undefined, { auth_time: at }, 'session-age'],
+  ])('%s ms ago, with %j, in a session of 15 minutes: %s', (ago, claims, expected) => {
+    const signedIn = ago === undefined ? {} : { signedInAt: now - ago }
+    const identity = { issuer: 'i', subject: 's', claims }
+    expect(unmetBy({ identity, ...signedIn }, { maxSessionAge: 15 * MINUTE }, now)).toBe(expected)
+  })
+
+  test('the provider is asked for the shorter of two ages', () => {
+    expect(maxAgeOf({ maxAuthAge: 7, maxSessionAge: 9 })).toBe(7)
+    expect(maxAgeOf({ maxAuthAge: 9, maxSessionAge: 7 })).toBe(7)
+    expect(maxAgeOf({ maxSessionAge: 7 })).toBe(7)
+    expect(maxAgeOf({ maxAuthAge: 7 })).toBe(7)
+    expect(maxAgeOf({})).toBeUndefined()
+  })
+
   test('meets a demand in all its parts', () => {
     const both = { ...strong, ...recent }
     expect(unmet(both, { acr: 'phr', auth_time: at })).toBeUndefined()
@@ -60,17 +82,23 @@ describe('a sign-in', () => {
 
 describe('a demand in writing', () => {
   test('comes back as it was', () => {
-    for (const demand of [{}, strong, recent, { ...strong, ...recent }]) {
+    for (const demand of [{}, strong, recent, { ...strong, ...recent }, { maxSessionAge: 5 }]) {
       expect(parseDemand(formatDemand(demand))).toEqual(demand)
     }
   })
 
-  test.each(['', 'null', '[]', '{"acrValues":[]}', '{"acrValues":"phr"}', '{"acrValues":[1]}', '{"maxAuthAge":"1m"}'])(
-    '%s is none',
-    (text) => {
-      expect(parseDemand(text)).toBeUndefined()
-    },
-  )
+  test.each([
+    '',
+    'null',
+    '[]',
+    '{"acrValues":[]}',
+    '{"acrValues":"phr"}',
+    '{"acrValues":[1]}',
+    '{"maxAuthAge":"1m"}',
+    '{"maxSessionAge":"1m"}',
+  ])('%s is none', (text) => {
+    expect(parseDemand(text)).toBeUndefined()
+  })
 
   test('with a member that this version does not know is none: it would go unmet', () => {
     expect(isDemand({ ...strong, faceToFace: true })).toBe(false)
