@@ -29,7 +29,9 @@ export async function startRedis(args: readonly string[] = [], port?: number): P
 
   async function start(): Promise<void> {
     const plain = ['--bind', '127.0.0.1', '--port', `${at}`, '--dir', folder, '--save', '', '--appendonly', 'no']
-    const started = spawn('redis-server', [...plain, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    // A configuration file comes first, or not at all.
+    const ordered = args[0]?.startsWith('/') ? [args[0], ...plain, ...args.slice(1)] : [...plain, ...args]
+    const started = spawn('redis-server', ordered, { stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
     for (const stream of [started.stdout, started.stderr])
       stream.setEncoding('utf8').on('data', (text: string) => (output += text))
