@@ -373,3 +373,6 @@ function emailOf(user: object): string | undefined {
 
 /** Opens a connection to each upstream; which cannot be reached, and whose certificate is not trusted. */
 export const upstreamsOf = inspectUpstreams
+
+/** Whether the store answers and is of the same shared secret. */
+export { inspectStore, isShared } from './store/open.ts'

@@ -61,7 +61,7 @@ describe('alert rules and dashboard', () => {
   })
 
   test('each rule says what happened, what it means and what to do', () => {
-    expect(rules).toHaveLength(11)
+    expect(rules).toHaveLength(12)
     for (const { alert, annotations } of rules)
       expect(Object.keys(annotations), alert).toEqual(['summary', 'description', 'runbook'])
   })

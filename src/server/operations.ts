@@ -77,6 +77,9 @@ export async function startOperations({
       16,
     ),
   )
+  metrics.gauge('session_store_up', '1 while the store can be read, written and followed.', () =>
+    store.trouble() ? 0 : 1,
+  )
   exportDirectory(metrics, directoryState)
   exportUpstreams(metrics, upstreams)
   metrics.gauge('config_routes', 'Routes of the configuration in use.', () => live().routes.length)

@@ -1,6 +1,7 @@
 import type { Fixed, StorageConfig } from '../config/model.ts'
 import { assertNever } from '../errors.ts'
 import type { Clock, Logger, Store } from '../types.ts'
+import { compareStoreKey } from './key-check.ts'
 import { openLmdbStore } from './lmdb.ts'
 import { createMemoryStore } from './memory.ts'
 import { openPostgresStore } from './postgres.ts'
@@ -22,6 +23,20 @@ export async function openStore(
       return openPostgresStore({ config: storage, sharedSecrets, clock, logger })
     default:
       return assertNever(storage)
+  }
+}
+
+/** Does it answer, and is it ours? Throws ERR_STORE_UNAVAILABLE or ERR_CONFIG_INVALID; writes nothing. */
+export async function inspectStore(
+  config: Pick<Fixed, 'storage' | 'sharedSecrets'>,
+  deps: { readonly clock: Clock; readonly logger: Logger },
+): Promise<void> {
+  const store = await openStore(config, deps)
+  try {
+    await store.ping()
+    await compareStoreKey(store, config.sharedSecrets)
+  } finally {
+    await store.close()
   }
 }
 

@@ -1,4 +1,4 @@
-import { type AppError, assertNever } from '../../../src/errors.ts'
+import { type AppError, assertNever, messageOf } from '../../../src/errors.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { unsafeEndpoint } from '../../../src/config/provider-endpoints.ts'
 import { describeDuration } from '../../../src/lib/duration.ts'
@@ -19,15 +19,29 @@ export interface Finding {
   readonly message: string
 }
 
-/** Asks the identity provider, with a service account Okta's API, and connects to upstreams. Never rejects. */
+/** Asks the identity provider, with a service account Okta's API, and a shared store, and connects to upstreams. Never rejects. */
 export async function checkOnline(config: Config, clock: Clock = systemClock): Promise<readonly Finding[]> {
   const [{ directory }] = config.fixed.idps
-  const [issuer, okta, upstreams] = await Promise.all([
+  const [issuer, okta, store, upstreams] = await Promise.all([
     checkIssuer(config),
     directory.kind === 'okta' ? checkOkta(config, directory, clock) : [],
+    checkStore(config, clock),
     checkUpstreams(config),
   ])
-  return [...issuer, ...okta, ...upstreams]
+  return [...issuer, ...okta, ...store, ...upstreams]
+}
+
+/** One in this machine is opened by Postern alone. */
+async function checkStore({ fixed }: Config, clock: Clock): Promise<readonly Finding[]> {
+  const { inspectStore, isShared } = await import('../../../src/operator.ts')
+  if (!isShared(fixed.storage)) return []
+  const name = `store (${fixed.storage.kind})`
+  try {
+    await inspectStore(fixed, { clock, logger: silentLogger })
+    return [{ name, ok: true, message: 'answers, and is of this shared_secret' }]
+  } catch (error) {
+    return [{ name, ok: false, message: messageOf(error) }]
+  }
 }
 
 /** Must be registered with the identity provider, to the letter. */
