@@ -8,27 +8,20 @@ import type { Clock } from '../../../src/types.ts'
 import type { Config, DirectoryConfig } from '../../../src/config/model.ts'
 import { OKTA_TIMEOUT_MS, withDeadline } from '../deadline.ts'
 import { count } from '../text.ts'
-
-/** What one dependency answered. `warning`: Postern runs, but not as well as it could, or as somebody meant. */
-export interface Finding {
-  readonly name: string
-  readonly ok: boolean
-  readonly warning?: true
-  /** Nothing is wrong with the configuration, but somebody may want to know. */
-  readonly note?: true
-  readonly message: string
-}
+import type { Finding } from '../finding.ts'
+import { judgeOffers, redirectUri } from './registration.ts'
 
 /** Asks the identity provider, with a service account Okta's API, and a shared store, and connects to upstreams. Never rejects. */
 export async function checkOnline(config: Config, clock: Clock = systemClock): Promise<readonly Finding[]> {
   const [{ directory }] = config.fixed.idps
-  const [issuer, okta, store, upstreams] = await Promise.all([
+  const [issuer, signals, okta, store, upstreams] = await Promise.all([
     checkIssuer(config),
+    checkSharedSignals(config),
     directory.kind === 'okta' ? checkOkta(config, directory, clock) : [],
     checkStore(config, clock),
     checkUpstreams(config),
   ])
-  return [...issuer, ...okta, ...store, ...upstreams]
+  return [...issuer, ...signals, ...okta, ...store, ...upstreams]
 }
 
 /** One in this machine is opened by Postern alone. */
@@ -42,11 +35,6 @@ async function checkStore({ fixed }: Config, clock: Clock): Promise<readonly Fin
   } catch (error) {
     return [{ name, ok: false, message: messageOf(error) }]
   }
-}
-
-/** Must be registered with the identity provider, to the letter. */
-export function redirectUri({ fixed }: Config): string {
-  return fixed.authenticateServiceUrl.origin + fixed.authenticateCallbackPath
 }
 
 /** Of one that is down for now, and of one behind another network than this machine's. */
@@ -91,7 +79,32 @@ async function checkIssuer(config: Config): Promise<readonly Finding[]> {
   const issuer = judgeIssuer(config, url, name, answer)
   const client =
     issuer.ok && 'body' in answer ? await checkClient(config, answer.body['token_endpoint'], send) : undefined
-  return client ? [issuer, client] : [issuer]
+  const offers = issuer.ok && 'body' in answer ? judgeOffers(config, answer.body) : []
+  return [issuer, ...(client ? [client] : []), ...offers]
+}
+
+/** The metadata of whoever pushes events (SSF 1.0 §7): without its keys no event counts. */
+async function checkSharedSignals({ fixed }: Config): Promise<readonly Finding[]> {
+  const [idp] = fixed.idps
+  if (!fixed.sharedSignals) return []
+  const { issuer } = fixed.sharedSignals
+  const { origin, pathname } = new URL(issuer)
+  const url = `${origin}/.well-known/ssf-configuration${pathname === '/' ? '' : pathname}`
+  const { createOutboundFetch } = await import('../../../src/lib/outbound.ts')
+  const answer = await askJson(
+    url,
+    { method: 'GET' },
+    idp.timeout,
+    createOutboundFetch(idp.outbound ?? {}, idp.timeout),
+  )
+  const name = `shared signals of ${issuer}`
+  if ('problem' in answer) return [{ name, ok: false, message: answer.problem }]
+  const { issuer: named, jwks_uri: keys } = answer.body
+  if (typeof named !== 'string' || named.replace(/\/$/, '') !== issuer || typeof keys !== 'string') {
+    const message = `${url} answered ${answer.status} and no metadata of this issuer: see shared_signals.issuer`
+    return [{ name, ok: false, message }]
+  }
+  return [{ name, ok: true, message: `tells its keys; make a push stream to the endpoint above` }]
 }
 
 function judgeIssuer(

@@ -7,7 +7,8 @@ import type { Config } from '../../../src/config/model.ts'
 import type { Io } from '../io.ts'
 import { describeHosts } from '../hosts.ts'
 import { count, printable } from '../text.ts'
-import { checkOnline, describeHook, redirectUri } from './check-online.ts'
+import { checkOnline, describeHook } from './check-online.ts'
+import { registrations } from './registration.ts'
 
 export interface CheckOptions {
   /** undefined: the environment alone. */
@@ -37,8 +38,7 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
           valid: true,
           ...bySeverity(issues),
           routes: config.live.routes.length,
-          redirect_uri: redirectUri(config),
-          sign_out_redirect_uri: signOutRedirectUri(config),
+          ...Object.fromEntries(registrations(config).map(({ key, uri }) => [key, uri])),
           groups: config.fixed.idps[0].directory.kind,
           ...(online && { online: findings }),
           ...(hook && { event_hook: { uri: hook.uri, header: 'Authorization', events: hook.events } }),
@@ -65,10 +65,7 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
   return exitCode
 }
 
-/** Where the identity provider sends people after it has signed them out. */
-function signOutRedirectUri({ fixed, live }: Config): string {
-  return `${fixed.authenticateServiceUrl.origin}${live.naming.controlPrefix}/signed_out`
-}
+const LABEL_WIDTH = 27
 
 function describe(name: string, config: Config): readonly string[] {
   const [idp] = config.fixed.idps
@@ -77,8 +74,7 @@ function describe(name: string, config: Config): readonly string[] {
     `${name} is valid: ${count(routes.length, 'route')}`,
     '',
     `Register with ${idp.issuer} for client ${idp.clientId}:`,
-    `  Sign-in redirect URI   ${redirectUri(config)}`,
-    `  Sign-out redirect URI  ${signOutRedirectUri(config)}`,
+    ...registrations(config).map(({ label, uri }) => `  ${label.padEnd(LABEL_WIDTH)}${uri}`),
     '',
     `Applications receive ${describeIdentity(config)}`,
     ...describeHosts(routes),

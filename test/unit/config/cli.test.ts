@@ -55,8 +55,9 @@ describe('postern check', () => {
       `${path} is valid: 1 route`,
       '',
       'Register with https://dev-1.okta.com for client 0oa1:',
-      '  Sign-in redirect URI   https://authenticate.corp.example/oauth2/callback',
-      '  Sign-out redirect URI  https://authenticate.corp.example/.postern/signed_out',
+      '  Sign-in redirect URI       https://authenticate.corp.example/oauth2/callback',
+      '  Sign-out redirect URI      https://authenticate.corp.example/.postern/signed_out',
+      '  Universal Logout endpoint  https://authenticate.corp.example/.postern/universal_logout',
       '',
       'Applications receive no identity headers: pass_identity_headers is not true',
       'Host that applications see: the one that people ask for',
@@ -148,6 +149,8 @@ compatibility: pomerium
       valid: true,
       routes: 1,
       redirect_uri: 'https://authenticate.corp.example/oauth2/callback',
+      sign_out_redirect_uri: 'https://authenticate.corp.example/.postern/signed_out',
+      universal_logout_uri: 'https://authenticate.corp.example/.postern/universal_logout',
       groups: 'claims',
     })
   })
@@ -188,6 +191,41 @@ describe('postern check --online', () => {
     expect(out).toContain(`ok: groups at ${origin}: can be read`)
     expect(out).toContain(`ok: System Log at ${origin}: can be read: changes are looked for every 10 seconds`)
     expect(out).not.toContain('Event hook')
+  })
+
+  test('says which signals another provider offers, and which acr_values it does not know', async () => {
+    const text = `${good(origin)}    acr_values: [phr]\nidp_provider: oidc\nshared_signals: {authorization: Bearer the-secret-of-a-stream}\n`
+    const ask = async () => cli(['check', '--online', await file(text)])
+    respond({
+      '/.well-known/openid-configuration': [
+        200,
+        {
+          issuer: origin,
+          scopes_supported: ['groups'],
+          backchannel_logout_supported: true,
+          acr_values_supported: ['0', '1'],
+        },
+      ],
+      '/.well-known/ssf-configuration': [200, { issuer: origin, jwks_uri: `${origin}/keys` }],
+    })
+    const good1 = await ask()
+    expect(good1.exitCode).toBe(0)
+    expect(good1.out).toContain(
+      '  Back-channel logout URL    https://authenticate.corp.example/.postern/backchannel_logout',
+    )
+    expect(good1.out).toContain('  Shared signals endpoint    https://authenticate.corp.example/.postern/ssf')
+    expect(good1.out).toContain('ok: back-channel logout: the provider offers it: register the URL above')
+    expect(good1.out).toContain(`ok: shared signals of ${origin}: tells its keys`)
+    expect(good1.err).toContain(
+      'warning: acr_values of app.corp.example: the provider lists none of them, so nobody may come in; it lists 0, 1',
+    )
+    respond({ '/.well-known/openid-configuration': [200, { issuer: origin, scopes_supported: ['groups'] }] })
+    const less = await ask()
+    expect(less.exitCode).toBe(4)
+    expect(less.out).toContain('note: back-channel logout: the provider does not say that it has it')
+    expect(less.err).toContain(
+      `failed: shared signals of ${origin}: ${origin}/.well-known/ssf-configuration answered 404`,
+    )
   })
 
   test('exits with 4 and says which issuer to write, and what is wrong with the token', async () => {

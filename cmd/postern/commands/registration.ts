@@ -1,0 +1,68 @@
+import type { Config } from '../../../src/config/model.ts'
+import type { Finding } from '../finding.ts'
+
+/** An address of ours that the identity provider has to know, to the letter. */
+export interface Registration {
+  readonly key:
+    | 'redirect_uri'
+    | 'sign_out_redirect_uri'
+    | 'backchannel_logout_uri'
+    | 'universal_logout_uri'
+    | 'shared_signals_uri'
+  /** As the provider's console calls it. */
+  readonly label: string
+  readonly uri: string
+}
+
+/** Where codes come, of the sign-in service. */
+export function redirectUri({ fixed }: Config): string {
+  return fixed.authenticateServiceUrl.origin + fixed.authenticateCallbackPath
+}
+
+/** What to register: the first two are needed, by the others the provider tells of sign-outs. */
+export function registrations(config: Config): readonly Registration[] {
+  const { fixed, live } = config
+  const at = (name: string): string => `${fixed.authenticateServiceUrl.origin}${live.naming.controlPrefix}/${name}`
+  const isOkta = fixed.idps[0].provider === 'okta'
+  return [
+    { key: 'redirect_uri', label: 'Sign-in redirect URI', uri: redirectUri(config) },
+    { key: 'sign_out_redirect_uri', label: 'Sign-out redirect URI', uri: at('signed_out') },
+    isOkta
+      ? { key: 'universal_logout_uri', label: 'Universal Logout endpoint', uri: at('universal_logout') }
+      : { key: 'backchannel_logout_uri', label: 'Back-channel logout URL', uri: at('backchannel_logout') },
+    ...(fixed.sharedSignals
+      ? [{ key: 'shared_signals_uri', label: 'Shared signals endpoint', uri: at('ssf') } as const]
+      : []),
+  ]
+}
+
+/** What the provider's metadata say about signals and step-up. `metadata`: its discovery document. */
+export function judgeOffers({ fixed, live }: Config, metadata: Readonly<Record<string, unknown>>): readonly Finding[] {
+  const [idp] = fixed.idps
+  const findings: Finding[] = []
+  // Okta has Universal Logout, of which its metadata say nothing.
+  if (idp.provider !== 'okta') {
+    const offers = metadata['backchannel_logout_supported'] === true
+    findings.push({
+      name: 'back-channel logout',
+      ok: true,
+      ...(!offers && { note: true }),
+      message: offers
+        ? 'the provider offers it: register the URL above'
+        : 'the provider does not say that it has it: a sign-out there then ends sessions here with the next refresh only',
+    })
+  }
+  const { acr_values_supported: known } = metadata
+  if (!Array.isArray(known)) return findings
+  for (const { name, demand, definedAt } of live.routes) {
+    const values = demand?.acrValues ?? []
+    if (values.length === 0 || values.some((value) => known.includes(value))) continue
+    findings.push({
+      name: `acr_values of ${name}`,
+      ok: true,
+      warning: true,
+      message: `the provider lists none of them, so nobody may come in; it lists ${known.join(', ')} (${definedAt})`,
+    })
+  }
+  return findings
+}
