@@ -3,6 +3,7 @@ import { type ExplainedClause, explain, type Explanation } from '../../src/polic
 import { personKey } from '../../src/lib/person.ts'
 import { FOREVER } from '../../src/lib/time.ts'
 import { servicePrincipal } from '../../src/policy/service-principal.ts'
+import { describeDemand } from '../../src/policy/demand.ts'
 import { judge, judgeShadow } from '../../src/policy/judge.ts'
 import { parseAddress } from '../../src/routing/address.ts'
 import { createRouteTable, mismatch } from '../../src/routing/table.ts'
@@ -13,7 +14,7 @@ import type { ControlAction, RouteMatch } from '../../src/routing/model.ts'
 import type { RequestFacts } from '../../src/http/request.ts'
 import type { Group } from '../../src/directory/model.ts'
 import type { Identity, JsonObject, WallTime } from '../../src/types.ts'
-import type { Asker, Principal } from '../../src/policy/model.ts'
+import type { Asker, Policy, Principal } from '../../src/policy/model.ts'
 import type { Grant } from '../../src/policy/verdict.ts'
 
 /** A request that was never sent. */
@@ -144,7 +145,16 @@ export function reasonsOf(judgement: Judgement): readonly string[] {
 }
 
 /** Every clause and criterion with its value, one a line. */
-export function describeExplanation({ policy }: Route, { allow, deny }: Explanation): readonly string[] {
+export function describeExplanation({ policy, demand }: Route, explanation: Explanation): readonly string[] {
+  return [...describePolicy(policy, explanation), ...(demand ? describeDemand(demand).map(asDemand) : [])]
+}
+
+/** How somebody signed in is asked after the policy has let them pass. */
+function asDemand(text: string): string {
+  return `${''.padEnd(VALUE_WIDTH)}and ${text}`
+}
+
+function describePolicy(policy: Policy, { allow, deny }: Explanation): readonly string[] {
   switch (policy.kind) {
     case 'public':
       return ['everybody, without sign-in']

@@ -1,3 +1,4 @@
+import { describeDuration } from '../lib/duration.ts'
 import { elapsed, epochMillis } from '../lib/time.ts'
 import type { Identity, Json, SignInDemand, Span, WallTime } from '../types.ts'
 
@@ -39,6 +40,17 @@ function isWithin(authTime: Json | undefined, maxAuthAge: Span, now: WallTime): 
   if (typeof authTime !== 'number' || !Number.isSafeInteger(authTime)) return false
   const age = epochMillis(now) - authTime * 1000
   return age >= -CLOCK_TOLERANCE && age <= maxAuthAge + CLOCK_TOLERANCE
+}
+
+/** For people, each part: `a sign-in whose acr is one of phr, phrh`. */
+export function describeDemand({ acrValues, maxAuthAge, maxSessionAge }: SignInDemand): readonly string[] {
+  const within = (what: string, age: Span | undefined): readonly string[] =>
+    age === undefined ? [] : [`${what} no longer ago than ${describeDuration(age)}`]
+  return [
+    ...(acrValues ? [`a sign-in whose acr is one of ${acrValues.join(', ')}`] : []),
+    ...within('a sign-in whose auth_time is', maxAuthAge),
+    ...within('a sign-in here', maxSessionAge),
+  ]
 }
 
 /** For a signed URL or a sealed state; `parseDemand` reads it. */

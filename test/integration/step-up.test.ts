@@ -1,4 +1,4 @@
-/** Routes that ask for a strong or a recent sign-in, with an identity provider that gives it, cannot, or does not listen. */
+/** I16: routes that ask for a strong or a recent sign-in, with an identity provider that gives it, cannot, or does not listen. */
 import { afterEach, describe, expect, test } from 'vitest'
 import { DEMO } from '../../emulator/okta/demo-seed.ts'
 import type { Answer, Browser } from '../support/browser.ts'

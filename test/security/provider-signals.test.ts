@@ -1,4 +1,4 @@
-/** What identity providers push, by raw sockets: every kind of token at every endpoint, replays, floods, and who may not speak. */
+/** L08: what identity providers push, by raw sockets: every kind of token at every endpoint, replays, floods, and who may not speak. */
 import { createHmac, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DEMO } from '../../emulator/okta/demo-seed.ts'
@@ -341,6 +341,61 @@ describe('a security event', () => {
     const wrong = await post('/.postern/ssf', ['content-type: application/json', `authorization: ${STREAM}`], shown)
     expect([wrong.status, errOf(wrong)]).toEqual([400, 'invalid_request'])
     expect((await event('x'.repeat(1 << 20))).status).toBe(400)
+  })
+})
+
+describe('keys', () => {
+  test('a flood of tokens with unknown keys asks the provider once, and none of them waits for long', async () => {
+    // Known from here on, and younger than the floor.
+    await backChannel(await token('logout-token', { sid: 'x' }))
+    clock.advance(20_000)
+    const asked = (): number => world.okta.calls().filter(({ path }) => path === '/oauth2/v1/keys').length
+    const before = asked()
+    const flood = await Promise.all(
+      Array.from({ length: 30 }, async (_, i) => backChannel(await token('logout-token', {}, { kid: `k${i}` }))),
+    )
+    for (const { status } of flood) expect(status).toBe(400)
+    expect(asked() - before).toBeLessThanOrEqual(1)
+  })
+
+  test('that cannot be read are 503, and the message counts when they can', async () => {
+    const other = await createTestWorld({
+      config: { shared_signals: { authorization: STREAM, audience: 'https://sp.example.com/caep' } },
+      routes: [{ from: APP, allow_any_authenticated_user: true }],
+    })
+    try {
+      const shown = await other.okta.signals.sign(
+        { typ: 'logout+jwt' },
+        {
+          iss: other.okta.url,
+          aud: DEMO.clientId,
+          sub: ALICE,
+          jti: jti(),
+          iat: Math.floor(Date.now() / 1000),
+          events: { [LOGOUT]: {} },
+        },
+      )
+      const send = async (): Promise<number | undefined> => {
+        const body = `logout_token=${shown}`
+        const lines = [
+          'POST /.postern/backchannel_logout HTTP/1.1',
+          'host: authenticate.localhost',
+          'connection: close',
+          FORM,
+        ]
+        const [answer] = await sendRaw(
+          other.port,
+          `${lines.join('\r\n')}\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+        )
+        return answer?.status
+      }
+      other.okta.fault({ path: '/oauth2/v1/keys', act: { kind: 'status', status: 500 } })
+      expect(await send()).toBe(503)
+      other.okta.clearFaults()
+      await expect.poll(send, { timeout: 30_000, interval: 500 }).toBe(200)
+    } finally {
+      await other.close()
+    }
   })
 })
 

@@ -83,6 +83,11 @@ export async function explainCommand(options: ExplainOptions, io: Io): Promise<n
   if (who && !who.claimsKnown && usesClaims(judgement)) {
     io.err('note: claims are known of people who are signed in; here rules about claims found none')
   }
+  if (who && !who.claimsKnown && judgement.kind === 'route' && judgement.route.demand) {
+    io.err(
+      'note: how somebody signed in is known of people who are signed in; here acr_values and max_auth_age are not met',
+    )
+  }
   return options.exitCode && outcomeOf(judgement) !== 'allow' ? DENIED : 0
 }
 

@@ -25,6 +25,7 @@ routes:
   - {from: https://many.corp.example, headers: {X-Beta: '1'}, query: {v: '1'}, to: http://many:3, allow_any_authenticated_user: true}
   - {from: https://many.corp.example, to: http://many:4, allow_any_authenticated_user: true}
   - {from: https://ci.corp.example, to: http://ci:1, service_tokens: true, policy: {allow: {and: [{groups: {has: Deployers}}, {service_account: ci}]}}}
+  - {from: https://vault.corp.example, to: http://vault:1, allow_any_authenticated_user: true, acr_values: [phr, phrh], max_auth_age: 15m}
   - {from: https://socket.corp.example, to: 'https+unix:///run/app.sock', allow_any_authenticated_user: true}
   - {from: https://secret.corp.example, to: http://secret:1/v1, host_rewrite: api.internal, set_request_headers: {X-Key: never-shown}, allow_any_authenticated_user: true}
 `
@@ -43,6 +44,23 @@ const explain = (url: string, ...args: string[]): Promise<Ran> =>
 const WIKI = 'https://wiki.corp.example/page?a=1'
 
 describe('postern explain', () => {
+  test('says what a route asks of a sign-in, and that it is not known how somebody made up signed in', async () => {
+    const { out, err, exitCode } = await explain(
+      'https://vault.corp.example/',
+      '--user',
+      '00u1',
+      '--groups',
+      'Staff',
+      '--exit-code',
+    )
+    expect(exitCode).toBe(10)
+    expect(out).toContain('Policy    everybody who is signed in\n')
+    expect(out).toContain('and a sign-in whose acr is one of phr, phrh\n')
+    expect(out).toContain('and a sign-in whose auth_time is no longer ago than 15 minutes\n')
+    expect(out).toContain('Decision  sign-in (authentication-insufficient)')
+    expect(err).toContain('note: how somebody signed in is known of people who are signed in')
+  })
+
   test('shows the route, every criterion with its value, and the decision', async () => {
     const { exitCode, out } = await explain(WIKI, '--email', 'Ann@corp.example', '--groups', 'Engineering, Staff')
     expect(exitCode).toBe(0)
@@ -266,7 +284,7 @@ describe('postern explain', () => {
     expect(await cli(['explain', '--config', bad, '--url', WIKI])).toEqual({
       exitCode: 3,
       out: '',
-      err: `${bad}:24:16 cookie_expire: expected a duration such as 30s or 14h, found "soon"`,
+      err: `${bad}:25:16 cookie_expire: expected a duration such as 30s or 14h, found "soon"`,
     })
   })
 })
