@@ -42,6 +42,7 @@ import { compareConfig, type Reload } from './server/reload.ts'
 import { createSessionAuthenticator } from './session/authenticator.ts'
 import { createExpiry } from './session/ends.ts'
 import { createProgramAuthenticator } from './session/program-authenticator.ts'
+import { createFreshness } from './session/freshness.ts'
 import { createRefresher, type Refresher } from './session/refresher.ts'
 import { createSessions } from './session/sessions.ts'
 import { hasOlderSessions } from './session/tables.ts'
@@ -113,7 +114,8 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     storeGrace,
     maxClaimsAge: (provider) => claimsAge(fixed, provider),
   })
-  const tokens = createServiceTokens({ store, clock, audit })
+  const freshness = createFreshness({ store, clock, storeGrace })
+  const tokens = createServiceTokens({ store, clock, audit, freshness })
   const streams = createStreamRegistry({ clock })
   closing.add(() => {
     streams.close()

@@ -21,6 +21,7 @@ import { randomId } from './lib/crypto.ts'
 import { createAudit, sessionTag } from './lib/audit.ts'
 import { createIssuer, personKey, subjectOf } from './lib/person.ts'
 import { postErrand } from './session/errands.ts'
+import { createFreshness } from './session/freshness.ts'
 import { endOf } from './session/life.ts'
 import { createSessions } from './session/sessions.ts'
 import { openStore } from './store/open.ts'
@@ -140,7 +141,7 @@ export async function openOperator(config: Config, { clock, logger }: OperatorDe
   if (storage.kind === 'memory') {
     throw new AppError(
       'ERR_USAGE',
-      'storage.type is memory: sessions and groups are known to the running process alone; restart it to end all sessions, or configure the embedded store or Redis',
+      'storage.type is memory: sessions, groups and tokens are known to the running process alone; restart it to end all sessions, or configure another store',
     )
   }
   if (storage.kind === 'embedded' && !existsSync(storage.path)) {
@@ -157,7 +158,8 @@ export async function openOperator(config: Config, { clock, logger }: OperatorDe
       void told.add(postErrand(store, clock, { kind: 'audit', key: randomId(), fields, message })),
   })
   const sessions = createSessions({ store, clock, sharedSecrets, audit })
-  const tokens = createServiceTokens({ store, clock, audit })
+  const freshness = createFreshness({ store, clock, storeGrace: 0 })
+  const tokens = createServiceTokens({ store, clock, audit, freshness })
   const table = createDirectoryTable()
   const issuer = createIssuer(config.fixed.idps[0].issuer)
 

@@ -8,6 +8,8 @@ export const HEARD: Span = 2000
 
 /** How long what was read from the store is believed. */
 export interface Freshness {
+  /** What has been in memory for longer has to be read again anyway. */
+  readonly turn: Span
   /** It need not be read again: it was read lately; or the store is not heard, and it is good. */
   isFresh(readAt: Monotonic): boolean
   /** For a store that does not answer: until lately it had not changed. */
@@ -27,6 +29,7 @@ export function createFreshness(deps: {
   const { store, clock, storeGrace } = deps
   const unheard = (readAt: Monotonic, now: Monotonic): Span => elapsed(now, latest(readAt, store.heardAt()))
   return {
+    turn: Math.max(MAX_AGE, storeGrace),
     isFresh(readAt) {
       const now = clock.monotonic()
       const silence = unheard(readAt, now)

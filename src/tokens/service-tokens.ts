@@ -10,8 +10,6 @@ import type { ListedServiceToken, ServiceToken, ServiceTokens } from './model.ts
 import { type StoredToken, tokensTable, usesTable } from './tables.ts'
 
 const MAX_CACHED = 4096
-/** The second net under the store's change feed: nothing is believed longer without a look at the store. */
-const MAX_AGE: Span = 5000
 /** How exactly it is known when a token was used last. */
 const USE_INTERVAL: Span = 900_000
 
@@ -29,8 +27,14 @@ export function createServiceTokens(deps: {
   readonly store: Store
   readonly clock: Clock
   readonly audit: Audit
+  /** How long what was read is believed (session/freshness.ts). */
+  readonly freshness: {
+    readonly turn: Span
+    isFresh(readAt: Monotonic): boolean
+    isGood(readAt: Monotonic): boolean
+  }
 }): ServiceTokens {
-  const { store, clock, audit } = deps
+  const { store, clock, audit, freshness } = deps
   /** By the hash of the token. */
   const cache = createRecent<string, Read>(MAX_CACHED)
   const loads = new Map<string, Promise<ServiceToken | undefined>>()
@@ -38,7 +42,7 @@ export function createServiceTokens(deps: {
   const usedAt = new Map<string, WallTime>()
   const endListeners = new Set<(id: string) => void>()
 
-  const stopTurning = every(clock, MAX_AGE, () => cache.turn())
+  const stopTurning = every(clock, freshness.turn, () => cache.turn())
   const unwatch = store.watch(
     ({ table, key, kind }) => {
       if (table !== tokensTable.name) return
@@ -61,10 +65,17 @@ export function createServiceTokens(deps: {
     if (loading) return loading
     const readAt = clock.monotonic()
     const flight = readable(hash)
-      .then((record) => {
-        if (loads.get(hash) === flight) cache.set(hash, { record, readAt })
-        return record
-      })
+      .then(
+        (record) => {
+          if (loads.get(hash) === flight) cache.set(hash, { record, readAt })
+          return record
+        },
+        (fault: unknown) => {
+          const known = cache.get(hash)
+          if (known && freshness.isGood(known.readAt)) return known.record
+          throw fault
+        },
+      )
       .finally(() => {
         if (loads.get(hash) === flight) loads.delete(hash)
       })
@@ -88,7 +99,7 @@ export function createServiceTokens(deps: {
       if (!isServiceToken(token)) return undefined
       const hash = sha256(token)
       const known = cache.get(hash)
-      if (known && elapsed(clock.monotonic(), known.readAt) < MAX_AGE) return live(known.record, now)
+      if (known && freshness.isFresh(known.readAt)) return live(known.record, now)
       return load(hash).then((record) => live(record, now))
     },
 

@@ -62,6 +62,14 @@ test('a token is printed alone, opens what it is for, is listed, and is out when
   expect(await maker.run('revoke', id)).toEqual({ exitCode: 0, out: `ended ${id} of ci`, err: '' })
   await expect.poll(() => ask(made.out), { timeout: 30_000 }).toBe(401)
   expect((await maker.run('revoke', id)).exitCode).toBe(1)
+  const events = () => world.log().filter(({ token, event }) => token === id && event !== undefined)
+  await expect.poll(events, { timeout: 30_000 }).toHaveLength(2)
+  const line = { service_account: 'ci', routes: ['packages'], methods: ['GET', 'POST'], groups: ['Deployers', 'Ops'] }
+  expect(events()).toMatchObject([
+    { event: 'token-create', ...line },
+    { event: 'token-revoke', ...line },
+  ])
+  expect(world.logText()).not.toContain(made.out.slice(4))
 })
 
 test('a token that was found is revoked by itself, and all of a name by the name', async () => {

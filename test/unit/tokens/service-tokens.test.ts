@@ -3,6 +3,7 @@ import { beforeEach, expect, test, vi } from 'vitest'
 import { AppError } from '../../../src/errors.ts'
 import type { AuditEvent } from '../../../src/lib/audit.ts'
 import { later } from '../../../src/lib/time.ts'
+import { createFreshness } from '../../../src/session/freshness.ts'
 import { createMemoryStore } from '../../../src/store/memory.ts'
 import type { ServiceTokens } from '../../../src/tokens/model.ts'
 import { createServiceTokens } from '../../../src/tokens/service-tokens.ts'
@@ -26,7 +27,13 @@ beforeEach(() => {
   return () => tokens.close()
 })
 
-const open = (): ServiceTokens => createServiceTokens({ store, clock, audit: (event) => audited.push(event) })
+const open = (storeGrace = 0): ServiceTokens =>
+  createServiceTokens({
+    store,
+    clock,
+    audit: (event) => audited.push(event),
+    freshness: createFreshness({ store, clock, storeGrace }),
+  })
 const find = (token: string, by = tokens) => by.find(token, clock.now())
 
 test('the store holds no token, and what it holds opens nothing', async () => {
@@ -122,6 +129,21 @@ test('a store that fails is a fault and no answer; a record that cannot be read 
   expect(await find(token)).toBeUndefined()
   get.mockRestore()
   expect(await tokens.list()).toHaveLength(1)
+})
+
+test('while a shared store is silent, what was read counts for store_grace; then it is a fault', async () => {
+  const heardAt = clock.monotonic()
+  vi.spyOn(store, 'heardAt').mockImplementation(() => heardAt)
+  const patient = open(30_000)
+  const { token } = await tokens.create(CI)
+  for (const shown of [token, NEVER_MADE]) for (let i = 0; i < 3; i++) await find(shown, patient)
+  vi.spyOn(store, 'get').mockRejectedValue(new AppError('ERR_STORE_UNAVAILABLE', 'silent'))
+  clock.advance(29_999)
+  expect(await find(token, patient)).toMatchObject({ account: 'ci' })
+  expect(await find(NEVER_MADE, patient)).toBeUndefined()
+  clock.advance(2)
+  await expect(find(token, patient)).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
+  patient.close()
 })
 
 test.each([
