@@ -34,6 +34,11 @@ export function cookieHeader(
   ]
 }
 
+/** Is it of the authenticate service, where no application's script runs? */
+export function isAtAuthenticate({ generation }: ControlRequest, { origin }: { readonly origin: string }): boolean {
+  return origin === generation.fixed.authenticateServiceUrl.origin
+}
+
 /**
  * Does a person look at the whole answer, in a browser that says so (https://www.w3.org/TR/fetch-metadata/)? Such a one runs
  * scripts; of what is framed, older or no browser this is not known.

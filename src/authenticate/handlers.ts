@@ -30,6 +30,7 @@ import {
   type ControlRequest,
   cookieHeader,
   type Header,
+  isAtAuthenticate,
   isCrowded,
   isDocument,
   makeRoom,
@@ -101,7 +102,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     returnTo: URL,
     { keepFragment = false, demand }: SignInManner = {},
   ): Promise<Reply> {
-    if (isAtAuthenticate(request, new URL(request.origin))) return redirectReply(302, signInUrl(request))
+    if (isAtAuthenticate(request, request)) return redirectReply(302, signInUrl(request))
     const prefix = namesFor(request).nonce
     const byPage = keepFragment && isDocument(request)
     const back = await (byPage ? addresses.indirect(request, returnTo) : addresses.shorten(request, returnTo))
@@ -358,10 +359,6 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   const csrf = createCsrf(deps.sharedSecrets)
   const signOut = createSignOut({ ...deps, csrf, failure })
   return { startSignIn, signInAtRoute, signIn, idpCallback, routeCallback, returnToAsked, csrf, ...signOut }
-}
-
-function isAtAuthenticate({ generation }: ControlRequest, { origin }: URL): boolean {
-  return origin === generation.fixed.authenticateServiceUrl.origin
 }
 
 /** Of the authenticate service. Without a query it ends at the page about the person, at the service itself. */

@@ -5,7 +5,7 @@ import { pageReply } from '../pages/render.ts'
 import { jsonReply, redirectReply } from '../pages/reply.ts'
 import type { Clock, IdentityProviders, Session, Sessions } from '../types.ts'
 import type { Generation, Reply } from '../http/exchange.ts'
-import { type ControlRequest, cookieHeader, type Header, namesFor } from './control-request.ts'
+import { type ControlRequest, cookieHeader, type Header, isAtAuthenticate, namesFor } from './control-request.ts'
 import { type Csrf, isScripted } from './csrf.ts'
 import type { Failure } from './failure.ts'
 import { only } from './redirect.ts'
@@ -33,27 +33,26 @@ const MAX_RETURN_TO = 1024
 export function createSignOut({ idps, sessions, csrf, states, clock, failure }: SignOutDeps) {
   /** `{prefix}/sign_out`, on every host. `return_to`: where somebody else is to sign in afterwards. */
   async function signOut(request: ControlRequest): Promise<Reply> {
-    const { facts, generation, origin } = request
-    const { fixed, live } = generation
+    const { facts } = request
     const session = await readSession(request)
+    const isAtAuth = isAtAuthenticate(request, request)
     if (facts.method !== 'POST') {
       const back = returnAddress(request, new URLSearchParams(facts.query))
       if (session) return confirmation(request, session, back)
-      // An application that was never opened knows no session, which says nothing about the others: AUTH knows.
-      const atAuth = new URL(`${live.naming.controlPrefix}/sign_out`, fixed.authenticateServiceUrl)
-      if (origin === atAuth.origin) return redirectReply(302, endOf(request, back).url)
-      if (back) atAuth.searchParams.set('return_to', back.href)
-      return redirectReply(302, atAuth)
+      // An application that was never opened knows no session, which says nothing about the others.
+      return redirectReply(302, isAtAuth ? endOf(request, back).url : signOutAtAuth(request, back))
     }
     if (!session) return leave(request, endOf(request).url)
 
     const form = await csrf.read(request, session)
-    if (!form) return refused(request, 'sign_out')
-    if (only(form, 'scope') === 'everywhere') await endOthers(session, facts.id)
+    const everywhere = form && only(form, 'scope') === 'everywhere'
+    // Where an application's script can press the button, it ends no session but the one that it runs in.
+    if (!form || (everywhere && !isAtAuth)) return refused(request, 'sign_out')
+    if (everywhere) await endOthers(session, facts.id)
     return end(request, session, returnAddress(request, form))
   }
 
-  /** `{prefix}/end_session`: one of the person's own sessions, from the page that lists them. */
+  /** `AUTH/{prefix}/end_session`: one of the person's own sessions, from the page that lists them. */
   async function endSession(request: ControlRequest): Promise<Reply> {
     const { facts, generation, origin } = request
     const ownPage = new URL(`${generation.live.naming.controlPrefix}/`, origin)
@@ -97,6 +96,7 @@ export function createSignOut({ idps, sessions, csrf, states, clock, failure }: 
         email: session.identity.email ?? session.identity.subject,
         csrfToken: csrf.token(session, facts.host),
         ...(back && { returnTo: back.href }),
+        ...(!isAtAuthenticate(request, request) && { everywhereAt: signOutAtAuth(request, back).href }),
       },
       { formActionOrigins: signOutTargets(generation) },
     )
@@ -157,6 +157,13 @@ export function createSignOut({ idps, sessions, csrf, states, clock, failure }: 
   }
 
   return { signOut, signedOut, endSession, signOutTargets }
+}
+
+/** The same page of the authenticate service, which knows the session of an application that was never opened. */
+function signOutAtAuth({ generation: { fixed, live } }: ControlRequest, back?: URL): URL {
+  const url = new URL(`${live.naming.controlPrefix}/sign_out`, fixed.authenticateServiceUrl)
+  if (back) url.searchParams.set('return_to', back.href)
+  return url
 }
 
 /** Registered at the provider as a sign-out redirect URI. */

@@ -101,11 +101,14 @@ export function SignOutForm({
   controlPrefix,
   csrfToken,
   returnTo,
+  everywhereAt,
 }: {
   readonly controlPrefix: string
   readonly csrfToken: string
   /** Where somebody else is to sign in afterwards. */
   readonly returnTo?: string | undefined
+  /** Page that can end the other sessions; absent: this one. */
+  readonly everywhereAt?: string | undefined
 }) {
   return (
     <form method="post" action={`${controlPrefix}/sign_out`}>
@@ -114,9 +117,15 @@ export function SignOutForm({
       <button type="submit" class="button">
         Sign out
       </button>
-      <button type="submit" name="scope" value="everywhere" class="button quiet">
-        Sign out everywhere
-      </button>
+      {everywhereAt === undefined ? (
+        <button type="submit" name="scope" value="everywhere" class="button quiet">
+          Sign out everywhere
+        </button>
+      ) : (
+        <ButtonLink href={everywhereAt} quiet>
+          Sign out everywhere
+        </ButtonLink>
+      )}
     </form>
   )
 }

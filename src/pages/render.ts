@@ -13,11 +13,10 @@ import { type SignInFailedModel, signInFailedPage } from './sign-in-failed.tsx'
 import { type SignOutModel, signOutPage } from './sign-out.tsx'
 import { type SignedOutModel, signedOutPage } from './signed-out.tsx'
 import { type UnavailableModel, unavailablePage } from './unavailable.tsx'
-import { type UserModel, userPage } from './user.tsx'
+import { type KnownSessions, type UserModel, userPage } from './user.tsx'
 
 export type { PageModel } from './layout.tsx'
-export type { OwnSession } from './own-sessions.tsx'
-export type { Cell }
+export type { Cell, KnownSessions }
 
 type Own<Model> = Omit<Model, keyof PageModel>
 

@@ -7,11 +7,13 @@ export interface SignOutModel extends PageModel {
   readonly csrfToken: string
   /** Where somebody else is to sign in afterwards. */
   readonly returnTo?: string
+  /** Page that can end the person's other sessions; absent: this one. */
+  readonly everywhereAt?: string
 }
 
 /** Asks before signing out: a link somewhere else must not be able to do it. */
 export function signOutPage(model: SignOutModel): string {
-  const { email, csrfToken, returnTo, controlPrefix } = model
+  const { email, csrfToken, returnTo, everywhereAt, controlPrefix } = model
   return renderPage(model, {
     title: 'Sign out',
     tone: 'good',
@@ -25,7 +27,12 @@ export function signOutPage(model: SignOutModel): string {
           other browsers and on other devices.
         </p>
         <div class="actions">
-          <SignOutForm controlPrefix={controlPrefix} csrfToken={csrfToken} returnTo={returnTo} />
+          <SignOutForm
+            controlPrefix={controlPrefix}
+            csrfToken={csrfToken}
+            returnTo={returnTo}
+            everywhereAt={everywhereAt}
+          />
           <ButtonLink href={`${controlPrefix}/`} quiet>
             Stay signed in
           </ButtonLink>

@@ -2,15 +2,19 @@ import { describeDuration } from '../lib/duration.ts'
 import type { Json, JsonObject, WallTime } from '../types.ts'
 import { type PageModel, renderPage, Time } from './layout.tsx'
 import { OwnSessions, type OwnSession } from './own-sessions.tsx'
-import { Groups, type GroupsReading, type PersonModel, SignOutForm } from './parts.tsx'
+import { ButtonLink, Groups, type GroupsReading, type PersonModel, SignOutForm } from './parts.tsx'
 import { elapsed } from '../lib/time.ts'
+
+/** All sessions of the person, where no application's script can read or end them: at the authenticate service. */
+export type KnownSessions =
+  | { readonly kind: 'listed'; readonly list: readonly OwnSession[] }
+  | { readonly kind: 'elsewhere'; readonly url: string }
 
 export interface UserModel extends PageModel {
   readonly person: PersonModel
   readonly issuer: string
   readonly session: { readonly createdAt: WallTime; readonly expiresAt: WallTime }
-  /** All of the person, those that were seen last first. */
-  readonly sessions: readonly OwnSession[]
+  readonly sessions: KnownSessions
   readonly groups: GroupsReading
   readonly claims: JsonObject
   readonly csrfToken: string
@@ -69,7 +73,13 @@ export function userPage(model: UserModel): string {
         </section>
         <section>
           <h2>Where you are signed in</h2>
-          <OwnSessions sessions={sessions} controlPrefix={controlPrefix} csrfToken={csrfToken} now={now} />
+          {sessions.kind === 'listed' ? (
+            <OwnSessions sessions={sessions.list} controlPrefix={controlPrefix} csrfToken={csrfToken} now={now} />
+          ) : (
+            <ButtonLink href={sessions.url} quiet>
+              Show all sessions
+            </ButtonLink>
+          )}
         </section>
         <section>
           <details>
@@ -88,7 +98,11 @@ export function userPage(model: UserModel): string {
             </dl>
           </details>
           <div class="actions">
-            <SignOutForm controlPrefix={controlPrefix} csrfToken={csrfToken} />
+            <SignOutForm
+              controlPrefix={controlPrefix}
+              csrfToken={csrfToken}
+              everywhereAt={sessions.kind === 'elsewhere' ? sessions.url : undefined}
+            />
           </div>
         </section>
       </>

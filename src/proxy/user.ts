@@ -1,11 +1,11 @@
 /** What a signed-in person may see about themselves. */
-import { namesFor } from '../authenticate/control-request.ts'
+import { isAtAuthenticate, namesFor } from '../authenticate/control-request.ts'
 import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
 import type { Directory } from '../directory/model.ts'
 import type { Reply } from '../http/exchange.ts'
 import { sessionTag } from '../lib/audit.ts'
 import { elapsed, isoTime } from '../lib/time.ts'
-import { type OwnSession, pageReply } from '../pages/render.ts'
+import { type KnownSessions, pageReply } from '../pages/render.ts'
 import { jsonReply } from '../pages/reply.ts'
 import type { Clock, JsonObject, Session, Sessions } from '../types.ts'
 import { personOf, unauthenticated } from './respond.ts'
@@ -30,30 +30,33 @@ export function createUserViews({ sessions, directory, authenticate, clock }: Us
     return { facts, origin, controlPrefix: generation.live.naming.controlPrefix, now: clock.now() }
   }
 
-  /** Of the person, those that were seen last first. */
-  async function sessionsOf(own: Session): Promise<readonly OwnSession[]> {
-    const found: OwnSession[] = []
-    for await (const { id, userAgent, clientIp, signedInAt, lastSeenAt } of sessions.list(own.person)) {
-      found.push({
-        tag: sessionTag(id),
-        isThis: id === own.id,
-        ...(userAgent !== undefined && { userAgent }),
-        ...(clientIp !== undefined && { clientIp }),
-        signedInAt,
-        lastSeenAt,
-      })
+  /** A program is told so; a person signs in, and comes back. */
+  async function signedOut(request: ControlRequest): Promise<Reply> {
+    const { facts, origin } = request
+    if (facts.wants !== 'html') return unauthenticated(askedOf(request))
+    return authenticate.startSignIn(request, new URL(origin + facts.path))
+  }
+
+  async function sessionsOf(request: ControlRequest, own: Session): Promise<KnownSessions> {
+    const { fixed, live } = request.generation
+    if (!isAtAuthenticate(request, request)) {
+      return { kind: 'elsewhere', url: new URL(`${live.naming.controlPrefix}/`, fixed.authenticateServiceUrl).href }
     }
-    return found.toSorted((a, b) => Number(b.isThis) - Number(a.isThis) || elapsed(b.lastSeenAt, a.lastSeenAt))
+    const found: Session[] = []
+    for await (const session of sessions.list(own.person)) found.push(session)
+    const isThis = ({ id }: Session) => id === own.id
+    // This one first, then those that were seen last.
+    const list = found
+      .toSorted((a, b) => Number(isThis(b)) - Number(isThis(a)) || elapsed(b.lastSeenAt, a.lastSeenAt))
+      .map((session) => ({ ...deviceOf(session), tag: sessionTag(session.id), isThis: isThis(session) }))
+    return { kind: 'listed', list }
   }
 
   return {
     async page(request) {
-      const { facts, generation, origin } = request
+      const { facts, generation } = request
       const session = await read(request)
-      if (!session) {
-        if (facts.wants !== 'html') return unauthenticated(askedOf(request))
-        return authenticate.startSignIn(request, new URL(origin + facts.path))
-      }
+      if (!session) return signedOut(request)
       const { identity, createdAt, expiresAt } = session
       return pageReply(
         { controlPrefix: generation.live.naming.controlPrefix, requestId: facts.id, now: clock.now() },
@@ -63,7 +66,7 @@ export function createUserViews({ sessions, directory, authenticate, clock }: Us
           person: personOf(identity),
           issuer: identity.issuer,
           session: { createdAt, expiresAt },
-          sessions: await sessionsOf(session),
+          sessions: await sessionsOf(request, session),
           groups: directory.membership(session.person),
           claims: identity.claims,
           csrfToken: authenticate.csrf.token(session, facts.host),
@@ -74,7 +77,7 @@ export function createUserViews({ sessions, directory, authenticate, clock }: Us
 
     async json(request) {
       const session = await read(request)
-      if (!session) return unauthenticated(askedOf(request))
+      if (!session) return signedOut(request)
       const { facts, generation, origin } = request
       const { naming } = generation.live
       const membership = directory.membership(session.person)
@@ -91,5 +94,14 @@ export function createUserViews({ sessions, directory, authenticate, clock }: Us
       }
       return jsonReply(200, value)
     },
+  }
+}
+
+function deviceOf({ userAgent, clientIp, signedInAt, lastSeenAt }: Session) {
+  return {
+    ...(userAgent !== undefined && { userAgent }),
+    ...(clientIp !== undefined && { clientIp }),
+    signedInAt,
+    lastSeenAt,
   }
 }

@@ -118,20 +118,38 @@ describe('by a script', () => {
 })
 
 describe('everywhere', () => {
-  test.each(['a page', 'a script'])('by %s ends every session of the person and no other', async (by) => {
-    const [phone, bob] = [await signedIn('alice'), await signedIn('bob')]
-    const { csrf_token: token } = await userOf(alice)
-    const url = `${APP}/.postern/sign_out`
-    const out =
-      by === 'a page'
-        ? await post(alice, url, { csrf: token, scope: 'everywhere' })
-        : await byScript(alice, url, token, { 'content-type': FORM['content-type'] }, 'scope=everywhere')
-    expect(out.status).toBe(by === 'a page' ? 303 : 200)
-    expect([await isIn(alice), await isIn(phone), await isIn(bob)]).toEqual([false, false, true])
-    const reasons = audited()
-      .filter(({ session }) => [idOf(phone)].map(sessionTag).includes(String(session)))
+  const reasonsOf = (browser: Browser) =>
+    audited()
+      .filter(({ session }) => session === sessionTag(idOf(browser)))
       .map(({ reason }) => reason)
-    expect(reasons).toEqual(['signed-out-everywhere'])
+
+  test('ends every session of the person and no other, at the sign-in service', async () => {
+    const [phone, bob] = [await signedIn('alice'), await signedIn('bob')]
+    const page = await alice.ask(`${APP}/.postern/sign_out`)
+    const link = /href="([^"]*)"[^>]*>Sign out everywhere/.exec(page.body)?.[1] ?? ''
+    expect(link).toBe(`${AUTH}/.postern/sign_out`)
+    const there = await alice.ask(link)
+    expect(there.body).toContain('name="scope" value="everywhere"')
+    const out = await post(alice, link, { csrf: csrfOf(there.body), scope: 'everywhere' })
+    expect(out.status).toBe(303)
+    expect([await isIn(alice), await isIn(phone), await isIn(bob)]).toEqual([false, false, true])
+    expect([reasonsOf(alice), reasonsOf(phone)]).toEqual([['signed-out'], ['signed-out-everywhere']])
+  })
+
+  test('is nothing that a script of an application can do', async () => {
+    const phone = await signedIn('alice')
+    const { sign_out_url: url, csrf_token: token } = await userOf(alice)
+    const form = { 'content-type': FORM['content-type'] }
+    expect((await byScript(alice, url, token, form, 'scope=everywhere')).status).toBe(400)
+    expect((await post(alice, url, { csrf: token, scope: 'everywhere' })).status).toBe(400)
+    const { csrf_token: theirs } = await userOf(alice, AUTH)
+    expect((await post(alice, url, { csrf: theirs, scope: 'everywhere' })).status).toBe(400)
+    expect([await isIn(alice), await isIn(phone)]).toEqual([true, true])
+    // Nor does it see where else the person is signed in.
+    const page = await alice.ask(`${APP}/.postern/`)
+    expect(page.body).not.toContain(sessionTag(idOf(phone)))
+    expect(page.body).toContain(`href="${AUTH}/.postern/"`)
+    expect((await post(alice, `${APP}/.postern/end_session`, { csrf: token, session: 'x' })).status).toBe(404)
   })
 })
 
@@ -209,7 +227,7 @@ describe('the person’s own page', () => {
     const start = await phone.go(`${APP}/`, (url) => url.origin === world.okta.url)
     const posted = await world.signIn(phone, start.url.href, 'alice@example.com')
     expect(posted.status).toBe(200)
-    const page = await alice.ask(`${APP}/.postern/`, { headers })
+    const page = await alice.ask(`${AUTH}/.postern/`, { headers })
     expect(page.body).toContain('Where you are signed in')
     expect(page.body).toContain('(this one)')
     const tag = sessionTag(idOf(phone))
@@ -218,12 +236,12 @@ describe('the person’s own page', () => {
     expect(page.body).not.toContain(sessionTag(idOf(alice)))
     expect(page.body).not.toContain(idOf(phone))
 
-    const url = `${APP}/.postern/end_session`
+    const url = `${AUTH}/.postern/end_session`
     expect((await post(alice, url, { csrf: 'wrong', session: tag })).status).toBe(400)
-    expect((await post(alice, url, { csrf: csrfOf(page.body), session: tag }, { origin: AUTH })).status).toBe(400)
+    expect((await post(alice, url, { csrf: csrfOf(page.body), session: tag }, { origin: APP })).status).toBe(400)
     expect(await isIn(phone)).toBe(true)
     const ended = await post(alice, url, { csrf: csrfOf(page.body), session: tag })
-    expect([ended.status, ended.headers.location]).toEqual([303, `${APP}/.postern/`])
+    expect([ended.status, ended.headers.location]).toEqual([303, `${AUTH}/.postern/`])
     expect([await isIn(alice), await isIn(phone)]).toEqual([true, false])
     expect(audited().at(-1)).toMatchObject({ reason: 'ended-by-person', session: tag })
     expect((await alice.ask(ended.headers.location ?? '')).body).not.toContain(tag)
@@ -231,20 +249,20 @@ describe('the person’s own page', () => {
 
   test('ends nobody else’s session', async () => {
     const bob = await signedIn('bob')
-    const { csrf_token: csrf } = await userOf(alice)
-    const answer = await post(alice, `${APP}/.postern/end_session`, { csrf, session: sessionTag(idOf(bob)) })
+    const { csrf_token: csrf } = await userOf(alice, AUTH)
+    const answer = await post(alice, `${AUTH}/.postern/end_session`, { csrf, session: sessionTag(idOf(bob)) })
     expect(answer.status).toBe(303)
     expect(await isIn(bob)).toBe(true)
   })
 
   test('one’s own session ends as by signing out; without a session the page asks for a sign-in', async () => {
-    const { csrf_token: csrf } = await userOf(alice)
-    const url = `${APP}/.postern/end_session`
+    const { csrf_token: csrf } = await userOf(alice, AUTH)
+    const url = `${AUTH}/.postern/end_session`
     const out = await post(alice, url, { csrf, session: sessionTag(idOf(alice)) })
     expect(new URL(out.headers.location ?? '').pathname).toBe('/oauth2/v1/logout')
     expect(await isIn(alice)).toBe(false)
     const late = await post(alice, url, { csrf, session: 'x' })
-    expect([late.status, late.headers.location]).toEqual([303, `${APP}/.postern/`])
+    expect([late.status, late.headers.location]).toEqual([303, `${AUTH}/.postern/`])
     expect((await alice.ask(url)).status).toBe(405)
   })
 })

@@ -122,6 +122,13 @@ describe('a provider that is down in the middle', () => {
   })
 })
 
+test('the JSON about oneself, opened in a window signed out, asks for a sign-in and comes back', async () => {
+  const browser = world.browser()
+  const start = await walk(browser, `${APP}/.postern/user`)
+  const end = await walk(browser, await signInWith(world.okta.url, start.url, 'alice@example.com'))
+  expect([end.status, end.url.href]).toEqual([200, `${APP}/.postern/user`])
+})
+
 describe('a navigation by any method is answered with a page', () => {
   const PATHS = [
     '/x',

@@ -70,10 +70,13 @@ function everyPage(text: string, href: string): readonly (readonly [name: string
         person,
         issuer: text,
         session: { createdAt: now - 3_600_000, expiresAt: now + 3_600_000 },
-        sessions: [
-          { tag: text, isThis: true, userAgent: text, clientIp: text, signedInAt: now, lastSeenAt: now },
-          { tag: `${text}2`, isThis: false, userAgent: text, signedInAt: now, lastSeenAt: now },
-        ],
+        sessions: {
+          kind: 'listed',
+          list: [
+            { tag: text, isThis: true, userAgent: text, clientIp: text, signedInAt: now, lastSeenAt: now },
+            { tag: `${text}2`, isThis: false, userAgent: text, signedInAt: now, lastSeenAt: now },
+          ],
+        },
         groups,
         claims: { [text]: text, list: [text], nested: { [text]: text } },
         csrfToken: text,
@@ -254,7 +257,7 @@ test.each([
       person: { subject: '00u1' },
       issuer: 'https://org.okta.com',
       session: { createdAt: 0, expiresAt: 1 },
-      sessions: [],
+      sessions: { kind: 'elsewhere', url: 'https://authenticate.corp.example/.postern/' },
       groups: 'unknown',
       claims: {},
       csrfToken: 'token-1',
