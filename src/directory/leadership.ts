@@ -1,6 +1,7 @@
 import { messageOf } from '../errors.ts'
 import { every } from '../lib/clock.ts'
-import type { Clock, Lease, Logger, Span, Store, Unsubscribe } from '../types.ts'
+import { elapsed, NEVER } from '../lib/time.ts'
+import type { Clock, Lease, Logger, Monotonic, Span, Store, Unsubscribe } from '../types.ts'
 
 /** A killed leader is followed after so long, and a third: others ask as often as the holder renews. */
 const LEASE_TTL: Span = 3000
@@ -28,6 +29,8 @@ export function createLeadership(deps: {
   const { store, clock, logger, name, ttl = LEASE_TTL } = deps
   const listeners = new Set<(leads: boolean) => void>()
   let lease: Lease | undefined
+  /** Asked then: so long the store surely keeps others from it. */
+  let heldFrom: Monotonic = NEVER
   let attempt: Promise<boolean> | undefined
   let stop: Unsubscribe = () => {}
   let closed = false
@@ -45,9 +48,15 @@ export function createLeadership(deps: {
 
   async function renewOrTake(): Promise<boolean> {
     const held = lease
-    if (held && (await held.renew())) return lease === held
+    let askedAt = clock.monotonic()
+    if (held && (await held.renew())) {
+      heldFrom = askedAt
+      return lease === held
+    }
     if (held && lease === held) become(undefined)
+    askedAt = clock.monotonic()
     const taken = await store.lease(name, ttl)
+    heldFrom = askedAt
     if (closed) await taken?.release()
     else if (taken) become(taken)
     return lease !== undefined
@@ -60,17 +69,21 @@ export function createLeadership(deps: {
     }))
   }
 
+  /** By now another process may have it. */
+  const hasLapsed = (): boolean => elapsed(clock.monotonic(), heldFrom) >= ttl
+
   /** A store that fails loses the lease for whoever holds it: better nobody reads than two. */
   async function tick(): Promise<void> {
     try {
       await renew()
     } catch (error) {
       logger.debug({ lease: name, error: messageOf(error) }, 'the lease of the directory could not be renewed')
+      if (hasLapsed()) become(undefined)
     }
   }
 
   return {
-    leads: () => lease !== undefined,
+    leads: () => lease !== undefined && !hasLapsed(),
     renew,
     resign: () => become(undefined),
     onChange(listener) {
