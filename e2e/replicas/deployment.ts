@@ -20,12 +20,14 @@ export const ENGINEERING = 'http://engineering.localhost'
 
 export interface DeploymentOptions {
   readonly count?: number
-  /** `storage` of the configuration, given a directory of its own. */
-  readonly storage: (folder: string) => Readonly<Record<string, unknown>>
+  /** `storage` of the configuration, given a directory of its own; absent: `configOf` says it. */
+  readonly storage?: (folder: string) => Readonly<Record<string, unknown>>
   /** Fills the store, which nobody has opened yet. */
   readonly prepare?: (folder: string, issuer: string) => Promise<void>
   /** Merged over the configuration. */
   readonly config?: Readonly<Record<string, unknown>>
+  /** Merged over that, for the replica in this place. */
+  readonly configOf?: (place: number) => Readonly<Record<string, unknown>>
 }
 
 export interface Deployment {
@@ -51,6 +53,7 @@ export async function startDeployment({
   storage,
   prepare,
   config = {},
+  configOf = () => ({}),
 }: DeploymentOptions): Promise<Deployment> {
   const folder = mkdtempSync(join(tmpdir(), 'postern-replicas-'))
   const okta = await createOktaEmulator({
@@ -72,7 +75,7 @@ export async function startDeployment({
     // A busy machine needs longer than the default.
     idp_timeout: '60s',
     idp_service_account: DEMO.apiToken,
-    storage: storage(folder),
+    storage: storage?.(folder),
     drain_delay: '2s',
     drain_timeout: '20s',
     ...config,
@@ -100,7 +103,7 @@ export async function startDeployment({
   try {
     await prepare?.(folder, okta.url)
     // One after the other, as a rollout does.
-    for (let place = 0; place < count; place++) replicas.push(await start())
+    for (let place = 0; place < count; place++) replicas.push(await start(configOf(place)))
     balancer = await startBalancer(() => replicas)
   } catch (error) {
     await close()
@@ -115,8 +118,9 @@ export async function startDeployment({
     browser: (at) => createBrowser(() => at?.port ?? port),
     signIn: (browser, login, url = `${APP}/`) => signIn(browser, okta.url, url, login),
     async replace(ended) {
-      const next = await start()
-      replicas[replicas.indexOf(ended)] = next
+      const place = replicas.indexOf(ended)
+      const next = await start(configOf(place))
+      replicas[place] = next
       return next
     },
     extra: start,

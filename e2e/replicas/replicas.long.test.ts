@@ -1,11 +1,10 @@
 /** Three replicas of the compiled program over one store, behind a balancer: what an operator does to them, and what people notice. */
-import { once } from 'node:events'
-import { WebSocket } from 'ws'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Browser } from '../../test/support/browser.ts'
 import { chromiumPath, inChromium, launchChromium, newVisitor } from '../browser/chromium.ts'
 import { APP, AUTH, type Deployment, ENGINEERING, startDeployment } from './deployment.ts'
 import { startLoad } from './load.ts'
+import { copyOf, cookieOf, openSocket, signOut } from './people.ts'
 import type { Program } from './program.ts'
 import { SHARED_STORES, type SharedStore } from './stores.ts'
 
@@ -23,12 +22,6 @@ describe.each(SHARED_STORES)('three replicas on $name', ({ open }) => {
     await store.close()
   })
 
-  const keep = (browser: Browser, host: string, cookies: Map<string, string>): void =>
-    void (browser.cookies as Map<string, Map<string, string>>).set(host, cookies)
-
-  const cookieOf = (browser: Browser, host: string): string =>
-    [...(browser.cookies.get(host) ?? [])].map(([name, value]) => `${name}=${value}`).join('; ')
-
   /** Signed in through the balancer: each step may be another replica's. */
   async function signedIn(login = 'alice@example.com'): Promise<Browser> {
     const browser = deployment.browser()
@@ -38,30 +31,13 @@ describe.each(SHARED_STORES)('three replicas on $name', ({ open }) => {
 
   const status = async (browser: Browser, url = `${APP}/`): Promise<number> => (await browser.ask(url, AS_JSON)).status
 
-  /** The same cookies, at one replica alone. */
-  function at(replica: Program, browser: Browser): Browser {
-    const one = deployment.browser(replica)
-    for (const [host, cookies] of browser.cookies) keep(one, host, cookies)
-    return one
-  }
-
-  /** By the form of our page. */
-  async function signOut(browser: Browser): Promise<void> {
-    const page = await browser.ask(`${APP}/.postern/sign_out`)
-    const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)?.[1] ?? ''
-    const out = await browser.ask(`${APP}/.postern/sign_out`, {
-      method: 'POST',
-      headers: { origin: APP, 'content-type': 'application/x-www-form-urlencoded' },
-      body: new URLSearchParams({ csrf }).toString(),
-    })
-    expect(out.status).toBe(303)
-  }
+  const at = (replica: Program, browser: Browser): Browser => copyOf(browser, deployment.browser(replica))
 
   function load(browser: Browser) {
     return startLoad({
       port: deployment.balancer.port,
       host: 'app.localhost',
-      cookie: cookieOf(browser, 'app.localhost'),
+      cookie: cookieOf(browser, APP),
     })
   }
 
@@ -70,17 +46,8 @@ describe.each(SHARED_STORES)('three replicas on $name', ({ open }) => {
     for (const replica of deployment.replicas) expect(await status(at(replica, browser))).toBe(200)
 
     const [first, second] = deployment.replicas as readonly [Program, Program]
-    const socket = new WebSocket(`ws://127.0.0.1:${second.port}/`, {
-      headers: { host: 'app.localhost', origin: APP, cookie: cookieOf(browser, 'app.localhost') },
-    })
-    onTestFinished(() => socket.terminate())
-    await once(socket, 'open')
-    socket.send('hello')
-    expect(String((await once(socket, 'message'))[0])).toBe('hello')
-
-    const closed = once(socket, 'close').then(() => performance.now())
-    const thief = deployment.browser()
-    keep(thief, 'app.localhost', new Map(browser.cookies.get('app.localhost')))
+    const { closed } = await openSocket(second, browser)
+    const thief = copyOf(browser, deployment.browser())
     const begin = performance.now()
     await signOut(at(first, browser))
     expect((await closed) - begin).toBeLessThan(1000)
@@ -91,8 +58,7 @@ describe.each(SHARED_STORES)('three replicas on $name', ({ open }) => {
   test('one after the other is killed under load: nobody is signed out, and who was put out stays out', async () => {
     const alice = await signedIn()
     const bob = await signedIn('bob@example.com')
-    const thief = deployment.browser()
-    keep(thief, 'app.localhost', new Map(bob.cookies.get('app.localhost')))
+    const thief = copyOf(bob, deployment.browser())
     await signOut(bob)
     for (const victim of deployment.replicas) {
       const busy = load(alice)

@@ -3,7 +3,7 @@ import { hasPostgres, startPostgres } from '../../test/support/postgres.ts'
 import { startRedis } from '../../test/support/redis.ts'
 import type { DeploymentOptions } from './deployment.ts'
 
-export interface SharedStore extends Pick<DeploymentOptions, 'storage'> {
+export interface SharedStore extends Required<Pick<DeploymentOptions, 'storage'>> {
   close(): Promise<void>
 }
 

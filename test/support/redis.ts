@@ -21,8 +21,12 @@ export interface Redis {
   close(): Promise<void>
 }
 
-/** A real redis-server on 127.0.0.1 that keeps nothing on disk, unless `args` say so. */
-export async function startRedis(args: readonly string[] = [], port?: number): Promise<Redis> {
+/** A real redis-server on 127.0.0.1 that keeps nothing on disk, unless `args` say so. `within`: words before it. */
+export async function startRedis(
+  args: readonly string[] = [],
+  port?: number,
+  within: readonly string[] = [],
+): Promise<Redis> {
   const at = port ?? (await freePort())
   const folder = mkdtempSync(join(tmpdir(), 'postern-redis-'))
   let server: ChildProcess | undefined
@@ -31,7 +35,8 @@ export async function startRedis(args: readonly string[] = [], port?: number): P
     const plain = ['--bind', '127.0.0.1', '--port', `${at}`, '--dir', folder, '--save', '', '--appendonly', 'no']
     // A configuration file comes first, or not at all.
     const ordered = args[0]?.startsWith('/') ? [args[0], ...plain, ...args.slice(1)] : [...plain, ...args]
-    const started = spawn('redis-server', ordered, { stdio: ['ignore', 'pipe', 'pipe'] })
+    const [command = '', ...words] = [...within, 'redis-server', ...ordered]
+    const started = spawn(command, words, { stdio: ['ignore', 'pipe', 'pipe'] })
     let output = ''
     for (const stream of [started.stdout, started.stderr])
       stream.setEncoding('utf8').on('data', (text: string) => (output += text))
