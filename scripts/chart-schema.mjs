@@ -57,14 +57,26 @@ const values = {
   configReload: words('live', 'restart'),
   secrets: map({
     existingSecret: text,
-    keys: map({ sharedSecret: text, idpClientSecret: text, oktaApiToken: text, signingKey: text }),
+    keys: map({
+      sharedSecret: text,
+      idpClientSecret: text,
+      oktaApiToken: text,
+      signingKey: text,
+      storeUrl: text,
+      storeCa: text,
+    }),
     sharedSecret: text,
     idpClientSecret: text,
     oktaApiToken: text,
     signingKey: text,
+    storeUrl: text,
+    storeCa: text,
     generate: flag,
   }),
-  store: map({ type: configuration.properties.storage.properties.type }),
+  store: map({
+    type: configuration.properties.storage.properties.type,
+    prefix: { ...text, pattern: `${configuration.properties.storage.properties.prefix.pattern}|^$` },
+  }),
   persistence: map({
     enabled: flag,
     existingClaim: text,
@@ -179,13 +191,16 @@ function embedded() {
   return inner({ type, properties, additionalProperties })
 }
 
-/** Without defaults: Helm does not apply them, and the program has its own. */
+/**
+ * Without defaults: Helm does not apply them, and the program has its own. Without patterns that look ahead: Helm's regular
+ * expressions cannot, and the program judges them all the same.
+ */
 function inner(node) {
   if (Array.isArray(node)) return node.map(inner)
   if (typeof node !== 'object' || node === null) return node
   return Object.fromEntries(
     Object.entries(node)
-      .filter(([key]) => key !== 'default')
+      .filter(([key, value]) => key !== 'default' && !(key === 'pattern' && /\(\?[=!<]/.test(value)))
       .map(([key, value]) => [key, inner(value)]),
   )
 }

@@ -279,22 +279,39 @@ describe.skipIf(findTool('helm') === undefined)(needing('helm', 'what a set of v
   })
 
   test('with a store that replicas share: autoscaler, disruption budget and a soft spread', async () => {
-    const copy = join(scratch, 'shared-store')
-    cpSync(chart, copy, { recursive: true })
-    const guards = join(copy, 'templates/_guards.tpl')
-    const opened = readFileSync(guards, 'utf8').replace(
-      '{{- define "postern.sharedStores" -}}\n[]',
-      '{{- define "postern.sharedStores" -}}\n[memory]',
-    )
-    writeFileSync(guards, opened)
-    const set = ['store.type=memory', 'autoscaling.enabled=true']
-    const objects = await renderObjects(setNamed('minimal-gitops'), { folder: copy, set })
+    const objects = await renderObjects(setNamed('postgres-autoscaling'))
     expect(kinds(objects)).toEqual(expect.arrayContaining(['HorizontalPodAutoscaler', 'PodDisruptionBudget']))
     const deployment = find(objects, 'Deployment')
     expect(deployment.spec).not.toHaveProperty('replicas')
     expect(deployment.spec.template.spec).toMatchObject({
       topologySpreadConstraints: [{ whenUnsatisfiable: 'ScheduleAnyway' }],
     })
+  })
+
+  test('replicas on a store outside are replaced one by one, and have its address from a file', async () => {
+    const objects = await renderObjects(setNamed('redis-replicas'))
+    const { spec } = find(objects, 'Deployment')
+    expect(spec).toMatchObject({
+      replicas: 3,
+      strategy: { type: 'RollingUpdate', rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
+    })
+    expect(kinds(objects)).toContain('PodDisruptionBudget')
+    const [postern] = spec.template.spec.containers
+    expect(postern?.env).toEqual(
+      expect.arrayContaining([
+        { name: 'STORAGE_TYPE', value: 'redis' },
+        { name: 'STORAGE_PREFIX', value: 'corp' },
+        { name: 'STORAGE_URL_FILE', value: '/run/secrets/postern/store-url' },
+        { name: 'STORAGE_CA_FILE', value: '/run/secrets/postern/store-ca' },
+      ]),
+    )
+    expect(JSON.stringify(spec)).not.toContain('/var/lib/postern')
+  })
+
+  test('proxies are given no secret of the provider', async () => {
+    const [postern] = find(await renderObjects(setNamed('proxies')), 'Deployment').spec.template.spec.containers
+    const names = postern?.env?.map(({ name }) => name).filter((name) => name.endsWith('_FILE'))
+    expect(names).toEqual(['SHARED_SECRET_FILE', 'STORAGE_URL_FILE'])
   })
 
   test('NOTES name the redirect URI to register, the hosts and the next command', async () => {

@@ -64,6 +64,10 @@ describe.skipIf(findTool('helm') === undefined)(needing('helm', 'the rendered co
     'okta-api-token': '00token',
     token: '00token',
   }
+  const STORE_URLS: Readonly<Record<string, string>> = {
+    redis: 'rediss://postern:password@valkey.example.com:6379',
+    postgres: 'postgres://postern:password@db.example.com:5432/postern?sslmode=verify-full',
+  }
   const pem = (type: 'key' | 'crt'): string => join(scratch, `tls.${type}`)
   execFileSync(
     'openssl',
@@ -87,6 +91,7 @@ describe.skipIf(findTool('helm') === undefined)(needing('helm', 'the rendered co
     { stdio: 'ignore' },
   )
   secrets['signing-key'] = readFileSync(pem('key'), 'utf8')
+  secrets['store-ca'] = readFileSync(pem('crt'), 'utf8')
   for (const [name, value] of Object.entries(secrets)) writeFileSync(join(scratch, name), value)
 
   test.each(sets.filter(({ name }) => name !== 'existing-config'))(
@@ -96,6 +101,8 @@ describe.skipIf(findTool('helm') === undefined)(needing('helm', 'the rendered co
       const config = join(scratch, `${name}.yaml`)
       writeFileSync(config, configYaml(objects))
       const [postern] = find(objects, 'Deployment').spec.template.spec.containers
+      const storage = postern?.env?.find(({ name }) => name === 'STORAGE_TYPE')?.value ?? ''
+      writeFileSync(join(scratch, 'store-url'), STORE_URLS[storage] ?? '')
       const env = Object.fromEntries(
         postern?.env?.map(({ name, value = '' }) => [
           name,
@@ -109,7 +116,7 @@ describe.skipIf(findTool('helm') === undefined)(needing('helm', 'the rendered co
       expect(loaded.kind).toBe('ok')
       if (loaded.kind === 'ok') {
         expect(loaded.config.fixed.listen).toMatchObject({ port: name === 'pod-tls-load-balancer' ? 8443 : 8080 })
-        expect(loaded.config.fixed.storage.kind).toBe(name === 'memory-oidc' ? 'memory' : 'embedded')
+        expect(loaded.config.fixed.storage.kind).toBe(storage)
       }
     },
   )

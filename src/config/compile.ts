@@ -99,7 +99,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   const listener = compileListener(draft, authenticateUrl, routes, acme !== undefined, report)
   checkCookie(globals, authenticateUrl, routes, report)
   const storage = compileStorage(globals, report)
-  checkServices(draft, storage, report)
+  checkServices(draft, report)
   const ordering = acme && listener?.listen.tls ? acme : undefined
   const acmeHosts = ordering ? compileAcmeHosts(draft, authenticateUrl, listener?.certificate, report) : []
   const redirect = sideAddress(globals, 'http_redirect_addr', report) ?? (ordering && openPlainHttp(report))

@@ -1,6 +1,6 @@
-{{- /* Stores that several replicas can share. None yet. */}}
-{{- define "postern.sharedStores" -}}
-[]
+{{- /* "true" with a store that several replicas can share. */}}
+{{- define "postern.sharedStore" -}}
+{{- if has .Values.store.type (list "redis" "postgres") }}true{{ end }}
 {{- end }}
 
 {{- define "postern.minReplicas" -}}
@@ -14,15 +14,15 @@ hold is checked before, by values.schema.json.
 {{- define "postern.guards" -}}
 {{- $v := .Values }}
 {{- $problems := list }}
-{{- $shared := has $v.store.type (include "postern.sharedStores" . | fromYamlArray) }}
+{{- $shared := include "postern.sharedStore" . }}
 {{- if and (gt (int $v.replicaCount) 1) (not $shared) }}
-{{- $problems = append $problems (printf "replicaCount: %d replicas cannot share the %s store; set replicaCount: 1" (int $v.replicaCount) $v.store.type) }}
+{{- $problems = append $problems (printf "replicaCount: %d replicas cannot share the %s store; set store.type: redis or postgres, or replicaCount: 1" (int $v.replicaCount) $v.store.type) }}
 {{- end }}
 {{- if and $v.autoscaling.enabled (not $shared) }}
-{{- $problems = append $problems (printf "autoscaling.enabled: replicas cannot share the %s store; set autoscaling.enabled: false" $v.store.type) }}
+{{- $problems = append $problems (printf "autoscaling.enabled: replicas cannot share the %s store; set store.type: redis or postgres, or autoscaling.enabled: false" $v.store.type) }}
 {{- end }}
 {{- if and (ne $v.store.type "embedded") (or $v.persistence.enabled $v.persistence.existingClaim) }}
-{{- $problems = append $problems (printf "persistence: the %s store writes nothing; set store.type: embedded, or turn persistence off" $v.store.type) }}
+{{- $problems = append $problems (printf "persistence: the %s store keeps nothing in the pod; set store.type: embedded, or turn persistence off" $v.store.type) }}
 {{- end }}
 
 {{- if $v.existingConfig.name }}
@@ -63,8 +63,14 @@ hold is checked before, by values.schema.json.
 {{- if not (or $s.existingSecret $s.sharedSecret $s.generate) }}
 {{- $problems = append $problems "secrets: no shared secret; set secrets.existingSecret (recommended), secrets.sharedSecret (from `postern secrets generate`), or secrets.generate: true" }}
 {{- end }}
-{{- if and $s.existingSecret (or $s.generate $s.sharedSecret $s.idpClientSecret $s.oktaApiToken $s.signingKey) }}
-{{- $problems = append $problems "secrets.existingSecret: values beside it would be ignored; remove secrets.generate, sharedSecret, idpClientSecret, oktaApiToken and signingKey, or existingSecret" }}
+{{- if and $s.existingSecret (or $s.generate $s.sharedSecret $s.idpClientSecret $s.oktaApiToken $s.signingKey $s.storeUrl $s.storeCa) }}
+{{- $problems = append $problems "secrets.existingSecret: values beside it would be ignored; remove secrets.generate, sharedSecret, idpClientSecret, oktaApiToken, signingKey, storeUrl and storeCa, or existingSecret" }}
+{{- end }}
+{{- if and $shared (not (ternary $s.keys.storeUrl $s.storeUrl (ne $s.existingSecret ""))) }}
+{{- $problems = append $problems (printf "secrets.%s: needed with store.type: %s; the store's URL, for example %s" (ternary "keys.storeUrl" "storeUrl" (ne $s.existingSecret "")) $v.store.type (ternary "rediss://user:password@valkey:6379" "postgres://user:password@db:5432/postern?sslmode=verify-full" (eq $v.store.type "redis"))) }}
+{{- end }}
+{{- if and (not $shared) (or $s.storeUrl $s.storeCa) }}
+{{- $problems = append $problems (printf "secrets.storeUrl: the %s store has no address; set store.type: redis or postgres, or remove secrets.storeUrl and secrets.storeCa" $v.store.type) }}
 {{- end }}
 {{- if and $s.existingSecret (not $s.keys.sharedSecret) }}
 {{- $problems = append $problems "secrets.keys.sharedSecret: needed; the key of the shared secret in secrets.existingSecret" }}

@@ -33,6 +33,9 @@
 {{- if eq .Values.store.type "embedded" }}
 - {name: STORAGE_PATH, value: /var/lib/postern}
 {{- end }}
+{{- with .Values.store.prefix }}
+- {name: STORAGE_PREFIX, value: {{ quote . }}}
+{{- end }}
 {{- range include "postern.secretFiles" . | fromYamlArray }}
 - {name: {{ .env }}, value: /run/secrets/postern/{{ .key }}}
 {{- end }}

@@ -1,5 +1,4 @@
 import type { Report } from '../issues.ts'
-import type { StorageConfig } from '../model.ts'
 import type { Draft } from '../validate.ts'
 
 /** What only the sign-in service uses. A proxy that does not have them cannot lose them. */
@@ -14,9 +13,10 @@ const SECRETS = [
 ] as const
 
 /** Do the other keys fit what this process serves? */
-export function checkServices({ globals: { services } }: Draft, storage: StorageConfig, report: Report): void {
+export function checkServices({ globals }: Draft, report: Report): void {
+  const { services, storage, databroker_storage_type: older } = globals
   if (services === 'all') return
-  if (storage.kind === 'memory') {
+  if ((older ?? storage.type) === 'memory') {
     report.error(
       ['services'],
       `\`${services}\` needs a store that it shares with the other processes, and storage.type is memory`,
