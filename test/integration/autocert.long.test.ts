@@ -12,6 +12,7 @@ import type { Config } from '../../src/config/model.ts'
 import { createLogger } from '../../src/lib/log.ts'
 import type { Clock } from '../../src/types.ts'
 import { manualClock } from '../support/clock.ts'
+import { startRedis } from '../support/redis.ts'
 import { freePort, havePebble, type Pebble, startPebble } from '../support/pebble.ts'
 
 const DAY = 86_400_000
@@ -122,16 +123,25 @@ describe.skipIf(!havePebble)('autocert (with Pebble, which scripts/ci-tools.sh i
     expect(second.hosts('ordering a certificate')).toEqual([])
   })
 
-  test('of two processes one orders, and the other serves what it got', async () => {
-    const { pebble, start, compile } = await createWorld()
-    const both = await Promise.all([start(), start(compile({ http_redirect_addr: '127.0.0.1:0' }))])
-    await expect.poll(() => both.flatMap(({ hosts }) => hosts('certificate issued')).toSorted()).toEqual(HOSTS)
-    const serials = () =>
-      Promise.all(both.map(async ({ app }) => (await ask({ app, pebble, host: 'app.test' })).serial))
-    await expect.poll(async () => new Set(await serials()).size).toBe(1)
-    expect(await serials()).not.toContain(undefined)
-    expect(both.map(({ hosts }) => hosts('ordering a certificate').length).toSorted((a, b) => a - b)).toEqual([0, 2])
-  })
+  test.each(['one machine', 'two machines'])(
+    'of two processes on %s one orders, and the other serves what it got',
+    async (on) => {
+      const { pebble, start, compile } = await createWorld()
+      const redis = on === 'two machines' ? await startRedis() : undefined
+      if (redis) onTestFinished(() => redis.close())
+      const shared = redis && { storage: { type: 'redis', url: `redis://127.0.0.1:${redis.port}` } }
+      const both = await Promise.all([
+        start(compile(shared)),
+        start(compile({ ...shared, http_redirect_addr: '127.0.0.1:0' })),
+      ])
+      await expect.poll(() => both.flatMap(({ hosts }) => hosts('certificate issued')).toSorted()).toEqual(HOSTS)
+      const serials = () =>
+        Promise.all(both.map(async ({ app }) => (await ask({ app, pebble, host: 'app.test' })).serial))
+      await expect.poll(async () => new Set(await serials()).size).toBe(1)
+      expect(await serials()).not.toContain(undefined)
+      expect(both.map(({ hosts }) => hosts('ordering a certificate').length).toSorted((a, b) => a - b)).toEqual([0, 2])
+    },
+  )
 
   test('a host of a reload is ordered at once, and one that the authority refuses leaves the others alone', async () => {
     const { start, compile, pebble } = await createWorld()
