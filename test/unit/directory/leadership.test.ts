@@ -23,7 +23,7 @@ function world() {
       lease: (name, ttl) =>
         reach(async () => {
           const lease = await shared.lease(name, ttl)
-          return lease && { renew: () => reach(lease.renew), release: () => reach(lease.release) }
+          return lease && { renew: () => reach(() => lease.renew()), release: () => reach(() => lease.release()) }
         }),
     }
     const leadership = createLeadership({ store, clock, logger, name: 'a-lease', ttl: TTL })
