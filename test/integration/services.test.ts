@@ -1,13 +1,15 @@
 /** The sign-in service in one process and the routes in another, which has no secret but the shared one. */
 import { expect, onTestFinished, test } from 'vitest'
 import { type Browser, createBrowser } from '../support/browser.ts'
+import { type ManualClock, manualClock } from '../support/clock.ts'
+import { whileTimePasses } from '../support/passing-time.ts'
 import { createTestWorld, type World } from '../support/world.ts'
 
 const ENGINEERING = 'http://engineering.localhost/'
 const AUTH = 'http://authenticate.localhost'
 const AS_JSON = { headers: { accept: 'application/json' } }
 
-async function split(): Promise<{
+async function split(clock?: ManualClock): Promise<{
   world: World
   proxy: Awaited<ReturnType<World['another']>>
   readonly browser: () => Browser
@@ -15,6 +17,7 @@ async function split(): Promise<{
   const world = await createTestWorld({
     config: { services: 'authenticate', directory: { okta: { log_interval: '1s' } } },
     okta: { rateLimits: 'off' },
+    ...(clock && { clock }),
   })
   onTestFinished(() => world.close())
   const proxy = await world.another({
@@ -85,4 +88,31 @@ test('a proxy never reads Okta, even when nobody else does', async () => {
   expect((await alice.ask(ENGINEERING)).status).toBe(200)
   expect(world.okta.calls()).toEqual([])
   expect(world.log().filter(({ msg }) => msg === 'this process reads the directory now')).toHaveLength(1)
+})
+
+test('tokens of the provider are refreshed and revoked by the sign-in service, whoever needs it', async () => {
+  const clock = manualClock()
+  const { world, browser } = await split(clock)
+  const alice = browser()
+  const callsTo = (path: string) => world.okta.calls().filter((call) => call.path === path)
+  expect((await whileTimePasses(clock, world.signIn(alice, ENGINEERING, 'alice@example.com'))).status).toBe(200)
+  world.okta.clearCalls()
+  // No request reaches the sign-in service meanwhile.
+  clock.advance(61 * 60_000)
+  expect((await whileTimePasses(clock, alice.ask(ENGINEERING, AS_JSON))).status).toBe(200)
+  expect(callsTo('/oauth2/v1/token').map(({ status }) => status)).toEqual([200])
+
+  const page = await alice.ask(`${ENGINEERING}.postern/sign_out`)
+  const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)?.[1] ?? ''
+  const out = await alice.ask(`${ENGINEERING}.postern/sign_out`, {
+    method: 'POST',
+    headers: { origin: ENGINEERING.slice(0, -1), 'content-type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams({ csrf }).toString(),
+  })
+  expect(out.status).toBe(303)
+  const seen = async (): Promise<readonly number[]> => {
+    await clock.advanceAsync(200)
+    return callsTo('/oauth2/v1/revoke').map(({ status }) => status)
+  }
+  await expect.poll(seen).toEqual([200])
 })
