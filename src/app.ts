@@ -184,6 +184,10 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     audit,
   })
   const user = createUserViews({ sessions, directory, authenticate, clock })
+  const signalMessages = metrics.counter('provider_signals_total', 'Messages that identity providers pushed.', [
+    'signal',
+    'outcome',
+  ])
   const certificateOrders = metrics.counter('certificate_orders_total', 'Orders of certificates by ACME.', ['outcome'])
   const autocert =
     fixed.acme &&
@@ -229,6 +233,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
         store,
         clock,
         logger,
+        record: (...labels) => signalMessages(labels)(),
       }),
       hook: feeds.hook,
       scim: feeds.scim,

@@ -18,6 +18,9 @@ const SUBJECT = /^[\x21-\x7e]{1,255}$/
 /** Bound to one sign-in and of no use afterwards. */
 const TRANSIENT = new Set(['nonce', 'at_hash', 'c_hash', 's_hash'])
 
+/** How and when somebody signed in: the ID token of the sign-in says so, and nothing else does. */
+export const OF_THE_SIGN_IN = ['auth_time', 'acr', 'amr', 'sid'] as const
+
 /** A claim and the one that says whether it was verified (OIDC Core §5.1). */
 const VERIFIABLE = [
   ['email', 'email_verified'],
@@ -29,7 +32,9 @@ const VERIFIABLE = [
  * `true` never moves to an address of the other document. A `false` that stands alone is believed where nothing else is said.
  */
 export function mergeClaims(idToken: JsonObject, userinfo: JsonObject): JsonObject {
-  const merged: Record<string, Json> = { ...userinfo, ...idToken }
+  const merged: Record<string, Json> = { ...userinfo }
+  for (const name of OF_THE_SIGN_IN) delete merged[name]
+  Object.assign(merged, idToken)
   for (const [claim, flag] of VERIFIABLE) {
     const [own, other] = Object.hasOwn(idToken, claim) ? [idToken, userinfo] : [userinfo, idToken]
     delete merged[flag]

@@ -1,9 +1,6 @@
 /** What a refresh brings (OpenID Connect Core §12.2), beside the call itself. */
-import { mergeClaims, toIdentity } from './claims.ts'
+import { mergeClaims, OF_THE_SIGN_IN, toIdentity } from './claims.ts'
 import type { Identity, JsonObject } from '../types.ts'
-
-/** Said of the sign-in: a refresh is none, so these stay what they were (OIDC Core §12.2 for `auth_time`; Okta for `acr`). */
-const OF_THE_SIGN_IN = ['auth_time', 'acr', 'amr', 'sid'] as const
 
 /**
  * Who a refreshed session is. Without an ID token, which is lawful, userinfo says it all: what it does not tell is unknown from
@@ -17,6 +14,7 @@ export function refreshedIdentity(
   const { idToken, userinfo } = said
   if (!idToken && userinfo['sub'] === undefined) return before
   const claims = mergeClaims(idToken ?? { iss: before.issuer, sub: before.subject }, userinfo)
+  // A refresh is no sign-in: these stay what they were (OIDC Core §12.2 for `auth_time`; Okta for `acr`).
   const kept = OF_THE_SIGN_IN.filter((name) => before.claims[name] !== undefined)
   return toIdentity(
     { ...claims, ...Object.fromEntries(kept.map((name) => [name, before.claims[name] ?? null])) },

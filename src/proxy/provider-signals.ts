@@ -50,6 +50,8 @@ export interface SignalDeps {
   readonly store: Pick<Store, 'get' | 'put'>
   readonly clock: Clock
   readonly logger: Logger
+  /** For whoever counts. */
+  readonly record: (signal: SessionEnd, outcome: 'taken' | 'refused') => void
 }
 
 /**
@@ -57,7 +59,7 @@ export interface SignalDeps {
  * session twice is no harm. Everything of a request but its token is somebody's claim, and is not logged.
  */
 export function createSignalReplies(deps: SignalDeps): SignalReplies {
-  const { signals, sessions, directory, store, clock, logger } = deps
+  const { signals, sessions, directory, store, clock, logger, record } = deps
 
   async function isSeen(id: string): Promise<boolean> {
     return (await store.get(seenMessages, sha256(id))) !== undefined
@@ -79,6 +81,7 @@ export function createSignalReplies(deps: SignalDeps): SignalReplies {
   }
 
   function refused({ facts }: ControlRequest, signal: SessionEnd, reason: string): void {
+    record(signal, 'refused')
     logger.warn({ request_id: facts.id, signal, reason }, 'a message of an identity provider was refused')
   }
 
@@ -119,6 +122,7 @@ export function createSignalReplies(deps: SignalDeps): SignalReplies {
         refused(request, 'back-channel-logout', problem ?? '')
         return logoutRefused('the logout token is not valid')
       }
+      record('back-channel-logout', 'taken')
       told(request, 'back-channel-logout', await end(read.meant, 'back-channel-logout', request.facts.id))
       await remember(read)
       return textReply(200, '', NO_STORE)
@@ -139,6 +143,7 @@ export function createSignalReplies(deps: SignalDeps): SignalReplies {
       const subject = await readSubject(request)
       const meant = subject && meantBy(subject, read.issuers)
       if (!meant) return jsonReply(400, { error: 'invalid_request' })
+      record('universal-logout', 'taken')
       let count = 0
       for (const one of meant) count += await end(one, 'universal-logout', facts.id)
       told(request, 'universal-logout', count)
@@ -164,6 +169,7 @@ export function createSignalReplies(deps: SignalDeps): SignalReplies {
         refused(request, 'shared-signal', read.refused)
         return eventsRefused(read.error, read.refused)
       }
+      record('shared-signal', 'taken')
       // A transmitter that has not heard our answer sends again: that is no error (RFC 8935 §2).
       if (!(await isSeen(read.id))) {
         for (const event of read.events) await work(event, request)
