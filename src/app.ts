@@ -251,7 +251,12 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   metrics.gauge('http_server_active_requests', 'Open requests and tunnels.', () => listener.active())
   metrics.gauge('log_lines_dropped', 'Log lines that standard output did not take.', () => logger.dropped?.() ?? 0)
   // Ages, expiries and rules about time change decisions without any event; times of day are mostly written in minutes.
-  closing.add(onTheMark(clock, RECHECK_INTERVAL, () => streams.recheck()))
+  const recheck = (): void => {
+    streams.recheck()
+    // Sessions of open streams are kept fresh as well, and what a refresh says of their people counts.
+    void streams.confirm().then(() => streams.recheck())
+  }
+  closing.add(onTheMark(clock, RECHECK_INTERVAL, recheck))
   sessions.onEnd((id) => streams.end(id, 'signed-out'))
   tokens.onEnd((id) => streams.end(id, 'revoked'))
   closing.add(endUnheard({ store, streams, clock, ...(isShared(fixed.storage) && { storeGrace }) }))

@@ -168,7 +168,7 @@ export interface OpenStream {
   readonly expiresAt: WallTime
   /** Decides again with what is known now. */
   stillAllowed(): boolean
-  /** Asks again who shows these credentials. Rejects when that cannot be known now. */
+  /** Asks again who shows these credentials; `stillAllowed` judges by the answer from then on. Rejects when that cannot be known now. */
   stillKnown(): Promise<boolean>
   cut(reason: CutReason): void
 }

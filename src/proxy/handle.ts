@@ -157,13 +157,19 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
 
     // Permission can end while bytes still flow: a WebSocket, an event stream, a long download. Nobody's as well: a new
     // configuration may ask who it is.
+    let current = principal
     const leave = streams.add({
       credential: principal && credentialOf(principal),
       person: principal?.person,
       openedAt: progress.startedAt,
       expiresAt: principal?.expiresAt ?? FOREVER,
-      stillAllowed: () => stillAllowed(parsed, principal),
-      stillKnown: () => stillKnown(facts, route, principal),
+      stillAllowed: () => stillAllowed(parsed, current),
+      async stillKnown() {
+        if (!current) return true
+        const found = await knownAgain(facts, route, current)
+        if (found) current = found
+        return found !== undefined
+      },
       cut: (reason) => exchange.abort(reason),
     })
     try {
@@ -237,13 +243,14 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
       : { ...who, membership: directory.membership(who.person), status: directory.status(who.person) }
   }
 
-  /** By what the request itself showed. */
-  async function stillKnown(facts: RequestFacts, route: Route, who: Principal | undefined): Promise<boolean> {
-    if (!who) return true
+  /** By what the request itself showed, with what is said of them by now. A stream that is under way is no use of a session. */
+  async function knownAgain(facts: RequestFacts, route: Route, who: Principal): Promise<Principal | undefined> {
     const doubt: { unidentified?: AppError } = {}
-    const asker = await identify(deps.generation().authenticators, facts, route, clock.now(), doubt)
+    const shown: RequestFacts = { ...facts, wants: 'upgrade' }
+    const asker = await identify(deps.generation().authenticators, shown, route, clock.now(), doubt)
     if (doubt.unidentified) throw doubt.unidentified
-    return asker !== undefined && asker.kind !== 'bad-token' && credentialOf(asker) === credentialOf(who)
+    if (asker === undefined || asker.kind === 'bad-token') return undefined
+    return credentialOf(asker) === credentialOf(who) ? asker : undefined
   }
 
   function askedOf(facts: RequestFacts, { live }: Generation) {

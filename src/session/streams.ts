@@ -59,7 +59,7 @@ export function createStreamRegistry(deps: { readonly clock: Clock }): StreamReg
               isDone = false
               return
             }
-            end(entry, 'signed-out')
+            end(entry, entry.stream.expiresAt <= clock.now() ? 'expired' : 'signed-out')
           }),
         )
       }

@@ -1,4 +1,5 @@
 /** Tokens of the provider that end while people work: two processes on one store, the emulator as the provider. */
+import { get, type RequestListener } from 'node:http'
 import { afterEach, describe, expect, test } from 'vitest'
 import { DEMO } from '../../emulator/okta/demo-seed.ts'
 import type { Browser } from '../support/browser.ts'
@@ -16,10 +17,14 @@ let clock: ManualClock
 let world: World
 afterEach(() => world.close())
 
-async function start(config: Readonly<Record<string, unknown>> = {}): Promise<Browser> {
+async function start(config: Readonly<Record<string, unknown>> = {}, upstream?: RequestListener): Promise<Browser> {
   clock = manualClock()
   // Groups come from claims: what a refresh brings counts.
-  world = await createTestWorld({ clock, config: { idp_service_account: undefined, ...config } })
+  world = await createTestWorld({
+    clock,
+    config: { idp_service_account: undefined, ...config },
+    ...(upstream && { upstream }),
+  })
   const alice = world.browser()
   expect((await whileTimePasses(clock, world.signIn(alice, ENGINEERING, 'alice@example.com'))).status).toBe(200)
   expect((await alice.go(EVERYONE)).status).toBe(200)
@@ -154,6 +159,30 @@ describe('groups from claims', () => {
     expect(await status(alice)).toBe(401)
     expect(callsTo(TOKEN)).toEqual([])
   })
+})
+
+test('a session with nothing but an open stream is refreshed, and the stream judged by what the refresh says', async () => {
+  const alice = await start({}, (req, res) => {
+    if (req.url === '/events') res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n')
+    else res.end('ok')
+  })
+  const cookie = `postern=${alice.cookies.get('engineering.localhost')?.get('postern')}`
+  const closed = { engineering: false }
+  const headers = { host: 'engineering.localhost', cookie, accept: 'text/event-stream' }
+  const stream = get({ port: world.port, path: '/events', headers }, (res) => {
+    res.on('error', () => {}).on('close', () => (closed.engineering = true))
+    res.resume()
+  }).on('error', () => {})
+  await expect.poll(() => world.received.some(({ url }) => url === '/events'), { timeout: 20_000 }).toBe(true)
+  for (let hour = 0; hour < 3; hour++) {
+    await clock.advanceAsync(56 * MINUTE)
+    await timePasses(clock, () => callsTo(TOKEN).length > hour, 30_000)
+  }
+  expect(closed.engineering).toBe(false)
+  world.okta.removeMember('Engineering', 'alice@example.com')
+  await clock.advanceAsync(56 * MINUTE)
+  await timePasses(clock, () => closed.engineering, 10_000)
+  stream.destroy()
 })
 
 describe('a refresh token', () => {
