@@ -140,6 +140,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   const redirectUri = new URL(fixed.authenticateCallbackPath, fixed.authenticateServiceUrl)
   const providerOf = (idp: IdpConfig) => createOidcProvider({ idp, redirectUri, clock, logger })
   const idps = createIdentityProviders([providerOf(defaultIdp), ...otherIdps.map(providerOf)])
+  const refreshes = metrics.counter('session_refreshes_total', 'Refreshes of the tokens of sessions.', ['outcome'])
   const refresher = createRefresher({
     sessions,
     store,
@@ -147,6 +148,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     clock,
     logger,
     mayCall: fixed.services !== 'proxy',
+    refreshed: (outcome) => refreshes([outcome])(),
     renewed: ({ provider = defaultIdp.name, identity }) =>
       claims.tell(provider, identity, generation.live, clock.now()),
   })

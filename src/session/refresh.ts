@@ -7,6 +7,7 @@ import type {
   IdentityProvider,
   IdentityProviders,
   Logger,
+  Refreshed,
   Session,
   SessionId,
   Sessions,
@@ -37,6 +38,8 @@ export function createTokenKeeper(deps: {
   readonly random: () => number
   /** A session with what the provider says now. */
   readonly renewed: (session: Session) => Promise<void>
+  /** For whoever counts. */
+  readonly refreshed: (outcome: Refreshed['outcome'] | 'failed') => void
   /** Nothing is waited for any more. */
   readonly stopping: AbortSignal
   /** Calls end. */
@@ -50,6 +53,7 @@ export function createTokenKeeper(deps: {
       session = await sessions.get(id)
       if (session?.refresh && session.refresh.dueAt <= clock.now()) await ask(session)
     } catch (error) {
+      deps.refreshed('failed')
       const { code, message } = toAppError(error)
       logger.warn(
         {
@@ -86,6 +90,7 @@ export function createTokenKeeper(deps: {
       if (!kept) await idp.revoke(given, signal)
     }
     const answer = await idp.refresh({ identity, idToken, refreshToken }, signal, keep)
+    deps.refreshed(answer.outcome)
     if (answer.outcome === 'renewed') {
       const next = await stored(() => sessions.replaceTokens(session, answer.tokens, answer.identity))
       if (next) await deps.renewed(next)

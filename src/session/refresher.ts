@@ -3,7 +3,18 @@ import { assertNever, messageOf } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import { createTurns, settledWithin } from '../lib/wait.ts'
 import { elapsed } from '../lib/time.ts'
-import type { Clock, IdentityProviders, Logger, Session, SessionId, Sessions, Span, Store, WallTime } from '../types.ts'
+import type {
+  Clock,
+  IdentityProviders,
+  Logger,
+  Refreshed,
+  Session,
+  SessionId,
+  Sessions,
+  Span,
+  Store,
+  WallTime,
+} from '../types.ts'
 import { createErrands, type Errand, postErrand } from './errands.ts'
 import { createTokenKeeper } from './refresh.ts'
 import { sessionsTable } from './tables.ts'
@@ -42,6 +53,7 @@ export function createRefresher(deps: {
   readonly logger: Logger
   readonly mayCall: boolean
   readonly renewed: (session: Session) => Promise<void>
+  readonly refreshed: (outcome: Refreshed['outcome'] | 'failed') => void
   readonly random?: () => number
 }): Refresher {
   const { sessions, store, idps, clock, logger, mayCall, random = Math.random } = deps

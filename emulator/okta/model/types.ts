@@ -73,6 +73,8 @@ export interface OrgApp {
   readonly pkceRequired: boolean
   /** Absent: STATIC for web apps, ROTATE with 30 seconds for others (okta-api.md#refresh-tokens). */
   readonly refreshToken?: RefreshTokenRotation
+  /** Of the access policy that fits the app; an hour unless said. ID tokens live an hour in any case. */
+  readonly accessTokenSeconds?: number
   /** Org authorization server: the app's own groups claim, given for scope `groups`. */
   readonly groupsClaim?: GroupsClaim
   /** Service app: public keys of its assertions, each with a `kid`. */

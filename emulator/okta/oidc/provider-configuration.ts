@@ -65,7 +65,7 @@ export function providerConfiguration(deps: ProviderDeps, oidc: Library): Config
     pkce: { required: () => false },
     jwks: { keys: [innerKey()] },
     ttl: {
-      AccessToken: TOKEN_SECONDS,
+      AccessToken: (_ctx, _token, client) => deps.org.apps.get(client.clientId)?.accessTokenSeconds ?? TOKEN_SECONDS,
       AuthorizationCode: 300,
       Grant: 100 * days,
       IdToken: TOKEN_SECONDS,

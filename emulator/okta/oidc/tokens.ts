@@ -57,6 +57,7 @@ export function createTokens(deps: { readonly clock: Clock }): Tokens {
       const key = await keys.current()
       const accessClaims: JsonObject = {
         ...common,
+        exp: iat + (app.accessTokenSeconds ?? TOKEN_SECONDS),
         jti: `AT.${randomBytes(32).toString('base64url')}`,
         aud: server?.audience ?? address.issuer,
         cid: app.id,
@@ -73,7 +74,7 @@ export function createTokens(deps: { readonly clock: Clock }): Tokens {
         appId: app.id,
         scopes: [...scopes],
         inner,
-        expiresAt: (iat + TOKEN_SECONDS) * 1000,
+        expiresAt: (iat + (app.accessTokenSeconds ?? TOKEN_SECONDS)) * 1000,
         claims: accessClaims,
       })
       if (!scopes.has('openid')) return { accessToken, idToken: undefined }

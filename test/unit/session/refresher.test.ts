@@ -21,6 +21,7 @@ let store: Store
 let fault: { readonly puts?: boolean } = {}
 let events: AuditEvent[]
 let renewed: Session[]
+let outcomes: string[]
 /** Refresh tokens that the provider was asked about, in order. */
 let asked: string[]
 let revoked: string[]
@@ -41,6 +42,7 @@ beforeEach(() => {
   fault = {}
   events = []
   renewed = []
+  outcomes = []
   asked = []
   revoked = []
   answer = async (given, keep) => {
@@ -88,6 +90,7 @@ function startProcess(mayCall = true): Process {
     logger: silentLogger,
     mayCall,
     renewed: async (session) => void renewed.push(session),
+    refreshed: (outcome) => void outcomes.push(outcome),
     random: () => 0.5,
   })
   closing.push(async () => {
@@ -223,6 +226,7 @@ test('a provider without an answer is asked later and later, and nobody waits fo
     await timePasses(clock, async () => (await current(process, session))?.refresh?.failures === i + 2, 0)
     session = (await current(process, session)) as Session
   }
+  expect(new Set(outcomes)).toEqual(new Set(['failed']))
   expect(pauses).toEqual([5000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000, 300_000])
   expect(events.map(({ event }) => event)).toEqual(['session-begin'])
 })
@@ -243,6 +247,7 @@ describe('an answer that ends the session', () => {
       }
       expect(await process.refresher.fresh(session, clock.now())).toBeUndefined()
       expect(events.at(-1)).toMatchObject({ event: 'session-end', reason })
+      expect(outcomes).toEqual([outcome])
       await clock.advanceAsync(1000)
       expect(revoked).toEqual(tokens)
     },
