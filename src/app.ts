@@ -11,6 +11,10 @@ import { entryFromClaims } from './directory/claims.ts'
 import type { DirectoryScope } from './directory/open.ts'
 import { type Directories, openDirectories } from './directory/directories.ts'
 import { groupsFromClaims, isClaimAbsent } from './identity/claims.ts'
+import { createBearerAuthenticator } from './identity/bearer/authenticator.ts'
+import { createIntrospection } from './identity/bearer/introspection.ts'
+import { createTokenIssuers } from './identity/bearer/issuers.ts'
+import { createTokenReader, type TokenReader } from './identity/bearer/reader.ts'
 import { createOidcProvider } from './identity/oidc.ts'
 import { createIdentityProviders } from './identity/providers.ts'
 import { createProviderSignals } from './identity/signals/reader.ts'
@@ -155,7 +159,24 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   closing.add(() => refresher.close())
   const expiry = createExpiry({ store, sessions, clock, logger })
   closing.add(() => expiry.close())
-  const shared: Process = { fixed, sessions, tokens, directory, refresher, upstreams, requestId, lifetimes }
+  const bearers = createTokenReader({
+    configs: fixed.idps,
+    idps,
+    issuers: createTokenIssuers(fixed.tokenIssuers, clock),
+    introspection: createIntrospection({ clock }),
+    clock,
+  })
+  const shared: Process = {
+    fixed,
+    sessions,
+    tokens,
+    bearers,
+    directory,
+    refresher,
+    upstreams,
+    requestId,
+    lifetimes,
+  }
   generation = createGeneration(shared, config.live, 1)
   directory.onChange((person) => streams.recheck(person))
   directory.onSessionsEnd(async (person, before) => void (await sessions.revokePerson(person, 'directory', before)))
@@ -329,6 +350,7 @@ interface Process {
   readonly fixed: Fixed
   readonly sessions: Sessions
   readonly tokens: ServiceTokens
+  readonly bearers: TokenReader
   readonly directory: Directory
   readonly refresher: Refresher
   readonly upstreams: Upstreams
@@ -338,7 +360,7 @@ interface Process {
 
 /** Everything live, whole. What it opened closes when it is retired and its last exchange has left. */
 function createGeneration(
-  { fixed, sessions, tokens, directory, refresher, upstreams, requestId, lifetimes }: Process,
+  { fixed, sessions, tokens, bearers, directory, refresher, upstreams, requestId, lifetimes }: Process,
   live: Live,
   version: number,
 ): Generation & Lifetime {
@@ -358,6 +380,7 @@ function createGeneration(
       createSessionAuthenticator({ sessions, directory, refresher, cookieNames: names }),
       createProgramAuthenticator({ sessions, directory, refresher }),
       createServiceTokenAuthenticator(tokens),
+      createBearerAuthenticator({ reader: bearers, directory, fixed, live }),
     ],
     forwarder,
   })

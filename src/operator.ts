@@ -39,6 +39,7 @@ import type {
 } from './types.ts'
 import type { ServiceTokens } from './tokens/model.ts'
 import { createServiceTokens } from './tokens/service-tokens.ts'
+import { inspectTokenIssuers } from './identity/bearer/issuers.ts'
 import { inspectUpstreams } from './upstream/inspect.ts'
 import type { Config, DirectoryConfig } from './config/model.ts'
 import type { Group, Membership, UserStatus } from './directory/model.ts'
@@ -378,3 +379,6 @@ export const upstreamsOf = inspectUpstreams
 
 /** Whether the store answers and is of the same shared secret. */
 export { inspectStore, isShared } from './store/open.ts'
+
+/** Reads the keys of each of `token_issuers`. */
+export const tokenIssuersOf = inspectTokenIssuers

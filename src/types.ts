@@ -119,6 +119,8 @@ export interface SignInDemand {
 export interface ShownTokens {
   /** What the provider signed; `refused`: why it did not, for the log. Rejects when its keys cannot be read. */
   verify(token: string): Promise<{ readonly typ?: string; readonly claims: JsonObject } | { readonly refused: string }>
+  /** RFC 7662. undefined: not active, or the provider has nobody to ask. Rejects ERR_IDP_UNREACHABLE, ERR_IDP_UNUSABLE. */
+  introspect(token: string): Promise<JsonObject | undefined>
 }
 
 export interface IdentityProvider {

@@ -2,7 +2,7 @@
 import { AppError, toAppError } from '../errors.ts'
 import { sha256 } from '../lib/crypto.ts'
 import type { Clock, IdentityProvider, Span, Store, Table } from '../types.ts'
-import { networkOf } from './client-network.ts'
+import { networkOf } from '../lib/client-network.ts'
 import type { Pending } from './pending.ts'
 
 /** Codes of one client that are under way, or were refused within a minute. A person needs one, an office a few. */

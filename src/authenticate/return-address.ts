@@ -8,7 +8,7 @@ import { deriveKey, mac, sha256 } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
 import { later } from '../lib/time.ts'
 import type { Clock, Logger, Span, Store, Table } from '../types.ts'
-import { networkOf } from './client-network.ts'
+import { networkOf } from '../lib/client-network.ts'
 import type { ControlRequest } from './control-request.ts'
 import { only } from './redirect.ts'
 

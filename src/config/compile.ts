@@ -8,6 +8,7 @@ import { compileAcmeHosts, compileAutocert } from './compile/autocert.ts'
 import { compilePolicyContext } from './compile/access.ts'
 import { checkDialect } from './compile/dialect.ts'
 import { compileDirectory } from './compile/directory.ts'
+import { compileTokenIssuers } from './compile/bearer.ts'
 import { compileClaimHeaders } from './compile/identity.ts'
 import { compileGroupsScope } from './compile/groups-scope.ts'
 import { compileIdp, required } from './compile/idp.ts'
@@ -60,6 +61,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       : parseUrl(after, behindHop(globals.insecure_server), ['signout_redirect_url'], report)
   const outbound = compileOutbound(globals, report)
   const idp = compileIdp(draft, outbound, report)
+  const tokenIssuers = compileTokenIssuers(globals.token_issuers, idp ? [idp] : [], outbound, report)
   const directory = compileDirectory(draft, idp?.issuer, outbound, report)
   const secretText = required('shared_secret', '32 random bytes, run `postern secrets generate`', draft, report)
   const sharedSecrets =
@@ -85,6 +87,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       groupsFrom: directory.kind === 'claims' ? 'sign-in' : 'directory',
       responseHeaders: defaultResponseHeaders(globals, report),
       paths: globals,
+      tokens: { issuers: tokenIssuers, idps: idp ? [idp] : [] },
     },
     report,
   )
@@ -164,6 +167,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       signingKeys,
       storage,
       storeGrace: compileStoreGrace(globals, report),
+      tokenIssuers,
       ...(outbound.ca !== undefined && { authorities: outbound.ca }),
       ...(sharedSignals && { sharedSignals }),
       ...(ordering && { acme: ordering }),

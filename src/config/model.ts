@@ -2,7 +2,7 @@
 import type { Certificate, Route } from './route-model.ts'
 import type { UserStatus } from '../directory/model.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { Span, Subject } from '../types.ts'
+import type { Json, JsonObject, Span, Subject } from '../types.ts'
 import type { PlainFixed, PlainLive } from './schema.ts'
 
 /** Names that `compatibility: pomerium` switches; the code is the same. */
@@ -48,6 +48,7 @@ export interface Fixed extends PlainFixed {
   readonly storage: StorageConfig
   /** How long what a shared store has said is believed while it is not heard (`store_grace`). */
   readonly storeGrace: Span
+  readonly tokenIssuers: readonly TokenIssuer[]
   /** PEM bundle of authorities beside the system's: for the provider, Okta, and upstreams without `tls_custom_ca` (`certificate_authority`). */
   readonly authorities?: string
   /** Who pushes security events to us (`shared_signals`). Absent: nobody. */
@@ -78,6 +79,29 @@ export interface Live extends PlainLive {
   /** Normal names (lib/header-names.ts) of every route's headers that say who is signed in: no client's copy of them passes. */
   readonly identityHeaders: ReadonlySet<string>
   readonly routes: readonly Route[]
+}
+
+/** Who issues tokens to programs (`token_issuers`). */
+export interface TokenIssuer {
+  readonly name: string
+  /** `iss`, exactly. */
+  readonly issuer: string
+  /** Absent: what its metadata say. */
+  readonly jwksUrl?: string
+  /** Empty: each route says its own. */
+  readonly audiences: readonly string[]
+  readonly algorithms: readonly string[]
+  /** Each claim with one of its values. */
+  readonly requiredClaims: readonly {
+    readonly name: string
+    readonly claim: (claims: JsonObject) => Json | undefined
+    readonly values: readonly (string | number | boolean)[]
+  }[]
+  /** What the program is called. */
+  readonly account: (claims: JsonObject) => Json | undefined
+  readonly outbound: Outbound
+  /** Path of the claim with groups; absent: programs have none. */
+  readonly groups?: string
 }
 
 export interface Address {

@@ -35,10 +35,25 @@ export interface Route<A extends Action = Action> {
   readonly paths?: PathReading
   /** A sign-in begins with a page that keeps what follows `#` in the address (`keep_fragment`). */
   readonly keepFragment: boolean
+  /** Absent: none, and an `Authorization` header is the application's own. */
+  readonly bearer?: Bearer
   /** What is done with a request that the policy allows. */
   readonly action: A
   /** Where the route was written, for messages: `config.yaml:12:5`. */
   readonly definedAt: string
+}
+
+/** Tokens of others that let somebody in (`bearer_token_format`). */
+export interface Bearer {
+  readonly kind: 'access-token' | 'id-token' | 'jwt'
+  /** One of them. Empty: of ID tokens our client id, of `jwt` what the issuer has. */
+  readonly audiences: readonly string[]
+  /** Client ids that it may have been issued to; empty: see identity/bearer-claims.ts. */
+  readonly clients: readonly string[]
+  /** Names of token issuers; absent for tokens of the provider. */
+  readonly issuers?: readonly string[]
+  /** The application gets to see it, too. */
+  readonly passAuthorization: boolean
 }
 
 /** Of paths that servers read in more than one way. */

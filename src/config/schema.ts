@@ -19,6 +19,7 @@ import {
 import { directorySchema } from './schema/directory.ts'
 import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './schema/identity.ts'
 import { PROVIDERS } from './providers.ts'
+import { tokenIssuers } from './schema/bearer.ts'
 import { circuitBreaker } from './schema/balancing.ts'
 import { programHosts } from './schema/programs.ts'
 import { routeSchema } from './schema/route.ts'
@@ -166,6 +167,13 @@ export const configSchema = z.strictObject(
         'signing_key',
         'PEM private keys (or base64 of them) that sign assertions. Default: derived from `shared_secret`.',
       ),
+    }),
+    ...restart({
+      token_issuers: tokenIssuers
+        .default({})
+        .describe(
+          'Issuers of JWTs for programs, by name, for routes with `bearer_token_format: jwt`: `{github: {issuer: …, audience: …, required_claims: {repository_owner: [corp]}}}`.',
+        ),
     }),
     cookie_name: text
       .optional()
@@ -398,6 +406,7 @@ export const COMPILED = [
   'default_upstream_timeout',
   'health_check_addr',
   'metrics_address',
+  'token_issuers',
   'policies',
   'routes',
   'policy',

@@ -127,6 +127,20 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
     }
   }
 
+  async function introspect(token: string): Promise<JsonObject | undefined> {
+    const config = await connect(AbortSignal.timeout(idp.timeout))
+    if (config.serverMetadata().introspection_endpoint === undefined) return undefined
+    try {
+      // `active` is a boolean then: the library takes nothing else.
+      const answer = await oidc.tokenIntrospection(config, token, { token_type_hint: 'access_token' })
+      return answer.active ? (answer as unknown as JsonObject) : undefined
+    } catch (error) {
+      // Whatever it is, nobody knows whose token this is: never a no, which would be remembered.
+      const reason = appErrorIn(error)?.message ?? messages(error)
+      throw new AppError('ERR_IDP_UNREACHABLE', `introspection failed: ${reason}`)
+    }
+  }
+
   /** `answer` is good: who is it about? */
   async function renewed(config: oidc.Configuration, answer: TokenAnswer, current: Refreshable): Promise<Refreshed> {
     const { issuer, subject } = current.identity
@@ -157,7 +171,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
   }
 
   return {
-    tokens: { verify: (token) => signatures.verify(token) },
+    tokens: { verify: (token) => signatures.verify(token), introspect },
     name: idp.name,
     issuer: idp.issuer,
     timeout: idp.timeout,

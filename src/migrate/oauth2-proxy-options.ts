@@ -24,7 +24,7 @@ export const FATES: ReadonlyMap<string, Fate> = new Map([
   ...fates('lost', 'a file of passwords signs nobody in', 'htpasswd_file htpasswd_user_groups display_htpasswd_form'),
   ...fates(
     'lost',
-    'a bearer token of the provider signs nobody in',
+    'tokens are taken by routes that say so: see bearer_token_format, bearer_token_audience and token_issuers',
     'skip_jwt_bearer_tokens bearer_token_login_fallback extra_jwt_issuers oidc_extra_audiences oidc_audience_claims',
   ),
   ...fates(

@@ -1,6 +1,8 @@
 /** How to come in, for programs: the `WWW-Authenticate` that every 401 has (RFC 9110 §15.5.2), and what it points at. */
+import type { Fixed, Live } from '../config/model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import type { BadToken } from '../policy/model.ts'
+import { isOfHost } from '../routing/table.ts'
 import type { Json } from '../types.ts'
 
 type Challenge = readonly [name: 'www-authenticate', value: string]
@@ -37,7 +39,19 @@ export function challenges(
   return all
 }
 
-/** RFC 9728 §3.2, for anybody. */
-export function protectedResource(origin: string): Json {
-  return { resource: origin, bearer_methods_supported: ['header'] }
+/**
+ * RFC 9728 §3.2, for anybody. Whose access tokens are taken is told where a route of the host takes any: a client can ask
+ * there for one.
+ */
+export function protectedResource(
+  origin: string,
+  { fixed, live }: { readonly fixed: Pick<Fixed, 'idps'>; readonly live: Pick<Live, 'routes'> },
+): Json {
+  const { hostname: host } = new URL(origin)
+  const taken = live.routes.some(({ from, bearer }) => bearer?.kind === 'access-token' && isOfHost(from, host))
+  return {
+    resource: origin,
+    ...(taken && { authorization_servers: fixed.idps.map(({ issuer }) => issuer) }),
+    bearer_methods_supported: ['header'],
+  }
 }

@@ -130,7 +130,7 @@ export function createControl({
           [...PUBLIC_CORS],
         )
       case 'protected-resource':
-        return jsonReply(200, protectedResource(match.origin), [...PUBLIC_CORS])
+        return jsonReply(200, protectedResource(match.origin, generation), [...PUBLIC_CORS])
       case 'token':
         return answerToken(tokens, { facts, origin: match.origin, controlPrefix: naming.controlPrefix }, clock.now())
       case 'sign-in':

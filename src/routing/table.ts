@@ -222,8 +222,7 @@ function serves(route: Route, path: string, request: RequestFacts): boolean {
  */
 export function mismatch(route: Route, request: RequestFacts): string | undefined {
   const { from, match, conditions } = route
-  const covers = from.wildcard ? coversHost(from.host.split('*'), request.host) : from.host === request.host
-  if (!covers) return 'host'
+  if (!isOfHost(from, request.host)) return 'host'
   if (!servesPort(from, request.port)) return `it serves port ${from.port}`
   if (!matchesPath(route, request.path)) return `its ${match.kind} does not match ${request.path}`
   return unmet(conditions, request)
@@ -286,6 +285,11 @@ function createWildcards(): { add(placed: Placed): void; covering(host: string):
       return found
     },
   }
+}
+
+/** Is a route with this `from` one of the host's? */
+export function isOfHost({ host: pattern, wildcard }: Pick<RouteFrom, 'host' | 'wildcard'>, host: string): boolean {
+  return wildcard ? coversHost(pattern.split('*'), host) : pattern === host
 }
 
 /** Does the pattern match the host? Each star matches one or more characters. Taking the leftmost fit of each part is enough, so this never backtracks. */

@@ -102,7 +102,15 @@ function describeRoute(route: Route): string {
   const { from, match, action } = route
   const port = from.port === undefined ? '' : `:${from.port}`
   const path = match.kind === 'all' ? '' : match.kind === 'regex' ? ` regex ${match.source}` : ` ${match.kind} ${match.kind === 'path' ? match.path : match.prefix}`
-  return `route ${route.definedAt} "${route.name}": ${from.scheme}://${from.host}${port}${path} -> ${describeAction(action)}, ${describePolicy(route.policy)}${route.shadow ? `, shadow ${describePolicy(route.shadow.policy)}` : ''}${route.maxDirectoryAge === undefined ? '' : `, groups of ${route.maxDirectoryAge} ms`}${route.serviceTokens ? ', service tokens' : ''}${route.demand ? `, sign-in ${JSON.stringify(route.demand)}` : ''}${route.paths ? `, escaped slashes ${route.paths.escapedSlashes}, slashes ${route.paths.slashes}` : ''}`
+  return `route ${route.definedAt} "${route.name}": ${from.scheme}://${from.host}${port}${path} -> ${describeAction(action)}, ${describePolicy(route.policy)}${route.shadow ? `, shadow ${describePolicy(route.shadow.policy)}` : ''}${route.maxDirectoryAge === undefined ? '' : `, groups of ${route.maxDirectoryAge} ms`}${route.serviceTokens ? ', service tokens' : ''}${route.demand ? `, sign-in ${JSON.stringify(route.demand)}` : ''}${route.paths ? `, escaped slashes ${route.paths.escapedSlashes}, slashes ${route.paths.slashes}` : ''}${describeBearer(route)}`
+}
+
+function describeBearer({ bearer }: Route): string {
+  if (!bearer) return ''
+  const { kind, audiences, clients, issuers, passAuthorization } = bearer
+  const lists = [['for', audiences], ['to', clients], ['of', issuers ?? []]] as const
+  const rest = lists.map(([word, list]) => (list.length === 0 ? '' : ` ${word} ${list.join(' ')}`)).join('')
+  return `, takes ${kind}${rest}${passAuthorization ? ', passed on' : ''}`
 }
 
 function describeAction(action: Action): string {

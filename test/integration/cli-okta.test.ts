@@ -13,6 +13,7 @@ import type { AdminRole } from '../../emulator/okta/model/types.ts'
 import { HOOK_EVENT_TYPES } from '../../src/directory/okta/events.ts'
 import { cli, type Ran } from '../support/cli.ts'
 import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
+import { createIssuerServer } from '../support/token-issuer.ts'
 import { createTestWorld, SHARED_SECRET, type World } from '../support/world.ts'
 
 const AUTHENTICATE = 'http://authenticate.localhost'
@@ -261,6 +262,25 @@ describe('postern check --online', () => {
       ),
     )
     expect(out).toContain('note: upstream http://127.0.0.1:1: connect ECONNREFUSED')
+  })
+
+  test('reads the keys of token issuers', async () => {
+    const issuer = await createIssuerServer()
+    const { exitCode, out, err } = await check({
+      token_issuers: {
+        ci: { issuer: issuer.url, audience: 'x' },
+        keys: { issuer: 'https://ci.corp.example', jwks_url: `${issuer.url}/keys`, audience: 'x' },
+        other: { issuer: `${issuer.url}/other`, audience: 'x' },
+        away: { issuer: 'http://127.0.0.1:1', audience: 'x' },
+      },
+    })
+    await issuer.close()
+    expect(exitCode).toBe(4)
+    for (const name of ['ci', 'keys']) expect(out).toContain(`ok: token issuer ${name}: publishes 1 key`)
+    expect(err).toContain(
+      `failed: token issuer other: GET ${issuer.url}/other/.well-known/openid-configuration: it answered 404`,
+    )
+    expect(err).toMatch(/failed: token issuer away: GET http:\/\/127\.0\.0\.1:1\/.* failed/)
   })
 
   test('names groups in policies that Okta lacks, has twice, or imports', async () => {

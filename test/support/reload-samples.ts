@@ -36,6 +36,7 @@ import {
   unread,
   waitFor,
 } from './reload-world.ts'
+import { shownToken, unsigned } from './reload-tokens.ts'
 
 export interface Sample {
   /** Absent: the key is not written. */
@@ -182,6 +183,7 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
     shared_secret: { a: base['shared_secret'], b: createHash('sha256').update('another').digest('base64') },
     cookie_secret: 'unused',
     signing_key: { b: ecKey() },
+    token_issuers: { b: { ci: { issuer: 'https://ci.corp.example', audience: 'https://app.corp.example' } } },
     cookie_name: { b: 'gate' },
     cookie_expire: { b: '20m' },
     session_idle_timeout: { b: '10m', observe: idleEnd },
@@ -280,6 +282,7 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
 export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
   const [{ to } = { to: '' }] = base['routes'] as readonly Settings[]
   const rules = { allow_any_authenticated_user: false }
+  const okta = String(base['idp_provider_url'])
   const tls = { to: upstreams.tls }
   const noUpstream = {
     with: { to: undefined, allow_any_authenticated_user: false, allow_public_unauthenticated_access: true },
@@ -356,6 +359,35 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
       observe: (running) => handshake(running, 'https://partner.corp.example'),
     },
     pass_identity_headers: { a: true, b: false },
+    bearer_token_format: { b: 'idp_identity_token', observe: shownToken('idToken', okta) },
+    bearer_token_audience: {
+      b: ['another'],
+      with: { bearer_token_format: 'idp_identity_token' },
+      observe: shownToken('idToken', okta),
+    },
+    bearer_token_clients: {
+      b: ['another'],
+      with: { bearer_token_format: 'idp_access_token', bearer_token_audience: 'api://default' },
+      global: { idp_provider_url: `${okta}/oauth2/default` },
+      observe: shownToken('accessToken', `${okta}/oauth2/default`),
+    },
+    bearer_token_issuers: {
+      a: ['one'],
+      b: ['two'],
+      with: { bearer_token_format: 'jwt' },
+      global: {
+        token_issuers: {
+          one: { issuer: 'http://127.0.0.1:1', audience: 'x' },
+          two: { issuer: 'http://127.0.0.1:2', audience: 'x' },
+        },
+      },
+      observe: unsigned('http://127.0.0.1:1'),
+    },
+    pass_authorization: {
+      b: true,
+      with: { bearer_token_format: 'idp_identity_token' },
+      observe: shownToken('idToken', okta),
+    },
     kubernetes_service_account_token: { a: 'token-a', b: 'token-b', observe: told },
     jwt_claims_headers: { b: { 'X-Person': 'sub' } },
     set_response_headers: { b: { 'X-Frame-Options': 'DENY' }, observe: framing },

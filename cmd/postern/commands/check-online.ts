@@ -14,14 +14,15 @@ import { judgeOffers, redirectUri } from './registration.ts'
 /** Asks the identity provider, with a service account Okta's API, and a shared store, and connects to upstreams. Never rejects. */
 export async function checkOnline(config: Config, clock: Clock = systemClock): Promise<readonly Finding[]> {
   const [{ directory }] = config.fixed.idps
-  const [issuer, signals, okta, store, upstreams] = await Promise.all([
+  const [issuer, signals, issuers, okta, store, upstreams] = await Promise.all([
     checkIssuer(config),
     checkSharedSignals(config),
+    checkTokenIssuers(config),
     directory.kind === 'okta' ? checkOkta(config, directory, clock) : [],
     checkStore(config, clock),
     checkUpstreams(config),
   ])
-  return [...issuer, ...signals, ...okta, ...store, ...upstreams]
+  return [...issuer, ...signals, ...issuers, ...okta, ...store, ...upstreams]
 }
 
 /** One in this machine is opened by Postern alone. */
@@ -55,6 +56,17 @@ async function checkUpstreams({ fixed, live }: Config): Promise<readonly Finding
     const message = `${problem} (${definedAt})`
     return certificate ? { name, ok: false, message } : { name, ok: true, note: true, message }
   })
+}
+
+async function checkTokenIssuers({ fixed }: Config): Promise<readonly Finding[]> {
+  if (fixed.tokenIssuers.length === 0) return []
+  const { tokenIssuersOf } = await import('../../../src/operator.ts')
+  const findings = await tokenIssuersOf(fixed.tokenIssuers)
+  return findings.map(({ name, keys, problem }) => ({
+    name: `token issuer ${name}`,
+    ok: problem === undefined && keys > 0,
+    message: problem ?? (keys > 0 ? `publishes ${count(keys, 'key')}` : 'publishes no key'),
+  }))
 }
 
 /** What to enter in Okta's Admin Console for an event hook, one a line. */

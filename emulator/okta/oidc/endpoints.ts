@@ -10,7 +10,7 @@ import type { ServiceTokens } from './service-token.ts'
 import type { OidcStorage } from './storage.ts'
 import { textOf } from './text-of.ts'
 import { FAULTS, type OAuthFault } from './texts.ts'
-import type { Tokens } from './tokens.ts'
+import { TOKEN_SECONDS, type Tokens } from './tokens.ts'
 
 export interface EndpointDeps extends AuthorizeDeps {
   readonly org: Org
@@ -62,9 +62,32 @@ async function token(call: Call, deps: EndpointDeps): Promise<Reply | 'handled'>
   if (deps.address.id === 'org' && body.get('grant_type') === 'client_credentials') {
     return deps.serviceTokens.grant(call, body)
   }
+  if (body.get('grant_type') === 'client_credentials') return clientCredentials(call, deps, body)
   const fromBrowser = call.req.headers.origin !== undefined
   if (fromBrowser && body.get('grant_type') !== 'authorization_code') return fail(FAULTS.browserGrant)
   return run(call, deps, body)
+}
+
+/** For programs, at a custom server: a service app with a secret and the server's own scopes. */
+async function clientCredentials(call: Call, deps: EndpointDeps, body: URLSearchParams): Promise<Reply> {
+  const [scheme = '', encoded = ''] = (call.req.headers.authorization ?? '').split(' ')
+  const basic = scheme.toLowerCase() === 'basic' ? Buffer.from(encoded, 'base64').toString('utf8').split(':') : []
+  const [id, secret] = basic.length > 0 ? basic : [body.get('client_id') ?? '', body.get('client_secret') ?? '']
+  const app = deps.org.apps.get(id ?? '')
+  if (!app) return fail(FAULTS.unknownClient)
+  if (app.kind !== 'service' || app.secret === undefined || app.secret !== secret) return fail(FAULTS.clientSecret)
+  const server = deps.org.authorizationServers.get(deps.address.id)
+  const scopes = (body.get('scope') ?? '').split(' ').filter(Boolean)
+  if (!server || scopes.length === 0 || scopes.some((scope) => !server.scopes.includes(scope)))
+    return fail(FAULTS.scope)
+  const client = { id: app.id, audience: server.audience, scopes }
+  const accessToken = await deps.tokens.issueToClient(deps.address, deps.keys, client)
+  return json(200, {
+    token_type: 'Bearer',
+    expires_in: TOKEN_SECONDS,
+    access_token: accessToken,
+    scope: scopes.join(' '),
+  })
 }
 
 /** Introspection and revocation need oidc-provider's value of the token; refresh tokens are the same in both. */

@@ -35,6 +35,12 @@ export interface Tokens {
     facts: SignInFacts,
     inner: string,
   ): Promise<{ readonly accessToken: string; readonly idToken: string | undefined }>
+  /** Client credentials at a custom server: nobody but the client is in it (okta-api.md#service-apps). */
+  issueToClient(
+    address: ServerAddress,
+    keys: Keys,
+    client: { readonly id: string; readonly audience: string; readonly scopes: readonly string[] },
+  ): Promise<string>
   access(token: string): AccessRecord | undefined
   /** Claims of an ID token that one of these keys signed, expired or not; undefined for anything else. */
   readIdToken(token: string, keys: Keys): Promise<JsonObject | undefined>
@@ -91,6 +97,20 @@ export function createTokens(deps: { readonly clock: Clock }): Tokens {
         ...(facts.nonce !== undefined && { nonce: facts.nonce }),
       })
       return { accessToken, idToken }
+    },
+    async issueToClient(address, keys, { id, audience, scopes }) {
+      const iat = Math.floor(deps.clock.now() / 1000)
+      return signJwt(await keys.current(), {
+        ver: 1,
+        jti: `AT.${randomBytes(32).toString('base64url')}`,
+        iss: address.issuer,
+        aud: audience,
+        iat,
+        exp: iat + TOKEN_SECONDS,
+        cid: id,
+        scp: [...scopes],
+        sub: id,
+      })
     },
     access(token) {
       const record = issued.get(token)

@@ -6,6 +6,7 @@ import type { Naming } from '../model.ts'
 import type { Conditions, Forward, PathMatch, Route, RouteFrom } from '../route-model.ts'
 import type { CircuitBreakerInput } from '../schema/balancing.ts'
 import type { RouteInput } from '../schema/route.ts'
+import type { compileBearer } from './bearer.ts'
 import { compileBalancing } from './balancing.ts'
 import { compileRouteHeaders } from './headers.ts'
 import { compileIdentity, type IdentityDefaults, reportUntold } from './identity.ts'
@@ -29,6 +30,7 @@ export interface RouteDefaults extends RewriteDefaults {
   readonly groupsFrom: Route['groupsFrom']
   readonly responseHeaders: ResponseHeaders
   readonly paths: PathDefaults
+  readonly tokens: Parameters<typeof compileBearer>[3]
 }
 
 /** What of a route does not depend on its action; undefined: it was complained of. */

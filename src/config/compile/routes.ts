@@ -14,6 +14,7 @@ import type { Draft } from '../validate.ts'
 import { compileRoutePolicy, compileShadowPolicy } from './access.ts'
 import { compileAction } from './action.ts'
 import type { RouteDefaults, RouteIdentity } from './forward.ts'
+import { compileBearer } from './bearer.ts'
 import { compileConditions } from './conditions.ts'
 import { compileClaimHeaders, personHeaders } from './identity.ts'
 import { compileDemand } from './demand.ts'
@@ -67,6 +68,7 @@ function compileRoute(
   const match = compileMatch(input, path, paths, defaults, report)
   const conditions = compileConditions(input, path, identity.all, report)
   const policy = compileRoutePolicy(input, path, defaults.policies, report)
+  const bearer = compileBearer(input, policy, path, defaults.tokens, report)
   const action = compileAction(input, { from, match, conditions, policy }, identity, path, defaults, report)
   if (input.max_directory_age === 0) {
     report.error([...path, 'max_directory_age'], 'expected a duration above 0')
@@ -98,6 +100,7 @@ function compileRoute(
     ...(input.service_tokens && { serviceTokens: true }),
     ...(paths && { paths }),
     keepFragment: input.keep_fragment,
+    ...(bearer && { bearer }),
     action,
     definedAt: report.where(path),
   }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { redirectSchema, responseSchema } from './answer.ts'
 import { escapedSlashes } from './paths.ts'
+import { audiences, bearerFormat } from './bearer.ts'
 import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './identity.ts'
 import {
   balancingPolicy,
@@ -138,6 +139,29 @@ export const routeSchema = z.strictObject(
       'kubernetes_service_account_token',
       'Token of a Kubernetes service account: sent with `Impersonate-User` and `Impersonate-Group` of who is signed in.',
     ),
+    bearer_token_format: bearerFormat
+      .optional()
+      .describe(
+        'Tokens that let people and programs in: access tokens (`idp_access_token`) or ID tokens (`idp_identity_token`) of the identity provider, or `jwt` of `token_issuers`. Default: none.',
+      ),
+    bearer_token_audience: audiences
+      .optional()
+      .describe(
+        'Audience of these tokens, or a list. Required for access tokens; for `jwt` instead of that of the issuer, for ID tokens instead of our client id.',
+      ),
+    bearer_token_issuers: texts
+      .min(1, { error: 'at least one name' })
+      .optional()
+      .describe('Names of `token_issuers` whose tokens are accepted with `bearer_token_format: jwt`. Default: all.'),
+    bearer_token_clients: texts
+      .min(1, { error: 'at least one client id' })
+      .optional()
+      .describe(
+        'Client ids to which such a token may have been issued. Default: all; of the Okta org, whose tokens are for every app, ours alone.',
+      ),
+    pass_authorization: flag
+      .default(false)
+      .describe('Send such a token upstream, too. Default: no application sees a credential that Postern accepted.'),
     jwt_claims_headers: claimHeaders
       .optional()
       .describe('Claims to send upstream, instead of those of the global key of this name.'),

@@ -63,7 +63,6 @@ const ignoredRouteKeys: ReadonlyMap<string, string> = new Map([
 const CLIENT_CERTIFICATES =
   'nobody would be asked for a client certificate; it is not safe to remove where routes rely on one'
 const OTHER_PROTOCOLS = 'Postern proxies HTTP only; it is safe to remove when the routes that use it go, too'
-const TOKENS = 'a bearer token of the provider signs nobody in; it is safe to remove, and such clients get 401'
 const METRICS = 'everybody who reaches metrics_address may read the metrics; bind it to 127.0.0.1 before you remove it'
 
 const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
@@ -74,7 +73,9 @@ const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
     ssh_rls_additional_entries mcp_allowed_client_id_domains mcp_allowed_as_metadata_domains`,
     OTHER_PROTOCOLS,
   ),
-  ...names('idp_access_token_allowed_audiences bearer_token_format identity_providers', TOKENS),
+  ['bearer_token_format', 'write it on each route that takes tokens'],
+  ['idp_access_token_allowed_audiences', 'write `bearer_token_audience` on each route that takes tokens'],
+  ['identity_providers', 'issuers of bearer tokens are `token_issuers`'],
   ...names(
     `
     metrics_basic_auth metrics_certificate metrics_certificate_file metrics_certificate_key
@@ -104,7 +105,8 @@ const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
 const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
   ...names('tls_downstream_client_ca tls_downstream_client_ca_file', CLIENT_CERTIFICATES),
   ...names('mcp mcp_tool upstream_tunnel allow_spdy', OTHER_PROTOCOLS),
-  ...names('idp_access_token_allowed_audiences identity_providers bearer_token_format', TOKENS),
+  ['idp_access_token_allowed_audiences', 'write `bearer_token_audience`'],
+  ['identity_providers', 'write `bearer_token_issuers`, with names of `token_issuers`'],
   ...names(
     'idp_client_id idp_client_secret',
     'people sign in with the one client of idp_client_id; it is safe to remove if that client may let them in',

@@ -66,6 +66,7 @@ const EVERYTHING: Settings = {
   shared_secret: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
   cookie_secret: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
   signing_key: read('tls.key'),
+  token_issuers: { ci: { issuer: 'https://ci.corp.example', audience: 'https://app.corp.example' } },
   cookie_name: '__Host-corp',
   cookie_expire: '8h',
   session_idle_timeout: '30m',

@@ -1,0 +1,64 @@
+/** An issuer of JWTs on a port of its own: metadata, keys, and tokens of whatever layout. */
+import { createServer, type Server } from 'node:http'
+import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
+import { listenOn, portOf } from './world.ts'
+
+type Algorithm = 'RS256' | 'ES256' | 'EdDSA'
+
+export interface IssuerServer {
+  readonly url: string
+  readonly kid: string
+  /** The public key, as its key set has it. */
+  readonly jwk: JWK
+  /** Signed by the current key, `exp` in five minutes unless the claims say; `header` over what stands there. */
+  sign(claims: Readonly<Record<string, unknown>>, header?: Readonly<Record<string, unknown>>): Promise<string>
+  /** How often the key set was read. */
+  reads(): number
+  /** From now on 503 for everything. */
+  down(isDown: boolean): void
+  close(): Promise<void>
+}
+
+/** `now`: seconds since the epoch. */
+export async function createIssuerServer({
+  alg = 'RS256',
+  now = () => Math.floor(Date.now() / 1000),
+}: {
+  readonly alg?: Algorithm
+  readonly now?: () => number
+} = {}): Promise<IssuerServer> {
+  const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true })
+  const kid = `${alg}-1`
+  const jwk = { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' }
+  let reads = 0
+  let isDown = false
+  const server: Server = await listenOn(
+    createServer((req, res) => {
+      if (req.url === '/keys') reads++
+      const documents: Readonly<Record<string, unknown>> = {
+        '/.well-known/openid-configuration': { issuer: url(), jwks_uri: `${url()}/keys` },
+        '/keys': { keys: [jwk] },
+      }
+      const found = documents[req.url ?? '']
+      res.writeHead(isDown ? 503 : found ? 200 : 404, { 'content-type': 'application/json' })
+      res.end(JSON.stringify(found ?? {}))
+    }),
+  )
+  const url = (): string => `http://127.0.0.1:${portOf(server)}`
+  return {
+    url: url(),
+    kid,
+    jwk,
+    sign: (claims, header) =>
+      new SignJWT({ iss: url(), iat: now(), exp: now() + 300, ...claims })
+        .setProtectedHeader({ alg, kid, typ: 'JWT', ...header })
+        .sign(privateKey),
+    reads: () => reads,
+    down: (value) => void (isDown = value),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
