@@ -152,6 +152,10 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       report.error(at, `${ours} is set too (${report.where([ours])}); set one of them`)
     }
   }
+  for (const [i, host] of globals.programmatic_redirect_domain_whitelist.entries()) {
+    if (host.endsWith(':443'))
+      report.error(['programmatic_redirect_domain_whitelist', i], 'browsers leave out :443, and so must this')
+  }
   if (!authenticateUrl || !idp || !sharedSecrets || !listener) return undefined
 
   const { listen, certificate } = listener

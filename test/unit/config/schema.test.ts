@@ -6,6 +6,7 @@ import { parse } from 'yaml'
 import { globalKeys, isSecret, routeKeys } from '../../../src/config/keys.ts'
 import { isTree } from '../../../src/config/input.ts'
 import { configJsonSchema, configSchema } from '../../../src/config/schema.ts'
+import { compileRegex } from '../../../src/routing/regex.ts'
 import { foreignKeys } from '../../../src/config/schema/unsupported.ts'
 
 const byAjv = new Ajv({ strict: true, allowUnionTypes: true, keywords: ['x-restart'] }).compile(configJsonSchema())
@@ -73,6 +74,12 @@ describe('the JSON Schema says what Postern says', () => {
     // A generator that makes only good or only bad inputs would prove nothing.
     expect(Math.min(accepted.yes, accepted.no)).toBeGreaterThan(100)
   })
+})
+
+test('Helm reads the schema, and its patterns by RE2', () => {
+  const patterns = [...JSON.stringify(configJsonSchema()).matchAll(/"pattern":("(?:[^"\\\\]|\\\\.)*")/g)]
+  expect(patterns.length).toBeGreaterThan(3)
+  for (const [, text = ''] of patterns) expect(compileRegex(JSON.parse(text) as string)).not.toHaveProperty('problem')
 })
 
 describe('keys', () => {
