@@ -1,5 +1,6 @@
 /** The composition root: a `Config` becomes a running Postern. The only file that imports every folder; `new` and calls, no branch on request data. */
 import { createAuthenticate } from './authenticate/handlers.ts'
+import { createDeviceLogin } from './authenticate/device-login.ts'
 import { createFailure } from './authenticate/failure.ts'
 import { createPendingSeal } from './authenticate/pending.ts'
 import { createProgramLogin } from './authenticate/program-login.ts'
@@ -195,6 +196,14 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     logger,
     admit: (...said) => claims.admit(...said),
   })
+  const deviceLogin = createDeviceLogin({
+    idps,
+    sessions,
+    directory,
+    admit: (...asked) => claims.admit(...asked),
+    sharedSecrets,
+    clock,
+  })
   const programs = createProgramLogin({
     sessions,
     directory,
@@ -202,6 +211,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     redirects,
     csrf: authenticate.csrf,
     sharedSecrets,
+    deviceLogin,
     failure: createFailure({ clock, logger }),
     clock,
     audit,

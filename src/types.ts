@@ -115,6 +115,17 @@ export interface SignInDemand {
   readonly maxSessionAge?: Span
 }
 
+/** RFC 8628 §3.2, as the provider says it. */
+export interface DeviceCode {
+  readonly device_code: string
+  readonly user_code: string
+  readonly verification_uri: string
+  readonly verification_uri_complete?: string
+  /** Seconds. */
+  readonly expires_in: number
+  readonly interval?: number
+}
+
 /** Tokens of an identity provider that somebody shows to us. */
 export interface ShownTokens {
   /** What the provider signed; `refused`: why it did not, for the log. Rejects when its keys cannot be read. */
@@ -125,6 +136,16 @@ export interface ShownTokens {
 
 export interface IdentityProvider {
   readonly tokens: ShownTokens
+  /** RFC 8628. undefined: it has no device codes for our client. Rejects ERR_IDP_UNREACHABLE. */
+  beginDevice(signal: AbortSignal): Promise<DeviceCode | undefined>
+  /** One question: who entered the code, or why nobody is signed in (yet). Rejects ERR_IDP_REJECTED or ERR_IDP_UNREACHABLE. */
+  pollDevice(
+    deviceCode: string,
+    signal: AbortSignal,
+  ): Promise<
+    | { readonly identity: Identity; readonly tokens: Tokens }
+    | { readonly error: 'authorization_pending' | 'slow_down' | 'access_denied' | 'expired_token' }
+  >
   /** Unique among the providers of the configuration. */
   readonly name: string
   readonly issuer: string

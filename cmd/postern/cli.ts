@@ -192,10 +192,12 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .description('sign this terminal in to an application, with your browser')
     .argument('<url>', 'an address of the application')
     .option('--print', 'print the token instead of keeping it for `postern curl`')
+    .option('--device', 'enter a code at the identity provider, from any machine, where that is allowed')
     .option('--no-browser', 'open no browser here: you copy a code from one, on any machine')
-    .action(async (url: string, { print = false, browser }: { print?: boolean; browser: boolean }) => {
+    .action(async (url: string, given: { print?: boolean; browser: boolean; device?: boolean }) => {
+      const { print = false, browser, device = false } = given
       const { loginCommand } = await import('./commands/login.ts')
-      set(await loginCommand({ url, print, browser }, io))
+      set(await loginCommand({ url, print, browser, device }, io))
     })
 
   program

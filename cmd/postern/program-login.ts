@@ -11,6 +11,7 @@ const TIMEOUT_MS = 30_000
 /** As long as the page in the browser waits for an answer. */
 const PATIENCE_MS = 30 * 60_000
 const PREFIXES = ['/.postern', '/.pomerium']
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
 
 /** How the one-time code comes back to us. */
 export type Way =
@@ -18,21 +19,65 @@ export type Way =
   | { readonly kind: 'browser'; readonly open: (url: string) => void }
   /** The person copies it, from a browser anywhere. */
   | { readonly kind: 'copy'; readonly ask: (url: string) => Promise<string> }
+  /** The person enters a code at the identity provider (RFC 8628). */
+  | { readonly kind: 'device'; readonly show: (url: string, code: string) => void; readonly wait: Wait }
+
+/** Resolves after so many milliseconds. */
+export type Wait = (span: number) => Promise<void>
 
 /** Rejects ERR_USAGE (no Postern there), ERR_DEPENDENCY (no answer), ERR_SIGN_IN_STATE (refused). */
 export async function signInProgram(origin: string, way: Way, clock: Pick<Clock, 'now'>): Promise<ProgramToken> {
-  const verifier = randomBytes(32).toString('base64url')
-  const challenge = createHash('sha256').update(verifier).digest('base64url')
-  const { prefix, code } =
-    way.kind === 'browser' ? await byBrowser(origin, challenge, way.open) : await byCopy(origin, challenge, way.ask)
-  const form = new URLSearchParams({ grant_type: 'authorization_code', code, code_verifier: verifier })
-  const answer = await ask(`${origin}${prefix}/api/v1/token`, { method: 'POST', body: form })
+  const answer = way.kind === 'device' ? await byDevice(origin, way) : await byCode(origin, way)
   const given: unknown = answer.status === 200 ? JSON.parse(answer.text) : {}
   const { access_token: token, expires_in: seconds } = given as Record<string, unknown>
   if (typeof token !== 'string' || !TOKEN.test(token) || typeof seconds !== 'number') {
     throw new AppError('ERR_SIGN_IN_STATE', `${origin} gave no token for this sign-in (${answer.status})`)
   }
   return { token, expiresAt: epochMillis(later(clock.now(), seconds * 1000)) }
+}
+
+/** A one-time code, and the proof that it was asked for here. */
+async function byCode(origin: string, way: Exclude<Way, { kind: 'device' }>): Promise<Answer> {
+  const verifier = randomBytes(32).toString('base64url')
+  const challenge = createHash('sha256').update(verifier).digest('base64url')
+  const { prefix, code } =
+    way.kind === 'browser' ? await byBrowser(origin, challenge, way.open) : await byCopy(origin, challenge, way.ask)
+  const form = new URLSearchParams({ grant_type: 'authorization_code', code, code_verifier: verifier })
+  return ask(`${origin}${prefix}/api/v1/token`, { method: 'POST', body: form })
+}
+
+/** Asks as often as the provider wants until the person has entered the code. */
+async function byDevice(origin: string, { show, wait }: Extract<Way, { kind: 'device' }>): Promise<Answer> {
+  for (const prefix of PREFIXES) {
+    const begun = await ask(`${origin}${prefix}/api/v1/device`, { method: 'POST' })
+    const {
+      device_code: device,
+      user_code: code,
+      verification_uri: url,
+      interval,
+      error_description: problem,
+    } = parse(begun)
+    if (begun.status === 400) {
+      throw new AppError('ERR_USAGE', `${origin} gives no device codes: ${String(problem)}; try --no-browser`)
+    }
+    if (begun.status !== 200 || typeof url !== 'string' || !/^https?:\/\/[\x21-\x7e]+$/.test(url)) continue
+    show(url, String(code))
+    const form = new URLSearchParams({ grant_type: DEVICE_GRANT, device_code: String(device) })
+    for (let pause = Number(interval) || 5; ; ) {
+      await wait(pause * 1000)
+      const answer = await ask(`${origin}${prefix}/api/v1/token`, { method: 'POST', body: form })
+      const { error } = parse(answer)
+      if (error === 'slow_down') pause += 5
+      else if (error !== 'authorization_pending') return refusedOr(answer, error)
+    }
+  }
+  throw notPostern(origin)
+}
+
+function refusedOr(answer: Answer, error: unknown): Answer {
+  if (error === 'access_denied') throw new AppError('ERR_SIGN_IN_STATE', 'the sign-in was refused in the browser')
+  if (error === 'expired_token') throw new AppError('ERR_SIGN_IN_STATE', 'nobody has entered the code')
+  return answer
 }
 
 interface Code {
@@ -109,10 +154,30 @@ async function begin(
     if (status === 200 && /^https?:\/\/[\x21-\x7e]+$/.test(url) && URL.canParse(url)) return { prefix, url }
     if (status === 400) throw new AppError('ERR_USAGE', `${origin} does not let programs sign in so: ${text.trim()}`)
   }
-  throw new AppError('ERR_USAGE', `${origin} is not the address of an application behind Postern`)
+  throw notPostern(origin)
 }
 
-async function ask(url: string, init: RequestInit = {}): Promise<{ readonly status: number; readonly text: string }> {
+function notPostern(origin: string): AppError {
+  return new AppError('ERR_USAGE', `${origin} is not the address of an application behind Postern`)
+}
+
+interface Answer {
+  readonly status: number
+  readonly text: string
+}
+
+/** Of a JSON object; empty for anything else. */
+function parse({ text }: Answer): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+  } catch {
+    // A page: there is no Postern.
+    return {}
+  }
+}
+
+async function ask(url: string, init: RequestInit = {}): Promise<Answer> {
   try {
     const response = await fetch(url, { ...init, redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT_MS) })
     return { status: response.status, text: await response.text() }

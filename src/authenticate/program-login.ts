@@ -18,9 +18,10 @@ import type { Secret } from '../lib/secret.ts'
 import { elapsed, epochMillis, later } from '../lib/time.ts'
 import { pageReply } from '../pages/render.ts'
 import { jsonReply, redirectReply, textReply } from '../pages/reply.ts'
-import type { Clock, Sessions, Span, Store } from '../types.ts'
+import type { Clock, Session, Sessions, Span, Store } from '../types.ts'
 import { type ControlRequest, namesFor } from './control-request.ts'
 import type { Csrf } from './csrf.ts'
+import { DEVICE_GRANT, type DeviceLogin } from './device-login.ts'
 import type { Failure } from './failure.ts'
 import { readForm } from './form.ts'
 import { issueProgramCode, redeemProgramCode } from './program-code.ts'
@@ -52,6 +53,8 @@ export interface ProgramLogin {
   confirm(request: ControlRequest): Promise<Reply>
   /** `ROUTE/{prefix}/api/v1/token`. */
   token(request: ControlRequest): Promise<Reply>
+  /** `ROUTE/{prefix}/api/v1/device`: device-login.ts. */
+  device(request: ControlRequest): Promise<Reply>
 }
 
 export function createProgramLogin(deps: {
@@ -61,11 +64,12 @@ export function createProgramLogin(deps: {
   readonly redirects: Pick<Redirects, 'start'>
   readonly csrf: Csrf
   readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly deviceLogin: DeviceLogin
   readonly failure: Failure
   readonly clock: Clock
   readonly audit: Audit
 }): ProgramLogin {
-  const { sessions, directory, store, redirects, csrf, sharedSecrets, failure, clock, audit } = deps
+  const { sessions, directory, store, redirects, csrf, sharedSecrets, deviceLogin, failure, clock, audit } = deps
   const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'program login'))
   const [sealingKey] = keys as [Buffer]
 
@@ -161,27 +165,37 @@ export function createProgramLogin(deps: {
     return pageReply(common(request), 200, { kind: 'program-done', back: back.href }, { headers })
   }
 
-  async function token({ facts, exchange }: ControlRequest): Promise<Reply> {
-    const form = await readForm(exchange)
+  async function token(request: ControlRequest): Promise<Reply> {
+    const form = await readForm(request.exchange)
+    const grant = form && only(form, 'grant_type')
+    const deviceCode = form && only(form, 'device_code')
+    if (form && grant === DEVICE_GRANT && deviceCode !== undefined) {
+      const polled = await deviceLogin.poll(request, deviceCode)
+      return 'status' in polled ? polled : tokenOf(request, polled)
+    }
     const code = form && only(form, 'code')
     const verifier = form && only(form, 'code_verifier')
-    if (form?.get('grant_type') !== 'authorization_code' || code === undefined || verifier === undefined)
+    if (grant !== 'authorization_code' || code === undefined || verifier === undefined)
       return refused('expected a form with grant_type=authorization_code, code and code_verifier')
     // Spent in any case: nobody gets a second guess.
-    const granted = await redeemProgramCode(store, code, facts.host)
+    const granted = await redeemProgramCode(store, code, request.facts.host)
     const proven = granted && VERIFIER.test(verifier) && constantTimeEqual(sha256(verifier), granted.challenge)
     const session = proven ? await sessions.get(granted.sessionId) : undefined
-    const now = clock.now()
-    if (!session || session.expiresAt <= now || directory.status(session.person) === 'inactive')
+    if (!session || session.expiresAt <= clock.now() || directory.status(session.person) === 'inactive')
       return jsonReply(400, {
         error: 'invalid_grant',
         error_description: 'the code is unknown, used, too old, or of another program or host',
       })
+    return tokenOf(request, session)
+  }
+
+  /** RFC 6749 §5.1. */
+  function tokenOf({ facts }: ControlRequest, session: Session): Reply {
     audit({ event: 'program-signed-in', session, host: facts.host, requestId: facts.id })
     return jsonReply(200, {
       access_token: sessions.programToken(session.id, facts.host),
       token_type: 'Bearer',
-      expires_in: Math.floor(elapsed(session.expiresAt, now) / 1000),
+      expires_in: Math.floor(elapsed(session.expiresAt, clock.now()) / 1000),
     })
   }
 
@@ -196,7 +210,7 @@ export function createProgramLogin(deps: {
     return { controlPrefix: generation.live.naming.controlPrefix, requestId: facts.id, now: clock.now() }
   }
 
-  return { begin, confirm, token }
+  return { begin, confirm, token, device: (request) => deviceLogin.begin(request) }
 }
 
 const CONTEXT = 'program login'

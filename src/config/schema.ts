@@ -194,6 +194,11 @@ export const configSchema = z.strictObject(
       .describe(
         'Hosts that may get the one-time code of a program that somebody signs in (`postern login`), by https, besides 127.0.0.1 and [::1] at any port; `localhost` is one more name of these.',
       ),
+    allow_device_login: flag
+      .default(false)
+      .describe(
+        'Programs may sign in by a device code of the identity provider (`postern login --device`), which is entered in any browser. Whoever is talked into entering the code of somebody else signs them in.',
+      ),
     strict_transport_security: z
       .string({ error: TRANSPORT_SECURITY })
       .regex(/^(?:off|max-age=\d{1,10}(?:; ?(?:includeSubDomains|preload))*)?$/, { error: TRANSPORT_SECURITY })

@@ -37,6 +37,10 @@ const METADATA = { maxAge: 3_600_000, maxStale: Number.POSITIVE_INFINITY, pause:
 /** openid-client fetches keys for an unknown `kid` only when its set is this old, and forgets a set after 300 s. */
 const KEY_REFETCH_FLOOR_S = 60
 
+const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
+/** Answers to whoever asks before somebody has entered the code, and after (RFC 8628 §3.5). */
+const WAITING = ['authorization_pending', 'slow_down', 'access_denied', 'expired_token'] as const
+
 type OidcSettings = Omit<IdpConfig, 'directory'>
 
 export interface OidcProviderDeps {
@@ -218,6 +222,31 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
         return await signedIn(config, answer)
       } catch (error) {
         throw toFault('sign-in', error)
+      }
+    },
+
+    async beginDevice(signal) {
+      const config = await connect(signal)
+      if (config.serverMetadata().device_authorization_endpoint === undefined) return undefined
+      try {
+        return await oidc.initiateDeviceAuthorization(config, {
+          scope: [...new Set(['openid', ...idp.scopes])].join(' '),
+        })
+      } catch (error) {
+        const refused = error instanceof oidc.ResponseBodyError && error.error === 'unauthorized_client'
+        if (refused) return undefined
+        throw toFault('device code', error)
+      }
+    },
+
+    async pollDevice(deviceCode, signal) {
+      const config = await connect(signal)
+      try {
+        return await signedIn(config, await oidc.genericGrantRequest(config, DEVICE_GRANT, { device_code: deviceCode }))
+      } catch (error) {
+        const pending = error instanceof oidc.ResponseBodyError && WAITING.find((known) => known === error.error)
+        if (pending) return { error: pending }
+        throw toFault('device code', error)
       }
     },
 

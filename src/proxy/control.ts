@@ -61,6 +61,7 @@ const METHODS: Partial<Record<ControlAction, readonly string[]>> = {
   'program-login': ['GET'],
   'program-confirm': ['GET', 'HEAD', 'POST'],
   'program-token': ['POST'],
+  'program-device': ['POST'],
   'end-session': ['POST'],
   'okta-hook': ['GET', 'POST'],
   'backchannel-logout': ['POST'],
@@ -159,6 +160,8 @@ export function createControl({
         return programs.confirm(request)
       case 'program-token':
         return programs.token(request)
+      case 'program-device':
+        return programs.device(request)
       case 'okta-hook':
         return hook ? answerHook(hook, exchange) : textReply(404, 'not found\n')
       case 'backchannel-logout':

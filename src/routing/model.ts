@@ -22,6 +22,7 @@ export type ControlAction =
   | 'program-login'
   | 'program-confirm'
   | 'program-token'
+  | 'program-device'
   | 'okta-hook'
   | 'backchannel-logout'
   | 'universal-logout'

@@ -172,6 +172,7 @@ function actionsOnRoutes(naming: Naming): ReadonlyMap<string, ControlAction> {
     [`${controlPrefix}/oauth-protected-resource`, 'protected-resource'],
     [`${controlPrefix}/api/v1/login`, 'program-login'],
     [`${controlPrefix}/api/v1/token`, 'program-token'],
+    [`${controlPrefix}/api/v1/device`, 'program-device'],
     [`${controlPrefix}/token`, 'token'],
   ])
 }

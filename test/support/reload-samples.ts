@@ -189,6 +189,13 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
     session_idle_timeout: { b: '10m', observe: idleEnd },
     cookie_same_site: { b: 'strict' },
     cookie_http_only: 'one',
+    allow_device_login: {
+      b: true,
+      observe: async (running) =>
+        (await running.browser().ask(`${APP}/.postern/api/v1/device`, { method: 'POST', headers: {} })).body.includes(
+          'allow_device_login',
+        ),
+    },
     programmatic_redirect_domain_whitelist: {
       b: ['localhost'],
       observe: async (running) => {

@@ -15,12 +15,18 @@ export interface LoginOptions {
   readonly print: boolean
   /** False: the person opens the address anywhere, and copies the code. */
   readonly browser: boolean
+  /** The person enters a code at the identity provider. */
+  readonly device: boolean
 }
 
 /** Signs this terminal in to one application. Exit code 0, 1 (refused), 2 (no Postern there) or 4 (no answer). */
-export async function loginCommand({ url, print, browser }: LoginOptions, io: Io): Promise<number> {
+export async function loginCommand({ url, print, browser, device }: LoginOptions, io: Io): Promise<number> {
   const origin = originOf(url)
-  const token = await signInProgram(origin, browser ? byBrowser(io) : byCopy(io), io.clock ?? systemClock)
+  const token = await signInProgram(
+    origin,
+    device ? byDevice(io) : browser ? byBrowser(io) : byCopy(io),
+    io.clock ?? systemClock,
+  )
   if (print) io.out(token.token)
   else io.err(printable(`signed in to ${origin}; the token is in ${await keepToken(origin, token, io.env)}`))
   return 0
@@ -65,6 +71,15 @@ function byCopy(io: Io): Way {
         terminal.close()
       }
     },
+  }
+}
+
+function byDevice(io: Io): Way {
+  return {
+    kind: 'device',
+    show: (url, code) =>
+      io.err(`Open this address in a browser, on any machine, and enter the code:\n${printable(`${url}   ${code}`)}`),
+    wait: (span) => new Promise((resolve) => setTimeout(resolve, span)),
   }
 }
 

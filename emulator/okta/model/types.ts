@@ -69,7 +69,11 @@ export interface OrgApp {
   readonly secret?: string
   readonly redirectUris: readonly string[]
   readonly postLogoutRedirectUris: readonly string[]
-  readonly grantTypes: readonly ('authorization_code' | 'refresh_token')[]
+  readonly grantTypes: readonly (
+    | 'authorization_code'
+    | 'refresh_token'
+    | 'urn:ietf:params:oauth:grant-type:device_code'
+  )[]
   readonly pkceRequired: boolean
   /** Absent: STATIC for web apps, ROTATE with 30 seconds for others (okta-api.md#refresh-tokens). */
   readonly refreshToken?: RefreshTokenRotation

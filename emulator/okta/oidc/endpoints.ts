@@ -2,6 +2,8 @@ import { type Call, empty, form, html, json, redirect, type Reply } from '../htt
 import type { Org } from '../model/org.ts'
 import { authorize, type AuthorizeDeps } from './authorization.ts'
 import { TooManyGroups, userinfoClaims } from './claims.ts'
+import { credentialsOf } from './client.ts'
+import { DEVICE_GRANT, type Devices } from './device.ts'
 import type { Engine } from './engine.ts'
 import type { Keys } from './keys.ts'
 import { SESSION_COOKIE } from './provider-configuration.ts'
@@ -19,6 +21,7 @@ export interface EndpointDeps extends AuthorizeDeps {
   readonly tokens: Tokens
   readonly serviceTokens: ServiceTokens
   readonly engine: () => Promise<Engine>
+  readonly devices: Devices
 }
 
 /** The endpoints below `/oauth2/v1/` or `/oauth2/{id}/v1/`, by last segment. */
@@ -62,6 +65,7 @@ async function token(call: Call, deps: EndpointDeps): Promise<Reply | 'handled'>
   if (deps.address.id === 'org' && body.get('grant_type') === 'client_credentials') {
     return deps.serviceTokens.grant(call, body)
   }
+  if (body.get('grant_type') === DEVICE_GRANT) return deps.devices.token(body, call)
   if (body.get('grant_type') === 'client_credentials') return clientCredentials(call, deps, body)
   const fromBrowser = call.req.headers.origin !== undefined
   if (fromBrowser && body.get('grant_type') !== 'authorization_code') return fail(FAULTS.browserGrant)
@@ -70,10 +74,8 @@ async function token(call: Call, deps: EndpointDeps): Promise<Reply | 'handled'>
 
 /** For programs, at a custom server: a service app with a secret and the server's own scopes. */
 async function clientCredentials(call: Call, deps: EndpointDeps, body: URLSearchParams): Promise<Reply> {
-  const [scheme = '', encoded = ''] = (call.req.headers.authorization ?? '').split(' ')
-  const basic = scheme.toLowerCase() === 'basic' ? Buffer.from(encoded, 'base64').toString('utf8').split(':') : []
-  const [id, secret] = basic.length > 0 ? basic : [body.get('client_id') ?? '', body.get('client_secret') ?? '']
-  const app = deps.org.apps.get(id ?? '')
+  const { id, secret } = credentialsOf(call, body)
+  const app = deps.org.apps.get(id)
   if (!app) return fail(FAULTS.unknownClient)
   if (app.kind !== 'service' || app.secret === undefined || app.secret !== secret) return fail(FAULTS.clientSecret)
   const server = deps.org.authorizationServers.get(deps.address.id)

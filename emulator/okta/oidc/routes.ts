@@ -6,6 +6,7 @@ import type { Endpoint } from '../http/router.ts'
 import type { Org } from '../model/org.ts'
 import { errorPage } from '../pages/sign-in-page.tsx'
 import { signIn } from '../sign-in.ts'
+import { createDevices } from './device.ts'
 import { createEngine, type Engine } from './engine.ts'
 import { type EndpointDeps, keys, oauthEndpoint, resume } from './endpoints.ts'
 import type { Keys } from './keys.ts'
@@ -45,6 +46,7 @@ export function oidcEndpoints(deps: OidcDeps): readonly Endpoint[] {
       errorPage,
       keys: deps.keysOf(id),
       engine: () => (engine ??= createEngine({ ...deps, address, errorPage, keys: deps.keysOf(id) })),
+      devices: createDevices({ ...deps, address, keys: deps.keysOf(id) }),
     }
     servers.set(id, created)
     return created
@@ -67,6 +69,7 @@ export function oidcEndpoints(deps: OidcDeps): readonly Endpoint[] {
 
   const below = (base: string): readonly Endpoint[] => [
     open('GET', `${base}/keys`, (call) => keys(server(call))),
+    open('POST', `${base}/device/authorize`, (call) => server(call).devices.authorize(call), '/oauth2/v1'),
     open('GET', `${base}/authorize/:uid`, (call) => resume(call, server(call))),
     ...[...POSTED, ...BROWSED].map((name) =>
       open('POST', `${base}/${name}`, (call) => oauthEndpoint(name, call, server(call)), bucketOf(name)),
@@ -86,6 +89,8 @@ export function oidcEndpoints(deps: OidcDeps): readonly Endpoint[] {
     ...below('/oauth2/v1'),
     ...below('/oauth2/:server/v1'),
     { method: 'GET', path: '/signin/:server/:uid', kind: 'open', handle: signInPage },
+    open('GET', '/activate', (call) => server(call).devices.activate(call)),
+    open('POST', '/activate', (call) => server(call).devices.activate(call)),
     { method: 'POST', path: '/signin/:server/:uid', kind: 'open', handle: signInPage },
   ]
 }

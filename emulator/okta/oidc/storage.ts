@@ -103,7 +103,8 @@ function clientMetadata(app: OrgApp): AdapterPayload {
     token_endpoint_auth_method: app.secret === undefined ? 'none' : 'client_secret_basic',
     application_type: app.kind === 'native' ? 'native' : 'web',
     redirect_uris: [...app.redirectUris],
-    grant_types: [...app.grantTypes],
+    // The device grant is ours (device.ts), and unknown to oidc-provider.
+    grant_types: app.grantTypes.filter((type) => type === 'authorization_code' || type === 'refresh_token'),
     response_types: ['code'],
     id_token_signed_response_alg: 'ES256',
   }

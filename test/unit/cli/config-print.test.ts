@@ -72,6 +72,7 @@ const EVERYTHING: Settings = {
   session_idle_timeout: '30m',
   cookie_same_site: 'strict',
   programmatic_redirect_domain_whitelist: ['tool.corp.example'],
+  allow_device_login: true,
   cookie_http_only: true,
   strict_transport_security: 'max-age=60; includeSubDomains',
   'storage.type': 'redis',
