@@ -66,6 +66,8 @@ export interface SessionView {
   /** What the browser called itself, and where it signed in from; undefined: the record is older than that. */
   readonly userAgent: string | undefined
   readonly clientIp: string | undefined
+  /** Hosts for which programs have a token of it. */
+  readonly programs: readonly string[]
 }
 
 /** What is known about one person's groups, and since when. */
@@ -365,6 +367,7 @@ function viewSession(session: Session): SessionView {
     refresh,
     userAgent,
     clientIp,
+    programs: session.programs ?? [],
   }
 }
 

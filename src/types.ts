@@ -208,6 +208,8 @@ export interface Session {
   /** What the browser called itself at the sign-in, bounded, and where it came from. */
   readonly userAgent?: string
   readonly clientIp?: string
+  /** Hosts for which programs have a token of it. */
+  readonly programs?: readonly string[]
   /** Absolute; activity does not move it. */
   readonly expiresAt: WallTime
   /** It ends when nobody uses it for so long (session/life.ts); absent: no such limit. */
@@ -281,8 +283,8 @@ export interface Sessions {
   endIfOver(id: SessionId): Promise<Session | undefined>
   /** `v1.<id>.<mac>`: good for a cookie of this name on this host, and useless anywhere else. */
   cookieValue(id: SessionId, name: string, host: string): string
-  /** `psl_…`: a bearer token of the session for programs, good on this host alone (lib/program-token.ts). */
-  programToken(id: SessionId, host: string): string
+  /** `psl_…`: a bearer token of the session for programs, good on this host alone (lib/program-token.ts). undefined: it has ended. */
+  programToken(id: SessionId, host: string): Promise<string | undefined>
   /** Whose token of a program this is; undefined: of no live session, or for another host. */
   readProgramToken(token: string, host: string, now: WallTime): Promise<Session | undefined> | Session | undefined
   /** Ends it, wherever it is used; the audit line is written here. undefined: it had ended before. */

@@ -181,19 +181,17 @@ export function createProgramLogin(deps: {
     const granted = await redeemProgramCode(store, code, request.facts.host)
     const proven = granted && VERIFIER.test(verifier) && constantTimeEqual(sha256(verifier), granted.challenge)
     const session = proven ? await sessions.get(granted.sessionId) : undefined
-    if (!session || session.expiresAt <= clock.now() || directory.status(session.person) === 'inactive')
-      return jsonReply(400, {
-        error: 'invalid_grant',
-        error_description: 'the code is unknown, used, too old, or of another program or host',
-      })
+    if (!session || session.expiresAt <= clock.now() || directory.status(session.person) === 'inactive') return OVER
     return tokenOf(request, session)
   }
 
   /** RFC 6749 §5.1. */
-  function tokenOf({ facts }: ControlRequest, session: Session): Reply {
+  async function tokenOf({ facts }: ControlRequest, session: Session): Promise<Reply> {
+    const issued = await sessions.programToken(session.id, facts.host)
+    if (issued === undefined) return OVER
     audit({ event: 'program-signed-in', session, host: facts.host, requestId: facts.id })
     return jsonReply(200, {
-      access_token: sessions.programToken(session.id, facts.host),
+      access_token: issued,
       token_type: 'Bearer',
       expires_in: Math.floor(elapsed(session.expiresAt, clock.now()) / 1000),
     })
@@ -215,6 +213,11 @@ export function createProgramLogin(deps: {
 
 const CONTEXT = 'program login'
 const NO_STORE = [['cache-control', 'no-store']] as const
+
+const OVER = jsonReply(400, {
+  error: 'invalid_grant',
+  error_description: 'the code is unknown, used, too old, or of another program or host',
+})
 
 /** RFC 6749 §5.2. */
 function refused(description: string): Reply {

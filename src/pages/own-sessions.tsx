@@ -11,6 +11,8 @@ export interface OwnSession {
   readonly isThis: boolean
   readonly userAgent?: string
   readonly clientIp?: string
+  /** Hosts for which programs have a token of it. */
+  readonly programs?: readonly string[]
   readonly signedInAt: WallTime
   readonly lastSeenAt: WallTime
 }
@@ -29,27 +31,30 @@ export function OwnSessions(props: {
   const more = sessions.length - MAX_LISTED
   return (
     <ul class="sessions">
-      {sessions.slice(0, MAX_LISTED).map(({ tag, isThis, userAgent, clientIp, signedInAt, lastSeenAt }) => (
-        <li key={tag}>
-          <div>
-            <strong>{describeDevice(userAgent)}</strong>
-            {isThis && ' (this one)'}
-            <p class="note">
-              Signed in {ago(elapsed(now, signedInAt))}
-              {clientIp !== undefined && ` from ${clientIp}`}, last seen {ago(elapsed(now, lastSeenAt))}
-            </p>
-          </div>
-          {!isThis && (
-            <form method="post" action={`${controlPrefix}/end_session`}>
-              <input type="hidden" name="csrf" value={csrfToken} />
-              <input type="hidden" name="session" value={tag} />
-              <button type="submit" class="button quiet" aria-label={`End this one: ${describeDevice(userAgent)}`}>
-                End this one
-              </button>
-            </form>
-          )}
-        </li>
-      ))}
+      {sessions
+        .slice(0, MAX_LISTED)
+        .map(({ tag, isThis, userAgent, clientIp, programs = [], signedInAt, lastSeenAt }) => (
+          <li key={tag}>
+            <div>
+              <strong>{describeDevice(userAgent)}</strong>
+              {isThis && ' (this one)'}
+              <p class="note">
+                Signed in {ago(elapsed(now, signedInAt))}
+                {clientIp !== undefined && ` from ${clientIp}`}, last seen {ago(elapsed(now, lastSeenAt))}
+              </p>
+              {programs.length > 0 && <p class="note">Programs use it for {programs.join(', ')}</p>}
+            </div>
+            {!isThis && (
+              <form method="post" action={`${controlPrefix}/end_session`}>
+                <input type="hidden" name="csrf" value={csrfToken} />
+                <input type="hidden" name="session" value={tag} />
+                <button type="submit" class="button quiet" aria-label={`End this one: ${describeDevice(userAgent)}`}>
+                  End this one
+                </button>
+              </form>
+            )}
+          </li>
+        ))}
       {more > 0 && <li key="">{`and ${more} more`}</li>}
     </ul>
   )

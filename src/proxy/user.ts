@@ -97,10 +97,11 @@ export function createUserViews({ sessions, directory, authenticate, clock }: Us
   }
 }
 
-function deviceOf({ userAgent, clientIp, signedInAt, lastSeenAt }: Session) {
+function deviceOf({ userAgent, clientIp, programs, signedInAt, lastSeenAt }: Session) {
   return {
     ...(userAgent !== undefined && { userAgent }),
     ...(clientIp !== undefined && { clientIp }),
+    ...(programs && { programs }),
     signedInAt,
     lastSeenAt,
   }

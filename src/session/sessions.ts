@@ -32,6 +32,8 @@ import { later } from '../lib/time.ts'
 
 /** No cookie can be called so: a token is no cookie, and the other way round. */
 const PROGRAM = 'program token'
+/** Hosts that are kept to be shown, the newest. */
+const MAX_PROGRAMS = 32
 const MAX_CACHED = 4096
 /** Writers that meet on one session: the refreshes of a few replicas. */
 const ATTEMPTS = 8
@@ -243,7 +245,14 @@ export function createSessions(deps: {
       update(id, (current) => (current.refresh ? { ...current, refresh: next(current.refresh) } : current)),
     replaceTokens: ({ id }, tokens, identity) => update(id, (current) => withTokens(current, tokens, identity)),
     cookieValue: (id, name, host) => cookies.sign(id, name, host),
-    programToken: (id, host) => PROGRAM_TOKEN_PREFIX + cookies.sign(id, PROGRAM, host),
+    async programToken(id, host) {
+      // So that people and operators see it.
+      const noted = await update(id, (current) => ({
+        ...current,
+        programs: [...new Set([...(current.programs ?? []), host])].slice(-MAX_PROGRAMS),
+      }))
+      return noted && PROGRAM_TOKEN_PREFIX + cookies.sign(id, PROGRAM, host)
+    },
     readProgramToken(token, host, now) {
       if (!token.startsWith(PROGRAM_TOKEN_PREFIX)) return undefined
       const id = cookies.verify(token.slice(PROGRAM_TOKEN_PREFIX.length), PROGRAM, host)

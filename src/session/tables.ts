@@ -35,6 +35,7 @@ const isStored = new Ajv({ strict: true }).compile<StoredSession>({
     idleTimeout: { type: 'number', exclusiveMinimum: 0 },
     userAgent: { type: 'string', maxLength: 300 },
     clientIp: { type: 'string', maxLength: 64 },
+    programs: { type: 'array', items: { type: 'string' } },
     sealedTokens: { type: 'string' },
     refresh: {
       type: 'object',

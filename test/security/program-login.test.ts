@@ -328,6 +328,13 @@ describe('the token of a program', () => {
     expect(only(lines)).toMatchObject({ auth: 'session', email: 'alice@example.com', decision: 'allow' })
   })
 
+  test('is shown to the person beside the session, by its host', async () => {
+    const page = await browser.ask(`${AUTH}/.postern/`)
+    expect(page.body).toContain('Programs use it for app.localhost')
+    expect(page.body).not.toContain('psl_')
+    await gauntlet.skip()
+  })
+
   test('is nobody on another host, and does not reach its application beside a session either', async () => {
     const alone = await gauntlet.get('/admin', 'Host: admin.localhost', bearer(token))
     expect(alone.statuses).toEqual([401])

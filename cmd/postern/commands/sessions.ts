@@ -106,6 +106,7 @@ function rowsOf(session: SessionView): readonly (readonly [string, string])[] {
     ['refresh', refreshText(session)],
     ['device', session.userAgent ?? 'unknown'],
     ['address', session.clientIp ?? 'unknown'],
+    ['programs', session.programs.join(', ') || 'none'],
   ]
 }
 
@@ -149,5 +150,6 @@ function toJson({ tag, identity, ...session }: SessionView): object {
     refresh_failures: session.refresh?.failures ?? null,
     user_agent: session.userAgent ?? null,
     client_ip: session.clientIp ?? null,
+    programs: session.programs,
   }
 }
