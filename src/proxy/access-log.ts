@@ -86,6 +86,8 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     if (decision) line += `,"decision":${text(decision.outcome)}${membersOf.reasons(decision.reasons)}`
     if (shadow) line += `,"shadow_decision":${text(shadow.outcome)}${membersOf.shadow(shadow.reasons)}`
     if (who) line += membersOf.who(who)
+    // A program that the person signed in, not their browser.
+    if (who?.kind === 'session' && who.consumed) line += ',"by_token":true'
     line += `,"user_agent":${text(facts.userAgent)}`
     const problem = error ?? unidentified
     if (problem) line += members(describeError(problem))

@@ -325,7 +325,12 @@ describe('the token of a program', () => {
     expect(statuses).toEqual([200])
     expect(only(received).values('x-postern-claim-email')).toEqual(['alice@example.com'])
     expect(only(received).values('authorization')).toEqual([])
-    expect(only(lines)).toMatchObject({ auth: 'session', email: 'alice@example.com', decision: 'allow' })
+    expect(only(lines)).toMatchObject({
+      auth: 'session',
+      by_token: true,
+      email: 'alice@example.com',
+      decision: 'allow',
+    })
   })
 
   test('is shown to the person beside the session, by its host', async () => {
