@@ -38,6 +38,7 @@ const alice: Principal = {
   },
   sessionId: 's',
   kind: 'session',
+  provider: 'default',
   person: personKey({ issuer: 'https://idp.example', subject: '00u1' }),
   expiresAt: FOREVER,
   membership: createMembership(groups, wallTime(0), 'bench'),

@@ -34,11 +34,18 @@ const effect = ['change', (key) => (key.restart ? '**restart**' : 'live')]
 const text = ['meaning', (key) => cell(key.text)]
 
 const routes = properties.routes.items.properties
+const providers = properties.identity_providers.additionalProperties.properties
 const generated = `${BEGIN}
 
 ## Keys
 
 ${table(keysOf(properties), [name, fallback, effect, text])}
+
+## Keys of an identity provider
+
+Of each provider in \`identity_providers\`. They are read once, at the start.
+
+${table(keysOf(providers), [name, fallback, text])}
 
 ## Keys of a route
 

@@ -2,6 +2,7 @@
 import { createAuthenticate } from './authenticate/handlers.ts'
 import { createDeviceLogin } from './authenticate/device-login.ts'
 import { createFailure } from './authenticate/failure.ts'
+import { createOwnSessions } from './authenticate/own-sessions.ts'
 import { createPendingSeal } from './authenticate/pending.ts'
 import { createProgramLogin } from './authenticate/program-login.ts'
 import { createRedirects } from './authenticate/redirect.ts'
@@ -55,7 +56,7 @@ import { createStreamRegistry } from './session/streams.ts'
 import { endUnheard } from './session/unheard.ts'
 import { checkStoreKey } from './store/key-check.ts'
 import { isShared, openStore } from './store/open.ts'
-import type { Clock, Identity, Logger, Span, Sessions, Tokens, WallTime } from './types.ts'
+import type { Clock, Identity, IdentityProviders, Logger, Span, Sessions, Tokens, WallTime } from './types.ts'
 import type { Config, Fixed, IdpConfig, Live } from './config/model.ts'
 import type { Directory } from './directory/model.ts'
 import type { Generation, RequestHead } from './http/exchange.ts'
@@ -127,6 +128,9 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     tokens.close()
     sessions.close()
   })
+  const providerOf = (idp: IdpConfig) =>
+    createOidcProvider({ idp, redirectUri: new URL(idp.callbackPath, fixed.authenticateServiceUrl), clock, logger })
+  const idps = createIdentityProviders([providerOf(defaultIdp), ...otherIdps.map(providerOf)])
   const requestId = createRequestIds()
   const lifetimes = createLifetimes()
   const upstreams = createUpstreams({ authorities: fixed.authorities, signer, sharedSecrets, clock, logger })
@@ -142,9 +146,6 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   })
   closing.add(() => feeds.close())
   const claims = createClaims(fixed, directory, logger)
-  const redirectUri = new URL(fixed.authenticateCallbackPath, fixed.authenticateServiceUrl)
-  const providerOf = (idp: IdpConfig) => createOidcProvider({ idp, redirectUri, clock, logger })
-  const idps = createIdentityProviders([providerOf(defaultIdp), ...otherIdps.map(providerOf)])
   const refreshes = metrics.counter('session_refreshes_total', 'Refreshes of the tokens of sessions.', ['outcome'])
   const refresher = createRefresher({
     sessions,
@@ -169,6 +170,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   })
   const shared: Process = {
     fixed,
+    idps,
     sessions,
     tokens,
     bearers,
@@ -182,9 +184,11 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   directory.onChange((person) => streams.recheck(person))
   directory.onSessionsEnd(async (person, before) => void (await sessions.revokePerson(person, 'directory', before)))
   await feeds.start()
+  const ownSessions = createOwnSessions({ sessions, idps, clock })
   const redirects = createRedirects(sharedSecrets)
   const authenticate = createAuthenticate({
     idps,
+    ownSessions,
     sessions,
     directory,
     store,
@@ -206,6 +210,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   })
   const programs = createProgramLogin({
     sessions,
+    ownSessions,
     directory,
     store,
     redirects,
@@ -216,7 +221,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     clock,
     audit,
   })
-  const user = createUserViews({ sessions, directory, authenticate, clock })
+  const user = createUserViews({ ownSessions, sessions, directory, authenticate, clock })
   const signalMessages = metrics.counter('provider_signals_total', 'Messages that identity providers pushed.', [
     'signal',
     'outcome',
@@ -358,6 +363,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
 /** What is built once, and every generation uses. */
 interface Process {
   readonly fixed: Fixed
+  readonly idps: IdentityProviders
   readonly sessions: Sessions
   readonly tokens: ServiceTokens
   readonly bearers: TokenReader
@@ -370,7 +376,7 @@ interface Process {
 
 /** Everything live, whole. What it opened closes when it is retired and its last exchange has left. */
 function createGeneration(
-  { fixed, sessions, tokens, bearers, directory, refresher, upstreams, requestId, lifetimes }: Process,
+  { fixed, idps, sessions, tokens, bearers, directory, refresher, upstreams, requestId, lifetimes }: Process,
   live: Live,
   version: number,
 ): Generation & Lifetime {
@@ -387,8 +393,8 @@ function createGeneration(
     parse: (head: RequestHead) => parseTarget(head, trust, requestId(), live.identityHeaders),
     routes: createRouteTable(fixed, live),
     authenticators: [
-      createSessionAuthenticator({ sessions, directory, refresher, cookieNames: names }),
-      createProgramAuthenticator({ sessions, directory, refresher }),
+      createSessionAuthenticator({ sessions, directory, idps, refresher, cookieNames: names }),
+      createProgramAuthenticator({ sessions, directory, idps, refresher }),
       createServiceTokenAuthenticator(tokens),
       createBearerAuthenticator({ reader: bearers, directory, fixed, live }),
     ],

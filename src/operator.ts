@@ -41,7 +41,7 @@ import type { ServiceTokens } from './tokens/model.ts'
 import { createServiceTokens } from './tokens/service-tokens.ts'
 import { inspectTokenIssuers } from './identity/bearer/issuers.ts'
 import { inspectUpstreams } from './upstream/inspect.ts'
-import type { Config, DirectoryConfig } from './config/model.ts'
+import type { Config, DirectoryConfig, IdpConfig } from './config/model.ts'
 import type { Group, Membership, UserStatus } from './directory/model.ts'
 import { elapsed, wallTime } from './lib/time.ts'
 
@@ -123,8 +123,8 @@ export interface Operator {
   /** Everybody whose groups are known. */
   everybody(): AsyncIterable<PersonView>
   readonly tokens: Pick<ServiceTokens, 'create' | 'list' | 'revoke' | 'idOf'>
-  /** undefined: there is no feed. */
-  feed(): Promise<FeedView | undefined>
+  /** Of the directory of this person, or the first that has one. undefined: there is no feed. */
+  feed(person?: PersonKey): Promise<FeedView | undefined>
   close(): Promise<void>
 }
 
@@ -140,7 +140,6 @@ export interface OperatorDeps {
  */
 export async function openOperator(config: Config, { clock, logger }: OperatorDeps): Promise<Operator> {
   const { storage, sharedSecrets } = config.fixed
-  const [{ directory }] = config.fixed.idps
   if (storage.kind === 'memory') {
     throw new AppError(
       'ERR_USAGE',
@@ -164,7 +163,14 @@ export async function openOperator(config: Config, { clock, logger }: OperatorDe
   const freshness = createFreshness({ store, clock, storeGrace: 0 })
   const tokens = createServiceTokens({ store, clock, audit, freshness })
   const table = createDirectoryTable()
-  const issuer = createIssuer(config.fixed.idps[0].issuer)
+  /** By issuer: providers of one share their directory. */
+  const directories = new Map(config.fixed.idps.map(({ issuer, directory }) => [issuer, directory]))
+  const scopes = [...directories].map(([issuer, directory]) => ({ issuer: createIssuer(issuer), directory }))
+  type Scope = (typeof scopes)[number]
+
+  /** undefined: of somebody of another issuer the running Postern knows nothing either. */
+  const scopeOf = (person: PersonKey): Scope | undefined =>
+    scopes.find(({ issuer }) => issuer.subject(person) !== undefined)
 
   async function sessionsOf(user: string | undefined): Promise<readonly Session[]> {
     const found: Session[] = []
@@ -177,19 +183,19 @@ export async function openOperator(config: Config, { clock, logger }: OperatorDe
     return undefined
   }
 
-  async function readFeed(): Promise<FeedRecord | undefined> {
+  async function readFeed({ directory }: Scope): Promise<FeedRecord | undefined> {
     if (!('url' in directory)) return undefined
     return (await store.get(createFeedTable(), directory.url.origin))?.value
   }
 
   async function personOf(person: PersonKey, session: Session | undefined): Promise<PersonView> {
-    // Of somebody of another issuer the running Postern knows nothing either.
-    const record = issuer.subject(person) === undefined ? undefined : (await store.get(table, person))?.value
-    return viewPerson(person, session, record && viewRecord(record, await readFeed()))
+    const scope = scopeOf(person)
+    const record = scope && (await store.get(table, person))?.value
+    return viewPerson(person, session, record && viewRecord(record, scope, await readFeed(scope)))
   }
 
   /** As the directory of a running Postern would answer. */
-  function viewRecord(record: DirectoryRecord, feed: FeedRecord | undefined): PersonRecord {
+  function viewRecord(record: DirectoryRecord, { directory }: Scope, feed: FeedRecord | undefined): PersonRecord {
     const { source, status, statusText, groups, asOf, readAt, doubtAt } = record
     const freshAt = freshAtOf(readAt, doubtAt, feed && feed.upTo > wallTime(0) ? feed : undefined)
     const isFresh = elapsed(clock.now(), freshAt) <= directory.maxStaleness
@@ -230,22 +236,24 @@ export async function openOperator(config: Config, { clock, logger }: OperatorDe
     async people(user) {
       const newest = new Map((await sessionsOf(user)).toReversed().map((session) => [session.person, session]))
       if (newest.size > 0) return Promise.all([...newest].map(([person, session]) => personOf(person, session)))
-      const named = issuer.person(issuer.subject(user as PersonKey) ?? user)
-      const person = await personOf(named, undefined)
-      return person.record ? [person] : []
+      const keys = scopes.map(({ issuer }) => issuer.person(issuer.subject(user as PersonKey) ?? user))
+      const people = await Promise.all(keys.map((key) => personOf(key, undefined)))
+      return people.filter(({ record }) => record)
     },
 
     async *everybody() {
       const newest = new Map((await sessionsOf(undefined)).toReversed().map((session) => [session.person, session]))
-      const feed = await readFeed()
+      const feeds = new Map(await Promise.all(scopes.map(async (scope) => [scope, await readFeed(scope)] as const)))
       for await (const [key, { value }] of store.list(table)) {
         const person = key as PersonKey
-        if (issuer.subject(person) !== undefined) yield viewPerson(person, newest.get(person), viewRecord(value, feed))
+        const scope = scopeOf(person)
+        if (scope) yield viewPerson(person, newest.get(person), viewRecord(value, scope, feeds.get(scope)))
       }
     },
 
-    async feed() {
-      const feed = await readFeed()
+    async feed(person) {
+      const scope = person === undefined ? scopes.find(({ directory }) => 'url' in directory) : scopeOf(person)
+      const feed = scope && (await readFeed(scope))
       return feed && { upTo: feed.upTo > wallTime(0) ? feed.upTo : undefined, newestEventAt: feed.lastPublished }
     },
 
@@ -263,13 +271,13 @@ export async function openOperator(config: Config, { clock, logger }: OperatorDe
  * Throws ERR_USAGE without a service account, ERR_DIRECTORY_… when Okta does not answer.
  */
 export async function readLive(
-  config: Config,
+  { issuer, directory: configured }: IdpConfig,
   user: string,
   deps: OperatorDeps,
   signal: AbortSignal,
 ): Promise<PersonView | undefined> {
   const { clock, logger } = deps
-  const directory = oktaOf(config, '--live reads groups with a service account: configure idp_service_account')
+  const directory = oktaOf(configured, '--live reads groups with a service account: configure idp_service_account')
   return withClient(directory, deps, async (client) => {
     const readAt = clock.now()
     const path = `/api/v1/users/${encodeURIComponent(user)}`
@@ -282,7 +290,7 @@ export async function readLive(
     const { subject, status, statusText, groups, asOf } = entry
     const membership = toMembership({ ...entry, readAt }, readAt, 'okta')
     return {
-      person: personKey({ issuer: config.fixed.idps[0].issuer, subject }),
+      person: personKey({ issuer, subject }),
       subject,
       email: emailOf(body),
       identity: undefined,
@@ -292,29 +300,36 @@ export async function readLive(
 }
 
 /** May Postern do at Okta what it has to, and does Okta have the groups of the policies? Throws ERR_USAGE without Okta's API. */
-export async function inspect(config: Config, deps: OperatorDeps, signal: AbortSignal): Promise<OktaInspection> {
-  const directory = oktaOf(config, 'groups are not read from Okta: configure idp_service_account')
-  const wanted = namedGroups(config.live.routes)
+export async function inspect(
+  { live }: Pick<Config, 'live'>,
+  { name, directory: configured }: IdpConfig,
+  deps: OperatorDeps,
+  signal: AbortSignal,
+): Promise<OktaInspection> {
+  const directory = oktaOf(configured, 'groups are not read from Okta: configure idp_service_account')
+  const wanted = namedGroups(live.routes.filter(({ demand }) => demand?.providers?.includes(name) ?? true))
   const isApp = directory.credentials.kind === 'service-app'
   return withClient(directory, deps, (client) => inspectOkta(client, { wanted, isApp }, signal))
 }
 
 /** The event hook that Okta should have; undefined: no secret is configured for one. */
-export function hookOf({ fixed: { authenticateServiceUrl, idps }, live }: Config): WantedHook | undefined {
-  const [{ directory }] = idps
+export function hookOf(
+  { fixed: { authenticateServiceUrl }, live }: Config,
+  { directory }: IdpConfig,
+): WantedHook | undefined {
   if (directory.kind !== 'okta' || !directory.hookSecret) return undefined
   return wantedHook(`${authenticateServiceUrl.origin}${live.naming.controlPrefix}/hooks/okta`, directory.hookSecret)
 }
 
 /** Makes the hook at Okta and has it verified (hook-install.ts). Throws ERR_USAGE without a service account. */
 export async function installOktaHook(
-  config: Config,
+  { directory: configured }: IdpConfig,
   hook: WantedHook,
   deps: OperatorDeps,
   signal: AbortSignal,
 ): Promise<InstalledHook> {
   const { credentials, ...directory } = oktaOf(
-    config,
+    configured,
     "hooks are made through Okta's API: configure idp_service_account",
   )
   // Postern itself reads only, and its own token should say so.
@@ -324,8 +339,7 @@ export async function installOktaHook(
 
 type OktaDirectory = Extract<DirectoryConfig, { kind: 'okta' }>
 
-function oktaOf({ fixed }: Config, otherwise: string): OktaDirectory {
-  const [{ directory }] = fixed.idps
+function oktaOf(directory: DirectoryConfig, otherwise: string): OktaDirectory {
   if (directory.kind !== 'okta') throw new AppError('ERR_USAGE', otherwise)
   return directory
 }

@@ -1,7 +1,7 @@
 /** The access review of the command line: everybody whose groups are known, every route. */
 import type { Config } from './config/model.ts'
 import type { Route } from './config/route-model.ts'
-import { issuerOf, personKey } from './lib/person.ts'
+import { isSameIssuer, issuerOf, personKey } from './lib/person.ts'
 import { FOREVER } from './lib/time.ts'
 import type { PersonView } from './operator.ts'
 import { type Cell, reviewDocument } from './pages/render.ts'
@@ -12,6 +12,8 @@ import type { Identity, Subject, WallTime } from './types.ts'
 
 export interface Reviewed {
   readonly who: Principal
+  /** Names of the identity providers that they may come from: those of their issuer. */
+  readonly providers: readonly string[]
   /** The address, or the subject. */
   readonly name: string
 }
@@ -28,7 +30,7 @@ export async function reviewedPeople(
     const status =
       record && (record.status === 'inactive' || record.membership !== 'unknown') ? record.status : 'unknown'
     const who = { ...principalOf(known), person, membership: record?.membership ?? 'unknown', status } as const
-    found.set(person, { who, name: known.email ?? subject })
+    found.set(person, { who, providers: providersOf(config, known), name: known.email ?? subject })
   }
   const written = config.fixed.idps.flatMap(({ issuer, directory }) =>
     (directory.people ?? []).map((each) => ({ issuer, ...each })),
@@ -42,10 +44,24 @@ export async function reviewedPeople(
       now,
       'static',
     )
-    found.set(person, { who: { ...principalOf(identity), membership, status }, name: id })
+    const who = { ...principalOf(identity), membership, status } as const
+    found.set(person, { who, providers: providersOf(config, identity), name: id })
   }
   return [...found.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
 }
+
+function providersOf({ fixed: { idps } }: Config, { issuer }: Identity): readonly string[] {
+  return idps.filter((idp) => isSameIssuer(idp.issuer, issuer)).map(({ name }) => name)
+}
+
+/** As they would come to a route: with a provider that counts there, if theirs can be one. */
+function asOn({ demand }: Route, { who, providers }: Reviewed): Principal {
+  const provider = demand?.providers?.find((name) => providers.includes(name)) ?? providers[0]
+  return provider === undefined ? who : { ...who, kind: 'session', sessionId: REVIEW, provider }
+}
+
+/** No session has this id. */
+const REVIEW = 'access-review'
 
 function identityOf(issuer: string, subject: Subject, email: string | undefined): Identity {
   return { issuer, subject, ...(email !== undefined && { email }), claims: { sub: subject } }
@@ -57,7 +73,8 @@ function principalOf(identity: Identity): Principal {
     person: personKey(identity),
     identity,
     signedInAt: FOREVER,
-    sessionId: 'access-review',
+    sessionId: REVIEW,
+    provider: '',
     expiresAt: FOREVER,
     membership: 'unknown',
     status: 'unknown',
@@ -77,11 +94,13 @@ export interface AccessLine {
 /** Who can open what, person by person, without those who cannot. */
 export function* review(people: readonly Reviewed[], routes: readonly Route[]): Generator<AccessLine> {
   const accessOf = createReview()
-  for (const { who, name } of people) {
+  for (const one of people) {
+    const { who: anywhere, name } = one
     for (const route of routes) {
+      const who = asOn(route, one)
       const { kind } = accessOf(route, who)
       if (kind === 'no') continue
-      yield { name, subject: who.identity.subject, route, access: kind, by: describeAccess(route, who) }
+      yield { name, subject: anywhere.identity.subject, route, access: kind, by: describeAccess(route, who) }
     }
   }
 }
@@ -94,7 +113,7 @@ export function countAccess(
   const accessOf = createReview()
   return routes.map((route) => {
     const counts = { yes: 0, no: 0, conditions: 0, unknown: 0 }
-    for (const { who } of people) counts[accessOf(route, who).kind]++
+    for (const one of people) counts[accessOf(route, asOn(route, one)).kind]++
     return { route, counts }
   })
 }
@@ -103,8 +122,9 @@ export function countAccess(
 export function reviewPage(people: readonly Reviewed[], routes: readonly Route[], at: string): string {
   const accessOf = createReview()
   const rows = new Map<string, { readonly people: string[]; readonly cells: readonly Cell[] }>()
-  for (const { who, name } of people) {
-    const cells = routes.map((route) => accessOf(route, who).kind)
+  for (const one of people) {
+    const { name } = one
+    const cells = routes.map((route) => accessOf(route, asOn(route, one)).kind)
     const key = cells.join(' ')
     const row = rows.get(key)
     if (row) row.people.push(name)

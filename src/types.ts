@@ -107,6 +107,8 @@ export interface PendingSignIn {
 
 /** What a route asks of the sign-in itself, beyond who signed in. What is absent asks nothing. */
 export interface SignInDemand {
+  /** Names of the identity providers whose sessions count. */
+  readonly providers?: readonly [string, ...string[]]
   /** One of them is the `acr` of the sign-in (OIDC Core §2). */
   readonly acrValues?: readonly [string, ...string[]]
   /** The person proved who they are no longer ago than this (`auth_time`). */
@@ -149,6 +151,8 @@ export interface IdentityProvider {
   /** Unique among the providers of the configuration. */
   readonly name: string
   readonly issuer: string
+  /** Path of its redirect URI at the authenticate service: no other provider has it. */
+  readonly callbackPath: string
   /** Of one call to the provider. */
   readonly timeout: Span
   /** `state`: unguessable; random unless given. */

@@ -39,6 +39,7 @@ function exitCodeOf({ code, info }: AppError): number {
 const CONFIG = ['-c, --config <file>', 'YAML or JSON; without it, the environment alone'] as const
 const FILE = ['[file]', 'the same as --config'] as const
 const JSON_OUTPUT = ['--json', 'print JSON'] as const
+const PROVIDER = ['--provider <name>', 'of several identity providers this one; else the default one'] as const
 const USER = 'user id (`sub`) or e-mail address'
 
 /** Every command with its arguments. The proxy and its native store are loaded only by the commands that need them. */
@@ -87,6 +88,7 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .option('--user <user>', `${USER}; groups are looked up where Postern keeps them`)
     .option('--email <email>', 'e-mail address')
     .option('--service-account <name>', 'a program with a service token, instead of a person')
+    .option(...PROVIDER)
     .option('--groups <groups>', 'names or ids, with commas; nothing is looked up', commaList)
     .option('--live', 'look up groups in Okta now')
     .option('--from-log <log>', 'judge the decisions of a log of Postern anew instead; - is standard input')
@@ -105,6 +107,7 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
           user?: string
           email?: string
           serviceAccount?: string
+          provider?: string
           groups?: string[]
           live?: boolean
           header: string[]
@@ -116,6 +119,7 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
           user,
           email,
           serviceAccount,
+          provider,
           groups,
           live = false,
           exitCode = false,
@@ -143,6 +147,7 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
               user,
               email,
               serviceAccount,
+              provider,
               groups,
               live,
               headers: given.header,
@@ -317,12 +322,16 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .option(...CONFIG)
     .option('--group <group>', 'name or id, as in a rule: who is in it')
     .option('--live', 'ask Okta now')
+    .option(...PROVIDER)
     .option(...JSON_OUTPUT)
     .action(
-      async (user: string | undefined, given: { config?: string; group?: string; live?: boolean; json?: boolean }) => {
+      async (
+        user: string | undefined,
+        given: { config?: string; group?: string; live?: boolean; provider?: string; json?: boolean },
+      ) => {
         const { groupsShowCommand } = await import('./commands/groups.ts')
-        const { config, group, live = false, json = false } = given
-        set(await groupsShowCommand({ config, user, group, live, json }, io))
+        const { config, group, live = false, provider, json = false } = given
+        set(await groupsShowCommand({ config, user, group, live, provider, json }, io))
       },
     )
 
@@ -335,9 +344,10 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .description('make the event hook through the API, and have Okta verify it')
     .argument(...FILE)
     .option(...CONFIG)
-    .action(async (file: string | undefined, { config }: { config?: string }) => {
+    .option(...PROVIDER)
+    .action(async (file: string | undefined, { config, provider }: { config?: string; provider?: string }) => {
       const { oktaHookInstallCommand } = await import('./commands/okta-hook.ts')
-      set(await oktaHookInstallCommand({ config: oneOf(file, config) }, io))
+      set(await oktaHookInstallCommand({ config: oneOf(file, config), provider }, io))
     })
 
   const config = program.command('config').description('see the configuration, or make it from that of another proxy')

@@ -1,6 +1,6 @@
 import { AppError, assertNever } from '../../src/errors.ts'
 import { type ExplainedClause, explain, type Explanation } from '../../src/policy/explain.ts'
-import { personKey } from '../../src/lib/person.ts'
+import { isSameIssuer, personKey } from '../../src/lib/person.ts'
 import { FOREVER } from '../../src/lib/time.ts'
 import { servicePrincipal } from '../../src/policy/service-principal.ts'
 import { describeDemand } from '../../src/policy/demand.ts'
@@ -8,7 +8,7 @@ import { judge, judgeShadow } from '../../src/policy/judge.ts'
 import { parseAddress } from '../../src/routing/address.ts'
 import { createRouteTable, mismatch } from '../../src/routing/table.ts'
 import { compileTrust, parseTarget } from '../../src/routing/target.ts'
-import type { Config } from '../../src/config/model.ts'
+import type { Config, IdpConfig } from '../../src/config/model.ts'
 import type { Route } from '../../src/config/route-model.ts'
 import type { ControlAction, RouteMatch } from '../../src/routing/model.ts'
 import type { RequestFacts } from '../../src/http/request.ts'
@@ -181,14 +181,29 @@ function describeClause(action: string, { op, value, criteria }: ExplainedClause
   ]
 }
 
+/** The identity provider of this name, the default one without. Throws ERR_USAGE when there is none. */
+export function providerNamed({ fixed: { idps } }: Config, name: string | undefined): IdpConfig {
+  const found = name === undefined ? idps[0] : idps.find((idp) => idp.name === name)
+  if (found) return found
+  throw new AppError(
+    'ERR_USAGE',
+    `--provider: expected one of ${idps.map((idp) => idp.name).join(', ')}, found ${name}`,
+  )
+}
+
+/** The name of the first provider that somebody of this issuer can come from. */
+export function providerOf({ fixed: { idps } }: Config, { issuer }: Identity): string {
+  return (idps.find((idp) => isSameIssuer(idp.issuer, issuer)) ?? idps[0]).name
+}
+
 /** Somebody who is signed in, made up from what is said about them. `claims` are completed by subject and address. */
 export function makeIdentity(
-  config: Config,
+  { issuer }: Pick<IdpConfig, 'issuer'>,
   { subject, email, claims = {} }: { readonly subject: string; readonly email?: string; readonly claims?: JsonObject },
 ): Identity {
   const address = email?.toLowerCase()
   return {
-    issuer: config.fixed.idps[0].issuer,
+    issuer,
     subject,
     ...(address !== undefined && { email: address }),
     claims: { sub: subject, ...(address !== undefined && { email: address }), ...claims },
@@ -197,6 +212,7 @@ export function makeIdentity(
 
 /** They as they would ask: signed in. */
 export function makePrincipal(
+  provider: string,
   identity: Identity,
   membership: Principal['membership'],
   status: Principal['status'],
@@ -208,6 +224,7 @@ export function makePrincipal(
     sessionId: 'command-line',
     // Just now, whatever the time is.
     signedInAt: FOREVER,
+    provider,
     expiresAt: FOREVER,
     membership,
     status,

@@ -63,6 +63,11 @@ export function makeRoom(request: ControlRequest, prefix: string): readonly Head
     .map(([name]) => cookieHeader(request, name, undefined))
 }
 
+/** Of the authenticate service. Without a query it ends at the page about the person, at the service itself. */
+export function signInUrl({ generation }: ControlRequest): URL {
+  return new URL(`${generation.live.naming.controlPrefix}/sign_in`, generation.fixed.authenticateServiceUrl)
+}
+
 function isHttps(origin: string): boolean {
   return origin.startsWith('https:')
 }

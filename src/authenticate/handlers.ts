@@ -35,7 +35,9 @@ import {
   isDocument,
   makeRoom,
   namesFor,
+  signInUrl,
 } from './control-request.ts'
+import { choicePage, readChoice } from './choice.ts'
 import { createCsrf } from './csrf.ts'
 import { createCodeExchange } from './code-exchange.ts'
 import { createFailure } from './failure.ts'
@@ -88,7 +90,7 @@ const INACTIVE = {
 export type Authenticate = ReturnType<typeof createAuthenticate>
 
 export function createAuthenticate(deps: AuthenticateDeps) {
-  const { idps, sessions, directory, store, redirects, pendingSeal, states, clock } = deps
+  const { idps, ownSessions, sessions, directory, store, redirects, pendingSeal, states, clock } = deps
   const failure = createFailure(deps)
   const exchangeCode = createCodeExchange(deps)
   const addresses = createReturnAddresses(deps)
@@ -132,23 +134,21 @@ export function createAuthenticate(deps: AuthenticateDeps) {
 
   /** `AUTH/{prefix}/sign_in`. */
   async function signIn(request: ControlRequest): Promise<Reply> {
-    const link = linkOf(request)
+    const { query, chosen } = readChoice(request.facts.query)
+    const link = linkOf(request, query)
     if (link.kind === 'refused') {
       const refused = new AppError('ERR_RETURN_URL', 'sign-in: the link is not signed by us, or leads elsewhere')
       return failure(request, refused)
     }
     if (link.kind === 'expired') return redirectReply(302, link.returnTo)
     const { asked } = link
-    const session = asked.chooseAccount ? undefined : await activeSession(request)
-    return session && isEnough(session, asked.demand, clock.now())
-      ? handOff(request, session, asked)
-      : askProvider(request, asked)
+    const session = asked.chooseAccount ? undefined : await activeSession(request, asked.demand)
+    return session ? handOff(request, session, asked) : askSomebody(request, asked, chosen)
   }
 
   /** Of an application, of our page after a sign-out, or of nobody. */
-  function linkOf({ facts, generation: { fixed, routes } }: ControlRequest): SignInLink {
-    if (facts.query === '') return { kind: 'good', asked: { returnTo: fixed.authenticateServiceUrl } }
-    const query = new URLSearchParams(facts.query)
+  function linkOf({ generation: { fixed, routes } }: ControlRequest, query: URLSearchParams): SignInLink {
+    if (query.size === 0) return { kind: 'good', asked: { returnTo: fixed.authenticateServiceUrl } }
     const state = only(query, 'state')
     if (state === undefined) return redirects.check(query, routes, clock.now())
     const next = states.afterSignOut.open(state)
@@ -157,20 +157,60 @@ export function createAuthenticate(deps: AuthenticateDeps) {
       : { kind: 'refused' }
   }
 
-  /** Of this browser on the host that was asked, of a person who is not known to be inactive. */
-  async function activeSession(request: ControlRequest): Promise<Session | undefined> {
-    const { facts } = request
-    const session = await sessions.read(facts.cookie, namesFor(request).session, facts.host, clock.now())
-    return session && directory.status(session.person) !== 'inactive' ? session : undefined
+  /** Of this browser on the host that was asked, of a person who is not known to be inactive, and as a route asks. */
+  async function activeSession(request: ControlRequest, demand: SignInDemand = {}): Promise<Session | undefined> {
+    const own = await ownSessions.all(request)
+    return own.find(
+      (session) =>
+        directory.status(session.person) !== 'inactive' &&
+        isOf(session, demand) &&
+        isEnough(session, demand, clock.now()),
+    )
   }
 
-  async function askProvider(request: ControlRequest, asked: SignInRequest, again = false): Promise<Reply> {
+  function isOf(session: Session, { providers }: SignInDemand): boolean {
+    const idp = idps.of(session)
+    return idp !== undefined && (providers?.includes(idp.name) ?? true)
+  }
+
+  /** The only identity provider that will do, or the one that the person has chosen, or the page where they choose. */
+  async function askSomebody(
+    request: ControlRequest,
+    asked: SignInRequest,
+    chosen?: string,
+    again = false,
+  ): Promise<Reply> {
+    const { providers } = asked.demand ?? {}
+    const [first, ...others] = idps.all.filter(({ name }) => providers?.includes(name) ?? true)
+    if (!first) {
+      // A reload has brought the route that names it, and providers come with a restart.
+      const missing = new AppError(
+        'ERR_IDP_UNUSABLE',
+        `sign-in: no provider is called ${providers?.join(' or ')} (yet)`,
+      )
+      return failure(request, missing, { tryAgain: asked.returnTo })
+    }
+    const usable = [first, ...others]
+    const idp = usable.length === 1 ? first : usable.find(({ name }) => name === chosen)
+    if (idp) return askProvider(request, idp, asked, again)
+    const own = (await ownSessions.all(request)).flatMap((session) => idps.of(session) ?? [])
+    const elsewhere = own.filter((each) => !usable.includes(each))
+    return choicePage(request, usable, elsewhere, clock)
+  }
+
+  async function askProvider(
+    request: ControlRequest,
+    idp: IdentityProvider,
+    { demand: asks = {}, ...asked }: SignInRequest,
+    again = false,
+  ): Promise<Reply> {
     const { live } = request.generation
     const now = clock.now()
-    const wanted = live.groupsScope ? ['groups'] : []
-    const { demand = {}, chooseAccount = false } = asked
+    const wanted = live.groupsScope.includes(idp.name) ? ['groups'] : []
+    const { chooseAccount = false } = asked
+    // Whatever becomes of this sign-in: where it is begun once more, it is with this provider.
+    const demand: SignInDemand = { ...asks, providers: [idp.name] }
     const state = states.seal({ returnTo: asked.returnTo, again, demand })
-    const idp = idps.all[0]
     const begun = await idp
       .begin(AbortSignal.timeout(idp.timeout), { scopes: wanted, state, demand, chooseAccount })
       .catch(toAppError)
@@ -179,6 +219,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const pending: Pending = {
       ...begun.pending,
       ...binding,
+      demand,
       returnTo: returnTo.href,
       provider: idp.name,
       expiresAt: later(now, PENDING_LIFETIME),
@@ -204,14 +245,15 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     // This browser is done with it, whatever follows. Whoever has copied it meets the state, which is spent with the code.
     const spent = cookieHeader(request, name, undefined)
     const idp = pending && idps.named(pending.provider)
-    if (!idp || !constantTimeEqual(pending.state, state)) {
+    // At the redirect URI of another provider the code is another's, too: this one must not get it (mix-up, RFC 9700 §4.4).
+    if (!idp || facts.path !== idp.callbackPath || !constantTimeEqual(pending.state, state)) {
       const unknown = new AppError('ERR_SIGN_IN_STATE', 'callback: no sign-in of this browser waits for this state')
       return withoutPending(request, state, unknown)
     }
 
     const { returnTo, nonceHash, demand } = pending
     const tryAgain = new URL(returnTo)
-    const callback = new URL(fixed.authenticateCallbackPath + facts.query, fixed.authenticateServiceUrl)
+    const callback = new URL(idp.callbackPath + facts.query, fixed.authenticateServiceUrl)
     const completed = await exchangeCode(idp, callback, pending, facts.clientIp, idp.timeout).catch(toAppError)
     if (completed instanceof AppError) {
       if (completed.code === 'ERR_SIGN_IN_STATE') return withoutPending(request, state, completed, [spent])
@@ -258,18 +300,19 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const wanted = states.open(state)
     const known = wanted && routes.allowsReturn(wanted.returnTo) ? wanted : undefined
     // The application asks for a hand-off of its own where it needs one.
-    const session = await activeSession(request)
-    if (session && isEnough(session, known?.demand, clock.now())) {
+    if (await activeSession(request, known?.demand)) {
       return redirectReply(302, known?.returnTo ?? fixed.authenticateServiceUrl, cookies)
     }
     if (!known) return failure(request, error, { cookies })
     const { returnTo, again, demand } = known
     // Once, and in a browser that keeps our cookies: otherwise this would go round for ever.
-    if (!again && isCrowded(request, namesFor(request).pending)) return askProvider(request, { returnTo, demand }, true)
+    if (!again && isCrowded(request, namesFor(request).pending)) {
+      return askSomebody(request, { returnTo, demand }, undefined, true)
+    }
     return failure(request, error, { cookies, tryAgain: returnTo })
   }
 
-  /** Parallel tabs of one person share one session; another person's session in this browser ends. */
+  /** Parallel tabs of one person share one session; another person's session in this browser with the same provider ends. */
   async function sessionFor(
     request: ControlRequest,
     idp: IdentityProvider,
@@ -287,8 +330,8 @@ export function createAuthenticate(deps: AuthenticateDeps) {
       ...(idle > 0 && { idleTimeout: idle }),
     }
     const create = () => sessions.create(identity, tokens, expiresAt, from)
-    const before = await sessions.read(facts.cookie, namesFor(request).session, facts.host, clock.now())
-    if (before?.person === personKey(identity) && idps.of(before) === idp) {
+    const before = (await ownSessions.all(request)).find((session) => idps.of(session) === idp)
+    if (before?.person === personKey(identity)) {
       return (await sessions.renew(before, tokens, identity, from)) ?? create()
     }
     if (before) await sessions.revoke(before.id, 'replaced', facts.id)
@@ -346,7 +389,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
 
   function sessionHeader(request: ControlRequest, session: Session): Header {
     const { facts, generation } = request
-    const { session: name } = namesFor(request)
+    const name = ownSessions.nameOf(request, session)
     return cookieHeader(
       request,
       name,
@@ -359,11 +402,6 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   const csrf = createCsrf(deps.sharedSecrets)
   const signOut = createSignOut({ ...deps, csrf, failure })
   return { startSignIn, signInAtRoute, signIn, idpCallback, routeCallback, returnToAsked, csrf, ...signOut }
-}
-
-/** Of the authenticate service. Without a query it ends at the page about the person, at the service itself. */
-function signInUrl({ generation }: ControlRequest): URL {
-  return new URL(`${generation.live.naming.controlPrefix}/sign_in`, generation.fixed.authenticateServiceUrl)
 }
 
 /** As routing/target.ts writes a host: lower case, without port and trailing dot. */

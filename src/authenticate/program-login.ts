@@ -19,7 +19,8 @@ import { elapsed, epochMillis, later } from '../lib/time.ts'
 import { pageReply } from '../pages/render.ts'
 import { jsonReply, redirectReply, textReply } from '../pages/reply.ts'
 import type { Clock, Session, Sessions, Span, Store } from '../types.ts'
-import { type ControlRequest, namesFor } from './control-request.ts'
+import type { ControlRequest } from './control-request.ts'
+import type { OwnSessions } from './own-sessions.ts'
 import type { Csrf } from './csrf.ts'
 import { DEVICE_GRANT, type DeviceLogin } from './device-login.ts'
 import type { Failure } from './failure.ts'
@@ -58,7 +59,8 @@ export interface ProgramLogin {
 }
 
 export function createProgramLogin(deps: {
-  readonly sessions: Pick<Sessions, 'read' | 'get' | 'programToken'>
+  readonly sessions: Pick<Sessions, 'get' | 'programToken'>
+  readonly ownSessions: OwnSessions
   readonly directory: Pick<Directory, 'status'>
   readonly store: Store
   readonly redirects: Pick<Redirects, 'start'>
@@ -69,7 +71,19 @@ export function createProgramLogin(deps: {
   readonly clock: Clock
   readonly audit: Audit
 }): ProgramLogin {
-  const { sessions, directory, store, redirects, csrf, sharedSecrets, deviceLogin, failure, clock, audit } = deps
+  const {
+    sessions,
+    ownSessions,
+    directory,
+    store,
+    redirects,
+    csrf,
+    sharedSecrets,
+    deviceLogin,
+    failure,
+    clock,
+    audit,
+  } = deps
   const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'program login'))
   const [sealingKey] = keys as [Buffer]
 
@@ -119,8 +133,9 @@ export function createProgramLogin(deps: {
     if (!asked || !generation.routes.allowsReturn(new URL(asked.origin))) {
       return failure(request, new AppError('ERR_RETURN_URL', 'program login: the address is not ours, or too old'))
     }
-    const session = await sessions.read(facts.cookie, namesFor(request).session, facts.host, clock.now())
-    if (!session || directory.status(session.person) === 'inactive') {
+    const own = await ownSessions.all(request)
+    const session = own.find(({ person }) => directory.status(person) !== 'inactive')
+    if (!session) {
       // What a form sent is lost: the person is asked again.
       const here = new URL(`${origin}${facts.path}${facts.query}`)
       const signIn = new URL(`${live.naming.controlPrefix}/sign_in`, fixed.authenticateServiceUrl)

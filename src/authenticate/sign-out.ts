@@ -5,15 +5,17 @@ import { pageReply } from '../pages/render.ts'
 import { jsonReply, redirectReply } from '../pages/reply.ts'
 import type { Clock, IdentityProviders, Session, Sessions } from '../types.ts'
 import type { Generation, Reply } from '../http/exchange.ts'
-import { type ControlRequest, cookieHeader, type Header, isAtAuthenticate, namesFor } from './control-request.ts'
+import { type ControlRequest, cookieHeader, type Header, isAtAuthenticate } from './control-request.ts'
 import { type Csrf, isScripted } from './csrf.ts'
 import type { Failure } from './failure.ts'
+import type { OwnSessions } from './own-sessions.ts'
 import { only } from './redirect.ts'
 import type { States } from './state.ts'
 
 export interface SignOutDeps {
   readonly idps: Pick<IdentityProviders, 'of'>
   readonly sessions: Sessions
+  readonly ownSessions: OwnSessions
   readonly csrf: Csrf
   readonly states: Pick<States, 'afterSignOut'>
   readonly clock: Clock
@@ -30,11 +32,11 @@ interface End {
 /** A longer address to return to makes a `state` that providers refuse. */
 const MAX_RETURN_TO = 1024
 
-export function createSignOut({ idps, sessions, csrf, states, clock, failure }: SignOutDeps) {
+export function createSignOut({ idps, sessions, ownSessions, csrf, states, clock, failure }: SignOutDeps) {
   /** `{prefix}/sign_out`, on every host. `return_to`: where somebody else is to sign in afterwards. */
   async function signOut(request: ControlRequest): Promise<Reply> {
     const { facts } = request
-    const session = await readSession(request)
+    const [session, ...others] = await ownSessions.all(request)
     const isAtAuth = isAtAuthenticate(request, request)
     if (facts.method !== 'POST') {
       const back = returnAddress(request, new URLSearchParams(facts.query))
@@ -49,19 +51,19 @@ export function createSignOut({ idps, sessions, csrf, states, clock, failure }: 
     // Where an application's script can press the button, it ends no session but the one that it runs in.
     if (!form || (everywhere && !isAtAuth)) return refused(request, 'sign_out')
     if (everywhere) await endOthers(session, facts.id)
-    return end(request, session, returnAddress(request, form))
+    return end(request, [session, ...others], returnAddress(request, form))
   }
 
   /** `AUTH/{prefix}/end_session`: one of the person's own sessions, from the page that lists them. */
   async function endSession(request: ControlRequest): Promise<Reply> {
     const { facts, generation, origin } = request
     const ownPage = new URL(`${generation.live.naming.controlPrefix}/`, origin)
-    const session = await readSession(request)
+    const [session] = await ownSessions.all(request)
     if (!session) return leave(request, ownPage)
     const form = await csrf.read(request, session)
     const tag = form && only(form, 'session')
     if (tag === undefined) return refused(request, '')
-    if (tag === sessionTag(session.id)) return end(request, session)
+    if (tag === sessionTag(session.id)) return end(request, [session])
     // Nobody else's: it is looked for among the person's own.
     for await (const { id } of sessions.list(session.person)) {
       if (sessionTag(id) === tag) await sessions.revoke(id, 'ended-by-person', facts.id)
@@ -81,11 +83,6 @@ export function createSignOut({ idps, sessions, csrf, states, clock, failure }: 
     return pageReply(common(request), 200, { kind: 'signed-out', signInUrl })
   }
 
-  async function readSession(request: ControlRequest): Promise<Session | undefined> {
-    const { facts } = request
-    return sessions.read(facts.cookie, namesFor(request).session, facts.host, clock.now())
-  }
-
   function confirmation(request: ControlRequest, session: Session, back: URL | undefined): Reply {
     const { facts, generation } = request
     return pageReply(
@@ -102,10 +99,15 @@ export function createSignOut({ idps, sessions, csrf, states, clock, failure }: 
     )
   }
 
-  /** The session of this browser, and then the provider's own. */
-  async function end(request: ControlRequest, session: Session, back?: URL): Promise<Reply> {
+  /** Sessions of this browser, and then the provider's own. */
+  async function end(
+    request: ControlRequest,
+    [session, ...others]: readonly [Session, ...Session[]],
+    back?: URL,
+  ): Promise<Reply> {
     const tokens = sessions.tokens(session)
-    await sessions.revoke(session.id, 'signed-out', request.facts.id)
+    // The first one's own session ends at its provider, too.
+    for (const { id } of [session, ...others]) await sessions.revoke(id, 'signed-out', request.facts.id)
     const { registered, state } = endOf(request, back)
     // Signed out here in any case; a provider that cannot be asked keeps nobody signed in.
     const atProvider =
@@ -114,9 +116,10 @@ export function createSignOut({ idps, sessions, csrf, states, clock, failure }: 
         .of(session)
         ?.signOutUrl(tokens.idToken, registered, state)
         .catch(() => undefined))
-    return leave(request, atProvider ?? endOf(request, back, true).url, [
-      cookieHeader(request, namesFor(request).session, undefined),
-    ])
+    const forgotten = [session, ...others].map((each) =>
+      cookieHeader(request, ownSessions.nameOf(request, each), undefined),
+    )
+    return leave(request, atProvider ?? endOf(request, back, true).url, forgotten)
   }
 
   /** First those of other browsers: when the store fails in the middle, this one can try again. */

@@ -7,11 +7,10 @@ import type { Certificate, Route } from './route-model.ts'
 import { compileAcmeHosts, compileAutocert } from './compile/autocert.ts'
 import { compilePolicyContext } from './compile/access.ts'
 import { checkDialect } from './compile/dialect.ts'
-import { compileDirectory } from './compile/directory.ts'
 import { compileTokenIssuers } from './compile/bearer.ts'
 import { compileClaimHeaders } from './compile/identity.ts'
 import { compileGroupsScope } from './compile/groups-scope.ts'
-import { compileIdp, required } from './compile/idp.ts'
+import { compileProviders, idpsOf } from './compile/providers.ts'
 import { defaultResponseHeaders } from './compile/response-headers.ts'
 import { compileOutbound } from './compile/outbound.ts'
 import { compileLimits } from './compile/balancing.ts'
@@ -60,9 +59,9 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       ? undefined
       : parseUrl(after, behindHop(globals.insecure_server), ['signout_redirect_url'], report)
   const outbound = compileOutbound(globals, report)
-  const idp = compileIdp(draft, outbound, report)
-  const tokenIssuers = compileTokenIssuers(globals.token_issuers, idp ? [idp] : [], outbound, report)
-  const directory = compileDirectory(draft, idp?.issuer, outbound, report)
+  const providers = compileProviders(draft, outbound, report)
+  const usable = providers.flatMap(({ idp }) => idp ?? [])
+  const tokenIssuers = compileTokenIssuers(globals.token_issuers, usable, outbound, report)
   const secretText = required('shared_secret', '32 random bytes, run `postern secrets generate`', draft, report)
   const sharedSecrets =
     secretText === undefined ? undefined : compileSharedSecrets(secretText, ['shared_secret'], report)
@@ -84,10 +83,10 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       naming,
       identity: { globals, naming, claimHeaders },
       policies: compilePolicyContext(draft, report),
-      groupsFrom: directory.kind === 'claims' ? 'sign-in' : 'directory',
+      providers,
       responseHeaders: defaultResponseHeaders(globals, report),
       paths: globals,
-      tokens: { issuers: tokenIssuers, idps: idp ? [idp] : [] },
+      tokens: { issuers: tokenIssuers, idps: usable },
     },
     report,
   )
@@ -96,8 +95,8 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   }
   checkDialect(globals, report)
   if (authenticateUrl) checkAuthenticateHost(authenticateUrl, draft, report)
-  if (directory.people && directory.order.length === 1) warnOfUnknownGroups(directory.people, routes, report)
-  const groupsScope = directory.kind === 'claims' && compileGroupsScope(routes, draft, report)
+  const groupsScope = compileGroupsScope(providers, routes, globals, report)
+  if (providers.length === 1) warnOfUnknownGroups(providers, routes, report)
   const acme = compileAutocert(globals, outbound, report)
   const listener = compileListener(draft, authenticateUrl, routes, acme !== undefined, report)
   checkCookie(globals, authenticateUrl, routes, report)
@@ -123,13 +122,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
     else if (text.endsWith('/0'))
       report.warning(['trusted_proxies', i], 'every client may claim any address, and rules on source_ip believe it')
   }
-  for (const key of [
-    'idp_timeout',
-    'cookie_expire',
-    'upstream_connect_timeout',
-    'timeout_read',
-    'timeout_idle',
-  ] as const) {
+  for (const key of ['cookie_expire', 'upstream_connect_timeout', 'timeout_read', 'timeout_idle'] as const) {
     if (globals[key] === 0) report.error([key], 'expected a duration above 0')
   }
   if (globals.session_idle_timeout > 0 && globals.session_idle_timeout < 60_000) {
@@ -156,17 +149,23 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
     if (host.endsWith(':443'))
       report.error(['programmatic_redirect_domain_whitelist', i], 'browsers leave out :443, and so must this')
   }
-  if (!authenticateUrl || !idp || !sharedSecrets || !listener) return undefined
+  const idps = idpsOf(providers)
+  if (!authenticateUrl || !idps || !sharedSecrets || !listener) return undefined
 
   const { listen, certificate } = listener
-  const sharedSignals = compileSharedSignals(globals, { providerIssuer: idp.issuer, authenticateUrl }, naming, report)
+  const sharedSignals = compileSharedSignals(
+    globals,
+    { providerIssuer: idps[0].issuer, authenticateUrl },
+    naming,
+    report,
+  )
   const { fixed, live } = plainSettings(globals)
   return deepFreeze({
     fixed: {
       ...fixed,
       listen,
       authenticateServiceUrl: authenticateUrl,
-      idps: [{ ...idp, directory }],
+      idps,
       sharedSecrets,
       signingKeys,
       storage,
@@ -197,6 +196,15 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       routes,
     },
   })
+}
+
+/** A setting without which nothing works; silent when a broken value for it was reported already. */
+function required(key: keyof GlobalInput, what: string, draft: Draft, report: Report): string | undefined {
+  const value = draft.globals[key]
+  if (typeof value === 'string') return value
+  if (!draft.broken.has(key))
+    report.error([key], `missing; expected ${what} (or ${key.toUpperCase()} in the environment)`)
+  return undefined
 }
 
 /** The keys that mean what the schema gives: the two halves that PlainFixed and PlainLive describe. */

@@ -10,7 +10,7 @@ export function cookieNames(
 ): CookieNames {
   const plain = (cookieName ?? naming.cookie.http).replace(/^__(?:host|secure)-/i, '')
   const session = scheme === 'https' ? `__Host-${plain}` : plain
-  return { session, nonce: `${session}-nonce.`, pending: `${session}-sign-in.` }
+  return { session, provided: `${session}-of.`, nonce: `${session}-nonce.`, pending: `${session}-sign-in.` }
 }
 
 /** Every cookie of ours, whatever the scheme; a name that ends in `.` is a prefix. None of them reaches an upstream. */

@@ -1,7 +1,7 @@
 import type { ConfigDocument } from './document.ts'
 import type { EnvironmentValue } from './environment.ts'
 import { type ConfigIssue, formatPath, type Path, type Source } from './issues.ts'
-import { globalKeys, routeKeys } from './keys.ts'
+import { globalKeys, providerKeys, routeKeys } from './keys.ts'
 import { NotText } from './text.ts'
 
 /** Reads a text file; throws like `readFileSync`. */
@@ -18,6 +18,9 @@ export interface Input {
 type Tree = Record<string, unknown>
 
 const fileKeys = globalKeys.map(({ path }) => path).filter((path) => isFileKey(path.at(-1) ?? '', globalKeys))
+const providerFileKeys = providerKeys
+  .map(({ path }) => path)
+  .filter((path) => isFileKey(path.at(-1) ?? '', providerKeys))
 const routeFileNames = routeKeys.map(({ path }) => path[0] ?? '').filter((name) => isFileKey(name, routeKeys))
 
 /** `certificate_file` is the file of `certificate`; a key of another meaning may end like it. */
@@ -86,6 +89,14 @@ export function mergeInput(
   for (const path of fileKeys) {
     const parent = parentOf(value, path, false)
     if (parent) readFiles(parent, path.slice(0, -1), [path.at(-1) ?? ''])
+  }
+  const providers = value['identity_providers']
+  for (const [name, provider] of isTree(providers) ? Object.entries(providers) : []) {
+    if (!isTree(provider)) continue
+    for (const path of providerFileKeys) {
+      const parent = parentOf(provider, path, false)
+      if (parent) readFiles(parent, ['identity_providers', name, ...path.slice(0, -1)], [path.at(-1) ?? ''])
+    }
   }
   for (const list of ['policy', 'routes']) {
     const routes = value[list]

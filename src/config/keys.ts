@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { configSchema } from './schema.ts'
+import { providerSchema } from './schema/providers.ts'
 import { routeSchema } from './schema/route.ts'
 
 /** One key of the schema, as the environment, the documentation and the printed configuration see it. */
@@ -26,22 +27,36 @@ export const globalKeys: readonly Key[] = keysOf(configSchema)
 /** Every key of a route; a map is one of them. */
 export const routeKeys: readonly Key[] = keysOf(routeSchema, { nested: false })
 
+/** Every key of a provider in `identity_providers`, nested ones by their leaves. */
+export const providerKeys: readonly Key[] = keysOf(providerSchema)
+
 /** Keys whose value comes from elsewhere, so that an example's may have been left in its place. */
 export const copiedKeys = {
   global: copied(globalKeys),
   route: copied(routeKeys),
+  provider: copied(providerKeys),
 }
 
 function copied(keys: readonly Key[]): readonly (readonly string[])[] {
   return keys.filter(({ secret, path }) => secret || path.at(-1)?.endsWith('client_id')).map(({ path }) => path)
 }
 
-const secretNames = new Set([...globalKeys, ...routeKeys].filter((key) => key.secret).map((key) => key.path.join('.')))
+const secretNames = {
+  global: secretNamesOf([...globalKeys, ...routeKeys]),
+  provider: secretNamesOf(providerKeys),
+}
 
-/** May the value at this path be shown? Works for `['routes', 0, …]` too. */
+function secretNamesOf(keys: readonly Key[]): ReadonlySet<string> {
+  return new Set(keys.filter(({ secret }) => secret).map(({ path }) => path.join('.')))
+}
+
+/** May the value at this path be shown? Works for `['routes', 0, …]` and `['identity_providers', 'staff', …]`, too. */
 export function isSecret(path: readonly (string | number)[]): boolean {
   const inRoute = (path[0] === 'routes' || path[0] === 'policy') && typeof path[1] === 'number'
-  return path.some((_, i) => secretNames.has(path.slice(inRoute ? 2 : 0, i + 1).join('.')))
+  const inProvider = path[0] === 'identity_providers' && path.length > 2
+  const own = path.slice(inRoute || inProvider ? 2 : 0)
+  const names = secretNames[inProvider ? 'provider' : 'global']
+  return own.some((_, i) => names.has(own.slice(0, i + 1).join('.')))
 }
 
 /** The keys that may stand in the map at `path`. */
@@ -51,7 +66,7 @@ export function keysAt(path: readonly (string | number)[]): readonly string[] {
   let forms = formsOf((inRoute ? routeSchema : configSchema) as unknown as Schema)
   for (const part of inRoute ? path.slice(2) : path) {
     forms = forms.flatMap(({ shape, def }) => {
-      const inner = typeof part === 'number' ? def.element : shape?.[part]
+      const inner = typeof part === 'number' ? def.element : (shape?.[part] ?? def.valueType)
       return inner ? formsOf(inner) : []
     })
   }
@@ -73,6 +88,8 @@ interface Schema {
     readonly in?: Schema
     /** Of a list: what is in it. */
     readonly element?: Schema
+    /** Of a map of names: what each of them has. */
+    readonly valueType?: Schema
     readonly defaultValue?: unknown
     readonly values?: readonly unknown[]
     /** Of a union: its forms. */

@@ -16,7 +16,7 @@ import {
   type Source,
   sortIssues,
 } from './issues.ts'
-import { globalKeys, isSecret } from './keys.ts'
+import { globalKeys, isSecret, providerKeys } from './keys.ts'
 import { routeSchema } from './schema/route.ts'
 import { findSlips } from './slips.ts'
 import { decodeText, NotText } from './text.ts'
@@ -142,7 +142,10 @@ export function parseConfig(text: string | undefined, fileName: string, env: Env
 
   const settings = (): readonly Setting[] =>
     [
-      ...globalKeys.filter(({ kind }) => kind !== 'routes').map(({ path }) => path),
+      ...globalKeys
+        .filter(({ kind, path }) => kind !== 'routes' && path[0] !== 'identity_providers')
+        .map(({ path }) => path),
+      ...providerPaths(input.value['identity_providers']),
       ...draft.routes.flatMap(({ path }) => routeNames(readPath(input.value, path)).map((key) => [...path, key])),
     ].map((path): Setting => {
       const given = readPath(input.value, path)
@@ -155,6 +158,16 @@ export function parseConfig(text: string | undefined, fileName: string, env: Env
       }
     })
   return { kind: 'ok', config, warnings: sorted, settings }
+}
+
+/** What is written of each provider. */
+function providerPaths(providers: unknown): readonly Path[] {
+  if (!isTree(providers)) return []
+  return Object.entries(providers).flatMap(([name, provider]) =>
+    providerKeys
+      .filter(({ path }) => readPath(provider, path) !== undefined)
+      .map(({ path }) => ['identity_providers', name, ...path]),
+  )
 }
 
 /** The keys of a route that are in force: not those that are ignored. */

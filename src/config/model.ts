@@ -24,6 +24,8 @@ export interface CookieNames {
   readonly session: string
   /** Prefix: one cookie for each sign-in that this browser has begun, on an application's host. */
   readonly nonce: string
+  /** Prefix: on the authenticate host one session for each identity provider that is not the default one. */
+  readonly provided: string
   /** Prefix: one cookie for each sign-in that waits for its callback, on the authenticate host. */
   readonly pending: string
 }
@@ -67,8 +69,8 @@ export interface Fixed extends PlainFixed {
 
 /** Everything of a `Generation`: a reload builds all of it anew. */
 export interface Live extends PlainLive {
-  /** A sign-in asks for the scope `groups` where the provider lists it. */
-  readonly groupsScope: boolean
+  /** Names of the providers that a sign-in asks for the scope `groups`, where they list it. */
+  readonly groupsScope: readonly string[]
   readonly naming: Naming
   /** Absent: the listener speaks plain HTTP. */
   readonly certificate?: Certificate
@@ -127,13 +129,24 @@ export interface AcmeConfig {
 export interface IdpConfig {
   /** Unique; `default` for the one of the keys `idp_…`. */
   readonly name: string
+  /** What people see where they choose. */
+  readonly label: string
   readonly provider: 'okta' | 'oidc'
   /** Exact issuer, without a trailing slash. */
   readonly issuer: string
+  /** Where Postern reaches the issuer, when browsers reach it elsewhere. Without a trailing slash. */
+  readonly internalUrl?: string
   readonly clientId: string
   readonly clientAuth: ClientAuth
+  /**
+   * Of its redirect URI, which no other provider has: one that wanted another's answer cannot have it sent to itself, also
+   * where neither says who it is (mix-up, RFC 9700 §4.4).
+   */
+  readonly callbackPath: string
   readonly scopes: readonly string[]
   readonly requestParams: Readonly<Record<string, string>>
+  /** Authorization requests are pushed where the provider offers it (RFC 9126), and not only where it requires it. */
+  readonly pushedRequests?: boolean
   /** Time for one call to the provider. */
   readonly timeout: Span
   /** Sign-out at the provider is not OpenID Connect's. */

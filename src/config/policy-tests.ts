@@ -23,6 +23,8 @@ const personSchema = z.strictObject({
   groups: z.union([z.array(text), z.literal('unknown')]).default([]),
   claims: z.record(z.string(), z.json()).default({}),
   active: flag.default(true),
+  /** Name of the identity provider; absent: the default one. */
+  provider: text.optional(),
 })
 
 /** With a token of `postern tokens`. */
@@ -40,7 +42,7 @@ const caseSchema = z.strictObject(
     headers: z.record(z.string(), z.string(), { error: 'a map of names to text' }).default({}),
     who: z.union([z.literal('nobody'), programSchema, personSchema], {
       error:
-        '`nobody`, a map with user, email, groups (a list, or `unknown`), claims and active, or one with service_account and groups',
+        '`nobody`, a map with user, email, groups (a list, or `unknown`), claims, active and provider, or one with service_account and groups',
     }),
     expect: oneOf(...EXPECTATIONS),
     reasons: z.array(text, { error: 'a list of reasons such as groups-ok' }).optional(),

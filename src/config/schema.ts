@@ -17,6 +17,7 @@ import {
   words,
 } from './schema/fields.ts'
 import { directorySchema } from './schema/directory.ts'
+import { providersSchema } from './schema/providers.ts'
 import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './schema/identity.ts'
 import { PROVIDERS } from './providers.ts'
 import { tokenIssuers } from './schema/bearer.ts'
@@ -56,6 +57,18 @@ export const configSchema = z.strictObject(
         .describe(
           'Okta org (`https://org.okta.com`), custom authorization server (`…/oauth2/default`) or issuer. Required, except for `google` and `gitlab`.',
         ),
+      idp_internal_url: url
+        .optional()
+        .describe(
+          'Address at which Postern itself reaches the issuer, where it is another than the one for browsers: discovery, token, keys and userinfo are asked there, and tokens name `idp_provider_url`.',
+        ),
+      idp_label: text
+        .optional()
+        .describe('What people see on the page where they choose among several. Default: the product, or the host.'),
+      ...orFile(
+        'idp_ca',
+        "PEM bundle (or base64 of it) of the provider's own authorities, beside the system's and `certificate_authority`.",
+      ),
       idp_allow_http: flag
         .default(false)
         .describe('The provider may be `http://` on a private network: secrets and codes cross it in the clear.'),
@@ -68,6 +81,11 @@ export const configSchema = z.strictObject(
         .prefault(['openid', 'profile', 'email', 'offline_access'])
         .describe('Scopes of the authorization request: a list, or text with spaces or commas.'),
       idp_request_params: textMap.default({}).describe('More parameters of the authorization request, e.g. `prompt`.'),
+      idp_pushed_requests: flag
+        .default(false)
+        .describe(
+          'Push authorization requests (RFC 9126) where the provider offers it. Where it says that it requires them they always are.',
+        ),
       idp_allow_unverified_email: flag
         .default(false)
         .describe('Accept e-mail addresses that the provider says are not verified.'),
@@ -79,6 +97,9 @@ export const configSchema = z.strictObject(
           description: 'Okta API token: base64 of {"api_key": "…"}, that JSON, base64 of the token, or the token.',
           writeOnly: true,
         }),
+      identity_providers: providersSchema
+        .default({})
+        .describe('More identity providers, by name; without the keys `idp_…` the first of them is the default one.'),
       idp_service_account_file: text.optional().describe('Path of a file that holds `idp_service_account`.'),
       idp_refresh_directory_interval: duration.optional().describe('Old name of `directory.refresh_interval`.'),
       idp_refresh_directory_timeout: duration.optional().describe('Old name of `directory.okta.timeout`.'),
@@ -356,12 +377,18 @@ export const COMPILED = [
   'idp_client_auth',
   'idp_scopes',
   'idp_allow_http',
+  'idp_internal_url',
+  'idp_label',
+  'idp_ca',
+  'idp_ca_file',
+  'identity_providers',
   'certificate_authority',
   'certificate_authority_file',
   'https_proxy',
   'no_proxy',
   'idp_request_params',
   'idp_timeout',
+  'idp_pushed_requests',
   'idp_allow_unverified_email',
   'idp_service_account',
   'idp_service_account_file',

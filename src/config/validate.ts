@@ -77,7 +77,7 @@ export function validate(input: Input): Draft {
     return { value, whole: refused.length === 0 }
   }
 
-  function refusePlaceholders(path: Path, where: 'global' | 'route'): boolean {
+  function refusePlaceholders(path: Path, where: keyof typeof copiedKeys): boolean {
     const found = copiedKeys[where]
       .map((key) => [...path, ...key])
       .filter((at) => {
@@ -108,6 +108,9 @@ export function validate(input: Input): Draft {
   }
 
   refusePlaceholders([], 'global')
+  const providers = written['identity_providers']
+  for (const name of isTree(providers) ? Object.keys(providers) : [])
+    refusePlaceholders(['identity_providers', name], 'provider')
 
   const routes: DraftRoute[] = []
   for (const list of ['policy', 'routes'] as const) {

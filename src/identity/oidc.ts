@@ -1,10 +1,11 @@
 import * as oidc from 'openid-client'
 import { AppError, assertNever, messageOf } from '../errors.ts'
-import { unsafeEndpoint } from '../config/provider-endpoints.ts'
+import { discoveryUrl, placed, unsafeEndpoint } from '../config/provider-endpoints.ts'
 import { maxAgeOf } from '../policy/demand.ts'
 import { systemTime } from '../lib/clock.ts'
 import { constantTimeEqual } from '../lib/crypto.ts'
 import { createOutboundFetch } from '../lib/outbound.ts'
+import { isSameIssuer } from '../lib/person.ts'
 import { epochMillis, later, wallTime } from '../lib/time.ts'
 import { personKey } from '../lib/person.ts'
 import type {
@@ -41,7 +42,8 @@ const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
 /** Answers to whoever asks before somebody has entered the code, and after (RFC 8628 §3.5). */
 const WAITING = ['authorization_pending', 'slow_down', 'access_denied', 'expired_token'] as const
 
-type OidcSettings = Omit<IdpConfig, 'directory'>
+/** What of a provider's configuration the protocol needs. */
+export type OidcSettings = Omit<IdpConfig, 'directory' | 'label' | 'callbackPath'>
 
 export interface OidcProviderDeps {
   readonly idp: OidcSettings
@@ -79,7 +81,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
     )
     config.timeout = idp.timeout / 1000
     config[oidc.customFetch] = (url, init) => boundedFetch(url, init, signal, send)
-    if (isHttp(idp.issuer)) oidc.allowInsecureRequests(config)
+    if (isHttp(idp.issuer) || isHttp(idp.internalUrl ?? '')) oidc.allowInsecureRequests(config)
     // Without this the signature of an ID token from the token endpoint goes unread: TLS would be the only proof.
     oidc.enableNonRepudiationChecks(config)
     const known = keys.peek()
@@ -174,10 +176,25 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
     }
   }
 
+  /** The parameters go through the browser, or ahead of it and then nobody on the way can change or read them (RFC 9126). */
+  async function authorizationUrl(config: oidc.Configuration, parameters: Record<string, string>): Promise<URL> {
+    const { require_pushed_authorization_requests: required, pushed_authorization_request_endpoint: endpoint } =
+      config.serverMetadata()
+    if (required !== true && (idp.pushedRequests !== true || endpoint === undefined)) {
+      return oidc.buildAuthorizationUrl(config, parameters)
+    }
+    try {
+      return await oidc.buildAuthorizationUrlWithPAR(config, parameters)
+    } catch (error) {
+      throw toFault('pushed request', error)
+    }
+  }
+
   return {
     tokens: { verify: (token) => signatures.verify(token), introspect },
     name: idp.name,
     issuer: idp.issuer,
+    callbackPath: redirectUri.pathname,
     timeout: idp.timeout,
 
     async begin(signal, { scopes: wanted = [], state = oidc.randomState(), demand = {}, chooseAccount = false } = {}) {
@@ -191,7 +208,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
         nonce: oidc.randomNonce(),
         codeVerifier: oidc.randomPKCECodeVerifier(),
       }
-      const redirect = oidc.buildAuthorizationUrl(config, {
+      const parameters = {
         ...idp.requestParams,
         response_type: 'code',
         client_id: idp.clientId,
@@ -203,12 +220,12 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
         code_challenge_method: 'S256',
         ...demandParams(demand),
         ...(chooseAccount && { prompt: 'select_account' }),
-      })
-      return { redirect, pending }
+      }
+      return { redirect: await authorizationUrl(config, parameters), pending }
     },
 
     async complete(callback, pending, signal) {
-      checkCallback(callback.searchParams, pending.state)
+      checkCallback(callback.searchParams, pending.state, idp.issuer)
       const url = new URL(redirectUri)
       url.search = callback.search
       const config = await connect(signal)
@@ -340,7 +357,7 @@ async function readKeys(
 }
 
 async function discover(idp: OidcSettings, send: typeof fetch): Promise<oidc.ServerMetadata> {
-  const url = `${idp.issuer}/.well-known/openid-configuration`
+  const url = discoveryUrl(idp)
   let status = 200
   // Named in full: given an issuer, the library compares parsed URLs, for which a trailing slash is nothing.
   const config = await oidc
@@ -351,20 +368,20 @@ async function discover(idp: OidcSettings, send: typeof fetch): Promise<oidc.Ser
         status = response.status
         return response
       },
-      execute: isHttp(idp.issuer) ? [oidc.allowInsecureRequests] : [],
+      execute: isHttp(url) ? [oidc.allowInsecureRequests] : [],
     })
     .catch((error: unknown) => {
       // The library does not say which.
       throw status === 200 ? error : new TypeError(`GET ${url} answered ${status}`)
     })
-  const found = config.serverMetadata()
+  const found = placed(config.serverMetadata(), idp)
   // Configuration cuts a trailing slash, which belongs to the issuer of some providers (never of Okta).
   const expected = idp.provider === 'okta' ? [idp.issuer] : [idp.issuer, `${idp.issuer}/`]
   if (!expected.includes(found.issuer)) throw new TypeError(`it calls itself ${JSON.stringify(found.issuer)}`)
   for (const name of ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const) {
     if (!found[name]) throw new TypeError(`its metadata has no ${name}`)
   }
-  const unsafe = unsafeEndpoint(found, idp.issuer)
+  const unsafe = unsafeEndpoint(found, idp)
   if (unsafe !== undefined) throw new TypeError(unsafe)
   return {
     ...(found as oidc.ServerMetadata),
@@ -383,7 +400,7 @@ function cognitoLogout(config: oidc.Configuration, clientId: string, returnTo: U
 }
 
 /** Everything that can be judged without the provider, state first. Rejects ERR_SIGN_IN_STATE, ERR_BAD_REQUEST or ERR_IDP_REJECTED. */
-function checkCallback(query: URLSearchParams, expectedState: string): void {
+function checkCallback(query: URLSearchParams, expectedState: string, issuer: string): void {
   for (const name of ['state', 'code', 'error', 'error_description', 'iss']) {
     // RFC 6749 §3.1: parameters must not be repeated; the second one could be anybody's.
     if (query.getAll(name).length > 1) throw new AppError('ERR_BAD_REQUEST', `callback: more than one ${name}`)
@@ -392,6 +409,11 @@ function checkCallback(query: URLSearchParams, expectedState: string): void {
   if (!state) throw new AppError('ERR_SIGN_IN_STATE', 'callback: no state')
   if (!constantTimeEqual(state, expectedState)) {
     throw new AppError('ERR_SIGN_IN_STATE', 'callback: state belongs to another sign-in')
+  }
+  const iss = query.get('iss')
+  // In errors, too: what another one says is not shown as this one's words. The library sees that there is one where it must be.
+  if (iss !== null && !isSameIssuer(iss, issuer)) {
+    throw rejected('callback', 'bad_answer', undefined, 'iss names another issuer')
   }
   const error = query.get('error')
   if (error) throw rejected('callback', error, query.get('error_description') ?? undefined)

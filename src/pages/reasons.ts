@@ -12,6 +12,7 @@ const WORDS: Readonly<Record<Reason, string>> = {
   'no-rule-matched': 'No rule of this application lets you in.',
   'policy-error': 'A rule of this application could not be checked, so the answer is no.',
   'user-unauthenticated': 'You are not signed in.',
+  'other-identity-provider': 'You are signed in with an identity provider that does not count here.',
   'token-invalid': 'The token that came with the request is not valid.',
   'token-scope': 'The token that came with the request is not for this address or method.',
   'user-inactive': 'Your account is not active.',

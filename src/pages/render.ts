@@ -1,6 +1,7 @@
 import { assertNever } from '../errors.ts'
 import type { Reply } from '../http/exchange.ts'
 import { type AccessModel, accessPage, type Cell } from './access.tsx'
+import { type ChooseProviderModel, chooseProviderPage } from './choose-provider.tsx'
 import { type DeniedModel, deniedPage } from './denied.tsx'
 import { type ErrorModel, errorPage } from './error.tsx'
 import type { PageModel } from './layout.tsx'
@@ -22,6 +23,7 @@ type Own<Model> = Omit<Model, keyof PageModel>
 
 /** Every page that Postern shows, with what is said on it. */
 export type Page =
+  | ({ readonly kind: 'choose-provider' } & Own<ChooseProviderModel>)
   | ({ readonly kind: 'denied' } & Own<DeniedModel>)
   | ({ readonly kind: 'error' } & Own<ErrorModel>)
   | ({ readonly kind: 'program-done' } & Own<ProgramDoneModel>)
@@ -64,6 +66,8 @@ export function reviewDocument(model: AccessModel): string {
 
 function render(common: PageModel, page: Page): string {
   switch (page.kind) {
+    case 'choose-provider':
+      return chooseProviderPage({ ...common, ...page })
     case 'denied':
       return deniedPage({ ...common, ...page })
     case 'error':

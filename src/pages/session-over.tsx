@@ -13,6 +13,10 @@ const WORDS = {
     heading: 'Sign in once more',
     because: 'it asks for a stronger or a more recent sign-in than yours',
   },
+  elsewhere: {
+    heading: 'Sign in once more',
+    because: 'you are signed in with an identity provider that does not count there',
+  },
 } as const
 
 /** 401 for a form that was sent after the session ended: a redirect to the sign-in would lose what was typed. */

@@ -1,6 +1,7 @@
 /** Who can open what, whatever the request: the engine's own logic, with what only a request can tell left open. */
 import type { Route } from '../config/route-model.ts'
 import type { WallTime } from '../types.ts'
+import { countsOn } from './engine.ts'
 import { combine, type Truth, truthOf } from './evaluate.ts'
 import type { Clause, Criterion, CriterionFacts, Principal } from './model.ts'
 
@@ -57,6 +58,7 @@ export function createReview(): Review {
   return (route, who) => {
     const { policy } = route
     if (policy.kind === 'public') return YES
+    if (!countsOn(route, who)) return NO
     if (who.status === 'inactive') return NO
     if (policy.kind === 'signed-in') return YES
     const facts = new PersonFacts(who)

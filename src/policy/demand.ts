@@ -15,7 +15,7 @@ export interface SignedIn {
 }
 
 /**
- * What is missing for the sign-in of this person to be what a route asks for; undefined: nothing. What the provider did
+ * What is missing, of the providers apart, for the sign-in of this person to be what a route asks for; undefined: nothing. What the provider did
  * not say is not met: it ignores an `acr_values` that it does not know (okta-api.md#authorize), and others ignore `max_age`.
  */
 export function unmetBy({ identity, signedInAt }: SignedIn, demand: SignInDemand, now: WallTime): Unmet | undefined {
@@ -71,10 +71,11 @@ export function parseDemand(text: string): SignInDemand | undefined {
 /** An unknown member is a demand that we could not meet. */
 export function isDemand(value: unknown): value is SignInDemand {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
-  const { acrValues, maxAuthAge, maxSessionAge, ...unknown } = value as Record<string, unknown>
+  const { providers, acrValues, maxAuthAge, maxSessionAge, ...unknown } = value as Record<string, unknown>
   return (
     Object.keys(unknown).length === 0 &&
-    (acrValues === undefined || (Array.isArray(acrValues) && acrValues.length > 0 && acrValues.every(isText))) &&
+    isTexts(providers) &&
+    isTexts(acrValues) &&
     isSpan(maxAuthAge) &&
     isSpan(maxSessionAge)
   )
@@ -84,6 +85,7 @@ function isSpan(value: unknown): boolean {
   return value === undefined || (typeof value === 'number' && Number.isFinite(value))
 }
 
-function isText(value: unknown): value is string {
-  return typeof value === 'string'
+function isTexts(value: unknown): boolean {
+  if (value === undefined) return true
+  return Array.isArray(value) && value.length > 0 && value.every((each) => typeof each === 'string')
 }

@@ -51,17 +51,24 @@ export function isForwardGrant(value: unknown): value is Grant<Forward> {
  * What the policy of a route says about a request, and the only maker of a `Grant`. Pure, total and synchronous: it never
  * throws, and every doubt is not "allow". Only policy/judge.ts asks: a request has more rules to pass than its policy.
  */
-export function decide(route: Route, who: Principal | undefined, request: RequestFacts, now: WallTime): Decision {
+export function decide(route: Route, asker: Principal | undefined, request: RequestFacts, now: WallTime): Decision {
   try {
     const { policy } = route
+    const who = asker && countsOn(route, asker) ? asker : undefined
     if (policy.kind === 'public') return allow(route, request, known(route, who, now), PUBLIC)
     if (who?.status === 'inactive') return INACTIVE
     const decision = decideByPolicy(policy, route, who, request, now)
-    return route.demand ? withDemand(decision, route.demand, who, now) : decision
+    const demanded = route.demand ? withDemand(decision, route.demand, who, now) : decision
+    return who !== asker && demanded.outcome === 'sign-in' ? { ...demanded, reasons: ELSEWHERE } : demanded
   } catch {
     // A rule that cannot be evaluated might have been the one that denies.
     return POLICY_ERROR
   }
+}
+
+/** Where a route names identity providers, a session of another one is nobody's. Tokens have issuers of their own. */
+export function countsOn({ demand }: Pick<Route, 'demand'>, who: Principal): boolean {
+  return who.kind !== 'session' || demand?.providers === undefined || demand.providers.includes(who.provider)
 }
 
 function decideByPolicy(
@@ -170,6 +177,7 @@ const PUBLIC = only('public')
 const SIGNED_IN = only('signed-in')
 const NO_RULE = only('no-rule-matched')
 const INSUFFICIENT = only('authentication-insufficient')
+const ELSEWHERE = plus(plus(NO_REASONS, 'user-unauthenticated'), 'other-identity-provider').list
 const SIGN_IN = Object.freeze({ outcome: 'sign-in', reasons: only('user-unauthenticated') } as const)
 const INACTIVE: Decision = Object.freeze({ outcome: 'deny', reasons: only('user-inactive') })
 const NO_ADDRESS: Decision = Object.freeze({ outcome: 'deny', reasons: only('email-unauthorized') })

@@ -49,6 +49,7 @@ export type Reason =
   | 'no-rule-matched'
   | 'policy-error'
   | 'user-unauthenticated'
+  | 'other-identity-provider'
   | 'token-invalid'
   | 'token-scope'
   | 'user-inactive'
@@ -121,6 +122,8 @@ export interface SessionPrincipal extends Somebody {
   readonly sessionId: SessionId
   /** When they last signed in for it; absent: nobody knows, which is too long ago. */
   readonly signedInAt?: WallTime
+  /** Name of the identity provider that they signed in with. */
+  readonly provider: string
 }
 
 /** A program with a token that Postern gave out (`postern tokens`). No person: it has no address, and its groups are written in the token. */

@@ -4,6 +4,7 @@ import type { Reason } from './model.ts'
 const ORDER = Object.keys({
   'policy-error': true,
   'user-unauthenticated': true,
+  'other-identity-provider': true,
   'token-invalid': true,
   'token-scope': true,
   'user-inactive': true,

@@ -6,7 +6,7 @@ import { type PageModel, pageReply } from '../pages/render.ts'
 import { jsonReply, redirectReply, textReply } from '../pages/reply.ts'
 import { maxAgeOf } from '../policy/demand.ts'
 import { wantedGroups } from '../policy/explain.ts'
-import type { Principal } from '../policy/model.ts'
+import type { Principal, Reason } from '../policy/model.ts'
 import type { Decision, Grant } from '../policy/verdict.ts'
 import { challenges } from './challenge.ts'
 import { redirectLocation } from '../routing/redirect.ts'
@@ -116,7 +116,9 @@ function answerOf(route: Route, request: RequestFacts): Reply {
 export function refusal(decision: Refusal, route: Route, who: Principal | undefined, asked: AskedOfRoute): Reply {
   switch (decision.outcome) {
     case 'sign-in':
-      return who && decision.demand ? insufficient(decision.demand, who, route, asked) : unauthenticated(asked, route)
+      return who && decision.demand && !decision.reasons.includes(ELSEWHERE)
+        ? insufficient(decision.demand, who, route, asked)
+        : unauthenticated(asked, route, decision.reasons.includes(ELSEWHERE) ? ELSEWHERE : undefined)
     case 'bad-token':
       return badToken(decision, route, asked)
     case 'deny':
@@ -128,18 +130,25 @@ export function refusal(decision: Refusal, route: Route, who: Principal | undefi
   }
 }
 
-/** `route`: absent for a page of ours, which knows sessions alone. */
-export function unauthenticated(asked: AskedOfRoute, route?: Route): Reply {
+const ELSEWHERE: Reason = 'other-identity-provider'
+
+/** `route`: absent for a page of ours, which knows sessions alone. `reason`: why a session that there is does not count. */
+export function unauthenticated(asked: AskedOfRoute, route?: Route, reason: Reason = 'user-unauthenticated'): Reply {
   const { facts } = asked
   const signInUrl = signInUrlOf(asked, route)
   const headers = challenges(asked, route?.serviceTokens === true)
   // Only a form, or its like: any other navigation is redirected to the sign-in.
   if (facts.wants === 'html') {
-    return pageReply(common(asked), 401, { kind: 'session-over', signInUrl, why: 'ended' }, { headers })
+    return pageReply(
+      common(asked),
+      401,
+      { kind: 'session-over', signInUrl, why: reason === ELSEWHERE ? 'elsewhere' : 'ended' },
+      { headers },
+    )
   }
   const body: Json = {
     error: 'unauthenticated',
-    reason: 'user-unauthenticated',
+    reason,
     request_id: facts.id,
     login_url: signInUrl,
   }

@@ -1,6 +1,7 @@
 /** What a signed-in person may see about themselves. */
-import { isAtAuthenticate, namesFor } from '../authenticate/control-request.ts'
+import { isAtAuthenticate } from '../authenticate/control-request.ts'
 import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
+import type { OwnSessions } from '../authenticate/own-sessions.ts'
 import type { Directory } from '../directory/model.ts'
 import type { Reply } from '../http/exchange.ts'
 import { sessionTag } from '../lib/audit.ts'
@@ -16,15 +17,15 @@ export interface UserViews {
 }
 
 export interface UserViewDeps {
-  readonly sessions: Sessions
+  readonly ownSessions: OwnSessions
+  readonly sessions: Pick<Sessions, 'list'>
   readonly directory: Directory
   readonly authenticate: Pick<Authenticate, 'startSignIn' | 'csrf' | 'signOutTargets'>
   readonly clock: Clock
 }
 
-export function createUserViews({ sessions, directory, authenticate, clock }: UserViewDeps): UserViews {
-  const read = async (request: ControlRequest): Promise<Session | undefined> =>
-    sessions.read(request.facts.cookie, namesFor(request).session, request.facts.host, clock.now())
+export function createUserViews({ ownSessions, sessions, directory, authenticate, clock }: UserViewDeps): UserViews {
+  const read = async (request: ControlRequest): Promise<Session | undefined> => (await ownSessions.all(request))[0]
 
   function askedOf({ facts, generation, origin }: ControlRequest) {
     return { facts, origin, controlPrefix: generation.live.naming.controlPrefix, now: clock.now() }

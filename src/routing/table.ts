@@ -69,7 +69,9 @@ export function createRouteTable(
     }
     if (onAuthenticate) {
       if (services === 'proxy') return probe(path)
-      const action = matchesPrefix(path, scimBase) ? 'scim' : authenticateActions.get(path)
+      const action = matchesPrefix(path, scimBase)
+        ? 'scim'
+        : (authenticateActions.get(path) ?? (isNamedCallback(path) ? 'idp-callback' : undefined))
       return action && servesPort(authenticateFrom, port)
         ? { kind: 'control', action, on: 'authenticate', origin: authenticateOrigin }
         : probe(path)
@@ -85,6 +87,11 @@ export function createRouteTable(
     if (best) return { kind: 'route', route: best.route }
     // A route's host is its application's, with the paths that no route serves.
     return healthPaths.has(path) && !anyFrom(host, port) ? probe(path) : NONE
+  }
+
+  /** The redirect URI of a provider with a name; whether there is one, the sign-in knows. */
+  function isNamedCallback(path: string): boolean {
+    return path.startsWith(`${authenticateCallbackPath}/`) && path.length > authenticateCallbackPath.length + 1
   }
 
   /** Load balancers probe with any Host, or with none. */

@@ -2,7 +2,7 @@ import type { CookieNames } from '../config/model.ts'
 import type { Directory } from '../directory/model.ts'
 import type { Authenticator, RequestFacts } from '../http/exchange.ts'
 import type { SessionPrincipal } from '../policy/model.ts'
-import type { Session, Sessions, WallTime } from '../types.ts'
+import type { IdentityProviders, Session, Sessions, WallTime } from '../types.ts'
 import { isActivity } from './life.ts'
 import type { Refresher } from './refresher.ts'
 
@@ -31,6 +31,7 @@ export function createSessionAuthenticator(
 
 export interface PrincipalDeps {
   readonly sessions: Pick<Sessions, 'seen'>
+  readonly idps: Pick<IdentityProviders, 'of'>
   readonly directory: Pick<Directory, 'membership' | 'status' | 'recall'>
   readonly refresher: Pick<Refresher, 'fresh'>
 }
@@ -61,15 +62,17 @@ async function arrived(found: Promise<Found>, { directory }: PrincipalDeps): Pro
   return session
 }
 
-function principalOf(
-  { id, person, identity, signedInAt, expiresAt }: Session,
-  { directory }: PrincipalDeps,
-): SessionPrincipal {
+/** undefined: from a provider that is not configured any more, so that nobody vouches for them. */
+function principalOf(session: Session, { idps, directory }: PrincipalDeps): SessionPrincipal | undefined {
+  const { id, person, identity, signedInAt, expiresAt } = session
+  const idp = idps.of(session)
+  if (!idp) return undefined
   return {
     kind: 'session',
     person,
     identity,
     sessionId: id,
+    provider: idp.name,
     signedInAt,
     expiresAt,
     membership: directory.membership(person),

@@ -55,7 +55,7 @@ function answer(text: string): string {
 function summary(config: Config): readonly string[] {
   const { fixed, live } = config
   const {
-    idps: [idp],
+    idps: [idp, ...others],
     listen,
     storage,
   } = fixed
@@ -64,6 +64,7 @@ function summary(config: Config): readonly string[] {
     `authenticate: ${fixed.authenticateServiceUrl.origin}${fixed.authenticateCallbackPath}`,
     `idp: ${idp.provider} ${idp.issuer} client ${idp.clientId} by ${idp.clientAuth.kind}, scopes ${idp.scopes.join(' ')}`,
     `directory: ${directory.kind}${describeSources(directory)}${directory.kind === 'okta' ? ` ${directory.url.origin} ${describeCredentials(directory.credentials)}` : ''}, ${directory.refreshInterval} ms`,
+    ...others.map(describeProvider),
     `listen: ${listen.host}:${listen.port}${listen.tls ? ' tls' : ''}${describeRedirect(fixed)}`,
     ...describeAcme(config),
     `storage: ${describeStorage(storage)}`,
@@ -72,6 +73,11 @@ function summary(config: Config): readonly string[] {
     `claims: ${describeClaims(live.routes[0])}`,
     ...live.routes.map((route) => describeRoute(route) + (route.keepFragment ? '' : ', fragments lost') + describeTimeouts(route) + describeIdentity(route, live.routes[0]) + describeResponseHeaders(route)),
   ]
+}
+
+function describeProvider(idp: Config['fixed']['idps'][0]): string {
+  const at = idp.internalUrl === undefined ? '' : ` at ${idp.internalUrl}`
+  return `provider ${idp.name} "${idp.label}": ${idp.provider} ${idp.issuer}${at} client ${idp.clientId} by ${idp.clientAuth.kind}, scopes ${idp.scopes.join(' ')}, directory ${idp.directory.kind}${describeSources(idp.directory)}`
 }
 
 function describeRedirect({ httpRedirectAddr: address }: Config['fixed']): string {

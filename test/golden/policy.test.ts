@@ -122,7 +122,7 @@ function principalOf({ who, groups = [], status = 'active', email, claims = {}, 
     membership: groups === 'unknown' ? 'unknown' : createMembership(list, 0, 'test'),
     status,
   } as const
-  if (!token) return { ...somebody, kind: 'session', sessionId: 'session' }
+  if (!token) return { ...somebody, kind: 'session', provider: 'default', sessionId: 'session' }
   const { account, scopes = [] } = token
   return {
     ...somebody,

@@ -34,7 +34,7 @@ describe('configurations of Pomerium', () => {
 })
 
 function personOf(config: Config, email = 'ann@corp.example', groups = ''): Principal {
-  const identity = makeIdentity(config, { subject: '00u1', email })
+  const identity = makeIdentity(config.fixed.idps[0], { subject: '00u1', email })
   const membership = createMembership(groupsNamed(groups.split(',').filter(Boolean)), systemClock.now(), 'test')
-  return makePrincipal(identity, membership, 'active')
+  return makePrincipal('default', identity, membership, 'active')
 }

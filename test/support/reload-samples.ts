@@ -99,6 +99,10 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
     signout_redirect_url: { b: 'https://intranet.corp.example/bye' },
     idp_provider: { b: 'oidc' },
     idp_provider_url: { a: base['idp_provider_url'], b: 'https://dev-1.okta.com' },
+    idp_internal_url: { b: base['idp_provider_url'] },
+    idp_label: { b: 'Staff' },
+    idp_ca: { b: CERTIFICATE },
+    identity_providers: { b: { partners: { url: 'https://login.partner.example', client_id: 'postern' } } },
     idp_allow_http: { b: true, andB: { idp_provider_url: 'http://okta.internal' } },
     certificate_authority: { b: CERTIFICATE },
     https_proxy: { b: 'http://proxy.corp.example:3128' },
@@ -108,6 +112,7 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
     idp_client_auth: { b: 'post' },
     idp_scopes: { a: base['idp_scopes'], b: ['openid', 'email'] },
     idp_request_params: { b: { prompt: 'login' } },
+    idp_pushed_requests: { b: true },
     idp_timeout: { b: '7s' },
     idp_allow_unverified_email: { b: true },
     idp_service_account: { b: DEMO.apiToken },
@@ -298,6 +303,10 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
   const upgrade = (running: Running): Promise<unknown> => handshake(running)
   return {
     name: { b: 'Payroll' },
+    identity_provider: {
+      b: 'partners',
+      global: { identity_providers: { partners: { url: 'https://login.partner.example', client_id: 'postern' } } },
+    },
     from: { a: APP, b: 'http://other.localhost' },
     to: { a: to, b: upstreams.other },
     redirect: {

@@ -38,6 +38,7 @@ function person(
         )
   return {
     kind: 'session',
+    provider: 'default',
     person: personKey(identity),
     identity,
     sessionId: 's',
@@ -113,9 +114,9 @@ test('yes and no are what the engine decides for every request', () => {
 
 test('the page is whole, escaped, and has a row for those who may open the same', () => {
   const people = [
-    { who: ANN, name: '<b>ann</b>' },
-    { who: person('bob@corp.example', ['Engineering']), name: 'bob' },
-    { who: person('eve@corp.example', []), name: 'eve' },
+    { who: ANN, providers: [], name: '<b>ann</b>' },
+    { who: person('bob@corp.example', ['Engineering']), providers: [], name: 'bob' },
+    { who: person('eve@corp.example', []), providers: [], name: 'eve' },
   ]
   const html = reviewPage(people, [route({ allow: { or: [{ groups: 'Engineering' }] } }, '<i>app</i>')], 'today')
   expect(html).toContain('&lt;b>ann&lt;/b>, bob')

@@ -1,11 +1,11 @@
 import { type AppError, assertNever, messageOf } from '../../../src/errors.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
-import { unsafeEndpoint } from '../../../src/config/provider-endpoints.ts'
+import { discoveryUrl, placed, unsafeEndpoint } from '../../../src/config/provider-endpoints.ts'
 import { describeDuration } from '../../../src/lib/duration.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import type { GroupProblem } from '../../../src/operator.ts'
 import type { Clock } from '../../../src/types.ts'
-import type { Config, DirectoryConfig } from '../../../src/config/model.ts'
+import type { Config, DirectoryConfig, IdpConfig } from '../../../src/config/model.ts'
 import { OKTA_TIMEOUT_MS, withDeadline } from '../deadline.ts'
 import { count } from '../text.ts'
 import type { Finding } from '../finding.ts'
@@ -13,16 +13,20 @@ import { judgeOffers, redirectUri } from './registration.ts'
 
 /** Asks the identity provider, with a service account Okta's API, and a shared store, and connects to upstreams. Never rejects. */
 export async function checkOnline(config: Config, clock: Clock = systemClock): Promise<readonly Finding[]> {
-  const [{ directory }] = config.fixed.idps
-  const [issuer, signals, issuers, okta, store, upstreams] = await Promise.all([
-    checkIssuer(config),
+  const { idps } = config.fixed
+  // Providers of one issuer share their directory.
+  const orgs = idps.filter(({ issuer }, i) => idps.findIndex((other) => other.issuer === issuer) === i)
+  const [providers, signals, issuers, okta, store, upstreams] = await Promise.all([
+    Promise.all(idps.map((idp) => checkIssuer(config, idp))),
     checkSharedSignals(config),
     checkTokenIssuers(config),
-    directory.kind === 'okta' ? checkOkta(config, directory, clock) : [],
+    Promise.all(
+      orgs.flatMap((idp) => (idp.directory.kind === 'okta' ? [checkOkta(config, idp, idp.directory, clock)] : [])),
+    ),
     checkStore(config, clock),
     checkUpstreams(config),
   ])
-  return [...issuer, ...signals, ...issuers, ...okta, ...store, ...upstreams]
+  return [...providers.flat(), ...signals, ...issuers, ...okta.flat(), ...store, ...upstreams]
 }
 
 /** One in this machine is opened by Postern alone. */
@@ -80,18 +84,19 @@ export function describeHook({ uri, events }: { readonly uri: string; readonly e
 }
 
 /** OpenID Connect Discovery §4.3: the document must name exactly the issuer that was asked. */
-async function checkIssuer(config: Config): Promise<readonly Finding[]> {
-  const [idp] = config.fixed.idps
-  const url = `${idp.issuer}/.well-known/openid-configuration`
+async function checkIssuer(config: Config, idp: IdpConfig): Promise<readonly Finding[]> {
+  const url = discoveryUrl(idp)
   const name = `identity provider ${idp.issuer}`
   // Here and not above: what it brings with it is for those who ask.
   const { createOutboundFetch } = await import('../../../src/lib/outbound.ts')
   const send = createOutboundFetch(idp.outbound ?? {}, idp.timeout)
   const answer = await askJson(url, { method: 'GET' }, idp.timeout, send)
-  const issuer = judgeIssuer(config, url, name, answer)
+  const issuer = judgeIssuer(config, idp, url, name, answer)
   const client =
-    issuer.ok && 'body' in answer ? await checkClient(config, answer.body['token_endpoint'], send) : undefined
-  const offers = issuer.ok && 'body' in answer ? judgeOffers(config, answer.body) : []
+    issuer.ok && 'body' in answer
+      ? await checkClient(config, idp, placed(answer.body, idp)['token_endpoint'], send)
+      : undefined
+  const offers = issuer.ok && 'body' in answer ? judgeOffers(config, idp, answer.body) : []
   return [issuer, ...(client ? [client] : []), ...offers]
 }
 
@@ -119,17 +124,7 @@ async function checkSharedSignals({ fixed }: Config): Promise<readonly Finding[]
   return [{ name, ok: true, message: `tells its keys; make a push stream to the endpoint above` }]
 }
 
-function judgeIssuer(
-  {
-    fixed: {
-      idps: [idp],
-    },
-    live,
-  }: Config,
-  url: string,
-  name: string,
-  answer: Answer,
-): Finding {
+function judgeIssuer({ live }: Config, idp: IdpConfig, url: string, name: string, answer: Answer): Finding {
   if ('problem' in answer) return { name, ok: false, message: answer.problem }
   if (answer.status !== 200) {
     return { name, ok: false, message: `${url} answered ${answer.status}; no issuer is there: see idp_provider_url` }
@@ -139,12 +134,12 @@ function judgeIssuer(
   if (issuer.replace(/\/$/, '') !== idp.issuer) {
     return { name, ok: false, message: `it calls itself ${issuer}; write idp_provider_url: ${issuer}` }
   }
-  const unsafe = unsafeEndpoint(answer.body, idp.issuer)
+  const unsafe = unsafeEndpoint(placed(answer.body, idp), idp)
   if (unsafe !== undefined) return { name, ok: false, message: unsafe }
   const missing = Array.isArray(scopes) ? idp.scopes.filter((scope) => !scopes.includes(scope)) : []
   if (missing.length > 0)
     return { name, ok: true, message: `answers, but does not list the scopes ${missing.join(', ')}` }
-  if (live.groupsScope && !(Array.isArray(scopes) && scopes.includes('groups'))) {
+  if (live.groupsScope.includes(idp.name) && !(Array.isArray(scopes) && scopes.includes('groups'))) {
     return {
       name,
       ok: true,
@@ -159,8 +154,12 @@ function judgeIssuer(
  * A provider judges the client before the code, so a code that never was tells whether id and secret are right
  * (RFC 6749 §5.2). undefined: this one does not tell.
  */
-async function checkClient(config: Config, endpoint: unknown, send: typeof fetch): Promise<Finding | undefined> {
-  const [idp] = config.fixed.idps
+async function checkClient(
+  config: Config,
+  idp: IdpConfig,
+  endpoint: unknown,
+  send: typeof fetch,
+): Promise<Finding | undefined> {
   if (typeof endpoint !== 'string') return undefined
   const { clientId, clientAuth } = idp
   const basic = (text: string): string => encodeURIComponent(text)
@@ -168,7 +167,7 @@ async function checkClient(config: Config, endpoint: unknown, send: typeof fetch
     grant_type: 'authorization_code',
     code: 'postern-check-which-no-sign-in-made',
     code_verifier: 'postern-check-which-no-sign-in-made-0123456789',
-    redirect_uri: redirectUri(config),
+    redirect_uri: redirectUri(config, idp),
     ...(clientAuth.kind === 'basic' ? {} : { client_id: clientId }),
     ...(clientAuth.kind === 'post' && { client_secret: clientAuth.secret.reveal() }),
   })
@@ -193,11 +192,16 @@ async function checkClient(config: Config, endpoint: unknown, send: typeof fetch
 
 type OktaDirectory = Extract<DirectoryConfig, { kind: 'okta' }>
 
-async function checkOkta(config: Config, directory: OktaDirectory, clock: Clock): Promise<readonly Finding[]> {
+async function checkOkta(
+  config: Config,
+  idp: IdpConfig,
+  directory: OktaDirectory,
+  clock: Clock,
+): Promise<readonly Finding[]> {
   // Here and not above: what it brings with it is for those who ask.
   const { inspect } = await import('../../../src/operator.ts')
   const { account, groups, log, withoutLog } = await withDeadline(OKTA_TIMEOUT_MS, (signal) =>
-    inspect(config, { clock, logger: silentLogger }, signal),
+    inspect(config, idp, { clock, logger: silentLogger }, signal),
   )
   const { origin } = directory.url
   const isApp = directory.credentials.kind === 'service-app'

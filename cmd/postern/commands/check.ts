@@ -3,7 +3,7 @@ import { loadConfig } from '../../../src/config/load.ts'
 import { assertNever, ERRORS } from '../../../src/errors.ts'
 import { describeDuration } from '../../../src/lib/duration.ts'
 import { asksForGroups, policiesOf } from '../../../src/policy/explain.ts'
-import type { Config } from '../../../src/config/model.ts'
+import type { Config, IdpConfig } from '../../../src/config/model.ts'
 import type { Io } from '../io.ts'
 import { describeHosts } from '../hosts.ts'
 import { count, printable } from '../text.ts'
@@ -29,7 +29,15 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
   const { config } = loaded
   const findings = online ? await checkOnline(config, io.clock) : []
   // Here and not above: what it brings with it is for those who ask.
-  const hook = online ? (await import('../../../src/operator.ts')).hookOf(config) : undefined
+  const { hookOf } = online ? await import('../../../src/operator.ts') : { hookOf: () => undefined }
+  const { idps } = config.fixed
+  const [first] = idps
+  const hooks = idps.flatMap((idp) => {
+    const hook = hookOf(config, idp)
+    return hook && idp.directory.kind === 'okta' ? { org: idp.directory.url.origin, hook } : []
+  })
+  // One for each org: providers of one issuer share theirs.
+  const [hook, ...otherHooks] = hooks.filter(({ org }, i) => hooks.findIndex((other) => other.org === org) === i)
   const exitCode = findings.every(({ ok }) => ok) ? 0 : ERRORS.ERR_DEPENDENCY.exit
   if (json) {
     io.out(
@@ -38,10 +46,17 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
           valid: true,
           ...bySeverity(issues),
           routes: config.live.routes.length,
-          ...Object.fromEntries(registrations(config).map(({ key, uri }) => [key, uri])),
-          groups: config.fixed.idps[0].directory.kind,
+          ...Object.fromEntries(registrations(config, first).map(({ key, uri }) => [key, uri])),
+          groups: first.directory.kind,
+          providers: idps.map((idp) => ({
+            name: idp.name,
+            issuer: idp.issuer,
+            client_id: idp.clientId,
+            ...Object.fromEntries(registrations(config, idp).map(({ key, uri }) => [key, uri])),
+            groups: idp.directory.kind,
+          })),
           ...(online && { online: findings }),
-          ...(hook && { event_hook: { uri: hook.uri, header: 'Authorization', events: hook.events } }),
+          ...(hook && { event_hook: { uri: hook.hook.uri, header: 'Authorization', events: hook.hook.events } }),
         },
         undefined,
         2,
@@ -50,11 +65,12 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
     return exitCode
   }
   for (const line of describe(file ?? 'the environment', config)) io.out(line)
-  if (hook) {
+  for (const { org, hook: wanted } of hook ? [hook, ...otherHooks] : []) {
+    const where = otherHooks.length > 0 ? ` ${org}` : ' Okta'
     io.out('')
-    io.out('Event hook at Okta, made by `postern okta hook install` or by hand:')
-    for (const line of describeHook(hook)) io.out(line)
-    if (!hook.uri.startsWith('https:')) io.out('  Okta itself takes https only')
+    io.out(`Event hook at${where}, made by \`postern okta hook install\` or by hand:`)
+    for (const line of describeHook(wanted)) io.out(line)
+    if (!wanted.uri.startsWith('https:')) io.out('  Okta itself takes https only')
     io.out('')
   }
   for (const { ok, warning, note, name, message } of findings) {
@@ -68,17 +84,23 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
 const LABEL_WIDTH = 27
 
 function describe(name: string, config: Config): readonly string[] {
-  const [idp] = config.fixed.idps
+  const { idps } = config.fixed
   const { routes } = config.live
+  const isAsked = routes.flatMap(policiesOf).some(asksForGroups)
   return [
     `${name} is valid: ${count(routes.length, 'route')}`,
     '',
-    `Register with ${idp.issuer} for client ${idp.clientId}:`,
-    ...registrations(config).map(({ label, uri }) => `  ${label.padEnd(LABEL_WIDTH)}${uri}`),
-    '',
+    ...idps.flatMap((idp) => [
+      `Register with ${idp.issuer} for client ${idp.clientId}:`,
+      ...registrations(config, idp).map(({ label, uri }) => `  ${label.padEnd(LABEL_WIDTH)}${uri}`),
+      '',
+    ]),
     `Applications receive ${describeIdentity(config)}`,
     ...describeHosts(routes),
-    ...(routes.flatMap(policiesOf).some(asksForGroups) ? [`Groups: ${describeGroups(config)}`] : []),
+    ...idps.flatMap((idp) => {
+      const whose = idps.length > 1 ? ` of people of ${idp.name}` : ''
+      return isAsked ? [`Groups${whose}: ${describeGroups(idp, config)}`] : []
+    }),
   ]
 }
 
@@ -96,8 +118,7 @@ function describeIdentity({ live: { routes, naming } }: Config): string {
   return `${shown.join(', ')}${some}`
 }
 
-function describeGroups({ fixed, live: { groupsClaim } }: Config): string {
-  const [{ directory }] = fixed.idps
+function describeGroups({ directory }: IdpConfig, { live: { groupsClaim } }: Config): string {
   switch (directory.kind) {
     case 'okta':
       return `read from ${directory.url.origin}; changes are looked for every ${describeDuration(directory.logInterval)}, and what could not be kept up with is unknown after ${describeDuration(directory.maxStaleness)}; claim/${groupsClaim} asks there, too`

@@ -73,7 +73,7 @@ const restartKeys = new Set(globalKeys.filter(({ restart }) => restart).map((key
 
 /** Is a change of it read by the next process only? */
 function needsRestart(path: Setting['path']): boolean {
-  return restartKeys.has(formatPath(path))
+  return path.some((_, i) => restartKeys.has(formatPath(path.slice(0, i + 1))))
 }
 
 function toLine({ path, value, source }: Setting): string {

@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { systemReason } from '../../../src/config/input.ts'
 import type { Config } from '../../../src/config/model.ts'
+import { issuerOf } from '../../../src/lib/person.ts'
 import { AppError, ERRORS } from '../../../src/errors.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { wallTime } from '../../../src/lib/time.ts'
@@ -20,6 +21,7 @@ import {
   makePrincipal,
   makeProgram,
   outcomeOf,
+  providerOf,
   reasonsOf,
 } from '../judge.ts'
 import { messagesTo } from '../messages.ts'
@@ -145,8 +147,14 @@ function createPeople(
   const known = new Map<string, Promise<Principal>>()
   async function lookUp(subject: string, email: string | undefined): Promise<Principal> {
     const [found] = (await operator?.people(subject)) ?? []
-    const identity = found?.identity ?? makeIdentity(config, { subject, ...(email !== undefined && { email }) })
-    return makePrincipal(identity, found?.record?.membership ?? 'unknown', found?.record?.status ?? 'unknown')
+    const { issuer } = found ? { issuer: issuerOf(found.person) } : config.fixed.idps[0]
+    const identity = found?.identity ?? makeIdentity({ issuer }, { subject, ...(email !== undefined && { email }) })
+    return makePrincipal(
+      providerOf(config, identity),
+      identity,
+      found?.record?.membership ?? 'unknown',
+      found?.record?.status ?? 'unknown',
+    )
   }
   let tokens: Promise<ReadonlyMap<string, ServiceToken>> | undefined
   async function program({ account, token }: NonNullable<Logged['service']>): Promise<Principal> {

@@ -20,11 +20,14 @@ import {
   makeIdentity,
   makePrincipal,
   makeProgram,
+  providerNamed,
+  providerOf,
   outcomeOf,
   type PassedOver,
 } from '../judge.ts'
 import { ago, printable } from '../text.ts'
 import { findPerson } from './groups.ts'
+import { issuerOf } from '../../../src/lib/person.ts'
 
 export interface ExplainOptions {
   readonly config: string | undefined
@@ -35,6 +38,8 @@ export interface ExplainOptions {
   readonly email: string | undefined
   /** A program with a service token of this name, instead of a person. */
   readonly serviceAccount: string | undefined
+  /** Name of the identity provider that they sign in with; the default one without. */
+  readonly provider: string | undefined
   readonly groups: readonly string[] | undefined
   readonly ip: string
   readonly live: boolean
@@ -103,34 +108,37 @@ async function askedBy(
   io: Io,
 ): Promise<Asker | { readonly problem: string } | undefined> {
   const { user, email, serviceAccount, groups, live } = options
+  const idp = providerNamed(config, options.provider)
   if (serviceAccount !== undefined) {
-    if (user !== undefined || email !== undefined || live) {
+    if (user !== undefined || email !== undefined || options.provider !== undefined || live) {
       throw new AppError('ERR_USAGE', '--service-account goes together with --groups alone')
     }
     return { principal: makeProgram(serviceAccount, groups ?? []), claimsKnown: true }
   }
   if (groups && live) throw new AppError('ERR_USAGE', '--groups and --live: give one of them')
   if (live && user === undefined) throw new AppError('ERR_USAGE', '--live needs --user, an Okta user id or login')
-  if (user === undefined && email === undefined && groups === undefined) return undefined
+  if (user === undefined && email === undefined && groups === undefined && options.provider === undefined)
+    return undefined
   const address = email ?? (user?.includes('@') ? user : undefined)
   if (user === undefined || groups) {
-    const identity = makeIdentity(config, {
+    const identity = makeIdentity(idp, {
       subject: user ?? 'somebody',
       ...(address !== undefined && { email: address }),
     })
     const membership = groups ? createMembership(groupsNamed(groups), clock.now(), 'the command line') : 'unknown'
-    return { principal: makePrincipal(identity, membership, 'active'), claimsKnown: false }
+    return { principal: makePrincipal(idp.name, identity, membership, 'active'), claimsKnown: false }
   }
-  const found = await findPerson(user, live, config, io)
+  const found = await findPerson(user, live, options.provider, config, io)
   if ('problem' in found) return found
-  const { subject, record } = found
+  const { person, subject, record } = found
   const known = email ?? found.email ?? address
   // An address that is given is asked about; what the session says fits it no more.
   const identity =
     email === undefined && found.identity
       ? found.identity
-      : makeIdentity(config, { subject, ...(known !== undefined && { email: known }) })
-  const principal = makePrincipal(identity, record?.membership ?? 'unknown', statusOf(record))
+      : makeIdentity({ issuer: issuerOf(person) }, { subject, ...(known !== undefined && { email: known }) })
+  const provider = options.provider === undefined ? providerOf(config, identity) : idp.name
+  const principal = makePrincipal(provider, identity, record?.membership ?? 'unknown', statusOf(record))
   return { principal, claimsKnown: email === undefined && found.identity !== undefined }
 }
 

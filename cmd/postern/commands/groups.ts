@@ -4,10 +4,12 @@ import { silentLogger } from '../../../src/lib/log.ts'
 import { type FeedView, type PersonRecord, type PersonView, readLive } from '../../../src/operator.ts'
 import { groupKey } from '../../../src/policy/membership.ts'
 import type { Config } from '../../../src/config/model.ts'
-import type { Span, WallTime } from '../../../src/types.ts'
+import { issuerOf } from '../../../src/lib/person.ts'
+import type { PersonKey, Span, WallTime } from '../../../src/types.ts'
 import { readConfiguration } from '../configuration.ts'
 import { OKTA_TIMEOUT_MS, withDeadline } from '../deadline.ts'
 import type { Io } from '../io.ts'
+import { providerNamed } from '../judge.ts'
 import { withOperator } from '../operator.ts'
 import { askRunning } from '../running.ts'
 import { ago, count, instant, printable, table } from '../text.ts'
@@ -20,6 +22,8 @@ export interface GroupsShowOptions {
   /** Name or id, as in a rule. */
   readonly group: string | undefined
   readonly live: boolean
+  /** Name of the identity provider whose people are meant by `live`; the default one without. */
+  readonly provider: string | undefined
   readonly json: boolean
 }
 
@@ -32,26 +36,27 @@ interface Upkeep {
 
 /** Shows one person's groups, or one group's people. Exit code 0, 1 (nobody), 2 (a store that cannot be shared), 3 (not valid) or 4 (store or Okta). */
 export async function groupsShowCommand(options: GroupsShowOptions, io: Io): Promise<number> {
-  const { user, group, live, json } = options
+  const { user, group, live, provider, json } = options
   if ((user === undefined) === (group === undefined)) {
     throw new AppError('ERR_USAGE', 'expected a user, or --group with the name or id of a group')
   }
+  if (provider !== undefined && !live) throw new AppError('ERR_USAGE', '--provider says whom --live asks: give both')
   if (group !== undefined && live) throw new AppError('ERR_USAGE', '--live reads one person: expected a user')
   const loaded = await readConfiguration(options.config, io)
   if (!loaded) return ERRORS.ERR_CONFIG_INVALID.exit
   const { config } = loaded
   const now = (io.clock ?? systemClock).now()
-  const readUpkeep = async (): Promise<Upkeep> => ({
-    feed: live ? undefined : await withOperator(config, io, (operator) => operator.feed()),
+  const readUpkeep = async (person?: PersonKey): Promise<Upkeep> => ({
+    feed: live ? undefined : await withOperator(config, io, (operator) => operator.feed(person)),
     running: await askRunning(config.fixed.metricsAddress),
   })
   if (user !== undefined) {
-    const person = await findPerson(user, live, config, io)
+    const person = await findPerson(user, live, provider, config, io)
     if ('problem' in person) {
       io.err(printable(person.problem))
       return 1
     }
-    const upkeep = await readUpkeep()
+    const upkeep = await readUpkeep(person.person)
     if (json) io.out(JSON.stringify({ ...personToJson(person, now), ...upkeepToJson(upkeep, now) }, undefined, 2))
     else for (const line of describePerson(person, config, upkeep, now)) io.out(line)
     return 0
@@ -71,13 +76,14 @@ export async function groupsShowCommand(options: GroupsShowOptions, io: Io): Pro
 export async function findPerson(
   user: string,
   live: boolean,
+  provider: string | undefined,
   config: Config,
   io: Io,
 ): Promise<PersonView | { readonly problem: string }> {
   if (live) {
     const clock = io.clock ?? systemClock
     const person = await withDeadline(OKTA_TIMEOUT_MS, (signal) =>
-      readLive(config, user, { clock, logger: silentLogger }, signal),
+      readLive(providerNamed(config, provider), user, { clock, logger: silentLogger }, signal),
     )
     return person ?? { problem: `Okta has no user ${JSON.stringify(user)}; give a user id (00u…) or a login` }
   }
@@ -109,7 +115,7 @@ function peopleOf(group: string, config: Config, io: Io): Promise<readonly Perso
 }
 
 function describePerson(
-  { subject, email, record }: PersonView,
+  { person: key, subject, email, record }: PersonView,
   config: Config,
   upkeep: Upkeep,
   now: WallTime,
@@ -119,7 +125,8 @@ function describePerson(
     return [printable(person), 'Groups    unknown: never read; --live asks Okta', ...describeUpkeep(upkeep, now)]
   }
   const { status, statusText, source, asOf, readAt, groups, membership } = record
-  const { maxStaleness } = config.fixed.idps[0].directory
+  const { maxStaleness } = (config.fixed.idps.find(({ issuer }) => issuer === issuerOf(key)) ?? config.fixed.idps[0])
+    .directory
   return [
     printable(person),
     printable(`Status    ${status} (${statusText})`),

@@ -20,6 +20,7 @@ import {
   makeIdentity,
   makePrincipal,
   makeProgram,
+  providerNamed,
   outcomeOf,
   reasonsOf,
 } from '../judge.ts'
@@ -129,9 +130,11 @@ function readTests(file: string): string {
 function principalOf({ who }: PolicyTest, config: Config, now: WallTime): Principal | undefined {
   if (who === 'nobody') return undefined
   if ('service_account' in who) return makeProgram(who.service_account, who.groups)
-  const { user, email, groups, claims, active } = who
+  const { user, email, groups, claims, active, provider } = who
+  const idp = providerNamed(config, provider)
   return makePrincipal(
-    makeIdentity(config, { subject: user, claims, ...(email !== undefined && { email }) }),
+    idp.name,
+    makeIdentity(idp, { subject: user, claims, ...(email !== undefined && { email }) }),
     groups === 'unknown' ? 'unknown' : createMembership(groupsNamed(groups), now, 'table test'),
     // Of whom nothing was told, neither groups nor status are known.
     active ? (groups === 'unknown' ? 'unknown' : 'active') : 'inactive',

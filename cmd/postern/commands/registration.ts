@@ -1,4 +1,4 @@
-import type { Config } from '../../../src/config/model.ts'
+import type { Config, IdpConfig } from '../../../src/config/model.ts'
 import type { Finding } from '../finding.ts'
 
 /** An address of ours that the identity provider has to know, to the letter. */
@@ -15,17 +15,17 @@ export interface Registration {
 }
 
 /** Where codes come, of the sign-in service. */
-export function redirectUri({ fixed }: Config): string {
-  return fixed.authenticateServiceUrl.origin + fixed.authenticateCallbackPath
+export function redirectUri({ fixed }: Config, { callbackPath }: IdpConfig): string {
+  return fixed.authenticateServiceUrl.origin + callbackPath
 }
 
 /** What to register: the first two are needed, by the others the provider tells of sign-outs. */
-export function registrations(config: Config): readonly Registration[] {
+export function registrations(config: Config, idp: IdpConfig): readonly Registration[] {
   const { fixed, live } = config
   const at = (name: string): string => `${fixed.authenticateServiceUrl.origin}${live.naming.controlPrefix}/${name}`
-  const isOkta = fixed.idps[0].provider === 'okta'
+  const isOkta = idp.provider === 'okta'
   return [
-    { key: 'redirect_uri', label: 'Sign-in redirect URI', uri: redirectUri(config) },
+    { key: 'redirect_uri', label: 'Sign-in redirect URI', uri: redirectUri(config, idp) },
     { key: 'sign_out_redirect_uri', label: 'Sign-out redirect URI', uri: at('signed_out') },
     isOkta
       ? { key: 'universal_logout_uri', label: 'Universal Logout endpoint', uri: at('universal_logout') }
@@ -37,8 +37,11 @@ export function registrations(config: Config): readonly Registration[] {
 }
 
 /** What the provider's metadata say about signals and step-up. `metadata`: its discovery document. */
-export function judgeOffers({ fixed, live }: Config, metadata: Readonly<Record<string, unknown>>): readonly Finding[] {
-  const [idp] = fixed.idps
+export function judgeOffers(
+  { live }: Pick<Config, 'live'>,
+  idp: IdpConfig,
+  metadata: Readonly<Record<string, unknown>>,
+): readonly Finding[] {
   const findings: Finding[] = []
   // Okta has Universal Logout, of which its metadata say nothing.
   if (idp.provider !== 'okta') {
@@ -55,7 +58,7 @@ export function judgeOffers({ fixed, live }: Config, metadata: Readonly<Record<s
   const { acr_values_supported: known } = metadata
   if (!Array.isArray(known)) return findings
   for (const { name, demand, definedAt } of live.routes) {
-    const values = demand?.acrValues ?? []
+    const values = (demand?.providers?.includes(idp.name) ?? true) ? (demand?.acrValues ?? []) : []
     if (values.length === 0 || values.some((value) => known.includes(value))) continue
     findings.push({
       name: `acr_values of ${name}`,

@@ -11,11 +11,17 @@ const ACR_VALUE = /^[\x21\x23-\x5b\x5d-\x7e]{1,255}$/
 /** What the route asks of a sign-in; undefined: nothing. */
 export function compileDemand(
   { acr_values: acrValues, max_auth_age: maxAuthAge, max_session_age: maxSessionAge }: RouteInput,
+  providers: SignInDemand['providers'],
   policy: Policy | undefined,
   path: Path,
   report: Report,
 ): SignInDemand | undefined {
-  if (acrValues === undefined && maxAuthAge === undefined && maxSessionAge === undefined) return undefined
+  if (policy?.kind === 'public' && policy.identity !== 'optional' && providers) {
+    report.error([...path, 'identity_provider'], 'a public route asks nobody to sign in')
+  }
+  if (acrValues === undefined && maxAuthAge === undefined && maxSessionAge === undefined) {
+    return providers && { providers }
+  }
   if (policy?.kind === 'public') {
     const key = acrValues !== undefined ? 'acr_values' : maxAuthAge !== undefined ? 'max_auth_age' : 'max_session_age'
     report.error([...path, key], 'a public route asks nobody to sign in')
@@ -31,6 +37,7 @@ export function compileDemand(
     if (age !== undefined && age < SHORTEST) report.error([...path, key], 'expected a duration of at least 1m')
   }
   return {
+    ...(providers && { providers }),
     ...(first !== undefined && { acrValues: [first, ...more] as const }),
     ...(maxAuthAge !== undefined && { maxAuthAge }),
     ...(maxSessionAge !== undefined && { maxSessionAge }),

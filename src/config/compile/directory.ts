@@ -1,28 +1,23 @@
+import type { DirectorySettings, OldName } from './provider-settings.ts'
 import type { Secret } from '../../lib/secret.ts'
 import type { Span } from '../../types.ts'
 import type { DirectoryConfig, OktaCredentials, Outbound } from '../model.ts'
 import { parseServiceAccount } from '../aliases.ts'
-import type { Path, Report } from '../issues.ts'
-import type { Draft } from '../validate.ts'
+import { formatPath, type Path, type Report } from '../issues.ts'
 import { compileSigningKeys, realSecret } from './secrets.ts'
 import { compileStatic } from './static.ts'
 import { onPrivateNetwork, parseOrigin } from './urls.ts'
 
 /** Where groups come from: Okta's API, what is pushed to us, what is written down; else the claim of a sign-in. */
 export function compileDirectory(
-  draft: Draft,
+  { provider, directory, path: base, older, allowHttp, isBroken, holdsSecrets }: DirectorySettings,
   issuer: string | undefined,
   outbound: Outbound,
   report: Report,
 ): DirectoryConfig {
-  const { globals } = draft
-  const { directory } = globals
+  const at = (...inside: Path): Path => [...base, ...inside]
   const ages = {
-    refreshInterval: renamed(
-      'idp_refresh_directory_interval',
-      ['directory', 'refresh_interval'],
-      directory.refresh_interval,
-    ),
+    refreshInterval: renamed('idp_refresh_directory_interval', at('refresh_interval'), directory.refresh_interval),
     maxStaleness: directory.max_staleness,
     signInTimeout: directory.sign_in_timeout,
   }
@@ -32,24 +27,18 @@ export function compileDirectory(
     ['sign_in_timeout', ages.signInTimeout],
     ['okta.log_interval', directory.okta.log_interval],
   ] as const) {
-    if (value === 0) report.error(['directory', ...key.split('.')], 'expected a duration above 0')
+    if (value === 0) report.error(at(...key.split('.')), 'expected a duration above 0')
   }
   if (ages.maxStaleness < ages.refreshInterval) {
     report.error(
-      ['directory', 'max_staleness'],
+      at('max_staleness'),
       'expected at least refresh_interval, or groups are unknown before they are read again',
     )
   }
-  if (globals.idp_qps !== undefined) {
-    report.warning(
-      ['idp_qps'],
-      "ignored: calls follow Okta's own rate limits; the share of them is directory.okta.budget",
-    )
-  }
-  if (globals.services === 'proxy') return followed()
-  const timeout = renamed('idp_refresh_directory_timeout', ['directory', 'okta', 'timeout'], directory.okta.timeout)
+  if (!holdsSecrets) return followed()
+  const timeout = renamed('idp_refresh_directory_timeout', at('okta', 'timeout'), directory.okta.timeout)
   const scim = directory.scim_token === undefined ? undefined : scimToken(directory.scim_token)
-  const people = directory.static === undefined ? undefined : compileStatic(directory.static, report)
+  const people = directory.static === undefined ? undefined : compileStatic(directory.static, at('static'), report)
   const credentials = serviceApp() ?? apiToken()
   const url = credentials && apiOrigin()
   const configured = { okta: url !== undefined, scim: scim !== undefined, static: people !== undefined }
@@ -58,8 +47,7 @@ export function compileDirectory(
     return { kind: common.order.length > 0 ? 'local' : 'claims', ...common }
   }
   const hookSecret = directory.okta.event_hook_secret
-  const secret =
-    hookSecret === undefined ? undefined : longSecret(hookSecret, ['directory', 'okta', 'event_hook_secret'])
+  const secret = hookSecret === undefined ? undefined : longSecret(hookSecret, at('okta', 'event_hook_secret'))
   return {
     kind: 'okta',
     ...common,
@@ -76,7 +64,7 @@ export function compileDirectory(
   function followed(): DirectoryConfig {
     const { okta, scim_token: scimToken, static: people } = directory
     const written = {
-      okta: globals.idp_service_account ?? okta.api_token ?? okta.client_id,
+      okta: older.idp_service_account ?? okta.api_token ?? okta.client_id,
       scim: scimToken,
       static: people,
     }
@@ -95,18 +83,18 @@ export function compileDirectory(
     if (!sources) return all
     const needs = { okta: 'a service account', scim: 'scim_token', static: 'static or static_file' } as const
     for (const [i, name] of sources.entries()) {
-      const at = ['directory', 'sources', i]
-      if (!configured[name] && !draft.broken.has('directory')) report.error(at, `\`${name}\` needs ${needs[name]}`)
-      if (sources.indexOf(name) !== i) report.error(at, `\`${name}\` is there twice`)
+      const place = at('sources', i)
+      if (!configured[name] && !isBroken) report.error(place, `\`${name}\` needs ${needs[name]}`)
+      if (sources.indexOf(name) !== i) report.error(place, `\`${name}\` is there twice`)
     }
     for (const name of all) {
-      if (!sources.includes(name)) report.warning(['directory', 'sources'], `\`${name}\` is configured and not used`)
+      if (!sources.includes(name)) report.warning(at('sources'), `\`${name}\` is configured and not used`)
     }
     return sources
   }
 
   function scimToken(text: string): Secret | undefined {
-    return longSecret(text, ['directory', 'scim_token'])
+    return longSecret(text, at('scim_token'))
   }
 
   /** Whoever guesses it can take people's access away, or give it. */
@@ -119,13 +107,13 @@ export function compileDirectory(
   function serviceApp(): OktaCredentials | undefined {
     const { client_id: clientId, private_key: key, key_id: keyId, scopes } = directory.okta
     if (clientId === undefined && key === undefined) return undefined
-    const path = ['directory', 'okta', clientId === undefined ? 'client_id' : 'private_key']
+    const path = at('okta', clientId === undefined ? 'client_id' : 'private_key')
     if (clientId === undefined || key === undefined) {
       report.error(path, 'missing; a service app needs client_id and private_key (or private_key_file)')
       return undefined
     }
-    if (globals.idp_service_account !== undefined || directory.okta.api_token !== undefined) {
-      report.error(['directory', 'okta', 'client_id'], 'an API token is set too; set one of them')
+    if (older.idp_service_account !== undefined || directory.okta.api_token !== undefined) {
+      report.error(at('okta', 'client_id'), 'an API token is set too; set one of them')
     }
     const [privateKey] = compileSigningKeys(key, path, report)
     return privateKey && { kind: 'service-app', clientId, privateKey, scopes, ...(keyId !== undefined && { keyId }) }
@@ -138,24 +126,20 @@ export function compileDirectory(
   }
 
   /** An old key counts when the new one is not written. */
-  function renamed(
-    old: 'idp_refresh_directory_interval' | 'idp_refresh_directory_timeout',
-    path: readonly string[],
-    current: Span,
-  ): Span {
-    const value = globals[old]
+  function renamed(old: OldName, path: Path, current: Span): Span {
+    const value = older[old]
     if (value === undefined) return current
     const written = report.isWritten(path)
-    report.warning([old], `the name is now ${path.join('.')}${written ? ', which is written too and wins' : ''}`)
+    report.warning([old], `the name is now ${formatPath(path)}${written ? ', which is written too and wins' : ''}`)
     return written ? current : value
   }
 
   function serviceToken(): Secret | undefined {
-    const old = globals.idp_service_account
+    const old = older.idp_service_account
     const current = directory.okta.api_token
     if (old === undefined && current === undefined) return undefined
     const oldPath = ['idp_service_account']
-    const path = ['directory', 'okta', 'api_token']
+    const path = at('okta', 'api_token')
     const [fromOld, fromCurrent] = [oldPath, path].map((each) => report.sourceOf(each).kind === 'environment')
     const both = old !== undefined && current !== undefined
     if (both && fromOld === fromCurrent) {
@@ -174,16 +158,15 @@ export function compileDirectory(
     if (directory.okta.url !== undefined) {
       return parseOrigin(
         directory.okta.url,
-        onPrivateNetwork(globals.idp_allow_http),
-        ['directory', 'okta', 'url'],
+        onPrivateNetwork(allowHttp, base.length === 1 ? 'idp_allow_http' : 'allow_http'),
+        at('okta', 'url'),
         report,
       )
     }
-    if (globals.idp_provider === 'okta') return issuer === undefined ? undefined : new URL(new URL(issuer).origin)
-    const at = globals.idp_service_account === undefined ? ['directory', 'okta'] : ['idp_service_account']
+    if (provider === 'okta') return issuer === undefined ? undefined : new URL(new URL(issuer).origin)
     report.error(
-      at,
-      `this reads an Okta org, and the provider is ${globals.idp_provider}; remove it, or write directory.okta.url, the origin of the org that has these people`,
+      older.idp_service_account === undefined ? at('okta') : ['idp_service_account'],
+      `this reads an Okta org, and the provider is ${provider}; remove it, or write directory.okta.url, the origin of the org that has these people`,
     )
     return undefined
   }

@@ -3,7 +3,7 @@ import type { Policy } from '../../policy/model.ts'
 import type { PolicyContext } from '../../policy/parse.ts'
 import type { Path, Report } from '../issues.ts'
 import type { Naming } from '../model.ts'
-import type { Conditions, Forward, PathMatch, Route, RouteFrom } from '../route-model.ts'
+import type { Conditions, Forward, PathMatch, RouteFrom } from '../route-model.ts'
 import type { CircuitBreakerInput } from '../schema/balancing.ts'
 import type { RouteInput } from '../schema/route.ts'
 import type { compileBearer } from './bearer.ts'
@@ -16,6 +16,7 @@ import type { ResponseHeaders } from './response-headers.ts'
 import { compileRewrite, type RewriteDefaults } from './rewrite.ts'
 import { compileTimeouts, type TimeoutDefaults } from './timeouts.ts'
 import { compileUpstreamTls } from './upstream-tls.ts'
+import type { CompiledProvider } from './provider-settings.ts'
 import { compileUpstreams } from './upstreams.ts'
 import { ANY_SCHEME, parseOrigin } from './urls.ts'
 
@@ -27,7 +28,7 @@ export interface RouteDefaults extends RewriteDefaults {
   readonly naming: Naming
   readonly identity: IdentityDefaults
   readonly policies: PolicyContext
-  readonly groupsFrom: Route['groupsFrom']
+  readonly providers: readonly CompiledProvider[]
   readonly responseHeaders: ResponseHeaders
   readonly paths: PathDefaults
   readonly tokens: Parameters<typeof compileBearer>[3]

@@ -1,102 +1,123 @@
+import type { ProviderSettings } from './provider-settings.ts'
 import type { ClientAuth, IdpConfig, Outbound } from '../model.ts'
-import type { Report } from '../issues.ts'
-import type { GlobalInput } from '../schema.ts'
-import type { Draft } from '../validate.ts'
-import { realSecret } from './secrets.ts'
+import type { Path, Report } from '../issues.ts'
+import { compileAuthorities, realSecret } from './secrets.ts'
 import { placeholderInUrl } from '../placeholder.ts'
 import { PRODUCTS, type Product } from '../providers.ts'
 import { isLoopback, onPrivateNetwork, parseUrl } from './urls.ts'
 
-/** The provider of the keys `idp_…`. */
-export const DEFAULT_PROVIDER = 'default'
+type Idp = Omit<IdpConfig, 'directory'>
 
-/** A setting without which nothing works; silent when a broken value for it was reported already. */
-export function required(key: keyof GlobalInput, what: string, draft: Draft, report: Report): string | undefined {
-  const value = draft.globals[key]
-  if (typeof value === 'string') return value
-  if (!draft.broken.has(key))
-    report.error([key], `missing; expected ${what} (or ${key.toUpperCase()} in the environment)`)
-  return undefined
-}
+/** Parameters that are no choice of whoever configures. */
+const OWN_PARAMETERS = [
+  'state',
+  'nonce',
+  'code_challenge',
+  'code_challenge_method',
+  'redirect_uri',
+  'response_type',
+  'client_id',
+  'scope',
+  // Each brings a set of parameters of its own (RFC 9101), these among them.
+  'request',
+  'request_uri',
+]
 
-/** Client, issuer and what to ask for. */
-export function compileIdp(draft: Draft, outbound: Outbound, report: Report): Omit<IdpConfig, 'directory'> | undefined {
-  const { globals } = draft
-  const product = PRODUCTS[globals.idp_provider]
+/** Client, issuer and what to ask for. `outbound`: the way out, without the provider's own authorities. */
+export function compileIdp(settings: ProviderSettings, outbound: Outbound, report: Report): Idp | undefined {
+  const { name, values, at } = settings
+  const product = PRODUCTS[values.provider]
   const example = product?.example ?? 'https://your-org.okta.com'
   const urlText =
-    globals.idp_provider_url ??
+    values.url ??
     product?.issuer ??
-    required('idp_provider_url', `the URL of the Okta org or the issuer, ${example}`, draft, report)
-  const clientId = required('idp_client_id', 'the client id of the application', draft, report)
-  const issuer = urlText === undefined ? undefined : compileIssuer(urlText, globals, report)
-  const clientAuth = compileClientAuth(draft, report)
-  const scopes = compileScopes(globals, product, report)
-  for (const name of [
-    'state',
-    'nonce',
-    'code_challenge',
-    'code_challenge_method',
-    'redirect_uri',
-    'response_type',
-    'client_id',
-    'scope',
-    // Each brings a set of parameters of its own (RFC 9101), these among them.
-    'request',
-    'request_uri',
-  ]) {
-    if (name in globals.idp_request_params)
-      report.error(['idp_request_params', name], 'this parameter is always set by Postern')
+    missing('url', `the URL of the Okta org or the issuer, ${example}`, settings, report)
+  const clientId = values.client_id ?? missing('client_id', 'the client id of the application', settings, report)
+  const issuer = urlText === undefined ? undefined : compileIssuer(urlText, settings, report)
+  const internalUrl = compileInternalUrl(settings, report)
+  const clientAuth = compileClientAuth(settings, report)
+  const scopes = compileScopes(settings, product, report)
+  const ca = values.ca === undefined ? undefined : compileAuthorities(values.ca, at('ca'), report)
+  for (const parameter of OWN_PARAMETERS) {
+    if (parameter in values.request_params)
+      report.error([...at('request_params'), parameter], 'this parameter is always set by Postern')
   }
-  if ((globals.idp_request_params['response_mode'] ?? 'query') !== 'query') {
+  if ((values.request_params['response_mode'] ?? 'query') !== 'query') {
     report.error(
-      ['idp_request_params', 'response_mode'],
+      [...at('request_params'), 'response_mode'],
       'expected query: browsers send no cookie of a sign-in along with the form that `form_post` posts, and no fragment at all',
     )
   }
-  if (globals.idp_allow_unverified_email) {
+  if (values.allow_unverified_email) {
     report.warning(
-      ['idp_allow_unverified_email'],
+      at('allow_unverified_email'),
       'whoever may enter an address at the provider counts as its owner, for rules and for applications',
     )
   }
+  if (values.timeout === 0) report.error(at('timeout'), 'expected a duration above 0')
   if (issuer === undefined || clientId === undefined || !clientAuth) return undefined
+  const authorities = [outbound.ca, ca].filter((each) => each !== undefined)
   return {
-    name: DEFAULT_PROVIDER,
-    provider: globals.idp_provider === 'okta' ? 'okta' : 'oidc',
+    name,
+    label: values.label ?? (values.provider === 'okta' ? 'Okta' : (product?.name ?? new URL(issuer).host)),
+    provider: values.provider === 'okta' ? 'okta' : 'oidc',
     issuer,
+    ...(internalUrl !== undefined && { internalUrl }),
     clientId,
     clientAuth,
     scopes,
-    requestParams: { ...product?.requestParams, ...globals.idp_request_params },
-    timeout: globals.idp_timeout,
-    outbound,
+    callbackPath: settings.callbackPath,
+    requestParams: { ...product?.requestParams, ...values.request_params },
+    pushedRequests: values.pushed_requests,
+    timeout: values.timeout,
+    outbound: { ...outbound, ...(authorities.length > 0 && { ca: authorities.join('\n') }) },
     ...(product?.logout && { logout: product.logout }),
-    allowUnverifiedEmail: globals.idp_allow_unverified_email,
+    allowUnverifiedEmail: values.allow_unverified_email,
   }
 }
 
+/** Silent when a broken value for it was reported already. */
+function missing(
+  key: 'url' | 'client_id',
+  what: string,
+  { at, isBroken }: ProviderSettings,
+  report: Report,
+): undefined {
+  const path = at(key)
+  if (!isBroken(key)) report.error(path, `missing; expected ${what}${orInEnvironment(path)}`)
+  return undefined
+}
+
+/** Keys inside a map have no variable of their own. */
+function orInEnvironment([name, ...inside]: Path): string {
+  return inside.length === 0 ? ` (or ${String(name).toUpperCase()} in the environment)` : ''
+}
+
 /** As written, or what the product knows. */
-function compileScopes(globals: GlobalInput, product: Product | undefined, report: Report): readonly string[] {
-  const written = report.isWritten(['idp_scopes'])
-  const asked = new Set(['openid', ...(written ? globals.idp_scopes : (product?.scopes ?? globals.idp_scopes))])
+function compileScopes(
+  { values, at }: ProviderSettings,
+  product: Product | undefined,
+  report: Report,
+): readonly string[] {
+  const written = report.isWritten(at('scopes'))
+  const asked = new Set(['openid', ...(written ? values.scopes : (product?.scopes ?? values.scopes))])
   if (product?.scopes && !product.scopes.includes('offline_access') && asked.delete('offline_access')) {
-    report.warning(['idp_scopes'], `offline_access is left out: ${product.name} refuses a sign-in that asks for it`)
+    report.warning(at('scopes'), `offline_access is left out: ${product.name} refuses a sign-in that asks for it`)
   }
   return [...asked]
 }
 
-function compileIssuer(text: string, globals: GlobalInput, report: Report): string | undefined {
-  const path = ['idp_provider_url']
+function compileIssuer(text: string, { values, at }: ProviderSettings, report: Report): string | undefined {
+  const path = at('url')
   const placeholder = placeholderInUrl(text)
   if (placeholder !== undefined) {
     report.error(path, `"${placeholder}" is the placeholder of an example; expected the real value`)
     return undefined
   }
-  const url = parseUrl(text, onPrivateNetwork(globals.idp_allow_http), path, report)
+  const url = parseUrl(text, onPrivateNetwork(values.allow_http, String(at('allow_http').at(-1))), path, report)
   if (!url) return undefined
   if (url.protocol === 'http:' && !isLoopback(url.hostname)) {
-    report.warning(['idp_allow_http'], 'the client secret, codes and tokens cross that network in the clear')
+    report.warning(at('allow_http'), 'the client secret, codes and tokens cross that network in the clear')
   }
   if (url.search) {
     report.error(path, 'expected an issuer without a query')
@@ -107,13 +128,13 @@ function compileIssuer(text: string, globals: GlobalInput, report: Report): stri
     report.error(path, `expected the issuer, not its metadata document: ${issuer.replace(/\/\.well-known\/.*/, '')}`)
     return undefined
   }
-  if (globals.idp_provider === 'azure') {
+  if (values.provider === 'azure') {
     const problem = problemOfAzure(url)
     if (problem === undefined) return issuer
     report.error(path, problem)
     return undefined
   }
-  if (globals.idp_provider !== 'okta') return issuer
+  if (values.provider !== 'okta') return issuer
   const admin = /^(.+)-admin(\.(?:okta|oktapreview|okta-emea|okta-gov|trexcloud)\.com)$/.exec(url.hostname)
   if (admin) {
     report.error(path, `this is the address of the admin console; the org is https://${admin[1]}${admin[2]}`)
@@ -129,6 +150,23 @@ function compileIssuer(text: string, globals: GlobalInput, report: Report): stri
   return issuer
 }
 
+/** The same issuer under an address of an inner network. */
+function compileInternalUrl({ values, at }: ProviderSettings, report: Report): string | undefined {
+  if (values.internal_url === undefined) return undefined
+  const url = parseUrl(
+    values.internal_url,
+    onPrivateNetwork(values.allow_http, String(at('allow_http').at(-1))),
+    at('internal_url'),
+    report,
+  )
+  if (!url) return undefined
+  if (url.search || url.pathname.includes('/.well-known/')) {
+    report.error(at('internal_url'), 'expected the address of the issuer, without a query and without /.well-known/')
+    return undefined
+  }
+  return url.origin + url.pathname.replace(/\/+$/, '')
+}
+
 /** Tokens name the tenant that signed somebody in, and version 1 has another issuer (learn.microsoft.com). */
 function problemOfAzure({ hostname, pathname }: URL): string | undefined {
   if (!hostname.startsWith('login.')) return undefined
@@ -139,19 +177,23 @@ function problemOfAzure({ hostname, pathname }: URL): string | undefined {
   return version === 'v2.0' ? undefined : `expected the issuer of version 2.0, https://${hostname}/${tenant}/v2.0`
 }
 
-function compileClientAuth(draft: Draft, report: Report): ClientAuth | undefined {
-  const { idp_client_secret: text, idp_client_auth: written, services } = draft.globals
-  if (services === 'proxy') return { kind: 'elsewhere' }
-  if (draft.broken.has('idp_client_secret') || draft.broken.has('idp_client_auth')) return undefined
+function compileClientAuth(settings: ProviderSettings, report: Report): ClientAuth | undefined {
+  const { values, at, isBroken, holdsSecrets } = settings
+  const { client_secret: text, client_auth: written } = values
+  if (!holdsSecrets) return { kind: 'elsewhere' }
+  if (isBroken('client_secret') || isBroken('client_auth')) return undefined
   const kind = written ?? (text === undefined ? 'none' : 'basic')
   if (kind === 'none') {
-    if (text !== undefined) report.warning(['idp_client_auth'], 'with `none` the client secret is not used; remove it')
+    if (text !== undefined) report.warning(at('client_auth'), 'with `none` the client secret is not used; remove it')
     return { kind }
   }
   if (text === undefined) {
-    report.error(['idp_client_auth'], `\`${kind}\` needs idp_client_secret (or IDP_CLIENT_SECRET in the environment)`)
+    report.error(
+      at('client_auth'),
+      `\`${kind}\` needs ${at('client_secret').at(-1)}${orInEnvironment(at('client_secret'))}`,
+    )
     return undefined
   }
-  const secret = realSecret(text, ['idp_client_secret'], report)
+  const secret = realSecret(text, at('client_secret'), report)
   return secret && { kind, secret }
 }

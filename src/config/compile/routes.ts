@@ -19,6 +19,7 @@ import { compileConditions } from './conditions.ts'
 import { compileClaimHeaders, personHeaders } from './identity.ts'
 import { compileDemand } from './demand.ts'
 import { compilePathReading } from './paths.ts'
+import { compileRouteProviders } from './providers.ts'
 import { compileResponseHeaders, mergeResponseHeaders } from './response-headers.ts'
 import { reportLeftovers, reportShadows } from './shadows.ts'
 import { reportLoops } from './loops.ts'
@@ -59,21 +60,22 @@ export function compileRoutes(
 function compileRoute(
   input: RouteInput,
   path: Path,
-  identity: RouteIdentity,
+  headers: RouteIdentity,
   defaults: RouteDefaults,
   report: Report,
 ): Route | undefined {
   const from = compileFrom(input, path, defaults, report)
   const paths = compilePathReading(input, defaults.paths)
   const match = compileMatch(input, path, paths, defaults, report)
-  const conditions = compileConditions(input, path, identity.all, report)
+  const conditions = compileConditions(input, path, headers.all, report)
   const policy = compileRoutePolicy(input, path, defaults.policies, report)
   const bearer = compileBearer(input, policy, path, defaults.tokens, report)
-  const action = compileAction(input, { from, match, conditions, policy }, identity, path, defaults, report)
+  const action = compileAction(input, { from, match, conditions, policy }, headers, path, defaults, report)
+  const { groupsFrom, providers } = compileRouteProviders(input, path, defaults.providers, report)
   if (input.max_directory_age === 0) {
     report.error([...path, 'max_directory_age'], 'expected a duration above 0')
   }
-  const demand = compileDemand(input, policy, path, report)
+  const demand = compileDemand(input, providers, policy, path, report)
   const { set_response_headers: written } = input
   const responseHeaders = mergeResponseHeaders(
     defaults.responseHeaders,
@@ -93,7 +95,7 @@ function compileRoute(
     match,
     ...(conditions && { conditions }),
     policy,
-    groupsFrom: defaults.groupsFrom,
+    groupsFrom,
     ...(input.max_directory_age !== undefined && { maxDirectoryAge: input.max_directory_age }),
     ...(demand && { demand }),
     ...responseHeaders,

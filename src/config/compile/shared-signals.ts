@@ -26,7 +26,7 @@ export function compileSharedSignals(
   const issuer =
     written === undefined
       ? origin
-      : parseUrl(written, onPrivateNetwork(protocol === 'http:'), at('issuer'), report)?.href
+      : parseUrl(written, onPrivateNetwork(protocol === 'http:', 'idp_allow_http'), at('issuer'), report)?.href
   const authorization = realSecret(shown, at('authorization'), report)
   if (authorization && shown.length < SHORTEST_SECRET) {
     report.error(

@@ -23,9 +23,9 @@ export const behindHop = (insecureServer: boolean): HttpRule => ({
   remedy: '`insecure_server: true` behind a hop that ends TLS',
 })
 /** That hop has no part in the way to the provider. */
-export const onPrivateNetwork = (allowHttp: boolean): HttpRule => ({
+export const onPrivateNetwork = (allowHttp: boolean, key: string): HttpRule => ({
   allowed: allowHttp,
-  remedy: '`idp_allow_http: true` on a private network',
+  remedy: `\`${key}: true\` on a private network`,
 })
 
 /** Reports and answers false for `http` where passwords, cookies or codes would cross a network in the clear. */

@@ -241,6 +241,14 @@ export const routeSchema = z.strictObject(
     max_directory_age: duration
       .optional()
       .describe('Oldest group data that this route accepts. With older data the answer is 503.'),
+    identity_provider: z
+      .union([text, texts.min(1, { error: 'at least one name' })], {
+        error: 'a name of a provider, or a list of names',
+      })
+      .optional()
+      .describe(
+        'Whose sessions count here, of several identity providers: a name of `identity_providers` (or `default`, the one of the keys `idp_…`), or a list to choose from. Default: all.',
+      ),
     ...demandKeys,
     policy: z
       .unknown()

@@ -75,7 +75,6 @@ const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
   ),
   ['bearer_token_format', 'write it on each route that takes tokens'],
   ['idp_access_token_allowed_audiences', 'write `bearer_token_audience` on each route that takes tokens'],
-  ['identity_providers', 'issuers of bearer tokens are `token_issuers`'],
   ...names(
     `
     metrics_basic_auth metrics_certificate metrics_certificate_file metrics_certificate_key
@@ -109,7 +108,7 @@ const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
   ['identity_providers', 'write `bearer_token_issuers`, with names of `token_issuers`'],
   ...names(
     'idp_client_id idp_client_secret',
-    'people sign in with the one client of idp_client_id; it is safe to remove if that client may let them in',
+    'write the client into `identity_providers`, with the same url, and its name into `identity_provider` of the route',
   ),
   ['enable_google_cloud_serverless_authentication', 'no Google token is added; see set_request_headers'],
   ['allow_upgrades', 'write `allow_websockets: true`, which allows every upgrade'],

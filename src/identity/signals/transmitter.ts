@@ -27,7 +27,7 @@ export function createTransmitterKeys(
     if (typeof keys !== 'string' || typeof named !== 'string' || !isSameIssuer(named, issuer)) {
       throw new AppError('ERR_IDP_UNREACHABLE', `${url} answered ${response.status} and no metadata of ${issuer}`)
     }
-    const unsafe = unsafeEndpoint({ jwks_uri: keys }, issuer)
+    const unsafe = unsafeEndpoint({ jwks_uri: keys }, { issuer })
     if (unsafe !== undefined) throw new AppError('ERR_IDP_UNREACHABLE', `${url}: ${unsafe}`)
     return fetchKeySet(keys, { send, timeout })
   }

@@ -1,12 +1,11 @@
 import { gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { createOidcProvider } from '../../../src/identity/oidc.ts'
+import { createOidcProvider, type OidcSettings } from '../../../src/identity/oidc.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'
 import { AppError } from '../../../src/errors.ts'
 import type { Clock, IdentityProvider, Logger, PendingSignIn, Refreshable } from '../../../src/types.ts'
-import type { IdpConfig } from '../../../src/config/model.ts'
 import { manualClock } from '../../support/clock.ts'
 import {
   type Answer,
@@ -26,7 +25,7 @@ let idp: HostileIdp
 afterEach(() => idp.close())
 
 function client(
-  more: Partial<Omit<IdpConfig, 'directory'>> = {},
+  more: Partial<OidcSettings> = {},
   clock: Clock = systemClock,
   logger: Logger = silentLogger,
 ): IdentityProvider {
@@ -312,7 +311,7 @@ describe('callbacks', () => {
       'an issuer that is not ours',
       (state) => `code=c&state=${state}&iss=https%3A%2F%2Fevil.test`,
       'ERR_IDP_REJECTED',
-      '"iss"',
+      'iss names another issuer',
     ],
     [
       'an ID token in the query',

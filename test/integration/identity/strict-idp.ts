@@ -7,6 +7,8 @@ export const SECRET = 'a-client-secret-of-more-than-32-characters'
 
 export interface StrictIdp {
   readonly issuer: string
+  /** Where it listens: the issuer, unless that is a public name. */
+  readonly url: string
   /** Method and path of every call that came, in order. */
   readonly calls: readonly string[]
   /** Takes an authorization URL as a signed-in browser would and returns where it ends at the client. */
@@ -14,11 +16,15 @@ export interface StrictIdp {
   close(): Promise<void>
 }
 
-/** Plain oidc-provider, a certified server and a strict oracle, that signs everybody in as `alice`. `path`: `''` or `/oauth2/default`. */
+/**
+ * Plain oidc-provider, a certified server and a strict oracle, that signs everybody in as `alice`. `path`: `''` or
+ * `/oauth2/default`. `publicOrigin`: it issues tokens under this name, which nobody but browsers resolves; like Keycloak it
+ * writes endpoints as it was asked.
+ */
 export async function startStrictIdp(
   path: '' | '/oauth2/default',
   clients: ClientMetadata[],
-  options: { readonly fetch?: Configuration['fetch'] } = {},
+  options: StrictOptions = {},
 ): Promise<StrictIdp> {
   const calls: string[] = []
   let handle: (req: IncomingMessage, res: ServerResponse) => unknown = () => {}
@@ -30,7 +36,8 @@ export async function startStrictIdp(
     return void handle(req, res)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const issuer = `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}${path}`
+  const issuer = options.publicOrigin === undefined ? url : options.publicOrigin + path
   const provider = createProvider(issuer, clients, options)
   const callback = provider.callback()
   handle = async (req, res) => {
@@ -39,8 +46,9 @@ export async function startStrictIdp(
   }
   return {
     issuer,
+    url,
     calls,
-    browse: (authorize) => browse(authorize, new URL(issuer).origin),
+    browse: (authorize) => browse(authorize, new URL(issuer).origin, new URL(url).origin),
     async close() {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
@@ -48,21 +56,28 @@ export async function startStrictIdp(
   }
 }
 
+interface StrictOptions {
+  readonly fetch?: Configuration['fetch']
+  readonly publicOrigin?: string
+  /** It requires pushed requests. */
+  readonly mustPush?: boolean
+}
+
 function createProvider(
   issuer: string,
   clients: ClientMetadata[],
-  { fetch }: { readonly fetch?: Configuration['fetch'] },
+  { fetch, mustPush = false }: StrictOptions,
 ): Provider {
   const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey.export({ format: 'jwk' })
   const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ format: 'jwk' })
+  const p384 = generateKeyPairSync('ec', { namedCurve: 'P-384' }).privateKey.export({ format: 'jwk' })
+  const ed = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' })
   const provider = new Provider(issuer, {
     clients,
     jwks: {
-      keys: [
-        { ...rsa, alg: 'RS256' },
-        { ...ec, alg: 'ES256' },
-      ],
+      keys: [{ ...rsa }, { ...ec, alg: 'ES256' }, { ...p384, alg: 'ES384' }, { ...ed }],
     },
+    enabledJWA: { idTokenSigningAlgValues: ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA'] },
     pkce: { required: () => true },
     ...(fetch && { fetch }),
     scopes: ['openid', 'profile', 'email', 'offline_access', 'groups'],
@@ -74,6 +89,7 @@ function createProvider(
       rpInitiatedLogout: { enabled: true },
       backchannelLogout: { enabled: true },
       revocation: { enabled: true },
+      pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: mustPush },
     },
     interactions: {
       url: (_ctx, interaction) => `${new URL(issuer).pathname.replace(/\/$/, '')}/interaction/${interaction.uid}`,
@@ -104,13 +120,13 @@ function createProvider(
   return provider
 }
 
-async function browse(start: URL, origin: string): Promise<URL> {
+async function browse(start: URL, origin: string, address: string): Promise<URL> {
   const cookies = new Map<string, string>()
   let at = start
   for (let step = 0; step < 10; step++) {
     if (at.origin !== origin) return at
     const cookie = [...cookies].map(([name, value]) => `${name}=${value}`).join('; ')
-    const response = await fetch(at, { redirect: 'manual', headers: { cookie } })
+    const response = await fetch(address + at.pathname + at.search, { redirect: 'manual', headers: { cookie } })
     for (const line of response.headers.getSetCookie()) {
       const [, name = '', value = ''] = /^([^=]+)=([^;]*)/.exec(line) ?? []
       cookies.set(name, value)
@@ -119,6 +135,7 @@ async function browse(start: URL, origin: string): Promise<URL> {
     if (!location) throw new Error(`${response.status} without a redirect at ${at.pathname}: ${await response.text()}`)
     await response.body?.cancel()
     at = new URL(location, at)
+    if (at.origin === address) at = new URL(at.pathname + at.search, origin)
   }
   throw new Error('too many redirects')
 }

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createOidcProvider } from '../../../src/identity/oidc.ts'
+import { createOidcProvider, type OidcSettings } from '../../../src/identity/oidc.ts'
 import { groupsFromClaims } from '../../../src/identity/claims.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'
-import type { ClientAuth, IdpConfig } from '../../../src/config/model.ts'
+import type { ClientAuth } from '../../../src/config/model.ts'
 import type { Identity, IdentityProvider, Refreshable, Tokens } from '../../../src/types.ts'
 import { SECRET, startStrictIdp, type StrictIdp } from './strict-idp.ts'
 
@@ -18,17 +18,22 @@ const AUTH: readonly (readonly [name: string, auth: ClientAuth, method: string])
   ['none', { kind: 'none' }, 'none'],
 ]
 
-const CLIENTS = [...AUTH, ['ec', BASIC, 'client_secret_basic'] as const].map(([name, , method]) => ({
-  client_id: name,
-  ...(method === 'none' ? {} : { client_secret: SECRET }),
-  token_endpoint_auth_method: method as 'none',
-  redirect_uris: [REDIRECT.href],
-  post_logout_redirect_uris: [SIGNED_OUT.href],
-  grant_types: ['authorization_code', 'refresh_token'],
-  response_types: ['code' as const],
-  id_token_signed_response_alg: name === 'ec' ? ('ES256' as const) : ('RS256' as const),
-  application_type: 'web' as const,
-}))
+/** Clients whose ID tokens are signed by keys of their own. */
+const SIGNED_BY = { ps256: 'PS256', es256: 'ES256', es384: 'ES384', eddsa: 'EdDSA' } as const
+
+const CLIENTS = [...AUTH, ...Object.keys(SIGNED_BY).map((name) => [name, BASIC, 'client_secret_basic'] as const)].map(
+  ([name, , method]) => ({
+    client_id: name,
+    ...(method === 'none' ? {} : { client_secret: SECRET }),
+    token_endpoint_auth_method: method as 'none',
+    redirect_uris: [REDIRECT.href],
+    post_logout_redirect_uris: [SIGNED_OUT.href],
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code' as const],
+    id_token_signed_response_alg: SIGNED_BY[name as keyof typeof SIGNED_BY] ?? ('RS256' as const),
+    application_type: 'web' as const,
+  }),
+)
 
 const signal = new AbortController().signal
 
@@ -40,9 +45,9 @@ function provider(
   issuer: string,
   clientId: string,
   clientAuth: ClientAuth,
-  more: Partial<Omit<IdpConfig, 'directory'>> = {},
+  more: Partial<OidcSettings> = {},
 ): IdentityProvider {
-  const idp: Omit<IdpConfig, 'directory'> = {
+  const idp: OidcSettings = {
     name: 'default',
     provider: 'okta',
     issuer,
@@ -64,7 +69,7 @@ describe.each(['', '/oauth2/default'] as const)('a certified provider at issuer 
   })
   afterAll(() => server.close())
 
-  test.each([...AUTH, ['ec', BASIC, ''] as const])(
+  test.each([...AUTH, ...Object.keys(SIGNED_BY).map((name) => [name, BASIC, ''] as const)])(
     'signs in, reads userinfo and refreshes with client authentication %s',
     async (clientId, auth) => {
       const idp = provider(server.issuer, clientId, auth)
@@ -122,6 +127,27 @@ describe.each(['', '/oauth2/default'] as const)('a certified provider at issuer 
     expect(redirect.searchParams.getAll('state')).toEqual([pending.state])
     expect(redirect.searchParams.getAll('code_challenge_method')).toEqual(['S256'])
     expect(redirect.searchParams.getAll('redirect_uri')).toEqual([REDIRECT.href])
+  })
+
+  test.each(AUTH)('pushes the request with client authentication %s when it may', async (clientId, auth) => {
+    const idp = provider(server.issuer, clientId, auth, { pushedRequests: true })
+    const before = server.calls.length
+    const { redirect, pending } = await idp.begin(signal)
+    expect(server.calls.slice(before)).toContain(`POST ${path}/request`)
+    expect([...redirect.searchParams.keys()].toSorted()).toEqual(['client_id', 'request_uri'])
+    expect(redirect.href).not.toContain(pending.state)
+    await expect(idp.complete(await server.browse(redirect), pending, signal)).resolves.toMatchObject({
+      identity: { subject: '00u-alice' },
+    })
+  })
+
+  test('a pushed request with a wrong client secret gives an error that names the setting', async () => {
+    const wrong: ClientAuth = { kind: 'basic', secret: new Secret('wrong-secret-wrong-secret-wrong-secret') }
+    const idp = provider(server.issuer, 'basic', wrong, { pushedRequests: true })
+    await expect(idp.begin(signal)).rejects.toMatchObject({
+      code: 'ERR_IDP_REJECTED',
+      message: 'pushed request: the identity provider answered invalid_client',
+    })
   })
 
   test('discovers once for many sign-ins at a time', async () => {
@@ -207,5 +233,62 @@ describe.each(['', '/oauth2/default'] as const)('a certified provider at issuer 
     const response = await fetch(url ?? '')
     expect(response.status).toBe(200)
     await response.body?.cancel()
+  })
+})
+
+test('a provider that requires pushed requests gets them without being asked to', async () => {
+  const server = await startStrictIdp('', CLIENTS, { mustPush: true })
+  try {
+    const idp = provider(server.issuer, 'basic', BASIC)
+    const { redirect, pending } = await idp.begin(signal)
+    expect(redirect.searchParams.has('request_uri')).toBe(true)
+    await expect(idp.complete(await server.browse(redirect), pending, signal)).resolves.toMatchObject({
+      identity: { subject: '00u-alice' },
+    })
+  } finally {
+    await server.close()
+  }
+})
+
+describe('a provider that Postern reaches at another address than browsers', () => {
+  const PUBLIC = 'https://login.corp.example'
+  let server: StrictIdp
+  beforeAll(async () => {
+    server = await startStrictIdp('/oauth2/default', CLIENTS, { publicOrigin: PUBLIC })
+  })
+  afterAll(() => server.close())
+
+  test('browsers go to the public one, calls to the inner one, and tokens name the public one', async () => {
+    const idp = provider(server.issuer, 'basic', BASIC, { internalUrl: server.url, pushedRequests: true })
+    const { redirect, pending } = await idp.begin(signal)
+    expect(redirect.origin).toBe(PUBLIC)
+    const { identity, tokens } = await idp.complete(await server.browse(redirect), pending, signal)
+    expect(identity).toMatchObject({ issuer: `${PUBLIC}/oauth2/default`, subject: '00u-alice', name: 'Alice Example' })
+    const again = await idp.refresh(refreshable(identity, tokens), signal, async () => {})
+    expect(again.outcome).toBe('renewed')
+    expect((await idp.signOutUrl(tokens.idToken, SIGNED_OUT))?.origin).toBe(PUBLIC)
+    expect(new Set(server.calls)).toEqual(
+      new Set([
+        'GET /oauth2/default/.well-known/openid-configuration',
+        'POST /oauth2/default/request',
+        'GET /oauth2/default/auth',
+        ...server.calls.filter((call) => call.startsWith('GET /oauth2/default/interaction/')),
+        ...server.calls.filter((call) => call.startsWith('GET /oauth2/default/auth/')),
+        'POST /oauth2/default/token',
+        'GET /oauth2/default/jwks',
+        'GET /oauth2/default/me',
+      ]),
+    )
+  })
+
+  test('without the inner address it is not reached, and under another name it is refused', async () => {
+    await expect(provider(server.issuer, 'basic', BASIC, { timeout: 500 }).begin(signal)).rejects.toMatchObject({
+      code: 'ERR_IDP_UNREACHABLE',
+    })
+    const other = provider('https://other.corp.example/oauth2/default', 'basic', BASIC, { internalUrl: server.url })
+    await expect(other.begin(signal)).rejects.toMatchObject({
+      code: 'ERR_IDP_UNUSABLE',
+      message: expect.stringContaining(`it calls itself "${PUBLIC}/oauth2/default"`),
+    })
   })
 })

@@ -21,6 +21,9 @@ const EVERYTHING: Settings = {
   idp_provider: 'okta',
   idp_provider_url: 'https://dev-1.okta.com/oauth2/default',
   idp_allow_http: true,
+  idp_internal_url: 'http://okta.internal/oauth2/default',
+  idp_label: 'Staff',
+  idp_ca: read('tls.crt'),
   certificate_authority: read('tls.crt'),
   https_proxy: 'http://proxy.corp.example:3128',
   no_proxy: ['.corp.example'],
@@ -29,9 +32,19 @@ const EVERYTHING: Settings = {
   idp_client_auth: 'post',
   idp_scopes: ['openid', 'email', 'groups'],
   idp_request_params: { prompt: 'login' },
+  idp_pushed_requests: true,
   idp_timeout: '3s',
   idp_allow_unverified_email: true,
   idp_service_account: '00an-api-token-that-opens-nothing',
+  identity_providers: {
+    partners: {
+      provider: 'keycloak',
+      url: 'https://login.partner.example/realms/one',
+      client_id: 'postern',
+      client_secret: 'the-secret-of-partners',
+      directory: { scim_token: 'the-scim-token-of-partners' },
+    },
+  },
   groups_claim: 'teams',
   groups_claim_absent: 'none',
   'directory.refresh_interval': '30s',
@@ -252,7 +265,7 @@ describe('one deployment', () => {
     const inFiles = globalKeys
       .map(({ path }) => path.join('.'))
       .filter((name) => name.endsWith('_file') && typeof EVERYTHING[name.slice(0, -'_file'.length)] === 'string')
-    expect(inFiles).toHaveLength(15)
+    expect(inFiles).toHaveLength(16)
     const named: Record<string, unknown> = Object.fromEntries(
       Object.entries(EVERYTHING).filter(([name]) => !inFiles.includes(`${name}_file`)),
     )
@@ -321,7 +334,8 @@ routes:
     expect(lines).toContain('health_check_addr: null  # default, needs a restart')
     // Its older name says two minutes.
     expect(lines.filter((line) => line.startsWith('directory.refresh_interval'))).toEqual([])
-    const expected = globalKeys.filter(({ kind }) => kind !== 'routes').length - 1
+    // Nor of other providers, of which there are none.
+    const expected = globalKeys.filter(({ kind }) => kind !== 'routes').length - 2
     expect(lines.filter((line) => !line.startsWith('routes['))).toHaveLength(expected)
   })
 

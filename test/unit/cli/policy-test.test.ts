@@ -122,7 +122,7 @@ describe('postern test', () => {
     const at = tests()
     expect(err.split('\n')).toEqual([
       `${at}:2:11 cases[0].url: expected a URL such as https://app.corp.example/`,
-      `${at}:3:44 cases[1].who: expected \`nobody\`, a map with user, email, groups (a list, or \`unknown\`), claims and active, or one with service_account and groups`,
+      `${at}:3:44 cases[1].who: expected \`nobody\`, a map with user, email, groups (a list, or \`unknown\`), claims, active and provider, or one with service_account and groups`,
       `${at}:3:62 cases[1].expect: expected one of allow, sign-in, deny, bad-token, unavailable, not-found, control, bad-request`,
       `${at}:3:71 cases[1]: unknown key "reason" (did you mean "reasons"?)`,
       `${at}:4:45 cases[2].who: unknown key "gruops" (did you mean "groups"?)`,

@@ -12,9 +12,15 @@ test.each([
   const config = { naming: NAMING, ...(name !== undefined && { cookieName: name }) }
   expect(cookieNames(config, 'https')).toEqual({
     session: https,
+    provided: `${https}-of.`,
     nonce: `${https}-nonce.`,
     pending: `${https}-sign-in.`,
   })
-  expect(cookieNames(config, 'http')).toEqual({ session: http, nonce: `${http}-nonce.`, pending: `${http}-sign-in.` })
-  expect(ownCookieNames(config)).toHaveLength(6)
+  expect(cookieNames(config, 'http')).toEqual({
+    session: http,
+    provided: `${http}-of.`,
+    nonce: `${http}-nonce.`,
+    pending: `${http}-sign-in.`,
+  })
+  expect(ownCookieNames(config)).toHaveLength(8)
 })

@@ -130,6 +130,7 @@ describe('a route that asks for a strong sign-in', () => {
   })
   const person = (claims: JsonObject, more: object = {}): Principal => ({
     kind: 'session',
+    provider: 'default',
     person: personKey({ issuer: 'i', subject: 's' }),
     identity: { issuer: 'i', subject: 's', claims },
     sessionId: 'session',

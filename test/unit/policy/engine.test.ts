@@ -17,6 +17,7 @@ function routeWith(policy: Policy): Route {
 function person(more: Partial<SessionPrincipal> = {}): Principal {
   return {
     kind: 'session',
+    provider: 'default',
     person: personKey({ issuer: 'i', subject: 's' }),
     identity: { issuer: 'i', subject: 's', claims: {} },
     sessionId: 'session',

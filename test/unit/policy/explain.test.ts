@@ -25,6 +25,7 @@ function explain(route: Route, who: Principal | undefined, facts: RequestFacts, 
 function ann(membership: Principal['membership']): Principal {
   return {
     kind: 'session',
+    provider: 'default',
     person: personKey({ issuer: 'i', subject: '00u_ann' }),
     identity: { issuer: 'i', subject: '00u_ann', email: 'ann@corp.example', claims: { level: 3 } },
     sessionId: 's',

@@ -148,6 +148,7 @@ function principalOf({ who }: Asked): Principal | undefined {
   const named = groups === 'unknown' ? [] : groups.map((name) => ({ id: name, name, type: 'OKTA_GROUP' as const }))
   return {
     kind: 'session',
+    provider: 'default',
     person: personKey({ issuer: 'i', subject: 's' }),
     identity: { issuer: 'i', subject: 's', claims: { groups: tokenGroups } },
     sessionId: 's',

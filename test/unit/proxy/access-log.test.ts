@@ -39,6 +39,7 @@ const facts: RequestFacts = {
 const route = { name: 'reports', id: 'r-1' } as Route
 const who = {
   kind: 'session',
+  provider: 'default',
   sessionId: 'session-1',
   identity: { subject: '00u1', email: 'ann@example.com' },
 } as SessionPrincipal

@@ -4,7 +4,7 @@ import type { Membership } from '../../../src/directory/model.ts'
 import { personKey } from '../../../src/lib/person.ts'
 import { FOREVER } from '../../../src/lib/time.ts'
 import { createSessionAuthenticator } from '../../../src/session/authenticator.ts'
-import type { Session, Sessions } from '../../../src/types.ts'
+import type { IdentityProvider, Session, Sessions } from '../../../src/types.ts'
 import { facts } from '../upstream/support.ts'
 
 const identity = { issuer: 'https://idp.test', subject: 'ann', claims: {} }
@@ -28,6 +28,7 @@ function authenticator(read: Sessions['read']) {
       },
     },
     refresher: { fresh: (found) => found },
+    idps: { of: ({ provider }) => (provider === 'gone' ? undefined : ({ name: 'default' } as IdentityProvider)) },
     cookieNames,
   })
   return { made, groups: (next: Membership) => (membership = next), elsewhere: (next: Membership) => (stored = next) }
@@ -49,6 +50,7 @@ test('identify answers at once for a session at hand, with what is known now of 
   const who = made.identify(facts(), route('http'), FOREVER)
   expect(who).toEqual({
     kind: 'session',
+    provider: 'default',
     person: session.person,
     identity,
     sessionId: 'session-1',

@@ -137,6 +137,7 @@ export const ENGINEERING: Group = { id: '00gEngineering000000', name: 'Engineeri
 export function principal(over: Partial<SessionPrincipal> = {}): SessionPrincipal {
   return {
     kind: 'session',
+    provider: 'default',
     person: personKey({ issuer: 'https://idp.test', subject: '00u1' }),
     identity: {
       issuer: 'https://idp.test',

@@ -1,0 +1,42 @@
+/** The sessions of a browser itself, on the host that was asked. */
+import type { Clock, IdentityProviders, Session, Sessions } from '../types.ts'
+import { type ControlRequest, isAtAuthenticate, namesFor } from './control-request.ts'
+
+export interface OwnSessions {
+  /**
+   * On an application's host one at the most. At the authenticate service one of each provider, in the order of the providers,
+   * so that whoever opens applications of two of them signs in once at each.
+   */
+  all(request: ControlRequest): Promise<readonly [Session, ...Session[]] | readonly []>
+  /** What the cookie of such a session is called. */
+  nameOf(request: ControlRequest, session: Pick<Session, 'provider'>): string
+}
+
+export function createOwnSessions(deps: {
+  readonly sessions: Pick<Sessions, 'read'>
+  readonly idps: IdentityProviders
+  readonly clock: Clock
+}): OwnSessions {
+  const { sessions, idps, clock } = deps
+
+  function nameOf(request: ControlRequest, { provider = idps.all[0].name }: Pick<Session, 'provider'>): string {
+    const { session, provided } = namesFor(request)
+    const isOnly = !isAtAuthenticate(request, request) || provider === idps.all[0].name
+    return isOnly ? session : provided + provider
+  }
+
+  return {
+    nameOf,
+    async all(request) {
+      const { facts } = request
+      const found: Session[] = []
+      for (const { name } of isAtAuthenticate(request, request) ? idps.all : [idps.all[0]]) {
+        const cookie = nameOf(request, { provider: name })
+        const session = await sessions.read(facts.cookie, cookie, facts.host, clock.now())
+        if (session && idps.of(session)) found.push(session)
+      }
+      const [first, ...others] = found
+      return first ? [first, ...others] : []
+    },
+  }
+}
