@@ -1,4 +1,4 @@
-/** Access and ID tokens of Okta as credentials: a custom authorization server, whose tokens are verified, and the org, which is asked. */
+/** Access and ID tokens of Okta as credentials: a custom authorization server, whose tokens are verified, and the org, which is asked (attack-cases.md J13). */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { DEMO, demoSeed } from '../../emulator/okta/demo-seed.ts'
 import { manualClock } from '../support/clock.ts'

@@ -3,6 +3,8 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, wr
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { signInProgram } from '../../cmd/postern/program-login.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import type { Browser } from '../support/browser.ts'
 import { cli } from '../support/cli.ts'
 import { createTestWorld, type World } from '../support/world.ts'
@@ -89,6 +91,28 @@ test('prints the token where it is asked to, and keeps nothing', async () => {
   expect(out).toMatch(/^psl_v1\.[\w-]{22}\.[\w-]{43}$/)
   expect(readdirSync(folder)).not.toContain('other-state')
   const asked = await fetch(`${origin}/`, { headers: { authorization: `Bearer ${out}` } })
+  expect(asked.status).toBe(200)
+})
+
+test('takes a code that the person copies, where no browser is', async () => {
+  const token = await signInProgram(
+    origin,
+    {
+      kind: 'copy',
+      async ask(url) {
+        const page = await browser.ask(url)
+        const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)?.[1] ?? ''
+        const posted = await browser.ask(url, {
+          method: 'POST',
+          headers: { 'content-type': 'application/x-www-form-urlencoded' },
+          body: new URLSearchParams({ csrf, answer: 'allow' }).toString(),
+        })
+        return ` ${/<code>([\w-]{43})<\/code>/.exec(posted.body)?.[1]}\n`
+      },
+    },
+    systemClock,
+  )
+  const asked = await fetch(`${origin}/`, { headers: { authorization: `Bearer ${token.token}` } })
   expect(asked.status).toBe(200)
 })
 

@@ -1,5 +1,5 @@
 /**
- * Section J: bearer tokens of others, on the wire. Every wrong kind of token ends in 401 and one log line, quickly and
+ * Section J (J01 to J05, J08, J10): bearer tokens of others, on the wire. Every wrong kind of token ends in 401 and one log line, quickly and
  * without a call to anybody; a token that was consumed reaches no application; beside a session it is never an upgrade.
  */
 import { createHmac } from 'node:crypto'

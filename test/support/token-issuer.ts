@@ -8,10 +8,12 @@ type Algorithm = 'RS256' | 'ES256' | 'EdDSA'
 export interface IssuerServer {
   readonly url: string
   readonly kid: string
-  /** The public key, as its key set has it. */
+  /** The first public key, as its key set has it. */
   readonly jwk: JWK
   /** Signed by the current key, `exp` in five minutes unless the claims say; `header` over what stands there. */
   sign(claims: Readonly<Record<string, unknown>>, header?: Readonly<Record<string, unknown>>): Promise<string>
+  /** Another key instead of the one that it had. */
+  rotate(): Promise<void>
   /** How often the key set was read. */
   reads(): number
   /** From now on 503 for everything. */
@@ -27,9 +29,14 @@ export async function createIssuerServer({
   readonly alg?: Algorithm
   readonly now?: () => number
 } = {}): Promise<IssuerServer> {
-  const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true })
-  const kid = `${alg}-1`
-  const jwk = { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' }
+  let made = 0
+  async function newKey() {
+    const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true })
+    const kid = `${alg}-${++made}`
+    return { kid, privateKey, jwk: { ...(await exportJWK(publicKey)), kid, alg, use: 'sig' } }
+  }
+  const first = await newKey()
+  let current = first
   let reads = 0
   let isDown = false
   const server: Server = await listenOn(
@@ -37,7 +44,7 @@ export async function createIssuerServer({
       if (req.url === '/keys') reads++
       const documents: Readonly<Record<string, unknown>> = {
         '/.well-known/openid-configuration': { issuer: url(), jwks_uri: `${url()}/keys` },
-        '/keys': { keys: [jwk] },
+        '/keys': { keys: [current.jwk] },
       }
       const found = documents[req.url ?? '']
       res.writeHead(isDown ? 503 : found ? 200 : 404, { 'content-type': 'application/json' })
@@ -47,12 +54,15 @@ export async function createIssuerServer({
   const url = (): string => `http://127.0.0.1:${portOf(server)}`
   return {
     url: url(),
-    kid,
-    jwk,
+    kid: first.kid,
+    jwk: first.jwk,
     sign: (claims, header) =>
       new SignJWT({ iss: url(), iat: now(), exp: now() + 300, ...claims })
-        .setProtectedHeader({ alg, kid, typ: 'JWT', ...header })
-        .sign(privateKey),
+        .setProtectedHeader({ alg, kid: current.kid, typ: 'JWT', ...header })
+        .sign(current.privateKey),
+    async rotate() {
+      current = await newKey()
+    },
     reads: () => reads,
     down: (value) => void (isDown = value),
     close: () =>

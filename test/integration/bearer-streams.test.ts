@@ -1,0 +1,62 @@
+/** What is let in by a token ends with it, and what was read by old keys does not outlive them. */
+import { connect, type Socket } from 'node:net'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { epochMillis } from '../../src/lib/time.ts'
+import { manualClock } from '../support/clock.ts'
+import { createGauntlet, type Gauntlet } from '../support/gauntlet.ts'
+import { createIssuerServer, type IssuerServer } from '../support/token-issuer.ts'
+
+const AUDIENCE = 'https://app.corp.example'
+const clock = manualClock(Date.now())
+const now = (): number => Math.floor(epochMillis(clock.now()) / 1000)
+let gauntlet: Gauntlet
+let issuer: IssuerServer
+beforeAll(async () => {
+  issuer = await createIssuerServer({ now })
+  gauntlet = await createGauntlet({
+    clock,
+    config: { token_issuers: { ci: { issuer: issuer.url, audience: AUDIENCE } } },
+    moreRoutes: [{ prefix: '/jobs', bearer_token_format: 'jwt', allow_any_authenticated_user: true }],
+  })
+})
+afterAll(async () => {
+  await gauntlet.close()
+  await issuer.close()
+})
+
+const job = (claims: object = {}) => issuer.sign({ sub: 'job', aud: AUDIENCE, ...claims })
+
+/** A WebSocket that stays open until the server ends it. */
+async function openSocket(token: string): Promise<{ readonly socket: Socket; readonly closed: () => boolean }> {
+  const socket = connect(gauntlet.world.port, '127.0.0.1')
+  let closed = false
+  socket.on('error', () => {})
+  socket.on('close', () => (closed = true))
+  socket.write(
+    `GET /jobs HTTP/1.1\r\nHost: app.localhost\r\nAuthorization: Bearer ${token}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+  )
+  const answer = await new Promise<string>((resolve) => socket.once('data', (data) => resolve(data.toString('latin1'))))
+  expect(answer).toMatch(/^HTTP\/1\.1 101 /)
+  return { socket, closed: () => closed }
+}
+
+test('a WebSocket that a token opened ends with the token', async () => {
+  const { closed } = await openSocket(await job({ exp: now() + 120 }))
+  clock.advance(60_000)
+  await gauntlet.skip()
+  expect(closed()).toBe(false)
+  clock.advance(61_000)
+  await expect.poll(closed, { timeout: 60_000 }).toBe(true)
+})
+
+test('a new key signs at once, and an old one for no longer than it is published and remembered', async () => {
+  const old = await job({ exp: now() + 3600 })
+  expect((await gauntlet.get('/jobs', `Authorization: Bearer ${old}`)).statuses).toEqual([200])
+  clock.advance(11_000)
+  await issuer.rotate()
+  const fresh = await job()
+  expect((await gauntlet.get('/jobs', `Authorization: Bearer ${fresh}`)).statuses).toEqual([200])
+  // Remembered for a minute.
+  clock.advance(61_000)
+  expect((await gauntlet.get('/jobs', `Authorization: Bearer ${old}`)).statuses).toEqual([401])
+})
