@@ -133,13 +133,24 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
     }
   }
 
+  /** An answer about a token has no address of the person; userinfo does, where the token is for it. */
+  async function withUserinfo(config: oidc.Configuration, token: string, answer: JsonObject): Promise<JsonObject> {
+    const { token_type: type, scope, uid, sub } = answer
+    // Okta writes the login into `sub` here, and the id everywhere else (okta-api.md#userinfo-and-sign-out).
+    const subject = uid ?? sub
+    const isAccessToken = typeof type === 'string' && type.toLowerCase() === 'bearer'
+    const isForUserinfo = isAccessToken && typeof scope === 'string' && scope.split(' ').includes('openid')
+    if (!isForUserinfo || typeof subject !== 'string') return answer
+    return mergeClaims(answer, await userinfo(config, token, subject))
+  }
+
   async function introspect(token: string): Promise<JsonObject | undefined> {
     const config = await connect(AbortSignal.timeout(idp.timeout))
     if (config.serverMetadata().introspection_endpoint === undefined) return undefined
     try {
       // `active` is a boolean then: the library takes nothing else.
       const answer = await oidc.tokenIntrospection(config, token, { token_type_hint: 'access_token' })
-      return answer.active ? (answer as unknown as JsonObject) : undefined
+      return answer.active ? await withUserinfo(config, token, answer as unknown as JsonObject) : undefined
     } catch (error) {
       // Whatever it is, nobody knows whose token this is: never a no, which would be remembered.
       const reason = appErrorIn(error)?.message ?? messages(error)

@@ -164,6 +164,13 @@ describe('the org', () => {
     expect((await ask(world, 'api', accessToken)).status).toBe(200)
     expect(calls() - before).toBe(2)
   })
+  test('tells the address by userinfo, which an answer about a token lacks', async () => {
+    const { body } = await ask(world, 'any', await tokenOf('alice'))
+    expect(body).toContain('"x-postern-claim-email":"alice@example.com"')
+    const { accessToken } = await personTokens(world.okta.url, 'alice@example.com', { ...own, scope: 'openid' })
+    expect((await ask(world, 'any', accessToken)).body).not.toContain('x-postern-claim-email')
+  })
+
   test('says no to a token that was revoked, within a minute', async () => {
     const token = await tokenOf('alice')
     expect((await ask(world, 'any', token)).status).toBe(200)
