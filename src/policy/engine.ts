@@ -66,7 +66,7 @@ export function decide(route: Route, asker: Principal | undefined, request: Requ
   }
 }
 
-/** Where a route names identity providers, a session of another one is nobody's. Tokens have issuers of their own. */
+/** Where a route names identity providers, a session of another one is nobody's. Tokens of another one are not taken (identity/bearer/reader.ts). */
 export function countsOn({ demand }: Pick<Route, 'demand'>, who: Principal): boolean {
   return who.kind !== 'session' || demand?.providers === undefined || demand.providers.includes(who.provider)
 }

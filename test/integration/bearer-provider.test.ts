@@ -232,3 +232,37 @@ describe('the org', () => {
     expect((await ask(world, 'any', await tokenOf('alice'))).status).toBe(200)
   })
 })
+
+describe('several providers', () => {
+  const clock = manualClock(Date.now())
+  let world: World
+  beforeAll(async () => {
+    world = await createTestWorld({ clock, okta: { seed: seed() }, routes: withAudience('api://default') })
+    const { url } = world.okta
+    const staff = { url: `${url}/oauth2/default`, client_id: DEMO.clientId, client_secret: DEMO.clientSecret }
+    const of = (name: string, provider?: string) => ({
+      name,
+      from: `http://${name}.localhost`,
+      to: world.upstreamUrl,
+      allow_any_authenticated_user: true,
+      bearer_token_format: 'idp_access_token',
+      bearer_token_audience: 'api://default',
+      ...(provider !== undefined && { identity_provider: provider }),
+    })
+    await world.restart({
+      identity_providers: { staff: { provider: 'okta', ...staff } },
+      routes: [of('all'), of('staff', 'staff'), of('others', 'default')],
+    })
+  })
+  afterAll(() => world.close())
+
+  test('a route that names one takes the tokens of that one', async () => {
+    const { accessToken } = await personTokens(`${world.okta.url}/oauth2/default`, 'alice@example.com')
+    expect((await ask(world, 'all', accessToken)).status).toBe(200)
+    expect((await ask(world, 'staff', accessToken)).status).toBe(200)
+    expect((await ask(world, 'others', accessToken)).status).toBe(401)
+    const program = await programToken(`${world.okta.url}/oauth2/default`, 'wiki.read')
+    expect((await ask(world, 'staff', program)).status).toBe(200)
+    expect(lastLine(world)).toMatchObject({ service_account: `staff/${SERVICE_APP.id}` })
+  })
+})

@@ -73,13 +73,13 @@ export function createBearerAuthenticator(deps: BearerAuthenticatorDeps): Authen
   }
 
   return {
-    identify({ authorization, clientIp }, { bearer }, now) {
+    identify({ authorization, clientIp }, { bearer, demand }, now) {
       // Tokens of our own are nobody else's to see.
       if (!bearer || authorization === undefined || isOurAuthorization(authorization)) return undefined
       if (serviceTokenIn(authorization) !== undefined) return undefined
       const token = bearerToken(authorization)
       if (token === undefined) return undefined
-      const read = reader.read(token, bearer, clientIp, now)
+      const read = reader.read(token, { bearer, providers: demand?.providers, clientIp, now })
       const asker = (found: Reading): Asker => askerOf(found, token, bearer.passAuthorization, now)
       if (read instanceof Promise) {
         return read.then(async (found) => {

@@ -29,8 +29,8 @@ export interface Issuer extends Pick<ShownTokens, 'verify'> {
 export type Reading = (Shown & { readonly provider?: Provider }) | Refused
 
 export interface TokenReader {
-  /** What the token says on a route that takes `bearer`. Rejects when the issuer's keys, or the issuer itself, cannot be asked. */
-  read(token: string, bearer: Bearer, clientIp: string, now: WallTime): Reading | Promise<Reading>
+  /** What the token says. Rejects when the issuer's keys, or the issuer itself, cannot be asked. */
+  read(token: string, asked: Asked): Reading | Promise<Reading>
 }
 
 export function createTokenReader(deps: {
@@ -66,9 +66,13 @@ export function createTokenReader(deps: {
     })
   }
 
+  function providerOf({ providers: names }: Asked, fits: (each: Provider) => boolean): Provider | undefined {
+    return providers.find((each) => (names === undefined || names.includes(each.name)) && fits(each))
+  }
+
   /** `iss`: whom the token names; undefined: it is no JWT. */
   function readAccess(token: string, iss: string | undefined, asked: Asked): Reading | Promise<Reading> {
-    const provider = providers.find((each) => (iss === undefined ? isOpaque(each) : isSameIssuer(each.issuer, iss)))
+    const provider = providerOf(asked, (each) => (iss === undefined ? isOpaque(each) : isSameIssuer(each.issuer, iss)))
     if (!provider) return FOREIGN
     const read = (evidence: Evidence | Refused): Reading =>
       'refused' in evidence
@@ -83,8 +87,9 @@ export function createTokenReader(deps: {
     return mapped(answer, (said) => read(asEvidence(said)))
   }
 
-  function readId(token: string, iss: string, { bearer, now }: Asked): Reading | Promise<Reading> {
-    const provider = providers.find((each) => isSameIssuer(each.issuer, iss))
+  function readId(token: string, iss: string, asked: Asked): Reading | Promise<Reading> {
+    const { bearer, now } = asked
+    const provider = providerOf(asked, (each) => isSameIssuer(each.issuer, iss))
     if (!provider) return FOREIGN
     return mapped(verify(provider.name, provider.tokens, token), (found) =>
       'refused' in found ? found : withProvider(readIdToken(found, provider, bearer, now), provider),
@@ -101,9 +106,9 @@ export function createTokenReader(deps: {
   }
 
   return {
-    read(token, bearer, clientIp, now) {
+    read(token, asked) {
+      const { bearer } = asked
       if (token.length > MAX_JWS_LENGTH) return TOO_LONG
-      const asked = { bearer, clientIp, now }
       const claims = unverified(token)
       if (claims === 'opaque') return bearer.kind === 'access-token' ? readAccess(token, undefined, asked) : MALFORMED
       const { iss } = claims ?? {}
@@ -123,8 +128,11 @@ export function createTokenReader(deps: {
 }
 
 /** By whom and where a token was shown. */
-interface Asked {
+export interface Asked {
+  /** What the route takes. */
   readonly bearer: Bearer
+  /** Names of the identity providers whose people the route is for (`identity_provider`); absent: all. */
+  readonly providers?: readonly string[] | undefined
   readonly clientIp: string
   readonly now: WallTime
 }
