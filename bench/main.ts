@@ -10,7 +10,7 @@ import { cpus, tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import type { MicroResult } from './micro.ts'
 import { BIG, SMALL, startNginxProxy, startUpstream } from './nginx.ts'
-import { startPostern } from './postern.ts'
+import { type Postern, type PosternOptions, startPostern } from './postern.ts'
 import { answering, ask, BESIDE, freePort, node, type Program, start, stopAll, UNDER_TEST } from './programs.ts'
 import { wrk } from './wrk.ts'
 
@@ -103,21 +103,34 @@ async function compareProxies(directory: string): Promise<readonly Cell[]> {
   const postern = await startPostern({ core: UNDER_TEST, directory, port, upstream, echo })
   const open: Target = { name: 'Postern, public', program: postern.program, port, headers: postern.open }
   const judged: Target = { name: 'Postern, authenticated', program: postern.program, port, headers: postern.app }
+  const onRedis = await startOnRedis({ core: UNDER_TEST, directory, port: await freePort(), upstream, echo })
+  const shared: readonly Target[] = onRedis
+    ? [{ name: 'Postern, on Redis', program: onRedis.program, port: onRedis.port, headers: onRedis.app }]
+    : []
 
   const works: readonly Work[] = [
-    { name: 'GET 1 KiB', path: '/', connections: 32, targets: [judged, open, undici, httpProxy, nginx] },
+    { name: 'GET 1 KiB', path: '/', connections: 32, targets: [judged, ...shared, open, undici, httpProxy, nginx] },
     { name: 'GET 1 MiB', path: '/big', connections: 8, targets: [judged, httpProxy, undici] },
     { name: 'POST 1 MiB', path: '/upload', connections: 8, upload: BIG, targets: [judged, httpProxy, undici] },
   ]
   try {
     await checkIdentity(port, postern.echo, postern.app)
-    await checkAnswers([judged, open, undici, httpProxy, nginx])
+    await checkAnswers([judged, ...shared, open, undici, httpProxy, nginx])
     const cells: Cell[] = []
     for (const work of works) cells.push(...(await compare(directory, work)))
     return cells
   } finally {
     await postern.close()
+    await onRedis?.close()
   }
+}
+
+/** The same on a Redis beside the load; undefined where there is none. */
+async function startOnRedis(options: PosternOptions): Promise<Postern | undefined> {
+  if (!installed('redis-server')) return undefined
+  const at = await freePort()
+  start(BESIDE, ['redis-server', '--bind', '127.0.0.1', '--port', String(at), '--save', '', '--appendonly', 'no'])
+  return startPostern({ ...options, storage: { type: 'redis', url: `redis://127.0.0.1:${at}` } })
 }
 
 /** The application gets our identity headers and not the client's. */
@@ -191,16 +204,19 @@ async function compare(directory: string, work: Work): Promise<readonly Cell[]> 
 }
 
 function proxyBudgets(cells: readonly Cell[]): readonly Budget[] {
-  const ratio = (work: string, other: string, limit: number): Budget => {
-    const of = (target: string): readonly number[] =>
-      cells.find((cell) => cell.work === work && cell.target === target)?.rounds ?? []
+  const judged = 'Postern, authenticated'
+  const shared = 'Postern, on Redis'
+  const ratio = (work: string, other: string, limit: number, target = judged): Budget => {
+    const of = (name: string): readonly number[] =>
+      cells.find((cell) => cell.work === work && cell.target === name)?.rounds ?? []
     // Of each round by itself: its two measurements were made in the same minute.
-    const mine = of('Postern, authenticated')
+    const mine = of(target)
     const theirs = of(other)
     const value = median(mine.map((cpu, i) => cpu / (theirs[i] ?? Number.NaN)))
-    return { what: `${work}: authenticated / ${other}`, ratio: value, limit, met: value <= limit }
+    return { what: `${work}: ${target} / ${other}`, ratio: value, limit, met: value <= limit }
   }
   return [
+    ...(cells.some(({ target }) => target === shared) ? [ratio('GET 1 KiB', judged, 1.1, shared)] : []),
     ratio('GET 1 KiB', 'bare undici', 1.3),
     ratio('GET 1 KiB', 'bare http-proxy', 0.7),
     ratio('GET 1 KiB', 'nginx proxy_pass', 2.3),

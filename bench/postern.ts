@@ -21,15 +21,24 @@ export interface PosternOptions {
   readonly port: number
   readonly upstream: number
   readonly echo: number
+  /** Absent: the embedded store. */
+  readonly storage?: object
 }
 
-/** The built program with a configuration file, the embedded store and the emulator; alice has signed in through the browser flow. */
-export async function startPostern({ core, directory, port, upstream, echo }: PosternOptions): Promise<Postern> {
+/** The built program with a configuration file, a store and the emulator; alice has signed in through the browser flow. */
+export async function startPostern({
+  core,
+  directory,
+  port,
+  upstream,
+  echo,
+  storage,
+}: PosternOptions): Promise<Postern> {
   const origin = (name: string): string => `http://${name}.localhost:${port}`
   const okta = await createOktaEmulator({
     seed: demoSeed({ redirectUris: [`${origin('authenticate')}/oauth2/callback`], postLogoutRedirectUris: [] }),
   })
-  const file = `${directory}/config.yaml`
+  const file = `${directory}/config-${port}.yaml`
   // YAML takes JSON as it is.
   const route = (name: string, to: number, access: object): object => ({
     from: origin(name),
@@ -40,6 +49,7 @@ export async function startPostern({ core, directory, port, upstream, echo }: Po
     file,
     JSON.stringify({
       ...commonSettings({ port, okta: okta.url, store: `${directory}/store` }),
+      ...(storage && { storage }),
       pass_identity_headers: true,
       jwt_claims_headers: ['email', 'groups'],
       routes: [
