@@ -23,6 +23,7 @@ import { createProviderSignals } from './identity/signals/reader.ts'
 import { createAudit } from './lib/audit.ts'
 import { onTheMark, systemClock } from './lib/clock.ts'
 import { type Closing, openAll } from './lib/closing.ts'
+import { createFreshness, OF_THIS_MACHINE, ofShared } from './lib/freshness.ts'
 import type { ProcessLogger } from './lib/log.ts'
 import { personKey } from './lib/person.ts'
 import { readVersion } from './lib/version.ts'
@@ -48,7 +49,6 @@ import { compareConfig, type Reload } from './server/reload.ts'
 import { createSessionAuthenticator } from './session/authenticator.ts'
 import { createExpiry } from './session/ends.ts'
 import { createProgramAuthenticator } from './session/program-authenticator.ts'
-import { createFreshness } from './session/freshness.ts'
 import { createRefresher, type Refresher } from './session/refresher.ts'
 import { createSessions } from './session/sessions.ts'
 import { hasOlderSessions } from './session/tables.ts'
@@ -110,18 +110,17 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     logger.warn({}, 'the store holds sessions of an older version: their cookies open nothing, people sign in again')
   const signer = createAssertionSigner(fixed)
   const audit = createAudit(logger)
-  // What is in this machine answers, or is broken.
-  const storeGrace = isShared(fixed.storage) ? fixed.storeGrace : 0
+  const { storeGrace } = fixed
+  const trust = isShared(fixed.storage) ? ofShared(storeGrace) : OF_THIS_MACHINE
   const sessions = createSessions({
     store,
     clock,
     sharedSecrets,
     audit,
-    storeGrace,
+    trust,
     maxClaimsAge: (provider) => claimsAge(fixed, provider),
   })
-  const freshness = createFreshness({ store, clock, storeGrace })
-  const tokens = createServiceTokens({ store, clock, audit, freshness })
+  const tokens = createServiceTokens({ store, clock, audit, freshness: createFreshness({ store, clock, trust }) })
   const streams = createStreamRegistry({ clock })
   closing.add(() => {
     streams.close()

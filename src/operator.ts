@@ -19,9 +19,9 @@ import { freshAtOf, sourceNameOf, toMembership } from './directory/view.ts'
 import { AppError } from './errors.ts'
 import { randomId } from './lib/crypto.ts'
 import { createAudit, sessionTag } from './lib/audit.ts'
+import { createFreshness, OF_THIS_MACHINE } from './lib/freshness.ts'
 import { createIssuer, personKey, subjectOf } from './lib/person.ts'
 import { postErrand } from './session/errands.ts'
-import { createFreshness } from './session/freshness.ts'
 import { endOf } from './session/life.ts'
 import { createSessions } from './session/sessions.ts'
 import { openStore } from './store/open.ts'
@@ -160,7 +160,7 @@ export async function openOperator(config: Config, { clock, logger }: OperatorDe
       void told.add(postErrand(store, clock, { kind: 'audit', key: randomId(), fields, message })),
   })
   const sessions = createSessions({ store, clock, sharedSecrets, audit })
-  const freshness = createFreshness({ store, clock, storeGrace: 0 })
+  const freshness = createFreshness({ store, clock, trust: OF_THIS_MACHINE })
   const tokens = createServiceTokens({ store, clock, audit, freshness })
   const table = createDirectoryTable()
   /** By issuer: providers of one share their directory. */

@@ -1,9 +1,20 @@
-import { elapsed, latest } from '../lib/time.ts'
+import { elapsed, latest } from './time.ts'
 import type { Clock, Monotonic, Span, Store } from '../types.ts'
 
-/** The second net under the store's change feed: no session is believed longer without a look at the store. */
-export const MAX_AGE: Span = 5000
-/** A store that is heard says so twice a second. */
+/** How long records of a store are believed that are held in memory. */
+export interface Trust {
+  /** The second net under the change feed: they are read again after so long. */
+  readonly maxAge: Span
+  /** How long they are believed while the store is not heard. */
+  readonly grace: Span
+}
+
+/** A store in this machine answers at once, or is broken: then nobody is believed. */
+export const OF_THIS_MACHINE: Trust = { maxAge: 5000, grace: 0 }
+/** One that others reach, too, says twice a second that nothing was missed, and a look at it costs a round trip. */
+export const ofShared = (grace: Span): Trust => ({ maxAge: 30_000, grace })
+
+/** A shared store that is heard was heard this lately. */
 export const HEARD: Span = 2000
 
 /** How long what was read from the store is believed. */
@@ -18,23 +29,27 @@ export interface Freshness {
 
 /**
  * What was read and has not been told to have changed is as good as new until the store was last heard. From there on it
- * is believed for `storeGrace`, and then the answer is a fault: not "signed out", and not "signed in". So what is revoked
- * while this process cannot hear of it ends here after `storeGrace` at the latest.
+ * is believed for the grace, and then the answer is a fault: not "signed out", and not "signed in". So what is revoked
+ * while this process cannot hear of it ends here after the grace at the latest.
  */
 export function createFreshness(deps: {
   readonly store: Pick<Store, 'heardAt'>
   readonly clock: Clock
-  readonly storeGrace: Span
+  readonly trust: Trust
 }): Freshness {
-  const { store, clock, storeGrace } = deps
+  const {
+    store,
+    clock,
+    trust: { maxAge, grace },
+  } = deps
   const unheard = (readAt: Monotonic, now: Monotonic): Span => elapsed(now, latest(readAt, store.heardAt()))
   return {
-    turn: Math.max(MAX_AGE, storeGrace),
     isFresh(readAt) {
       const now = clock.monotonic()
       const silence = unheard(readAt, now)
-      return silence < HEARD ? elapsed(now, readAt) < MAX_AGE : silence < storeGrace
+      return silence < HEARD ? elapsed(now, readAt) < maxAge : silence < grace
     },
-    isGood: (readAt) => unheard(readAt, clock.monotonic()) < storeGrace,
+    isGood: (readAt) => unheard(readAt, clock.monotonic()) < grace,
+    turn: Math.max(maxAge, grace),
   }
 }

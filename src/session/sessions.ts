@@ -3,6 +3,7 @@ import { every } from '../lib/clock.ts'
 import { readCookie } from '../lib/cookie.ts'
 import { deriveKey, open, randomId, seal } from '../lib/crypto.ts'
 import { PROGRAM_TOKEN_PREFIX } from '../lib/program-token.ts'
+import { createFreshness, OF_THIS_MACHINE, type Trust } from '../lib/freshness.ts'
 import { createRecent } from '../lib/recent.ts'
 import { personKey } from '../lib/person.ts'
 import type { Secret } from '../lib/secret.ts'
@@ -26,7 +27,6 @@ import { ENDED_KEPT, forgetEnd, noteEnd } from './ends.ts'
 import { postErrand } from './errands.ts'
 import { endOf, isNews, reasonOf } from './life.ts'
 import { planRefresh } from './refresh-plan.ts'
-import { createFreshness, MAX_AGE } from './freshness.ts'
 import { sessionsTable } from './tables.ts'
 import { later } from '../lib/time.ts'
 
@@ -42,7 +42,7 @@ const MAX_USER_AGENT = 300
 
 /**
  * Sessions: cookie ⇄ store. `maxCached`: sessions kept in memory between requests. `audit`: hears of each begin and end.
- * `storeGrace`: how long they are believed when the store is not heard.
+ * `trust`: how long they are believed.
  * `maxClaimsAge`: of a provider whose answers alone tell groups: how old those may be.
  */
 export function createSessions(deps: {
@@ -52,10 +52,10 @@ export function createSessions(deps: {
   readonly audit: Audit
   readonly maxClaimsAge?: (provider: string | undefined) => Span | undefined
   readonly maxCached?: number
-  readonly storeGrace?: Span
+  readonly trust?: Trust
 }): Sessions {
-  const { store, clock, sharedSecrets, audit, maxClaimsAge, maxCached = MAX_CACHED, storeGrace = 0 } = deps
-  const freshness = createFreshness({ store, clock, storeGrace })
+  const { store, clock, sharedSecrets, audit, maxClaimsAge, maxCached = MAX_CACHED, trust = OF_THIS_MACHINE } = deps
+  const freshness = createFreshness({ store, clock, trust })
   const cookies = createCookieCheck(sharedSecrets, maxCached)
   const sealKeyOf = (secret: Secret) => deriveKey(secret.reveal(), 'session tokens')
   const [first, ...older] = sharedSecrets
@@ -67,7 +67,7 @@ export function createSessions(deps: {
   const endListeners = new Set<(id: SessionId) => void>()
 
   // What is older has to be read again anyway, and would only be memory.
-  const stopTurning = every(clock, Math.max(MAX_AGE, storeGrace), () => cache.turn())
+  const stopTurning = every(clock, freshness.turn, () => cache.turn())
   const unwatch = store.watch(({ table, key, kind }) => {
     if (table !== sessionsTable.name) return
     cache.delete(key)

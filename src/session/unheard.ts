@@ -1,9 +1,9 @@
 import type { StreamRegistry } from '../http/exchange.ts'
 import { every } from '../lib/clock.ts'
+import { HEARD } from '../lib/freshness.ts'
 import { earlier } from '../lib/time.ts'
 import { yieldToEventLoop } from '../lib/wait.ts'
 import type { Clock, Span, Store, Unsubscribe } from '../types.ts'
-import { HEARD } from './freshness.ts'
 
 /** To those of whom nothing can be known, because the store cannot be asked. */
 const AGAIN: Span = 1000

@@ -2,6 +2,7 @@ import { AppError } from '../errors.ts'
 import type { Audit } from '../lib/audit.ts'
 import { every } from '../lib/clock.ts'
 import { sha256 } from '../lib/crypto.ts'
+import type { Freshness } from '../lib/freshness.ts'
 import { createRecent } from '../lib/recent.ts'
 import { isServiceToken, newServiceToken } from '../lib/service-token.ts'
 import { elapsed, later } from '../lib/time.ts'
@@ -27,12 +28,7 @@ export function createServiceTokens(deps: {
   readonly store: Store
   readonly clock: Clock
   readonly audit: Audit
-  /** How long what was read is believed (session/freshness.ts). */
-  readonly freshness: {
-    readonly turn: Span
-    isFresh(readAt: Monotonic): boolean
-    isGood(readAt: Monotonic): boolean
-  }
+  readonly freshness: Freshness
 }): ServiceTokens {
   const { store, clock, audit, freshness } = deps
   /** By the hash of the token. */

@@ -1,6 +1,7 @@
 /** What becomes of people with a session while the shared store is not heard. */
 import { beforeEach, describe, expect, test } from 'vitest'
 import { AppError } from '../../../src/errors.ts'
+import { ofShared } from '../../../src/lib/freshness.ts'
 import { Secret } from '../../../src/lib/secret.ts'
 import { createSessions } from '../../../src/session/sessions.ts'
 import { createMemoryStore } from '../../../src/store/memory.ts'
@@ -37,7 +38,13 @@ function sessionsWith(storeGrace: number): Sessions {
       return memory.get(table, key)
     },
   }
-  return createSessions({ store, clock, sharedSecrets: [new Secret('a shared secret')], audit: () => {}, storeGrace })
+  return createSessions({
+    store,
+    clock,
+    sharedSecrets: [new Secret('a shared secret')],
+    audit: () => {},
+    trust: ofShared(storeGrace),
+  })
 }
 
 async function signedIn(sessions: Sessions): Promise<{ session: Session; read: () => Promise<Session | undefined> }> {
@@ -114,7 +121,7 @@ describe('a store that is not heard', () => {
 
 test('a store that is heard and yet fails one look: the last answer, for as long as nothing else was told', async () => {
   const { session, read } = await signedIn(sessionsWith(GRACE))
-  clock.advance(6000)
+  clock.advance(31_000)
   isDown = true
   expect(await read()).toEqual(session)
   isDown = false
@@ -122,4 +129,16 @@ test('a store that is heard and yet fails one look: the last answer, for as long
   const asked = gets
   expect(await read()).toEqual(session)
   expect(gets).toBe(asked + 1)
+})
+
+test('a store that is heard is not asked for half a minute, and what it tells counts at once', async () => {
+  const { session, read } = await signedIn(sessionsWith(GRACE))
+  const asked = gets
+  for (let at = 0; at < 29_000; at += 1000) {
+    expect(await read()).toEqual(session)
+    clock.advance(1000)
+  }
+  expect(gets).toBe(asked)
+  await memory.delete({ name: 'sessions-by-person', parse: () => true }, session.id)
+  expect(await read()).toBeUndefined()
 })

@@ -3,7 +3,7 @@ import { beforeEach, expect, test, vi } from 'vitest'
 import { AppError } from '../../../src/errors.ts'
 import type { AuditEvent } from '../../../src/lib/audit.ts'
 import { later } from '../../../src/lib/time.ts'
-import { createFreshness } from '../../../src/session/freshness.ts'
+import { createFreshness, OF_THIS_MACHINE } from '../../../src/lib/freshness.ts'
 import { createMemoryStore } from '../../../src/store/memory.ts'
 import type { ServiceTokens } from '../../../src/tokens/model.ts'
 import { createServiceTokens } from '../../../src/tokens/service-tokens.ts'
@@ -32,7 +32,7 @@ const open = (storeGrace = 0): ServiceTokens =>
     store,
     clock,
     audit: (event) => audited.push(event),
-    freshness: createFreshness({ store, clock, storeGrace }),
+    freshness: createFreshness({ store, clock, trust: { ...OF_THIS_MACHINE, grace: storeGrace } }),
   })
 const find = (token: string, by = tokens) => by.find(token, clock.now())
 
