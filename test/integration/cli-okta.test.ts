@@ -311,3 +311,32 @@ describe('postern check --online', () => {
     ])
   })
 })
+
+describe('postern check --online where the sign-in service is a process of its own', () => {
+  const shared = { storage: { type: 'embedded', path: 'store' } }
+
+  test('a proxy has no client to prove and no Okta to ask, and says what it serves', async () => {
+    const changes = {
+      ...shared,
+      services: 'proxy',
+      idp_client_secret: undefined,
+      idp_service_account: undefined,
+      directory: { sources: ['okta'] },
+    }
+    const { exitCode, out, err } = await cli(['check', '--online', writeConfig(changes)])
+    expect([exitCode, err]).toEqual([0, ''])
+    expect(out).toContain('serves the routes alone (services: proxy)')
+    expect(out).toContain('Groups: from okta, which the sign-in service reads')
+    expect(out).toContain(`ok: upstream ${world.upstreamUrl}: takes connections`)
+    expect(out).not.toContain('okta: ')
+    expect(world.okta.calls().filter(({ path }) => path.endsWith('/token'))).toEqual([])
+  })
+
+  test('the sign-in service asks Okta, and no application', async () => {
+    const { exitCode, out } = await cli(['check', '--online', writeConfig({ ...shared, services: 'authenticate' })])
+    expect(exitCode).toBe(0)
+    expect(out).toContain('serves the sign-in alone (services: authenticate)')
+    expect(out).not.toContain('upstream')
+    expect(world.okta.calls().some(({ path }) => path.startsWith('/api/'))).toBe(true)
+  })
+})

@@ -47,6 +47,7 @@ const UPSTREAM_TIMEOUT_MS = 5000
 
 /** Nothing is asked of them. A certificate that is refused will not do later, either; one that is not there may only be out of reach from here. */
 async function checkUpstreams({ fixed, live }: Config): Promise<readonly Finding[]> {
+  if (fixed.services === 'authenticate') return []
   // Here and not above: what it brings with it is for those who ask.
   const { upstreamsOf } = await import('../../../src/operator.ts')
   const findings = await upstreamsOf(
@@ -160,8 +161,8 @@ async function checkClient(
   endpoint: unknown,
   send: typeof fetch,
 ): Promise<Finding | undefined> {
-  if (typeof endpoint !== 'string') return undefined
   const { clientId, clientAuth } = idp
+  if (typeof endpoint !== 'string' || clientAuth.kind === 'elsewhere') return undefined
   const basic = (text: string): string => encodeURIComponent(text)
   const form = new URLSearchParams({
     grant_type: 'authorization_code',

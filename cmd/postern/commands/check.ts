@@ -83,12 +83,21 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
 
 const LABEL_WIDTH = 27
 
+const SERVED: Readonly<Record<Config['fixed']['services'], readonly string[]>> = {
+  all: [],
+  authenticate: [
+    'This process serves the sign-in alone (services: authenticate); it knows the routes, because people return to them.',
+  ],
+  proxy: ['This process serves the routes alone (services: proxy), without any secret of the provider.'],
+}
+
 function describe(name: string, config: Config): readonly string[] {
   const { idps } = config.fixed
   const { routes } = config.live
   const isAsked = routes.flatMap(policiesOf).some(asksForGroups)
   return [
     `${name} is valid: ${count(routes.length, 'route')}`,
+    ...SERVED[config.fixed.services],
     '',
     ...idps.flatMap((idp) => [
       `Register with ${idp.issuer} for client ${idp.clientId}:`,

@@ -49,7 +49,7 @@ function effective(settings: readonly Setting[], config: Config): readonly Setti
     ['cookie_name', cookieNames(config.live, scheme).session],
     ['idp_provider_url', idp.issuer],
     ['idp_scopes', idp.scopes],
-    ['idp_client_auth', idp.clientAuth.kind],
+    ...(idp.clientAuth.kind === 'elsewhere' ? [] : ([['idp_client_auth', idp.clientAuth.kind]] as const)),
     ...('url' in directory ? ([['directory.okta.url', directory.url.origin]] as const) : []),
   ])
   const written = new Set(
