@@ -90,6 +90,7 @@ export function createDirectory(deps: {
     logger,
     retention,
     signal: closing.signal,
+    known: () => [...people].flatMap(([user, { known }]) => (known ? [user] : [])),
     current: recordOf,
     adopt,
   })
@@ -305,6 +306,8 @@ export function createDirectory(deps: {
     async start() {
       unwatch = records.watch((user, kind) => {
         if (kind === 'put') track(fetch(user))
+        // Whoever reads the source knows better than a store that has lost something.
+        else if (source && leads()) track(saveQuietly(user))
         else if (everybody.forget(user)) announce(user, 'unknown')
       })
       loading = records.load()

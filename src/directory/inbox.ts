@@ -92,7 +92,13 @@ export function createInbox(deps: { readonly store: Store; readonly clock: Clock
       if (name !== table.name) return
       if (kind === 'put') take(key)
       else sent.get(key)?.resolve()
-    })
+    }, lookAgain)
+  }
+
+  /** Changes were missed. Whoever waits goes on with what is known by now. */
+  function lookAgain(): void {
+    for (const { resolve } of sent.values()) resolve()
+    if (handle) void takeAll()
   }
 
   return {

@@ -4,7 +4,7 @@ import type { Logger, Span, PersonKey, Store, Subject, Versioned } from '../type
 import { isSame } from './evidence.ts'
 import { createDirectoryTable, type DirectoryRecord } from './records.ts'
 import { later } from '../lib/time.ts'
-import { yieldToEventLoop } from '../lib/wait.ts'
+import { inPieces, yieldToEventLoop } from '../lib/wait.ts'
 
 const SAVE_ATTEMPTS = 5
 /** Records that are loaded before others have their turn: a few milliseconds. */
@@ -19,7 +19,7 @@ export interface RecordStore {
   /** Reads what another process has stored; with true when this one knows more than that. Never rejects. */
   fetch(user: Subject): Promise<boolean>
   delete(user: Subject): Promise<void>
-  /** Calls back when any process has written or deleted a record. */
+  /** Calls back when any process has written or deleted a record, also when this one did not hear of it at once. */
   watch(listener: (user: Subject, kind: 'put' | 'delete') => void): () => void
 }
 
@@ -30,10 +30,12 @@ export function createRecordStore(deps: {
   readonly logger: Logger
   readonly retention: Span
   readonly signal: AbortSignal
+  /** Who is known here. */
+  readonly known: () => readonly Subject[]
   readonly current: (user: Subject) => DirectoryRecord | undefined
   readonly adopt: (user: Subject, record: DirectoryRecord) => void
 }): RecordStore {
-  const { issuer, store, logger, retention, signal, current, adopt } = deps
+  const { issuer, store, logger, retention, signal, known, current, adopt } = deps
   const table = createDirectoryTable()
 
   /** A record that nobody can read is there to be replaced. */
@@ -44,24 +46,39 @@ export function createRecordStore(deps: {
     })
   }
 
-  async function load(): Promise<void> {
+  /** Whose records there are; undefined: not all could be read. */
+  async function load(): Promise<ReadonlySet<Subject> | undefined> {
+    const stored = new Set<Subject>()
     let count = 0
     try {
       for await (const [key, { value }] of store.list(table)) {
-        if (signal.aborted) return
+        if (signal.aborted) return undefined
         if (++count % AT_A_TIME === 0) await yieldToEventLoop()
         // Of another issuer, or of an older Postern, which kept people by their subject alone: both expire by themselves.
         const user = issuer.subject(key as PersonKey)
-        if (user !== undefined) adopt(user, value)
+        if (user === undefined) continue
+        stored.add(user)
+        adopt(user, value)
       }
+      return stored
     } catch (error) {
       const { code, message } = toAppError(error)
       logger.warn({ code, error: message }, 'stored readings of the group directory could not all be loaded')
+      return undefined
     }
   }
 
+  /** Changes were missed: what is not there any more was deleted meanwhile. */
+  async function loadAgain(deleted: (user: Subject) => void): Promise<void> {
+    const before = known()
+    const stored = await load()
+    if (!stored) return
+    for await (const piece of inPieces(before, AT_A_TIME))
+      for (const user of piece) if (!stored.has(user)) deleted(user)
+  }
+
   return {
-    load,
+    load: async () => void (await load()),
 
     async save(user) {
       for (let attempt = 0; attempt < SAVE_ATTEMPTS; attempt++) {
@@ -102,7 +119,7 @@ export function createRecordStore(deps: {
           const user = name === table.name ? issuer.subject(key as PersonKey) : undefined
           if (user !== undefined) listener(user, kind)
         },
-        () => void load(),
+        () => void loadAgain((user) => listener(user, 'delete')),
       ),
   }
 }

@@ -540,6 +540,48 @@ describe('the store', () => {
     expect(broken.status(person(BOB))).toBe('unknown')
   })
 
+  test('whose changes were missed is read again: what was deleted meanwhile is known no more, but to whoever reads the source', async () => {
+    let gap = (): void => {}
+    const deaf: Store = {
+      ...store,
+      watch(_listener, onGap) {
+        gap = onGap ?? gap
+        return () => {}
+      },
+    }
+    await directory.close()
+    const claims = createDirectory({
+      issuer: ISSUER,
+      source: undefined,
+      store: deaf,
+      clock,
+      config: { ...TIMES, kind: 'claims' },
+      logger: log,
+    })
+    opened.push(claims)
+    await claims.start()
+    claims.observe(person(ANN), entryFromClaims(ANN, [{ id: 'Staff', name: 'Staff', type: 'CLAIM' }], clock.now()))
+    await settle()
+    const heard: string[] = []
+    claims.onChange((user, status) => void heard.push(`${user} ${status}`))
+    await store.delete(createDirectoryTable(), person(ANN))
+    expect(claims.status(person(ANN))).toBe('active')
+    gap()
+    await settle()
+    expect(claims.status(person(ANN))).toBe('unknown')
+    expect(heard).toEqual([`${person(ANN)} unknown`])
+
+    everybodyHas([group(1)])
+    // The leader stores again what a store that came back empty has lost.
+    const leader = await open(source, deaf)
+    await signIn(BOB, leader)
+    await store.delete(createDirectoryTable(), person(BOB))
+    gap()
+    await settle()
+    expect(leader.status(person(BOB))).toBe('active')
+    expect(await store.get(createDirectoryTable(), person(BOB))).toBeDefined()
+  })
+
   test('that takes long to load answers for whoever asks, and what is told meanwhile is not lost', async () => {
     everybodyHas([group(1)])
     await signIn()
