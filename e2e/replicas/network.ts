@@ -21,9 +21,10 @@ function ip(...args: readonly string[]): void {
 
 /** Whether this process may make such networks: as root of Linux, with iproute2. */
 export const hasNetworks = (() => {
+  const probe = `probe${process.pid}`
   try {
-    ip('netns', 'add', 'postern-probe')
-    ip('netns', 'delete', 'postern-probe')
+    ip('netns', 'add', probe)
+    ip('netns', 'delete', probe)
     return true
   } catch {
     return false
