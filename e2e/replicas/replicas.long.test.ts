@@ -65,6 +65,10 @@ describe.each(SHARED_STORES)('three replicas on $name', ({ open }) => {
       await victim.kill()
       await deployment.untilReady(2)
       for (let round = 0; round < 5; round++) expect(await status(alice)).toBe(200)
+      // Whoever read Okta may be the one that was killed: a sign-in waits for the next.
+      const login = `of-${victim.pid}@example.com`
+      deployment.okta.addMember('Engineering', deployment.okta.addUser({ login }).id)
+      expect((await deployment.signIn(deployment.browser(), login, `${ENGINEERING}/`)).status).toBe(200)
       const next = await deployment.replace(victim)
       await deployment.untilReady(3)
       expect(await status(at(next, alice))).toBe(200)
