@@ -281,8 +281,8 @@ export interface StoreCredentials {
 export interface SharedSignalsConfig {
   /** As its events call it. */
   readonly issuer: string
-  /** As its events call us. */
-  readonly audience: string
+  /** What its events may call us. */
+  readonly audiences: readonly string[]
   /** The whole Authorization header that it shows. */
   readonly authorization: Secret
 }

@@ -68,7 +68,7 @@ function summary(config: Config): readonly string[] {
     `listen: ${listen.host}:${listen.port}${listen.tls ? ' tls' : ''}${describeRedirect(fixed)}`,
     ...describeAcme(config),
     `storage: ${describeStorage(storage)}`,
-    ...(fixed.sharedSignals ? [`shared signals: ${fixed.sharedSignals.issuer} for ${fixed.sharedSignals.audience}`] : []),
+    ...(fixed.sharedSignals ? [`shared signals: ${fixed.sharedSignals.issuer} for ${fixed.sharedSignals.audiences.join(' or ')}`] : []),
     `secrets: ${fixed.sharedSecrets.length} shared, ${fixed.signingKeys.length} signing`,
     `claims: ${describeClaims(live.routes[0])}`,
     ...live.routes.map((route) => describeRoute(route) + (route.keepFragment ? '' : ', fragments lost') + describeTimeouts(route) + describeIdentity(route, live.routes[0]) + describeResponseHeaders(route)),

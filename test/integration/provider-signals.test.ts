@@ -140,6 +140,15 @@ describe('shared signals of Okta', () => {
     expect(await statusAt(world.port, browser)).toBe('401')
   })
 
+  test('a stream may call us by the origin of the sign-in service', async () => {
+    await open({ shared_signals: { authorization: STREAM } })
+    const to = { endpoint: `${AUTH}/.postern/ssf`, authorization: STREAM }
+    world.okta.signals.stream({ ...to, audience: AUTH })
+    expect(await world.okta.signals.verify('hello')).toBe(202)
+    world.okta.signals.stream({ ...to, audience: APP })
+    expect(await world.okta.signals.verify('hello')).toBe(400)
+  })
+
   test('nobody is heard where nothing is configured', async () => {
     await open()
     const endpoint = `${AUTH}/.postern/ssf`

@@ -37,7 +37,11 @@ export function compileSharedSignals(
   if (issuer === undefined || !authorization) return undefined
   return {
     issuer: issuer.replace(/\/$/, ''),
-    audience: audience ?? new URL(`${controlPrefix}/ssf`, authenticateUrl).href,
+    // Okta chooses the name itself, and does not say by which rule (okta-api.md#shared-signals).
+    audiences:
+      audience === undefined
+        ? [new URL(`${controlPrefix}/ssf`, authenticateUrl).href, authenticateUrl.origin]
+        : [audience],
     authorization,
   }
 }

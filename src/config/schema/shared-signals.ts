@@ -7,7 +7,9 @@ export const sharedSignalsSchema = z.strictObject(
     issuer: url.optional().describe('Issuer of the events. Default: the origin of `idp_provider_url`, as at Okta.'),
     audience: text
       .optional()
-      .describe('What the events call us (`aud`). Default: the address that they are sent to, `…/.postern/ssf`.'),
+      .describe(
+        'What the events call us, `aud` of the stream. Default: the address that they are sent to, `…/.postern/ssf`, or its origin.',
+      ),
     ...orFile(
       'authorization',
       'Value of the Authorization header that the sender shows, at least 16 characters. Without it nothing is taken.',

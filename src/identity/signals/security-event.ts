@@ -22,14 +22,14 @@ type SetRefusal = Refused & { readonly error: SetError }
 /** A security event token (RFC 8417 §2) of the transmitter, as SSF 1.0 and CAEP 1.0 fill it. It has no `exp`. */
 export function readSecurityEvents(
   { typ, claims }: { readonly typ?: string; readonly claims: JsonObject },
-  { issuer, audience }: { readonly issuer: string; readonly audience: string },
+  { issuer, audiences }: { readonly issuer: string; readonly audiences: readonly string[] },
   subjects: Subjects,
   now: WallTime,
 ): SecurityEvents | SetRefusal {
   if (typ !== 'secevent+jwt') return refuse('invalid_request', 'typ is of another kind of token')
   const { iss, jti, events, sub_id: subject, nonce, at_hash: hash } = claims
   if (typeof iss !== 'string' || !isSameIssuer(iss, issuer)) return refuse('invalid_issuer', 'iss is another issuer')
-  if (!isFor(claims, audience)) return refuse('invalid_audience', 'aud is another receiver')
+  if (!audiences.some((each) => isFor(claims, each))) return refuse('invalid_audience', 'aud is another receiver')
   const late = timeProblem(claims, now, { exp: 'optional', maxAge: MAX_AGE })
   if (late !== undefined) return refuse('invalid_request', late)
   if (nonce !== undefined || hash !== undefined) return refuse('invalid_request', 'it has claims of an ID token')
