@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { deniedPage } from '../../../src/pages/denied.tsx'
 import { errorPage } from '../../../src/pages/error.tsx'
+import { chooseProviderPage } from '../../../src/pages/choose-provider.tsx'
 import { sessionOverPage } from '../../../src/pages/session-over.tsx'
 import { signInFailedPage } from '../../../src/pages/sign-in-failed.tsx'
 import { signOutPage } from '../../../src/pages/sign-out.tsx'
@@ -57,6 +58,8 @@ function everyPage(text: string, href: string): readonly (readonly [name: string
     ],
     ['session-over', sessionOverPage({ ...common, signInUrl: href, why: 'ended' })],
     ['insufficient', sessionOverPage({ ...common, signInUrl: href, why: 'insufficient' })],
+    ['elsewhere', sessionOverPage({ ...common, signInUrl: href, why: 'elsewhere' })],
+    ['choose-provider', chooseProviderPage({ ...common, providers: [{ label: text, href }], signedInWith: [text] })],
     [
       'sign-in-failed',
       signInFailedPage({ ...common, title: text, whatToDo: text, error: text, description: text, tryAgainUrl: href }),
