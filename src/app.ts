@@ -210,6 +210,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   const programs = createProgramLogin({
     sessions,
     ownSessions,
+    idps,
     directory,
     store,
     redirects,

@@ -23,6 +23,7 @@ import type {
   Span,
   WallTime,
 } from '../types.ts'
+import { acceptedProviders } from './accepted.ts'
 import type { ControlRequest } from './control-request.ts'
 
 export const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
@@ -115,8 +116,11 @@ export function createDeviceLogin(deps: {
   }
 
   return {
-    async begin({ facts, generation }) {
-      const [idp] = idps.all
+    async begin(request) {
+      const { facts, generation } = request
+      const accepted = acceptedProviders(request)
+      const idp = idps.all.find(({ name }) => accepted?.includes(name) ?? true)
+      if (!idp) return refused('unauthorized_client', 'no identity provider signs people in for this host')
       if (!generation.live.allowDeviceLogin) return refused('unauthorized_client', 'allow_device_login is not set')
       if (!count(networkOf(facts.clientIp)))
         throw new AppError('ERR_SIGN_IN_LIMIT', 'device login: too many were begun')

@@ -18,7 +18,8 @@ import type { Secret } from '../lib/secret.ts'
 import { elapsed, epochMillis, later } from '../lib/time.ts'
 import { pageReply } from '../pages/render.ts'
 import { jsonReply, redirectReply, textReply } from '../pages/reply.ts'
-import type { Clock, Session, Sessions, Span, Store } from '../types.ts'
+import type { Clock, IdentityProviders, Session, Sessions, SignInDemand, Span, Store } from '../types.ts'
+import { acceptedProviders } from './accepted.ts'
 import type { ControlRequest } from './control-request.ts'
 import type { OwnSessions } from './own-sessions.ts'
 import type { Csrf } from './csrf.ts'
@@ -44,6 +45,8 @@ interface Asked {
   /** Absent: the person copies the code. */
   readonly redirectUri?: string
   readonly state?: string
+  /** Of the host's routes; absent: whichever. */
+  readonly providers?: SignInDemand['providers']
   readonly expires: number
 }
 
@@ -61,6 +64,7 @@ export interface ProgramLogin {
 export function createProgramLogin(deps: {
   readonly sessions: Pick<Sessions, 'get' | 'programToken'>
   readonly ownSessions: OwnSessions
+  readonly idps: Pick<IdentityProviders, 'of'>
   readonly directory: Pick<Directory, 'status'>
   readonly store: Store
   readonly redirects: Pick<Redirects, 'start'>
@@ -74,6 +78,7 @@ export function createProgramLogin(deps: {
   const {
     sessions,
     ownSessions,
+    idps,
     directory,
     store,
     redirects,
@@ -87,7 +92,8 @@ export function createProgramLogin(deps: {
   const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'program login'))
   const [sealingKey] = keys as [Buffer]
 
-  function begin({ facts, generation, origin }: ControlRequest): Reply {
+  function begin(request: ControlRequest): Reply {
+    const { facts, generation, origin } = request
     const { fixed, live } = generation
     const query = new URLSearchParams(facts.query)
     const redirectName = live.compatibility === 'pomerium' ? 'pomerium_redirect_uri' : 'redirect_uri'
@@ -112,12 +118,14 @@ export function createProgramLogin(deps: {
       return refused(
         'expected a redirect_uri at http://127.0.0.1 or http://[::1], or at a host of programmatic_redirect_domain_whitelist',
       )
+    const providers = acceptedProviders(request)
     const asked: Asked = {
       origin,
       host: facts.host,
       challenge,
       ...(redirect && { redirectUri: redirect.href }),
       ...(state !== undefined && { state }),
+      ...(providers && { providers }),
       expires: epochMillis(later(clock.now(), LOGIN_LIFETIME)),
     }
     const address = new URL(`${live.naming.controlPrefix}/api/v1/login/confirm`, fixed.authenticateServiceUrl)
@@ -134,12 +142,19 @@ export function createProgramLogin(deps: {
       return failure(request, new AppError('ERR_RETURN_URL', 'program login: the address is not ours, or too old'))
     }
     const own = await ownSessions.all(request)
-    const session = own.find(({ person }) => directory.status(person) !== 'inactive')
+    const { providers } = asked
+    const session = own.find(
+      (each) =>
+        directory.status(each.person) !== 'inactive' && (providers?.includes(idps.of(each)?.name ?? '') ?? true),
+    )
     if (!session) {
       // What a form sent is lost: the person is asked again.
       const here = new URL(`${origin}${facts.path}${facts.query}`)
       const signIn = new URL(`${live.naming.controlPrefix}/sign_in`, fixed.authenticateServiceUrl)
-      return redirectReply(303, redirects.start({ returnTo: here }, signIn, clock.now()).location)
+      return redirectReply(
+        303,
+        redirects.start({ returnTo: here, ...(providers && { demand: { providers } }) }, signIn, clock.now()).location,
+      )
     }
     if (facts.method !== 'POST') {
       return pageReply(

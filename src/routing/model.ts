@@ -61,6 +61,8 @@ export interface BadPath {
 
 export interface RouteTable {
   match(request: RequestFacts): RouteMatch
+  /** Of a host, on whatever path. */
+  routesOf(host: string, port: number | undefined): readonly Route[]
   /** External origin of a route's host for this request; undefined when no route serves the host. */
   originOf(host: string, port: number | undefined): string | undefined
   /** Is the host's external URL https, by configuration? For the sign-in service, too. */

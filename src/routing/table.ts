@@ -48,6 +48,7 @@ export function createRouteTable(
   })
   return {
     match: (request) => (request.readings ? matchReadings(match, request) : match(request)),
+    routesOf,
     originOf,
     isHttps,
     httpsOriginOf,
@@ -104,6 +105,12 @@ export function createRouteTable(
   /** Of a host that is written out one, else one for each wildcard that covers it. */
   function indexesOf(host: string): readonly PathIndex[] {
     return exact.get(host) ?? wildcards.covering(host)
+  }
+
+  function routesOf(host: string, port: number | undefined): readonly Route[] {
+    return indexesOf(host).flatMap(({ routes }) =>
+      routes.filter(({ route: { from } }) => servesPort(from, port)).map(({ route }) => route),
+    )
   }
 
   function originOf(host: string, port: number | undefined): string | undefined {

@@ -1,5 +1,6 @@
 /** Postern between two Okta orgs that have given the same ids to different people. */
 import { DEMO, demoSeed } from '../../emulator/okta/demo-seed.ts'
+import { DEVICE_GRANT } from '../../emulator/okta/oidc/device.ts'
 import { createOktaEmulator, type OktaEmulator } from '../../emulator/okta/emulator.ts'
 import type { Answer, Browser } from './browser.ts'
 import { createTestWorld, signIn, type World, type WorldOptions } from './world.ts'
@@ -47,7 +48,15 @@ export async function createTwoOrgs(options: WorldOptions = {}): Promise<TwoOrgs
   })
   const partners = await createOktaEmulator({
     // The same ids as in the first one, and nobody in any group.
-    seed: { ...seed, people: [...(seed.people ?? [])].map((person) => ({ ...person, groups: [] })) },
+    seed: {
+      ...seed,
+      people: [...(seed.people ?? [])].map((person) => ({ ...person, groups: [] })),
+      // It has device codes, and the first has none.
+      apps: (seed.apps ?? []).map((app) => ({
+        ...app,
+        grantTypes: ['authorization_code', 'refresh_token', DEVICE_GRANT],
+      })),
+    },
     ...(options.clock && { clock: options.clock }),
   })
   const world = await createTestWorld({
