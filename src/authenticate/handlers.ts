@@ -346,7 +346,8 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   ): Promise<Reply> {
     const { returnTo, nonceHash } = asked
     // The authenticate service has its session already: there is nothing to hand over.
-    if (nonceHash === undefined || isAtAuthenticate(request, returnTo)) return redirectReply(302, returnTo, cookies)
+    if (isAtAuthenticate(request, returnTo)) return enter(request, returnTo, cookies)
+    if (nonceHash === undefined) return redirectReply(302, returnTo, cookies)
     const handoff = { sessionId: session.id, host: canonicalHost(returnTo), nonceHash, returnTo: returnTo.href }
     const location = new URL(`${request.generation.live.naming.controlPrefix}/callback`, returnTo)
     location.searchParams.set('code', await issueHandoff(store, handoff, clock.now()))
@@ -378,7 +379,16 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const session = await sessions.get(handoff.sessionId)
     // Signed out in the meantime: the application asks for a new sign-in.
     if (!session || session.expiresAt <= clock.now()) return redirectReply(302, returnTo, [spent])
-    return redirectReply(302, returnTo, [spent, sessionHeader(request, session)])
+    return enter(request, returnTo, [spent, sessionHeader(request, session)])
+  }
+
+  /**
+   * To an address of this host that needs the session cookie. A strict one does not go along with redirects that another
+   * site began, and every sign-in comes from the provider: a page of ours goes on instead, or it would go round for ever.
+   */
+  function enter(request: ControlRequest, url: URL, cookies: readonly Header[]): Reply {
+    const isStrict = request.generation.live.cookieSameSite === 'strict'
+    return isStrict ? returnReply(url, cookies) : redirectReply(302, url, cookies)
   }
 
   /** `ROUTE/{prefix}/return`: to the address that was asked for in the beginning. */

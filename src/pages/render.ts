@@ -50,12 +50,12 @@ export function beginReply(next: URL, back: URL, cookies: Reply['headers']): Rep
   return onwardReply(401, beginPage(next, back), BEGIN_HASH, cookies)
 }
 
-/** The page at `back`, which gives the fragment to the address that was asked for. */
-export function returnReply(next: URL): Reply {
-  return onwardReply(200, returnPage(next), RETURN_HASH)
+/** The page at `back`, which gives the fragment to the address that was asked for; elsewhere a redirect that our page makes. */
+export function returnReply(next: URL, cookies: Reply['headers'] = []): Reply {
+  return onwardReply(200, returnPage(next), RETURN_HASH, cookies)
 }
 
-function onwardReply(status: number, body: string, scriptHash: string, cookies: Reply['headers'] = []): Reply {
+function onwardReply(status: number, body: string, scriptHash: string, cookies: Reply['headers']): Reply {
   return { status, headers: [HTML, ...onwardHeaders(scriptHash), ...cookies], body }
 }
 

@@ -132,3 +132,14 @@ describe('the page that it returns to', () => {
     expect([end.status, end.url.href]).toEqual([200, `${APP}/deep?a=1`])
   })
 })
+
+test('with strict cookies the hand-off goes on by a page: along a redirect from the provider none would be sent', async () => {
+  world.reload({ cookie_same_site: 'strict' })
+  const browser = world.browser()
+  const handOff = await world.signIn(browser, 'http://plain.localhost/x?q=1', 'alice@example.com')
+  expect([handOff.status, handOff.url.pathname]).toEqual([200, '/.postern/callback'])
+  expect(handOff.body).toContain('data-next="http://plain.localhost/x?q=1"')
+  expect(handOff.headers['set-cookie']?.at(-1)).toMatch(/^postern=.*SameSite=Strict/)
+  expect(handOff.headers['referrer-policy']).toBe('no-referrer')
+  expect((await browser.ask('http://plain.localhost/x?q=1')).status).toBe(200)
+})
