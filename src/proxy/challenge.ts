@@ -48,10 +48,13 @@ export function protectedResource(
   { fixed, live }: { readonly fixed: Pick<Fixed, 'idps'>; readonly live: Pick<Live, 'routes'> },
 ): Json {
   const { hostname: host } = new URL(origin)
-  const taken = live.routes.some(({ from, bearer }) => bearer?.kind === 'access-token' && isOfHost(from, host))
+  const taking = live.routes.filter(({ from, bearer }) => bearer?.kind === 'access-token' && isOfHost(from, host))
+  const issuers = fixed.idps.filter(({ name }) =>
+    taking.some(({ demand }) => demand?.providers === undefined || demand.providers.includes(name)),
+  )
   return {
     resource: origin,
-    ...(taken && { authorization_servers: fixed.idps.map(({ issuer }) => issuer) }),
+    ...(issuers.length > 0 && { authorization_servers: issuers.map(({ issuer }) => issuer) }),
     bearer_methods_supported: ['header'],
   }
 }

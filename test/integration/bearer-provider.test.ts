@@ -85,6 +85,23 @@ describe('a custom authorization server', () => {
     expect((await ask(world, 'any', bobs)).status).toBe(200)
   })
 
+  test('lets nobody in who left the group, or whose account is suspended', async () => {
+    const { accessToken } = await personTokens(issuer, 'alice@example.com')
+    expect((await ask(world, 'api', accessToken)).status).toBe(200)
+    const statusLater = async (host: string): Promise<number> => {
+      clock.advance(2000)
+      return (await ask(world, host, accessToken)).status
+    }
+    world.okta.removeMember('Engineering', 'alice@example.com')
+    await expect.poll(() => statusLater('api'), { timeout: 60_000 }).toBe(403)
+    expect((await ask(world, 'any', accessToken)).status).toBe(200)
+    world.okta.setStatus('alice@example.com', 'SUSPENDED')
+    await expect.poll(() => statusLater('any'), { timeout: 60_000 }).toBe(403)
+    world.okta.setStatus('alice@example.com', 'ACTIVE')
+    world.okta.addMember('Engineering', 'alice@example.com')
+    await expect.poll(() => statusLater('api'), { timeout: 60_000 }).toBe(200)
+  })
+
   test('is told to clients that ask where to get a token', async () => {
     for (const [host, expected] of [
       ['api', [issuer]],
@@ -221,6 +238,13 @@ describe('the org', () => {
     expect((await browser.ask('http://any.localhost/')).status).toBe(200)
   })
 
+  test('is told no token of our own', async () => {
+    const before = calls()
+    for (const own of [`pst_${'a'.repeat(32)}`, `psl_v1.${'a'.repeat(22)}.${'b'.repeat(43)}`])
+      expect((await ask(world, 'any', own)).status).toBe(401)
+    expect(calls()).toBe(before)
+  })
+
   test('is not asked without end by somebody who guesses', async () => {
     const before = calls()
     const statuses: number[] = []
@@ -264,5 +288,9 @@ describe('several providers', () => {
     const program = await programToken(`${world.okta.url}/oauth2/default`, 'wiki.read')
     expect((await ask(world, 'staff', program)).status).toBe(200)
     expect(lastLine(world)).toMatchObject({ service_account: `staff/${SERVICE_APP.id}` })
+    const { body } = await world.browser().ask('http://staff.localhost/.postern/oauth-protected-resource')
+    expect((JSON.parse(body) as Record<string, unknown>)['authorization_servers']).toEqual([
+      `${world.okta.url}/oauth2/default`,
+    ])
   })
 })
