@@ -60,7 +60,8 @@ export async function connect(node: Address, options: ConnectOptions, database =
   })
   let end: (reason: string) => void = () => {}
   const ended = new Promise<string>((resolve) => (end = resolve))
-  client.on('error', (error: Error) => end(error.message))
+  // Also for a reply that is none: node-redis would go on, and give the next one to whoever waits for this.
+  client.on('error', (error: Error) => close(error.message))
   client.on('end', () => end('the connection was closed'))
 
   function close(reason: string): void {
