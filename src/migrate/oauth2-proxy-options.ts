@@ -67,8 +67,8 @@ export const FATES: ReadonlyMap<string, Fate> = new Map([
   ),
   ...fates(
     'unneeded',
-    'sessions are kept in the embedded store',
-    'session_store_type redis_connection_url redis_username redis_password redis_use_sentinel redis_sentinel_password redis_sentinel_master_name redis_sentinel_connection_urls redis_use_cluster redis_cluster_connection_urls redis_ca_path redis_insecure_skip_tls_verify redis_connection_idle_timeout',
+    'a connection is asked twice a second, and made again when it is silent',
+    'redis_connection_idle_timeout',
   ),
   ...fates('unneeded', 'groups are read again while a session lives', 'cookie_refresh'),
   ...fates(

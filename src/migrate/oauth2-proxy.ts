@@ -12,6 +12,7 @@ import {
 } from './draft.ts'
 import { literalPrefix } from '../routing/regex.ts'
 import { FATES } from './oauth2-proxy-options.ts'
+import { writeStorage } from './oauth2-proxy-storage.ts'
 
 /** Options by their names in the cfg file. What may be given more than once is a list. */
 export type ProxyOptions = ReadonlyMap<string, unknown>
@@ -52,6 +53,7 @@ export function fromProxyOptions(
   const from = originOf(text('redirect_url'), missing)
   writeAuthenticateUrl(options, globals, missing)
   writeProvider({ text, list, set, missing })
+  writeStorage({ text, list, set, missing })
   set('groups_claim', text('oidc_groups_claim'))
   if (text('insecure_oidc_allow_unverified_email') === 'true') {
     set('idp_allow_unverified_email', true, 'Whoever may write an address at the provider may be anybody here.')
