@@ -13,6 +13,9 @@ const PATIENCE: Span = 2000
 /** Without any answer for so long the connection that waits for changes is given up. */
 const LOG_PATIENCE: Span = LOG_SILENCE + 2000
 
+/** Greater than what Redis itself would add to one of our numbers: an entry that somebody else wrote is read once at most. */
+const LAST_OF = '18446744073709551615'
+
 /** Another node is the right one by now, or this one cannot serve yet: look for it again. */
 const ELSEWHERE: ReadonlySet<string> = new Set([
   'READONLY',
@@ -88,7 +91,7 @@ export function createRedisBackend({
         const options = ['COUNT', `${LOG_PAGE}`, 'BLOCK', `${LOG_SILENCE}`]
         const reply = await call(
           changes,
-          ['XREAD', ...options, 'STREAMS', names.changes, `${sequence}-0`],
+          ['XREAD', ...options, 'STREAMS', names.changes, `${sequence}-${LAST_OF}`],
           LOG_PATIENCE,
         )
         return Array.isArray(reply) && Array.isArray(reply[0]) ? parsePage(reply[0][1] ?? null) : []
