@@ -5,17 +5,31 @@ import { isSameIssuer, issuerOf, personKey } from './lib/person.ts'
 import { FOREVER } from './lib/time.ts'
 import type { PersonView } from './operator.ts'
 import { type Cell, reviewDocument } from './pages/render.ts'
-import { createReview, describeAccess } from './policy/access.ts'
+import { asksForSignIn } from './policy/demand.ts'
+import { type Access, createReview, describeAccess } from './policy/access.ts'
 import { createMembership } from './policy/membership.ts'
 import type { Principal } from './policy/model.ts'
+import { servicePrincipal } from './policy/service-principal.ts'
+import type { ServiceToken } from './tokens/model.ts'
+import { isForRoute } from './tokens/scope.ts'
 import type { Identity, Subject, WallTime } from './types.ts'
 
 export interface Reviewed {
   readonly who: Principal
   /** Names of the identity providers that they may come from: those of their issuer. */
   readonly providers: readonly string[]
-  /** The address, or the subject. */
+  /** The address, or the subject; of a program with the id of its token. */
   readonly name: string
+  /** What a service token is for; absent: a person. */
+  readonly scope?: Pick<ServiceToken, 'routes' | 'methods'>
+}
+
+/** Programs that have a service token. */
+export function reviewedPrograms(tokens: readonly ServiceToken[]): readonly Reviewed[] {
+  return tokens.map((token) => {
+    const who = servicePrincipal(token)
+    return { who, providers: [], name: `${who.identity.subject} (${token.id})`, scope: token }
+  })
 }
 
 /** Everybody that the store knows, and everybody who is written into the configuration. */
@@ -81,6 +95,18 @@ function principalOf(identity: Identity): Principal {
   }
 }
 
+/** What the policy says, as far as a service token is for the route. */
+function createScopedReview(): (route: Route, reviewed: Reviewed) => Access {
+  const accessOf = createReview()
+  return (route, reviewed) => {
+    const access = accessOf(route, asOn(route, reviewed))
+    const { scope } = reviewed
+    if (!scope || route.policy.kind === 'public') return access
+    if (!route.serviceTokens || asksForSignIn(route.demand) || !isForRoute(scope, route)) return { kind: 'no' }
+    return access.kind === 'yes' && scope.methods.length > 0 ? { kind: 'conditions' } : access
+  }
+}
+
 /** One person and one route that is not simply a no. */
 export interface AccessLine {
   readonly name: string
@@ -93,14 +119,19 @@ export interface AccessLine {
 
 /** Who can open what, person by person, without those who cannot. */
 export function* review(people: readonly Reviewed[], routes: readonly Route[]): Generator<AccessLine> {
-  const accessOf = createReview()
+  const accessOf = createScopedReview()
   for (const one of people) {
     const { who: anywhere, name } = one
     for (const route of routes) {
-      const who = asOn(route, one)
-      const { kind } = accessOf(route, who)
+      const { kind } = accessOf(route, one)
       if (kind === 'no') continue
-      yield { name, subject: anywhere.identity.subject, route, access: kind, by: describeAccess(route, who) }
+      yield {
+        name,
+        subject: anywhere.identity.subject,
+        route,
+        access: kind,
+        by: describeAccess(route, asOn(route, one)),
+      }
     }
   }
 }
@@ -110,21 +141,21 @@ export function countAccess(
   people: readonly Reviewed[],
   routes: readonly Route[],
 ): readonly { readonly route: Route; readonly counts: Readonly<Record<Cell, number>> }[] {
-  const accessOf = createReview()
+  const accessOf = createScopedReview()
   return routes.map((route) => {
     const counts = { yes: 0, no: 0, conditions: 0, unknown: 0 }
-    for (const one of people) counts[accessOf(route, asOn(route, one)).kind]++
+    for (const one of people) counts[accessOf(route, one).kind]++
     return { route, counts }
   })
 }
 
 /** One self-contained page with a matrix. */
 export function reviewPage(people: readonly Reviewed[], routes: readonly Route[], at: string): string {
-  const accessOf = createReview()
+  const accessOf = createScopedReview()
   const rows = new Map<string, { readonly people: string[]; readonly cells: readonly Cell[] }>()
   for (const one of people) {
     const { name } = one
-    const cells = routes.map((route) => accessOf(route, asOn(route, one)).kind)
+    const cells = routes.map((route) => accessOf(route, one).kind)
     const key = cells.join(' ')
     const row = rows.get(key)
     if (row) row.people.push(name)

@@ -67,7 +67,12 @@ export function createReview(): Review {
       const denied = any(policy.deny, facts, 'unknown')
       if (allowed === 'false' || denied === 'true') return NO
       if (allowed === 'true' && denied === 'false') return YES
-      return who.membership === 'unknown' && asksForGroups(route) ? UNKNOWN : CONDITIONS
+      if (who.membership === 'unknown' && asksForGroups(route)) return UNKNOWN
+      // Otherwise a rule about addresses is open, of a program: the engine denies then.
+      const { allow, deny } = policy
+      return [...allow, ...deny].some(({ criteria }) => criteria.some((each) => looksAtRequest.has(each)))
+        ? CONDITIONS
+        : NO
     } catch {
       // As in the engine: a rule that cannot be evaluated might have been the one that denies.
       return NO

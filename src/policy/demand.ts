@@ -29,6 +29,12 @@ export function unmetBy({ identity, signedInAt }: SignedIn, demand: SignInDemand
   return authTime === undefined || isWithin(authTime, maxSessionAge, signedInAt) ? undefined : 'auth-time'
 }
 
+/** Is it about how, or how lately, somebody signed in? Then no service token will do. */
+export function asksForSignIn(demand: SignInDemand | undefined): boolean {
+  const { acrValues, maxAuthAge, maxSessionAge } = demand ?? {}
+  return acrValues !== undefined || maxAuthAge !== undefined || maxSessionAge !== undefined
+}
+
 /** For `max_age` of the request to the provider (OIDC Core §3.1.2.1). */
 export function maxAgeOf({ maxAuthAge, maxSessionAge }: SignInDemand): Span | undefined {
   if (maxAuthAge === undefined || maxSessionAge === undefined) return maxAuthAge ?? maxSessionAge

@@ -9,7 +9,11 @@ export function isInScope(
   method: string,
 ): boolean {
   return (
-    (routes.length === 0 || routes.some((named) => isNamed(route, named))) &&
+    isForRoute({ routes }, route) &&
     (methods.length === 0 || methods.includes(method) || (method === 'HEAD' && methods.includes('GET')))
   )
+}
+
+export function isForRoute({ routes }: Pick<ServiceToken, 'routes'>, route: Route): boolean {
+  return routes.length === 0 || routes.some((named) => isNamed(route, named))
 }

@@ -1,5 +1,9 @@
 /** `postern tokens`, in another process, beside a running Postern. */
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { WebSocket, WebSocketServer } from 'ws'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { startRedis } from '../support/redis.ts'
 import { startTokenMaker, type TokenMaker } from '../support/service-tokens.ts'
 import { createTestWorld, type World } from '../support/world.ts'
 
@@ -109,4 +113,44 @@ test.each<[what: string, args: readonly string[], message: RegExp]>([
   expect({ exitCode, out }).toEqual({ exitCode: 2, out: '' })
   expect(err).toMatch(message)
   expect((await maker.run('list', '--json')).out).toBe(before)
+})
+
+test('on a shared store: good in every process, and out in every process within a second, open WebSockets included', async () => {
+  const redis = await startRedis()
+  const sockets = new WebSocketServer({ port: 0, host: '127.0.0.1' })
+  await once(sockets, 'listening')
+  const shared = await createTestWorld({
+    config: { storage: { type: 'redis', url: `redis://127.0.0.1:${redis.port}` } },
+    routes: [
+      { name: 'packages', from: 'http://packages.localhost', allowed_groups: ['Deployers'], service_tokens: true },
+      {
+        from: 'http://sockets.localhost',
+        to: `http://127.0.0.1:${(sockets.address() as AddressInfo).port}`,
+        allowed_groups: ['Deployers'],
+        service_tokens: true,
+      },
+    ],
+  })
+  const other = await shared.another()
+  const operator = await startTokenMaker(shared)
+  const token = await operator.create('--name', 'ci', '--group', 'Deployers')
+  const headers = { authorization: `Bearer ${token}`, accept: '*/*' }
+  const statuses = () =>
+    Promise.all(
+      [shared, other].map(async (at) => (await at.browser().ask('http://packages.localhost/', { headers })).status),
+    )
+  for (let i = 0; i < 3; i++) expect(await statuses()).toEqual([200, 200])
+  const socket = new WebSocket(`ws://127.0.0.1:${other.app.listener.address.port}/`, {
+    headers: { host: 'sockets.localhost', authorization: headers.authorization },
+  })
+  await once(socket, 'open')
+  const closed = once(socket, 'close')
+  expect((await operator.run('revoke', '--name', 'ci')).exitCode).toBe(0)
+  // The bound is a second; the machine may be busy.
+  await expect.poll(statuses, { interval: 20, timeout: 30_000 }).toEqual([401, 401])
+  await closed
+  await operator.close()
+  await shared.close()
+  sockets.close()
+  await redis.close()
 })

@@ -9,6 +9,7 @@ import {
   review,
   type Reviewed,
   reviewedPeople,
+  reviewedPrograms,
   reviewPage,
 } from '../../../src/review.ts'
 import { isNamed } from '../../../src/routing/named.ts'
@@ -46,8 +47,11 @@ export async function accessCommand({ config: file, route, user, format }: Acces
     io.err(printable(`no route is called ${JSON.stringify(route)}`))
     return 1
   }
-  const everybody = await withOperator(config, io, (operator) => reviewedPeople(config, operator.everybody(), now))
-  const people = everybody.filter(
+  const [everybody, programs] = await withOperator(config, io, async (operator) => [
+    await reviewedPeople(config, operator.everybody(), now),
+    reviewedPrograms(await operator.tokens.list()),
+  ])
+  const people = [...everybody, ...programs].filter(
     ({ who, name }) => user === undefined || user === name || user === who.identity.subject,
   )
   if (people.length === 0) {
@@ -57,7 +61,13 @@ export async function accessCommand({ config: file, route, user, format }: Acces
     return 1
   }
   print(chosen, people, routes, route !== undefined || user !== undefined, isoTime(now), io)
-  io.err(`${count(people.length, 'person', 'people')} whose groups are known, ${count(routes.length, 'route')}`)
+  const tokens = people.filter(({ scope }) => scope).length
+  const said = [
+    `${count(people.length - tokens, 'person', 'people')} whose groups are known`,
+    ...(tokens > 0 ? [count(tokens, 'service token')] : []),
+    count(routes.length, 'route'),
+  ]
+  io.err(said.join(', '))
   return 0
 }
 

@@ -5,6 +5,7 @@ import { parseFrom } from '../../routing/host.ts'
 import { canonicalPath, readPath } from '../../routing/path.ts'
 import { KEEP_ESCAPED_SLASHES } from '../../routing/readings.ts'
 import { compileRegex } from '../../routing/regex.ts'
+import { asksForSignIn } from '../../policy/demand.ts'
 import { isReserved } from '../../routing/table.ts'
 import type { Live } from '../model.ts'
 import type { Conditions, PathMatch, PathReading, Route, RouteFrom } from '../route-model.ts'
@@ -83,6 +84,9 @@ function compileRoute(
   )
   if (input.service_tokens && policy?.kind === 'public' && policy.identity !== 'optional') {
     report.warning([...path, 'service_tokens'], 'no token is asked for where everybody may come in')
+  }
+  if (input.service_tokens && asksForSignIn(demand)) {
+    report.warning([...path, 'service_tokens'], 'no service token gets in: none is the sign-in that the route asks for')
   }
   if (!from || !match || !action || !policy) return undefined
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -91,6 +91,39 @@ describe('postern access', () => {
     const { out } = await access('--format', 'html')
     expect(out).toMatch(/^<!doctype html>/)
     expect(out).toContain('3 routes')
+  })
+
+  test('service tokens are among those who can open something: as far as they are for it', async () => {
+    const file = join(folder, 'programs.yaml')
+    const takes = `
+  - {name: packages, from: https://packages.corp.example, to: http://packages, allowed_groups: [Deployers], service_tokens: true}
+  - {name: docs, from: https://docs.corp.example, to: http://docs, allow_any_authenticated_user: true, service_tokens: true}
+  - {name: people, from: https://people.corp.example, to: http://people, allowed_domains: [corp.example], service_tokens: true}
+`
+    writeFileSync(file, readFileSync(config, 'utf8').trimEnd() + takes)
+    const make = async (...args: string[]) => {
+      const { err } = await cli(['tokens', 'create', file, ...args])
+      return /token (\w+)/.exec(err)?.[1] ?? ''
+    }
+    const wide = await make('--name', 'ci', '--group', 'Deployers')
+    const narrow = await make('--name', 'ci', '--group', 'Deployers', '--route', 'docs', '--method', 'GET')
+    const { out, err } = await cli(['access', '--config', file, '--format', 'json'])
+    expect(err).toBe('4 people whose groups are known, 2 service tokens, 6 routes')
+    const found = new Set(
+      out
+        .split('\n')
+        .map((line) => JSON.parse(line) as { person: string; route: string; access: string })
+        .filter(({ person }) => person.startsWith('service:'))
+        .map(({ person, route, access: kind }) => `${person} ${route} ${kind}`),
+    )
+    expect(found).toEqual(
+      new Set([
+        `service:ci (${narrow}) docs conditions`,
+        `service:ci (${wide}) packages yes`,
+        `service:ci (${wide}) docs yes`,
+      ]),
+    )
+    for (const token of [wide, narrow]) await cli(['tokens', 'revoke', token, '--config', file])
   })
 
   test.each([
