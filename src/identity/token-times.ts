@@ -37,3 +37,9 @@ function isWhole(value: Json | undefined): value is number {
 export function isFor({ aud }: JsonObject, audience: string): boolean {
   return Array.isArray(aud) ? aud.includes(audience) : aud === audience
 }
+
+/** Is the token for `audience`, and for nobody beside it? Who else may show it is unknown. */
+export function isOnlyFor({ aud }: JsonObject, audience: string): boolean {
+  const only = Array.isArray(aud) && aud.length === 1 ? aud[0] : aud
+  return only === audience
+}

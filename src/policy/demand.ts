@@ -15,8 +15,9 @@ export interface SignedIn {
 }
 
 /**
- * What is missing, of the providers apart, for the sign-in of this person to be what a route asks for; undefined: nothing. What the provider did
- * not say is not met: it ignores an `acr_values` that it does not know (okta-api.md#authorize), and others ignore `max_age`.
+ * What is missing, of the providers apart, for the sign-in of this person to be what a route asks for; undefined: nothing.
+ * What the provider did not say is not met: it ignores an `acr_values` that it does not know (okta-api.md#authorize), and
+ * others ignore `max_age`.
  */
 export function unmetBy({ identity, signedInAt }: SignedIn, demand: SignInDemand, now: WallTime): Unmet | undefined {
   const { acr, auth_time: authTime } = identity.claims
@@ -49,10 +50,11 @@ function isWithin(authTime: Json | undefined, maxAuthAge: Span, now: WallTime): 
 }
 
 /** For people, each part: `a sign-in whose acr is one of phr, phrh`. */
-export function describeDemand({ acrValues, maxAuthAge, maxSessionAge }: SignInDemand): readonly string[] {
+export function describeDemand({ providers, acrValues, maxAuthAge, maxSessionAge }: SignInDemand): readonly string[] {
   const within = (what: string, age: Span | undefined): readonly string[] =>
     age === undefined ? [] : [`${what} no longer ago than ${describeDuration(age)}`]
   return [
+    ...(providers ? [`a sign-in at ${providers.join(' or ')}`] : []),
     ...(acrValues ? [`a sign-in whose acr is one of ${acrValues.join(', ')}`] : []),
     ...within('a sign-in whose auth_time is', maxAuthAge),
     ...within('a sign-in here', maxSessionAge),

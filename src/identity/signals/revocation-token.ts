@@ -2,8 +2,8 @@ import { isSameIssuer } from '../../lib/person.ts'
 import { later } from '../../lib/time.ts'
 import type { JsonObject, WallTime } from '../../types.ts'
 import type { Refused, RevocationToken } from '../model.ts'
-import { timeProblem } from '../token-times.ts'
-import { isOnlyFor, isText, MESSAGE_AGE } from './logout-token.ts'
+import { isOnlyFor, timeProblem } from '../token-times.ts'
+import { isText, MESSAGE_AGE } from './values.ts'
 
 /**
  * By what Okta shows that a global token revocation is its own (okta-api.md#sign-out-signals): a JWT of its own type about our

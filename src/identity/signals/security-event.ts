@@ -3,7 +3,7 @@ import { later } from '../../lib/time.ts'
 import type { Json, JsonObject, Span, WallTime } from '../../types.ts'
 import type { Meant, Refused, SecurityEvent, SecurityEvents, SetError } from '../model.ts'
 import { isFor, timeProblem } from '../token-times.ts'
-import { instantOf, isObject, isText } from './logout-token.ts'
+import { instantOf, isObject, isText } from './values.ts'
 
 const CAEP = 'https://schemas.openid.net/secevent/caep/event-type/'
 const SSF = 'https://schemas.openid.net/secevent/ssf/event-type/'

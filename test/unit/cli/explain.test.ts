@@ -275,7 +275,7 @@ describe('postern explain', () => {
     const { exitCode, out, err } = await explain(WIKI, '--user', 'ann@corp.example')
     expect([exitCode, out]).toEqual([2, ''])
     expect(err).toContain('storage.type is memory')
-    expect(err).toContain('configure the embedded store')
+    expect(err).toContain('configure another store')
   })
 
   test('a configuration that is not valid exits with 3 and says where', async () => {
