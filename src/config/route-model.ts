@@ -21,8 +21,8 @@ export interface Route<A extends Action = Action> {
   readonly policy: Policy
   /** This route under its `shadow_policy`: judged beside the policy, and without any effect. */
   readonly shadow?: Route
-  /** `sign-in`: what a session does not know about groups, no waiting will tell. */
-  readonly groupsFrom: 'directory' | 'sign-in'
+  /** Providers without a directory: what a session of theirs does not know about groups, no waiting will tell. Absent: none. */
+  readonly toldAtSignIn?: readonly string[]
   /** Groups that were last known to be right longer ago than this count as unknown here (`max_directory_age`). */
   readonly maxDirectoryAge?: Span
   /** What a sign-in must be like (`acr_values`, `max_auth_age`). Absent: any will do. */

@@ -157,9 +157,10 @@ function explainAddress(reasons: Reasons, who: Principal | undefined): readonly 
  * A directory will tell; a sign-in that is over will not, unless what it told of this person has grown old: the next refresh of
  * the session tells again.
  */
-function unknownGroups({ groupsFrom }: Route, who: Principal | undefined): Decision {
+function unknownGroups({ toldAtSignIn }: Route, who: Principal | undefined): Decision {
   const hasGrownOld = who?.membership === 'unknown' && who.status === 'active'
-  return groupsFrom === 'sign-in' && !hasGrownOld ? NOT_TOLD : UNAVAILABLE
+  const isTold = who?.kind === 'session' && toldAtSignIn?.includes(who.provider)
+  return isTold && !hasGrownOld ? NOT_TOLD : UNAVAILABLE
 }
 
 function allow(

@@ -28,6 +28,8 @@ interface GoldenCase {
   /** A program with a service token of this name, or whoever has a bearer token, instead of a session. */
   readonly service?: string
   readonly token?: { readonly issuer?: string; readonly account?: string; readonly scopes?: readonly string[] }
+  /** Of the session. */
+  readonly provider?: string
   readonly method?: string
   readonly path?: string
   readonly ip?: string
@@ -42,7 +44,7 @@ interface GoldenCase {
 
 interface GoldenFile {
   readonly policy?: unknown
-  readonly groups_from?: Route['groupsFrom']
+  readonly groups_from?: 'sign-in'
   readonly access?: Partial<Record<keyof typeof ACCESS_KEYS, unknown>>
   readonly cases: readonly GoldenCase[]
 }
@@ -56,13 +58,13 @@ const ACCESS_KEYS = {
   allowed_idp_claims: 'allowedIdpClaims',
 } as const
 
-const CASE_KEYS = new Set(['who', 'groups', 'status', 'email', 'claims', 'service', 'token', 'method', 'path', 'ip', 'query', 'headers', 'at', 'expect', 'reasons'])
+const CASE_KEYS = new Set(['who', 'groups', 'status', 'email', 'claims', 'service', 'token', 'provider', 'method', 'path', 'ip', 'query', 'headers', 'at', 'expect', 'reasons'])
 const folder = new URL('./policy/', import.meta.url)
 
 for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml') && name !== 'invalid.yaml').sort()) {
   describe(file, () => {
     const golden = parse(readFileSync(new URL(file, folder), 'utf8')) as GoldenFile
-    const route = { name: file, policy: policyOf(golden), groupsFrom: golden.groups_from } as Route
+    const route = { name: file, policy: policyOf(golden), toldAtSignIn: golden.groups_from && ['default'] } as Partial<Route> as Route
     if (golden.cases.length === 0) throw new Error(`${file} has no cases`)
     golden.cases.forEach((one, index) => {
       const { who, expect: outcome, reasons, ...circumstances } = one
@@ -107,7 +109,7 @@ function policyOf({ policy, access }: GoldenFile): Policy {
 }
 
 /** `nobody` is signed out; anybody else is `NAME@corp.example` with the subject `00u_NAME`. */
-function principalOf({ who, groups = [], status = 'active', email, claims = {}, service, token }: GoldenCase): Principal | undefined {
+function principalOf({ who, groups = [], status = 'active', email, claims = {}, service, token, provider = 'default' }: GoldenCase): Principal | undefined {
   if (who === 'nobody') return undefined
   if (service !== undefined) {
     return servicePrincipal({ id: 't1', account: service, expiresAt: FOREVER, groups: groups as readonly string[] })
@@ -122,7 +124,7 @@ function principalOf({ who, groups = [], status = 'active', email, claims = {}, 
     membership: groups === 'unknown' ? 'unknown' : createMembership(list, 0, 'test'),
     status,
   } as const
-  if (!token) return { ...somebody, kind: 'session', provider: 'default', sessionId: 'session' }
+  if (!token) return { ...somebody, kind: 'session', provider, sessionId: 'session' }
   const { account, scopes = [] } = token
   return {
     ...somebody,

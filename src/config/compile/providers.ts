@@ -140,7 +140,7 @@ export function compileRouteProviders(
   path: Path,
   providers: readonly CompiledProvider[],
   report: Report,
-): Pick<Route, 'groupsFrom'> & Pick<SignInDemand, 'providers'> {
+): Pick<Route, 'toldAtSignIn'> & Pick<SignInDemand, 'providers'> {
   const names = providers.map(({ written: { settings } }) => settings.name)
   const [first, ...others] = written === undefined ? [] : [written].flat()
   for (const name of new Set([written ?? []].flat())) {
@@ -149,12 +149,13 @@ export function compileRouteProviders(
     const hint = near === undefined ? `; there are ${names.join(', ')}` : `; did you mean "${near}"?`
     report.error([...path, 'identity_provider'], `there is no provider "${name}"${hint}`)
   }
-  const accepted = providers.filter(
-    ({ written: { settings } }) => first === undefined || [first, ...others].includes(settings.name),
-  )
+  const toldAtSignIn = providers
+    .filter(({ directory }) => directory.kind === 'claims')
+    .map(({ written: { settings } }) => settings.name)
+    .filter((name) => first === undefined || [first, ...others].includes(name))
   return {
     ...(first !== undefined && { providers: [first, ...others] as const }),
-    groupsFrom: accepted.every(({ directory }) => directory.kind === 'claims') ? 'sign-in' : 'directory',
+    ...(toldAtSignIn.length > 0 && { toldAtSignIn }),
   }
 }
 

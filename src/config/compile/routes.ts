@@ -72,7 +72,7 @@ function compileRoute(
   const policy = compileRoutePolicy(input, path, defaults.policies, report)
   const bearer = compileBearer(input, policy, path, defaults.tokens, report)
   const action = compileAction(input, { from, match, conditions, policy }, headers, path, defaults, report)
-  const { groupsFrom, providers } = compileRouteProviders(input, path, defaults.providers, report)
+  const { toldAtSignIn, providers } = compileRouteProviders(input, path, defaults.providers, report)
   if (input.max_directory_age === 0) {
     report.error([...path, 'max_directory_age'], 'expected a duration above 0')
   }
@@ -99,7 +99,7 @@ function compileRoute(
     match,
     ...(conditions && { conditions }),
     policy,
-    groupsFrom,
+    ...(toldAtSignIn && { toldAtSignIn }),
     ...(input.max_directory_age !== undefined && { maxDirectoryAge: input.max_directory_age }),
     ...(demand && { demand }),
     ...responseHeaders,

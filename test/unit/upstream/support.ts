@@ -78,7 +78,7 @@ export const TOLD: ForwardedIdentity = {
 export function route(upstream: string | readonly [string, ...string[]], over: RouteOptions = {}): Route<Forward> {
   const [first, ...others] = typeof upstream === 'string' ? [upstream] : upstream
   const of = (origin: string) => ({ origin, weight: 1 })
-  const { id, name, from, match, policy, maxDirectoryAge, groupsFrom, definedAt, identity, ...rest } = over
+  const { id, name, from, match, policy, maxDirectoryAge, definedAt, identity, ...rest } = over
   const { timeout = 30_000, bodyTimeout = 0, requestTimeout = 0, tunnelTimeout, ...action } = rest
   return {
     id: id ?? 'r1',
@@ -86,7 +86,6 @@ export function route(upstream: string | readonly [string, ...string[]], over: R
     from: from ?? { scheme: 'http', host: 'app.test', wildcard: false },
     match: match ?? { kind: 'all' },
     policy: policy ?? { kind: 'public' },
-    groupsFrom: groupsFrom ?? 'directory',
     keepFragment: true,
     ...(maxDirectoryAge !== undefined && { maxDirectoryAge }),
     action: {
