@@ -2,6 +2,7 @@ import type { ConfigDocument } from './document.ts'
 import type { EnvironmentValue } from './environment.ts'
 import { type ConfigIssue, formatPath, type Path, type Source } from './issues.ts'
 import { globalKeys, providerKeys, routeKeys } from './keys.ts'
+import { signInSecrets } from './sign-in-secrets.ts'
 import { NotText } from './text.ts'
 
 /** Reads a text file; throws like `readFileSync`. */
@@ -57,10 +58,18 @@ export function mergeInput(
     sources.set(formatPath(key.path), { source: { kind: 'environment', name }, ...(own && { document: own }) })
   }
 
+  // The same file serves a proxy, which may not even be able to read these.
+  const providers = value['identity_providers']
+  const kept = new Set(
+    value['services'] === 'proxy'
+      ? signInSecrets(isTree(providers) ? Object.keys(providers) : []).map((path) => `${formatPath(path)}_file`)
+      : [],
+  )
+
   function readFiles(tree: Tree, prefix: Path, names: readonly string[]): void {
     for (const fileKey of names) {
       const path = tree[fileKey]
-      if (typeof path !== 'string' || path === '') continue
+      if (typeof path !== 'string' || path === '' || kept.has(formatPath([...prefix, fileKey]))) continue
       const key = fileKey.slice(0, -'_file'.length)
       const source = lookUp([...prefix, fileKey], 'valueAt')
       const problem = (message: string): void => {
@@ -90,7 +99,6 @@ export function mergeInput(
     const parent = parentOf(value, path, false)
     if (parent) readFiles(parent, path.slice(0, -1), [path.at(-1) ?? ''])
   }
-  const providers = value['identity_providers']
   for (const [name, provider] of isTree(providers) ? Object.entries(providers) : []) {
     if (!isTree(provider)) continue
     for (const path of providerFileKeys) {

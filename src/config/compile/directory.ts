@@ -62,14 +62,16 @@ export function compileDirectory(
 
   /** No source is read here, so none needs its secret: which ones there are says `sources`, or what is written of them. */
   function followed(): DirectoryConfig {
-    const { okta, scim_token: scimToken, static: people } = directory
+    // A file that is named need not be there.
+    const isWritten = (path: Path): boolean =>
+      report.isWritten(path) || report.isWritten([...path.slice(0, -1), `${path.at(-1)}_file`])
+    const isOld = 'idp_service_account' in older && isWritten(['idp_service_account'])
     const written = {
-      okta: older.idp_service_account ?? okta.api_token ?? okta.client_id,
-      scim: scimToken,
-      static: people,
+      okta: isOld || isWritten(at('okta', 'api_token')) || isWritten(at('okta', 'client_id')),
+      scim: isWritten(at('scim_token')),
+      static: isWritten(at('static')),
     }
-    const order =
-      directory.sources ?? (['okta', 'scim', 'static'] as const).filter((name) => written[name] !== undefined)
+    const order = directory.sources ?? (['okta', 'scim', 'static'] as const).filter((name) => written[name])
     const url = order.includes('okta') ? apiOrigin() : undefined
     return order.length === 0
       ? { kind: 'claims', ...ages, order }

@@ -1,15 +1,6 @@
 import type { Report } from '../issues.ts'
+import { signInSecrets } from '../sign-in-secrets.ts'
 import type { Draft } from '../validate.ts'
-
-/** What only the sign-in service uses. A proxy that does not have them cannot lose them. */
-const OF_DIRECTORY = [
-  ['directory', 'okta', 'api_token'],
-  ['directory', 'okta', 'private_key'],
-  ['directory', 'okta', 'event_hook_secret'],
-  ['directory', 'scim_token'],
-]
-const SECRETS = [['idp_client_secret'], ['idp_service_account'], ...OF_DIRECTORY, ['shared_signals', 'authorization']]
-const OF_PROVIDER = [['client_secret'], ...OF_DIRECTORY]
 
 /** Do the other keys fit what this process serves? */
 export function checkServices({ globals }: Draft, report: Report): void {
@@ -22,10 +13,7 @@ export function checkServices({ globals }: Draft, report: Report): void {
     )
   }
   if (services === 'authenticate') return
-  const ofProviders = Object.keys(globals.identity_providers).flatMap((name) =>
-    OF_PROVIDER.map((path) => ['identity_providers', name, ...path]),
-  )
-  for (const path of [...SECRETS, ...ofProviders]) {
+  for (const path of signInSecrets(Object.keys(globals.identity_providers))) {
     if (report.isWritten(path)) report.warning(path, 'not used: with `services: proxy` keep it from this process')
   }
 }
