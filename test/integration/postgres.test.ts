@@ -72,13 +72,14 @@ describe.skipIf(!hasPostgres)('a store on PostgreSQL (apt-get install postgresql
     const store = await open({ prefix })
     await store.put(words, 'a', 'older')
     const older = (await store.get(words, 'a'))?.version ?? 0
-    await store.put(words, 'a', 'newer')
-    const newer = (await store.get(words, 'a'))?.version ?? 0
     let gaps = 0
+    // With a watcher `put` waits until the store has heard of its change.
     store.watch(
       () => {},
       () => gaps++,
     )
+    await store.put(words, 'a', 'newer')
+    const newer = (await store.get(words, 'a'))?.version ?? 0
     postgres.run(
       `DELETE FROM postern_changes WHERE space = '${prefix}' AND number > ${older};
        UPDATE postern_spaces SET newest = ${older} WHERE space = '${prefix}';

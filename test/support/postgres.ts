@@ -62,24 +62,27 @@ export async function startPostgres(
   }
   let server: ChildProcess | undefined
 
+  /** Processes of one that was killed may hold its memory for a moment, and then the next one does not start. */
   async function start(): Promise<void> {
+    // Hooks may not use expect.poll.
+    await vi.waitFor(startOnce, { timeout: 60_000, interval: 100 })
+  }
+
+  async function startOnce(): Promise<void> {
     const plain = ['-D', data, '-p', `${port}`, '-h', '127.0.0.1', '-k', folder, '-c', 'fsync=off']
     const started = spawn(join(programs ?? '', 'postgres'), [...plain, ...settings], {
       ...options,
       stdio: ['ignore', 'ignore', 'pipe'],
     })
-    let output = ''
-    started.stderr.setEncoding('utf8').on('data', (text: string) => (output += text))
     server = started
-    process.once('exit', () => signal('SIGKILL'))
-    // Hooks may not use expect.poll.
-    await vi.waitFor(
-      () => {
-        if (started.exitCode !== null) throw new Error(`postgres ended: ${output}`)
-        if (!output.includes('ready to accept connections')) throw new Error('postgres does not listen yet')
-      },
-      { timeout: 60_000, interval: 10 },
-    )
+    let output = ''
+    await new Promise<void>((resolve, reject) => {
+      started.stderr.setEncoding('utf8').on('data', (text: string) => {
+        output += text
+        if (output.includes('ready to accept connections')) resolve()
+      })
+      started.once('exit', () => reject(new Error(`postgres ended: ${output}`)))
+    })
   }
 
   /** The server and its processes, which are in groups of their own. */
@@ -105,6 +108,7 @@ export async function startPostgres(
     await ended
   }
 
+  process.once('exit', () => signal('SIGKILL'))
   await start()
   return {
     port,
