@@ -2,8 +2,9 @@
 import { Ajv } from 'ajv'
 import { messageOf } from '../errors.ts'
 import { every } from '../lib/clock.ts'
-import { later } from '../lib/time.ts'
-import type { Clock, Logger, SessionId, Span, Store, Table } from '../types.ts'
+import { EPOCH_MILLIS, later } from '../lib/time.ts'
+import { createTurns } from '../lib/wait.ts'
+import type { Clock, Logger, SessionId, Span, Store, Table, WallTime } from '../types.ts'
 
 export type Errand =
   /** The session's tokens are due. */
@@ -16,6 +17,8 @@ export type Errand =
       readonly issuer: string
       /** As the session had them. */
       readonly sealedTokens: string
+      /** Attempts that brought no answer, and when the next may begin; absent: none yet. */
+      readonly failed?: { readonly attempts: number; readonly notBefore: WallTime }
     }
   /** A line for the log of a running Postern, from the command line. */
   | { readonly kind: 'audit'; readonly key: string; readonly fields: object; readonly message: string }
@@ -26,7 +29,7 @@ const REFRESH_KEPT: Span = 60_000
 const KEPT: Span = 86_400_000
 /** Those that were left when nobody was there, or failed. */
 const LOOK_INTERVAL: Span = 60_000
-const AT_ONCE = 8
+const REVOCATIONS_AT_ONCE = 8
 
 const ID = { type: 'string', minLength: 22, maxLength: 22 } as const
 const isErrand = new Ajv({ strict: true }).compile<Errand>({
@@ -41,6 +44,11 @@ const isErrand = new Ajv({ strict: true }).compile<Errand>({
         provider: { type: 'string' },
         issuer: { type: 'string' },
         sealedTokens: { type: 'string' },
+        failed: {
+          type: 'object',
+          required: ['attempts', 'notBefore'],
+          properties: { attempts: { type: 'integer' }, notBefore: EPOCH_MILLIS },
+        },
       },
     },
     {
@@ -71,50 +79,48 @@ function keyOf(errand: Errand): string {
   return `${errand.kind} ${errand.kind === 'audit' ? errand.key : errand.id}`
 }
 
-/** Takes what is there and what comes, each by one process of all. What `run` rejects with is logged, and the errand forgotten. */
+/**
+ * Takes what is there and what comes, each by one process of all. `run` gives what is to be tried again later; what it rejects
+ * with is logged, and the errand forgotten. Slow ones, to a provider that is away, keep the others waiting for nothing.
+ */
 export function createErrands(deps: {
   readonly store: Store
   readonly clock: Clock
   readonly logger: Logger
-  readonly run: (errand: Errand) => Promise<void>
+  readonly run: (errand: Errand) => Promise<Errand | undefined>
 }): { readonly close: () => Promise<void> } {
   const { store, clock, logger, run } = deps
-  const waiting: string[] = []
-  const running = new Set<Promise<void>>()
+  const turns = createTurns(REVOCATIONS_AT_ONCE)
+  const underWay = new Map<string, Promise<void>>()
   let closed = false
   const stops = [
     store.watch(
       ({ table, key, kind }) => {
-        if (table === errandsTable.name && kind === 'put') add(key)
+        if (table === errandsTable.name && kind === 'put') begin(key)
       },
       () => void look(),
     ),
     every(clock, LOOK_INTERVAL, () => void look()),
+    clock.after(0, () => void look()),
   ]
-  void look()
 
-  function add(key: string): void {
-    waiting.push(key)
-    next()
-  }
-
-  function next(): void {
-    while (!closed && running.size < AT_ONCE) {
-      const key = waiting.shift()
-      if (key === undefined) return
-      const work: Promise<void> = take(key).finally(() => {
-        running.delete(work)
-        next()
-      })
-      running.add(work)
-    }
+  function begin(key: string): void {
+    if (closed || underWay.has(key)) return
+    const work = key.startsWith('revoke ') ? turns(() => take(key)) : take(key)
+    underWay.set(
+      key,
+      work.finally(() => underWay.delete(key)),
+    )
   }
 
   /** Never rejects. */
   async function take(key: string): Promise<void> {
     try {
+      const found = closed ? undefined : (await store.get(errandsTable, key))?.value
+      if (!found || (found.kind === 'revoke' && found.failed && found.failed.notBefore > clock.now())) return
       const errand = await store.take(errandsTable, key)
-      if (errand) await run(errand)
+      const again = errand && (await run(errand))
+      if (again) await postErrand(store, clock, again)
     } catch (error) {
       if (!closed) logger.warn({ error: messageOf(error) }, 'an errand for a session could not be done')
     }
@@ -123,7 +129,7 @@ export function createErrands(deps: {
   /** Never rejects. */
   async function look(): Promise<void> {
     try {
-      for await (const [key] of store.list(errandsTable)) add(key)
+      for await (const [key] of store.list(errandsTable)) begin(key)
     } catch (error) {
       if (!closed) logger.warn({ error: messageOf(error) }, 'errands for sessions could not be listed')
     }
@@ -133,7 +139,7 @@ export function createErrands(deps: {
     async close() {
       closed = true
       for (const stop of stops) stop()
-      await Promise.all(running)
+      await Promise.all(underWay.values())
     },
   }
 }

@@ -1,6 +1,7 @@
 /** One refresh of one session, and the end of a refresh token: what is said to the provider, and what its answer does. */
-import { AppError, messageOf, toAppError } from '../errors.ts'
+import { AppError, toAppError } from '../errors.ts'
 import { sessionTag } from '../lib/audit.ts'
+import { later } from '../lib/time.ts'
 import { pause } from '../lib/wait.ts'
 import type {
   Clock,
@@ -26,8 +27,8 @@ const REVOKE_PAUSE: Span = 60_000
 export interface TokenKeeper {
   /** Alone with this session. Never rejects: what goes wrong is logged, and the next attempt comes later. */
   refresh(id: SessionId): Promise<void>
-  /** Tells the provider that the token of a session that ended is of no more use. Never rejects. */
-  revoke(errand: Extract<Errand, { kind: 'revoke' }>): Promise<void>
+  /** Tells the provider that the token of a session that ended is of no more use. Gives what is to be tried again; never rejects. */
+  revoke(errand: Extract<Errand, { kind: 'revoke' }>): Promise<Errand | undefined>
 }
 
 export function createTokenKeeper(deps: {
@@ -130,26 +131,28 @@ export function createTokenKeeper(deps: {
   return {
     refresh,
 
-    async revoke({ id, provider, issuer, sealedTokens }) {
+    async revoke(errand) {
+      const { id, provider, issuer, sealedTokens, failed } = errand
       const idp = idps.of({
         ...(provider !== undefined && { provider }),
         identity: { issuer, subject: '', claims: {} },
       })
       const { refreshToken } = sessions.tokens({ id, sealedTokens }) ?? ({} as Partial<Tokens>)
-      if (!idp || refreshToken === undefined) return
-      for (let attempt = 1; !stopping.aborted; attempt++) {
-        try {
-          return await idp.revoke(refreshToken, callSignal(idp))
-        } catch (error) {
-          const { code } = toAppError(error)
-          const last = attempt === REVOKE_ATTEMPTS || code !== 'ERR_IDP_UNREACHABLE'
-          logger[last ? 'warn' : 'debug'](
-            { session: sessionTag(id), provider, code, error: messageOf(error) },
-            'the refresh token of an ended session could not be revoked',
-          )
-          if (last) return
-          await pause(clock, attempt * REVOKE_PAUSE, stopping)
-        }
+      if (!idp || refreshToken === undefined) return undefined
+      try {
+        await idp.revoke(refreshToken, callSignal(idp))
+        return undefined
+      } catch (error) {
+        const { code, message } = toAppError(error)
+        const attempts = (failed?.attempts ?? 0) + 1
+        const isLast = attempts === REVOKE_ATTEMPTS || code !== 'ERR_IDP_UNREACHABLE'
+        logger[isLast ? 'warn' : 'debug'](
+          { session: sessionTag(id), provider, attempts, code, error: message },
+          'the refresh token of an ended session could not be revoked',
+        )
+        return isLast
+          ? undefined
+          : { ...errand, failed: { attempts, notBefore: later(clock.now(), attempts * REVOKE_PAUSE) } }
       }
     },
   }

@@ -72,14 +72,16 @@ export function createRefresher(deps: {
     if (table === sessionsTable.name) waiting.get(key)?.()
   })
 
-  async function run(errand: Errand): Promise<void> {
+  async function run(errand: Errand): Promise<Errand | undefined> {
     switch (errand.kind) {
       case 'refresh':
-        return begin(errand.id)
+        await begin(errand.id)
+        return undefined
       case 'revoke':
         return keeper.revoke(errand)
       case 'audit':
-        return logger.info(errand.fields, errand.message)
+        logger.info(errand.fields, errand.message)
+        return undefined
       default:
         return assertNever(errand)
     }

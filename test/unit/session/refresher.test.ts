@@ -5,6 +5,7 @@ import type { AuditEvent } from '../../../src/lib/audit.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'
 import { later } from '../../../src/lib/time.ts'
+import { postErrand } from '../../../src/session/errands.ts'
 import { createRefresher, type Refresher } from '../../../src/session/refresher.ts'
 import { createSessions } from '../../../src/session/sessions.ts'
 import { createMemoryStore } from '../../../src/store/memory.ts'
@@ -25,6 +26,9 @@ let outcomes: string[]
 /** Refresh tokens that the provider was asked about, in order. */
 let asked: string[]
 let revoked: string[]
+let revoke: (token: string) => Promise<void>
+/** Messages of level info. */
+let lines: string[]
 let answer: (given: string, keep: (token: string) => Promise<void>) => Promise<Refreshed>
 let closing: (() => unknown)[]
 
@@ -45,6 +49,8 @@ beforeEach(() => {
   outcomes = []
   asked = []
   revoked = []
+  revoke = async (token) => void revoked.push(token)
+  lines = []
   answer = async (given, keep) => {
     await keep(`${given}+`)
     return renewal(`${given}+`)
@@ -80,14 +86,14 @@ function startProcess(mayCall = true): Process {
       asked.push(refreshToken)
       return answer(refreshToken, keep)
     },
-    revoke: async (token) => void revoked.push(token),
+    revoke: (token) => revoke(token),
   } as Pick<IdentityProvider, 'name' | 'issuer' | 'timeout' | 'refresh' | 'revoke'> as IdentityProvider
   const refresher = createRefresher({
     sessions,
     store,
     idps: { of: () => idp },
     clock,
-    logger: silentLogger,
+    logger: { ...silentLogger, info: (_fields, message) => void lines.push(message) },
     mayCall,
     renewed: async (session) => void renewed.push(session),
     refreshed: (outcome) => void outcomes.push(outcome),
@@ -276,6 +282,29 @@ describe('a session that ends', () => {
     startProcess()
     await clock.advanceAsync(1000)
     expect(revoked).toEqual(['rt'])
+  })
+
+  test('is told to a provider that is away later, and later again, and keeps nobody else waiting', async () => {
+    const process = startProcess()
+    let isAway = true
+    revoke = async (token) => {
+      attempts.push(clock.now())
+      if (isAway) throw new AppError('ERR_IDP_UNREACHABLE', 'POST https://idp.test/revoke answered 503')
+      revoked.push(token)
+    }
+    const attempts: number[] = []
+    for (let i = 0; i < 20; i++) await process.sessions.revoke((await signIn(process)).id, 'signed-out')
+    await clock.advanceAsync(1000)
+    expect(attempts).toHaveLength(20)
+    await postErrand(store, clock, { kind: 'audit', key: 'k', fields: { event: 'x' }, message: 'told' })
+    await clock.advanceAsync(1000)
+    expect(lines).toEqual(['told'])
+    await clock.advanceAsync(2 * 60_000)
+    expect(attempts).toHaveLength(40)
+    isAway = false
+    await clock.advanceAsync(4 * 60_000)
+    expect(revoked).toHaveLength(20)
+    expect(attempts).toHaveLength(60)
   })
 
   test('while it is refreshed does not come back, and both of its tokens are revoked', async () => {
