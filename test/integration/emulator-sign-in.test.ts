@@ -93,6 +93,21 @@ function answer(url: URL): Record<string, string> {
   return Object.fromEntries(url.searchParams)
 }
 
+test('with rotation the token before works for the leeway; after it, its use revokes the newest one', async () => {
+  okta.updateApp(DEMO.clientId, { refreshToken: { rotation: 'ROTATE', leeway: 30 }, accessTokenSeconds: 300 })
+  const { config, exchange } = await flow('', 'alice@example.com')
+  const first = (await exchange()).refresh_token ?? ''
+  const second = await oidc.refreshTokenGrant(config, first)
+  expect([second.refresh_token === first, second.expires_in]).toEqual([false, 300])
+  ahead = 29_000
+  const again = await token({ grant_type: 'refresh_token', refresh_token: first })
+  expect(again.status).toBe(200)
+  ahead = 31_000
+  const refused = { status: 400, json: { error: 'invalid_grant' } }
+  expect(await token({ grant_type: 'refresh_token', refresh_token: first })).toMatchObject(refused)
+  expect(await token({ grant_type: 'refresh_token', refresh_token: second.refresh_token ?? '' })).toMatchObject(refused)
+})
+
 describe.each(SERVERS)('%s', (_name, server) => {
   const keysUrl = (): string => `${okta.url}${server === '' ? '/oauth2' : server}/v1/keys`
 

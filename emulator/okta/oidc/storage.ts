@@ -67,7 +67,8 @@ export function createOidcStorage(deps: { readonly clock: Clock; readonly org: O
       },
       consume: async (id) => {
         const payload = read(keyOf(serverId, model, id))
-        if (payload) payload.consumed = Math.floor(deps.clock.now() / 1000)
+        // The leeway of a rotated token counts from its first use.
+        if (payload) payload.consumed ??= Math.floor(deps.clock.now() / 1000)
       },
       destroy: async (id) => {
         records.delete(keyOf(serverId, model, id))
