@@ -293,7 +293,7 @@ export interface Sessions {
   readProgramToken(token: string, host: string, now: WallTime): Promise<Session | undefined> | Session | undefined
   /** Ends it, wherever it is used; the audit line is written here. undefined: it had ended before. */
   revoke(id: SessionId, reason: SessionEnd, requestId?: string): Promise<Session | undefined>
-  /** Sessions that began before, or all; gives how many ended. */
+  /** Sessions whose last sign-in was before, or all; gives how many ended. */
   revokePerson(person: PersonKey, reason: SessionEnd, before?: WallTime): Promise<number>
   /** Live sessions of one person, or of everybody. */
   list(person?: PersonKey): AsyncIterable<Session>

@@ -276,7 +276,7 @@ export function createSessions(deps: {
     async revokePerson(person, reason, before) {
       let count = 0
       for await (const [id, { value }] of store.list(sessionsTable, person)) {
-        if ((before !== undefined && value.createdAt >= before) || endOf(value) <= clock.now()) continue
+        if ((before !== undefined && value.signedInAt >= before) || endOf(value) <= clock.now()) continue
         if (await end(id, reason)) count++
       }
       return count

@@ -281,6 +281,20 @@ describe('ending', () => {
     expect(await sessions.revokePerson(person('00ann'), 'directory')).toBe(0)
   })
 
+  test('what happened before the person signed in again in the same browser does not end the session', async () => {
+    const sessions = sessionsOn(memoryStore())
+    const [renewed, older] = [
+      await sessions.create(identity(), tokens, inAnHour()),
+      await sessions.create(identity(), tokens, inAnHour()),
+    ]
+    clock.advance(1000)
+    const before = clock.now()
+    await sessions.renew(renewed, tokens, identity())
+    expect(await sessions.revokePerson(person('00ann'), 'directory', before)).toBe(1)
+    expect(await collect(sessions.list())).toEqual([renewed.id])
+    expect(await sessions.get(older.id)).toBeUndefined()
+  })
+
   test('revoking what is not there is nothing', async () => {
     const sessions = sessionsOn(memoryStore())
     const ended: string[] = []
