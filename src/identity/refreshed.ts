@@ -14,12 +14,13 @@ export function refreshedIdentity(
   const { idToken, userinfo } = said
   if (!idToken && userinfo['sub'] === undefined) return before
   const claims = mergeClaims(idToken ?? { iss: before.issuer, sub: before.subject }, userinfo)
-  // A refresh is no sign-in: these stay what they were (OIDC Core §12.2 for `auth_time`; Okta for `acr`).
-  const kept = OF_THE_SIGN_IN.filter((name) => before.claims[name] !== undefined)
-  return toIdentity(
-    { ...claims, ...Object.fromEntries(kept.map((name) => [name, before.claims[name] ?? null])) },
-    options,
-  )
+  // A refresh is no sign-in: what was said of that stays, and nothing is added (OIDC Core §12.2 for `auth_time`; Okta for `acr`).
+  const ofTheSignIn = (name: string): boolean => OF_THE_SIGN_IN.some((one) => one === name)
+  return toIdentity({ ...pick(claims, (name) => !ofTheSignIn(name)), ...pick(before.claims, ofTheSignIn) }, options)
+}
+
+function pick(claims: JsonObject, wanted: (name: string) => boolean): JsonObject {
+  return Object.fromEntries(Object.entries(claims).filter(([name]) => wanted(name)))
 }
 
 /** Does an error of the library say that who is spoken of, or to whom, is somebody else? The innermost cause names the claim. */

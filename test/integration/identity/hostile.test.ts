@@ -456,6 +456,14 @@ describe('refresh', () => {
     })
   })
 
+  test('a refresh does not say how somebody signed in, where the sign-in did not', async () => {
+    await start({ claims: { auth_time: Math.floor(Date.now() / 1000), acr: 'loa3', amr: ['mfa'], sid: 's' } })
+    const refreshed = await client().refresh(current(), signal, keep)
+    const { claims } = (refreshed as Extract<typeof refreshed, { outcome: 'renewed' }>).identity
+    expect(claims).toMatchObject({ department: 'R&D' })
+    for (const name of ['auth_time', 'acr', 'amr', 'sid']) expect(claims).not.toHaveProperty(name)
+  })
+
   test('a new refresh token is kept before the rest of the answer is looked at, whatever is wrong with it', async () => {
     await start({ signature: 'stranger', token: (answer) => ({ ...answer, refresh_token: 'rotated' }) })
     await expect(client().refresh(current(), signal, keep)).rejects.toMatchObject({ code: 'ERR_IDP_REJECTED' })
