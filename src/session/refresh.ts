@@ -56,7 +56,8 @@ export function createTokenKeeper(deps: {
     } catch (error) {
       deps.refreshed('failed')
       const { code, message } = toAppError(error)
-      logger.warn(
+      // Of an outage once for each session; the counter tells the rest.
+      logger[session?.refresh?.failures ? 'debug' : 'warn'](
         {
           session: sessionTag(id),
           provider: session?.provider,
