@@ -47,7 +47,7 @@ function asks({ written }: CompiledProvider, routes: readonly Route[], claim: st
   const token = [...written.directory.path, 'okta', 'api_token']
   // A service account that was written and is wrong has been reported.
   if ([...(isDefault ? [['idp_service_account']] : []), token].some((path) => report.isWritten(path))) return false
-  const cost = `groups come from the claim "${claim}" of the sign-in, and a change in the directory counts only after the next one`
+  const cost = `groups come from the claim "${claim}" of the sign-in, and a change in the directory counts only at the next refresh or sign-in`
   if (provider === 'okta') {
     report.warning(
       isDefault ? ['idp_service_account'] : token,
