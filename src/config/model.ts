@@ -240,8 +240,8 @@ export interface RedisConfig {
   readonly place: RedisPlace
   /** Of an ACL user, or the password of all. */
   readonly credentials: StoreCredentials
-  /** Absent: no TLS. `ca`: PEM bundle instead of the system's authorities. */
-  readonly tls?: { readonly ca?: string }
+  /** Absent: no TLS. */
+  readonly tls?: StoreTls
   readonly database: number
   /** Before the names of all keys, in braces. */
   readonly prefix: string
@@ -253,10 +253,17 @@ export interface PostgresConfig {
   readonly node: Address
   readonly credentials: StoreCredentials
   readonly database: string
-  /** Absent: no TLS. `ca`: PEM bundle instead of the system's authorities. */
-  readonly tls?: { readonly ca?: string }
+  /** Absent: no TLS. */
+  readonly tls?: StoreTls
   /** Of the rows of this Postern. */
   readonly prefix: string
+}
+
+export interface StoreTls {
+  /** PEM bundle instead of the system's authorities. */
+  readonly ca?: string
+  /** To show to the server. */
+  readonly certificate?: Certificate
 }
 
 /** Where the node is that takes writes: known, known to Sentinels, or known to the nodes of a cluster. */

@@ -66,7 +66,7 @@ const HELM_STORAGE: Renames = {
   type: 'databroker_storage_type',
   connectionString: 'databroker_storage_connection_string',
   tlsSkipVerify: { unneeded: "the store's certificate is always checked; `storage.ca_file` names its authority" },
-  clientTLS: { unneeded: 'no client certificate is shown to the store' },
+  clientTLS: { unneeded: 'files of it are named by `storage.client_cert_file` and `storage.client_key_file`' },
 }
 
 /** Objects of Kubernetes: `Pomerium` resources and Ingresses. */

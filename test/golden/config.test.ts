@@ -183,7 +183,7 @@ function describeStorage(storage: StorageConfig): string {
   if (storage.kind === 'memory') return 'memory'
   if (storage.kind === 'embedded') return `embedded ${storage.path}`
   const { credentials, tls, database, prefix } = storage
-  const security = tls ? ` tls${tls.ca === undefined ? '' : ' by its own authority'}` : ''
+  const security = tls ? ` tls${tls.ca === undefined ? '' : ' by its own authority'}${tls.certificate ? ' with a certificate of ours' : ''}` : ''
   const rest = ` as ${JSON.stringify(credentials)}${security}, database ${database}, prefix ${prefix}`
   if (storage.kind === 'postgres') return `postgres at ${storage.node.host} ${storage.node.port}${rest}`
   const { place } = storage

@@ -212,6 +212,16 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
     'storage.path': { a: path(), b: path(), with: { storage: { type: 'embedded' } } },
     'storage.url': { a: redisUrl, b: `${redisUrl}/1`, with: { storage: { type: 'redis' } } },
     'storage.ca': { b: CERTIFICATE, with: { storage: { type: 'redis', url: redisUrl } }, andB: tlsStorage },
+    'storage.client_cert': {
+      b: CERTIFICATE,
+      with: { storage: { type: 'redis', url: redisUrl } },
+      andB: { storage: { ...tlsStorage.storage, client_key: KEY } },
+    },
+    'storage.client_key': {
+      b: KEY,
+      with: { storage: { type: 'redis', url: redisUrl } },
+      andB: { storage: { ...tlsStorage.storage, client_cert: CERTIFICATE } },
+    },
     'storage.prefix': { a: 'one', b: 'two', with: { storage: { type: 'redis', url: redisUrl } } },
     store_grace: { b: '1m' },
     databroker_storage_type: { a: 'memory', b: 'file', with: { storage: undefined } },

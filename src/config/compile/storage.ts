@@ -1,11 +1,12 @@
 import { assertNever } from '../../errors.ts'
 import type { Span } from '../../types.ts'
 import type { Path, Report } from '../issues.ts'
-import type { StorageConfig } from '../model.ts'
+import type { StorageConfig, StoreTls } from '../model.ts'
 import type { GlobalInput } from '../schema.ts'
+import type { StorageInput } from '../schema/storage.ts'
 import { parsePostgresUrl, POSTGRES_FORMS } from './postgres-url.ts'
 import { parseRedisUrl, REDIS_FORMS } from './redis-url.ts'
-import { compileAuthorities } from './secrets.ts'
+import { compileAuthorities, compileCertificate } from './secrets.ts'
 
 const LONGEST_GRACE: Span = 3_600_000
 
@@ -63,11 +64,29 @@ function compileShared(
   }
   const { unused, isTls, ...config } = parsed
   for (const name of unused) report.warning(path, `its parameter ${name} is not used`)
-  const ca = storage.ca === undefined ? undefined : compileAuthorities(storage.ca, ['storage', 'ca'], report)
-  if (ca !== undefined && !isTls) {
+  const common = { ...(isTls && { tls: compileTls(storage, report) }), prefix: storage.prefix }
+  if (!isTls) {
     const how = type === 'redis' ? 'rediss://' : 'sslmode=verify-full'
-    report.error(['storage', 'ca'], `not used: write ${how} for TLS`)
+    for (const key of ['ca', 'client_cert', 'client_key'] as const)
+      if (storage[key] !== undefined) report.error(['storage', key], `not used: write ${how} for TLS`)
   }
-  const common = { ...(isTls && { tls: ca === undefined ? {} : { ca } }), prefix: storage.prefix }
   return 'place' in config ? { kind: 'redis', ...config, ...common } : { kind: 'postgres', ...config, ...common }
+}
+
+function compileTls({ ca, client_cert: cert, client_key: key }: StorageInput, report: Report): StoreTls {
+  const authorities = ca === undefined ? undefined : compileAuthorities(ca, ['storage', 'ca'], report)
+  if ((cert === undefined) !== (key === undefined))
+    report.error(
+      ['storage', cert === undefined ? 'client_key' : 'client_cert'],
+      'expected client_cert and client_key together',
+    )
+  const certificate =
+    cert === undefined || key === undefined
+      ? undefined
+      : compileCertificate(
+          { text: cert, path: ['storage', 'client_cert'] },
+          { text: key, path: ['storage', 'client_key'] },
+          report,
+        )
+  return { ...(authorities !== undefined && { ca: authorities }), ...(certificate && { certificate }) }
 }

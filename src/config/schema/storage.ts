@@ -18,6 +18,8 @@ export const storageSchema = z.strictObject(
       'ca',
       "PEM bundle (or base64 of it) that replaces the system's authorities for `rediss://` and `sslmode=verify-full`.",
     ),
+    ...orFile('client_cert', 'PEM certificate (or base64 of it) to show to the server.'),
+    ...orFile('client_key', 'PEM private key of `client_cert` (or base64 of it).'),
     prefix: z
       .string({ error: 'text' })
       .regex(/^[\w.:-]{1,64}$/, { error: 'up to 64 letters, digits and . _ : -' })

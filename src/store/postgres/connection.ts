@@ -1,5 +1,6 @@
 import type { PostgresConfig } from '../../config/model.ts'
 import type { Clock, Span } from '../../types.ts'
+import { tlsOptions } from '../shared/tls.ts'
 
 const CONNECT_PATIENCE: Span = 2000
 
@@ -26,7 +27,7 @@ export async function connect(config: PostgresConfig, clock: Clock): Promise<Con
     // Empty, but there: node-postgres would look into the environment and into ~/.pgpass.
     password: credentials.password?.reveal() ?? '',
     database,
-    ssl: tls ? { ...tls, rejectUnauthorized: true } : false,
+    ssl: tls ? tlsOptions(tls) : false,
     application_name: 'postern',
     connectionTimeoutMillis: CONNECT_PATIENCE,
     keepAlive: true,

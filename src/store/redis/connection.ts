@@ -1,5 +1,6 @@
-import type { Address, StoreCredentials } from '../../config/model.ts'
+import type { Address, StoreCredentials, StoreTls } from '../../config/model.ts'
 import type { Clock, Span } from '../../types.ts'
+import { tlsOptions } from '../shared/tls.ts'
 
 /** TCP, TLS and the greeting of one node. A node that is asked and stays silent costs so much. */
 const CONNECT_PATIENCE: Span = 2000
@@ -31,7 +32,7 @@ export interface Connection {
 export interface ConnectOptions {
   readonly credentials: StoreCredentials
   /** Absent: no TLS. */
-  readonly tls?: { readonly ca?: string }
+  readonly tls?: StoreTls
   readonly clock: Clock
 }
 
@@ -49,7 +50,7 @@ export async function connect(node: Address, options: ConnectOptions, database =
     reconnectStrategy: false,
   } as const
   const client = createClient({
-    socket: tls ? { ...address, tls: true, ...tls } : address,
+    socket: tls ? { ...address, tls: true, ...tlsOptions(tls) } : address,
     ...(username !== undefined && { username }),
     ...(password && { password: password.reveal() }),
     database,

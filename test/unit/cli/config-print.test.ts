@@ -92,6 +92,8 @@ const EVERYTHING: Settings = {
   'storage.path': '/var/lib/postern',
   'storage.url': 'rediss://postern:the-password-of-redis@redis.corp.example:6380/1',
   'storage.ca': read('tls.crt'),
+  'storage.client_cert': read('tls.crt'),
+  'storage.client_key': read('tls.key'),
   'storage.prefix': 'gate',
   store_grace: '45s',
   jwt_claims_headers: { 'X-Email': 'email' },
@@ -265,7 +267,7 @@ describe('one deployment', () => {
     const inFiles = globalKeys
       .map(({ path }) => path.join('.'))
       .filter((name) => name.endsWith('_file') && typeof EVERYTHING[name.slice(0, -'_file'.length)] === 'string')
-    expect(inFiles).toHaveLength(16)
+    expect(inFiles).toHaveLength(18)
     const named: Record<string, unknown> = Object.fromEntries(
       Object.entries(EVERYTHING).filter(([name]) => !inFiles.includes(`${name}_file`)),
     )

@@ -240,16 +240,20 @@ describe('TLS', () => {
         '--tls-ca-cert-file',
         ours.ca,
         '--tls-auth-clients',
-        'no',
+        'yes',
         '--requirepass',
         'password',
       ],
       port,
     )
+    const certificate = {
+      chain: readFileSync(ours.certificate, 'utf8'),
+      key: new Secret(readFileSync(ours.key, 'utf8')),
+    }
     const config = redisConfig(port, {
       place: { kind: 'single', node: { host: 'localhost', port } },
       credentials: { password: new Secret('password') },
-      tls: { ca: readFileSync(ours.ca, 'utf8') },
+      tls: { ca: readFileSync(ours.ca, 'utf8'), certificate },
     })
     const store = await open(config)
     await store.put(notes, 'a', note('a'))
@@ -264,10 +268,13 @@ describe('TLS', () => {
           startPatience: 3000,
         }),
       ).rejects
-    await refused({ tls: { ca: readFileSync(theirs.ca, 'utf8') } }).toMatchObject({
+    await refused({ tls: { ca: readFileSync(ours.ca, 'utf8') } }).toMatchObject({
+      message: expect.stringMatching(/certificate|closed/),
+    })
+    await refused({ tls: { ca: readFileSync(theirs.ca, 'utf8'), certificate } }).toMatchObject({
       message: expect.stringMatching(/certificate/),
     })
-    await refused({ tls: {} }).toMatchObject({ message: expect.stringMatching(/certificate/) })
+    await refused({ tls: { certificate } }).toMatchObject({ message: expect.stringMatching(/certificate/) })
     await refused({ place: { kind: 'single', node: atHome(port) } }).toMatchObject({
       message: expect.stringMatching(/altnames/),
     })
