@@ -5,7 +5,6 @@ import { parseFrom } from '../../routing/host.ts'
 import { canonicalPath, readPath } from '../../routing/path.ts'
 import { KEEP_ESCAPED_SLASHES } from '../../routing/readings.ts'
 import { compileRegex } from '../../routing/regex.ts'
-import { asksForSignIn } from '../../policy/demand.ts'
 import { isReserved } from '../../routing/table.ts'
 import type { Live } from '../model.ts'
 import type { Conditions, PathMatch, PathReading, Route, RouteFrom } from '../route-model.ts'
@@ -22,6 +21,7 @@ import { compileDemand } from './demand.ts'
 import { compilePathReading } from './paths.ts'
 import { compileRouteProviders } from './providers.ts'
 import { compileResponseHeaders, mergeResponseHeaders } from './response-headers.ts'
+import { warnOfServiceTokens } from './service-tokens.ts'
 import { reportLeftovers, reportShadows } from './shadows.ts'
 import { reportLoops } from './loops.ts'
 import { behindHop, checkScheme, schemeHint } from './urls.ts'
@@ -82,12 +82,7 @@ function compileRoute(
     defaults.responseHeaders,
     written && compileResponseHeaders(written, [...path, 'set_response_headers'], report),
   )
-  if (input.service_tokens && policy?.kind === 'public' && policy.identity !== 'optional') {
-    report.warning([...path, 'service_tokens'], 'no token is asked for where everybody may come in')
-  }
-  if (input.service_tokens && asksForSignIn(demand)) {
-    report.warning([...path, 'service_tokens'], 'no service token gets in: none is the sign-in that the route asks for')
-  }
+  warnOfServiceTokens(input, { policy, bearer, demand }, path, report)
   if (!from || !match || !action || !policy) return undefined
 
   const host = from.port === undefined ? from.host : `${from.host}:${from.port}`
