@@ -271,6 +271,8 @@ export interface SignInOrigin {
 export interface Sessions {
   /** From the cookies called `name` of a raw Cookie header. Anything unreadable is signed out (undefined); only a store fault rejects. */
   read(cookie: string, name: string, host: string, now: WallTime): Promise<Session | undefined> | Session | undefined
+  /** Of the cookies called `name` with a good MAC, whether their sessions live or not. */
+  signedIds(cookie: string, name: string, host: string): readonly SessionId[]
   create(identity: Identity, tokens: Tokens, expiresAt: WallTime, from?: SignInOrigin): Promise<Session>
   get(id: SessionId): Promise<Session | undefined>
   tokens(session: Pick<Session, 'id' | 'sealedTokens'>): Tokens | undefined

@@ -46,13 +46,14 @@ import { insufficient, isEnough } from './insufficient.ts'
 import { createReturnAddresses } from './return-address.ts'
 import { flowTag, PENDING_LIFETIME, type Pending, type PendingSeal } from './pending.ts'
 import { NONCE_LIFETIME, only, type Redirects, type SignInLink, type SignInRequest } from './redirect.ts'
+import { createLeaving } from './leaving.ts'
 import { createSignOut, type SignOutDeps } from './sign-out.ts'
 import type { States } from './state.ts'
 import { elapsed, later } from '../lib/time.ts'
 
 export type { ControlRequest } from './control-request.ts'
 
-export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure' | 'csrf' | 'states'> {
+export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure' | 'csrf' | 'leaving' | 'states'> {
   readonly sharedSecrets: readonly [Secret, ...Secret[]]
   readonly idps: IdentityProviders
   readonly sessions: Sessions
@@ -410,7 +411,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   }
 
   const csrf = createCsrf(deps.sharedSecrets)
-  const signOut = createSignOut({ ...deps, csrf, failure })
+  const signOut = createSignOut({ ...deps, csrf, leaving: createLeaving(deps), failure })
   return { startSignIn, signInAtRoute, signIn, idpCallback, routeCallback, returnToAsked, csrf, ...signOut }
 }
 

@@ -1,5 +1,5 @@
 /** The sessions of a browser itself, on the host that was asked. */
-import type { Clock, IdentityProviders, Session, Sessions } from '../types.ts'
+import type { Clock, IdentityProviders, Session, SessionId, Sessions } from '../types.ts'
 import { type ControlRequest, isAtAuthenticate, namesFor } from './control-request.ts'
 
 export interface OwnSessions {
@@ -8,12 +8,14 @@ export interface OwnSessions {
    * so that whoever opens applications of two of them signs in once at each.
    */
   all(request: ControlRequest): Promise<readonly [Session, ...Session[]] | readonly []>
+  /** Of this browser's cookies, whether the sessions live or not, with the names of the cookies. */
+  signedIds(request: ControlRequest): readonly (readonly [id: SessionId, cookie: string])[]
   /** What the cookie of such a session is called. */
   nameOf(request: ControlRequest, session: Pick<Session, 'provider'>): string
 }
 
 export function createOwnSessions(deps: {
-  readonly sessions: Pick<Sessions, 'read'>
+  readonly sessions: Pick<Sessions, 'read' | 'signedIds'>
   readonly idps: IdentityProviders
   readonly clock: Clock
 }): OwnSessions {
@@ -25,13 +27,21 @@ export function createOwnSessions(deps: {
     return isOnly ? session : provided + provider
   }
 
+  const cookiesOf = (request: ControlRequest): readonly string[] =>
+    (isAtAuthenticate(request, request) ? idps.all : [idps.all[0]]).map(({ name }) =>
+      nameOf(request, { provider: name }),
+    )
+
   return {
     nameOf,
+    signedIds: (request) =>
+      cookiesOf(request).flatMap((cookie) =>
+        sessions.signedIds(request.facts.cookie, cookie, request.facts.host).map((id) => [id, cookie] as const),
+      ),
     async all(request) {
       const { facts } = request
       const found: Session[] = []
-      for (const { name } of isAtAuthenticate(request, request) ? idps.all : [idps.all[0]]) {
-        const cookie = nameOf(request, { provider: name })
+      for (const cookie of cookiesOf(request)) {
         const session = await sessions.read(facts.cookie, cookie, facts.host, clock.now())
         if (session && idps.of(session)) found.push(session)
       }

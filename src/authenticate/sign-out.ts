@@ -8,6 +8,7 @@ import type { Generation, Reply } from '../http/exchange.ts'
 import { type ControlRequest, cookieHeader, type Header, isAtAuthenticate } from './control-request.ts'
 import { type Csrf, isScripted } from './csrf.ts'
 import type { Failure } from './failure.ts'
+import type { Leaving } from './leaving.ts'
 import type { OwnSessions } from './own-sessions.ts'
 import { only } from './redirect.ts'
 import type { States } from './state.ts'
@@ -17,6 +18,7 @@ export interface SignOutDeps {
   readonly sessions: Sessions
   readonly ownSessions: OwnSessions
   readonly csrf: Csrf
+  readonly leaving: Leaving
   readonly states: Pick<States, 'afterSignOut'>
   readonly clock: Clock
   readonly failure: Failure
@@ -29,15 +31,20 @@ interface End {
   readonly url: URL
 }
 
+/** Of the address at the authenticate service that a script's window goes on to. */
+const LEAVING = '?at=provider'
 /** A longer address to return to makes a `state` that providers refuse. */
 const MAX_RETURN_TO = 1024
 
-export function createSignOut({ idps, sessions, ownSessions, csrf, states, clock, failure }: SignOutDeps) {
+export function createSignOut(deps: SignOutDeps) {
+  const { idps, sessions, ownSessions, csrf, leaving, states, clock, failure } = deps
+
   /** `{prefix}/sign_out`, on every host. `return_to`: where somebody else is to sign in afterwards. */
   async function signOut(request: ControlRequest): Promise<Reply> {
     const { facts } = request
-    const [session, ...others] = await ownSessions.all(request)
     const isAtAuth = isAtAuthenticate(request, request)
+    if (isAtAuth && facts.query === LEAVING) return leaveProvider(request)
+    const [session, ...others] = await ownSessions.all(request)
     if (facts.method !== 'POST') {
       const back = returnAddress(request, new URLSearchParams(facts.query))
       if (session) return confirmation(request, session, back)
@@ -119,7 +126,22 @@ export function createSignOut({ idps, sessions, ownSessions, csrf, states, clock
     const forgotten = [session, ...others].map((each) =>
       cookieHeader(request, ownSessions.nameOf(request, each), undefined),
     )
+    if (atProvider && isScripted(request)) {
+      await leaving.keep(session.id, atProvider)
+      const next = signOutAtAuth(request)
+      next.search = LEAVING
+      return leave(request, next, forgotten)
+    }
     return leave(request, atProvider ?? endOf(request, back, true).url, forgotten)
+  }
+
+  /** A script has signed this browser out: what is left is the provider. */
+  async function leaveProvider(request: ControlRequest): Promise<Reply> {
+    for (const [id, cookie] of ownSessions.signedIds(request)) {
+      const atProvider = await leaving.take(id)
+      if (atProvider) return redirectReply(302, atProvider, [cookieHeader(request, cookie, undefined)])
+    }
+    return redirectReply(302, endOf(request).url)
   }
 
   /** First those of other browsers: when the store fails in the middle, this one can try again. */

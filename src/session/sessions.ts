@@ -199,6 +199,7 @@ export function createSessions(deps: {
   }
 
   return {
+    signedIds,
     read(cookie, name, host, now) {
       const ids = signedIds(cookie, name, host)
       return ids[0] === undefined ? undefined : (cached(ids[0], now) ?? firstLive(ids, now))

@@ -72,8 +72,15 @@ describe('by a script', () => {
     expect(out.status).toBe(200)
     expect(out.headers['set-cookie']?.[0]).toMatch(/^postern=; .*Max-Age=0/)
     const { redirect_to: next } = JSON.parse(out.body) as { redirect_to: string }
-    expect(new URL(next).pathname).toBe('/oauth2/v1/logout')
-    expect(new URL(next).searchParams.get('id_token_hint')).toMatch(/^eyJ/)
+    // The application's script does not get the ID token: it may be worth something elsewhere.
+    expect(next).toBe(`${AUTH}/.postern/sign_out?at=provider`)
+    const stranger = await world.browser().ask(next)
+    expect([stranger.status, stranger.headers.location]).toEqual([302, `${AUTH}/.postern/signed_out`])
+    const atProvider = new URL((await alice.ask(next)).headers.location ?? '')
+    expect(atProvider.pathname).toBe('/oauth2/v1/logout')
+    expect(atProvider.searchParams.get('id_token_hint')).toMatch(/^eyJ/)
+    expect((await alice.go(atProvider)).url.href).toBe(`${AUTH}/.postern/signed_out`)
+    // Once.
     expect((await alice.go(next)).url.href).toBe(`${AUTH}/.postern/signed_out`)
     expect(await isIn(alice)).toBe(false)
     expect(audited().at(-1)).toMatchObject({ reason: 'signed-out', email: 'alice@example.com' })

@@ -1,0 +1,43 @@
+/**
+ * The way to the provider's sign-out for a session that a script has ended. Its address holds the person's ID token
+ * (`id_token_hint`), which is no business of an application's script: so it waits in the store, sealed, for the browser
+ * whose cookie at the authenticate service is of that session.
+ */
+import { deriveKey, open, seal, sha256 } from '../lib/crypto.ts'
+import type { Secret } from '../lib/secret.ts'
+import { later } from '../lib/time.ts'
+import type { Clock, SessionId, Span, Store, Table } from '../types.ts'
+
+/** A script goes on at once; a person may have to look at a page before. */
+const LIFETIME: Span = 600_000
+
+export const leavingTable: Table<string> = {
+  name: 'leaving',
+  parse: (value) => (typeof value === 'string' ? value : undefined),
+}
+
+export interface Leaving {
+  keep(id: SessionId, atProvider: URL): Promise<void>
+  /** Once. undefined: there is none, or it has expired. */
+  take(id: SessionId): Promise<URL | undefined>
+}
+
+export function createLeaving(deps: {
+  readonly store: Pick<Store, 'put' | 'take'>
+  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly clock: Clock
+}): Leaving {
+  const { store, sharedSecrets, clock } = deps
+  const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'leaving'))
+  const [sealingKey] = keys as [Buffer]
+  return {
+    async keep(id, { href }) {
+      await store.put(leavingTable, sha256(id), seal(sealingKey, href, id), { expiresAt: later(clock.now(), LIFETIME) })
+    },
+    async take(id) {
+      const sealed = await store.take(leavingTable, sha256(id))
+      const href = sealed === undefined ? undefined : open(keys, sealed, id)
+      return href === undefined ? undefined : new URL(href)
+    },
+  }
+}
