@@ -107,11 +107,13 @@ export function createDeviceLogin(deps: {
     const person = personKey(identity)
     await directory.refresh(person, AbortSignal.timeout(idp.timeout))
     if (directory.status(person) === 'inactive') return refused('access_denied', 'this account is not active')
+    const { sessionIdleTimeout: idle } = generation.live
     return sessions.create(identity, tokens, expiresAt, {
       provider: idp.name,
       requestId: facts.id,
       userAgent: facts.userAgent,
       clientIp: facts.clientIp,
+      ...(idle > 0 && { idleTimeout: idle }),
     })
   }
 

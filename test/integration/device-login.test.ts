@@ -127,6 +127,18 @@ test('lets in nobody whose account is not active', async () => {
   world.okta.setStatus('bob@example.com', 'ACTIVE')
 })
 
+test('ends when nobody uses it, as the sessions of browsers do', async () => {
+  world.reload({ session_idle_timeout: '30m' })
+  const { device_code: code = '', user_code: user = '' } = await begin()
+  await enter(user, { identifier: 'alice@example.com' })
+  const { access_token: token } = await poll(code)
+  const ask = async () => (await fetch(`${origin}/`, { headers: { authorization: `Bearer ${String(token)}` } })).status
+  expect(await ask()).toBe(200)
+  clock.advance(31 * 60_000)
+  expect(await ask()).toBe(401)
+  world.reload({ session_idle_timeout: '0s' })
+})
+
 test('is begun by one client so often, and Okta is asked no more', async () => {
   clock.advance(61_000)
   const statuses: number[] = []
