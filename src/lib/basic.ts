@@ -1,5 +1,5 @@
 /** User and password in an `Authorization` header (RFC 7617 §2). */
-const BASIC = /^basic +(\S+) *$/i
+const BASIC = /^basic[ \t]+(\S+)[ \t]*$/i
 
 /** undefined: another scheme, or not readable. */
 export function basicCredentials(

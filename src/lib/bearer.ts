@@ -1,6 +1,9 @@
 /** Bearer tokens in an `Authorization` header (RFC 6750 §2.1). */
+import { basicCredentials } from './basic.ts'
+import { PROGRAM_TOKEN_PREFIX } from './program-token.ts'
 
-const BEARER = /^bearer +([\w.~+/-]+=*) *$/i
+/** With tabs, too: applications read them so, and what we did not know for a token of ours would be passed on to one. */
+const BEARER = /^bearer[ \t]+([\w.~+/-]+=*)[ \t]*$/i
 
 /** The token; undefined: another scheme, or nothing that can be one. */
 export function bearerToken(authorization: string): string | undefined {
@@ -11,5 +14,5 @@ export function bearerToken(authorization: string): string | undefined {
 const OURS = /^\s*(?:(?:pomerium|postern)\s|bearer\s+psl_)/i
 
 export function isOurAuthorization(value: string): boolean {
-  return OURS.test(value)
+  return OURS.test(value) || basicCredentials(value)?.password.startsWith(PROGRAM_TOKEN_PREFIX) === true
 }

@@ -7,8 +7,9 @@ import { sendReply } from '../http/send.ts'
 import { credentialOf } from '../policy/credential.ts'
 import { judge, judgeShadow } from '../policy/judge.ts'
 import type { Principal } from '../policy/model.ts'
+import { bearerToken } from '../lib/bearer.ts'
 import { FOREVER } from '../lib/time.ts'
-import { type Seen, withoutAuthorization } from '../routing/consumed.ts'
+import { isWithheld, type Seen, withoutAuthorization } from '../routing/consumed.ts'
 import type { RouteMatch } from '../routing/model.ts'
 import type { Route } from '../config/route-model.ts'
 import type { Clock } from '../types.ts'
@@ -109,7 +110,10 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     const asker = found instanceof Promise ? await found : found
     const who = asker?.kind === 'bad-token' ? undefined : asker
     if (who) progress.who = who
-    const seen = asSeen(parsed, match, who)
+    const seen =
+      progress.unidentified && route && mayBeConsumed(facts, route)
+        ? withoutAuthorization({ facts: parsed, match })
+        : asSeen(parsed, match, who)
 
     const verdict = judge(generation, seen.facts, asker, clock.now(), seen.match)
     if (verdict.outcome === 'control' && !question) {
@@ -146,7 +150,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     const { grant } = verdict
     const { principal } = grant
     if (question) {
-      if (principal?.consumed && !question.removesAuthorization) {
+      if (isWithheld(facts.authorization ?? '', grant.request, route) && !question.removesAuthorization) {
         progress.detail = 'the token would reach the application: see authorization=removed in docs/forward-auth.md'
         return answer(exchange, questionRefused(403, progress.detail, facts), facts, generation)
       }
@@ -266,6 +270,11 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
 function asSeen(facts: RequestFacts, match: RouteMatch, who: Principal | undefined): Seen {
   const all = { facts, match }
   return who?.consumed ? withoutAuthorization(all) : all
+}
+
+/** A token that could not be read, or is of somebody else than the session (`identity: optional`), may be a good one all the same. */
+function mayBeConsumed({ authorization }: RequestFacts, { bearer }: Route): boolean {
+  return bearer?.passAuthorization === false && authorization !== undefined && bearerToken(authorization) !== undefined
 }
 
 /** A redirect to the sign-in would lose what any other method sends. */

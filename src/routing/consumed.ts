@@ -1,4 +1,7 @@
+import type { Route } from '../config/route-model.ts'
 import type { RequestFacts } from '../http/request.ts'
+import { isOurAuthorization } from '../lib/bearer.ts'
+import { isServiceToken, serviceTokenIn } from '../lib/service-token.ts'
 import type { RouteMatch } from './model.ts'
 
 /** A request and its route, as rules and the application see them. */
@@ -11,6 +14,22 @@ export interface Seen {
 export function withoutAuthorization({ facts, match }: Seen): Seen {
   const asked = match.kind === 'route' && match.asked
   return { facts: hide(facts), match: asked ? { ...match, asked: hide(asked) } : match }
+}
+
+/**
+ * Is this `Authorization` for nobody but us? A public route asks nobody who they are, and clients that have a token send it
+ * to every path of a host: there the form of a service token is enough.
+ */
+export function isWithheld(
+  authorization: string,
+  { consumed }: Pick<RequestFacts, 'consumed'>,
+  { policy }: Pick<Route, 'policy'>,
+): boolean {
+  return (
+    consumed === true ||
+    isOurAuthorization(authorization) ||
+    (policy.kind === 'public' && isServiceToken(serviceTokenIn(authorization) ?? ''))
+  )
 }
 
 function hide(facts: RequestFacts): RequestFacts {

@@ -5,8 +5,8 @@
  * headers come last. Names that the client lists in `Connection` are removed before ours are added, so it cannot strip
  * those.
  */
-import { isOurAuthorization } from '../lib/bearer.ts'
 import { withoutCookies } from '../lib/cookie.ts'
+import { isWithheld } from '../routing/consumed.ts'
 import { publicLocation, type Sent } from '../routing/location.ts'
 import { destinationPath, hasDestination } from '../routing/destination.ts'
 import { rewrittenPath } from '../routing/rewrite.ts'
@@ -22,7 +22,6 @@ import {
   normalName,
   reservedHeader,
 } from '../lib/header-names.ts'
-import { isServiceToken, serviceTokenIn } from '../lib/service-token.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { Live, Naming } from '../config/model.ts'
 import type { Forward, HeaderRewrite, Route } from '../config/route-model.ts'
@@ -134,7 +133,7 @@ export function upstreamHeaders(
         break
       }
       case 'authorization':
-        if (request.consumed || isOurAuthorization(value) || isWithheld(value, route)) break
+        if (isWithheld(value, request, route)) break
         if (plan.keeps('authorization')) headers.push(name, value)
         break
       case 'foreign':
@@ -270,11 +269,6 @@ function planOf(route: Route<Forward>, context: HeaderContext): HeaderPlan {
   }
   context.plans.set(route, plan)
   return plan
-}
-
-/** A public route asks nobody who they are, and clients that have a token send it to every path of a host. */
-function isWithheld(authorization: string, { policy }: Route): boolean {
-  return policy.kind === 'public' && isServiceToken(serviceTokenIn(authorization) ?? '')
 }
 
 function withoutNominated(headers: readonly string[], nominated: ReadonlySet<string>): string[] {

@@ -42,6 +42,13 @@ beforeAll(async () => {
         pass_authorization: true,
         allow_any_authenticated_user: true,
       },
+      {
+        name: 'open',
+        prefix: '/open',
+        bearer_token_format: 'jwt',
+        allow_public_unauthenticated_access: true,
+        identity: 'optional',
+      },
       { name: 'mail', prefix: '/mail', bearer_token_format: 'jwt', allowed_domains: ['example.com'] },
     ],
   })
@@ -230,6 +237,45 @@ describe('a bad token', () => {
     expect(issuer.reads() - before).toBeLessThanOrEqual(1)
     // The bound is 50 ms; a loaded machine is given ten times that.
     expect(each).toBeLessThan(500)
+  })
+})
+
+describe('on a public route with `identity: optional`', () => {
+  test('a good token tells who it is, and is not forwarded, whoever else is signed in', async () => {
+    for (const session of [[], [`Cookie: ${gauntlet.cookies['alice']}`]]) {
+      const { statuses, received } = await gauntlet.get('/open', ...session, bearer(good))
+      expect(statuses).toEqual([200])
+      expect(only(received).values('authorization')).toEqual([])
+      expect(only(received).values('x-postern-jwt-assertion')).toHaveLength(session.length === 0 ? 1 : 0)
+    }
+  })
+
+  test('a token that nobody can read just now is not forwarded, and one that does not count is', async () => {
+    const silent = await createIssuerServer()
+    const other = await createGauntlet({
+      people: [],
+      config: { token_issuers: { ci: { issuer: silent.url, audience: AUDIENCE } } },
+      moreRoutes: [
+        {
+          prefix: '/open',
+          bearer_token_format: 'jwt',
+          allow_public_unauthenticated_access: true,
+          identity: 'optional',
+        },
+      ],
+    })
+    try {
+      silent.down(true)
+      const { statuses, received, lines } = await other.get('/open', bearer(await silent.sign(CLAIMS)))
+      expect(statuses).toEqual([200])
+      expect(only(lines)['error']).toBe('ERR_IDP_UNREACHABLE')
+      expect(only(received).values('authorization')).toEqual([])
+      const own = await other.get('/open', bearer('of-the-application'))
+      expect(only(own.received).values('authorization')).toEqual(['Bearer of-the-application'])
+    } finally {
+      await other.close()
+      await silent.close()
+    }
   })
 })
 

@@ -159,6 +159,24 @@ test('a program with a token passes only when the proxy keeps the token from the
   await maker.close()
 })
 
+/** The proxy forwards what it was asked about: no token may go where Postern itself would take it out. */
+test.each([
+  ['a service token on a public route', '/public', `pst_${'a'.repeat(32)}`, false],
+  ['the token of a program on a public route', '/public', 'psl_v1.of.another-host', false],
+  ['the token of a program for another host, beside a session', '/user', 'psl_v1.of.another-host', true],
+])('%s is kept from the application', async (_, uri, token, signedIn) => {
+  const basic = Buffer.from(`git:${token}`).toString('base64')
+  for (const shown of [`Bearer ${token}`, `bearer\t${token}`, `Basic ${basic}`]) {
+    const asked = [...lines(described(uri)), `Authorization: ${shown}`, ...(signedIn ? [cookie('alice')] : [])]
+    const kept = await g.get(ENDPOINT, ...asked)
+    expect([shown, kept.statuses]).toEqual([shown, [403]])
+    expect(only(kept.lines)['detail']).toContain('authorization=removed')
+    expect((await g.get(`${ENDPOINT}?authorization=removed`, ...asked)).statuses).toEqual([200])
+  }
+  const own = await g.get(ENDPOINT, ...lines(described(uri)), cookie('alice'), 'Authorization: Bearer of-the-app')
+  expect(own.statuses).toEqual([200])
+})
+
 describe('what the proxy says', () => {
   const names = Object.keys(described('/'))
   test.each(names)('without %s is refused', async (name) => {

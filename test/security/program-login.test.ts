@@ -364,6 +364,11 @@ describe('the token of a program', () => {
     const { answers, received } = await gauntlet.get(target, header(token))
     expect([302, 401]).toContain(only(answers).status)
     expect(received).toEqual([])
+    // Nor does an application get it, where nobody is asked or beside a session.
+    const open = await gauntlet.get('/public', header(token))
+    const beside = await gauntlet.get('/user', `Cookie: ${gauntlet.cookies['bob']}`, header(token))
+    for (const { headers } of [...open.received, ...beside.received])
+      expect(headers.flat().filter((line) => /^(?:basic|bearer)/i.test(line))).toEqual([])
   })
 
   test('is no cookie, and a cookie is no token', async () => {

@@ -102,7 +102,7 @@ describe('a good token', () => {
   test.each(['/public', '/api/1/status', '/strip/x'])(
     'never reaches the application of a public route (%s)',
     async (target) => {
-      for (const header of [bearer(token), basic('git', token)]) {
+      for (const header of [bearer(token), `Authorization: Bearer\t${token}`, basic('git', token)]) {
         const { received } = await gauntlet.get(target, header)
         expect(only(received).values('authorization')).toEqual([])
       }
