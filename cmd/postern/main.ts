@@ -9,7 +9,10 @@ if (process.argv[2] === 'run') process.on('SIGHUP', () => {})
 // Loading the program takes a while, in which a signal may come.
 const { runCli } = await import('./cli.ts')
 const { processIo } = await import('./io.ts')
+// Our timers keep no process alive, and between two attempts to reach a store there is nothing but a timer.
+const atWork = setInterval(() => {}, 1 << 30)
 const exitCode = await runCli(process.argv.slice(2), processIo)
+clearInterval(atWork)
 // Not process.exit: what was written to a pipe has to arrive.
 process.exitCode = exitCode || process.exitCode
 

@@ -105,6 +105,19 @@ test('run ends with 1 when the store is a file, and when its directory cannot be
   }
 })
 
+test.each(['redis://127.0.0.1:1', 'postgres://postern@127.0.0.1:1/postern'])(
+  'a shared store that is not there, %s, is waited for, and then named',
+  async (url) => {
+    const file = write({ storage: { type: url.split(':', 1)[0], url } })
+    const ended = await Promise.all([
+      end(run(['run', '--config', file])),
+      end(run(['sessions', 'list', '--config', file])),
+    ])
+    expect(ended.map(({ code }) => code)).toEqual([1, 4])
+    for (const { err } of ended) expect(err).toMatch(/^postern: store: .*ECONNREFUSED 127.0.0.1:1$/m)
+  },
+)
+
 test.runIf(process.platform === 'linux')(
   'run ends with 1 when nothing can be made where the store belongs',
   async () => {
