@@ -145,8 +145,11 @@ export interface IdpConfig {
   readonly callbackPath: string
   readonly scopes: readonly string[]
   readonly requestParams: Readonly<Record<string, string>>
-  /** Authorization requests are pushed where the provider offers it (RFC 9126), and not only where it requires it. */
-  readonly pushedRequests?: boolean
+  /**
+   * Of authorization requests (RFC 9126), where the provider offers it; where it requires it they always are.
+   * `when-possible`: unless that fails or many sign-ins begin; `always`: a push that fails is a sign-in that fails.
+   */
+  readonly pushedRequests: 'always' | 'when-possible' | 'never'
   /** Time for one call to the provider. */
   readonly timeout: Span
   /** Sign-out at the provider is not OpenID Connect's. */

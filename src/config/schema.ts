@@ -82,9 +82,9 @@ export const configSchema = z.strictObject(
         .describe('Scopes of the authorization request: a list, or text with spaces or commas.'),
       idp_request_params: textMap.default({}).describe('More parameters of the authorization request, e.g. `prompt`.'),
       idp_pushed_requests: flag
-        .default(false)
+        .optional()
         .describe(
-          'Push authorization requests (RFC 9126) where the provider offers it. Where it says that it requires them they always are.',
+          'Push authorization requests (RFC 9126). Default: where the provider offers it, unless that fails or many sign-ins begin; `true`: always where it offers it; `false`: only where it requires it.',
         ),
       idp_allow_unverified_email: flag
         .default(false)

@@ -27,6 +27,7 @@ import { mergeClaims, toIdentity } from './claims.ts'
 import { checkIdToken } from './id-token.ts'
 import { createJwsVerifier, SIGNING_ALGORITHMS } from './jws.ts'
 import { createKeySet, fetchKeySet, type KeySet } from './key-set.ts'
+import { createOptionalPush } from './pushed-requests.ts'
 import { isAboutAnother, keepingRefreshToken, refreshedIdentity } from './refreshed.ts'
 import { createStale } from './stale.ts'
 import { CLOCK_TOLERANCE_S } from './token-times.ts'
@@ -37,6 +38,9 @@ type TokenAnswer = oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelper
 const METADATA = { maxAge: 3_600_000, maxStale: Number.POSITIVE_INFINITY, pause: 3000 }
 /** openid-client fetches keys for an unknown `kid` only when its set is this old, and forgets a set after 300 s. */
 const KEY_REFETCH_FLOOR_S = 60
+
+/** Of `idp_timeout`, the share that somebody waits for a pushed request that need not be one. */
+const PATIENCE = 0.2
 
 const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
 /** Answers to whoever asks before somebody has entered the code, and after (RFC 8628 §3.5). */
@@ -66,6 +70,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
   const keys = createKeySet({ clock, read: async () => readKeys(await metadata.get(), idp, send, logger) })
   const signatures = createJwsVerifier({ keys })
   const authentication = clientAuthentication(idp)
+  const pushIfPossible = createOptionalPush({ issuer: idp.issuer, clock, logger })
 
   /** A configuration for one operation, so that its calls end with the caller's signal. */
   async function connect(signal: AbortSignal): Promise<oidc.Configuration> {
@@ -188,12 +193,23 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
   }
 
   /** The parameters go through the browser, or ahead of it and then nobody on the way can change or read them (RFC 9126). */
-  async function authorizationUrl(config: oidc.Configuration, parameters: Record<string, string>): Promise<URL> {
-    const { require_pushed_authorization_requests: required, pushed_authorization_request_endpoint: endpoint } =
+  async function authorizationUrl(parameters: Record<string, string>, signal: AbortSignal): Promise<URL> {
+    const config = await connect(signal)
+    const { require_pushed_authorization_requests: isRequired, pushed_authorization_request_endpoint: endpoint } =
       config.serverMetadata()
-    if (required !== true && (idp.pushedRequests !== true || endpoint === undefined)) {
-      return oidc.buildAuthorizationUrl(config, parameters)
-    }
+    const isOffered = endpoint !== undefined
+    if (isRequired === true || (isOffered && idp.pushedRequests === 'always')) return pushed(config, parameters)
+    const url =
+      isOffered && idp.pushedRequests === 'when-possible'
+        ? await pushIfPossible(async () => {
+            const patience = AbortSignal.timeout(Math.ceil(idp.timeout * PATIENCE))
+            return pushed(await connect(AbortSignal.any([signal, patience])), parameters)
+          })
+        : undefined
+    return url ?? oidc.buildAuthorizationUrl(config, parameters)
+  }
+
+  async function pushed(config: oidc.Configuration, parameters: Record<string, string>): Promise<URL> {
     try {
       return await oidc.buildAuthorizationUrlWithPAR(config, parameters)
     } catch (error) {
@@ -232,7 +248,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
         ...demandParams(demand),
         ...(chooseAccount && { prompt: 'select_account' }),
       }
-      return { redirect: await authorizationUrl(config, parameters), pending }
+      return { redirect: await authorizationUrl(parameters, signal), pending }
     },
 
     async complete(callback, pending, signal) {

@@ -293,6 +293,23 @@ describe('errors at the callback', () => {
     expect(answer(callback)).toEqual({ error, error_description: description, ...(state !== undefined && { state }) })
   })
 
+  test('a request that is pushed is checked as one through the browser', async () => {
+    const push = async (params: Record<string, string>): Promise<unknown> => {
+      const authorization = `Basic ${Buffer.from(`${DEMO.clientId}:${DEMO.clientSecret}`).toString('base64')}`
+      const body = authorizeUrl(params).searchParams
+      const response = await fetch(`${okta.url}/oauth2/v1/par`, { method: 'POST', headers: { authorization }, body })
+      return { status: response.status, ...((await response.json()) as object) }
+    }
+    expect(await push({})).toEqual({ status: 201, request_uri: expect.any(String), expires_in: 3600 })
+    expect(await push({ state: 'a+b' })).toEqual({
+      status: 400,
+      error: 'invalid_request',
+      error_description: "The authentication request has an invalid 'state' parameter.",
+    })
+    expect(await push({ scope: 'openid payroll' })).toMatchObject({ status: 400, error: 'invalid_scope' })
+    expect(await push({ redirect_uri: 'https://evil.test/' })).toMatchObject({ status: 400 })
+  })
+
   test('an app that requires PKCE', async () => {
     okta.updateApp(DEMO.clientId, { pkceRequired: true })
     const callback = await signInWith(okta.url, authorizeUrl(), 'alice@example.com')

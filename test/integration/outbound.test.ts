@@ -74,6 +74,7 @@ async function signInAddress(issuer: string, outbound: Outbound): Promise<string
       clientAuth: { kind: 'none' },
       scopes: ['openid'],
       requestParams: {},
+      pushedRequests: 'when-possible',
       allowUnverifiedEmail: false,
       timeout: 5000,
       outbound,

@@ -13,7 +13,8 @@ async function worldWith(
   route: Readonly<Record<string, unknown>>,
 ): Promise<void> {
   world = await createTestWorld({
-    config: { idp_service_account: undefined, ...config },
+    // The parameters of a sign-in are looked at.
+    config: { idp_service_account: undefined, idp_pushed_requests: false, ...config },
     routes: [{ from: APP, ...route }],
   })
 }

@@ -21,6 +21,8 @@ beforeAll(async () => {
   sockets = new WebSocketServer({ server: upstream })
   const to = `http://127.0.0.1:${portOf(upstream)}`
   world = await createTestWorld({
+    // The parameters of a sign-in are looked at.
+    config: { idp_pushed_requests: false },
     routes: [
       { name: 'app', from: APP, to, allow_any_authenticated_user: true },
       { name: 'engineering', from: ENGINEERING, to, allowed_groups: ['Engineering'] },

@@ -20,6 +20,8 @@ async function worldWith(vault: Readonly<Record<string, unknown>>): Promise<void
   clock = manualClock()
   world = await createTestWorld({
     clock,
+    // The parameters of a sign-in are looked at.
+    config: { idp_pushed_requests: false },
     routes: [
       { from: WIKI, allow_any_authenticated_user: true },
       { from: VAULT, allow_any_authenticated_user: true, ...vault },

@@ -10,7 +10,8 @@ import { sendRaw } from '../support/wire.ts'
 
 let gauntlet: Gauntlet
 beforeAll(async () => {
-  gauntlet = await createGauntlet()
+  // The parameters of a sign-in are looked at.
+  gauntlet = await createGauntlet({ config: { idp_pushed_requests: false } })
 })
 afterAll(async () => {
   await gauntlet.expectUnharmed()

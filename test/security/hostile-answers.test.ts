@@ -439,6 +439,7 @@ describe('an identity provider', () => {
             clientAuth: { kind: 'post', secret: new Secret('secret') },
             scopes: ['openid'],
             requestParams: {},
+            pushedRequests: 'when-possible',
             timeout: 2000,
             allowUnverifiedEmail: false,
           },

@@ -64,7 +64,8 @@ beforeAll(async () => {
       { name: 'app', from: APP, allow_any_authenticated_user: true },
       { name: 'open', from: OPEN, allow_public_unauthenticated_access: true },
     ],
-    config: { directory: { sign_in_timeout: '500ms' } },
+    // The parameters of a sign-in are looked at.
+    config: { directory: { sign_in_timeout: '500ms' }, idp_pushed_requests: false },
   })
 })
 afterAll(async () => {

@@ -22,6 +22,8 @@ let signedLink: URL
 let sealedState: string
 beforeAll(async () => {
   world = await createTestWorld({
+    // The parameters of a sign-in are looked at.
+    config: { idp_pushed_requests: false },
     routes: [
       { name: 'app', from: APP, allow_any_authenticated_user: true },
       { name: 'wild', from: 'http://*.wild.localhost', allow_any_authenticated_user: true },

@@ -21,7 +21,8 @@ beforeAll(async () => {
       { name: 'wild', from: 'http://*.wild.localhost', allow_any_authenticated_user: true },
       { name: 'secure', from: 'https://secure.corp.example', allow_any_authenticated_user: true },
     ],
-    config: { insecure_server: true },
+    // The parameters of a sign-in are looked at.
+    config: { insecure_server: true, idp_pushed_requests: false },
   })
 })
 afterAll(async () => {

@@ -24,6 +24,8 @@ describe('on the running program', () => {
   beforeAll(async () => {
     clock = manualClock()
     world = await createTestWorld({
+      // The parameters of a sign-in are looked at.
+      config: { idp_pushed_requests: false },
       clock,
       routes: [{ name: 'app', from: 'http://app.localhost', allow_any_authenticated_user: true }],
     })

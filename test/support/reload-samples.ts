@@ -112,7 +112,7 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
     idp_client_auth: { b: 'post' },
     idp_scopes: { a: base['idp_scopes'], b: ['openid', 'email'] },
     idp_request_params: { b: { prompt: 'login' } },
-    idp_pushed_requests: { b: true },
+    idp_pushed_requests: { b: false },
     idp_timeout: { b: '7s' },
     idp_allow_unverified_email: { b: true },
     idp_service_account: { b: DEMO.apiToken },

@@ -64,6 +64,8 @@ export async function createTwoOrgs(options: WorldOptions = {}): Promise<TwoOrgs
     routes: options.routes ?? ROUTES,
     config: {
       idp_label: 'Staff',
+      // The redirect URI is looked at.
+      idp_pushed_requests: false,
       identity_providers: {
         partners: {
           provider: 'okta',
@@ -71,6 +73,7 @@ export async function createTwoOrgs(options: WorldOptions = {}): Promise<TwoOrgs
           url: partners.url,
           client_id: DEMO.clientId,
           client_secret: DEMO.clientSecret,
+          pushed_requests: false,
           directory: { okta: { api_token: DEMO.apiToken, log_interval: '1s' } },
         },
       },

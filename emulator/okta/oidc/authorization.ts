@@ -1,4 +1,4 @@
-import { type Call, form, html, redirect, type Reply } from '../http/call.ts'
+import { type Call, form, html, json, redirect, type Reply } from '../http/call.ts'
 import type { Org } from '../model/org.ts'
 import type { Engine } from './engine.ts'
 import { builtInScopes, type ServerAddress } from './metadata.ts'
@@ -28,6 +28,16 @@ export async function authorize(call: Call, deps: AuthorizeDeps): Promise<Reply 
   forwarded.delete('id_token_hint')
   call.req.method = 'GET'
   await (await deps.engine()).run(call.req, call.res, { url: `${call.path}?${forwarded}` })
+  return 'handled'
+}
+
+/** `POST /par` (RFC 9126): the same checks as for a request through the browser; client authentication is the protocol's. */
+export async function pushedRequest(call: Call, deps: AuthorizeDeps): Promise<Reply | 'handled'> {
+  const params = await form(call)
+  const fault = faultOf(params, deps.org.apps.get(params.get('client_id') ?? '')?.pkceRequired === true, deps)
+  if (fault) return json(fault.status, { error: fault.error, error_description: fault.error_description })
+  params.set('scope', grantedScopes(params.get('scope') ?? '', params, deps.org))
+  await (await deps.engine()).run(call.req, call.res, { url: call.path, body: params.toString() })
   return 'handled'
 }
 

@@ -1,6 +1,6 @@
 import { type Call, empty, form, html, json, redirect, type Reply } from '../http/call.ts'
 import type { Org } from '../model/org.ts'
-import { authorize, type AuthorizeDeps } from './authorization.ts'
+import { authorize, type AuthorizeDeps, pushedRequest } from './authorization.ts'
 import { TooManyGroups, userinfoClaims } from './claims.ts'
 import { credentialsOf } from './client.ts'
 import { DEVICE_GRANT, type Devices } from './device.ts'
@@ -29,6 +29,8 @@ export async function oauthEndpoint(name: string, call: Call, deps: EndpointDeps
   switch (name) {
     case 'authorize':
       return authorize(call, deps)
+    case 'par':
+      return pushedRequest(call, deps)
     case 'token':
       return token(call, deps)
     case 'userinfo':

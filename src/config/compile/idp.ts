@@ -68,7 +68,7 @@ export function compileIdp(settings: ProviderSettings, outbound: Outbound, repor
     scopes,
     callbackPath: settings.callbackPath,
     requestParams: { ...product?.requestParams, ...values.request_params },
-    pushedRequests: values.pushed_requests,
+    pushedRequests: compilePushedRequests(values),
     timeout: values.timeout,
     outbound: { ...outbound, ...(authorities.length > 0 && { ca: authorities.join('\n') }) },
     ...(product?.logout && { logout: product.logout }),
@@ -91,6 +91,11 @@ function missing(
 /** Keys inside a map have no variable of their own. */
 function orInEnvironment([name, ...inside]: Path): string {
   return inside.length === 0 ? ` (or ${String(name).toUpperCase()} in the environment)` : ''
+}
+
+function compilePushedRequests({ pushed_requests: written }: ProviderSettings['values']): IdpConfig['pushedRequests'] {
+  if (written === undefined) return 'when-possible'
+  return written ? 'always' : 'never'
 }
 
 /** As written, or what the product knows. */

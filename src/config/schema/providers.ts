@@ -29,7 +29,7 @@ export const providerSchema = z.strictObject(
       .prefault(['openid', 'profile', 'email', 'offline_access'])
       .describe('Scopes of the authorization request: a list, or text with spaces or commas.'),
     request_params: textMap.default({}).describe('More parameters of the authorization request, e.g. `prompt`.'),
-    pushed_requests: flag.default(false).describe('Push authorization requests (RFC 9126), as `idp_pushed_requests`.'),
+    pushed_requests: flag.optional().describe('Push authorization requests (RFC 9126), as `idp_pushed_requests`.'),
     allow_unverified_email: flag
       .default(false)
       .describe('Accept e-mail addresses that the provider says are not verified.'),

@@ -28,6 +28,8 @@ export interface Misbehaviour {
     readonly token?: Answer
     readonly userinfo?: Answer
     readonly keys?: Answer
+    /** It offers pushed requests. */
+    readonly pushed?: Answer
   }
 }
 
@@ -69,6 +71,7 @@ export async function startHostileIdp(misbehaviour: Misbehaviour = {}): Promise<
         token_endpoint: `${origin}/token`,
         userinfo_endpoint: `${origin}/userinfo`,
         jwks_uri: `${origin}/keys`,
+        ...(special.pushed && { pushed_authorization_request_endpoint: `${origin}/par` }),
         // The lists a careless server would publish; ours must not grow by them.
         id_token_signing_alg_values_supported: ['RS256', 'HS256', 'none'],
       }
@@ -84,6 +87,7 @@ export async function startHostileIdp(misbehaviour: Misbehaviour = {}): Promise<
         ],
       })
     }
+    if (path === '/par' && special.pushed) return special.pushed(req, res, body)
     if (path === '/token') {
       if (special.token) return special.token(req, res, body)
       const right = {

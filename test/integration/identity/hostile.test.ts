@@ -38,6 +38,7 @@ function client(
       clientAuth: { kind: 'post', secret: new Secret(SECRET) },
       scopes: ['openid', 'email'],
       requestParams: {},
+      pushedRequests: 'when-possible',
       timeout: 3000,
       allowUnverifiedEmail: false,
       ...more,

@@ -55,6 +55,7 @@ function provider(
     clientAuth,
     scopes: ['profile', 'email', 'groups', 'offline_access'],
     requestParams: { prompt: 'consent' },
+    pushedRequests: 'never',
     timeout: 5000,
     allowUnverifiedEmail: false,
     ...more,
@@ -130,7 +131,7 @@ describe.each(['', '/oauth2/default'] as const)('a certified provider at issuer 
   })
 
   test.each(AUTH)('pushes the request with client authentication %s when it may', async (clientId, auth) => {
-    const idp = provider(server.issuer, clientId, auth, { pushedRequests: true })
+    const idp = provider(server.issuer, clientId, auth, { pushedRequests: 'always' })
     const before = server.calls.length
     const { redirect, pending } = await idp.begin(signal)
     expect(server.calls.slice(before)).toContain(`POST ${path}/request`)
@@ -143,7 +144,7 @@ describe.each(['', '/oauth2/default'] as const)('a certified provider at issuer 
 
   test('a pushed request with a wrong client secret gives an error that names the setting', async () => {
     const wrong: ClientAuth = { kind: 'basic', secret: new Secret('wrong-secret-wrong-secret-wrong-secret') }
-    const idp = provider(server.issuer, 'basic', wrong, { pushedRequests: true })
+    const idp = provider(server.issuer, 'basic', wrong, { pushedRequests: 'always' })
     await expect(idp.begin(signal)).rejects.toMatchObject({
       code: 'ERR_IDP_REJECTED',
       message: 'pushed request: the identity provider answered invalid_client',
@@ -259,7 +260,7 @@ describe('a provider that Postern reaches at another address than browsers', () 
   afterAll(() => server.close())
 
   test('browsers go to the public one, calls to the inner one, and tokens name the public one', async () => {
-    const idp = provider(server.issuer, 'basic', BASIC, { internalUrl: server.url, pushedRequests: true })
+    const idp = provider(server.issuer, 'basic', BASIC, { internalUrl: server.url, pushedRequests: 'always' })
     const { redirect, pending } = await idp.begin(signal)
     expect(redirect.origin).toBe(PUBLIC)
     const { identity, tokens } = await idp.complete(await server.browse(redirect), pending, signal)
