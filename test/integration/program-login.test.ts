@@ -131,6 +131,12 @@ test.each([
   ['curl', 'http://127.0.0.1:1/', 'https://evil.test/'],
   ['curl', 'http://127.0.0.1:1/', '--url', 'http://127.0.0.1:2/'],
   ['curl', 'http://127.0.0.1:1/', '-x', 'http://127.0.0.1@evil.test/'],
+  // What browsers and curl read in different ways.
+  ['login', 'http://127.0.0.1:1\\@127.0.0.1:2/'],
+  ['curl', 'http://127.0.0.1:1\\@127.0.0.1:2/'],
+  ['curl', 'http:127.0.0.1:1/'],
+  ['curl', 'http://127.0.0.1:1/', 'http://127.0.0.1:1\\@127.0.0.1:2/'],
+  ['curl', 'http://127.0.0.1:1/', 'http:/127.0.0.1:2/'],
 ])('refuses %s %s %s', async (...args) => {
   expect((await cli(args, { env })).exitCode).toBe(2)
 })

@@ -20,7 +20,7 @@ export interface CurlOptions {
 export async function curlCommand({ url, args }: CurlOptions, io: Io): Promise<number> {
   const origin = originOf(url)
   // curl sends a header to every address that it is given.
-  const other = args.find((arg) => /^[a-z][a-z0-9+.-]*:\/\//i.test(arg) && !isOf(origin, arg))
+  const other = args.find((arg) => /^(?:[a-z][a-z0-9+.-]*:\/\/|https?:[/\\])/i.test(arg) && !isOf(origin, arg))
   if (other !== undefined) {
     throw new AppError(
       'ERR_USAGE',
@@ -58,5 +58,9 @@ async function openNameless(text: string): Promise<FileHandle> {
 }
 
 function isOf(origin: string, text: string): boolean {
-  return URL.canParse(text) && new URL(text).origin === origin
+  try {
+    return originOf(text) === origin
+  } catch {
+    return false
+  }
 }

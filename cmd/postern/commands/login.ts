@@ -32,11 +32,14 @@ export async function loginCommand({ url, print, browser, device }: LoginOptions
   return 0
 }
 
+/** Browsers and curl read the host of anything else in different ways: with `https://app\@evil`, curl asks evil. */
+const PLAIN = /^https?:\/\/[^\s\\/?#@]+(?:[/?#]|$)/i
+
 /** Of an address of the web; a token is never sent in the clear, but to this machine. */
 export function originOf(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined
+  const url = PLAIN.test(text) && URL.canParse(text) ? new URL(text) : undefined
   const local = url && /^(?:localhost|.*\.localhost|127(?:\.\d+){3}|\[::1\])$/.test(url.hostname)
-  if (!url || !(url.protocol === 'https:' || (url.protocol === 'http:' && local)) || url.username !== '') {
+  if (!url || !(url.protocol === 'https:' || (url.protocol === 'http:' && local))) {
     throw new AppError(
       'ERR_USAGE',
       `expected an https address such as https://app.corp.example, found ${JSON.stringify(text)}`,
