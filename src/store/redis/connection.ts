@@ -2,7 +2,7 @@ import type { Address, StoreCredentials, StoreTls } from '../../config/model.ts'
 import type { Clock, Span } from '../../types.ts'
 import { tlsOptions } from '../shared/tls.ts'
 
-/** TCP, TLS and the greeting of one node. A node that is asked and stays silent costs so much. */
+/** TCP, TLS, the greeting and the first answer of one node. A node that is asked and stays silent costs so much. */
 const CONNECT_PATIENCE: Span = 2000
 
 /** A reply of RESP2: text, whole numbers, lists, nothing. */
@@ -89,7 +89,11 @@ export async function connect(node: Address, options: ConnectOptions, database =
   }
 
   try {
-    await within(CONNECT_PATIENCE, client.connect())
+    // A server that stands still is connected to, all the same: only an answer shows that it is there.
+    await within(
+      CONNECT_PATIENCE,
+      client.connect().then(() => client.sendCommand(['PING'])),
+    )
   } catch (error) {
     close('the connection was not made')
     throw error

@@ -38,15 +38,22 @@ export function createLink<C>(deps: {
   let trouble: StoreTrouble | undefined = { since: clock.now(), reason: 'there is no connection yet' }
   let waiting: (() => void)[] = []
   let endPause = (): void => {}
+  /** What the log said last. */
+  let told: 'connected' | 'lost' | undefined
   let closed = false
 
   function lost(reason: string): void {
     current = undefined
     if (closed) return
     // Once for each outage, not for each attempt.
-    if (!trouble || trouble.reason === 'there is no connection yet')
-      logger.error({ purpose, reason }, `store: no connection to ${product}`)
+    if (told !== 'lost') logger.error({ purpose, reason }, `store: no connection to ${product}`)
+    told = 'lost'
     trouble = { since: trouble?.since ?? clock.now(), reason }
+  }
+
+  function connected(node: string): void {
+    if (told !== 'connected') logger.info({ purpose, node }, `store: connected to ${product}`)
+    told = 'connected'
   }
 
   function wake(): void {
@@ -63,9 +70,12 @@ export function createLink<C>(deps: {
         const since = clock.monotonic()
         current = session
         trouble = undefined
-        logger.info({ purpose, node: session.name }, `store: connected to ${product}`)
         wake()
-        lost(await session.ended)
+        // After an outage it has to last before the log says that it is over.
+        const stop = clock.after(told === 'lost' ? STABLE : 0, () => connected(session.name))
+        const reason = await session.ended
+        stop()
+        lost(reason)
         // One that is given up at once, for what the server says over it, is no success.
         failures = elapsed(clock.monotonic(), since) < STABLE ? failures + 1 : 0
       } catch (error) {

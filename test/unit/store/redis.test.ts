@@ -1,5 +1,6 @@
 /** What is Redis's alone; the rest is in the contract suite. */
 import { readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
@@ -8,7 +9,7 @@ import { later } from '../../../src/lib/time.ts'
 import { fingerprint } from '../../../src/store/record.ts'
 import { openRedisStore } from '../../../src/store/redis.ts'
 import type { RedisConfig } from '../../../src/config/model.ts'
-import type { Change, Store } from '../../../src/types.ts'
+import type { Change, Logger, Store } from '../../../src/types.ts'
 import { notes } from '../../contract/store.ts'
 import { askRedis, type Redis, redisConfig, startRedis } from '../../support/redis.ts'
 
@@ -43,6 +44,16 @@ const recordOf = (key: string) => `{${config.prefix}}r:notes:${fingerprint(key)}
 const changes = () => `{${config.prefix}}changes`
 /** The text of a bulk reply. */
 const textOf = (reply: string) => reply.split('\r\n')[1] ?? ''
+
+/** Counts lines of the log. */
+function recorder(): { said: (text: string) => number; logger: Logger } {
+  const lines: string[] = []
+  const keep = (_: object, message: string): void => void lines.push(message)
+  return {
+    said: (text) => lines.filter((line) => line.startsWith(`store: ${text}`)).length,
+    logger: { ...silentLogger, info: keep, error: keep },
+  }
+}
 
 function watched(from: Store): { seen: Change[]; gaps: () => number } {
   const seen: Change[] = []
@@ -230,6 +241,32 @@ describe('connections', () => {
     await expect(open({ startPatience: 2000 })).rejects.toMatchObject(unavailable(/NOPERM/))
     config = { ...config, credentials: { username: 'postern', password: new Secret('wrong') } }
     await expect(open({ startPatience: 2000 })).rejects.toMatchObject(unavailable(/WRONGPASS/))
+  })
+
+  test('a Redis that stands still is one line in the log for each connection, and so is its return', async () => {
+    const { said, logger } = recorder()
+    await open({ logger })
+    redis.pause()
+    try {
+      await expect.poll(() => said('no connection')).toBe(2)
+      await sleep(6000)
+      expect([said('no connection'), said('connected')]).toEqual([2, 2])
+    } finally {
+      redis.resume()
+    }
+    await expect.poll(() => said('connected')).toBe(4)
+    expect(said('no connection')).toBe(2)
+  })
+
+  test('a right that is taken away while it runs is one line in the log', async () => {
+    await ask('ACL', 'SETUSER', 'shrinking', 'on', '>password', '~*', '+@all')
+    config = { ...config, credentials: { username: 'shrinking', password: new Secret('password') } }
+    const { said, logger } = recorder()
+    const own = await open({ logger })
+    await ask('ACL', 'SETUSER', 'shrinking', '-xread')
+    await expect.poll(() => own.trouble()?.reason).toMatch(/NOPERM/)
+    await sleep(3000)
+    expect([said('no connection'), said('connected')]).toEqual([1, 2])
   })
 
   test('where nothing listens the start fails with the reason', async () => {
