@@ -24,6 +24,7 @@ import { createIssuer, personKey, subjectOf } from './lib/person.ts'
 import { postErrand } from './session/errands.ts'
 import { endOf } from './session/life.ts'
 import { createSessions } from './session/sessions.ts'
+import { compareStoreKey } from './store/key-check.ts'
 import { openStore } from './store/open.ts'
 import type {
   Clock,
@@ -135,7 +136,8 @@ export interface OperatorDeps {
 
 /**
  * Opens the store that a running Postern may have open too: what is revoked here ends there at once.
- * Throws ERR_USAGE for a store that cannot be shared, ERR_STORE_UNAVAILABLE when there is none; never makes one. Not for Postern's own process: LMDB must not
+ * Throws ERR_USAGE for a store that cannot be shared, ERR_STORE_UNAVAILABLE when there is none, and
+ * ERR_CONFIG_INVALID for one of another shared secret; never makes one. Not for Postern's own process: LMDB must not
  * open a map twice in one, and closing either breaks the other (MDB_BAD_RSLOT).
  */
 export async function openOperator(config: Config, { clock, logger }: OperatorDeps): Promise<Operator> {
@@ -153,6 +155,13 @@ export async function openOperator(config: Config, { clock, logger }: OperatorDe
     )
   }
   const store = await openStore(config.fixed, { clock, logger })
+  try {
+    // With another secret there would seem to be nobody to sign out, and what is written nobody could read.
+    await compareStoreKey(store, sharedSecrets)
+  } catch (error) {
+    await store.close()
+    throw error
+  }
   const told = new Set<Promise<void>>()
   // A running Postern writes the line: the log of a command goes nowhere.
   const audit = createAudit({

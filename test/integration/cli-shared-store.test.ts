@@ -69,3 +69,23 @@ test('check --online says whether the store answers and is ours', async () => {
   const away = await run(['check', '--online'], { storage: storage(1) })
   expect([away.exitCode, away.err]).toEqual([4, expect.stringContaining('ECONNREFUSED')])
 }, 60_000)
+
+test('with another shared secret no command says that nobody is there, and none writes', async () => {
+  const browser = world.browser()
+  await world.signIn(browser, APP, 'alice@example.com')
+  const shared_secret = SHARED_SECRET.split('').toReversed().join('')
+  for (const command of [
+    ['sessions', 'list'],
+    ['sessions', 'revoke', '--all'],
+    ['tokens', 'create', '--name', 'ci'],
+    ['tokens', 'list'],
+    ['tokens', 'revoke', '--name', 'ci'],
+    ['groups', 'show', 'alice@example.com'],
+    ['explain', '--url', APP, '--user', 'alice@example.com'],
+    ['access'],
+  ]) {
+    const { exitCode, out, err } = await run(command, { shared_secret })
+    expect([exitCode, out, err]).toEqual([3, '', expect.stringContaining('shared_secret differs')])
+  }
+  expect((await browser.ask(APP)).status).toBe(200)
+})
