@@ -9,7 +9,7 @@ import { isSameIssuer } from '../../lib/person.ts'
 import { later, wallTime } from '../../lib/time.ts'
 import type { Identity, Json, JsonObject, Span, WallTime } from '../../types.ts'
 import { groupsFromClaims, toIdentity } from '../claims.ts'
-import { isFor, timeProblem } from '../token-times.ts'
+import { CLOCK_TOLERANCE_S, isFor, timeProblem } from '../token-times.ts'
 
 /** What an issuer says of a token. */
 export interface Evidence {
@@ -28,6 +28,7 @@ export interface Shown {
   /** Of a program, as its issuer says; absent: none. */
   readonly groups?: readonly string[]
   readonly scopes: readonly string[]
+  /** As long as it is accepted: with the tolerance for clocks. Earlier, answers under way would be cut. */
   readonly expiresAt: WallTime
 }
 
@@ -147,7 +148,7 @@ function shown(
       identity: toIdentity({ ...(settings.issuer !== undefined && { iss: settings.issuer }), ...about }, settings),
       ...(account !== undefined && { account }),
       scopes: scopesOf(claims),
-      expiresAt: typeof exp === 'number' ? wallTime(exp * 1000) : later(now, INTROSPECTION_AGE),
+      expiresAt: typeof exp === 'number' ? wallTime((exp + CLOCK_TOLERANCE_S) * 1000) : later(now, INTROSPECTION_AGE),
     }
   } catch (error) {
     return { refused: toAppError(error).message }

@@ -153,7 +153,7 @@ describe('an access token', () => {
     expect(access(oktaAccess)).toMatchObject({
       identity: { issuer: ISSUER, subject: '00uabc' },
       scopes: ['openid', 'wiki.read'],
-      expiresAt: wallTime((SECONDS + 3600) * 1000),
+      expiresAt: wallTime((SECONDS + 3660) * 1000),
     })
     expect(access(oktaAccess)).not.toHaveProperty('account')
   })
