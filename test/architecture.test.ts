@@ -100,7 +100,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   'smol-toml': ['src/migrate/'],
   ajv: ['src/directory/', 'src/session/', 'src/store/', 'src/identity/', 'src/tokens/'],
   'acme-client': ['src/certificates/acme.ts'],
-  'openid-client': ['src/identity/oidc.ts'],
+  'openid-client': ['src/identity/oidc.ts', 'src/identity/oidc/'],
   undici: ['src/upstream/', 'src/lib/outbound.ts'],
   jose: [
     'src/upstream/assertion.ts',

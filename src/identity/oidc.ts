@@ -1,12 +1,7 @@
 import * as oidc from 'openid-client'
-import { AppError, assertNever, messageOf } from '../errors.ts'
-import { discoveryUrl, placed, unsafeEndpoint } from '../config/provider-endpoints.ts'
+import { AppError, messageOf } from '../errors.ts'
 import { maxAgeOf } from '../policy/demand.ts'
-import { systemTime } from '../lib/clock.ts'
-import { constantTimeEqual } from '../lib/crypto.ts'
-import { createOutboundFetch } from '../lib/outbound.ts'
-import { isSameIssuer } from '../lib/person.ts'
-import { epochMillis, later, wallTime } from '../lib/time.ts'
+import { later, wallTime } from '../lib/time.ts'
 import { personKey } from '../lib/person.ts'
 import type {
   Clock,
@@ -20,24 +15,17 @@ import type {
   SignInDemand,
   Tokens,
 } from '../types.ts'
-import type { IdpConfig } from '../config/model.ts'
 import { boundedFetch } from './bounded-fetch.ts'
-import { explainCallbackError } from './callback-errors.ts'
 import { mergeClaims, toIdentity } from './claims.ts'
 import { checkIdToken } from './id-token.ts'
-import { createJwsVerifier, SIGNING_ALGORITHMS } from './jws.ts'
-import { createKeySet, fetchKeySet, type KeySet } from './key-set.ts'
+import { checkCallback } from './oidc/callback.ts'
+import { createOidcClient } from './oidc/client.ts'
+import { appErrorIn, challengeOf, isDefiniteRefusal, messages, toFault } from './oidc/faults.ts'
+import type { OidcSettings } from './oidc/settings.ts'
 import { createOptionalPush } from './pushed-requests.ts'
 import { isAboutAnother, keepingRefreshToken, refreshedIdentity } from './refreshed.ts'
-import { createStale } from './stale.ts'
-import { CLOCK_TOLERANCE_S } from './token-times.ts'
 
 type TokenAnswer = oidc.TokenEndpointResponse & oidc.TokenEndpointResponseHelpers
-
-/** Endpoints rarely move; a provider that cannot be asked again keeps its old ones. */
-const METADATA = { maxAge: 3_600_000, maxStale: Number.POSITIVE_INFINITY, pause: 3000 }
-/** openid-client fetches keys for an unknown `kid` only when its set is this old, and forgets a set after 300 s. */
-const KEY_REFETCH_FLOOR_S = 60
 
 /** Of `idp_timeout`, the share that somebody waits for a pushed request that need not be one. */
 const PATIENCE = 0.2
@@ -46,8 +34,7 @@ const DEVICE_GRANT = 'urn:ietf:params:oauth:grant-type:device_code'
 /** Answers to whoever asks before somebody has entered the code, and after (RFC 8628 §3.5). */
 const WAITING = ['authorization_pending', 'slow_down', 'access_denied', 'expired_token'] as const
 
-/** What of a provider's configuration the protocol needs. */
-export type OidcSettings = Omit<IdpConfig, 'directory' | 'label' | 'callbackPath'>
+export type { OidcSettings } from './oidc/settings.ts'
 
 export interface OidcProviderDeps {
   readonly idp: OidcSettings
@@ -64,43 +51,8 @@ export interface OidcProviderDeps {
  * when the provider sent one, `description` (its text: escape it) as details.
  */
 export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProviderDeps): IdentityProvider {
-  const send = createOutboundFetch(idp.outbound ?? {}, idp.timeout)
-  const metadata = createStale({ ...METADATA, clock, read: () => readMetadata(idp, send, logger) })
-  /** Signing keys: read by the library when there are none, or when a token names one that is unknown. */
-  const keys = createKeySet({ clock, read: async () => readKeys(await metadata.get(), idp, send, logger) })
-  const signatures = createJwsVerifier({ keys })
-  const authentication = clientAuthentication(idp)
+  const { send, connect, rememberKeys, verify } = createOidcClient({ idp, clock, logger })
   const pushIfPossible = createOptionalPush({ issuer: idp.issuer, clock, logger })
-
-  /** A configuration for one operation, so that its calls end with the caller's signal. */
-  async function connect(signal: AbortSignal): Promise<oidc.Configuration> {
-    const config = new oidc.Configuration(
-      await metadata.get(),
-      idp.clientId,
-      // The library reads the wall clock; the skew makes it judge by ours.
-      {
-        [oidc.clockSkew]: Math.round((epochMillis(clock.now()) - systemTime()) / 1000),
-        [oidc.clockTolerance]: CLOCK_TOLERANCE_S,
-      },
-      authentication,
-    )
-    config.timeout = idp.timeout / 1000
-    config[oidc.customFetch] = (url, init) => boundedFetch(url, init, signal, send)
-    if (isHttp(idp.issuer) || isHttp(idp.internalUrl ?? '')) oidc.allowInsecureRequests(config)
-    // Without this the signature of an ID token from the token endpoint goes unread: TLS would be the only proof.
-    oidc.enableNonRepudiationChecks(config)
-    const known = keys.peek()
-    // As old as the library allows before it would wait for new ones, and old enough that it looks for a key published a
-    // second ago. ID tokens come from the provider itself, so nobody can use an unknown `kid` to make us hammer it.
-    if (known) oidc.setJwksCache(config, { jwks: known, uat: Math.floor(systemTime() / 1000) - KEY_REFETCH_FLOOR_S })
-    return config
-  }
-
-  /** Keys that the library had to read. */
-  function rememberKeys(config: oidc.Configuration): void {
-    const read = oidc.getJwksCache(config)
-    if (read && read.uat > systemTime() / 1000 - KEY_REFETCH_FLOOR_S / 2) keys.put(read.jwks)
-  }
 
   async function signedIn(
     config: oidc.Configuration,
@@ -218,7 +170,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
   }
 
   return {
-    tokens: { verify: (token) => signatures.verify(token), introspect },
+    tokens: { verify, introspect },
     name: idp.name,
     issuer: idp.issuer,
     callbackPath: redirectUri.pathname,
@@ -352,71 +304,6 @@ function demandParams(demand: SignInDemand): Record<string, string> {
   }
 }
 
-async function readMetadata(idp: OidcSettings, send: typeof fetch, logger: Logger): Promise<oidc.ServerMetadata> {
-  try {
-    const value = await discover(idp, send)
-    logger.info({ issuer: value.issuer }, 'identity provider discovered')
-    return value
-  } catch (error) {
-    const fault = discoveryFault(idp, error)
-    const what = fault.code === 'ERR_IDP_UNUSABLE' ? 'identity provider unusable' : 'identity provider unreachable'
-    logger.error({ issuer: idp.issuer, code: fault.code, reason: fault.message }, what)
-    throw fault
-  }
-}
-
-/** In the background: the keys that are known serve meanwhile. */
-async function readKeys(
-  { jwks_uri: url = '' }: oidc.ServerMetadata,
-  idp: OidcSettings,
-  send: typeof fetch,
-  logger: Logger,
-): Promise<KeySet> {
-  try {
-    return await fetchKeySet(url, { send, timeout: idp.timeout })
-  } catch (error) {
-    logger.warn(
-      { issuer: idp.issuer, reason: messages(error) },
-      'keys of the identity provider could not be read again',
-    )
-    throw error
-  }
-}
-
-async function discover(idp: OidcSettings, send: typeof fetch): Promise<oidc.ServerMetadata> {
-  const url = discoveryUrl(idp)
-  let status = 200
-  // Named in full: given an issuer, the library compares parsed URLs, for which a trailing slash is nothing.
-  const config = await oidc
-    .discovery(new URL(url), idp.clientId, undefined, oidc.None(), {
-      timeout: idp.timeout / 1000,
-      [oidc.customFetch]: async (asked, init) => {
-        const response = await boundedFetch(asked, init, AbortSignal.timeout(idp.timeout), send)
-        status = response.status
-        return response
-      },
-      execute: isHttp(url) ? [oidc.allowInsecureRequests] : [],
-    })
-    .catch((error: unknown) => {
-      // The library does not say which.
-      throw status === 200 ? error : new TypeError(`GET ${url} answered ${status}`)
-    })
-  const found = placed(config.serverMetadata(), idp)
-  // Configuration cuts a trailing slash, which belongs to the issuer of some providers (never of Okta).
-  const expected = idp.provider === 'okta' ? [idp.issuer] : [idp.issuer, `${idp.issuer}/`]
-  if (!expected.includes(found.issuer)) throw new TypeError(`it calls itself ${JSON.stringify(found.issuer)}`)
-  for (const name of ['authorization_endpoint', 'token_endpoint', 'jwks_uri'] as const) {
-    if (!found[name]) throw new TypeError(`its metadata has no ${name}`)
-  }
-  const unsafe = unsafeEndpoint(found, idp)
-  if (unsafe !== undefined) throw new TypeError(unsafe)
-  return {
-    ...(found as oidc.ServerMetadata),
-    id_token_signing_alg_values_supported: [...SIGNING_ALGORITHMS],
-    userinfo_signing_alg_values_supported: [...SIGNING_ALGORITHMS],
-  }
-}
-
 /** Amazon's /logout stands beside its /oauth2/authorize and has parameters of its own. */
 function cognitoLogout(config: oidc.Configuration, clientId: string, returnTo: URL): URL | undefined {
   const { authorization_endpoint: authorize } = config.serverMetadata()
@@ -424,105 +311,4 @@ function cognitoLogout(config: oidc.Configuration, clientId: string, returnTo: U
   const url = new URL('/logout', authorize)
   url.search = new URLSearchParams({ client_id: clientId, logout_uri: returnTo.href }).toString()
   return url
-}
-
-/** Everything that can be judged without the provider, state first. Rejects ERR_SIGN_IN_STATE, ERR_BAD_REQUEST or ERR_IDP_REJECTED. */
-function checkCallback(query: URLSearchParams, expectedState: string, issuer: string): void {
-  for (const name of ['state', 'code', 'error', 'error_description', 'iss']) {
-    // RFC 6749 §3.1: parameters must not be repeated; the second one could be anybody's.
-    if (query.getAll(name).length > 1) throw new AppError('ERR_BAD_REQUEST', `callback: more than one ${name}`)
-  }
-  const state = query.get('state')
-  if (!state) throw new AppError('ERR_SIGN_IN_STATE', 'callback: no state')
-  if (!constantTimeEqual(state, expectedState)) {
-    throw new AppError('ERR_SIGN_IN_STATE', 'callback: state belongs to another sign-in')
-  }
-  const iss = query.get('iss')
-  // In errors, too: what another one says is not shown as this one's words. The library sees that there is one where it must be.
-  if (iss !== null && !isSameIssuer(iss, issuer)) {
-    throw rejected('callback', 'bad_answer', undefined, 'iss names another issuer')
-  }
-  const error = query.get('error')
-  if (error) throw rejected('callback', error, query.get('error_description') ?? undefined)
-  if (!query.get('code')) throw new AppError('ERR_BAD_REQUEST', 'callback: neither code nor error')
-}
-
-function clientAuthentication({ clientAuth }: OidcSettings): oidc.ClientAuth {
-  switch (clientAuth.kind) {
-    case 'basic':
-      return oidc.ClientSecretBasic(clientAuth.secret.reveal())
-    case 'post':
-      return oidc.ClientSecretPost(clientAuth.secret.reveal())
-    case 'none':
-      return oidc.None()
-    case 'elsewhere':
-      return () => {
-        throw new AppError('ERR_IDP_UNREACHABLE', 'this process serves routes alone and has no secret of the provider')
-      }
-    default:
-      return assertNever(clientAuth)
-  }
-}
-
-/** 429 never comes here: it is ERR_IDP_UNREACHABLE before its body is looked at. */
-function isDefiniteRefusal(error: unknown): boolean {
-  return error instanceof oidc.ResponseBodyError && (error.error === 'invalid_grant' || error.error === 'access_denied')
-}
-
-/**
- * Library errors are put into words and dropped: their causes hold responses and tokens, and a cause gets logged.
- */
-function toFault(doing: string, error: unknown): AppError {
-  const own = appErrorIn(error)
-  if (own) return own.code === 'ERR_IDP_REJECTED' ? withExplanation(own) : own
-  if (error instanceof oidc.ResponseBodyError) return rejected(doing, error.error, error.error_description)
-  const challenge = challengeOf(error)
-  if (challenge) return rejected(doing, challenge.error ?? 'invalid_client', challenge.error_description)
-  return rejected(doing, 'bad_answer', undefined, messages(error))
-}
-
-function rejected(doing: string, error: string, description?: string, reason?: string): AppError {
-  const code = /^[\w.:/-]{1,64}$/.test(error) ? error : 'unknown'
-  return new AppError('ERR_IDP_REJECTED', `${doing}: ${reason ?? `the identity provider answered ${code}`}`, {
-    details: {
-      error: code,
-      ...explainCallbackError(code, description),
-      ...(description === undefined ? {} : { description: description.slice(0, 500) }),
-    },
-  })
-}
-
-function withExplanation(fault: AppError): AppError {
-  if (fault.details['hint'] !== undefined) return fault
-  const details = { error: 'bad_answer', ...explainCallbackError('bad_answer') }
-  return new AppError(fault.code, fault.message, { details })
-}
-
-/** No answer may be one in a moment; another answer than an issuer gives stays what it is. */
-function discoveryFault(idp: OidcSettings, error: unknown): AppError {
-  const own = appErrorIn(error)
-  if (own) return new AppError('ERR_IDP_UNREACHABLE', `discovery of ${idp.issuer} failed: ${own.message}`)
-  const advice = 'waiting does not help: see idp_provider_url'
-  return new AppError('ERR_IDP_UNUSABLE', `discovery of ${idp.issuer} failed: ${messages(error)}; ${advice}`)
-}
-
-/** The library wraps what our fetch throws. */
-function appErrorIn(error: unknown): AppError | undefined {
-  for (let at = error; at instanceof Error; at = at.cause) if (at instanceof AppError) return at
-  return undefined
-}
-
-function challengeOf(error: unknown): { readonly error?: string; readonly error_description?: string } | undefined {
-  return error instanceof oidc.WWWAuthenticateChallengeError ? (error.cause[0]?.parameters ?? {}) : undefined
-}
-
-/** Messages along the causes; they name the claim or the check, never its value. */
-function messages(error: unknown): string {
-  const parts: string[] = []
-  for (let at = error; at instanceof Error && parts.length < 3; at = at.cause) parts.push(at.message)
-  return parts.length === 0 ? messageOf(error) : parts.join(': ')
-}
-
-function isHttp(url: string): boolean {
-  return url.startsWith('http:')
 }

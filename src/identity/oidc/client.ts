@@ -1,0 +1,111 @@
+import * as oidc from 'openid-client'
+import { AppError, assertNever } from '../../errors.ts'
+import { systemTime } from '../../lib/clock.ts'
+import { createOutboundFetch } from '../../lib/outbound.ts'
+import { epochMillis } from '../../lib/time.ts'
+import type { Clock, Logger } from '../../types.ts'
+import { boundedFetch } from '../bounded-fetch.ts'
+import { createJwsVerifier, type JwsVerifier } from '../jws.ts'
+import { createKeySet, fetchKeySet, type KeySet } from '../key-set.ts'
+import { createStale } from '../stale.ts'
+import { CLOCK_TOLERANCE_S } from '../token-times.ts'
+import { messages } from './faults.ts'
+import { isHttp, readMetadata } from './metadata.ts'
+import type { OidcSettings } from './settings.ts'
+
+/** Endpoints rarely move; a provider that cannot be asked again keeps its old ones. */
+const METADATA = { maxAge: 3_600_000, maxStale: Number.POSITIVE_INFINITY, pause: 3000 }
+/** openid-client fetches keys for an unknown `kid` only when its set is this old, and forgets a set after 300 s. */
+const KEY_REFETCH_FLOOR_S = 60
+
+export interface OidcClientDeps {
+  readonly idp: OidcSettings
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+export interface OidcClient {
+  /** The way out to the provider. */
+  readonly send: typeof fetch
+  /** A configuration for one operation, so that its calls end with the caller's signal. */
+  readonly connect: (signal: AbortSignal) => Promise<oidc.Configuration>
+  /** Keys that the library had to read. */
+  readonly rememberKeys: (config: oidc.Configuration) => void
+  /** Of a token that is no ID token of a sign-in. */
+  readonly verify: JwsVerifier['verify']
+}
+
+/** The library's view of one provider: its metadata and keys, kept over operations, and who we are there. */
+export function createOidcClient({ idp, clock, logger }: OidcClientDeps): OidcClient {
+  const send = createOutboundFetch(idp.outbound ?? {}, idp.timeout)
+  const metadata = createStale({ ...METADATA, clock, read: () => readMetadata(idp, send, logger) })
+  /** Signing keys: read by the library when there are none, or when a token names one that is unknown. */
+  const keys = createKeySet({ clock, read: async () => readKeys(await metadata.get(), idp, send, logger) })
+  const signatures = createJwsVerifier({ keys })
+  const authentication = clientAuthentication(idp)
+
+  async function connect(signal: AbortSignal): Promise<oidc.Configuration> {
+    const config = new oidc.Configuration(
+      await metadata.get(),
+      idp.clientId,
+      // The library reads the wall clock; the skew makes it judge by ours.
+      {
+        [oidc.clockSkew]: Math.round((epochMillis(clock.now()) - systemTime()) / 1000),
+        [oidc.clockTolerance]: CLOCK_TOLERANCE_S,
+      },
+      authentication,
+    )
+    config.timeout = idp.timeout / 1000
+    config[oidc.customFetch] = (url, init) => boundedFetch(url, init, signal, send)
+    if (isHttp(idp.issuer) || isHttp(idp.internalUrl ?? '')) oidc.allowInsecureRequests(config)
+    // Without this the signature of an ID token from the token endpoint goes unread: TLS would be the only proof.
+    oidc.enableNonRepudiationChecks(config)
+    const known = keys.peek()
+    // As old as the library allows before it would wait for new ones, and old enough that it looks for a key published a
+    // second ago. ID tokens come from the provider itself, so nobody can use an unknown `kid` to make us hammer it.
+    if (known) oidc.setJwksCache(config, { jwks: known, uat: Math.floor(systemTime() / 1000) - KEY_REFETCH_FLOOR_S })
+    return config
+  }
+
+  function rememberKeys(config: oidc.Configuration): void {
+    const read = oidc.getJwksCache(config)
+    if (read && read.uat > systemTime() / 1000 - KEY_REFETCH_FLOOR_S / 2) keys.put(read.jwks)
+  }
+
+  return { send, connect, rememberKeys, verify: (token) => signatures.verify(token) }
+}
+
+/** In the background: the keys that are known serve meanwhile. */
+async function readKeys(
+  { jwks_uri: url = '' }: oidc.ServerMetadata,
+  idp: OidcSettings,
+  send: typeof fetch,
+  logger: Logger,
+): Promise<KeySet> {
+  try {
+    return await fetchKeySet(url, { send, timeout: idp.timeout })
+  } catch (error) {
+    logger.warn(
+      { issuer: idp.issuer, reason: messages(error) },
+      'keys of the identity provider could not be read again',
+    )
+    throw error
+  }
+}
+
+function clientAuthentication({ clientAuth }: OidcSettings): oidc.ClientAuth {
+  switch (clientAuth.kind) {
+    case 'basic':
+      return oidc.ClientSecretBasic(clientAuth.secret.reveal())
+    case 'post':
+      return oidc.ClientSecretPost(clientAuth.secret.reveal())
+    case 'none':
+      return oidc.None()
+    case 'elsewhere':
+      return () => {
+        throw new AppError('ERR_IDP_UNREACHABLE', 'this process serves routes alone and has no secret of the provider')
+      }
+    default:
+      return assertNever(clientAuth)
+  }
+}
