@@ -238,6 +238,21 @@ describe('the org', () => {
     expect((await browser.ask('http://any.localhost/')).status).toBe(200)
   })
 
+  test('is asked about a token of the application once a minute, whoever sends it beside a session', async () => {
+    const browser = world.browser()
+    await world.signIn(browser, 'http://any.localhost/', 'bob@example.com')
+    const before = calls()
+    const send = (token: string) =>
+      browser.ask('http://any.localhost/', { headers: { authorization: `Bearer ${token}` } })
+    for (let second = 0; second < 55; second += 11) {
+      // Of eight people in one office.
+      for (let i = 0; i < 8; i++) expect((await send(`of-the-application-${i}`)).status).toBe(200)
+      clock.advance(11_000)
+    }
+    expect(calls() - before).toBe(8)
+    clock.advance(61_000)
+  })
+
   test('is told no token of our own', async () => {
     const before = calls()
     for (const own of [`pst_${'a'.repeat(32)}`, `psl_v1.${'a'.repeat(22)}.${'b'.repeat(43)}`])

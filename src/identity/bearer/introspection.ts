@@ -6,9 +6,8 @@ import { elapsed } from '../../lib/time.ts'
 import type { Clock, JsonObject, Monotonic, Span } from '../../types.ts'
 import { INTROSPECTION_AGE } from './claims.ts'
 
-/** Somebody who was put out is out after this. */
-const ACTIVE_FOR: Span = INTROSPECTION_AGE
-const INACTIVE_FOR: Span = 10_000
+/** Somebody who was put out is out after this. What was unknown becomes nothing else, and may be a token of the application that comes with every request. */
+const KNOWN_FOR: Span = INTROSPECTION_AGE
 const MAX_KNOWN = 4096
 const MAX_UNDER_WAY = 32
 /** Unknown tokens of one client within a minute: guessing costs the issuer a call each. */
@@ -34,8 +33,7 @@ export function createIntrospection({ clock }: { readonly clock: Clock }): Intro
   function remembered(key: string): Answer | undefined {
     const found = known.get(key)
     if (!found) return undefined
-    const span = found.answer === 'inactive' ? INACTIVE_FOR : ACTIVE_FOR
-    if (elapsed(clock.monotonic(), found.at) < span) return found.answer
+    if (elapsed(clock.monotonic(), found.at) < KNOWN_FOR) return found.answer
     known.delete(key)
     return undefined
   }
