@@ -3,8 +3,9 @@
  * without a call to anybody; a token that was consumed reaches no application; beside a session it is never an upgrade.
  */
 import { createHmac } from 'node:crypto'
-import { exportSPKI, importJWK } from 'jose'
+import { decodeJwt, exportSPKI, importJWK } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { DEMO } from '../../emulator/okta/demo-seed.ts'
 import { createGauntlet, type Gauntlet, only, request } from '../support/gauntlet.ts'
 import { createIssuerServer, type IssuerServer } from '../support/token-issuer.ts'
 
@@ -49,6 +50,7 @@ beforeAll(async () => {
         allow_public_unauthenticated_access: true,
         identity: 'optional',
       },
+      { name: 'alice', prefix: '/alice', bearer_token_format: 'jwt', allowed_users: [DEMO.people.alice] },
       { name: 'mail', prefix: '/mail', bearer_token_format: 'jwt', allowed_domains: ['example.com'] },
     ],
   })
@@ -96,6 +98,16 @@ describe('a good token', () => {
     expect((await gauntlet.get('/teams', bearer(await job({ teams: ['Readers'] })))).statuses).toEqual([403])
     const person = await job({ email: 'alice@example.com', email_verified: true })
     expect((await gauntlet.get('/mail', bearer(person))).statuses).toEqual([403])
+  })
+
+  test('of a program that has the id of a person is not that person, to no rule and to no application', async () => {
+    const namesake = await job({ sub: DEMO.people.alice })
+    expect((await gauntlet.get('/alice', `Cookie: ${gauntlet.cookies['alice']}`)).statuses).toEqual([200])
+    expect((await gauntlet.get('/alice', bearer(namesake))).statuses).toEqual([403])
+    const { received } = await gauntlet.get('/jobs', bearer(namesake))
+    const [assertion = ''] = only(received).values('x-postern-jwt-assertion')
+    const account = `ci/${DEMO.people.alice}`
+    expect(decodeJwt(assertion)).toMatchObject({ sub: account, user: account, kind: 'token' })
   })
 
   test('in the query, as Basic or twice counts for nothing', async () => {

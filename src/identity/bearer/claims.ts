@@ -143,9 +143,11 @@ function shown(
   // An address is that of a person, and rules about people do not match programs.
   const about = account === undefined && email !== undefined ? { ...rest, email } : rest
   try {
+    // An answer of the issuer need not say who it is.
+    const said = toIdentity({ ...(settings.issuer !== undefined && { iss: settings.issuer }), ...about }, settings)
     return {
-      // An answer of the issuer need not say who it is.
-      identity: toIdentity({ ...(settings.issuer !== undefined && { iss: settings.issuer }), ...about }, settings),
+      // To no rule and no application a program shall look like the person of another issuer who has this id.
+      identity: account === undefined ? said : { ...said, subject: account },
       ...(account !== undefined && { account }),
       scopes: scopesOf(claims),
       expiresAt: typeof exp === 'number' ? wallTime((exp + CLOCK_TOLERANCE_S) * 1000) : later(now, INTROSPECTION_AGE),

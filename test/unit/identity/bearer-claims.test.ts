@@ -159,7 +159,10 @@ describe('an access token', () => {
   })
 
   test('of client credentials is about a program', () => {
-    expect(access(oktaClient)).toMatchObject({ account: 'default/0oaservice', identity: { subject: '0oaservice' } })
+    expect(access(oktaClient)).toMatchObject({
+      account: 'default/0oaservice',
+      identity: { subject: 'default/0oaservice' },
+    })
     expect(access({ ...oktaClient, email: 'a@corp.example' })).not.toHaveProperty('identity.email')
   })
 
