@@ -21,6 +21,10 @@ hold is checked before, by values.schema.json.
 {{- if and $v.autoscaling.enabled (not $shared) }}
 {{- $problems = append $problems (printf "autoscaling.enabled: replicas cannot share the %s store; set store.type: redis or postgres, or autoscaling.enabled: false" $v.store.type) }}
 {{- end }}
+{{- $services := default "all" (get $v.config "services") }}
+{{- if and (ne $services "all") (not $shared) }}
+{{- $problems = append $problems (printf "config.services: %s is one of two releases, which cannot share the %s store; set store.type: redis or postgres" $services $v.store.type) }}
+{{- end }}
 {{- if and (ne $v.store.type "embedded") (or $v.persistence.enabled $v.persistence.existingClaim) }}
 {{- $problems = append $problems (printf "persistence: the %s store keeps nothing in the pod; set store.type: embedded, or turn persistence off" $v.store.type) }}
 {{- end }}
