@@ -1,8 +1,11 @@
-import { earliest, later } from '../lib/time.ts'
+import { elapsed, later } from '../lib/time.ts'
 import type { RefreshPlan, Span, Tokens, WallTime } from '../types.ts'
 
 /** Of tokens whose provider does not say how long they live. */
 const USUAL_LIFE: Span = 3_600_000
+/** Of tokens that end at once, or never, as some providers write it: neither a call for each request, nor an instant that no record can hold. */
+const SHORTEST_LIFE: Span = 60_000
+const LONGEST_LIFE: Span = 365 * 86_400_000
 /** A refresh begins so long before the tokens end, or a quarter of their life. */
 const MARGIN: Span = 300_000
 const FIRST_PAUSE: Span = 5000
@@ -15,8 +18,9 @@ export function planRefresh(
   maxAge: Span = Number.POSITIVE_INFINITY,
 ): RefreshPlan | undefined {
   if (refreshToken === undefined) return undefined
-  const lapsesAt = earliest(accessTokenExpiresAt ?? later(now, USUAL_LIFE), later(now, maxAge))
-  const life = Math.max(0, Number(lapsesAt) - Number(now))
+  const told = accessTokenExpiresAt === undefined ? USUAL_LIFE : elapsed(accessTokenExpiresAt, now)
+  const life = Math.min(Math.max(told, SHORTEST_LIFE), LONGEST_LIFE, maxAge)
+  const lapsesAt = later(now, life)
   return { dueAt: later(lapsesAt, -Math.min(MARGIN, life / 4)), lapsesAt, failures: 0 }
 }
 

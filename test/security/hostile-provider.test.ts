@@ -158,6 +158,18 @@ describe('sign-in with a userinfo endpoint that', () => {
   })
 })
 
+test('tokens that never end, or at once, sign people in for good, and each request asks the provider for no others', async () => {
+  const never = [1e300, '1.7e308', Number.MAX_SAFE_INTEGER]
+  await world.restart({ directory: { static: { users: [{ id: '00u-alice' }] } } })
+  for (const expires_in of [...never, 0, 0.001]) {
+    idp.behave({ token: (answer) => ({ ...answer, expires_in }) })
+    const { browser } = await signIn()
+    for (let i = 0; i < 3; i++) expect((await browser.ask(APP)).status, String(expires_in)).toBe(200)
+    expect(idp.callsTo('/token'), String(expires_in)).toBe(1)
+  }
+  await world.restart({ directory: undefined })
+})
+
 describe('I14 an e-mail address that', () => {
   test.each<readonly [string, Record<string, unknown>]>([
     ['has two @', { email: 'attacker@evil.com@company.com' }],
