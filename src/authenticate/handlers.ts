@@ -281,7 +281,11 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     // What the provider did is good for other routes. Here the next attempt is the person's own, so that nothing goes round.
     const unmet = demand && unmetBy({ identity, signedInAt: now }, demand, now)
     if (unmet) return failure(request, insufficient(unmet), { cookies, tryAgain })
-    const asked: SignInRequest = { returnTo: new URL(returnTo), ...(nonceHash !== undefined && { nonceHash }) }
+    const asked: SignInRequest = {
+      returnTo: new URL(returnTo),
+      ...(demand && { demand }),
+      ...(nonceHash !== undefined && { nonceHash }),
+    }
     return handOff(request, session, asked, cookies)
   }
 
@@ -345,11 +349,17 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     asked: SignInRequest,
     cookies: readonly Header[] = [],
   ): Promise<Reply> {
-    const { returnTo, nonceHash } = asked
+    const { returnTo, nonceHash, demand } = asked
     // The authenticate service has its session already: there is nothing to hand over.
     if (isAtAuthenticate(request, returnTo)) return enter(request, returnTo, cookies)
     if (nonceHash === undefined) return redirectReply(302, returnTo, cookies)
-    const handoff = { sessionId: session.id, host: canonicalHost(returnTo), nonceHash, returnTo: returnTo.href }
+    const handoff = {
+      sessionId: session.id,
+      host: canonicalHost(returnTo),
+      nonceHash,
+      returnTo: returnTo.href,
+      ...(demand && { demand }),
+    }
     const location = new URL(`${request.generation.live.naming.controlPrefix}/callback`, returnTo)
     location.searchParams.set('code', await issueHandoff(store, handoff, clock.now()))
     return redirectReply(302, location, cookies)
@@ -364,8 +374,9 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const nonces = nonceName === undefined ? [] : readCookie(facts.cookie, nonceName)
     if (!handoff || nonceName === undefined || !nonces.some((nonce) => sha256(nonce) === handoff.nonceHash)) {
       // Used before, or forgotten for newer tabs, one of which has signed this browser in: the session is its own, not the
-      // one of the code. Where newer tabs wait the application begins once more, and the sign-in service knows who this is.
-      const isKnown = (await activeSession(request)) !== undefined
+      // one of the code. One that is not what the address asks for would only lead here again. Where newer tabs wait the
+      // application begins once more, and the sign-in service knows who this is.
+      const isKnown = (await activeSession(request, handoff?.demand)) !== undefined
       if (isKnown || (handoff && isCrowded(request, namesFor(request).nonce))) {
         return redirectReply(302, handoff?.returnTo ?? new URL(origin))
       }

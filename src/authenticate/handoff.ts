@@ -1,5 +1,6 @@
 import { randomId, sha256 } from '../lib/crypto.ts'
-import type { Span, SessionId, Store, Table, WallTime } from '../types.ts'
+import { isDemand } from '../policy/demand.ts'
+import type { SignInDemand, Span, SessionId, Store, Table, WallTime } from '../types.ts'
 import { later } from '../lib/time.ts'
 
 /** What a single-use code stands for while the browser carries it from the authenticate service to an application. */
@@ -9,6 +10,8 @@ export interface Handoff {
   readonly host: string
   readonly nonceHash: string
   readonly returnTo: string
+  /** What the address asks of a sign-in. */
+  readonly demand?: SignInDemand
 }
 
 export const HANDOFF_LIFETIME: Span = 60_000
@@ -17,12 +20,13 @@ export const handoffs: Table<Handoff> = {
   name: 'handoffs',
   parse(value) {
     if (typeof value !== 'object' || value === null) return undefined
-    const { sessionId, host, nonceHash, returnTo } = value as Record<string, unknown>
+    const { sessionId, host, nonceHash, returnTo, demand } = value as Record<string, unknown>
     return typeof sessionId === 'string' &&
       typeof host === 'string' &&
       typeof nonceHash === 'string' &&
-      typeof returnTo === 'string'
-      ? { sessionId, host, nonceHash, returnTo }
+      typeof returnTo === 'string' &&
+      (demand === undefined || isDemand(demand))
+      ? { sessionId, host, nonceHash, returnTo, ...(demand && { demand }) }
       : undefined
   },
 }

@@ -72,6 +72,29 @@ describe('whose sessions count', () => {
     }
   })
 
+  test('a browser that takes no cookie any more gets a page, and does not go round with the session that does not count', async () => {
+    const browser = world.browser()
+    expect((await world.signIn(browser, 'http://shared.localhost/staff', ALICE)).status).toBe(200)
+    expect((await world.signInAtPartners(browser, PARTNERS_ONLY, ALICE)).status).toBe(200)
+    const kept = new Map(browser.cookies.get('shared.localhost'))
+    const forgetful = world.browser()
+    let url = new URL('http://shared.localhost/partners')
+    for (let hops = 0; ; hops++) {
+      expect(hops).toBeLessThan(5)
+      const cookies = url.hostname === 'shared.localhost' ? kept : browser.cookies.get('authenticate.localhost')
+      const cookie = [...(cookies ?? [])].map((pair) => pair.join('=')).join('; ')
+      const answer = await forgetful.ask(url, {
+        headers: { accept: 'text/html', 'sec-fetch-mode': 'navigate', cookie },
+      })
+      const { location } = answer.headers
+      if (location === undefined) {
+        expect([answer.status, answer.body]).toEqual([400, expect.stringContaining('Start again')])
+        return
+      }
+      url = new URL(location, url)
+    }
+  })
+
   test('a script is told that the session is of another provider, and where to sign in', async () => {
     const browser = world.browser()
     await world.signIn(browser, 'http://shared.localhost/staff', ALICE)
