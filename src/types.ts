@@ -276,8 +276,17 @@ export interface Sessions {
   create(identity: Identity, tokens: Tokens, expiresAt: WallTime, from?: SignInOrigin): Promise<Session>
   get(id: SessionId): Promise<Session | undefined>
   tokens(session: Pick<Session, 'id' | 'sealedTokens'>): Tokens | undefined
-  /** The same person signed in again: the session goes on, with what the provider says now. undefined: it ended meanwhile. */
-  renew(session: Session, tokens: Tokens, identity: Identity, from?: SignInOrigin): Promise<Session | undefined>
+  /**
+   * The same person signed in again: the session goes on, with what the provider says now, no longer than it would have and
+   * than what was said may be believed (`expiresAt`). undefined: it ended meanwhile.
+   */
+  renew(
+    session: Session,
+    tokens: Tokens,
+    identity: Identity,
+    expiresAt: WallTime,
+    from?: SignInOrigin,
+  ): Promise<Session | undefined>
   /** The refresh token that counts from now on; the rest of the answer follows. undefined: it ended meanwhile. */
   keepRefreshToken(session: Session, refreshToken: string): Promise<Session | undefined>
   postponeRefresh(session: Session, next: (plan: RefreshPlan) => RefreshPlan): Promise<Session | undefined>

@@ -337,7 +337,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const create = () => sessions.create(identity, tokens, expiresAt, from)
     const before = (await ownSessions.all(request)).find((session) => idps.of(session) === idp)
     if (before?.person === personKey(identity)) {
-      return (await sessions.renew(before, tokens, identity, from)) ?? create()
+      return (await sessions.renew(before, tokens, identity, expiresAt, from)) ?? create()
     }
     if (before) await sessions.revoke(before.id, 'replaced', facts.id)
     return create()

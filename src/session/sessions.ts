@@ -28,7 +28,7 @@ import { postErrand } from './errands.ts'
 import { endOf, isNews, reasonOf } from './life.ts'
 import { planRefresh } from './refresh-plan.ts'
 import { sessionsTable } from './tables.ts'
-import { later } from '../lib/time.ts'
+import { earliest, later } from '../lib/time.ts'
 
 /** No cookie can be called so: a token is no cookie, and the other way round. */
 const PROGRAM = 'program token'
@@ -228,11 +228,12 @@ export function createSessions(deps: {
       return session && endOf(session) > clock.now() ? session : undefined
     },
     tokens: tokensOf,
-    async renew({ id }, tokens, identity, from) {
+    async renew({ id }, tokens, identity, expiresAt, from) {
       const now = clock.now()
       const session = await update(id, (current) => {
         const { idleTimeout: _, ...next } = withTokens(current, tokens, identity)
-        return { ...next, signedInAt: now, lastSeenAt: now, ...originOf(from) }
+        const ends = earliest(current.expiresAt, expiresAt)
+        return { ...next, expiresAt: ends, signedInAt: now, lastSeenAt: now, ...originOf(from) }
       })
       if (session) audit({ event: 'session-renewed', session, ...(from && { requestId: from.requestId }) })
       return session

@@ -161,6 +161,25 @@ describe('groups from claims', () => {
   })
 })
 
+test('a session whose person signs in again, and gets no refresh token any more, ends when its groups are too old', async () => {
+  const alice = await start()
+  world.okta.updateApp(DEMO.clientId, { grantTypes: ['authorization_code'] })
+  const route = { from: 'http://engineering.localhost', to: world.upstreamUrl, allowed_groups: ['Engineering'] }
+  world.reload({ routes: [{ ...route, max_session_age: '5m' }] })
+  clock.advance(10 * MINUTE)
+  expect((await whileTimePasses(clock, world.signIn(alice, ENGINEERING, 'alice@example.com'))).status).toBe(200)
+  expect(events()).toEqual([
+    ['session-begin', undefined],
+    ['session-renewed', undefined],
+  ])
+  world.reload({ routes: [route] })
+  clock.advance(59 * MINUTE)
+  expect(await status(alice)).toBe(200)
+  clock.advance(2 * MINUTE)
+  // 503 would go on for as long as the session.
+  expect(await status(alice)).toBe(401)
+})
+
 test('a session with nothing but an open stream is refreshed, and the stream judged by what the refresh says', async () => {
   const alice = await start({}, (req, res) => {
     if (req.url === '/events') res.writeHead(200, { 'content-type': 'text/event-stream' }).write('data: 1\n\n')

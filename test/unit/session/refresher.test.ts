@@ -264,7 +264,13 @@ describe('an answer that ends the session', () => {
     const session = await signIn(process)
     clock.advance(HOUR)
     answer = async () => {
-      await process.sessions.renew(session, { idToken: 'id2', refreshToken: 'another' }, identity, from)
+      await process.sessions.renew(
+        session,
+        { idToken: 'id2', refreshToken: 'another' },
+        identity,
+        session.expiresAt,
+        from,
+      )
       return { outcome: 'refused' }
     }
     expect(await process.refresher.fresh(session, clock.now())).toMatchObject({ id: session.id })

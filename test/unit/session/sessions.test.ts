@@ -289,7 +289,7 @@ describe('ending', () => {
     ]
     clock.advance(1000)
     const before = clock.now()
-    await sessions.renew(renewed, tokens, identity())
+    await sessions.renew(renewed, tokens, identity(), inAnHour())
     expect(await sessions.revokePerson(person('00ann'), 'directory', before)).toBe(1)
     expect(await collect(sessions.list())).toEqual([renewed.id])
     expect(await sessions.get(older.id)).toBeUndefined()
@@ -337,7 +337,10 @@ describe('audit', () => {
     )
     const session = await here.create(identity(), tokens, inAnHour(), from)
     clock.advance(1000)
-    const renewed = (await there.renew(session, tokens, identity(), { ...from, requestId: 'r2' })) as Session
+    const renewed = (await there.renew(session, tokens, identity(), inAnHour(), {
+      ...from,
+      requestId: 'r2',
+    })) as Session
     expect(renewed).toMatchObject({ createdAt: session.createdAt, signedInAt: clock.now() })
     const ended = await Promise.all([
       here.revoke(session.id, 'signed-out', 'r3'),
@@ -345,7 +348,7 @@ describe('audit', () => {
     ])
     expect(ended.filter(Boolean)).toHaveLength(1)
     expect(await here.revoke(session.id, 'expired')).toBeUndefined()
-    expect(await here.renew(session, tokens, identity())).toBeUndefined()
+    expect(await here.renew(session, tokens, identity(), inAnHour())).toBeUndefined()
     expect(events).toEqual([
       { event: 'session-begin', session, requestId: 'r1' },
       { event: 'session-renewed', session: renewed, requestId: 'r2' },
