@@ -169,6 +169,11 @@ export function createSessions(deps: {
     throw new AppError('ERR_STORE_UNAVAILABLE', `session: ${ATTEMPTS} attempts to change it met other writers`)
   }
 
+  /** As `update`, unless the person has signed in again since: then what a refresh brings is about the older tokens. */
+  function updateSame({ id, signedInAt }: Session, next: (current: Session) => Session): Promise<Session | undefined> {
+    return update(id, (current) => (current.signedInAt === signedInAt ? next(current) : current))
+  }
+
   /** What the provider said just now. */
   function told(id: SessionId, provider: string | undefined, tokens: Tokens, identity: Identity) {
     const refresh = planRefresh(tokens, clock.now(), maxClaimsAge?.(provider))
@@ -238,14 +243,15 @@ export function createSessions(deps: {
       if (session) audit({ event: 'session-renewed', session, ...(from && { requestId: from.requestId }) })
       return session
     },
-    keepRefreshToken: ({ id }, refreshToken) =>
-      update(id, (current) => {
+    keepRefreshToken: (session, refreshToken) =>
+      updateSame(session, (current) => {
         const tokens = tokensOf(current)
-        return tokens ? { ...current, sealedTokens: sealTokens({ ...tokens, refreshToken }, id) } : current
+        return tokens ? { ...current, sealedTokens: sealTokens({ ...tokens, refreshToken }, current.id) } : current
       }),
-    postponeRefresh: ({ id }, next) =>
-      update(id, (current) => (current.refresh ? { ...current, refresh: next(current.refresh) } : current)),
-    replaceTokens: ({ id }, tokens, identity) => update(id, (current) => withTokens(current, tokens, identity)),
+    postponeRefresh: (session, next) =>
+      updateSame(session, (current) => (current.refresh ? { ...current, refresh: next(current.refresh) } : current)),
+    replaceTokens: (session, tokens, identity) =>
+      updateSame(session, (current) => withTokens(current, tokens, identity)),
     cookieValue: (id, name, host) => cookies.sign(id, name, host),
     async programToken(id, host) {
       // So that people and operators see it.

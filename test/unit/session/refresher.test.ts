@@ -278,6 +278,22 @@ describe('an answer that ends the session', () => {
   })
 })
 
+test('a refresh that comes home after the person has signed in again leaves what that sign-in said', async () => {
+  const process = startProcess()
+  const session = await signIn(process)
+  clock.advance(HOUR)
+  const stronger = { ...identity, claims: { ...identity.claims, acr: 'phr' } }
+  answer = async (given, keep) => {
+    clock.advance(1000)
+    const tokens = { idToken: 'id2', refreshToken: 'another' }
+    await process.sessions.renew(session, tokens, stronger, session.expiresAt, from)
+    await keep(`${given}+`)
+    return renewal(`${given}+`, 'Older')
+  }
+  expect(await process.refresher.fresh(session, clock.now())).toMatchObject({ identity: stronger })
+  expect(await tokenOf(process, session)).toBe('another')
+})
+
 describe('a session that ends', () => {
   test('leaves its refresh token to be revoked, by whichever process may call the provider', async () => {
     const proxy = startProcess(false)
