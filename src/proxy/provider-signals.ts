@@ -7,7 +7,7 @@ import type { Reply } from '../http/exchange.ts'
 import { headerOf } from '../http/header.ts'
 import type { Meant, ProviderSignals, Refused, SecurityEvent, SetError } from '../identity/model.ts'
 import { sha256 } from '../lib/crypto.ts'
-import { personKey } from '../lib/person.ts'
+import { isSameIssuer, personKey } from '../lib/person.ts'
 import { readBody } from '../lib/read-body.ts'
 import { wallTime } from '../lib/time.ts'
 import { jsonReply, textReply } from '../pages/reply.ts'
@@ -226,11 +226,11 @@ function isMeant({ person, identity }: Session, meant: Meant): boolean {
   if (meant.kind === 'person') return person === meant.person
   if (meant.kind === 'provider-session') {
     const isTheirs = meant.person === undefined || meant.person === person
-    return isTheirs && issuer === meant.issuer && claims['sid'] === meant.sid
+    return isTheirs && isSameIssuer(issuer, meant.issuer) && claims['sid'] === meant.sid
   }
   const login = claims['preferred_username']
   const names = [email, typeof login === 'string' ? login.toLowerCase() : undefined]
-  return meant.issuers.includes(issuer) && names.includes(meant.address)
+  return meant.issuers.some((each) => isSameIssuer(each, issuer)) && names.includes(meant.address)
 }
 
 function isObject(value: Json | undefined): value is JsonObject {

@@ -3,6 +3,7 @@ import { connect } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { DEMO } from '../../emulator/okta/demo-seed.ts'
 import type { Browser } from '../support/browser.ts'
+import { startHostileIdp } from './identity/hostile-idp.ts'
 import { createTestWorld, type World } from '../support/world.ts'
 
 const APP = 'http://app.localhost'
@@ -147,6 +148,54 @@ describe('shared signals of Okta', () => {
     expect(await world.okta.signals.verify('hello')).toBe(202)
     world.okta.signals.stream({ ...to, audience: APP })
     expect(await world.okta.signals.verify('hello')).toBe(400)
+  })
+
+  test('a transmitter at another address than the provider speaks of the provider’s people', async () => {
+    // As a provider whose issuer ends in a slash, with an org beside it that speaks for it.
+    const idp = await startHostileIdp()
+    const issuer = `${idp.issuer}/`
+    idp.behave({ metadata: (all) => ({ ...all, issuer }), claims: { iss: issuer, email: 'alice@example.com' } })
+    world = await createTestWorld({
+      config: {
+        idp_provider: 'oidc',
+        idp_provider_url: issuer,
+        idp_client_id: 'postern',
+        idp_service_account: undefined,
+      },
+      routes: [{ from: APP, allow_any_authenticated_user: true }],
+    })
+    const transmitter = world.okta.url
+    await world.restart({ shared_signals: { authorization: STREAM, issuer: transmitter, audience: AUTH } })
+    for (const sub_id of [
+      { format: 'iss_sub', iss: transmitter, sub: '00u-alice' },
+      { format: 'iss_sub', iss: issuer, sub: '00u-alice' },
+      { format: 'email', email: 'Alice@example.com' },
+    ]) {
+      const browser = world.browser()
+      const { url } = await browser.go(APP, ({ origin }) => origin === idp.issuer)
+      idp.nonce = url.searchParams.get('nonce') ?? ''
+      const query = new URLSearchParams({ code: 'the-code', state: url.searchParams.get('state') ?? '' })
+      expect((await browser.go(`${AUTH}/oauth2/callback?${query}`)).status).toBe(200)
+      const event = await world.okta.signals.sign(
+        { typ: 'secevent+jwt' },
+        {
+          iss: transmitter,
+          aud: AUTH,
+          jti: JSON.stringify(sub_id),
+          iat: Math.floor(Date.now() / 1000),
+          sub_id,
+          events: { 'https://schemas.openid.net/secevent/caep/event-type/session-revoked': {} },
+        },
+      )
+      const told = await world.browser().ask(`${AUTH}/.postern/ssf`, {
+        method: 'POST',
+        headers: { authorization: STREAM, 'content-type': 'application/secevent+jwt' },
+        body: event,
+      })
+      expect(told.status, told.body).toBe(202)
+      expect(await statusAt(world.port, browser), JSON.stringify(sub_id)).toBe('401')
+    }
+    await idp.close()
   })
 
   test('nobody is heard where nothing is configured', async () => {

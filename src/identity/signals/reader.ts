@@ -72,9 +72,11 @@ function securityEvents(
 ): NonNullable<ProviderSignals['securityEvents']> {
   const { issuer, authorization } = config
   const verifier = createJwsVerifier({ keys: createTransmitterKeys(issuer, providers[0], clock) })
-  // An org speaks of the people of all its authorization servers.
+  // An org speaks of the people of all its authorization servers; one that is elsewhere (an org behind a domain of its own), of
+  // the default provider's.
   const { origin } = new URL(issuer)
-  const issuers = [...new Set(providers.map((each) => each.issuer).filter((each) => new URL(each).origin === origin))]
+  const here = providers.map((each) => each.issuer).filter((each) => new URL(each).origin === origin)
+  const issuers = here.length > 0 ? [...new Set(here)] : [providers[0].issuer]
   const subjects: Subjects = {
     persons: (iss, subject) =>
       [issuer, ...issuers].some((each) => isSameIssuer(each, iss))
