@@ -8,6 +8,7 @@ import type {
   IdentityProviders,
   Logger,
   Refreshed,
+  RefreshPlan,
   Session,
   SessionId,
   Sessions,
@@ -27,6 +28,8 @@ const LOOK_INTERVAL: Span = 1000
 const GIVE_UP: Span = 45_000
 /** Refreshes at the same time, of this process: a provider that was away is not flooded. */
 const AT_ONCE = 16
+/** Sessions whose requests have waited in vain and wait no more. */
+const MAX_UNANSWERED = 10_000
 /** Real time, at the end of the process: an answer that comes is not lost. */
 const LAST_ANSWERS: Span = 2000
 
@@ -66,6 +69,8 @@ export function createRefresher(deps: {
   const flights = new Map<SessionId, Promise<void>>()
   /** Attempts that wait for another process. */
   const waiting = new Map<SessionId, () => void>()
+  /** By session: when the refresh was due for which somebody has waited in vain. */
+  const unanswered = new Map<SessionId, WallTime>()
   const turns = createTurns(AT_ONCE)
   const errands = mayCall ? createErrands({ store, clock, logger, run }) : undefined
   const unwatch = store.watch(({ table, key }) => {
@@ -132,10 +137,15 @@ export function createRefresher(deps: {
     waiting.delete(id)
   }
 
-  async function waited(session: Session, flight: Promise<void>): Promise<Session | undefined> {
+  async function waited(session: Session, { dueAt }: RefreshPlan, flight: Promise<void>): Promise<Session | undefined> {
     await settledWithin(flight, { clock, timeout: idps.of(session)?.timeout ?? 0, signal: stopping })
     // A store that cannot be asked says nothing new: the session counts for as long as it did without a refresh.
-    return sessions.get(session.id).catch(() => session)
+    const current = await sessions.get(session.id).catch(() => session)
+    if (current?.refresh?.dueAt === dueAt) {
+      if (unanswered.size >= MAX_UNANSWERED) unanswered.clear()
+      unanswered.set(session.id, dueAt)
+    }
+    return current
   }
 
   return {
@@ -143,9 +153,9 @@ export function createRefresher(deps: {
       const { refresh } = session
       if (refresh === undefined || now < refresh.dueAt || stopping.aborted) return session
       const flight = begin(session.id)
-      // Whoever did not answer a moment ago is not waited for.
-      const isGood = now < refresh.lapsesAt || refresh.failures > 0
-      return isGood ? session : waited(session, flight)
+      // Whoever did not answer a moment ago is not waited for: neither the provider, nor, where it may not be called, those who may.
+      const isGood = now < refresh.lapsesAt || refresh.failures > 0 || unanswered.get(session.id) === refresh.dueAt
+      return isGood ? session : waited(session, refresh, flight)
     },
 
     async close() {

@@ -358,6 +358,26 @@ test('a process without the provider’s secret asks one that has it, and waits 
   expect(await fresh).toMatchObject({ identity: { name: 'Ann' } })
 })
 
+test('where nobody is there to ask the provider, one request waits for that, and the others go on', async () => {
+  const proxy = startProcess(false)
+  const session = await signIn(proxy)
+  clock.advance(HOUR)
+  const first = Promise.resolve(proxy.refresher.fresh(session, clock.now()))
+  await timePasses(clock, isSettled(first), 1000)
+  expect(await first).toMatchObject({ id: session.id })
+  for (let minute = 0; minute < 3; minute++) {
+    expect(proxy.refresher.fresh(session, clock.now())).toBe(session)
+    await clock.advanceAsync(60_000)
+  }
+  startProcess()
+  await timePasses(clock, () => renewed.length > 0, 1000)
+  const next = (await current(proxy, session)) as Session
+  clock.advance(HOUR)
+  const again = Promise.resolve(proxy.refresher.fresh(next, clock.now()))
+  await timePasses(clock, isSettled(again), 500)
+  expect(asked).toEqual(['rt', 'rt+'])
+})
+
 test('a session whose provider gave no refresh token is as it is', async () => {
   const process = startProcess()
   const session = await process.sessions.create(identity, { idToken: 'id' }, later(clock.now(), 10 * HOUR), from)
