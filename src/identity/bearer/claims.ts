@@ -73,11 +73,24 @@ export function readAccessToken(
   if (clients.length > 0 && (client === undefined || !clients.includes(client))) {
     return { refused: 'issued to another client' }
   }
-  const { sub, uid, idtyp } = claims
+  const { sub, uid } = claims
   // A custom authorization server of Okta writes the login into `sub`, which people change (okta-api.md#tokens).
-  const isProgram = client !== undefined && uid === undefined && (sub === client || idtyp === 'app')
-  const subject = idp.provider === 'okta' && !isProgram ? uid : sub
+  const isOfOkta = idp.provider === 'okta'
+  const isProgram = client !== undefined && !(isOfOkta && uid !== undefined) && isByClientCredentials(claims, client)
+  const subject = isOfOkta && !isProgram ? uid : sub
   return shown({ ...claims, sub: subject ?? null }, idp, now, isProgram ? `${idp.name}/${client}` : undefined)
+}
+
+/** Has the client got it for itself? Whoever says so in a way that we do not know is a person to us. */
+function isByClientCredentials(
+  { sub, idtyp, oid, gty, preferred_username: username, client_id: id, clientId = id }: JsonObject,
+  client: string,
+): boolean {
+  if (sub === client) return true // RFC 9068 §2.2
+  if (idtyp === 'app' || (oid !== undefined && oid === sub)) return true // Entra: `sub` of a person is another in each app
+  if (gty === 'client-credentials' || sub === `${client}@clients`) return true // Auth0
+  // Keycloak: a user of its own for each client. A person may be called so, but has no such claim.
+  return username === `service-account-${client}` && clientId === client
 }
 
 /** An ID token of the provider. */

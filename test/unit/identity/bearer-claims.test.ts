@@ -174,6 +174,27 @@ describe('an access token', () => {
     expect(access({ ...keycloakAccess, sub: 'wiki-cli' }, {}, keycloak)).toMatchObject({ account: 'default/wiki-cli' })
   })
 
+  // As their documents show them; `sub` is not the client's id.
+  test.each<[string, JsonObject]>([
+    ['Auth0', { sub: 'wiki-cli@clients', gty: 'client-credentials' }],
+    ['Keycloak', { sub: 'd0b8122f-8dfb', preferred_username: 'service-account-wiki-cli', client_id: 'wiki-cli' }],
+    ['an older Keycloak', { preferred_username: 'service-account-wiki-cli', clientId: 'wiki-cli' }],
+    ['Entra', { sub: 'c1d2', oid: 'c1d2', idtyp: 'app' }],
+    ['Entra, without the optional claim', { sub: 'c1d2', oid: 'c1d2' }],
+    ['RFC 9068, with an attribute that Okta has for people', { sub: 'wiki-cli', uid: 'x' }],
+  ])('of client credentials of %s is about a program, which is nobody of the directory', (_, claims) => {
+    const read = access({ ...keycloakAccess, ...claims }, {}, keycloak)
+    expect(read).toMatchObject({ account: 'default/wiki-cli' })
+    expect(read).not.toHaveProperty('identity.email')
+  })
+
+  test.each<[string, JsonObject]>([
+    ['of Entra', { oid: 'c1d2' }],
+    ['who calls themselves as a client of Keycloak does', { preferred_username: 'service-account-wiki-cli' }],
+  ])('of a person %s is about a person', (_, claims) => {
+    expect(access({ ...keycloakAccess, ...claims }, {}, keycloak)).not.toHaveProperty('account')
+  })
+
   test.each<[string, JsonObject]>([
     ['aud missing', { aud: null }],
     ['aud another', { aud: 'api://other' }],
