@@ -1,17 +1,15 @@
 import { AppError } from '../errors.ts'
-import { every } from '../lib/clock.ts'
 import { readCookie } from '../lib/cookie.ts'
 import { deriveKey, open, randomId, seal } from '../lib/crypto.ts'
 import { PROGRAM_TOKEN_PREFIX } from '../lib/program-token.ts'
+import { createFollowed } from '../lib/followed.ts'
 import { createFreshness, OF_THIS_MACHINE, type Trust } from '../lib/freshness.ts'
-import { createRecent } from '../lib/recent.ts'
 import { personKey } from '../lib/person.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Audit } from '../lib/audit.ts'
 import type {
   Clock,
   Identity,
-  Monotonic,
   Session,
   SessionEnd,
   SessionId,
@@ -61,25 +59,21 @@ export function createSessions(deps: {
   const [first, ...older] = sharedSecrets
   const sealKey = sealKeyOf(first)
   const sealKeys = [sealKey, ...older.map(sealKeyOf)]
-  const cache = createRecent<SessionId, { readonly session: Session; readonly readAt: Monotonic }>(maxCached)
-  const loads = new Map<SessionId, Promise<Session | undefined>>()
   const noting = new Set<SessionId>()
   const endListeners = new Set<(id: SessionId) => void>()
 
-  // What is older has to be read again anyway, and would only be memory.
-  const stopTurning = every(clock, freshness.turn, () => cache.turn())
-  const unwatch = store.watch(({ table, key, kind }) => {
-    if (table !== sessionsTable.name) return
-    cache.delete(key)
-    // What a load under way brings may be older than this change: it is not to be cached.
-    loads.delete(key)
-    if (kind === 'delete') for (const listener of endListeners) listener(key)
-  }, forgetAll)
-
-  function forgetAll(): void {
-    cache.clear()
-    loads.clear()
-  }
+  const followed = createFollowed({
+    store,
+    table: sessionsTable,
+    toValue: (id, session) => (session.id === id ? session : undefined),
+    capacity: maxCached,
+    holdsAbsent: false,
+    freshness,
+    clock,
+    onDelete(id) {
+      for (const listener of endListeners) listener(id)
+    },
+  })
 
   /** Ids with a good MAC, in the order in which the browser sent them. */
   function signedIds(cookie: string, name: string, host: string): SessionId[] {
@@ -92,52 +86,16 @@ export function createSessions(deps: {
   }
 
   function cached(id: SessionId, now: WallTime): Session | undefined {
-    const entry = cache.get(id)
-    return entry && endOf(entry.session) > now && freshness.isFresh(entry.readAt) ? entry.session : undefined
+    const session = followed.peek(id)?.value
+    return session && endOf(session) > now ? session : undefined
   }
 
   async function firstLive(ids: readonly SessionId[], now: WallTime): Promise<Session | undefined> {
     for (const id of ids) {
-      const session = cached(id, now) ?? (await load(id))
+      const session = cached(id, now) ?? (await followed.load(id))
       if (session && endOf(session) > now) return session
     }
     return undefined
-  }
-
-  /** Single flight per id. */
-  function load(id: SessionId): Promise<Session | undefined> {
-    const loading = loads.get(id)
-    if (loading) return loading
-    const readAt = clock.monotonic()
-    const flight = readable(id)
-      .then(
-        (session) => {
-          if (!session) cache.delete(id)
-          else if (loads.get(id) === flight) cache.set(session.id, { session, readAt })
-          return session
-        },
-        (fault: unknown) => {
-          const known = cache.get(id)
-          if (known && freshness.isGood(known.readAt)) return known.session
-          throw fault
-        },
-      )
-      .finally(() => {
-        if (loads.get(id) === flight) loads.delete(id)
-      })
-    loads.set(id, flight)
-    return flight
-  }
-
-  /** A session that cannot be read any more (damaged, of another version) is signed out: a new sign-in mends it, a 503 never would. */
-  async function readable(id: SessionId): Promise<Session | undefined> {
-    try {
-      const session = (await store.get(sessionsTable, id))?.value
-      return session?.id === id ? session : undefined
-    } catch (error) {
-      if (error instanceof AppError && error.code === 'ERR_STORE_CORRUPT') return undefined
-      throw error
-    }
   }
 
   const sealTokens = (tokens: Tokens, id: SessionId): string => seal(sealKey, JSON.stringify(tokens), id)
@@ -300,10 +258,8 @@ export function createSessions(deps: {
       return () => endListeners.delete(own)
     },
     close() {
-      stopTurning()
-      unwatch()
+      followed.close()
       endListeners.clear()
-      cache.clear()
     },
   }
 }

@@ -1,24 +1,16 @@
-import { AppError } from '../errors.ts'
 import type { Audit } from '../lib/audit.ts'
-import { every } from '../lib/clock.ts'
 import { sha256 } from '../lib/crypto.ts'
 import type { Freshness } from '../lib/freshness.ts'
-import { createRecent } from '../lib/recent.ts'
+import { createFollowed } from '../lib/followed.ts'
 import { isServiceToken, newServiceToken } from '../lib/service-token.ts'
 import { elapsed, later } from '../lib/time.ts'
-import type { Clock, Monotonic, Span, Store, WallTime } from '../types.ts'
+import type { Clock, Span, Store, WallTime } from '../types.ts'
 import type { ListedServiceToken, ServiceToken, ServiceTokens } from './model.ts'
 import { type StoredToken, tokensTable, usesTable } from './tables.ts'
 
 const MAX_CACHED = 4096
 /** How exactly it is known when a token was used last. */
 const USE_INTERVAL: Span = 900_000
-
-/** What the store said of a token; `undefined`: that there is none. */
-interface Read {
-  readonly record: ServiceToken | undefined
-  readonly readAt: Monotonic
-}
 
 /**
  * Service tokens: hash ⇄ store. A token that is shown again and again is answered from memory, a bad one as well; a
@@ -31,72 +23,31 @@ export function createServiceTokens(deps: {
   readonly freshness: Freshness
 }): ServiceTokens {
   const { store, clock, audit, freshness } = deps
-  /** By the hash of the token. */
-  const cache = createRecent<string, Read>(MAX_CACHED)
-  const loads = new Map<string, Promise<ServiceToken | undefined>>()
   /** By id; of tokens that exist only. */
   const usedAt = new Map<string, WallTime>()
   const endListeners = new Set<(id: string) => void>()
 
-  const stopTurning = every(clock, freshness.turn, () => cache.turn())
-  const unwatch = store.watch(
-    ({ table, key, kind }) => {
-      if (table !== tokensTable.name) return
-      cache.delete(key)
-      // What a load under way brings may be older than this change: it is not to be cached.
-      loads.delete(key)
-      if (kind !== 'delete') return
-      usedAt.delete(idOf(key))
-      for (const listener of endListeners) listener(idOf(key))
+  /** By the hash of the token. */
+  const followed = createFollowed({
+    store,
+    table: tokensTable,
+    toValue: recordOf,
+    capacity: MAX_CACHED,
+    holdsAbsent: true,
+    freshness,
+    clock,
+    onDelete(hash) {
+      usedAt.delete(idOf(hash))
+      for (const listener of endListeners) listener(idOf(hash))
     },
-    () => {
-      cache.clear()
-      loads.clear()
-    },
-  )
-
-  /** Single flight per token. */
-  function load(hash: string): Promise<ServiceToken | undefined> {
-    const loading = loads.get(hash)
-    if (loading) return loading
-    const readAt = clock.monotonic()
-    const flight = readable(hash)
-      .then(
-        (record) => {
-          if (loads.get(hash) === flight) cache.set(hash, { record, readAt })
-          return record
-        },
-        (fault: unknown) => {
-          const known = cache.get(hash)
-          if (known && freshness.isGood(known.readAt)) return known.record
-          throw fault
-        },
-      )
-      .finally(() => {
-        if (loads.get(hash) === flight) loads.delete(hash)
-      })
-    loads.set(hash, flight)
-    return flight
-  }
-
-  /** A record that cannot be read opens nothing; a 503 would never mend it. */
-  async function readable(hash: string): Promise<ServiceToken | undefined> {
-    try {
-      const stored = (await store.get(tokensTable, hash))?.value
-      return stored && recordOf(hash, stored)
-    } catch (error) {
-      if (error instanceof AppError && error.code === 'ERR_STORE_CORRUPT') return undefined
-      throw error
-    }
-  }
+  })
 
   return {
     find(token, now) {
       if (!isServiceToken(token)) return undefined
       const hash = sha256(token)
-      const known = cache.get(hash)
-      if (known && freshness.isFresh(known.readAt)) return live(known.record, now)
-      return load(hash).then((record) => live(record, now))
+      const known = followed.peek(hash)
+      return known ? live(known.value, now) : followed.load(hash).then((record) => live(record, now))
     },
 
     used({ id, expiresAt }) {
@@ -151,10 +102,8 @@ export function createServiceTokens(deps: {
     },
 
     close() {
-      stopTurning()
-      unwatch()
+      followed.close()
       endListeners.clear()
-      cache.clear()
     },
   }
 }
