@@ -79,15 +79,21 @@ export function createSignOut(deps: SignOutDeps) {
   }
 
   /** `AUTH/{prefix}/signed_out`. */
-  function signedOut(request: ControlRequest): Reply {
+  async function signedOut(request: ControlRequest): Promise<Reply> {
     const { facts, generation, origin } = request
     const state = only(new URLSearchParams(facts.query), 'state')
     const next = state === undefined ? undefined : states.afterSignOut.open(state)
+    // An application ends its own session, and knows nothing of those with other providers.
+    const [left] = state !== undefined ? [] : await ownSessions.all(request).catch(() => [])
     const signIn = new URL(`${generation.live.naming.controlPrefix}/sign_in`, origin)
     if (state !== undefined && next?.stillAtProvider) signIn.searchParams.set('state', state)
     const leadsOn = next && !next.stillAtProvider && generation.routes.allowsReturn(next.returnTo)
     const signInUrl = (leadsOn ? next.returnTo : signIn).href
-    return pageReply(common(request), 200, { kind: 'signed-out', signInUrl })
+    const still = left && {
+      email: left.identity.email ?? left.identity.subject,
+      signOutUrl: `${generation.live.naming.controlPrefix}/sign_out`,
+    }
+    return pageReply(common(request), 200, { kind: 'signed-out', signInUrl, ...(still && { still }) })
   }
 
   function confirmation(request: ControlRequest, session: Session, back: URL | undefined): Reply {

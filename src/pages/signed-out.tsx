@@ -3,10 +3,29 @@ import { ButtonLink } from './parts.tsx'
 
 export interface SignedOutModel extends PageModel {
   readonly signInUrl: string
+  /** With another identity provider this browser still has a session: whose, and where that one ends. */
+  readonly still?: { readonly email: string; readonly signOutUrl: string }
 }
 
 /** The end of a sign-out. */
 export function signedOutPage(model: SignedOutModel): string {
+  const { still } = model
+  if (still) {
+    return renderPage(model, {
+      title: 'Still signed in',
+      tone: 'wait',
+      badge: 'Still signed in',
+      heading: 'You are still signed in',
+      children: (
+        <>
+          <p class="lead">This browser is still signed in as {still.email}, and applications may open with that.</p>
+          <div class="actions">
+            <ButtonLink href={still.signOutUrl}>Sign out there, too</ButtonLink>
+          </div>
+        </>
+      ),
+    })
+  }
   return renderPage(model, {
     title: 'Signed out',
     tone: 'good',

@@ -176,6 +176,19 @@ describe('equal ids of two orgs', () => {
   })
 })
 
+test('a sign-out at an application tells that the session with another provider goes on, and where it ends', async () => {
+  const browser = world.browser()
+  await world.signIn(browser, STAFF_ONLY, ALICE)
+  await world.signInAtPartners(browser, PARTNERS_ONLY, 'bob@example.com')
+  const user = JSON.parse((await browser.ask(`${STAFF_ONLY}.postern/user`, SCRIPT)).body) as Record<string, string>
+  const { sign_out_url: url = '', csrf_token: csrf = '' } = user
+  expect((await browser.ask(url, { method: 'POST', headers: { 'x-postern-csrf': csrf } })).status).toBe(200)
+  const end = await browser.go(`${AUTH}/.postern/signed_out`)
+  expect(end.body).toContain('still signed in as bob@example.com')
+  expect(end.body).toContain('href="/.postern/sign_out"')
+  expect((await world.browser().go(`${AUTH}/.postern/signed_out`)).body).toContain('You are signed out')
+})
+
 test('a sign-out at the sign-in service ends the sessions of every provider in this browser', async () => {
   const browser = world.browser()
   await world.signIn(browser, STAFF_ONLY, ALICE)
