@@ -88,12 +88,17 @@ export async function connect(node: Address, options: ConnectOptions, database =
     }
   }
 
+  /** A server that stands still is connected to, all the same: only an answer shows that it is there, a refusal, too. */
+  async function answered(): Promise<void> {
+    try {
+      await client.sendCommand(['PING'])
+    } catch (error) {
+      if (!(error instanceof ErrorReply)) throw error
+    }
+  }
+
   try {
-    // A server that stands still is connected to, all the same: only an answer shows that it is there.
-    await within(
-      CONNECT_PATIENCE,
-      client.connect().then(() => client.sendCommand(['PING'])),
-    )
+    await within(CONNECT_PATIENCE, client.connect().then(answered))
   } catch (error) {
     close('the connection was not made')
     throw error

@@ -269,6 +269,14 @@ describe('connections', () => {
     expect([said('no connection'), said('connected')]).toEqual([1, 2])
   })
 
+  test('a user who may not ask for a PING is connected, all the same', async () => {
+    await ask('ACL', 'SETUSER', 'silent', 'on', '>password', '~*', '+@all', '-ping')
+    config = { ...config, credentials: { username: 'silent', password: new Secret('password') } }
+    const own = await open()
+    await own.put(notes, 'a', note('a'))
+    expect((await own.get(notes, 'a'))?.value).toEqual(note('a'))
+  })
+
   test('where nothing listens the start fails with the reason', async () => {
     config = redisConfig(1)
     await expect(open({ startPatience: 2000 })).rejects.toMatchObject(unavailable(/ECONNREFUSED/))
