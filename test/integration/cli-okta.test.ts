@@ -301,9 +301,9 @@ describe('postern check --online', () => {
     expect(exitCode).toBe(0)
     const [first, second, third, ...more] = err.split('\n')
     expect(first).toBe(
-      'warning: group "Enginering": Okta has no such group, so nobody is in it; did you mean "Engineering"?',
+      'warning: group "Enginering": Okta has no such group, so no person is in it; did you mean "Engineering"?',
     )
-    expect(second).toBe('warning: group "Nothing of the kind": Okta has no such group, so nobody is in it')
+    expect(second).toBe('warning: group "Nothing of the kind": Okta has no such group, so no person is in it')
     for (const id of twins) expect(third).toContain(id)
     expect(third).toContain('warning: group "Twins": 2 groups have this name, and each of them counts; write an id: ')
     expect(more).toEqual([

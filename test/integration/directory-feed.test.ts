@@ -393,7 +393,7 @@ describe('what the log missed', () => {
       .filter(({ level }) => level === 'warn')
       .map(({ fields, message }) => ({ message, ...fields }))
     expect(said).toContainEqual({
-      message: 'okta: no group is what a policy asks for: nobody is in it',
+      message: 'okta: no group is what a policy asks for: no person is in it',
       group: 'Enginering',
       suggestion: 'Engineering',
     })

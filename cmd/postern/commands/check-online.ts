@@ -245,7 +245,7 @@ function describeProblem(problem: GroupProblem): Finding {
   switch (problem.kind) {
     case 'unknown':
       return of(
-        `Okta has no such group, so nobody is in it${problem.nearest === undefined ? '' : `; did you mean ${JSON.stringify(problem.nearest)}?`}`,
+        `Okta has no such group, so no person is in it${problem.nearest === undefined ? '' : `; did you mean ${JSON.stringify(problem.nearest)}?`}`,
       )
     case 'ambiguous':
       return of(

@@ -90,7 +90,7 @@ export function createReconcile(deps: {
         )
         logger.warn(
           { group: value, ...(suggestion && { suggestion }) },
-          'okta: no group is what a policy asks for: nobody is in it',
+          'okta: no group is what a policy asks for: no person is in it',
         )
       }
     }
