@@ -1,13 +1,12 @@
 /**
- * The authenticate service: sign-in, the provider's callback, the hand-off to applications.
+ * The authenticate service: sign-in, the provider's callback, the hand-off to applications (at-application.ts is their half).
  * The order of the checks is the protocol; each handler reads from top to bottom.
  */
 import { AppError, toAppError } from '../errors.ts'
 import { readCookie } from '../lib/cookie.ts'
-import { constantTimeEqual, sha256 } from '../lib/crypto.ts'
+import { constantTimeEqual } from '../lib/crypto.ts'
 import { personKey } from '../lib/person.ts'
 import type { Secret } from '../lib/secret.ts'
-import { beginReply, returnReply } from '../pages/render.ts'
 import { redirectReply } from '../pages/reply.ts'
 import { unmetBy } from '../policy/demand.ts'
 import type {
@@ -32,26 +31,26 @@ import {
   type Header,
   isAtAuthenticate,
   isCrowded,
-  isDocument,
   makeRoom,
   namesFor,
-  signInUrl,
 } from './control-request.ts'
 import { choicePage, readChoice } from './choice.ts'
 import { createCsrf } from './csrf.ts'
+import { createAtApplication } from './at-application.ts'
 import { createCodeExchange } from './code-exchange.ts'
 import { createFailure } from './failure.ts'
-import { issueHandoff, redeemHandoff } from './handoff.ts'
-import { insufficient, isEnough } from './insufficient.ts'
-import { createReturnAddresses } from './return-address.ts'
+import { issueHandoff } from './handoff.ts'
+import { insufficient } from './insufficient.ts'
 import { flowTag, PENDING_LIFETIME, type Pending, type PendingSeal } from './pending.ts'
-import { NONCE_LIFETIME, only, type Redirects, type SignInLink, type SignInRequest } from './redirect.ts'
+import { only, type Redirects, type SignInLink, type SignInRequest } from './redirect.ts'
 import { createLeaving } from './leaving.ts'
+import { createSessionHere } from './session-here.ts'
 import { createSignOut, type SignOutDeps } from './sign-out.ts'
 import type { States } from './state.ts'
-import { elapsed, later } from '../lib/time.ts'
+import { later } from '../lib/time.ts'
 
 export type { ControlRequest } from './control-request.ts'
+export type { SignInManner } from './at-application.ts'
 
 export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure' | 'csrf' | 'leaving' | 'states'> {
   readonly sharedSecrets: readonly [Secret, ...Secret[]]
@@ -73,14 +72,6 @@ export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure' | 'csrf' |
   ) => Promise<{ readonly expiresAt: WallTime }>
 }
 
-/** How a sign-in is begun. */
-export interface SignInManner {
-  /** By a page that keeps what follows `#`. */
-  readonly keepFragment?: boolean
-  /** What the route asks of it. */
-  readonly demand?: SignInDemand | undefined
-}
-
 const INACTIVE = {
   error: 'access_denied',
   hint: 'account-inactive',
@@ -94,44 +85,8 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   const { idps, ownSessions, sessions, directory, store, redirects, pendingSeal, states, clock } = deps
   const failure = createFailure(deps)
   const exchangeCode = createCodeExchange(deps)
-  const addresses = createReturnAddresses(deps)
-
-  /**
-   * An application's host sends a browser to the authenticate service, bound to it by a nonce cookie. `keepFragment`: by a
-   * page whose script keeps what follows `#`, where the browser has one; by a redirect otherwise.
-   */
-  async function startSignIn(
-    request: ControlRequest,
-    returnTo: URL,
-    { keepFragment = false, demand }: SignInManner = {},
-  ): Promise<Reply> {
-    if (isAtAuthenticate(request, request)) return redirectReply(302, signInUrl(request))
-    const prefix = namesFor(request).nonce
-    const byPage = keepFragment && isDocument(request)
-    const back = await (byPage ? addresses.indirect(request, returnTo) : addresses.shorten(request, returnTo))
-    const { location, nonce, nonceHash } = redirects.start(
-      { returnTo: back, ...(demand && { demand }) },
-      signInUrl(request),
-      clock.now(),
-    )
-    const binding = cookieHeader(request, prefix + flowTag(nonceHash), nonce, NONCE_LIFETIME)
-    const cookies = [...makeRoom(request, prefix), binding]
-    return byPage ? beginReply(location, back, cookies) : redirectReply(302, location, cookies)
-  }
-
-  /** `{prefix}/sign_in` on an application's host: where a script that got a 401 may send its window. */
-  function signInAtRoute(request: ControlRequest): Promise<Reply> {
-    const { generation, facts, origin } = request
-    const query = new URLSearchParams(facts.query)
-    const wanted = only(query, 'return_to') ?? '/'
-    const url = URL.canParse(wanted, origin) ? new URL(wanted, origin) : undefined
-    // Not by `origin` alone: it looks inside `blob:` URLs and past a user name.
-    const ours = url?.origin === origin && generation.routes.allowsReturn(url)
-    // Whoever changes it is asked for less, and then again by the route.
-    const route = only(query, 'route')
-    const demand = generation.live.routes.find(({ id }) => id === route)?.demand
-    return startSignIn(request, ours ? url : new URL(origin), { demand })
-  }
+  const here = createSessionHere(deps)
+  const atApplication = createAtApplication({ ...deps, here, failure })
 
   /** `AUTH/{prefix}/sign_in`. */
   async function signIn(request: ControlRequest): Promise<Reply> {
@@ -143,7 +98,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     }
     if (link.kind === 'expired') return redirectReply(302, link.returnTo)
     const { asked } = link
-    const session = asked.chooseAccount ? undefined : await activeSession(request, asked.demand)
+    const session = asked.chooseAccount ? undefined : await here.active(request, asked.demand)
     return session ? handOff(request, session, asked) : askSomebody(request, asked, chosen)
   }
 
@@ -156,22 +111,6 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     return next && routes.allowsReturn(next.returnTo)
       ? { kind: 'good', asked: { returnTo: next.returnTo, chooseAccount: next.stillAtProvider } }
       : { kind: 'refused' }
-  }
-
-  /** Of this browser on the host that was asked, of a person who is not known to be inactive, and as a route asks. */
-  async function activeSession(request: ControlRequest, demand: SignInDemand = {}): Promise<Session | undefined> {
-    const own = await ownSessions.all(request)
-    return own.find(
-      (session) =>
-        directory.status(session.person) !== 'inactive' &&
-        isOf(session, demand) &&
-        isEnough(session, demand, clock.now()),
-    )
-  }
-
-  function isOf(session: Session, { providers }: SignInDemand): boolean {
-    const idp = idps.of(session)
-    return idp !== undefined && (providers?.includes(idp.name) ?? true)
   }
 
   /** The only identity provider that will do, or the one that the person has chosen, or the page where they choose. */
@@ -277,7 +216,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     }
 
     const session = await sessionFor(request, idp, identity, tokens, expiresAt)
-    const cookies = [spent, sessionHeader(request, session)]
+    const cookies = [spent, here.cookie(request, session)]
     // What the provider did is good for other routes. Here the next attempt is the person's own, so that nothing goes round.
     const unmet = demand && unmetBy({ identity, signedInAt: now }, demand, now)
     if (unmet) return failure(request, insufficient(unmet), { cookies, tryAgain })
@@ -305,7 +244,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const wanted = states.open(state)
     const known = wanted && routes.allowsReturn(wanted.returnTo) ? wanted : undefined
     // The application asks for a hand-off of its own where it needs one.
-    if (await activeSession(request, known?.demand)) {
+    if (await here.active(request, known?.demand)) {
       return redirectReply(302, known?.returnTo ?? fixed.authenticateServiceUrl, cookies)
     }
     if (!known) return failure(request, error, { cookies })
@@ -351,7 +290,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   ): Promise<Reply> {
     const { returnTo, nonceHash, demand } = asked
     // The authenticate service has its session already: there is nothing to hand over.
-    if (isAtAuthenticate(request, returnTo)) return enter(request, returnTo, cookies)
+    if (isAtAuthenticate(request, returnTo)) return here.enter(request, returnTo, cookies)
     if (nonceHash === undefined) return redirectReply(302, returnTo, cookies)
     const handoff = {
       sessionId: session.id,
@@ -365,65 +304,9 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     return redirectReply(302, location, cookies)
   }
 
-  /** `ROUTE/{prefix}/callback`: the application's host gets its own cookie. */
-  async function routeCallback(request: ControlRequest): Promise<Reply> {
-    const { facts, origin } = request
-    const code = only(new URLSearchParams(facts.query), 'code')
-    const handoff = code === undefined ? undefined : await redeemHandoff(store, code, facts.host)
-    const nonceName = handoff && namesFor(request).nonce + flowTag(handoff.nonceHash)
-    const nonces = nonceName === undefined ? [] : readCookie(facts.cookie, nonceName)
-    if (!handoff || nonceName === undefined || !nonces.some((nonce) => sha256(nonce) === handoff.nonceHash)) {
-      // Used before, or forgotten for newer tabs, one of which has signed this browser in: the session is its own, not the
-      // one of the code. One that is not what the address asks for would only lead here again. Where newer tabs wait the
-      // application begins once more, and the sign-in service knows who this is.
-      const isKnown = (await activeSession(request, handoff?.demand)) !== undefined
-      if (isKnown || (handoff && isCrowded(request, namesFor(request).nonce))) {
-        return redirectReply(302, handoff?.returnTo ?? new URL(origin))
-      }
-      const unknown = new AppError(
-        'ERR_SIGN_IN_STATE',
-        'hand-off: the code is unknown, used, expired, or not for this browser',
-      )
-      return failure(request, unknown, { tryAgain: new URL(handoff?.returnTo ?? origin) })
-    }
-    const spent = cookieHeader(request, nonceName, undefined)
-    const returnTo = new URL(handoff.returnTo)
-    const session = await sessions.get(handoff.sessionId)
-    // Signed out in the meantime: the application asks for a new sign-in.
-    if (!session || session.expiresAt <= clock.now()) return redirectReply(302, returnTo, [spent])
-    return enter(request, returnTo, [spent, sessionHeader(request, session)])
-  }
-
-  /**
-   * To an address of this host that needs the session cookie. A strict one does not go along with redirects that another
-   * site began, and every sign-in comes from the provider: a page of ours goes on instead, or it would go round for ever.
-   */
-  function enter(request: ControlRequest, url: URL, cookies: readonly Header[]): Reply {
-    const isStrict = request.generation.live.cookieSameSite === 'strict'
-    return isStrict ? returnReply(url, cookies) : redirectReply(302, url, cookies)
-  }
-
-  /** `ROUTE/{prefix}/return`: to the address that was asked for in the beginning. */
-  async function returnToAsked(request: ControlRequest): Promise<Reply> {
-    const url = await addresses.find(request)
-    return isDocument(request) ? returnReply(url) : redirectReply(302, url)
-  }
-
-  function sessionHeader(request: ControlRequest, session: Session): Header {
-    const { facts, generation } = request
-    const name = ownSessions.nameOf(request, session)
-    return cookieHeader(
-      request,
-      name,
-      sessions.cookieValue(session.id, name, facts.host),
-      elapsed(session.expiresAt, clock.now()),
-      generation.live.cookieSameSite,
-    )
-  }
-
   const csrf = createCsrf(deps.sharedSecrets)
   const signOut = createSignOut({ ...deps, csrf, leaving: createLeaving(deps), failure })
-  return { startSignIn, signInAtRoute, signIn, idpCallback, routeCallback, returnToAsked, csrf, ...signOut }
+  return { ...atApplication, signIn, idpCallback, csrf, ...signOut }
 }
 
 /** As routing/target.ts writes a host: lower case, without port and trailing dot. */

@@ -1,0 +1,120 @@
+/** An application's half of a sign-in: it sends the browser to the authenticate service, and takes it back. */
+import { AppError } from '../errors.ts'
+import { readCookie } from '../lib/cookie.ts'
+import { sha256 } from '../lib/crypto.ts'
+import { beginReply, returnReply } from '../pages/render.ts'
+import { redirectReply } from '../pages/reply.ts'
+import type { Clock, Sessions, SignInDemand, Store } from '../types.ts'
+import type { Reply } from '../http/exchange.ts'
+import {
+  type ControlRequest,
+  cookieHeader,
+  isAtAuthenticate,
+  isCrowded,
+  isDocument,
+  makeRoom,
+  namesFor,
+  signInUrl,
+} from './control-request.ts'
+import type { Failure } from './failure.ts'
+import { redeemHandoff } from './handoff.ts'
+import { flowTag } from './pending.ts'
+import { NONCE_LIFETIME, only, type Redirects } from './redirect.ts'
+import { createReturnAddresses, type ReturnAddressDeps } from './return-address.ts'
+import type { SessionHere } from './session-here.ts'
+
+export interface AtApplicationDeps extends ReturnAddressDeps {
+  readonly sessions: Pick<Sessions, 'get'>
+  readonly store: Store
+  readonly redirects: Redirects
+  readonly here: SessionHere
+  readonly clock: Clock
+  readonly failure: Failure
+}
+
+/** How a sign-in is begun. */
+export interface SignInManner {
+  /** By a page that keeps what follows `#`. */
+  readonly keepFragment?: boolean
+  /** What the route asks of it. */
+  readonly demand?: SignInDemand | undefined
+}
+
+export function createAtApplication(deps: AtApplicationDeps) {
+  const { sessions, store, redirects, here, clock, failure } = deps
+  const addresses = createReturnAddresses(deps)
+
+  /**
+   * An application's host sends a browser to the authenticate service, bound to it by a nonce cookie. `keepFragment`: by a
+   * page whose script keeps what follows `#`, where the browser has one; by a redirect otherwise.
+   */
+  async function startSignIn(
+    request: ControlRequest,
+    returnTo: URL,
+    { keepFragment = false, demand }: SignInManner = {},
+  ): Promise<Reply> {
+    if (isAtAuthenticate(request, request)) return redirectReply(302, signInUrl(request))
+    const prefix = namesFor(request).nonce
+    const byPage = keepFragment && isDocument(request)
+    const back = await (byPage ? addresses.indirect(request, returnTo) : addresses.shorten(request, returnTo))
+    const { location, nonce, nonceHash } = redirects.start(
+      { returnTo: back, ...(demand && { demand }) },
+      signInUrl(request),
+      clock.now(),
+    )
+    const binding = cookieHeader(request, prefix + flowTag(nonceHash), nonce, NONCE_LIFETIME)
+    const cookies = [...makeRoom(request, prefix), binding]
+    return byPage ? beginReply(location, back, cookies) : redirectReply(302, location, cookies)
+  }
+
+  /** `{prefix}/sign_in` on an application's host: where a script that got a 401 may send its window. */
+  function signInAtRoute(request: ControlRequest): Promise<Reply> {
+    const { generation, facts, origin } = request
+    const query = new URLSearchParams(facts.query)
+    const wanted = only(query, 'return_to') ?? '/'
+    const url = URL.canParse(wanted, origin) ? new URL(wanted, origin) : undefined
+    // Not by `origin` alone: it looks inside `blob:` URLs and past a user name.
+    const ours = url?.origin === origin && generation.routes.allowsReturn(url)
+    // Whoever changes it is asked for less, and then again by the route.
+    const route = only(query, 'route')
+    const demand = generation.live.routes.find(({ id }) => id === route)?.demand
+    return startSignIn(request, ours ? url : new URL(origin), { demand })
+  }
+
+  /** `ROUTE/{prefix}/callback`: the application's host gets its own cookie. */
+  async function routeCallback(request: ControlRequest): Promise<Reply> {
+    const { facts, origin } = request
+    const code = only(new URLSearchParams(facts.query), 'code')
+    const handoff = code === undefined ? undefined : await redeemHandoff(store, code, facts.host)
+    const nonceName = handoff && namesFor(request).nonce + flowTag(handoff.nonceHash)
+    const nonces = nonceName === undefined ? [] : readCookie(facts.cookie, nonceName)
+    if (!handoff || nonceName === undefined || !nonces.some((nonce) => sha256(nonce) === handoff.nonceHash)) {
+      // Used before, or forgotten for newer tabs, one of which has signed this browser in: the session is its own, not the
+      // one of the code. One that is not what the address asks for would only lead here again. Where newer tabs wait the
+      // application begins once more, and the sign-in service knows who this is.
+      const isKnown = (await here.active(request, handoff?.demand)) !== undefined
+      if (isKnown || (handoff && isCrowded(request, namesFor(request).nonce))) {
+        return redirectReply(302, handoff?.returnTo ?? new URL(origin))
+      }
+      const unknown = new AppError(
+        'ERR_SIGN_IN_STATE',
+        'hand-off: the code is unknown, used, expired, or not for this browser',
+      )
+      return failure(request, unknown, { tryAgain: new URL(handoff?.returnTo ?? origin) })
+    }
+    const spent = cookieHeader(request, nonceName, undefined)
+    const returnTo = new URL(handoff.returnTo)
+    const session = await sessions.get(handoff.sessionId)
+    // Signed out in the meantime: the application asks for a new sign-in.
+    if (!session || session.expiresAt <= clock.now()) return redirectReply(302, returnTo, [spent])
+    return here.enter(request, returnTo, [spent, here.cookie(request, session)])
+  }
+
+  /** `ROUTE/{prefix}/return`: to the address that was asked for in the beginning. */
+  async function returnToAsked(request: ControlRequest): Promise<Reply> {
+    const url = await addresses.find(request)
+    return isDocument(request) ? returnReply(url) : redirectReply(302, url)
+  }
+
+  return { startSignIn, signInAtRoute, routeCallback, returnToAsked }
+}
