@@ -12,6 +12,7 @@ import { cookieNames, ownCookieNames } from './config/cookie-names.ts'
 import { entryFromClaims } from './directory/claims.ts'
 import type { DirectoryScope } from './directory/open.ts'
 import { type Directories, openDirectories } from './directory/directories.ts'
+import { messageOf } from './errors.ts'
 import { groupsFromClaims, isClaimAbsent } from './identity/claims.ts'
 import { createBearerAuthenticator } from './identity/bearer/authenticator.ts'
 import { createIntrospection } from './identity/bearer/introspection.ts'
@@ -106,6 +107,12 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   const store = meteredStore(await openStore(fixed, { clock, logger }), metrics, clock)
   closing.add(() => store.close())
   await checkStoreKey(store, sharedSecrets)
+  // A server that came back empty no longer knows whose it is, and would let in whoever comes next.
+  const rememberKey = (): void =>
+    void checkStoreKey(store, sharedSecrets).catch((error: unknown) =>
+      logger.error({ error: messageOf(error) }, 'store: cannot tell whose it is'),
+    )
+  closing.add(store.watch(() => {}, rememberKey))
   if (await hasOlderSessions(store))
     logger.warn({}, 'the store holds sessions of an older version: their cookies open nothing, people sign in again')
   const signer = createAssertionSigner(fixed)

@@ -1,9 +1,10 @@
 /** Two Posterns that share a store. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { fingerprint } from '../../src/store/record.ts'
 import type { Browser } from '../support/browser.ts'
 import { hasPostgres, startPostgres } from '../support/postgres.ts'
 import { askRedis, startRedis } from '../support/redis.ts'
-import { createTestWorld, type World } from '../support/world.ts'
+import { createTestWorld, SHARED_SECRET, type World } from '../support/world.ts'
 
 const APP = 'http://engineering.localhost/'
 
@@ -100,4 +101,21 @@ describe.each([
       expect(contents).not.toMatch(/alice|example\.com|00u|localhost|Engineering/)
     })
   })
+})
+
+test('a Redis that came back empty is still of the same shared secret while a Postern runs', async () => {
+  const server = await startRedis()
+  const storage = { type: 'redis', url: `redis://127.0.0.1:${server.port}`, prefix: 'emptied' }
+  const world = await createTestWorld({ config: { storage } })
+  try {
+    await server.kill()
+    await server.start()
+    const record = `{emptied}r:key-check:${fingerprint('key')}`
+    await expect.poll(() => askRedis(server.port, 'EXISTS', record)).toContain(':1')
+    const shared_secret = SHARED_SECRET.split('').toReversed().join('')
+    await expect(world.another({ shared_secret })).rejects.toThrow(/shared_secret differs/)
+  } finally {
+    await world.close()
+    await server.close()
+  }
 })
