@@ -72,6 +72,7 @@ const FRONTS: readonly Front[] = [
     command(at) {
       const servers = example('nginx.conf', at, [
         ['listen 443 ssl;', `listen 127.0.0.1:${at.front};`],
+        [/\$server_name;/, `$$server_name:${at.front};`],
         [/^ *ssl_certificate.*\n/, ''],
       ])
       const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
@@ -187,6 +188,7 @@ describe.each(FRONTS)('$name', ({ bin, command, keepsCookie }) => {
         jwt_claims_headers: ['email', 'groups'],
       },
       routes: [
+        { from: `http://open.localhost:${port}`, allow_public_unauthenticated_access: true },
         { from: app, prefix: '/public', allow_public_unauthenticated_access: true },
         { from: app, allowed_groups: ['Engineering'] },
       ],
@@ -284,6 +286,25 @@ describe.each(FRONTS)('$name', ({ bin, command, keepsCookie }) => {
         const [cookie = ''] = received[0]?.values('cookie') ?? []
         expect([both, cookie]).toEqual([both, expect.not.stringContaining('postern')])
         for (const other of ['theme=dark', 'lang=en']) expect(cookie).toContain(other)
+      }
+    })
+
+    test('nobody is judged under another host than the one whose application they reach', async () => {
+      const open = `Host: open.localhost:${at.front}`
+      const requests = [
+        `GET /admin HTTP/1.1\r\n${open}`,
+        `GET http://app.localhost:${at.front}/admin HTTP/1.1\r\n${open}`,
+        `GET /admin HTTP/1.1\r\nHost: app.localhost:${at.front},open.localhost:${at.front}`,
+        `GET /admin HTTP/1.1\r\nHost: open.localhost:${at.front},app.localhost:${at.front}`,
+        `GET /admin HTTP/1.1\r\nHost: app.localhost@open.localhost:${at.front}`,
+        `GET http://open.localhost:${at.front}/admin HTTP/1.1\r\nHost: app.localhost:${at.front}`,
+        `GET /admin HTTP/1.1\r\nHost: app.localhost:${at.front}\r\nX-Forwarded-Host: open.localhost:${at.front}`,
+        `GET /admin HTTP/1.1\r\nHost: app.localhost:${at.front}\r\n${open}`,
+      ]
+      for (const request of requests) {
+        const before = echo.received.length
+        await sendRaw(at.front, `${request}\r\nConnection: close\r\n\r\n`, { from: CLIENT })
+        expect([request, echo.received.slice(before)]).toEqual([request, []])
       }
     })
 
