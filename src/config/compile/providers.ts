@@ -3,6 +3,7 @@ import { nearest } from '../../policy/nearest.ts'
 import type { Fixed, Outbound } from '../model.ts'
 import { formatPath, type Path, type Report } from '../issues.ts'
 import type { Route } from '../route-model.ts'
+import type { Clause, Policy } from '../../policy/model.ts'
 import type { GlobalInput } from '../schema.ts'
 import type { RouteInput } from '../schema/route.ts'
 import type { ProviderInput } from '../schema/providers.ts'
@@ -156,6 +157,32 @@ export function compileRouteProviders(
   return {
     ...(first !== undefined && { providers: [first, ...others] as const }),
     ...(toldAtSignIn.length > 0 && { toldAtSignIn }),
+  }
+}
+
+/**
+ * A subject names one person at each provider (OpenID Connect Core §2). Where several may sign in, a rule that names it must
+ * say whose it is. Rules to keep somebody out may keep out too many.
+ */
+export function refuseAmbiguousUsers(
+  policy: Policy | undefined,
+  named: SignInDemand['providers'],
+  providers: readonly CompiledProvider[],
+  path: Path,
+  report: Report,
+): void {
+  const accepted = providers.filter(({ idp }) => idp && (named?.includes(idp.name) ?? true))
+  const issuers = new Set(accepted.map(({ idp }) => idp?.issuer))
+  if (policy?.kind !== 'rules' || issuers.size < 2) return
+  const isAmbiguous = ({ op, criteria }: Clause): boolean => {
+    const has = (name: string): boolean => criteria.some((criterion) => criterion.name === name)
+    return has('user') && !(op === 'and' && has('issuer'))
+  }
+  if (policy.allow.some(isAmbiguous)) {
+    report.error(
+      path,
+      'a rule lets `user` in, and people of several providers may have that id: write `identity_provider`, or `and: [user: …, issuer: …]`',
+    )
   }
 }
 

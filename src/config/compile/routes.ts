@@ -19,7 +19,7 @@ import { compileConditions } from './conditions.ts'
 import { compileClaimHeaders, personHeaders } from './identity.ts'
 import { compileDemand } from './demand.ts'
 import { compilePathReading } from './paths.ts'
-import { compileRouteProviders } from './providers.ts'
+import { compileRouteProviders, refuseAmbiguousUsers } from './providers.ts'
 import { compileResponseHeaders, mergeResponseHeaders } from './response-headers.ts'
 import { warnOfServiceTokens } from './service-tokens.ts'
 import { reportLeftovers, reportShadows } from './shadows.ts'
@@ -73,6 +73,7 @@ function compileRoute(
   const bearer = compileBearer(input, policy, path, defaults.tokens, report)
   const action = compileAction(input, { from, match, conditions, policy }, headers, path, defaults, report)
   const { toldAtSignIn, providers } = compileRouteProviders(input, path, defaults.providers, report)
+  refuseAmbiguousUsers(policy, providers, defaults.providers, path, report)
   if (input.max_directory_age === 0) {
     report.error([...path, 'max_directory_age'], 'expected a duration above 0')
   }
