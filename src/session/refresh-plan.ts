@@ -4,7 +4,7 @@ import type { RefreshPlan, Span, Tokens, WallTime } from '../types.ts'
 /** Of tokens whose provider does not say how long they live. */
 const USUAL_LIFE: Span = 3_600_000
 /** Of tokens that end at once, or never, as some providers write it: neither a call for each request, nor an instant that no record can hold. */
-const SHORTEST_LIFE: Span = 60_000
+const SHORTEST_LIFE: Span = 10_000
 const LONGEST_LIFE: Span = 365 * 86_400_000
 /** A refresh begins so long before the tokens end, or a quarter of their life. */
 const MARGIN: Span = 300_000
