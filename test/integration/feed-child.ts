@@ -46,7 +46,7 @@ export async function main(path: string, origin: string, token: string): Promise
     leadership,
     wanted: () => [],
   })
-  await feed.start()
+  feed.start()
   process.stdout.write('ready\n')
   for await (const line of createInterface({ input: process.stdin })) {
     const [what, user = ''] = line.split(' ')

@@ -31,7 +31,7 @@ beforeEach(() => {
 function sessionsWith(storeGrace: number): Sessions {
   const store: Store = {
     ...memory,
-    heardAt: () => (silentSince ?? clock.monotonic()) as never,
+    heardAt: () => silentSince ?? clock.monotonic(),
     async get(table, key) {
       gets++
       if (isDown) throw new AppError('ERR_STORE_UNAVAILABLE', 'store: no connection to Redis')
@@ -48,9 +48,9 @@ function sessionsWith(storeGrace: number): Sessions {
 }
 
 async function signedIn(sessions: Sessions): Promise<{ session: Session; read: () => Promise<Session | undefined> }> {
-  const session = await sessions.create(identity, { idToken: 'token' }, (clock.now() + 3_600_000) as never)
+  const session = await sessions.create(identity, { idToken: 'token' }, clock.now() + 3_600_000)
   const cookie = `${NAME}=${sessions.cookieValue(session.id, NAME, HOST)}`
-  const read = async () => sessions.read(cookie, NAME, HOST, clock.now() as never)
+  const read = async () => sessions.read(cookie, NAME, HOST, clock.now())
   await read()
   await read()
   return { session, read }
@@ -82,17 +82,17 @@ describe('a store that is not heard', () => {
 
   test('who was not seen is a fault at once', async () => {
     const sessions = sessionsWith(GRACE)
-    const session = await sessions.create(identity, { idToken: 'token' }, (clock.now() + 3_600_000) as never)
+    const session = await sessions.create(identity, { idToken: 'token' }, clock.now() + 3_600_000)
     goDown()
     const cookie = `${NAME}=${sessions.cookieValue(session.id, NAME, HOST)}`
-    await expect(sessions.read(cookie, NAME, HOST, clock.now() as never)).rejects.toMatchObject(unavailable)
+    await expect(sessions.read(cookie, NAME, HOST, clock.now())).rejects.toMatchObject(unavailable)
   })
 
   test('the session ends when it ends', async () => {
     const sessions = sessionsWith(GRACE)
-    const session = await sessions.create(identity, { idToken: 'token' }, (clock.now() + 5000) as never)
+    const session = await sessions.create(identity, { idToken: 'token' }, clock.now() + 5000)
     const cookie = `${NAME}=${sessions.cookieValue(session.id, NAME, HOST)}`
-    const read = async () => sessions.read(cookie, NAME, HOST, clock.now() as never)
+    const read = async () => sessions.read(cookie, NAME, HOST, clock.now())
     await read()
     await read()
     goDown()
