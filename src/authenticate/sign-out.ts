@@ -57,7 +57,7 @@ export function createSignOut(deps: SignOutDeps) {
     const everywhere = form && only(form, 'scope') === 'everywhere'
     // Where an application's script can press the button, it ends no session but the one that it runs in.
     if (!form || (everywhere && !isAtAuth)) return refused(request, 'sign_out')
-    if (everywhere) await endOthers(session, facts.id)
+    if (everywhere) await endOthers([session, ...others], facts.id)
     return end(request, [session, ...others], returnAddress(request, form))
   }
 
@@ -65,15 +65,19 @@ export function createSignOut(deps: SignOutDeps) {
   async function endSession(request: ControlRequest): Promise<Reply> {
     const { facts, generation, origin } = request
     const ownPage = new URL(`${generation.live.naming.controlPrefix}/`, origin)
-    const [session] = await ownSessions.all(request)
+    const own = await ownSessions.all(request)
+    const [session] = own
     if (!session) return leave(request, ownPage)
     const form = await csrf.read(request, session)
     const tag = form && only(form, 'session')
     if (tag === undefined) return refused(request, '')
-    if (tag === sessionTag(session.id)) return end(request, [session])
-    // Nobody else's: it is looked for among the person's own.
-    for await (const { id } of sessions.list(session.person)) {
-      if (sessionTag(id) === tag) await sessions.revoke(id, 'ended-by-person', facts.id)
+    const here = own.find(({ id }) => sessionTag(id) === tag)
+    if (here) return end(request, [here])
+    // Nobody else's: it is looked for among the person's own, whatever providers know them.
+    for (const { person } of own) {
+      for await (const { id } of sessions.list(person)) {
+        if (sessionTag(id) === tag) await sessions.revoke(id, 'ended-by-person', facts.id)
+      }
     }
     return leave(request, ownPage)
   }
@@ -151,9 +155,12 @@ export function createSignOut(deps: SignOutDeps) {
   }
 
   /** First those of other browsers: when the store fails in the middle, this one can try again. */
-  async function endOthers(session: Session, requestId: string): Promise<void> {
-    for await (const { id } of sessions.list(session.person)) {
-      if (id !== session.id) await sessions.revoke(id, 'signed-out-everywhere', requestId)
+  async function endOthers(own: readonly Session[], requestId: string): Promise<void> {
+    const here = new Set(own.map(({ id }) => id))
+    for (const { person } of own) {
+      for await (const { id } of sessions.list(person)) {
+        if (!here.has(id)) await sessions.revoke(id, 'signed-out-everywhere', requestId)
+      }
     }
   }
 

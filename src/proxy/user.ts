@@ -38,14 +38,18 @@ export function createUserViews({ ownSessions, sessions, directory, authenticate
     return authenticate.startSignIn(request, new URL(origin + facts.path))
   }
 
-  async function sessionsOf(request: ControlRequest, own: Session): Promise<KnownSessions> {
+  /** Of everybody that this browser is signed in as: one at each provider. */
+  async function sessionsOf(request: ControlRequest): Promise<KnownSessions> {
     const { fixed, live } = request.generation
     if (!isAtAuthenticate(request, request)) {
       return { kind: 'elsewhere', url: new URL(`${live.naming.controlPrefix}/`, fixed.authenticateServiceUrl).href }
     }
+    const own = await ownSessions.all(request)
     const found: Session[] = []
-    for await (const session of sessions.list(own.person)) found.push(session)
-    const isThis = ({ id }: Session) => id === own.id
+    for (const person of new Set(own.map((session) => session.person))) {
+      for await (const session of sessions.list(person)) found.push(session)
+    }
+    const isThis = ({ id }: Session) => own.some((session) => session.id === id)
     // This one first, then those that were seen last.
     const list = found
       .toSorted((a, b) => Number(isThis(b)) - Number(isThis(a)) || elapsed(b.lastSeenAt, a.lastSeenAt))
@@ -67,7 +71,7 @@ export function createUserViews({ ownSessions, sessions, directory, authenticate
           person: personOf(identity),
           issuer: identity.issuer,
           session: { createdAt, expiresAt },
-          sessions: await sessionsOf(request, session),
+          sessions: await sessionsOf(request),
           groups: directory.membership(session.person),
           claims: identity.claims,
           csrfToken: authenticate.csrf.token(session, facts.host),

@@ -189,6 +189,32 @@ test('a sign-out at an application tells that the session with another provider 
   expect((await world.browser().go(`${AUTH}/.postern/signed_out`)).body).toContain('You are signed out')
 })
 
+test('the own page lists, and ends, the sessions of everybody that this browser is signed in as', async () => {
+  const [browser, elsewhere, another] = [world.browser(), world.browser(), world.browser()]
+  for (const each of [browser, elsewhere, another]) {
+    await world.signIn(each, STAFF_ONLY, ALICE)
+    await world.signInAtPartners(each, PARTNERS_ONLY, 'bob@example.com')
+  }
+  const page = await browser.ask(`${AUTH}/.postern/`)
+  const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)?.[1] ?? ''
+  const tags = [...page.body.matchAll(/name="session" value="([^"]+)"/g)].map(([, tag = '']) => tag)
+  expect(tags).toHaveLength(4)
+  const post = (path: string, fields: Readonly<Record<string, string>>) =>
+    browser.ask(`${AUTH}/.postern/${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded', accept: 'text/html' },
+      body: new URLSearchParams({ csrf, ...fields }).toString(),
+    })
+  const live = async (url: string) =>
+    (await Promise.all([browser, elsewhere, another].map((each) => each.ask(url, SCRIPT)))).map(({ status }) => status)
+  for (const session of tags) await post('end_session', { session })
+  for (const url of [STAFF_ONLY, PARTNERS_ONLY]) expect(await live(url)).toEqual([200, 401, 401])
+
+  await world.signInAtPartners(elsewhere, PARTNERS_ONLY, 'bob@example.com')
+  await post('sign_out', { scope: 'everywhere' })
+  for (const url of [STAFF_ONLY, PARTNERS_ONLY]) expect(await live(url)).toEqual([401, 401, 401])
+})
+
 test('a sign-out at the sign-in service ends the sessions of every provider in this browser', async () => {
   const browser = world.browser()
   await world.signIn(browser, STAFF_ONLY, ALICE)
