@@ -310,6 +310,32 @@ describe('Okta', () => {
     )
   })
 
+  test('an id that is no id is not asked for, and costs no later call its answer', async () => {
+    const to = await okta
+    const absorbed: unknown[] = []
+    const reconcile = createReconcile({
+      client: await client,
+      clock,
+      logger: silentLogger,
+      wanted: () => ['A'],
+      directory: { absorb: async (signals) => void absorbed.push(...signals), known: () => [] },
+    })
+    const ids = ['\u0000', '\u0000', '\u0000', 'a b', '\u00e9', '../../v1/users/me', 'a/b', 'a?b', 'a#b', '%2e%2e', '\ud800']
+    const groups = [...ids.map((id) => ({ ...aGroup, id })), aGroup]
+    for (let round = 0; round < 5; round++) {
+      to.calls.length = 0
+      to.answerAll((req, res) => json(200, req.url?.startsWith('/api/v1/groups?') ? groups : [aUser])(req, res))
+      await reconcile.changes('all', sourceTime(Number(clock.now())), signal)
+      expect(to.calls.map(({ path: asked }) => asked)).toEqual([
+        '/api/v1/groups',
+        '/api/v1/groups/00g1/users',
+        '/api/v1/users',
+      ])
+    }
+    expect(JSON.stringify(absorbed)).not.toMatch(/u0000|v1|a b/)
+    expect(reconcile.skipped()).toBe(5 * ids.length)
+  })
+
   test('comparisons end, and the next one asks from no later than now, whatever dates the lists hold', async () => {
     const to = await okta
     await fc.assert(

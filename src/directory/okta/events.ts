@@ -2,6 +2,7 @@ import { Ajv } from 'ajv'
 import type { SourceTime } from '../../types.ts'
 import type { Request, Signal } from '../signals.ts'
 import { earliest, sourceTime } from '../../lib/time.ts'
+import { isOktaId } from './shapes.ts'
 
 /** The parts of a log event that are read (okta-api.md#event-hooks); hooks and the System Log share the shape. */
 export interface LogEvent {
@@ -14,7 +15,6 @@ export interface LogEvent {
   readonly target?: readonly { readonly id: string; readonly type: string }[] | null
 }
 
-const ID = /^[A-Za-z0-9_-]{1,100}$/
 const WORD = { type: 'string', minLength: 1, maxLength: 200 } as const
 const EVENT = {
   type: 'object',
@@ -152,6 +152,6 @@ function isAbout(event: LogEvent, apps: readonly string[]): boolean {
 
 /** Targets come in any order: by type, and only what can be an Okta id. */
 function idsOf({ target }: LogEvent, type: string): readonly string[] {
-  const ids = (target ?? []).filter((each) => each.type === type && ID.test(each.id)).map(({ id }) => id)
+  const ids = (target ?? []).filter((each) => each.type === type && isOktaId(each.id)).map(({ id }) => id)
   return [...new Set(ids)]
 }

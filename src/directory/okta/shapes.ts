@@ -33,18 +33,30 @@ export interface Shapes {
   readonly isError: (value: unknown) => value is OktaError
 }
 
+/**
+ * Ids of people and groups. They become a part of a path, where anything else would address another resource, `me` and
+ * logins included; and what cannot stand in a path makes undici's pool lose a connection for each call.
+ */
+const ID = '^[A-Za-z0-9_-]{1,100}$'
+const ID_PATTERN = new RegExp(ID)
+
+export function isOktaId(text: string): boolean {
+  return ID_PATTERN.test(text)
+}
+
+const RECORD_ID = { type: 'string', pattern: ID } as const
 const WORD = { type: 'string', minLength: 1, maxLength: 100 } as const
 const DATE = { type: ['string', 'null'], maxLength: 40 } as const
 const USER = {
   type: 'object',
   required: ['id', 'status'],
-  properties: { id: WORD, status: WORD, statusChanged: DATE, lastUpdated: DATE },
+  properties: { id: RECORD_ID, status: WORD, statusChanged: DATE, lastUpdated: DATE },
 } as const
 const GROUP = {
   type: 'object',
   required: ['id', 'type', 'profile'],
   properties: {
-    id: WORD,
+    id: RECORD_ID,
     type: WORD,
     lastUpdated: DATE,
     lastMembershipUpdated: DATE,

@@ -3,11 +3,8 @@ import type { Clock, Logger, SourceTime, Subject } from '../../types.ts'
 import type { DirectorySource, Entry, Group } from '../model.ts'
 import { DATE_PRECISION, EVIDENCE_MARGIN, LIST_PAGE, type OktaAnswer } from './answer.ts'
 import type { CallOptions, OktaClient } from './client.ts'
-import { compileShapes, statusOf, toGroup } from './shapes.ts'
+import { compileShapes, isOktaId, statusOf, toGroup } from './shapes.ts'
 import { asSourceTime, earlier, later, latest, NEVER } from '../../lib/time.ts'
-
-/** Okta ids. Anything else would address another resource, `me` and logins included; see also the check of `id`. */
-const ID = /^[A-Za-z0-9_-]{1,100}$/
 
 export interface OktaSource extends DirectorySource {
   /** Group records that could not be read and were left out, since the start. */
@@ -63,7 +60,7 @@ export function createOktaSource({
     skipped: () => skipped,
 
     async lookup(user, signal, priority = 'sign-in') {
-      if (!ID.test(user)) return undefined
+      if (!isOktaId(user)) return undefined
       const options: CallOptions = { signal, priority }
       const startedAt = asSourceTime(clock.now())
       const path = `/api/v1/users/${user}`
