@@ -320,7 +320,19 @@ describe('Okta', () => {
       wanted: () => ['A'],
       directory: { absorb: async (signals) => void absorbed.push(...signals), known: () => [] },
     })
-    const ids = ['\u0000', '\u0000', '\u0000', 'a b', '\u00e9', '../../v1/users/me', 'a/b', 'a?b', 'a#b', '%2e%2e', '\ud800']
+    const ids = [
+      '\u0000',
+      '\u0000',
+      '\u0000',
+      'a b',
+      '\u00e9',
+      '../../v1/users/me',
+      'a/b',
+      'a?b',
+      'a#b',
+      '%2e%2e',
+      '\ud800',
+    ]
     const groups = [...ids.map((id) => ({ ...aGroup, id })), aGroup]
     for (let round = 0; round < 5; round++) {
       to.calls.length = 0

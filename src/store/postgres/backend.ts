@@ -70,16 +70,10 @@ export function createPostgresBackend({
   }
 
   return {
+    ...calls,
     product,
-    connected: () => calls.connected(),
-    trouble: () => calls.trouble(),
-    drop: (reason) => calls.drop(reason),
-    close: () => calls.close(),
     log: {
-      connected: () => changes.connected(),
-      trouble: () => changes.trouble(),
-      drop: (reason) => changes.drop(reason),
-      close: () => changes.close(),
+      ...changes,
       async newest() {
         const [row] = await query(changes, 'SELECT newest FROM postern_spaces WHERE space = $1', [space])
         return row ? Number(row['newest']) : 0

@@ -1,5 +1,6 @@
 import type { PostgresConfig } from '../../config/model.ts'
 import type { Clock, Span } from '../../types.ts'
+import { createPatience } from '../shared/patience.ts'
 import { tlsOptions } from '../shared/tls.ts'
 
 const CONNECT_PATIENCE: Span = 2000
@@ -46,22 +47,7 @@ export async function connect(config: PostgresConfig, clock: Clock): Promise<Con
     client.end().catch(() => {})
   }
 
-  /** What takes longer ends the connection: nobody knows what of it was done, and what else waits behind it. */
-  async function within<T>(patience: Span, work: Promise<T>): Promise<T> {
-    const late = `no answer in ${patience} ms`
-    let isLate = false
-    const stop = clock.after(patience, () => {
-      isLate = true
-      close(late)
-    })
-    try {
-      return await work
-    } catch (error) {
-      throw isLate ? new Error(late) : error
-    } finally {
-      stop()
-    }
-  }
+  const within = createPatience(clock, close)
 
   try {
     await within(CONNECT_PATIENCE, client.connect())

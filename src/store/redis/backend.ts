@@ -73,16 +73,10 @@ export function createRedisBackend({
   }
 
   return {
+    ...calls,
     product,
-    connected: () => calls.connected(),
-    trouble: () => calls.trouble(),
-    drop: (reason) => calls.drop(reason),
-    close: () => calls.close(),
     log: {
-      connected: () => changes.connected(),
-      trouble: () => changes.trouble(),
-      drop: (reason) => changes.drop(reason),
-      close: () => changes.close(),
+      ...changes,
       async newest() {
         const reply = await call(changes, ['XREVRANGE', names.changes, '+', '-', 'COUNT', '1'])
         return parsePage(reply)[0]?.sequence ?? 0

@@ -1,5 +1,6 @@
 import type { Address, StoreCredentials, StoreTls } from '../../config/model.ts'
 import type { Clock, Span } from '../../types.ts'
+import { createPatience } from '../shared/patience.ts'
 import { tlsOptions } from '../shared/tls.ts'
 
 /** TCP, TLS, the greeting and the first answer of one node. A node that is asked and stays silent costs so much. */
@@ -70,23 +71,7 @@ export async function connect(node: Address, options: ConnectOptions, database =
     if (client.isOpen) client.destroy()
   }
 
-  /** What takes longer ends the connection: nobody knows what of it was done, and what else waits behind it. */
-  async function within<T>(patience: Span, work: Promise<T>): Promise<T> {
-    const late = `no answer in ${patience} ms`
-    let isLate = false
-    const stop = clock.after(patience, () => {
-      isLate = true
-      close(late)
-    })
-    try {
-      return await work
-    } catch (error) {
-      if (error instanceof ErrorReply) throw new Refusal(error.message)
-      throw isLate ? new Error(late) : error
-    } finally {
-      stop()
-    }
-  }
+  const within = createPatience(clock, close)
 
   /** A server that stands still is connected to, all the same: only an answer shows that it is there, a refusal, too. */
   async function answered(): Promise<void> {
@@ -97,15 +82,24 @@ export async function connect(node: Address, options: ConnectOptions, database =
     }
   }
 
+  /** Their own kind of error for what Redis answers. */
+  async function refusing<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } catch (error) {
+      throw error instanceof ErrorReply ? new Refusal(error.message) : error
+    }
+  }
+
   try {
-    await within(CONNECT_PATIENCE, client.connect().then(answered))
+    await within(CONNECT_PATIENCE, refusing(client.connect().then(answered)))
   } catch (error) {
     close('the connection was not made')
     throw error
   }
   return {
     node,
-    call: (args, patience) => within(patience, client.sendCommand<Reply>(args)),
+    call: (args, patience) => within(patience, refusing(client.sendCommand<Reply>(args))),
     ended,
     close: (reason = 'the connection was closed') => close(reason),
   }
