@@ -1,5 +1,6 @@
 /** The store on a PostgreSQL that stops, comes back as an older state, or refuses. */
 import { writeFileSync } from 'node:fs'
+import { createConnection, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { PostgresConfig } from '../../src/config/model.ts'
@@ -10,6 +11,7 @@ import { checkStoreKey } from '../../src/store/key-check.ts'
 import { openPostgresStore } from '../../src/store/postgres.ts'
 import type { Store, Table } from '../../src/types.ts'
 import { hasPostgres, type Postgres, postgresConfig, startPostgres } from '../support/postgres.ts'
+import { listenOn, portOf } from '../support/world.ts'
 import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
 
 const words: Table<string> = { name: 'words', parse: (value) => (typeof value === 'string' ? value : undefined) }
@@ -157,6 +159,49 @@ describe.skipIf(!hasPostgres)('a store on PostgreSQL (apt-get install postgresql
     })
     postgres.run('GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO locked')
     await open({ credentials: credentials('right') })
+  })
+
+  describe.each<[string, (reply: Buffer) => Buffer | undefined]>([
+    ['silence', () => undefined],
+    ['half a reply', (reply) => reply.subarray(0, reply.length >> 1)],
+    ['bytes of no meaning', () => Buffer.from([0xff, 0xfe, 0x00, 0x00, 0x00, 0x05, 0x0d])],
+    ['a message of two gigabytes that never ends', () => Buffer.from([0x44, 0x7f, 0xff, 0xff, 0xff, 0x00])],
+    ['a length below its own', () => Buffer.from([0x44, 0, 0, 0, 1, 0, 0, 0, 0])],
+    ['rows that nobody asked for', () => Buffer.concat([Buffer.from([0x44, 0, 0, 0, 6, 0, 0])])],
+    ['another protocol', () => Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')],
+  ])('%s instead of an answer', (_, lie) => {
+    test('is a fault, leaves no connection behind, and is over when PostgreSQL tells the truth', async () => {
+      let tamper = (reply: Buffer): Buffer | undefined => reply
+      const sockets = new Set<Socket>()
+      const between = createServer((client) => {
+        const server = createConnection(postgres.port, '127.0.0.1')
+        for (const socket of [client, server]) {
+          sockets.add(socket)
+          socket.on('error', () => {})
+        }
+        client.pipe(server)
+        server.on('data', (reply: Buffer) => {
+          const told = tamper(reply)
+          if (told && !client.destroyed) client.write(told)
+        })
+        server.once('close', () => client.destroy())
+        client.once('close', () => server.destroy())
+      })
+      await listenOn(between as never)
+      const store = await open({ node: { host: '127.0.0.1', port: portOf(between as never) } })
+      await store.put(words, 'a', 'mine')
+      tamper = lie
+      for (const key of ['a', 'b']) await expect(store.get(words, key)).rejects.toMatchObject(UNAVAILABLE)
+      tamper = (reply) => reply
+      await expect.poll(() => store.get(words, 'a').catch(() => undefined)).toMatchObject({ value: 'mine' })
+      await expect.poll(() => store.trouble()).toBeUndefined()
+      const connections = () => [...sockets].filter(({ destroyed }) => !destroyed).length
+      // Two, each with an end on either side of the test.
+      await expect.poll(connections).toBe(4)
+      await store.close()
+      await expect.poll(connections).toBe(0)
+      await new Promise((resolve) => between.close(resolve))
+    })
   })
 
   test('TLS: the certificate must be of the authority and of the name', async () => {

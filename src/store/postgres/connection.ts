@@ -37,7 +37,8 @@ export async function connect(config: PostgresConfig, clock: Clock): Promise<Con
   })
   let end: (reason: string) => void = () => {}
   const ended = new Promise<string>((resolve) => (end = resolve))
-  client.on('error', (error) => end(error.message))
+  // Also for a message that is none: node-postgres would leave the connection open.
+  client.on('error', (error) => close(error.message))
   client.on('end', () => end('the connection was closed'))
 
   function close(reason: string): void {
