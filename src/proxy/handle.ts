@@ -81,7 +81,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     }
   }
 
-  async function run(exchange: Exchange, generation: Generation, progress: Progress): Promise<Finished> {
+  function run(exchange: Exchange, generation: Generation, progress: Progress): Promise<Finished> {
     const parsed = generation.parse(exchange.head)
     progress.facts = parsed
     if ('kind' in parsed) return sendReply(exchange, badRequest(parsed, pageOf(parsed.id, generation)))
