@@ -12,6 +12,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 120_000,
     expect: { poll: { timeout: 60_000, interval: 10 } },
+    setupFiles: ['test/support/watchdog.ts'],
     pool: 'forks',
     maxWorkers: 2,
     // `npx vitest run FILE` finds the file in each.

@@ -35,7 +35,8 @@ export const hasPostgres = programs !== undefined
 /** PostgreSQL refuses to run as root. */
 function asNobody(): { readonly uid?: number; readonly gid?: number } {
   if (process.getuid?.() !== 0) return {}
-  const id = (flag: string): number => Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8' }))
+  const id = (flag: string): number =>
+    Number(execFileSync('id', [flag, 'nobody'], { encoding: 'utf8', timeout: 60_000 }))
   return { uid: id('-u'), gid: id('-g') }
 }
 
@@ -51,7 +52,7 @@ export async function startPostgres(
   const data = join(folder, 'data')
   const options = { ...asNobody(), cwd: folder, env: { PATH: process.env['PATH'] ?? '', LC_ALL: 'C' } }
   const auth = ['--auth=trust', '--username=postern', '--no-sync', '--encoding=UTF8']
-  execFileSync(join(programs, 'initdb'), ['-D', data, ...auth], { ...options, stdio: 'pipe' })
+  execFileSync(join(programs, 'initdb'), ['-D', data, ...auth], { ...options, stdio: 'pipe', timeout: 60_000 })
   const settings = [...args]
   if (tls) {
     const [certificate, key] = [join(folder, 'tls.crt'), join(folder, 'tls.key')]
@@ -89,7 +90,7 @@ export async function startPostgres(
   function signal(name: NodeJS.Signals): void {
     const pid = server?.pid
     if (pid === undefined) return
-    const children = spawnSync('pgrep', ['-P', `${pid}`], { encoding: 'utf8' })
+    const children = spawnSync('pgrep', ['-P', `${pid}`], { encoding: 'utf8', timeout: 60_000 })
       .stdout.split('\n')
       .filter(Boolean)
     for (const each of [pid, ...children.map(Number)]) {
@@ -121,6 +122,7 @@ export async function startPostgres(
       execFileSync('psql', ['-h', '127.0.0.1', '-p', `${port}`, '-U', 'postern', '-d', 'postgres', '-Atqc', sql], {
         encoding: 'utf8',
         stdio: ['ignore', 'pipe', 'pipe'],
+        timeout: 60_000,
       }).trim(),
     async close() {
       await kill()
