@@ -76,11 +76,14 @@ export function readPath(raw: string): PathReadings | undefined {
   if (kept === undefined) return undefined
   const escaped = ESCAPED_SLASHES.test(kept)
   if (escaped && hidesSegments(kept)) return undefined
+  const slashes = kept.includes('//')
   const path = withoutDotSegments(kept)
-  if (path === undefined) return undefined
+  // What `..` removes from one reading may stay in the other.
+  const unmerged = slashes ? withoutDotSegments(kept, true) : undefined
+  if (path === undefined || (slashes && unmerged === undefined)) return undefined
   return {
     path,
-    unmerged: kept.includes('//') ? removeDotSegments(kept, true) : undefined,
+    unmerged,
     decoded: escaped ? removeDotSegments(path.replaceAll(/%2F|%5C/g, '/')) : undefined,
   }
 }
@@ -90,9 +93,9 @@ function normalise(raw: string): string | undefined {
   return decoded === undefined ? undefined : withoutDotSegments(decoded)
 }
 
-function withoutDotSegments(decoded: string): string | undefined {
+function withoutDotSegments(decoded: string, keepEmpty = false): string | undefined {
   if (hasSegment(decoded, DOTS_WITH_PARAMETERS)) return undefined
-  const path = removeDotSegments(decoded)
+  const path = removeDotSegments(decoded, keepEmpty)
   if (EMPTY_WITH_PARAMETERS.test(path)) return undefined
   return path.includes('%25') && hidesSegments(path) ? undefined : path
 }

@@ -140,6 +140,14 @@ describe('merge_slashes: false', () => {
     (target) => expectRefused(target, 400, 'Host: root.localhost', `Cookie: ${gauntlet.cookies['alice']}`),
   )
 
+  test.each([
+    ['/judged/%252F..//..', '/judged/'],
+    ['/judged/%252e%252e//../x', '/judged/x'],
+    ['/judged/;x//../y', '/judged/y'],
+  ])('%s hides a dot segment when its slashes are kept: they are merged', (target, upstream) =>
+    expectPassed(target, upstream),
+  )
+
   test('two readings that different routes serve are refused', async () => {
     await expectRefused('//web/x', 400)
     await expectRefused('/web//../public', 400)
@@ -241,6 +249,6 @@ test('what is kept stays below the prefix of its route, however an upstream read
         }
       }
     }),
-    { numRuns: 15 },
+    { numRuns: 15, examples: [[['/judged/%252F..//..']]] },
   )
 })

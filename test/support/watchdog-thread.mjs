@@ -25,7 +25,13 @@ const watch = setInterval(() => {
 }, 1_000)
 
 function end(left) {
-  for (const { pid } of left) process.kill(pid, 'SIGKILL')
+  for (const { pid } of left) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It has just ended.
+    }
+  }
   process.kill(process.pid, 'SIGKILL')
 }
 
