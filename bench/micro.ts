@@ -19,8 +19,8 @@ import { wallTime } from '../src/lib/time.ts'
 
 export interface MicroResult {
   readonly name: string
-  /** Nanoseconds: the median of the rounds. */
-  readonly ns: number
+  /** Nanoseconds a call, of each round. */
+  readonly rounds: readonly number[]
   readonly budgetNs: number
 }
 
@@ -114,7 +114,7 @@ function measure(name: string, budgetNs: number, run: (i: number) => unknown, ca
     for (let i = 0; i < calls; i++) if (run(i) === undefined) throw new Error(`${name}: nothing found`)
     if (round >= 3) rounds.push(Number(process.hrtime.bigint() - before) / calls)
   }
-  return { name, budgetNs, ns: rounds.sort((a, b) => a - b)[Math.floor(rounds.length / 2)] ?? Number.NaN }
+  return { name, budgetNs, rounds }
 }
 
 const route = twentyCriteria()

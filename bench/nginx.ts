@@ -38,7 +38,7 @@ export function startNginxProxy(core: number, directory: string, port: number, u
     directory,
     'proxy',
     `
-    upstream up { server 127.0.0.1:${upstream}; keepalive 64; keepalive_requests 1000000000; }
+    upstream up { server 127.0.0.1:${upstream}; keepalive 4096; keepalive_requests 1000000000; }
     server {
       listen 127.0.0.1:${port};
       keepalive_requests 1000000000;
@@ -62,7 +62,7 @@ function run(core: number, directory: string, name: string, servers: string): Pr
   writeFileSync(
     `${home}/nginx.conf`,
     `daemon off; master_process off; pid ${home}/pid; error_log stderr error;
-  events { worker_connections 4096; }
+  events { worker_connections 16384; }
   http {
     access_log off; sendfile on; tcp_nodelay on;
     ${temporary}

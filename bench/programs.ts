@@ -1,8 +1,9 @@
 /** Child programs pinned to a core, and what they cost by the kernel's accounting. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { type AddressInfo, createServer } from 'node:net'
+import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The program under test has a core for itself; load and upstream share the other. */
@@ -11,9 +12,11 @@ export const BESIDE = 1
 
 export interface Program {
   readonly pid: number
-  /** User and system time so far, all threads, in seconds. */
+  /** Run time so far of all threads of the process and of its children, in seconds, by the scheduler's nanosecond counter. */
   cpu(): number
-  /** Resident memory in MiB; `RssAnon`: without mapped files. */
+  /** Times that a thread went to sleep by itself, so far: each is one wake-up. */
+  wakeUps(): number
+  /** Resident memory in MiB, children included; `RssAnon`: without mapped files. */
   rss(what?: 'VmRSS' | 'RssAnon'): number
   stop(): Promise<void>
   /** SIGKILL, at once. */
@@ -21,7 +24,6 @@ export interface Program {
 }
 
 const running = new Set<ChildProcess>()
-const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }))
 
 /** Starts `command` on one core. Its output goes nowhere; what it writes to stderr is shown when it ends by itself. */
 export function start(core: number, command: readonly string[]): Program {
@@ -38,18 +40,9 @@ export function start(core: number, command: readonly string[]): Program {
   if (pid === undefined) throw new Error(`cannot start ${command[0]}`)
   return {
     pid,
-    cpu() {
-      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-      // Fields 14 and 15 (proc(5)); the second is in brackets and may hold blanks.
-      const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-      return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond
-    },
-    rss(what = 'VmRSS') {
-      const line = readFileSync(`/proc/${pid}/status`, 'utf8')
-        .split('\n')
-        .find((each) => each.startsWith(`${what}:`))
-      return Number(/\d+/.exec(line ?? '')?.[0] ?? 0) / 1024
-    },
+    cpu: () => sumOf(threads(pid), (thread) => Number(readFileSync(`${thread}/schedstat`, 'utf8').split(' ')[0])) / 1e9,
+    wakeUps: () => sumOf(threads(pid), (thread) => field(`${thread}/status`, 'voluntary_ctxt_switches')),
+    rss: (what = 'VmRSS') => sumOf(processes(pid), (one) => field(`/proc/${one}/status`, what)) / 1024,
     async stop() {
       if (!running.delete(child)) return
       child.kill('SIGTERM')
@@ -63,6 +56,67 @@ export function start(core: number, command: readonly string[]): Program {
       await ended
     },
   }
+}
+
+/** A process and its children, theirs too. */
+function processes(pid: number): readonly number[] {
+  const children = tasks(pid).flatMap((task) => {
+    const text = attempt(() => readFileSync(`${task}/children`, 'utf8')) ?? ''
+    return text.split(' ').filter(Boolean).map(Number)
+  })
+  return [pid, ...children.flatMap(processes)]
+}
+
+function tasks(pid: number): readonly string[] {
+  const folder = `/proc/${pid}/task`
+  return (attempt(() => readdirSync(folder)) ?? []).map((id) => `${folder}/${id}`)
+}
+
+const threads = (pid: number): readonly string[] => processes(pid).flatMap(tasks)
+
+function sumOf<T>(all: readonly T[], value: (one: T) => number): number {
+  return all.reduce((sum, one) => sum + (attempt(() => value(one)) ?? 0), 0)
+}
+
+/** Undefined for what ended while it was read. */
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
+}
+
+function field(file: string, name: string): number {
+  const line = readFileSync(file, 'utf8')
+    .split('\n')
+    .find((each) => each.startsWith(`${name}:`))
+  return Number(/\d+/.exec(line ?? '')?.[0] ?? 0)
+}
+
+/** Several programs measured as one, such as a proxy and what it asks about each request. */
+export function together(first: Program, ...others: readonly Program[]): Program {
+  const all = [first, ...others]
+  return {
+    pid: first.pid,
+    cpu: () => sumOf(all, (one) => one.cpu()),
+    wakeUps: () => sumOf(all, (one) => one.wakeUps()),
+    rss: (what) => sumOf(all, (one) => one.rss(what)),
+    async stop() {
+      await Promise.all(all.map((one) => one.stop()))
+    },
+    async kill() {
+      await Promise.all(all.map((one) => one.kill()))
+    },
+  }
+}
+
+/** Where a program is found: the search path, administrators' folders, and what scripts/bench-peers.sh installs. */
+export function find(program: string): string | undefined {
+  const cache = join(process.env['POSTERN_TOOLS'] ?? join(process.env['HOME'] ?? '', '.cache/postern-tools'), 'bin')
+  return [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', cache]
+    .map((directory) => join(directory, program))
+    .find((file) => attempt(() => accessSync(file, constants.X_OK) ?? true))
 }
 
 /** A compiled file beside this one, run by this Node. */
@@ -86,6 +140,7 @@ export async function freePort(): Promise<number> {
 export interface Answer {
   readonly status: number
   readonly body: string
+  readonly location: string | undefined
 }
 
 export function ask(port: number, path: string, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
@@ -95,7 +150,11 @@ export function ask(port: number, path: string, headers: Readonly<Record<string,
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('error', reject)
       response.on('end', () =>
-        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString('latin1') }),
+        resolve({
+          status: response.statusCode ?? 0,
+          body: Buffer.concat(chunks).toString('latin1'),
+          location: response.headers.location,
+        }),
       )
     }).on('error', reject)
   })

@@ -8,12 +8,15 @@ export interface Load {
   readonly headers: Readonly<Record<string, string>>
   readonly connections: number
   readonly seconds: number
+  /** The status that every answer must have. */
+  readonly status: number
   /** Bytes of a POST body; absent: GET. */
   readonly upload?: number
 }
 
-/** Sends requests as fast as they are answered and counts them. Throws when an answer was not 2xx or a connection failed. */
-export async function wrk(directory: string, { url, headers, connections, seconds, upload }: Load): Promise<number> {
+/** Sends requests as fast as they are answered and counts them. Throws when an answer had another status or a connection failed. */
+export async function wrk(directory: string, load: Load): Promise<number> {
+  const { url, headers, connections, seconds, upload, status } = load
   const script = `${directory}/upload-${upload ?? 0}.lua`
   if (upload !== undefined) {
     writeFileSync(script, `wrk.method = "POST"\nwrk.body = string.rep("x", ${upload})\n`)
@@ -25,13 +28,19 @@ export async function wrk(directory: string, { url, headers, connections, second
     '-t1',
     `-c${connections}`,
     `-d${seconds}s`,
+    // A busy machine is slow, not wrong.
+    '--timeout=60s',
     ...Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]),
     ...(upload === undefined ? [] : ['-s', script]),
     url,
   ])
-  const wrong = /Non-2xx[^\n]*|Socket errors:[^\n]*/.exec(stdout)?.[0]
-  if (wrong !== undefined) throw new Error(`${url}: ${wrong}`)
   const requests = Number(/(\d+) requests in/.exec(stdout)?.[1] ?? 0)
   if (requests === 0) throw new Error(`${url}: no request was answered`)
+  const failed = /Socket errors:[^\n]*/.exec(stdout)?.[0]
+  if (failed !== undefined) throw new Error(`${url}: ${failed}`)
+  const refused = Number(/Non-2xx or 3xx responses: (\d+)/.exec(stdout)?.[1] ?? 0)
+  if (refused !== (status >= 400 ? requests : 0)) {
+    throw new Error(`${url}: ${refused} of ${requests} answers were errors; ${status} was expected`)
+  }
   return requests
 }

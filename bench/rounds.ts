@@ -1,0 +1,117 @@
+import { ask, type Program } from './programs.ts'
+import { wrk } from './wrk.ts'
+
+/** A program under load and the request that it gets. */
+export interface Target {
+  readonly name: string
+  readonly program: Program
+  readonly port: number
+  readonly headers: Readonly<Record<string, string>>
+  /** Absent: 200. */
+  readonly status?: number
+}
+
+/** One request, sent in the same way to several targets. */
+export interface Work {
+  readonly name: string
+  readonly path: string
+  readonly connections: number
+  readonly headers?: Readonly<Record<string, string>>
+  /** Bytes of a POST body; absent: GET. */
+  readonly upload?: number
+  readonly targets: readonly Target[]
+}
+
+/** What one target took for one work. */
+export interface Cell {
+  readonly work: string
+  readonly target: string
+  readonly connections: number
+  /** CPU time of the program per request in microseconds, of each round. */
+  readonly rounds: readonly number[]
+  readonly requestsPerSecond: number
+  readonly rssMiB: number
+}
+
+export interface Effort {
+  readonly directory: string
+  readonly rounds: number
+  readonly seconds: number
+}
+
+/** Compiled code, open connections, filled caches: requests that a target has answered before it is measured. */
+export const WARM_UP = 20_000
+/** The same for bodies of 1 MiB. */
+const WARM_UP_BODIES = 1000
+/** A machine so slow is not worth the wait; milliseconds. */
+const LONGEST_WARM_UP = 20_000
+
+const answered = new Map<string, number>()
+
+/** Rounds of all targets in turn, so that a slow minute of the machine hits all alike. */
+export async function compare({ directory, rounds, seconds }: Effort, work: Work): Promise<readonly Cell[]> {
+  const bodies = work.upload !== undefined || work.path === '/big'
+
+  async function run(target: Target): Promise<number> {
+    const requests = await wrk(directory, {
+      url: `http://127.0.0.1:${target.port}${work.path}`,
+      headers: { ...work.headers, ...target.headers },
+      connections: work.connections,
+      seconds,
+      status: target.status ?? 200,
+      ...(work.upload !== undefined && { upload: work.upload }),
+    })
+    const kind = kindOf(target)
+    answered.set(kind, (answered.get(kind) ?? 0) + requests)
+    return requests
+  }
+  const kindOf = ({ program, status }: Target): string => [program.pid, status ?? 200, bodies && work.path].join(' ')
+
+  for (const target of work.targets) {
+    const enough = bodies ? WARM_UP_BODIES : WARM_UP
+    const begin = performance.now()
+    while ((answered.get(kindOf(target)) ?? 0) < enough && performance.now() - begin < LONGEST_WARM_UP)
+      await run(target)
+  }
+  const measured = work.targets.map((target) => ({ target, cpu: [] as number[], rate: [] as number[] }))
+  for (let round = 0; round < rounds; round++) {
+    for (const { target, cpu, rate } of measured) {
+      const before = target.program.cpu()
+      const requests = await run(target)
+      cpu.push(((target.program.cpu() - before) / requests) * 1e6)
+      rate.push(requests / seconds)
+    }
+    process.stderr.write('.')
+  }
+  return measured.map(({ target, cpu, rate }) => ({
+    work: work.name,
+    target: target.name,
+    connections: work.connections,
+    rounds: cpu,
+    requestsPerSecond: median(rate),
+    rssMiB: target.program.rss(),
+  }))
+}
+
+/** One request of `work` to each target; throws when an answer is not what the upstream, or the proxy, must give. */
+export async function check(work: Work, body: string | number | undefined): Promise<void> {
+  for (const { name, port, headers, status = 200 } of work.targets) {
+    const answer = await ask(port, work.path, { ...work.headers, ...headers })
+    const wrong =
+      answer.status !== status
+        ? `status ${answer.status}, not ${status}`
+        : status !== 200 || work.upload !== undefined || body === undefined
+          ? undefined
+          : typeof body === 'string'
+            ? answer.body !== body && 'another body'
+            : answer.body.length !== body && `${answer.body.length} bytes, not ${body}`
+    if (wrong) throw new Error(`${work.name}, ${name}: ${wrong}`)
+  }
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
+}
+
+export const least = (values: readonly number[]): number => Math.min(...values)
