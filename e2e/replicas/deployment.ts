@@ -31,6 +31,8 @@ export interface DeploymentOptions {
 }
 
 export interface Deployment {
+  /** Goes with it. */
+  readonly folder: string
   readonly okta: OktaEmulator
   readonly balancer: Balancer
   readonly replicas: readonly Program[]
@@ -112,6 +114,7 @@ export async function startDeployment({
   const { port } = balancer
   const front = balancer
   return {
+    folder,
     okta,
     balancer: front,
     replicas,

@@ -44,7 +44,7 @@ const GROUPS: readonly Group[] = ['Everyone', 'Engineering'].map((name) => ({
 /** The cookies of some of the sessions. */
 async function fillStore(path: string, issuer: string): Promise<readonly string[]> {
   // Nobody listens, and an idle look at the changes would only cost time.
-  const store = openLmdbStore({ path, clock, logger, pollInterval: 3_600_000 })
+  const store = openLmdbStore({ path, clock, logger })
   const sessions = createSessions({ store, clock, audit: () => {}, sharedSecrets: [new Secret(SHARED_SECRET)] })
   const now = clock.now()
   const expiresAt = later(now, 14 * 3_600_000)

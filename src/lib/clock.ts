@@ -1,6 +1,6 @@
 import { uptime } from 'node:os'
 import type { Clock, Monotonic, Span, WallTime } from '../types.ts'
-import { epochMillis, monotonicTime, wallTime } from './time.ts'
+import { elapsed, epochMillis, monotonicTime, wallTime } from './time.ts'
 
 /** How often the system's clock is compared with ours. */
 const CHECK_INTERVAL: Span = 1000
@@ -75,22 +75,28 @@ export const systemClock: Clock = {
   },
 }
 
-/** Calls `run` every `interval` until the returned function is called; a run that overlaps the next tick is the caller's to refuse. */
+/**
+ * Calls `run` every `interval` until the returned function is called; a run that overlaps the next tick is the caller's to
+ * refuse. At the full multiples of `interval` on the monotonic clock, so that what is due each second, every five and every
+ * minute wakes an idle process once: the first after half an interval at the soonest.
+ */
 export function every(clock: Clock, interval: Span, run: () => void): () => void {
-  let stop = clock.after(interval, tick)
-  function tick(): void {
-    stop = clock.after(interval, tick)
-    run()
-  }
-  return () => stop()
+  return repeat(clock, run, () => {
+    const now = elapsed(clock.monotonic(), monotonicTime(0))
+    // From the nearest mark, because a timer may be a little early.
+    return (Math.round(now / interval) + 1) * interval - now
+  })
 }
 
 /** The same, at the full multiples of `interval` on the wall clock: 30 s is the begin and the middle of each minute. */
 export function onTheMark(clock: Clock, interval: Span, run: () => void): () => void {
-  const next = (): (() => void) => clock.after(interval - (epochMillis(clock.now()) % interval), tick)
-  let stop = next()
+  return repeat(clock, run, () => interval - (epochMillis(clock.now()) % interval))
+}
+
+function repeat(clock: Clock, run: () => void, untilNext: () => Span): () => void {
+  let stop = clock.after(untilNext(), tick)
   function tick(): void {
-    stop = next()
+    stop = clock.after(untilNext(), tick)
     run()
   }
   return () => stop()

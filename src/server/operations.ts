@@ -138,6 +138,7 @@ export async function startOperations({
   }
 
   const { healthCheckAddr, metricsAddress } = fixed
+  if (metricsAddress) metrics.observeProcess()
   const { health, side } = await openAll(async (closing) => {
     const probes = { ready: () => ready, started: () => ready, components, logger }
     const listening = healthCheckAddr && (await listenHealth(healthCheckAddr, probes))

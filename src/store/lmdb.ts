@@ -4,6 +4,7 @@ import { AppError, messageOf } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import { yieldToEventLoop } from '../lib/wait.ts'
 import type { Change, Clock, Logger, Span, Store, Table, WallTime } from '../types.ts'
+import { watchWrites } from './file-watch.ts'
 import { isFull, makeDirectory, prepare } from './file.ts'
 import { acquireLease } from './lease.ts'
 import { watchForTrouble } from './trouble.ts'
@@ -51,16 +52,11 @@ interface StoredChange extends Change {
 
 /**
  * The embedded store: one LMDB map in the directory `path`, shared by every process that opens it (workers, command line).
- * Survives kill -9. Opens at once and throws ERR_STORE_UNAVAILABLE when it cannot. Every `pollInterval` it looks for
- * changes made by others; its own are announced before the write resolves.
+ * Survives kill -9. Opens at once and throws ERR_STORE_UNAVAILABLE when it cannot. Looks for changes of others when the
+ * file is written; its own are announced before the write resolves.
  */
-export function openLmdbStore(deps: {
-  readonly path: string
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly pollInterval?: Span
-}): Store {
-  const { path, clock, logger, pollInterval = 100 } = deps
+export function openLmdbStore(deps: { readonly path: string; readonly clock: Clock; readonly logger: Logger }): Store {
+  const { path, clock, logger } = deps
   const { root, records, indexes, expiries, changes } = openTables(path)
   const trouble = watchForTrouble({ file: dataFile(path), clock, logger })
   const listeners = new Set<{ readonly onChange: (change: Change) => void; readonly onGap: (() => void) | undefined }>()
@@ -74,7 +70,7 @@ export function openLmdbStore(deps: {
   let closed = false
 
   const stops = [
-    every(clock, pollInterval, deliver),
+    watchWrites({ file: dataFile(path), clock, look: deliver }),
     every(clock, SWEEP_INTERVAL, sweepSoon),
     // A killed process leaves its reader slot behind, and with it every page that it could still see.
     every(clock, READER_CHECK_INTERVAL, () => background('reader check', () => root.readerCheck())),

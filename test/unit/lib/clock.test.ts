@@ -1,6 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { createWallClock } from '../../../src/lib/clock.ts'
+import { createWallClock, every } from '../../../src/lib/clock.ts'
+import { manualClock } from '../../support/clock.ts'
 
 const HOUR = 3_600_000
 const START = Date.UTC(2026, 10, 20, 12)
@@ -78,5 +79,40 @@ describe('the wall clock of a process', () => {
         },
       ),
     )
+  })
+})
+
+describe('what is done at intervals', () => {
+  test('is done at their full multiples, so that a process wakes once for all of them', () => {
+    const clock = manualClock(10_400)
+    const done: string[] = []
+    const stops = [1000, 5000].map((interval) =>
+      every(clock, interval, () => void done.push(`${interval} at ${clock.monotonic()}`)),
+    )
+    clock.advance(5000)
+    expect(done).toEqual([
+      '1000 at 11000',
+      '1000 at 12000',
+      '1000 at 13000',
+      '1000 at 14000',
+      '5000 at 15000',
+      '1000 at 15000',
+    ])
+    for (const stop of stops) stop()
+    clock.advance(60_000)
+    expect(done).toHaveLength(6)
+  })
+
+  test('comes a whole interval later after a timer that was early', () => {
+    const clock = manualClock(10_000)
+    const delays: number[] = []
+    const early = {
+      ...clock,
+      after: (delay: number, run: () => void) => (delays.push(delay), clock.after(delay - 1, run)),
+    }
+    const stop = every(early, 1000, () => {})
+    clock.advance(3000)
+    stop()
+    expect(delays).toEqual([1000, 1001, 1001, 1001])
   })
 })
