@@ -12,8 +12,16 @@ export interface RequestHead {
   readonly peer: string | undefined
   /** Does the connection itself use TLS? */
   readonly encrypted: boolean
+  /** Of the connection itself; absent: it has no TLS. */
+  readonly connection?: ConnectionFacts | undefined
   /** Does it ask for a WebSocket? Every other protocol is ignored (RFC 9110 §7.8). */
   readonly upgrade: boolean
+}
+
+/** What a TLS handshake said. One frozen object for each connection. */
+export interface ConnectionFacts {
+  /** Server name (RFC 6066 §3), lower case; absent: none was sent. */
+  readonly serverName?: string | undefined
 }
 
 /** A path that some servers read another way than others, and no server as anything worse. */

@@ -10,6 +10,7 @@ import { AppError } from '../errors.ts'
 import type { Exchange } from '../http/exchange.ts'
 import { elapsed } from '../lib/time.ts'
 import type { Monotonic, Span } from '../types.ts'
+import type { Connection } from './codec.ts'
 import {
   type BodyFraming,
   chunkedFraming,
@@ -36,11 +37,15 @@ export interface ConnectionEvents {
   headEnded(): void
 }
 
+/** What an exchange needs to know of the connection that carries it. */
+export type Carrier = Omit<Connection, 'socket'>
+
 type StuckTimeouts = Pick<Live, 'clientWriteTimeout' | 'tunnelIdleTimeout' | 'timeoutIdle'>
 
 export class H1Connection {
   /** The one under way, or the last one. */
   exchange: (Exchange & { readonly tunnelIdle?: Span | undefined }) | undefined
+  readonly carrier: Carrier
   private readonly socket: Socket
   private readonly events: ConnectionEvents
   /** Node's own listener: parses what it is given. */
@@ -61,10 +66,11 @@ export class H1Connection {
   private progress: { written: number; writtenAt: Monotonic; moved: number; movedAt: Monotonic } | undefined
 
   /** Call it when Node's server has taken the connection. */
-  constructor(socket: Socket, events: ConnectionEvents) {
+  constructor(socket: Socket, carrier: Carrier, events: ConnectionEvents) {
     const [parse, ...others] = socket.listeners('data')
     if (!parse || others.length > 0) throw new TypeError('expected one reader of a new connection')
     this.socket = socket
+    this.carrier = carrier
     this.events = events
     this.parse = parse as (bytes: Buffer) => void
     socket.off('data', this.parse)

@@ -7,6 +7,7 @@ import type { CutReason, Exchange, RequestBody, RequestHead, ResponseBody, Respo
 import type { Clock, Span } from '../types.ts'
 import type { BodyPatienceParts } from './body-patience.ts'
 import { H1Body } from './h1-body.ts'
+import type { Carrier } from './h1-connection.ts'
 
 /** What the client still sends after our answer is read and dropped this long; then the connection ends. */
 const LINGER: Span = 10_000
@@ -22,15 +23,15 @@ export function endSoon(socket: Socket, last: string | undefined, clock: Clock):
   )
 }
 
-function headOf(req: IncomingMessage, upgrade: boolean): RequestHead {
-  const { socket } = req
+function headOf(req: IncomingMessage, { peer, encrypted, facts }: Carrier, upgrade: boolean): RequestHead {
   return {
     method: req.method ?? '',
     target: req.url ?? '',
     rawHeaders: req.rawHeaders,
     httpVersion: req.httpVersion,
-    peer: socket.remoteAddress,
-    encrypted: 'encrypted' in socket && socket.encrypted === true,
+    peer,
+    encrypted,
+    connection: facts,
     upgrade,
   }
 }
@@ -39,12 +40,14 @@ function headOf(req: IncomingMessage, upgrade: boolean): RequestHead {
 abstract class OneExit {
   readonly head: RequestHead
   aborted: CutReason | ErrorCode | undefined
+  protected readonly carrier: Carrier
   protected readonly req: IncomingMessage
   protected readonly clock: Clock
   private left = false
 
-  constructor(req: IncomingMessage, upgrade: boolean, clock: Clock) {
-    this.head = headOf(req, upgrade)
+  constructor(carrier: Carrier, req: IncomingMessage, upgrade: boolean, clock: Clock) {
+    this.head = headOf(req, carrier, upgrade)
+    this.carrier = carrier
     this.req = req
     this.clock = clock
   }
@@ -62,8 +65,14 @@ export class H1Exchange extends OneExit implements Exchange {
   private readonly patience: BodyPatienceParts
   private stream: H1Body | undefined
 
-  constructor(req: IncomingMessage, res: ServerResponse, hasBody: boolean, patience: BodyPatienceParts) {
-    super(req, false, patience.clock)
+  constructor(
+    carrier: Carrier,
+    req: IncomingMessage,
+    res: ServerResponse,
+    hasBody: boolean,
+    patience: BodyPatienceParts,
+  ) {
+    super(carrier, req, false, patience.clock)
     this.res = res
     this.hasBody = hasBody
     this.patience = patience
@@ -100,10 +109,9 @@ export class H1Exchange extends OneExit implements Exchange {
   abort(reason: CutReason | ErrorCode): void {
     if (this.res.destroyed) return
     this.aborted = reason
-    const { socket } = this.req
     // A body that ends with its connection (HTTP/1.0) must not look complete: reset it instead.
-    if (this.head.httpVersion === '1.0') socket.resetAndDestroy()
-    else socket.destroy()
+    if (this.head.httpVersion === '1.0') this.carrier.reset()
+    else this.req.socket.destroy()
   }
 
   private onWanted(): void {
@@ -132,8 +140,8 @@ export class H1UpgradeExchange extends OneExit implements Exchange {
   private readonly listeners: (() => void)[] = []
 
   /** @param behind what the client sent right behind its request. */
-  constructor(req: IncomingMessage, socket: Socket, behind: Buffer, clock: Clock) {
-    super(req, true, clock)
+  constructor(carrier: Carrier, req: IncomingMessage, socket: Socket, behind: Buffer, clock: Clock) {
+    super(carrier, req, true, clock)
     this.socket = socket
     this.behind = behind
     // Without a listener an early reset of the client would end the process.
@@ -183,7 +191,9 @@ export class H1UpgradeExchange extends OneExit implements Exchange {
   abort(reason: CutReason | ErrorCode): void {
     if (this.closed) return
     this.aborted = reason
-    this.socket.resetAndDestroy()
+    this.carrier.reset()
+    // Below TLS, whose socket hears of it later.
+    this.socket.destroy()
   }
 
   private readonly close = (): void => {

@@ -1,6 +1,6 @@
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
 import type { Socket } from 'node:net'
-import { listen } from '../../src/server/h1.ts'
+import { listen } from '../../src/server/listen.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import { type AnswerHead, type ClientSide, exchangeContract, type StartCarrier, type Tunnel } from './exchange.ts'

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import type { Exchange } from '../../src/http/exchange.ts'
 import { silentLogger } from '../../src/lib/log.ts'
-import { type Listener, listen } from '../../src/server/h1.ts'
+import { type Listener, listen } from '../../src/server/listen.ts'
 import { manualClock } from '../support/clock.ts'
 
 const clock = manualClock()

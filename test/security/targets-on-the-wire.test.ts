@@ -8,7 +8,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { sendReply } from '../../src/http/send.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import { compileTrust, parseTarget } from '../../src/routing/target.ts'
-import { type Listener, listen } from '../../src/server/h1.ts'
+import { type Listener, listen } from '../../src/server/listen.ts'
 import type { RequestFacts } from '../../src/http/exchange.ts'
 import { manualClock } from '../support/clock.ts'
 

@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer as createTcpServer, type Socket
 import { afterEach } from 'vitest'
 import { toAppError } from '../../../src/errors.ts'
 import { sendReply } from '../../../src/http/send.ts'
-import { listen, type Timeouts } from '../../../src/server/h1.ts'
+import { listen, type Timeouts } from '../../../src/server/listen.ts'
 import { identityHeaders } from '../../../src/lib/header-names.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'

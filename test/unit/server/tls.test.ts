@@ -1,13 +1,22 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { connect, createSecureContext } from 'node:tls'
+import { connect, createSecureContext, type TLSSocket } from 'node:tls'
 import { expect, test } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'
-import { listen } from '../../../src/server/h1.ts'
+import { listen } from '../../../src/server/listen.ts'
+import { manualClock } from '../../support/clock.ts'
 import { CERTIFICATE, KEY } from '../upstream/certificate.ts'
 
+const TIMEOUTS = {
+  timeoutRead: 0,
+  timeoutIdle: 0,
+  clientBodyTimeout: 30_000,
+  clientBodyMinRate: 100,
+  clientWriteTimeout: 0,
+  tunnelIdleTimeout: 0,
+}
 const HANDSHAKE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n'
 
 test.each([
@@ -18,14 +27,7 @@ test.each([
   const listener = await listen({
     listen: { host: '127.0.0.1', port: 0 },
     certificate: { chain: CERTIFICATE, key: new Secret(KEY) },
-    timeouts: {
-      timeoutRead: 0,
-      timeoutIdle: 0,
-      clientBodyTimeout: 30_000,
-      clientBodyMinRate: 100,
-      clientWriteTimeout: 0,
-      tunnelIdleTimeout: 0,
-    },
+    timeouts: TIMEOUTS,
     clock: systemClock,
     logger: silentLogger,
     refused() {},
@@ -56,14 +58,7 @@ test('a certificate is chosen by server name in any case; the operator’s is sh
     listen: { host: '127.0.0.1', port: 0 },
     certificate: { chain: CERTIFICATE, key: new Secret(KEY) },
     contextOf: (host) => (host === 'app.test' ? context : undefined),
-    timeouts: {
-      timeoutRead: 0,
-      timeoutIdle: 0,
-      clientBodyTimeout: 30_000,
-      clientBodyMinRate: 100,
-      clientWriteTimeout: 0,
-      tunnelIdleTimeout: 0,
-    },
+    timeouts: TIMEOUTS,
     clock: systemClock,
     logger: silentLogger,
     refused() {},
@@ -82,3 +77,58 @@ test('a certificate is chosen by server name in any case; the operator’s is sh
   expect(await Promise.all(['app.test', 'APP.test', 'other.test', ''].map(shown))).toEqual([chosen, chosen, own, own])
   await listener.stop()
 })
+
+test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+  'a session of %s is resumed until the keys of tickets change',
+  async (version) => {
+    const clock = manualClock()
+    const listener = await listen({
+      listen: { host: '127.0.0.1', port: 0 },
+      certificate: { chain: CERTIFICATE, key: new Secret(KEY) },
+      timeouts: TIMEOUTS,
+      clock,
+      logger: silentLogger,
+      refused() {},
+      handle: (exchange) => {
+        exchange.respond({ status: 204, headers: [] }).end()
+        return new Promise((resolve) => exchange.onClosed(resolve))
+      },
+    })
+    let session: Buffer | undefined
+    const resumed = () =>
+      new Promise<boolean>((resolve, reject) => {
+        const socket: TLSSocket = connect({
+          port: listener.address.port,
+          host: '127.0.0.1',
+          ca: CERTIFICATE,
+          servername: 'localhost',
+          maxVersion: version,
+          ...(session && { session }),
+        })
+        socket.on('session', (next: Buffer) => (session = next))
+        socket.once('error', reject)
+        let reused = false
+        socket.once('secureConnect', () => {
+          reused = socket.isSessionReused()
+          socket.write('GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n')
+        })
+        socket.once('close', () => resolve(reused))
+        socket.resume()
+      })
+    expect([await resumed(), await resumed()]).toEqual([false, true])
+    // By themselves, twice a day.
+    clock.advance(12 * 3_600_000)
+    expect([await resumed(), await resumed()]).toEqual([false, true])
+    const shared = Buffer.alloc(48, 7)
+    listener.setTicketKeys(shared)
+    expect([await resumed(), await resumed()]).toEqual([false, true])
+    // Theirs stay, whatever happens here.
+    clock.advance(24 * 3_600_000)
+    listener.reload({
+      ...TIMEOUTS,
+      certificate: { chain: CERTIFICATE, key: new Secret(KEY) },
+    })
+    expect(await resumed()).toBe(true)
+    await listener.stop()
+  },
+)
