@@ -14,6 +14,7 @@ import type { Config } from '../src/config/model.ts'
 import type { Route } from '../src/config/route-model.ts'
 import type { Group } from '../src/directory/model.ts'
 import type { Principal } from '../src/policy/model.ts'
+import { NO_LINES } from '../src/http/header-lines.ts'
 import type { RequestFacts, RequestSample } from '../src/http/exchange.ts'
 import { wallTime } from '../src/lib/time.ts'
 
@@ -59,7 +60,7 @@ function facts(host: string, path: string): RequestFacts {
     cookie: '',
     origin: undefined,
     userAgent: '',
-    headers: new RequestHeaders([], new Set()),
+    headers: new RequestHeaders(NO_LINES, new Set()),
   }
 }
 

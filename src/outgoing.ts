@@ -2,6 +2,7 @@
 import { ownCookieNames } from './config/cookie-names.ts'
 import type { Config } from './config/model.ts'
 import type { Forward } from './config/route-model.ts'
+import { type HeaderLines, listOf } from './http/header-lines.ts'
 import { isForwardGrant } from './policy/engine.ts'
 import { rewrittenPath } from './routing/rewrite.ts'
 import type { Grant } from './policy/verdict.ts'
@@ -21,11 +22,11 @@ export interface Outgoing {
 
 const HIDDEN = '[hidden]'
 
-/** @param rawHeaders of the request, name and value in turn. undefined: nothing is sent upstream. */
+/** @param lines headers of the request. undefined: nothing is sent upstream. */
 export async function describeOutgoing(
   { live }: Config,
   grant: Grant,
-  rawHeaders: readonly string[],
+  lines: HeaderLines,
   { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
 ): Promise<Outgoing | undefined> {
   if (!isForwardGrant(grant)) return undefined
@@ -41,17 +42,15 @@ export async function describeOutgoing(
   })
   const signer = { sign: () => Promise.resolve('[signed assertion]'), jwks: () => Promise.resolve(null) }
   const identity = await createIdentityHeaders({ naming, signer, clock, logger })(grant)
-  const flat = upstreamHeaders(grant, rawHeaders, identity, context, grant.request.clientIp)
+  const { host, headers } = upstreamHeaders(grant, lines, identity, context, grant.request.clientIp)
+  const flat = listOf(headers)
   const pairs = flat.flatMap((name, i) => (i % 2 === 0 ? [[name, flat[i + 1] ?? ''] as const] : []))
-  const host = pairs.find(([name]) => name === 'host')?.[1]
   return {
     requestLine: `${grant.request.method} ${rewrittenPath(action.rewrite.path, grant.request.path)}${grant.request.query} HTTP/1.1`,
     upstreams: action.upstreams.map(({ origin }) => origin),
     headers: [
       ['host', host ?? hostOf(action)],
-      ...pairs
-        .filter(([name]) => name !== 'host')
-        .map(([name, value]) => [name, isSecret(name, action) ? HIDDEN : value] as const),
+      ...pairs.map(([name, value]) => [name, isSecret(name, action) ? HIDDEN : value] as const),
     ],
   }
 }

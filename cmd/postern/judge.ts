@@ -11,6 +11,7 @@ import { compileTrust, parseTarget } from '../../src/routing/target.ts'
 import type { Config, IdpConfig } from '../../src/config/model.ts'
 import type { Route } from '../../src/config/route-model.ts'
 import type { ControlAction, RouteMatch } from '../../src/routing/model.ts'
+import { headerLines, type HeaderLines } from '../../src/http/header-lines.ts'
 import type { RequestFacts } from '../../src/http/request.ts'
 import type { Group } from '../../src/directory/model.ts'
 import type { Identity, JsonObject, WallTime } from '../../src/types.ts'
@@ -42,7 +43,7 @@ export type Judgement =
       readonly earlier: readonly PassedOver[]
       /** Of an allowed request. */
       readonly grant: Grant | undefined
-      readonly rawHeaders: readonly string[]
+      readonly headers: HeaderLines
     }
   | { readonly kind: 'bad-request'; readonly status: number; readonly detail: string }
   | { readonly kind: 'control'; readonly action: ControlAction }
@@ -65,12 +66,12 @@ export function createJudge(config: Config): (question: Question) => Judgement {
       throw new AppError('ERR_USAGE', `expected a URL such as https://app.corp.example/, found ${JSON.stringify(url)}`)
     if (parseAddress(ip) === undefined)
       throw new AppError('ERR_USAGE', `expected an IP address, found ${JSON.stringify(ip)}`)
-    const rawHeaders = [...withDefaults(headers, scheme, authority), ...headers]
+    const lines = headerLines([...withDefaults(headers, scheme, authority), ...headers])
     const facts = parseTarget(
       {
         method,
         target: target.startsWith('/') ? target : `/${target}`,
-        rawHeaders,
+        headers: lines,
         httpVersion: '1.1',
         peer: ip,
         encrypted: scheme === 'https' || scheme === 'wss',
@@ -101,7 +102,7 @@ export function createJudge(config: Config): (question: Question) => Judgement {
           explanation,
           earlier: passedOver(config.live.routes.slice(0, config.live.routes.indexOf(route)), facts),
           grant: verdict.outcome === 'allow' ? verdict.grant : undefined,
-          rawHeaders,
+          headers: lines,
         }
         if (!route.shadow) return judgement
         const shadow = judgeShadow({ routes }, { ...match, route: route.shadow }, facts, who, now)

@@ -1,5 +1,4 @@
 import { clearCookie, readCookies, setCookie } from '../lib/cookie.ts'
-import { headerOf } from '../http/header.ts'
 import type { Span } from '../types.ts'
 import type { Exchange, Generation, RequestFacts } from '../http/exchange.ts'
 
@@ -44,7 +43,9 @@ export function isAtAuthenticate({ generation }: ControlRequest, { origin }: { r
  * scripts; of what is framed, older or no browser this is not known.
  */
 export function isDocument({ facts, exchange }: ControlRequest): boolean {
-  return facts.method === 'GET' && facts.wants === 'html' && headerOf(exchange.head, 'sec-fetch-dest') === 'document'
+  return (
+    facts.method === 'GET' && facts.wants === 'html' && exchange.head.headers.first('sec-fetch-dest') === 'document'
+  )
 }
 
 /** Sign-ins that one browser may have begun at a time, on one host. */

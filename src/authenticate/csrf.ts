@@ -2,7 +2,6 @@
 import { constantTimeEqual, deriveKey, mac } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Session } from '../types.ts'
-import { headerOf } from '../http/header.ts'
 import type { ControlRequest } from './control-request.ts'
 import { readForm } from './form.ts'
 import { only } from './redirect.ts'
@@ -38,5 +37,5 @@ export function isScripted(request: ControlRequest): boolean {
 }
 
 function tokenHeader({ exchange, generation }: ControlRequest): string | undefined {
-  return headerOf(exchange.head, generation.live.naming.csrfHeader)
+  return exchange.head.headers.first(generation.live.naming.csrfHeader)
 }

@@ -1,5 +1,4 @@
 import type { Exchange } from '../http/exchange.ts'
-import { headerOf } from '../http/header.ts'
 import { readBody } from '../lib/read-body.ts'
 
 const MAX_FORM_BYTES = 4096
@@ -9,7 +8,7 @@ export async function readForm(
   { head, body }: Pick<Exchange, 'head' | 'body'>,
   most = MAX_FORM_BYTES,
 ): Promise<URLSearchParams | undefined> {
-  const type = headerOf(head, 'content-type')?.toLowerCase()
+  const type = head.headers.first('content-type')?.toLowerCase()
   if (!type?.startsWith('application/x-www-form-urlencoded')) return undefined
   const form = await readBody(body, most)
   return form && new URLSearchParams(form.toString('utf8'))

@@ -48,6 +48,8 @@ export interface Reply {
   readonly status: number
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: string | Buffer
+  /** The connection ends behind it. Absent: it may go on. */
+  readonly close?: true
 }
 
 export interface Finished {
@@ -109,10 +111,10 @@ export interface Exchange {
   respond(head: ResponseHead): ResponseBody
   /**
    * Accepts the upgrade that `head.upgrade` asks for: both directions from then on.
-   * @param headers flat list.
+   * @param headers lines, as in `ResponseHead`.
    * @param idle the longest that nobody may say anything, instead of `tunnel_idle_timeout`; 0: none.
    */
-  upgrade(headers: readonly string[], idle?: Span): Duplex
+  upgrade(headers: string, idle?: Span): Duplex
   /** Ends it at once, with nothing that looks like a complete answer. */
   abort(reason: CutReason | ErrorCode): void
   /** Why it was aborted. */
@@ -127,8 +129,14 @@ export interface ResponseHead {
   readonly status: number
   /** HTTP/2 has none. */
   readonly reason?: string | undefined
-  /** Flat list: name, value, name, value. Framing is the adapter's, but for `content-length`. */
-  readonly headers: readonly string[]
+  /** Lines (http/header-lines.ts), all tidy, without those that frame the answer. `Date` is added when it is missing. */
+  readonly headers: string
+  /** `Content-Length`: octets of the body, or of the one that is left out (HEAD, 304); undefined: its end shows. */
+  readonly length?: number | undefined
+  /** Is a `Date` among the lines? */
+  readonly dated?: boolean | undefined
+  /** The connection ends behind it. */
+  readonly close?: boolean | undefined
 }
 
 /** Waiting for the first piece asks a client for it that expects "100 Continue". Destroying it drops what still comes and leaves the answer alone. */
@@ -155,8 +163,8 @@ export interface ResponseBody extends Writable {
 export interface Forwarder {
   /** Passes a request on, or opens a tunnel. Rejects only before anything was answered. */
   forward(grant: Grant, exchange: Exchange): Promise<Forwarded>
-  /** What the application is told of the person: name, value, name, value. */
-  identityHeaders(grant: Grant): readonly string[] | Promise<readonly string[]>
+  /** What the application is told of the person: lines (http/header-lines.ts), all tidy. */
+  identityHeaders(grant: Grant): string | Promise<string>
 }
 
 /** Long-lived exchanges (WebSockets, SSE, downloads) that must end when their permission does. */

@@ -1,12 +1,12 @@
 /** What a client asked. Types only. */
+import type { HeaderLines } from './header-lines.ts'
 
 /** The head of a request exactly as it came, whatever carried it. */
 export interface RequestHead {
   readonly method: string
   /** The request-target, verbatim. */
   readonly target: string
-  /** Names and values in turn. */
-  readonly rawHeaders: readonly string[]
+  readonly headers: HeaderLines
   readonly httpVersion: string
   /** Address of the connection's other end; undefined: it is gone. */
   readonly peer: string | undefined

@@ -3,6 +3,7 @@
  * Caddy `forward_auth`, Envoy `ext_authz`). `X-Forwarded-Method`, `-Proto`, `-Host` and `-Uri` describe the request. It is
  * parsed and judged as if it had come here, and 2xx means yes.
  */
+import { headerLines } from '../http/header-lines.ts'
 import type { RequestHead } from '../http/request.ts'
 import { HOP_BY_HOP } from '../lib/header-names.ts'
 
@@ -36,11 +37,12 @@ const PARAMETERS: ReadonlySet<string> = new Set(['unauthenticated=302', 'unauthe
  */
 export function forwardAuthRequest(question: RequestHead, base: string): ForwardAuthRequest | string {
   const said = new Map<string, string>()
-  const rawHeaders: string[] = []
+  const list: string[] = []
   let upgrade = false
-  for (let i = 0; i + 1 < question.rawHeaders.length; i += 2) {
-    const name = (question.rawHeaders[i] as string).toLowerCase()
-    const value = question.rawHeaders[i + 1] as string
+  const { headers } = question
+  for (let i = 0; i < headers.count; i++) {
+    const name = headers.name(i).lower
+    const value = headers.value(i)
     if (DESCRIBED_BY.has(name) || ADDRESS_TOO.has(name) || name === METHOD_TOO) {
       if (said.has(name)) return `more than one ${name}`
       said.set(name, value)
@@ -48,7 +50,7 @@ export function forwardAuthRequest(question: RequestHead, base: string): Forward
     }
     // Proxies keep `Upgrade` to themselves when they ask; every WebSocket has this one, too (RFC 6455 §4.1).
     if (name === 'sec-websocket-key') upgrade = true
-    if (!isOfQuestion(name)) rawHeaders.push(name, value)
+    if (!isOfQuestion(name)) list.push(name, value)
   }
   for (const name of DESCRIBED_BY) if (!said.get(name)) return `no ${name}`
   const [method = '', scheme = '', host = '', target = ''] = [...DESCRIBED_BY].map((name) => said.get(name))
@@ -67,9 +69,9 @@ export function forwardAuthRequest(question: RequestHead, base: string): Forward
   const repeated = rest === target || (rest !== undefined && rest !== '' && rest === target.slice(target.indexOf('?')))
   const parameters = parametersOf(rest) ?? (repeated ? new Set<string>() : undefined)
   if (!parameters) return 'what follows the path of this endpoint is neither x-forwarded-uri nor known'
-  rawHeaders.push('host', host)
+  list.push('host', host)
   return {
-    head: { ...question, method, target, rawHeaders, upgrade },
+    head: { ...question, method, target, headers: headerLines(list), upgrade },
     redirects: !parameters.has('unauthenticated=401'),
     removesAuthorization: parameters.has('authorization=removed'),
   }

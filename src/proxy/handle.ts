@@ -154,7 +154,7 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
         progress.detail = 'the token would reach the application: see authorization=removed in docs/forward-auth.md'
         return answer(exchange, questionRefused(403, progress.detail, facts), facts, generation)
       }
-      const identity = route.action.kind === 'forward' ? await generation.forwarder.identityHeaders(grant) : []
+      const identity = route.action.kind === 'forward' ? await generation.forwarder.identityHeaders(grant) : ''
       return answer(exchange, permitted(grant, identity, askedOf(facts, generation)), facts, generation)
     }
     if (route.action.kind !== 'forward') return answer(exchange, granted(grant), facts, generation)

@@ -3,7 +3,6 @@ import { readBody } from '../lib/read-body.ts'
 import { jsonReply, textReply } from '../pages/reply.ts'
 import type { EventHook } from '../directory/model.ts'
 import type { Exchange, Reply } from '../http/exchange.ts'
-import { headerOf } from '../http/header.ts'
 
 /** Okta sends tens of events of a few kilobytes in one body. */
 const MOST_BYTES = 4 * 1024 * 1024
@@ -20,14 +19,14 @@ const ANSWERS: Readonly<Record<ReturnType<EventHook['receive']>, readonly [statu
 /** GET verifies the endpoint, POST delivers events. Nothing of what was sent is echoed but the challenge. */
 export async function answerHook(hook: EventHook, { head, body: sent }: Exchange): Promise<Reply> {
   if (head.method === 'POST') {
-    const authorization = headerOf(head, 'authorization')
+    const authorization = head.headers.first('authorization')
     // Whoever does not know the secret does not get to fill our memory.
     const body = hook.isAuthorized(authorization) ? await readBody(sent, MOST_BYTES) : Buffer.alloc(0)
     const outcome = body ? hook.receive(authorization, body.toString('utf8')) : 'too-large'
     const [status, text] = ANSWERS[outcome]
     return textReply(status, text, [['cache-control', 'no-store']])
   }
-  const verified = hook.verify(headerOf(head, CHALLENGE))
+  const verified = hook.verify(head.headers.first(CHALLENGE))
   return verified === undefined
     ? textReply(400, `expected the header ${CHALLENGE}\n`)
     : jsonReply(200, { verification: verified })

@@ -4,7 +4,6 @@ import { readForm } from '../authenticate/form.ts'
 import { only } from '../authenticate/redirect.ts'
 import type { Directory } from '../directory/model.ts'
 import type { Reply } from '../http/exchange.ts'
-import { headerOf } from '../http/header.ts'
 import type { Meant, ProviderSignals, Refused, SecurityEvent, SetError } from '../identity/model.ts'
 import { sha256 } from '../lib/crypto.ts'
 import { isSameIssuer, personKey } from '../lib/person.ts'
@@ -131,7 +130,7 @@ export function createSignalReplies(deps: SignalDeps): SignalReplies {
     async universalLogout(request) {
       const { facts, exchange, origin } = request
       const endpoint = new URL(facts.path, origin)
-      const token = bearerOf(headerOf(exchange.head, 'authorization'))
+      const token = bearerOf(exchange.head.headers.first('authorization'))
       const read: Awaited<ReturnType<ProviderSignals['revocationToken']>> =
         token === undefined ? NO_TOKEN : await signals.revocationToken(token, endpoint, clock.now())
       const problem = 'refused' in read ? read.refused : (await isSeen(read.id)) ? 'jti was seen before' : undefined
@@ -157,11 +156,11 @@ export function createSignalReplies(deps: SignalDeps): SignalReplies {
       const { securityEvents: transmitter } = signals
       if (!transmitter) return textReply(404, 'not found\n')
       // First of all: who cannot prove to be the transmitter learns nothing else.
-      if (!transmitter.isAuthorized(headerOf(head, 'authorization'))) {
+      if (!transmitter.isAuthorized(head.headers.first('authorization'))) {
         refused(request, 'shared-signal', 'the Authorization header is another')
         return eventsRefused('authentication_failed', 'the Authorization header is not the one that was configured')
       }
-      const type = headerOf(head, 'content-type')?.toLowerCase().split(';')[0]?.trim()
+      const type = head.headers.first('content-type')?.toLowerCase().split(';')[0]?.trim()
       const token = type === 'application/secevent+jwt' ? await readBody(body, MOST_BYTES) : undefined
       if (!token) return eventsRefused('invalid_request', 'expected one application/secevent+jwt')
       const read = await transmitter.read(token.toString('latin1').trim(), clock.now())
@@ -197,7 +196,7 @@ function bearerOf(authorization: string | undefined): string | undefined {
 
 /** `sub_id` of a global token revocation. */
 async function readSubject({ exchange: { head, body } }: ControlRequest): Promise<JsonObject | undefined> {
-  if (!headerOf(head, 'content-type')?.toLowerCase().startsWith('application/json')) return undefined
+  if (!head.headers.first('content-type')?.toLowerCase().startsWith('application/json')) return undefined
   const sent = await readBody(body, MOST_BYTES)
   try {
     const value = JSON.parse(sent?.toString('utf8') ?? '') as Json

@@ -2,6 +2,7 @@
 import type { Route } from '../config/route-model.ts'
 import { type AppError, assertNever, ERRORS } from '../errors.ts'
 import type { BadRequest, Reply, RequestFacts } from '../http/exchange.ts'
+import { listOf } from '../http/header-lines.ts'
 import { type PageModel, pageReply } from '../pages/render.ts'
 import { jsonReply, redirectReply, textReply } from '../pages/reply.ts'
 import { maxAgeOf } from '../policy/demand.ts'
@@ -30,10 +31,13 @@ export type Refusal = Exclude<Decision, { outcome: 'allow' }>
 
 /** What was asked could not be understood. `page`: what our pages need. */
 export function badRequest({ status, detail, id, wants }: BadRequest, page: PageModel): Reply {
-  const headers = [['connection', 'close']] as const
-  if (wants !== 'html') return jsonReply(status, { error: 'bad-request', detail, request_id: id }, headers)
+  if (wants !== 'html') return last(jsonReply(status, { error: 'bad-request', detail, request_id: id }))
   const sentence = REFUSED[status] ?? 'Your browser sent something that Postern does not pass on to an application.'
-  return pageReply(page, status, { kind: 'error', status, sentence, detail }, { headers })
+  return last(pageReply(page, status, { kind: 'error', status, sentence, detail }))
+}
+
+function last(reply: Reply): Reply {
+  return { ...reply, close: true }
 }
 
 const REFUSED: Partial<Record<BadRequest['status'], string>> = {
@@ -72,16 +76,17 @@ export function questionRefused(status: 400 | 403, detail: string, { id }: Pick<
 }
 
 /**
- * The answer to another proxy that asks whether a request may pass: yes, with what the application is told of the person.
+ * The answer to another proxy that asks whether a request may pass: yes, with what the application is told of the person (lines).
  * A route that answers by itself has its answer passed on, and that is never a yes.
  */
-export function permitted(grant: Grant, identity: readonly string[], asked: Asked): Reply {
+export function permitted(grant: Grant, identity: string, asked: Asked): Reply {
   if (grant.route.action.kind !== 'forward') {
     const reply = granted(grant)
     return reply.status < 300 ? notFound(asked) : reply
   }
   const headers: (readonly [string, string])[] = [['cache-control', 'no-store']]
-  for (let i = 0; i + 1 < identity.length; i += 2) headers.push([identity[i] as string, identity[i + 1] as string])
+  const list = listOf(identity)
+  for (let i = 0; i + 1 < list.length; i += 2) headers.push([list[i] as string, list[i + 1] as string])
   return { status: 200, headers, body: '' }
 }
 
@@ -260,18 +265,16 @@ function unavailable(
 export function failure(error: AppError, requestId: string, asked: Asked | undefined, route: Route | undefined): Reply {
   const { status, sentence, retryAfter } = error.info
   const { limit } = error.details
-  const headers = [
-    ...(retryAfter === undefined ? [] : ([['retry-after', String(retryAfter)]] as const)),
-    // The rest of the request may still come, and nobody waits for it.
-    ...(status === 408 ? ([['connection', 'close']] as const) : []),
-  ]
+  const headers = retryAfter === undefined ? [] : ([['retry-after', String(retryAfter)]] as const)
+  // The rest of the request may still come, and nobody waits for it.
+  const sent = status === 408 ? last : (reply: Reply) => reply
   if (asked?.facts.wants !== 'html') {
     const code = error.code === 'ERR_INTERNAL' ? 'internal' : error.code
     const body: Json = { error: code, sentence, ...(limit !== undefined && { limit }), request_id: requestId }
-    return jsonReply(status, body, headers)
+    return sent(jsonReply(status, body, headers))
   }
   const { facts } = asked
-  return pageReply(
+  const page = pageReply(
     common(asked),
     status,
     {
@@ -288,6 +291,7 @@ export function failure(error: AppError, requestId: string, asked: Asked | undef
     },
     { headers },
   )
+  return sent(page)
 }
 
 /** Two slashes at the beginning would name another host (RFC 3986 §4.2). */

@@ -1,7 +1,6 @@
 /** The HTTP side of the SCIM server: `/.postern/scim/v2/…` on the authenticate host. */
 import { readBody } from '../lib/read-body.ts'
 import type { Exchange, Reply, RequestFacts } from '../http/exchange.ts'
-import { headerOf } from '../http/header.ts'
 import type { ScimServer } from '../directory/model.ts'
 
 /** The full push of a large group. */
@@ -14,7 +13,7 @@ export async function answerScim(
   facts: RequestFacts,
   { head, body: sent }: Exchange,
 ): Promise<Reply> {
-  const authorization = headerOf(head, 'authorization')
+  const authorization = head.headers.first('authorization')
   const body = scim.isAuthorized(authorization) ? await readBody(sent, MOST_BYTES) : undefined
   const {
     status,

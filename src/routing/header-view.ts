@@ -1,4 +1,5 @@
 import { AppError } from '../errors.ts'
+import type { HeaderLines } from '../http/header-lines.ts'
 import type { HeaderView } from '../http/request.ts'
 import { isOurAuthorization } from '../lib/bearer.ts'
 import { isForeign } from '../lib/foreign-headers.ts'
@@ -17,18 +18,18 @@ interface Field {
  * that proxies write (not even where a route lets it pass). Read when somebody asks for the first time.
  */
 export class RequestHeaders implements HeaderView {
-  readonly #raw: readonly string[]
+  readonly #lines: HeaderLines
   readonly #identity: ReadonlySet<string>
   #fields: ReadonlyMap<string, Field> | undefined
 
   /** @param identity normal names of the headers that say who is signed in. */
-  constructor(raw: readonly string[], identity: ReadonlySet<string>) {
-    this.#raw = raw
+  constructor(lines: HeaderLines, identity: ReadonlySet<string>) {
+    this.#lines = lines
     this.#identity = identity
   }
 
   get(name: string): string | undefined {
-    this.#fields ??= readFields(this.#raw, this.#identity)
+    this.#fields ??= readFields(this.#lines, this.#identity)
     const field = this.#fields.get(normalName(name))
     if (!field) return undefined
     if (field.ambiguous || field.spelling !== name) {
@@ -39,18 +40,17 @@ export class RequestHeaders implements HeaderView {
 }
 
 /** By normal name. */
-function readFields(raw: readonly string[], identity: ReadonlySet<string>): ReadonlyMap<string, Field> {
+function readFields(lines: HeaderLines, identity: ReadonlySet<string>): ReadonlyMap<string, Field> {
   let nominated: Set<string> | undefined
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    if (raw[i]?.toLowerCase() === 'connection') nominated = nominatedBy(raw[i + 1] ?? '', nominated)
+  for (let i = 0; i < lines.count; i++) {
+    if (lines.name(i).kind === 'connection') nominated = nominatedBy(lines.value(i), nominated)
   }
   const fields = new Map<string, Field>()
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const spelling = (raw[i] ?? '').toLowerCase()
-    const normal = normalName(spelling)
+  for (let i = 0; i < lines.count; i++) {
+    const { lower: spelling, normal } = lines.name(i)
     if (normal === 'cookie' || reservedHeader(normal, identity) !== undefined || isForeign(normal)) continue
     if (nominated?.has(spelling)) continue
-    const value = raw[i + 1] ?? ''
+    const value = lines.value(i)
     if (normal === 'authorization' && isOurAuthorization(value)) continue
     const known = fields.get(normal)
     if (!known) fields.set(normal, { spelling, value, ambiguous: false })

@@ -1,16 +1,17 @@
 import { AppError, assertNever } from '../errors.ts'
 import type { HostRewrite } from '../config/route-model.ts'
+import { listOf } from '../http/header-lines.ts'
 import type { RequestFacts } from '../http/request.ts'
 import { parseHost } from './host.ts'
 
 /**
  * The Host header of the request to the upstream; undefined: host and port of the upstream's address.
- * @param headers flat list of what else the upstream gets.
+ * @param headers lines of what else the upstream gets.
  */
 export function rewrittenHost(
   rewrite: HostRewrite,
   request: Pick<RequestFacts, 'host' | 'port' | 'path'>,
-  headers: readonly string[],
+  headers: string,
 ): string | undefined {
   switch (rewrite.kind) {
     case 'client':
@@ -20,7 +21,8 @@ export function rewrittenHost(
     case 'fixed':
       return rewrite.authority
     case 'header': {
-      const values = headers.filter((_, i) => i % 2 === 1 && headers[i - 1]?.toLowerCase() === rewrite.name)
+      const list = listOf(headers)
+      const values = list.filter((_, i) => i % 2 === 1 && list[i - 1]?.toLowerCase() === rewrite.name)
       // Envoy leaves Host alone without the header. Two of them would be two answers.
       return values.length === 0 ? authorityOf(request) : readAuthority(values.join(), `the header ${rewrite.name}`)
     }

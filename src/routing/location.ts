@@ -1,6 +1,5 @@
 import { assertNever } from '../errors.ts'
 import type { Forward, PathRewrite, Route } from '../config/route-model.ts'
-import { headerOf } from '../http/header.ts'
 import type { RequestFacts } from '../http/request.ts'
 import { defaultPort, parseHost } from './host.ts'
 import { originFor } from './table.ts'
@@ -11,8 +10,8 @@ export interface Sent {
   readonly origin: string
   /** With the query. */
   readonly path: string
-  /** Flat list. Without Host: that of `origin`. */
-  readonly headers: readonly string[]
+  /** undefined: that of `origin`. */
+  readonly host: string | undefined
 }
 
 type Asked = Pick<RequestFacts, 'host' | 'port' | 'path' | 'query'>
@@ -67,13 +66,13 @@ function isUpstream(
   { host, port }: Host,
   from: Route['from'],
   asked: Asked,
-  { origin, headers }: Sent,
+  { origin, host: told }: Sent,
 ): boolean {
   const upstream = parseHost(origin.replace(/^[^/]*\/\//, ''))
   const upstreamPort = upstream?.port ?? defaultPort(schemeOf(origin))
   if ((port ?? defaultPort(scheme)) === upstreamPort && (host === upstream?.host || host === asked.host)) return true
   if (host === asked.host) return scheme !== from.scheme && scheme === schemeOf(origin)
-  const name = parseHost(headerOf({ rawHeaders: headers }, 'host') ?? '')
+  const name = parseHost(told ?? '')
   return host === name?.host && (port === undefined || port === name.port || port === upstreamPort)
 }
 

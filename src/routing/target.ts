@@ -1,9 +1,9 @@
 /**
  * The only reader of the request line, of Host and of the raw headers. What two readers could take
  * for two different things is refused here, before anything is matched, judged or forwarded: paths in
- * other spellings, two hosts, two lengths. Reads `rawHeaders` alone: Node's `headers` drops and joins.
- */
+ * other spellings, two hosts, two lengths. */
 import { METHODS } from 'node:http'
+import type { HeaderLines } from '../http/header-lines.ts'
 import type { BadRequest, RequestFacts, RequestHead } from '../http/request.ts'
 import { canonicalAddress } from './address.ts'
 import { isRequestId } from '../lib/request-id.ts'
@@ -26,8 +26,6 @@ export const ALLOWED_METHODS: ReadonlySet<string> = new Set(
 )
 /** No route has it. */
 const NO_HOST = { host: '', port: undefined } as const
-/** RFC 9110 §5.6.2. */
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/
 /** No sign, no leading zero, no list, and a number that JavaScript counts exactly. */
 const CONTENT_LENGTH = /^(?:0|[1-9]\d{0,14})$/
 /** Codings that a client may lawfully apply before `chunked` (RFC 9112 §7) and that we do not undo. */
@@ -64,9 +62,9 @@ export function parseTarget(
     }
   }
   if (peer === undefined) return refuse(400, 'the peer is gone')
-  if (raw.rawHeaders.length / 2 >= MAX_HEADERS) return refuse(431, 'too many header fields')
+  if (raw.headers.count >= MAX_HEADERS) return refuse(431, 'too many header fields')
 
-  headers = readHeaders(raw.rawHeaders)
+  headers = readHeaders(raw.headers)
   if (typeof headers === 'string') return refuse(400, headers)
   const client = clientOf(peer, raw.encrypted, headers.forwardedFor, headers.forwardedProto, trust)
   clientIp = client.clientIp
@@ -129,7 +127,7 @@ export function parseTarget(
     origin: headers.origin,
     userAgent: headers.userAgent,
     browser: isBrowser(headers),
-    headers: new RequestHeaders(raw.rawHeaders, identity),
+    headers: new RequestHeaders(raw.headers, identity),
   }
 }
 
@@ -155,7 +153,8 @@ interface Headers {
 }
 
 /** The headers, or what is wrong with them. */
-function readHeaders(rawHeaders: readonly string[]): Headers | string {
+function readHeaders(lines: HeaderLines): Headers | string {
+  if (lines.problem !== undefined) return lines.problem
   const headers: Headers = {
     host: undefined,
     transferEncoding: undefined,
@@ -174,55 +173,52 @@ function readHeaders(rawHeaders: readonly string[]): Headers | string {
     forwardedProto: undefined,
     requestId: undefined,
   }
-  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i] ?? ''
-    const value = rawHeaders[i + 1] ?? ''
-    if (!TOKEN.test(name)) return 'invalid header name'
-    const problem = readHeader(headers, name.toLowerCase(), value)
+  for (let i = 0; i < lines.count; i++) {
+    const problem = readHeader(headers, lines, i)
     if (problem !== undefined) return problem
   }
   return headers
 }
 
-function readHeader(headers: Headers, name: string, value: string): string | undefined {
-  switch (name) {
+function readHeader(headers: Headers, lines: HeaderLines, index: number): string | undefined {
+  switch (lines.name(index).kind) {
     case 'host':
       if (headers.host !== undefined) return 'more than one Host'
-      headers.host = value
+      headers.host = lines.value(index)
       return undefined
     case 'transfer-encoding':
       if (headers.transferEncoding !== undefined) return 'more than one Transfer-Encoding'
-      headers.transferEncoding = value
+      headers.transferEncoding = lines.value(index)
       return undefined
     case 'content-length':
       if (headers.contentLength !== undefined) return 'more than one Content-Length'
-      headers.contentLength = value
+      headers.contentLength = lines.value(index)
       return undefined
     case 'authorization':
       if (headers.authorization !== undefined) return 'more than one Authorization'
-      headers.authorization = value
+      headers.authorization = lines.value(index)
       return undefined
     case 'origin':
       if (headers.origin !== undefined) return 'more than one Origin'
-      headers.origin = value
+      headers.origin = lines.value(index)
       return undefined
     case 'cookie':
-      headers.cookie = joined(headers.cookie, value, '; ')
+      headers.cookie = joined(headers.cookie, lines.value(index), '; ')
       return undefined
     case 'user-agent':
-      headers.userAgent = value
+      headers.userAgent = lines.value(index)
       return undefined
     case 'accept':
-      headers.accept = joined(headers.accept, value, ', ')
+      headers.accept = joined(headers.accept, lines.value(index), ', ')
       return undefined
     case 'connection':
-      headers.connection = joined(headers.connection, value, ', ')
+      headers.connection = joined(headers.connection, lines.value(index), ', ')
       return undefined
     case 'upgrade':
-      headers.upgrade = joined(headers.upgrade, value, ', ')
+      headers.upgrade = joined(headers.upgrade, lines.value(index), ', ')
       return undefined
     case 'sec-fetch-mode':
-      headers.fetchMode = joined(headers.fetchMode, value, ', ')
+      headers.fetchMode = joined(headers.fetchMode, lines.value(index), ', ')
       headers.fetchMetadata = true
       return undefined
     case 'sec-fetch-site':
@@ -232,19 +228,21 @@ function readHeader(headers: Headers, name: string, value: string): string | und
       return undefined
     case 'x-request-id':
       // Two of them are none.
-      headers.requestId = headers.requestId === undefined ? value : ''
+      headers.requestId = headers.requestId === undefined ? lines.value(index) : ''
       return undefined
     case 'x-requested-with':
       headers.requestedWith = true
       return undefined
     case 'x-forwarded-for':
-      headers.forwardedFor = appended(headers.forwardedFor, value)
+      headers.forwardedFor = appended(headers.forwardedFor, lines.value(index))
       return undefined
     case 'x-forwarded-proto':
-      headers.forwardedProto = appended(headers.forwardedProto, value)
+      headers.forwardedProto = appended(headers.forwardedProto, lines.value(index))
       return undefined
+    case 'framing-like':
+      return 'invalid header name'
     default:
-      return looksLikeFraming(name) ? 'invalid header name' : undefined
+      return undefined
   }
 }
 
@@ -255,13 +253,6 @@ function joined(before: string, value: string, separator: string): string {
 /** Like `joined`, but an empty line is an empty entry: which entry counts depends on how many there are. */
 function appended(before: string | undefined, value: string): string {
   return before === undefined ? value : `${before},${value}`
-}
-
-/** `Transfer_Encoding` is a harmless header to us and framing to a server that reads `_` or `.` as `-`. */
-function looksLikeFraming(name: string): boolean {
-  if (name.length !== 17 && name.length !== 14) return false
-  const normal = name.replaceAll(/[^a-z0-9]/g, '-')
-  return normal === 'transfer-encoding' || normal === 'content-length'
 }
 
 /** Printable ASCII without `#`: a fragment is never sent, and what looks like one is read in two ways. */

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ErrorCode } from '../errors.ts'
 import type { CutReason, Exchange, RequestBody, RequestHead, ResponseBody, ResponseHead } from '../http/exchange.ts'
+import { headerLines, listOf } from '../http/header-lines.ts'
 import type { Clock, Span } from '../types.ts'
 import type { BodyPatienceParts } from './body-patience.ts'
 import { H1Body } from './h1-body.ts'
@@ -27,13 +28,21 @@ function headOf(req: IncomingMessage, { peer, encrypted, facts }: Carrier, upgra
   return {
     method: req.method ?? '',
     target: req.url ?? '',
-    rawHeaders: req.rawHeaders,
+    headers: headerLines(req.rawHeaders),
     httpVersion: req.httpVersion,
     peer,
     encrypted,
     connection: facts,
     upgrade,
   }
+}
+
+function writeHead(res: ServerResponse, { status, reason, headers, length, close }: ResponseHead): void {
+  const list = listOf(headers)
+  if (length !== undefined) list.push('content-length', String(length))
+  if (close) list.push('connection', 'close')
+  if (reason === undefined) res.writeHead(status, list)
+  else res.writeHead(status, reason, list)
 }
 
 /** The one exit. */
@@ -93,12 +102,11 @@ export class H1Exchange extends OneExit implements Exchange {
     else this.res.on('close', listener)
   }
 
-  respond({ status, reason, headers }: ResponseHead): ResponseBody {
+  respond(head: ResponseHead): ResponseBody {
     this.leave()
     const { res } = this
     if (this.hasBody) res.once('finish', () => this.onFinish())
-    if (reason === undefined) res.writeHead(status, headers as string[])
-    else res.writeHead(status, reason, headers as string[])
+    writeHead(res, head)
     return res
   }
 
@@ -156,7 +164,7 @@ export class H1UpgradeExchange extends OneExit implements Exchange {
     else this.listeners.push(listener)
   }
 
-  respond({ status, reason, headers }: ResponseHead): ResponseBody {
+  respond(head: ResponseHead): ResponseBody {
     this.leave()
     const { socket } = this
     // What was sent behind the request is nobody's; unread it would hide that the client leaves.
@@ -172,18 +180,16 @@ export class H1UpgradeExchange extends OneExit implements Exchange {
       endSoon(socket, undefined, this.clock)
       this.close()
     })
-    res.writeHead(status, reason, headers as string[])
+    writeHead(res, head)
     return res
   }
 
-  upgrade(headers: readonly string[], idle?: Span): Duplex {
+  upgrade(headers: string, idle?: Span): Duplex {
     this.leave()
     this.upgraded = true
     this.tunnelIdle = idle
     const { socket } = this
-    let head = 'HTTP/1.1 101 Switching Protocols\r\n'
-    for (let i = 0; i + 1 < headers.length; i += 2) head += `${headers[i]}: ${headers[i + 1]}\r\n`
-    socket.write(`${head}\r\n`, 'latin1')
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\n${headers}\r\n`, 'latin1')
     if (this.behind.length > 0) socket.unshift(this.behind)
     return socket
   }

@@ -7,6 +7,7 @@ import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { Deadline } from '../lib/deadlines.ts'
 import type { Reply } from '../http/exchange.ts'
+import { field } from '../http/header-lines.ts'
 import type { BodyPatienceParts } from './body-patience.ts'
 import type { Codec, CodecParts, Connection, Refusal, Timeouts } from './codec.ts'
 import { H1Connection, MAX_HEAD_BYTES } from './h1-connection.ts'
@@ -140,9 +141,8 @@ export function createH1({ timeouts: first, deadlines, clock, run, refused }: Co
 
 /** An answer behind which the connection ends. */
 function wireText(status: number, { headers, body }: Pick<Reply, 'headers' | 'body'> = NO_BODY): string {
-  const fields = [...headers.filter(([name]) => name !== 'connection'), ['connection', 'close'] as const]
-  const head = fields.map(([name, value]) => `${name}: ${value}\r\n`).join('')
-  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${head}content-length: ${Buffer.byteLength(body)}\r\n\r\n${String(body)}`
+  const head = headers.map(([name, value]) => field(name, value)).join('')
+  return `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${head}connection: close\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${String(body)}`
 }
 
 const NO_BODY = { headers: [], body: '' } as const

@@ -1,5 +1,10 @@
+import { type HeaderLines, NO_LINES } from '../http/header-lines.ts'
+
 /** RFC 9110 §15.1, RFC 9112 §4: tabs, spaces, printable characters. What undici could not decode is not one, either. */
 const CONTROL = /[^\t\x20-\x7e\x80-\u{10ffff}]/u
+/** What JavaScript counts exactly. */
+const CONTENT_LENGTH = /^\d{1,15}$/
+const EVENT_STREAM = /^text\/event-stream[\t ]*(?:;|$)/i
 
 /**
  * What is wrong with an answer's head, in words. undici's parser lets these pass: a coding that is not `chunked` ends the
@@ -8,26 +13,29 @@ const CONTROL = /[^\t\x20-\x7e\x80-\u{10ffff}]/u
 export function answerProblem(
   status: number,
   reason: string | undefined,
-  raw: readonly Buffer[] = [],
+  lines: HeaderLines = NO_LINES,
 ): string | undefined {
   if (status < 100) return 'a status code below 100'
   if (reason !== undefined && CONTROL.test(reason)) return 'a control character in the reason phrase'
+  if (lines.problem !== undefined) return lines.problem
   let codings = 0
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = raw[i] as Buffer
-    if (name.length !== 17 || name.toString('latin1').toLowerCase() !== 'transfer-encoding') continue
-    const coding = (raw[i + 1] as Buffer).toString('latin1').trim().toLowerCase()
-    if (coding !== 'chunked' || ++codings > 1) return 'a transfer coding other than chunked'
+  let lengths = 0
+  for (let i = 0; i < lines.count; i++) {
+    const { kind } = lines.name(i)
+    if (kind === 'transfer-encoding' && (lines.value(i).toLowerCase() !== 'chunked' || ++codings > 1)) {
+      return 'a transfer coding other than chunked'
+    }
+    if (kind === 'content-length' && (!CONTENT_LENGTH.test(lines.value(i)) || ++lengths > 1)) {
+      return 'an invalid Content-Length'
+    }
   }
   return undefined
 }
 
-/** Nobody knows when the next event comes. @param raw name, value, name, value. */
-export function isEventStream(raw: readonly Buffer[] = []): boolean {
-  return raw.some(
-    (name, i) =>
-      i % 2 === 0 &&
-      name.toString('latin1').toLowerCase() === 'content-type' &&
-      /^\s*text\/event-stream\s*(?:;|$)/i.test(raw[i + 1]?.toString('latin1') ?? ''),
-  )
+/** Nobody knows when the next event comes. */
+export function isEventStream(lines: HeaderLines): boolean {
+  for (let i = 0; i < lines.count; i++) {
+    if (lines.name(i).kind === 'content-type' && EVENT_STREAM.test(lines.value(i))) return true
+  }
+  return false
 }

@@ -91,9 +91,9 @@ export function createUpstreams({
           const identityHeaders = found instanceof Promise ? await found : found
           // The client may have left while its session was read or its assertion signed.
           if (exchange.closed) throw clientClosed()
-          const headers = upstreamHeaders(grant, head.rawHeaders, identityHeaders, context, peerOf(head))
+          const sent = upstreamHeaders(grant, head.headers, identityHeaders, context, peerOf(head))
           const lease = upstreams.choose(grant)
-          const parts = { grant, exchange, lease, path, headers, context, deadlines, clock }
+          const parts = { grant, exchange, lease, path, head: sent, context, deadlines, clock }
           if (head.upgrade) return openTunnel({ ...parts, tunnels })
           return new Promise((resolve, reject) => {
             new Transfer(parts, resolve, reject).begin()

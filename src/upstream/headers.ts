@@ -5,6 +5,8 @@
  * headers come last. Names that the client lists in `Connection` are removed before ours are added, so it cannot strip
  * those.
  */
+import type { ResponseHead } from '../http/exchange.ts'
+import { field, type HeaderLines, type HeaderName, linesOf, listOf } from '../http/header-lines.ts'
 import { withoutCookies } from '../lib/cookie.ts'
 import { isWithheld } from '../routing/consumed.ts'
 import { publicLocation, type Sent } from '../routing/location.ts'
@@ -39,8 +41,8 @@ export interface HeaderContext {
   readonly transportSecurity: string
   readonly naming: Pick<Naming, 'assertionHeader'>
   readonly identityHeaders: Live['identityHeaders']
-  /** Spelling → what happens to it. Bounded by `MAX_SPELLINGS`. */
-  readonly treatments: Map<string, Treatment>
+  /** Bounded by `MAX_NAMES`. */
+  readonly treatments: Map<HeaderName, Treatment>
   readonly plans: WeakMap<Route<Forward>, HeaderPlan>
   readonly hopMark: (routeId: string) => HopMark
 }
@@ -55,12 +57,8 @@ export interface HeaderContextOptions {
   readonly logger: Logger
 }
 
-interface Treatment {
-  readonly kind: 'keep' | 'drop' | 'foreign' | 'cookie' | 'connection' | 'forwarded-for' | 'authorization' | 'hop'
-  readonly lower: string
-  /** Lower case with every other character than letters and digits as `-`. */
-  readonly normal: string
-}
+/** What becomes of a request header. */
+type Treatment = 'keep' | 'drop' | 'foreign' | 'cookie' | 'connection' | 'forwarded-for' | 'authorization' | 'hop'
 
 /** The headers that one route sets, removes and allows, precomputed. */
 interface HeaderPlan {
@@ -68,17 +66,19 @@ interface HeaderPlan {
   readonly keeps: (normal: string) => boolean
   /** Headers of other proxies that the route believes, lower case. */
   readonly allows: ReadonlySet<string>
-  /** name, value, name, value. */
-  readonly set: readonly string[]
-  /** Of the address that people use. */
-  readonly scheme: string
+  /** Lines. */
+  readonly set: string
+  /** Lines about the address that people use; '': the route says it, or nobody does. */
+  readonly proto: string
   readonly port: string
   /** What the upstream does not see of the path; `''`: nothing. */
   readonly prefix: string
   readonly hop: HopMark
+  /** The line for a request that has passed no other route. */
+  readonly firstHop: string
 }
 
-const MAX_SPELLINGS = 1024
+const MAX_NAMES = 1024
 
 export function createHeaderContext({ logger, ...options }: HeaderContextOptions): HeaderContext {
   return {
@@ -89,158 +89,203 @@ export function createHeaderContext({ logger, ...options }: HeaderContextOptions
   }
 }
 
+/** What an upstream is sent. */
+export interface UpstreamHead {
+  /** undefined: host and port of the upstream's address. */
+  readonly host: string | undefined
+  /** Lines (http/header-lines.ts), all tidy, without Host and framing, which are left to whoever writes the request. */
+  readonly headers: string
+}
+
 /**
- * The headers of the request to the upstream as a flat list (name, value, …). Framing (`Content-Length`,
- * `Transfer-Encoding`) is left to whoever writes the request, and so is a `Host` that names the upstream.
- * @param raw `rawHeaders` of the client's request.
- * @param identity flat list of identity headers; empty when none are passed.
+ * The headers of the request to the upstream: runs of the client's lines as they came, then ours.
+ * @param identity lines of the identity headers; '' when none are passed.
  * @param peer address of the client's connection, canonical.
  * Throws ERR_LOOP for a request that this route has forwarded before.
  */
 export function upstreamHeaders(
   grant: Grant<Forward>,
-  raw: readonly string[],
-  identity: readonly string[],
+  lines: HeaderLines,
+  identity: string,
   context: HeaderContext,
   peer: string,
-): string[] {
+): UpstreamHead {
   const { route, request } = grant
   const plan = planOf(route, context)
+  const { keeps, prefix } = plan
+  const { text, count } = lines
   let nominated: Set<string> | undefined
   let chain = ''
   let hops = ''
   let outerPrefix = ''
-  let headers: string[] = []
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = raw[i] as string
-    const value = raw[i + 1] as string
+  let headers = ''
+  /** Where the run of lines that pass as they are began. */
+  let run = -1
+  for (let i = 0; i < count; i++) {
+    const name = lines.name(i)
     const treatment = treatmentOf(name, context)
-    switch (treatment.kind) {
+    let kept = treatment === 'keep' && keeps(name.normal)
+    /** Written instead of the line. */
+    let instead = ''
+    switch (treatment) {
+      case 'keep':
       case 'drop':
         break
       case 'connection':
-        nominated = nominatedBy(value, nominated)
+        nominated = nominatedBy(lines.value(i), nominated)
         break
       case 'forwarded-for':
-        chain = chain === '' ? value : `${chain},${value}`
+        chain = chain === '' ? lines.value(i) : `${chain},${lines.value(i)}`
         break
       case 'hop':
-        hops = hops === '' ? value : `${hops},${value}`
+        hops = hops === '' ? lines.value(i) : `${hops},${lines.value(i)}`
         break
       case 'cookie': {
+        if (!keeps('cookie')) break
+        const value = lines.value(i)
         const cookies = withoutCookies(value, context.cookieNames)
-        if (cookies !== '' && plan.keeps('cookie')) headers.push(name, cookies)
+        if (cookies === value) kept = cookies !== ''
+        else if (cookies !== '') instead = field(name.spelling, cookies)
         break
       }
       case 'authorization':
-        if (isWithheld(value, request, route)) break
-        if (plan.keeps('authorization')) headers.push(name, value)
+        kept = keeps('authorization') && !isWithheld(lines.value(i), request, route)
         break
       case 'foreign':
         // Another spelling of an allowed name would be a second copy to some applications.
-        if (!plan.keeps(treatment.normal)) break
-        if (plan.allows.has(treatment.lower) || (request.hop && isOfTrustedHops(treatment.lower)))
-          if (plan.prefix !== '' && treatment.lower === 'x-forwarded-prefix') outerPrefix = value
-          else headers.push(name, value)
-        break
-      case 'keep':
-        if (plan.keeps(treatment.normal)) headers.push(name, value)
+        if (!keeps(name.normal)) break
+        if (plan.allows.has(name.lower) || (request.hop && isOfTrustedHops(name.lower)))
+          if (prefix !== '' && name.lower === 'x-forwarded-prefix') outerPrefix = lines.value(i)
+          else kept = true
+    }
+    if (kept && !lines.isTidy(i)) {
+      kept = false
+      instead = field(name.spelling, lines.value(i))
+    }
+    if (kept) {
+      if (run === -1) run = lines.start(i)
+    } else {
+      if (run !== -1) headers += text.slice(run, lines.start(i))
+      headers += instead
+      run = -1
     }
   }
+  if (run !== -1) headers += text.slice(run, lines.end(count - 1))
   if (nominated) headers = withoutNominated(headers, nominated)
 
-  for (const part of plan.set) headers.push(part)
-  const authority = authorityOf(request)
-  const { keeps, prefix } = plan
-  if (keeps('x-forwarded-for')) headers.push('x-forwarded-for', forwardedFor(chain, request.clientIp, peer))
-  if (keeps('x-forwarded-proto')) headers.push('x-forwarded-proto', plan.scheme)
-  if (keeps('x-forwarded-host')) headers.push('x-forwarded-host', authority)
-  if (keeps('x-forwarded-port')) headers.push('x-forwarded-port', plan.port)
+  headers += plan.set
+  if (keeps('x-forwarded-for')) headers += field('x-forwarded-for', forwardedFor(chain, request.clientIp, peer))
+  headers += plan.proto
+  if (keeps('x-forwarded-host')) headers += field('x-forwarded-host', authorityOf(request))
+  headers += plan.port
   if (prefix !== '' && keeps('x-forwarded-prefix'))
-    headers.push('x-forwarded-prefix', outerPrefix.replace(/\/$/, '') + prefix)
-  headers.push('x-request-id', request.id, HOP_HEADER, plan.hop.next(hops))
-  for (const part of identity) headers.push(part)
+    headers += field('x-forwarded-prefix', outerPrefix.replace(/\/$/, '') + prefix)
+  headers += field('x-request-id', request.id)
+  headers += (hops === '' ? plan.firstHop : field(HOP_HEADER, plan.hop.next(hops))) + identity
   const host = rewrittenHost(route.action.rewrite.host, request, headers)
-  if (hasDestination(request.method)) rewriteDestination(headers, grant, host)
-  if (host !== undefined) headers.push('host', host)
-  return headers
+  if (hasDestination(request.method)) headers = withDestination(headers, grant, host)
+  return { host, headers }
 }
 
 /** The destination as it was judged, under the address that the upstream has: servers compare scheme and host with theirs. */
-function rewriteDestination(headers: string[], { route, request }: Grant<Forward>, host: string | undefined): void {
+function withDestination(headers: string, { route, request }: Grant<Forward>, host: string | undefined): string {
   const { upstreams, rewrite } = route.action
-  const at = headers.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === 'destination')
-  const path = at === -1 ? undefined : destinationPath(headers[at + 1] as string, request)
-  if (path === undefined) return
+  const list = listOf(headers)
+  const at = list.findIndex((name, i) => i % 2 === 0 && name.toLowerCase() === 'destination')
+  const path = at === -1 ? undefined : destinationPath(list[at + 1] as string, request)
+  if (path === undefined) return headers
   const { protocol, host: own } = new URL(upstreams[0].origin)
   const authority = host ?? (upstreams.length === 1 ? own : '')
   const scheme = protocol === 'https:' ? 'https' : 'http'
-  headers[at + 1] = (authority === '' ? '' : `${scheme}://${authority}`) + rewrittenPath(rewrite.path, path)
+  list[at + 1] = (authority === '' ? '' : `${scheme}://${authority}`) + rewrittenPath(rewrite.path, path)
+  return linesOf(list)
 }
 
 /**
- * The headers of the upstream's answer as a flat list: hop-by-hop and nominated ones and cookies with a name of ours
- * removed, addresses of the upstream put back (routing/location.ts), other values byte for byte, repeated names repeated,
- * those of the route instead of the application's, `X-Request-Id` ours, `Strict-Transport-Security` (RFC 6797) unless the
- * application or the route says it.
+ * The headers of the upstream's answer: hop-by-hop and nominated ones and cookies with a name of ours removed, addresses of
+ * the upstream put back (routing/location.ts), other lines as they came, those of the route instead of the application's,
+ * `X-Request-Id` ours, `Strict-Transport-Security` (RFC 6797) unless the application or the route says it.
  */
 export function clientHeaders(
-  raw: readonly Buffer[],
+  lines: HeaderLines,
   status: number,
   { route, request }: Pick<Grant<Forward>, 'route' | 'request'>,
   { plantsOurs, transportSecurity }: Pick<HeaderContext, 'plantsOurs' | 'transportSecurity'>,
   sent: Sent,
-): string[] {
+): Pick<ResponseHead, 'headers' | 'length' | 'dated'> {
   const { responseHeaders: rewrites } = route.action.rewrite
   const { setResponseHeaders: set } = route
+  const { text, count } = lines
   let secure = route.from.scheme !== 'https' || transportSecurity === '' || transportSecurity === 'off'
   let nominated: Set<string> | undefined
-  let headers: string[] = []
-  for (let i = 0; i + 1 < raw.length; i += 2) {
-    const name = (raw[i] as Buffer).toString('latin1')
-    const received = (raw[i + 1] as Buffer).toString('latin1')
-    const lower = name.toLowerCase()
-    const value = rewrites ? rewrittenHeader(rewrites, lower, received) : received
-    if (lower === 'connection') nominated = nominatedBy(value, nominated)
-    else if (HOP_BY_HOP.has(lower) || lower === 'x-request-id') continue
-    else if (lower === 'set-cookie' && plantsOurs(value, route)) continue
-    else if (set?.has(lower)) continue
-    // RFC 9110 §8.6: 1xx and 204 have no Content-Length.
-    else if ((status === 204 || status === 101) && lower === 'content-length') continue
-    else {
-      if (lower === 'strict-transport-security') secure = true
-      const address = (lower === 'location' || lower === 'content-location') && value === received
-      headers.push(name, address ? publicLocation(value, route, request, sent) : value)
+  let length: number | undefined
+  let dated = false
+  let headers = ''
+  let run = -1
+  for (let i = 0; i < count; i++) {
+    const { kind, lower, spelling } = lines.name(i)
+    const rewritten = rewrites && rewrittenHeader(rewrites, lower, lines.value(i))
+    let kept = false
+    let instead = rewritten
+    switch (kind) {
+      case 'connection':
+        nominated = nominatedBy(lines.value(i), nominated)
+        break
+      case 'content-length':
+        // RFC 9110 §8.6: 1xx and 204 have no Content-Length.
+        if (status !== 204 && status !== 101) length = Number(lines.value(i))
+        break
+      case 'set-cookie':
+        kept = !plantsOurs(rewritten ?? lines.value(i), route)
+        break
+      case 'location':
+      case 'content-location':
+        kept = true
+        instead ??= publicLocation(lines.value(i), route, request, sent)
+        break
+      default:
+        kept = !HOP_BY_HOP.has(lower) && kind !== 'x-request-id'
+    }
+    if (kept && set?.has(lower)) kept = false
+    if (kept && kind === 'strict-transport-security') secure = true
+    if (kept && kind === 'date') dated = true
+    if (kept && instead === undefined && !lines.isTidy(i)) instead = lines.value(i)
+    if (kept && instead === undefined) {
+      if (run === -1) run = lines.start(i)
+    } else {
+      if (run !== -1) headers += text.slice(run, lines.start(i))
+      if (kept && instead !== undefined) headers += field(spelling, instead)
+      run = -1
     }
   }
+  if (run !== -1) headers += text.slice(run, lines.end(count - 1))
   if (nominated) headers = withoutNominated(headers, nominated)
-  if (set) for (const [name, value] of set) headers.push(name, value)
-  if (!secure && !set?.has('strict-transport-security')) headers.push('strict-transport-security', transportSecurity)
-  headers.push('x-request-id', request.id)
-  return headers
+  if (set) for (const [name, value] of set) headers += field(name, value)
+  if (!secure && !set?.has('strict-transport-security'))
+    headers += field('strict-transport-security', transportSecurity)
+  headers += field('x-request-id', request.id)
+  return { headers, length, dated: dated && !nominated?.has('date') }
 }
 
-function rewrittenHeader(rewrites: readonly HeaderRewrite[], lower: string, value: string): string {
+/** undefined: as it is. */
+function rewrittenHeader(rewrites: readonly HeaderRewrite[], lower: string, value: string): string | undefined {
   const fits = rewrites.find(({ header, prefix }) => header === lower && value.startsWith(prefix))
-  return fits ? fits.value + value.slice(fits.prefix.length) : value
+  return fits && fits.value !== fits.prefix ? fits.value + value.slice(fits.prefix.length) : undefined
 }
 
-function treatmentOf(name: string, context: HeaderContext): Treatment {
+function treatmentOf(name: HeaderName, context: HeaderContext): Treatment {
   const known = context.treatments.get(name)
   if (known) return known
-  const lower = name.toLowerCase()
-  const normal = normalName(name)
-  const treatment = { kind: kindOf(lower, normal, context), lower, normal }
-  // A client that invents spellings costs us the cache for a moment, never memory.
-  if (context.treatments.size >= MAX_SPELLINGS) context.treatments.clear()
+  const treatment = treat(name, context)
+  if (context.treatments.size >= MAX_NAMES) context.treatments.clear()
   context.treatments.set(name, treatment)
   return treatment
 }
 
-function kindOf(lower: string, normal: string, context: HeaderContext): Treatment['kind'] {
-  if (lower === 'connection' || lower === 'cookie' || lower === 'authorization') return lower
+function treat({ kind, lower, normal }: HeaderName, context: HeaderContext): Treatment {
+  if (kind === 'connection' || kind === 'cookie' || kind === 'authorization') return kind
   if (lower === HOP_HEADER) return 'hop'
-  if (lower === 'x-forwarded-for') return 'forwarded-for'
+  if (kind === 'x-forwarded-for') return 'forwarded-for'
   if (reservedHeader(normal, context.identityHeaders) !== undefined) return 'drop'
   return isForeign(normal) ? 'foreign' : 'keep'
 }
@@ -257,22 +302,27 @@ function planOf(route: Route<Forward>, context: HeaderContext): HeaderPlan {
   // Impersonate-… of a client never pass: they are foreign, and such a route may not allow them.
   if (identity.kubernetesToken) written.push('authorization')
   const gone = new Set([...removeRequestHeaders, ...written].map(normalName))
+  const keeps = gone.size === 0 ? () => true : (normal: string) => !gone.has(normal)
+  // From the configuration: when a hop in front ends TLS, our socket speaks http although everybody uses https.
+  const port = String(route.from.port ?? defaultPort(route.from.scheme))
+  const hop = context.hopMark(route.id)
   const plan: HeaderPlan = {
-    keeps: gone.size === 0 ? () => true : (normal) => !gone.has(normal),
+    keeps,
     allows: new Set(route.action.allowRequestHeaders),
-    set: set.flat(),
-    // From the configuration: when a hop in front ends TLS, our socket speaks http although everybody uses https.
-    scheme: route.from.scheme,
-    port: String(route.from.port ?? defaultPort(route.from.scheme)),
+    set: linesOf(set.flat()),
+    proto: keeps('x-forwarded-proto') ? field('x-forwarded-proto', route.from.scheme) : '',
+    port: keeps('x-forwarded-port') ? field('x-forwarded-port', port) : '',
     prefix: path?.kind === 'prefix' ? path.prefix.replace(/\/$/, '') : '',
-    hop: context.hopMark(route.id),
+    hop,
+    firstHop: field(HOP_HEADER, hop.next('')),
   }
   context.plans.set(route, plan)
   return plan
 }
 
-function withoutNominated(headers: readonly string[], nominated: ReadonlySet<string>): string[] {
-  return headers.filter((_, i) => !nominated.has((headers[i - (i % 2)] as string).toLowerCase()))
+function withoutNominated(headers: string, nominated: ReadonlySet<string>): string {
+  const list = listOf(headers)
+  return linesOf(list.filter((_, i) => !nominated.has((list[i - (i % 2)] as string).toLowerCase())))
 }
 
 /** A trusted hop spoke for the client: what it vouches for, from the client's address on, then the hop itself. */

@@ -1,6 +1,7 @@
 import type { Naming } from '../config/model.ts'
 import type { Forward, ForwardedIdentity, HeaderTemplate } from '../config/route-model.ts'
 import type { Group } from '../directory/model.ts'
+import { field, linesOf } from '../http/header-lines.ts'
 import type { RequestFacts } from '../http/request.ts'
 import { later } from '../lib/time.ts'
 import { credentialOf } from '../policy/credential.ts'
@@ -13,8 +14,8 @@ import { claimHeaderValue, fittingMembers, own } from './claim-value.ts'
 import { kubernetesHeaders } from './kubernetes.ts'
 import { fillIn, MAX_VALUE_BYTES, render, textOf } from './header-template.ts'
 
-/** Name, value, name, value. Not a promise when the answer is cached: the hot path stays synchronous. */
-export type IdentityHeaders = (grant: Grant<Forward>) => readonly string[] | Promise<readonly string[]>
+/** Lines, all tidy. Not a promise when the answer is cached: the hot path stays synchronous. */
+export type IdentityHeaders = (grant: Grant<Forward>) => string | Promise<string>
 
 export interface IdentityHeadersDeps {
   readonly naming: Pick<Naming, 'assertionHeader'>
@@ -30,11 +31,9 @@ const MAX_CACHED = 4096
 /** Of all claim headers together. */
 const MAX_HEADERS_BYTES = 6144
 
-const NONE: readonly string[] = []
-
-/** What a route tells of one person: name, value, name, value; and what it says of the request as well. */
+/** What a route tells of one person, as lines; and what it says of the request as well. */
 interface Told {
-  readonly headers: readonly string[]
+  readonly headers: string
   readonly templates: readonly (readonly [name: string, template: HeaderTemplate])[]
 }
 
@@ -64,7 +63,7 @@ export function createIdentityHeaders(deps: IdentityHeadersDeps): IdentityHeader
   }
   return ({ route, request, principal }) => {
     const { identity } = route.action
-    if (!identity.templates && (!principal || !(identity.pass || identity.kubernetesToken))) return NONE
+    if (!identity.templates && (!principal || !(identity.pass || identity.kubernetesToken))) return ''
     const told = principal ? ofPerson(principal, request.host, identity) : ofNobody(identity)
     return told instanceof Promise ? told.then((known) => withTemplates(known, request)) : withTemplates(told, request)
   }
@@ -96,18 +95,17 @@ export function createIdentityHeaders(deps: IdentityHeadersDeps): IdentityHeader
   }
 }
 
-function withTemplates({ headers, templates }: Told, request: RequestFacts): readonly string[] {
-  if (templates.length === 0) return headers
-  const all = [...headers]
+function withTemplates({ headers, templates }: Told, request: RequestFacts): string {
+  let all = headers
   for (const [name, template] of templates) {
     const value = render(template, request)
-    if (value !== undefined) all.push(name, value)
+    if (value !== undefined) all += field(name, value)
   }
   return all
 }
 
 function ofNobody({ templates }: ForwardedIdentity): Told {
-  return { headers: NONE, templates: [...(templates ?? [])].filter(([, template]) => fillIn(template, undefined)) }
+  return { headers: '', templates: [...(templates ?? [])].filter(([, template]) => fillIn(template, undefined)) }
 }
 
 async function sign(
@@ -136,7 +134,7 @@ async function sign(
     else if (text.length > MAX_VALUE_BYTES) leftOut({ header: name }, 'header left out: its value is too large')
     else headers.push(name, text)
   }
-  return { headers, templates }
+  return { headers: linesOf(headers), templates }
 }
 
 function claimHeaders(

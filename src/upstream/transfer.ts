@@ -8,7 +8,7 @@ import { AppError, toAppError } from '../errors.ts'
 import type { Deadline, Deadlines } from '../lib/deadlines.ts'
 import type { Forward, Retries } from '../config/route-model.ts'
 import type { Exchange, Forwarded, RequestBody, ResponseBody } from '../http/exchange.ts'
-import { headerOf } from '../http/header.ts'
+import { headerLines, type HeaderLines, listOf, NO_LINES } from '../http/header-lines.ts'
 import { endWith } from '../http/send.ts'
 import type { Grant } from '../policy/verdict.ts'
 import { describeLimit } from '../lib/duration.ts'
@@ -16,7 +16,7 @@ import { elapsed } from '../lib/time.ts'
 import type { Clock, Limit, Monotonic, Span } from '../types.ts'
 import { answerProblem, isEventStream } from './answer.ts'
 import { lateUpstream, upstreamFailure } from './failure.ts'
-import { clientHeaders, type HeaderContext } from './headers.ts'
+import { clientHeaders, type HeaderContext, type UpstreamHead } from './headers.ts'
 import { losesBody } from './http2.ts'
 import { failedWith, type Lease, type Outcome } from './lease.ts'
 import {
@@ -36,7 +36,7 @@ export interface TransferParts {
   readonly lease: Lease
   /** With the query: what is asked of the upstream. */
   readonly path: string
-  readonly headers: string[]
+  readonly head: UpstreamHead
   readonly context: HeaderContext
   readonly deadlines: Deadlines
   readonly clock: Clock
@@ -50,6 +50,8 @@ export class Transfer implements Dispatcher.DispatchHandler {
   private readonly reject: (error: AppError) => void
   private readonly startedAt: Monotonic
   private readonly body: RequestBody | undefined
+  /** For undici. */
+  private readonly headers: string[]
   private lease: Lease
   private deadline: Deadline
   private controller: Dispatcher.DispatchController | undefined
@@ -69,6 +71,8 @@ export class Transfer implements Dispatcher.DispatchHandler {
   /** Is the head out, or on its way with a piece? */
   private flowing = false
   private status = 0
+  /** Of the answer. */
+  private lines: HeaderLines = NO_LINES
   private upstreamMs = 0
   private bytesOut = 0
   /** The time limit that ended it. */
@@ -80,6 +84,8 @@ export class Transfer implements Dispatcher.DispatchHandler {
     this.resolve = resolve
     this.reject = reject
     this.lease = parts.lease
+    this.headers = listOf(parts.head.headers)
+    if (parts.head.host !== undefined) this.headers.push('host', parts.head.host)
     this.startedAt = clock.monotonic()
     const { timeouts } = grant.route.action
     this.deadline = deadlines.start(timeouts.response.span, this.onLate)
@@ -87,14 +93,15 @@ export class Transfer implements Dispatcher.DispatchHandler {
     if (this.body) {
       this.body.limit(timeouts.requestBody)
       this.body.onPiece = this.onPiece
-      const length = headerOf(exchange.head, 'content-length')
-      if (length !== undefined) parts.headers.push('content-length', length)
+      const length = exchange.head.headers.first('content-length')
+      if (length !== undefined) this.headers.push('content-length', length)
     }
     exchange.onClosed(this.onClosed)
   }
 
   begin(): void {
-    const { grant, path, headers } = this.parts
+    const { headers } = this
+    const { grant, path } = this.parts
     // While its session was read, or it waited for its turn.
     if (this.body?.errored) return this.fail(toAppError(this.body.errored))
     if (this.body && this.lease.http2 && losesBody(grant.request.method)) {
@@ -124,22 +131,27 @@ export class Transfer implements Dispatcher.DispatchHandler {
     // 102 and 103 are hints that we do not pass on; 101 was never asked for and undici refuses it.
     if (status >= 100 && status < 200) return
     if (status >= 502 && this.retryInstead(controller, status)) return
-    const { grant, exchange, path, headers: sent, context, deadlines, clock } = this.parts
+    const { grant, exchange, path, head, context, deadlines, clock } = this.parts
     const { origin, url } = this.lease
     // Raw headers of HTTP/1.1 are buffers: name, value, name, value.
     const received = (controller.rawHeaders ?? []) as Buffer[]
-    const raw = this.lease.http2 ? received.map(asReceived) : received
-    const problem = answerProblem(status, reason, raw)
+    const lines = headerLines(received.map(this.lease.http2 ? asReceived : latin1))
+    const problem = answerProblem(status, reason, lines)
     if (problem !== undefined) {
       return this.fail(new AppError('ERR_UPSTREAM_PROTOCOL', `upstream ${origin}: ${problem}`))
     }
     this.deadline.stop()
     this.upstreamMs = elapsed(clock.monotonic(), this.startedAt)
     this.status = status
-    const headers = clientHeaders(raw, status, grant, context, { origin: url, path, headers: sent })
+    this.lines = lines
+    const { headers, length, dated } = clientHeaders(lines, status, grant, context, {
+      origin: url,
+      path,
+      host: head.host,
+    })
     // Node writes a reason as Latin-1 and undici reads it as UTF-8: only ASCII survives both.
     const plain = reason && /^[\x20-\x7e]+$/.test(reason) ? reason : undefined
-    this.out = exchange.respond({ status, reason: plain, headers })
+    this.out = exchange.respond({ status, reason: plain, headers, length, dated })
     this.state = 'answering'
     // From here on a piece in either direction is a sign of life.
     this.body?.limit(UNLIMITED)
@@ -282,7 +294,7 @@ export class Transfer implements Dispatcher.DispatchHandler {
       // The client is late, and has a limit of its own.
       if (this.body?.starving) this.deadline = deadlines.start(response.span, this.onLate)
       else this.fail(lateUpstream(origin, 'no answer', response, waiting ? 'ERR_UPSTREAM_BUSY' : undefined))
-    } else if (!isEventStream(this.controller?.rawHeaders as Buffer[])) {
+    } else if (!isEventStream(this.lines)) {
       this.limit = describeLimit(responseBody)
       this.fail(lateUpstream(origin, 'no more of the answer', responseBody))
     }
@@ -340,8 +352,12 @@ export class Transfer implements Dispatcher.DispatchHandler {
 }
 
 /** undici reads names and values of HTTP/2 as Latin-1 and hands them over as UTF-8. */
-function asReceived(part: Buffer): Buffer {
-  return Buffer.from(part.toString('utf8'), 'latin1')
+function asReceived(part: Buffer): string {
+  return part.toString('utf8')
+}
+
+function latin1(part: Buffer): string {
+  return part.toString('latin1')
 }
 
 /** Of HTTP/2 they are a map. */

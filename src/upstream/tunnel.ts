@@ -12,14 +12,14 @@ import { AppError, toAppError } from '../errors.ts'
 import type { Deadline, Deadlines } from '../lib/deadlines.ts'
 import type { Forward } from '../config/route-model.ts'
 import type { Exchange, Forwarded, RequestHead } from '../http/exchange.ts'
-import { headerOf } from '../http/header.ts'
+import { headerLines, linesOf, listOf } from '../http/header-lines.ts'
 import type { Grant } from '../policy/verdict.ts'
 import { elapsed } from '../lib/time.ts'
 import type { Clock, Limit, Span } from '../types.ts'
 import { isTls } from './address.ts'
 import { answerProblem } from './answer.ts'
 import { lateUpstream, upstreamFailure } from './failure.ts'
-import { clientHeaders, type HeaderContext } from './headers.ts'
+import { clientHeaders, type HeaderContext, type UpstreamHead } from './headers.ts'
 import { type ConnectSettings, failedWith, type Lease, type Outcome } from './lease.ts'
 import { mayGoElsewhere } from './retry.ts'
 import { originHint } from './origin-hint.ts'
@@ -31,8 +31,7 @@ export interface TunnelParts {
   readonly lease: Lease
   /** With the query: what is asked of the upstream. */
   readonly path: string
-  /** Flat list, without `Connection` and `Upgrade`. */
-  readonly headers: readonly string[]
+  readonly head: UpstreamHead
   readonly context: HeaderContext
   readonly deadlines: Deadlines
   readonly clock: Clock
@@ -49,16 +48,16 @@ const NOTHING = Buffer.alloc(0)
 const UPGRADE = ['connection', 'Upgrade', 'upgrade', 'websocket'] as const
 
 /** A body before the handshake is answered would be read as frames; other protocols carry what we cannot judge. */
-export function refuseWhatIsNoWebSocket(head: RequestHead): void {
-  const length = headerOf(head, 'content-length') ?? headerOf(head, 'transfer-encoding')
+export function refuseWhatIsNoWebSocket({ method, headers }: RequestHead): void {
+  const length = headers.first('content-length') ?? headers.first('transfer-encoding')
   const what =
-    head.method !== 'GET'
+    method !== 'GET'
       ? 'an upgrade is a GET request (RFC 6455 §4.1)'
-      : headerOf(head, 'upgrade')?.trim().toLowerCase() !== 'websocket'
+      : headers.first('upgrade')?.toLowerCase() !== 'websocket'
         ? 'only upgrades to websocket are passed on'
         : length !== undefined
           ? 'an upgrade has no body'
-          : headerOf(head, 'sec-websocket-key') === undefined
+          : headers.first('sec-websocket-key') === undefined
             ? 'a handshake has a Sec-WebSocket-Key (RFC 6455 §4.1)'
             : undefined
   if (what !== undefined) throw new AppError('ERR_BAD_REQUEST', what)
@@ -66,10 +65,10 @@ export function refuseWhatIsNoWebSocket(head: RequestHead): void {
 
 /** Resolves when both sides are closed. Rejects only before anything was answered. An upstream that takes no connection leaves it to another. */
 export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
-  const { grant, exchange, lease, path, headers, context, deadlines, clock, tunnels } = parts
+  const { grant, exchange, lease, path, head, context, deadlines, clock, tunnels } = parts
   const { route } = grant
   const { origin, servername } = lease
-  const sent = { origin: lease.url, path, headers }
+  const sent = { origin: lease.url, path, host: head.host }
   const startedAt = clock.monotonic()
   let settings: ConnectSettings
   try {
@@ -105,7 +104,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
     let handshake: ClientRequest | undefined
     let carry: Carry
     try {
-      ;[handshake, carry] = beginHandshake({ settings, path, headers, client: standIn })
+      ;[handshake, carry] = beginHandshake({ settings, path, head, client: standIn })
     } catch (error) {
       return fail(toAppError(error))
     }
@@ -117,7 +116,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
     })
     handshake.on('error', (error) => fail(upstreamFailure(error, { origin, servername, connected })))
     handshake.on('upgrade', (res: IncomingMessage, upstream: Socket, behind: Buffer) => {
-      const problem = switchProblem(res, headers) ?? answerProblem(101, res.statusMessage)
+      const problem = switchProblem(res, head.headers) ?? answerProblem(101, res.statusMessage)
       if (answered || problem !== undefined) {
         upstream.destroy()
         if (problem !== undefined) fail(protocolError(problem))
@@ -128,23 +127,23 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       carry(HEADLESS, upstream, behind.length > 0 ? behind : NOTHING)
       handshake = undefined
       upstream.setKeepAlive(true, KEEP_ALIVE)
-      const headersOut = clientHeaders(rawOf(res), 101, grant, context, sent)
-      const client = exchange.upgrade([...UPGRADE, ...headersOut], timeouts.tunnel)
+      const { headers } = clientHeaders(headerLines(res.rawHeaders), 101, grant, context, sent)
+      const client = exchange.upgrade(linesOf(UPGRADE) + headers, timeouts.tunnel)
       standIn.attach(client)
       endTogether(standIn, upstream, deadlines)
       exchange.onClosed(() => count(exchange.aborted))
     })
     // Not a 101: the upstream's own refusal, passed on with its body.
     handshake.on('response', (res) => {
-      const raw = rawOf(res)
+      const lines = headerLines(res.rawHeaders)
       const problem =
         res.statusCode === 101
           ? 'a 101 that switches to nothing'
-          : answerProblem(res.statusCode ?? 0, res.statusMessage, raw)
+          : answerProblem(res.statusCode ?? 0, res.statusMessage, lines)
       if (problem !== undefined) return fail(protocolError(problem))
       if (answered) return void res.destroy()
       const status = res.statusCode ?? 502
-      const hint = status === 403 ? originHint(grant.request, headers, lease.url) : undefined
+      const hint = status === 403 ? originHint(grant.request, head.host, lease.url) : undefined
       const count = answer(status, res.socket, hint)
       exchange.onClosed(() => {
         res.destroy()
@@ -154,7 +153,8 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       const out = exchange.respond({
         status,
         reason,
-        headers: [...clientHeaders(raw, status, grant, context, sent), 'connection', 'close'],
+        ...clientHeaders(lines, status, grant, context, sent),
+        close: true,
       })
       // A body that was cut must not look complete.
       res.on('error', () => exchange.abort('ERR_UPSTREAM_RESET'))
@@ -232,9 +232,9 @@ function endWhenSilent(res: IncomingMessage, idle: Span, deadlines: Deadlines, l
 }
 
 /** RFC 6455 §4.1: what a client checks before it believes in a WebSocket. */
-function switchProblem({ headers, rawHeaders }: IncomingMessage, sent: readonly string[]): string | undefined {
+function switchProblem({ headers, rawHeaders }: IncomingMessage, sent: string): string | undefined {
   if (headers.upgrade?.toLowerCase() !== 'websocket') return 'a 101 that switches to another protocol'
-  const key = headerOf({ rawHeaders: sent }, 'sec-websocket-key')?.trim() ?? ''
+  const key = headerLines(listOf(sent)).first('sec-websocket-key') ?? ''
   const expected = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
   const accepts = rawHeaders.filter(
     (_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === 'sec-websocket-accept',
@@ -242,14 +242,10 @@ function switchProblem({ headers, rawHeaders }: IncomingMessage, sent: readonly 
   return accepts.length === 1 && accepts[0]?.trim() === expected ? undefined : 'a 101 without our Sec-WebSocket-Accept'
 }
 
-function rawOf({ rawHeaders }: IncomingMessage): readonly Buffer[] {
-  return rawHeaders.map((part) => Buffer.from(part, 'latin1'))
-}
-
 interface Handshake {
   readonly settings: ConnectSettings
   readonly path: string
-  readonly headers: readonly string[]
+  readonly head: UpstreamHead
   readonly client: TunnelClient
 }
 
@@ -269,7 +265,8 @@ type Carry = (res: Pick<IncomingMessage, 'headers'>, upstream: Socket, behind: B
 const HEADLESS: Parameters<Carry>[0] = { headers: {} }
 
 /** The request under way, and what http-proxy does with a 101: it joins the upstream and the client. */
-function beginHandshake({ settings, path, headers, client }: Handshake) {
+function beginHandshake({ settings, path, head, client }: Handshake) {
+  const headers = listOf(head.headers)
   let handshake: ClientRequest | undefined
   const standIn: StandInRequest = {
     method: 'GET',
@@ -281,7 +278,7 @@ function beginHandshake({ settings, path, headers, client }: Handshake) {
       request.path = path
       for (const name of request.getHeaderNames()) request.removeHeader(name)
       for (let i = 0; i + 1 < headers.length; i += 2) request.appendHeader(headers[i] ?? '', headers[i + 1] ?? '')
-      if (!request.hasHeader('host')) request.setHeader('host', new URL(settings.address.url).host)
+      request.setHeader('host', head.host ?? new URL(settings.address.url).host)
       for (let i = 0; i + 1 < UPGRADE.length; i += 2) request.setHeader(UPGRADE[i] ?? '', UPGRADE[i + 1] ?? '')
     },
   }

@@ -2,6 +2,7 @@
  * Each file in policy/ is a policy (or a route's access keys) and people who ask. A file is read as:
  * under this policy, this person with these groups, sending this request, gets this answer for these reasons.
  */
+import { headerLines } from '../../src/http/header-lines.ts'
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
@@ -155,6 +156,6 @@ function requestOf({ method = 'GET', path = '/', ip = '192.0.2.7', query = '', h
     cookie: '',
     origin: headers.find((line) => line.startsWith('Origin: '))?.slice(8),
     userAgent: '',
-    headers: new RequestHeaders(raw, new Set()),
+    headers: new RequestHeaders(headerLines(raw), new Set()),
   }
 }

@@ -3,6 +3,7 @@
  * (attack-cases.md#nodes-parser): each is refused, or becomes one canonical form.
  * Here as values; targets-on-the-wire.test.ts sends the bytes.
  */
+import { headerLines } from '../../src/http/header-lines.ts'
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import type { RequestHead } from '../../src/http/request.ts'
@@ -13,7 +14,7 @@ import type { BadRequest, RequestFacts } from '../../src/http/exchange.ts'
 const trustNobody = compileTrust({ proxies: [], hops: 0 })
 const trustLoopback = compileTrust({ proxies: ['127.0.0.0/8'], hops: 0 })
 
-interface Wish extends Partial<Omit<RequestHead, 'rawHeaders'>> {
+interface Wish extends Partial<Omit<RequestHead, 'headers'>> {
   /** Instead of `Host: app.test`. */
   readonly hosts?: readonly string[]
   readonly headers?: readonly (readonly [name: string, value: string])[]
@@ -27,7 +28,7 @@ function raw({ hosts = ['app.test'], headers = [], ...more }: Wish): RequestHead
     peer: '127.0.0.1',
     encrypted: false,
     upgrade: false,
-    rawHeaders: [...hosts.flatMap((host) => ['Host', host]), ...headers.flat()],
+    headers: headerLines([...hosts.flatMap((host) => ['Host', host]), ...headers.flat()]),
     ...more,
   }
 }
@@ -291,7 +292,7 @@ describe('framing (D)', () => {
     'gzip',
     'chunked, gzip',
   ])('Transfer-Encoding %j is refused', (value) => {
-    expect(refusal(te(value))).toBe('400 invalid Transfer-Encoding')
+    expect(refusal(te(value))).toMatch(/^400 invalid (?:Transfer-Encoding|header value)$/)
   })
 
   test('two Transfer-Encodings are refused', () => {
@@ -329,7 +330,7 @@ describe('framing (D)', () => {
     '5.0',
     '\u0665',
   ])('Content-Length %j is refused', (value) => {
-    expect(refusal(cl(value))).toBe('400 invalid Content-Length')
+    expect(refusal(cl(value))).toMatch(/^400 invalid (?:Content-Length|header value)$/)
   })
 
   test('two Content-Lengths are refused, also when they agree', () => {
@@ -455,11 +456,11 @@ describe('for any input', () => {
     peer: fc.constantFrom('127.0.0.1', '::1'),
     encrypted: fc.boolean(),
     upgrade: fc.boolean(),
-    rawHeaders: fc
+    headers: fc
       .array(fc.tuple(fc.oneof(fc.constantFrom('host', 'x-forwarded-for', 'accept', 'te'), text), text), {
         maxLength: 5,
       })
-      .map((headers) => ['Host', 'app.test', ...headers.flat()]),
+      .map((headers) => headerLines(['Host', 'app.test', ...headers.flat()])),
   })
 
   test('parseTarget never throws, and facts are canonical', () => {

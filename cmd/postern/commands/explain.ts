@@ -280,7 +280,7 @@ function clauseToJson({ op, value, criteria }: ExplainedClause): object {
 
 async function outgoingOf(judgement: Judgement, config: Config, clock: Clock): Promise<Outgoing | undefined> {
   return judgement.kind === 'route' && judgement.grant
-    ? describeOutgoing(config, judgement.grant, judgement.rawHeaders, { clock, logger: silentLogger })
+    ? describeOutgoing(config, judgement.grant, judgement.headers, { clock, logger: silentLogger })
     : undefined
 }
 

@@ -1,4 +1,5 @@
 /** The policy language against a naive reader of it: documents with real criteria, and requests that come near to them. */
+import { headerLines } from '../../../src/http/header-lines.ts'
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { decide } from '../../../src/policy/engine.ts'
@@ -176,6 +177,6 @@ function factsOf({ method, header, origin, query }: Asked): RequestFacts {
     cookie: '',
     origin,
     userAgent: '',
-    headers: new RequestHeaders(raw, new Set()),
+    headers: new RequestHeaders(headerLines(raw), new Set()),
   }
 }

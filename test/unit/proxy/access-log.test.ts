@@ -1,3 +1,4 @@
+import { NO_LINES } from '../../../src/http/header-lines.ts'
 import { beforeEach, expect, test } from 'vitest'
 import { AppError } from '../../../src/errors.ts'
 import { createLogger } from '../../../src/lib/log.ts'
@@ -34,7 +35,7 @@ const facts: RequestFacts = {
   cookie: 'secret=hidden',
   origin: undefined,
   userAgent: 'wrk',
-  headers: new RequestHeaders([], new Set()),
+  headers: new RequestHeaders(NO_LINES, new Set()),
 }
 const route = { name: 'reports', id: 'r-1' } as Route
 const who = {

@@ -1,4 +1,5 @@
 /** The request path without sockets: what one exchange is answered with, and what ends it. */
+import { headerLines, listOf } from '../../../src/http/header-lines.ts'
 import { Writable } from 'node:stream'
 import { describe, expect, test, vi } from 'vitest'
 import type { Route } from '../../../src/config/route-model.ts'
@@ -47,7 +48,7 @@ function criterion(name: string, test: Criterion['test']) {
   return { policy: { kind: 'rules', allow: [{ op: 'and', criteria: [one] }], deny: [] } } as const
 }
 
-const AUTHORIZED = new RequestHeaders(['Authorization', 'Bearer secret', 'X-Other', 'other'], new Set())
+const AUTHORIZED = new RequestHeaders(headerLines(['Authorization', 'Bearer secret', 'X-Other', 'other']), new Set())
 
 const knows = (who: ReturnType<Authenticator['identify']>): Authenticator => ({ identify: () => who })
 
@@ -125,11 +126,12 @@ function proxy(world: World) {
     await handle(exchange)
     expect(heads.length + grants.length).toBe(1)
     const [answer] = heads
-    const header = (name: string) => answer?.headers[answer.headers.indexOf(name) + 1]
+    const headers = listOf(answer?.headers ?? '')
+    const header = (name: string) => headers[headers.indexOf(name) + 1]
     return {
       status: answer?.status,
-      headers: answer?.headers ?? [],
-      location: answer?.headers.includes('location') ? header('location') : undefined,
+      headers,
+      location: headers.includes('location') ? header('location') : undefined,
       body: Buffer.concat(pieces).toString(),
       grant: grants[0],
     }

@@ -1,4 +1,5 @@
 /** Whose sessions a message ends, and what a store that fails in the middle leaves. */
+import { headerLines } from '../../../src/http/header-lines.ts'
 import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { ControlRequest } from '../../../src/authenticate/control-request.ts'
@@ -68,7 +69,10 @@ function receive(meant: Meant | readonly SecurityEvent[], more: Partial<Store> =
   const type = isLogout ? 'application/x-www-form-urlencoded' : 'application/secevent+jwt'
   const request = {
     facts: { id: 'r', path: '/' },
-    exchange: { head: { rawHeaders: ['content-type', type] }, body: Readable.from([Buffer.from('logout_token=t')]) },
+    exchange: {
+      head: { headers: headerLines(['content-type', type]) },
+      body: Readable.from([Buffer.from('logout_token=t')]),
+    },
     origin: 'https://authenticate.example',
   } as unknown as ControlRequest
   return isLogout ? replies.backChannelLogout(request) : replies.securityEvents(request)

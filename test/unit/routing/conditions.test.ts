@@ -1,3 +1,4 @@
+import { headerLines } from '../../../src/http/header-lines.ts'
 import { describe, expect, test } from 'vitest'
 import { formatIssue } from '../../../src/config/issues.ts'
 import { parseConfig } from '../../../src/config/load.ts'
@@ -27,12 +28,12 @@ function serving(routes: readonly object[]) {
   if (loaded.kind === 'invalid') throw new Error(loaded.issues.map(formatIssue).join('\n'))
   const { config } = loaded
   const table = createRouteTable(config.fixed, config.live)
-  return (method: string, target: string, ...rawHeaders: string[]): string => {
+  return (method: string, target: string, ...headers: string[]): string => {
     const facts = parseTarget(
       {
         method,
         target,
-        rawHeaders: ['Host', 'app.corp.example', ...rawHeaders],
+        headers: headerLines(['Host', 'app.corp.example', ...headers]),
         httpVersion: '1.1',
         peer: '10.0.0.1',
         encrypted: false,

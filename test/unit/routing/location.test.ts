@@ -34,7 +34,7 @@ function located(
   return publicLocation(value, route(upstream, { from, rewrite }), request, {
     origin: upstream,
     path: rewrittenPath(path, request.path) + request.query,
-    headers: host === '' ? [] : ['host', host],
+    host: host === '' ? undefined : host,
   })
 }
 

@@ -32,7 +32,7 @@ test.each([
     logger: silentLogger,
     refused() {},
     handle: (exchange) => {
-      exchange.respond({ status: 500, headers: [] }).write('half')
+      exchange.respond({ status: 500, headers: '' }).write('half')
       abort = () => exchange.abort('ERR_UPSTREAM_RESET')
       return new Promise((resolve) => exchange.onClosed(resolve))
     },
@@ -90,7 +90,7 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
       logger: silentLogger,
       refused() {},
       handle: (exchange) => {
-        exchange.respond({ status: 204, headers: [] }).end()
+        exchange.respond({ status: 204, headers: '' }).end()
         return new Promise((resolve) => exchange.onClosed(resolve))
       },
     })

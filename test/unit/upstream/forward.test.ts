@@ -40,7 +40,7 @@ test('a request and its answer pass through with their bytes', async () => {
   await wire.seen(/!$/)
   expect(await ended.next()).toMatchObject({ status: 201, upstream: upstream.origin, bytesIn: 0, bytesOut: 3 })
   expect(wire.received()).toMatch(
-    /^HTTP\/1.1 201 Made It\r\nX-Odd: caf\xe9\r\nset-cookie: a=1\r\nSet-Cookie: b=2\r\ncontent-length: 3\r\nx-request-id: req-1\r\n/,
+    /^HTTP\/1.1 201 Made It\r\nX-Odd: caf\xe9\r\nset-cookie: a=1\r\nSet-Cookie: b=2\r\nx-request-id: req-1\r\ncontent-length: 3\r\n/,
   )
   const got = upstream.connections.all[0]?.received() ?? ''
   expect(got).toMatch(
@@ -137,7 +137,7 @@ test('hop-by-hop headers of the answer and those it nominates are removed', asyn
     'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n',
   )
   expect(answer).not.toMatch(/x-private|timeout=9|proxy-authenticate|theirs/i)
-  expect(answer).toContain('x-kept: 1\r\ncontent-length: 2\r\nx-request-id: req-1\r\n')
+  expect(answer).toContain('x-kept: 1\r\nx-request-id: req-1\r\n')
 })
 
 test.each([

@@ -1,3 +1,4 @@
+import { headerLines, linesOf, listOf } from '../../../src/http/header-lines.ts'
 import { describe, expect, test } from 'vitest'
 import { identityHeaders } from '../../../src/lib/header-names.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
@@ -5,7 +6,7 @@ import type { RequestFacts } from '../../../src/http/exchange.ts'
 import { clientHeaders, createHeaderContext, upstreamHeaders } from '../../../src/upstream/headers.ts'
 import { facts, grant, HOP, hopMark, NAMING, principal, route, type RouteOptions } from './support.ts'
 
-const SENT = { origin: 'http://up.test', path: '/', headers: [] }
+const SENT = { origin: 'http://up.test', path: '/', host: undefined }
 const context = createHeaderContext({
   naming: NAMING,
   identityHeaders: identityHeaders(NAMING, ['x-corp-user', 'x-postern-claim-groups']),
@@ -32,7 +33,8 @@ interface Sent {
 
 function sent(raw: readonly string[], { peer = '127.0.0.1', identity = [], ...given }: Sent = {}): string[][] {
   const allowed = grant(route('http://up.test', given.route), facts(given.facts), principal())
-  return pairs(upstreamHeaders(allowed, raw, identity, context, peer))
+  const { host, headers } = upstreamHeaders(allowed, headerLines(raw), linesOf(identity), context, peer)
+  return [...pairs(listOf(headers)), ...(host === undefined ? [] : [['host', host]])]
 }
 
 function pairs(flat: readonly string[]): string[][] {
@@ -123,7 +125,8 @@ describe.each(['public', 'signed in'])('on a %s route', (kind) => {
     const to = route('http://up.test')
     const allowed = kind === 'public' ? grant(to, request) : grant(to, request, principal())
     const raw = [name, 'evil', 'Accept', '*/*', name.toLowerCase(), 'evil2']
-    expect(pairs(upstreamHeaders(allowed, raw, [], context, '127.0.0.1'))).toEqual([['Accept', '*/*'], ...FORWARDED])
+    const { headers } = upstreamHeaders(allowed, headerLines(raw), '', context, '127.0.0.1')
+    expect(pairs(listOf(headers))).toEqual([['Accept', '*/*'], ...FORWARDED])
   })
 })
 
@@ -301,11 +304,13 @@ test('a client that invents spellings does not grow our memory', () => {
     logger: silentLogger,
   })
   const allowed = grant(route('http://up.test'), facts())
-  for (let i = 0; i < 5000; i++) upstreamHeaders(allowed, [`x-${i}`, '1'], [], fresh, '127.0.0.1')
+  for (let i = 0; i < 5000; i++) upstreamHeaders(allowed, headerLines([`x-${i}`, '1']), '', fresh, '127.0.0.1')
   expect(fresh.treatments.size).toBeLessThanOrEqual(1024)
 })
 
 const answered = (id: string) => grant(route('http://up.test'), facts({ id }))
+const received = (raw: readonly string[], status: number, of: Parameters<typeof clientHeaders>[2], by = context) =>
+  listOf(clientHeaders(headerLines(raw), status, of, by, SENT).headers)
 
 test('an answer loses hop-by-hop headers and keeps repeated ones', () => {
   const raw = [
@@ -322,16 +327,16 @@ test('an answer loses hop-by-hop headers and keeps repeated ones', () => {
     'X-Request-ID',
     'x',
   ]
-  const buffers = raw.map((text) => Buffer.from(text, 'latin1'))
-  expect(pairs(clientHeaders(buffers, 200, answered('req-1'), context, SENT))).toEqual([
+  expect(pairs(received(raw, 200, answered('req-1')))).toEqual([
     ['Set-Cookie', 'a'],
     ['set-cookie', 'b'],
     ['x-request-id', 'req-1'],
   ])
-  expect(clientHeaders([Buffer.from('content-length'), Buffer.from('0')], 204, answered('r'), context, SENT)).toEqual([
-    'x-request-id',
-    'r',
-  ])
+  expect(clientHeaders(headerLines(['content-length', '0']), 204, answered('r'), context, SENT)).toEqual({
+    headers: 'x-request-id: r\r\n',
+    length: undefined,
+    dated: false,
+  })
 })
 
 test.each<readonly [scheme: 'http' | 'https', setting: string, raw: readonly string[], sent: readonly string[]]>([
@@ -346,8 +351,7 @@ test.each<readonly [scheme: 'http' | 'https', setting: string, raw: readonly str
   'Strict-Transport-Security on %s with setting %j and an answer of %j is %j',
   (scheme, transportSecurity, raw, own) => {
     const allowed = grant(route('http://up.test', { from: { scheme, host: 'app.test', wildcard: false } }), facts())
-    const buffers = raw.map((text) => Buffer.from(text, 'latin1'))
-    const headers = pairs(clientHeaders(buffers, 200, allowed, { ...context, transportSecurity }, SENT))
+    const headers = pairs(received(raw, 200, allowed, { ...context, transportSecurity }))
     const values = headers
       .filter(([name]) => name?.toLowerCase() === 'strict-transport-security')
       .map(([, value]) => value)
@@ -389,13 +393,7 @@ test('headers that the route sets stand in an answer once, instead of those of t
     ['strict-transport-security', 'max-age=60'],
   ])
   const from = { ...to.from, scheme: 'https' } as const
-  const headers = clientHeaders(
-    raw.map((text) => Buffer.from(text)),
-    200,
-    { route: { ...to, from, setResponseHeaders }, request },
-    context,
-    SENT,
-  )
+  const headers = received(raw, 200, { route: { ...to, from, setResponseHeaders }, request })
   expect(pairs(headers)).toEqual([
     ['A', '1'],
     ['x-frame-options', 'SAMEORIGIN'],
@@ -412,12 +410,10 @@ test('an address of the upstream in an answer becomes one of the route, unless t
   ]
   const answerOf = (...raw: readonly string[]) =>
     pairs(
-      clientHeaders(
-        raw.map((text) => Buffer.from(text)),
+      received(
+        raw,
         302,
         grant(route('http://up.test', { rewrite: { host: { kind: 'client' }, responseHeaders } }), facts()),
-        context,
-        SENT,
       ),
     )[0]
   expect(answerOf('Location', 'http://up.test/x')).toEqual(['Location', 'http://app.test/x'])

@@ -1,3 +1,4 @@
+import { headerLines, linesOf, listOf } from '../../../src/http/header-lines.ts'
 import { expect, test } from 'vitest'
 import { parseConfig } from '../../../src/config/load.ts'
 import { normalName } from '../../../src/lib/header-names.ts'
@@ -80,13 +81,14 @@ function sent(loaded: ReturnType<typeof load>): readonly (readonly [name: string
   })
   const identity = ['x-corp-user', 'alice', live.naming.assertionHeader, 'a.b.c']
   const client = NAMES.flatMap((name) => [name, 'of the client'])
-  const flat = upstreamHeaders(
+  const { headers } = upstreamHeaders(
     grant({ ...route, action: route.action }, facts(), principal()),
-    client,
-    identity,
+    headerLines(client),
+    linesOf(identity),
     context,
     '127.0.0.1',
   )
+  const flat = listOf(headers)
   return flat.flatMap((name, i) => (i % 2 === 0 ? [[normalName(name), flat[i + 1]] as const] : []))
 }
 

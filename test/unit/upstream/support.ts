@@ -1,4 +1,5 @@
 /** A proxy of two parts: a bare HTTP server that grants everything, and the forwarder under test; raw sockets on both ends. */
+import { NO_LINES } from '../../../src/http/header-lines.ts'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { afterEach } from 'vitest'
@@ -126,7 +127,7 @@ export function facts(over: Partial<RequestFacts> = {}): RequestFacts {
     cookie: '',
     origin: undefined,
     userAgent: '',
-    headers: new RequestHeaders([], new Set()),
+    headers: new RequestHeaders(NO_LINES, new Set()),
     ...over,
   }
 }
