@@ -72,6 +72,7 @@ function layerOf(path: string): { layer: number; folder: string } {
   const layers: Record<string, number> = {
     'errors.ts': 0,
     lib: 0,
+    wire: 0,
     config: 1,
     policy: 1,
     routing: 1,
