@@ -28,6 +28,7 @@ const READ = [
   'date',
   'expect',
   'host',
+  'keep-alive',
   'location',
   'origin',
   'sec-fetch-dest',
