@@ -102,7 +102,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   ajv: ['src/directory/', 'src/session/', 'src/store/', 'src/identity/', 'src/tokens/'],
   'acme-client': ['src/certificates/acme.ts'],
   'openid-client': ['src/identity/oidc.ts', 'src/identity/oidc/'],
-  undici: ['src/upstream/', 'src/lib/outbound.ts'],
+  undici: ['src/upstream/undici-pool.ts', 'src/upstream/connection.ts', 'src/upstream/probe.ts', 'src/lib/outbound.ts'],
   jose: [
     'src/upstream/assertion.ts',
     'src/authenticate/pending.ts',

@@ -21,10 +21,14 @@ export function sendReply(exchange: Exchange, { status, headers, body, close }: 
   })
 }
 
-/** Ends an answer with all of its body. */
-export function endWith(out: ResponseBody, body: Buffer): void {
-  if (body.length > SMALL) out.end(body)
-  else endWithText(out, body.toString('latin1'))
+/** Ends an answer with all of its body, or the rest of it. False: its bytes are still needed after the return. */
+export function endWith(out: ResponseBody, body: Buffer): boolean {
+  if (body.length <= SMALL) {
+    endWithText(out, body.toString('latin1'))
+    return true
+  }
+  out.end(body)
+  return out.writableLength === 0
 }
 
 /** Written by `end` it would go out together with an empty piece, as a list of two: twice the cost of one write. */

@@ -1,8 +1,18 @@
-import { buildConnector } from 'undici'
+import { createRequire } from 'node:module'
+import type * as Undici from 'undici'
+import type { buildConnector } from 'undici'
 import type { Forward, Upstream } from '../config/route-model.ts'
 import type { Span } from '../types.ts'
 import { addressOf, isTls, type UpstreamAddress } from './address.ts'
 import { tlsName, type TlsOptions, tlsOptions } from './tls.ts'
+
+/** Idle connections are given up before common servers do (Node: 5 s), so that few requests meet a closing one. */
+export const KEEP_ALIVE: Span = 4000
+/** Then it takes no more requests, and the next connection looks the name up again: addresses of upstreams change. */
+export const MAX_CONNECTION_AGE: Span = 60_000
+
+// Loaded by the first connection that needs it: it costs a fifth of a start.
+const require = createRequire(import.meta.url)
 
 /** How connections to one upstream are made, under the TLS settings of a route. */
 export interface UpstreamConnection {
@@ -11,6 +21,7 @@ export interface UpstreamConnection {
   /** Goes into the options of each dispatch: a constant, or undici would open another connection for every Host it sees. */
   readonly servername: string
   readonly tls: TlsOptions
+  readonly connectTimeout: Span
   readonly connect: buildConnector.connector
 }
 
@@ -18,26 +29,30 @@ export interface UpstreamConnection {
 export function connectionTo(
   { tls }: Pick<Forward, 'tls'>,
   upstream: Upstream,
-  timeout: Span,
+  connectTimeout: Span,
   authorities?: string,
 ): UpstreamConnection {
   const address = addressOf(upstream.origin)
   const { hostname } = new URL(address.url)
   const servername = tlsName(tls, hostname)
   const options = tlsOptions(tls, isTls(upstream.origin) ? authorities : undefined)
-  const connect = buildConnector({
-    timeout,
-    ...options,
-    ...(address.socketPath !== undefined && { socketPath: address.socketPath }),
-    // undici then speaks HTTP/2 on a connection without ALPN.
-    ...(address.http2 && { useH2c: true }),
-  })
+  let connector: buildConnector.connector | undefined
   return {
     upstream,
     address,
     servername: servername || hostname,
     tls: options,
-    // undici takes the name to verify from the Host header, which a client may choose; ours is from configuration.
-    connect: (options, callback) => connect({ ...options, servername }, callback),
+    connectTimeout,
+    connect: (to, callback) => {
+      connector ??= (require('undici') as typeof Undici).buildConnector({
+        timeout: connectTimeout,
+        ...options,
+        ...(address.socketPath !== undefined && { socketPath: address.socketPath }),
+        // undici then speaks HTTP/2 on a connection without ALPN.
+        ...(address.http2 && { useH2c: true }),
+      })
+      // undici takes the name to verify from the Host header, which a client may choose; ours is from configuration.
+      connector({ ...to, servername }, callback)
+    },
   }
 }

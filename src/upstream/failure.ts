@@ -2,6 +2,7 @@ import { AppError, type ErrorCode, messageOf } from '../errors.ts'
 import { describeLimit } from '../lib/duration.ts'
 import type { Limit } from '../types.ts'
 import { isTls } from './address.ts'
+import { MAX_ANSWER_HEAD } from '../wire/answer.ts'
 import { tlsProblem } from './tls.ts'
 
 const RESOLVE = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME', 'ENODATA'])
@@ -25,12 +26,9 @@ const PROTOCOL = new Set([
 const TLS =
   /^(?:ERR_TLS_|ERR_SSL_|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA|PATH_LENGTH|EPROTO$)/
 
-/** Longest header of an answer; here, because whoever meets it reads the number in the message. */
-export const MAX_RESPONSE_HEADER_BYTES = 32 * 1024
-
 /** Messages that say less than we know. */
 const PROTOCOL_PROBLEMS = new Map([
-  ['UND_ERR_HEADERS_OVERFLOW', `the header of its answer is longer than ${MAX_RESPONSE_HEADER_BYTES} bytes`],
+  ['UND_ERR_HEADERS_OVERFLOW', `the header of its answer is longer than ${MAX_ANSWER_HEAD} bytes`],
   ['HPE_HEADER_OVERFLOW', 'the header of its answer is too long'],
   ['ERR_HTTP2_ERROR', 'it does not speak HTTP/2 on this port; write http:// in `to`?'],
 ])
@@ -70,6 +68,11 @@ export function lateUpstream(
   return new AppError(code, `upstream ${origin}: ${what} in time; the limit is ${limit}`, {
     details: { upstream: origin, limit },
   })
+}
+
+/** @param what is wrong with what it said. */
+export function protocolFailure(origin: string, what: string): AppError {
+  return new AppError('ERR_UPSTREAM_PROTOCOL', `upstream ${origin}: ${what}`, { details: { upstream: origin } })
 }
 
 function classify(error: unknown, connected: boolean, tls: boolean): ErrorCode {

@@ -1,15 +1,8 @@
-import type { Dispatcher } from 'undici'
 import type { AppError } from '../errors.ts'
 import type { Span } from '../types.ts'
 import type { UpstreamAddress } from './address.ts'
+import type { AnswerHandler, UpstreamRequest } from './client.ts'
 import type { TlsOptions } from './tls.ts'
-
-/** undici's options; it knows `servername` and does not declare it. */
-export interface UpstreamRequest extends Dispatcher.DispatchOptions {
-  /** name, value, name, value. */
-  headers: string[]
-  servername?: string
-}
 
 /** How a connection to the upstream is made. */
 export interface ConnectSettings {
@@ -26,18 +19,16 @@ export interface Lease {
   readonly origin: string
   /** Its address for HTTP, `http://localhost` for a socket. */
   readonly url: string
-  /** Does it speak HTTP/2? Then it may send trailers. */
+  /** Does it speak HTTP/2? */
   readonly http2: boolean
   /** The name that its certificate must carry. */
   readonly servername: string
   /** Does it wait for a connection to become free? */
   readonly waiting: boolean
   /** Sends the request, at once or in turn. Too many: the handler gets ERR_UPSTREAM_BUSY. Again: for a retry. */
-  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void
+  dispatch(request: UpstreamRequest, handler: AnswerHandler): void
   /** Takes a place for a tunnel, which has a connection of its own. Too many: throws ERR_UPSTREAM_BUSY. */
   tunnel(): ConnectSettings
-  /** Was this failure raised by a connection that had already served an exchange? Then the upstream may simply have closed it. */
-  wasStale(error: unknown): boolean
   /** Exactly once, when nothing more is sent: frees the place. */
   report(outcome: Outcome): void
   /** After the report: the same request on an upstream that it has not tried or, `anywhere`, on any; undefined: there is none. */

@@ -1,10 +1,9 @@
-import type { Dispatcher } from 'undici'
 import { AppError } from '../errors.ts'
 import type { Forward } from '../config/route-model.ts'
 import type { Grant } from '../policy/verdict.ts'
+import type { AnswerHandler, UpstreamRequest } from './client.ts'
 import type { Cluster, Member } from './cluster.ts'
-import { http2Headers } from './http2.ts'
-import type { ConnectSettings, Lease, Outcome, UpstreamRequest } from './lease.ts'
+import type { ConnectSettings, Lease, Outcome } from './lease.ts'
 import type { Turn } from './limits.ts'
 import type { PoolSettings } from './pool.ts'
 import { tlsName } from './tls.ts'
@@ -13,8 +12,6 @@ import { tlsName } from './tls.ts'
 export interface LeaseContext {
   readonly cluster: Cluster
   readonly limits: PoolSettings
-  /** Errors of connections that had served before. */
-  readonly stale: WeakSet<object>
 }
 
 const NONE: readonly Member[] = []
@@ -27,7 +24,7 @@ export class PoolLease implements Lease, Turn {
   private readonly isRetry: boolean
   private place: 'none' | 'request' | 'tunnel' = 'none'
   private request: UpstreamRequest | undefined
-  private handler: Dispatcher.DispatchHandler | undefined
+  private handler: AnswerHandler | undefined
 
   constructor(
     context: LeaseContext,
@@ -71,7 +68,7 @@ export class PoolLease implements Lease, Turn {
     return this.member.pool.admission.isWaiting(this)
   }
 
-  dispatch(request: UpstreamRequest, handler: Dispatcher.DispatchHandler): void {
+  dispatch(request: UpstreamRequest, handler: AnswerHandler): void {
     this.request = request
     this.handler = handler
     if (this.place === 'request') return this.start()
@@ -81,15 +78,12 @@ export class PoolLease implements Lease, Turn {
 
   start(): void {
     const { request, handler, member } = this
-    if (!request || !handler) return
-    const { pool, servername, address } = member.pool
-    request.servername = servername
-    pool.dispatch(address.http2 ? { ...request, headers: http2Headers(request.headers) } : request, handler)
+    if (request && handler) member.pool.client.dispatch(request, handler)
   }
 
   refuse(error: AppError): void {
     this.place = 'none'
-    this.handler?.onResponseError?.(undefined as never, error)
+    this.handler?.onFailure({ error, stale: false, heard: false })
   }
 
   tunnel(): ConnectSettings {
@@ -108,10 +102,6 @@ export class PoolLease implements Lease, Turn {
       servername: tlsName(action.tls, new URL(address.url).hostname),
       tls: this.member.pool.tls,
     }
-  }
-
-  wasStale(error: unknown): boolean {
-    return typeof error === 'object' && error !== null && this.context.stale.has(error)
   }
 
   report(outcome: Outcome): void {

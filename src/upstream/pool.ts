@@ -1,6 +1,6 @@
-import type { Pool } from 'undici'
 import type { Live } from '../config/model.ts'
 import type { Forward } from '../config/route-model.ts'
+import type { UpstreamClient } from './client.ts'
 import type { UpstreamConnection } from './connection.ts'
 import type { Admission, Limits } from './limits.ts'
 import type { Standing } from './standing.ts'
@@ -11,7 +11,7 @@ export type PoolSettings = Limits & Pick<Live, 'routes' | 'upstreamConnectTimeou
 export interface SharedPool extends UpstreamConnection {
   readonly key: string
   readonly action: Forward
-  readonly pool: Pool
+  readonly client: UpstreamClient
   readonly admission: Admission
   /** By the rules of ejection: routes with the same rules learn from one another. */
   readonly standings: Map<string, Standing>

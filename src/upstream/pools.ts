@@ -1,18 +1,15 @@
-import { type buildConnector, Pool } from 'undici'
 import type { Deadlines } from '../lib/deadlines.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import type { Forward, HealthCheck, OutlierDetection, Upstream } from '../config/route-model.ts'
 import type { Grant } from '../policy/verdict.ts'
-import type { Span } from '../types.ts'
 import type { UpstreamState } from '../http/upstream-state.ts'
 import { Cluster, type ClusterDeps, Member } from './cluster.ts'
-import { readBeforeFailing } from './early-answer.ts'
 import { isTls } from './address.ts'
 import { connectionTo } from './connection.ts'
-import { MAX_RESPONSE_HEADER_BYTES } from './failure.ts'
 import { Checker } from './health.ts'
 import type { Lease } from './lease.ts'
 import { Admission } from './limits.ts'
+import { openClient } from './open-client.ts'
 import type { PoolSettings, SharedPool } from './pool.ts'
 import { type LeaseContext, PoolLease } from './pool-lease.ts'
 import { Standing } from './standing.ts'
@@ -35,11 +32,6 @@ export interface Pools {
   close(): Promise<void>
 }
 
-/** Idle connections are given up before common servers do (Node: 5 s), so that few requests meet a closing one. */
-const KEEP_ALIVE: Span = 4000
-/** Then it takes no more requests, and the next connection looks the name up again: addresses of upstreams change. */
-const MAX_CONNECTION_AGE: Span = 60_000
-
 export interface PoolsDeps extends ClusterDeps {
   /** PEM bundle that counts beside the system's authorities. */
   readonly authorities?: string | undefined
@@ -49,33 +41,13 @@ export interface PoolsDeps extends ClusterDeps {
 export function createPools({ deadlines, authorities, ...deps }: PoolsDeps): Pools {
   const pools = new Map<string, SharedPool>()
   const checkers = new Map<string, Checker>()
-  const stale = new WeakSet<object>()
 
   function openPool(key: string, action: Forward, upstream: Upstream, settings: PoolSettings): SharedPool {
     const { upstreamConnectTimeout: timeout, upstreamMaxConnections: connections } = settings
     const connection = connectionTo(action, upstream, timeout, authorities)
-    const connect: buildConnector.connector = (options, callback) =>
-      connection.connect(options, (...[error, socket]) => {
-        if (error) return callback(error, null)
-        // Everything that ends a connection early is raised here first. (Over TLS the handshake has been read as well,
-        // so a first exchange counts as a second: the only effect is one more attempt at an idempotent request.)
-        socket.prependListener('error', (failure) => socket.bytesRead > 0 && stale.add(failure))
-        readBeforeFailing(socket, deadlines)
-        callback(null, socket)
-      })
-    const pool = new Pool(connection.address.url, {
-      connect,
-      connections,
-      pipelining: 1,
-      keepAliveTimeout: KEEP_ALIVE,
-      clientTtl: MAX_CONNECTION_AGE,
-      maxHeaderSize: MAX_RESPONSE_HEADER_BYTES,
-      // transfer.ts has its own: they cover waiting for a connection, and they pause with a slow client.
-      headersTimeout: 0,
-      bodyTimeout: 0,
-    })
+    const client = openClient(connection, connections, { clock: deps.clock, deadlines })
     const admission = new Admission(upstream.origin, deadlines)
-    return { ...connection, key, action, pool, connect, admission, standings: new Map(), holders: 0 }
+    return { ...connection, key, action, client, admission, standings: new Map(), holders: 0 }
   }
 
   function checkerOf(pool: SharedPool, check: HealthCheck): Checker {
@@ -129,7 +101,7 @@ export function createPools({ deadlines, authorities, ...deps }: PoolsDeps): Poo
       }
       const [first, ...others] = action.upstreams
       const members = [member(first, 0), ...others.map((other, i) => member(other, i + 1))] as const
-      const context = { cluster: new Cluster(balancing, members, deps), limits, stale }
+      const context = { cluster: new Cluster(balancing, members, deps), limits }
       contexts.set(action, context)
       return context
     }
@@ -152,7 +124,7 @@ export function createPools({ deadlines, authorities, ...deps }: PoolsDeps): Poo
         for (const [key, pool] of held) {
           if (--pool.holders > 0) continue
           pools.delete(key)
-          void pool.pool.close()
+          void pool.client.close()
         }
         held.clear()
       },
@@ -182,7 +154,7 @@ export function createPools({ deadlines, authorities, ...deps }: PoolsDeps): Poo
       checkers.clear()
       const all = [...pools.values()]
       pools.clear()
-      await Promise.all(all.map(({ pool }) => pool.destroy()))
+      await Promise.all(all.map(({ client }) => client.destroy()))
     },
   }
 }

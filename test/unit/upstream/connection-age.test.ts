@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, test, vi } from 'vitest'
+import { manualClock } from '../../support/clock.ts'
 import { cleanup, client, forwarder, front, route } from './support.ts'
 
 interface Server {
@@ -37,7 +38,8 @@ async function serving(address: string, port = 0): Promise<Server> {
 test('a connection takes requests for a minute; then it is drained and the name is looked up again', async () => {
   const before = await serving('127.0.0.1')
   const after = await serving('127.0.0.2', before.port)
-  const { port } = await front(route(`http://upstream.test:${before.port}`), forwarder())
+  const clock = manualClock()
+  const { port } = await front(route(`http://upstream.test:${before.port}`, { timeout: 0 }), forwarder(clock))
   let address = '127.0.0.1'
   const [wire, slow] = [await client(port), await client(port)]
   const lookup = vi.spyOn(dns, 'lookup').mockImplementation(((
@@ -48,9 +50,6 @@ test('a connection takes requests for a minute; then it is drained and the name 
     done(null, [{ address, family: 4 }])
   }) as never)
   cleanup(() => lookup.mockRestore())
-  // undici reads the time by itself.
-  vi.useFakeTimers({ toFake: ['Date'] })
-  cleanup(() => void vi.useRealTimers())
 
   const ask = async (path: string): Promise<string> => {
     const seen = wire.received().length
@@ -61,11 +60,14 @@ test('a connection takes requests for a minute; then it is drained and the name 
   await expect.poll(() => before.held.length).toBe(1)
   expect([await ask('/1'), await ask('/2')]).toEqual(['127.0.0.1', '127.0.0.1'])
   address = '127.0.0.2'
-  vi.setSystemTime(Date.now() + 50_000)
-  expect(await ask('/3')).toBe('127.0.0.1')
-  vi.setSystemTime(Date.now() + 11_000)
-  expect(await ask('/4')).toBe('127.0.0.2')
-  expect(before.requests).toEqual([1, 3])
+  for (let i = 3; i < 22; i++) {
+    clock.advance(3000)
+    expect(await ask(`/${i}`)).toBe('127.0.0.1')
+  }
+  clock.advance(3000)
+  // The request that finds it a minute old is its last.
+  expect([await ask('/22'), await ask('/23')]).toEqual(['127.0.0.1', '127.0.0.2'])
+  expect(before.requests).toEqual([1, 22])
   expect(after.requests).toEqual([1])
   // What was under way is not cut.
   before.held[0]?.end('late')

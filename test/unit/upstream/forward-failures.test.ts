@@ -330,6 +330,34 @@ test('a slow reader stops the upstream and loses nothing', async () => {
   expect(got).toBeGreaterThan(size)
 })
 
+test('a connection whose client was slow serves the next request as if nothing had been', async () => {
+  const size = 4 * 1024 * 1024
+  const upstream = await rawUpstream(answering(`HTTP/1.1 200 OK\r\ncontent-length: ${size}\r\n\r\n${'x'.repeat(size)}`))
+  const { port, ended } = await front(route(upstream.origin), forwarder())
+  const slow = await client(port)
+  slow.socket.removeAllListeners('data')
+  slow.socket.pause()
+  slow.send(GET)
+  const connection = await upstream.connections.next()
+  // Until every buffer on the way is full.
+  let before = -1
+  for (let still = 0; still < 200; still = connection.socket.bytesWritten === before ? still + 1 : 0) {
+    before = connection.socket.bytesWritten
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  let got = 0
+  slow.socket.on('data', (piece) => (got += piece.length))
+  slow.socket.resume()
+  expect(await ended.next()).toMatchObject({ status: 200, bytesOut: size })
+  for (let i = 0; i < 3; i++) {
+    const wire = await client(port)
+    wire.send(GET)
+    expect(await ended.next()).toMatchObject({ status: 200, bytesOut: size })
+  }
+  expect(upstream.connections.all).toHaveLength(1)
+  await expect.poll(() => got).toBeGreaterThan(size)
+})
+
 test("a slow upstream stops the client's upload", async () => {
   const upstream = await rawUpstream(({ socket }) => socket.pause())
   const { port } = await front(route(upstream.origin), forwarder())
@@ -406,6 +434,30 @@ test('an idempotent request that met a closing idle connection is sent once more
   wire.send(GET)
   expect(await ended.next()).toMatchObject({ status: 200 })
   expect(upstream.connections.all).toHaveLength(2)
+})
+
+test('an upstream that was restarted costs no idempotent request its answer, however many connections were idle', async () => {
+  let restarted = false
+  /** So many requests are answered at the same time: each needs a connection. */
+  let together = 5
+  const held: Wire[] = []
+  const upstream = await rawUpstream((wire) => {
+    const old = !restarted
+    wire.socket.on('data', () => {
+      // As by a balancer that has forgotten its connections: the first packet is answered by a reset.
+      if (old && restarted) wire.socket.resetAndDestroy()
+      else if (held.push(wire) === together) for (const { socket } of held.splice(0)) socket.write(OK)
+    })
+  })
+  const { port, ended } = await front(route(upstream.origin), forwarder())
+  const wires = await Promise.all(Array.from({ length: 5 }, () => client(port)))
+  for (const wire of wires) wire.send(GET)
+  for (let i = 0; i < 5; i++) expect(await ended.next()).toMatchObject({ status: 200 })
+  expect(upstream.connections.all).toHaveLength(5)
+  restarted = true
+  together = 1
+  wires[0]?.send(GET)
+  expect(await ended.next()).toMatchObject({ status: 200 })
 })
 
 test('a POST is never sent twice', async () => {

@@ -1,0 +1,216 @@
+import type { Socket } from 'node:net'
+import { endOfAnswerHead, MAX_ANSWER_HEAD, type ScannedAnswer, scanAnswer } from '../wire/answer.ts'
+import { ChunkedDecoder } from '../wire/chunked.ts'
+import type { AnswerHandler, UpstreamExchange, UpstreamRequest } from './client.ts'
+import { protocolFailure } from './failure.ts'
+import { H1Upload } from './h1-upload.ts'
+
+/** Methods whose request says that it has no body (RFC 9110 §8.6). */
+const EXPECT_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
+/** 1xx before one answer. */
+const MAX_HINTS = 32
+
+/** Bytes that one read brings at most. */
+export const READ = 64 * 1024
+const NOTHING = Buffer.alloc(0)
+const PARTIAL = MAX_ANSWER_HEAD + READ
+
+/** Octets that are still to come, chunks, or all up to the end of the connection. */
+type Rest = number | ChunkedDecoder | 'until-close'
+
+/** The connection of an exchange, as the exchange sees it. */
+export interface H1Carrier {
+  /** For people. */
+  readonly origin: string
+  /** `Host` of the upstream itself. */
+  readonly authority: string
+  pause(): void
+  resume(): void
+  /** The exchange has ended; the connection may serve another. @param keepAlive seconds for which the server keeps it, if it said so. */
+  release(keepAlive?: number): void
+  /** The exchange has ended, and the connection with it. */
+  giveUp(): void
+}
+
+/** One request over a connection, and its answer. It has a hand on the connection until it has ended, and none afterwards. */
+export class H1Exchange implements UpstreamExchange {
+  /** Has a byte of an answer come? */
+  heard = false
+  private readonly request: UpstreamRequest
+  private readonly handler: AnswerHandler
+  private connection: H1Carrier | undefined
+  private sent = false
+  /** Does the handler hear nothing more? */
+  private over = false
+  private upload: H1Upload | undefined
+  /** Of the answer's head what has come, if not all. */
+  private partial: Buffer | undefined
+  private partialLength = 0
+  private hints = 0
+  private answer: ScannedAnswer | undefined
+  private rest: Rest = 0
+
+  constructor(request: UpstreamRequest, handler: AnswerHandler) {
+    this.request = request
+    this.handler = handler
+  }
+
+  /** The connection stands: sends the request. */
+  begin(connection: H1Carrier, socket: Socket): void {
+    this.connection = connection
+    this.handler.onStart(this)
+    // It may have been aborted just now.
+    if (!this.connection) return
+    const { body, length } = this.request
+    this.sent = true
+    socket.write(headOf(this.request, connection.authority), 'latin1')
+    if (body) this.upload = new H1Upload(socket, body, length, (error) => this.fail(error))
+  }
+
+  pause(): void {
+    this.connection?.pause()
+  }
+
+  resume(): void {
+    this.connection?.resume()
+  }
+
+  abort(): void {
+    this.over = true
+    const connection = this.leave()
+    if (this.sent) connection?.giveUp()
+    else connection?.release()
+  }
+
+  /** The connection takes more of the request again. */
+  onDrain(): void {
+    this.upload?.resume()
+  }
+
+  /** The upstream says nothing more: the end of some answers. */
+  onEnd(): void {
+    if (!this.answer || this.rest !== 'until-close') return
+    this.leave()?.giveUp()
+    this.handler.onEnd(undefined)
+  }
+
+  /** The connection could not be made, or is closed. */
+  onClosed(error: Error, stale: boolean): void {
+    this.tell(error, stale)
+  }
+
+  /** Something of the exchange failed, not its connection. */
+  fail(error: Error): void {
+    this.leave()?.giveUp()
+    this.tell(error, false)
+  }
+
+  private tell(error: Error, stale: boolean): void {
+    this.leave()
+    if (this.over) return
+    this.over = true
+    this.handler.onFailure({ error, stale, heard: this.heard })
+  }
+
+  /** More of the answer. True: its bytes have been used. */
+  read(bytes: Buffer): boolean {
+    this.heard = true
+    if (this.answer) return this.readRest(bytes, 0, bytes.length)
+    const { partial, partialLength } = this
+    if (!partial) return this.readHead(bytes, 0, bytes.length)
+    const length = partialLength + bytes.copy(partial, partialLength)
+    this.partial = undefined
+    this.readHead(partial, partialLength, length)
+    return true
+  }
+
+  /** @param seen up to here there is no end of a head. @param to behind what has come. */
+  private readHead(bytes: Buffer, seen: number, to: number): boolean {
+    for (let at = 0; ; ) {
+      const end = endOfAnswerHead(bytes, at, to, Math.max(at, seen))
+      if (typeof end === 'string') return this.refuse(end)
+      if (end === -1) return this.keep(bytes, at, to)
+      const head = scanAnswer(bytes, at, end)
+      if (typeof head === 'string') return this.refuse(head)
+      if (head.status === 101) return this.refuse('it switches protocols unasked')
+      if (head.status >= 200) return this.readAnswer(head, bytes, end, to)
+      if (++this.hints > MAX_HINTS) return this.refuse(`more than ${MAX_HINTS} hints before its answer`)
+      at = end
+    }
+  }
+
+  /** A copy, into one buffer: an upstream that sends its head byte by byte costs no more than the bytes. */
+  private keep(bytes: Buffer, from: number, to: number): true {
+    if (from === to) return true
+    this.partial = bytes.length === PARTIAL ? bytes : Buffer.allocUnsafeSlow(PARTIAL)
+    this.partialLength = bytes.copy(this.partial, 0, from, to)
+    return true
+  }
+
+  private readAnswer(answer: ScannedAnswer, bytes: Buffer, at: number, to: number): boolean {
+    const { status, reason, lines, framing } = answer
+    this.answer = answer
+    const bodyless = this.request.method === 'HEAD' || status === 204 || status === 304
+    this.rest = bodyless ? 0 : framing === 'chunked' ? new ChunkedDecoder() : framing
+    this.handler.onHead({ status, reason, lines })
+    return !this.connection || this.readRest(bytes, at, to)
+  }
+
+  private readRest(bytes: Buffer, from: number, to: number): boolean {
+    const { rest } = this
+    if (rest === 'until-close') return this.pass(bytes, from, to)
+    if (typeof rest === 'number') {
+      const end = Math.min(to, from + rest)
+      this.rest = rest - (end - from)
+      return this.rest > 0 ? this.pass(bytes, from, end) : this.finish(bytes, from, end, to - end)
+    }
+    const end = rest.decode(bytes, from, to)
+    if (end === -1) return this.cut('a malformed chunk')
+    return rest.done ? this.finish(bytes, rest.start, end, to - rest.end) : this.pass(bytes, rest.start, end)
+  }
+
+  private pass(bytes: Buffer, from: number, to: number): boolean {
+    return this.handler.onPiece(cut(bytes, from, to))
+  }
+
+  /** @param behind bytes that nobody asked for. */
+  private finish(bytes: Buffer, from: number, to: number, behind: number): boolean {
+    const { persistent, keepAlive } = this.answer ?? {}
+    const unread = this.upload !== undefined && !this.upload.done
+    const connection = this.leave()
+    // An upstream that says more than an answer, or has not read the request, is not asked again (RFC 9112 §9.3).
+    if (persistent && behind === 0 && !unread) connection?.release(keepAlive)
+    else connection?.giveUp()
+    return this.handler.onEnd(from === to ? undefined : cut(bytes, from, to))
+  }
+
+  /** Not even the begin of the answer may have left us. */
+  private cut(problem: string): true {
+    this.handler.onPiece(NOTHING)
+    return this.refuse(problem)
+  }
+
+  private refuse(problem: string): true {
+    if (this.connection) this.fail(protocolFailure(this.connection.origin, problem))
+    return true
+  }
+
+  private leave(): H1Carrier | undefined {
+    const { connection } = this
+    this.connection = undefined
+    this.upload?.stop()
+    return connection
+  }
+}
+
+/** RFC 9112 §3, §6: in the order of names that servers of any age expect, and framed by us alone. */
+function headOf({ method, path, host, headers, body, length }: UpstreamRequest, authority: string): string {
+  let framing = ''
+  if (body) framing = length === undefined ? 'transfer-encoding: chunked\r\n' : `content-length: ${length}\r\n`
+  else if (EXPECT_BODY.has(method)) framing = 'content-length: 0\r\n'
+  return `${method} ${path} HTTP/1.1\r\nhost: ${host ?? authority}\r\nconnection: keep-alive\r\n${headers}${framing}\r\n`
+}
+
+function cut(bytes: Buffer, from: number, to: number): Buffer {
+  return from === 0 && to === bytes.length ? bytes : bytes.subarray(from, to)
+}

@@ -1,0 +1,23 @@
+import type { Deadlines } from '../lib/deadlines.ts'
+import type { Clock } from '../types.ts'
+import { isTls } from './address.ts'
+import type { UpstreamClient } from './client.ts'
+import type { UpstreamConnection } from './connection.ts'
+import { H1Pool } from './h1-pool.ts'
+import { UndiciPool } from './undici-pool.ts'
+
+/** Opens nothing yet. @param connections at the same time; whoever dispatches sees to it that there are not more requests. */
+export function openClient(
+  connection: UpstreamConnection,
+  connections: number,
+  { clock, deadlines }: { readonly clock: Clock; readonly deadlines: Deadlines },
+): UpstreamClient {
+  const { upstream, address, connectTimeout } = connection
+  if (isTls(upstream.origin) || address.http2) return new UndiciPool(connection, connections, deadlines)
+  const { host: authority, hostname, port } = new URL(address.url)
+  const target =
+    address.socketPath === undefined
+      ? { host: hostname.replaceAll(/^\[|\]$/g, ''), port: Number(port || 80) }
+      : { path: address.socketPath }
+  return new H1Pool({ origin: upstream.origin, authority, target, connectTimeout, clock, deadlines })
+}
