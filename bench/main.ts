@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util'
 import { microBudget, ratios } from './budgets.ts'
 import type { MicroResult } from './micro.ts'
 import { BESIDE, find, node, stopAll, UNDER_TEST } from './programs.ts'
-import { compareProxies } from './proxies.ts'
+import { compareProxies, prepareGround } from './proxies.ts'
 import { printBudgets, printCells } from './table.ts'
 
 const REPORT = 'bench/report.json'
@@ -47,7 +47,8 @@ async function main(args: readonly string[]): Promise<void> {
   const seconds = Number(values.seconds ?? (short ? 1 : 2))
   const begin = performance.now()
   try {
-    const cells = await compareProxies({ directory, short, wanted, rounds, seconds })
+    const ground = await prepareGround(directory)
+    const cells = await compareProxies({ directory, short, wanted, rounds, seconds }, ground)
     const micro = wanted('micro') ? (JSON.parse(runPinned(node('micro.js'))) as readonly MicroResult[]) : []
     const budgets = [...ratios(cells), ...micro.map(microBudget)]
     printCells(cells)
@@ -62,13 +63,15 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 function runPinned(command: readonly string[]): string {
-  return execFileSync('taskset', ['-c', String(UNDER_TEST), ...command], { encoding: 'utf8', timeout: 120_000 })
+  return execFileSync('taskset', ['-c', String(UNDER_TEST), ...command], { encoding: 'utf8', timeout: 600_000 })
 }
 
-process.on('SIGINT', () => {
-  stopAll()
-  process.exit(130)
-})
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(signal, () => {
+    stopAll()
+    process.exit(1)
+  })
+}
 
 const args = process.argv.slice(2)
 const run = args.includes('--directory')

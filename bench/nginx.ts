@@ -1,15 +1,25 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
+import type { Certificate } from './certificate.ts'
 import { type Program, start } from './programs.ts'
 
-export const SMALL = 'x'.repeat(1024)
+const SMALL = 'x'.repeat(1024)
 export const BIG = 1024 * 1024
+/** Bytes of files; `/size/30` has 30. */
+export const SIZES = [30, 1024, 10_240, 102_400, BIG, 10 * BIG]
 
-/** One process, no log: `/` is 1 KiB, `/big` 1 MiB, `/upload` reads a whole body before it answers. */
+/** What the upstream answers, by path. */
+export const BODIES: ReadonlyMap<string, string> = new Map([
+  ['/', SMALL],
+  ['/big', 'x'.repeat(BIG)],
+  ...SIZES.map((size): [string, string] => [`/size/${size}`, 'x'.repeat(size)]),
+])
+
+/** One process, no log: the paths above, and `/upload`, which reads a whole body before it answers. */
 export function startUpstream(core: number, directory: string, port: number, sink: number): Program {
   const files = `${directory}/files`
-  mkdirSync(files, { recursive: true })
-  writeFileSync(`${files}/big`, 'x'.repeat(BIG))
-  return run(
+  mkdirSync(`${files}/size`, { recursive: true })
+  for (const [path, body] of BODIES) if (path !== '/') writeFileSync(`${files}${path}`, body)
+  return nginx(
     core,
     directory,
     'upstream',
@@ -22,6 +32,7 @@ export function startUpstream(core: number, directory: string, port: number, sin
       root ${files};
       location = / { return 200 "${SMALL}"; }
       location = /big { }
+      location /size/ { }
       location = /upload { proxy_pass http://127.0.0.1:${sink}; }
     }
     server {
@@ -32,15 +43,23 @@ export function startUpstream(core: number, directory: string, port: number, sin
   )
 }
 
-export function startNginxProxy(core: number, directory: string, port: number, upstream: number): Program {
-  return run(
+export function startNginxProxy(
+  core: number,
+  directory: string,
+  port: number,
+  upstream: number,
+  certificate?: Certificate,
+): Program {
+  return nginx(
     core,
     directory,
-    'proxy',
+    `proxy-${port}`,
     `
     upstream up { server 127.0.0.1:${upstream}; keepalive 4096; keepalive_requests 1000000000; }
     server {
-      listen 127.0.0.1:${port};
+      listen 127.0.0.1:${port}${certificate ? ' ssl' : ''};
+      ${certificate ? `ssl_certificate ${certificate.file}; ssl_certificate_key ${certificate.keyFile};` : ''}
+      ${certificate ? 'ssl_protocols TLSv1.2 TLSv1.3; ssl_session_cache shared:all:10m;' : ''}
       keepalive_requests 1000000000;
       client_max_body_size 0;
       location / {
@@ -53,7 +72,8 @@ export function startNginxProxy(core: number, directory: string, port: number, u
   )
 }
 
-function run(core: number, directory: string, name: string, servers: string): Program {
+/** One nginx without master and log, with these servers. */
+export function nginx(core: number, directory: string, name: string, servers: string): Program {
   const home = `${directory}/nginx-${name}`
   mkdirSync(home, { recursive: true })
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']

@@ -1,42 +1,54 @@
 import { writeFileSync } from 'node:fs'
 import { demoSeed } from '../emulator/okta/demo-seed.ts'
-import { createOktaEmulator } from '../emulator/okta/emulator.ts'
-import { answering, node, type Program, start } from './programs.ts'
+import { createOktaEmulator, type OktaEmulator } from '../emulator/okta/emulator.ts'
+import type { Seed } from '../emulator/okta/seed.ts'
+import type { Certificate } from './certificate.ts'
+import { answering, freePort, node, type Program, start } from './programs.ts'
 import { commonSettings } from './settings.ts'
 import { signIn } from './signed-in.ts'
+
+type Headers = Readonly<Record<string, string>>
 
 export interface Postern {
   readonly program: Program
   readonly port: number
+  readonly okta: OktaEmulator
+  /** The configuration file. */
+  readonly file: string
   /** Request headers of a signed-in person, by what is behind the route. */
-  readonly app: Readonly<Record<string, string>>
-  readonly echo: Readonly<Record<string, string>>
-  readonly open: Readonly<Record<string, string>>
+  readonly app: Headers
+  readonly echo: Headers
+  readonly open: Headers
   close(): Promise<void>
 }
 
 export interface PosternOptions {
   readonly core: number
   readonly directory: string
-  readonly port: number
   readonly upstream: number
   readonly echo: number
   /** Absent: the embedded store. */
   readonly storage?: object
+  /** Absent: plain HTTP. */
+  readonly certificate?: Certificate
+  /** Routes before those of the bench. */
+  readonly routes?: readonly object[]
+  /** Groups that alice is in, beside Engineering. */
+  readonly groups?: readonly string[]
 }
 
 /** The built program with a configuration file, a store and the emulator; alice has signed in through the browser flow. */
-export async function startPostern({
-  core,
-  directory,
-  port,
-  upstream,
-  echo,
-  storage,
-}: PosternOptions): Promise<Postern> {
-  const origin = (name: string): string => `http://${name}.localhost:${port}`
+export async function startPostern(options: PosternOptions): Promise<Postern> {
+  const { core, directory, upstream, echo, storage, certificate, routes = [], groups = [] } = options
+  const port = await freePort()
+  const scheme = certificate ? 'https' : 'http'
+  const origin = (name: string): string => `${scheme}://${name}.localhost:${port}`
   const okta = await createOktaEmulator({
-    seed: demoSeed({ redirectUris: [`${origin('authenticate')}/oauth2/callback`], postLogoutRedirectUris: [] }),
+    rateLimits: 'off',
+    seed: withGroups(
+      demoSeed({ redirectUris: [`${origin('authenticate')}/oauth2/callback`], postLogoutRedirectUris: [] }),
+      groups,
+    ),
   })
   const file = `${directory}/config-${port}.yaml`
   // YAML takes JSON as it is.
@@ -48,11 +60,14 @@ export async function startPostern({
   writeFileSync(
     file,
     JSON.stringify({
-      ...commonSettings({ port, okta: okta.url, store: `${directory}/store` }),
+      ...commonSettings({ port, okta: okta.url, store: `${directory}/store-${port}` }),
+      authenticate_service_url: origin('authenticate'),
       ...(storage && { storage }),
+      ...(certificate && { certificate_file: certificate.file, certificate_key_file: certificate.keyFile }),
       pass_identity_headers: true,
       jwt_claims_headers: ['email', 'groups'],
       routes: [
+        ...routes,
         route('public', upstream, { allow_public_unauthenticated_access: true }),
         route('app', upstream, { allowed_groups: ['Engineering'] }),
         route('echo', echo, { allowed_groups: ['Engineering'] }),
@@ -60,13 +75,15 @@ export async function startPostern({
     }),
   )
   const program = start(core, node('../cmd/postern/main.js', 'run', '--config', file))
-  await answering(port, '/ping')
+  await answering(port, '/ping', certificate !== undefined)
   const [app, echoed] = [new URL(origin('app')), new URL(origin('echo'))]
-  const cookies = await signIn([app, echoed], okta.url, 'alice@example.com')
-  const headers = (url: URL): Record<string, string> => ({ Host: url.host, Cookie: cookies.get(url) ?? '' })
+  const cookies = await signIn([app, echoed], okta.url, 'alice@example.com', certificate?.pem)
+  const headers = (url: URL): Headers => ({ Host: url.host, Cookie: cookies.get(url) ?? '' })
   return {
     program,
     port,
+    okta,
+    file,
     app: headers(app),
     echo: headers(echoed),
     open: { Host: `public.localhost:${port}` },
@@ -74,5 +91,15 @@ export async function startPostern({
       await program.stop()
       await okta.close()
     },
+  }
+}
+
+function withGroups(seed: Seed, names: readonly string[]): Seed {
+  return {
+    ...seed,
+    groups: [...(seed.groups ?? []), ...names.map((name) => ({ name }))],
+    people: [...(seed.people ?? [])].map((person) =>
+      person.login === 'alice@example.com' ? { ...person, groups: [...(person.groups ?? []), ...names] } : person,
+    ),
   }
 }

@@ -2,8 +2,9 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, constants, readdirSync, readFileSync } from 'node:fs'
 import { get } from 'node:http'
+import { get as getSecurely } from 'node:https'
 import { type AddressInfo, createServer } from 'node:net'
-import { delimiter, join } from 'node:path'
+import { delimiter, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** The program under test has a core for itself; load and upstream share the other. */
@@ -111,12 +112,12 @@ export function together(first: Program, ...others: readonly Program[]): Program
   }
 }
 
-/** Where a program is found: the search path, administrators' folders, and what scripts/bench-peers.sh installs. */
+/** Where a program, or a file with its whole path, is found: the search path, administrators' folders, what scripts/bench-peers.sh installs. */
 export function find(program: string): string | undefined {
   const cache = join(process.env['POSTERN_TOOLS'] ?? join(process.env['HOME'] ?? '', '.cache/postern-tools'), 'bin')
   return [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', cache]
-    .map((directory) => join(directory, program))
-    .find((file) => attempt(() => accessSync(file, constants.X_OK) ?? true))
+    .map((directory) => resolve(directory, program))
+    .find((file) => attempt(() => accessSync(file, constants.R_OK) ?? true))
 }
 
 /** A compiled file beside this one, run by this Node. */
@@ -124,8 +125,11 @@ export function node(file: string, ...args: readonly string[]): string[] {
   return [process.execPath, fileURLToPath(new URL(file, import.meta.url)), ...args]
 }
 
+/** Ends everything that was started, and what that started in its turn. */
 export function stopAll(): void {
-  for (const child of running) child.kill('SIGKILL')
+  for (const pid of [...running].flatMap((child) => processes(child.pid ?? -1))) {
+    attempt(() => process.kill(pid, 'SIGKILL'))
+  }
   running.clear()
 }
 
@@ -143,9 +147,16 @@ export interface Answer {
   readonly location: string | undefined
 }
 
-export function ask(port: number, path: string, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+export function ask(
+  port: number,
+  path: string,
+  headers: Readonly<Record<string, string>> = {},
+  tls = false,
+): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    get({ host: '127.0.0.1', port, path, headers, agent: false }, (response) => {
+    // Whose certificate it is does not matter to a load.
+    const options = { host: '127.0.0.1', port, path, headers, agent: false, rejectUnauthorized: false } as const
+    ;(tls ? getSecurely : get)(options, (response) => {
       const chunks: Buffer[] = []
       response.on('data', (chunk: Buffer) => chunks.push(chunk))
       response.on('error', reject)
@@ -161,10 +172,10 @@ export function ask(port: number, path: string, headers: Readonly<Record<string,
 }
 
 /** Until something answers at all. */
-export async function answering(port: number, path = '/'): Promise<void> {
+export async function answering(port: number, path = '/', tls = false): Promise<void> {
   for (let attempt = 0; attempt < 200; attempt++) {
     try {
-      await ask(port, path)
+      await ask(port, path, {}, tls)
       return
     } catch {
       // Not listening yet.

@@ -1,9 +1,12 @@
-import { NGINX, SIGNED_IN } from './budgets.ts'
-import { BIG, SMALL, startNginxProxy, startUpstream } from './nginx.ts'
-import { type Postern, type PosternOptions, startPostern } from './postern.ts'
+import { demoSeed } from '../emulator/okta/demo-seed.ts'
+import { createOktaEmulator } from '../emulator/okta/emulator.ts'
+import { BROWSING, DOWN, GET, HALF, NGINX, PACED, SIGNED_IN, UP } from './budgets.ts'
+import { BIG, startNginxProxy, startUpstream } from './nginx.ts'
+import { placePeers, startPeer } from './peers/peers.ts'
+import { startPostern } from './postern.ts'
 import { answering, ask, BESIDE, find, freePort, node, type Program, start, UNDER_TEST } from './programs.ts'
 import { BROWSER, CALL, NAVIGATION } from './requests.ts'
-import { type Cell, check, compare, type Effort, type Target, type Work } from './rounds.ts'
+import { type Cell, compare, type Effort, type Target, type Work } from './rounds.ts'
 
 export interface Selection extends Effort {
   readonly short: boolean
@@ -11,18 +14,29 @@ export interface Selection extends Effort {
   readonly wanted: (name: string) => boolean
 }
 
-/**
- * CPU per request of Postern beside proxies without authorization, each on one core by itself; the load (wrk) and the
- * upstream (nginx) share the other. Answers are checked first.
- */
-export async function compareProxies(selection: Selection): Promise<readonly Cell[]> {
-  const { directory, short, wanted } = selection
-  const [upstream, sink, echo, port] = [await freePort(), await freePort(), await freePort(), await freePort()]
+/** What all of a bench stand in front of, on the core of the load. */
+export interface Ground {
+  readonly directory: string
+  readonly upstream: number
+  readonly echo: number
+}
+
+export async function prepareGround(directory: string): Promise<Ground> {
+  const [upstream, sink, echo] = [await freePort(), await freePort(), await freePort()]
   startUpstream(BESIDE, directory, upstream, sink)
   start(BESIDE, node('echo.js', String(echo)))
   await answering(upstream)
   await answering(echo)
+  return { directory, upstream, echo }
+}
 
+/**
+ * CPU per request of Postern beside other proxies, each on one core by itself; the load and the upstream (nginx) share
+ * the other. Answers are checked first.
+ */
+export async function compareProxies(selection: Selection, ground: Ground): Promise<readonly Cell[]> {
+  const { directory, short, wanted } = selection
+  const { upstream } = ground
   const bare = async (name: string, command: (at: number) => Program): Promise<Target> => {
     const at = await freePort()
     const program = command(at)
@@ -31,66 +45,67 @@ export async function compareProxies(selection: Selection): Promise<readonly Cel
   }
   const origin = `http://127.0.0.1:${upstream}`
   const undici = await bare('bare undici', (at) => start(UNDER_TEST, node('bare-undici.js', String(at), origin)))
-  const httpProxy = await bare('bare http-proxy', (at) =>
-    start(UNDER_TEST, node('bare-http-proxy.js', String(at), origin)),
-  )
   const nginx = await bare(NGINX, (at) => startNginxProxy(UNDER_TEST, directory, at, upstream))
-  const postern = await startPostern({ core: UNDER_TEST, directory, port, upstream, echo })
-  const { program } = postern
+  const postern = await startPostern({ core: UNDER_TEST, ...ground })
+  const { program, port } = postern
   const signedIn: Target = { name: SIGNED_IN, program, port, headers: postern.app }
-  const open: Target = { name: 'Postern, public', program, port, headers: postern.open }
   const host = { Host: postern.app['Host'] ?? '' }
   const anonymous: readonly Target[] = [
     { name: 'Postern, anonymous 302', program, port, headers: { ...host, ...NAVIGATION }, status: 302 },
     { name: 'Postern, anonymous 401', program, port, headers: { ...host, ...CALL }, status: 401 },
   ]
-  const onRedis = short
-    ? undefined
-    : await startOnRedis({ core: UNDER_TEST, directory, port: await freePort(), upstream, echo })
-  const shared: readonly Target[] = onRedis
-    ? [{ name: 'Postern, on Redis', program: onRedis.program, port: onRedis.port, headers: onRedis.app }]
-    : []
-  const others = short ? [] : [open, ...shared, httpProxy]
+  const peers = short ? [] : await startPeers(ground)
+  const others = short
+    ? []
+    : [
+        { name: 'Postern, public', program, port, headers: postern.open },
+        ...(await onRedis(ground)),
+        await bare('bare http-proxy', (at) => start(UNDER_TEST, node('bare-http-proxy.js', String(at), origin))),
+      ]
 
+  const get = { path: '/', connections: 64 } as const
   const works: readonly Work[] = [
-    {
-      name: 'GET 1 KiB, 64 connections',
-      path: '/',
-      connections: 64,
-      targets: [signedIn, undici, nginx, ...anonymous, ...others],
-    },
-    {
-      name: "GET 1 KiB, a browser's headers, 64 connections",
-      path: '/',
-      connections: 64,
-      headers: BROWSER,
-      targets: [signedIn, undici, nginx],
-    },
-    { name: 'GET 1 KiB, 1 connection', path: '/', connections: 1, targets: [signedIn, nginx] },
-    { name: 'GET 1 KiB, 1000 connections', path: '/', connections: 1000, targets: [signedIn, nginx] },
-    { name: 'GET 1 MiB, 8 connections', path: '/big', connections: 8, targets: [signedIn, nginx] },
-    { name: 'POST 1 MiB, 8 connections', path: '/upload', connections: 8, upload: BIG, targets: [signedIn, nginx] },
+    { ...get, name: GET, targets: [signedIn, undici, nginx, ...anonymous, ...others, ...peers] },
+    { ...get, name: BROWSING, headers: BROWSER, targets: [signedIn, undici, nginx, ...peers] },
+    { ...get, name: 'GET 1 KiB, 1 connection', connections: 1, targets: [signedIn, nginx] },
+    { ...get, name: 'GET 1 KiB, 1000 connections', connections: 1000, targets: [signedIn, nginx] },
+    { name: DOWN, path: '/big', connections: 8, targets: [signedIn, nginx] },
+    { name: UP, path: '/upload', connections: 8, upload: BIG, targets: [signedIn, nginx] },
+    ...(short ? [] : [{ ...get, name: PACED, perSecond: 1000, targets: [signedIn, nginx, ...peers] }]),
   ]
-  try {
-    await checkIdentity(port, postern.echo, postern.app)
-    const cells: Cell[] = []
-    for (const work of works.filter(({ name }) => wanted(name))) {
-      await check(work, work.path === '/big' ? BIG : SMALL)
-      cells.push(...(await compare(selection, work)))
-    }
-    return cells
-  } finally {
-    await postern.close()
-    await onRedis?.close()
+  await checkIdentity(port, postern.echo, postern.app)
+  const cells: Cell[] = []
+  for (const work of works.filter(({ name }) => wanted(name))) cells.push(...(await compare(selection, work)))
+  const half = Math.round(
+    (cells.find(({ work, target }) => work === GET && target === SIGNED_IN)?.requestsPerSecond ?? 0) / 2,
+  )
+  if (!short && half > 0 && wanted(HALF)) {
+    cells.push(...(await compare(selection, { ...get, name: HALF, perSecond: half, targets: [signedIn, nginx] })))
   }
+  return cells
 }
 
-/** The same on a Redis beside the load; undefined where there is none. */
-async function startOnRedis(options: PosternOptions): Promise<Postern | undefined> {
-  if (find('redis-server') === undefined) return undefined
+/** The same on a Redis beside the load; none where there is none. */
+async function onRedis(ground: Ground): Promise<readonly Target[]> {
+  if (find('redis-server') === undefined) return []
   const at = await freePort()
   start(BESIDE, ['redis-server', '--bind', '127.0.0.1', '--port', String(at), '--save', '', '--appendonly', 'no'])
-  return startPostern({ ...options, storage: { type: 'redis', url: `redis://127.0.0.1:${at}` } })
+  const storage = { type: 'redis', url: `redis://127.0.0.1:${at}` }
+  const { program, port, app } = await startPostern({ core: UNDER_TEST, ...ground, storage })
+  return [{ name: 'Postern, on Redis', program, port, headers: app }]
+}
+
+/** All that are installed, each with alice signed in. */
+async function startPeers({ directory, upstream }: Ground): Promise<readonly Target[]> {
+  const placed = await placePeers()
+  const redirectUris = placed.flatMap(({ redirectUri }) => redirectUri ?? [])
+  const okta = await createOktaEmulator({
+    rateLimits: 'off',
+    seed: demoSeed({ redirectUris, postLogoutRedirectUris: [] }),
+  })
+  const targets: Target[] = []
+  for (const one of placed) targets.push(await startPeer(one, { directory, upstream, okta: okta.url }))
+  return targets
 }
 
 /** The application gets our identity headers and not the client's. */

@@ -1,3 +1,5 @@
+import { BODIES } from './nginx.ts'
+import { pace } from './pace.ts'
 import { ask, type Program } from './programs.ts'
 import { wrk } from './wrk.ts'
 
@@ -9,6 +11,8 @@ export interface Target {
   readonly headers: Readonly<Record<string, string>>
   /** Absent: 200. */
   readonly status?: number
+  /** Speaks TLS. */
+  readonly tls?: boolean
 }
 
 /** One request, sent in the same way to several targets. */
@@ -19,6 +23,8 @@ export interface Work {
   readonly headers?: Readonly<Record<string, string>>
   /** Bytes of a POST body; absent: GET. */
   readonly upload?: number
+  /** Requests a second; absent: as many as are answered. */
+  readonly perSecond?: number
   readonly targets: readonly Target[]
 }
 
@@ -30,6 +36,8 @@ export interface Cell {
   /** CPU time of the program per request in microseconds, of each round. */
   readonly rounds: readonly number[]
   readonly requestsPerSecond: number
+  /** At a fixed rate: the time that 99 % of the answers do not exceed, in milliseconds, of each round. */
+  readonly p99?: readonly number[]
   readonly rssMiB: number
 }
 
@@ -50,11 +58,13 @@ const answered = new Map<string, number>()
 
 /** Rounds of all targets in turn, so that a slow minute of the machine hits all alike. */
 export async function compare({ directory, rounds, seconds }: Effort, work: Work): Promise<readonly Cell[]> {
+  await check(work)
   const bodies = work.upload !== undefined || work.path === '/big'
 
   async function run(target: Target): Promise<number> {
     const requests = await wrk(directory, {
-      url: `http://127.0.0.1:${target.port}${work.path}`,
+      name: target.name,
+      url: `${target.tls ? 'https' : 'http'}://127.0.0.1:${target.port}${work.path}`,
       headers: { ...work.headers, ...target.headers },
       connections: work.connections,
       seconds,
@@ -73,39 +83,50 @@ export async function compare({ directory, rounds, seconds }: Effort, work: Work
     while ((answered.get(kindOf(target)) ?? 0) < enough && performance.now() - begin < LONGEST_WARM_UP)
       await run(target)
   }
-  const measured = work.targets.map((target) => ({ target, cpu: [] as number[], rate: [] as number[] }))
+  const measured = work.targets.map((target) => ({
+    target,
+    cpu: [] as number[],
+    rate: [] as number[],
+    p99: [] as number[],
+  }))
   for (let round = 0; round < rounds; round++) {
-    for (const { target, cpu, rate } of measured) {
+    for (const { target, cpu, rate, p99 } of measured) {
       const before = target.program.cpu()
-      const requests = await run(target)
+      const began = performance.now()
+      let requests: number
+      if (work.perSecond === undefined) requests = await run(target)
+      else {
+        const { path, connections, perSecond } = work
+        const headers = { ...work.headers, ...target.headers }
+        const paced = await pace({ port: target.port, path, headers, connections, perSecond, seconds })
+        requests = paced.requests
+        p99.push(paced.p99)
+      }
       cpu.push(((target.program.cpu() - before) / requests) * 1e6)
-      rate.push(requests / seconds)
+      rate.push((requests / (performance.now() - began)) * 1000)
     }
     process.stderr.write('.')
   }
-  return measured.map(({ target, cpu, rate }) => ({
+  return measured.map(({ target, cpu, rate, p99 }) => ({
     work: work.name,
     target: target.name,
     connections: work.connections,
     rounds: cpu,
     requestsPerSecond: median(rate),
+    ...(work.perSecond !== undefined && { p99 }),
     rssMiB: target.program.rss(),
   }))
 }
 
-/** One request of `work` to each target; throws when an answer is not what the upstream, or the proxy, must give. */
-export async function check(work: Work, body: string | number | undefined): Promise<void> {
-  for (const { name, port, headers, status = 200 } of work.targets) {
-    const answer = await ask(port, work.path, { ...work.headers, ...headers })
-    const wrong =
-      answer.status !== status
-        ? `status ${answer.status}, not ${status}`
-        : status !== 200 || work.upload !== undefined || body === undefined
-          ? undefined
-          : typeof body === 'string'
-            ? answer.body !== body && 'another body'
-            : answer.body.length !== body && `${answer.body.length} bytes, not ${body}`
-    if (wrong) throw new Error(`${work.name}, ${name}: ${wrong}`)
+/** One request to each target; throws when an answer is not what the upstream, or the proxy itself, must give. */
+async function check({ name: work, path, headers, upload, targets }: Work): Promise<void> {
+  for (const target of targets) {
+    const { name, port, status = 200, tls } = target
+    const answer = await ask(port, path, { ...headers, ...target.headers }, tls)
+    const whole = BODIES.get(path)
+    if (answer.status !== status || (status === 200 && upload === undefined && whole && answer.body !== whole)) {
+      throw new Error(`${work}, ${name}: status ${answer.status} with ${answer.body.length} bytes, not ${status}`)
+    }
   }
 }
 

@@ -1,8 +1,13 @@
 import { createBrowser } from '../test/support/browser.ts'
 
-/** Signs `login` in at the emulator, from each application's address, and gives the cookie that each host then has. */
-export async function signIn(applications: readonly URL[], oktaUrl: string, login: string): Promise<Map<URL, string>> {
-  const browser = createBrowser()
+/** Signs `login` in at the emulator, from each application's address, and gives the cookies that each host then has. */
+export async function signIn(
+  applications: readonly URL[],
+  oktaUrl: string,
+  login: string,
+  ca?: string,
+): Promise<Map<URL, string>> {
+  const browser = createBrowser(undefined, ca)
   const cookies = new Map<URL, string>()
   for (const application of applications) {
     const form = await browser.go(application)
@@ -23,9 +28,8 @@ export async function signIn(applications: readonly URL[], oktaUrl: string, logi
       })
       await browser.go(new URL(posted.headers.location ?? '', posted.url))
     }
-    const cookie = browser.cookies.get(application.hostname)?.get('postern')
-    if (cookie === undefined) throw new Error(`no session cookie for ${application.host}`)
-    cookies.set(application, `postern=${cookie}`)
+    const held = [...(browser.cookies.get(application.hostname) ?? [])].map((pair) => pair.join('='))
+    cookies.set(application, held.join('; '))
   }
   return cookies
 }

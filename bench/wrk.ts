@@ -4,6 +4,8 @@ import { promisify } from 'node:util'
 import { BESIDE } from './programs.ts'
 
 export interface Load {
+  /** Of what is under load, for messages. */
+  readonly name: string
   readonly url: string
   readonly headers: Readonly<Record<string, string>>
   readonly connections: number
@@ -14,9 +16,18 @@ export interface Load {
   readonly upload?: number
 }
 
-/** Sends requests as fast as they are answered and counts them. Throws when an answer had another status or a connection failed. */
+/** Sends requests as fast as they are answered and counts them. Throws when an answer had another status or connections fail. */
 export async function wrk(directory: string, load: Load): Promise<number> {
-  const { url, headers, connections, seconds, upload, status } = load
+  // On a machine that is busy with something else a second may pass without an answer.
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const requests = await once(directory, load)
+    if (requests > 0) return requests
+  }
+  throw new Error(`${load.name}, ${load.url}: no request was answered`)
+}
+
+async function once(directory: string, load: Load): Promise<number> {
+  const { name, url, headers, connections, seconds, upload, status } = load
   const script = `${directory}/upload-${upload ?? 0}.lua`
   if (upload !== undefined) {
     writeFileSync(script, `wrk.method = "POST"\nwrk.body = string.rep("x", ${upload})\n`)
@@ -35,12 +46,13 @@ export async function wrk(directory: string, load: Load): Promise<number> {
     url,
   ])
   const requests = Number(/(\d+) requests in/.exec(stdout)?.[1] ?? 0)
-  if (requests === 0) throw new Error(`${url}: no request was answered`)
-  const failed = /Socket errors:[^\n]*/.exec(stdout)?.[0]
-  if (failed !== undefined) throw new Error(`${url}: ${failed}`)
+  const failed = /Socket errors:[^\n]*/.exec(stdout)?.[0] ?? ''
+  const failures = [...failed.matchAll(/\d+/g)].reduce((sum, [count]) => sum + Number(count), 0)
+  // Some peers close a busy connection now and then, as they may (RFC 9112 §9.6).
+  if (failures > requests / 1000) throw new Error(`${name}, ${url}: ${requests} requests, ${failed}`)
   const refused = Number(/Non-2xx or 3xx responses: (\d+)/.exec(stdout)?.[1] ?? 0)
   if (refused !== (status >= 400 ? requests : 0)) {
-    throw new Error(`${url}: ${refused} of ${requests} answers were errors; ${status} was expected`)
+    throw new Error(`${name}, ${url}: ${refused} of ${requests} answers were errors; ${status} was expected`)
   }
   return requests
 }

@@ -1,4 +1,5 @@
-import { type IncomingHttpHeaders, request } from 'node:http'
+import { type IncomingHttpHeaders, request as plain } from 'node:http'
+import { request as secure } from 'node:https'
 
 export interface Answer {
   readonly url: URL
@@ -24,8 +25,11 @@ export interface Browser {
 
 const NAVIGATION = { accept: 'text/html', 'sec-fetch-mode': 'navigate' }
 
-/** As much of a browser as a sign-in needs: cookies by host, redirects, every name on loopback; `portOf` for addresses without a port. */
-export function createBrowser(portOf: (host: string) => number = () => 80): Browser {
+/**
+ * As much of a browser as a sign-in needs: cookies by host, redirects, every name on loopback; `portOf` for addresses
+ * without a port, `ca` for https.
+ */
+export function createBrowser(portOf: (host: string) => number = () => 80, ca?: string): Browser {
   const cookies = new Map<string, Map<string, string>>()
 
   function jar(host: string): Map<string, string> {
@@ -36,10 +40,9 @@ export function createBrowser(portOf: (host: string) => number = () => 80): Brow
 
   function keep(host: string, lines: readonly string[]): void {
     for (const line of lines) {
-      const [pair = '', ...attributes] = line.split('; ')
+      const [pair = '', ...attributes] = line.split(/; */)
       const name = pair.slice(0, pair.indexOf('='))
-      if (attributes.includes('Max-Age=0') || attributes.some((one) => one.startsWith('Expires=Thu, 01 Jan 1970')))
-        jar(host).delete(name)
+      if (attributes.some((one) => /^(max-age=0$|expires=thu, 01 jan 1970)/i.test(one))) jar(host).delete(name)
       else jar(host).set(name, pair.slice(name.length + 1))
     }
   }
@@ -48,8 +51,10 @@ export function createBrowser(portOf: (host: string) => number = () => 80): Brow
     const url = new URL(target)
     const cookie = [...jar(url.hostname)].map(([name, value]) => `${name}=${value}`).join('; ')
     return new Promise((resolve, reject) => {
-      const asked = request(
+      const asked = (url.protocol === 'https:' ? secure : plain)(
         {
+          ca,
+          servername: url.hostname,
           // Of its own: a kept one may just be closing, for the clock was moved past its idle limit.
           agent: false,
           host: '127.0.0.1',
