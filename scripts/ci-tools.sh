@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the programs that some tests need and finds missing: Helm and its validators, crane with `go install`, the rest
+# Installs the programs that some tests need and finds missing: Helm and its validators, crane, Pebble and h2spec with `go install`, the rest
 # from Debian's packages when run as root. Quiet when there is nothing to do; what cannot be had is named, and the
 # exit code is 1.
 set -uo pipefail
@@ -32,6 +32,7 @@ go_tool kubeconform github.com/yannh/kubeconform/cmd/kubeconform@v0.7.0
 go_tool kube-linter golang.stackrox.io/kube-linter/cmd/kube-linter@v0.8.3
 go_tool crane github.com/google/go-containerregistry/cmd/crane@v0.20.3
 go_tool pebble github.com/letsencrypt/pebble/v2/cmd/pebble@v2.7.0
+go_tool h2spec github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
 go_tool pebble-challtestsrv github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@v2.7.0
 
 wanted=()

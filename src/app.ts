@@ -320,6 +320,7 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     certificate: config.live.certificate,
     contextOf: autocert && ((host) => autocert.contextOf(host)),
     timeouts: config.live,
+    codecType: config.live.codecType,
     clock,
     logger,
     handle,

@@ -242,6 +242,11 @@ export const configSchema = z.strictObject(
     circuit_breaker_thresholds: circuitBreaker
       .prefault({})
       .describe("Pomerium's names of these limits; a route may have its own."),
+    codec_type: oneOf('auto', 'http1', 'http2')
+      .default('auto')
+      .describe(
+        'Protocols of clients. auto: over TLS HTTP/2 or HTTP/1.1, as the client chooses (ALPN), else HTTP/1.1. http2 without TLS: clients know it beforehand.',
+      ),
     timeout_read: duration.prefault('10s').describe('Timeout for reading the header of a request.'),
     timeout_idle: duration.prefault('65s').describe('Idle timeout of client connections.'),
     client_body_timeout: duration

@@ -14,6 +14,7 @@ import { type CompiledTrust, clientOf } from './trust.ts'
 
 export { type CompiledTrust, compileTrust } from './trust.ts'
 
+const VERSIONS: ReadonlySet<string> = new Set(['1.0', '1.1', '2.0'])
 const NONE: ReadonlySet<string> = new Set()
 /** Node silently drops what comes after about this many headers, `Cookie` and `Content-Length` included. */
 const MAX_HEADERS = 1000
@@ -72,7 +73,7 @@ export function parseTarget(
   const { scheme: clientScheme } = client
   if (clientScheme === undefined) return refuse(400, 'X-Forwarded-Proto of a trusted hop cannot be read')
 
-  if (raw.httpVersion !== '1.1' && raw.httpVersion !== '1.0') return refuse(400, 'unsupported HTTP version')
+  if (!VERSIONS.has(raw.httpVersion)) return refuse(400, 'unsupported HTTP version')
   if (!ALLOWED_METHODS.has(raw.method)) return refuse(405, 'method not allowed')
 
   const { transferEncoding, contentLength } = headers

@@ -9,8 +9,9 @@ import type { Clock, Logger, Span } from '../types.ts'
 import type { Address, Live } from '../config/model.ts'
 import type { Certificate } from '../config/route-model.ts'
 import { bind } from './bind.ts'
-import type { CodecParts, Timeouts } from './codec.ts'
+import type { Codec, CodecParts, Connection, Timeouts } from './codec.ts'
 import { createH1 } from './h1.ts'
+import { createH2 } from './h2.ts'
 import { createHandshakes, handshakeFacts } from './tls.ts'
 
 export type { Refusal, Timeouts } from './codec.ts'
@@ -22,6 +23,8 @@ export interface ListenDeps extends Pick<CodecParts, 'refused'> {
   /** Certificates by server name (RFC 6066 §3), before `certificate`. Absent: that one alone. */
   readonly contextOf?: ((host: string) => SecureContext | undefined) | undefined
   readonly timeouts: Timeouts
+  /** Absent: `auto`. */
+  readonly codecType?: Live['codecType']
   readonly clock: Clock
   readonly logger: Pick<Logger, 'error'>
   /** Never rejects: its one catch is inside. */
@@ -33,7 +36,7 @@ export interface Listener {
   /** Exchanges that have begun and not ended. */
   active(): number
   /** Time-outs, and the certificate of connections, from now on. */
-  reload(next: Timeouts & Pick<Live, 'certificate'>): void
+  reload(next: Timeouts & Pick<Live, 'certificate'> & Partial<Pick<Live, 'codecType'>>): void
   /** 48 bytes (RFC 5077 §4) that seal session tickets from now on, instead of random ones of our own. Processes that share them resume one another's sessions. */
   setTicketKeys(keys: Buffer): void
   /** From now on every answer asks its client to connect anew, so that few connections are kept when `stop` comes. */
@@ -50,11 +53,19 @@ const TICKET_KEYS_LIFE: Span = 12 * 3_600_000
 /** Looks at a connection within the shortest time-out. */
 const SWEEPS = 4
 
+/** For ALPN (RFC 7301), the best first. */
+const PROTOCOLS: Readonly<Record<Live['codecType'], readonly string[]>> = {
+  auto: ['h2', 'http/1.1'],
+  http1: ['http/1.1'],
+  http2: ['h2'],
+}
+
 export async function listen(deps: ListenDeps): Promise<Listener> {
   const { listen: where, certificate, contextOf, clock, refused } = deps
-  let { timeouts } = deps
+  let { timeouts, codecType = 'auto' } = deps
   let shown = certificate
-  const handshakes = certificate || contextOf ? createHandshakes({ certificate, contextOf }) : undefined
+  const handshakes =
+    certificate || contextOf ? createHandshakes({ certificate, contextOf, protocols: PROTOCOLS[codecType] }) : undefined
   const deadlines = createDeadlines(clock)
   let active = 0
   const ended = (): void => void active--
@@ -62,7 +73,9 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     active++
     void deps.handle(exchange).then(ended)
   }
-  const codec = createH1({ timeouts, deadlines, clock, run, refused })
+  const parts = { timeouts, deadlines, clock, run, refused }
+  const codecs: Readonly<Record<Connection['protocol'], Codec>> = { 'http/1.1': createH1(parts), h2: createH2(parts) }
+  const each = (does: (codec: Codec) => void): void => Object.values(codecs).forEach(does)
   /** Of TCP. */
   const sockets = new Set<Socket>()
 
@@ -83,11 +96,12 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   function ready(below: Socket, socket: Socket | TLSSocket): void {
     const { remoteAddress } = below
     const encrypted = 'encrypted' in socket
-    codec.accept({
+    const protocol = protocolOf(encrypted ? socket.alpnProtocol : undefined, codecType)
+    codecs[protocol].accept({
       socket,
       peer: remoteAddress === undefined ? undefined : (canonicalAddress(remoteAddress) ?? remoteAddress),
       encrypted,
-      protocol: 'http/1.1',
+      protocol,
       facts: encrypted ? handshakeFacts(socket) : undefined,
       reset: () => void below.resetAndDestroy(),
     })
@@ -104,16 +118,16 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
       ...[timeouts.clientWriteTimeout, timeouts.tunnelIdleTimeout, timeouts.timeoutIdle].filter((span) => span > 0),
     )
     if (!Number.isFinite(shortest)) return () => {}
-    return every(clock, Math.ceil(shortest / SWEEPS), () => codec.sweep(clock.monotonic()))
+    return every(clock, Math.ceil(shortest / SWEEPS), () => each((codec) => codec.sweep(clock.monotonic())))
   }
 
   return {
     address: server.address() as AddressInfo,
     stop: () =>
       new Promise((resolve) => {
-        codec.drain()
+        each((codec) => codec.drain())
         // A connection whose answer began before the drain is kept by its client: end it as soon as it is idle.
-        const stopEnding = every(clock, IDLE_CHECK, () => codec.endIdle())
+        const stopEnding = every(clock, IDLE_CHECK, () => each((codec) => codec.endIdle()))
         server.close(() => {
           stopEnding()
           stopSweeping()
@@ -121,16 +135,21 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
           deadlines.close()
           resolve()
         })
-        codec.endIdle()
+        each((codec) => codec.endIdle())
       }),
     active: () => active,
-    drain: () => codec.drain(),
+    drain: () => each((codec) => codec.drain()),
     reload(next) {
       // First, because it may refuse the certificate: then nothing has changed.
-      handshakes?.reload({ certificate: next.certificate ?? shown, contextOf })
+      handshakes?.reload({
+        certificate: next.certificate ?? shown,
+        contextOf,
+        protocols: PROTOCOLS[next.codecType ?? codecType],
+      })
       shown = next.certificate ?? shown
       timeouts = next
-      codec.reload(next)
+      codecType = next.codecType ?? codecType
+      each((codec) => codec.reload(next))
       stopSweeping()
       stopSweeping = sweep()
     },
@@ -142,4 +161,9 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
       for (const socket of sockets) socket.destroy()
     },
   }
+}
+
+/** Without ALPN nobody has chosen: HTTP/1.1, unless there is nothing but HTTP/2. */
+function protocolOf(alpn: string | false | undefined | null, codecType: Live['codecType']): Connection['protocol'] {
+  return alpn === 'h2' || (codecType === 'http2' && !alpn) ? 'h2' : 'http/1.1'
 }

@@ -10,6 +10,8 @@ export interface TlsSettings {
   readonly certificate?: Certificate | undefined
   /** Certificates by server name (RFC 6066 §3), in lower case. */
   readonly contextOf?: ((host: string) => SecureContext | undefined) | undefined
+  /** For ALPN (RFC 7301), the best first. A client that offers others alone is refused. */
+  readonly protocols: readonly string[]
 }
 
 export interface TlsHandshakes {
@@ -41,13 +43,14 @@ export function createHandshakes(first: TlsSettings): TlsHandshakes {
   const waiting = new Map<string, (secure: TLSSocket) => void>()
 
   /** It never listens: it is given connections. So everything of it can be replaced while running. */
-  function open({ certificate, contextOf }: TlsSettings): Server {
+  function open({ certificate, contextOf, protocols }: TlsSettings): Server {
     const server = createServer({
       ...(certificate && { cert: certificate.chain, key: certificate.key.reveal() }),
       ...(contextOf && {
         SNICallback: (name: string, answer: (error: null, context?: SecureContext) => void) =>
           answer(null, contextOf(name.toLowerCase())),
       }),
+      ALPNProtocols: [...protocols],
       minVersion: 'TLSv1.2',
       ciphers: CIPHERS,
       secureOptions: constants.SSL_OP_NO_RENEGOTIATION,

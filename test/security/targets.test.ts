@@ -345,7 +345,7 @@ describe('framing (D)', () => {
     },
   )
 
-  test.each(['0.9', '1.2', '2.0', '3', ''])('HTTP version %j is refused', (httpVersion) => {
+  test.each(['0.9', '1.2', '3', ''])('HTTP version %j is refused', (httpVersion) => {
     expect(refusal({ httpVersion })).toBe('400 unsupported HTTP version')
   })
 

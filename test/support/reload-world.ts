@@ -540,6 +540,15 @@ export async function keptIdle({ port, clock }: Running): Promise<unknown> {
   throw new Error('the connection was not ended')
 }
 
+/** How an answer to HTTP/1.1 begins: `HTTP`, or a frame of HTTP/2. */
+export async function firstOctets({ port }: Running): Promise<unknown> {
+  const socket = connect(port, '127.0.0.1').on('error', () => {})
+  socket.write('GET / HTTP/1.1\r\nhost: public.localhost\r\n\r\n')
+  const answer = await new Promise<Buffer>((resolve) => socket.once('data', resolve))
+  socket.destroy()
+  return answer.toString('latin1', 0, 4)
+}
+
 /** A client that stops in its request body: the answer, and after how many tens of seconds. */
 export function stoppedUpload(running: Running): Promise<unknown> {
   return upload(running, () => {})

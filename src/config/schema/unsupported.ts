@@ -83,7 +83,6 @@ const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
   ),
   ['use_proxy_protocol', 'connections that begin with a PROXY line are refused; let the balancer send X-Forwarded-For'],
   ['skip_xff_append', 'X-Forwarded-For always names the client; remove it unless an upstream must not see that'],
-  ['codec_type', 'the listener speaks HTTP/1.1; it is safe to remove, and clients fall back'],
   ['allow_upgrades', 'WebSockets and other upgrades are allowed per route by allow_websockets; it is safe to remove'],
   ['timeout_write', 'answers have no total limit; see client_write_timeout and default_upstream_timeout'],
   ['blob_storage', 'no session is recorded; remove it only if nobody has to keep records'],
@@ -124,7 +123,6 @@ const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
 /** What each of these does unless it is written; the default of any other key is to do nothing. */
 const DEFAULTS: Readonly<Record<string, string | boolean>> = {
   headers_with_underscores_action: 'reject_request',
-  codec_type: 'auto',
   bearer_token_format: 'default',
   set_authorization_header: 'pass_through',
 }

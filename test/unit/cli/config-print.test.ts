@@ -116,6 +116,7 @@ const EVERYTHING: Settings = {
   upstream_max_tunnels: 300,
   'circuit_breaker_thresholds.max_requests': 90,
   'circuit_breaker_thresholds.max_retries': 7,
+  codec_type: 'http1',
   timeout_read: '5s',
   timeout_idle: '50s',
   client_body_timeout: '45s',

@@ -1,0 +1,75 @@
+import { Readable } from 'node:stream'
+import { AppError } from '../errors.ts'
+import type { RequestBody } from '../http/exchange.ts'
+import type { Limit } from '../types.ts'
+import { BodyPatience, type BodyPatienceParts } from './body-patience.ts'
+import type { H2Stream } from './h2-stream.ts'
+
+/** The client stops when this waits for a reader, and what its window allows has come on top of it. */
+const HELD = 64 * 1024
+
+/** The body of a request. What comes after it was destroyed is dropped, and the client gets no more credit. */
+export class H2Body extends Readable implements RequestBody {
+  bytes = 0
+  onPiece = (): void => {}
+  private readonly stream: H2Stream
+  private readonly wanted: () => void
+  private readonly patience: BodyPatience
+  /** `full`: the client waits for us, and not the other way round. */
+  private state: 'unwanted' | 'waiting' | 'full' | 'ended' = 'unwanted'
+
+  /** @param wanted runs when somebody asks for the first piece: the moment for `100 Continue`. */
+  constructor(stream: H2Stream, patience: BodyPatienceParts, wanted: () => void) {
+    super({ highWaterMark: HELD })
+    this.stream = stream
+    this.wanted = wanted
+    this.patience = new BodyPatience(patience, (error) => this.destroy(error))
+    // Whoever reads listens; a failure before or after that shows as the end of the exchange.
+    this.on('error', () => {})
+  }
+
+  get starving(): boolean {
+    return this.state === 'waiting'
+  }
+
+  limit(idle: Limit): void {
+    this.patience.limit(idle)
+  }
+
+  receive(piece: Buffer): void {
+    this.bytes += piece.length
+    this.patience.earn(piece.length)
+    if (this.destroyed) return
+    this.onPiece()
+    const more = this.push(piece)
+    if (this.state !== 'waiting') return
+    if (more) return this.stream.credit()
+    this.state = 'full'
+    this.patience.stop()
+  }
+
+  receiveEnd(): void {
+    this.patience.stop()
+    this.state = 'ended'
+    this.push(null)
+  }
+
+  /** Nothing more comes. */
+  lost(): void {
+    if (this.state === 'ended') return
+    this.destroy(new AppError('ERR_CLIENT_CLOSED', 'the client went away while it was sending'))
+  }
+
+  override _read(): void {
+    if (this.state === 'ended' || this.state === 'waiting') return
+    if (this.state === 'unwanted') this.wanted()
+    this.state = 'waiting'
+    this.patience.wait()
+    this.stream.credit()
+  }
+
+  override _destroy(error: Error | null, done: (error?: Error | null) => void): void {
+    this.patience.stop()
+    done(error)
+  }
+}
