@@ -27,7 +27,7 @@ const NAVIGATION = { accept: 'text/html', 'sec-fetch-mode': 'navigate' }
 
 /**
  * As much of a browser as a sign-in needs: cookies by host, redirects, every name on loopback; `portOf` for addresses
- * without a port, `ca` for https.
+ * without a port, `ca` for https; without it https is what a proxy in front ends.
  */
 export function createBrowser(portOf: (host: string) => number = () => 80, ca?: string): Browser {
   const cookies = new Map<string, Map<string, string>>()
@@ -51,7 +51,7 @@ export function createBrowser(portOf: (host: string) => number = () => 80, ca?: 
     const url = new URL(target)
     const cookie = [...jar(url.hostname)].map(([name, value]) => `${name}=${value}`).join('; ')
     return new Promise((resolve, reject) => {
-      const asked = (url.protocol === 'https:' ? secure : plain)(
+      const asked = (url.protocol === 'https:' && ca !== undefined ? secure : plain)(
         {
           ca,
           servername: url.hostname,
