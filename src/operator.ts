@@ -11,7 +11,7 @@ import {
 } from './directory/okta/hook-install.ts'
 import { inspectOkta, type OktaInspection } from './directory/okta/inspect.ts'
 import { createFeedTable, type FeedRecord } from './directory/okta/position.ts'
-import { compileShapes } from './directory/okta/shapes.ts'
+import { isOktaUser } from './directory/okta/shapes.ts'
 import { createOktaSource } from './directory/okta/source.ts'
 import { namedGroups } from './directory/open.ts'
 import { createDirectoryTable, type DirectoryRecord } from './directory/records.ts'
@@ -291,7 +291,7 @@ export async function readLive(
     const readAt = clock.now()
     const path = `/api/v1/users/${encodeURIComponent(user)}`
     const body = (await client.get(path, {}, { signal, priority: 'confirm' }))?.body
-    if (!compileShapes().isUser(body)) return undefined
+    if (!isOktaUser(body)) return undefined
     // Okta also finds people by short names, `me` among them; an address is a login, anything else must be the id.
     if (!user.includes('@') && body.id !== user) return undefined
     const entry = await createOktaSource({ client, clock, logger }).lookup(body.id, signal, 'confirm')

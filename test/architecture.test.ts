@@ -99,7 +99,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   zod: ['src/config/'],
   yaml: ['src/config/', 'src/migrate/'],
   'smol-toml': ['src/migrate/'],
-  ajv: ['src/directory/', 'src/session/', 'src/store/', 'src/identity/', 'src/tokens/'],
+  ajv: ['src/lib/json-schema.ts'],
   'acme-client': ['src/certificates/acme.ts'],
   'openid-client': ['src/identity/oidc.ts', 'src/identity/oidc/'],
   undici: ['src/upstream/undici-pool.ts', 'src/upstream/connection.ts', 'src/upstream/probe.ts', 'src/lib/outbound.ts'],

@@ -1,5 +1,5 @@
 /** How a process asks the leader for something: through the store they share. */
-import { Ajv } from 'ajv'
+import { validator } from '../lib/json-schema.ts'
 import { messageOf } from '../errors.ts'
 import { randomId } from '../lib/crypto.ts'
 import { later } from '../lib/time.ts'
@@ -45,7 +45,7 @@ export interface Inbox {
 
 export function createInbox(deps: { readonly store: Store; readonly clock: Clock; readonly logger: Logger }): Inbox {
   const { store, clock, logger } = deps
-  const isMessage = new Ajv().compile<Message>(MESSAGE)
+  const isMessage = validator<Message>(MESSAGE)
   const table: Table<Message> = {
     name: 'directory-inbox',
     parse: (value) => (isMessage(value) ? value : undefined),

@@ -1,4 +1,4 @@
-import { Ajv } from 'ajv'
+import { validator } from '../lib/json-schema.ts'
 import type { SourceTime, Table, WallTime } from '../types.ts'
 import { EPOCH_MILLIS } from '../lib/time.ts'
 import { factsOf, type Facts, type Known, knownFrom } from './evidence.ts'
@@ -60,7 +60,7 @@ interface Stored extends Omit<Facts, 'asOf' | 'groups' | 'events'> {
 
 export function createDirectoryTable(): Table<DirectoryRecord> {
   // A pair or a triple.
-  const isStored = new Ajv({ strictTuples: false }).compile<Stored>(RECORD)
+  const isStored = validator<Stored>(RECORD)
   return { name: 'directory', format, parse: (value) => (isStored(value) ? parse(value) : undefined) }
 }
 

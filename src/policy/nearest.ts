@@ -1,9 +1,12 @@
 /** The candidate a person probably meant: one to three slips of the keyboard away, by the length of the word. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
+  const lower = word.toLowerCase()
   let best: string | undefined
   let bestDistance = (word.length < 4 ? 1 : word.length < 9 ? 2 : 3) + 1
   for (const candidate of candidates) {
-    const distance = editDistance(word.toLowerCase(), candidate.toLowerCase())
+    // Each character more or less is a slip.
+    if (Math.abs(candidate.length - word.length) >= bestDistance) continue
+    const distance = editDistance(lower, candidate.toLowerCase())
     if (distance < bestDistance) {
       best = candidate
       bestDistance = distance

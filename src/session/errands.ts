@@ -1,5 +1,5 @@
 /** What is to be done for sessions by a process that may call the identity provider: left in the store that all share. */
-import { Ajv } from 'ajv'
+import { validator } from '../lib/json-schema.ts'
 import { messageOf } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import { EPOCH_MILLIS, later } from '../lib/time.ts'
@@ -32,7 +32,7 @@ const LOOK_INTERVAL: Span = 60_000
 const REVOCATIONS_AT_ONCE = 8
 
 const ID = { type: 'string', minLength: 22, maxLength: 22 } as const
-const isErrand = new Ajv({ strict: true }).compile<Errand>({
+const isErrand = validator<Errand>({
   oneOf: [
     { type: 'object', required: ['kind', 'id'], properties: { kind: { const: 'refresh' }, id: ID } },
     {

@@ -1,4 +1,4 @@
-import { Ajv } from 'ajv'
+import { validator } from '../lib/json-schema.ts'
 import { EPOCH_MILLIS } from '../lib/time.ts'
 import { isIssuer, personKey } from '../lib/person.ts'
 import type { Session, Store, Table } from '../types.ts'
@@ -11,7 +11,7 @@ type StoredSession = Omit<Session, 'person' | 'signedInAt' | 'lastSeenAt'> &
  * Members that we do not know are let pass: a newer instance beside this one may write them.
  * A change that an older instance would misread gets a table of its own.
  */
-const isStored = new Ajv({ strict: true }).compile<StoredSession>({
+const isStored = validator<StoredSession>({
   type: 'object',
   required: ['id', 'identity', 'createdAt', 'expiresAt', 'sealedTokens'],
   properties: {

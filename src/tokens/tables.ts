@@ -1,4 +1,4 @@
-import { Ajv } from 'ajv'
+import { validator } from '../lib/json-schema.ts'
 import { EPOCH_MILLIS } from '../lib/time.ts'
 import type { Table, WallTime } from '../types.ts'
 import type { ServiceToken } from './model.ts'
@@ -9,7 +9,7 @@ export type StoredToken = Omit<ServiceToken, 'id'>
 const TEXTS = { type: 'array', items: { type: 'string' } } as const
 
 /** Members that we do not know are let pass: a newer instance beside this one may write them. */
-const isStored = new Ajv({ strict: true }).compile<StoredToken>({
+const isStored = validator<StoredToken>({
   type: 'object',
   required: ['account', 'createdAt', 'expiresAt', 'routes', 'methods', 'groups'],
   properties: {
@@ -34,7 +34,7 @@ export const usesTable: Table<{ readonly at: WallTime }> = {
   parse: (value) => (isUse(value) ? value : undefined),
 }
 
-const isUse = new Ajv({ strict: true }).compile<{ readonly at: WallTime }>({
+const isUse = validator<{ readonly at: WallTime }>({
   type: 'object',
   required: ['at'],
   properties: { at: EPOCH_MILLIS },

@@ -2,7 +2,7 @@ import { AppError } from '../../errors.ts'
 import type { Span, SourceTime } from '../../types.ts'
 import { readDate } from './budget.ts'
 import { nextPage } from './link.ts'
-import type { OktaError } from './shapes.ts'
+import { isOktaError, type OktaError } from './shapes.ts'
 
 /** Okta's evidence may be this much older than its `Date` (docs/directory.md). */
 export const EVIDENCE_MARGIN: Span = 2000
@@ -34,7 +34,7 @@ export interface OktaAnswer {
  */
 export function judge(
   raw: RawAnswer,
-  call: { readonly what: string; readonly origin: string; readonly isError: (value: unknown) => value is OktaError },
+  call: { readonly what: string; readonly origin: string },
 ): OktaAnswer | undefined {
   const { status, headers } = raw
   if (status === 200) {
@@ -44,7 +44,7 @@ export function judge(
       next: nextPage(headers['link'], call.origin),
     }
   }
-  const { errorCode, summary } = readError(raw, call.isError)
+  const { errorCode, summary } = readError(raw)
   if (status === 404 && errorCode === 'E0000007') return undefined
   const said = `okta: ${call.what} answered ${status}${errorCode ? ` ${errorCode}` : ''}`
   const details = { status, ...(errorCode && { errorCode }), ...(summary && { summary }) }
@@ -79,13 +79,10 @@ function kindOf(type: string | readonly string[] | undefined): string {
 }
 
 /** `summary`: Okta's own words, for the person at a command line; never part of a message that is logged. */
-function readError(
-  { body }: RawAnswer,
-  isError: (value: unknown) => value is OktaError,
-): { readonly errorCode?: string; readonly summary?: string } {
+function readError({ body }: RawAnswer): { readonly errorCode?: string; readonly summary?: string } {
   try {
     const value: unknown = JSON.parse(body)
-    if (!isError(value)) return {}
+    if (!isOktaError(value)) return {}
     return {
       ...(/^[\w.]+$/.test(value.errorCode) && { errorCode: value.errorCode }),
       summary: wordsOf(value).join(': ').slice(0, LONGEST_SUMMARY),

@@ -7,7 +7,6 @@ import type { ReadPriority } from '../model.ts'
 import { judge, type OktaAnswer, type RawAnswer } from './answer.ts'
 import { type BucketState, bucketOf, createBudget, readRateFacts } from './budget.ts'
 import { createAuthorizer } from './service-app.ts'
-import { compileShapes } from './shapes.ts'
 import { createTokenGuard } from './token-guard.ts'
 import { createCallQueue } from './call-queue.ts'
 import { asSourceTime } from '../../lib/time.ts'
@@ -82,7 +81,6 @@ export function createOktaClient(deps: {
     ...(deps.random && { random: deps.random }),
   })
   const queue = createCallQueue({ budget, clock })
-  const { isError } = compileShapes()
   const guard = createTokenGuard(deps)
   const authorizer = createAuthorizer(deps.credentials, {
     origin,
@@ -133,7 +131,7 @@ export function createOktaClient(deps: {
       // An access token that ended early, or was revoked, is replaced once; an API token is what it is.
       if (raw.status === 401 && authorizer.renew()) raw = await attempt(asked, bucket, what, signal)
       budget.learn(bucket, readRateFacts(raw.status, raw.headers, asSourceTime(clock.now())), clock.monotonic())
-      return heard(() => judge(raw, { what, origin, isError }))
+      return heard(() => judge(raw, { what, origin }))
     } finally {
       release()
     }

@@ -1,4 +1,4 @@
-import { Ajv } from 'ajv'
+import { validator } from '../../lib/json-schema.ts'
 import type { SourceTime } from '../../types.ts'
 import type { Request, Signal } from '../signals.ts'
 import { earliest, sourceTime } from '../../lib/time.ts'
@@ -33,11 +33,10 @@ const EVENT = {
   },
 } as const
 
-/** Compiles the validator; once for each feed. */
-export function compileEvents(): (value: unknown) => value is LogEvent {
-  const ajv = new Ajv({ strict: true, allowUnionTypes: true })
-  const isEvent = ajv.compile<LogEvent>(EVENT)
-  return (value): value is LogEvent => isEvent(value) && !Number.isNaN(Date.parse(value.published))
+const hasForm = validator<LogEvent>(EVENT)
+
+export function isLogEvent(value: unknown): value is LogEvent {
+  return hasForm(value) && !Number.isNaN(Date.parse(value.published))
 }
 
 export function publishedAt({ published }: LogEvent): SourceTime {

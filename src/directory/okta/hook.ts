@@ -5,7 +5,7 @@ import type { EventHook } from '../model.ts'
 import { messageOf } from '../../errors.ts'
 import type { LiveDirectory } from '../directory.ts'
 import type { Request, Signal } from '../signals.ts'
-import { compileEvents, signalsOf } from './events.ts'
+import { isLogEvent, signalsOf } from './events.ts'
 import { createSeen } from './seen.ts'
 import { asSourceTime } from '../../lib/time.ts'
 
@@ -43,7 +43,6 @@ export function createOktaHook(deps: {
   readonly relay: () => ((body: string) => Promise<void>) | undefined
 }): OktaHook {
   const { secret, directory, clock, logger, apps, requests, relay } = deps
-  const isEvent = compileEvents()
   const seen = createSeen()
   const working = new Set<Promise<void>>()
   let counts = { received: 0, refused: 0, events: 0, skipped: 0 }
@@ -77,7 +76,7 @@ export function createOktaHook(deps: {
 
   /** Judged at once, worked on later. */
   function workOn(events: readonly unknown[]): () => Promise<void> {
-    const readable = events.filter(isEvent)
+    const readable = events.filter(isLogEvent)
     const fresh = readable.filter(({ uuid }) => !seen.has(uuid))
     counts = {
       ...counts,

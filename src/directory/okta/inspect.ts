@@ -6,7 +6,7 @@ import { LIST_PAGE } from './answer.ts'
 import type { CallOptions, OktaClient } from './client.ts'
 import { DELTA_INTERVAL } from './feed.ts'
 import { means, nearestName } from './reconcile.ts'
-import { compileShapes, toGroup } from './shapes.ts'
+import { isOktaGroup, toGroup } from './shapes.ts'
 
 /** What came of one question. */
 export type Probe<T> = { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: AppError }
@@ -70,12 +70,11 @@ async function readGroups(
   options: CallOptions,
 ): Promise<readonly GroupProblem[]> {
   const named = wanted.filter((group) => group !== EVERYONE)
-  const { isGroup } = compileShapes()
   const groups: Group[] = []
   // Nobody asks for a group: that they may be read is all there is to know.
   for await (const { body } of client.pages('/api/v1/groups', { limit: named.length > 0 ? LIST_PAGE : '1' }, options)) {
     if (!Array.isArray(body)) throw new AppError('ERR_DIRECTORY_BAD_ANSWER', 'okta: GET /api/v1/groups is not a list')
-    groups.push(...body.filter(isGroup).map(toGroup))
+    groups.push(...body.filter(isOktaGroup).map(toGroup))
     if (named.length === 0) break
   }
   return named.map((group) => problemOf(group, groups)).filter((problem) => problem !== undefined)

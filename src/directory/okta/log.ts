@@ -3,7 +3,7 @@ import type { Clock, Logger, Span, SourceTime, WallTime } from '../../types.ts'
 import type { Request, Signal } from '../signals.ts'
 import type { OktaAnswer } from './answer.ts'
 import type { OktaClient } from './client.ts'
-import { compileEvents, LOG_FILTER, type LogEvent, publishedAt, signalsOf } from './events.ts'
+import { isLogEvent, LOG_FILTER, type LogEvent, publishedAt, signalsOf } from './events.ts'
 import { createSeen } from './seen.ts'
 import { asSourceTime, earlier, earliest, elapsed, isoTime, later, latest, NEVER } from '../../lib/time.ts'
 
@@ -68,7 +68,6 @@ export function createOktaLog(deps: {
   readonly apps: readonly string[]
 }): OktaLog {
   const { client, clock, logger, apps } = deps
-  const isEvent = compileEvents()
   const seen = createSeen()
   let counts = { events: 0, skipped: 0, duplicates: 0, restarts: 0, lag: undefined as Span | undefined }
 
@@ -108,7 +107,7 @@ export function createOktaLog(deps: {
 
   function eventsOf({ body }: OktaAnswer): readonly LogEvent[] {
     if (!Array.isArray(body)) throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${LOGS} is not a list`)
-    const readable = body.filter(isEvent)
+    const readable = body.filter(isLogEvent)
     const skipped = body.length - readable.length
     if (skipped > 0) {
       counts = { ...counts, skipped: counts.skipped + skipped }

@@ -1,4 +1,4 @@
-import { Ajv } from 'ajv'
+import { validator } from '../../lib/json-schema.ts'
 import { EPOCH_MILLIS } from '../../lib/time.ts'
 import type { Table } from '../../types.ts'
 import type { Coverage } from '../view.ts'
@@ -27,7 +27,7 @@ type Stored = Omit<FeedRecord, 'cursor'> & { readonly cursor?: string }
 
 /** The table of the one record; its key is the origin of the org. */
 export function createFeedTable(): Table<FeedRecord> {
-  const isStored = new Ajv().compile<Stored>(RECORD)
+  const isStored = validator<Stored>(RECORD)
   return {
     name: 'directory-feed',
     parse: (value) => (isStored(value) ? { ...value, cursor: value.cursor } : undefined),

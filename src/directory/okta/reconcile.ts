@@ -8,7 +8,7 @@ import type { LiveDirectory } from '../directory.ts'
 import type { Signal } from '../signals.ts'
 import { DATE_PRECISION, EVIDENCE_MARGIN, LIST_PAGE, type OktaAnswer } from './answer.ts'
 import type { CallOptions, OktaClient } from './client.ts'
-import { compileShapes, type OktaGroup, type OktaUser, statusOf, toGroup } from './shapes.ts'
+import { isOktaGroup, isOktaUser, type OktaGroup, type OktaUser, statusOf, toGroup } from './shapes.ts'
 import { asSourceTime, earlier, earliest, isoTime, later, latest, NEVER, sourceTime } from '../../lib/time.ts'
 
 /** Delta filters ask again for what may have been indexed late (docs/directory.md). */
@@ -46,7 +46,6 @@ export function createReconcile(deps: {
   readonly wanted: () => readonly string[]
 }): Reconcile {
   const { client, directory, clock, logger, wanted } = deps
-  const { isGroup, isUser } = compileShapes()
   let listed: ReadonlyMap<string, Listed> = new Map()
   /** `lastMembershipUpdated` of groups whose members have been read. */
   const readAt = new Map<string, string>()
@@ -119,7 +118,7 @@ export function createReconcile(deps: {
   /** Whoever cannot be read is left as they are: the whole list is, because it would say that they are gone. */
   function membersOf(page: OktaAnswer, path: string): readonly Subject[] {
     const before = skipped
-    const users = recordsOf(page, path, isUser)
+    const users = recordsOf(page, path, isOktaUser)
     if (skipped > before)
       throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} holds members that cannot be read`)
     return users.map(({ id }) => id)
@@ -142,7 +141,7 @@ export function createReconcile(deps: {
     const answer = await client.get(path, {}, { signal, priority: 'confirm' })
     const at = earlier(answer?.date ?? asSourceTime(clock.now()), EVIDENCE_MARGIN)
     if (!answer) return directory.absorb([{ kind: 'group-deleted', group: id, at }], 'log')
-    if (!isGroup(answer.body) || answer.body.id !== id) {
+    if (!isOktaGroup(answer.body) || answer.body.id !== id) {
       throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} is not the group`)
     }
     await directory.absorb([{ kind: 'group', group: toGroup(answer.body), at }], 'log')
@@ -157,7 +156,7 @@ export function createReconcile(deps: {
     const query = { filter: `lastUpdated gt ${since} or lastMembershipUpdated gt ${since}`, limit: LIST_PAGE }
     const changed: Listed[] = []
     for await (const page of client.pages('/api/v1/groups', query, options)) {
-      for (const record of recordsOf(page, '/api/v1/groups', isGroup)) {
+      for (const record of recordsOf(page, '/api/v1/groups', isOktaGroup)) {
         groupsSeen = newestOf(page, groupsSeen, record.lastUpdated, record.lastMembershipUpdated)
         changed.push(list(record))
       }
@@ -171,7 +170,7 @@ export function createReconcile(deps: {
     const known = new Map([...directory.known()].map(([user, { status, asOf }]) => [user, { status, asOf }]))
     for await (const page of client.pages('/api/v1/users', query, options)) {
       const signals: Signal[] = []
-      for (const record of recordsOf(page, '/api/v1/users', isUser)) {
+      for (const record of recordsOf(page, '/api/v1/users', isOktaUser)) {
         usersSeen = newestOf(page, usersSeen, record.lastUpdated, record.statusChanged)
         const person = known.get(record.id)
         if (person && person.status !== statusOf(record.status))
@@ -199,7 +198,7 @@ export function createReconcile(deps: {
         { limit: LIST_PAGE },
         { signal, priority: 'reconcile' },
       )) {
-        for (const record of recordsOf(page, '/api/v1/groups', isGroup)) found.set(record.id, list(record))
+        for (const record of recordsOf(page, '/api/v1/groups', isOktaGroup)) found.set(record.id, list(record))
         if (leisurely && page.next !== undefined) await pause(clock, LEISURE, signal)
         if (signal.aborted) return
       }

@@ -1,4 +1,4 @@
-import { Ajv } from 'ajv'
+import { validator } from '../../lib/json-schema.ts'
 import type { Group, UserStatus } from '../model.ts'
 
 /** The parts of Okta's records that are read (okta-api.md#users, #groups); anything more may come and go without notice. */
@@ -25,12 +25,6 @@ export interface OktaError {
   /** For people, whatever it is. */
   readonly errorSummary?: unknown
   readonly errorCauses?: unknown
-}
-
-export interface Shapes {
-  readonly isUser: (value: unknown) => value is OktaUser
-  readonly isGroup: (value: unknown) => value is OktaGroup
-  readonly isError: (value: unknown) => value is OktaError
 }
 
 /**
@@ -69,15 +63,9 @@ const GROUP = {
 } as const
 const ERROR = { type: 'object', required: ['errorCode'], properties: { errorCode: WORD } } as const
 
-/** Compiles the validators; once for each client or source. */
-export function compileShapes(): Shapes {
-  const ajv = new Ajv({ strict: true, allowUnionTypes: true })
-  return {
-    isUser: ajv.compile<OktaUser>(USER),
-    isGroup: ajv.compile<OktaGroup>(GROUP),
-    isError: ajv.compile<OktaError>(ERROR),
-  }
-}
+export const isOktaUser = validator<OktaUser>(USER)
+export const isOktaGroup = validator<OktaGroup>(GROUP)
+export const isOktaError = validator<OktaError>(ERROR)
 
 /**
  * Whose session lives on (okta-api.md#users): an expired password or a recovery stops the next sign-in, not this person.

@@ -3,7 +3,7 @@ import type { Clock, Logger, SourceTime, Subject } from '../../types.ts'
 import type { DirectorySource, Entry, Group } from '../model.ts'
 import { DATE_PRECISION, EVIDENCE_MARGIN, LIST_PAGE, type OktaAnswer } from './answer.ts'
 import type { CallOptions, OktaClient } from './client.ts'
-import { compileShapes, isOktaId, statusOf, toGroup } from './shapes.ts'
+import { isOktaGroup, isOktaId, isOktaUser, statusOf, toGroup } from './shapes.ts'
 import { asSourceTime, earlier, later, latest, NEVER } from '../../lib/time.ts'
 
 export interface OktaSource extends DirectorySource {
@@ -21,7 +21,6 @@ export function createOktaSource({
   readonly clock: Clock
   readonly logger: Logger
 }): OktaSource {
-  const { isUser, isGroup } = compileShapes()
   let skipped = 0
 
   /** `readUntil`: Okta's time of the last page. */
@@ -43,7 +42,7 @@ export function createOktaSource({
   /** A record that cannot be read is left out: one odd group must not cost a person all others. */
   function groupsOf({ body }: OktaAnswer, path: string): readonly Group[] {
     if (!Array.isArray(body)) throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} is not a list`)
-    const readable = body.filter(isGroup)
+    const readable = body.filter(isOktaGroup)
     const unreadable = body.length - readable.length
     if (unreadable > 0 && readable.length === 0) {
       throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} holds no group that can be read`)
@@ -66,7 +65,7 @@ export function createOktaSource({
       const path = `/api/v1/users/${user}`
       const answer = await client.get(path, {}, options)
       if (!answer) return undefined
-      if (!isUser(answer.body)) {
+      if (!isOktaUser(answer.body)) {
         throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} is not a user`)
       }
       // Okta also finds people by login and by short name; only the id is the person who signed in.

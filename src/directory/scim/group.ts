@@ -1,4 +1,4 @@
-import { Ajv } from 'ajv'
+import { validator } from '../../lib/json-schema.ts'
 import { EPOCH_MILLIS } from '../../lib/time.ts'
 import type { Json, JsonObject, Span, Table } from '../../types.ts'
 import { badRequest, isSameId, type Refusal, type Resource } from './message.ts'
@@ -19,8 +19,7 @@ interface GroupAttributes {
   readonly externalid?: string | null
 }
 
-const ajv = new Ajv()
-const isGroupAttributes = ajv.compile<GroupAttributes>({
+const isGroupAttributes = validator<GroupAttributes>({
   type: 'object',
   properties: {
     displayname: { type: 'string', minLength: 1, maxLength: 1024, nullable: true },
@@ -87,7 +86,7 @@ function changed(group: ScimGroup, externalId: string | undefined, displayName: 
 }
 
 function invalid(what: string): Refusal {
-  const { instancePath = '', message = 'is not valid' } = isGroupAttributes.errors?.[0] ?? {}
+  const { instancePath = '', message = 'is not valid' } = isGroupAttributes.firstError() ?? {}
   return badRequest('invalidValue', `${instancePath.slice(1) || what} ${message}`)
 }
 
@@ -99,7 +98,7 @@ const GROUP = {
   changedAt: EPOCH_MILLIS,
 }
 const REQUIRED = ['id', 'displayName', 'createdAt', 'changedAt']
-const isGroup = ajv.compile<ScimGroup>({
+const isGroup = validator<ScimGroup>({
   type: 'object',
   required: REQUIRED,
   properties: { ...GROUP, writer: { type: 'string' }, adding: { type: 'boolean' } },
@@ -113,7 +112,7 @@ export function createGroupsTable(tag: string): Table<ScimGroup> {
 /** As groups were kept until 0.1: with their members, and of whatever issuer. */
 export type OlderGroup = ScimGroup & { readonly members: readonly string[] }
 
-const isOlderGroup = ajv.compile<OlderGroup>({
+const isOlderGroup = validator<OlderGroup>({
   type: 'object',
   required: [...REQUIRED, 'members'],
   properties: { ...GROUP, members: { type: 'array', items: { type: 'string', minLength: 1 } } },

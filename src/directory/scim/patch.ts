@@ -1,4 +1,4 @@
-import { Ajv } from 'ajv'
+import { validator } from '../../lib/json-schema.ts'
 import type { Json, JsonObject } from '../../types.ts'
 import { isObject } from './body.ts'
 import { type PatchPath, parsePath } from './filter.ts'
@@ -17,7 +17,7 @@ const MAX_OPERATIONS = 1000
 /** What may come along: any attribute or extension by its plain name, but nothing that addresses a part of one. */
 const PLAIN_NAME = /^(?:[a-z][\w$-]*|urn:[\w:.-]+)$/
 
-const isPatch = new Ajv().compile<{
+const isPatch = validator<{
   readonly operations: readonly { readonly op: string; readonly path?: string | null; readonly value?: Json }[]
 }>({
   type: 'object',

@@ -1,4 +1,4 @@
-import { Ajv } from 'ajv'
+import { validator } from '../../lib/json-schema.ts'
 import { EPOCH_MILLIS } from '../../lib/time.ts'
 import type { Json, JsonObject, Span, Subject, Table } from '../../types.ts'
 import { badRequest, isRefusal, isSameId, type Refusal, type Resource } from './message.ts'
@@ -59,8 +59,7 @@ const OPTIONAL_TEXT = { ...TEXT, nullable: true } as const
 const WORD = { type: 'string', minLength: 1, maxLength: 320 } as const
 const OPTIONAL_WORD = { ...WORD, nullable: true } as const
 
-const ajv = new Ajv()
-const isUserAttributes = ajv.compile<UserAttributes>({
+const isUserAttributes = validator<UserAttributes>({
   type: 'object',
   properties: {
     username: OPTIONAL_WORD,
@@ -222,12 +221,12 @@ function isTrue(active: boolean | string): boolean {
 
 /** Names the attribute by its place alone: a value may be a person's. */
 function invalid(what: string): Refusal {
-  const { instancePath = '', message = 'is not valid' } = isUserAttributes.errors?.[0] ?? {}
+  const { instancePath = '', message = 'is not valid' } = isUserAttributes.firstError() ?? {}
   return badRequest('invalidValue', `${instancePath.slice(1) || what} ${message}`)
 }
 
 const KEPT_TEXT = { type: 'string' } as const
-const isUser = ajv.compile<ScimUser>({
+const isUser = validator<ScimUser>({
   type: 'object',
   required: ['id', 'userName', 'active', 'emails', 'createdAt', 'changedAt'],
   properties: {
