@@ -102,7 +102,13 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   ajv: ['src/lib/json-schema.ts'],
   'acme-client': ['src/certificates/acme.ts'],
   'openid-client': ['src/identity/oidc.ts', 'src/identity/oidc/'],
-  undici: ['src/upstream/undici-pool.ts', 'src/upstream/connection.ts', 'src/upstream/probe.ts', 'src/lib/outbound.ts'],
+  undici: [
+    'src/lib/undici.ts',
+    'src/upstream/undici-pool.ts',
+    'src/upstream/connection.ts',
+    'src/upstream/probe.ts',
+    'src/lib/outbound.ts',
+  ],
   jose: [
     'src/upstream/assertion.ts',
     'src/authenticate/pending.ts',

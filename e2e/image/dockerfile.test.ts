@@ -66,7 +66,7 @@ describe('Dockerfile', () => {
     for (const command of commands)
       expect(JSON.parse(command), command).toEqual(expect.arrayContaining([expect.any(String)]))
     expect(all('ENTRYPOINT')).toEqual([
-      '["/nodejs/bin/node", "--enable-source-maps", "--max-semi-space-size=4", "/app/dist/cmd/postern/main.js"]',
+      '["/nodejs/bin/node", "--max-semi-space-size=4", "/app/dist/cmd/postern/main.js"]',
     ])
     expect(all('CMD')).toEqual(['["run", "--config", "/etc/postern/config.yaml"]'])
     expect(all('HEALTHCHECK')[0]).toMatch(

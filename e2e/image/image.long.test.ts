@@ -87,7 +87,6 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
     ].join('\n')
     const program = [
       '/nodejs/bin/node',
-      '--enable-source-maps',
       '--max-semi-space-size=4',
       '/app/dist/cmd/postern/main.js',
       ...args,
@@ -133,7 +132,6 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
       WorkingDir: '/var/lib/postern',
       Entrypoint: [
         '/nodejs/bin/node',
-        '--enable-source-maps',
         '--max-semi-space-size=4',
         '/app/dist/cmd/postern/main.js',
       ],
@@ -156,7 +154,7 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
       'node_modules',
       'package.json',
     ])
-    expect(readdirSync(join(files, 'app/dist')).toSorted()).toEqual(['cmd', 'src'])
+    expect(readdirSync(join(files, 'app/dist')).toSorted()).toEqual(['cmd'])
     const { dependencies, devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as Record<
       string,
       Record<string, string>

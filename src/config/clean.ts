@@ -13,13 +13,13 @@ export interface Cleaned {
   readonly issues: readonly ConfigIssue[]
 }
 
-/** Dotted names of keys for which empty text means nothing, and of the maps around them. */
-interface Emptiable {
-  readonly keys: ReadonlySet<string>
+/** Keys by their dotted names, and the names of the maps around them. */
+interface Known {
+  readonly keys: ReadonlyMap<string, Key>
   readonly maps: ReadonlySet<string>
 }
 
-const emptiable = { global: emptiableOf(globalKeys), route: emptiableOf(routeKeys) }
+const known = { global: byName(globalKeys), route: byName(routeKeys) }
 
 /** @param path of the map: `[]`, or that of a route. */
 export function clean(tree: Tree, path: Path, { keyAt }: Pick<Input, 'keyAt'>): Cleaned {
@@ -28,11 +28,11 @@ export function clean(tree: Tree, path: Path, { keyAt }: Pick<Input, 'keyAt'>): 
   const issues: ConfigIssue[] = []
 
   function withoutEmpty(map: Tree, inside: readonly string[]): Tree {
-    const { keys, maps } = emptiable[where]
+    const { keys, maps } = known[where]
     const kept: [string, unknown][] = []
     for (const [key, value] of Object.entries(map)) {
       const name = inside.length === 0 ? key : [...inside, key].join('.')
-      if (value === '' && keys.has(name)) {
+      if (value === '' && isNothing(keys.get(name))) {
         const at = [...path, ...inside, key]
         issues.push({ severity: 'warning', source: keyAt(at), path: at, message: 'empty, as if it were not there' })
       } else kept.push([key, maps.has(name) && isTree(value) ? withoutEmpty(value, [...inside, key]) : value])
@@ -40,20 +40,24 @@ export function clean(tree: Tree, path: Path, { keyAt }: Pick<Input, 'keyAt'>): 
     return Object.fromEntries(kept)
   }
 
-  const known: [string, unknown][] = []
+  const ours: [string, unknown][] = []
   for (const [key, value] of Object.entries(tree)) {
     const foreign = describeForeignKey(key, value, where)
-    if (!foreign) known.push([key, value])
+    if (!foreign) ours.push([key, value])
     else issues.push({ ...foreign, source: keyAt([...path, key]), path })
     if (foreign?.severity === 'error') refused.push(key)
   }
-  return { value: withoutEmpty(Object.fromEntries(known), []), refused, issues }
+  return { value: withoutEmpty(Object.fromEntries(ours), []), refused, issues }
 }
 
-function emptiableOf(keys: readonly Key[]): Emptiable {
-  const paths = keys.filter(({ takesEmpty, kind }) => !takesEmpty && kind !== 'routes').map(({ path }) => path)
+/** Is empty text of this key no more than nothing? */
+function isNothing(key: Key | undefined): boolean {
+  return key !== undefined && key.kind !== 'routes' && !key.takesEmpty
+}
+
+function byName(keys: readonly Key[]): Known {
   return {
-    keys: new Set(paths.map((path) => path.join('.'))),
-    maps: new Set(paths.flatMap((path) => path.slice(0, -1).map((_, i) => path.slice(0, i + 1).join('.')))),
+    keys: new Map(keys.map((key) => [key.path.join('.'), key])),
+    maps: new Set(keys.flatMap(({ path }) => path.slice(0, -1).map((_, i) => path.slice(0, i + 1).join('.')))),
   }
 }

@@ -127,7 +127,10 @@ function keysOf(
       secret: meta?.writeOnly === true,
       restart: fixed,
       only: inner.def.type === 'literal',
-      takesEmpty: wrapped.safeParse('').success,
+      // Asked of few keys, and the first question to a schema prepares it.
+      get takesEmpty() {
+        return wrapped.safeParse('').success
+      },
       default: wrapped.def.defaultValue,
       description: meta?.description ?? '',
     } satisfies Key

@@ -1,6 +1,7 @@
 /** Values from outside are judged by JSON Schema (draft 07) before they are believed. */
 import { createRequire } from 'node:module'
-import type { Ajv, ErrorObject, SchemaObject, ValidateFunction } from 'ajv'
+import type * as AjvModule from 'ajv'
+import type { ErrorObject, SchemaObject, ValidateFunction } from 'ajv'
 
 /** Has a value the form that the schema describes? */
 export interface Validator<T> {
@@ -16,12 +17,12 @@ export function validator<T>(schema: SchemaObject): Validator<T> {
   return Object.assign(is, { firstError: () => validate?.errors?.[0] })
 }
 
-let shared: Ajv | undefined
+let shared: AjvModule.Ajv | undefined
 
-function ajv(): Ajv {
+function ajv(): AjvModule.Ajv {
   if (shared) return shared
   const require = createRequire(import.meta.url)
-  const { Ajv } = require('ajv') as typeof import('ajv')
+  const { Ajv } = require('ajv') as typeof AjvModule
   // Unknown keywords are faults of ours; pairs that may be triples and values of several types are not.
   shared = new Ajv({ strictTypes: true, allowUnionTypes: true, strictTuples: false })
   return shared

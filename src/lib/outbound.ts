@@ -1,8 +1,9 @@
 /** Calls to the identity provider and to Okta. Upstreams have connections of their own, and no proxy. */
-import { Agent, type Dispatcher, EnvHttpProxyAgent, fetch as undiciFetch } from 'undici'
+import type { Dispatcher } from 'undici'
 import type { Outbound } from '../config/model.ts'
 import type { Span } from '../types.ts'
 import { contextTrusting } from './authorities.ts'
+import { undici } from './undici.ts'
 
 /** `connections` to one origin; `connectTimeout` for each. */
 export function createOutboundDispatcher(
@@ -13,6 +14,7 @@ export function createOutboundDispatcher(
   const tls = { timeout: connectTimeout, ...(ca !== undefined && { secureContext: contextTrusting(ca) }) }
   // The caller's clock ends a call that takes too long, so undici's own timers stay off.
   const options = { connections, headersTimeout: 0, bodyTimeout: 0, connect: tls }
+  const { Agent, EnvHttpProxyAgent } = undici()
   if (!proxy) return new Agent(options)
   return new EnvHttpProxyAgent({
     ...options,
@@ -28,6 +30,7 @@ export function createOutboundDispatcher(
 export function createOutboundFetch(outbound: Outbound, connectTimeout: Span): typeof fetch {
   if (outbound.ca === undefined && !outbound.proxy) return fetch
   const dispatcher = createOutboundDispatcher(outbound, { connections: 16, connectTimeout })
+  const { fetch: undiciFetch } = undici()
   // undici's own types say the same in other words.
   return ((url: string, init: object) => undiciFetch(url, { ...init, dispatcher })) as unknown as typeof fetch
 }

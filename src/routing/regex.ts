@@ -1,4 +1,5 @@
-import { RE2JS } from 're2js'
+import { createRequire } from 'node:module'
+import type * as Re2 from 're2js'
 import { messageOf } from '../errors.ts'
 import type { Substitution } from '../config/route-model.ts'
 
@@ -10,7 +11,7 @@ export function compileRegex(
   source: string,
 ): { readonly source: string; readonly test: (path: string) => boolean } | { readonly problem: string } {
   try {
-    const pattern = RE2JS.compile(source)
+    const pattern = re2(source)
     return { source, test: (path) => pattern.testExact(path) }
   } catch (error) {
     return { problem: messageOf(error) }
@@ -25,9 +26,9 @@ export function compileSubstitution(
   pattern: string,
   substitution: string,
 ): Substitution | { readonly problem: string } {
-  let regex: RE2JS
+  let regex: Re2.RE2JS
   try {
-    regex = RE2JS.compile(pattern)
+    regex = re2(pattern)
   } catch (error) {
     return { problem: `expected an RE2 expression: ${messageOf(error)}` }
   }
@@ -43,6 +44,12 @@ export function compileSubstitution(
   const build = (...found: readonly (string | null)[]): string =>
     parts.map((part, i) => (i % 2 === 0 ? part : (found[Number(part)] ?? ''))).join('')
   return { pattern, substitution, replace: (text) => regex.matcher(text).replaceAll(build) }
+}
+
+/** Most configurations have no expression. */
+function re2(source: string): Re2.RE2JS {
+  const require = createRequire(import.meta.url)
+  return (require('re2js') as typeof Re2).RE2JS.compile(source)
 }
 
 /**
