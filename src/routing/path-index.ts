@@ -1,14 +1,8 @@
 import { assertNever } from '../errors.ts'
-import type { PathMatch, Route } from '../config/route-model.ts'
+import type { PathMatch } from '../config/route-model.ts'
+import { createExpressions, type Expressions } from './expressions.ts'
+import { type Accepts, firstOf, type Placed } from './placed.ts'
 import { literalPrefix } from './regex.ts'
-
-/** A route with its place in the file: the first that matches wins. */
-export interface Placed {
-  readonly route: Route
-  readonly place: number
-}
-
-type Accepts<Q> = (route: Route, path: string, request: Q) => boolean
 
 export interface PathIndex {
   /** In file order. */
@@ -21,74 +15,96 @@ export interface PathIndex {
 /** So many routes are compared in turn faster than they are looked up. */
 const FEW = 4
 
+/** A radix tree: what the texts of several routes begin with is there once. */
+interface Node {
+  /** What follows the text of the node above. */
+  readonly edge: string
+  /** Routes of one path, which is the text down to here. */
+  readonly whole: Placed[]
+  /** Routes whose paths all begin with the text down to here. */
+  readonly below: Placed[]
+  /** Of these, the ones with an expression that says more. */
+  expressions: Expressions | undefined
+  /** By the first character of their edge. */
+  readonly next: Map<number, Node>
+}
+
 /**
- * The routes of one host, found by the text with which all of their paths begin: one look-up for each length that
- * occurs, however many routes there are.
+ * The routes of one host, found by the text with which all of their paths begin: a look-up passes over the path once,
+ * however many routes there are.
  */
 export function createPathIndex(): PathIndex {
   const routes: Placed[] = []
-  const whole = new Map<string, Placed[]>()
-  const byBeginning = new Map<string, Placed[]>()
-  const lengths: number[] = []
+  let root = createNode('')
   return {
     routes,
 
     add(placed) {
       routes.push(placed)
       const { kind, text } = beginningOf(placed.route.match)
-      append(kind === 'whole' ? whole : byBeginning, text, placed)
-      if (kind === 'beginning' && !lengths.includes(text.length)) lengths.push(text.length)
+      const [top, node] = insert(root, text, 0)
+      root = top
+      if (kind === 'expression') (node.expressions ??= createExpressions()).add(placed)
+      else node[kind].push(placed)
     },
 
     find(path, accepts, request) {
       if (routes.length <= FEW) return firstOf(routes, undefined, path, accepts, request)
-      let best = firstOf(whole.get(path), undefined, path, accepts, request)
-      for (const length of lengths) {
-        if (length > path.length) continue
-        best = firstOf(byBeginning.get(path.slice(0, length)), best, path, accepts, request)
+      let best: Placed | undefined
+      let node: Node | undefined = root
+      let at = 0
+      while (node !== undefined && path.startsWith(node.edge, at)) {
+        at += node.edge.length
+        best = firstOf(node.below, best, path, accepts, request)
+        if (node.expressions !== undefined) best = node.expressions.find(best, path, accepts, request)
+        if (at === path.length) return firstOf(node.whole, best, path, accepts, request)
+        node = node.next.get(path.charCodeAt(at))
       }
       return best
     },
   }
 }
 
-/** The first of the list that is accepted, or `best` when that comes earlier. */
-function firstOf<Q>(
-  list: readonly Placed[] | undefined,
-  best: Placed | undefined,
-  path: string,
-  accepts: Accepts<Q>,
-  request: Q,
-): Placed | undefined {
-  if (list === undefined) return best
-  for (const placed of list) {
-    if (best && placed.place > best.place) return best
-    if (accepts(placed.route, path, request)) return placed
+function createNode(edge: string): Node {
+  return { edge, whole: [], below: [], expressions: undefined, next: new Map() }
+}
+
+/** The node of a text, made where it is missing, and what stands at the top now: a node whose edge goes on elsewhere is parted. */
+function insert(node: Node, text: string, from: number): readonly [top: Node, found: Node] {
+  const { edge } = node
+  let common = 0
+  while (common < edge.length && edge[common] === text[from + common]) common++
+  const at = from + common
+  let top = node
+  if (common < edge.length) {
+    top = createNode(edge.slice(0, common))
+    top.next.set(edge.charCodeAt(common), { ...node, edge: edge.slice(common) })
   }
-  return best
+  if (at === text.length) return [top, top]
+  const code = text.charCodeAt(at)
+  const child = top.next.get(code)
+  if (child === undefined) {
+    const leaf = createNode(text.slice(at))
+    top.next.set(code, leaf)
+    return [top, leaf]
+  }
+  const [above, found] = insert(child, text, at)
+  top.next.set(code, above)
+  return [top, found]
 }
 
 /** What every path of the route is, or begins with. */
-function beginningOf(match: PathMatch): { readonly kind: 'whole' | 'beginning'; readonly text: string } {
+function beginningOf(match: PathMatch): { readonly kind: 'whole' | 'below' | 'expression'; readonly text: string } {
   switch (match.kind) {
     case 'all':
-      return { kind: 'beginning', text: '' }
+      return { kind: 'below', text: '' }
     case 'path':
       return { kind: 'whole', text: match.path }
     case 'prefix':
-      return { kind: 'beginning', text: match.prefix }
-    case 'regex': {
-      const { text } = literalPrefix(match.source)
-      return { kind: 'beginning', text }
-    }
+      return { kind: 'below', text: match.prefix }
+    case 'regex':
+      return { kind: 'expression', text: literalPrefix(match.source).text }
     default:
       return assertNever(match)
   }
-}
-
-/** Adds to the list of a key. */
-export function append<T>(lists: Map<string, T[]>, key: string, item: T): void {
-  const list = lists.get(key)
-  if (list) list.push(item)
-  else lists.set(key, [item])
 }

@@ -11,11 +11,30 @@ export function compileRegex(
   source: string,
 ): { readonly source: string; readonly test: (path: string) => boolean } | { readonly problem: string } {
   try {
-    const pattern = re2(source)
+    const pattern = re2().RE2JS.compile(source)
     return { source, test: (path) => pattern.testExact(path) }
   } catch (error) {
     return { problem: messageOf(error) }
   }
+}
+
+/**
+ * All patterns as one automaton: the numbers of those that match a whole path, in order, found in one pass over it.
+ * undefined: together they are too large for one. @param memory bytes for its states, which are made as paths need them.
+ */
+export function combineRegexes(
+  sources: readonly string[],
+  memory: number,
+): ((path: string) => readonly number[]) | undefined {
+  const { RE2Set } = re2()
+  const set = new RE2Set(RE2Set.ANCHOR_BOTH, 0, memory)
+  try {
+    for (const source of sources) set.add(source)
+    set.compile()
+  } catch {
+    return undefined
+  }
+  return (path) => set.match(path).toSorted((a, b) => a - b)
 }
 
 /**
@@ -28,7 +47,7 @@ export function compileSubstitution(
 ): Substitution | { readonly problem: string } {
   let regex: Re2.RE2JS
   try {
-    regex = re2(pattern)
+    regex = re2().RE2JS.compile(pattern)
   } catch (error) {
     return { problem: `expected an RE2 expression: ${messageOf(error)}` }
   }
@@ -47,9 +66,9 @@ export function compileSubstitution(
 }
 
 /** Most configurations have no expression. */
-function re2(source: string): Re2.RE2JS {
+function re2(): typeof Re2 {
   const require = createRequire(import.meta.url)
-  return (require('re2js') as typeof Re2).RE2JS.compile(source)
+  return require('re2js') as typeof Re2
 }
 
 /**

@@ -6,8 +6,7 @@ import { assertNever } from '../errors.ts'
 import type { Route } from '../config/route-model.ts'
 import { defaultPort } from './host.ts'
 import { literalPrefix } from './regex.ts'
-import { append } from './path-index.ts'
-import { coversHost, matchesPath, matchesPrefix } from './table.ts'
+import { append, coversHost, matchesPath, matchesPrefix } from './table.ts'
 
 export interface Shadow {
   /** Places in the list of routes. */

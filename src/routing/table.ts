@@ -5,7 +5,8 @@ import type { RequestFacts } from '../http/request.ts'
 import type { ControlAction, RouteMatch, RouteTable } from './model.ts'
 import { meets, unmet } from './conditions.ts'
 import { defaultPort } from './host.ts'
-import { append, createPathIndex, type PathIndex, type Placed } from './path-index.ts'
+import { createPathIndex, type PathIndex } from './path-index.ts'
+import type { Placed } from './placed.ts'
 import { matchReadings } from './readings.ts'
 
 /** The routes of one wildcard `from`. `parts` is the text around its stars. */
@@ -320,4 +321,11 @@ export function coversHost(parts: readonly string[], host: string): boolean {
     position = found + part.length
   }
   return position + 1 + last.length <= host.length
+}
+
+/** Adds to the list of a key. */
+export function append<T>(lists: Map<string, T[]>, key: string, item: T): void {
+  const list = lists.get(key)
+  if (list) list.push(item)
+  else lists.set(key, [item])
 }
