@@ -9,14 +9,20 @@ import { rolldown } from 'rolldown'
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = `${root}dist/cmd/postern`
 
-/** A package that only some processes need is required in the middle of a function. There the bundle has its copy, too. */
-const ownRequire = {
-  name: 'own-require',
+/**
+ * Packages that only some processes need: each is required in the middle of a function, and a file of its own, which
+ * nobody reads before.
+ */
+const later = new Set()
+const laterFiles = {
+  name: 'later-files',
   transform: {
     filter: { id: { exclude: /node_modules/ }, code: 'createRequire(import.meta.url)' },
-    // Blanks, so that no position moves.
     handler: (code) => ({
-      code: code.replace(/const require = createRequire\(import\.meta\.url\)/, (all) => ' '.repeat(all.length)),
+      code: code.replace(/\brequire\('([\w-]+)'\)/g, (_, name) => {
+        later.add(name)
+        return `require('../later/${name}.cjs')`
+      }),
       map: null,
     }),
   },
@@ -47,25 +53,43 @@ function licences(at) {
     .flatMap((file) => /^(?:#+ *)?licen[cs]e\b.*\n(?:[-=]+\n)?([^]*)/im.exec(read(file))?.[1]?.trim() ?? [])
 }
 
-const bundle = await rolldown({
-  input: { main: `${root}cmd/postern/main.ts` },
+const common = {
   cwd: root,
   platform: 'node',
-  tsconfig: `${root}tsconfig.json`,
   // lmdb looks for its native part beside itself; pg takes its native variant only where somebody installed it.
-  external: [/^lmdb(?:\/|$)/, 'pg-native'],
-  plugins: [ownRequire],
+  external: [/^lmdb(?:\/|$)/, /^\.\.\/later\//, 'pg-native'],
   onLog: (level, { message }) => {
     if (level === 'warn') throw new Error(message)
   },
-})
+}
+
+/** One character beyond Latin-1 doubles the memory of the whole text. Comments are gone, so that it stands in a literal. */
+function latin1(code) {
+  return code.replace(/[^\0-\xff]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
+
+async function write(input, output) {
+  const bundle = await rolldown({ ...common, ...input })
+  const { output: files } = await bundle.write({
+    sourcemap: true,
+    sourcemapExcludeSources: true,
+    comments: false,
+    ...output,
+  })
+  await bundle.close()
+  const chunks = files.filter(({ type }) => type === 'chunk')
+  for (const { fileName, code } of chunks) writeFileSync(`${output.dir}/${fileName}`, latin1(code))
+  return chunks
+}
+
 rmSync(dirname(folder), { recursive: true, force: true })
-const { output } = await bundle.write({
-  dir: folder,
-  format: 'esm',
-  sourcemap: true,
-  sourcemapExcludeSources: true,
-  chunkFileNames: 'parts/[name]-[hash].js',
-})
-await bundle.close()
-writeFileSync(`${folder}/NOTICE`, `${notices(output.filter(({ type }) => type === 'chunk'))}\n`)
+const parts = await write(
+  { input: { main: `${root}cmd/postern/main.ts` }, tsconfig: `${root}tsconfig.json`, plugins: [laterFiles] },
+  { dir: folder, format: 'esm', chunkFileNames: 'parts/[name]-[hash].js' },
+)
+const packages = await Promise.all(
+  [...later].map((name) =>
+    write({ input: { [name]: name } }, { dir: `${folder}/later`, format: 'cjs', entryFileNames: '[name].cjs' }),
+  ),
+)
+writeFileSync(`${folder}/NOTICE`, `${notices([parts, packages].flat(2))}\n`)

@@ -108,9 +108,11 @@ routes:
 describe('the bundle', () => {
   const parts = readdirSync(join(program, 'parts')).filter((file) => file.endsWith('.js'))
 
-  test('keeps the names that a stack shows, and has a map for each part', () => {
+  test('keeps the names that a stack shows, has a map for each part, and one byte for each character', () => {
     const texts = parts.map((file) => readFileSync(join(program, 'parts', file), 'utf8'))
     expect(texts.some((text) => text.includes('\nfunction createRouteTable('))).toBe(true)
+    // eslint-disable-next-line no-control-regex -- Beyond Latin-1 a text takes two bytes for each character.
+    for (const [i, text] of texts.entries()) expect(text, parts[i]).toMatch(/^[\0-\xff]*$/)
     for (const text of texts.filter((each) => each.includes('\nfunction ')))
       expect(text).toMatch(/\n\/\/# sourceMappingURL=.+\.map\n?$/)
   })
