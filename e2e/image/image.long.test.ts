@@ -85,12 +85,7 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
       'mount --bind "$DATA" "$ROOT/var/lib/postern"',
       'exec chroot --userspec=65532:65532 --groups=65532 "$ROOT" "$@"',
     ].join('\n')
-    const program = [
-      '/nodejs/bin/node',
-      '--max-semi-space-size=4',
-      '/app/dist/cmd/postern/main.js',
-      ...args,
-    ]
+    const program = ['/nodejs/bin/node', '--max-semi-space-size=4', '/app/dist/cmd/postern/main.js', ...args]
     return spawn('unshare', ['--mount', '--propagation', 'private', 'bash', '-c', mounts, 'image', ...program], {
       env: {
         PATH: process.env['PATH'],
@@ -130,11 +125,7 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
     expect(Docker.config).toMatchObject({
       User: '65532:65532',
       WorkingDir: '/var/lib/postern',
-      Entrypoint: [
-        '/nodejs/bin/node',
-        '--max-semi-space-size=4',
-        '/app/dist/cmd/postern/main.js',
-      ],
+      Entrypoint: ['/nodejs/bin/node', '--max-semi-space-size=4', '/app/dist/cmd/postern/main.js'],
       Cmd: ['run', '--config', '/etc/postern/config.yaml'],
       StopSignal: 'SIGTERM',
       Healthcheck: {

@@ -1,7 +1,6 @@
-import { createRequire } from 'node:module'
-import type * as Undici from 'undici'
 import type { buildConnector } from 'undici'
 import type { Forward, Upstream } from '../config/route-model.ts'
+import { undici } from '../lib/undici.ts'
 import type { Span } from '../types.ts'
 import { addressOf, isTls, type UpstreamAddress } from './address.ts'
 import { tlsName, type TlsOptions, tlsOptions } from './tls.ts'
@@ -10,9 +9,6 @@ import { tlsName, type TlsOptions, tlsOptions } from './tls.ts'
 export const KEEP_ALIVE: Span = 4000
 /** Then it takes no more requests, and the next connection looks the name up again: addresses of upstreams change. */
 export const MAX_CONNECTION_AGE: Span = 60_000
-
-// Loaded by the first connection that needs it: it costs a fifth of a start.
-const require = createRequire(import.meta.url)
 
 /** How connections to one upstream are made, under the TLS settings of a route. */
 export interface UpstreamConnection {
@@ -44,7 +40,7 @@ export function connectionTo(
     tls: options,
     connectTimeout,
     connect: (to, callback) => {
-      connector ??= (require('undici') as typeof Undici).buildConnector({
+      connector ??= undici().buildConnector({
         timeout: connectTimeout,
         ...options,
         ...(address.socketPath !== undefined && { socketPath: address.socketPath }),

@@ -1,18 +1,15 @@
 /** One active health check: a connection of its own, closed when it is known whether the upstream is well. */
-import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
-import type * as Undici from 'undici'
 import type { Dispatcher } from 'undici'
 import type { GrpcCheck, HealthCheck, HttpCheck, TcpCheck } from '../config/route-model.ts'
 import { assertNever } from '../errors.ts'
+import { undici } from '../lib/undici.ts'
 import type { UpstreamConnection } from './connection.ts'
 import { upstreamFailure } from './failure.ts'
 
 /** Calls `done` once: undefined when the upstream is well, else what is wrong. Gives a function that ends the check. */
 export type Probe = (to: UpstreamConnection, done: (problem: string | undefined) => void) => () => void
 
-// Loaded by the first check: it costs a fifth of a start.
-const require = createRequire(import.meta.url)
 /** What is read of an answer at most. */
 const MAX_ANSWER = 64 * 1024
 const USER_AGENT = 'postern-health-check'
@@ -82,8 +79,7 @@ function ask(
   answered: (answer: Answer | string) => void,
 ): () => void {
   const { address, connect, servername } = to
-  const undici = require('undici') as typeof Undici
-  const client = new undici.Client(address.url, {
+  const client = new (undici().Client)(address.url, {
     connect,
     pipelining: 1,
     maxHeaderSize: 16 * 1024,

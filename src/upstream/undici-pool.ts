@@ -1,9 +1,8 @@
 /** The upstreams that undici speaks to, over TLS or HTTP/2. The one door to it on the way of a request. */
-import { createRequire } from 'node:module'
-import type * as Undici from 'undici'
 import type { Dispatcher, Pool } from 'undici'
 import { headerLines, listOf } from '../http/header-lines.ts'
 import type { Deadlines } from '../lib/deadlines.ts'
+import { undici } from '../lib/undici.ts'
 import { answerProblem } from './answer.ts'
 import type { AnswerHandler, UpstreamClient, UpstreamExchange, UpstreamRequest } from './client.ts'
 import { KEEP_ALIVE, MAX_CONNECTION_AGE, type UpstreamConnection } from './connection.ts'
@@ -13,8 +12,6 @@ import { http2Headers } from './http2.ts'
 import { MAX_ANSWER_HEAD } from '../wire/answer.ts'
 import { clientTrailers } from './trailers.ts'
 
-// Loaded by the first upstream that needs it: it costs a fifth of a start.
-const require = createRequire(import.meta.url)
 const NOTHING = Buffer.alloc(0)
 
 /** undici's options; it knows `servername` and does not declare it. */
@@ -29,9 +26,8 @@ export class UndiciPool implements UpstreamClient {
   private readonly stale = new WeakSet<Error>()
 
   constructor(connection: UpstreamConnection, connections: number, deadlines: Deadlines) {
-    const undici = require('undici') as typeof Undici
     this.connection = connection
-    this.pool = new undici.Pool(connection.address.url, {
+    this.pool = new (undici().Pool)(connection.address.url, {
       connect: (options, callback) =>
         connection.connect(options, (...[error, socket]) => {
           if (error) return callback(error, null)

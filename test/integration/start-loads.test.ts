@@ -18,7 +18,7 @@ const USED: ReadonlySet<string> = new Set(
   quick-format-unescaped safe-stable-stringify thread-stream
   lmdb msgpackr msgpackr-extract ordered-binary weak-lru-cache @harperfast/extended-iterable
   node-gyp-build-optional-packages detect-libc
-  undici prom-client @opentelemetry/api tdigest bintrees
+  prom-client @opentelemetry/api tdigest bintrees
 `
     .trim()
     .split(/\s+/),
