@@ -47,28 +47,31 @@ export function createAtApplication(deps: AtApplicationDeps) {
   /**
    * An application's host sends a browser to the authenticate service, bound to it by a nonce cookie. `keepFragment`: by a
    * page whose script keeps what follows `#`, where the browser has one; by a redirect otherwise.
+   * @param returnTo a URL of the host that was asked.
    */
-  async function startSignIn(
+  function startSignIn(
     request: ControlRequest,
-    returnTo: URL,
+    returnTo: string,
     { keepFragment = false, demand }: SignInManner = {},
-  ): Promise<Reply> {
+  ): Reply | Promise<Reply> {
     if (isAtAuthenticate(request, request)) return redirectReply(302, signInUrl(request))
-    const prefix = namesFor(request).nonce
     const byPage = keepFragment && isDocument(request)
-    const back = await (byPage ? addresses.indirect(request, returnTo) : addresses.shorten(request, returnTo))
-    const { location, nonce, nonceHash } = redirects.start(
-      { returnTo: back, ...(demand && { demand }) },
-      signInUrl(request),
-      clock.now(),
-    )
+    const back = byPage ? addresses.indirect(request, returnTo) : addresses.shorten(request, returnTo)
+    return back instanceof Promise
+      ? back.then((address) => begin(request, address, byPage, demand))
+      : begin(request, back, byPage, demand)
+  }
+
+  function begin(request: ControlRequest, back: string, byPage: boolean, demand: SignInDemand | undefined): Reply {
+    const prefix = namesFor(request).nonce
+    const { location, nonce, nonceHash } = redirects.start({ returnTo: back, demand }, signInUrl(request), clock.now())
     const binding = cookieHeader(request, prefix + flowTag(nonceHash), nonce, NONCE_LIFETIME)
     const cookies = [...makeRoom(request, prefix), binding]
     return byPage ? beginReply(location, back, cookies) : redirectReply(302, location, cookies)
   }
 
   /** `{prefix}/sign_in` on an application's host: where a script that got a 401 may send its window. */
-  function signInAtRoute(request: ControlRequest): Promise<Reply> {
+  function signInAtRoute(request: ControlRequest): Reply | Promise<Reply> {
     const { generation, facts, origin } = request
     const query = new URLSearchParams(facts.query)
     const wanted = only(query, 'return_to') ?? '/'
@@ -78,7 +81,7 @@ export function createAtApplication(deps: AtApplicationDeps) {
     // Whoever changes it is asked for less, and then again by the route.
     const route = only(query, 'route')
     const demand = generation.live.routes.find(({ id }) => id === route)?.demand
-    return startSignIn(request, ours ? url : new URL(origin), { demand })
+    return startSignIn(request, ours ? url.href : `${origin}/`, { demand })
   }
 
   /** `ROUTE/{prefix}/callback`: the application's host gets its own cookie. */

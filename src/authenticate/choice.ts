@@ -41,5 +41,5 @@ export function choicePage(
 function choiceUrl(request: ControlRequest, { name }: IdentityProvider): string {
   const { query } = readChoice(request.facts.query)
   query.set(CHOICE, name)
-  return `${signInUrl(request).href}?${query.toString()}`
+  return `${signInUrl(request)}?${query.toString()}`
 }

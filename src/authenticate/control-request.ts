@@ -65,8 +65,8 @@ export function makeRoom(request: ControlRequest, prefix: string): readonly Head
 }
 
 /** Of the authenticate service. Without a query it ends at the page about the person, at the service itself. */
-export function signInUrl({ generation }: ControlRequest): URL {
-  return new URL(`${generation.live.naming.controlPrefix}/sign_in`, generation.fixed.authenticateServiceUrl)
+export function signInUrl({ generation: { fixed, live } }: Pick<ControlRequest, 'generation'>): string {
+  return `${fixed.authenticateServiceUrl.origin}${live.naming.controlPrefix}/sign_in`
 }
 
 function isHttps(origin: string): boolean {

@@ -20,7 +20,7 @@ import { pageReply } from '../pages/render.ts'
 import { jsonReply, redirectReply, textReply } from '../pages/reply.ts'
 import type { Clock, IdentityProviders, Session, Sessions, SignInDemand, Span, Store } from '../types.ts'
 import { acceptedProviders } from './accepted.ts'
-import type { ControlRequest } from './control-request.ts'
+import { type ControlRequest, signInUrl } from './control-request.ts'
 import type { OwnSessions } from './own-sessions.ts'
 import type { Csrf } from './csrf.ts'
 import { DEVICE_GRANT, type DeviceLogin } from './device-login.ts'
@@ -135,7 +135,6 @@ export function createProgramLogin(deps: {
 
   async function confirm(request: ControlRequest): Promise<Reply> {
     const { facts, generation, origin } = request
-    const { fixed, live } = generation
     const sealed = only(new URLSearchParams(facts.query), 'request')
     const asked = sealed === undefined ? undefined : openAsked(sealed)
     if (!asked || !generation.routes.allowsReturn(new URL(asked.origin))) {
@@ -149,12 +148,8 @@ export function createProgramLogin(deps: {
     )
     if (!session) {
       // What a form sent is lost: the person is asked again.
-      const here = new URL(`${origin}${facts.path}${facts.query}`)
-      const signIn = new URL(`${live.naming.controlPrefix}/sign_in`, fixed.authenticateServiceUrl)
-      return redirectReply(
-        303,
-        redirects.start({ returnTo: here, ...(providers && { demand: { providers } }) }, signIn, clock.now()).location,
-      )
+      const here = { returnTo: origin + facts.path + facts.query, demand: providers && { providers } }
+      return redirectReply(303, redirects.start(here, signInUrl(request), clock.now()).location)
     }
     if (facts.method !== 'POST') {
       return pageReply(

@@ -29,11 +29,11 @@ const longAddresses: Table<string> = {
 
 export interface ReturnAddresses {
   /** `returnTo`, or a short address that leads to it, or the front page when it cannot be kept. Rejects ERR_STORE_UNAVAILABLE. */
-  shorten(request: ControlRequest, returnTo: URL): URL | Promise<URL>
+  shorten(request: ControlRequest, returnTo: string): string | Promise<string>
   /** As `shorten`, but always an address of `{prefix}/return`, where the fragment is put back. */
-  indirect(request: ControlRequest, returnTo: URL): URL | Promise<URL>
+  indirect(request: ControlRequest, returnTo: string): string | Promise<string>
   /** Where the address leads: the one that was asked for, or the front page when that has expired. */
-  find(request: ControlRequest): Promise<URL>
+  find(request: ControlRequest): Promise<string>
 }
 
 export interface ReturnAddressDeps {
@@ -64,13 +64,12 @@ export function createReturnAddresses({ store, sharedSecrets, clock, logger }: R
     return true
   }
 
-  function frontPage({ facts, origin }: ControlRequest, reason: string): URL {
+  function frontPage({ facts, origin }: ControlRequest, reason: string): string {
     logger.warn({ request_id: facts.id, reason }, 'the sign-in ends at the front page')
-    return new URL(origin)
+    return `${origin}/`
   }
 
-  async function keep(request: ControlRequest, returnTo: URL): Promise<URL> {
-    const { href } = returnTo
+  async function keep(request: ControlRequest, href: string): Promise<string> {
     if (href.length > MAX_KEPT) {
       return frontPage(request, `the address has ${href.length} characters, and at most ${MAX_KEPT} are kept`)
     }
@@ -84,10 +83,10 @@ export function createReturnAddresses({ store, sharedSecrets, clock, logger }: R
   }
 
   /** `to`: an id, or a path with its query. */
-  function by({ generation, origin }: ControlRequest, to: string): URL {
-    const url = new URL(`${generation.live.naming.controlPrefix}/return`, origin)
-    url.searchParams.set('to', to)
-    return url
+  function by({ generation, origin }: ControlRequest, to: string): string {
+    // Browsers escape the apostrophe by themselves (WHATWG URL §1.3), and find the fragment under their own spelling.
+    const escaped = encodeURIComponent(to).replaceAll("'", '%27')
+    return `${origin}${generation.live.naming.controlPrefix}/return?to=${escaped}`
   }
 
   async function wanted(request: ControlRequest): Promise<URL | undefined> {
@@ -99,18 +98,20 @@ export function createReturnAddresses({ store, sharedSecrets, clock, logger }: R
   }
 
   return {
-    shorten: (request, returnTo) => (returnTo.href.length > MAX_CARRIED ? keep(request, returnTo) : returnTo),
+    shorten: (request, returnTo) => (returnTo.length > MAX_CARRIED ? keep(request, returnTo) : returnTo),
 
     indirect(request, returnTo) {
-      const url = by(request, returnTo.pathname + returnTo.search)
+      const asked = returnTo.slice(request.origin.length)
+      const url = by(request, asked)
       // What begins with two slashes would name another host (RFC 3986 §4.2).
-      return url.href.length > MAX_CARRIED || returnTo.pathname.startsWith('//') ? keep(request, returnTo) : url
+      return url.length > MAX_CARRIED || asked.startsWith('//') ? keep(request, returnTo) : url
     },
 
     async find(request) {
       const url = await wanted(request)
       // Only to the host that was asked: the link is no way to any other place.
-      return url?.origin === request.origin ? url : frontPage(request, 'the long address is unknown or has expired')
+      if (url?.origin === request.origin) return url.href
+      return frontPage(request, 'the long address is unknown or has expired')
     },
   }
 }

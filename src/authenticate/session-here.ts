@@ -42,7 +42,7 @@ export function createSessionHere({ idps, sessions, ownSessions, directory, cloc
    */
   function enter(request: ControlRequest, url: URL, cookies: readonly Header[]): Reply {
     const isStrict = request.generation.live.cookieSameSite === 'strict'
-    return isStrict ? returnReply(url, cookies) : redirectReply(302, url, cookies)
+    return isStrict ? returnReply(url.href, cookies) : redirectReply(302, url, cookies)
   }
 
   function cookie(request: ControlRequest, session: Session): Header {

@@ -2,9 +2,10 @@ import {
   createCipheriv,
   createDecipheriv,
   createHash,
-  createHmac,
+  hash,
   hkdfSync,
   randomBytes,
+  randomFillSync,
   timingSafeEqual,
 } from 'node:crypto'
 
@@ -15,9 +16,40 @@ export function deriveKey(secret: string | Uint8Array, purpose: string): Buffer 
 
 /** HMAC-SHA256, base64url, 43 characters. Parts are length-prefixed, so no two lists share an input. */
 export function mac(key: Uint8Array, ...parts: readonly string[]): string {
-  const hmac = createHmac('sha256', key)
-  for (const part of parts) hmac.update(`${Buffer.byteLength(part)}:`).update(part)
-  return hmac.digest('base64url')
+  let message = ''
+  for (const part of parts) message += `${Buffer.byteLength(part)}:${part}`
+  let schedule = schedules.get(key)
+  if (!schedule) schedules.set(key, (schedule = scheduleOf(key)))
+  const { inner, outer } = schedule
+  const digest = hash('sha256', Buffer.concat([inner, Buffer.from(message)]), 'binary')
+  outer.write(digest, BLOCK, 'latin1')
+  return hash('sha256', outer, 'base64url')
+}
+
+/**
+ * RFC 2104: what depends on the key alone. node:crypto prepares it for each message and offers no other way: two plain hashes
+ * cost half of its HMAC.
+ */
+interface Schedule {
+  readonly inner: Buffer
+  /** With room for the inner digest. */
+  readonly outer: Buffer
+}
+
+/** Of SHA-256, in bytes. */
+const BLOCK = 64
+const DIGEST = 32
+const schedules = new WeakMap<Uint8Array, Schedule>()
+
+function scheduleOf(key: Uint8Array): Schedule {
+  if (key.length > BLOCK) throw new TypeError('mac: a key is no longer than a block')
+  const inner = Buffer.alloc(BLOCK, 0x36)
+  const outer = Buffer.alloc(BLOCK + DIGEST, 0x5c)
+  for (const [i, byte] of key.entries()) {
+    inner[i] = byte ^ 0x36
+    outer[i] = byte ^ 0x5c
+  }
+  return { inner, outer }
 }
 
 /** Equal, in a time that depends on the lengths only. */
@@ -52,13 +84,26 @@ export function open(keys: readonly Uint8Array[], sealed: string, context: strin
   return undefined
 }
 
+/** Drawn ahead, because each call to the system costs 2 µs. Each byte is given out once, and erased then. */
+const pool = Buffer.alloc(4096)
+let given = pool.length
+
 /** `bits` random bits as base64url. */
 export function randomId(bits = 128): string {
-  return randomBytes(bits / 8).toString('base64url')
+  const end = given + bits / 8
+  if (end > pool.length) {
+    randomFillSync(pool)
+    given = 0
+    return randomId(bits)
+  }
+  const id = pool.toString('base64url', given, end)
+  pool.fill(0, given, end)
+  given = end
+  return id
 }
 
 export function sha256(text: string | Uint8Array): string {
-  return createHash('sha256').update(text).digest('base64url')
+  return hash('sha256', text, 'base64url')
 }
 
 /** As a Content-Security-Policy names an inline script (CSP Level 3 §2.3.1): `'sha256-…'`, in plain base64. */

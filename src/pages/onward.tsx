@@ -49,24 +49,36 @@ export const BEGIN_HASH = cspHash(BEGIN)
 export const RETURN_HASH = cspHash(RETURN)
 
 /** Instead of a redirect to the sign-in. `back`: the address of this host that the sign-in returns to. */
-export function beginPage(next: URL, back: URL): string {
-  return onward(next, <script data-next={next.href} data-key={keyOf(back)} {...inline(BEGIN)} />)
+export function beginPage(next: string, back: string): string {
+  return BEGIN_PAGE.map((parts) => parts.join(attribute(next))).join(attribute(keyOf(back)))
 }
 
 /** At `back`: on to the address that was asked for in the beginning. */
-export function returnPage(next: URL): string {
-  return onward(next, <script data-next={next.href} {...inline(RETURN)} />)
+export function returnPage(next: string): string {
+  return onward(next, <script data-next={next} {...inline(RETURN)} />)
 }
 
-function keyOf({ search }: URL): string {
-  return `postern${search}`
+/** Cut where the key belongs, and each piece where the address belongs: whoever is not signed in gets this page. */
+const [NEXT, KEY] = ['\ue000', '\ue001']
+const BEGIN_PAGE = onward(NEXT, <script data-next={NEXT} data-key={KEY} {...inline(BEGIN)} />)
+  .split(KEY)
+  .map((part) => part.split(NEXT))
+
+/** As the renderer writes it between double quotes. */
+function attribute(text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;')
+}
+
+/** Of a URL. */
+function keyOf(back: string): string {
+  return `postern${back.slice(back.indexOf('?'))}`
 }
 
 function inline(script: string) {
   return { dangerouslySetInnerHTML: { __html: script } }
 }
 
-function onward({ href }: URL, script: ComponentChild): string {
+function onward(href: string, script: ComponentChild): string {
   return `<!doctype html>${renderToString(
     <html lang="en">
       <head>

@@ -46,12 +46,12 @@ export function pageReply(
 }
 
 /** A page instead of a redirect to the sign-in, which keeps the fragment. `back`: where the sign-in returns to, on this host. */
-export function beginReply(next: URL, back: URL, cookies: Reply['headers']): Reply {
+export function beginReply(next: string, back: string, cookies: Reply['headers']): Reply {
   return onwardReply(401, beginPage(next, back), BEGIN_HASH, cookies)
 }
 
 /** The page at `back`, which gives the fragment to the address that was asked for; elsewhere a redirect that our page makes. */
-export function returnReply(next: URL, cookies: Reply['headers'] = []): Reply {
+export function returnReply(next: string, cookies: Reply['headers'] = []): Reply {
   return onwardReply(200, returnPage(next), RETURN_HASH, cookies)
 }
 

@@ -223,9 +223,8 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
     generation: Generation,
     origin: string,
     how: SignInManner,
-  ): Promise<Reply> {
-    const returnTo = new URL(origin + facts.path + facts.query)
-    return deps.startSignIn({ facts, exchange, generation, origin }, returnTo, how)
+  ): Reply | Promise<Reply> {
+    return deps.startSignIn({ facts, exchange, generation, origin }, origin + facts.path + facts.query, how)
   }
 
   /** With what is known now of the person, and by the configuration that is in force now. */

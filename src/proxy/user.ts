@@ -35,7 +35,7 @@ export function createUserViews({ ownSessions, sessions, directory, authenticate
   async function signedOut(request: ControlRequest): Promise<Reply> {
     const { facts, origin } = request
     if (facts.wants !== 'html') return unauthenticated(askedOf(request))
-    return authenticate.startSignIn(request, new URL(origin + facts.path))
+    return authenticate.startSignIn(request, origin + facts.path)
   }
 
   /** Of everybody that this browser is signed in as: one at each provider. */

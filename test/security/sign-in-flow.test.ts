@@ -212,8 +212,8 @@ describe('a sign-in at the authenticate host itself', () => {
     const browser = world.browser()
     await world.signIn(browser, APP, 'alice@example.com')
     const redirects = createRedirects([new Secret(SHARED_SECRET)])
-    const signInUrl = new URL(`${AUTH}/.postern/sign_in`)
-    const { location } = redirects.start({ returnTo: new URL(`${AUTH}/.postern/sign_out`) }, signInUrl, clock.now())
+    const signInUrl = `${AUTH}/.postern/sign_in`
+    const { location } = redirects.start({ returnTo: `${AUTH}/.postern/sign_out` }, signInUrl, clock.now())
     const answer = await browser.ask(location)
     expect(answer.headers.location).toBe(`${AUTH}/.postern/sign_out`)
     expect((await browser.go(location)).status).toBe(200)

@@ -93,7 +93,7 @@ function proxy(world: World) {
     control: () => Promise.resolve({ status: 200, headers: [], body: 'control' }),
     startSignIn: async (_, returnTo) => ({
       status: 302,
-      headers: [['location', `sign-in?${returnTo.href}`]],
+      headers: [['location', `sign-in?${returnTo}`]],
       body: '',
     }),
     accessLog: (progress, _, error) => lines.push({ progress, error: error?.message }),
