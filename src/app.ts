@@ -319,6 +319,8 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     listen: fixed.listen,
     certificate: config.live.certificate,
     contextOf: autocert && ((host) => autocert.contextOf(host)),
+    proxyProtocol: fixed.useProxyProtocol,
+    trustedProxies: config.live.trustedProxies,
     timeouts: config.live,
     codecType: config.live.codecType,
     clock,

@@ -122,6 +122,12 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
     else if (text.endsWith('/0'))
       report.warning(['trusted_proxies', i], 'every client may claim any address, and rules on source_ip believe it')
   }
+  if (globals.use_proxy_protocol && globals.trusted_proxies.length === 0 && !draft.broken.has('trusted_proxies')) {
+    report.error(
+      ['use_proxy_protocol'],
+      'whoever connects could claim any address: write the addresses of the balancers into trusted_proxies',
+    )
+  }
   for (const key of ['cookie_expire', 'upstream_connect_timeout', 'timeout_read', 'timeout_idle'] as const) {
     if (globals[key] === 0) report.error([key], 'expected a duration above 0')
   }

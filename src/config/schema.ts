@@ -110,6 +110,13 @@ export const configSchema = z.strictObject(
       ...orFile('autocert_eab_mac_key', 'MAC key of that external account binding, base64url.'),
       ...orFile('autocert_trusted_ca', 'PEM bundle (or base64 of it) of more authorities for the ACME server itself.'),
     }),
+    ...restart({
+      use_proxy_protocol: flag
+        .default(false)
+        .describe(
+          'Every connection begins with a PROXY header, version 1 or 2, of a balancer that `trusted_proxies` names, and the client is who it says. Connections of others, or without the header, are closed. `false`: the header is refused.',
+        ),
+    }),
     trusted_proxies: texts
       .default([])
       .describe(

@@ -46,13 +46,17 @@ export function clientOf(
   trust: CompiledTrust,
 ): Client {
   const direct = encrypted ? 'https' : 'http'
-  const trusted = trust.proxies.length > 0 ? isInside(trust.proxies, peer) : trust.hops > 0
-  if (!trusted) return { hop: false, clientIp: peer, scheme: direct }
+  if (!isTrustedPeer(peer, trust)) return { hop: false, clientIp: peer, scheme: direct }
   return {
     hop: true,
     clientIp: forwardedFor === undefined ? peer : forwardedClient(peer, forwardedFor.split(','), trust),
     scheme: forwardedProto === undefined ? direct : forwardedScheme(forwardedProto.split(','), trust),
   }
+}
+
+/** Is what this peer says of its client believed? `peer`: canonical. */
+export function isTrustedPeer(peer: string, { proxies, hops }: CompiledTrust): boolean {
+  return proxies.length > 0 ? isInside(proxies, peer) : hops > 0
 }
 
 function forwardedClient(peer: string, chain: readonly string[], { proxies, hops }: CompiledTrust): string {

@@ -15,8 +15,8 @@ export type Timeouts = Pick<
 export interface Connection {
   /** Nobody reads it yet. Of TCP, or a `TLSSocket`. */
   readonly socket: Socket
-  /** Address of the client, canonical; undefined: it is gone. */
-  readonly peer: string | undefined
+  /** Address of the client, canonical; `''`: it is gone. */
+  readonly peer: string
   readonly encrypted: boolean
   readonly protocol: 'http/1.1' | 'h2'
   /** The same object for every request of the connection: `RequestHead.connection`. Absent: no TLS. */

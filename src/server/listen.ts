@@ -1,17 +1,20 @@
 /** The listener: sockets, what comes before HTTP (TLS), and their end. A codec makes exchanges of each connection. */
 import { type AddressInfo, createServer, type Socket } from 'node:net'
-import type { SecureContext, TLSSocket } from 'node:tls'
+import type { SecureContext } from 'node:tls'
 import { every } from '../lib/clock.ts'
 import { createDeadlines } from '../lib/deadlines.ts'
 import { canonicalAddress } from '../routing/address.ts'
+import { compileTrust } from '../routing/trust.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Clock, Logger, Span } from '../types.ts'
 import type { Address, Live } from '../config/model.ts'
 import type { Certificate } from '../config/route-model.ts'
+import { type Arrival, begin, type Obstacle } from './before-http.ts'
 import { bind } from './bind.ts'
 import type { Codec, CodecParts, Connection, Timeouts } from './codec.ts'
 import { createH1 } from './h1.ts'
 import { createH2 } from './h2.ts'
+import { endSoon } from './h1-exchange.ts'
 import { createHandshakes, handshakeFacts } from './tls.ts'
 
 export type { Refusal, Timeouts } from './codec.ts'
@@ -22,6 +25,9 @@ export interface ListenDeps extends Pick<CodecParts, 'refused'> {
   readonly certificate?: Certificate | undefined
   /** Certificates by server name (RFC 6066 §3), before `certificate`. Absent: that one alone. */
   readonly contextOf?: ((host: string) => SecureContext | undefined) | undefined
+  /** Every connection begins with a PROXY header (`use_proxy_protocol`), and comes from one of `trustedProxies`. */
+  readonly proxyProtocol?: boolean
+  readonly trustedProxies?: readonly string[]
   readonly timeouts: Timeouts
   /** Absent: `auto`. */
   readonly codecType?: Live['codecType']
@@ -35,8 +41,8 @@ export interface Listener {
   readonly address: AddressInfo
   /** Exchanges that have begun and not ended. */
   active(): number
-  /** Time-outs, and the certificate of connections, from now on. */
-  reload(next: Timeouts & Pick<Live, 'certificate'> & Partial<Pick<Live, 'codecType'>>): void
+  /** Time-outs, protocols, the certificate and the balancers of connections, from now on. */
+  reload(next: Timeouts & Pick<Live, 'certificate' | 'trustedProxies'> & Partial<Pick<Live, 'codecType'>>): void
   /** 48 bytes (RFC 5077 §4) that seal session tickets from now on, instead of random ones of our own. Processes that share them resume one another's sessions. */
   setTicketKeys(keys: Buffer): void
   /** From now on every answer asks its client to connect anew, so that few connections are kept when `stop` comes. */
@@ -47,6 +53,14 @@ export interface Listener {
   destroy(): void
 }
 
+const OBSTACLES: Readonly<Record<Obstacle, string>> = {
+  'plain-http': 'plain HTTP on the port of HTTPS',
+  'no-tls': 'neither TLS nor HTTP',
+  'no-proxy-header': 'use_proxy_protocol is on, and the connection does not begin with a PROXY header',
+  'untrusted-proxy': 'use_proxy_protocol is on, and trusted_proxies does not name the peer',
+}
+const WITHOUT_TLS = 'This port speaks HTTPS: the address begins with https://\n'
+const NO_TLS = `HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: ${WITHOUT_TLS.length}\r\n\r\n${WITHOUT_TLS}`
 const IDLE_CHECK: Span = 100
 /** Whoever learns the keys of tickets reads what was said under them: they are in use for so long. */
 const TICKET_KEYS_LIFE: Span = 12 * 3_600_000
@@ -79,32 +93,52 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   /** Of TCP. */
   const sockets = new Set<Socket>()
 
+  const balancersOf = (proxies: readonly string[]) =>
+    deps.proxyProtocol ? compileTrust({ proxies, hops: 0 }) : undefined
+  let balancers = balancersOf(deps.trustedProxies ?? [])
+
   // TLS ends in both directions at once.
   const server = createServer({ allowHalfOpen: handshakes === undefined, noDelay: true }, (socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
     socket.on('error', () => socket.destroy())
-    if (!handshakes) return ready(socket, socket)
+    const { remoteAddress = '' } = socket
+    const peer = canonicalAddress(remoteAddress) ?? remoteAddress
+    // What comes before HTTP must come in time, too.
     const deadline = deadlines.start(timeouts.timeoutRead, () => socket.destroy())
     socket.once('close', () => deadline.stop())
-    handshakes.begin(socket, (secure) => {
-      deadline.stop()
-      ready(socket, secure)
+    begin(socket, peer, {
+      handshakes,
+      balancers: () => balancers,
+      arrived(arrival) {
+        deadline.stop()
+        accept(socket, arrival)
+      },
+      stopped(obstacle, client) {
+        deadline.stop()
+        turnAway(socket, obstacle, client)
+      },
     })
   })
 
-  function ready(below: Socket, socket: Socket | TLSSocket): void {
-    const { remoteAddress } = below
+  function accept(below: Socket, { socket, peer }: Arrival): void {
     const encrypted = 'encrypted' in socket
     const protocol = protocolOf(encrypted ? socket.alpnProtocol : undefined, codecType)
     codecs[protocol].accept({
       socket,
-      peer: remoteAddress === undefined ? undefined : (canonicalAddress(remoteAddress) ?? remoteAddress),
+      peer,
       encrypted,
       protocol,
       facts: encrypted ? handshakeFacts(socket) : undefined,
       reset: () => void below.resetAndDestroy(),
     })
+  }
+
+  function turnAway(socket: Socket, obstacle: Obstacle, clientIp: string): void {
+    refused({ status: 400, detail: OBSTACLES[obstacle], clientIp, wants: 'json' })
+    // Everything else expects something else than HTTP.
+    if (obstacle === 'plain-http') endSoon(socket, NO_TLS, clock)
+    else socket.destroy()
   }
 
   await bind(server, where, 'address')
@@ -150,6 +184,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
       timeouts = next
       codecType = next.codecType ?? codecType
       each((codec) => codec.reload(next))
+      balancers = balancersOf(next.trustedProxies)
       stopSweeping()
       stopSweeping = sweep()
     },

@@ -81,7 +81,6 @@ const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
     metrics_certificate_key_file metrics_client_ca metrics_client_ca_file`,
     METRICS,
   ),
-  ['use_proxy_protocol', 'connections that begin with a PROXY line are refused; let the balancer send X-Forwarded-For'],
   ['skip_xff_append', 'X-Forwarded-For always names the client; remove it unless an upstream must not see that'],
   ['allow_upgrades', 'WebSockets and other upgrades are allowed per route by allow_websockets; it is safe to remove'],
   ['timeout_write', 'answers have no total limit; see client_write_timeout and default_upstream_timeout'],

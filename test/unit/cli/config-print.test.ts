@@ -74,6 +74,7 @@ const EVERYTHING: Settings = {
   autocert_eab_key_id: 'key-1',
   autocert_eab_mac_key: 'bWFjLWtleQ',
   autocert_trusted_ca: read('tls.crt'),
+  use_proxy_protocol: true,
   trusted_proxies: ['10.0.0.0/8', '192.0.2.1'],
   xff_num_trusted_hops: 2,
   shared_secret: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',

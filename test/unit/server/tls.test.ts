@@ -126,7 +126,8 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
     clock.advance(24 * 3_600_000)
     listener.reload({
       ...TIMEOUTS,
-      certificate: { chain: CERTIFICATE, key: new Secret(KEY) },
+      trustedProxies: [],
+    certificate: { chain: CERTIFICATE, key: new Secret(KEY) },
     })
     expect(await resumed()).toBe(true)
     await listener.stop()
