@@ -37,6 +37,7 @@ import { createHandle } from './proxy/handle.ts'
 import { createSignalReplies } from './proxy/provider-signals.ts'
 import { badRequest } from './proxy/respond.ts'
 import { createUserViews } from './proxy/user.ts'
+import { createCertificateTable, misdirected } from './routing/certificates.ts'
 import { createRouteTable } from './routing/table.ts'
 import { compileTrust, parseTarget } from './routing/target.ts'
 import { type Listener, listen } from './server/listen.ts'
@@ -317,8 +318,13 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
 
   const listener = await listen({
     listen: fixed.listen,
-    certificate: config.live.certificate,
-    contextOf: autocert && ((host) => autocert.contextOf(host)),
+    tls: fixed.listen.tls
+      ? {
+          certificate: config.live.certificate,
+          certificates: config.live.certificates,
+          ordered: autocert && ((host) => autocert.certificateOf(host)),
+        }
+      : undefined,
     proxyProtocol: fixed.useProxyProtocol,
     trustedProxies: config.live.trustedProxies,
     timeouts: config.live,
@@ -392,6 +398,7 @@ function createGeneration(
 ): Generation & Lifetime {
   const names = { https: cookieNames(live, 'https'), http: cookieNames(live, 'http') }
   const trust = compileTrust({ proxies: live.trustedProxies, hops: live.xffNumTrustedHops })
+  const certificates = createCertificateTable(live, live.acmeHosts)
   const routes = fixed.services === 'authenticate' ? [] : live.routes
   const forwarder = upstreams.open({ config: { ...live, routes }, cookieNames: ownCookieNames(live) })
   return Object.freeze({
@@ -400,7 +407,10 @@ function createGeneration(
     fixed,
     live,
     cookieNames: names,
-    parse: (head: RequestHead) => parseTarget(head, trust, requestId(), live.identityHeaders),
+    parse(head: RequestHead) {
+      const asked = parseTarget(head, trust, requestId(), live.identityHeaders)
+      return 'kind' in asked ? asked : (misdirected(asked, head.connection, certificates) ?? asked)
+    },
     routes: createRouteTable(fixed, live),
     authenticators: [
       createSessionAuthenticator({ sessions, directory, idps, refresher, cookieNames: names }),

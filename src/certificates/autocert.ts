@@ -2,8 +2,8 @@
  * Keeps a certificate for every host that needs one. One process of all that share the store orders, by a lease; the
  * others take over what it stored. The certificate in force stays until the next one is there.
  */
-import type { SecureContext } from 'node:tls'
 import type { AcmeConfig } from '../config/model.ts'
+import type { Certificate } from '../config/route-model.ts'
 import { AppError, messageOf } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import type { Secret } from '../lib/secret.ts'
@@ -16,8 +16,8 @@ import { retryAfter } from './schedule.ts'
 import { accountsTable, challengesTable, failuresTable } from './tables.ts'
 
 export interface Autocert {
-  /** For handshakes. */
-  contextOf(host: string): SecureContext | undefined
+  /** For handshakes; the same object while it is in force. */
+  certificateOf(host: string): Certificate | undefined
   /** Key authorization of a token, whichever process ordered. */
   challenge(token: string): Promise<string | undefined>
   /** Of each host that needs one. */
@@ -189,7 +189,7 @@ export async function openAutocert(deps: {
 
   await certificates.loadAll()
   return {
-    contextOf: (host) => certificates.get(host)?.context,
+    certificateOf: (host) => certificates.get(host)?.certificate,
     challenge: async (token) => (await store.get(challengesTable, token))?.value.keyAuthorization,
     state: () =>
       hosts().map((host) => {

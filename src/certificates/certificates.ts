@@ -1,6 +1,7 @@
 /** The certificates of ACME that are in force: from the store, which all processes share, into memory, where handshakes find them. */
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { createSecureContext, type SecureContext } from 'node:tls'
+import { createSecureContext } from 'node:tls'
+import type { Certificate } from '../config/route-model.ts'
 import { AppError, messageOf } from '../errors.ts'
 import { deriveKey, open, seal } from '../lib/crypto.ts'
 import { Secret } from '../lib/secret.ts'
@@ -10,7 +11,7 @@ import { instantOf, renewalOf } from './schedule.ts'
 import { certificatesTable } from './tables.ts'
 
 export interface HeldCertificate {
-  readonly context: SecureContext
+  readonly certificate: Certificate
   readonly notAfter: WallTime
   readonly renewAt: WallTime
 }
@@ -97,9 +98,11 @@ function hold(host: string, chain: string, key: Secret): HeldCertificate {
   if (leaf.checkHost(host) === undefined) throw new AppError('ERR_ACME', `the certificate is not for ${host}`)
   if (!leaf.checkPrivateKey(createPrivateKey(key.reveal())))
     throw new AppError('ERR_ACME', `the certificate for ${host} has another key`)
+  // Throws for what OpenSSL would not serve, such as a key that is too short.
+  createSecureContext({ cert: chain, key: key.reveal() })
   const [notBefore, notAfter] = [instantOf(leaf.validFrom), instantOf(leaf.validTo)]
   return {
-    context: createSecureContext({ cert: chain, key: key.reveal(), minVersion: 'TLSv1.2' }),
+    certificate: { chain, key },
     notAfter,
     renewAt: renewalOf({ chain, notBefore, lifetime: elapsed(notAfter, notBefore) }),
   }

@@ -2,8 +2,8 @@ import { parseNetwork } from '../routing/address.ts'
 import { parseFrom, parseHost } from '../routing/host.ts'
 import { canonicalPath } from '../routing/path.ts'
 import { isReserved } from '../routing/table.ts'
-import type { Address, Config, ListenConfig, Live, Naming } from './model.ts'
-import type { Certificate, Route } from './route-model.ts'
+import type { Config, Live, Naming } from './model.ts'
+import type { Route } from './route-model.ts'
 import { compileAcmeHosts, compileAutocert } from './compile/autocert.ts'
 import { compilePolicyContext } from './compile/access.ts'
 import { checkDialect } from './compile/dialect.ts'
@@ -17,11 +17,12 @@ import { compileLimits } from './compile/balancing.ts'
 import { compileRoutes } from './compile/routes.ts'
 import { warnOfUnknownGroups } from './compile/static.ts'
 import { compileStorage, compileStoreGrace } from './compile/storage.ts'
-import { compileCertificate, compileSharedSecrets, compileSigningKeys } from './compile/secrets.ts'
+import { compileListener, openPlainHttp, sideAddress } from './compile/listener.ts'
+import { compileSharedSecrets, compileSigningKeys } from './compile/secrets.ts'
 import { compileSharedSignals } from './compile/shared-signals.ts'
 import { checkServices } from './compile/services.ts'
 import { HOSTED } from './providers.ts'
-import { behindHop, parseAddress, parseOrigin, parseUrl } from './compile/urls.ts'
+import { behindHop, parseOrigin, parseUrl } from './compile/urls.ts'
 import type { Report } from './issues.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import { isFileKey, readPath } from './input.ts'
@@ -103,7 +104,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   const storage = compileStorage(globals, report)
   checkServices(draft, report)
   const ordering = acme && listener?.listen.tls ? acme : undefined
-  const acmeHosts = ordering ? compileAcmeHosts(draft, authenticateUrl, listener?.certificate, report) : []
+  const acmeHosts = ordering && listener ? compileAcmeHosts(draft, authenticateUrl, listener, report) : []
   const redirect = sideAddress(globals, 'http_redirect_addr', report) ?? (ordering && openPlainHttp(report))
   if (ordering && storage.kind === 'memory') {
     report.warning(
@@ -158,7 +159,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   const idps = idpsOf(providers)
   if (!authenticateUrl || !idps || !sharedSecrets || !listener) return undefined
 
-  const { listen, certificate } = listener
+  const { listen, certificate, certificates } = listener
   const sharedSignals = compileSharedSignals(
     globals,
     { providerIssuer: idps[0].issuer, authenticateUrl },
@@ -195,6 +196,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       ...compileLimits(globals.circuit_breaker_thresholds),
       naming,
       ...(certificate && { certificate }),
+      certificates,
       acmeHosts,
       ...(signoutRedirectUrl && { signoutRedirectUrl }),
       groupsScope,
@@ -276,65 +278,6 @@ function checkAuthenticateHost(authenticateUrl: URL, draft: Draft, report: Repor
 function matchesWildcard(pattern: string, host: string): boolean {
   const parts = pattern.split('*').map((part) => part.replace(/[.[\]]/g, '\\$&'))
   return new RegExp(`^${parts.join('.+')}$`).test(host)
-}
-
-function compileListener(
-  draft: Draft,
-  authenticateUrl: URL | undefined,
-  routes: readonly Route[],
-  autocert: boolean,
-  report: Report,
-): { readonly listen: ListenConfig; readonly certificate: Certificate | undefined } | undefined {
-  const { globals, broken } = draft
-  const { certificate, certificate_key: key, insecure_server: insecure } = globals
-  const wantsTls =
-    !insecure && (authenticateUrl?.protocol === 'https:' || routes.some(({ from }) => from.scheme === 'https'))
-  let used: Certificate | undefined
-  if (certificate !== undefined && key !== undefined) {
-    const pair = compileCertificate(
-      { text: certificate, path: ['certificate'] },
-      { text: key, path: ['certificate_key'] },
-      report,
-    )
-    if (wantsTls) used = pair
-    else
-      report.warning(
-        ['certificate'],
-        `not used: ${insecure ? 'insecure_server is true' : 'every external URL is http'}`,
-      )
-  } else if (broken.has('certificate') || broken.has('certificate_key') || broken.has('insecure_server')) {
-    return undefined
-  } else if (certificate !== undefined || key !== undefined) {
-    report.error(
-      [certificate === undefined ? 'certificate_key' : 'certificate'],
-      'expected certificate and certificate_key (or their _file forms) together',
-    )
-  } else if (wantsTls && !autocert) {
-    report.error(
-      ['certificate_file'],
-      'missing; https needs certificate_file and certificate_key_file, `autocert: true`, or `insecure_server: true` behind a hop that ends TLS',
-    )
-  }
-  if (autocert && !wantsTls) {
-    report.warning(['autocert'], `not used: ${insecure ? 'insecure_server is true' : 'every external URL is http'}`)
-  }
-  const address = parseAddress(globals.address ?? (wantsTls ? ':8443' : ':8080'), ['address'], report)
-  return address && { listen: { ...address, tls: wantsTls }, certificate: used }
-}
-
-/** The authority asks there (RFC 8555 §8.3). */
-function openPlainHttp(report: Report): Address {
-  report.warning(['http_redirect_addr'], 'not written: port 80 is opened, because autocert is asked for proof there')
-  return { host: '', port: 80 }
-}
-
-function sideAddress(
-  globals: GlobalInput,
-  key: 'http_redirect_addr' | 'health_check_addr' | 'metrics_address',
-  report: Report,
-): Address | undefined {
-  const written = globals[key]
-  return written === undefined ? undefined : parseAddress(written, [key], report)
 }
 
 function checkCookie(

@@ -1,3 +1,4 @@
+import { pemOf } from './compile/secrets.ts'
 import type { ConfigDocument } from './document.ts'
 import type { EnvironmentValue } from './environment.ts'
 import { type ConfigIssue, formatPath, type Path, type Source } from './issues.ts'
@@ -71,27 +72,32 @@ export function mergeInput(
       const path = tree[fileKey]
       if (typeof path !== 'string' || path === '' || kept.has(formatPath([...prefix, fileKey]))) continue
       const key = fileKey.slice(0, -'_file'.length)
-      const source = lookUp([...prefix, fileKey], 'valueAt')
-      const problem = (message: string): void => {
-        issues.push({ severity: 'error', source, path: [...prefix, fileKey], message })
-      }
       if (tree[key] !== undefined) {
-        problem(`${key} is set too; set one of them`)
+        const at = [...prefix, fileKey]
+        const message = `${key} is set too; set one of them`
+        issues.push({ severity: 'error', source: lookUp(at, 'valueAt'), path: at, message })
         continue
       }
-      try {
-        // Editors and `echo` end a file with a newline that is no part of a secret.
-        tree[key] = readFile(path).replace(/\r?\n$/, '')
-        if (tree[key] === '') {
-          problem(`the file ${path} is empty`)
-          tree[key] = unreadable
-        }
-        sources.set(formatPath([...prefix, key]), { source })
-      } catch (error) {
-        problem(`cannot read ${path}: ${systemReason(error)}`)
-        // Marks the key as given, so that nothing else complains that it is missing.
+      readFileOf(tree, [...prefix, fileKey], path, key)
+    }
+  }
+
+  /** Puts what a file holds in its place; `at` names it. */
+  function readFileOf(tree: Tree, at: Path, path: string, key = String(at.at(-1))): void {
+    const source = lookUp(at, 'valueAt')
+    const problem = (message: string): void => void issues.push({ severity: 'error', source, path: at, message })
+    try {
+      // Editors and `echo` end a file with a newline that is no part of a secret.
+      tree[key] = readFile(path).replace(/\r?\n$/, '')
+      if (tree[key] === '') {
+        problem(`the file ${path} is empty`)
         tree[key] = unreadable
       }
+      sources.set(formatPath([...at.slice(0, -1), key]), { source })
+    } catch (error) {
+      problem(`cannot read ${path}: ${systemReason(error)}`)
+      // Marks the key as given, so that nothing else complains that it is missing.
+      tree[key] = unreadable
     }
   }
 
@@ -106,6 +112,14 @@ export function mergeInput(
       if (parent) readFiles(parent, ['identity_providers', name, ...path.slice(0, -1)], [path.at(-1) ?? ''])
     }
   }
+  const certificates = value['certificates']
+  for (const [i, pair] of Array.isArray(certificates) ? certificates.entries() : []) {
+    if (!isTree(pair)) continue
+    for (const key of ['cert', 'key']) {
+      const text = pair[key]
+      if (typeof text === 'string' && namesFile(text)) readFileOf(pair, ['certificates', i, key], text)
+    }
+  }
   for (const list of ['policy', 'routes']) {
     const routes = value[list]
     if (!Array.isArray(routes)) continue
@@ -115,6 +129,13 @@ export function mergeInput(
   }
 
   return { value, issues, valueAt: (path) => lookUp(path, 'valueAt'), keyAt: (path) => lookUp(path, 'keyAt') }
+}
+
+/** Not PEM, nor anything that may be meant as a key, which no message may quote. */
+function namesFile(text: string): boolean {
+  return (
+    /^[^\n]{1,255}$/.test(text) && !/^[A-Za-z0-9+=_-][A-Za-z0-9+/=_-]{63,}$/.test(text) && pemOf(text) === undefined
+  )
 }
 
 /** Stands for the content of a file that could not be read; that was said already. */

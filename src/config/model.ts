@@ -72,8 +72,10 @@ export interface Live extends PlainLive {
   /** Names of the providers that a sign-in asks for the scope `groups`, where they list it. */
   readonly groupsScope: readonly string[]
   readonly naming: Naming
-  /** Absent: the listener speaks plain HTTP. */
+  /** Shown for every name that no other covers. Absent, with `acmeHosts` empty: the listener speaks plain HTTP. */
   readonly certificate?: Certificate
+  /** More of them, for the names that each covers. */
+  readonly certificates: readonly Certificate[]
   /** https hosts that need a certificate by ACME; empty without `autocert`. */
   readonly acmeHosts: readonly string[]
   /** Where a sign-out ends (`signout_redirect_url`). */

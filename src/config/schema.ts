@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { escapedSlashes } from './schema/paths.ts'
 import {
   type AtRestart,
+  certificatePairs,
   duration,
   flag,
   integer,
@@ -95,6 +96,11 @@ export const configSchema = z.strictObject(
     }),
     ...orFile('certificate', 'PEM certificate chain (or base64 of it).'),
     ...orFile('certificate_key', 'PEM private key of the certificate (or base64 of it).'),
+    certificates: certificatePairs.default([]).meta({
+      description:
+        'More certificates, `{cert, key}` of PEM, base64 of it, or a path: the first whose names cover the server name (SNI) is shown, otherwise `certificate`, or the first of these.',
+      writeOnly: true,
+    }),
     ...restart({
       autocert: flag
         .default(false)
@@ -359,6 +365,7 @@ export const COMPILED = [
   'certificate_file',
   'certificate_key',
   'certificate_key_file',
+  'certificates',
   'autocert',
   'autocert_ca',
   'autocert_use_staging',

@@ -42,6 +42,7 @@ function last(reply: Reply): Reply {
 
 const REFUSED: Partial<Record<BadRequest['status'], string>> = {
   405: 'This method is not passed on to applications.',
+  421: 'Your browser asked by a connection that it made for another host. Trying again makes a new one.',
   431: 'Your browser sent more than Postern reads of a request, most likely too many cookies.',
 }
 

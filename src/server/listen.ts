@@ -1,6 +1,5 @@
 /** The listener: sockets, what comes before HTTP (TLS), and their end. A codec makes exchanges of each connection. */
 import { type AddressInfo, createServer, type Socket } from 'node:net'
-import type { SecureContext } from 'node:tls'
 import { every } from '../lib/clock.ts'
 import { createDeadlines } from '../lib/deadlines.ts'
 import { canonicalAddress } from '../routing/address.ts'
@@ -8,23 +7,20 @@ import { compileTrust } from '../routing/trust.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Clock, Logger, Span } from '../types.ts'
 import type { Address, Live } from '../config/model.ts'
-import type { Certificate } from '../config/route-model.ts'
 import { type Arrival, begin, type Obstacle } from './before-http.ts'
 import { bind } from './bind.ts'
 import type { Codec, CodecParts, Connection, Timeouts } from './codec.ts'
 import { createH1 } from './h1.ts'
 import { createH2 } from './h2.ts'
 import { endSoon } from './h1-exchange.ts'
-import { createHandshakes, handshakeFacts } from './tls.ts'
+import { createHandshakes, handshakeFacts, type TlsSettings } from './tls.ts'
 
 export type { Refusal, Timeouts } from './codec.ts'
 
 export interface ListenDeps extends Pick<CodecParts, 'refused'> {
   readonly listen: Address
-  /** Plain HTTP without it and without `contextOf`. */
-  readonly certificate?: Certificate | undefined
-  /** Certificates by server name (RFC 6066 §3), before `certificate`. Absent: that one alone. */
-  readonly contextOf?: ((host: string) => SecureContext | undefined) | undefined
+  /** Absent: plain HTTP. */
+  readonly tls?: Omit<TlsSettings, 'protocols'> | undefined
   /** Every connection begins with a PROXY header (`use_proxy_protocol`), and comes from one of `trustedProxies`. */
   readonly proxyProtocol?: boolean
   readonly trustedProxies?: readonly string[]
@@ -41,8 +37,10 @@ export interface Listener {
   readonly address: AddressInfo
   /** Exchanges that have begun and not ended. */
   active(): number
-  /** Time-outs, protocols, the certificate and the balancers of connections, from now on. */
-  reload(next: Timeouts & Pick<Live, 'certificate' | 'trustedProxies'> & Partial<Pick<Live, 'codecType'>>): void
+  /** Time-outs, protocols, certificates and balancers of connections, from now on. */
+  reload(
+    next: Timeouts & Pick<Live, 'certificate' | 'certificates' | 'trustedProxies'> & Partial<Pick<Live, 'codecType'>>,
+  ): void
   /** 48 bytes (RFC 5077 §4) that seal session tickets from now on, instead of random ones of our own. Processes that share them resume one another's sessions. */
   setTicketKeys(keys: Buffer): void
   /** From now on every answer asks its client to connect anew, so that few connections are kept when `stop` comes. */
@@ -75,11 +73,9 @@ const PROTOCOLS: Readonly<Record<Live['codecType'], readonly string[]>> = {
 }
 
 export async function listen(deps: ListenDeps): Promise<Listener> {
-  const { listen: where, certificate, contextOf, clock, refused } = deps
+  const { listen: where, tls, clock, refused } = deps
   let { timeouts, codecType = 'auto' } = deps
-  let shown = certificate
-  const handshakes =
-    certificate || contextOf ? createHandshakes({ certificate, contextOf, protocols: PROTOCOLS[codecType] }) : undefined
+  const handshakes = tls && createHandshakes({ ...tls, protocols: PROTOCOLS[codecType] })
   const deadlines = createDeadlines(clock)
   let active = 0
   const ended = (): void => void active--
@@ -174,13 +170,12 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     active: () => active,
     drain: () => each((codec) => codec.drain()),
     reload(next) {
-      // First, because it may refuse the certificate: then nothing has changed.
-      handshakes?.reload({
-        certificate: next.certificate ?? shown,
-        contextOf,
-        protocols: PROTOCOLS[next.codecType ?? codecType],
-      })
-      shown = next.certificate ?? shown
+      const { certificate, certificates } = next
+      // First, because it may refuse a certificate: then nothing has changed. Without any it would have to speak plain HTTP, which needs a restart.
+      if (certificate || certificates.length > 0 || tls?.ordered) {
+        const protocols = PROTOCOLS[next.codecType ?? codecType]
+        handshakes?.reload({ ordered: tls?.ordered, certificate, certificates, protocols })
+      }
       timeouts = next
       codecType = next.codecType ?? codecType
       each((codec) => codec.reload(next))

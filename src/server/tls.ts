@@ -1,15 +1,14 @@
 /** TLS of the listener: certificates by server name, tickets, and what a handshake said. */
 import { constants, randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls'
+import { createSecureContext, createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls'
 import type { Certificate } from '../config/route-model.ts'
+import { createCertificateTable, type HeldCertificates } from '../routing/certificates.ts'
 import type { ConnectionFacts } from '../http/request.ts'
 
-export interface TlsSettings {
-  /** Shown for every name without a context of its own; without it such a handshake fails. */
-  readonly certificate?: Certificate | undefined
-  /** Certificates by server name (RFC 6066 §3), in lower case. */
-  readonly contextOf?: ((host: string) => SecureContext | undefined) | undefined
+export interface TlsSettings extends HeldCertificates {
+  /** Of hosts that no other certificate covers; the same object while it is in force. */
+  readonly ordered?: ((host: string) => Certificate | undefined) | undefined
   /** For ALPN (RFC 7301), the best first. A client that offers others alone is refused. */
   readonly protocols: readonly string[]
 }
@@ -35,6 +34,7 @@ const CIPHERS = [
   'ECDHE-ECDSA-CHACHA20-POLY1305',
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':')
+const CONTEXT = { minVersion: 'TLSv1.2', ciphers: CIPHERS, secureOptions: constants.SSL_OP_NO_RENEGOTIATION } as const
 const TICKET_KEYS = 48
 
 export function createHandshakes(first: TlsSettings): TlsHandshakes {
@@ -43,17 +43,28 @@ export function createHandshakes(first: TlsSettings): TlsHandshakes {
   const waiting = new Map<string, (secure: TLSSocket) => void>()
 
   /** It never listens: it is given connections. So everything of it can be replaced while running. */
-  function open({ certificate, contextOf, protocols }: TlsSettings): Server {
+  function open({ ordered, protocols, ...held }: TlsSettings): Server {
+    const { certificate, certificates } = held
+    const table = createCertificateTable(held)
+    const made = new WeakMap<Certificate, SecureContext>()
+    const contextOf = (pair: Certificate): SecureContext => {
+      let context = made.get(pair)
+      if (!context) made.set(pair, (context = createSecureContext({ ...CONTEXT, ...pemOf(pair) })))
+      return context
+    }
+    // Now, so that one that cannot be used is refused here.
+    for (const pair of certificates) contextOf(pair)
+    const first = certificate ?? certificates[0]
     const server = createServer({
-      ...(certificate && { cert: certificate.chain, key: certificate.key.reveal() }),
-      ...(contextOf && {
-        SNICallback: (name: string, answer: (error: null, context?: SecureContext) => void) =>
-          answer(null, contextOf(name.toLowerCase())),
-      }),
       ALPNProtocols: [...protocols],
-      minVersion: 'TLSv1.2',
-      ciphers: CIPHERS,
-      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+      ...CONTEXT,
+      ...(first && pemOf(first)),
+      SNICallback(name: string, answer: (error: null, context?: SecureContext) => void) {
+        const host = name.toLowerCase()
+        const pair = table.find(host) ?? ordered?.(host)
+        // Without one the first is shown; without that, too, the handshake fails.
+        answer(null, pair && contextOf(pair))
+      },
       ticketKeys,
     })
     server.on('secureConnection', (secure) => {
@@ -90,6 +101,10 @@ export function handshakeFacts({ servername }: TLSSocket): ConnectionFacts {
   return Object.freeze(
     typeof servername === 'string' && servername !== '' ? { serverName: servername.toLowerCase() } : {},
   )
+}
+
+function pemOf({ chain, key }: Certificate): { readonly cert: string; readonly key: string } {
+  return { cert: chain, key: key.reveal() }
 }
 
 function peerOf({ remoteAddress, remotePort }: Socket): string {

@@ -13,7 +13,7 @@ import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
 
 const GET = 'GET / HTTP/1.1\r\nHost: app.test\r\nConnection: close\r\n\r\n'
 const V1 = 'PROXY TCP4 203.0.113.7 192.0.2.1 56324 443\r\n'
-const TLS = { certificate: { chain: CERTIFICATE, key: new Secret(KEY) } }
+const TLS = { tls: { certificate: { chain: CERTIFICATE, key: new Secret(KEY) }, certificates: [] } }
 const BALANCER = { proxyProtocol: true, trustedProxies: ['127.0.0.1'] }
 const TIMEOUTS = {
   timeoutRead: 10_000,
@@ -44,7 +44,7 @@ async function start(options: Partial<ListenDeps> = {}): Promise<number> {
     refused: (refusal) => void refusals.push(refusal),
     handle: (exchange) => {
       const { peer, encrypted } = exchange.head
-      exchange.respond({ status: 200, headers: [] }).end(`${peer} ${encrypted ? 'https' : 'http'}`)
+      exchange.respond({ status: 200, headers: '' }).end(`${peer} ${encrypted ? 'https' : 'http'}`)
       return new Promise((resolve) => exchange.onClosed(resolve))
     },
     ...options,
@@ -115,7 +115,7 @@ describe('use_proxy_protocol', () => {
     const port = await start({ ...BALANCER, trustedProxies: ['127.0.0.2'] })
     expect(await bodies(port, V1 + GET)).toEqual([])
     expect(await bodies(port, V1 + GET, '127.0.0.2')).toEqual(['200 203.0.113.7 http'])
-    running?.reload({ ...TIMEOUTS, trustedProxies: ['127.0.0.1'] })
+    running?.reload({ ...TIMEOUTS, certificates: [], trustedProxies: ['127.0.0.1'] })
     expect(await bodies(port, V1 + GET, '127.0.0.2')).toEqual([])
     expect(await bodies(port, V1 + GET)).toEqual(['200 203.0.113.7 http'])
   })

@@ -23,7 +23,7 @@ test.skipIf(missing !== '').each([
   const listener = await listen({
     listen: { host: '127.0.0.1', port: 0 },
     codecType: tls ? 'auto' : 'http2',
-    ...(tls && { certificate: { chain: CERTIFICATE, key: new Secret(KEY) } }),
+    ...(tls && { tls: { certificate: { chain: CERTIFICATE, key: new Secret(KEY) }, certificates: [] } }),
     timeouts: {
       timeoutRead: 60_000,
       timeoutIdle: 60_000,

@@ -174,6 +174,12 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
     autocert_eab_key_id: { ...acme, a: 'key-1', b: 'key-2', with: { ...acme.with, ...eab } },
     autocert_eab_mac_key: { ...acme, a: 'a2V5LTE', b: 'a2V5LTI', with: { ...acme.with, ...eab } },
     autocert_trusted_ca: { ...acme, b: CERTIFICATE },
+    certificates: {
+      a: [{ cert: fixture('tls.crt'), key: fixture('tls.key') }],
+      b: [{ cert: CERTIFICATE, key: KEY }],
+      with: { authenticate_service_url: 'https://authenticate.localhost' },
+      observe: certificateOf,
+    },
     use_proxy_protocol: { b: true, with: { trusted_proxies: ['127.0.0.1'] } },
     trusted_proxies: { b: ['127.0.0.1'] },
     xff_num_trusted_hops: { b: 1 },

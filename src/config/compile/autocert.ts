@@ -1,10 +1,9 @@
-import { X509Certificate } from 'node:crypto'
 import { isIP } from 'node:net'
+import { createCertificateTable, type HeldCertificates } from '../../routing/certificates.ts'
 import { parseFrom } from '../../routing/host.ts'
 import { Secret } from '../../lib/secret.ts'
 import type { Report } from '../issues.ts'
 import type { AcmeConfig, Outbound } from '../model.ts'
-import type { Certificate } from '../route-model.ts'
 import type { GlobalInput } from '../schema.ts'
 import type { Draft } from '../validate.ts'
 import { compileAuthorities } from './secrets.ts'
@@ -66,11 +65,11 @@ function compileExternalAccount(
 export function compileAcmeHosts(
   draft: Draft,
   authenticateUrl: URL | undefined,
-  certificate: Certificate | undefined,
+  held: HeldCertificates,
   report: Report,
 ): readonly string[] {
-  const leaf = certificate && new X509Certificate(certificate.chain)
-  const covered = (host: string): boolean => leaf?.checkHost(host.replaceAll('*', 'x')) !== undefined
+  const table = createCertificateTable(held)
+  const covered = (host: string): boolean => table.find(host.replaceAll('*', 'x')) !== undefined
   const hosts = new Set<string>()
   if (authenticateUrl?.protocol === 'https:' && !covered(authenticateUrl.hostname)) hosts.add(authenticateUrl.hostname)
   for (const { path, input } of draft.routes) {

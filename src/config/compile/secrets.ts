@@ -103,6 +103,19 @@ export function compileCertificate(
   return { chain, key: new Secret(pem) }
 }
 
+/** More of them (`certificates`); what cannot be used is left out, and reported. */
+export function compileCertificates(
+  pairs: readonly { readonly cert: string; readonly key: string }[],
+  report: Report,
+): readonly Certificate[] {
+  return pairs.flatMap(({ cert, key }, i) => {
+    const path = ['certificates', i]
+    return (
+      compileCertificate({ text: cert, path: [...path, 'cert'] }, { text: key, path: [...path, 'key'] }, report) ?? []
+    )
+  })
+}
+
 /** Why a listener would not take it; undefined: it would. */
 function refusedByTls(cert: string, key: string): string | undefined {
   try {

@@ -36,6 +36,12 @@ export const responseHeaders = z.record(z.string(), z.union([text, z.literal(tru
   error: 'a map of header to value, or {disable: true}',
 })
 
+/** Of a list: each text is PEM, base64 of it, or the path of a file that holds it. */
+export const certificatePairs = z.array(
+  z.strictObject({ cert: text, key: text }, { error: 'a map such as {cert: app.crt, key: app.key}' }),
+  { error: 'a list of {cert, key}' },
+)
+
 export function oneOf<const T extends readonly [string, ...string[]]>(
   ...values: T
 ): z.ZodEnum<{ [K in T[number]]: K }> {

@@ -93,10 +93,6 @@ const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
   ['policy_file', 'write `routes:`'],
   ['headers', 'write `set_response_headers`'],
   ['forward_auth_url', 'there is no forward-auth mode: let the proxy in front send these hosts to Postern, as routes'],
-  [
-    'certificates',
-    'one certificate serves all hosts: write one with all names into `certificate_file` and `certificate_key_file`, or `autocert: true`',
-  ],
 ])
 
 const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([

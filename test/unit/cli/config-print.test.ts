@@ -67,6 +67,7 @@ const EVERYTHING: Settings = {
   http_redirect_addr: '127.0.0.1:9080',
   certificate: read('tls.crt'),
   certificate_key: read('tls.key'),
+  certificates: [{ cert: read('tls.crt'), key: read('tls.key') }],
   autocert: true,
   autocert_ca: 'https://acme.corp.example/directory',
   autocert_use_staging: true,
@@ -183,7 +184,7 @@ function toEnvironment(settings: Settings): Record<string, string> {
 
 function toText({ kind }: Key, value: unknown): string {
   if (kind === 'routes') return stringify(value)
-  if (Array.isArray(value)) return value.join(',')
+  if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return value.join(',')
   return typeof value === 'string' ? value : JSON.stringify(value)
 }
 

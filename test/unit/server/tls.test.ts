@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { connect, createSecureContext, type TLSSocket } from 'node:tls'
+import { connect, type TLSSocket } from 'node:tls'
 import { expect, test } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
@@ -17,6 +17,7 @@ const TIMEOUTS = {
   clientWriteTimeout: 0,
   tunnelIdleTimeout: 0,
 }
+const PAIR = { chain: CERTIFICATE, key: new Secret(KEY) }
 const HANDSHAKE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n'
 
 test.each([
@@ -26,7 +27,7 @@ test.each([
   let abort = (): void => {}
   const listener = await listen({
     listen: { host: '127.0.0.1', port: 0 },
-    certificate: { chain: CERTIFICATE, key: new Secret(KEY) },
+    tls: { certificate: PAIR, certificates: [] },
     timeouts: TIMEOUTS,
     clock: systemClock,
     logger: silentLogger,
@@ -50,14 +51,15 @@ test.each([
   await listener.stop()
 })
 
-test('a certificate is chosen by server name in any case; the operator’s is shown for every other name', async () => {
-  const other = readFileSync(new URL('../config/fixtures/tls.crt', import.meta.url), 'utf8')
-  const key = readFileSync(new URL('../config/fixtures/tls.key', import.meta.url), 'utf8')
-  const context = createSecureContext({ cert: other, key })
+test('a certificate is chosen by server name: the operator’s, then one that was ordered, then the first', async () => {
+  const other = {
+    chain: readFileSync(new URL('../config/fixtures/tls.crt', import.meta.url), 'utf8'),
+    key: new Secret(readFileSync(new URL('../config/fixtures/tls.key', import.meta.url), 'utf8')),
+  }
+  const ordered = (host: string) => (host === 'ordered.test' || host === 'localhost' ? other : undefined)
   const listener = await listen({
     listen: { host: '127.0.0.1', port: 0 },
-    certificate: { chain: CERTIFICATE, key: new Secret(KEY) },
-    contextOf: (host) => (host === 'app.test' ? context : undefined),
+    tls: { certificate: PAIR, certificates: [other], ordered },
     timeouts: TIMEOUTS,
     clock: systemClock,
     logger: silentLogger,
@@ -73,8 +75,19 @@ test('a certificate is chosen by server name in any case; the operator’s is sh
       })
       socket.once('error', reject)
     })
-  const [own, chosen] = [CERTIFICATE, other].map((pem) => new X509Certificate(pem).fingerprint256)
-  expect(await Promise.all(['app.test', 'APP.test', 'other.test', ''].map(shown))).toEqual([chosen, chosen, own, own])
+  const [first, second] = [CERTIFICATE, other.chain].map((pem) => new X509Certificate(pem).fingerprint256)
+  const names = [
+    'localhost',
+    'app.corp.example',
+    'APP.corp.EXAMPLE',
+    'a.b.corp.example',
+    'ordered.test',
+    'none.test',
+    '',
+  ]
+  expect(await Promise.all(names.map(shown))).toEqual([first, second, second, first, second, first, first])
+  listener.reload({ ...TIMEOUTS, trustedProxies: [], certificates: [other] })
+  expect(await Promise.all(['localhost', 'none.test'].map(shown))).toEqual([second, second])
   await listener.stop()
 })
 
@@ -84,7 +97,7 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
     const clock = manualClock()
     const listener = await listen({
       listen: { host: '127.0.0.1', port: 0 },
-      certificate: { chain: CERTIFICATE, key: new Secret(KEY) },
+      tls: { certificate: PAIR, certificates: [] },
       timeouts: TIMEOUTS,
       clock,
       logger: silentLogger,
@@ -124,11 +137,7 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
     expect([await resumed(), await resumed()]).toEqual([false, true])
     // Theirs stay, whatever happens here.
     clock.advance(24 * 3_600_000)
-    listener.reload({
-      ...TIMEOUTS,
-      trustedProxies: [],
-    certificate: { chain: CERTIFICATE, key: new Secret(KEY) },
-    })
+    listener.reload({ ...TIMEOUTS, trustedProxies: [], certificate: PAIR, certificates: [] })
     expect(await resumed()).toBe(true)
     await listener.stop()
   },
