@@ -6,7 +6,7 @@ import type { Asker } from '../policy/model.ts'
 import type { Decision, Grant, ShadowDecision } from '../policy/verdict.ts'
 import type { RouteTable } from '../routing/model.ts'
 import type { Monotonic, Limit, PersonKey, Span, Unsubscribe, WallTime } from '../types.ts'
-import type { Duplex, Readable, Writable } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import type { BadRequest, RequestFacts, RequestHead } from './request.ts'
 
 export type { BadRequest, RequestFacts, RequestHead } from './request.ts'
@@ -151,11 +151,22 @@ export interface RequestBody extends Readable {
   limit(idle: Limit): void
 }
 
-export interface ResponseBody extends Writable {
+/** What a stream of Node has of it, and no more. A string is UTF-8 unless it says otherwise. */
+export interface ResponseBody {
+  /** False: wait for `drain`, or for the end of the exchange. What the system takes at once never says so. */
+  write(piece: Buffer | string): boolean
+  write(piece: Buffer | string, encoding: 'latin1'): boolean
+  /** With all of the body, or the last of it, it costs one write less. */
+  end(piece?: Buffer | string): unknown
+  end(piece: Buffer | string, encoding: 'latin1'): unknown
+  once(event: 'drain', resume: () => void): unknown
+  /** Octets that the system has not taken. 0 behind a `write`: the piece may be used for something else. */
+  readonly writableLength: number
+  readonly writableNeedDrain: boolean
+  /** The system has taken all of the answer. */
+  readonly writableFinished: boolean
   /** Sends the head now; otherwise it may wait for the first piece. */
   flushHeaders(): void
-  /** Once the head is made: does the end of the body need bytes of its own (RFC 9112 §7.1)? */
-  readonly chunkedEncoding: boolean
   /** May be dropped. Before `end`. */
   addTrailers(trailers: Readonly<Record<string, string>>): void
 }

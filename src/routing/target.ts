@@ -122,7 +122,7 @@ export function parseTarget(
     clientIp,
     hop: client.hop,
     scheme: clientScheme,
-    wants: raw.upgrade || isUpgrade(headers) ? 'upgrade' : isNavigation(headers) ? 'html' : 'json',
+    wants: raw.upgrade ? 'upgrade' : isNavigation(headers) ? 'html' : 'json',
     cookie: headers.cookie,
     authorization: headers.authorization,
     origin: headers.origin,
@@ -142,8 +142,6 @@ interface Headers {
   cookie: string
   userAgent: string
   accept: string
-  connection: string
-  upgrade: string
   fetchMode: string
   /** One of `Sec-Fetch-*`, whose values no page can choose (https://www.w3.org/TR/fetch-metadata/). */
   fetchMetadata: boolean
@@ -165,8 +163,6 @@ function readHeaders(lines: HeaderLines): Headers | string {
     cookie: '',
     userAgent: '',
     accept: '',
-    connection: '',
-    upgrade: '',
     fetchMode: '',
     fetchMetadata: false,
     requestedWith: false,
@@ -211,12 +207,6 @@ function readHeader(headers: Headers, lines: HeaderLines, index: number): string
       return undefined
     case 'accept':
       headers.accept = joined(headers.accept, lines.value(index), ', ')
-      return undefined
-    case 'connection':
-      headers.connection = joined(headers.connection, lines.value(index), ', ')
-      return undefined
-    case 'upgrade':
-      headers.upgrade = joined(headers.upgrade, lines.value(index), ', ')
       return undefined
     case 'sec-fetch-mode':
       headers.fetchMode = joined(headers.fetchMode, lines.value(index), ', ')
@@ -263,11 +253,6 @@ function isPlain(text: string): boolean {
     if (code <= 0x20 || code >= 0x7f || code === 0x23) return false
   }
   return true
-}
-
-/** Every other protocol is ignored (RFC 9110 §7.8): server/h1-framing.ts has taken the offer out. */
-function isUpgrade({ upgrade, connection }: Headers): boolean {
-  return upgrade.toLowerCase() === 'websocket' && /(?:^|,)[ \t]*upgrade[ \t]*(?:,|$)/i.test(connection)
 }
 
 /**

@@ -1,124 +1,81 @@
 /**
- * One connection of HTTP/1.1. It stands between the socket and Node's parser and hands on one request at a time: the
- * next one is not parsed, judged or forwarded before the answer to this one has been written (RFC 9112 §9.3.2), and
- * nothing is read behind a request that closes the connection.
+ * One connection of HTTP/1.1: cuts requests from its bytes (src/wire) and hands on one at a time. The next one is not
+ * looked at before the answer to this one has been written (RFC 9112 §9.3.2), and nothing is read behind a request that
+ * closes the connection.
  */
-import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Live } from '../config/model.ts'
+import type { Duplex } from 'node:stream'
 import { AppError } from '../errors.ts'
-import type { Exchange } from '../http/exchange.ts'
+import type { Deadline } from '../lib/deadlines.ts'
 import { elapsed } from '../lib/time.ts'
-import type { Monotonic, Span } from '../types.ts'
-import type { Connection } from './codec.ts'
-import {
-  type BodyFraming,
-  chunkedFraming,
-  isHead,
-  isSpecial,
-  lengthFraming,
-  mayBecomeHead,
-  withoutUnknownUpgrade,
-} from './h1-framing.ts'
+import type { Monotonic, WallTime } from '../types.ts'
+import { ChunkedDecoder } from '../wire/chunked.ts'
+import { endOfHead } from '../wire/field-lines.ts'
+import { mayBecomeHead, type ScannedHead, scanHead } from '../wire/request-head.ts'
+import type { BodyPatienceParts } from './body-patience.ts'
+import type { CodecParts, Connection, Refusal, Timeouts } from './codec.ts'
+import { type Carrier, H1Exchange } from './h1-exchange.ts'
+import { endSoon, LINGER } from './linger.ts'
 
 export const MAX_HEAD_BYTES = 32 * 1024
 /** What a client may send ahead before we stop reading. It is little, so that we still see most clients leave. */
 const MAX_AHEAD = 64 * 1024
-const END_OF_HEAD = Buffer.from('\r\n\r\n')
 const NOTHING = Buffer.alloc(0)
-/** Of the memory that holds a head: an idle connection must cost little. */
-const MAX_REMEMBERED = 4 * 1024
+const CR = 0x0d
+const LF = 0x0a
 
-export interface ConnectionEvents {
-  /** The bytes are no request: answer with this status, then close. */
-  refuse(status: 400 | 405 | 431, detail: string, head: Buffer): void
-  /** A head has begun, and must be complete in time. */
-  headBegan(): void
-  headEnded(): void
+/** What all connections of a listener have in common, as it is now. */
+export interface H1Context extends Pick<CodecParts, 'clock' | 'deadlines' | 'run'> {
+  readonly timeouts: Timeouts
+  readonly patience: BodyPatienceParts
+  readonly draining: boolean
+  /** The answer to what is no request, `begin` being all or the beginning of it; `''`: none. */
+  readonly refusal: (connection: Connection, status: Refusal['status'], detail: string, begin: Buffer) => string
+  readonly closed: (connection: H1Connection) => void
 }
 
-/** What an exchange needs to know of the connection that carries it. */
-export type Carrier = Omit<Connection, 'socket'>
-
-type StuckTimeouts = Pick<Live, 'clientWriteTimeout' | 'tunnelIdleTimeout' | 'timeoutIdle'>
-
-export class H1Connection {
-  /** The one under way, or the last one. */
-  exchange: (Exchange & { readonly tunnelIdle?: Span | undefined }) | undefined
-  readonly carrier: Carrier
-  private readonly socket: Socket
-  private readonly events: ConnectionEvents
-  /** Node's own listener: parses what it is given. */
-  private readonly parse: (bytes: Buffer) => void
+export class H1Connection implements Carrier {
+  readonly socket: Socket
+  private readonly connection: Connection
+  private readonly context: H1Context
   /** `over`: whatever still arrives is dropped. */
-  private state: 'head' | 'body' | 'answer' | 'over' = 'head'
-  /** What has arrived and was not handed on. */
+  private state: 'head' | 'body' | 'answer' | 'tunnel' | 'over' = 'head'
+  /** The one under way, or the last one. */
+  private exchange: H1Exchange | undefined
+  /** What has arrived and was not taken. */
   private held: Buffer = NOTHING
-  /** The last head that came alone, was well-formed and not special. Clients repeat themselves: it is not read again. */
-  private remembered: Buffer = NOTHING
   private skippedEmptyLine = false
-  private body: BodyFraming | undefined
-  private request: IncomingMessage | undefined
-  private response: ServerResponse | undefined
-  private waiting = false
-  private special = false
-  private tunnel = false
+  /** Octets of the body, or what takes its chunks apart. */
+  private body: number | ChunkedDecoder = 0
+  /** The body's reader has no room. */
+  private full = false
+  private last = false
+  private deadline: Deadline | undefined
   private progress: { written: number; writtenAt: Monotonic; moved: number; movedAt: Monotonic } | undefined
 
-  /** Call it when Node's server has taken the connection. */
-  constructor(socket: Socket, carrier: Carrier, events: ConnectionEvents) {
-    const [parse, ...others] = socket.listeners('data')
-    if (!parse || others.length > 0) throw new TypeError('expected one reader of a new connection')
+  constructor(connection: Connection, context: H1Context) {
+    const { socket } = connection
     this.socket = socket
-    this.carrier = carrier
-    this.events = events
-    this.parse = parse as (bytes: Buffer) => void
-    socket.off('data', this.parse)
-    // Node now stops reading the socket by itself and leaves the bytes to us.
-    socket.on('data', this.onData)
+    this.connection = connection
+    this.context = context
+    socket.on('data', this.onData).on('end', this.onEnd).on('drain', this.onDrain)
+    socket.once('close', this.onClose)
+    // The close that follows says it all.
+    socket.on('error', ignore)
+    // Whoever only connects must begin in time as well.
+    this.awaitHead()
   }
 
-  /** Is a request under way, from its head to the last byte of its answer? */
-  get busy(): boolean {
-    return this.state === 'body' || (this.state === 'answer' && this.response?.destroyed === false)
+  get patience(): BodyPatienceParts {
+    return this.context.patience
   }
 
-  /** Node has parsed the head that it was given. Does a body follow? */
-  begin(request: IncomingMessage, response: ServerResponse): boolean {
-    this.request = request
-    this.response = response
-    if (!this.special) return false
-    const { 'transfer-encoding': coding, 'content-length': length = '0' } = request.headers
-    this.body = coding === undefined ? lengthFraming(Number(length)) : chunkedFraming()
-    return !this.body.done
+  now(): WallTime {
+    return this.context.clock.now()
   }
 
-  /** Nothing that still arrives is a request. */
-  end(): void {
-    this.state = 'over'
-    this.held = NOTHING
-  }
-
-  /** The connection belongs to somebody else from now on. What has arrived behind the head. */
-  handOver(): Buffer {
-    const { held } = this
-    this.end()
-    this.tunnel = true
-    this.socket.off('data', this.onData)
-    return held
-  }
-
-  /**
-   * The body is malformed, and nobody knows where it ends: nothing more is read. False: it is too late for an answer, or
-   * nothing is malformed but a head.
-   */
-  refuseBody(): boolean {
-    const { exchange, response } = this
-    if (this.state !== 'body' || !exchange?.body || !response || response.headersSent) return false
-    this.end()
-    response.shouldKeepAlive = false
-    exchange.body.destroy(new AppError('ERR_BAD_REQUEST', 'a malformed chunk in the request body (RFC 9112 §7.1)'))
-    return true
+  reset(): void {
+    this.connection.reset()
   }
 
   /** Ends it when no request has begun. */
@@ -127,8 +84,9 @@ export class H1Connection {
   }
 
   /** Measured in bytes, so that a slow client is not taken for one that has stopped. */
-  cutWhenStuck(now: Monotonic, { clientWriteTimeout, tunnelIdleTimeout, timeoutIdle }: StuckTimeouts): void {
+  cutWhenStuck(now: Monotonic): void {
     const { socket } = this
+    const { clientWriteTimeout, tunnelIdleTimeout, timeoutIdle } = this.context.timeouts
     // Of what waits in the stream the kernel has taken nothing yet.
     const written = socket.bytesWritten - socket.writableLength
     const moved = written + socket.bytesRead
@@ -142,20 +100,45 @@ export class H1Connection {
     }
     this.progress = progress
     if (clientWriteTimeout > 0 && elapsed(now, progress.writtenAt) >= clientWriteTimeout) this.cut('client-stalled')
-    const idle = this.tunnel ? (this.exchange?.tunnelIdle ?? tunnelIdleTimeout) : this.isIdle() ? timeoutIdle : 0
+    const isTunnel = this.state === 'tunnel'
+    const idle = isTunnel ? (this.exchange?.tunnelIdle ?? tunnelIdleTimeout) : this.isIdle() ? timeoutIdle : 0
     if (idle > 0 && elapsed(now, progress.movedAt) >= idle) this.cut('idle')
   }
 
-  /** Between requests, with nothing of the next one. */
-  private isIdle(): boolean {
-    const between = this.state === 'head' || (this.state === 'answer' && this.response?.destroyed === true)
-    return between && this.held.length === 0
+  // What the exchange asks for.
+
+  closesBehind(asked: boolean): boolean {
+    this.last ||= asked || this.context.draining
+    return this.last
   }
 
-  private cut(reason: 'client-stalled' | 'idle'): void {
-    this.exchange?.abort(reason)
-    this.socket.destroy()
+  readOn(): void {
+    this.full = false
+    this.advance(0)
   }
+
+  answered(): void {
+    if (this.last) return this.linger()
+    if (this.state === 'answer') return this.next()
+    // The rest of the request may take its time, but not for ever.
+    this.deadline = this.context.deadlines.start(LINGER, () => this.socket.destroy())
+    this.exchange?.dropBody()
+    this.readOn()
+  }
+
+  handOver(head: string): Duplex {
+    const { socket, held } = this
+    this.state = 'tunnel'
+    this.held = NOTHING
+    socket.off('data', this.onData).off('end', this.onEnd).off('drain', this.onDrain)
+    // Without a reader it would drop what comes; so the next one who listens gets it.
+    socket.on('readable', ignore).off('readable', ignore)
+    socket.write(head, 'latin1')
+    if (held.length > 0) socket.unshift(held)
+    return socket
+  }
+
+  // The socket.
 
   private readonly onData = (piece: Buffer): void => {
     if (this.state === 'over') return
@@ -164,96 +147,163 @@ export class H1Connection {
     this.advance(before)
   }
 
-  /** In a later turn of the event loop: a client that sends thousands of requests at once must not stop the others. */
-  private readonly onAnswered = (): void => {
-    setImmediate(serveNext, this)
+  private readonly onEnd = (): void => {
+    // Half a connection is none: a client that ends while it waits has left.
+    if (this.exchange?.closed === false) this.socket.destroy()
+    else this.socket.end()
   }
 
-  serveNext(): void {
-    this.waiting = false
-    if (this.socket.isPaused()) this.socket.resume()
-    this.advance(0)
+  private readonly onDrain = (): void => {
+    this.exchange?.onDrain()
   }
+
+  private readonly onClose = (): void => {
+    this.end()
+    this.exchange?.onConnectionClosed()
+    this.context.closed(this)
+  }
+
+  // Requests.
 
   /** `known`: how many of the held bytes were looked at before. */
   private advance(known: number): void {
     let seen = known
     for (let moved = true; moved && this.held.length > 0; seen = 0) {
       if (this.state === 'head') moved = this.takeHead(seen)
-      else if (this.state === 'body') moved = this.takeBody()
-      else moved = this.state === 'answer' && this.isAnswered()
+      else if (this.state === 'body' && !this.full && this.exchange?.takesBody) moved = this.takeBody(this.exchange)
+      else moved = false
     }
+    this.flow()
+  }
+
+  private flow(): void {
+    const { socket } = this
+    const stop = this.full || this.held.length > MAX_AHEAD
+    if (this.state === 'tunnel' || stop === socket.isPaused()) return
+    if (stop) socket.pause()
+    else socket.resume()
   }
 
   private takeHead(known: number): boolean {
-    if (this.held[0] === 0x0d && !this.skippedEmptyLine) {
+    if (this.held[0] === CR && !this.skippedEmptyLine) {
       // RFC 9112 §2.2: one empty line before a request is ignored.
-      if (this.held.length === 1) {
-        this.events.headBegan()
-        return false
-      }
-      if (this.held[1] === 0x0a) {
+      if (this.held.length === 1) return this.awaitHead()
+      if (this.held[1] === LF) {
         this.skippedEmptyLine = true
         this.held = this.held.subarray(2)
         return true
       }
     }
     const { held } = this
-    if (known === 0 && held.length === this.remembered.length && held.equals(this.remembered)) {
-      this.held = NOTHING
-      return this.giveHead(held, false)
+    const end = endOfHead(held, 0, known)
+    if (end > MAX_HEAD_BYTES || (end === -1 && held.length > MAX_HEAD_BYTES)) {
+      return this.refuse(431, 'header section too large')
     }
-    const end = held.indexOf(END_OF_HEAD, Math.max(0, known - END_OF_HEAD.length))
-    if (end === -1) {
-      if (held.length > MAX_HEAD_BYTES) this.refuse(431, 'header section too large')
-      else if (!mayBecomeHead(held.toString('latin1'), known)) this.refuse(400, 'malformed request')
-      else this.events.headBegan()
-      return false
-    }
-    const length = end + END_OF_HEAD.length
-    if (length > MAX_HEAD_BYTES) return this.refuse(431, 'header section too large')
-    const text = held.toString('latin1', 0, length)
-    if (!isHead(text)) return this.refuse(400, 'malformed request')
-    if (text.startsWith('CONNECT ')) return this.refuse(405, 'method not allowed')
-    this.held = held.subarray(length)
-    if (!isSpecial(text)) {
-      if (length === held.length && held.buffer.byteLength <= MAX_REMEMBERED) this.remembered = held
-      return this.giveHead(held.subarray(0, length), false)
-    }
-    const cleaned = withoutUnknownUpgrade(text)
-    return this.giveHead(cleaned === text ? held.subarray(0, length) : Buffer.from(cleaned, 'latin1'), true)
+    if (end === -1) return mayBecomeHead(held, known) ? this.awaitHead() : this.refuse(400, 'malformed request')
+    const head = scanHead(held, 0, end)
+    if ('problem' in head) return this.refuse(head.status, head.problem)
+    this.held = end === held.length ? NOTHING : held.subarray(end)
+    this.begin(head)
+    return true
   }
 
-  private giveHead(head: Buffer, special: boolean): boolean {
-    this.events.headEnded()
+  private begin(scanned: ScannedHead): void {
+    const { method, target, httpVersion, headers, framing, upgrade, close } = scanned
+    const { peer, encrypted, facts } = this.connection
+    this.deadline?.stop()
+    this.deadline = undefined
     this.skippedEmptyLine = false
-    this.special = special
-    this.request = this.response = this.body = undefined
-    this.state = 'answer'
-    this.parse(head)
-    return this.parsedHead()
+    this.full = false
+    this.last = close || upgrade
+    this.body = framing === 'chunked' ? new ChunkedDecoder() : framing
+    const head = { method, target, headers, httpVersion, peer, encrypted, upgrade, connection: facts }
+    const exchange = new H1Exchange(this, scanned, head)
+    this.exchange = exchange
+    this.state = exchange.hasBody ? 'body' : 'answer'
+    this.context.run(exchange)
   }
 
-  private parsedHead(): boolean {
-    // Refused, or handed over.
-    if (this.isOver()) return false
-    const { request, body } = this
-    if (!request || request.complete !== (body?.done ?? true)) return this.disagree()
-    if (!request.complete) this.state = 'body'
+  private takeBody(exchange: H1Exchange): boolean {
+    const { held, body } = this
+    let piece: Buffer
+    let rest: number
+    let done: boolean
+    if (typeof body === 'number') {
+      rest = Math.min(body, held.length)
+      piece = rest === held.length ? held : held.subarray(0, rest)
+      this.body = body - rest
+      done = body === rest
+    } else {
+      const to = body.decode(held, 0, held.length)
+      if (to === -1) return this.refuseBody(exchange)
+      piece = held.subarray(body.start, to)
+      rest = body.end
+      done = body.done
+    }
+    this.held = rest === held.length ? NOTHING : held.subarray(rest)
+    if (done) this.state = 'answer'
+    this.full = piece.length > 0 && !exchange.take(piece) && !done
+    // Whoever takes it may have ended the connection.
+    if (done && !this.isOver()) {
+      exchange.onBodyEnd()
+      if (exchange.closed) this.next()
+    }
     return true
   }
 
-  private takeBody(): boolean {
-    const { held, body, request } = this
-    if (!body || !request) return this.disagree()
-    const taken = body.take(held)
-    if (taken === undefined) return this.refuseBody() ? false : this.disagree()
-    this.held = held.subarray(taken)
-    this.parse(taken === held.length ? held : held.subarray(0, taken))
-    if (this.isOver()) return false
-    if (body.done !== request.complete) return this.disagree()
-    if (body.done) this.state = 'answer'
-    return true
+  /** Nobody knows where it ends: nothing more is read. */
+  private refuseBody(exchange: H1Exchange): false {
+    this.end()
+    this.last = true
+    exchange.failBody(new AppError('ERR_BAD_REQUEST', 'a malformed chunk in the request body (RFC 9112 §7.1)'))
+    if (exchange.closed) this.linger()
+    return false
+  }
+
+  /** The request and its answer are whole. */
+  private next(): void {
+    this.deadline?.stop()
+    this.deadline = undefined
+    // In a later turn of the event loop: a client that sends thousands of requests at once must not stop the others.
+    if (this.held.length > 0) setImmediate(serveNext, this)
+    else this.serveNext()
+  }
+
+  serveNext(): void {
+    if (this.state !== 'answer') return
+    this.state = 'head'
+    this.readOn()
+  }
+
+  private refuse(status: Refusal['status'], detail: string): false {
+    const { held, socket } = this
+    this.end()
+    if (!socket.writable) socket.destroy()
+    else this.linger(this.context.refusal(this.connection, status, detail, held))
+    return false
+  }
+
+  /** A head has begun, and must be complete in time. */
+  private awaitHead(): false {
+    this.deadline ??= this.context.deadlines.start(this.context.timeouts.timeoutRead, () =>
+      this.refuse(408, 'the request header did not come in time; the limit is timeout_read'),
+    )
+    return false
+  }
+
+  // The end.
+
+  private linger(last = ''): void {
+    this.end()
+    endSoon(this.socket, last, this.context.deadlines)
+  }
+
+  /** Nothing that still arrives is a request. */
+  private end(): void {
+    this.deadline?.stop()
+    this.deadline = undefined
+    this.state = 'over'
+    this.held = NOTHING
   }
 
   /** TypeScript takes the state for known while a call may have changed it. */
@@ -261,34 +311,19 @@ export class H1Connection {
     return this.state === 'over'
   }
 
-  private isAnswered(): boolean {
-    if (!this.response?.destroyed) {
-      // Nobody needs to be told in the usual case: the next request arrives after the answer.
-      if (!this.waiting) this.response?.once('close', this.onAnswered)
-      this.waiting = true
-      if (this.held.length > MAX_AHEAD) this.socket.pause()
-      return false
-    }
-    if (this.socket.writable) this.state = 'head'
-    else this.end()
-    return true
+  /** Between requests, with nothing of the next one. */
+  private isIdle(): boolean {
+    return this.state === 'head' && this.held.length === 0
   }
 
-  private refuse(status: 400 | 405 | 431, detail: string): false {
-    const { held } = this
-    this.end()
-    this.events.refuse(status, detail, held)
-    return false
-  }
-
-  /** Two readers have cut the same bytes differently: the end of the connection, whatever was meant. */
-  private disagree(): false {
-    this.end()
+  private cut(reason: 'client-stalled' | 'idle'): void {
+    this.exchange?.abort(reason)
     this.socket.destroy()
-    return false
   }
 }
 
 function serveNext(connection: H1Connection): void {
   connection.serveNext()
 }
+
+function ignore(): void {}

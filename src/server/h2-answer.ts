@@ -15,7 +15,6 @@ export interface AnswerParts {
 
 /** The answer on its way. A piece counts as written when the kernel has it. */
 export class H2Answer extends Writable implements ResponseBody {
-  readonly chunkedEncoding = true
   private readonly stream: H2Stream
   private readonly parts: AnswerParts
   private headSent = false

@@ -12,7 +12,7 @@ import { bind } from './bind.ts'
 import type { Codec, CodecParts, Connection, Timeouts } from './codec.ts'
 import { createH1 } from './h1.ts'
 import { createH2 } from './h2.ts'
-import { endSoon } from './h1-exchange.ts'
+import { endSoon } from './linger.ts'
 import { createHandshakes, handshakeFacts, type TlsSettings } from './tls.ts'
 
 export type { Refusal, Timeouts } from './codec.ts'
@@ -133,7 +133,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   function turnAway(socket: Socket, obstacle: Obstacle, clientIp: string): void {
     refused({ status: 400, detail: OBSTACLES[obstacle], clientIp, wants: 'json' })
     // Everything else expects something else than HTTP.
-    if (obstacle === 'plain-http') endSoon(socket, NO_TLS, clock)
+    if (obstacle === 'plain-http') endSoon(socket, NO_TLS, deadlines)
     else socket.destroy()
   }
 

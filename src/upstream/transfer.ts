@@ -8,7 +8,6 @@ import type { Deadline, Deadlines } from '../lib/deadlines.ts'
 import type { Forward, Retries } from '../config/route-model.ts'
 import type { Exchange, Forwarded, RequestBody, ResponseBody } from '../http/exchange.ts'
 import { type HeaderLines, NO_LINES } from '../http/header-lines.ts'
-import { endWith } from '../http/send.ts'
 import type { Grant } from '../policy/verdict.ts'
 import { describeLimit } from '../lib/duration.ts'
 import { elapsed } from '../lib/time.ts'
@@ -144,10 +143,7 @@ export class Transfer implements AnswerHandler {
     }
     this.flowing = true
     this.bytesOut += piece.length
-    // Written at once, so that it shows whether the kernel has taken it.
-    out.cork()
     const more = out.write(piece)
-    out.uncork()
     if (out.writableLength === 0) {
       this.deadline.touch()
       return true
@@ -163,12 +159,9 @@ export class Transfer implements AnswerHandler {
     this.state = 'answered'
     this.report({ kind: 'answered', status: this.status })
     if (trailers) out?.addTrailers(trailers)
-    if (out && last) {
-      this.bytesOut += last.length
-      return endWith(out, last)
-    }
-    out?.end()
-    return true
+    this.bytesOut += last?.length ?? 0
+    out?.end(last)
+    return out === undefined || out.writableLength === 0
   }
 
   onFailure({ error, stale, heard }: Failure): void {

@@ -11,7 +11,7 @@ import type HttpProxy from 'http-proxy'
 import { AppError, toAppError } from '../errors.ts'
 import type { Deadline, Deadlines } from '../lib/deadlines.ts'
 import type { Forward } from '../config/route-model.ts'
-import type { Exchange, Forwarded, RequestHead } from '../http/exchange.ts'
+import type { Exchange, Forwarded, RequestHead, ResponseBody } from '../http/exchange.ts'
 import { headerLines, linesOf, listOf } from '../http/header-lines.ts'
 import type { Grant } from '../policy/verdict.ts'
 import { elapsed } from '../lib/time.ts'
@@ -159,7 +159,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       // A body that was cut must not look complete.
       res.on('error', () => exchange.abort('ERR_UPSTREAM_RESET'))
       endWhenSilent(res, timeouts.responseBody.span, deadlines, () => exchange.abort('ERR_UPSTREAM_TIMEOUT'))
-      res.pipe(out)
+      passOn(res, out)
     })
 
     /** From here on failures are the end of the exchange; what comes back counts its bytes and resolves. */
@@ -218,6 +218,15 @@ function endTogether(client: TunnelClient, upstream: Socket, deadlines: Deadline
     lingers()
     client.end(() => client.destroy())
   })
+}
+
+function passOn(res: IncomingMessage, out: ResponseBody): void {
+  res.on('data', (piece: Buffer) => {
+    if (out.write(piece)) return
+    res.pause()
+    out.once('drain', () => res.resume())
+  })
+  res.once('end', () => out.end())
 }
 
 /** A refusal's body comes in time, too. While a slow client stops it the upstream is not late. */

@@ -190,7 +190,7 @@ export function exchangeContract(protocol: string, start: StartCarrier): void {
       expect(out.writableNeedDrain).toBe(true)
       client.resume()
       for (; written < 20; written++) {
-        if (!out.write(piece)) await new Promise((resolve) => out.once('drain', resolve))
+        if (!out.write(piece)) await new Promise<void>((resolve) => out.once('drain', resolve))
       }
       out.end()
       const { text, complete } = await client.body

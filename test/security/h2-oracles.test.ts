@@ -93,7 +93,7 @@ test.skipIf(hyper.bin === undefined).each([1, 2, 3, 4])(
       async handle(exchange) {
         const out = exchange.respond({ status: 200, headers: '' })
         for await (const piece of exchange.body ?? []) {
-          if (!out.write(piece)) await new Promise((resolve) => out.once('drain', resolve))
+          if (!out.write(piece)) await new Promise<void>((resolve) => out.once('drain', resolve))
         }
         out.end()
       },

@@ -219,7 +219,7 @@ describe('behind a request whose answer is not complete', () => {
     const text = await exchange(
       `${FIRST}POST /public/second HTTP/1.0\r\n${HOST}Expect: 100-continue\r\nContent-Length: 5\r\n\r\nabcde`,
     )
-    expect(text.match(/HTTP\/1\.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200'])
+    expect(text.match(/HTTP\/1\.[01] \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.0 200'])
     await gauntlet.skip()
   })
 

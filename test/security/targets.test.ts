@@ -409,16 +409,16 @@ describe('what the client accepts', () => {
     ['a form', { method: 'POST', headers: [HTML, ['Sec-Fetch-Mode', 'navigate']] }, 'html'],
     ['another type with html in it', { headers: [['Accept', 'x-text/html-not, application/vnd.html']] }, 'json'],
     [
-      'a WebSocket',
+      'the headers of a WebSocket, which is for the codec to say',
       {
         headers: [
           ['Upgrade', 'websocket'],
           ['Connection', 'keep-alive, Upgrade'],
         ],
       },
-      'upgrade',
+      'json',
     ],
-    ['an upgrade event', { upgrade: true }, 'upgrade'],
+    ['a WebSocket', { upgrade: true }, 'upgrade'],
     ['Upgrade without Connection', { headers: [HTML, ['Upgrade', 'websocket']] }, 'html'],
     ['Connection without Upgrade', { headers: [HTML, ['Connection', 'upgrade']] }, 'html'],
     [

@@ -58,7 +58,7 @@ export function parseAnswers(text: string, methods: readonly string[] = []): rea
   for (let rest = text; rest !== ''; ) {
     const end = rest.indexOf('\r\n\r\n')
     const [line = '', ...fields] = (end === -1 ? rest : rest.slice(0, end)).split('\r\n')
-    const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(line)?.[1])
+    const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(line)?.[1])
     if (Number.isNaN(status)) throw new Error(`not an answer: ${JSON.stringify(rest.slice(0, 200))}`)
     const headers = fields.map((field): readonly [string, string] => {
       const colon = field.indexOf(':')

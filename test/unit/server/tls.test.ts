@@ -44,7 +44,7 @@ test.each([
     socket.once('error', (error: NodeJS.ErrnoException) => resolve(error.code))
     socket.once('end', () => resolve('end'))
     let text = ''
-    socket.on('data', (piece: Buffer) => (text += piece.toString('latin1')).endsWith('half') && abort())
+    socket.on('data', (piece: Buffer) => (text += piece.toString('latin1')).includes('half') && abort())
   })
   expect(ended).toBe('ECONNRESET')
   expect(listener.active()).toBe(0)

@@ -127,7 +127,7 @@ test('trailers of the answer are dropped', async () => {
     'HTTP/1.1 200 OK\r\ntrailer: x-sum\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nx-sum: 1\r\n\r\n',
     'GET / HTTP/1.1\r\nHost: app.test\r\n\r\n',
   )
-  expect(answer).toMatch(/transfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n$/i)
+  expect(answer).toMatch(/content-length: 2\r\n[^]*\r\n\r\nhi$/)
   expect(answer).not.toContain('x-sum')
 })
 
