@@ -1,4 +1,6 @@
 /** The composition root: a `Config` becomes a running Postern. The only file that imports every folder; `new` and calls, no branch on request data. */
+import { claimsAge, createClaims } from './claims.ts'
+import { createGeneration, type Process } from './generation.ts'
 import { createAuthenticate } from './authenticate/handlers.ts'
 import { createDeviceLogin } from './authenticate/device-login.ts'
 import { createFailure } from './authenticate/failure.ts'
@@ -8,16 +10,12 @@ import { createProgramLogin } from './authenticate/program-login.ts'
 import { createRedirects } from './authenticate/redirect.ts'
 import { createStates } from './authenticate/state.ts'
 import { openAutocert } from './certificates/autocert.ts'
-import { cookieNames, ownCookieNames } from './config/cookie-names.ts'
-import { entryFromClaims } from './directory/claims.ts'
 import type { DirectoryScope } from './directory/open.ts'
-import { type Directories, openDirectories } from './directory/directories.ts'
+import { openDirectories } from './directory/directories.ts'
 import { messageOf } from './errors.ts'
-import { groupsFromClaims, isClaimAbsent } from './identity/claims.ts'
-import { createBearerAuthenticator } from './identity/bearer/authenticator.ts'
 import { createIntrospection } from './identity/bearer/introspection.ts'
 import { createTokenIssuers } from './identity/bearer/issuers.ts'
-import { createTokenReader, type TokenReader } from './identity/bearer/reader.ts'
+import { createTokenReader } from './identity/bearer/reader.ts'
 import { createOidcProvider } from './identity/oidc.ts'
 import { createIdentityProviders } from './identity/providers.ts'
 import { createProviderSignals } from './identity/signals/reader.ts'
@@ -26,62 +24,70 @@ import { onTheMark, systemClock } from './lib/clock.ts'
 import { type Closing, openAll } from './lib/closing.ts'
 import { createFreshness, OF_THIS_MACHINE, ofShared } from './lib/freshness.ts'
 import type { ProcessLogger } from './lib/log.ts'
-import { personKey } from './lib/person.ts'
 import { readVersion } from './lib/version.ts'
 import { createRequestIds } from './lib/request-id.ts'
-import { isAddressUnverified } from './policy/address.ts'
-import { asksForGroups, policiesOf } from './policy/explain.ts'
 import { createAccessLog } from './proxy/access-log.ts'
 import { createControl } from './proxy/control.ts'
 import { createHandle } from './proxy/handle.ts'
 import { createSignalReplies } from './proxy/provider-signals.ts'
 import { badRequest } from './proxy/respond.ts'
 import { createUserViews } from './proxy/user.ts'
-import { createCertificateTable, misdirected } from './routing/certificates.ts'
-import { createRouteTable } from './routing/table.ts'
-import { compileTrust, parseTarget } from './routing/target.ts'
 import { type Listener, listen } from './server/listen.ts'
-import { createLifetimes, type Lifetime, type Lifetimes } from './server/lifetime.ts'
+import { createLifetimes, type Lifetime } from './server/lifetime.ts'
 import { meteredStore } from './server/metered-store.ts'
 import { createMetrics } from './server/metrics.ts'
-import type { SideListener } from './server/health.ts'
+import type { Metric } from './server/exposition.ts'
+import type { Component, SideListener } from './server/health.ts'
 import { type Operations, startOperations } from './server/operations.ts'
+import { createStatus } from './server/status.ts'
 import { listenRedirect } from './server/redirect.ts'
 import { compareConfig, type Reload } from './server/reload.ts'
-import { createSessionAuthenticator } from './session/authenticator.ts'
 import { createExpiry } from './session/ends.ts'
-import { createProgramAuthenticator } from './session/program-authenticator.ts'
-import { createRefresher, type Refresher } from './session/refresher.ts'
+import { createRefresher } from './session/refresher.ts'
 import { createSessions } from './session/sessions.ts'
 import { hasOlderSessions } from './session/tables.ts'
 import { createStreamRegistry } from './session/streams.ts'
 import { endUnheard } from './session/unheard.ts'
 import { checkStoreKey } from './store/key-check.ts'
 import { isShared, openStore } from './store/open.ts'
-import type { Clock, Identity, IdentityProviders, Logger, Span, Sessions, Tokens, WallTime } from './types.ts'
+import type { Clock, Logger, Span } from './types.ts'
 import type { Config, Fixed, IdpConfig, Live } from './config/model.ts'
-import type { Directory } from './directory/model.ts'
-import type { Generation, RequestHead } from './http/exchange.ts'
-import { later } from './lib/time.ts'
-import { createServiceTokenAuthenticator } from './tokens/authenticator.ts'
-import type { ServiceTokens } from './tokens/model.ts'
+import type { Generation } from './http/exchange.ts'
 import { createServiceTokens } from './tokens/service-tokens.ts'
 import { createAssertionSigner } from './upstream/assertion.ts'
-import { createUpstreams, type Upstreams } from './upstream/forward.ts'
+import { createUpstreams } from './upstream/forward.ts'
 
-export interface App {
+/** What serves requests, in this process. */
+export interface Serving {
   readonly listener: Listener
-  readonly operations: Operations
   /** Plain HTTP that leads to https; absent when the configuration names no address for it. */
   readonly redirect: SideListener | undefined
-  /** Puts a new configuration into force, in one step, as far as it can change while running. */
+  components(): readonly Component[]
+  metrics(): Promise<readonly Metric[]>
+  /** Builds all of a new configuration that can change while running. Throws when it cannot be had; nothing has changed then. */
+  prepare(next: Live): Prepared
+  /**
+   * `drained`: `drain_delay` for load balancers to notice, then no more connections; busy exchanges get `drain_timeout`,
+   * then everything ends. `now`: everything ends at once.
+   */
+  close(how?: 'now' | 'drained'): Promise<void>
+}
+
+/** One of the two is called, once. */
+export interface Prepared {
+  /** Puts it into force, in one step. */
+  commit(): void
+  abandon(): void
+}
+
+/** A whole Postern in this process. */
+export interface App extends Pick<Serving, 'listener' | 'redirect'> {
+  readonly operations: Operations
+  /** Puts a new configuration into force as far as it can change while running. */
   reload(next: Config): Reload
   /** A configuration that was not accepted: the last good one stays, and says so. */
   refuse(problem: string): void
-  /**
-   * `drained`: not ready, then `drain_delay` for load balancers to notice, then no more connections; busy exchanges get
-   * `drain_timeout`, then everything ends. `now`: everything ends at once.
-   */
+  /** As `Serving` closes; not ready from now on. */
   close(how?: 'now' | 'drained'): Promise<void>
 }
 
@@ -97,10 +103,47 @@ const AT_ONCE = { drainDelay: 0, drainTimeout: 0 }
 
 /** Rejects when something cannot be opened; what was opened before it is closed then. */
 export function startApp(options: AppOptions): Promise<App> {
-  return openAll((closing) => openApp(options, closing))
+  return openAll(async (closing) => {
+    const { config, logger, clock = systemClock } = options
+    const { fixed } = config
+    let { live } = config
+    const serving = await startServing(options)
+    closing.add(() => serving.close())
+    const operations = await startOperations({
+      fixed,
+      components: async () => serving.components(),
+      metrics: () => serving.metrics(),
+      clock,
+      logger,
+    })
+    operations.setReady(true)
+    return {
+      listener: serving.listener,
+      redirect: serving.redirect,
+      operations,
+      reload(next) {
+        const outcome = compareConfig(fixed, live, next)
+        serving.prepare(next.live).commit()
+        ;({ live } = next)
+        operations.reloaded(outcome)
+        return outcome
+      },
+      refuse: (problem) => operations.reloaded({ problem }),
+      async close(how) {
+        operations.setReady(false)
+        await serving.close(how)
+        await operations.close()
+      },
+    }
+  })
 }
 
-async function openApp({ config, logger, clock = systemClock }: AppOptions, closing: Closing): Promise<App> {
+/** The same without side listeners. */
+export function startServing(options: AppOptions): Promise<Serving> {
+  return openAll((closing) => openServing(options, closing))
+}
+
+async function openServing({ config, logger, clock = systemClock }: AppOptions, closing: Closing): Promise<Serving> {
   const { fixed } = config
   const { sharedSecrets } = fixed
   const [defaultIdp, ...otherIdps] = fixed.idps
@@ -247,20 +290,19 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
       ordered: (outcome) => certificateOrders([outcome])(),
     }))
   closing.add(() => autocert?.close())
-  const operations = await startOperations({
+  const components = createStatus({
     fixed,
-    certificates: () => autocert?.state() ?? [],
     live: () => generation.live,
     metrics,
     directory,
     directoryState: () => feeds.metrics(),
+    certificates: () => autocert?.state() ?? [],
     upstreams: () => upstreams.states(),
     store,
     streams,
     clock,
-    logger,
   })
-  closing.add(() => operations.close())
+  if (fixed.metricsAddress) await metrics.observeProcess()
   const accessLog = createAccessLog(logger, clock, (sample) => metrics.request(sample))
   const handle = createHandle({
     generation: () => generation,
@@ -291,8 +333,11 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     clock,
   })
 
-  metrics.gauge('config_generations', 'The configuration in force, and earlier ones with open requests.', () =>
-    lifetimes.alive(),
+  metrics.gauge(
+    'config_generations',
+    'The configuration in force, and earlier ones with open requests.',
+    () => lifetimes.alive(),
+    'max',
   )
   metrics.gauge('http_server_active_requests', 'Open requests and tunnels.', () => listener.active())
   metrics.gauge('log_lines_dropped', 'Log lines that standard output did not take.', () => logger.dropped?.() ?? 0)
@@ -340,29 +385,29 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
     },
   })
   autocert?.start()
-  operations.setReady(true)
   return {
     listener,
-    operations,
     redirect,
-    reload(next) {
-      const outcome = compareConfig(fixed, generation.live, next)
-      const { live } = next
-      // First, because it may refuse a certificate: then nothing has changed.
-      listener.reload(live)
-      const before = generation
-      generation = createGeneration(shared, live, before.version + 1)
-      before.retire()
-      logger.setLevel?.(live.logLevel)
-      streams.recheck()
-      operations.reloaded(outcome)
-      void autocert?.renew()
-      return outcome
+    components,
+    metrics: () => metrics.read(),
+    prepare(next) {
+      const commitListener = listener.prepare(next)
+      const prepared = createGeneration(shared, next, generation.version + 1)
+      return {
+        commit() {
+          const before = generation
+          generation = prepared
+          commitListener()
+          before.retire()
+          logger.setLevel?.(next.logLevel)
+          streams.recheck()
+          void autocert?.renew()
+        },
+        abandon: () => prepared.retire(),
+      }
     },
-    refuse: (problem) => operations.reloaded({ problem }),
     async close(how = 'now') {
       const { drainDelay: delay, drainTimeout: timeout } = how === 'now' ? AT_ONCE : generation.live
-      operations.setReady(false)
       listener.drain()
       if (delay > 0) await new Promise<void>((resolve) => clock.after(delay, resolve))
       const stopTimeout = timeout > 0 ? clock.after(timeout, () => listener.destroy()) : () => {}
@@ -376,52 +421,6 @@ async function openApp({ config, logger, clock = systemClock }: AppOptions, clos
   }
 }
 
-/** What is built once, and every generation uses. */
-interface Process {
-  readonly fixed: Fixed
-  readonly idps: IdentityProviders
-  readonly sessions: Sessions
-  readonly tokens: ServiceTokens
-  readonly bearers: TokenReader
-  readonly directory: Directory
-  readonly refresher: Refresher
-  readonly upstreams: Upstreams
-  readonly requestId: () => string
-  readonly lifetimes: Lifetimes
-}
-
-/** Everything live, whole. What it opened closes when it is retired and its last exchange has left. */
-function createGeneration(
-  { fixed, idps, sessions, tokens, bearers, directory, refresher, upstreams, requestId, lifetimes }: Process,
-  live: Live,
-  version: number,
-): Generation & Lifetime {
-  const names = { https: cookieNames(live, 'https'), http: cookieNames(live, 'http') }
-  const trust = compileTrust({ proxies: live.trustedProxies, hops: live.xffNumTrustedHops })
-  const certificates = createCertificateTable(live, live.acmeHosts)
-  const routes = fixed.services === 'authenticate' ? [] : live.routes
-  const forwarder = upstreams.open({ config: { ...live, routes }, cookieNames: ownCookieNames(live) })
-  return Object.freeze({
-    ...lifetimes.begin(() => forwarder.end()),
-    version,
-    fixed,
-    live,
-    cookieNames: names,
-    parse(head: RequestHead) {
-      const asked = parseTarget(head, trust, requestId(), live.identityHeaders)
-      return 'kind' in asked ? asked : (misdirected(asked, head.connection, certificates) ?? asked)
-    },
-    routes: createRouteTable(fixed, live),
-    authenticators: [
-      createSessionAuthenticator({ sessions, directory, idps, refresher, cookieNames: names }),
-      createProgramAuthenticator({ sessions, directory, idps, refresher }),
-      createServiceTokenAuthenticator(tokens),
-      createBearerAuthenticator({ reader: bearers, directory, fixed, live }),
-    ],
-    forwarder,
-  })
-}
-
 /** One for each issuer: providers that share one are clients of the same people. */
 function directoryScopes([first, ...others]: Fixed['idps']): readonly [DirectoryScope, ...DirectoryScope[]] {
   const clientsOf = (issuer: string) => [first, ...others].filter((idp) => idp.issuer === issuer)
@@ -431,52 +430,4 @@ function directoryScopes([first, ...others]: Fixed['idps']): readonly [Directory
     apps: clientsOf(issuer).map(({ clientId }) => clientId),
   })
   return [scopeOf(first), ...others.filter((idp) => clientsOf(idp.issuer)[0] === idp).map(scopeOf)]
-}
-
-/** Where no directory is read, what the provider says at a sign-in and at each refresh tells groups. */
-function createClaims({ idps }: Fixed, directory: Directories['directory'], logger: Logger) {
-  async function tell(provider: string, identity: Identity, live: Live, now: WallTime): Promise<void> {
-    if (claimsAge({ idps }, provider) === undefined) return
-    const { groupsClaim, groupsClaimAbsent, routes } = live
-    const person = personKey(identity)
-    const { claims } = identity
-    const isAbsent = isClaimAbsent(claims, groupsClaim)
-    const groups = isAbsent && groupsClaimAbsent === 'none' ? [] : groupsFromClaims(claims, groupsClaim)
-    if (groups) return directory.observe(person, entryFromClaims(identity.subject, groups, now))
-    await directory.forget(person)
-    if (!routes.flatMap(policiesOf).some(asksForGroups)) return
-    const what = isAbsent ? 'is neither in the ID token nor in userinfo' : 'is no list of names, or too long'
-    logger.warn(
-      { user_id: identity.subject, groups_claim: groupsClaim, claims: Object.keys(claims) },
-      `the claim with groups ${what}: rules about groups do not let this person in`,
-    )
-  }
-
-  return {
-    tell,
-
-    /** How long a session may live. Without a refresh token its groups stay those of the sign-in: it ends when they are too old, and the provider's own session makes the next sign-in a redirect. */
-    async admit(
-      provider: string,
-      { identity, tokens }: { readonly identity: Identity; readonly tokens: Tokens },
-      live: Live,
-      now: WallTime,
-    ): Promise<{ readonly expiresAt: WallTime }> {
-      if (isAddressUnverified(identity)) {
-        logger.warn(
-          { user_id: identity.subject },
-          'the identity provider says that the e-mail address is not verified: rules and applications do not see it (idp_allow_unverified_email)',
-        )
-      }
-      await tell(provider, identity, live, now)
-      const age = tokens.refreshToken === undefined ? claimsAge({ idps }, provider) : undefined
-      return { expiresAt: later(now, Math.min(live.cookieExpire, age ?? live.cookieExpire)) }
-    },
-  }
-}
-
-/** Of a provider without a directory: how old groups may be that its claims told. */
-function claimsAge({ idps: [first, ...others] }: Pick<Fixed, 'idps'>, provider: string | undefined): Span | undefined {
-  const { directory } = others.find(({ name }) => name === provider) ?? first
-  return directory.kind === 'claims' ? directory.maxStaleness : undefined
 }

@@ -58,6 +58,8 @@ function circles(edges: readonly Import[]): readonly (readonly string[])[] {
 function layerOf(path: string): { layer: number; folder: string } {
   if (path.startsWith('cmd/')) return { layer: 6, folder: 'cmd' }
   if (path === 'src/app.ts') return { layer: 5, folder: 'app' }
+  if (path === 'src/generation.ts') return { layer: 5, folder: 'generation' }
+  if (path === 'src/claims.ts') return { layer: 5, folder: 'claims' }
   if (path === 'src/operator.ts') return { layer: 5, folder: 'operator' }
   if (path === 'src/review.ts') return { layer: 5, folder: 'review' }
   if (path === 'src/outgoing.ts') return { layer: 5, folder: 'outgoing' }
@@ -120,7 +122,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   '@redis/client': ['src/store/redis/connection.ts'],
   pg: ['src/store/postgres/connection.ts'],
   pino: ['src/lib/log.ts'],
-  'prom-client': ['src/server/metrics.ts'],
+  'prom-client': ['src/server/process-metrics.ts'],
   commander: ['cmd/'],
   preact: ['src/pages/'],
   'preact-render-to-string': ['src/pages/'],

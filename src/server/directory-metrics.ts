@@ -1,7 +1,7 @@
 import type { DirectoryHealth } from '../directory/model.ts'
 import { describeDuration } from '../lib/duration.ts'
 import type { Span, WallTime } from '../types.ts'
-import type { Metrics } from './metrics.ts'
+import type { Registry } from './registry.ts'
 import { elapsed, epochMillis } from '../lib/time.ts'
 
 type Failure = NonNullable<DirectoryHealth['lastError']>
@@ -44,8 +44,8 @@ export function describeDirectory({ staleness, feed, coverage, buckets }: Direct
 }
 
 /** Okta's buckets are a dozen names at the most, statuses a handful: the labels are bounded. */
-export function exportDirectory(metrics: Metrics, state: () => DirectoryState): void {
-  metrics.gauge('directory_people', 'People whose groups are in memory.', () => state().people)
+export function exportDirectory(metrics: Registry, state: () => DirectoryState): void {
+  metrics.gauge('directory_people', 'People whose groups are in memory.', () => state().people, 'max')
   metrics.gauge(
     'directory_staleness_seconds',
     'Seconds since the groups in memory were known to be up to date.',
@@ -53,6 +53,7 @@ export function exportDirectory(metrics: Metrics, state: () => DirectoryState): 
       const { staleness } = state()
       return staleness === undefined ? undefined : staleness / 1000
     },
+    'max',
   )
   metrics.gauge(
     'directory_feed_last_success_timestamp_seconds',
@@ -61,6 +62,7 @@ export function exportDirectory(metrics: Metrics, state: () => DirectoryState): 
       const at = state().feed?.lastSuccess
       return at === undefined ? undefined : epochMillis(at) / 1000
     },
+    'max',
   )
   metrics.gauges(
     'directory_feed_info',
@@ -70,21 +72,28 @@ export function exportDirectory(metrics: Metrics, state: () => DirectoryState): 
       const { feed } = state()
       return feed ? [[[feed.mode, String(feed.leading)], 1]] : []
     },
+    'max',
   )
-  metrics.gauges('directory_rate_limit_limit', 'Rate limit of Okta in calls a minute, by bucket.', ['endpoint'], () =>
-    state().buckets.map(({ name, limit }) => [[name], limit] as const),
+  metrics.gauges(
+    'directory_rate_limit_limit',
+    'Rate limit of Okta in calls a minute, by bucket.',
+    ['endpoint'],
+    () => state().buckets.map(({ name, limit }) => [[name], limit] as const),
+    'max',
   )
   metrics.gauges(
     'directory_rate_limit_remaining',
     'Calls left of the rate limit of Okta in this minute, by bucket.',
     ['endpoint'],
     () => state().buckets.map(({ name, remaining }) => [[name], remaining] as const),
+    'min',
   )
   metrics.gauges(
     'directory_rate_limit_allowance',
     'Calls a minute that Postern may use of the rate limit, by bucket.',
     ['endpoint'],
     () => state().buckets.map(({ name, allowance }) => [[name], allowance] as const),
+    'max',
   )
   metrics.totals(
     'directory_requests_total',

@@ -20,7 +20,7 @@ export interface HealthDeps {
   /** The process serves requests; false while draining. */
   readonly ready: () => boolean
   readonly started: () => boolean
-  readonly components: () => readonly Component[]
+  readonly components: () => Promise<readonly Component[]>
 }
 
 interface Logged {
@@ -39,13 +39,13 @@ interface Answer {
 }
 
 /** `/livez`, `/readyz`, `/startupz`, `/healthz` (as readyz); `?verbose` lists components, `?exclude=store` leaves one out. */
-export function healthAnswer(deps: HealthDeps, url: URL): Answer | undefined {
+export async function healthAnswer(deps: HealthDeps, url: URL): Promise<Answer | undefined> {
   const probe = { '/livez': () => true, '/readyz': deps.ready, '/healthz': deps.ready, '/startupz': deps.started }[
     url.pathname
   ]
   if (!probe) return undefined
   const excluded = url.searchParams.getAll('exclude').flatMap((names) => names.split(','))
-  const components = deps.components().filter(({ name }) => !excluded.includes(name))
+  const components = (await deps.components()).filter(({ name }) => !excluded.includes(name))
   const ok = probe() && (url.pathname === '/livez' || !components.some(({ status }) => status === 'failed'))
   const status = ok ? 200 : 503
   if (!url.searchParams.has('verbose'))
@@ -80,7 +80,7 @@ async function listenBeside(
   key: 'health_check_addr' | 'metrics_address',
   address: Address,
   { logger }: Logged,
-  answer: (url: URL) => Answer | undefined | Promise<Answer | undefined>,
+  answer: (url: URL) => Promise<Answer | undefined>,
 ): Promise<SideListener> {
   const server: Server = createServer((req, res) => {
     const known = (req.method === 'GET' || req.method === 'HEAD') && req.url?.startsWith('/')
@@ -103,7 +103,7 @@ async function respond(
   url: URL | undefined,
   headOnly: boolean,
   res: ServerResponse,
-  answer: (url: URL) => Answer | undefined | Promise<Answer | undefined>,
+  answer: (url: URL) => Promise<Answer | undefined>,
 ): Promise<void> {
   let result: Answer
   try {

@@ -37,10 +37,10 @@ export interface Listener {
   readonly address: AddressInfo
   /** Exchanges that have begun and not ended. */
   active(): number
-  /** Time-outs, protocols, certificates and balancers of connections, from now on. */
-  reload(
+  /** Throws for a certificate that cannot be used. The returned function puts it, time-outs, protocols and balancers into force. */
+  prepare(
     next: Timeouts & Pick<Live, 'certificate' | 'certificates' | 'trustedProxies'> & Partial<Pick<Live, 'codecType'>>,
-  ): void
+  ): () => void
   /** 48 bytes (RFC 5077 §4) that seal session tickets from now on, instead of random ones of our own. Processes that share them resume one another's sessions. */
   setTicketKeys(keys: Buffer): void
   /** From now on every answer asks its client to connect anew, so that few connections are kept when `stop` comes. */
@@ -169,19 +169,23 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
       }),
     active: () => active,
     drain: () => each((codec) => codec.drain()),
-    reload(next) {
+    prepare(next) {
       const { certificate, certificates } = next
-      // First, because it may refuse a certificate: then nothing has changed. Without any it would have to speak plain HTTP, which needs a restart.
-      if (certificate || certificates.length > 0 || tls?.ordered) {
-        const protocols = PROTOCOLS[next.codecType ?? codecType]
-        handshakes?.reload({ ordered: tls?.ordered, certificate, certificates, protocols })
+      const nextType = next.codecType ?? codecType
+      // Without any certificate it would have to speak plain HTTP, which needs a restart.
+      const show =
+        certificate || certificates.length > 0 || tls?.ordered
+          ? handshakes?.prepare({ ordered: tls?.ordered, certificate, certificates, protocols: PROTOCOLS[nextType] })
+          : undefined
+      return () => {
+        show?.()
+        timeouts = next
+        codecType = nextType
+        each((codec) => codec.reload(next))
+        balancers = balancersOf(next.trustedProxies)
+        stopSweeping()
+        stopSweeping = sweep()
       }
-      timeouts = next
-      codecType = next.codecType ?? codecType
-      each((codec) => codec.reload(next))
-      balancers = balancersOf(next.trustedProxies)
-      stopSweeping()
-      stopSweeping = sweep()
     },
     setTicketKeys(keys) {
       stopRotating()

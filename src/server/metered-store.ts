@@ -1,9 +1,9 @@
 import type { Clock, Store } from '../types.ts'
-import type { Metrics } from './metrics.ts'
+import type { Registry } from './registry.ts'
 import { elapsed } from '../lib/time.ts'
 
 /** A store whose operations are counted, timed and, when they fail, counted by name. Streams (`list`) count as one operation. */
-export function meteredStore(store: Store, metrics: Metrics, clock: Clock): Store {
+export function meteredStore(store: Store, metrics: Registry, clock: Clock): Store {
   const durations = metrics.histogram('session_store_op_duration_seconds', 'Time of one store operation.', ['op'])
   const errors = metrics.counter('session_store_errors_total', 'Store operations that failed.', ['op'])
 

@@ -2,33 +2,16 @@
  * What Prometheus may ask. Names and units follow OpenTelemetry's HTTP conventions with the prefix `postern_`;
  * labels are bounded: configured route names, known methods, closed vocabularies, never a user, group or path.
  */
-import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import type { RequestSample } from '../http/exchange.ts'
-import { createHistogram, type DurationSeries, type Histogram } from './histogram.ts'
+import type { DurationSeries } from './histogram.ts'
+import { createRegistry, type Registry, type Value } from './registry.ts'
 
-/** Label values in the order of the names, and the value. */
-export type Sample = readonly [labelValues: readonly string[], value: number]
-
-export interface Metrics {
-  /** Memory, CPU, garbage collection and event loop of this process. Costs it 100 wake-ups a second. */
-  observeProcess(): void
+export interface Metrics extends Registry {
   request(sample: RequestSample): void
   /** One step of a sign-in or sign-out. */
   flow(step: string, result: 'ok' | 'failed', reason: string): void
-  /** A value read at scrape time. */
-  gauge(name: string, help: string, read: () => number | undefined): void
-  /** Values by label, read at scrape time. */
-  gauges(name: string, help: string, labels: readonly string[], read: () => Iterable<Sample>): void
-  /** Totals that somebody else counts, read at scrape time. */
-  totals(name: string, help: string, labels: readonly string[], read: () => Iterable<Sample>): void
-  /** Counts one event of these label values; make it once for values that are known beforehand. */
-  counter(name: string, help: string, labels: readonly string[]): (labelValues: readonly string[]) => () => void
-  histogram(name: string, help: string, labels: readonly string[]): Histogram
-  /** Prometheus text format 0.0.4. */
-  text(): Promise<string>
 }
 
-const PREFIX = 'postern_'
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
 /** What requests of one kind add up to: numbers here, and counters when somebody asks. */
@@ -46,44 +29,38 @@ interface Series {
 }
 
 export function createMetrics(build: { readonly version: string; readonly node: string }): Metrics {
-  const registry = new Registry()
-  const registers = [registry]
-  new Gauge({
-    name: `${PREFIX}build_info`,
-    help: 'Always 1. Labels: version of Postern and of Node.',
-    labelNames: ['version', 'node'],
-    registers,
-  }).set({ ...build }, 1)
-
-  const durations = createHistogram(
-    `${PREFIX}http_server_request_duration_seconds`,
+  const registry = createRegistry()
+  registry.gauges(
+    'build_info',
+    'Always 1. Labels: version of Postern and of Node.',
+    ['version', 'node'],
+    () => [[[build.version, build.node], 1]],
+    'max',
+  )
+  const durations = registry.histogram(
+    'http_server_request_duration_seconds',
     'Seconds from the request header to the end of the response.',
     ['route', 'method', 'code'],
   )
-  const upstreamDurations = createHistogram(
-    `${PREFIX}upstream_request_duration_seconds`,
+  const upstreamDurations = registry.histogram(
+    'upstream_request_duration_seconds',
     'Seconds from the forwarded request to the response header of the upstream.',
     ['route'],
   )
-  const histograms: Histogram[] = [durations, upstreamDurations]
-  const upstreamErrors = new Counter({
-    name: `${PREFIX}upstream_errors_total`,
-    help: 'Requests that failed at an upstream, by reason.',
-    labelNames: ['route', 'reason'],
-    registers,
-  })
-  const shadows = new Counter({
-    name: `${PREFIX}authz_shadow_decisions_total`,
-    help: 'Requests of routes with a shadow_policy, by decision and by what that policy would have decided.',
-    labelNames: ['route', 'decision', 'shadow_decision'],
-    registers,
-  })
-  const flows = new Counter({
-    name: `${PREFIX}authn_flows_total`,
-    help: 'Steps of sign-ins and sign-outs, by result. Reason: HTTP status or error code.',
-    labelNames: ['step', 'result', 'reason'],
-    registers,
-  })
+  const upstreamErrors = registry.counter('upstream_errors_total', 'Requests that failed at an upstream, by reason.', [
+    'route',
+    'reason',
+  ])
+  const shadows = registry.counter(
+    'authz_shadow_decisions_total',
+    'Requests of routes with a shadow_policy, by decision and by what that policy would have decided.',
+    ['route', 'decision', 'shadow_decision'],
+  )
+  const flows = registry.counter(
+    'authn_flows_total',
+    'Steps of sign-ins and sign-outs, by result. Reason: HTTP status or error code.',
+    ['step', 'result', 'reason'],
+  )
 
   // Made of configured names and closed vocabularies, so as bounded as the labels.
   const known = new Map<string, Series>()
@@ -101,31 +78,25 @@ export function createMetrics(build: { readonly version: string; readonly node: 
   /** By route: most requests are like the one before. */
   const latest = new Map<string, Series>()
 
-  function totals(name: string, help: string, labels: readonly string[], read: () => Iterable<Sample>): void {
-    const collect = collecting(read, (counter: Counter, labelValues, value) =>
-      counter.labels(...labelValues).inc(value),
-    )
-    registry.registerMetric(new Counter({ name: PREFIX + name, help, labelNames: [...labels], registers: [], collect }))
-  }
   const kinds = (): readonly Series[] => [...known.values()]
-  totals(
+  registry.totals(
     'authz_decisions_total',
     'Authorization decisions, by decision and first reason.',
     ['route', 'decision', 'reason'],
     () =>
       kinds()
         .filter(({ decision }) => decision !== '')
-        .map(({ route, decision, reason, requests }) => [[route, decision, reason], requests]),
+        .map(({ route, decision, reason, requests }): Value => [[route, decision, reason], requests]),
   )
-  totals('http_server_request_body_bytes_total', 'Bytes of request bodies sent to upstreams.', ['route'], () =>
-    kinds().map(({ route, received }) => [[route], received]),
+  registry.totals('http_server_request_body_bytes_total', 'Bytes of request bodies sent to upstreams.', ['route'], () =>
+    kinds().map(({ route, received }): Value => [[route], received]),
   )
-  totals('http_server_response_body_bytes_total', 'Bytes of response bodies sent to clients.', ['route'], () =>
-    kinds().map(({ route, sent }) => [[route], sent]),
+  registry.totals('http_server_response_body_bytes_total', 'Bytes of response bodies sent to clients.', ['route'], () =>
+    kinds().map(({ route, sent }): Value => [[route], sent]),
   )
 
   return {
-    observeProcess: () => collectDefaultMetrics({ register: registry, prefix: PREFIX }),
+    ...registry,
 
     request({ facts, route, decision, shadow, finished, error, seconds }) {
       const name = route?.name ?? '_none'
@@ -150,61 +121,12 @@ export function createMetrics(build: { readonly version: string; readonly node: 
         series.received += forwarded.bytesIn
       }
       if (finished) series.sent += finished.bytesOut
-      if (shadow) shadows.labels(name, outcome, shadow.outcome).inc()
+      if (shadow) shadows([name, outcome, shadow.outcome])()
       const failure = error?.code ?? forwarded?.cut
       if (failure?.startsWith('ERR_UPSTREAM_'))
-        upstreamErrors.labels(name, failure.slice('ERR_UPSTREAM_'.length).toLowerCase()).inc()
+        upstreamErrors([name, failure.slice('ERR_UPSTREAM_'.length).toLowerCase()])()
     },
 
-    flow: (step, result, reason) => flows.labels(step, result, reason).inc(),
-
-    gauge(name, help, read) {
-      registry.registerMetric(
-        new Gauge({
-          name: PREFIX + name,
-          help,
-          registers: [],
-          collect() {
-            const value = read()
-            if (value === undefined) this.remove()
-            else this.set(value)
-          },
-        }),
-      )
-    },
-
-    gauges(name, help, labels, read) {
-      const collect = collecting(read, (gauge: Gauge, labelValues, value) => gauge.labels(...labelValues).set(value))
-      registry.registerMetric(new Gauge({ name: PREFIX + name, help, labelNames: [...labels], registers: [], collect }))
-    },
-
-    totals,
-
-    counter(name, help, labels) {
-      const counter = new Counter({ name: PREFIX + name, help, labelNames: [...labels], registers })
-      return (labelValues) => {
-        const child = counter.labels(...labelValues)
-        return () => child.inc()
-      }
-    },
-
-    histogram(name, help, labels) {
-      const histogram = createHistogram(PREFIX + name, help, labels)
-      histograms.push(histogram)
-      return histogram
-    },
-
-    text: async () => `${await registry.metrics()}${histograms.map((histogram) => histogram.text()).join('')}`,
-  }
-}
-
-/** A metric that is read when it is scraped: gone labels are gone. */
-function collecting<M extends { reset(): void }>(
-  read: () => Iterable<Sample>,
-  set: (metric: M, labelValues: readonly string[], value: number) => void,
-): (this: M) => void {
-  return function () {
-    this.reset()
-    for (const [labelValues, value] of read()) set(this, labelValues, value)
+    flow: (...labelValues) => flows(labelValues)(),
   }
 }

@@ -9,6 +9,8 @@ export interface Reload {
   readonly changed: readonly string[]
   /** For the log: `2 routes added, 1 changed`. */
   readonly summary: string
+  /** How many there are now. */
+  readonly routes: number
 }
 
 /** `fixed` is what the process was started with, `before` what it runs with now. */
@@ -17,6 +19,7 @@ export function compareConfig(fixed: Fixed, before: Live, next: Config): Reload 
     needsRestart: needsRestart(fixed, next.fixed),
     changed: changedKeys(before, next.live),
     summary: summarise(before, next.live),
+    routes: next.live.routes.length,
   }
 }
 

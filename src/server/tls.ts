@@ -16,8 +16,8 @@ export interface TlsSettings extends HeldCertificates {
 export interface TlsHandshakes {
   /** Begins the handshake on a connection of which nothing was taken. */
   begin(socket: Socket, done: (secure: TLSSocket) => void): void
-  /** For handshakes that begin from now on. Throws for a certificate that cannot be used; then nothing has changed. */
-  reload(settings: TlsSettings): void
+  /** Throws for a certificate that cannot be used. The returned function puts it into force, for handshakes that begin later. */
+  prepare(settings: TlsSettings): () => void
   /** Of 48 bytes; random ones unless given. Tickets of the keys before open nothing any more. */
   setTicketKeys(keys?: Buffer): void
 }
@@ -87,8 +87,12 @@ export function createHandshakes(first: TlsSettings): TlsHandshakes {
       socket.once('close', () => waiting.get(key) === done && waiting.delete(key))
       server.emit('connection', socket)
     },
-    reload(settings) {
-      server = open(settings)
+    prepare(settings) {
+      const next = open(settings)
+      return () => {
+        next.setTicketKeys(ticketKeys)
+        server = next
+      }
     },
     setTicketKeys(keys = randomBytes(TICKET_KEYS)) {
       server.setTicketKeys(keys)

@@ -115,7 +115,7 @@ describe('use_proxy_protocol', () => {
     const port = await start({ ...BALANCER, trustedProxies: ['127.0.0.2'] })
     expect(await bodies(port, V1 + GET)).toEqual([])
     expect(await bodies(port, V1 + GET, '127.0.0.2')).toEqual(['200 203.0.113.7 http'])
-    running?.reload({ ...TIMEOUTS, certificates: [], trustedProxies: ['127.0.0.1'] })
+    running?.prepare({ ...TIMEOUTS, certificates: [], trustedProxies: ['127.0.0.1'] })()
     expect(await bodies(port, V1 + GET, '127.0.0.2')).toEqual([])
     expect(await bodies(port, V1 + GET)).toEqual(['200 203.0.113.7 http'])
   })

@@ -14,7 +14,7 @@ afterEach(async () => {
 async function listenOnLoopback(ready: boolean, components: readonly Component[] = []): Promise<string> {
   listener = await listenHealth(
     { host: '127.0.0.1', port: 0 },
-    { ready: () => ready, started: () => true, components: () => components, logger: silentLogger },
+    { ready: () => ready, started: () => true, components: async () => components, logger: silentLogger },
   )
   return `127.0.0.1:${listener.address.port}`
 }

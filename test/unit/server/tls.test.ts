@@ -86,7 +86,7 @@ test('a certificate is chosen by server name: the operator’s, then one that wa
     '',
   ]
   expect(await Promise.all(names.map(shown))).toEqual([first, second, second, first, second, first, first])
-  listener.reload({ ...TIMEOUTS, trustedProxies: [], certificates: [other] })
+  listener.prepare({ ...TIMEOUTS, trustedProxies: [], certificates: [other] })()
   expect(await Promise.all(['localhost', 'none.test'].map(shown))).toEqual([second, second])
   await listener.stop()
 })
@@ -137,7 +137,7 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
     expect([await resumed(), await resumed()]).toEqual([false, true])
     // Theirs stay, whatever happens here.
     clock.advance(24 * 3_600_000)
-    listener.reload({ ...TIMEOUTS, trustedProxies: [], certificate: PAIR, certificates: [] })
+    listener.prepare({ ...TIMEOUTS, trustedProxies: [], certificate: PAIR, certificates: [] })()
     expect(await resumed()).toBe(true)
     await listener.stop()
   },

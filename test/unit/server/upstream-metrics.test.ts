@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import type { UpstreamState } from '../../../src/http/upstream-state.ts'
 import { wallTime } from '../../../src/lib/time.ts'
-import { createMetrics } from '../../../src/server/metrics.ts'
+import { textOf } from '../../../src/server/exposition.ts'
+import { createRegistry } from '../../../src/server/registry.ts'
 import { describeUpstreams, exportUpstreams } from '../../../src/server/upstream-metrics.ts'
 
 const HEALTHY: UpstreamState = { upstream: 'http://a:8080', health: 'healthy', active: 3, pending: 1, tunnels: 2 }
@@ -25,9 +26,9 @@ test('upstreams are one component, which is degraded while one of them gets no r
 })
 
 test('each upstream has its health and its requests in the metrics', async () => {
-  const metrics = createMetrics({ version: '1', node: 'v20' })
+  const metrics = createRegistry()
   exportUpstreams(metrics, () => [HEALTHY, UNHEALTHY])
-  const text = await metrics.text()
+  const text = textOf(await metrics.read())
   for (const line of [
     'postern_upstream_health{upstream="http://a:8080"} 1',
     'postern_upstream_health{upstream="unix:///run/b.sock"} 0',

@@ -1,0 +1,140 @@
+/** How what serves requests is doing: values for the metrics, components for the probes. */
+import { X509Certificate } from 'node:crypto'
+import type { CertificateState } from '../certificates/model.ts'
+import type { Fixed, Live } from '../config/model.ts'
+import type { Directory, DirectoryHealth } from '../directory/model.ts'
+import type { StreamRegistry } from '../http/exchange.ts'
+import type { UpstreamState } from '../http/upstream-state.ts'
+import { fingerprint } from '../lib/fingerprint.ts'
+import { epochMillis, NEVER } from '../lib/time.ts'
+import type { Clock, Store, StoreTrouble, WallTime } from '../types.ts'
+import { describeDirectory, type DirectoryState, exportDirectory } from './directory-metrics.ts'
+import type { Component } from './health.ts'
+import type { Registry } from './registry.ts'
+import { describeUpstreams, exportUpstreams } from './upstream-metrics.ts'
+
+export interface StatusDeps {
+  readonly fixed: Fixed
+  readonly live: () => Live
+  readonly metrics: Registry
+  readonly directory: Pick<Directory, 'health'>
+  readonly directoryState: () => DirectoryState
+  /** Of hosts that need one by ACME. */
+  readonly certificates: () => readonly CertificateState[]
+  readonly upstreams: () => readonly UpstreamState[]
+  readonly store: Pick<Store, 'trouble'>
+  readonly streams: StreamRegistry
+  readonly clock: Clock
+}
+
+/** Registers the values; the returned function describes the components. */
+export function createStatus({
+  fixed,
+  live,
+  metrics,
+  directory,
+  directoryState,
+  certificates,
+  upstreams,
+  store,
+  streams,
+  clock,
+}: StatusDeps): () => readonly Component[] {
+  metrics.gauge(
+    'config_checksum',
+    'Number that changes with the configuration in use.',
+    () =>
+      Number.parseInt(
+        Buffer.from(fingerprint({ fixed, live: live() }))
+          .toString('hex')
+          .slice(0, 8),
+        16,
+      ),
+    'max',
+  )
+  metrics.gauge(
+    'session_store_up',
+    '1 while the store can be read, written and followed.',
+    () => (store.trouble() ? 0 : 1),
+    'min',
+  )
+  exportDirectory(metrics, directoryState)
+  exportUpstreams(metrics, upstreams)
+  metrics.gauge('config_routes', 'Routes of the configuration in use.', () => live().routes.length, 'max')
+  metrics.gauge('streams_active', 'Open requests and tunnels to applications.', () => streams.size)
+  metrics.gauge(
+    'directory_last_success_timestamp_seconds',
+    'Unix time of the last answer of the directory.',
+    () => {
+      const { lastSuccess } = directory.health()
+      return lastSuccess === undefined ? undefined : epochMillis(lastSuccess) / 1000
+    },
+    'max',
+  )
+  metrics.gauges(
+    'tls_certificate_not_after_timestamp_seconds',
+    'Expiry of a certificate of the listener, as Unix time.',
+    ['name'],
+    () => {
+      const { certificate } = live()
+      const own = certificate && Date.parse(new X509Certificate(certificate.chain).validTo) / 1000
+      const issued = certificates().flatMap(({ host, notAfter }) =>
+        notAfter === undefined ? [] : [[[host], epochMillis(notAfter) / 1000] as const],
+      )
+      return own === undefined ? issued : [[['listener'], own], ...issued]
+    },
+    'min',
+  )
+  metrics.gauge('directory_failing', '1 when the last call to the directory failed.', () => (failure() ? 1 : 0), 'max')
+
+  /** Of the last call for a person's groups, or of the last look for changes; one that leads no longer has stopped looking. */
+  function failure(): DirectoryHealth['lastError'] {
+    const { lastError, lastSuccess } = directory.health()
+    if (lastError && lastError.at >= (lastSuccess ?? NEVER)) return lastError
+    const { feed } = directoryState()
+    return feed?.leading ? feed.lastError : undefined
+  }
+
+  return () => {
+    const { source } = directory.health()
+    const failing = failure()
+    const detail = `${source}: ${failing ? `${failing.code}; ` : ''}${describeDirectory(directoryState(), clock.now())}`
+    return [
+      failing
+        ? { name: 'directory', status: 'degraded', since: failing.at, detail }
+        : // Claims are read at sign-ins alone.
+          {
+            name: 'directory',
+            status: 'ok',
+            ...(fixed.idps.some(({ directory: { kind } }) => kind !== 'claims') && { detail }),
+          },
+      ...(fixed.acme ? [describeCertificates(certificates(), clock.now())] : []),
+      describeUpstreams(upstreams()),
+      describeStore(store.trouble()),
+    ]
+  }
+}
+
+/** A host that waits for a certificate is no reason to take the others away, nor the listener that proves it. */
+function describeCertificates(certificates: readonly CertificateState[], now: WallTime): Component {
+  const missing = certificates.filter(({ notAfter }) => notAfter === undefined || notAfter <= now)
+  const failing = certificates.filter(({ problem }) => problem !== undefined)
+  const list = (states: readonly CertificateState[]): string =>
+    states
+      .slice(0, 10)
+      .map(({ host }) => host)
+      .join(', ')
+  const parts = [
+    ...(missing.length > 0 ? [`no valid certificate for ${list(missing)}`] : []),
+    ...(failing.length > 0 ? [`the last order failed for ${list(failing)}: ${failing[0]?.problem}`] : []),
+  ]
+  return parts.length === 0
+    ? { name: 'certificates', status: 'ok' }
+    : { name: 'certificates', status: 'degraded', detail: parts.join('; ') }
+}
+
+function describeStore(trouble: StoreTrouble | undefined): Component {
+  return trouble
+    ? { name: 'store', status: 'degraded', since: trouble.since, detail: trouble.reason }
+    : { name: 'store', status: 'ok' }
+}
