@@ -113,6 +113,7 @@ export function startApp(options: AppOptions): Promise<App> {
       fixed,
       components: async () => serving.components(),
       metrics: () => serving.metrics(),
+      serves: () => true,
       clock,
       logger,
     })

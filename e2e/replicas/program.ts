@@ -14,6 +14,10 @@ const main = join(
 
 export interface Program extends Backend {
   readonly pid: number
+  /** Path of its configuration. */
+  readonly config: string
+  /** Of `metrics_address`; NaN without. */
+  readonly metricsPort: number
   log(): readonly Readonly<Record<string, unknown>>[]
   /** Exit code; null when a signal ended it. */
   readonly ended: Promise<number | null>
@@ -58,6 +62,8 @@ export async function startProgram({ config, within = [], env = {} }: ProgramOpt
   }
   return {
     pid: child.pid ?? 0,
+    config,
+    metricsPort: portIn(said('side listeners')?.['metrics']),
     port: portIn(said('listening')?.['address']),
     healthPort: portIn(said('side listeners')?.['health']),
     log,

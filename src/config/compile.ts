@@ -103,6 +103,12 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   checkCookie(globals, authenticateUrl, routes, report)
   const storage = compileStorage(globals, report)
   checkServices(draft, report)
+  if (storage.kind === 'memory' && typeof globals.workers === 'number' && globals.workers > 1) {
+    report.error(
+      ['workers'],
+      'processes share sessions in the store, and storage.type is memory: write `storage: {type: embedded}`, or `workers: 1`',
+    )
+  }
   const ordering = acme && listener?.listen.tls ? acme : undefined
   const acmeHosts = ordering && listener ? compileAcmeHosts(draft, authenticateUrl, listener, report) : []
   const redirect = sideAddress(globals, 'http_redirect_addr', report) ?? (ordering && openPlainHttp(report))

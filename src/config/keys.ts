@@ -152,8 +152,8 @@ function kindOf(name: string, { type, values, options }: Schema['def']): Key['ki
     case 'record':
       return 'map'
     case 'union':
-      // A list that may be written as text, too.
-      return options?.[0]?.def.type === 'array' ? 'list' : 'mixed'
+      // A list or a number that may be written as text, too.
+      return options?.[0]?.def.type === 'array' ? 'list' : options?.[0]?.def.type === 'number' ? 'number' : 'mixed'
     default:
       return 'text'
   }

@@ -17,6 +17,7 @@ import {
   sortIssues,
 } from './issues.ts'
 import { globalKeys, isSecret, providerKeys } from './keys.ts'
+import type { ReadBytes } from './recorded.ts'
 import { routeSchema } from './schema/route.ts'
 import { findSlips } from './slips.ts'
 import { decodeText, NotText } from './text.ts'
@@ -56,14 +57,19 @@ export interface Setting {
 /**
  * Reads, merges and judges the configuration: file, then environment, which wins. The only reader of
  * `process.env` and of the files that keys name. Never rejects for what a person wrote.
+ * @param readBytes throws like `readFileSync`; what was read before (`replay`), or reads and remembers (`record`).
  */
-export async function loadConfig(file: string | undefined, env: Environment = process.env): Promise<Loaded> {
+export async function loadConfig(
+  file: string | undefined,
+  env: Environment = process.env,
+  readBytes: ReadBytes = readFileSync,
+): Promise<Loaded> {
   const files = new Map<string, string | undefined>()
   const readFile: ReadFile = (path) => {
     const seen = files.has(path)
     const before = files.get(path)
     files.set(path, undefined)
-    const bytes = readFileSync(path)
+    const bytes = readBytes(path)
     const hash = sha256(bytes)
     if (!seen || before === hash) files.set(path, hash)
     return decodeText(bytes)

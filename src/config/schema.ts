@@ -296,6 +296,12 @@ export const configSchema = z.strictObject(
       .default('info')
       .describe('Lowest level of log lines.'),
     ...restart({
+      workers: z
+        .union([integer(1, 256), z.literal('auto')], { error: 'auto, or a whole number from 1 to 256' })
+        .default(1)
+        .describe(
+          'Processes that serve requests, one for each core: `auto` is as many as this machine or container may use. Limits of upstreams count for each. 1: no other process.',
+        ),
       services: oneOf('all', 'authenticate', 'proxy')
         .default('all')
         .describe(

@@ -5,9 +5,11 @@ import { systemClock } from './clock.ts'
 import { createDescriptorOutput, type LogOutput } from './log-output.ts'
 import { epochMillis } from './time.ts'
 
-/** Lines are written together: after this time, or at this many characters. */
+/** Lines are written together: after this time, or before they are more characters than this. */
 const BATCH_TIME: Span = 200
 const BATCH_LENGTH = 16_000
+/** What several processes write to one pipe at once stays whole up to PIPE_BUF (pipe(7)). */
+const SHARED_BATCH_LENGTH = 4096
 
 /** The one logger of a process. */
 export interface ProcessLogger extends Logger {
@@ -22,25 +24,26 @@ const MAX_TEXT = 2048
 
 /**
  * JSON lines: `time` (ISO 8601), `level` as a word, `msg`; to standard output unless a destination is given. `flush`
- * before the process ends.
+ * before the process ends. `worker`: its number, in every line, where several processes share standard output.
  * No redaction list: what is logged is chosen field by field, secrets print as `[secret]`, and a test reads the
  * output of whole sign-ins. (A list costs 10 µs a line.)
  */
-export function createLogger(level: LogLevel, destination?: LogOutput): ProcessLogger {
+export function createLogger(level: LogLevel, destination?: LogOutput, worker?: number): ProcessLogger {
   const standardOutput = destination ? undefined : createDescriptorOutput(1)
-  const batch = standardOutput && createBatch(standardOutput)
+  const batchLength = worker === undefined ? BATCH_LENGTH : SHARED_BATCH_LENGTH
+  const batch = standardOutput && createBatch(standardOutput, batchLength)
   const out = batch ?? (destination as LogOutput)
   const logger = pino(
     {
       level: pinoLevel(level),
-      base: null,
+      base: worker === undefined ? null : { worker },
       timestamp: () => `,"time":"${isoTime(epochMillis(systemClock.now()))}"`,
       formatters: { level: (label) => ({ level: label }), log: boundedFields },
     },
     { write: (line) => out.write(visible(line)) },
   )
   return {
-    ...wrap(logger, out),
+    ...wrap(logger, out, worker === undefined ? '' : `"worker":${worker},`),
     setLevel(next) {
       logger.level = pinoLevel(next)
     },
@@ -80,7 +83,7 @@ function pinoLevel(level: LogLevel): string {
   return level === 'off' || level === 'disabled' ? 'silent' : level
 }
 
-function wrap(logger: PinoLogger, out: LogOutput): Logger {
+function wrap(logger: PinoLogger, out: LogOutput, base: string): Logger {
   return {
     trace: (fields, message) => logger.trace(fields, message),
     debug: (fields, message) => logger.debug(fields, message),
@@ -90,7 +93,7 @@ function wrap(logger: PinoLogger, out: LogOutput): Logger {
     line(level, members, message) {
       if (!logger.isLevelEnabled(level)) return
       const time = isoTime(epochMillis(systemClock.now()))
-      out.write(`{"level":"${level}","time":"${time}",${members},"msg":${JSON.stringify(message)}}\n`)
+      out.write(`{"level":"${level}","time":"${time}",${base}${members},"msg":${JSON.stringify(message)}}\n`)
     },
   }
 }
@@ -99,7 +102,7 @@ function wrap(logger: PinoLogger, out: LogOutput): Logger {
  * pino's own batching (`minLength`) measures the whole batch again with every line; this one only adds to it
  * (0.1 µs a line instead of 2).
  */
-export function createBatch(destination: LogOutput): LogOutput & { flush(): void } {
+export function createBatch(destination: LogOutput, length = BATCH_LENGTH): LogOutput & { flush(): void } {
   let lines = ''
   let due = false
   function flush(): void {
@@ -115,9 +118,9 @@ export function createBatch(destination: LogOutput): LogOutput & { flush(): void
   process.on('exit', flush)
   return {
     write(line) {
+      if (lines.length + line.length > length) flush()
       lines += line
-      if (lines.length >= BATCH_LENGTH) flush()
-      else if (!due) {
+      if (!due) {
         due = true
         systemClock.after(BATCH_TIME, flushInTime)
       }

@@ -44,12 +44,15 @@ export async function healthAnswer(deps: HealthDeps, url: URL): Promise<Answer |
     url.pathname
   ]
   if (!probe) return undefined
+  const isVerbose = url.searchParams.has('verbose')
+  const isAlive = url.pathname === '/livez'
+  // Whoever answers is alive; nobody else is asked.
+  if (isAlive && !isVerbose) return { status: 200, type: 'text/plain; charset=utf-8', body: 'ok\n' }
   const excluded = url.searchParams.getAll('exclude').flatMap((names) => names.split(','))
   const components = (await deps.components()).filter(({ name }) => !excluded.includes(name))
-  const ok = probe() && (url.pathname === '/livez' || !components.some(({ status }) => status === 'failed'))
+  const ok = probe() && (isAlive || !components.some(({ status }) => status === 'failed'))
   const status = ok ? 200 : 503
-  if (!url.searchParams.has('verbose'))
-    return { status, type: 'text/plain; charset=utf-8', body: ok ? 'ok\n' : 'not ready\n' }
+  if (!isVerbose) return { status, type: 'text/plain; charset=utf-8', body: ok ? 'ok\n' : 'not ready\n' }
   const listed = components.map(({ since, ...component }) => ({
     ...component,
     ...(since !== undefined && { since: isoTime(since) }),

@@ -13,6 +13,8 @@ export interface OperationsDeps {
   /** Of what serves requests, in this process or in others. */
   readonly components: () => Promise<readonly Component[]>
   readonly metrics: () => Promise<readonly Metric[]>
+  /** Somebody takes requests now. */
+  readonly serves: () => boolean
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -55,7 +57,7 @@ export async function startOperations(deps: OperationsDeps): Promise<Operations>
 
   const { healthCheckAddr, metricsAddress } = fixed
   const { health, side } = await openAll(async (closing) => {
-    const probes = { ready: () => ready, started: () => ready, components, logger }
+    const probes = { ready: () => ready && deps.serves(), started: () => ready, components, logger }
     const listening = healthCheckAddr && (await listenHealth(healthCheckAddr, probes))
     if (listening) closing.add(() => listening.close())
     const text = async (): Promise<string> => textOf([...(await own.read()), ...(await deps.metrics())])

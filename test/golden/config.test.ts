@@ -68,6 +68,7 @@ function summary(config: Config): readonly string[] {
     `listen: ${listen.host}:${listen.port}${listen.tls ? ' tls' : ''}${describeRedirect(fixed)}`,
     ...describeAcme(config),
     `storage: ${describeStorage(storage)}`,
+    ...(fixed.workers === 1 ? [] : [`workers: ${fixed.workers}`]),
     ...(fixed.sharedSignals ? [`shared signals: ${fixed.sharedSignals.issuer} for ${fixed.sharedSignals.audiences.join(' or ')}`] : []),
     `secrets: ${fixed.sharedSecrets.length} shared, ${fixed.signingKeys.length} signing`,
     `claims: ${describeClaims(live.routes[0])}`,

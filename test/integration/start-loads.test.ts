@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const program = join(root, 'dist/cmd/postern')
 
-/** Packages that an ordinary start uses: configuration, log, command line, embedded store, sign-in, upstreams, metrics. */
+/** Packages that an ordinary start uses: configuration, log, command line, embedded store, sign-in, upstreams. */
 const USED: ReadonlySet<string> = new Set(
   `
   zod yaml commander jose openid-client oauth4webapi preact preact-render-to-string
@@ -18,7 +18,6 @@ const USED: ReadonlySet<string> = new Set(
   quick-format-unescaped safe-stable-stringify thread-stream
   lmdb msgpackr msgpackr-extract ordered-binary weak-lru-cache @harperfast/extended-iterable
   node-gyp-build-optional-packages detect-libc
-  prom-client @opentelemetry/api tdigest bintrees
 `
     .trim()
     .split(/\s+/),

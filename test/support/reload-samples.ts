@@ -297,6 +297,7 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
     drain_delay: { b: '90s', with: { default_upstream_timeout: 0 }, observe: drains },
     drain_timeout: { a: '30s', b: '120s', with: { default_upstream_timeout: 0 }, observe: drains },
     log_level: { b: 'error' },
+    workers: { b: 2, with: { storage: { type: 'embedded', path: path() } } },
     services: { b: 'proxy', with: { storage: { type: 'embedded', path: path() } } },
     compatibility: { b: 'pomerium' },
     policies: {

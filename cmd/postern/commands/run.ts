@@ -1,14 +1,23 @@
-import { type App, startApp } from '../../../src/app.ts'
 import { formatIssues, type Loaded, loadConfig } from '../../../src/config/load.ts'
-import { messageOf, toAppError } from '../../../src/errors.ts'
+import type { Config } from '../../../src/config/model.ts'
+import { record } from '../../../src/config/recorded.ts'
+import { type AppError, messageOf, toAppError } from '../../../src/errors.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
-import { createLogger } from '../../../src/lib/log.ts'
+import { createLogger, type ProcessLogger } from '../../../src/lib/log.ts'
+import type { Operations } from '../../../src/server/operations.ts'
 import { watchFiles } from '../../../src/server/watch.ts'
+import { availableCores } from '../../../src/server/workers/cores.ts'
+import type { ConfigInput } from '../../../src/server/workers/messages.ts'
+import { isWorker, obeyPrimary } from '../../../src/server/workers/worker.ts'
 import type { Logger } from '../../../src/types.ts'
 
 /** Starts Postern, follows its files, and resolves with the exit code when it has been asked to stop. */
 export async function runCommand({ config: file }: { readonly config: string | undefined }): Promise<number> {
-  const loaded = await loadConfig(file)
+  if (isWorker()) {
+    const { createWorker } = await import('../../../src/worker.ts')
+    return obeyPrimary(createWorker())
+  }
+  const { loaded, input } = await load(file)
   if (loaded.kind === 'invalid') {
     for (const line of formatIssues(loaded.issues)) process.stderr.write(`${line}\n`)
     return 3
@@ -18,61 +27,104 @@ export async function runCommand({ config: file }: { readonly config: string | u
   const { config } = loaded
   const logger = createLogger(config.live.logLevel)
   for (const line of formatIssues(loaded.warnings)) logger.warn({ at: line }, 'configuration')
-  const app = await startApp({ config, logger }).catch(toAppError)
-  if (app instanceof Error) {
-    logger.error(
-      {
-        error: app.code,
-        error_message: app.message,
-        cause: app.cause instanceof Error ? app.cause.message : undefined,
-      },
-      'cannot start',
-    )
-    logger.flush()
-    process.stderr.write(`postern: ${app.message}\n`)
-    return app.info.exit ?? 1
-  }
-  const stopFollowing = await followFiles(app, file, loaded, logger)
-  const { address, port } = app.listener.address
+  const running = await start(config, input, logger).catch(toAppError)
+  if (running instanceof Error) return end(running, 'cannot start', logger)
+  const stopFollowing = await followFiles(running, file, loaded, logger)
+  const { address, workers, operations } = running
   logger.info(
     {
-      address: `${address}:${port}`,
+      address,
       routes: config.live.routes.length,
       authenticate: config.fixed.authenticateServiceUrl.href,
+      ...(workers > 1 && { workers }),
     },
     'listening',
   )
-  const { health, metrics } = app.operations
+  const { health, metrics } = operations
   if (health || metrics)
     logger.info({ health: shown(health?.address), metrics: shown(metrics?.address) }, 'side listeners')
 
-  const signal = await stop
+  const over = await Promise.race([stop, running.failed])
   // Whoever asks twice does not want to wait.
   for (const again of STOP_SIGNALS) process.once(again, () => process.exit(130))
-  logger.info({ signal }, 'stopping')
   stopFollowing()
-  await app.close('drained')
+  if (over instanceof Error) {
+    await running.close()
+    return end(over, 'no worker can be kept running', logger)
+  }
+  logger.info({ signal: over }, 'stopping')
+  await running.close()
   logger.info({}, 'stopped')
   logger.flush()
   return 0
 }
 
+/** Postern in this process, or in workers of it. */
+interface Running {
+  /** `host:port`. */
+  readonly address: string
+  readonly workers: number
+  readonly operations: Operations
+  reload(next: Config, input: ConfigInput): Promise<void>
+  refuse(problem: string): void
+  /** Resolves when it ends by itself. */
+  readonly failed: Promise<AppError>
+  close(): Promise<void>
+}
+
+/** What the many do not need the one does not load, and the other way round. */
+async function start(config: Config, input: ConfigInput, logger: ProcessLogger): Promise<Running> {
+  const workers = workersOf(config)
+  if (workers > 1) {
+    const { startPrimary } = await import('../../../src/primary.ts')
+    return { ...(await startPrimary({ config, input, count: workers, logger })), workers }
+  }
+  const { startApp } = await import('../../../src/app.ts')
+  const app = await startApp({ config, logger })
+  return {
+    workers,
+    address: shown(app.listener.address),
+    operations: app.operations,
+    reload: async (next) => void app.reload(next),
+    refuse: (problem) => app.refuse(problem),
+    failed: new Promise(() => {}),
+    close: () => app.close('drained'),
+  }
+}
+
+function workersOf({ fixed: { workers, storage } }: Config): number {
+  if (workers !== 'auto') return workers
+  // Sessions in memory are known to one process alone.
+  return storage.kind === 'memory' ? 1 : availableCores()
+}
+
+async function load(file: string | undefined): Promise<{ readonly loaded: Loaded; readonly input: ConfigInput }> {
+  const { readBytes, files } = record()
+  const loaded = await loadConfig(file, undefined, readBytes)
+  return { loaded, input: { file, files } }
+}
+
 /** A changed file, or SIGHUP, loads everything anew; what is not valid is refused and named, and the last good one stays. */
-async function followFiles(app: App, file: string | undefined, first: Loaded, logger: Logger): Promise<() => void> {
+async function followFiles(
+  running: Running,
+  file: string | undefined,
+  first: Loaded,
+  logger: Logger,
+): Promise<() => void> {
   let loading: Promise<void> = Promise.resolve()
   const reload = (): void => {
-    loading = loading.then(load).catch((error: unknown) => app.refuse(messageOf(error)))
+    loading = loading.then(loadAnew).catch((error: unknown) => running.refuse(messageOf(error)))
   }
-  async function load(): Promise<void> {
-    const loaded = await loadConfig(file)
+  async function loadAnew(): Promise<void> {
+    const { loaded, input } = await load(file)
     await watch.follow(loaded.files)
     if (loaded.kind === 'invalid') {
       const errors = loaded.issues.filter(({ severity }) => severity === 'error')
-      app.refuse(formatIssues(errors).join('; '))
+      running.refuse(formatIssues(errors).join('; '))
       return
     }
     for (const line of formatIssues(loaded.warnings)) logger.warn({ at: line }, 'configuration')
-    app.reload(loaded.config)
+    await running.reload(loaded.config, input)
   }
   const watch = watchFiles(reload, { clock: systemClock })
   await watch.follow(first.files)
@@ -83,6 +135,16 @@ async function followFiles(app: App, file: string | undefined, first: Loaded, lo
   }
 }
 
+/** Says why, and gives the exit code. */
+function end({ code, message, cause, info }: AppError, what: string, logger: ProcessLogger): number {
+  logger.error({ error: code, error_message: message, cause: cause instanceof Error ? cause.message : undefined }, what)
+  logger.flush()
+  process.stderr.write(`postern: ${message}\n`)
+  return info.exit ?? 1
+}
+
+function shown(address: { readonly address: string; readonly port: number }): string
+function shown(address: { readonly address: string; readonly port: number } | undefined): string | undefined
 function shown(address: { readonly address: string; readonly port: number } | undefined): string | undefined {
   return address && `${address.address}:${address.port}`
 }

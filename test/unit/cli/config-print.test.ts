@@ -130,6 +130,7 @@ const EVERYTHING: Settings = {
   drain_delay: '5s',
   drain_timeout: '15s',
   log_level: 'warn',
+  workers: 4,
   services: 'authenticate',
   compatibility: 'pomerium',
   policies: { finance: { allow: { or: [{ 'claim/department': 'Finance' }] } } },

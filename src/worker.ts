@@ -1,0 +1,52 @@
+/** One of several processes that serve requests: what it does at the word of its primary. */
+import { loadConfig } from './config/load.ts'
+import type { Config } from './config/model.ts'
+import { replay } from './config/recorded.ts'
+import { formatIssues } from './config/issues.ts'
+import { AppError } from './errors.ts'
+import { createLogger, type ProcessLogger } from './lib/log.ts'
+import { type Prepared, type Serving, startServing } from './app.ts'
+import type { ConfigInput } from './server/workers/messages.ts'
+import type { Worker } from './server/workers/worker.ts'
+
+export function createWorker(): Worker {
+  let logger: ProcessLogger | undefined
+  let serving: Serving | undefined
+  let prepared: Prepared | undefined
+
+  return {
+    async start({ worker, input, ticketKeys }) {
+      const config = await configOf(input)
+      logger = createLogger(config.live.logLevel, undefined, worker)
+      serving = await startServing({ config, logger })
+      serving.listener.setTicketKeys(ticketKeys)
+      const { address, port } = serving.listener.address
+      return { address: `${address}:${port}` }
+    },
+    async prepare(input) {
+      const { live } = await configOf(input)
+      prepared = serving?.prepare(live)
+    },
+    commit() {
+      prepared?.commit()
+      prepared = undefined
+    },
+    abandon() {
+      prepared?.abandon()
+      prepared = undefined
+    },
+    report: async () => ({ components: serving?.components() ?? [], metrics: (await serving?.metrics()) ?? [] }),
+    setTicketKeys: (keys) => serving?.listener.setTicketKeys(keys),
+    async drain() {
+      await serving?.close('drained')
+      logger?.flush()
+    },
+  }
+}
+
+/** What the primary has read and judged. */
+async function configOf({ file, files }: ConfigInput): Promise<Config> {
+  const loaded = await loadConfig(file, undefined, replay(files))
+  if (loaded.kind === 'ok') return loaded.config
+  throw new AppError('ERR_CONFIG_INVALID', formatIssues(loaded.issues).join('; '))
+}
