@@ -48,7 +48,7 @@ export function upstreamFailure(error: unknown, { origin, servername, connected 
   if (error instanceof AppError) return error
   const code = classify(error, connected, isTls(origin))
   const known = code === 'ERR_UPSTREAM_TLS' ? tlsProblem(error, servername) : PROTOCOL_PROBLEMS.get(codeOf(error))
-  const what = known ?? messageOf(error)
+  const what = known ?? reasonOf(error)
   // undici's message has the value.
   const limit = codeOf(error) === 'UND_ERR_CONNECT_TIMEOUT' ? 'upstream_connect_timeout' : undefined
   return new AppError(code, `upstream ${origin}: ${what}${limit ? `; the limit is ${limit}` : ''}`, {
@@ -68,6 +68,12 @@ export function lateUpstream(
   return new AppError(code, `upstream ${origin}: ${what} in time; the limit is ${limit}`, {
     details: { upstream: origin, limit },
   })
+}
+
+/** A name with several addresses fails once for each, and says nothing itself. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof AggregateError) || error.message !== '') return messageOf(error)
+  return error.errors.map(messageOf).join(', ')
 }
 
 /** @param what is wrong with what it said. */

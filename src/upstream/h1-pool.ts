@@ -19,8 +19,14 @@ export class H1Pool implements UpstreamClient, H1ConnectionOwner {
   }
 
   dispatch(request: UpstreamRequest, handler: AnswerHandler): void {
+    // By then everything that has arrived is read: what an upstream has said unasked, on a connection that seems to be
+    // idle, must not become the answer to this request (RFC 9112 §9.2).
+    setImmediate(sendNow, this, request, handler)
+  }
+
+  sendNow(request: UpstreamRequest, handler: AnswerHandler): void {
     const { closing } = this
-    if (closing) return queueMicrotask(() => handler.onFailure({ error: closing, stale: false, heard: false }))
+    if (closing) return handler.onFailure({ error: closing, stale: false, heard: false })
     const exchange = new H1Exchange(request, handler)
     let free = this.idle.pop()
     // Its end may not have been told yet.
@@ -58,4 +64,8 @@ export class H1Pool implements UpstreamClient, H1ConnectionOwner {
     if (stale) for (const other of this.idle.splice(0)) other.giveUp()
     if (this.all.size === 0) for (const resolve of this.waiting.splice(0)) resolve()
   }
+}
+
+function sendNow(pool: H1Pool, request: UpstreamRequest, handler: AnswerHandler): void {
+  pool.sendNow(request, handler)
 }

@@ -60,7 +60,9 @@ export class UndiciPool implements UpstreamClient {
       body: body ?? null,
       servername,
     }
-    this.pool.dispatch(request, new UndiciExchange(handler, upstream.origin, address.http2, this.stale))
+    const exchange = new UndiciExchange(handler, upstream.origin, address.http2, this.stale)
+    // As in h1-pool.ts: by then undici has seen what an upstream has said unasked, and has closed the connection.
+    setImmediate(() => this.pool.dispatch(request, exchange))
   }
 
   close(): Promise<void> {

@@ -121,6 +121,15 @@ test('a connection that does not stand in time names its limit', () => {
   })
 })
 
+test('a name none of whose addresses takes a connection names each of them', () => {
+  const errors = ['connect ECONNREFUSED ::1:1', 'connect ECONNREFUSED 127.0.0.1:1'].map((text) => new Error(text))
+  const refused = Object.assign(new AggregateError(errors), { code: 'ECONNREFUSED' })
+  expect(upstreamFailure(refused, { origin: 'http://a', servername: '', connected: false })).toMatchObject({
+    code: 'ERR_UPSTREAM_CONNECT',
+    message: 'upstream http://a: connect ECONNREFUSED ::1:1, connect ECONNREFUSED 127.0.0.1:1',
+  })
+})
+
 test('an answer whose header is too long says how long it may be', async () => {
   const upstream = await rawUpstream(answering(`HTTP/1.1 200 OK\r\nx-long: ${'a'.repeat(40_000)}\r\n\r\n`))
   const { port, ended } = await front(route(upstream.origin), forwarder())

@@ -253,6 +253,28 @@ describe('a connection', () => {
     expect(await ask(pool)).toMatchObject({ body: 'ok' })
   })
 
+  test('is not asked again before everything that has come with its answer was read', async () => {
+    // The head and the body are as much as one read brings.
+    const head = 'HTTP/1.1 200 OK\r\ncontent-length: 65000\r\nx-filled: '
+    const full = `${head}${'x'.repeat(65_536 - head.length - 4 - 65_000)}\r\n\r\n${'y'.repeat(65_000)}`
+    const upstream = await rawUpstream(({ socket }) => {
+      socket.on('data', (piece) =>
+        socket.write(piece.includes('/next') ? OK : `${full}HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\npoison`),
+      )
+    })
+    const pool = poolTo(upstream)
+    for (let round = 0; round < 20; round++) {
+      const [first, next] = [new Taker(), new Taker()]
+      first.onEnd = () => {
+        pool.dispatch({ ...GET, path: '/next' }, next)
+        return true
+      }
+      pool.dispatch(GET, first)
+      await next.over
+      expect(next.body).toBe('ok')
+    }
+  })
+
   test('is closed after four idle seconds, or sooner when the upstream closes then', async () => {
     for (const [line, idle] of [
       ['', 4000],
@@ -302,6 +324,7 @@ describe('a connection', () => {
     const pool = poolTo(upstream, clock)
     const taker = new Taker()
     pool.dispatch(GET, taker)
+    await new Promise((resolve) => setImmediate(resolve))
     clock.advance(10_000)
     await taker.over
     expect(taker.exchange).toBeUndefined()
