@@ -117,23 +117,24 @@ export function createDirectory(deps: {
   // ---- what requests ask
 
   function membership(user: Subject): Membership | 'unknown' {
-    const known = peek(user)
-    ask(user, known === 'unknown')
+    const now = clock.now()
+    const known = peek(user, now)
+    ask(user, known === 'unknown', now)
     return known
   }
 
   /** What is known, from memory. */
-  function peek(user: Subject): Membership | 'unknown' {
+  function peek(user: Subject, now: WallTime): Membership | 'unknown' {
     const person = people.get(user)
     if (!person?.known) return 'unknown'
     const freshAt = freshnessOf(person)
-    return elapsed(clock.now(), freshAt) <= maxStaleness ? memberships.of(user, person.known, freshAt) : 'unknown'
+    return elapsed(now, freshAt) <= maxStaleness ? memberships.of(user, person.known, freshAt) : 'unknown'
   }
 
   /** Somebody is here: they are kept fresh, and read when nothing is known of them. */
-  function ask(user: Subject, isUnknown: boolean): void {
-    const person = everybody.personOf(user, clock.now())
-    person.askedAt = clock.now()
+  function ask(user: Subject, isUnknown: boolean, now: WallTime): void {
+    const person = everybody.personOf(user, now)
+    person.askedAt = now
     if (!source || reader.closed.aborted) return
     if (leads()) return isUnknown ? reader.wanted(user) : undefined
     if (elapsed(clock.monotonic(), person.toldAt) < (isUnknown ? RETRY_DELAY : TELL_INTERVAL)) return
@@ -366,7 +367,10 @@ export function createDirectory(deps: {
     async serve({ person, urgent }) {
       const user = issuer.subject(person)
       if (user === undefined) return
-      if (!urgent) return ask(user, peek(user) === 'unknown')
+      if (!urgent) {
+        membership(user)
+        return
+      }
       await reader.signIn(user)
       // Whoever asked waits for the record, whether the reading changed anything or not.
       await saveQuietly(user)

@@ -1,11 +1,11 @@
 /** Exchanges and the ways out of them. Types only. */
 import type { CookieNames, Fixed, Live } from '../config/model.ts'
 import type { Route } from '../config/route-model.ts'
-import type { ErrorCode } from '../errors.ts'
+import type { AppError, ErrorCode } from '../errors.ts'
 import type { Asker } from '../policy/model.ts'
 import type { Decision, Grant, ShadowDecision } from '../policy/verdict.ts'
 import type { RouteTable } from '../routing/model.ts'
-import type { Monotonic, Limit, PersonKey, Span, Unsubscribe, WallTime } from '../types.ts'
+import type { Monotonic, Limit, PersonKey, Span, WallTime } from '../types.ts'
 import type { Duplex, Readable } from 'node:stream'
 import type { BadRequest, RequestFacts, RequestHead } from './request.ts'
 
@@ -172,10 +172,18 @@ export interface ResponseBody {
 }
 
 export interface Forwarder {
-  /** Passes a request on, or opens a tunnel. Rejects only before anything was answered. */
-  forward(grant: Grant, exchange: Exchange): Promise<Forwarded>
+  /** Passes a request on, or opens a tunnel. Throws for what is no grant of the policy engine. */
+  forward(grant: Grant, exchange: Exchange, outcome: ForwardOutcome): void
   /** What the application is told of the person: lines (http/header-lines.ts), all tidy. */
   identityHeaders(grant: Grant): string | Promise<string>
+}
+
+/** Hears once what became of a forwarded request. */
+export interface ForwardOutcome {
+  /** The exchange has closed. */
+  forwarded(result: Forwarded): void
+  /** Nothing was answered. */
+  failed(error: AppError): void
 }
 
 /** Long-lived exchanges (WebSockets, SSE, downloads) that must end when their permission does. */
@@ -192,8 +200,13 @@ export interface OpenStream {
   cut(reason: CutReason): void
 }
 
+/** Of a stream in the registry. */
+export interface StreamPlace {
+  leave(): void
+}
+
 export interface StreamRegistry {
-  add(stream: OpenStream): Unsubscribe
+  add(stream: OpenStream): StreamPlace
   /** Of whoever was let in by this credential. */
   end(credential: string, reason: CutReason): void
   /** Decide again for one person, or for everyone (a new configuration). */

@@ -23,11 +23,11 @@ export interface Progress {
   /** What the route's `shadow_policy` says. */
   shadow?: ShadowDecision | undefined
   /** Why the request was refused before anybody asked who it is. Constant. */
-  detail?: string
+  detail?: string | undefined
   /** Another proxy asked, and forwards what may pass. */
-  forwardAuth?: boolean
+  forwardAuth?: true | undefined
   /** A health probe that was answered: no line. */
-  probe?: boolean
+  probe?: true | undefined
 }
 
 export type AccessLog = (progress: Progress, finished: Finished | undefined, error?: AppError) => void

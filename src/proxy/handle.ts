@@ -1,18 +1,32 @@
 /** The request, from facts to answer, in one function. Requests and upgrades take the same steps. */
-import type { Authenticate, SignInManner } from '../authenticate/handlers.ts'
+import type { Authenticate } from '../authenticate/handlers.ts'
 import type { Directory } from '../directory/model.ts'
 import { type AppError, toAppError } from '../errors.ts'
-import type { Exchange, Finished, Generation, Reply, RequestFacts, StreamRegistry } from '../http/exchange.ts'
+import type {
+  BadRequest,
+  CutReason,
+  Exchange,
+  Finished,
+  Forwarded,
+  ForwardOutcome,
+  Generation,
+  OpenStream,
+  Reply,
+  RequestFacts,
+  StreamPlace,
+  StreamRegistry,
+} from '../http/exchange.ts'
 import { sendReply } from '../http/send.ts'
 import { credentialOf } from '../policy/credential.ts'
 import { judge, judgeShadow } from '../policy/judge.ts'
-import type { Principal } from '../policy/model.ts'
+import type { Asker, Principal } from '../policy/model.ts'
+import type { Decision, Grant, ShadowDecision } from '../policy/verdict.ts'
 import { bearerToken } from '../lib/bearer.ts'
 import { FOREVER } from '../lib/time.ts'
 import { isWithheld, type Seen, withoutAuthorization } from '../routing/consumed.ts'
 import type { RouteMatch } from '../routing/model.ts'
 import type { Route } from '../config/route-model.ts'
-import type { Clock } from '../types.ts'
+import type { Clock, Monotonic, PersonKey, WallTime } from '../types.ts'
 import type { AccessLog, Progress } from './access-log.ts'
 import type { Control } from './control.ts'
 import { type ForwardAuthRequest, forwardAuthRequest, isForwardedAsJudged } from './forward-auth.ts'
@@ -42,226 +56,309 @@ export interface HandleDeps {
   readonly clock: Clock
 }
 
+/** Resolves when the answer has been written, or the client has gone, and never rejects. */
 export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<void> {
-  const { directory, streams, accessLog, clock } = deps
+  return (exchange) => new Promise((ended) => new Handling(deps, exchange, ended).begin())
+}
 
-  return async function handle(exchange) {
-    // All there from the start: V8 then adds no property later.
-    const startedAt = clock.monotonic()
-    const progress: Progress = {
-      startedAt,
-      facts: undefined,
-      route: undefined,
-      who: undefined,
-      unidentified: undefined,
-      decision: undefined,
-      shadow: undefined,
-    }
-    const generation = deps.generation()
-    generation.enter()
+/**
+ * One request, until its answer has been written: its steps in their order, what the access log knows of it, and an open
+ * stream while it is forwarded. One object, and no promise where nothing is waited for.
+ */
+class Handling implements Progress, OpenStream, ForwardOutcome {
+  readonly startedAt: Monotonic
+  facts: RequestFacts | BadRequest | undefined = undefined
+  route: Route | undefined = undefined
+  who: Principal | undefined = undefined
+  unidentified: AppError | undefined = undefined
+  decision: Decision | undefined = undefined
+  shadow: ShadowDecision | undefined = undefined
+  detail: string | undefined = undefined
+  forwardAuth: true | undefined = undefined
+  probe: true | undefined = undefined
+  private readonly deps: HandleDeps
+  private readonly exchange: Exchange
+  private readonly generation: Generation
+  private readonly ended: () => void
+  /** As it was parsed; of a question, the request that was asked about. */
+  private asked: RequestFacts | undefined = undefined
+  /** As whom it was let in. */
+  private principal: Principal | undefined = undefined
+  /** The same person, as known by now. */
+  private current: Principal | undefined = undefined
+  private place: StreamPlace | undefined = undefined
+  private over = false
+
+  constructor(deps: HandleDeps, exchange: Exchange, ended: () => void) {
+    this.deps = deps
+    this.exchange = exchange
+    this.ended = ended
+    this.startedAt = deps.clock.monotonic()
+    this.generation = deps.generation()
+  }
+
+  begin(): void {
+    this.generation.enter()
     try {
-      const finished = await run(exchange, generation, progress)
-      accessLog(progress, finished)
+      this.parse()
     } catch (thrown) {
-      const error = toAppError(thrown)
-      let finished: Finished | undefined
-      try {
-        const { facts, route } = progress
-        const asked = facts && !('kind' in facts) ? askedOf(facts, generation) : undefined
-        const reply = failure(error, facts?.id ?? '', asked, route)
-        finished = await (asked
-          ? answer(exchange, readable(reply, asked.facts, route), asked.facts, generation)
-          : sendReply(exchange, reply))
-      } catch {
-        // The exchange already went out some way; the log line still says what happened.
-      }
-      accessLog(progress, finished, error)
-    } finally {
-      generation.leave()
+      this.fail(thrown)
     }
   }
 
-  function run(exchange: Exchange, generation: Generation, progress: Progress): Promise<Finished> {
+  private parse(): void {
+    const { exchange, generation } = this
     const parsed = generation.parse(exchange.head)
-    progress.facts = parsed
-    if ('kind' in parsed) return sendReply(exchange, badRequest(parsed, pageOf(parsed.id, generation)))
-
+    this.facts = parsed
+    if ('kind' in parsed) return this.send(badRequest(parsed, this.pageOf(parsed.id)))
     const match = generation.routes.match(parsed)
-    if (match.kind === 'control' && match.action === 'forward-auth') {
-      return answerForwardAuth(exchange, parsed, generation, progress)
-    }
-    return serve(exchange, parsed, match, generation, progress)
-  }
-
-  /** `question`: another proxy asks, and forwards the request itself. */
-  async function serve(
-    exchange: Exchange,
-    parsed: RequestFacts,
-    match: RouteMatch,
-    generation: Generation,
-    progress: Progress,
-    question?: ForwardAuthRequest,
-  ): Promise<Finished> {
-    const route = match.kind === 'route' ? match.route : undefined
-    const facts = (match.kind === 'route' && match.asked) || parsed
-    progress.facts = facts
-    if (route) progress.route = route
-    const found = route && identify(generation.authenticators, facts, route, clock.now(), progress)
-    const asker = found instanceof Promise ? await found : found
-    const who = asker?.kind === 'bad-token' ? undefined : asker
-    if (who) progress.who = who
-    const seen =
-      progress.unidentified && route && mayBeConsumed(facts, route)
-        ? withoutAuthorization({ facts: parsed, match })
-        : asSeen(parsed, match, who)
-
-    const verdict = judge(generation, seen.facts, asker, clock.now(), seen.match)
-    if (verdict.outcome === 'control' && !question) {
-      if (verdict.control.action === 'ping') progress.probe = true
-      return answer(exchange, await deps.control(verdict.control, facts, exchange, generation), facts, generation)
-    }
-    if (verdict.outcome === 'bad-path') {
-      progress.detail = verdict.path.detail
-      return answer(exchange, badPath(verdict.path, askedOf(facts, generation)), facts, generation)
-    }
-    if (verdict.outcome === 'not-found' || verdict.outcome === 'control' || !route) {
-      return answer(exchange, notFound(askedOf(facts, generation)), facts, generation)
-    }
-    progress.decision = verdict
-    if (verdict.outcome === 'bad-token' && asker?.kind === 'bad-token') progress.detail = asker.detail
-    if (route.shadow !== undefined && seen.match.kind === 'route') {
-      progress.shadow = judgeShadow(generation, { ...seen.match, route: route.shadow }, seen.facts, asker, clock.now())
-    }
-    if (verdict.outcome !== 'allow') {
-      const origin = generation.routes.originOf(facts.host, facts.port) ?? ''
-      const asked = { ...askedOf(facts, generation), origin }
-      // Another proxy passes on a redirect, and might keep a page for itself.
-      const keepFragment = route.keepFragment && !question
-      const reply =
-        verdict.outcome === 'sign-in' && facts.wants === 'html' && isSafe(facts.method) && question?.redirects !== false
-          ? challenged(
-              await startSignIn(exchange, facts, generation, origin, { keepFragment, demand: verdict.demand }),
-              asked,
-            )
-          : refusal(verdict, route, who, asked)
-      if (question && reply.status < 300) throw new TypeError('forward-auth: a refusal must not look like a yes')
-      return answer(exchange, readable(reply, facts, route), facts, generation)
-    }
-    const { grant } = verdict
-    const { principal } = grant
-    if (question) {
-      if (isWithheld(facts.authorization ?? '', grant.request, route) && !question.removesAuthorization) {
-        progress.detail = 'the token would reach the application: see authorization=removed in docs/forward-auth.md'
-        return answer(exchange, questionRefused(403, progress.detail, facts), facts, generation)
-      }
-      const identity = route.action.kind === 'forward' ? await generation.forwarder.identityHeaders(grant) : ''
-      return answer(exchange, permitted(grant, identity, askedOf(facts, generation)), facts, generation)
-    }
-    if (route.action.kind !== 'forward') return answer(exchange, granted(grant), facts, generation)
-
-    // Permission can end while bytes still flow: a WebSocket, an event stream, a long download. Nobody's as well: a new
-    // configuration may ask who it is.
-    let current = principal
-    const leave = streams.add({
-      credential: principal && credentialOf(principal),
-      person: principal?.person,
-      openedAt: progress.startedAt,
-      expiresAt: principal?.expiresAt ?? FOREVER,
-      stillAllowed: () => stillAllowed(parsed, current),
-      async stillKnown() {
-        if (!current) return true
-        const found = await knownAgain(facts, route, current)
-        if (found) current = found
-        return found !== undefined
-      },
-      cut: (reason) => exchange.abort(reason),
-    })
-    try {
-      const forwarded = await generation.forwarder.forward(grant, exchange)
-      return { status: forwarded.status, bytesOut: forwarded.bytesOut, forwarded }
-    } finally {
-      leave()
-    }
+    if (match.kind === 'control' && match.action === 'forward-auth') this.parseQuestion(parsed)
+    else this.identify(parsed, match)
   }
 
   /** What is judged is the request that the proxy holds; nothing of it is known before its headers are read here. */
-  function answerForwardAuth(
-    exchange: Exchange,
-    received: RequestFacts,
-    generation: Generation,
-    progress: Progress,
-  ): Promise<Finished> {
+  private parseQuestion(received: RequestFacts): void {
+    const { exchange, generation } = this
     const { live } = generation
-    const refused = (status: 400 | 403, detail: string): Promise<Finished> => {
-      progress.detail = detail
-      return sendReply(exchange, questionRefused(status, detail, received))
+    const refuse = (status: 400 | 403, detail: string): void => {
+      this.detail = detail
+      this.send(questionRefused(status, detail, received))
     }
     if (!received.hop || live.trustedProxies.length === 0) {
-      return refused(403, 'forward-auth is for proxies that trusted_proxies names')
+      return refuse(403, 'forward-auth is for proxies that trusted_proxies names')
     }
     const question = forwardAuthRequest(exchange.head, `${live.naming.controlPrefix}/forward-auth`)
-    if (typeof question === 'string') return refused(400, question)
+    if (typeof question === 'string') return refuse(400, question)
     const asked = generation.parse(question.head)
-    if ('kind' in asked) return refused(400, `the request that was asked about: ${asked.detail}`)
+    if ('kind' in asked) return refuse(400, `the request that was asked about: ${asked.detail}`)
     const match = generation.routes.match(asked)
     const { path } = (match.kind === 'route' && match.asked) || asked
     if (!isForwardedAsJudged(question.head.target, path)) {
-      return refused(400, 'the request that was asked about: its path can be read in more than one way')
+      return refuse(400, 'the request that was asked about: its path can be read in more than one way')
     }
-    progress.facts = asked
-    progress.forwardAuth = true
-    return serve(exchange, asked, match, generation, progress, question)
+    this.forwardAuth = true
+    this.identify(asked, match, question)
   }
 
-  function answer(exchange: Exchange, reply: Reply, facts: RequestFacts, generation: Generation): Promise<Finished> {
-    return sendReply(exchange, secured(reply, facts, generation))
+  /** `question`: another proxy asks, and forwards the request itself. */
+  private identify(parsed: RequestFacts, match: RouteMatch, question?: ForwardAuthRequest): void {
+    const { clock } = this.deps
+    const route = match.kind === 'route' ? match.route : undefined
+    const facts = (match.kind === 'route' && match.asked) || parsed
+    this.asked = parsed
+    this.facts = facts
+    this.route = route
+    const now = clock.now()
+    const found = route && identify(this.generation.authenticators, facts, route, now, this)
+    if (found instanceof Promise) this.when(found, (asker) => this.judge(facts, match, asker, clock.now(), question))
+    else this.judge(facts, match, found, now, question)
   }
 
-  function startSignIn(
-    exchange: Exchange,
+  private judge(
     facts: RequestFacts,
-    generation: Generation,
-    origin: string,
-    how: SignInManner,
-  ): Reply | Promise<Reply> {
-    return deps.startSignIn({ facts, exchange, generation, origin }, origin + facts.path + facts.query, how)
+    match: RouteMatch,
+    asker: Asker,
+    now: WallTime,
+    question: ForwardAuthRequest | undefined,
+  ): void {
+    const { exchange, generation, route, asked: parsed = facts } = this
+    const who = asker?.kind === 'bad-token' ? undefined : asker
+    this.who = who
+    const seen =
+      this.unidentified && route && mayBeConsumed(facts, route)
+        ? withoutAuthorization({ facts: parsed, match })
+        : asSeen(parsed, match, who)
+
+    const verdict = judge(generation, seen.facts, asker, now, seen.match)
+    if (verdict.outcome === 'control' && !question) {
+      if (verdict.control.action === 'ping') this.probe = true
+      const reply = this.deps.control(verdict.control, facts, exchange, generation)
+      return this.when(reply, (made) => this.answer(made, facts))
+    }
+    if (verdict.outcome === 'bad-path') {
+      this.detail = verdict.path.detail
+      return this.answer(badPath(verdict.path, this.askedOf(facts)), facts)
+    }
+    if (verdict.outcome === 'not-found' || verdict.outcome === 'control' || !route) {
+      return this.answer(notFound(this.askedOf(facts)), facts)
+    }
+    this.decision = verdict
+    if (verdict.outcome === 'bad-token' && asker?.kind === 'bad-token') this.detail = asker.detail
+    if (route.shadow !== undefined && seen.match.kind === 'route') {
+      this.shadow = judgeShadow(generation, { ...seen.match, route: route.shadow }, seen.facts, asker, now)
+    }
+    if (verdict.outcome !== 'allow') return this.refuse(verdict, facts, route, question)
+    if (question) return this.permit(verdict.grant, facts, route, question)
+    if (route.action.kind !== 'forward') return this.answer(granted(verdict.grant), facts)
+
+    // Permission can end while bytes still flow: a WebSocket, an event stream, a long download. Nobody's as well: a new
+    // configuration may ask who it is.
+    this.principal = this.current = verdict.grant.principal
+    this.place = this.deps.streams.add(this)
+    generation.forwarder.forward(verdict.grant, exchange, this)
+  }
+
+  private refuse(
+    verdict: Exclude<Decision, { outcome: 'allow' }>,
+    facts: RequestFacts,
+    route: Route,
+    question: ForwardAuthRequest | undefined,
+  ): void {
+    const { exchange, generation } = this
+    const origin = generation.routes.originOf(facts.host, facts.port) ?? ''
+    const asked = { ...this.askedOf(facts), origin }
+    const send = (reply: Reply): void => {
+      if (question && reply.status < 300) throw new TypeError('forward-auth: a refusal must not look like a yes')
+      this.answer(readable(reply, facts, route), facts)
+    }
+    const begins = facts.wants === 'html' && isSafe(facts.method) && question?.redirects !== false
+    if (verdict.outcome !== 'sign-in' || !begins) return send(refusal(verdict, route, this.who, asked))
+    // Another proxy passes on a redirect, and might keep a page for itself.
+    const how = { keepFragment: route.keepFragment && !question, demand: verdict.demand }
+    const request = { facts, exchange, generation, origin }
+    const reply = this.deps.startSignIn(request, origin + facts.path + facts.query, how)
+    this.when(reply, (made) => send(challenged(made, asked)))
+  }
+
+  /** Another proxy may pass the request on. */
+  private permit(grant: Grant, facts: RequestFacts, route: Route, { removesAuthorization }: ForwardAuthRequest): void {
+    if (isWithheld(facts.authorization ?? '', grant.request, route) && !removesAuthorization) {
+      this.detail = 'the token would reach the application: see authorization=removed in docs/forward-auth.md'
+      return this.answer(questionRefused(403, this.detail, facts), facts)
+    }
+    const identity = route.action.kind === 'forward' ? this.generation.forwarder.identityHeaders(grant) : ''
+    this.when(identity, (lines) => this.answer(permitted(grant, lines, this.askedOf(facts)), facts))
+  }
+
+  // ---- what becomes of it
+
+  forwarded(forwarded: Forwarded): void {
+    this.finish({ status: forwarded.status, bytesOut: forwarded.bytesOut, forwarded })
+  }
+
+  failed(error: AppError): void {
+    this.fail(error)
+  }
+
+  private answer(reply: Reply, facts: RequestFacts): void {
+    this.send(secured(reply, facts, this.generation))
+  }
+
+  /** `error`: why this is the answer. */
+  private send(reply: Reply, error?: AppError): void {
+    sendReply(this.exchange, reply).then(
+      (finished) => this.finish(finished, error),
+      // It had gone out some way already; the log line still says what happened.
+      (thrown: unknown) => (error ? this.finish(undefined, error) : this.fail(thrown)),
+    )
+  }
+
+  private fail(thrown: unknown): void {
+    if (this.over) return
+    const { facts, route } = this
+    const error = toAppError(thrown)
+    const known = facts && !('kind' in facts) ? facts : undefined
+    try {
+      const reply = failure(error, facts?.id ?? '', known && this.askedOf(known), route)
+      this.send(known ? secured(readable(reply, known, route), known, this.generation) : reply, error)
+    } catch {
+      this.finish(undefined, error)
+    }
+  }
+
+  /** Goes on with a value, at once when it is there. */
+  private when<T>(value: T | Promise<T>, next: (value: T) => void): void {
+    if (value instanceof Promise) void this.later(value, next)
+    else next(value)
+  }
+
+  private async later<T>(value: Promise<T>, next: (value: T) => void): Promise<void> {
+    try {
+      next(await value)
+    } catch (thrown) {
+      this.fail(thrown)
+    }
+  }
+
+  private finish(finished: Finished | undefined, error?: AppError): void {
+    if (this.over) return
+    this.over = true
+    this.place?.leave()
+    try {
+      this.deps.accessLog(this, finished, error)
+    } finally {
+      this.generation.leave()
+      this.ended()
+    }
+  }
+
+  // ---- one of the open streams
+
+  get credential(): string | undefined {
+    return this.principal && credentialOf(this.principal)
+  }
+
+  get person(): PersonKey | undefined {
+    return this.principal?.person
+  }
+
+  get openedAt(): Monotonic {
+    return this.startedAt
+  }
+
+  get expiresAt(): WallTime {
+    return this.principal?.expiresAt ?? FOREVER
+  }
+
+  cut(reason: CutReason): void {
+    this.exchange.abort(reason)
   }
 
   /** With what is known now of the person, and by the configuration that is in force now. */
-  function stillAllowed(facts: RequestFacts, who: Principal | undefined): boolean {
+  stillAllowed(): boolean {
+    const { asked: facts, current: who, deps } = this
+    if (!facts) return false
     const generation = deps.generation()
     const seen = asSeen(facts, generation.routes.match(facts), who)
-    const verdict = judge(generation, seen.facts, who && known(who), clock.now(), seen.match)
+    const verdict = judge(generation, seen.facts, who && this.knownNow(who), deps.clock.now(), seen.match)
     if (verdict.outcome !== 'allow' || verdict.grant.route.action.kind !== 'forward') return false
     // The application was told who this is, and would not be told again.
     const { principal, route } = verdict.grant
     return !(who && !principal && route.policy.kind === 'public' && route.policy.identity === 'optional')
   }
 
+  /** By what the request itself showed, with what is said of them by now. A stream that is under way is no use of a session. */
+  async stillKnown(): Promise<boolean> {
+    const { facts, route, current, deps } = this
+    if (!current || !route || !facts || 'kind' in facts) return !current
+    const doubt: { unidentified?: AppError } = {}
+    const shown: RequestFacts = { ...facts, wants: 'upgrade' }
+    const asker = await identify(deps.generation().authenticators, shown, route, deps.clock.now(), doubt)
+    if (doubt.unidentified) throw doubt.unidentified
+    if (asker === undefined || asker.kind === 'bad-token' || credentialOf(asker) !== credentialOf(current)) return false
+    this.current = asker
+    return true
+  }
+
   /** With what the directory knows now, if it is the directory that knows. */
-  function known(who: Principal): Principal {
+  private knownNow(who: Principal): Principal {
+    const { directory } = this.deps
     const tokenSays = who.kind === 'service' || (who.kind === 'token' && who.groupsFrom === 'token')
     return tokenSays
       ? who
       : { ...who, membership: directory.membership(who.person), status: directory.status(who.person) }
   }
 
-  /** By what the request itself showed, with what is said of them by now. A stream that is under way is no use of a session. */
-  async function knownAgain(facts: RequestFacts, route: Route, who: Principal): Promise<Principal | undefined> {
-    const doubt: { unidentified?: AppError } = {}
-    const shown: RequestFacts = { ...facts, wants: 'upgrade' }
-    const asker = await identify(deps.generation().authenticators, shown, route, clock.now(), doubt)
-    if (doubt.unidentified) throw doubt.unidentified
-    if (asker === undefined || asker.kind === 'bad-token') return undefined
-    return credentialOf(asker) === credentialOf(who) ? asker : undefined
+  // ---- what pages need
+
+  private askedOf(facts: RequestFacts) {
+    const { live } = this.generation
+    return { facts, controlPrefix: live.naming.controlPrefix, now: this.deps.clock.now() }
   }
 
-  function askedOf(facts: RequestFacts, { live }: Generation) {
-    return { facts, controlPrefix: live.naming.controlPrefix, now: clock.now() }
-  }
-
-  function pageOf(requestId: string, { live }: Generation) {
-    return { requestId, controlPrefix: live.naming.controlPrefix, now: clock.now() }
+  private pageOf(requestId: string) {
+    const { live } = this.generation
+    return { requestId, controlPrefix: live.naming.controlPrefix, now: this.deps.clock.now() }
   }
 }
 

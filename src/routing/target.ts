@@ -121,7 +121,6 @@ export function parseTarget(
     query,
     clientIp,
     hop: client.hop,
-    clientCertificate: raw.connection?.certificate,
     scheme: clientScheme,
     wants: raw.upgrade ? 'upgrade' : isNavigation(headers) ? 'html' : 'json',
     cookie: headers.cookie,

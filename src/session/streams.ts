@@ -1,6 +1,6 @@
 import { inPieces } from '../lib/wait.ts'
 import type { Clock, Span, Unsubscribe } from '../types.ts'
-import type { CutReason, OpenStream, StreamRegistry } from '../http/exchange.ts'
+import type { CutReason, OpenStream, StreamPlace, StreamRegistry } from '../http/exchange.ts'
 
 const SWEEP_INTERVAL: Span = 1000
 /** People who are asked for again before others have their turn. */
@@ -41,7 +41,7 @@ export function createStreamRegistry(deps: { readonly clock: Clock }): StreamReg
     add(stream) {
       const entry = ring.append(stream)
       stopWaiting ??= clock.after(SWEEP_INTERVAL, sweep)
-      return () => void ring.remove(entry)
+      return entry
     },
     end: (credential, reason) => endAll(reason, (stream) => stream.credential === credential),
     recheck: (person) =>
@@ -77,10 +77,22 @@ export function createStreamRegistry(deps: { readonly clock: Clock }): StreamReg
 }
 
 /** Both neighbours are undefined when it is in no ring (any more). */
-interface Entry {
+class Entry implements StreamPlace {
   readonly stream: OpenStream
   before: Entry | Ring | undefined
   after: Entry | Ring | undefined
+  private readonly ring: Ring
+
+  constructor(stream: OpenStream, ring: Ring) {
+    this.stream = stream
+    this.ring = ring
+    this.before = ring.before
+    this.after = ring
+  }
+
+  leave(): void {
+    this.ring.remove(this)
+  }
 }
 
 /** The ring closes in the object itself: it stands before the first entry and after the last. */
@@ -90,7 +102,7 @@ class Ring {
   after: Entry | Ring = this
 
   append(stream: OpenStream): Entry {
-    const entry: Entry = { stream, before: this.before, after: this }
+    const entry = new Entry(stream, this)
     this.before.after = entry
     this.before = entry
     this.size++

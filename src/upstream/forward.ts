@@ -2,6 +2,7 @@
  * The way to upstreams: an allowed request gets its headers and an upstream, then it is transferred (transfer.ts) or becomes
  * a tunnel (tunnel.ts). Framing is always ours, so nothing that a client writes can be read as a second request.
  */
+import { toAppError } from '../errors.ts'
 import { isForwardGrant } from '../policy/engine.ts'
 import { createDeadlines } from '../lib/deadlines.ts'
 import { canonicalAddress } from '../routing/address.ts'
@@ -10,7 +11,7 @@ import type { Secret } from '../lib/secret.ts'
 import type { Clock, Logger } from '../types.ts'
 import type { Live } from '../config/model.ts'
 import type { Forward } from '../config/route-model.ts'
-import type { Forwarder, RequestHead } from '../http/exchange.ts'
+import type { Exchange, Forwarder, ForwardOutcome, RequestHead } from '../http/exchange.ts'
 import type { UpstreamState } from '../http/upstream-state.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { AssertionSigner } from './assertion.ts'
@@ -81,23 +82,25 @@ export function createUpstreams({
         logger,
       })
       const identity = createIdentityHeaders({ naming, signer, clock, logger })
+
+      function send(grant: Grant<Forward>, exchange: Exchange, identityLines: string, outcome: ForwardOutcome): void {
+        const { head } = exchange
+        // The client may have left while its session was read or its assertion signed.
+        if (exchange.closed) throw clientClosed()
+        const sent = upstreamHeaders(grant, head.headers, identityLines, context, peerOf(head))
+        const lease = upstreams.choose(grant)
+        const parts = { grant, exchange, lease, path: pathOf(grant), head: sent, context, deadlines, clock }
+        if (!head.upgrade) return new Transfer(parts, outcome).begin()
+        openTunnel({ ...parts, tunnels }).then((forwarded) => outcome.forwarded(forwarded), failing(outcome))
+      }
+
       return {
-        async forward(grant, exchange) {
+        forward(grant, exchange, outcome) {
           if (!isForwardGrant(grant)) throw new TypeError('forward: not a grant of the policy engine')
-          const { head } = exchange
-          const path = pathOf(grant)
-          if (head.upgrade) refuseWhatIsNoWebSocket(head)
-          const found = identity(grant)
-          const identityHeaders = found instanceof Promise ? await found : found
-          // The client may have left while its session was read or its assertion signed.
-          if (exchange.closed) throw clientClosed()
-          const sent = upstreamHeaders(grant, head.headers, identityHeaders, context, peerOf(head))
-          const lease = upstreams.choose(grant)
-          const parts = { grant, exchange, lease, path, head: sent, context, deadlines, clock }
-          if (head.upgrade) return openTunnel({ ...parts, tunnels })
-          return new Promise((resolve, reject) => {
-            new Transfer(parts, resolve, reject).begin()
-          })
+          if (exchange.head.upgrade) refuseWhatIsNoWebSocket(exchange.head)
+          const told = identity(grant)
+          if (typeof told === 'string') return send(grant, exchange, told, outcome)
+          told.then((lines) => send(grant, exchange, lines, outcome)).catch(failing(outcome))
         },
         identityHeaders(grant) {
           if (!isForwardGrant(grant)) throw new TypeError('identityHeaders: not a grant of the policy engine')
@@ -113,6 +116,10 @@ export function createUpstreams({
       await pools.close()
     },
   }
+}
+
+function failing(outcome: ForwardOutcome): (thrown: unknown) => void {
+  return (thrown) => outcome.failed(toAppError(thrown))
 }
 
 /** What is asked of the upstream. */

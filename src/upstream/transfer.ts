@@ -6,7 +6,7 @@
 import { AppError, toAppError } from '../errors.ts'
 import type { Deadline, Deadlines } from '../lib/deadlines.ts'
 import type { Forward, Retries } from '../config/route-model.ts'
-import type { Exchange, Forwarded, RequestBody, ResponseBody } from '../http/exchange.ts'
+import type { Exchange, Forwarded, ForwardOutcome, RequestBody, ResponseBody } from '../http/exchange.ts'
 import { type HeaderLines, NO_LINES } from '../http/header-lines.ts'
 import type { Grant } from '../policy/verdict.ts'
 import { describeLimit } from '../lib/duration.ts'
@@ -44,8 +44,7 @@ const UNLIMITED: Limit = { span: 0, key: '' }
 
 export class Transfer implements AnswerHandler {
   private readonly parts: TransferParts
-  private readonly resolve: (forwarded: Forwarded) => void
-  private readonly reject: (error: AppError) => void
+  private readonly told: ForwardOutcome
   private readonly startedAt: Monotonic
   private readonly request: UpstreamRequest
   private readonly body: RequestBody | undefined
@@ -54,7 +53,7 @@ export class Transfer implements AnswerHandler {
   /** The request on its connection. */
   private sent: UpstreamExchange | undefined
   private out: ResponseBody | undefined
-  /** `over`: resolved or rejected; whatever the upstream still says is not listened to. */
+  /** `over`: the outcome is told; whatever the upstream still says is not listened to. */
   private state: 'waiting' | 'answering' | 'answered' | 'over' = 'waiting'
   /** Dispatched, and no connection has taken it yet. */
   private connecting = false
@@ -73,12 +72,11 @@ export class Transfer implements AnswerHandler {
   /** The time limit that ended it. */
   private limit: string | undefined
 
-  constructor(parts: TransferParts, resolve: (forwarded: Forwarded) => void, reject: (error: AppError) => void) {
+  constructor(parts: TransferParts, told: ForwardOutcome) {
     const { grant, exchange, path, head, deadlines, clock } = parts
     const { body } = exchange
     this.parts = parts
-    this.resolve = resolve
-    this.reject = reject
+    this.told = told
     this.lease = parts.lease
     this.startedAt = clock.monotonic()
     const { timeouts } = grant.route.action
@@ -278,7 +276,7 @@ export class Transfer implements AnswerHandler {
       bytesIn: this.body?.bytes ?? 0,
       bytesOut: this.bytesOut,
     }
-    this.resolve(cut === undefined ? forwarded : { ...forwarded, cut, ...(this.limit && { limit: this.limit }) })
+    this.told.forwarded(cut === undefined ? forwarded : { ...forwarded, cut, ...(this.limit && { limit: this.limit }) })
   }
 
   private fail(error: AppError): void {
@@ -291,7 +289,7 @@ export class Transfer implements AnswerHandler {
     this.end(failedWith(error, this.sent !== undefined))
     this.sent?.abort()
     this.body?.destroy()
-    this.reject(error)
+    this.told.failed(error)
   }
 
   private end(outcome: Outcome): void {

@@ -9,6 +9,7 @@ import type {
   Authenticator,
   Exchange,
   Forwarder,
+  ForwardOutcome,
   Generation,
   OpenStream,
   RequestFacts,
@@ -63,7 +64,10 @@ function proxy(world: World) {
   const streams = new Set<OpenStream>()
   const statuses: { ann: UserStatus } = { ann: 'active' }
   const lines: { readonly progress: Progress; readonly error: string | undefined }[] = []
-  const forwarder: { forward: Forwarder['forward'] } = { forward: () => Promise.reject(new Error('nobody asked')) }
+  const outcomes: ForwardOutcome[] = []
+  const forwarder: { forward: Forwarder['forward'] } = {
+    forward: (_, __, outcome) => outcome.failed(new AppError('ERR_INTERNAL', 'nobody asked')),
+  }
   const generation = (): Generation =>
     ({
       forwarder,
@@ -87,7 +91,7 @@ function proxy(world: World) {
     streams: {
       add(stream: OpenStream) {
         streams.add(stream)
-        return () => streams.delete(stream)
+        return { leave: () => streams.delete(stream) }
       },
     } as unknown as StreamRegistry,
     control: () => Promise.resolve({ status: 200, headers: [], body: 'control' }),
@@ -118,13 +122,17 @@ function proxy(world: World) {
       },
       abort: () => {},
     } as unknown as Exchange
-    forwarder.forward = async (grant) => {
+    forwarder.forward = (grant, _, outcome) => {
       grants.push(grant)
-      await whileOpen()
-      return { status: 200, upstream: UPSTREAM, upstreamMs: 0, bytesIn: 0, bytesOut: 0 }
+      outcomes.push(outcome)
+      const answered = { status: 200, upstream: UPSTREAM, upstreamMs: 0, bytesIn: 0, bytesOut: 0 }
+      const open = whileOpen()
+      if (open instanceof Promise) void open.then(() => outcome.forwarded(answered))
+      else outcome.forwarded(answered)
     }
     await handle(exchange)
-    expect(heads.length + grants.length).toBe(1)
+    // Answered by us exactly when nothing was passed on.
+    expect(heads).toHaveLength(grants.length === 0 || lines.at(-1)?.error !== undefined ? 1 : 0)
     const [answer] = heads
     const headers = listOf(answer?.headers ?? '')
     const header = (name: string) => headers[headers.indexOf(name) + 1]
@@ -137,7 +145,7 @@ function proxy(world: World) {
     }
   }
 
-  return { ask, streams, lines, statuses }
+  return { ask, streams, lines, outcomes, statuses }
 }
 
 const forward = (over: Parameters<typeof routeOf>[1] = {}): Route => routeOf(UPSTREAM, over)
@@ -414,4 +422,24 @@ test.each<[what: string, before: Route, after: readonly Route[], stays: boolean]
   expect(grant).toBeDefined()
   expect(allowed).toEqual([stays])
   expect(streams.size).toBe(0)
+})
+
+test('a forwarder that throws is a fault with one answer and one line, and its stream has left', async () => {
+  const world = proxy({ routes: [forward(SIGNED_IN)], authenticators: [knows(somebody('ann'))] })
+  const { status, grant } = await world.ask({ wants: 'json' }, () => {
+    throw new TypeError('no such route')
+  })
+  expect([status, grant]).toMatchObject([500, { request: { wants: 'json' } }])
+  expect(world.lines.map(({ error }) => error)).toEqual(['no such route'])
+  expect(world.streams.size).toBe(0)
+})
+
+test('what is told after the outcome changes nothing', async () => {
+  const world = proxy({ routes: [forward(SIGNED_IN)], authenticators: [knows(somebody('ann'))] })
+  await world.ask({ wants: 'json' })
+  const [late] = world.outcomes
+  late?.failed(new AppError('ERR_UPSTREAM_RESET', 'late'))
+  late?.forwarded({ status: 200, upstream: UPSTREAM, upstreamMs: 0, bytesIn: 0, bytesOut: 0 })
+  expect(world.outcomes).toHaveLength(1)
+  expect(world.lines).toHaveLength(1)
 })

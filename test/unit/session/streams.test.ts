@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createStreamRegistry } from '../../../src/session/streams.ts'
-import type { OpenStream, StreamRegistry } from '../../../src/http/exchange.ts'
+import type { OpenStream, StreamPlace, StreamRegistry } from '../../../src/http/exchange.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
 import { person } from '../../support/person.ts'
 
@@ -112,10 +112,10 @@ test('a stream that fails to close does not keep the others open', () => {
 })
 
 test('a stream that ended by itself is left alone', () => {
-  const remove = registry.add(stream('ann', { expiresAt: clock.now() }))
+  const place = registry.add(stream('ann', { expiresAt: clock.now() }))
   expect(registry.size).toBe(1)
-  remove()
-  remove()
+  place.leave()
+  place.leave()
   expect(registry.size).toBe(0)
   registry.end('session of ann', 'revoked')
   registry.recheck()
@@ -124,9 +124,9 @@ test('a stream that ended by itself is left alone', () => {
 })
 
 test('a cut may remove and add streams', () => {
-  const remove: (() => void)[] = []
-  remove.push(registry.add(stream('ann', { cut: () => remove.forEach((one) => one()) })))
-  remove.push(registry.add(stream('ann', { cut: () => void registry.add(stream('bob')) })))
+  const places: StreamPlace[] = []
+  places.push(registry.add(stream('ann', { cut: () => places.forEach((one) => one.leave()) })))
+  places.push(registry.add(stream('ann', { cut: () => void registry.add(stream('bob')) })))
   registry.end('session of ann', 'revoked')
   expect(registry.size).toBe(0)
 })

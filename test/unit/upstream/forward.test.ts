@@ -51,21 +51,21 @@ test('a request and its answer pass through with their bytes', async () => {
   )
 })
 
-test('what the engine did not grant is refused', async () => {
+test('what the engine did not grant is refused', () => {
   const made = forwarder()
   const forged = { route: route('http://127.0.0.1:1'), request: {}, principal: undefined } as unknown as Grant
-  await expect(made.forward(forged, undefined as never)).rejects.toThrow(
+  expect(() => made.forward(forged, undefined as never, undefined as never)).toThrow(
     new TypeError('forward: not a grant of the policy engine'),
   )
 })
 
-test('forward refuses a grant of a route that does not forward', async () => {
+test('forward refuses a grant of a route that does not forward', () => {
   const made = forwarder()
   const redirecting = { ...route('http://127.0.0.1:1'), action: { kind: 'respond', status: 200, body: '' } } as Route
   const decision = decide(redirecting, undefined, facts(), 0)
   if (decision.outcome !== 'allow') throw new Error('a public route is allowed')
   const refused = 'not a grant of the policy engine'
-  await expect(made.forward(decision.grant, undefined as never)).rejects.toThrow(refused)
+  expect(() => made.forward(decision.grant, undefined as never, undefined as never)).toThrow(refused)
 })
 
 test.each([

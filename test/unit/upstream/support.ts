@@ -14,7 +14,7 @@ import { FOREVER } from '../../../src/lib/time.ts'
 import { createMembership } from '../../../src/policy/membership.ts'
 import { decide, isForwardGrant } from '../../../src/policy/engine.ts'
 import type { Clock } from '../../../src/types.ts'
-import type { Forwarded, Forwarder, RequestFacts, RequestHead } from '../../../src/http/exchange.ts'
+import type { Exchange, Forwarded, Forwarder, RequestFacts, RequestHead } from '../../../src/http/exchange.ts'
 import type { Principal, SessionPrincipal } from '../../../src/policy/model.ts'
 import type { Grant } from '../../../src/policy/verdict.ts'
 import type { Group } from '../../../src/directory/model.ts'
@@ -225,6 +225,11 @@ export function watched<T>(): Watched<T> & { readonly add: (value: T) => void } 
   }
 }
 
+/** What becomes of a request; rejects when nothing was answered. */
+function outcomeOf(made: Forwarder, allowed: Grant, exchange: Exchange): Promise<Forwarded> {
+  return new Promise((forwarded, failed) => made.forward(allowed, exchange, { forwarded, failed }))
+}
+
 /** Grants every request to `to`; answers a rejection with its status and code, as the proxy would. */
 export async function front(
   to: Route<Forward>,
@@ -258,7 +263,7 @@ export async function front(
     refused() {},
     async handle(exchange) {
       try {
-        ended.add(await made.forward(granted(exchange.head), exchange))
+        ended.add(await outcomeOf(made, granted(exchange.head), exchange))
       } catch (thrown) {
         const error = toAppError(thrown)
         ended.add(error)
