@@ -41,8 +41,13 @@ export class H1Answer implements ResponseBody {
   private ended = false
   private resume: (() => void) | undefined
 
+  /** Throws for what is no head of a final answer: nothing has been written then. */
   constructor(asked: Asked, head: ResponseHead) {
-    const { status, length } = head
+    const { status, length, reason = '', headers } = head
+    if (!Number.isInteger(status) || status < 200 || status > 999 || NO_REASON.test(reason)) {
+      throw new TypeError('expected the status line of a final answer')
+    }
+    if (headers !== '' && !headers.endsWith('\r\n')) throw new TypeError('expected whole header lines')
     this.asked = asked
     this.head = head
     this.left = length ?? 0
@@ -182,13 +187,9 @@ interface Frame {
   readonly now: WallTime
 }
 
-/** The head of an answer, up to its empty line. Throws for what is no head of a final answer. */
+/** The head of an answer, up to its empty line. */
 export function headText(version: '1.0' | '1.1', head: ResponseHead, { length, chunked, close, now }: Frame): string {
   const { status, reason = STATUS_CODES[status] ?? '', headers, dated } = head
-  if (!Number.isInteger(status) || status < 200 || status > 999 || NO_REASON.test(reason)) {
-    throw new TypeError('expected the status line of a final answer')
-  }
-  if (headers !== '' && !headers.endsWith('\r\n')) throw new TypeError('expected whole header lines')
   let text = `HTTP/${version} ${status} ${reason}\r\n${headers}`
   if (length !== undefined) text += `content-length: ${length}\r\n`
   else if (chunked) text += 'transfer-encoding: chunked\r\n'

@@ -40,7 +40,7 @@ export class H1Connection implements Carrier {
   private readonly context: H1Context
   /** `over`: whatever still arrives is dropped. */
   private state: 'head' | 'body' | 'answer' | 'tunnel' | 'over' = 'head'
-  /** The one under way, or the last one. */
+  /** The one under way; what came of the last one, behind it. */
   private exchange: H1Exchange | undefined
   /** What has arrived and was not taken. */
   private held: Buffer = NOTHING
@@ -149,8 +149,9 @@ export class H1Connection implements Carrier {
 
   private readonly onEnd = (): void => {
     // Half a connection is none: a client that ends while it waits has left.
-    if (this.exchange?.closed === false) this.socket.destroy()
-    else this.socket.end()
+    if (this.exchange?.closed === false) return void this.socket.destroy()
+    this.end()
+    this.socket.end()
   }
 
   private readonly onDrain = (): void => {
@@ -264,6 +265,8 @@ export class H1Connection implements Carrier {
   private next(): void {
     this.deadline?.stop()
     this.deadline = undefined
+    // An idle connection must cost little.
+    this.exchange = undefined
     // In a later turn of the event loop: a client that sends thousands of requests at once must not stop the others.
     if (this.held.length > 0) setImmediate(serveNext, this)
     else this.serveNext()

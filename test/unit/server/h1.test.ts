@@ -179,10 +179,13 @@ describe('an answer', () => {
         exchange.respond({ status: 200, headers: '', ...head }).end()
       } catch (error) {
         thrown.push(error)
-        exchange.abort('ERR_INTERNAL')
+        // It has not left: another answer may go out instead.
+        exchange.respond({ status: 500, headers: '', close: true }).end()
       }
     })
-    expect(await client(served, GET).closed).toBe('')
+    const { socket, text } = client(served, GET)
+    await new Promise((resolve) => socket.once('end', resolve))
+    expect(text()).toMatch(/^HTTP\/1\.1 500 Internal Server Error\r\n/)
     expect(thrown).toEqual([expect.any(TypeError)])
   })
 
@@ -240,6 +243,23 @@ describe('behind an answer', () => {
     expect(parseAnswers(text())).toMatchObject([{ status: 403, body: 'no', complete: true }])
     expect(served.exchanges).toHaveLength(1)
   })
+})
+
+test('a client that ends its side gets nothing more, and what it sent ahead is not served', async () => {
+  const served = await serving((exchange) => {
+    if (exchange.head.target !== '/slow') exchange.respond({ status: 200, headers: '' }).end()
+  })
+  const ahead = client(served, GET.repeat(500))
+  ahead.socket.end()
+  await ahead.closed
+  // Each is served in a turn of its own, and the end comes before the last of them.
+  expect(served.exchanges.length).toBeLessThan(500)
+  const before = served.exchanges.length
+  const waits = client(served, GET.replace('/', '/slow'))
+  await expect.poll(() => served.exchanges.length).toBe(before + 1)
+  waits.socket.end()
+  expect(await waits.closed).toBe('')
+  expect(served.exchanges.at(-1)?.closed).toBe(true)
 })
 
 test('a head that comes octet by octet is read once it is whole, and no more than 32 KiB of one are kept', async () => {
