@@ -1,5 +1,5 @@
 /**
- * WebSockets: http-proxy makes the handshake and carries the bytes, and nothing else. It never sees the client's socket,
+ * WebSockets: http-proxy makes the handshake with the upstream, and nothing else. It never sees the client's socket,
  * headers or target; what the upstream answers is checked first (RFC 6455 §4); every wait has an end, and neither side
  * outlives the other.
  */
@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import type HttpProxy from 'http-proxy'
 import { AppError, toAppError } from '../errors.ts'
 import type { Deadline, Deadlines } from '../lib/deadlines.ts'
@@ -23,7 +24,6 @@ import { clientHeaders, type HeaderContext, type UpstreamHead } from './headers.
 import { type ConnectSettings, failedWith, type Lease, type Outcome } from './lease.ts'
 import { mayGoElsewhere } from './retry.ts'
 import { originHint } from './origin-hint.ts'
-import { TunnelClient } from './tunnel-client.ts'
 
 export interface TunnelParts {
   readonly grant: Grant<Forward>
@@ -93,18 +93,18 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       tunnels.delete(end)
       lease.report(outcome)
     }
-    exchange.onClosed(() =>
-      fail(new AppError('ERR_CLIENT_CLOSED', 'the client went away before the handshake was answered')),
-    )
+    exchange.onClosed(() => {
+      // Its stack would cost a twentieth of all that a tunnel costs.
+      if (answered) return
+      fail(new AppError('ERR_CLIENT_CLOSED', 'the client went away before the handshake was answered'))
+    })
 
     const connecting = deadlines.start(settings.timeout, () =>
       fail(lateUpstream(origin, 'no connection', { span: settings.timeout, key: 'upstream_connect_timeout' })),
     )
-    const standIn = new TunnelClient()
     let handshake: ClientRequest | undefined
-    let carry: Carry
     try {
-      ;[handshake, carry] = beginHandshake({ settings, path, head, client: standIn })
+      handshake = beginHandshake(settings, path, head)
     } catch (error) {
       return fail(toAppError(error))
     }
@@ -123,14 +123,12 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
         return
       }
       const count = answer(101, upstream)
-      // Empty, it would still keep what was read with it.
-      carry(HEADLESS, upstream, behind.length > 0 ? behind : NOTHING)
       handshake = undefined
-      upstream.setKeepAlive(true, KEEP_ALIVE)
+      upstream.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE)
+      if (behind.length > 0) upstream.unshift(behind)
       const { headers } = clientHeaders(headerLines(res.rawHeaders), 101, grant, context, sent)
       const client = exchange.upgrade(linesOf(UPGRADE) + headers, timeouts.tunnel)
-      standIn.attach(client)
-      endTogether(standIn, upstream, deadlines)
+      join(client, upstream, deadlines)
       exchange.onClosed(() => count(exchange.aborted))
     })
     // Not a 101: the upstream's own refusal, passed on with its body.
@@ -205,19 +203,38 @@ function openElsewhere(parts: TunnelParts): Promise<Forwarded> | undefined {
   return lease && openTunnel({ ...parts, lease })
 }
 
-/** When one side has ended, the other one is ended after it has taken what is on its way. */
-function endTogether(client: TunnelClient, upstream: Socket, deadlines: Deadlines): void {
+/**
+ * Bytes go both ways, at the pace of the slower side. When one side has ended, the other one is ended after it has taken
+ * what is on its way; neither outlives the other.
+ */
+function join(client: Duplex, upstream: Socket, deadlines: Deadlines): void {
+  let linger: Deadline | undefined
   const lingers = (): void => {
-    const linger = deadlines.start(LINGER, () => client.destroy())
-    client.once('close', () => linger.stop())
+    linger ??= deadlines.start(LINGER, () => client.destroy())
   }
+  carry(client, upstream)
+  carry(upstream, client)
   client.once('end', lingers)
-  client.once('close', () => upstream.destroy())
+  client.once('close', () => {
+    linger?.stop()
+    upstream.destroy()
+  })
   upstream.once('close', () => {
     if (client.destroyed) return
     lingers()
     client.end(() => client.destroy())
   })
+  if (client.destroyed) upstream.destroy()
+}
+
+function carry(from: Duplex, to: Duplex): void {
+  from.on('error', ignore)
+  from.on('data', (piece: Buffer) => {
+    // A full read is more than a socket wants to hold, and nearly always the system has taken it at once.
+    if (!to.write(piece) && to.writableLength > 0) from.pause()
+  })
+  to.on('drain', () => from.resume())
+  from.once('end', () => to.end())
 }
 
 function passOn(res: IncomingMessage, out: ResponseBody): void {
@@ -251,13 +268,6 @@ function switchProblem({ headers, rawHeaders }: IncomingMessage, sent: string): 
   return accepts.length === 1 && accepts[0]?.trim() === expected ? undefined : 'a 101 without our Sec-WebSocket-Accept'
 }
 
-interface Handshake {
-  readonly settings: ConnectSettings
-  readonly path: string
-  readonly head: UpstreamHead
-  readonly client: TunnelClient
-}
-
 /** What http-proxy gets instead of the client's request: it copies method, target and headers from there. */
 interface StandInRequest {
   readonly method: 'GET'
@@ -267,14 +277,11 @@ interface StandInRequest {
   begun: ((handshake: ClientRequest) => void) | undefined
 }
 
-/** Joins the upstream and the client. */
-type Carry = (res: Pick<IncomingMessage, 'headers'>, upstream: Socket, behind: Buffer) => void
+/** What http-proxy gets instead of the client's socket. It sets it up, and writes to it only where we do not let it. */
+const NOBODY = { setTimeout: ignore, setNoDelay: ignore, setKeepAlive: ignore }
 
-/** http-proxy keeps the answer that it is given as long as the tunnel is open; it reads nothing but these. */
-const HEADLESS: Parameters<Carry>[0] = { headers: {} }
-
-/** The request under way, and what http-proxy does with a 101: it joins the upstream and the client. */
-function beginHandshake({ settings, path, head, client }: Handshake) {
+/** The request under way. */
+function beginHandshake(settings: ConnectSettings, path: string, head: UpstreamHead): ClientRequest {
   const headers = listOf(head.headers)
   let handshake: ClientRequest | undefined
   const standIn: StandInRequest = {
@@ -293,18 +300,17 @@ function beginHandshake({ settings, path, head, client }: Handshake) {
   }
   const options = connectOptions(settings)
   try {
-    webSocketProxy().ws(standIn as unknown as IncomingMessage, client, NOTHING, options, ignore)
+    webSocketProxy().ws(standIn as unknown as IncomingMessage, NOBODY, NOTHING, options, ignore)
   } catch (error) {
     handshake?.on('error', ignore).destroy()
     throw error
   } finally {
     standIn.begun = undefined
   }
-  const carry = handshake?.listeners('upgrade')[0]
-  if (!handshake || !carry) throw new TypeError('http-proxy began no handshake')
+  if (!handshake) throw new TypeError('http-proxy began no handshake')
   // They would answer the client, or end it, before anything is checked.
   for (const event of ['upgrade', 'response', 'error']) handshake.removeAllListeners(event)
-  return [handshake, carry as Carry] as const
+  return handshake
 }
 
 /** http-proxy keeps it: a function in place would keep the whole handshake. Errors have listeners of ours. */
