@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream'
 import type { ResponseBody } from '../http/exchange.ts'
 import { CODE } from '../wire/h2-frames.ts'
-import type { H2Stream } from './h2-stream.ts'
+import type { H2Stream } from '../wire/h2-stream.ts'
 
 type Done = (error?: Error | null) => void
 

@@ -3,7 +3,7 @@ import { AppError } from '../errors.ts'
 import type { RequestBody } from '../http/exchange.ts'
 import type { Limit } from '../types.ts'
 import { BodyPatience, type BodyPatienceParts } from './body-patience.ts'
-import type { H2Stream } from './h2-stream.ts'
+import type { H2Stream } from '../wire/h2-stream.ts'
 
 /** The client stops when this waits for a reader, and what its window allows has come on top of it. */
 const HELD = 64 * 1024

@@ -10,7 +10,7 @@ import type { BodyPatienceParts } from './body-patience.ts'
 import { H2Answer } from './h2-answer.ts'
 import { H2Body } from './h2-body.ts'
 import type { Request } from './h2-head.ts'
-import type { H2Stream, StreamReader } from './h2-stream.ts'
+import type { H2Stream, StreamReader } from '../wire/h2-stream.ts'
 import { H2Tunnel } from './h2-tunnel.ts'
 import type { Connection, Timeouts } from './codec.ts'
 

@@ -4,11 +4,10 @@
  * what was asked (routing/target.ts), and what it judges is what is forwarded.
  */
 import { randomBytes } from 'node:crypto'
+import { MAX_LIST } from '../wire/h2-peer.ts'
 import { FIELD_OVERHEAD, type FieldSink } from '../wire/hpack.ts'
 
-/** Octets of a header list, with what each field costs beside its text (RFC 9113 §6.5.2). */
-export const MAX_LIST = 32 * 1024
-export const MAX_FIELDS = 1000
+const MAX_FIELDS = 1000
 
 /** RFC 9113 §8.2.1, and as strict as HTTP/1.1: a token in lower case. */
 const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/

@@ -5,11 +5,11 @@ import type { Monotonic, Span } from '../types.ts'
 import { CODE } from '../wire/h2-frames.ts'
 import type { BodyPatienceParts } from './body-patience.ts'
 import type { CodecParts, Connection, Timeouts } from './codec.ts'
-import { Budget } from './h2-budget.ts'
+import { Budget } from '../wire/h2-budget.ts'
 import { H2Connection } from './h2-connection.ts'
 import { H2Exchange } from './h2-exchange.ts'
 import type { Refused, Request } from './h2-head.ts'
-import type { H2Stream } from './h2-stream.ts'
+import type { H2Stream } from '../wire/h2-stream.ts'
 
 /** After our GOAWAY the client has this long to read what was sent, and to close. */
 const LINGER: Span = 10_000
@@ -50,8 +50,8 @@ export class H2Session {
     this.deadline = this.begin()
     this.connection = new H2Connection(
       socket,
+      encrypted,
       {
-        encrypted,
         idleFrames: new Budget(IDLE_FRAMES.amount, IDLE_FRAMES.perSecond, clock),
         resets: new Budget(RESETS.amount, RESETS.perSecond, clock),
       },

@@ -1,6 +1,6 @@
 import { Duplex } from 'node:stream'
 import { CODE } from '../wire/h2-frames.ts'
-import type { H2Stream } from './h2-stream.ts'
+import type { H2Stream } from '../wire/h2-stream.ts'
 
 /** Both directions of an upgraded stream, at the pace of whoever reads. */
 export class H2Tunnel extends Duplex {

@@ -19,8 +19,6 @@ export interface Lease {
   readonly origin: string
   /** Its address for HTTP, `http://localhost` for a socket. */
   readonly url: string
-  /** Does it speak HTTP/2? */
-  readonly http2: boolean
   /** The name that its certificate must carry. */
   readonly servername: string
   /** Does it wait for a connection to become free? */

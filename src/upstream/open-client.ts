@@ -4,6 +4,7 @@ import { isTls } from './address.ts'
 import type { UpstreamClient } from './client.ts'
 import type { UpstreamConnection } from './connection.ts'
 import { H1Pool } from './h1-pool.ts'
+import { H2Pool } from './h2-pool.ts'
 import { UndiciPool } from './undici-pool.ts'
 
 /** Opens nothing yet. @param connections at the same time; whoever dispatches sees to it that there are not more requests. */
@@ -13,11 +14,12 @@ export function openClient(
   { clock, deadlines }: { readonly clock: Clock; readonly deadlines: Deadlines },
 ): UpstreamClient {
   const { upstream, address, connectTimeout } = connection
-  if (isTls(upstream.origin) || address.http2) return new UndiciPool(connection, connections, deadlines)
+  if (isTls(upstream.origin)) return new UndiciPool(connection, connections, deadlines)
   const { host: authority, hostname, port } = new URL(address.url)
   const target =
     address.socketPath === undefined
       ? { host: hostname.replaceAll(/^\[|\]$/g, ''), port: Number(port || 80) }
       : { path: address.socketPath }
-  return new H1Pool({ origin: upstream.origin, authority, target, connectTimeout, clock, deadlines })
+  const parts = { origin: upstream.origin, authority, target, connectTimeout, clock, deadlines }
+  return address.http2 ? new H2Pool(parts) : new H1Pool(parts)
 }

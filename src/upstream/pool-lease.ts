@@ -56,10 +56,6 @@ export class PoolLease implements Lease, Turn {
     return this.member.pool.address.url
   }
 
-  get http2(): boolean {
-    return this.member.pool.address.http2
-  }
-
   get servername(): string {
     return this.member.pool.servername
   }

@@ -16,7 +16,6 @@ import { isEventStream } from './answer.ts'
 import type { AnswerHandler, AnswerHead, Failure, UpstreamExchange, UpstreamRequest } from './client.ts'
 import { lateUpstream, upstreamFailure } from './failure.ts'
 import { clientHeaders, type HeaderContext, type UpstreamHead } from './headers.ts'
-import { losesBody } from './http2.ts'
 import { failedWith, type Lease, type Outcome } from './lease.ts'
 import {
   allowsRetry,
@@ -97,11 +96,6 @@ export class Transfer implements AnswerHandler {
   begin(): void {
     // While its session was read, or it waited for its turn.
     if (this.body?.errored) return this.fail(toAppError(this.body.errored))
-    if (this.body && this.lease.http2 && losesBody(this.request.method)) {
-      return this.fail(
-        new AppError('ERR_BAD_REQUEST', 'a GET or HEAD request with a body is not passed on over HTTP/2'),
-      )
-    }
     this.connecting = true
     this.lease.dispatch(this.request, this)
   }

@@ -1,4 +1,4 @@
-/** The upstreams that undici speaks to, over TLS or HTTP/2. The one door to it on the way of a request. */
+/** The upstreams that undici speaks to, over TLS. The one door to it on the way of a request. */
 import type { Dispatcher, Pool } from 'undici'
 import { headerLines, listOf } from '../http/header-lines.ts'
 import type { Deadlines } from '../lib/deadlines.ts'
@@ -8,9 +8,7 @@ import type { AnswerHandler, UpstreamClient, UpstreamExchange, UpstreamRequest }
 import { KEEP_ALIVE, MAX_CONNECTION_AGE, type UpstreamConnection } from './connection.ts'
 import { readBeforeFailing } from './early-answer.ts'
 import { protocolFailure } from './failure.ts'
-import { http2Headers } from './http2.ts'
 import { MAX_ANSWER_HEAD } from '../wire/answer.ts'
-import { clientTrailers } from './trailers.ts'
 
 const NOTHING = Buffer.alloc(0)
 
@@ -49,18 +47,18 @@ export class UndiciPool implements UpstreamClient {
   }
 
   dispatch({ method, path, host, headers, body, length }: UpstreamRequest, handler: AnswerHandler): void {
-    const { servername, address, upstream } = this.connection
+    const { servername, upstream } = this.connection
     const list = listOf(headers)
     if (host !== undefined) list.push('host', host)
     if (length !== undefined) list.push('content-length', String(length))
     const request: UndiciRequest = {
       method,
       path,
-      headers: address.http2 ? http2Headers(list) : list,
+      headers: list,
       body: body ?? null,
       servername,
     }
-    const exchange = new UndiciExchange(handler, upstream.origin, address.http2, this.stale)
+    const exchange = new UndiciExchange(handler, upstream.origin, this.stale)
     // As in h1-pool.ts: by then undici has seen what an upstream has said unasked, and has closed the connection.
     setImmediate(() => this.pool.dispatch(request, exchange))
   }
@@ -77,7 +75,6 @@ export class UndiciPool implements UpstreamClient {
 class UndiciExchange implements Dispatcher.DispatchHandler, UpstreamExchange {
   private readonly handler: AnswerHandler
   private readonly origin: string
-  private readonly http2: boolean
   private readonly stale: WeakSet<Error>
   private controller: Dispatcher.DispatchController | undefined
   private heard = false
@@ -88,10 +85,9 @@ class UndiciExchange implements Dispatcher.DispatchHandler, UpstreamExchange {
   private first: Buffer | undefined
   private flowing = false
 
-  constructor(handler: AnswerHandler, origin: string, http2: boolean, stale: WeakSet<Error>) {
+  constructor(handler: AnswerHandler, origin: string, stale: WeakSet<Error>) {
     this.handler = handler
     this.origin = origin
-    this.http2 = http2
     this.stale = stale
   }
 
@@ -123,7 +119,7 @@ class UndiciExchange implements Dispatcher.DispatchHandler, UpstreamExchange {
     this.status = status
     // Raw headers of HTTP/1.1 are buffers: name, value, name, value.
     const received = (controller.rawHeaders ?? []) as Buffer[]
-    const lines = headerLines(received.map(this.http2 ? asReceived : latin1))
+    const lines = headerLines(received.map(latin1))
     const problem = answerProblem(status, reason, lines)
     if (problem !== undefined) return this.refuse(problem)
     // undici reads it as UTF-8: only ASCII survives.
@@ -142,10 +138,10 @@ class UndiciExchange implements Dispatcher.DispatchHandler, UpstreamExchange {
     }
   }
 
-  onResponseEnd(controller?: Dispatcher.DispatchController): void {
+  onResponseEnd(): void {
     if (this.over) return
     this.over = true
-    this.handler.onEnd(this.first, this.http2 && controller ? trailersOf(controller) : undefined)
+    this.handler.onEnd(this.first)
   }
 
   onResponseError(_: Dispatcher.DispatchController, error: Error): void {
@@ -177,18 +173,6 @@ function endOfTurn(exchange: UndiciExchange): void {
 
 function latin1(part: Buffer): string {
   return part.toString('latin1')
-}
-
-/** undici reads names and values of HTTP/2 as Latin-1 and hands them over as UTF-8. */
-function asReceived(part: Buffer): string {
-  return part.toString('utf8')
-}
-
-/** Of HTTP/2 they are a map. */
-function trailersOf({ rawTrailers }: Dispatcher.DispatchController): Readonly<Record<string, string>> | undefined {
-  const trailers: unknown = rawTrailers
-  if (typeof trailers !== 'object' || trailers === null || Array.isArray(trailers)) return undefined
-  return clientTrailers(trailers as Readonly<Record<string, string | readonly string[]>>)
 }
 
 function isLengthMismatch(error: Error): boolean {

@@ -43,6 +43,23 @@ export function frame(type: number, flags: number, stream: number, payload: Buff
   return Buffer.concat([head, body])
 }
 
+/** The whole frames, and what is left. */
+export function framesOf(octets: Buffer): readonly [frames: readonly Frame[], rest: Buffer] {
+  const frames: Frame[] = []
+  let rest = octets
+  while (rest.length >= 9 && rest.length >= 9 + rest.readUIntBE(0, 3)) {
+    const end = 9 + rest.readUIntBE(0, 3)
+    frames.push({
+      type: rest.readUInt8(3),
+      flags: rest.readUInt8(4),
+      stream: rest.readUInt32BE(5),
+      payload: rest.subarray(9, end),
+    })
+    rest = rest.subarray(end)
+  }
+  return [frames, rest]
+}
+
 /** Literals, none of them kept, none Huffman-coded. */
 export function block(fields: readonly (readonly [name: string, value: string])[]): Buffer {
   return Buffer.concat(fields.flatMap(([name, value]) => [Buffer.from([0]), text(name), text(value)]))
@@ -108,20 +125,12 @@ export async function h2Wire(port: number, { bare = false, settings = Buffer.all
   const frames: Frame[] = []
   const watchers = new Set<() => void>()
   let ended = false
-  let rest = Buffer.alloc(0)
+  let rest: Buffer = Buffer.alloc(0)
   const look = (): void => [...watchers].forEach((watcher) => watcher())
   socket.on('data', (piece: Buffer) => {
-    rest = Buffer.concat([rest, piece])
-    while (rest.length >= 9 && rest.length >= 9 + rest.readUIntBE(0, 3)) {
-      const end = 9 + rest.readUIntBE(0, 3)
-      frames.push({
-        type: rest.readUInt8(3),
-        flags: rest.readUInt8(4),
-        stream: rest.readUInt32BE(5),
-        payload: rest.subarray(9, end),
-      })
-      rest = rest.subarray(end)
-    }
+    const [more, left] = framesOf(Buffer.concat([rest, piece]))
+    frames.push(...more)
+    rest = left
     look()
   })
   const closed = new Promise<void>((resolve) =>

@@ -1,6 +1,6 @@
 /** What one connection of HTTP/2 writes: control frames at once, bodies in turn, as far as windows and the socket allow. */
 import type { Socket } from 'node:net'
-import { DEFAULT_WINDOW, MAX_FRAME } from '../wire/h2-frames.ts'
+import { DEFAULT_WINDOW, MAX_FRAME } from './h2-frames.ts'
 
 /** A stream that has something to send. */
 export interface Sender {
@@ -17,7 +17,7 @@ export type Sent = (error?: Error | null) => void
 const MAX_WRITE = 128 * 1024
 
 export class Output {
-  /** What the client allows for the bodies of all streams. */
+  /** What the other side allows for the bodies of all streams. */
   window = DEFAULT_WINDOW
   /** Octets that wait for the socket. */
   queued = 0

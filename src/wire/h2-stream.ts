@@ -1,30 +1,30 @@
 /** One stream of HTTP/2: its two windows, what it still has to send, and its end (RFC 9113 §5). */
-import { CODE, type Code, FLAG, FRAME, frame, frameHead, headersFrames, uint32 } from '../wire/h2-frames.ts'
-import { encodeFields } from '../wire/hpack.ts'
+import { CODE, type Code, FLAG, FRAME, frame, frameHead, headersFrames, uint32 } from './h2-frames.ts'
+import { encodeFields } from './hpack.ts'
 import type { Output, Sender, Sent } from './h2-output.ts'
 
-/** What a client may send of a body before somebody reads it. */
+/** What may come of a body before somebody reads it. */
 export const STREAM_WINDOW = 128 * 1024
-/** Credit is given in pieces of at least this size, so that a client that sends single octets costs no frame for each. */
+/** Credit is given in pieces of at least this size, so that whoever sends single octets costs no frame for each. */
 const MIN_CREDIT = STREAM_WINDOW / 4
 
 export interface StreamOwner {
   readonly output: Output
-  /** What the client allows for a new stream. */
+  /** What the other side allows for a new stream. */
   readonly sendWindow: number
   /** Is it the first field block of the connection? True once. */
   isFirstBlock(): boolean
-  /** The stream is no more. `reset`: by us, so the client may still send on it. */
+  /** The stream is no more. `reset`: by us, so that something may still come. */
   forget(stream: H2Stream, how: 'reset' | 'ended'): void
 }
 
-/** Who answers the request. */
+/** Who reads what comes. */
 export interface StreamReader {
   receive(piece: Buffer): void
-  /** The client has sent all. */
+  /** The other side has sent all. */
   receiveEnd(): void
-  /** Nothing goes in or out any more. */
-  lost(): void
+  /** Nothing goes in or out any more. @param code of the other side's RST_STREAM; undefined: ours, an orderly end, or the connection is gone. */
+  lost(code?: number): void
   /** Is what is about to be sent the last of the body? Then one frame less is sent. */
   isLast(): boolean
 }
@@ -34,7 +34,7 @@ export class H2Stream implements Sender {
   reader: StreamReader | undefined
   sendWindow: number
   receiveWindow = STREAM_WINDOW
-  /** The client has ended its side. */
+  /** The other side has ended its own. */
   remoteEnded = false
   /** We have ended ours. */
   localEnded = false
@@ -48,15 +48,19 @@ export class H2Stream implements Sender {
   private pendingSent: Sent | undefined
   private trailers: readonly string[] | undefined
   private ending: Sent | undefined
-  private readonly expected: number | undefined
+  /** `Content-Length` of what comes. */
+  private expected: number | undefined
   private readonly owner: StreamOwner
 
-  /** @param expected `Content-Length` of the request. */
-  constructor(id: number, owner: StreamOwner, expected: number | undefined) {
+  constructor(id: number, owner: StreamOwner) {
     this.id = id
     this.owner = owner
     this.sendWindow = owner.sendWindow
-    this.expected = expected
+  }
+
+  /** @param length `Content-Length` of what comes. */
+  expect(length: number | undefined): void {
+    this.expected = length
   }
 
   /** @param octets with the padding. undefined: it may; else a stream error. */
@@ -118,7 +122,7 @@ export class H2Stream implements Sender {
     return !this.closed && (this.pendingSent !== undefined || this.ending !== undefined)
   }
 
-  /** A piece waits for the client. */
+  /** A piece waits for the other side. */
   get isWriting(): boolean {
     return this.hasMore && this.pendingSent !== undefined
   }
@@ -179,19 +183,19 @@ export class H2Stream implements Sender {
     this.close('reset')
   }
 
-  /** The client has reset it, or its connection is gone. */
-  lost(): void {
-    this.close('ended')
+  /** The other side has reset it, or the connection is gone. */
+  lost(code?: number): void {
+    this.close('ended', code)
   }
 
-  private close(how: 'reset' | 'ended'): void {
+  private close(how: 'reset' | 'ended', code?: number): void {
     if (this.closed) return
     this.closed = true
     const { pendingSent, ending } = this
     this.pending = ''
     this.pendingSent = this.ending = undefined
     this.owner.forget(this, how)
-    this.reader?.lost()
+    this.reader?.lost(code)
     const error = new Error('the stream is closed')
     pendingSent?.(error)
     ending?.(error)
