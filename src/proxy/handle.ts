@@ -31,6 +31,7 @@ import type { AccessLog, Progress } from './access-log.ts'
 import type { Control } from './control.ts'
 import { type ForwardAuthRequest, forwardAuthRequest, isForwardedAsJudged } from './forward-auth.ts'
 import { readable } from './cors.ts'
+import { asksByGrpc, grpcRefusal } from './grpc.ts'
 import { identify } from './identify.ts'
 import {
   badPath,
@@ -180,7 +181,7 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
       return this.answer(badPath(verdict.path, this.askedOf(facts)), facts)
     }
     if (verdict.outcome === 'not-found' || verdict.outcome === 'control' || !route) {
-      return this.answer(notFound(this.askedOf(facts)), facts)
+      return this.deny(notFound(this.askedOf(facts)), facts)
     }
     this.decision = verdict
     if (verdict.outcome === 'bad-token' && asker?.kind === 'bad-token') this.detail = asker.detail
@@ -209,7 +210,7 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
     const asked = { ...this.askedOf(facts), origin }
     const send = (reply: Reply): void => {
       if (question && reply.status < 300) throw new TypeError('forward-auth: a refusal must not look like a yes')
-      this.answer(readable(reply, facts, route), facts)
+      this.deny(readable(reply, facts, route), facts)
     }
     const begins = facts.wants === 'html' && isSafe(facts.method) && question?.redirects !== false
     if (verdict.outcome !== 'sign-in' || !begins) return send(refusal(verdict, route, this.who, asked))
@@ -240,14 +241,21 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
     this.fail(error)
   }
 
+  /** In the words of whoever asked; another proxy that asks takes the status for the verdict. */
+  private deny(reply: Reply, facts: RequestFacts, error?: AppError): void {
+    const said = secured(reply, facts, this.generation)
+    const shown = !this.forwardAuth && asksByGrpc(this.exchange.head) ? grpcRefusal(said) : said
+    this.send(said, error, shown)
+  }
+
   private answer(reply: Reply, facts: RequestFacts): void {
     this.send(secured(reply, facts, this.generation))
   }
 
-  /** `error`: why this is the answer. */
-  private send(reply: Reply, error?: AppError): void {
-    sendReply(this.exchange, reply).then(
-      (finished) => this.finish(finished, error),
+  /** `error`: why this is the answer. `shown`: how it is written, if not as it is. */
+  private send(reply: Reply, error?: AppError, shown = reply): void {
+    sendReply(this.exchange, shown).then(
+      ({ bytesOut }) => this.finish({ status: reply.status, bytesOut }, error),
       // It had gone out some way already; the log line still says what happened.
       (thrown: unknown) => (error ? this.finish(undefined, error) : this.fail(thrown)),
     )
@@ -260,7 +268,9 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
     const known = facts && !('kind' in facts) ? facts : undefined
     try {
       const reply = failure(error, facts?.id ?? '', known && this.askedOf(known), route)
-      this.send(known ? secured(readable(reply, known, route), known, this.generation) : reply, error)
+      // Without a route it may have been a question of another proxy.
+      if (known && route) this.deny(readable(reply, known, route), known, error)
+      else this.send(known ? secured(readable(reply, known, route), known, this.generation) : reply, error)
     } catch {
       this.finish(undefined, error)
     }
