@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { AppError } from '../errors.ts'
 import type { RequestBody } from '../http/exchange.ts'
+import { giveBack } from '../lib/give-back.ts'
 
 /**
  * The body of a request on its way into a connection (RFC 9112 §6, §7.1): framed anew, at the pace of the upstream. Never
@@ -51,7 +52,9 @@ export class H1Upload {
       this.done = this.left === 0
       socket.write(piece)
     }
-    if (socket.writableNeedDrain) this.body.pause()
+    // The kernel has all of it.
+    if (socket.writableLength === 0) giveBack(piece)
+    else if (socket.writableNeedDrain) this.body.pause()
   }
 
   private readonly onEnd = (): void => {

@@ -1,4 +1,5 @@
 /** The own client on raw sockets: what it writes, what it takes for an answer, and what becomes of its connections. */
+import { createHash } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
@@ -12,6 +13,7 @@ import type {
   UpstreamRequest,
 } from '../../../src/upstream/client.ts'
 import { H1Pool } from '../../../src/upstream/h1-pool.ts'
+import { ChunkedDecoder } from '../../../src/wire/chunked.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
 import { answering, cleanup, OK, type RawUpstream, rawUpstream, type Wire } from './support.ts'
 
@@ -478,6 +480,66 @@ describe('a request body', () => {
     void ask(pool)
     await upstream.connections.all[0]?.closed
     await expect.poll(() => upstream.connections.all.length).toBe(2)
+  })
+
+  test.each([
+    ['of a length', 24 * 1024 * 1024],
+    ['in chunks', undefined],
+  ])('%s arrives byte for byte, and its memory is given back as soon as the kernel has it', async (_, length) => {
+    const size = 24 * 1024 * 1024
+    const sent = createHash('sha256')
+    const got = createHash('sha256')
+    let bytes = 0
+    const upstream = await rawUpstream(({ socket }) => {
+      socket.removeAllListeners('data')
+      const decoder = new ChunkedDecoder()
+      let isHead = true
+      socket.on('data', (piece: Buffer) => {
+        const at = isHead ? piece.indexOf('\r\n\r\n') + 4 : 0
+        isHead = false
+        const end = length === undefined ? decoder.decode(piece, at, piece.length) : piece.length
+        const from = length === undefined ? decoder.start : at
+        got.update(piece.subarray(from, end))
+        bytes += end - from
+        if (bytes === size && (length !== undefined || decoder.done)) socket.write(OK)
+        // Now and then nothing is read, and the kernel takes no more.
+        socket.pause()
+        setImmediate(() => socket.resume())
+      })
+    })
+    const pieces: Buffer[] = []
+    const body = new Readable({
+      highWaterMark: 128 * 1024,
+      read() {
+        const piece = Buffer.allocUnsafeSlow(64 * 1024).fill(String(pieces.length))
+        const isLeft = pieces.length * piece.length < size
+        if (isLeft) {
+          sent.update(piece)
+          pieces.push(piece)
+        }
+        this.push(isLeft ? piece : null)
+      },
+    })
+    const request = Object.assign(body, { bytes: 0, starving: false, onPiece() {}, limit() {} })
+    expect(await ask(poolTo(upstream), { ...sending, body: request, length })).toMatchObject({
+      whole: true,
+      body: 'ok',
+    })
+    expect(got.digest('hex')).toBe(sent.digest('hex'))
+    expect(pieces.filter(({ byteLength }) => byteLength === 0).length).toBeGreaterThan(0)
+  })
+
+  test('that shares its memory keeps it', async () => {
+    const upstream = await rawUpstream(({ socket, seen }) => void seen(/b{65536}/).then(() => socket.write(OK)))
+    const memory = Buffer.allocUnsafeSlow(128 * 1024).fill('b')
+    const body = Object.assign(Readable.from([memory.subarray(0, 64 * 1024)]), {
+      bytes: 0,
+      starving: false,
+      onPiece() {},
+      limit() {},
+    })
+    expect(await ask(poolTo(upstream), { ...sending, body, length: 64 * 1024 })).toMatchObject({ whole: true })
+    expect(memory.byteLength).toBe(128 * 1024)
   })
 
   test('comes at the pace of the upstream', async () => {
