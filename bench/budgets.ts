@@ -1,8 +1,8 @@
+import { type Cell, type Figure, least, median } from './figures.ts'
 import type { MicroResult } from './micro.ts'
 import { apache } from './peers/apache.ts'
 import { envoy } from './peers/envoy.ts'
 import { oauth2Proxy } from './peers/oauth2-proxy.ts'
-import { type Cell, least, median } from './rounds.ts'
 
 /** A figure and the most that it should be. A missed one is printed and fails nothing: the machine may be busy. */
 export interface Budget {
@@ -10,7 +10,7 @@ export interface Budget {
   /** The median, and beside it the least disturbed figure. They disagree on a busy machine. */
   readonly median: number
   readonly least: number
-  readonly unit: '×' | 'µs'
+  readonly unit: string
   readonly limit: number
 }
 
@@ -26,6 +26,11 @@ export const DOWN = 'GET 1 MiB, 8 connections'
 export const UP = 'POST 1 MiB, 8 connections'
 export const PACED = 'GET 1 KiB, 64 connections, 1000 requests/s'
 export const HALF = 'GET 1 KiB, 64 connections, half of the load that Postern can bear'
+
+export const BY_ROUTES = 'GET 1 KiB by number of routes, 64 connections'
+export const TLS = 'GET 1 KiB over TLS 1.3, 64 connections'
+export const POSTERN_TLS = 'Postern with TLS, signed in'
+export const NGINX_TLS = 'nginx with TLS'
 
 interface Ratio {
   readonly work: string
@@ -49,6 +54,13 @@ const RATIOS: readonly Ratio[] = [
   { work: GET, target: 'Postern, on Redis', over: SIGNED_IN, limit: 1.1 },
   { work: GET, target: 'Postern, anonymous 302', over: SIGNED_IN, limit: 0.5 },
   { work: GET, target: 'Postern, anonymous 401', over: SIGNED_IN, limit: 0.5 },
+  { work: TLS, target: POSTERN_TLS, over: NGINX_TLS, limit: 3 },
+  ...['10000 hosts', '10000 prefixes', '1000 regexes'].map((target) => ({
+    work: BY_ROUTES,
+    target,
+    over: '1 route',
+    limit: 1.2,
+  })),
   { work: HALF, target: SIGNED_IN, over: NGINX, limit: 3, of: 'p99' },
 ]
 
@@ -70,4 +82,8 @@ export function ratios(cells: readonly Cell[]): readonly Budget[] {
 
 export function microBudget({ name, rounds, budgetNs }: MicroResult): Budget {
   return { what: name, median: median(rounds) / 1000, least: least(rounds) / 1000, unit: 'µs', limit: budgetNs / 1000 }
+}
+
+export function figureBudget({ what, unit, values, limit }: Figure): readonly Budget[] {
+  return limit === undefined ? [] : [{ what, median: median(values), least: least(values), unit, limit }]
 }

@@ -2,21 +2,29 @@
  * `npm run bench [-- --short] [--only WORDS] [--rounds N] [--seconds N]`: what a request costs, as run time of the proxy's
  * process by the scheduler's counter, beside other proxies. The proxy under test has one core, the load and the upstream
  * share the other; rounds are interleaved, so that a slow minute of the machine hits all alike; everything is warmed up by
- * count; answers are checked first. `--only` takes what a work's name contains, or `micro`; several with `|` between.
+ * count; answers are checked first. `--only` takes what a work's name contains, `growth: …`,
+ * `footprint: …` or `micro`; several with `|` between. Without `--short` and `--only` it writes the report
+ * as a page with a picture, too.
  * Ratios are compared with their budgets; only wrong answers fail the run.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, tmpdir } from 'node:os'
+import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { microBudget, ratios } from './budgets.ts'
+import { chart } from './chart.ts'
+import { figureBudget, microBudget, ratios } from './budgets.ts'
+import { measureFootprint } from './footprint.ts'
+import { measureGrowth } from './growth.ts'
 import type { MicroResult } from './micro.ts'
+import { versions } from './peers/peers.ts'
 import { BESIDE, find, node, stopAll, UNDER_TEST } from './programs.ts'
-import { compareProxies, prepareGround } from './proxies.ts'
-import { printBudgets, printCells } from './table.ts'
+import { compareProxies, prepareGround, type Selection } from './proxies.ts'
+import { page, type Report } from './report.ts'
+import { printBudgets } from './table.ts'
+import { compareTls } from './tls.ts'
 
-const REPORT = 'bench/report.json'
+const REPORT = 'bench/report'
 
 async function main(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
@@ -46,16 +54,39 @@ async function main(args: readonly string[]): Promise<void> {
   const rounds = Number(values.rounds ?? (short ? 3 : 7))
   const seconds = Number(values.seconds ?? (short ? 1 : 2))
   const begin = performance.now()
+  const [before = 0] = loadavg()
+  const left: string[] = []
+  const leave = (what: string): void => {
+    left.push(what)
+    console.log(`not measured: ${what}`)
+  }
   try {
     const ground = await prepareGround(directory)
-    const cells = await compareProxies({ directory, short, wanted, rounds, seconds }, ground)
+    const selection: Selection = { directory, short, wanted, rounds, seconds, leave }
+    const cells = [...(await compareProxies(selection, ground))]
+    if (!short) {
+      cells.push(...(await compareTls(selection, ground)))
+      cells.push(...(await measureGrowth(selection, ground)))
+    }
+    const figures = short ? [] : await measureFootprint(selection, ground)
     const micro = wanted('micro') ? (JSON.parse(runPinned(node('micro.js'))) as readonly MicroResult[]) : []
-    const budgets = [...ratios(cells), ...micro.map(microBudget)]
-    printCells(cells)
+    const budgets = [...ratios(cells), ...figures.flatMap(figureBudget), ...micro.map(microBudget)]
     printBudgets(budgets)
-    const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version, platform: process.platform }
-    writeFileSync(REPORT, `${JSON.stringify({ short, rounds, seconds, machine, cells, micro, budgets }, null, 2)}\n`)
-    console.log(`\n${((performance.now() - begin) / 1000).toFixed(0)} s, written to ${REPORT}`)
+    const machine: Report['machine'] = {
+      cpu: cpus()[0]?.model ?? 'unknown',
+      cores: cpus().length,
+      node: process.version,
+      load: [before, loadavg()[0] ?? 0],
+      versions: versions(),
+    }
+    const report: Report = { rounds, seconds, machine, left, cells, figures, micro, budgets }
+    writeFileSync(`${REPORT}.json`, `${JSON.stringify(report, null, 2)}\n`)
+    // The page is of everything or not at all.
+    if (!short && values.only === '') {
+      writeFileSync(`${REPORT}.md`, page(report))
+      writeFileSync(`${REPORT}.svg`, chart(cells))
+    }
+    console.log(`\n${((performance.now() - begin) / 1000).toFixed(0)} s, written to ${REPORT}.json`)
   } finally {
     stopAll()
     rmSync(directory, { recursive: true, force: true })

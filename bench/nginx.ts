@@ -10,6 +10,7 @@ export const SIZES = [30, 1024, 10_240, 102_400, BIG, 10 * BIG]
 /** What the upstream answers, by path. */
 export const BODIES: ReadonlyMap<string, string> = new Map([
   ['/', SMALL],
+  ['/api/x-77/', SMALL],
   ['/big', 'x'.repeat(BIG)],
   ...SIZES.map((size): [string, string] => [`/size/${size}`, 'x'.repeat(size)]),
 ])
@@ -18,7 +19,7 @@ export const BODIES: ReadonlyMap<string, string> = new Map([
 export function startUpstream(core: number, directory: string, port: number, sink: number): Program {
   const files = `${directory}/files`
   mkdirSync(`${files}/size`, { recursive: true })
-  for (const [path, body] of BODIES) if (path !== '/') writeFileSync(`${files}${path}`, body)
+  for (const [path, body] of BODIES) if (!path.endsWith('/')) writeFileSync(`${files}${path}`, body)
   return nginx(
     core,
     directory,
@@ -31,6 +32,7 @@ export function startUpstream(core: number, directory: string, port: number, sin
       client_body_buffer_size 2m;
       root ${files};
       location = / { return 200 "${SMALL}"; }
+      location /api/ { return 200 "${SMALL}"; }
       location = /big { }
       location /size/ { }
       location = /upload { proxy_pass http://127.0.0.1:${sink}; }

@@ -31,15 +31,22 @@ export interface PosternOptions {
   readonly storage?: object
   /** Absent: plain HTTP. */
   readonly certificate?: Certificate
-  /** Routes before those of the bench. */
+  /** Routes to the upstream before those of the bench, on the host of the application unless they say another. */
   readonly routes?: readonly object[]
+  /** Who may reach the application. Absent: the group Engineering. */
+  readonly access?: object
   /** Groups that alice is in, beside Engineering. */
   readonly groups?: readonly string[]
+  /** More keys. */
+  readonly settings?: object
+  /** Is told the configuration and the provider, before the program starts. */
+  readonly seed?: (settings: string, issuer: string) => Promise<void>
 }
 
 /** The built program with a configuration file, a store and the emulator; alice has signed in through the browser flow. */
 export async function startPostern(options: PosternOptions): Promise<Postern> {
-  const { core, directory, upstream, echo, storage, certificate, routes = [], groups = [] } = options
+  const { core, directory, upstream, echo, storage, certificate, groups = [] } = options
+  const { access = { allowed_groups: ['Engineering'] } } = options
   const port = await freePort()
   const scheme = certificate ? 'https' : 'http'
   const origin = (name: string): string => `${scheme}://${name}.localhost:${port}`
@@ -57,23 +64,23 @@ export async function startPostern(options: PosternOptions): Promise<Postern> {
     to: `http://127.0.0.1:${to}`,
     ...access,
   })
-  writeFileSync(
-    file,
-    JSON.stringify({
-      ...commonSettings({ port, okta: okta.url, store: `${directory}/store-${port}` }),
-      authenticate_service_url: origin('authenticate'),
-      ...(storage && { storage }),
-      ...(certificate && { certificate_file: certificate.file, certificate_key_file: certificate.keyFile }),
-      pass_identity_headers: true,
-      jwt_claims_headers: ['email', 'groups'],
-      routes: [
-        ...routes,
-        route('public', upstream, { allow_public_unauthenticated_access: true }),
-        route('app', upstream, { allowed_groups: ['Engineering'] }),
-        route('echo', echo, { allowed_groups: ['Engineering'] }),
-      ],
-    }),
-  )
+  const settings = JSON.stringify({
+    ...commonSettings({ port, okta: okta.url, store: `${directory}/store-${port}` }),
+    authenticate_service_url: origin('authenticate'),
+    ...(storage && { storage }),
+    ...(certificate && { certificate_file: certificate.file, certificate_key_file: certificate.keyFile }),
+    pass_identity_headers: true,
+    jwt_claims_headers: ['email', 'groups'],
+    ...options.settings,
+    routes: [
+      ...(options.routes ?? []).map((one) => route('app', upstream, { ...access, ...one })),
+      route('public', upstream, { allow_public_unauthenticated_access: true }),
+      route('app', upstream, access),
+      route('echo', echo, { allowed_groups: ['Engineering'] }),
+    ],
+  })
+  writeFileSync(file, settings)
+  await options.seed?.(settings, okta.url)
   const program = start(core, node('../cmd/postern/main.js', 'run', '--config', file))
   await answering(port, '/ping', certificate !== undefined)
   const [app, echoed] = [new URL(origin('app')), new URL(origin('echo'))]

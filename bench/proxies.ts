@@ -1,3 +1,4 @@
+import type { Cell } from './figures.ts'
 import { demoSeed } from '../emulator/okta/demo-seed.ts'
 import { createOktaEmulator } from '../emulator/okta/emulator.ts'
 import { BROWSING, DOWN, GET, HALF, NGINX, PACED, SIGNED_IN, UP } from './budgets.ts'
@@ -6,12 +7,18 @@ import { placePeers, startPeer } from './peers/peers.ts'
 import { startPostern } from './postern.ts'
 import { answering, ask, BESIDE, find, freePort, node, type Program, start, UNDER_TEST } from './programs.ts'
 import { BROWSER, CALL, NAVIGATION } from './requests.ts'
-import { type Cell, compare, type Effort, type Target, type Work } from './rounds.ts'
+import { compare, type Effort, type Target, type Work } from './rounds.ts'
+
+const ONE = 'GET 1 KiB, 1 connection'
+const THOUSAND = 'GET 1 KiB, 1000 connections'
+const WORKS = [GET, BROWSING, ONE, THOUSAND, DOWN, UP]
 
 export interface Selection extends Effort {
   readonly short: boolean
   /** Whether a work of this name is wanted. */
   readonly wanted: (name: string) => boolean
+  /** Is told what cannot be measured here, and why. */
+  readonly leave: (what: string) => void
 }
 
 /** What all of a bench stand in front of, on the core of the load. */
@@ -36,6 +43,7 @@ export async function prepareGround(directory: string): Promise<Ground> {
  */
 export async function compareProxies(selection: Selection, ground: Ground): Promise<readonly Cell[]> {
   const { directory, short, wanted } = selection
+  if (![...WORKS, ...(short ? [] : [PACED, HALF])].some(wanted)) return []
   const { upstream } = ground
   const bare = async (name: string, command: (at: number) => Program): Promise<Target> => {
     const at = await freePort()
@@ -54,21 +62,22 @@ export async function compareProxies(selection: Selection, ground: Ground): Prom
     { name: 'Postern, anonymous 302', program, port, headers: { ...host, ...NAVIGATION }, status: 302 },
     { name: 'Postern, anonymous 401', program, port, headers: { ...host, ...CALL }, status: 401 },
   ]
-  const peers = short ? [] : await startPeers(ground)
-  const others = short
-    ? []
-    : [
-        { name: 'Postern, public', program, port, headers: postern.open },
-        ...(await onRedis(ground)),
-        await bare('bare http-proxy', (at) => start(UNDER_TEST, node('bare-http-proxy.js', String(at), origin))),
-      ]
+  const peers = short || ![GET, BROWSING, PACED].some(wanted) ? [] : await startPeers(selection, ground)
+  const others =
+    short || !wanted(GET)
+      ? []
+      : [
+          { name: 'Postern, public', program, port, headers: postern.open },
+          ...(await onRedis(ground)),
+          await bare('bare http-proxy', (at) => start(UNDER_TEST, node('bare-http-proxy.js', String(at), origin))),
+        ]
 
   const get = { path: '/', connections: 64 } as const
   const works: readonly Work[] = [
     { ...get, name: GET, targets: [signedIn, undici, nginx, ...anonymous, ...others, ...peers] },
     { ...get, name: BROWSING, headers: BROWSER, targets: [signedIn, undici, nginx, ...peers] },
-    { ...get, name: 'GET 1 KiB, 1 connection', connections: 1, targets: [signedIn, nginx] },
-    { ...get, name: 'GET 1 KiB, 1000 connections', connections: 1000, targets: [signedIn, nginx] },
+    { ...get, name: ONE, connections: 1, targets: [signedIn, nginx] },
+    { ...get, name: THOUSAND, connections: 1000, targets: [signedIn, nginx] },
     { name: DOWN, path: '/big', connections: 8, targets: [signedIn, nginx] },
     { name: UP, path: '/upload', connections: 8, upload: BIG, targets: [signedIn, nginx] },
     ...(short ? [] : [{ ...get, name: PACED, perSecond: 1000, targets: [signedIn, nginx, ...peers] }]),
@@ -76,11 +85,10 @@ export async function compareProxies(selection: Selection, ground: Ground): Prom
   await checkIdentity(port, postern.echo, postern.app)
   const cells: Cell[] = []
   for (const work of works.filter(({ name }) => wanted(name))) cells.push(...(await compare(selection, work)))
-  const half = Math.round(
-    (cells.find(({ work, target }) => work === GET && target === SIGNED_IN)?.requestsPerSecond ?? 0) / 2,
-  )
-  if (!short && half > 0 && wanted(HALF)) {
-    cells.push(...(await compare(selection, { ...get, name: HALF, perSecond: half, targets: [signedIn, nginx] })))
+  const most = cells.find(({ work, target }) => work === GET && target === SIGNED_IN)?.requestsPerSecond
+  if (!short && most !== undefined && wanted(HALF)) {
+    const perSecond = Math.round(most / 2)
+    cells.push(...(await compare(selection, { ...get, name: HALF, perSecond, targets: [signedIn, nginx] })))
   }
   return cells
 }
@@ -96,8 +104,8 @@ async function onRedis(ground: Ground): Promise<readonly Target[]> {
 }
 
 /** All that are installed, each with alice signed in. */
-async function startPeers({ directory, upstream }: Ground): Promise<readonly Target[]> {
-  const placed = await placePeers()
+async function startPeers({ leave }: Selection, { directory, upstream }: Ground): Promise<readonly Target[]> {
+  const placed = await placePeers(leave)
   const redirectUris = placed.flatMap(({ redirectUri }) => redirectUri ?? [])
   const okta = await createOktaEmulator({
     rateLimits: 'off',

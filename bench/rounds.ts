@@ -1,6 +1,8 @@
-import { BODIES } from './nginx.ts'
+import { type Cell, median } from './figures.ts'
+import { BIG, BODIES } from './nginx.ts'
 import { pace } from './pace.ts'
 import { ask, type Program } from './programs.ts'
+import { printCells } from './table.ts'
 import { wrk } from './wrk.ts'
 
 /** A program under load and the request that it gets. */
@@ -13,6 +15,10 @@ export interface Target {
   readonly status?: number
   /** Speaks TLS. */
   readonly tls?: boolean
+  /** Cookies of many people, one after the other. */
+  readonly cookies?: readonly string[]
+  /** How much there is of what grows in a series of cells. */
+  readonly at?: number
 }
 
 /** One request, sent in the same way to several targets. */
@@ -25,20 +31,9 @@ export interface Work {
   readonly upload?: number
   /** Requests a second; absent: as many as are answered. */
   readonly perSecond?: number
+  /** What grows from cell to cell. */
+  readonly series?: string
   readonly targets: readonly Target[]
-}
-
-/** What one target took for one work. */
-export interface Cell {
-  readonly work: string
-  readonly target: string
-  readonly connections: number
-  /** CPU time of the program per request in microseconds, of each round. */
-  readonly rounds: readonly number[]
-  readonly requestsPerSecond: number
-  /** At a fixed rate: the time that 99 % of the answers do not exceed, in milliseconds, of each round. */
-  readonly p99?: readonly number[]
-  readonly rssMiB: number
 }
 
 export interface Effort {
@@ -59,7 +54,7 @@ const answered = new Map<string, number>()
 /** Rounds of all targets in turn, so that a slow minute of the machine hits all alike. */
 export async function compare({ directory, rounds, seconds }: Effort, work: Work): Promise<readonly Cell[]> {
   await check(work)
-  const bodies = work.upload !== undefined || work.path === '/big'
+  const bodies = work.upload !== undefined || (BODIES.get(work.path)?.length ?? 0) >= BIG
 
   async function run(target: Target): Promise<number> {
     const requests = await wrk(directory, {
@@ -70,6 +65,7 @@ export async function compare({ directory, rounds, seconds }: Effort, work: Work
       seconds,
       status: target.status ?? 200,
       ...(work.upload !== undefined && { upload: work.upload }),
+      ...(target.cookies && { cookies: target.cookies }),
     })
     const kind = kindOf(target)
     answered.set(kind, (answered.get(kind) ?? 0) + requests)
@@ -105,17 +101,22 @@ export async function compare({ directory, rounds, seconds }: Effort, work: Work
       cpu.push(((target.program.cpu() - before) / requests) * 1e6)
       rate.push((requests / (performance.now() - began)) * 1000)
     }
-    process.stderr.write('.')
   }
-  return measured.map(({ target, cpu, rate, p99 }) => ({
-    work: work.name,
-    target: target.name,
-    connections: work.connections,
-    rounds: cpu,
-    requestsPerSecond: median(rate),
-    ...(work.perSecond !== undefined && { p99 }),
-    rssMiB: target.program.rss(),
-  }))
+  const cells = measured.map(
+    ({ target, cpu, rate, p99 }): Cell => ({
+      work: work.name,
+      target: target.name,
+      connections: work.connections,
+      rounds: cpu,
+      requestsPerSecond: median(rate),
+      ...(work.perSecond !== undefined && { p99 }),
+      rssMiB: target.program.rss(),
+      ...(work.series !== undefined && { series: work.series }),
+      ...(target.at !== undefined && { at: target.at }),
+    }),
+  )
+  printCells(cells)
+  return cells
 }
 
 /** One request to each target; throws when an answer is not what the upstream, or the proxy itself, must give. */
@@ -129,10 +130,3 @@ async function check({ name: work, path, headers, upload, targets }: Work): Prom
     }
   }
 }
-
-export function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN
-}
-
-export const least = (values: readonly number[]): number => Math.min(...values)

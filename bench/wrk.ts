@@ -14,24 +14,39 @@ export interface Load {
   readonly status: number
   /** Bytes of a POST body; absent: GET. */
   readonly upload?: number
+  /** One after the other, in the place of that of `headers`. */
+  readonly cookies?: readonly string[]
 }
 
 /** Sends requests as fast as they are answered and counts them. Throws when an answer had another status or connections fail. */
 export async function wrk(directory: string, load: Load): Promise<number> {
-  // On a machine that is busy with something else a second may pass without an answer.
-  for (let attempt = 0; attempt < 5; attempt++) {
-    const requests = await once(directory, load)
+  // On a machine that is busy with something else a second may pass without a whole answer.
+  for (let { seconds } = load; seconds < 60; seconds *= 2) {
+    const requests = await once(directory, { ...load, seconds })
     if (requests > 0) return requests
   }
   throw new Error(`${load.name}, ${load.url}: no request was answered`)
 }
 
+/** What wrk does beside plain GETs is told by a script in Lua. */
+function script({ upload, cookies }: Load): string | undefined {
+  if (upload !== undefined) return `wrk.method = "POST"\nwrk.body = string.rep("x", ${upload})\n`
+  if (cookies === undefined) return undefined
+  return `local cookies = {${cookies.map((cookie) => JSON.stringify(cookie)).join(',')}}
+local i = 0
+request = function()
+  i = i % #cookies + 1
+  wrk.headers["Cookie"] = cookies[i]
+  return wrk.format()
+end
+`
+}
+
 async function once(directory: string, load: Load): Promise<number> {
-  const { name, url, headers, connections, seconds, upload, status } = load
-  const script = `${directory}/upload-${upload ?? 0}.lua`
-  if (upload !== undefined) {
-    writeFileSync(script, `wrk.method = "POST"\nwrk.body = string.rep("x", ${upload})\n`)
-  }
+  const { name, url, headers, connections, seconds, status } = load
+  const lua = script(load)
+  const file = `${directory}/wrk.lua`
+  if (lua !== undefined) writeFileSync(file, lua)
   const { stdout } = await promisify(execFile)('taskset', [
     '-c',
     String(BESIDE),
@@ -42,7 +57,7 @@ async function once(directory: string, load: Load): Promise<number> {
     // A busy machine is slow, not wrong.
     '--timeout=60s',
     ...Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]),
-    ...(upload === undefined ? [] : ['-s', script]),
+    ...(lua === undefined ? [] : ['-s', file]),
     url,
   ])
   const requests = Number(/(\d+) requests in/.exec(stdout)?.[1] ?? 0)

@@ -10,7 +10,8 @@ missing=()
 have() { command -v "$1" >/dev/null || [ -x "$tools/bin/$1" ]; }
 
 if ! have oauth2-proxy; then
-  GOBIN="$tools/bin" GOFLAGS='-p=2 -buildvcs=false' go install github.com/oauth2-proxy/oauth2-proxy/v7@v7.15.6 \
+  version=v7.15.6
+  GOBIN="$tools/bin" GOFLAGS='-p=2 -buildvcs=false' go install -ldflags "-X github.com/oauth2-proxy/oauth2-proxy/v7/pkg/version.VERSION=$version" "github.com/oauth2-proxy/oauth2-proxy/v7@$version" \
     || missing+=('oauth2-proxy (go install)')
 fi
 

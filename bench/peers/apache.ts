@@ -14,6 +14,7 @@ export const apache: Peer = {
     apache2: 'apt-get install apache2',
     [`${MODULES}/mod_auth_openidc.so`]: 'apt-get install libapache2-mod-auth-openidc',
   },
+  versionOf: [['apache2', '-v']],
   callback: CALLBACK,
   start(place) {
     const home = `${place.directory}/apache`

@@ -7,6 +7,7 @@ import type { Peer } from './peer.ts'
 export const caddyForwardAuth: Peer = {
   name: 'Caddy + forward_auth + oauth2-proxy',
   needs: { caddy: 'apt-get install caddy', ...NEEDS },
+  versionOf: [['caddy', 'version']],
   callback: CALLBACK,
   async start(place) {
     const judge = await freePort()

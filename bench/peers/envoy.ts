@@ -10,6 +10,7 @@ const CALLBACK = '/oauth2/callback'
 export const envoy: Peer = {
   name: 'Envoy + oauth2 + jwt_authn + rbac',
   needs: { envoy: 'bash scripts/bench-peers.sh' },
+  versionOf: [['envoy', '--version']],
   callback: CALLBACK,
   async start(place) {
     const file = `${place.directory}/envoy.json`

@@ -6,6 +6,7 @@ import type { Peer } from './peer.ts'
 export const haproxy: Peer = {
   name: 'haproxy',
   needs: { haproxy: 'apt-get install haproxy' },
+  versionOf: [['haproxy', '-v']],
   start({ directory, port, upstream }) {
     const file = `${directory}/haproxy.cfg`
     writeFileSync(

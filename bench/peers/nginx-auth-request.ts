@@ -7,6 +7,7 @@ import type { Peer } from './peer.ts'
 export const nginxAuthRequest: Peer = {
   name: 'nginx + auth_request + oauth2-proxy',
   needs: NEEDS,
+  versionOf: [],
   callback: CALLBACK,
   async start(place) {
     const judge = await freePort()

@@ -9,6 +9,7 @@ export const CALLBACK = '/oauth2/callback'
 export const oauth2Proxy: Peer = {
   name: 'oauth2-proxy',
   needs: NEEDS,
+  versionOf: [['oauth2-proxy', '--version']],
   callback: CALLBACK,
   start: (place) =>
     Promise.resolve(startOauth2Proxy(place, { listen: place.port, upstream: `http://127.0.0.1:${place.upstream}` })),

@@ -14,6 +14,8 @@ export interface Peer {
   readonly name: string
   /** Programs and files that it consists of, each with how to get it. */
   readonly needs: Readonly<Record<string, string>>
+  /** Its programs, and the flag that makes each tell its version. */
+  readonly versionOf: readonly (readonly [program: string, flag: string])[]
   /** Path that the provider sends browsers back to; absent: the peer signs nobody in. */
   readonly callback?: string
   start(place: Place): Promise<Program>

@@ -1,4 +1,5 @@
-import { answering, ask, freePort } from '../programs.ts'
+import { spawnSync } from 'node:child_process'
+import { answering, ask, find, freePort } from '../programs.ts'
 import type { Target } from '../rounds.ts'
 import { signIn } from '../signed-in.ts'
 import { apache } from './apache.ts'
@@ -19,12 +20,13 @@ export interface PlacedPeer {
   readonly redirectUri: string | undefined
 }
 
-export async function placePeers(): Promise<readonly PlacedPeer[]> {
+/** Those that are installed; `leave` is told of the others. */
+export async function placePeers(leave: (what: string) => void): Promise<readonly PlacedPeer[]> {
   const placed: PlacedPeer[] = []
   for (const peer of PEERS) {
     const missing = lacks(peer)
     if (missing !== undefined) {
-      console.log(`not measured: ${peer.name}: not installed: ${missing}`)
+      leave(`${peer.name}: no ${missing}`)
       continue
     }
     const port = await freePort()
@@ -50,4 +52,18 @@ export async function startPeer({ peer, port }: PlacedPeer, place: Omit<Place, '
     if (status === 200) throw new Error(`${peer.name} lets in who is not in Engineering`)
   }
   return { ...target, headers: await headersOf('alice@example.com') }
+}
+
+/** What the installed products call themselves, by program. */
+export function versions(): Readonly<Record<string, string>> {
+  const asked = [...PEERS.flatMap(({ versionOf }) => versionOf), ['nginx', '-v'], ['wrk', '-v']] as const
+  const known: Record<string, string> = {}
+  for (const [program, flag] of asked) {
+    const file = find(program)
+    if (file === undefined) continue
+    const { stdout, stderr } = spawnSync(file, [flag], { encoding: 'utf8', timeout: 10_000 })
+    const version = /\d+\.\d+\.\d+/.exec(stdout + stderr)?.[0]
+    if (version !== undefined) known[program] = version
+  }
+  return known
 }

@@ -1,0 +1,145 @@
+/** What Postern takes beside requests: to start, to rest, to sign somebody in, to open and keep WebSockets. */
+import { randomBytes } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Figure } from './figures.ts'
+import { type Postern, startPostern } from './postern.ts'
+import { answering, ask, BESIDE, freePort, node, start, UNDER_TEST } from './programs.ts'
+import type { Ground, Selection } from './proxies.ts'
+import { signIn } from './signed-in.ts'
+import { printFigures } from './table.ts'
+
+const STARTS = 10
+/** Until nothing of the last work is left to be done. */
+const CALM = 5000
+const REST = 10_000
+const SIGN_INS = 40
+const OPENINGS = 2000
+const IDLE_SOCKETS = 10_000
+const PARALLEL = 32
+
+type Part = readonly [name: string, measure: (postern: Postern, ground: Ground) => Promise<readonly Figure[]>]
+
+const PARTS: readonly Part[] = [
+  ['sign-in', measureSignIn],
+  ['WebSockets', measureSockets],
+  ['idle', measureIdle],
+  ['start', measureStart],
+]
+
+export async function measureFootprint({ wanted }: Selection, ground: Ground): Promise<readonly Figure[]> {
+  const figures: Figure[] = []
+  for (const [name, measure] of PARTS) {
+    if (!wanted(`footprint: ${name}`)) continue
+    const postern = await startPostern({ core: UNDER_TEST, ...ground })
+    const measured = await measure(postern, ground)
+    await postern.close()
+    printFigures(measured)
+    figures.push(...measured)
+  }
+  return figures
+}
+
+/** From the start of the process to its first answer, with the store and the configuration of the last run. */
+async function measureStart(postern: Postern): Promise<readonly Figure[]> {
+  const { port, file, program } = postern
+  await program.stop()
+  const [wall, cpu]: [number[], number[]] = [[], []]
+  for (let i = 0; i < STARTS; i++) {
+    const began = performance.now()
+    const again = start(UNDER_TEST, node('../cmd/postern/main.js', 'run', '--config', file))
+    while (!(await ask(port, '/ping').catch(() => undefined))) await sleep(2)
+    wall.push(performance.now() - began)
+    cpu.push(again.cpu() * 1000)
+    await again.stop()
+  }
+  return [
+    { what: 'start to the first answer', unit: 'ms', values: wall, limit: 300 },
+    { what: 'start to the first answer, CPU', unit: 'ms', values: cpu },
+  ]
+}
+
+async function measureIdle({ program }: Postern): Promise<readonly Figure[]> {
+  await sleep(CALM)
+  const [cpu, wakeUps, began] = [program.cpu(), program.wakeUps(), performance.now()]
+  await sleep(REST)
+  const seconds = (performance.now() - began) / 1000
+  return [
+    { what: 'idle: wake-ups', unit: '/s', values: [(program.wakeUps() - wakeUps) / seconds], limit: 10 },
+    { what: 'idle: share of a core', unit: '%', values: [((program.cpu() - cpu) / seconds) * 100], limit: 0.1 },
+    { what: 'idle: resident memory', unit: 'MiB', values: [program.rss()], limit: 90 },
+  ]
+}
+
+/** Whole sign-ins: the application, the provider, the callback, the application again. */
+async function measureSignIn({ program, app, okta }: Postern): Promise<readonly Figure[]> {
+  const application = new URL(`http://${app['Host']}`)
+  const values: number[] = []
+  for (let round = 0; round < 6; round++) {
+    const before = program.cpu()
+    for (let i = 0; i < SIGN_INS; i++) await signIn([application], okta.url, 'alice@example.com')
+    // The first ones compile the code.
+    if (round > 2) values.push(((program.cpu() - before) / SIGN_INS) * 1000)
+  }
+  return [{ what: 'sign-in, CPU', unit: 'ms', values, limit: 4 }]
+}
+
+async function measureSockets(_: Postern, ground: Ground): Promise<readonly Figure[]> {
+  const at = await freePort()
+  const upstream = start(BESIDE, node('sockets.js', String(at)))
+  await answering(at)
+  const postern = await startPostern({ core: UNDER_TEST, ...ground, echo: at })
+  const { program, port, echo } = postern
+  const lines = Object.entries({ ...echo, Upgrade: 'websocket', Connection: 'Upgrade', 'Sec-WebSocket-Version': '13' })
+
+  function open(): Promise<Socket> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(port, '127.0.0.1', () => {
+        const head = lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')
+        socket.write(`GET / HTTP/1.1\r\n${head}Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\n\r\n`)
+      })
+      socket.once('error', reject)
+      socket.once('data', (answer: Buffer) => {
+        if (answer.toString('latin1', 0, 12) === 'HTTP/1.1 101') resolve(socket)
+        else reject(new Error(`a WebSocket was refused: ${answer.toString('latin1', 0, 60)}`))
+      })
+    })
+  }
+
+  async function openMany(count: number): Promise<readonly Socket[]> {
+    const sockets: Socket[] = []
+    let next = 0
+    const work = async (): Promise<void> => {
+      while (next++ < count) sockets.push(await open())
+    }
+    await Promise.all(Array.from({ length: PARALLEL }, work))
+    return sockets
+  }
+
+  const opening: number[] = []
+  for (let round = 0; round < 4; round++) {
+    const before = program.cpu()
+    const sockets = await openMany(OPENINGS / 4)
+    if (round > 0) opening.push(((program.cpu() - before) / (OPENINGS / 4)) * 1e6)
+    for (const socket of sockets) socket.destroy()
+    await sleep(500)
+  }
+  // The proxy has two descriptors for each.
+  const descriptors = Number(
+    /Max open files +\d+ +(\d+)/.exec(readFileSync(`/proc/${program.pid}/limits`, 'utf8'))?.[1],
+  )
+  const count = Math.min(IDLE_SOCKETS, Math.floor((descriptors - 1000) / 2))
+  await sleep(CALM)
+  const before = program.rss()
+  const sockets = await openMany(count)
+  await sleep(CALM)
+  const each = ((program.rss() - before) * 1024) / count
+  for (const socket of sockets) socket.destroy()
+  await postern.close()
+  await upstream.stop()
+  return [
+    { what: 'WebSocket opening, CPU', unit: 'µs', values: opening, limit: 300 },
+    { what: `resident memory of each of ${count} idle WebSockets`, unit: 'KiB', values: [each], limit: 16 },
+  ]
+}
