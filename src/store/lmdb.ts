@@ -14,7 +14,7 @@ import { earlier, epochMillis, wallTime } from '../lib/time.ts'
 /** Raised when the form of `StoredRecord` changes; records of another form are corrupt, not guessed at. */
 const SCHEMA = 1
 
-/** Abortable; committed on return, so that kill -9 loses nothing; flushed to disk right after, off the event loop. */
+/** Abortable; committed and on disk on return, so that neither kill -9 nor a power cut loses anything. */
 const COMMIT: TransactionFlags =
   TransactionFlags.ABORTABLE | TransactionFlags.SYNCHRONOUS_COMMIT | TransactionFlags.NO_SYNC_FLUSH
 

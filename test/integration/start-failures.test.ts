@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { createServer, get, type Server } from 'node:http'
+import { type AddressInfo, createServer as createNetServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -75,12 +76,17 @@ async function end(child: ChildProcess): Promise<Ended> {
   return { code, out, err }
 }
 
-describe.each(['embedded', 'memory'])('with the %s store', (type) => {
+describe.each([
+  ['embedded', 1],
+  ['memory', 1],
+  ['embedded', 2],
+] as const)('with the %s store and workers: %i', (type, workers) => {
   test.each(['address', 'health_check_addr', 'metrics_address'])(
     'run ends with 1 and says why when %s is taken',
     async (key) => {
       const file = write({
         [key]: `127.0.0.1:${portOf(taken)}`,
+        workers,
         storage: type === 'memory' ? { type } : { type, path: join(folder, 'store') },
       })
       // A directory read that is never answered is in flight meanwhile.
@@ -117,6 +123,20 @@ test.each(['redis://127.0.0.1:1', 'postgres://postern@127.0.0.1:1/postern'])(
     for (const { err } of ended) expect(err).toMatch(/^postern: store: .*ECONNREFUSED 127.0.0.1:1$/m)
   },
 )
+
+test.each([1, 2])('SIGTERM ends a start that waits for its store, workers: %i', async (workers) => {
+  const silent = createNetServer((socket) => socket.resume())
+  await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve))
+  const { port } = silent.address() as AddressInfo
+  const url = `redis://127.0.0.1:${port}`
+  const child = run(['run', '--config', write({ workers, storage: { type: 'redis', url } })])
+  const ended = end(child)
+  await once(silent, 'connection')
+  child.kill('SIGTERM')
+  const { code, out } = await ended
+  expect({ code, out }).toEqual({ code: 0, out: expect.stringContaining('stopped before it had started') })
+  await new Promise((resolve) => silent.close(resolve))
+})
 
 test.runIf(process.platform === 'linux')(
   'run ends with 1 when nothing can be made where the store belongs',

@@ -27,7 +27,12 @@ export async function runCommand({ config: file }: { readonly config: string | u
   const { config } = loaded
   const logger = createLogger(config.live.logLevel)
   for (const line of formatIssues(loaded.warnings)) logger.warn({ at: line }, 'configuration')
-  const running = await start(config, input, logger).catch(toAppError)
+  const running = await Promise.race([start(config, input, logger).catch(toAppError), stop])
+  if (typeof running === 'string') {
+    logger.info({ signal: running }, 'stopped before it had started')
+    // A store that does not answer is still waited for. Workers end with this process.
+    process.exit(0)
+  }
   if (running instanceof Error) return end(running, 'cannot start', logger)
   const stopFollowing = await followFiles(running, file, loaded, logger)
   const { address, workers, operations } = running

@@ -45,7 +45,11 @@ export function spawnWorker(): WorkerProcess {
       resolve(how)
     }
     worker.once('exit', (code, signal) => end(signal || `exit code ${code}`))
-    worker.once('error', (error) => end(error.message))
+    worker.on('error', (error) => {
+      worker.process.kill('SIGKILL')
+      // What could not be started does not exit either.
+      if (worker.process.pid === undefined) end(error.message)
+    })
   })
 
   return {
