@@ -90,6 +90,8 @@ export interface Forward {
   readonly timeouts: Timeouts
   readonly identity: ForwardedIdentity
   readonly allowWebsockets: boolean
+  /** Other protocols that a client may change to, in lower case: `spdy/3.1`. */
+  readonly allowUpgrades: readonly string[]
   /** More origins that may open a WebSocket, beside the route's own. */
   readonly allowOrigins: readonly string[]
   readonly balancing: Balancing

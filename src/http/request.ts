@@ -14,8 +14,10 @@ export interface RequestHead {
   readonly encrypted: boolean
   /** Of the connection itself; absent: it has no TLS. */
   readonly connection?: ConnectionFacts | undefined
-  /** Does it ask for a WebSocket? Every other protocol is ignored (RFC 9110 §7.8). */
+  /** Does it ask for a WebSocket? */
   readonly upgrade: boolean
+  /** The other protocol that it asks for, in lower case. It is ignored (RFC 9110 §7.8) unless the route allows it. */
+  readonly upgradeTo?: string | undefined
 }
 
 /** What a TLS handshake said. One frozen object for each connection. */
@@ -54,8 +56,10 @@ export interface RequestFacts {
   readonly hop?: boolean
   /** How the client spoke to us or, when a trusted hop says so, to that hop. */
   readonly scheme: 'http' | 'https'
-  /** `html`: a navigation, so a person looks at the answer. `json`: anything else. `upgrade`: asks for another protocol. */
+  /** `html`: a navigation, so a person looks at the answer. `json`: anything else. `upgrade`: asks for a WebSocket. */
   readonly wants: 'html' | 'json' | 'upgrade'
+  /** See `RequestHead`. */
+  readonly upgradeTo?: string | undefined
   /** All Cookie lines joined with `; `; `''` when there is none. */
   readonly cookie: string
   /** Absent: none was sent. */

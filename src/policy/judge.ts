@@ -68,7 +68,7 @@ function judgeRoute(
     ? judgeReadings(route, facts.readings, asked, facts, who, now)
     : decide(route, who, facts, now)
   if (decision.outcome !== 'allow') return decision
-  if (facts.wants === 'upgrade') return judgeUpgrade(routes, route, decision, now)
+  if (facts.wants === 'upgrade' || mayUpgrade(route, facts)) return judgeUpgrade(routes, route, decision, now)
   return hasDestination(facts.method) ? judgeDestination(routes, route, facts, who, now, decision) : decision
 }
 
@@ -127,10 +127,15 @@ function judgeUpgrade(
   const { request: facts } = decision.grant
   // Nothing is opened: whoever may not upgrade is answered as to any other request (RFC 9110 §7.8).
   if (action.kind !== 'forward') return decision
-  if (!action.allowWebsockets) return WEBSOCKETS_OFF
+  if (facts.wants === 'upgrade' && !action.allowWebsockets) return WEBSOCKETS_OFF
   if (policy.kind === 'public' && decision.grant.principal === undefined) return decision
   if (websocketOriginAllowed(action, facts, routes.originOf(facts.host, facts.port))) return decision
   return policy.kind === 'public' ? decide(route, undefined, facts, now) : FOREIGN_ORIGIN
+}
+
+/** Does the request change to another protocol than a WebSocket's? Without the route's leave it is a request like any other. */
+export function mayUpgrade({ action }: Route, { upgradeTo }: Pick<RequestFacts, 'upgradeTo'>): boolean {
+  return upgradeTo !== undefined && action.kind === 'forward' && action.allowUpgrades.includes(upgradeTo)
 }
 
 const BAD_TOKEN: Readonly<Record<BadToken['error'], Decision>> = Object.freeze({

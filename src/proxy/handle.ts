@@ -18,7 +18,7 @@ import type {
 } from '../http/exchange.ts'
 import { sendReply } from '../http/send.ts'
 import { credentialOf } from '../policy/credential.ts'
-import { judge, judgeShadow } from '../policy/judge.ts'
+import { judge, judgeShadow, mayUpgrade } from '../policy/judge.ts'
 import type { Asker, Principal } from '../policy/model.ts'
 import type { Decision, Grant, ShadowDecision } from '../policy/verdict.ts'
 import { bearerToken } from '../lib/bearer.ts'
@@ -332,6 +332,8 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
     const seen = asSeen(facts, generation.routes.match(facts), who)
     const verdict = judge(generation, seen.facts, who && this.knownNow(who), deps.clock.now(), seen.match)
     if (verdict.outcome !== 'allow' || verdict.grant.route.action.kind !== 'forward') return false
+    // A tunnel is no request like any other any more.
+    if (this.route && mayUpgrade(this.route, facts) && !mayUpgrade(verdict.grant.route, facts)) return false
     // The application was told who this is, and would not be told again.
     const { principal, route } = verdict.grant
     return !(who && !principal && route.policy.kind === 'public' && route.policy.identity === 'optional')

@@ -123,6 +123,7 @@ export function parseTarget(
     hop: client.hop,
     scheme: clientScheme,
     wants: raw.upgrade ? 'upgrade' : isNavigation(headers) ? 'html' : 'json',
+    upgradeTo: raw.upgradeTo,
     cookie: headers.cookie,
     authorization: headers.authorization,
     origin: headers.origin,

@@ -209,7 +209,7 @@ export class H1Connection implements Carrier {
   }
 
   private begin(scanned: ScannedHead): void {
-    const { method, target, httpVersion, headers, framing, upgrade, close } = scanned
+    const { method, target, httpVersion, headers, framing, upgrade, upgradeTo, close } = scanned
     const { peer, encrypted, facts } = this.connection
     this.deadline?.stop()
     this.deadline = undefined
@@ -217,7 +217,7 @@ export class H1Connection implements Carrier {
     this.full = false
     this.last = close || upgrade
     this.body = framing === 'chunked' ? new ChunkedDecoder() : framing
-    const head = { method, target, headers, httpVersion, peer, encrypted, upgrade, connection: facts }
+    const head = { method, target, headers, httpVersion, peer, encrypted, upgrade, upgradeTo, connection: facts }
     const exchange = new H1Exchange(this, scanned, head)
     this.exchange = exchange
     this.state = exchange.hasBody ? 'body' : 'answer'

@@ -86,7 +86,7 @@ export class H1Exchange implements Exchange, Asked, BodySource {
   }
 
   upgrade(headers: string, idle?: Span): Duplex {
-    if (!this.head.upgrade) throw new TypeError('the request asks for no upgrade')
+    if (!this.head.upgrade && this.head.upgradeTo === undefined) throw new TypeError('the request asks for no upgrade')
     this.leave()
     this.upgraded = true
     this.tunnelIdle = idle
@@ -97,7 +97,7 @@ export class H1Exchange implements Exchange, Asked, BodySource {
     if (this.closed) return
     this.aborted = reason
     // A body that ends with its connection must not look complete.
-    if (this.head.upgrade || this.httpVersion === '1.0') this.carrier.reset()
+    if (this.head.upgrade || this.upgraded || this.httpVersion === '1.0') this.carrier.reset()
     else this.socket.destroy()
   }
 

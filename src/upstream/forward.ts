@@ -4,6 +4,7 @@
  */
 import { toAppError } from '../errors.ts'
 import { isForwardGrant } from '../policy/engine.ts'
+import { mayUpgrade } from '../policy/judge.ts'
 import { createDeadlines } from '../lib/deadlines.ts'
 import { canonicalAddress } from '../routing/address.ts'
 import { rewrittenPath } from '../routing/rewrite.ts'
@@ -21,7 +22,7 @@ import { createHopMarks } from './loop.ts'
 import type { PoolSettings } from './pool.ts'
 import { createPools } from './pools.ts'
 import { clientClosed, Transfer } from './transfer.ts'
-import { openTunnel, refuseWhatIsNoWebSocket } from './tunnel.ts'
+import { openTunnel, refuseWhatIsNoWebSocket, WEBSOCKET } from './tunnel.ts'
 
 /** What one generation says about requests on their way. */
 export interface ForwarderConfig {
@@ -90,8 +91,9 @@ export function createUpstreams({
         const sent = upstreamHeaders(grant, head.headers, identityLines, context, peerOf(head))
         const lease = upstreams.choose(grant)
         const parts = { grant, exchange, lease, path: pathOf(grant), head: sent, context, deadlines, clock }
-        if (!head.upgrade) return new Transfer(parts, outcome).begin()
-        openTunnel({ ...parts, tunnels }).then((forwarded) => outcome.forwarded(forwarded), failing(outcome))
+        const protocol = protocolOf(grant, head)
+        if (protocol === undefined) return new Transfer(parts, outcome).begin()
+        openTunnel({ ...parts, protocol, tunnels }).then((forwarded) => outcome.forwarded(forwarded), failing(outcome))
       }
 
       return {
@@ -120,6 +122,12 @@ export function createUpstreams({
 
 function failing(outcome: ForwardOutcome): (thrown: unknown) => void {
   return (thrown) => outcome.failed(toAppError(thrown))
+}
+
+/** What a request changes to; undefined: to nothing. */
+function protocolOf({ route, request }: Grant<Forward>, { upgrade, headers }: RequestHead): string | undefined {
+  if (upgrade) return WEBSOCKET
+  return mayUpgrade(route, request) ? headers.first('upgrade') : undefined
 }
 
 /** What is asked of the upstream. */

@@ -1,5 +1,5 @@
 /**
- * WebSockets: http-proxy makes the handshake with the upstream, and nothing else. It never sees the client's socket,
+ * WebSockets and other upgrades: http-proxy makes the handshake with the upstream, and nothing else. It never sees the client's socket,
  * headers or target; what the upstream answers is checked first (RFC 6455 §4); every wait has an end, and neither side
  * outlives the other.
  */
@@ -32,6 +32,8 @@ export interface TunnelParts {
   /** With the query: what is asked of the upstream. */
   readonly path: string
   readonly head: UpstreamHead
+  /** What both sides change to: `websocket`, or another protocol as the client wrote it. */
+  readonly protocol: string
   readonly context: HeaderContext
   readonly deadlines: Deadlines
   readonly clock: Clock
@@ -45,15 +47,15 @@ const HANDSHAKE: Limit = { span: 30_000, key: 'fixed where timeout is 0' }
 const LINGER: Span = 10_000
 const KEEP_ALIVE: Span = 30_000
 const NOTHING = Buffer.alloc(0)
-const UPGRADE = ['connection', 'Upgrade', 'upgrade', 'websocket'] as const
+export const WEBSOCKET = 'websocket'
 
-/** A body before the handshake is answered would be read as frames; other protocols carry what we cannot judge. */
+/** A body before the handshake is answered would be read as frames. */
 export function refuseWhatIsNoWebSocket({ method, headers }: RequestHead): void {
   const length = headers.first('content-length') ?? headers.first('transfer-encoding')
   const what =
     method !== 'GET'
       ? 'an upgrade is a GET request (RFC 6455 §4.1)'
-      : headers.first('upgrade')?.toLowerCase() !== 'websocket'
+      : headers.first('upgrade')?.toLowerCase() !== WEBSOCKET
         ? 'only upgrades to websocket are passed on'
         : length !== undefined
           ? 'an upgrade has no body'
@@ -65,7 +67,7 @@ export function refuseWhatIsNoWebSocket({ method, headers }: RequestHead): void 
 
 /** Resolves when both sides are closed. Rejects only before anything was answered. An upstream that takes no connection leaves it to another. */
 export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
-  const { grant, exchange, lease, path, head, context, deadlines, clock, tunnels } = parts
+  const { grant, exchange, lease, path, head, protocol, context, deadlines, clock, tunnels } = parts
   const { route } = grant
   const { origin, servername } = lease
   const sent = { origin: lease.url, path, host: head.host }
@@ -104,7 +106,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
     )
     let handshake: ClientRequest | undefined
     try {
-      handshake = beginHandshake(settings, path, head)
+      handshake = beginHandshake(settings, parts)
     } catch (error) {
       return fail(toAppError(error))
     }
@@ -116,7 +118,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
     })
     handshake.on('error', (error) => fail(upstreamFailure(error, { origin, servername, connected })))
     handshake.on('upgrade', (res: IncomingMessage, upstream: Socket, behind: Buffer) => {
-      const problem = switchProblem(res, head.headers) ?? answerProblem(101, res.statusMessage)
+      const problem = switchProblem(res, parts) ?? answerProblem(101, res.statusMessage)
       if (answered || problem !== undefined) {
         upstream.destroy()
         if (problem !== undefined) fail(protocolError(problem))
@@ -127,7 +129,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       upstream.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE)
       if (behind.length > 0) upstream.unshift(behind)
       const { headers } = clientHeaders(headerLines(res.rawHeaders), 101, grant, context, sent)
-      const client = exchange.upgrade(linesOf(UPGRADE) + headers, timeouts.tunnel)
+      const client = exchange.upgrade(linesOf(upgradeTo(protocol)) + headers, timeouts.tunnel)
       join(client, upstream, deadlines)
       exchange.onClosed(() => count(exchange.aborted))
     })
@@ -257,10 +259,19 @@ function endWhenSilent(res: IncomingMessage, idle: Span, deadlines: Deadlines, l
   res.once('close', () => deadline?.stop())
 }
 
-/** RFC 6455 §4.1: what a client checks before it believes in a WebSocket. */
-function switchProblem({ headers, rawHeaders }: IncomingMessage, sent: string): string | undefined {
-  if (headers.upgrade?.toLowerCase() !== 'websocket') return 'a 101 that switches to another protocol'
-  const key = headerLines(listOf(sent)).first('sec-websocket-key') ?? ''
+function upgradeTo(protocol: string): readonly string[] {
+  return ['connection', 'Upgrade', 'upgrade', protocol]
+}
+
+/** RFC 9110 §7.8; and RFC 6455 §4.1: what a client checks before it believes in a WebSocket. */
+function switchProblem(
+  { headers, rawHeaders }: IncomingMessage,
+  { protocol, head }: Pick<TunnelParts, 'protocol' | 'head'>,
+): string | undefined {
+  const asked = protocol.toLowerCase()
+  if (headers.upgrade?.toLowerCase() !== asked) return 'a 101 that switches to another protocol'
+  if (asked !== WEBSOCKET) return undefined
+  const key = headerLines(listOf(head.headers)).first('sec-websocket-key') ?? ''
   const expected = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
   const accepts = rawHeaders.filter(
     (_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === 'sec-websocket-accept',
@@ -268,7 +279,7 @@ function switchProblem({ headers, rawHeaders }: IncomingMessage, sent: string): 
   return accepts.length === 1 && accepts[0]?.trim() === expected ? undefined : 'a 101 without our Sec-WebSocket-Accept'
 }
 
-/** What http-proxy gets instead of the client's request: it copies method, target and headers from there. */
+/** What http-proxy gets instead of the client's request: it takes a GET for a WebSocket alone. */
 interface StandInRequest {
   readonly method: 'GET'
   readonly url: '/'
@@ -281,8 +292,9 @@ interface StandInRequest {
 const NOBODY = { setTimeout: ignore, setNoDelay: ignore, setKeepAlive: ignore }
 
 /** The request under way. */
-function beginHandshake(settings: ConnectSettings, path: string, head: UpstreamHead): ClientRequest {
+function beginHandshake(settings: ConnectSettings, { grant, path, head, protocol }: TunnelParts): ClientRequest {
   const headers = listOf(head.headers)
+  const { method } = grant.request
   let handshake: ClientRequest | undefined
   const standIn: StandInRequest = {
     method: 'GET',
@@ -291,11 +303,13 @@ function beginHandshake(settings: ConnectSettings, path: string, head: UpstreamH
     begun(request) {
       handshake = request
       // http-proxy would parse and rebuild them: what was judged is what is sent.
+      request.method = method
       request.path = path
       for (const name of request.getHeaderNames()) request.removeHeader(name)
       for (let i = 0; i + 1 < headers.length; i += 2) request.appendHeader(headers[i] ?? '', headers[i + 1] ?? '')
       request.setHeader('host', head.host ?? new URL(settings.address.url).host)
-      for (let i = 0; i + 1 < UPGRADE.length; i += 2) request.setHeader(UPGRADE[i] ?? '', UPGRADE[i + 1] ?? '')
+      request.setHeader('connection', 'Upgrade').setHeader('upgrade', protocol)
+      if (method !== 'GET') request.setHeader('content-length', 0)
     },
   }
   const options = connectOptions(settings)

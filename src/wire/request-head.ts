@@ -20,8 +20,10 @@ export interface ScannedHead {
   readonly framing: Framing
   /** Waits the client for "100 Continue" (RFC 9110 §10.1.1)? */
   readonly expectsContinue: boolean
-  /** Asks it for a WebSocket? Every other protocol is ignored, and every one in HTTP/1.0 (RFC 9110 §7.8). */
+  /** Asks it for a WebSocket? In HTTP/1.0 nothing is asked for (RFC 9110 §7.8). */
   readonly upgrade: boolean
+  /** The one other protocol that it asks for, in lower case; undefined also for a request with a body. */
+  readonly upgradeTo: string | undefined
   /** Is it the last request of its connection (RFC 9112 §9.3)? In HTTP/1.0 each is. */
   readonly close: boolean
 }
@@ -38,6 +40,8 @@ const MAX_LINES = 1000
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
 /** No sign, no leading zero, no list, and a number that JavaScript counts exactly. */
 const CONTENT_LENGTH = /^(?:0|[1-9]\d{0,14})$/
+/** One name, and no list. `h2c` would carry requests that nobody judges. */
+const PROTOCOL = /^(?!h2c$)[a-z0-9._-]{1,40}(?:\/[a-z0-9.]{1,10})?$/
 /** Codings that a client may lawfully apply before `chunked` (RFC 9112 §7) and that nobody here undoes. */
 const OTHER_CODINGS =
   /^(?:(?:x-)?gzip|(?:x-)?compress|deflate)(?:[ \t]*,[ \t]*(?:(?:x-)?gzip|(?:x-)?compress|deflate))*[ \t]*,[ \t]*chunked$/i
@@ -84,6 +88,7 @@ export function scanHead(bytes: Buffer, from: number, to: number): ScannedHead |
   const expects = is11 && read.expect !== undefined
   if (expects && read.expect?.toLowerCase() !== '100-continue') return EXPECTATION
   const options = optionsOf(read.connection)
+  const protocol = is11 && options.includes('upgrade') ? read.upgrade.toLowerCase() : ''
   return {
     method,
     target,
@@ -91,7 +96,8 @@ export function scanHead(bytes: Buffer, from: number, to: number): ScannedHead |
     headers,
     framing,
     expectsContinue: expects && framing !== 0,
-    upgrade: is11 && read.upgrade.toLowerCase() === 'websocket' && options.includes('upgrade'),
+    upgrade: protocol === 'websocket',
+    upgradeTo: framing === 0 && protocol !== 'websocket' && PROTOCOL.test(protocol) ? protocol : undefined,
     close: !is11 || options.includes('close'),
   }
 }

@@ -72,8 +72,12 @@ function summary(config: Config): readonly string[] {
     ...(fixed.sharedSignals ? [`shared signals: ${fixed.sharedSignals.issuer} for ${fixed.sharedSignals.audiences.join(' or ')}`] : []),
     `secrets: ${fixed.sharedSecrets.length} shared, ${fixed.signingKeys.length} signing`,
     `claims: ${describeClaims(live.routes[0])}`,
-    ...live.routes.map((route) => describeRoute(route) + (route.keepFragment ? '' : ', fragments lost') + describeTimeouts(route) + describeIdentity(route, live.routes[0]) + describeResponseHeaders(route)),
+    ...live.routes.map((route) => describeRoute(route) + describeUpgrades(route) + (route.keepFragment ? '' : ', fragments lost') + describeTimeouts(route) + describeIdentity(route, live.routes[0]) + describeResponseHeaders(route)),
   ]
+}
+
+function describeUpgrades({ action }: Route): string {
+  return action.kind === 'forward' && action.allowUpgrades.length > 0 ? `, upgrades to ${action.allowUpgrades.join(' and ')}` : ''
 }
 
 function describeProvider(idp: Config['fixed']['idps'][0]): string {

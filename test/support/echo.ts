@@ -26,7 +26,7 @@ export interface EchoUpstream {
 
 /**
  * An upstream with a parser of its own: keeps every byte, answers each request with 200
- * (or with what `answer` returns, verbatim) and WebSocket handshakes with 101, then returns what it is sent.
+ * (or with what `answer` returns, verbatim) and every upgrade with 101, then returns what it is sent.
  */
 export async function createEcho(
   answer: (request: Received) => string | undefined = () => undefined,
@@ -75,7 +75,7 @@ export async function createEcho(
         done.complete = true
         buffered = taken.rest
         current = undefined
-        tunnel = done.values('upgrade')[0]?.toLowerCase() === 'websocket'
+        tunnel = done.values('upgrade').length > 0
         socket.write(answer(done) ?? (tunnel ? switching(done) : echo(done)), 'latin1')
         if (tunnel) return
       }
@@ -146,5 +146,5 @@ function echo({ method, target }: Received): string {
 function switching(request: Received): string {
   const key = request.values('sec-websocket-key')[0] ?? ''
   const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
-  return `HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: ${accept}\r\n\r\n`
+  return `HTTP/1.1 101 Switching Protocols\r\nupgrade: ${request.values('upgrade').join(', ')}\r\nconnection: Upgrade\r\nsec-websocket-accept: ${accept}\r\n\r\n`
 }

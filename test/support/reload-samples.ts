@@ -389,6 +389,8 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
     },
     service_tokens: { a: false, b: true, observe: (running) => challengeOf(running) },
     allow_websockets: { a: true, b: false, observe: upgrade },
+    allow_spdy: { a: false, b: true, observe: (running) => handshake(running, undefined, 'SPDY/3.1') },
+    allow_upgrades: { b: ['Probe/1'], observe: (running) => handshake(running, undefined, 'probe/1') },
     cors_allow_preflight: { b: true, observe: preflight },
     allow_origins: {
       b: ['https://partner.corp.example'],

@@ -75,7 +75,7 @@ export async function createReloadWorld(): Promise<ReloadWorld> {
   const held = new Set<Socket>()
   const servers = await Promise.all(
     [
-      createServer(upstream('first')).on('upgrade', acceptWebSocket),
+      createServer(upstream('first')).on('upgrade', acceptUpgrade),
       createServer(upstream('other')),
       createTlsServer({ cert: CERTIFICATE, key: KEY }, upstream('tls')),
       createTlsServer({ cert: CERTIFICATE, key: KEY, requestCert: true, rejectUnauthorized: false }, (req, res) =>
@@ -185,13 +185,14 @@ function endless(res: ServerResponse): void {
   res.once('drain', () => endless(res))
 }
 
-function acceptWebSocket(req: IncomingMessage, socket: Socket): void {
+/** Of any protocol. */
+function acceptUpgrade(req: IncomingMessage, socket: Socket): void {
   const accept = createHash('sha1')
     .update(`${req.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
     .digest('base64')
   socket.on('error', () => socket.destroy())
   socket.write(
-    `HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: ${accept}\r\n\r\n`,
+    `HTTP/1.1 101 Switching Protocols\r\nupgrade: ${req.headers.upgrade}\r\nconnection: Upgrade\r\nsec-websocket-accept: ${accept}\r\n\r\n`,
   )
 }
 
@@ -445,15 +446,15 @@ export async function preflight(running: Running): Promise<unknown> {
   return (await running.browser().ask(`${APP}/x`, { method: 'OPTIONS', headers })).status
 }
 
-/** Status of a WebSocket handshake by somebody who is signed in. */
-export async function handshake(running: Running, origin = APP): Promise<unknown> {
+/** Status of a handshake by somebody who is signed in. */
+export async function handshake(running: Running, origin = APP, protocol = 'websocket'): Promise<unknown> {
   const browser = running.browser()
   await running.signIn(browser, `${APP}/x`)
   const cookie = [...(browser.cookies.get('app.localhost') ?? [])].map((pair) => pair.join('=')).join('; ')
   const socket = connect(running.port, '127.0.0.1')
   socket.on('error', () => {})
   socket.write(
-    `GET /x HTTP/1.1\r\nhost: app.localhost\r\ncookie: ${cookie}\r\norigin: ${origin}\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+    `GET /x HTTP/1.1\r\nhost: app.localhost\r\ncookie: ${cookie}\r\norigin: ${origin}\r\nupgrade: ${protocol}\r\nconnection: Upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
   )
   const answer = await new Promise<string>((resolve) => socket.once('data', (data) => resolve(data.toString('latin1'))))
   socket.destroy()

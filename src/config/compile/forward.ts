@@ -79,8 +79,26 @@ export function compileForward(
     timeouts: compileTimeouts(input, defaults.timeouts),
     identity,
     allowWebsockets: input.allow_websockets,
+    allowUpgrades: compileUpgrades(input, path, report),
     allowOrigins: origins.filter((origin) => origin !== undefined),
     balancing,
     tls,
   }
+}
+
+function compileUpgrades(input: RouteInput, path: Path, report: Report): readonly string[] {
+  for (const [i, text] of input.allow_upgrades.entries()) {
+    const problem = upgradeProblem(text.toLowerCase())
+    if (problem !== undefined) report.error([...path, 'allow_upgrades', i], problem)
+  }
+  const named = input.allow_upgrades.map((text) => text.toLowerCase())
+  return [...new Set([...named, ...(input.allow_spdy ? ['spdy/3.1'] : [])])]
+}
+
+function upgradeProblem(protocol: string): string | undefined {
+  if (protocol === 'websocket') return 'write `allow_websockets: true`'
+  if (protocol === 'h2c') return 'requests of HTTP/2 in a tunnel would pass unjudged'
+  return /^[a-z0-9._-]{1,40}(?:\/[a-z0-9.]{1,10})?$/.test(protocol)
+    ? undefined
+    : 'expected the name of a protocol as clients write it into `Upgrade`, such as `spdy/3.1`'
 }

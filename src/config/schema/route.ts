@@ -121,9 +121,17 @@ export const routeSchema = z.strictObject(
       .describe(
         'Idle timeout of requests, responses and WebSockets; 0: none. Default: `client_body_timeout`, `upstream_body_timeout` (none with `timeout: 0s`), `tunnel_idle_timeout`. Event streams have none.',
       ),
-    allow_websockets: flag
-      .default(true)
-      .describe('Allow WebSockets and other upgrades; each is authorized like a request.'),
+    allow_websockets: flag.default(true).describe('Allow WebSockets; each is authorized like a request.'),
+    allow_spdy: flag
+      .default(false)
+      .describe(
+        'Allow upgrades to SPDY/3.1, as `kubectl exec`, `attach`, `cp` and `port-forward` make them; each is authorized like a request.',
+      ),
+    allow_upgrades: texts
+      .default([])
+      .describe(
+        'Other protocols that clients may change to, as they write them into `Upgrade`. What is said in them nobody judges.',
+      ),
     cors_allow_preflight: flag
       .default(false)
       .describe('Let CORS preflights pass without a sign-in: OPTIONS with Origin and Access-Control-Request-Method.'),

@@ -82,7 +82,7 @@ const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
     METRICS,
   ),
   ['skip_xff_append', 'X-Forwarded-For always names the client; remove it unless an upstream must not see that'],
-  ['allow_upgrades', 'WebSockets and other upgrades are allowed per route by allow_websockets; it is safe to remove'],
+  ['allow_upgrades', 'write it on each route; WebSockets are allowed unless `allow_websockets: false`'],
   ['timeout_write', 'answers have no total limit; see client_write_timeout and default_upstream_timeout'],
   ['blob_storage', 'no session is recorded; remove it only if nobody has to keep records'],
   [
@@ -97,7 +97,7 @@ const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
 
 const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
   ...names('tls_downstream_client_ca tls_downstream_client_ca_file', CLIENT_CERTIFICATES),
-  ...names('mcp mcp_tool upstream_tunnel allow_spdy', OTHER_PROTOCOLS),
+  ...names('mcp mcp_tool upstream_tunnel', OTHER_PROTOCOLS),
   ['idp_access_token_allowed_audiences', 'write `bearer_token_audience`'],
   ['identity_providers', 'write `bearer_token_issuers`, with names of `token_issuers`'],
   ...names(
@@ -105,7 +105,6 @@ const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
     'write the client into `identity_providers`, with the same url, and its name into `identity_provider` of the route',
   ),
   ['enable_google_cloud_serverless_authentication', 'no Google token is added; see set_request_headers'],
-  ['allow_upgrades', 'write `allow_websockets: true`, which allows every upgrade'],
   ['tls_downstream_server_name', 'the certificate is chosen by the host; it is safe to remove'],
   ['session_recording', 'no session is recorded; remove it only if nobody has to keep records'],
   ['sub_policies', 'write their rules into `policy`; without them nobody is let in by them'],

@@ -424,6 +424,22 @@ test.each<[what: string, before: Route, after: readonly Route[], stays: boolean]
   expect(streams.size).toBe(0)
 })
 
+test('a tunnel of another protocol ends when its route allows it no more; a request that only offered it stays', async () => {
+  const spdy = forward({ ...SIGNED_IN, allowUpgrades: ['spdy/3.1'] })
+  const world: World = { routes: [spdy], authenticators: [knows(somebody('ann'))] }
+  const { ask, streams } = proxy(world)
+  const allowed: boolean[] = []
+  const look = (after: Route) => (): void => {
+    for (const routes of [world.routes, [after]]) {
+      world.routes = routes
+      for (const stream of streams) allowed.push(stream.stillAllowed())
+    }
+  }
+  await ask({ wants: 'json', upgradeTo: 'spdy/3.1' }, look(forward(SIGNED_IN)))
+  await ask({ wants: 'json', upgradeTo: 'spdy/3.1' }, look(forward(SIGNED_IN)))
+  expect(allowed).toEqual([true, false, true, true])
+})
+
 test('a forwarder that throws is a fault with one answer and one line, and its stream has left', async () => {
   const world = proxy({ routes: [forward(SIGNED_IN)], authenticators: [knows(somebody('ann'))] })
   const { status, grant } = await world.ask({ wants: 'json' }, () => {

@@ -104,6 +104,7 @@ export function route(upstream: string | readonly [string, ...string[]], over: R
       },
       identity: identity ? { ...TOLD, ...identity } : TOLD,
       allowWebsockets: true,
+      allowUpgrades: [],
       allowOrigins: [],
       balancing: BALANCING,
       tls: { skipVerify: false },
