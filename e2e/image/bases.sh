@@ -56,6 +56,12 @@ for program in /bin/sh /usr/bin/env; do
   with_libraries "$program" "$build"
 done
 
+# The rest of Debian's C library, which rolldown's native part links.
+dpkg -L libc6 | grep -E '/lib[a-z]+\.so\.[0-9]+$' | while read -r library; do
+  mkdir -p "$build$(dirname "$library")"
+  cp -L "$library" "$build$library"
+done
+
 # What npm needs to reach its registry from here, in the build stages only: they are not in the image.
 settings=(--env PATH=/usr/local/bin:/usr/bin:/bin --env HOME=/root --env npm_config_prefer_offline=true --env npm_config_fetch_retries=1)
 if [ -n "${NODE_EXTRA_CA_CERTS:-}" ]; then
