@@ -18,8 +18,7 @@ import {
 } from './control-request.ts'
 import type { Failure } from './failure.ts'
 import { redeemHandoff } from './handoff.ts'
-import { flowTag } from './pending.ts'
-import { NONCE_LIFETIME, only, type Redirects } from './redirect.ts'
+import { NONCE_LIFETIME, nonceTag, only, type Redirects } from './redirect.ts'
 import { createReturnAddresses, type ReturnAddressDeps } from './return-address.ts'
 import type { SessionHere } from './session-here.ts'
 
@@ -65,7 +64,7 @@ export function createAtApplication(deps: AtApplicationDeps) {
   function begin(request: ControlRequest, back: string, byPage: boolean, demand: SignInDemand | undefined): Reply {
     const prefix = namesFor(request).nonce
     const { location, nonce, nonceHash } = redirects.start({ returnTo: back, demand }, signInUrl(request), clock.now())
-    const binding = cookieHeader(request, prefix + flowTag(nonceHash), nonce, NONCE_LIFETIME)
+    const binding = cookieHeader(request, prefix + nonceTag(nonceHash), nonce, NONCE_LIFETIME)
     const cookies = [...makeRoom(request, prefix), binding]
     return byPage ? beginReply(location, back, cookies) : redirectReply(302, location, cookies)
   }
@@ -89,7 +88,7 @@ export function createAtApplication(deps: AtApplicationDeps) {
     const { facts, origin } = request
     const code = only(new URLSearchParams(facts.query), 'code')
     const handoff = code === undefined ? undefined : await redeemHandoff(store, code, facts.host)
-    const nonceName = handoff && namesFor(request).nonce + flowTag(handoff.nonceHash)
+    const nonceName = handoff && namesFor(request).nonce + nonceTag(handoff.nonceHash)
     const nonces = nonceName === undefined ? [] : readCookie(facts.cookie, nonceName)
     if (!handoff || nonceName === undefined || !nonces.some((nonce) => sha256(nonce) === handoff.nonceHash)) {
       // Used before, or forgotten for newer tabs, one of which has signed this browser in: the session is its own, not the

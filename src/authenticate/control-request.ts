@@ -26,10 +26,12 @@ export function cookieHeader(
   maxAge: Span = 0,
   sameSite: 'lax' | 'strict' | 'none' = 'lax',
 ): Header {
-  const attributes = { secure: isHttps(origin), sameSite }
+  const secure = isHttps(origin)
   return [
     'set-cookie',
-    value === undefined ? clearCookie(name, attributes) : setCookie(name, value, { ...attributes, maxAge }),
+    value === undefined
+      ? clearCookie(name, { secure, sameSite })
+      : setCookie(name, value, { maxAge, secure, sameSite }),
   ]
 }
 
@@ -58,6 +60,7 @@ export function isCrowded({ facts }: ControlRequest, prefix: string): boolean {
 
 /** Forgets the oldest cookies of a prefix, so that one more makes at most five. */
 export function makeRoom(request: ControlRequest, prefix: string): readonly Header[] {
+  if (request.facts.cookie === '') return []
   const held = readCookies(request.facts.cookie, prefix)
   return held
     .slice(0, Math.max(0, held.length - (MAX_FLOWS - 1)))

@@ -57,9 +57,9 @@ export function createPendingSeal(sharedSecrets: readonly [Secret, ...Secret[]])
   }
 }
 
-/** Ends the name of a flow's cookie: says nothing, tells flows apart. `secret`: a state, or the hash of a nonce. */
-export function flowTag(secret: string): string {
-  return sha256(secret).slice(0, 12)
+/** Ends the name of a flow's cookie: says nothing, tells flows apart. */
+export function flowTag(state: string): string {
+  return sha256(state).slice(0, 12)
 }
 
 function isPending(value: unknown): value is Pending {

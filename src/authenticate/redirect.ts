@@ -91,6 +91,11 @@ export function createRedirects(sharedSecrets: readonly [Secret, ...Secret[]]): 
   }
 }
 
+/** Ends the name of the nonce's cookie, so that sign-ins of several tabs do not overwrite one another. */
+export function nonceTag(nonceHash: string): string {
+  return nonceHash.slice(0, 12)
+}
+
 /** The parameter's value when it was given exactly once. */
 export function only(query: URLSearchParams, name: string): string | undefined {
   const [value, ...more] = query.getAll(name)

@@ -21,8 +21,12 @@ export function mac(key: Uint8Array, ...parts: readonly string[]): string {
   let schedule = schedules.get(key)
   if (!schedule) schedules.set(key, (schedule = scheduleOf(key)))
   const { inner, outer } = schedule
-  const digest = hash('sha256', Buffer.concat([inner, Buffer.from(message)]), 'binary')
-  outer.write(digest, BLOCK, 'latin1')
+  // No character has more than three bytes.
+  const input =
+    message.length > ROOM / 3
+      ? Buffer.concat([inner.subarray(0, BLOCK), Buffer.from(message)])
+      : inner.subarray(0, BLOCK + inner.write(message, BLOCK))
+  outer.write(hash('sha256', input, 'binary'), BLOCK, 'latin1')
   return hash('sha256', outer, 'base64url')
 }
 
@@ -31,6 +35,7 @@ export function mac(key: Uint8Array, ...parts: readonly string[]): string {
  * cost half of its HMAC.
  */
 interface Schedule {
+  /** With room for a message. */
   readonly inner: Buffer
   /** With room for the inner digest. */
   readonly outer: Buffer
@@ -39,11 +44,12 @@ interface Schedule {
 /** Of SHA-256, in bytes. */
 const BLOCK = 64
 const DIGEST = 32
+const ROOM = 1536
 const schedules = new WeakMap<Uint8Array, Schedule>()
 
 function scheduleOf(key: Uint8Array): Schedule {
   if (key.length > BLOCK) throw new TypeError('mac: a key is no longer than a block')
-  const inner = Buffer.alloc(BLOCK, 0x36)
+  const inner = Buffer.alloc(BLOCK + ROOM, 0x36)
   const outer = Buffer.alloc(BLOCK + DIGEST, 0x5c)
   for (const [i, byte] of key.entries()) {
     inner[i] = byte ^ 0x36

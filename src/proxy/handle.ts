@@ -16,7 +16,7 @@ import type {
   StreamPlace,
   StreamRegistry,
 } from '../http/exchange.ts'
-import { sendReply } from '../http/send.ts'
+import { writeReply } from '../http/send.ts'
 import { credentialOf } from '../policy/credential.ts'
 import { judge, judgeShadow, mayUpgrade } from '../policy/judge.ts'
 import type { Asker, Principal } from '../policy/model.ts'
@@ -207,7 +207,7 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
   ): void {
     const { exchange, generation } = this
     const origin = generation.routes.originOf(facts.host, facts.port) ?? ''
-    const asked = { ...this.askedOf(facts), origin }
+    const asked = { facts, origin, controlPrefix: generation.live.naming.controlPrefix, now: this.deps.clock.now() }
     const send = (reply: Reply): void => {
       if (question && reply.status < 300) throw new TypeError('forward-auth: a refusal must not look like a yes')
       this.deny(readable(reply, facts, route), facts)
@@ -254,11 +254,8 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
 
   /** `error`: why this is the answer. `shown`: how it is written, if not as it is. */
   private send(reply: Reply, error?: AppError, shown = reply): void {
-    sendReply(this.exchange, shown).then(
-      ({ bytesOut }) => this.finish({ status: reply.status, bytesOut }, error),
-      // It had gone out some way already; the log line still says what happened.
-      (thrown: unknown) => (error ? this.finish(undefined, error) : this.fail(thrown)),
-    )
+    const { bytesOut } = writeReply(this.exchange, shown)
+    this.exchange.onClosed(() => this.finish({ status: reply.status, bytesOut }, error))
   }
 
   private fail(thrown: unknown): void {
@@ -272,6 +269,7 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
       if (known && route) this.deny(readable(reply, known, route), known, error)
       else this.send(known ? secured(readable(reply, known, route), known, this.generation) : reply, error)
     } catch {
+      // It had gone out some way already; the log line still says what happened.
       this.finish(undefined, error)
     }
   }

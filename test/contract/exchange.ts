@@ -1,7 +1,7 @@
 /** What every carrier of exchanges does (src/http/exchange.ts), whatever its protocol. */
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Exchange } from '../../src/http/exchange.ts'
-import { sendReply } from '../../src/http/send.ts'
+import { sendReply } from '../support/send-reply.ts'
 
 export interface RequestOptions {
   readonly method?: string

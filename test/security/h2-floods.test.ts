@@ -6,7 +6,7 @@
  */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { silentLogger } from '../../src/lib/log.ts'
-import { sendReply } from '../../src/http/send.ts'
+import { sendReply } from '../support/send-reply.ts'
 import type { Exchange } from '../../src/http/exchange.ts'
 import { type Listener, listen } from '../../src/server/listen.ts'
 import { manualClock } from '../support/clock.ts'

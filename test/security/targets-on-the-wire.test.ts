@@ -5,7 +5,7 @@
  */
 import { connect } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { sendReply } from '../../src/http/send.ts'
+import { sendReply } from '../support/send-reply.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import { compileTrust, parseTarget } from '../../src/routing/target.ts'
 import { type Listener, listen } from '../../src/server/listen.ts'
