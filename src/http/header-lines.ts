@@ -3,6 +3,7 @@
  * and answers, whatever carried them. One octet is one character (Latin-1) everywhere here.
  */
 import { AppError } from '../errors.ts'
+import { detached } from '../lib/detached.ts'
 import { normalName } from '../lib/header-names.ts'
 
 /** A field name: one object for each spelling that is remembered, so that what a name means is found out once. */
@@ -200,16 +201,15 @@ export function internName(text: string, from = 0, to = text.length): HeaderName
   return spellings.get(spelling) ?? read(spelling)
 }
 
-function read(spelling: string): HeaderName | undefined {
-  if (!TOKEN.test(spelling)) return undefined
+function read(written: string): HeaderName | undefined {
+  if (!TOKEN.test(written)) return undefined
+  const spelling = detached(written)
   const lower = spelling.toLowerCase()
   const normal = normalName(spelling)
   if (spelling.length > MAX_REMEMBERED_LENGTH) return { spelling, lower, normal, kind: 'other' }
-  // A copy: a part of a text would keep all of the text.
-  const own = Buffer.from(spelling, 'latin1').toString('latin1')
-  const name = { spelling: own, lower, normal, kind: kindOf(lower, normal) }
+  const name = { spelling, lower, normal, kind: kindOf(lower, normal) }
   if (spellings.size >= MAX_SPELLINGS) spellings.clear()
-  spellings.set(own, name)
+  spellings.set(spelling, name)
   return name
 }
 

@@ -1,5 +1,6 @@
 import { constantTimeEqual, deriveKey, mac } from '../lib/crypto.ts'
 import { SESSION_VERSION } from '../lib/cookie-form.ts'
+import { detached } from '../lib/detached.ts'
 import { createRecent } from '../lib/recent.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { SessionId } from '../types.ts'
@@ -29,19 +30,20 @@ export function createCookieCheck(secrets: readonly [Secret, ...Secret[]], capac
    * each request an HMAC (2.5 µs). The lookup is by a hash over the whole value, seeded per process: its time tells nothing
    * about how much of a guess is right.
    */
-  const passed = createRecent<string, { readonly name: string; readonly host: string }>(capacity)
+  const passed = createRecent<string, { readonly id: SessionId; readonly name: string; readonly host: string }>(
+    capacity,
+  )
 
   return {
     sign: (id, name, host) => `${SESSION_VERSION}${id}.${mac(signingKey, name, id, host)}`,
     verify(value, name, host) {
       if (value.length !== LENGTH || !value.startsWith(SESSION_VERSION) || value[ID_END] !== '.') return undefined
-      const id = value.slice(SESSION_VERSION.length, ID_END)
       const known = passed.get(value)
-      if (known?.host === host && known.name === name) return id
+      if (known?.host === host && known.name === name) return known.id
+      const id = detached(value.slice(SESSION_VERSION.length, ID_END))
       const given = value.slice(ID_END + 1)
       if (!keys.some((key) => constantTimeEqual(given, mac(key, name, id, host)))) return undefined
-      // A copy: `value` is a window on the whole Cookie header, and would keep all of it in memory.
-      passed.set(Buffer.from(value, 'latin1').toString('latin1'), { name, host })
+      passed.set(detached(value), { id, name, host: detached(host) })
       return id
     },
   }

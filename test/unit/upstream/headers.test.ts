@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { identityHeaders } from '../../../src/lib/header-names.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import type { RequestFacts } from '../../../src/http/exchange.ts'
+import { scanHead } from '../../../src/wire/request-head.ts'
 import { clientHeaders, createHeaderContext, upstreamHeaders } from '../../../src/upstream/headers.ts'
 import { facts, grant, HOP, hopMark, NAMING, principal, route, type RouteOptions } from './support.ts'
 
@@ -57,6 +58,20 @@ test('ordinary headers keep their spelling, bytes, order and repetitions', () =>
     'Bearer t',
   ]
   expect(sent(raw)).toEqual([...pairs(raw), ...FORWARDED])
+})
+
+test('a line that is written in another way than ours is written anew, with the value that was judged', () => {
+  const bytes = Buffer.from(
+    'GET / HTTP/1.1\r\nHost: app.test\r\nX-A:1\r\nx-b:\t2\t \r\nX-C:   3\r\nX-D: 4\r\nX-E:\r\nCookie:a=1;postern=x\r\n\r\n',
+    'latin1',
+  )
+  const head = scanHead(bytes, 0, bytes.length)
+  if ('status' in head) throw new Error(head.problem)
+  const allowed = grant(route('http://up.test'), facts(), principal())
+  const { headers } = upstreamHeaders(allowed, head.headers, '', context, '127.0.0.1')
+  expect(headers.slice(0, headers.indexOf('x-forwarded-for'))).toBe(
+    'X-A: 1\r\nx-b: 2\r\nX-C: 3\r\nX-D: 4\r\nX-E: \r\nCookie: a=1\r\n',
+  )
 })
 
 // attack-cases.md B01, B02, C06, P08.
