@@ -35,8 +35,8 @@ beforeAll(async () => {
       const refused = 'kind' in parsed
       if (!refused) seen.push(parsed)
       const status = refused ? parsed.status : 200
-      const headers = refused ? ([['connection', 'close']] as const) : []
-      await sendReply(exchange, { status, headers, body: refused ? parsed.detail : 'ok\n' })
+      const body = refused ? parsed.detail : 'ok\n'
+      await sendReply(exchange, { status, headers: [], body, ...(refused && { close: true }) })
     },
   })
 })
@@ -65,7 +65,7 @@ function send(bytes: string | Uint8Array, answers = Number.POSITIVE_INFINITY): P
 
 /** Status codes of the answers on one connection, in order. */
 function statuses(answer: string): readonly number[] {
-  return [...answer.matchAll(/^HTTP\/1\.1 (\d{3}) /gm)].map((match) => Number(match[1]))
+  return [...answer.matchAll(/^HTTP\/1\.[01] (\d{3}) /gm)].map((match) => Number(match[1]))
 }
 
 const lines = (...list: readonly string[]): string => `${list.join('\r\n')}\r\n\r\n`
