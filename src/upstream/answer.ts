@@ -4,7 +4,7 @@ import { type HeaderLines, NO_LINES } from '../http/header-lines.ts'
 const CONTROL = /[^\t\x20-\x7e\x80-\u{10ffff}]/u
 /** What JavaScript counts exactly. */
 const CONTENT_LENGTH = /^\d{1,15}$/
-const EVENT_STREAM = /^text\/event-stream[\t ]*(?:;|$)/i
+const STREAM = /^(?:text\/event-stream|application\/grpc(?:\+[^;]*)?)[\t ]*(?:;|$)/i
 
 /**
  * What is wrong with an answer's head, in words. undici's parser lets these pass: a coding that is not `chunked` ends the
@@ -32,10 +32,10 @@ export function answerProblem(
   return undefined
 }
 
-/** Nobody knows when the next event comes. */
-export function isEventStream(lines: HeaderLines): boolean {
+/** Nobody knows when the next event, or message of gRPC, comes. */
+export function isStream(lines: HeaderLines): boolean {
   for (let i = 0; i < lines.count; i++) {
-    if (lines.name(i).kind === 'content-type' && EVENT_STREAM.test(lines.value(i))) return true
+    if (lines.name(i).kind === 'content-type' && STREAM.test(lines.value(i))) return true
   }
   return false
 }

@@ -1,4 +1,5 @@
-import { connect, type Socket } from 'node:net'
+import { connect, type NetConnectOpts, type Socket } from 'node:net'
+import { connect as connectSecurely, type ConnectionOptions } from 'node:tls'
 import type { Deadline, Deadlines } from '../lib/deadlines.ts'
 import { elapsed } from '../lib/time.ts'
 import type { Clock, Monotonic, Span } from '../types.ts'
@@ -21,6 +22,7 @@ const RESETS = { amount: 1000, perSecond: 100 } as const
 /** TCP's own; the first after a minute of silence. */
 const PROBING: Span = 60_000
 
+const NO_ALPN = 'it speaks no HTTP/2 over TLS (ALPN), which gRPC needs'
 const NO_HTTP2 = 'it does not speak HTTP/2 on this port; write http:// in `to`?'
 
 export interface H2ConnectionParts {
@@ -29,6 +31,8 @@ export interface H2ConnectionParts {
   /** `:authority` of the upstream itself. */
   readonly authority: string
   readonly target: { readonly host: string; readonly port: number } | { readonly path: string }
+  /** Absent: no TLS, and prior knowledge of HTTP/2 (RFC 9113 §3.3). */
+  readonly tls?: ConnectionOptions
   readonly connectTimeout: Span
   readonly clock: Clock
   readonly deadlines: Deadlines
@@ -43,9 +47,9 @@ export interface H2ConnectionOwner {
   onClosed(connection: H2ClientConnection): void
 }
 
-/** One connection to an upstream, with prior knowledge of HTTP/2 (RFC 9113 §3.3), for many calls at a time. */
+/** One connection to an upstream, for many calls at a time. */
 export class H2ClientConnection extends H2Peer implements H2Carrier {
-  readonly scheme = 'http'
+  readonly scheme: 'http' | 'https'
   /** Has it served a call to its end? */
   served = false
   private readonly parameters: H2ConnectionParts
@@ -60,13 +64,15 @@ export class H2ClientConnection extends H2Peer implements H2Carrier {
   private deadline: Deadline
 
   constructor(parts: H2ConnectionParts, owner: H2ConnectionOwner) {
-    const { target, connectTimeout, clock, deadlines } = parts
-    const socket = connect({ ...target, noDelay: true, keepAlive: true, keepAliveInitialDelay: PROBING })
+    const { target, tls, connectTimeout, clock, deadlines } = parts
+    const options: NetConnectOpts = { ...target, noDelay: true, keepAlive: true, keepAliveInitialDelay: PROBING }
+    const socket = tls ? connectSecurely({ ...options, ...tls, ALPNProtocols: ['h2'] }) : connect(options)
     const budgets = {
       idleFrames: new Budget(IDLE_FRAMES.amount, IDLE_FRAMES.perSecond, clock),
       resets: new Budget(RESETS.amount, RESETS.perSecond, clock),
     }
     super(socket, budgets, PREFACE.toString('latin1'), [[SETTING.enablePush, 0]])
+    this.scheme = tls ? 'https' : 'http'
     this.parameters = parts
     this.owner = owner
     this.socket = socket
@@ -74,9 +80,16 @@ export class H2ClientConnection extends H2Peer implements H2Carrier {
     this.deadline = deadlines.start(connectTimeout, () =>
       this.cut(lateUpstream(parts.origin, 'no connection', { span: connectTimeout, key: 'upstream_connect_timeout' })),
     )
+    socket.on('secureConnect', () => {
+      if ('alpnProtocol' in socket && socket.alpnProtocol !== 'h2') this.cut(protocolFailure(parts.origin, NO_ALPN))
+    })
     socket.on('data', (bytes: Buffer) => this.read(bytes))
     socket.on('end', () => socket.destroy())
-    socket.on('error', (error) => (this.error ??= error))
+    socket.on('error', (error) => {
+      // RFC 7301 §3.2; our preface is written while the handshake goes on, so that the error is one of writing.
+      const refused = tls && error.message.includes('no application protocol')
+      this.error ??= refused ? protocolFailure(parts.origin, NO_ALPN) : error
+    })
     socket.on('close', () => this.onClose())
   }
 

@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { Deadlines } from '../lib/deadlines.ts'
 import type { Clock } from '../types.ts'
 import { isTls } from './address.ts'
@@ -5,6 +6,7 @@ import type { UpstreamClient } from './client.ts'
 import type { UpstreamConnection } from './connection.ts'
 import { H1Pool } from './h1-pool.ts'
 import { H2Pool } from './h2-pool.ts'
+import { TlsClient } from './tls-client.ts'
 import { UndiciPool } from './undici-pool.ts'
 
 /** Opens nothing yet. @param connections at the same time; whoever dispatches sees to it that there are not more requests. */
@@ -13,13 +15,17 @@ export function openClient(
   connections: number,
   { clock, deadlines }: { readonly clock: Clock; readonly deadlines: Deadlines },
 ): UpstreamClient {
-  const { upstream, address, connectTimeout } = connection
-  if (isTls(upstream.origin)) return new UndiciPool(connection, connections, deadlines)
+  const { upstream, address, connectTimeout, servername, tls } = connection
   const { host: authority, hostname, port } = new URL(address.url)
   const target =
     address.socketPath === undefined
-      ? { host: hostname.replaceAll(/^\[|\]$/g, ''), port: Number(port || 80) }
+      ? { host: hostname.replaceAll(/^\[|\]$/g, ''), port: Number(port || (isTls(upstream.origin) ? 443 : 80)) }
       : { path: address.socketPath }
   const parts = { origin: upstream.origin, authority, target, connectTimeout, clock, deadlines }
+  if (isTls(upstream.origin)) {
+    // An address is verified as such, and is no server name (RFC 6066 §3).
+    const named = { ...tls, ...(isIP(servername) === 0 && { servername }) }
+    return new TlsClient(new UndiciPool(connection, connections, deadlines), new H2Pool({ ...parts, tls: named }))
+  }
   return address.http2 ? new H2Pool(parts) : new H1Pool(parts)
 }

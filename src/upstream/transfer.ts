@@ -12,7 +12,7 @@ import type { Grant } from '../policy/verdict.ts'
 import { describeLimit } from '../lib/duration.ts'
 import { elapsed } from '../lib/time.ts'
 import type { Clock, Limit, Monotonic, Span } from '../types.ts'
-import { isEventStream } from './answer.ts'
+import { isStream } from './answer.ts'
 import type { AnswerHandler, AnswerHead, Failure, UpstreamExchange, UpstreamRequest } from './client.ts'
 import { lateUpstream, upstreamFailure } from './failure.ts'
 import { clientHeaders, type HeaderContext, type UpstreamHead } from './headers.ts'
@@ -245,7 +245,7 @@ export class Transfer implements AnswerHandler {
       // The client is late, and has a limit of its own.
       if (this.body?.starving) this.deadline = deadlines.start(response.span, this.onLate)
       else this.fail(lateUpstream(origin, 'no answer', response, waiting ? 'ERR_UPSTREAM_BUSY' : undefined))
-    } else if (!isEventStream(this.lines)) {
+    } else if (!isStream(this.lines)) {
       this.limit = describeLimit(responseBody)
       this.fail(lateUpstream(origin, 'no more of the answer', responseBody))
     }

@@ -2,7 +2,14 @@
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer as createHttpServer, type RequestListener } from 'node:http'
-import { createServer as createHttp2Server, type Http2Server, type ServerHttp2Stream } from 'node:http2'
+import {
+  createSecureServer,
+  createServer as createHttp2Server,
+  type Http2Server,
+  Http2ServerResponse,
+  type SecureServerOptions,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -201,3 +208,68 @@ test('an address of the upstream in an answer is put back, whatever the upstream
     await wire.seen(/^HTTP\/1\.1 302 [^]*location: http:\/\/app\.test\/next\r\n/i)
   }
 })
+
+const GRPC =
+  'POST /pkg.Service/Call HTTP/1.1\r\nHost: app.test\r\nContent-Type: application/grpc\r\nTE: trailers\r\nContent-Length: 9\r\n\r\n\0\0\0\0\x04call'
+
+/** One port for both protocols; says which one a request came by. */
+async function both(settings: SecureServerOptions): Promise<string> {
+  const server = createSecureServer({ key: KEY, cert: CERTIFICATE, allowHTTP1: true, ...settings }, (req, res) => {
+    if (res instanceof Http2ServerResponse) res.addTrailers({ 'grpc-status': '0' })
+    res.setHeader('x-spoken', req.httpVersion)
+    req.pipe(res)
+  })
+  const sockets = new Set<Socket>()
+  server.on('secureConnection', (socket) => sockets.add(socket))
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  cleanup(() => {
+    for (const socket of sockets) socket.destroy()
+    return new Promise((resolve) => server.close(resolve))
+  })
+  return `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
+
+test('https: gRPC has HTTP/2, everything else HTTP/1.1', async () => {
+  const origin = await both({})
+  const { port, ended } = await front(route(origin, { tls: { skipVerify: false, ca: CERTIFICATE } }), forwarder())
+  const wire = await client(port)
+  wire.send(GRPC)
+  await wire.seen(/x-spoken: 2\.0\r\n[^]*call[^]*grpc-status: 0\r\n/)
+  expect(await ended.next()).toMatchObject({ status: 200, upstream: origin, bytesOut: 9 })
+  wire.send(GET)
+  await wire.seen(/x-spoken: 1\.1\r\n/)
+})
+
+test.each<[name: string, settings: SecureServerOptions, tls: object, code: string, message: RegExp]>([
+  ['is not trusted', {}, {}, 'ERR_UPSTREAM_TLS', /self-signed/],
+  ['has another name', {}, { ca: CERTIFICATE, serverName: 'other.test' }, 'ERR_UPSTREAM_TLS', /not for other\.test/],
+])('https: gRPC to an upstream that %s is 502, and says why', async (_, settings, tls, code, message) => {
+  const origin = await both(settings)
+  const { port, ended } = await front(route(origin, { tls: { skipVerify: false, ...tls } }), forwarder())
+  const wire = await client(port)
+  wire.send(GRPC)
+  expect(await ended.next()).toMatchObject({ code, message: expect.stringMatching(message) as string })
+})
+
+test.each([[['http/1.1']], [undefined]])(
+  'https: gRPC to an upstream without HTTP/2 (%j) is 502, and says why',
+  async (offered) => {
+    const server = createHttpsServer({ key: KEY, cert: CERTIFICATE, ALPNProtocols: offered }, echo)
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    cleanup(() => {
+      server.closeAllConnections()
+      server.close()
+    })
+    const origin = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const { port, ended } = await front(route(origin, { tls: { skipVerify: false, ca: CERTIFICATE } }), forwarder())
+    const wire = await client(port)
+    wire.send(GRPC)
+    const error = await ended.next()
+    expect(error).toMatchObject({
+      message: expect.stringContaining('no HTTP/2 over TLS') as string,
+      info: { status: 502 },
+    })
+  },
+)
