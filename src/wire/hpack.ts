@@ -137,6 +137,8 @@ const WITHOUT_TABLE = '\x20'
 /** How a literal with this name begins; names of ours and of applications repeat. */
 const begins = new Map<string, string>()
 const MAX_NAMES = 2000
+/** Upstreams choose names, too. */
+const MAX_REMEMBERED_LENGTH = 64
 const staticNames = new Map<string, number>()
 const statuses = new Map<string, string>()
 for (let i = STATIC_COUNT; i > 0; i--) {
@@ -167,6 +169,7 @@ function beginOf(name: string): string {
   if (known !== undefined) return known
   const index = staticNames.get(name)
   const begin = index === undefined ? `\0${integer(name.length, 0x7f, 0)}${name}` : integer(index, 0x0f, 0)
+  if (name.length > MAX_REMEMBERED_LENGTH) return begin
   if (begins.size >= MAX_NAMES) begins.clear()
   begins.set(name, begin)
   return begin
