@@ -9,7 +9,8 @@ const NAME = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+"
 const QUOTED = '"(?:[\\t\\x20\\x21\\x23-\\x5b\\x5d-\\x7e\\x80-\\xff]|\\\\[\\t\\x20-\\x7e\\x80-\\xff])*"'
 /** RFC 9112 §7.1.1, but for blanks: nobody writes them, and readers disagree about them. */
 const EXTENSIONS = new RegExp(`^(?:;${NAME}(?:=(?:${NAME}|${QUOTED}))?)+\\r\\n$`)
-const TRAILER = new RegExp(`^${NAME}:[\\t\\x20-\\x7e\\x80-\\xff]*\\r\\n$`)
+/** RFC 9110 §6.5.1: none says where a message ends. Readers that keep trailers might believe it. */
+const TRAILER = new RegExp(`^(?!(?:content.length|transfer.encoding):)${NAME}:[\\t\\x20-\\x7e\\x80-\\xff]*\\r\\n$`, 'i')
 
 type State = 'size' | 'extensions' | 'size-end' | 'data' | 'data-end' | 'chunk-end' | 'trailers' | 'done'
 

@@ -116,11 +116,11 @@ function readLines(lines: HeaderLines): Control | HeadProblem {
   for (let i = 0; i < lines.count; i++) {
     switch (lines.name(i).kind) {
       case 'content-length':
-        if (read.length !== undefined) return BAD_LENGTH
+        if (read.length !== undefined || hasTab(lines, i)) return BAD_LENGTH
         read.length = lines.value(i)
         break
       case 'transfer-encoding':
-        if (read.coding !== undefined) return BAD_CODING
+        if (read.coding !== undefined || hasTab(lines, i)) return BAD_CODING
         read.coding = lines.value(i)
         break
       case 'framing-like':
@@ -138,6 +138,12 @@ function readLines(lines: HeaderLines): Control | HeadProblem {
     }
   }
   return read
+}
+
+/** RFC 9110 §5.5 allows one around a value; where the framing is at stake other readers, llhttp among them, do not. */
+function hasTab(lines: HeaderLines, index: number): boolean {
+  const at = lines.text.indexOf('\t', lines.start(index))
+  return at !== -1 && at < lines.end(index)
 }
 
 function framingOf({ length, coding }: Control, is11: boolean): Framing | HeadProblem {

@@ -1,6 +1,6 @@
 /**
- * The same gauntlet as targets.test.ts with exact bytes on a real socket: what Node's parser lets
- * through (attack-cases.md#nodes-parser) and what it refuses, in front of `parseTarget`. No refused
+ * The same gauntlet as targets.test.ts with exact bytes on a real socket: what is refused while
+ * a head is cut (attack-cases.md#nodes-parser says what others let through), and what by `parseTarget`. No refused
  * request may leave facts behind, because facts are what gets routed, judged and forwarded.
  */
 import { connect } from 'node:net'

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { ChunkedDecoder } from '../../../src/wire/chunked.ts'
-import { nodeReads } from './node-oracle.ts'
+import { createNodeOracle } from '../../fuzz/node-oracle.ts'
 
 interface Decoded {
   readonly body: string
@@ -91,6 +91,8 @@ describe('a chunked body', () => {
       '1\r\na\r\n0\r\n\n',
       '1\r\na\r\n0\r\nX A: b\r\n\r\n',
       '1\r\na\r\n0\r\n: b\r\n\r\n',
+      '0\r\nContent-Length: 1\r\n\r\n',
+      '0\r\nX: y\r\ntransfer_encoding: chunked\r\n\r\n',
       '1\r\na\r\n0\r\n X: b\r\n\r\n',
       '1\r\na\r\n0\r\nX: b\n\r\n\r\n',
       '1\r\na\r\n0\r\nX: a\0b\r\n\r\n',
@@ -121,6 +123,7 @@ test('what passes, Node’s strict parser reads in the same way, wherever it is 
     put: fc.constantFrom('', '', '\r', '\n', '\r\n', '0', ' ', ';', 'f', '\0'),
   })
   const REQUEST = 'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n'
+  const oracle = createNodeOracle()
   let passed = 0
   await fc.assert(
     fc.asyncProperty(
@@ -138,8 +141,8 @@ test('what passes, Node’s strict parser reads in the same way, wherever it is 
         expect(decode(text, sizes)).toEqual(found)
         if (!found?.done) return
         passed++
-        const read = await nodeReads(Buffer.from(REQUEST + text.slice(0, text.length - found.rest.length), 'latin1'))
-        expect(read?.map(({ body }) => body)).toEqual([found.body])
+        const read = await oracle.read(Buffer.from(REQUEST + text.slice(0, text.length - found.rest.length), 'latin1'))
+        expect(read.map(({ body }) => body)).toEqual([found.body])
       },
     ),
     { numRuns: 3000 },

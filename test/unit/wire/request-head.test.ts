@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { mayBecomeHead, scanHead } from '../../../src/wire/request-head.ts'
-import { nodeReads } from './node-oracle.ts'
+import { createNodeOracle } from '../../fuzz/node-oracle.ts'
 
 const bytesOf = (text: string): Buffer => Buffer.from(text, 'latin1')
 const scan = (text: string) => scanHead(bytesOf(text), 0, text.length)
@@ -14,6 +14,8 @@ function linesOf(text: string): readonly string[] | undefined {
   const { headers } = found
   return Array.from({ length: headers.count }, (_, i) => [headers.name(i).spelling, headers.value(i)]).flat()
 }
+
+const lowered = (list: readonly string[] = []) => list.map((part, i) => (i % 2 === 0 ? part.toLowerCase() : part))
 
 describe('a head', () => {
   test('gives method, target, version and lines, verbatim', () => {
@@ -105,15 +107,27 @@ describe('what is refused', () => {
     [get('X: a\nb'), 400, 'malformed header line'],
     [get('X: a', '\rX: b'), 400, 'malformed header line'],
     [get('Content-Length: 1', 'Content-Length: 1'), 400, 'invalid Content-Length'],
-    ...['', '+1', '-1', '01', '1,1', '1 1', '0x1', '1.0', '1e1', '1000000000000000'].map(
+    ...['', '1\t', '\t1', '+1', '-1', '01', '1,1', '1 1', '0x1', '1.0', '1e1', '1000000000000000'].map(
       (length): [string, number, string] => [get(`Content-Length: ${length}`), 400, 'invalid Content-Length'],
     ),
     [get('Transfer-Encoding: chunked', 'Content-Length: 1'), 400, 'both Transfer-Encoding and Content-Length'],
     [get('Content-Length: 0', 'Transfer-Encoding: x'), 400, 'both Transfer-Encoding and Content-Length'],
     [get('Transfer-Encoding: chunked', 'Transfer-Encoding: chunked'), 400, 'invalid Transfer-Encoding'],
-    ...['', 'xchunked', 'identity', 'chunked, identity', 'chunked;q=1', '"chunked"', 'chunked, chunked'].map(
-      (coding): [string, number, string] => [get(`Transfer-Encoding: ${coding}`), 400, 'invalid Transfer-Encoding'],
-    ),
+    ...[
+      '',
+      'chunked\t',
+      '\tchunked',
+      'xchunked',
+      'identity',
+      'chunked, identity',
+      'chunked;q=1',
+      '"chunked"',
+      'chunked, chunked',
+    ].map((coding): [string, number, string] => [
+      get(`Transfer-Encoding: ${coding}`),
+      400,
+      'invalid Transfer-Encoding',
+    ]),
     [get('Transfer-Encoding: gzip, chunked'), 501, 'unsupported Transfer-Encoding'],
     [head('GET / HTTP/1.0', 'Transfer-Encoding: chunked'), 400, 'Transfer-Encoding with HTTP/1.0'],
     [get('Transfer_Encoding: chunked'), 400, 'invalid header name'],
@@ -192,6 +206,7 @@ test('what passes, Node’s strict parser reads in the same way', async () => {
     drop: fc.nat(2),
     put: fc.constantFrom('', '', '', '\r', '\n', '\0', ' ', '\t', ':', '\r\n', '\x0b', '\x7f', '\x85', '_', ','),
   })
+  const oracle = createNodeOracle()
   let passed = 0
   await fc.assert(
     fc.asyncProperty(
@@ -212,11 +227,14 @@ test('what passes, Node’s strict parser reads in the same way', async () => {
         if ('problem' in found || !/^(?:\/|\*$|https?:\/\/)/i.test(found.target)) return
         passed++
         const body = found.framing === 'chunked' ? '3\r\nabc\r\n0\r\n\r\n' : 'x'.repeat(Math.min(found.framing, 999))
-        const read = await nodeReads(bytesOf(text + body))
-        expect(
-          read?.map(({ method, target, httpVersion, rawHeaders }) => ({ method, target, httpVersion, rawHeaders })),
-        ).toEqual([
-          { method: found.method, target: found.target, httpVersion: found.httpVersion, rawHeaders: linesOf(text) },
+        const read = await oracle.read(bytesOf(text + body))
+        expect(read).toMatchObject([
+          {
+            method: found.method,
+            target: found.target,
+            httpVersion: found.httpVersion,
+            headers: lowered(linesOf(text)),
+          },
         ])
       },
     ),
