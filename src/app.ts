@@ -368,6 +368,7 @@ async function openServing({ config, logger, clock = systemClock }: AppOptions, 
       ? {
           certificate: config.live.certificate,
           certificates: config.live.certificates,
+          downstreamMtls: config.live.downstreamMtls,
           ordered: autocert && ((host) => autocert.certificateOf(host)),
         }
       : undefined,

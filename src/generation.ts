@@ -49,7 +49,7 @@ export function createGeneration(
     cookieNames: names,
     parse(head: RequestHead) {
       const asked = parseTarget(head, trust, requestId(), live.identityHeaders)
-      return 'kind' in asked ? asked : (misdirected(asked, head.connection, certificates) ?? asked)
+      return 'kind' in asked ? asked : (misdirected(asked, head.connection, certificates, live.downstreamMtls) ?? asked)
     },
     routes: createRouteTable(fixed, live),
     authenticators: [

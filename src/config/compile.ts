@@ -6,6 +6,7 @@ import type { Config, Live, Naming } from './model.ts'
 import type { Route } from './route-model.ts'
 import { compileAcmeHosts, compileAutocert } from './compile/autocert.ts'
 import { compilePolicyContext } from './compile/access.ts'
+import { compileDownstreamMtls } from './compile/downstream-mtls.ts'
 import { checkDialect } from './compile/dialect.ts'
 import { compileTokenIssuers } from './compile/bearer.ts'
 import { compileClaimHeaders } from './compile/identity.ts'
@@ -69,6 +70,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   const signingKeys =
     globals.signing_key === undefined ? [] : compileSigningKeys(globals.signing_key, ['signing_key'], report)
   const claimHeaders = compileClaimHeaders(globals.jwt_claims_headers, ['jwt_claims_headers'], naming, report)
+  const downstreamMtls = compileDownstreamMtls(globals, report)
   const { routes, identityHeaders } = compileRoutes(
     draft,
     {
@@ -84,6 +86,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       naming,
       identity: { globals, naming, claimHeaders },
       policies: compilePolicyContext(draft, report),
+      downstreamMtls,
       providers,
       responseHeaders: defaultResponseHeaders(globals, report),
       paths: globals,
@@ -100,6 +103,9 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   if (providers.length === 1) warnOfUnknownGroups(providers, routes, report)
   const acme = compileAutocert(globals, outbound, report)
   const listener = compileListener(draft, authenticateUrl, routes, acme !== undefined, report)
+  if (globals.downstream_mtls && listener && !listener.listen.tls) {
+    report.error(['downstream_mtls'], 'certificates are shown in TLS, and TLS does not end here')
+  }
   checkCookie(globals, authenticateUrl, routes, report)
   const storage = compileStorage(globals, report)
   checkServices(draft, report)
@@ -202,6 +208,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       ...compileLimits(globals.circuit_breaker_thresholds),
       naming,
       ...(certificate && { certificate }),
+      ...(downstreamMtls && { downstreamMtls }),
       certificates,
       acmeHosts,
       ...(signoutRedirectUrl && { signoutRedirectUrl }),

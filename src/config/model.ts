@@ -1,5 +1,6 @@
 /** The compiled configuration: the frozen result of config/compile.ts. Types only. */
 import type { Certificate, Route } from './route-model.ts'
+import type { SubjectAltNames } from '../http/request.ts'
 import type { UserStatus } from '../directory/model.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Json, JsonObject, Span, Subject } from '../types.ts'
@@ -76,6 +77,8 @@ export interface Live extends PlainLive {
   readonly certificate?: Certificate
   /** More of them, for the names that each covers. */
   readonly certificates: readonly Certificate[]
+  /** Whose client certificates count (`downstream_mtls`). Absent: nobody is asked for one. */
+  readonly downstreamMtls?: DownstreamMtls
   /** https hosts that need a certificate by ACME; empty without `autocert`. */
   readonly acmeHosts: readonly string[]
   /** Where a sign-out ends (`signout_redirect_url`). */
@@ -83,6 +86,28 @@ export interface Live extends PlainLive {
   /** Normal names (lib/header-names.ts) of every route's headers that say who is signed in: no client's copy of them passes. */
   readonly identityHeaders: ReadonlySet<string>
   readonly routes: readonly Route[]
+}
+
+/** Which client certificates are valid, and what happens without one (`downstream_mtls`). */
+export interface DownstreamMtls {
+  /** PEM bundle, roots included. */
+  readonly ca: string
+  /** PEM, one list each: with any, every authority of a chain needs one. */
+  readonly crls: readonly string[]
+  readonly enforcement: 'policy_with_default_deny' | 'policy' | 'reject_connection'
+  /** Certificates between a client's and one of `ca`, and that one; 0: any number. */
+  readonly maxVerifyDepth: number
+  /** A certificate must have one of them; empty: any. */
+  readonly names: readonly SubjectAltNamePattern[]
+  /** The same for the same checks. */
+  readonly version: string
+}
+
+export interface SubjectAltNamePattern {
+  readonly kind: keyof SubjectAltNames
+  /** RE2, for all of the name. */
+  readonly pattern: string
+  readonly test: (name: string) => boolean
 }
 
 /** Who issues tokens to programs (`token_issuers`). */

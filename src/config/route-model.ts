@@ -9,9 +9,19 @@ export interface Certificate {
   readonly key: Secret
 }
 
+/** What a route makes of client certificates. */
+export interface RouteMtls {
+  /** `DownstreamMtls.version`: what was checked by another one does not count. */
+  readonly version: string
+  /** Without a valid certificate nobody is let in, whatever the policy. */
+  readonly required: boolean
+}
+
 export interface Route<A extends Action = Action> {
   /** Stable hash of what the route matches and where it goes. */
   readonly id: string
+  /** Absent: nobody is asked for a certificate. */
+  readonly mtls?: RouteMtls
   /** For people: `name`, or host plus path. */
   readonly name: string
   readonly from: RouteFrom

@@ -18,6 +18,7 @@ import {
 } from './schema/fields.ts'
 import { directorySchema } from './schema/directory.ts'
 import { idpKeys } from './schema/idp.ts'
+import { downstreamMtlsSchema } from './schema/downstream-mtls.ts'
 import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './schema/identity.ts'
 import { tokenIssuers } from './schema/bearer.ts'
 import { circuitBreaker } from './schema/balancing.ts'
@@ -101,6 +102,9 @@ export const configSchema = z.strictObject(
         'More certificates, `{cert, key}` of PEM, base64 of it, or a path: the first whose names cover the server name (SNI) is shown, otherwise `certificate`, or the first of these.',
       writeOnly: true,
     }),
+    downstream_mtls: downstreamMtlsSchema
+      .optional()
+      .describe('Client certificates (mutual TLS). Default: nobody is asked for one.'),
     ...restart({
       autocert: flag
         .default(false)
@@ -372,6 +376,7 @@ export const COMPILED = [
   'certificate_key',
   'certificate_key_file',
   'certificates',
+  'downstream_mtls',
   'autocert',
   'autocert_ca',
   'autocert_use_staging',

@@ -1,5 +1,6 @@
 /** What a client asked. Types only. */
 import type { HeaderLines } from './header-lines.ts'
+import type { WallTime } from '../types.ts'
 
 /** The head of a request exactly as it came, whatever carried it. */
 export interface RequestHead {
@@ -24,6 +25,35 @@ export interface RequestHead {
 export interface ConnectionFacts {
   /** Server name (RFC 6066 §3), lower case; absent: none was sent. */
   readonly serverName?: string | undefined
+  /** `DownstreamMtls.version` by which it was asked for a certificate; absent: it was not. */
+  readonly downstreamMtls?: string | undefined
+  /** Absent: none was shown. */
+  readonly certificate?: ClientCertificate | undefined
+}
+
+/** What a client has shown in its handshake, and what came of checking it then. */
+export interface ClientCertificate {
+  /** SHA-256 of the certificate, in hex, lower case. */
+  readonly fingerprint: string
+  /** SHA-256 of its public key (SPKI), in base64. */
+  readonly spkiHash: string
+  readonly names: SubjectAltNames
+  /** When the first certificate of its chain ends. */
+  readonly notAfter: WallTime
+  /** Why it is not believed; undefined: nothing was wrong. */
+  readonly fault: string | undefined
+  /** `DownstreamMtls.version` by which it was checked. */
+  readonly checkedBy: string
+}
+
+/** RFC 5280 §4.2.1.6, by kind, as they are written there. */
+export interface SubjectAltNames {
+  readonly dns: readonly string[]
+  readonly email: readonly string[]
+  readonly ipAddress: readonly string[]
+  readonly uri: readonly string[]
+  /** Of Microsoft's directories: `ann@ad.corp.example`. */
+  readonly userPrincipalName: readonly string[]
 }
 
 /** A path that some servers read another way than others, and no server as anything worse. */
@@ -54,6 +84,8 @@ export interface RequestFacts {
   readonly clientIp: string
   /** Does a trusted hop speak for the client? Absent: no. */
   readonly hop?: boolean
+  /** Of the connection: with a trusted hop it is the hop's. Absent: none was shown. */
+  readonly clientCertificate?: ClientCertificate | undefined
   /** How the client spoke to us or, when a trusted hop says so, to that hop. */
   readonly scheme: 'http' | 'https'
   /** `html`: a navigation, so a person looks at the answer. `json`: anything else. `upgrade`: asks for a WebSocket. */

@@ -5,7 +5,8 @@ import { type Draft, type Keys, lost, type Missing, type Options, type RouteDraf
 
 const GLOBALS: ReadonlySet<string> = new Set(globalKeys.map(({ path }) => path[0] ?? ''))
 const ROUTE_KEYS: ReadonlySet<string> = new Set(routeKeys.map(({ path }) => path[0] ?? ''))
-const MTLS = ['downstream_mtls', 'client_ca', 'client_ca_file']
+/** Whoever relies on these must not be opened to everybody by a migration. */
+const CLIENT_CERTIFICATES = ['client_ca', 'client_ca_file', 'tls_downstream_client_ca', 'tls_downstream_client_ca_file']
 const NOBODY = { deny: { or: [{ accept: true }] } }
 type Tree = Readonly<Record<string, unknown>>
 const HOSTED = /^https?:\/\/[^/]*\.pomerium\.app(?:[:/]|$)/i
@@ -96,15 +97,13 @@ function routeDraft(input: unknown, where: string, globals: Tree): RouteDraft | 
     if (value === null || value === undefined || value === '') missing.push(unneeded(key, 'it is empty'))
     else carry(key, value, 'route', `${where}.${key}`, keys, missing)
   }
-  if (
-    [...MTLS, 'tls_downstream_client_ca', 'tls_downstream_client_ca_file'].some((key) => input[key] ?? globals[key])
-  ) {
+  if (CLIENT_CERTIFICATES.some((key) => input[key] ?? globals[key])) {
     const { policy } = input
     keys.delete('policy')
     keys.set('policy', {
       value: [...(Array.isArray(policy) ? (policy as readonly unknown[]) : isTree(policy) ? [policy] : []), NOBODY],
       comment:
-        'Client certificates were asked for and cannot be here. Nobody is let in until you remove the last rule.',
+        'Client certificates were asked for in a way that cannot be here: write `downstream_mtls`. Nobody is let in until you remove the last rule.',
     })
   }
   const timeout = keys.get('timeout')

@@ -137,6 +137,9 @@ function decideByRules(
   if (allowed.truth === 'true' && denied.truth === 'false') {
     return allow(route, request, facts.who, allowed.reasons.list)
   }
+  // No sign-in gives anybody a certificate.
+  const certificate = denied.truth === 'true' ? certificateDenial(denied.reasons, request) : undefined
+  if (certificate) return certificate
   if (who === undefined && (denied.open || allowed.open)) return SIGN_IN
   if (denied.truth === 'true') return { outcome: 'deny', reasons: explainAddress(denied.reasons, who) }
   if (allowed.truth === 'false') {
@@ -144,6 +147,12 @@ function decideByRules(
   }
   // With groups that are known, what stays open is asked of an address, and a program has none.
   return facts.who && facts.who.membership !== 'unknown' ? NO_ADDRESS : unknownGroups(route, who)
+}
+
+/** A rule that keeps out whoever has no valid certificate. */
+function certificateDenial({ list }: Reasons, request: RequestFacts): Decision | undefined {
+  if (!list.includes('client-certificate-required')) return undefined
+  return request.clientCertificate ? INVALID_CERTIFICATE : { outcome: 'deny', reasons: list }
 }
 
 /** Rules about addresses do not see one that is not verified: then that is what to say. */
@@ -183,6 +192,7 @@ const SIGN_IN = Object.freeze({ outcome: 'sign-in', reasons: only('user-unauthen
 const INACTIVE: Decision = Object.freeze({ outcome: 'deny', reasons: only('user-inactive') })
 const NO_ADDRESS: Decision = Object.freeze({ outcome: 'deny', reasons: only('email-unauthorized') })
 const NOT_TOLD: Decision = Object.freeze({ outcome: 'deny', reasons: only('groups-claim-absent') })
+const INVALID_CERTIFICATE: Decision = Object.freeze({ outcome: 'deny', reasons: only('invalid-client-certificate') })
 const POLICY_ERROR: Decision = Object.freeze({ outcome: 'deny', reasons: only('policy-error') })
 const UNAVAILABLE: Decision = Object.freeze({
   outcome: 'unavailable',

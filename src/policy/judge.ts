@@ -4,6 +4,7 @@ import type { PathReadings, RequestFacts } from '../http/request.ts'
 import type { RouteMatch, RouteTable } from '../routing/model.ts'
 import { destinationPath, hasDestination } from '../routing/destination.ts'
 import { websocketOriginAllowed } from '../routing/origin.ts'
+import { standingOf } from './client-certificate.ts'
 import { decide } from './engine.ts'
 import type { Asker, BadToken, Principal } from './model.ts'
 import { NO_REASONS, plus } from './reasons.ts'
@@ -57,10 +58,15 @@ type MatchedRoute = Extract<RouteMatch, { kind: 'route' }>
 function judgeRoute(
   routes: RouteTable,
   { route, asked }: MatchedRoute,
-  facts: RequestFacts,
+  received: RequestFacts,
   asker: Asker,
   now: WallTime,
 ): Decision {
+  const facts = withCertificate(received, route)
+  if (route.mtls?.required) {
+    const standing = standingOf(facts.clientCertificate, now)
+    if (standing !== 'valid') return NO_CERTIFICATE[standing]
+  }
   // Not nobody either: a client that shows a token wants to hear that it does not count, whatever a rule lets everybody do.
   if (asker?.kind === 'bad-token' && route.policy.kind !== 'public') return BAD_TOKEN[asker.error]
   const who = asker?.kind === 'bad-token' ? undefined : asker
@@ -70,6 +76,13 @@ function judgeRoute(
   if (decision.outcome !== 'allow') return decision
   if (facts.wants === 'upgrade' || mayUpgrade(route, facts)) return judgeUpgrade(routes, route, decision, now)
   return hasDestination(facts.method) ? judgeDestination(routes, route, facts, who, now, decision) : decision
+}
+
+/** A certificate that was checked in another way than this configuration wants is not valid: of a stream that began before. */
+function withCertificate(facts: RequestFacts, { mtls }: Route): RequestFacts {
+  const { clientCertificate: shown } = facts
+  if (!shown || shown.checkedBy === mtls?.version) return facts
+  return { ...facts, clientCertificate: { ...shown, fault: 'it was checked by another configuration' } }
 }
 
 /** What is written to must be of the same route, whose policy must allow it there, too. */
@@ -149,6 +162,10 @@ const BAD_TOKEN: Readonly<Record<BadToken['error'], Decision>> = Object.freeze({
     error: 'insufficient_scope',
     reasons: plus(NO_REASONS, 'token-scope').list,
   },
+})
+const NO_CERTIFICATE: Readonly<Record<'none' | 'invalid', Decision>> = Object.freeze({
+  none: { outcome: 'deny', reasons: plus(NO_REASONS, 'client-certificate-required').list },
+  invalid: { outcome: 'deny', reasons: plus(NO_REASONS, 'invalid-client-certificate').list },
 })
 const NOT_FOUND: Verdict = Object.freeze({ outcome: 'not-found' })
 const SHADOW_FAULT: ShadowDecision = Object.freeze({

@@ -94,6 +94,7 @@ export type Reason =
   | 'client-certificate-ok'
   | 'client-certificate-unauthorized'
   | 'client-certificate-required'
+  | 'invalid-client-certificate'
   | 'valid-client-certificate'
   | 'origin-unauthorized'
   | 'destination-unauthorized'

@@ -54,6 +54,7 @@ const ORDER = Object.keys({
   'client-certificate-ok': true,
   'client-certificate-unauthorized': true,
   'client-certificate-required': true,
+  'invalid-client-certificate': true,
   'valid-client-certificate': true,
   'origin-unauthorized': true,
   'destination-unauthorized': true,

@@ -213,16 +213,21 @@ function badToken(
 export function challenged(reply: Reply, asked: AskedOfRoute): Reply {
   return reply.status === 401 ? { ...reply, headers: [...reply.headers, ...challenges(asked, false)] } : reply
 }
+
+/** What nginx, and Pomerium, answer with 495: the client has to connect anew, with a certificate. */
+const NO_CERTIFICATE: ReadonlySet<Reason> = new Set(['client-certificate-required', 'invalid-client-certificate'])
+
 function denied(reasons: Refusal['reasons'], route: Route, who: Principal | undefined, asked: AskedOfRoute): Reply {
   const { facts } = asked
+  const status = reasons.some((reason) => NO_CERTIFICATE.has(reason)) ? 495 : 403
   if (facts.wants !== 'html') {
     // RFC 6750 §3.1: a token for more would do.
     const more = who?.kind === 'token' && reasons.includes('scope-unauthorized')
     const headers = more ? challenges(asked, route.serviceTokens === true, 'insufficient_scope') : []
     const body: Json = { error: 'denied', reason: reasons[0] ?? 'no-rule-matched', request_id: facts.id }
-    return jsonReply(403, body, headers)
+    return jsonReply(status, body, headers)
   }
-  return pageReply(common(asked), 403, {
+  return pageReply(common(asked), status, {
     kind: 'denied',
     application: route.name,
     ...(who && { person: personOf(who.identity), groups: who.membership }),

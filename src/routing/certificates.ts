@@ -1,5 +1,6 @@
 /** Which certificate stands for a host: for handshakes, and for requests that come by a connection made for another host. */
 import { X509Certificate } from 'node:crypto'
+import type { DownstreamMtls } from '../config/model.ts'
 import type { Certificate } from '../config/route-model.ts'
 import type { BadRequest, ConnectionFacts, RequestFacts } from '../http/request.ts'
 
@@ -34,22 +35,29 @@ export function createCertificateTable(
 }
 
 /**
- * RFC 9110 §15.5.20: a client may use a connection for every host that its certificate names, and no other. A trusted
- * hop, which names its connection as it likes, and a client that named no host have claimed nothing.
+ * RFC 9110 §15.5.20: a client may use a connection for every host that its certificate names, and no other; and only as
+ * long as clients are asked for certificates as they were when it began. A trusted hop, which names its connection as it
+ * likes, and a client that named no host have claimed nothing.
  */
 export function misdirected(
   facts: RequestFacts,
   connection: ConnectionFacts | undefined,
   certificates: CertificateTable,
+  downstreamMtls: Pick<DownstreamMtls, 'version'> | undefined,
 ): BadRequest | undefined {
-  const serverName = connection?.serverName
-  if (serverName === undefined || facts.hop === true || certificates.stand(serverName, facts.host)) return undefined
+  if (!connection) return undefined
+  const { serverName } = connection
+  const isOld = connection.downstreamMtls !== downstreamMtls?.version
+  const isForeign = serverName !== undefined && !facts.hop && !certificates.stand(serverName, facts.host)
+  if (!isOld && !isForeign) return undefined
   const { id, method, host, path, clientIp, wants } = facts
   return {
     kind: 'bad-request',
     id,
     status: 421,
-    detail: 'the connection was made for a host with another certificate',
+    detail: isOld
+      ? 'downstream_mtls has changed since the connection was made'
+      : 'the connection was made for a host with another certificate',
     clientIp,
     asked: { method, host, path },
     wants: wants === 'html' ? 'html' : 'json',

@@ -121,6 +121,7 @@ export function parseTarget(
     query,
     clientIp,
     hop: client.hop,
+    clientCertificate: raw.connection?.certificate,
     scheme: clientScheme,
     wants: raw.upgrade ? 'upgrade' : isNavigation(headers) ? 'html' : 'json',
     upgradeTo: raw.upgradeTo,

@@ -1,6 +1,7 @@
 /** What lies before HTTP on a new connection: the balancer's PROXY header, and the TLS handshake. */
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import type { ConnectionFacts } from '../http/request.ts'
 import { type CompiledTrust, isTrustedPeer } from '../routing/trust.ts'
 import { onFirstBytes } from './first-bytes.ts'
 import { readProxyHeader } from './proxy-protocol.ts'
@@ -11,9 +12,9 @@ export interface Arrival {
   readonly socket: Socket | TLSSocket
   /** The client's, as far as it is known. */
   readonly peer: string
+  /** Absent: no TLS. */
+  readonly facts?: ConnectionFacts
 }
-
-export type Obstacle = 'no-proxy-header' | 'untrusted-proxy' | 'plain-http' | 'no-tls'
 
 export interface BeforeHttp {
   /** Absent: plain HTTP. */
@@ -21,9 +22,14 @@ export interface BeforeHttp {
   /** Who must begin with a PROXY header (`use_proxy_protocol`), and nobody else may connect. Absent: nobody. */
   readonly balancers: () => CompiledTrust | undefined
   readonly arrived: (arrival: Arrival) => void
-  /** Nothing can be made of the connection; `peer` is the best that is known. */
-  readonly stopped: (obstacle: Obstacle, peer: string) => void
+  /** Nothing can be made of the connection; `peer` is the best that is known. `answer`: what may be said to it in plain. */
+  readonly stopped: (detail: string, peer: string, answer?: string) => void
 }
+
+const NO_PROXY_HEADER = 'use_proxy_protocol is on, and the connection does not begin with a PROXY header'
+const UNTRUSTED_PROXY = 'use_proxy_protocol is on, and trusted_proxies does not name the peer'
+const WITHOUT_TLS = 'This port speaks HTTPS: the address begins with https://\n'
+const BAD_REQUEST = `HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: ${WITHOUT_TLS.length}\r\n\r\n${WITHOUT_TLS}`
 
 /** First byte of a TLS record that holds a handshake (RFC 8446 §5.1). */
 const TLS_HANDSHAKE = 22
@@ -32,13 +38,13 @@ const TLS_HANDSHAKE = 22
 export function begin(socket: Socket, peer: string, parts: BeforeHttp): void {
   const balancers = parts.balancers()
   if (!balancers) return secure(socket, peer, parts)
-  if (!isTrustedPeer(peer, balancers)) return parts.stopped('untrusted-proxy', peer)
+  if (!isTrustedPeer(peer, balancers)) return parts.stopped(UNTRUSTED_PROXY, peer)
   let source: string | undefined
   return onFirstBytes(
     socket,
     (bytes) => {
       const header = readProxyHeader(bytes)
-      if (header.kind === 'invalid') parts.stopped('no-proxy-header', peer)
+      if (header.kind === 'invalid') parts.stopped(NO_PROXY_HEADER, peer)
       if (header.kind !== 'header') return undefined
       source = header.source
       return header.length
@@ -57,9 +63,18 @@ function secure(socket: Socket, peer: string, { handshakes, arrived, stopped }: 
       return 0
     },
     () => {
-      if (first === TLS_HANDSHAKE) return handshakes.begin(socket, (over) => arrived({ socket: over, peer }))
-      // The names of methods begin with a letter.
-      return stopped(first !== undefined && first >= 0x41 && first <= 0x5a ? 'plain-http' : 'no-tls', peer)
+      if (first === TLS_HANDSHAKE) {
+        return handshakes.begin(socket, (over) =>
+          over.kind === 'secure'
+            ? arrived({ socket: over.socket, peer, facts: over.facts })
+            : stopped(over.detail, peer),
+        )
+      }
+      // The names of methods begin with a letter; everything else expects something else than HTTP.
+      const isHttp = first !== undefined && first >= 0x41 && first <= 0x5a
+      return isHttp
+        ? stopped('plain HTTP on the port of HTTPS', peer, BAD_REQUEST)
+        : stopped('neither TLS nor HTTP', peer)
     },
   )
 }

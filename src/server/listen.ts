@@ -7,13 +7,13 @@ import { compileTrust } from '../routing/trust.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Clock, Logger, Span } from '../types.ts'
 import type { Address, Live } from '../config/model.ts'
-import { type Arrival, begin, type Obstacle } from './before-http.ts'
+import { type Arrival, begin } from './before-http.ts'
 import { bind } from './bind.ts'
 import type { Codec, CodecParts, Connection, Timeouts } from './codec.ts'
 import { createH1 } from './h1.ts'
 import { createH2 } from './h2.ts'
 import { endSoon } from './linger.ts'
-import { createHandshakes, handshakeFacts, type TlsSettings } from './tls.ts'
+import { createHandshakes, type TlsSettings } from './tls.ts'
 
 export type { Refusal, Timeouts } from './codec.ts'
 
@@ -39,7 +39,9 @@ export interface Listener {
   active(): number
   /** Throws for a certificate that cannot be used. The returned function puts it, time-outs, protocols and balancers into force. */
   prepare(
-    next: Timeouts & Pick<Live, 'certificate' | 'certificates' | 'trustedProxies'> & Partial<Pick<Live, 'codecType'>>,
+    next: Timeouts &
+      Pick<Live, 'certificate' | 'certificates' | 'downstreamMtls' | 'trustedProxies'> &
+      Partial<Pick<Live, 'codecType'>>,
   ): () => void
   /** 48 bytes (RFC 5077 §4) that seal session tickets from now on, instead of random ones of our own. Processes that share them resume one another's sessions. */
   setTicketKeys(keys: Buffer): void
@@ -51,14 +53,6 @@ export interface Listener {
   destroy(): void
 }
 
-const OBSTACLES: Readonly<Record<Obstacle, string>> = {
-  'plain-http': 'plain HTTP on the port of HTTPS',
-  'no-tls': 'neither TLS nor HTTP',
-  'no-proxy-header': 'use_proxy_protocol is on, and the connection does not begin with a PROXY header',
-  'untrusted-proxy': 'use_proxy_protocol is on, and trusted_proxies does not name the peer',
-}
-const WITHOUT_TLS = 'This port speaks HTTPS: the address begins with https://\n'
-const NO_TLS = `HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: ${WITHOUT_TLS.length}\r\n\r\n${WITHOUT_TLS}`
 const IDLE_CHECK: Span = 100
 /** Whoever learns the keys of tickets reads what was said under them: they are in use for so long. */
 const TICKET_KEYS_LIFE: Span = 12 * 3_600_000
@@ -91,6 +85,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
 
   const balancersOf = (proxies: readonly string[]) =>
     deps.proxyProtocol ? compileTrust({ proxies, hops: 0 }) : undefined
+  let asked = tls?.downstreamMtls?.version
   let balancers = balancersOf(deps.trustedProxies ?? [])
 
   // TLS ends in both directions at once.
@@ -110,31 +105,25 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
         deadline.stop()
         accept(socket, arrival)
       },
-      stopped(obstacle, client) {
+      stopped(detail, clientIp, answer) {
         deadline.stop()
-        turnAway(socket, obstacle, client)
+        refused({ status: 400, detail, clientIp, wants: 'json' })
+        if (answer === undefined) socket.destroy()
+        else endSoon(socket, answer, deadlines)
       },
     })
   })
 
-  function accept(below: Socket, { socket, peer }: Arrival): void {
-    const encrypted = 'encrypted' in socket
-    const protocol = protocolOf(encrypted ? socket.alpnProtocol : undefined, codecType)
+  function accept(below: Socket, { socket, peer, facts }: Arrival): void {
+    const protocol = protocolOf('alpnProtocol' in socket ? socket.alpnProtocol : undefined, codecType)
     codecs[protocol].accept({
       socket,
       peer,
-      encrypted,
+      encrypted: facts !== undefined,
       protocol,
-      facts: encrypted ? handshakeFacts(socket) : undefined,
+      facts,
       reset: () => void below.resetAndDestroy(),
     })
-  }
-
-  function turnAway(socket: Socket, obstacle: Obstacle, clientIp: string): void {
-    refused({ status: 400, detail: OBSTACLES[obstacle], clientIp, wants: 'json' })
-    // Everything else expects something else than HTTP.
-    if (obstacle === 'plain-http') endSoon(socket, NO_TLS, deadlines)
-    else socket.destroy()
   }
 
   await bind(server, where, 'address')
@@ -170,15 +159,24 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     active: () => active,
     drain: () => each((codec) => codec.drain()),
     prepare(next) {
-      const { certificate, certificates } = next
+      const { certificate, certificates, downstreamMtls } = next
       const nextType = next.codecType ?? codecType
       // Without any certificate it would have to speak plain HTTP, which needs a restart.
       const show =
         certificate || certificates.length > 0 || tls?.ordered
-          ? handshakes?.prepare({ ordered: tls?.ordered, certificate, certificates, protocols: PROTOCOLS[nextType] })
+          ? handshakes?.prepare({
+              ordered: tls?.ordered,
+              certificate,
+              certificates,
+              downstreamMtls,
+              protocols: PROTOCOLS[nextType],
+            })
           : undefined
       return () => {
         show?.()
+        // Who is connected was asked for another certificate, or for none, and has to come anew.
+        if (downstreamMtls?.version !== asked) each((codec) => codec.endIdle())
+        asked = downstreamMtls?.version
         timeouts = next
         codecType = nextType
         each((codec) => codec.reload(next))

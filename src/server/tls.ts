@@ -2,20 +2,29 @@
 import { constants, randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { createSecureContext, createServer, type SecureContext, type Server, type TLSSocket } from 'node:tls'
+import type { DownstreamMtls } from '../config/model.ts'
 import type { Certificate } from '../config/route-model.ts'
+import { type ClientCertificates, createClientCertificates } from './client-certificate.ts'
 import { createCertificateTable, type HeldCertificates } from '../routing/certificates.ts'
 import type { ConnectionFacts } from '../http/request.ts'
 
 export interface TlsSettings extends HeldCertificates {
   /** Of hosts that no other certificate covers; the same object while it is in force. */
   readonly ordered?: ((host: string) => Certificate | undefined) | undefined
+  /** Absent: nobody is asked for a certificate. */
+  readonly downstreamMtls?: DownstreamMtls | undefined
   /** For ALPN (RFC 7301), the best first. A client that offers others alone is refused. */
   readonly protocols: readonly string[]
 }
 
+export type Handshake =
+  | { readonly kind: 'secure'; readonly socket: TLSSocket; readonly facts: ConnectionFacts }
+  /** `reject_connection`: over, and nothing may come of it. */
+  | { readonly kind: 'rejected'; readonly detail: string }
+
 export interface TlsHandshakes {
   /** Begins the handshake on a connection of which nothing was taken. */
-  begin(socket: Socket, done: (secure: TLSSocket) => void): void
+  begin(socket: Socket, done: (handshake: Handshake) => void): void
   /** Throws for a certificate that cannot be used. The returned function puts it into force, for handshakes that begin later. */
   prepare(settings: TlsSettings): () => void
   /** Of 48 bytes; random ones unless given. Tickets of the keys before open nothing any more. */
@@ -40,25 +49,29 @@ const TICKET_KEYS = 48
 export function createHandshakes(first: TlsSettings): TlsHandshakes {
   let ticketKeys: Buffer = randomBytes(TICKET_KEYS)
   /** By the address and port of the client, which the secure socket tells, too. */
-  const waiting = new Map<string, (secure: TLSSocket) => void>()
+  const waiting = new Map<string, (handshake: Handshake) => void>()
 
   /** It never listens: it is given connections. So everything of it can be replaced while running. */
-  function open({ ordered, protocols, ...held }: TlsSettings): Server {
-    const { certificate, certificates } = held
-    const table = createCertificateTable(held)
+  function open({ certificate, certificates, ordered, downstreamMtls, protocols }: TlsSettings): Server {
+    const table = createCertificateTable({ certificate, certificates })
+    const base = downstreamMtls ? { ...CONTEXT, ...withMtls(downstreamMtls) } : CONTEXT
     const made = new WeakMap<Certificate, SecureContext>()
     const contextOf = (pair: Certificate): SecureContext => {
       let context = made.get(pair)
-      if (!context) made.set(pair, (context = createSecureContext({ ...CONTEXT, ...pemOf(pair) })))
+      if (!context) made.set(pair, (context = createSecureContext({ ...base, ...pemOf(pair) })))
       return context
     }
     // Now, so that one that cannot be used is refused here.
     for (const pair of certificates) contextOf(pair)
+    const read = downstreamMtls && createClientCertificates(downstreamMtls)
     const first = certificate ?? certificates[0]
     const server = createServer({
       ALPNProtocols: [...protocols],
-      ...CONTEXT,
+      ...base,
       ...(first && pemOf(first)),
+      requestCert: downstreamMtls !== undefined,
+      // What it finds is judged with the rest.
+      rejectUnauthorized: false,
       SNICallback(name: string, answer: (error: null, context?: SecureContext) => void) {
         const host = name.toLowerCase()
         const pair = table.find(host) ?? ordered?.(host)
@@ -71,9 +84,10 @@ export function createHandshakes(first: TlsSettings): TlsHandshakes {
       const key = peerOf(secure)
       const done = waiting.get(key)
       waiting.delete(key)
-      // Without one the client has gone already.
-      if (done) done(secure)
-      else secure.destroy()
+      const handshake = done && conclude(secure, downstreamMtls, read)
+      // Without one the client has gone already. Node 20 crashes when what carries it is destroyed first, here.
+      if (handshake?.kind !== 'secure') secure.destroy()
+      if (handshake) done(handshake)
     })
     server.on('tlsClientError', (_error, secure) => secure.destroy())
     return server
@@ -101,10 +115,34 @@ export function createHandshakes(first: TlsSettings): TlsHandshakes {
   }
 }
 
-export function handshakeFacts({ servername }: TLSSocket): ConnectionFacts {
-  return Object.freeze(
-    typeof servername === 'string' && servername !== '' ? { serverName: servername.toLowerCase() } : {},
-  )
+/** The same for every certificate that is shown: OpenSSL checks a client's by the context that it chose. No tickets: whoever resumes is not checked again. */
+function withMtls({ ca, crls }: DownstreamMtls) {
+  const secureOptions = CONTEXT.secureOptions | constants.SSL_OP_NO_TICKET
+  return { ca, ...(crls.length > 0 && { crl: [...crls] }), secureOptions }
+}
+
+/** Total: what cannot be read is rejected. */
+function conclude(
+  socket: TLSSocket & { readonly servername?: string | false | null },
+  downstreamMtls: DownstreamMtls | undefined,
+  clients: ClientCertificates | undefined,
+): Handshake {
+  try {
+    const { servername } = socket
+    const certificate = clients?.read(socket)
+    if (downstreamMtls?.enforcement === 'reject_connection') {
+      const fault = certificate ? certificate.fault : 'none was shown'
+      if (fault !== undefined) return { kind: 'rejected', detail: `client certificate: ${fault}` }
+    }
+    const facts: ConnectionFacts = Object.freeze({
+      serverName: typeof servername === 'string' && servername !== '' ? servername.toLowerCase() : undefined,
+      downstreamMtls: downstreamMtls?.version,
+      certificate,
+    })
+    return { kind: 'secure', socket, facts }
+  } catch {
+    return { kind: 'rejected', detail: 'client certificate: it cannot be read' }
+  }
 }
 
 function pemOf({ chain, key }: Certificate): { readonly cert: string; readonly key: string } {

@@ -9,10 +9,11 @@ import type { Policy } from '../../src/policy/model.ts'
 /**
  * test/golden/config/*.txt: a configuration file, a line of dashes, and what Postern says about it: the issues, or
  * what it understood. Comments that begin with `#env NAME=value` set the environment, `#file PATH text` makes a
- * file; `#base` gives everything that a configuration needs but its routes.
+ * file (and `tls.…`, `mtls/…` are test/unit/config/fixtures); `#base` gives everything that a configuration needs but its routes.
  * `GOLDEN=update npx vitest run test/golden` writes the second halves anew, to be read before they are committed.
  */
 const folder = new URL('./config/', import.meta.url)
+const fixtures = new URL('../unit/config/fixtures/', import.meta.url)
 const DASHES = '----------\n'
 
 const base = {
@@ -43,6 +44,8 @@ function answer(text: string): string {
   for (const [, name = '', value = ''] of text.matchAll(/^#env (\w+)=(.*)$/gm)) env[name] = value.replaceAll('\\n', '\n')
   const files = new Map([...text.matchAll(/^#file (\S+) (.*)$/gm)].map(([, path = '', content = '']) => [path, content.replaceAll('\\n', '\n')]))
   const loaded = parseConfig(text, 'config.yaml', env, (path) => {
+    // What is too long to be read here.
+    if (/^(?:tls|mtls\/)/.test(path)) return readFileSync(new URL(path, fixtures), 'utf8')
     const content = files.get(path)
     if (content === undefined) throw Object.assign(new Error('not there'), { code: 'ENOENT' })
     return content
@@ -50,6 +53,12 @@ function answer(text: string): string {
   const lines =
     loaded.kind === 'invalid' ? loaded.issues.map(formatIssue) : [...loaded.warnings.map(formatIssue), ...summary(loaded.config)]
   return `${[loaded.kind, ...lines].join('\n')}\n`
+}
+
+function describeMtls({ downstreamMtls: mtls }: Config['live']): readonly string[] {
+  if (!mtls) return []
+  const names = mtls.names.map(({ kind, pattern }) => `${kind} ${pattern}`)
+  return [`client certificates: ${mtls.enforcement}, depth ${mtls.maxVerifyDepth}, ${mtls.crls.length} lists, ${names.join(' or ')}`]
 }
 
 function summary(config: Config): readonly string[] {
@@ -67,6 +76,7 @@ function summary(config: Config): readonly string[] {
     ...others.map(describeProvider),
     `listen: ${listen.host}:${listen.port}${listen.tls ? ' tls' : ''}${describeRedirect(fixed)}`,
     ...describeAcme(config),
+    ...describeMtls(live),
     `storage: ${describeStorage(storage)}`,
     ...(fixed.workers === 1 ? [] : [`workers: ${fixed.workers}`]),
     ...(fixed.sharedSignals ? [`shared signals: ${fixed.sharedSignals.issuer} for ${fixed.sharedSignals.audiences.join(' or ')}`] : []),

@@ -9,7 +9,7 @@ import { parse } from 'yaml'
 import { decide } from '../../src/policy/engine.ts'
 import { compileAccess, type LegacyAccess } from '../../src/policy/legacy.ts'
 import { personKey } from '../../src/lib/person.ts'
-import { FOREVER } from '../../src/lib/time.ts'
+import { FOREVER, wallTime } from '../../src/lib/time.ts'
 import { createMembership } from '../../src/policy/membership.ts'
 import { RequestHeaders } from '../../src/routing/header-view.ts'
 import { servicePrincipal } from '../../src/policy/service-principal.ts'
@@ -18,6 +18,7 @@ import type { Group } from '../../src/directory/model.ts'
 import type { JsonObject } from '../../src/types.ts'
 import type { Policy, Principal } from '../../src/policy/model.ts'
 import type { RequestFacts } from '../../src/http/exchange.ts'
+import type { ClientCertificate } from '../../src/http/request.ts'
 import type { Route } from '../../src/config/route-model.ts'
 
 interface GoldenCase {
@@ -37,6 +38,11 @@ interface GoldenCase {
   readonly query?: string
   /** Origin is one of them. */
   readonly headers?: readonly string[]
+  /** Of the client; its end as `at`. */
+  readonly certificate?: Partial<Omit<ClientCertificate, 'names' | 'notAfter'>> & {
+    readonly names?: Partial<ClientCertificate['names']>
+    readonly until?: string
+  }
   /** When they ask; the start of 1970 unless said. */
   readonly at?: string
   readonly expect: string
@@ -59,7 +65,7 @@ const ACCESS_KEYS = {
   allowed_idp_claims: 'allowedIdpClaims',
 } as const
 
-const CASE_KEYS = new Set(['who', 'groups', 'status', 'email', 'claims', 'service', 'token', 'provider', 'method', 'path', 'ip', 'query', 'headers', 'at', 'expect', 'reasons'])
+const CASE_KEYS = new Set(['who', 'groups', 'status', 'email', 'claims', 'service', 'token', 'provider', 'method', 'path', 'ip', 'query', 'headers', 'certificate', 'at', 'expect', 'reasons'])
 const folder = new URL('./policy/', import.meta.url)
 
 for (const file of readdirSync(folder).filter((name) => name.endsWith('.yaml') && name !== 'invalid.yaml').sort()) {
@@ -141,13 +147,14 @@ function oktaGroup(name: string): Group {
   return { id: `00g${Buffer.from(name).toString('hex').padStart(17, '0').slice(-17)}`, name, type: 'OKTA_GROUP' }
 }
 
-function requestOf({ method = 'GET', path = '/', ip = '192.0.2.7', query = '', headers = [] }: GoldenCase): RequestFacts {
+function requestOf({ method = 'GET', path = '/', ip = '192.0.2.7', query = '', headers = [], certificate }: GoldenCase): RequestFacts {
   const raw = headers.flatMap((line) => line.split(/: (.*)/).slice(0, 2))
   return {
     id: 'request',
     method,
     path,
     clientIp: ip,
+    clientCertificate: certificate && certificateOf(certificate),
     host: 'app.corp.example',
     port: undefined,
     query,
@@ -157,5 +164,17 @@ function requestOf({ method = 'GET', path = '/', ip = '192.0.2.7', query = '', h
     origin: headers.find((line) => line.startsWith('Origin: '))?.slice(8),
     userAgent: '',
     headers: new RequestHeaders(headerLines(raw), new Set()),
+  }
+}
+
+function certificateOf({ names, until, ...certificate }: NonNullable<GoldenCase['certificate']>): ClientCertificate {
+  return {
+    fingerprint: 'a'.repeat(64),
+    spkiHash: `${'A'.repeat(43)}=`,
+    fault: undefined,
+    checkedBy: '1',
+    ...certificate,
+    names: { dns: [], email: [], ipAddress: [], uri: [], userPrincipalName: [], ...names },
+    notAfter: wallTime(until === undefined ? 1 : Date.parse(until)),
   }
 }

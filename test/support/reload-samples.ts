@@ -36,6 +36,7 @@ import {
   stoppedUpload,
   unread,
   waitFor,
+  withCertificate,
 } from './reload-world.ts'
 import { shownToken, unsigned } from './reload-tokens.ts'
 
@@ -81,6 +82,23 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
     },
     observe: certificateOf,
   }
+  /** The client's certificate is of an authority below that of `ca`. */
+  const mtls = (values: Pick<Sample, 'a' | 'b'>, more: Settings = {}): Sample => ({
+    ...values,
+    with: {
+      ...https,
+      downstream_mtls: { ca: fixture('mtls/ca.crt'), max_verify_depth: 2, ...more },
+      routes: [
+        {
+          ...route,
+          from: 'https://mtls.localhost',
+          allow_any_authenticated_user: false,
+          allow_public_unauthenticated_access: true,
+        },
+      ],
+    },
+    observe: (running) => withCertificate(running, fixture('mtls/client.crt'), fixture('mtls/client.key')),
+  })
   const eab = { autocert_eab_key_id: 'key-1', autocert_eab_mac_key: 'a2V5LTE' }
   const [route, ...routes] = base['routes'] as readonly Settings[]
   const mute = {
@@ -180,6 +198,11 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
       with: { authenticate_service_url: 'https://authenticate.localhost' },
       observe: certificateOf,
     },
+    'downstream_mtls.ca': mtls({ a: fixture('mtls/ca.crt'), b: CERTIFICATE }),
+    'downstream_mtls.crl': mtls({ b: fixture('mtls/ca.crl') }),
+    'downstream_mtls.enforcement': mtls({ a: 'policy', b: 'policy_with_default_deny' }, { max_verify_depth: 1 }),
+    'downstream_mtls.match_subject_alt_names': mtls({ b: [{ dns: 'another[.]corp[.]example' }] }),
+    'downstream_mtls.max_verify_depth': mtls({ a: 2, b: 1 }),
     use_proxy_protocol: { b: true, with: { trusted_proxies: ['127.0.0.1'] } },
     trusted_proxies: { b: ['127.0.0.1'] },
     xff_num_trusted_hops: { b: 1 },

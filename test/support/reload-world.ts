@@ -417,6 +417,20 @@ export async function connects(running: Running): Promise<unknown> {
   return Promise.race([asked.then(({ status }) => status), late])
 }
 
+/** Status of the answer to whoever shows this certificate. */
+export function withCertificate({ port }: Running, cert: string, key: string): Promise<unknown> {
+  return new Promise((resolve) => {
+    const servername = 'mtls.localhost'
+    const socket = connectTls({ port, host: '127.0.0.1', servername, rejectUnauthorized: false, cert, key }, () =>
+      socket.write(`GET / HTTP/1.1\r\nhost: ${servername}\r\nconnection: close\r\n\r\n`),
+    )
+    let text = ''
+    socket.on('data', (piece: Buffer) => (text += piece.toString('latin1')))
+    socket.on('error', () => {})
+    socket.on('close', () => resolve(text.slice(9, 12)))
+  })
+}
+
 /** The certificate that a new connection is shown. */
 export function certificateOf({ port }: Running): Promise<unknown> {
   return new Promise((resolve, reject) => {

@@ -14,7 +14,6 @@ const ONLY_POMERIUM = [
   'grpc_insecure',
   'runtime_flags',
   'autocert_dir',
-  'downstream_mtls',
 ] as const
 
 /** Says once what is different here, in a file that was written for Pomerium and does not say how it wants to be read. */

@@ -2,7 +2,7 @@ import { identityHeaders } from '../../lib/header-names.ts'
 import type { Policy } from '../../policy/model.ts'
 import type { PolicyContext } from '../../policy/parse.ts'
 import type { Path, Report } from '../issues.ts'
-import type { Naming } from '../model.ts'
+import type { DownstreamMtls, Naming } from '../model.ts'
 import type { Conditions, Forward, PathMatch, RouteFrom } from '../route-model.ts'
 import type { CircuitBreakerInput } from '../schema/balancing.ts'
 import type { RouteInput } from '../schema/route.ts'
@@ -28,6 +28,7 @@ export interface RouteDefaults extends RewriteDefaults {
   readonly naming: Naming
   readonly identity: IdentityDefaults
   readonly policies: PolicyContext
+  readonly downstreamMtls: DownstreamMtls | undefined
   readonly providers: readonly CompiledProvider[]
   readonly responseHeaders: ResponseHeaders
   readonly paths: PathDefaults

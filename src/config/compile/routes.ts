@@ -18,6 +18,7 @@ import { compileBearer } from './bearer.ts'
 import { compileConditions } from './conditions.ts'
 import { compileClaimHeaders, personHeaders } from './identity.ts'
 import { compileDemand } from './demand.ts'
+import { warnOfCertificateRules } from './downstream-mtls.ts'
 import { compilePathReading } from './paths.ts'
 import { compileRouteProviders, refuseAmbiguousUsers } from './providers.ts'
 import { compileResponseHeaders, mergeResponseHeaders } from './response-headers.ts'
@@ -77,6 +78,8 @@ function compileRoute(
   if (input.max_directory_age === 0) {
     report.error([...path, 'max_directory_age'], 'expected a duration above 0')
   }
+  const { downstreamMtls: mtls } = defaults
+  warnOfCertificateRules(policy, mtls, path, report)
   const demand = compileDemand(input, providers, policy, path, report)
   const { set_response_headers: written } = input
   const responseHeaders = mergeResponseHeaders(
@@ -103,6 +106,7 @@ function compileRoute(
     ...(paths && { paths }),
     keepFragment: input.keep_fragment,
     ...(bearer && { bearer }),
+    ...(mtls && { mtls: { version: mtls.version, required: mtls.enforcement !== 'policy' } }),
     action,
     definedAt: report.where(path),
   }

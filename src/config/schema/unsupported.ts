@@ -66,7 +66,7 @@ const OTHER_PROTOCOLS = 'Postern proxies HTTP only; it is safe to remove when th
 const METRICS = 'everybody who reaches metrics_address may read the metrics; bind it to 127.0.0.1 before you remove it'
 
 const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
-  ...names('downstream_mtls client_ca client_ca_file', CLIENT_CERTIFICATES),
+  ...names('client_ca client_ca_file client_crl client_crl_file', 'write `downstream_mtls: {ca_file: …, crl_file: …}`'),
   ...names(
     `
     ssh_address ssh_host_key_files ssh_host_keys ssh_user_ca_key ssh_user_ca_key_file ssh_rls_enabled

@@ -68,6 +68,11 @@ const EVERYTHING: Settings = {
   certificate: read('tls.crt'),
   certificate_key: read('tls.key'),
   certificates: [{ cert: read('tls.crt'), key: read('tls.key') }],
+  'downstream_mtls.ca': read('mtls/ca.crt'),
+  'downstream_mtls.crl': read('mtls/ca.crl'),
+  'downstream_mtls.enforcement': 'policy',
+  'downstream_mtls.match_subject_alt_names': [{ dns: '.*[.]corp[.]example' }, { uri: 'spiffe://corp/.*' }],
+  'downstream_mtls.max_verify_depth': 3,
   autocert: true,
   autocert_ca: 'https://acme.corp.example/directory',
   autocert_use_staging: true,
@@ -271,7 +276,7 @@ describe('one deployment', () => {
     const inFiles = globalKeys
       .map(({ path }) => path.join('.'))
       .filter((name) => name.endsWith('_file') && typeof EVERYTHING[name.slice(0, -'_file'.length)] === 'string')
-    expect(inFiles).toHaveLength(18)
+    expect(inFiles).toHaveLength(20)
     const named: Record<string, unknown> = Object.fromEntries(
       Object.entries(EVERYTHING).filter(([name]) => !inFiles.includes(`${name}_file`)),
     )
