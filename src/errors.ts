@@ -15,6 +15,7 @@ export const ERRORS = {
   ERR_DEPENDENCY: { status: 503, exit: 4, sentence: 'Something Postern depends on did not answer.' },
   ERR_LISTEN: { status: 503, sentence: 'Postern cannot listen on its address.' },
   ERR_BAD_REQUEST: { status: 400, sentence: 'The request could not be understood.' },
+  ERR_BODY_TOO_LARGE: { status: 413, sentence: 'What was sent is larger than this application takes.' },
   ERR_SIGN_IN_STATE: {
     status: 400,
     sentence: 'This sign-in was already used, took too long, or was started in another browser.',

@@ -4,6 +4,7 @@ import type { Directory } from './directory/model.ts'
 import type { Generation, RequestHead } from './http/exchange.ts'
 import { createBearerAuthenticator } from './identity/bearer/authenticator.ts'
 import type { TokenReader } from './identity/bearer/reader.ts'
+import { createRateLimits } from './proxy/rate-limits.ts'
 import { createCertificateTable, misdirected } from './routing/certificates.ts'
 import { createRouteTable } from './routing/table.ts'
 import { compileTrust, parseTarget } from './routing/target.ts'
@@ -48,7 +49,7 @@ export function createGeneration(
     live,
     cookieNames: names,
     parse(head: RequestHead) {
-      const asked = parseTarget(head, trust, requestId(), live.identityHeaders)
+      const asked = parseTarget(head, trust, requestId(), live.identityHeaders, live)
       return 'kind' in asked ? asked : (misdirected(asked, head.connection, certificates, live.downstreamMtls) ?? asked)
     },
     routes: createRouteTable(fixed, live),
@@ -59,5 +60,6 @@ export function createGeneration(
       createBearerAuthenticator({ reader: bearers, directory, fixed, live }),
     ],
     forwarder,
+    rateLimits: createRateLimits({ ...live, routes }),
   })
 }

@@ -15,6 +15,7 @@ import { compileProviders, idpsOf } from './compile/providers.ts'
 import { defaultResponseHeaders } from './compile/response-headers.ts'
 import { compileOutbound } from './compile/outbound.ts'
 import { compileLimits } from './compile/balancing.ts'
+import { compileRateLimit } from './compile/rate-limit.ts'
 import { compileRoutes } from './compile/routes.ts'
 import { warnOfUnknownGroups } from './compile/static.ts'
 import { compileStorage, compileStoreGrace } from './compile/storage.ts'
@@ -179,6 +180,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
     report,
   )
   const { fixed, live } = plainSettings(globals)
+  const rateLimit = compileRateLimit(globals.rate_limit)
   return deepFreeze({
     fixed: {
       ...fixed,
@@ -205,6 +207,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
     },
     live: {
       ...live,
+      ...(rateLimit && { rateLimit }),
       ...compileLimits(globals.circuit_breaker_thresholds),
       naming,
       ...(certificate && { certificate }),

@@ -1,5 +1,5 @@
 /** The compiled configuration: the frozen result of config/compile.ts. Types only. */
-import type { Certificate, Route } from './route-model.ts'
+import type { Certificate, RateLimit, Route } from './route-model.ts'
 import type { SubjectAltNames } from '../http/request.ts'
 import type { UserStatus } from '../directory/model.ts'
 import type { Secret } from '../lib/secret.ts'
@@ -79,6 +79,8 @@ export interface Live extends PlainLive {
   readonly certificates: readonly Certificate[]
   /** Whose client certificates count (`downstream_mtls`). Absent: nobody is asked for one. */
   readonly downstreamMtls?: DownstreamMtls
+  /** Of all routes together (`rate_limit`). */
+  readonly rateLimit?: RateLimit
   /** https hosts that need a certificate by ACME; empty without `autocert`. */
   readonly acmeHosts: readonly string[]
   /** Where a sign-out ends (`signout_redirect_url`). */

@@ -9,6 +9,14 @@ export interface Certificate {
   readonly key: Secret
 }
 
+/** Requests a second (`rate_limit`); absent: as many as come. */
+export interface RateLimit {
+  readonly perClient?: number
+  readonly perPerson?: number
+  /** What could have been sent in it may be sent at once. */
+  readonly burst: Span
+}
+
 /** What a route makes of client certificates. */
 export interface RouteMtls {
   /** `DownstreamMtls.version`: what was checked by another one does not count. */
@@ -20,6 +28,9 @@ export interface RouteMtls {
 export interface Route<A extends Action = Action> {
   /** Stable hash of what the route matches and where it goes. */
   readonly id: string
+  /** Bytes of a request body (`max_request_body`); 0: as many as come. Absent: the global limit. */
+  readonly maxRequestBody?: number
+  readonly rateLimit?: RateLimit
   /** Absent: nobody is asked for a certificate. */
   readonly mtls?: RouteMtls
   /** For people: `name`, or host plus path. */

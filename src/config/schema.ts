@@ -22,6 +22,7 @@ import { downstreamMtlsSchema } from './schema/downstream-mtls.ts'
 import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './schema/identity.ts'
 import { tokenIssuers } from './schema/bearer.ts'
 import { circuitBreaker } from './schema/balancing.ts'
+import { bodyLimit, rateLimitSchema } from './schema/limits.ts'
 import { programHosts } from './schema/programs.ts'
 import { routeSchema } from './schema/route.ts'
 import { sharedSignalsSchema } from './schema/shared-signals.ts'
@@ -244,6 +245,21 @@ export const configSchema = z.strictObject(
     upstream_body_timeout: duration
       .prefault('5m')
       .describe('Idle timeout within a response body of upstreams; 0: none. Event streams have none.'),
+    max_header_bytes: integer(1024, 32_768)
+      .default(32_768)
+      .describe('Most bytes of the header fields of a request; beyond: 431.'),
+    max_headers: integer(16, 1000).default(1000).describe('Most header fields of a request; beyond: 431.'),
+    max_url_length: integer(256, 32_768)
+      .default(32_768)
+      .describe(
+        'Longest path and query of a request, in bytes; beyond: 414. The request line and the header fields have 32 KiB together.',
+      ),
+    max_request_body: bodyLimit
+      .default(0)
+      .describe('Most bytes of a request body; beyond: 413. 0: as many as come, because none is kept.'),
+    rate_limit: rateLimitSchema
+      .prefault({})
+      .describe('How often one client, and one person, may ask, of all hosts together.'),
     upstream_max_connections: integer(1, 65_535)
       .default(512)
       .describe('Requests to one upstream at the same time, each on a connection of its own.'),
@@ -338,6 +354,7 @@ export const configSchema = z.strictObject(
  */
 export const COMPILED = [
   'circuit_breaker_thresholds',
+  'rate_limit',
   'authenticate_service_url',
   'signout_redirect_url',
   'idp_provider',

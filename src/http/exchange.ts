@@ -2,7 +2,7 @@
 import type { CookieNames, Fixed, Live } from '../config/model.ts'
 import type { Route } from '../config/route-model.ts'
 import type { AppError, ErrorCode } from '../errors.ts'
-import type { Asker } from '../policy/model.ts'
+import type { Asker, Principal } from '../policy/model.ts'
 import type { Decision, Grant, ShadowDecision } from '../policy/verdict.ts'
 import type { RouteTable } from '../routing/model.ts'
 import type { Monotonic, Limit, PersonKey, Span, WallTime } from '../types.ts'
@@ -28,9 +28,17 @@ export interface Generation {
   /** In the order in which they are asked. */
   readonly authenticators: readonly Authenticator[]
   readonly forwarder: Forwarder
+  /** Absent: nobody is limited. */
+  readonly rateLimits: RateLimits | undefined
   /** An exchange begins in this generation; `leave` when it has ended. */
   enter(): void
   leave(): void
+}
+
+/** Counts a request; 0: it may go on. Otherwise in how many milliseconds one may. `route`: absent for our own paths. */
+export interface RateLimits {
+  client(facts: RequestFacts, route: Route | undefined, now: Monotonic): Span
+  person(who: Principal, route: Route, now: Monotonic): Span
 }
 
 /** Knows one kind of credential. */
@@ -149,6 +157,8 @@ export interface RequestBody extends Readable {
   onPiece: () => void
   /** The longest that the client may send nothing, from now on. Then the body fails with ERR_CLIENT_TIMEOUT. */
   limit(idle: Limit): void
+  /** The most bytes that may come. Beyond it the body fails with ERR_BODY_TOO_LARGE. */
+  limitBytes(most: number): void
 }
 
 /** What a stream of Node has of it, and no more. A string is UTF-8 unless it says otherwise. */

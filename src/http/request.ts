@@ -120,7 +120,7 @@ export interface HeaderView {
 export interface BadRequest {
   readonly kind: 'bad-request'
   readonly id: string
-  readonly status: 400 | 405 | 408 | 417 | 421 | 431 | 501
+  readonly status: 400 | 405 | 408 | 414 | 417 | 421 | 431 | 501
   /** Short and constant: never echoes what was sent. */
   readonly detail: string
   readonly clientIp: string

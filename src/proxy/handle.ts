@@ -16,6 +16,7 @@ import type {
   StreamPlace,
   StreamRegistry,
 } from '../http/exchange.ts'
+import { limitBody } from '../http/body-limit.ts'
 import { writeReply } from '../http/send.ts'
 import { credentialOf } from '../policy/credential.ts'
 import { judge, judgeShadow, mayUpgrade } from '../policy/judge.ts'
@@ -26,7 +27,7 @@ import { FOREVER } from '../lib/time.ts'
 import { isWithheld, type Seen, withoutAuthorization } from '../routing/consumed.ts'
 import type { RouteMatch } from '../routing/model.ts'
 import type { Route } from '../config/route-model.ts'
-import type { Clock, Monotonic, PersonKey, WallTime } from '../types.ts'
+import type { Clock, Monotonic, PersonKey, Span, WallTime } from '../types.ts'
 import type { AccessLog, Progress } from './access-log.ts'
 import type { Control } from './control.ts'
 import { type ForwardAuthRequest, forwardAuthRequest, isForwardedAsJudged } from './forward-auth.ts'
@@ -43,6 +44,7 @@ import {
   permitted,
   questionRefused,
   refusal,
+  tooManyRequests,
 } from './respond.ts'
 import { secured } from './transport-security.ts'
 
@@ -149,6 +151,10 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
     this.asked = parsed
     this.facts = facts
     this.route = route
+    // A load balancer's own question must not be refused because of what its clients do.
+    const isPing = match.kind === 'control' && match.action === 'ping'
+    const wait = isPing ? 0 : (this.generation.rateLimits?.client(facts, route, clock.monotonic()) ?? 0)
+    if (wait > 0) return this.slow('rate_limit.per_client', wait, facts)
     const now = clock.now()
     const found = route && identify(this.generation.authenticators, facts, route, now, this)
     if (found instanceof Promise) this.when(found, (asker) => this.judge(facts, match, asker, clock.now(), question))
@@ -165,6 +171,8 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
     const { exchange, generation, route, asked: parsed = facts } = this
     const who = asker?.kind === 'bad-token' ? undefined : asker
     this.who = who
+    const wait = (who && route && generation.rateLimits?.person(who, route, this.deps.clock.monotonic())) ?? 0
+    if (wait > 0) return this.slow('rate_limit.per_person', wait, facts)
     const seen =
       this.unidentified && route && mayBeConsumed(facts, route)
         ? withoutAuthorization({ facts: parsed, match })
@@ -195,6 +203,8 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
     // Permission can end while bytes still flow: a WebSocket, an event stream, a long download. Nobody's as well: a new
     // configuration may ask who it is.
     this.principal = this.current = verdict.grant.principal
+    const most = route.maxRequestBody ?? generation.live.maxRequestBody
+    if (most > 0) limitBody(exchange, most)
     this.place = this.deps.streams.add(this)
     generation.forwarder.forward(verdict.grant, exchange, this)
   }
@@ -246,6 +256,12 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
     const said = secured(reply, facts, this.generation)
     const shown = !this.forwardAuth && asksByGrpc(this.exchange.head) ? grpcRefusal(said) : said
     this.send(said, error, shown)
+  }
+
+  /** Somebody asks too often. */
+  private slow(key: string, wait: Span, facts: RequestFacts): void {
+    this.detail = `more requests than ${key}`
+    this.deny(tooManyRequests(wait, this.askedOf(facts)), facts)
   }
 
   private answer(reply: Reply, facts: RequestFacts): void {

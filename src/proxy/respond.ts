@@ -12,7 +12,7 @@ import type { Decision, Grant } from '../policy/verdict.ts'
 import { challenges } from './challenge.ts'
 import { redirectLocation } from '../routing/redirect.ts'
 import type { BadPath } from '../routing/model.ts'
-import type { Identity, Json, SignInDemand, WallTime } from '../types.ts'
+import type { Identity, Json, SignInDemand, Span, WallTime } from '../types.ts'
 
 /** What was asked, and what pages say about it. */
 export interface Asked {
@@ -42,6 +42,7 @@ function last(reply: Reply): Reply {
 
 const REFUSED: Partial<Record<BadRequest['status'], string>> = {
   405: 'This method is not passed on to applications.',
+  414: 'The address is longer than Postern takes.',
   421: 'Your browser asked by a connection that it made for another host. Trying again makes a new one.',
   431: 'Your browser sent more than Postern reads of a request, most likely too many cookies.',
 }
@@ -89,6 +90,18 @@ export function permitted(grant: Grant, identity: string, asked: Asked): Reply {
   const list = listOf(identity)
   for (let i = 0; i + 1 < list.length; i += 2) headers.push([list[i] as string, list[i + 1] as string])
   return { status: 200, headers, body: '' }
+}
+
+/** Somebody asks too often (`rate_limit`). `wait`: milliseconds until they may ask again. */
+export function tooManyRequests(wait: Span, asked: Asked): Reply {
+  const { facts } = asked
+  const seconds = Math.ceil(wait / 1000)
+  const headers = [['retry-after', String(seconds)]] as const
+  if (facts.wants !== 'html') {
+    return jsonReply(429, { error: 'rate-limited', request_id: facts.id, retry_after: seconds }, headers)
+  }
+  const sentence = 'More requests came from you, or from your network, than are allowed. Wait a little, then try again.'
+  return pageReply(common(asked), 429, { kind: 'error', status: 429, sentence }, { headers })
 }
 
 export function notFound(asked: Asked): Reply {
@@ -273,7 +286,7 @@ export function failure(error: AppError, requestId: string, asked: Asked | undef
   const { limit } = error.details
   const headers = retryAfter === undefined ? [] : ([['retry-after', String(retryAfter)]] as const)
   // The rest of the request may still come, and nobody waits for it.
-  const sent = status === 408 ? last : (reply: Reply) => reply
+  const sent = status === 408 || status === 413 ? last : (reply: Reply) => reply
   if (asked?.facts.wants !== 'html') {
     const code = error.code === 'ERR_INTERNAL' ? 'internal' : error.code
     const body: Json = { error: code, sentence, ...(limit !== undefined && { limit }), request_id: requestId }

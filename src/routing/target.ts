@@ -5,6 +5,7 @@
 import { METHODS } from 'node:http'
 import type { HeaderLines } from '../http/header-lines.ts'
 import type { BadRequest, RequestFacts, RequestHead } from '../http/request.ts'
+import type { Live } from '../config/model.ts'
 import { canonicalAddress } from './address.ts'
 import { isRequestId } from '../lib/request-id.ts'
 import { RequestHeaders } from './header-view.ts'
@@ -16,6 +17,14 @@ export { type CompiledTrust, compileTrust } from './trust.ts'
 
 const VERSIONS: ReadonlySet<string> = new Set(['1.0', '1.1', '2.0'])
 const NONE: ReadonlySet<string> = new Set()
+/** What configuration says of heads, below what is read at all. */
+export type HeadLimits = Pick<Live, 'maxHeaders' | 'maxHeaderBytes' | 'maxUrlLength'>
+
+const NO_LIMITS: HeadLimits = {
+  maxHeaders: Number.POSITIVE_INFINITY,
+  maxHeaderBytes: Number.POSITIVE_INFINITY,
+  maxUrlLength: Number.POSITIVE_INFINITY,
+}
 /** Node silently drops what comes after about this many headers, `Cookie` and `Content-Length` included. */
 const MAX_HEADERS = 1000
 /**
@@ -43,6 +52,7 @@ export function parseTarget(
   trust: CompiledTrust,
   ownId: string,
   identity: ReadonlySet<string> = NONE,
+  limits: HeadLimits = NO_LIMITS,
 ): RequestFacts | BadRequest {
   const peer = canonicalAddress(raw.peer ?? '')
   let clientIp = peer ?? ''
@@ -67,6 +77,9 @@ export function parseTarget(
 
   headers = readHeaders(raw.headers)
   if (typeof headers === 'string') return refuse(400, headers)
+  if (raw.headers.count > limits.maxHeaders) return refuse(431, 'more header fields than max_headers')
+  if (sizeOf(raw.headers) > limits.maxHeaderBytes) return refuse(431, 'larger header fields than max_header_bytes')
+  if (raw.target.length > limits.maxUrlLength) return refuse(414, 'a longer path and query than max_url_length')
   const client = clientOf(peer, raw.encrypted, headers.forwardedFor, headers.forwardedProto, trust)
   clientIp = client.clientIp
   if (client.hop && headers.requestId !== undefined && isRequestId(headers.requestId)) id = headers.requestId
@@ -132,6 +145,11 @@ export function parseTarget(
     browser: isBrowser(headers),
     headers: new RequestHeaders(raw.headers, identity),
   }
+}
+
+/** Octets of all lines. */
+function sizeOf(headers: HeaderLines): number {
+  return headers.count === 0 ? 0 : headers.end(headers.count - 1) - headers.start(0)
 }
 
 /** What is read of the headers; a list header's lines are joined with a comma, as RFC 9110 §5.3 says. */

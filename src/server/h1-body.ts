@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream'
 import type { Limit } from '../types.ts'
 import type { RequestBody } from '../http/exchange.ts'
+import { tooLarge } from '../http/body-limit.ts'
 import { BodyPatience, type BodyPatienceParts } from './body-patience.ts'
 
 /** More than the 64 KiB that one read of a socket brings: with Node's 16 KiB every piece would stop the client once. */
@@ -21,6 +22,7 @@ export class H1Body extends Readable implements RequestBody {
   bytes = 0
   onPiece = (): void => {}
   private state: 'untouched' | 'flowing' | 'full' | 'whole' = 'untouched'
+  private most = Number.POSITIVE_INFINITY
   private readonly source: BodySource
   private readonly patience: BodyPatience
 
@@ -40,11 +42,19 @@ export class H1Body extends Readable implements RequestBody {
     this.patience.limit(idle)
   }
 
+  limitBytes(most: number): void {
+    this.most = most
+  }
+
   /** From the connection. False: no more until there is room. */
   accept(piece: Buffer): boolean {
     this.bytes += piece.length
     this.patience.earn(piece.length)
     if (this.destroyed) return true
+    if (this.bytes > this.most) {
+      this.destroy(tooLarge(this.most))
+      return true
+    }
     this.onPiece()
     if (this.push(piece)) return true
     this.patience.stop()

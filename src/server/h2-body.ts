@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream'
 import { AppError } from '../errors.ts'
+import { tooLarge } from '../http/body-limit.ts'
 import type { RequestBody } from '../http/exchange.ts'
 import type { Limit } from '../types.ts'
 import { BodyPatience, type BodyPatienceParts } from './body-patience.ts'
@@ -12,6 +13,7 @@ const HELD = 64 * 1024
 export class H2Body extends Readable implements RequestBody {
   bytes = 0
   onPiece = (): void => {}
+  private most = Number.POSITIVE_INFINITY
   private readonly stream: H2Stream
   private readonly wanted: () => void
   private readonly patience: BodyPatience
@@ -36,10 +38,15 @@ export class H2Body extends Readable implements RequestBody {
     this.patience.limit(idle)
   }
 
+  limitBytes(most: number): void {
+    this.most = most
+  }
+
   receive(piece: Buffer): void {
     this.bytes += piece.length
     this.patience.earn(piece.length)
     if (this.destroyed) return
+    if (this.bytes > this.most) return void this.destroy(tooLarge(this.most))
     this.onPiece()
     const more = this.push(piece)
     if (this.state !== 'waiting') return

@@ -61,6 +61,14 @@ function describeMtls({ downstreamMtls: mtls }: Config['live']): readonly string
   return [`client certificates: ${mtls.enforcement}, depth ${mtls.maxVerifyDepth}, ${mtls.crls.length} lists, ${names.join(' or ')}`]
 }
 
+/** Only where they are not the defaults. */
+function describeLimits({ rateLimit, maxRequestBody, routes }: Config['live']): readonly string[] {
+  const limits = [{ name: 'all', rateLimit, maxRequestBody: maxRequestBody || undefined }, ...routes]
+  return limits.flatMap(({ name, rateLimit: rate, maxRequestBody: most }) =>
+    rate || most !== undefined ? [`limits of ${name}: ${JSON.stringify({ ...rate, most })}`] : [],
+  )
+}
+
 function summary(config: Config): readonly string[] {
   const { fixed, live } = config
   const {
@@ -77,6 +85,7 @@ function summary(config: Config): readonly string[] {
     `listen: ${listen.host}:${listen.port}${listen.tls ? ' tls' : ''}${describeRedirect(fixed)}`,
     ...describeAcme(config),
     ...describeMtls(live),
+    ...describeLimits(live),
     `storage: ${describeStorage(storage)}`,
     ...(fixed.workers === 1 ? [] : [`workers: ${fixed.workers}`]),
     ...(fixed.sharedSignals ? [`shared signals: ${fixed.sharedSignals.issuer} for ${fixed.sharedSignals.audiences.join(' or ')}`] : []),

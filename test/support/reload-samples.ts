@@ -18,7 +18,9 @@ import {
   headerTime,
   idleEnd,
   idleTunnel,
+  inARow,
   keptIdle,
+  large,
   oldGroups,
   oldSignIn,
   preflight,
@@ -61,6 +63,9 @@ const fixture = (name: string): string =>
   readFileSync(new URL(`../unit/config/fixtures/${name}`, import.meta.url), 'utf8')
 const ecKey = (): string =>
   generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({ type: 'pkcs8', format: 'pem' }).toString()
+
+/** With `Host` and `Connection`. */
+const SEVENTEEN = Object.fromEntries(Array.from({ length: 15 }, (_, i) => [`x-${i}`, 'x']))
 
 /** For every key outside routes but those that name a file: these have the samples of what is in the file. */
 export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld): Samples {
@@ -203,6 +208,18 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
     'downstream_mtls.enforcement': mtls({ a: 'policy', b: 'policy_with_default_deny' }, { max_verify_depth: 1 }),
     'downstream_mtls.match_subject_alt_names': mtls({ b: [{ dns: 'another[.]corp[.]example' }] }),
     'downstream_mtls.max_verify_depth': mtls({ a: 2, b: 1 }),
+    max_header_bytes: { b: 1024, observe: (running) => large(running, { headers: { 'x-long': 'x'.repeat(1100) } }) },
+    max_headers: { b: 16, observe: (running) => large(running, { headers: SEVENTEEN }) },
+    max_url_length: { b: 256, observe: (running) => large(running, { path: `/${'x'.repeat(300)}` }) },
+    max_request_body: { b: 10, observe: (running) => large(running, { body: 'eleven bytes' }) },
+    'rate_limit.per_client': { a: 1000, b: 0.1, observe: (running) => inARow(running, 'http://public.localhost/') },
+    'rate_limit.per_person': { a: 1000, b: 0.1, observe: (running) => inARow(running, `${APP}/x`) },
+    'rate_limit.burst': {
+      a: '0s',
+      b: '100s',
+      with: { rate_limit: { per_client: 0.1 } },
+      observe: (running) => inARow(running, 'http://public.localhost/'),
+    },
     use_proxy_protocol: { b: true, with: { trusted_proxies: ['127.0.0.1'] } },
     trusted_proxies: { b: ['127.0.0.1'] },
     xff_num_trusted_hops: { b: 1 },
@@ -346,6 +363,16 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
   const upgrade = (running: Running): Promise<unknown> => handshake(running)
   return {
     name: { b: 'Payroll' },
+    max_request_body: {
+      b: 10,
+      with: { allow_any_authenticated_user: false, allow_public_unauthenticated_access: true },
+      observe: (running) => large(running, { body: 'eleven bytes', host: APP }),
+    },
+    rate_limit: {
+      a: { per_client: 1000 },
+      b: { per_client: 0.1, burst: '0s' },
+      observe: (running) => inARow(running, `${APP}/x`),
+    },
     identity_provider: {
       b: 'partners',
       global: { identity_providers: { partners: { url: 'https://login.partner.example', client_id: 'postern' } } },

@@ -448,6 +448,36 @@ export async function askedPath(running: Running, path: string): Promise<unknown
   return [status, headers.location && new URL(headers.location).searchParams.get('return_to')]
 }
 
+/** Status of the answer to a request that is large in one way. */
+export async function large(
+  { browser }: Running,
+  {
+    host = 'http://public.localhost',
+    path = '/',
+    headers = {},
+    body,
+  }: {
+    readonly host?: string
+    readonly path?: string
+    readonly headers?: Readonly<Record<string, string>>
+    readonly body?: string
+  },
+): Promise<unknown> {
+  const method = body === undefined ? 'GET' : 'POST'
+  return (await browser().ask(host + path, { method, headers, ...(body !== undefined && { body }) })).status
+}
+
+/** Statuses of what somebody asks five times at once, signed in if need be. */
+export async function inARow({ browser: open, signIn: sign, clock }: Running, url: string): Promise<unknown> {
+  const browser = open()
+  // With a burst as long, nothing that came before counts.
+  await clock.advanceAsync(110_000)
+  if (url.startsWith(APP)) await sign(browser, url).catch(() => {})
+  const statuses: number[] = []
+  for (let i = 0; i < 5; i++) statuses.push((await browser.ask(url)).status)
+  return statuses
+}
+
 /** Status of a preflight. */
 /** What a browser that runs scripts gets while nobody is signed in. */
 export async function begunBy({ browser }: Running): Promise<unknown> {

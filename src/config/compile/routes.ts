@@ -21,6 +21,7 @@ import { compileDemand } from './demand.ts'
 import { warnOfCertificateRules } from './downstream-mtls.ts'
 import { compilePathReading } from './paths.ts'
 import { compileRouteProviders, refuseAmbiguousUsers } from './providers.ts'
+import { compileRateLimit } from './rate-limit.ts'
 import { compileResponseHeaders, mergeResponseHeaders } from './response-headers.ts'
 import { warnOfServiceTokens } from './service-tokens.ts'
 import { reportLeftovers, reportShadows } from './shadows.ts'
@@ -79,6 +80,7 @@ function compileRoute(
     report.error([...path, 'max_directory_age'], 'expected a duration above 0')
   }
   const { downstreamMtls: mtls } = defaults
+  const rateLimit = compileRateLimit(input.rate_limit)
   warnOfCertificateRules(policy, mtls, path, report)
   const demand = compileDemand(input, providers, policy, path, report)
   const { set_response_headers: written } = input
@@ -106,6 +108,8 @@ function compileRoute(
     ...(paths && { paths }),
     keepFragment: input.keep_fragment,
     ...(bearer && { bearer }),
+    ...(input.max_request_body !== undefined && { maxRequestBody: input.max_request_body }),
+    ...(rateLimit && { rateLimit }),
     ...(mtls && { mtls: { version: mtls.version, required: mtls.enforcement !== 'policy' } }),
     action,
     definedAt: report.where(path),

@@ -12,6 +12,7 @@ import {
   retries,
 } from './balancing.ts'
 import { demandKeys } from './demand.ts'
+import { bodyLimit, rateLimitSchema } from './limits.ts'
 import { duration, flag, oneOf, orFile, path, responseHeaders, scalars, text, textMap, texts, url } from './fields.ts'
 
 const conditions = z
@@ -201,6 +202,12 @@ export const routeSchema = z.strictObject(
       .describe(
         'After errors in a row an upstream gets no requests for a while. Default: only failed connections count, for 10 s.',
       ),
+    max_request_body: bodyLimit
+      .optional()
+      .describe('Most bytes of a request body; beyond: 413. 0: as many as come. Default: the global key of this name.'),
+    rate_limit: rateLimitSchema
+      .optional()
+      .describe('How often one client, and one person, may ask this route, besides the global limit.'),
     circuit_breaker_thresholds: circuitBreaker
       .optional()
       .describe('Limits of this route, for each of its upstreams. Default: the global limits.'),

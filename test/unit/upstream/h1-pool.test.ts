@@ -95,7 +95,7 @@ async function ask(pool: H1Pool, request: Partial<UpstreamRequest> = {}, taker =
 
 function bodyOf(...pieces: readonly string[]): RequestBody {
   const body = Readable.from(pieces.map((piece) => Buffer.from(piece)))
-  return Object.assign(body, { bytes: 0, starving: false, onPiece() {}, limit() {} })
+  return Object.assign(body, { bytes: 0, starving: false, onPiece() {}, limit() {}, limitBytes() {} })
 }
 
 /** What comes in each write. */
@@ -452,7 +452,7 @@ describe('a request body', () => {
 
   test('whose client fails ends the exchange with its error', async () => {
     const upstream = await rawUpstream()
-    const body = Object.assign(new Readable({ read() {} }), { bytes: 0, starving: false, onPiece() {}, limit() {} })
+    const body = Object.assign(new Readable({ read() {} }), { bytes: 0, starving: false, onPiece() {}, limit() {}, limitBytes() {} })
     const taker = new Taker()
     poolTo(upstream).dispatch({ ...GET, ...sending, body, length: undefined }, taker)
     await (await upstream.connections.next()).seen(/\r\n\r\n$/)
@@ -471,7 +471,7 @@ describe('a request body', () => {
           () => {},
         ),
     )
-    const body = Object.assign(new Readable({ read() {} }), { bytes: 0, starving: false, onPiece() {}, limit() {} })
+    const body = Object.assign(new Readable({ read() {} }), { bytes: 0, starving: false, onPiece() {}, limit() {}, limitBytes() {} })
     body.push('half')
     const pool = poolTo(upstream)
     expect(await ask(pool, { ...sending, body, length: 100 })).toMatchObject({ body: 'ok', whole: true })
@@ -520,7 +520,7 @@ describe('a request body', () => {
         this.push(isLeft ? piece : null)
       },
     })
-    const request = Object.assign(body, { bytes: 0, starving: false, onPiece() {}, limit() {} })
+    const request = Object.assign(body, { bytes: 0, starving: false, onPiece() {}, limit() {}, limitBytes() {} })
     expect(await ask(poolTo(upstream), { ...sending, body: request, length })).toMatchObject({
       whole: true,
       body: 'ok',
@@ -537,6 +537,7 @@ describe('a request body', () => {
       starving: false,
       onPiece() {},
       limit() {},
+      limitBytes() {},
     })
     expect(await ask(poolTo(upstream), { ...sending, body, length: 64 * 1024 })).toMatchObject({ whole: true })
     expect(memory.byteLength).toBe(128 * 1024)
@@ -552,7 +553,7 @@ describe('a request body', () => {
         this.push(read < 64 * 1024 * 1024 ? piece : null)
       },
     })
-    const request = Object.assign(body, { bytes: 0, starving: false, onPiece() {}, limit() {} })
+    const request = Object.assign(body, { bytes: 0, starving: false, onPiece() {}, limit() {}, limitBytes() {} })
     poolTo(upstream).dispatch({ ...GET, ...sending, body: request }, new Taker())
     await upstream.connections.next()
     let before = -1
