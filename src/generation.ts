@@ -4,6 +4,7 @@ import type { Directory } from './directory/model.ts'
 import type { Generation, RequestHead } from './http/exchange.ts'
 import { createBearerAuthenticator } from './identity/bearer/authenticator.ts'
 import type { TokenReader } from './identity/bearer/reader.ts'
+import { createCertificateAuthenticator } from './identity/certificate-authenticator.ts'
 import { createRateLimits } from './proxy/rate-limits.ts'
 import { createCertificateTable, misdirected } from './routing/certificates.ts'
 import { createRouteTable } from './routing/table.ts'
@@ -58,6 +59,7 @@ export function createGeneration(
       createProgramAuthenticator({ sessions, directory, idps, refresher }),
       createServiceTokenAuthenticator(tokens),
       createBearerAuthenticator({ reader: bearers, directory, fixed, live }),
+      createCertificateAuthenticator(live.downstreamMtls),
     ],
     forwarder,
     rateLimits: createRateLimits({ ...live, routes }),

@@ -52,6 +52,8 @@ export interface Route<A extends Action = Action> {
   readonly setResponseHeaders?: ReadonlyMap<string, string>
   /** Programs come in with tokens that Postern gave out (`service_tokens`); absent: they do not. */
   readonly serviceTokens?: true
+  /** Which name of a client certificate is the account of a program (`certificate_accounts`). Absent: none is. */
+  readonly certificateAccounts?: 'dns' | 'email' | 'uri'
   /** Which readings of a path are taken as they were asked; absent: none. */
   readonly paths?: PathReading
   /** A sign-in begins with a page that keeps what follows `#` in the address (`keep_fragment`). */
@@ -284,6 +286,8 @@ export type TemplateReference =
   | { readonly kind: 'claim'; readonly path: readonly string[] }
   /** Lower case. */
   | { readonly kind: 'request-header'; readonly name: string }
+  /** Of a valid client certificate. */
+  | { readonly kind: 'client-certificate'; readonly field: 'fingerprint' | 'dns' | 'email' }
 
 /** The address that was asked for, with the parts that are given here replaced. */
 export interface Redirect {

@@ -20,7 +20,7 @@ export function truthOf(criterion: Criterion, facts: CriterionFacts): Truth {
 
 /** Neither let in nor kept out by a rule about addresses; whoever lacks one only because nobody said it is a person all the same. */
 function isProgram(who: Principal): boolean {
-  return who.kind === 'service' || (who.kind === 'token' && who.account !== undefined)
+  return who.kind === 'service' || who.kind === 'certificate' || (who.kind === 'token' && who.account !== undefined)
 }
 
 /** `not` is true when all are false, `nor` when any is: the negations of `or` and `and`. */

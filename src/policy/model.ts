@@ -101,7 +101,7 @@ export type Reason =
   | 'websockets-off'
 
 /** Who asks, at the moment of asking, by the kind of credential that says so. */
-export type Principal = SessionPrincipal | ServicePrincipal | TokenPrincipal
+export type Principal = SessionPrincipal | ServicePrincipal | TokenPrincipal | CertificatePrincipal
 
 /** What is known of who asks: somebody, nobody (undefined), or somebody whose token does not count. */
 export type Asker = Principal | BadToken | undefined
@@ -147,6 +147,15 @@ export interface TokenPrincipal extends Somebody {
   readonly scopes: readonly string[]
   /** `directory`: what is known of the person now; `token`: what it says, until it ends. */
   readonly groupsFrom: 'directory' | 'token'
+}
+
+/** A program that is known by its client certificate. No person: it has no address and no groups. */
+export interface CertificatePrincipal extends Somebody {
+  readonly kind: 'certificate'
+  /** What policies call it (`service_account`): `certificate/NAME`, never the name of a token. */
+  readonly account: string
+  /** Names the certificate in logs and caches: its SHA-256. */
+  readonly tokenId: string
 }
 
 /** A token that is one of ours by its form, and lets nobody in. The words are those of RFC 6750 §3.1. */

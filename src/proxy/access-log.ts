@@ -145,6 +145,8 @@ function principalMembers(who: Principal): string {
       return members({ auth, user_id: subject, email, session: sessionTag(who.sessionId) })
     case 'service':
       return members({ auth, service_account: who.account, token: who.tokenId })
+    case 'certificate':
+      return members({ auth, service_account: who.account, certificate: who.tokenId })
     case 'token':
       return members(
         who.account === undefined

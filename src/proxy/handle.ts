@@ -369,7 +369,8 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
   /** With what the directory knows now, if it is the directory that knows. */
   private knownNow(who: Principal): Principal {
     const { directory } = this.deps
-    const tokenSays = who.kind === 'service' || (who.kind === 'token' && who.groupsFrom === 'token')
+    const tokenSays =
+      who.kind === 'service' || who.kind === 'certificate' || (who.kind === 'token' && who.groupsFrom === 'token')
     return tokenSays
       ? who
       : { ...who, membership: directory.membership(who.person), status: directory.status(who.person) }

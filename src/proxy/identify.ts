@@ -7,7 +7,7 @@ import type { WallTime } from '../types.ts'
 /**
  * Who asks: what the first authenticator found that knows one of the credentials. A request with credentials of two people
  * is refused (ERR_BAD_REQUEST): whoever put one of them there could act as the other, or have the log name the other. A
- * token beside a good credential that is nobody's is the application's own. A promise only if an authenticator answers with one. A public route asks nobody, or (`identity: optional`, or a
+ * token beside a good credential that is nobody's is the application's own. Beside any other credential a client certificate is nobody's. A promise only if an authenticator answers with one. A public route asks nobody, or (`identity: optional`, or a
  * `shadow_policy`) takes what cannot be known for nobody: `doubt` says why.
  */
 export function identify(
@@ -63,6 +63,8 @@ function samePerson(who: Asker, found: Asker): Asker {
   if (!who || !found) return who ?? found
   const nobodys = [who, found].find((each) => each.kind === 'bad-token' && each.person === undefined)
   if (nobodys) return nobodys === who ? found : who
+  // It goes with the connection, whatever is asked by it: who says more, is that.
+  if (found.kind === 'certificate') return who
   if (who.person !== found.person) {
     throw new AppError('ERR_BAD_REQUEST', `credentials of two people: ${who.kind} and ${found.kind}`)
   }

@@ -22,22 +22,42 @@ export interface Known {
 export function fillIn(template: HeaderTemplate, known: Known | undefined): HeaderTemplate | undefined {
   const filled: (string | TemplateReference)[] = []
   for (const part of template) {
-    const value = typeof part === 'string' || part.kind === 'request-header' ? part : known && valueOf(part, known)
+    const value = typeof part === 'string' || isOfRequest(part) ? part : known && valueOf(part, known)
     if (value === undefined) return undefined
     filled.push(value)
   }
   return filled
 }
 
-/** undefined: the client did not send a header of it, or it is too long. Throws ERR_BAD_REQUEST for one in two spellings. */
-export function render(template: HeaderTemplate, { headers }: Pick<RequestFacts, 'headers'>): string | undefined {
+type OfRequest = Extract<TemplateReference, { kind: 'request-header' | 'client-certificate' }>
+
+function isOfRequest(part: TemplateReference): part is OfRequest {
+  return part.kind === 'request-header' || part.kind === 'client-certificate'
+}
+
+/** undefined: the request has nothing for a part of it, or it is too long. Throws ERR_BAD_REQUEST for a header in two spellings. */
+export function render(
+  template: HeaderTemplate,
+  request: Pick<RequestFacts, 'headers' | 'clientCertificate'>,
+): string | undefined {
   let text = ''
   for (const part of template) {
-    const value = typeof part === 'string' ? part : part.kind === 'request-header' ? headers.get(part.name) : undefined
+    const value = typeof part === 'string' ? part : isOfRequest(part) ? partOf(request, part) : undefined
     if (value === undefined) return undefined
     text += value
   }
   return text.length > MAX_VALUE_BYTES ? undefined : text
+}
+
+function partOf(
+  { headers, clientCertificate: shown }: Parameters<typeof render>[1],
+  part: OfRequest,
+): string | undefined {
+  if (part.kind === 'request-header') return headers.get(part.name)
+  if (!shown || shown.fault !== undefined) return undefined
+  if (part.field === 'fingerprint') return shown.fingerprint
+  // Of a name with a comma nobody could tell where it ends; what is no text of a header is none of it.
+  return shown.names[part.field].filter((name) => /^[!-+\--~]+$/.test(name)).join(',') || undefined
 }
 
 /** undefined: it looks at the request as well. */
@@ -46,7 +66,7 @@ export function textOf(template: HeaderTemplate): string | undefined {
 }
 
 function valueOf(
-  reference: Exclude<TemplateReference, { kind: 'request-header' }>,
+  reference: Exclude<TemplateReference, OfRequest>,
   { who, claims, assertion }: Known,
 ): string | undefined {
   if (reference.kind === 'assertion') return assertion

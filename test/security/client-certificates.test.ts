@@ -1,4 +1,5 @@
 /** downstream_mtls against certificates of real authorities, by connections of real TLS. */
+import { X509Certificate } from 'node:crypto'
 import { connect } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { type Authority, createAuthorities, type Issued } from '../support/authority.ts'
@@ -16,6 +17,7 @@ let world: World
 
 /** Whoever shows one of these. */
 const shown: Record<string, Issued | undefined> = {}
+const programs: Record<string, Issued | undefined> = {}
 const ROUTES = ['open', 'named', 'any'] as const
 
 beforeAll(async () => {
@@ -40,6 +42,10 @@ beforeAll(async () => {
     'of an authority below that is not shown': deep,
     'signed by a leaf': signedByLeaf(),
   })
+  Object.assign(programs, {
+    'with two names': corp.issue('two', { names: ['URI:spiffe://corp/laptop', 'URI:spiffe://corp/other'] }),
+    'of another program': corp.issue('other', { names: ['URI:spiffe://corp/other'] }),
+  })
   world = await createTestWorld({
     config: {
       authenticate_service_url: 'https://authenticate.localhost',
@@ -48,6 +54,21 @@ beforeAll(async () => {
       downstream_mtls: { ca: corp.cert, enforcement: 'policy' },
     },
     routes: [
+      {
+        from: 'https://ci.localhost',
+        certificate_accounts: 'uri',
+        pass_identity_headers: true,
+        policy: { allow: { or: [{ service_account: 'certificate/spiffe://corp/laptop' }] } },
+      },
+      {
+        from: 'https://told.localhost',
+        allow_public_unauthenticated_access: true,
+        set_request_headers: {
+          'X-Fingerprint': '${pomerium.client_cert_fingerprint}',
+          'X-Names': '${pomerium.client_cert_san_dns}',
+        },
+      },
+      { from: 'https://people.localhost', allow_any_authenticated_user: true },
       { from: 'https://open.localhost', allow_public_unauthenticated_access: true },
       {
         from: 'https://named.localhost',
@@ -225,6 +246,67 @@ describe('enforcement: reject_connection', () => {
       expect(await ask({ host, certificate: shown['of an authority below'] })).toBeUndefined()
     }
     expect((await ask({ certificate: laptop }))?.status).toBe(200)
+  })
+})
+
+test('an application is told of a valid certificate, and of no other', async () => {
+  inForce({ enforcement: 'policy' })
+  const told = async (certificate: Issued | undefined, headers = ''): Promise<unknown> => {
+    const answer = await ask({ certificate, host: 'told.localhost', headers })
+    const { headers: seen } = JSON.parse(answer?.body ?? '{}') as { headers?: Record<string, string> }
+    return [seen?.['x-fingerprint'], seen?.['x-names']]
+  }
+  const fingerprint = new X509Certificate(laptop.cert).fingerprint256.replaceAll(':', '').toLowerCase()
+  expect(await told(laptop, 'X-Fingerprint: forged\r\n')).toEqual([fingerprint, 'laptop.corp.example'])
+  expect(await told(shown['of a stranger that has the same name'])).toEqual([undefined, undefined])
+  expect(await told(undefined, 'X-Fingerprint: forged\r\nX_Names: forged\r\n')).toEqual([undefined, undefined])
+})
+
+describe('certificate_accounts', () => {
+  const named = (answer: WireAnswer | undefined): unknown => {
+    const { headers } = JSON.parse(answer?.body ?? '{}') as { headers?: Record<string, string> }
+    const assertion = headers?.['x-postern-jwt-assertion']?.split('.')[1]
+    return assertion && (JSON.parse(Buffer.from(assertion, 'base64url').toString()) as { sub: string }).sub
+  }
+
+  test('a program is who its certificate says, where the route takes that, and nowhere else', async () => {
+    inForce({ enforcement: 'policy' })
+    const answer = await ask({ certificate: laptop, host: 'ci.localhost' })
+    expect([answer?.status, named(answer)]).toEqual([200, 'certificate:spiffe://corp/laptop'])
+    expect(world.log().at(-1)).toMatchObject({
+      auth: 'certificate',
+      service_account: 'certificate/spiffe://corp/laptop',
+    })
+    // Another name, none, one that is not valid: nobody's.
+    for (const certificate of [
+      undefined,
+      revoked,
+      shown['of an authority below'],
+      shown['of a stranger that has the same name'],
+    ]) {
+      expect((await ask({ certificate, host: 'ci.localhost' }))?.status).toBe(401)
+    }
+    expect((await ask({ certificate: programs['with two names'], host: 'ci.localhost' }))?.status).toBe(401)
+    expect((await ask({ certificate: programs['of another program'], host: 'ci.localhost' }))?.status).toBe(403)
+    expect((await ask({ certificate: laptop, host: 'people.localhost' }))?.status).toBe(401)
+  })
+
+  test('a browser shows its certificate whatever page asks: it is no identity', async () => {
+    inForce({ enforcement: 'policy' })
+    for (const headers of [
+      'Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: cors\r\n',
+      'Accept: text/html\r\nSec-Fetch-Mode: navigate\r\n',
+    ]) {
+      const answer = await ask({ certificate: laptop, host: 'ci.localhost', headers })
+      expect(answer?.status).not.toBe(200)
+    }
+  })
+
+  test('nor is that of a trusted hop, which speaks for others', async () => {
+    world.reload({ downstream_mtls: { ca: corp.cert, enforcement: 'policy' }, trusted_proxies: ['127.0.0.1'] })
+    const headers = 'X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Proto: https\r\n'
+    expect((await ask({ certificate: laptop, host: 'ci.localhost', headers }))?.status).toBe(401)
+    world.reload({ trusted_proxies: undefined })
   })
 })
 

@@ -368,6 +368,17 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
       with: { allow_any_authenticated_user: false, allow_public_unauthenticated_access: true },
       observe: (running) => large(running, { body: 'eleven bytes', host: APP }),
     },
+    certificate_accounts: {
+      b: 'dns',
+      with: { from: 'https://mtls.localhost' },
+      global: {
+        authenticate_service_url: 'https://authenticate.localhost',
+        certificate: CERTIFICATE,
+        certificate_key: KEY,
+        downstream_mtls: { ca: fixture('mtls/ca.crt'), max_verify_depth: 2 },
+      },
+      observe: (running) => withCertificate(running, fixture('mtls/client.crt'), fixture('mtls/client.key')),
+    },
     rate_limit: {
       a: { per_client: 1000 },
       b: { per_client: 0.1, burst: '0s' },

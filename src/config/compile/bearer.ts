@@ -3,6 +3,7 @@ import type { Policy } from '../../policy/model.ts'
 import { assertNever } from '../../errors.ts'
 import { isSameIssuer } from '../../lib/person.ts'
 import { compileClaimPath } from '../../policy/claim-path.ts'
+import { CERTIFICATE, OF_CERTIFICATES } from './downstream-mtls.ts'
 import type { Path, Report } from '../issues.ts'
 import type { IdpConfig, Outbound, TokenIssuer } from '../model.ts'
 import type { Bearer } from '../route-model.ts'
@@ -51,6 +52,10 @@ function compileTokenIssuer(
   }
   if (idps.some((idp) => idp.name === name)) {
     report.error(path, 'an identity provider is called so; programs are named by their issuer: write another name')
+    return undefined
+  }
+  if (name === CERTIFICATE) {
+    report.error(path, OF_CERTIFICATES)
     return undefined
   }
   const required = Object.entries(input.required_claims)

@@ -9,6 +9,10 @@ import type { GlobalInput } from '../schema.ts'
 import { compileAuthorities, pemOf } from './secrets.ts'
 
 const KEY = 'downstream_mtls'
+/** Programs are called by who vouches for them and a name: so are those with a client certificate. */
+export const CERTIFICATE = 'certificate'
+export const OF_CERTIFICATES =
+  'expected another name: accounts that begin with certificate/ are those of client certificates'
 
 /** Whose client certificates count (`downstream_mtls`); undefined: nobody is asked for one. */
 export function compileDownstreamMtls(

@@ -73,6 +73,12 @@ function readReference(value: string, from: number) {
   }
 }
 
+const CERTIFICATE_FIELDS: ReadonlyMap<string, 'fingerprint' | 'dns' | 'email'> = new Map([
+  ['client_cert_fingerprint', 'fingerprint'],
+  ['client_cert_san_dns', 'dns'],
+  ['client_cert_san_email', 'email'],
+])
+
 /** What is wrong with it, in words, when it is text. */
 function referenceOf(path: readonly string[], identity: ReadonlySet<string>): TemplateReference | string {
   const [root, first = '', ...more] = path
@@ -85,8 +91,8 @@ function referenceOf(path: readonly string[], identity: ReadonlySet<string>): Te
     if (first === 'access_token' || first === 'id_token') {
       return `"pomerium.${first}" is not passed on: tokens of the provider stay sealed in the session and are not renewed; \${pomerium.jwt} says who it is, with a signature`
     }
-    if (first.startsWith('client_cert_'))
-      return `"pomerium.${first}" is never known: clients are asked for no certificate`
+    const certificate = CERTIFICATE_FIELDS.get(first)
+    if (certificate && more.length === 0) return { kind: 'client-certificate', field: certificate }
   }
   return `expected a reference such as \${user.email}, \${user.groups}, \${claims.department} or \${pomerium.jwt}, found ${JSON.stringify(path.join('.'))}; write $$ for a dollar`
 }

@@ -1,3 +1,4 @@
+import { CERTIFICATE, OF_CERTIFICATES } from './downstream-mtls.ts'
 import type { CompiledProvider, Written } from './provider-settings.ts'
 import { nearest } from '../../policy/nearest.ts'
 import type { Fixed, Outbound } from '../model.ts'
@@ -80,6 +81,7 @@ export function idpsOf(providers: readonly CompiledProvider[]): Fixed['idps'] | 
 function checkName(name: string, hasFlat: boolean, report: Report): void {
   const path = ['identity_providers', name]
   if (!NAME.test(name)) report.error(path, 'expected a name of small letters, digits and hyphens, 32 at most')
+  else if (name === CERTIFICATE) report.error(path, OF_CERTIFICATES)
   else if (hasFlat && name === DEFAULT_PROVIDER)
     report.error(path, 'this is the name of the provider of `idp_provider_url`; give it another one')
 }

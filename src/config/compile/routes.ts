@@ -82,6 +82,12 @@ function compileRoute(
   const { downstreamMtls: mtls } = defaults
   const rateLimit = compileRateLimit(input.rate_limit)
   warnOfCertificateRules(policy, mtls, path, report)
+  if (input.certificate_accounts !== undefined && !mtls) {
+    report.error(
+      [...path, 'certificate_accounts'],
+      'nobody is asked for a certificate; write `downstream_mtls: {ca: …}`',
+    )
+  }
   const demand = compileDemand(input, providers, policy, path, report)
   const { set_response_headers: written } = input
   const responseHeaders = mergeResponseHeaders(
@@ -105,6 +111,7 @@ function compileRoute(
     ...(demand && { demand }),
     ...responseHeaders,
     ...(input.service_tokens && { serviceTokens: true }),
+    ...(input.certificate_accounts && { certificateAccounts: input.certificate_accounts }),
     ...(paths && { paths }),
     keepFragment: input.keep_fragment,
     ...(bearer && { bearer }),

@@ -6,7 +6,10 @@ import type { RouteInput } from '../schema/route.ts'
 
 /** Warns of service tokens that let nobody in, and of programs that a rule lets in where no token is taken. */
 export function warnOfServiceTokens(
-  { service_tokens: taken }: Pick<RouteInput, 'service_tokens'>,
+  {
+    service_tokens: taken,
+    certificate_accounts: certified,
+  }: Pick<RouteInput, 'service_tokens' | 'certificate_accounts'>,
   {
     policy,
     bearer,
@@ -22,7 +25,7 @@ export function warnOfServiceTokens(
   if (taken && asksForSignIn(demand)) {
     report.warning(at, 'no service token gets in: none is the sign-in that the route asks for')
   }
-  if (!taken && bearer === undefined && namesProgram(policy)) {
+  if (!taken && certified === undefined && bearer === undefined && namesProgram(policy)) {
     report.warning(path, 'service_account names nobody here, because no token is taken; write `service_tokens: true`')
   }
 }

@@ -253,6 +253,11 @@ export const routeSchema = z.strictObject(
     service_tokens: flag
       .default(false)
       .describe('Programs may come in with a token of `postern tokens`, as bearer or as a password.'),
+    certificate_accounts: oneOf('dns', 'email', 'uri')
+      .optional()
+      .describe(
+        'Programs may come in with a client certificate (`downstream_mtls`): its one name of this kind is their account, `certificate/NAME` in the criterion `service_account`. Default: none.',
+      ),
     max_directory_age: duration
       .optional()
       .describe('Oldest group data that this route accepts. With older data the answer is 503.'),

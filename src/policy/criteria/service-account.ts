@@ -3,7 +3,8 @@ import type { Principal } from '../model.ts'
 import type { CriterionRow } from '../row.ts'
 
 /**
- * The name of a program: of a service token as `postern tokens` gives it, of a token of another issuer `ISSUER/SUBJECT`.
+ * The name of a program: of a service token as `postern tokens` gives it, of a token of another issuer `ISSUER/SUBJECT`, of a client certificate
+ * `certificate/NAME`.
  * A person has none, which is the empty string and no name that can be written.
  */
 export const serviceAccount: CriterionRow = {
@@ -19,6 +20,6 @@ export const serviceAccount: CriterionRow = {
 
 /** Without a slash it would be the name of one of our own tokens, whoever its issuer is. */
 function accountOf(who: Principal): string {
-  if (who.kind === 'service') return who.account
+  if (who.kind === 'service' || who.kind === 'certificate') return who.account
   return who.kind === 'token' && who.account?.includes('/') ? who.account : ''
 }
