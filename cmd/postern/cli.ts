@@ -92,6 +92,7 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .option('--groups <groups>', 'names or ids, with commas; nothing is looked up', commaList)
     .option('--live', 'look up groups in Okta now')
     .option('--from-log <log>', 'judge the decisions of a log of Postern anew instead; - is standard input')
+    .option('--certificate <file>', 'PEM file of a client certificate, which is taken for valid')
     .option('--header <header>', '`Name: value`; may be given more than once', collected, [])
     .option(...JSON_OUTPUT)
     .option('--exit-code', 'exit with 10 unless allowed')
@@ -110,6 +111,7 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
           provider?: string
           groups?: string[]
           live?: boolean
+          certificate?: string
           header: string[]
           json?: boolean
           exitCode?: boolean
@@ -150,6 +152,7 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
               provider,
               groups,
               live,
+              certificate: given.certificate,
               headers: given.header,
               json,
               exitCode,

@@ -12,7 +12,7 @@ import type { Config, IdpConfig } from '../../src/config/model.ts'
 import type { Route } from '../../src/config/route-model.ts'
 import type { ControlAction, RouteMatch } from '../../src/routing/model.ts'
 import { headerLines, type HeaderLines } from '../../src/http/header-lines.ts'
-import type { RequestFacts } from '../../src/http/request.ts'
+import type { ClientCertificate, RequestFacts, SubjectAltNames } from '../../src/http/request.ts'
 import type { Group } from '../../src/directory/model.ts'
 import type { Identity, JsonObject, WallTime } from '../../src/types.ts'
 import type { Asker, Policy, Principal } from '../../src/policy/model.ts'
@@ -29,6 +29,10 @@ export interface Question {
   readonly now: WallTime
   /** More headers, names and values in turn. A WebSocket has the Origin of its own host unless they have one. */
   readonly headers?: readonly string[]
+  /** A client certificate that is taken for valid; absent: none is shown. */
+  readonly certificate?: Partial<Pick<ClientCertificate, 'fingerprint' | 'spkiHash'>> & {
+    readonly names: Partial<SubjectAltNames>
+  }
 }
 
 /** What Postern would do with it. */
@@ -59,7 +63,7 @@ export interface PassedOver {
 export function createJudge(config: Config): (question: Question) => Judgement {
   const routes = createRouteTable(config.fixed, config.live)
   const trust = compileTrust({ proxies: [], hops: 0 })
-  return ({ method, url, ip, who, now, headers = [] }) => {
+  return ({ method, url, ip, who, now, headers = [], certificate }) => {
     const [, scheme, authority = '', target = ''] = /^(https?|wss?):\/\/([^/?#]+)([^#]*)/.exec(url) ?? []
     const upgrade = scheme === 'ws' || scheme === 'wss'
     if (scheme === undefined)
@@ -75,6 +79,7 @@ export function createJudge(config: Config): (question: Question) => Judgement {
         httpVersion: '1.1',
         peer: ip,
         encrypted: scheme === 'https' || scheme === 'wss',
+        ...(certificate && { connection: { certificate: shownCertificate(certificate, config) } }),
         upgrade,
       },
       trust,
@@ -109,6 +114,21 @@ export function createJudge(config: Config): (question: Question) => Judgement {
         return { ...judgement, shadow: explain(shadow, route.shadow.policy, asked) }
       }
     }
+  }
+}
+
+/** Where nobody is asked for one it does not count, as in a configuration that has changed. */
+function shownCertificate(
+  { names, fingerprint = '', spkiHash = '' }: NonNullable<Question['certificate']>,
+  { live }: Config,
+): ClientCertificate {
+  return {
+    fingerprint,
+    spkiHash,
+    names: { dns: [], email: [], ipAddress: [], uri: [], userPrincipalName: [], ...names },
+    notAfter: FOREVER,
+    fault: undefined,
+    checkedBy: live.downstreamMtls?.version ?? '',
   }
 }
 

@@ -30,6 +30,17 @@ const personSchema = z.strictObject({
 /** With a token of `postern tokens`. */
 const programSchema = z.strictObject({ service_account: text, groups: z.array(text).default([]) })
 
+const certificateSchema = z.strictObject(
+  {
+    fingerprint: text.optional(),
+    spki_hash: text.optional(),
+    dns: z.array(text).default([]),
+    email: z.array(text).default([]),
+    uri: z.array(text).default([]),
+  },
+  { error: 'a map with fingerprint, spki_hash, and lists dns, email, uri' },
+)
+
 const caseSchema = z.strictObject(
   {
     name: text.optional(),
@@ -44,6 +55,8 @@ const caseSchema = z.strictObject(
       error:
         '`nobody`, a map with user, email, groups (a list, or `unknown`), claims, active and provider, or one with service_account and groups',
     }),
+    /** A client certificate that is valid; absent: none is shown. */
+    certificate: certificateSchema.optional(),
     expect: oneOf(...EXPECTATIONS),
     reasons: z.array(text, { error: 'a list of reasons such as groups-ok' }).optional(),
   },

@@ -125,7 +125,7 @@ export const configSchema = z.strictObject(
       use_proxy_protocol: flag
         .default(false)
         .describe(
-          'Every connection begins with a PROXY header, version 1 or 2, of a balancer that `trusted_proxies` names, and the client is who it says. Connections of others, or without the header, are closed. `false`: the header is refused.',
+          'Every connection begins with a PROXY header, version 1 or 2, of a balancer that `trusted_proxies` names, and the client is who it says. Connections of others, or without the header, are closed; `http_redirect_addr` and the other addresses take none. `false`: the header is refused.',
         ),
     }),
     trusted_proxies: texts

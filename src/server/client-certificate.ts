@@ -46,18 +46,28 @@ export function createClientCertificates(auth: DownstreamMtls): ClientCertificat
     read(socket) {
       const leaf = socket.getPeerX509Certificate()
       if (!leaf) return undefined
-      const names = subjectAltNames(leaf.subjectAltName ?? '')
+      const described = describeCertificate(leaf)
+      const { names } = described
       const chain = socket.authorized ? depthOf(leaf) : undefined
       const fault = faultOf(socket, chain?.depth, names)
       return Object.freeze({
-        fingerprint: digest(leaf.raw, 'hex'),
-        spkiHash: digest(leaf.publicKey.export({ type: 'spki', format: 'der' }), 'base64'),
-        names,
+        ...described,
         notAfter: wallTime(chain?.notAfter ?? 0),
         fault,
         checkedBy: auth.version,
       })
     },
+  }
+}
+
+/** What rules see of a certificate, whoever has signed it. */
+export function describeCertificate(
+  leaf: X509Certificate,
+): Pick<ClientCertificate, 'fingerprint' | 'spkiHash' | 'names'> {
+  return {
+    fingerprint: digest(leaf.raw, 'hex'),
+    spkiHash: digest(leaf.publicKey.export({ type: 'spki', format: 'der' }), 'base64'),
+    names: subjectAltNames(leaf.subjectAltName ?? ''),
   }
 }
 

@@ -1,3 +1,6 @@
+import { X509Certificate } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { describeCertificate } from '../../../src/server/client-certificate.ts'
 import { AppError, assertNever, ERRORS } from '../../../src/errors.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
@@ -45,12 +48,22 @@ export interface ExplainOptions {
   readonly live: boolean
   /** More headers of the request, `Name: value`. */
   readonly headers: readonly string[]
+  /** PEM file of a client certificate that is taken for valid. */
+  readonly certificate: string | undefined
   readonly json: boolean
   /** Answer 10 unless allowed. */
   readonly exitCode: boolean
 }
 
 const DENIED = 10
+
+function readCertificate(file: string): ReturnType<typeof describeCertificate> {
+  try {
+    return describeCertificate(new X509Certificate(readFileSync(file)))
+  } catch {
+    throw new AppError('ERR_USAGE', `${file} holds no certificate that can be read`)
+  }
+}
 
 /** Says what Postern would do with a request, and why. Exit code 0, 1 (no such person), 2 (a store that cannot be shared), 3 (not valid), 4 (store or Okta), or 10 with `exitCode`. */
 export async function explainCommand(options: ExplainOptions, io: Io): Promise<number> {
@@ -60,8 +73,17 @@ export async function explainCommand(options: ExplainOptions, io: Io): Promise<n
   const clock = io.clock ?? systemClock
   const judge = createJudge(config)
   const headers = options.headers.flatMap(headerOf)
+  const shown = options.certificate === undefined ? undefined : readCertificate(options.certificate)
   const ask = (who: Principal | undefined): Judgement =>
-    judge({ method: options.method.toUpperCase(), url: options.url, ip: options.ip, who, now: clock.now(), headers })
+    judge({
+      method: options.method.toUpperCase(),
+      url: options.url,
+      ip: options.ip,
+      who,
+      now: clock.now(),
+      headers,
+      ...(shown && { certificate: shown }),
+    })
   // Before anybody is looked up: a wrong URL needs no store.
   ask(undefined)
   const who = await askedBy(options, config, clock, io)

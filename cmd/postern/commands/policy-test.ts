@@ -57,6 +57,7 @@ export async function policyTestCommand(
       who: principalOf(row, config, at),
       now: at,
       headers,
+      ...(row.certificate && { certificate: certificateOf(row.certificate) }),
     })
     if (judgement.kind === 'route') coverage.add(judgement.route, judgement.explanation)
     return { row, judgement, ok: fits(row, judgement) }
@@ -171,4 +172,8 @@ function describeOutcome(outcome: string, reasons: readonly string[] | undefined
 
 function sorted(reasons: readonly string[]): string {
   return reasons.toSorted().join(', ')
+}
+
+function certificateOf({ fingerprint, spki_hash: spkiHash, ...names }: NonNullable<PolicyTest['certificate']>) {
+  return { names, ...(fingerprint !== undefined && { fingerprint }), ...(spkiHash !== undefined && { spkiHash }) }
 }

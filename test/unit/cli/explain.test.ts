@@ -61,6 +61,22 @@ describe('postern explain', () => {
     expect(err).toContain('note: how somebody signed in is known of people who are signed in')
   })
 
+  test('with a client certificate, and without one', async () => {
+    const fixture = (name: string): string => new URL(`../config/fixtures/${name}`, import.meta.url).pathname
+    const mtls = join(folder, 'mtls.yaml')
+    const tls = `certificate_file: ${fixture('tls.crt')}\ncertificate_key_file: ${fixture('tls.key')}\ndownstream_mtls: {ca_file: ${fixture('mtls/ca.crt')}}`
+    const policy = '{allow: {or: [{client_certificate: {san_dns: client.corp.example}}]}}'
+    const route = `  - {from: https://device.corp.example, to: http://device:1, policy: ${policy}}`
+    writeFileSync(mtls, `${CONFIG.replace('insecure_server: true', tls)}${route}\n`)
+    const asked = ['explain', '--config', mtls, '--url', 'https://device.corp.example/', '--exit-code']
+    const without = await cli(asked)
+    expect([without.exitCode, without.out]).toEqual([10, expect.stringContaining('deny (client-certificate-required)')])
+    const shown = await cli([...asked, '--certificate', fixture('mtls/client.crt')])
+    expect([shown.exitCode, shown.out]).toEqual([0, expect.stringContaining('allow (client-certificate-ok)')])
+    const broken = await cli([...asked, '--certificate', mtls])
+    expect([broken.exitCode, broken.err]).toEqual([2, expect.stringContaining('holds no certificate that can be read')])
+  })
+
   test('shows the route, every criterion with its value, and the decision', async () => {
     const { exitCode, out } = await explain(WIKI, '--email', 'Ann@corp.example', '--groups', 'Engineering, Staff')
     expect(exitCode).toBe(0)

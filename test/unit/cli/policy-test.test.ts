@@ -35,6 +35,24 @@ function run(text: string): Promise<Ran> {
 }
 
 describe('postern test', () => {
+  test('a case may show a client certificate', async () => {
+    const fixture = (name: string): string => new URL(`../config/fixtures/${name}`, import.meta.url).pathname
+    const tls = `certificate_file: ${fixture('tls.crt')}\ncertificate_key_file: ${fixture('tls.key')}\ndownstream_mtls: {ca_file: ${fixture('mtls/ca.crt')}, enforcement: policy}`
+    const policy =
+      '{allow: {or: [{client_certificate: {san_uri: "spiffe://corp/ci", spki_hash: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=}}]}}'
+    writeFileSync(
+      config,
+      `${CONFIG.replace('insecure_server: true', tls)}  - {from: https://ci.corp.example, to: http://ci:1, policy: ${policy}}\n`,
+    )
+    const { exitCode, out } = await run(`cases:
+  - {url: https://ci.corp.example/, who: nobody, expect: deny, reasons: [client-certificate-unauthorized]}
+  - {url: https://ci.corp.example/, who: nobody, certificate: {uri: [spiffe://corp/ci]}, expect: deny}
+  - {url: https://ci.corp.example/, who: nobody, certificate: {uri: [spiffe://corp/ci], spki_hash: AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=}, expect: allow}
+`)
+    writeFileSync(config, CONFIG)
+    expect([exitCode, out]).toEqual([0, expect.stringContaining('3 cases passed')])
+  })
+
   test('passes when each case has its expected decision', async () => {
     const { exitCode, out, err } = await run(`cases:
   - {name: engineers read, url: https://wiki.corp.example/, who: {email: ann@corp.example, groups: [Engineering]}, expect: allow, reasons: [groups-ok]}
