@@ -9,6 +9,7 @@ import { createMembership } from '../../../src/policy/membership.ts'
 import { parsePolicy } from '../../../src/policy/parse.ts'
 import { RequestHeaders } from '../../../src/routing/header-view.ts'
 import type { Principal } from '../../../src/policy/model.ts'
+import type { ClientCertificate } from '../../../src/http/request.ts'
 import type { RequestFacts } from '../../../src/http/exchange.ts'
 import type { Route } from '../../../src/config/route-model.ts'
 
@@ -19,6 +20,8 @@ interface Asked {
   readonly query: string | undefined
   /** Hours since the begin of 2026, a Thursday. */
   readonly hour: number
+  /** With a valid client certificate. */
+  readonly certified: boolean
   readonly who: 'nobody' | { readonly groups: readonly string[] | 'unknown'; readonly tokenGroups: readonly string[] }
 }
 
@@ -32,6 +35,7 @@ const asked: fc.Arbitrary<Asked> = fc.record({
   origin: fc.constantFrom('https://a.example', undefined),
   query: fc.option(words, { nil: undefined }),
   hour: fc.nat(24 * 14),
+  certified: fc.boolean(),
   who: fc.oneof(
     fc.constant('nobody' as const),
     fc.record({ groups: fc.oneof(groupNames, fc.constant('unknown' as const)), tokenGroups: groupNames }),
@@ -96,7 +100,7 @@ const criteria: fc.Arbitrary<Drawn> = fc.oneof(
     written: { 'claim/groups': { exclude: name } },
     truth: inGroup((groups) => !groups.includes(name)),
   })),
-  fc.constant({ written: { invalid_client_certificate: true }, truth: () => true }),
+  fc.constant({ written: { invalid_client_certificate: true }, truth: ({ certified }: Asked) => !certified }),
 )
 const clause = fc.record({
   op: fc.constantFrom('and', 'or', 'not', 'nor'),
@@ -121,6 +125,15 @@ function judgeNaively(allow: readonly DrawnClause[], deny: readonly DrawnClause[
   }
   const [allowed, denied] = [any(allow), any(deny)]
   if (allowed === true && denied === false) return 'allow'
+  // No sign-in gives anybody a certificate.
+  const isForWantOfOne = deny.some(
+    (each) =>
+      (each.op === 'and' || each.op === 'or') &&
+      valueOf(each) === true &&
+      !request.certified &&
+      each.members.some(({ written }) => 'invalid_client_certificate' in written),
+  )
+  if (isForWantOfOne) return 'deny'
   const asks = (list: readonly DrawnClause[], value: Truth): boolean =>
     value !== true && list.some(({ members }) => members.some(({ truth }) => truth(request) === 'open'))
   if (request.who === 'nobody' && (asks(allow, allowed) || asks(deny, denied))) return 'sign-in'
@@ -159,7 +172,16 @@ function principalOf({ who }: Asked): Principal | undefined {
   }
 }
 
-function factsOf({ method, header, origin, query }: Asked): RequestFacts {
+const CERTIFICATE: ClientCertificate = {
+  fingerprint: 'a',
+  spkiHash: 'a',
+  names: { dns: [], email: [], ipAddress: [], uri: [], userPrincipalName: [] },
+  notAfter: FOREVER,
+  fault: undefined,
+  checkedBy: '1',
+}
+
+function factsOf({ method, header, origin, query, certified }: Asked): RequestFacts {
   const raw = [
     ...(header === undefined ? [] : ['X-Kind', header]),
     ...(origin === undefined ? [] : ['Origin', origin, 'Access-Control-Request-Method', 'PUT']),
@@ -172,6 +194,7 @@ function factsOf({ method, header, origin, query }: Asked): RequestFacts {
     path: '/',
     query: query === undefined ? '' : `?q=${query}&r=1`,
     clientIp: '192.0.2.1',
+    clientCertificate: certified ? CERTIFICATE : undefined,
     scheme: 'https',
     wants: 'html',
     cookie: '',

@@ -452,7 +452,13 @@ describe('a request body', () => {
 
   test('whose client fails ends the exchange with its error', async () => {
     const upstream = await rawUpstream()
-    const body = Object.assign(new Readable({ read() {} }), { bytes: 0, starving: false, onPiece() {}, limit() {}, limitBytes() {} })
+    const body = Object.assign(new Readable({ read() {} }), {
+      bytes: 0,
+      starving: false,
+      onPiece() {},
+      limit() {},
+      limitBytes() {},
+    })
     const taker = new Taker()
     poolTo(upstream).dispatch({ ...GET, ...sending, body, length: undefined }, taker)
     await (await upstream.connections.next()).seen(/\r\n\r\n$/)
@@ -471,7 +477,13 @@ describe('a request body', () => {
           () => {},
         ),
     )
-    const body = Object.assign(new Readable({ read() {} }), { bytes: 0, starving: false, onPiece() {}, limit() {}, limitBytes() {} })
+    const body = Object.assign(new Readable({ read() {} }), {
+      bytes: 0,
+      starving: false,
+      onPiece() {},
+      limit() {},
+      limitBytes() {},
+    })
     body.push('half')
     const pool = poolTo(upstream)
     expect(await ask(pool, { ...sending, body, length: 100 })).toMatchObject({ body: 'ok', whole: true })
