@@ -7,6 +7,8 @@ import { compileTrust, parseTarget } from '../../src/routing/target.ts'
 export interface ReadRequest {
   readonly method: string
   readonly target: string
+  /** As it was judged, with the query. */
+  readonly path: string
   readonly httpVersion: string
   /** Name in lower case and value, in turn; Latin-1. */
   readonly headers: readonly string[]
@@ -33,7 +35,8 @@ export function weRead(bytes: Buffer): readonly ReadRequest[] {
     if (!head || 'problem' in head) break
     const { method, target, httpVersion, headers, framing, upgrade, close } = head
     const raw = { method, target, httpVersion, headers, upgrade, peer: '127.0.0.1', encrypted: false }
-    if ('kind' in parseTarget(raw, TRUST, 'id')) break
+    const facts = parseTarget(raw, TRUST, 'id')
+    if ('kind' in facts) break
     const list: string[] = []
     for (let i = 0; i < headers.count; i++) list.push(headers.name(i).lower, headers.value(i))
     const body = upgrade ? { text: undefined, end } : bodyAt(bytes, end, framing)
@@ -41,6 +44,7 @@ export function weRead(bytes: Buffer): readonly ReadRequest[] {
     read.push({
       method,
       target,
+      path: facts.path + facts.query,
       httpVersion,
       headers: list,
       body: body.text,
