@@ -12,7 +12,7 @@ import { createSessions } from '../src/session/sessions.ts'
 import { sessionsTable } from '../src/session/tables.ts'
 import { openLmdbStore } from '../src/store/lmdb.ts'
 import type { Identity, Session } from '../src/types.ts'
-import { BY_ROUTES, NGINX, SIGNED_IN } from './budgets.ts'
+import { BY_ROUTES, BY_WORKERS, NGINX, SIGNED_IN } from './budgets.ts'
 import { SIZES, startNginxProxy } from './nginx.ts'
 import { type Postern, startPostern } from './postern.ts'
 import { answering, freePort, UNDER_TEST } from './programs.ts'
@@ -53,7 +53,9 @@ export async function measureGrowth(selection: Selection, ground: Ground): Promi
     {
       name: 'growth: connections',
       async works() {
-        const both = await beside(await postern())
+        // By default more than 512 and 1024 that wait are refused.
+        const settings = { upstream_max_connections: 4096, upstream_max_pending: 4096 }
+        const both = await beside(await postern({ settings }))
         return CONNECTIONS.map((connections) => ({
           ...GET,
           name: `GET 1 KiB, ${connections} of up to 4096 connections`,
@@ -100,6 +102,18 @@ export async function measureGrowth(selection: Selection, ground: Ground): Promi
             ],
           },
         ]
+      },
+    },
+    {
+      name: 'growth: workers',
+      async works() {
+        selection.leave('how much more 2 workers answer on 2 free cores: load and upstream need cores of their own')
+        const targets: Target[] = []
+        for (const workers of [1, 2]) {
+          const name = workers === 1 ? '1 worker' : `${workers} workers`
+          targets.push(target(await postern({ settings: { workers } }), name, workers))
+        }
+        return [{ ...GET, name: BY_WORKERS, series: 'workers on one core', targets }]
       },
     },
     {

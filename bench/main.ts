@@ -51,8 +51,8 @@ async function main(args: readonly string[]): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'postern-bench-'))
   const words = values.only.split('|')
   const wanted = (name: string): boolean => words.some((word) => name.includes(word))
-  const rounds = Number(values.rounds ?? (short ? 3 : 7))
-  const seconds = Number(values.seconds ?? (short ? 1 : 2))
+  const rounds = Number(values.rounds ?? (short ? 3 : 5))
+  const seconds = Number(values.seconds ?? 1)
   const begin = performance.now()
   const [before = 0] = loadavg()
   const left: string[] = []

@@ -94,7 +94,7 @@ export async function compare({ directory, rounds, seconds }: Effort, work: Work
       else {
         const { path, connections, perSecond } = work
         const headers = { ...work.headers, ...target.headers }
-        const paced = await pace({ port: target.port, path, headers, connections, perSecond, seconds })
+        const paced = await pace({ port: target.port, path, headers, connections, perSecond, seconds: seconds * 2 })
         requests = paced.requests
         p99.push(paced.p99)
       }
