@@ -134,6 +134,9 @@ export class H1Exchange implements UpstreamExchange {
       if (typeof head === 'string') return this.refuse(head)
       if (head.status === 101) return this.refuse('it switches protocols unasked')
       if (head.status >= 200) return this.readAnswer(head, bytes, end, to)
+      // RFC 9110 §8.6, §15.2, RFC 9112 §6.1: no server writes such a 1xx, and readers disagree about what follows it.
+      if (head.framing !== 'until-close' || !head.persistent)
+        return this.refuse('a 1xx with a body, or that ends the connection')
       if (++this.hints > MAX_HINTS) return this.refuse(`more than ${MAX_HINTS} hints before its answer`)
       at = end
     }

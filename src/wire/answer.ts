@@ -4,7 +4,7 @@
  */
 import { type HeaderKind, type HeaderLines, ScannedLines } from '../http/header-lines.ts'
 import { CR, FIELD_VALUE, LF, SPACE } from './bytes.ts'
-import { endOfHead, scanFieldLines } from './field-lines.ts'
+import { endOfHead, hasTab, scanFieldLines } from './field-lines.ts'
 import { mayBecomeHead } from './request-head.ts'
 
 export interface ScannedAnswer {
@@ -100,7 +100,7 @@ class Read {
       case 'content-length': {
         if (this.length !== undefined) return 'two Content-Lengths'
         const digits = lines.value(index)
-        if (!LENGTH.test(digits)) return 'an invalid Content-Length'
+        if (!LENGTH.test(digits) || hasTab(lines, index)) return 'an invalid Content-Length'
         this.length = Number(digits)
         return undefined
       }

@@ -1,4 +1,4 @@
-import { internName, type ScannedLines } from '../http/header-lines.ts'
+import { type HeaderLines, internName, type ScannedLines } from '../http/header-lines.ts'
 import { COLON, CR, FIELD_VALUE, LF, SPACE, TAB, TOKEN } from './bytes.ts'
 
 const END_OF_HEAD = Buffer.from('\r\n\r\n')
@@ -41,4 +41,10 @@ export function scanFieldLines(bytes: Buffer, origin: number, at: number, lines:
     lines.add(name, value - origin, end - origin, i - origin)
   }
   return bytes[i + 1] === LF ? i + 2 : -1
+}
+
+/** RFC 9110 §5.5 allows one around a value; where the framing is at stake other readers, llhttp among them, do not. */
+export function hasTab(lines: HeaderLines, index: number): boolean {
+  const at = lines.text.indexOf('\t', lines.start(index))
+  return at !== -1 && at < lines.end(index)
 }

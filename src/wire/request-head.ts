@@ -6,7 +6,7 @@
 import { METHODS } from 'node:http'
 import { type HeaderLines, ScannedLines } from '../http/header-lines.ts'
 import { CR, FIELD_VALUE, LF, SPACE, TARGET, TOKEN } from './bytes.ts'
-import { scanFieldLines } from './field-lines.ts'
+import { hasTab, scanFieldLines } from './field-lines.ts'
 
 /** Octets of the body, or `chunked`; 0: there is none. */
 export type Framing = number | 'chunked'
@@ -138,12 +138,6 @@ function readLines(lines: HeaderLines): Control | HeadProblem {
     }
   }
   return read
-}
-
-/** RFC 9110 §5.5 allows one around a value; where the framing is at stake other readers, llhttp among them, do not. */
-function hasTab(lines: HeaderLines, index: number): boolean {
-  const at = lines.text.indexOf('\t', lines.start(index))
-  return at !== -1 && at < lines.end(index)
 }
 
 function framingOf({ length, coding }: Control, is11: boolean): Framing | HeadProblem {

@@ -1,16 +1,10 @@
 /** Bodies pass through the built program in whatever length, at the pace of the slower side, and none of them stays in its memory. */
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
-import { platform, tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { platform } from 'node:os'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { stringify } from 'yaml'
+import { type BuiltProgram, startBuiltProgram } from '../support/built-program.ts'
 
-const main = fileURLToPath(new URL('../../dist/cmd/postern/main.js', import.meta.url))
 const MIB = 1024 * 1024
 const PIECE = Buffer.alloc(256 * 1024, 'x')
 
@@ -35,55 +29,16 @@ const application = createServer((socket) => {
   })
 })
 
-let folder: string
-let program: ChildProcess
-let port: number
-
+let program: BuiltProgram
 beforeAll(async () => {
-  folder = mkdtempSync(join(tmpdir(), 'postern-memory-'))
   application.listen(0, '127.0.0.1')
   await once(application, 'listening')
   const address = application.address()
-  const file = join(folder, 'config.yaml')
-  writeFileSync(
-    file,
-    stringify({
-      authenticate_service_url: 'http://authenticate.localhost',
-      address: '127.0.0.1:0',
-      shared_secret: 'oQ7pRxYDbYxK2mXl1zJm3s4tq0Qe5cXwqkJYk0mB2nA=',
-      idp_provider: 'oidc',
-      // Nobody listens there: nothing below needs the identity provider.
-      idp_provider_url: 'http://localhost:9',
-      idp_client_id: 'postern',
-      idp_client_secret: 'a-secret-of-no-importance-1234',
-      storage: { type: 'memory' },
-      client_write_timeout: '0s',
-      routes: [
-        {
-          from: 'http://open.localhost',
-          to: `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`,
-          timeout: '0s',
-          allow_public_unauthenticated_access: true,
-        },
-      ],
-    }),
-  )
-  program = spawn(process.execPath, [main, 'run', '--config', file], { stdio: ['ignore', 'pipe', 'inherit'] })
-  if (!program.stdout) throw new Error('no output')
-  for await (const line of createInterface({ input: program.stdout })) {
-    const { msg, address: at } = JSON.parse(line) as Readonly<Record<string, unknown>>
-    if (msg !== 'listening') continue
-    port = Number(String(at).split(':').at(-1))
-    break
-  }
-  program.stdout.resume()
+  program = await startBuiltProgram(`http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`)
 })
-
 afterAll(async () => {
-  program.kill('SIGTERM')
-  if (program.exitCode === null) await once(program, 'exit')
+  await program.close()
   await new Promise((resolve) => application.close(resolve))
-  rmSync(folder, { recursive: true })
 })
 
 /** Writes as fast as it is taken. */
@@ -112,14 +67,9 @@ function slowly(socket: Socket, took: (piece: Buffer) => void): void {
   })
 }
 
-/** Resident memory of the program, in MiB. */
-function resident(): number {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${program.pid}/status`, 'utf8'))?.[1]) / 1024
-}
-
 /** Sends one request and takes `expected` bytes behind the head of the answer. */
 async function exchange(head: string, upload: number, expected: number): Promise<void> {
-  const socket = connect(port, '127.0.0.1')
+  const socket = connect(program.port, '127.0.0.1')
   socket.write(`${head}\r\nHost: open.localhost\r\nConnection: close\r\n\r\n`)
   send(socket, upload)
   let got = 0
@@ -132,8 +82,8 @@ async function exchange(head: string, upload: number, expected: number): Promise
 
 /** The most that was resident during the work. */
 async function most(work: Promise<void>): Promise<number> {
-  const samples = [resident()]
-  const watching = setInterval(() => samples.push(resident()), 50)
+  const samples = [program.resident()]
+  const watching = setInterval(() => samples.push(program.resident()), 50)
   await work.finally(() => clearInterval(watching))
   return Math.max(...samples)
 }

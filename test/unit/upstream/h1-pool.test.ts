@@ -191,6 +191,21 @@ describe('an answer', () => {
     ['another protocol', 'SSH-2.0-OpenSSH_9.2\r\n', 'it does not speak HTTP/1.1'],
     ['a flood of hints', 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(33), 'more than 32 hints before its answer'],
     ['bare LF, before its end has come', 'HTTP/1.1 200 OK\ncontent-length: 0\n\n', 'a malformed header line'],
+    [
+      'a hint with a length',
+      `HTTP/1.1 103 X\r\ncontent-length: 2\r\n\r\n${OK}`,
+      'a 1xx with a body, or that ends the connection',
+    ],
+    [
+      'a hint in chunks',
+      `HTTP/1.1 103 X\r\ntransfer-encoding: chunked\r\n\r\n${OK}`,
+      'a 1xx with a body, or that ends the connection',
+    ],
+    [
+      'a hint that ends the connection',
+      `HTTP/1.0 100 X\r\n\r\n${OK}`,
+      'a 1xx with a body, or that ends the connection',
+    ],
     ['a bad line', 'HTTP/1.1 200 OK\r\nx y: 1\r\n\r\n', 'a malformed header line'],
     ['a chunk without its end', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhixx', 'a malformed chunk'],
     ['a chunk of a negative size', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-1\r\n', 'a malformed chunk'],

@@ -81,7 +81,7 @@ test.each([
 describe('framing (RFC 9112 §6.3)', () => {
   test.each([
     [['Content-Length: 5'], 5],
-    [['content-length:\t007 '], 7],
+    [['content-length:  007 '], 7],
     [['CONTENT-LENGTH: 999999999999999'], 999_999_999_999_999],
     [['Transfer-Encoding: chunked'], 'chunked'],
     [['transfer-encoding:  CHUNKED  '], 'chunked'],
@@ -101,6 +101,8 @@ describe('framing (RFC 9112 §6.3)', () => {
     [['Content-Length: 0x5'], 'an invalid Content-Length'],
     [['Content-Length: 5e1'], 'an invalid Content-Length'],
     [['Content-Length:'], 'an invalid Content-Length'],
+    [['Content-Length: 5\t'], 'an invalid Content-Length'],
+    [['Content-Length:\t5'], 'an invalid Content-Length'],
     [['Content-Length: 5\xa0'], 'an invalid Content-Length'],
     [['Content-Length: 9007199254740993'], 'an invalid Content-Length'],
     [['Transfer-Encoding: gzip, chunked'], 'a transfer coding other than chunked'],
