@@ -152,13 +152,15 @@ export class H1Exchange implements Exchange, Asked, BodySource {
   onConnectionClosed(): void {
     if (this.closed) return
     this.closed = true
-    this.stream?.destroy(new AppError('ERR_CLIENT_CLOSED', 'the client went away while it was sending'))
+    this.stream?.destroy(gone())
     this.tell()
   }
 
   // The body.
 
   onWanted(): void {
+    // Its beginning is gone, or it never comes.
+    if (this.closed || this.reading === 'dropped') return void this.stream?.destroy(gone())
     this.reading = 'wanted'
     if (this.scanned.expectsContinue && !this.answer?.hasBegun) {
       this.continued = true
@@ -184,4 +186,8 @@ export class H1Exchange implements Exchange, Asked, BodySource {
   private leave(): void {
     if (this.answer || this.upgraded) throw new TypeError('an exchange has only one exit')
   }
+}
+
+function gone(): AppError {
+  return new AppError('ERR_CLIENT_CLOSED', 'the client went away while it was sending')
 }

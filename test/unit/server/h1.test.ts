@@ -223,6 +223,20 @@ describe('behind an answer', () => {
     await closed
   })
 
+  test('its body is an error for whoever reads it only now', async () => {
+    const read: Promise<unknown>[] = []
+    const served = await serving((exchange) => {
+      exchange.onClosed(() => {
+        read.push(exchange.body?.toArray() ?? Promise.resolve())
+        read[0]?.catch(() => {})
+      })
+      exchange.respond({ status: 403, headers: '' }).end()
+    })
+    client(served, 'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab')
+    await expect.poll(() => read.length).toBe(1)
+    await expect(read[0]).rejects.toMatchObject({ code: 'ERR_CLIENT_CLOSED' })
+  })
+
   test('that came without "100 Continue" nothing is read: the client may send its body or not', async () => {
     const served = await serving((exchange) => exchange.respond({ status: 401, headers: '' }).end())
     const expects = 'POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n'
