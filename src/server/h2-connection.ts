@@ -28,6 +28,7 @@ export interface ConnectionEvents {
 export class H2Connection extends H2Peer {
   private readonly encrypted: boolean
   private readonly events: ConnectionEvents
+  private readonly socket: Socket
   private prefaceOctets = 0
   private lastServed = 0
   /** Are requests that come now not answered? */
@@ -38,6 +39,7 @@ export class H2Connection extends H2Peer {
       [SETTING.maxConcurrentStreams, MAX_STREAMS],
       [SETTING.enableConnectProtocol, 1],
     ])
+    this.socket = socket
     this.encrypted = encrypted
     this.events = events
   }
@@ -50,6 +52,21 @@ export class H2Connection extends H2Peer {
     }
     this.prefaceOctets += length
     if (length === expected.length) super.read(length === 0 ? bytes : bytes.subarray(length))
+    if (this.isHeld() && !this.over) this.pause()
+  }
+
+  protected override isHeld(): boolean {
+    return this.output.isFull
+  }
+
+  /** An answer of a head alone has ended when it is put: without this, whoever reads none may ask for any number of them. */
+  private pause(): void {
+    this.socket.pause()
+    this.output.whenSent((error) => {
+      if (error) return
+      this.socket.resume()
+      this.read(this.reader.takeUnread())
+    })
   }
 
   override forget(stream: H2Stream, how: 'reset' | 'ended'): void {

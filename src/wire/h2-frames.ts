@@ -50,6 +50,7 @@ export const DEFAULT_WINDOW = 65_535
 export const MAX_WINDOW = 2 ** 31 - 1
 
 const HEAD = 9
+const NOTHING = Buffer.alloc(0)
 
 /** `too-long`: a payload above MAX_FRAME. `stopped`: the sink wants no more. */
 export type ReadOutcome = 'more' | 'too-long' | 'stopped'
@@ -68,6 +69,8 @@ export class FrameReader {
   private left = 0
   private inPayload = false
   private partial: Buffer | undefined
+  /** What was left when the sink stopped. */
+  private unread: Buffer = NOTHING
   /** false: read no more. */
   private readonly onFrame: (type: number, flags: number, stream: number, payload: Buffer) => boolean
 
@@ -84,10 +87,20 @@ export class FrameReader {
         if (this.left > MAX_FRAME) return 'too-long'
       }
       const end = Math.min(at + this.left, bytes.length)
-      if (!this.takePayload(bytes.subarray(at, end))) return 'stopped'
+      if (!this.takePayload(bytes.subarray(at, end))) {
+        this.unread = bytes.subarray(end)
+        return 'stopped'
+      }
       at = end
     }
     return 'more'
+  }
+
+  /** Once. */
+  takeUnread(): Buffer {
+    const { unread } = this
+    this.unread = NOTHING
+    return unread
   }
 
   private takeHead(bytes: Buffer, at: number): number {

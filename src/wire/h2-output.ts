@@ -15,6 +15,8 @@ export type Sent = (error?: Error | null) => void
 
 /** Octets of bodies in one write. Other connections have their turn between two. */
 const MAX_WRITE = 128 * 1024
+/** Octets that wait for the socket, beyond which nothing more should be read. */
+const MAX_QUEUED = 128 * 1024
 
 export class Output {
   /** What the other side allows for the bodies of all streams. */
@@ -47,6 +49,11 @@ export class Output {
   whenSent(sent: Sent): void {
     this.sent.push(sent)
     this.schedule()
+  }
+
+  /** The other side asks faster than it reads. */
+  get isFull(): boolean {
+    return this.queued > MAX_QUEUED
   }
 
   /** It gets its turn. */

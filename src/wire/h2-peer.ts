@@ -54,7 +54,7 @@ export abstract class H2Peer implements StreamOwner {
   /** The last stream that the client has begun. */
   protected lastId = 0
   protected over = false
-  private readonly reader = new FrameReader((type, flags, id, payload) => this.onFrame(type, flags, id, payload))
+  protected readonly reader = new FrameReader((type, flags, id, payload) => this.onFrame(type, flags, id, payload))
   private readonly decoder = new HpackDecoder()
   private readonly ended = new Map<number, 'reset' | 'ended'>()
   private settled = false
@@ -84,6 +84,10 @@ export abstract class H2Peer implements StreamOwner {
   protected onSetting(_id: number, _value: number): void {}
   protected onSettled(): void {}
   protected onBlock(_open: boolean): void {}
+  /** Shall the next frame wait? */
+  protected isHeld(): boolean {
+    return false
+  }
 
   isFirstBlock(): boolean {
     const first = this.firstBlock
@@ -160,7 +164,7 @@ export abstract class H2Peer implements StreamOwner {
   private onFrame(type: number, flags: number, id: number, payload: Buffer): boolean {
     const fault = this.takeFrame(type, flags, id, payload)
     if (fault) this.fail(fault)
-    return !this.over
+    return !this.over && !this.isHeld()
   }
 
   private takeFrame(type: number, flags: number, id: number, payload: Buffer): Fault {

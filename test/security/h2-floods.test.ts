@@ -264,6 +264,30 @@ test('a client that reads nothing at all is cut off', async () => {
   wire.socket.destroy()
 })
 
+test('heads that nobody reads are not made without end', async () => {
+  const wire = await flooding()
+  const count = 5000
+  const from = begun
+  hold = (exchange) => void exchange.respond({ status: 302, headers: `x-large: ${'x'.repeat(8000)}\r\n` }).end()
+  wire.socket.pause()
+  wire.send(many(count, (i) => headers(2 * i + 1, get('/hold'))))
+  const other = await h2Wire(listener.address.port)
+  let id = -1
+  // As many turns as it takes until nothing more is begun.
+  for (let still = 0, before = 0; still < 50; before = begun) {
+    other.send(headers((id += 2), get()))
+    expect((await other.answer(id)).status).toBe(200)
+    still = begun - before === 1 ? still + 1 : 0
+  }
+  expect(begun - from - (id + 1) / 2).toBeLessThan(count / 2)
+  // Nothing is lost for a client that reads late.
+  wire.socket.resume()
+  expect((await wire.answer(2 * count - 1)).status).toBe(302)
+  expect(begun - from - (id + 1) / 2).toBe(count)
+  wire.socket.destroy()
+  other.socket.destroy()
+})
+
 test('connections on which nothing is asked end', async () => {
   const wire = await flooding()
   await wire.frame(({ type, flags }) => type === SETTINGS && flags === ACK)
