@@ -6,7 +6,7 @@ import { formatIssues } from './config/issues.ts'
 import { AppError } from './errors.ts'
 import { createLogger, type ProcessLogger } from './lib/log.ts'
 import { type Prepared, type Serving, startServing } from './app.ts'
-import type { ConfigInput } from './server/workers/messages.ts'
+import type { ConfigInput, InForce } from './server/workers/messages.ts'
 import type { Worker } from './server/workers/worker.ts'
 
 export function createWorker(): Worker {
@@ -15,8 +15,8 @@ export function createWorker(): Worker {
   let prepared: Prepared | undefined
 
   return {
-    async start({ worker, input, ticketKeys }) {
-      const config = await configOf(input)
+    async start({ worker, inForce, ticketKeys }) {
+      const config = await configInForce(inForce)
       logger = createLogger(config.live.logLevel, undefined, worker)
       serving = await startServing({ config, logger })
       serving.listener.setTicketKeys(ticketKeys)
@@ -42,6 +42,12 @@ export function createWorker(): Worker {
       logger?.flush()
     },
   }
+}
+
+/** A key that needs a restart needs that of all workers. */
+async function configInForce({ fixed, live }: InForce): Promise<Config> {
+  const first = await configOf(fixed)
+  return live === fixed ? first : { ...first, live: (await configOf(live)).live }
 }
 
 /** What the primary has read and judged. */

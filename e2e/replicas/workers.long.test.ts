@@ -139,6 +139,20 @@ describe('two workers', () => {
     expect((await alice.ask(`${APP}/`, AS_JSON)).status).toBe(200)
   })
 
+  test('one that is replaced keeps to the store of the other when a reload names another, which needs a restart', async () => {
+    edit(program, (settings) => {
+      settings['storage'] = { type: 'embedded', path: join(deployment.folder, 'store-of-tomorrow') }
+    })
+    process.kill(program.pid, 'SIGHUP')
+    await expect.poll(() => metric(program, 'config_needs_restart ')).toBe(1)
+    const [victim = 0] = childrenOf(program)
+    process.kill(victim, 'SIGKILL')
+    await expect.poll(() => metric(program, 'worker_restarts_total')).toBe(2)
+    await expect.poll(() => metric(program, 'workers '), { timeout: 20_000 }).toBe(2)
+    const answers = await Promise.all(Array.from({ length: 20 }, () => alice.ask(`${APP}/`, AS_JSON)))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+  })
+
   test('what began before SIGTERM is finished, also when all processes get the signal', async () => {
     const slow = Promise.all(Array.from({ length: 4 }, () => alice.ask(`${APP}/slow`, AS_JSON)))
     await expect.poll(() => metric(program, 'http_server_active_requests')).toBe(4)

@@ -10,8 +10,14 @@ export interface ConfigInput {
   readonly files: RecordedFiles
 }
 
+/** What processes have in force: of the one the keys that need a restart, of the other those that a reload changes. */
+export interface InForce {
+  readonly fixed: ConfigInput
+  readonly live: ConfigInput
+}
+
 export type Order =
-  | { readonly kind: 'start'; readonly worker: number; readonly input: ConfigInput; readonly ticketKeys: Buffer }
+  | { readonly kind: 'start'; readonly worker: number; readonly inForce: InForce; readonly ticketKeys: Buffer }
   /** Builds a configuration; one of the next two follows. */
   | { readonly kind: 'prepare'; readonly input: ConfigInput }
   | { readonly kind: 'commit' }

@@ -8,7 +8,7 @@ import { countsOf, type Metric, together } from '../exposition.ts'
 import type { Component } from '../health.ts'
 import { createRegistry } from '../registry.ts'
 import { worstOf } from './components.ts'
-import type { ConfigInput, Started } from './messages.ts'
+import type { ConfigInput, InForce, Started } from './messages.ts'
 import type { WorkerProcess } from './process.ts'
 
 export interface Workers {
@@ -70,7 +70,8 @@ export function createWorkers(deps: {
   const seats = Array.from({ length: count }, (_, i): Seat => {
     return { worker: i + 1, running: undefined, failures: 0, stopWaiting: () => {} }
   })
-  let input: ConfigInput | undefined
+  /** As long as Postern runs, workers begin with the fixed keys that the others have. */
+  let inForce: InForce | undefined
   let ticketKeys = randomBytes(TICKET_KEYS)
   /** What workers had counted that have ended since. */
   let ended: readonly Metric[] = []
@@ -101,13 +102,13 @@ export function createWorkers(deps: {
     return result
   }
 
-  async function launch(seat: Seat, given: ConfigInput): Promise<Started> {
+  async function launch(seat: Seat, given: InForce): Promise<Started> {
     const running: Running = { process: spawn(), since: clock.monotonic(), serves: false, counted: [] }
     seat.running = running
     void untilEnd(seat, running)
     try {
       const { worker } = seat
-      const started = await running.process.ask({ kind: 'start', worker, input: given, ticketKeys }, START_PATIENCE)
+      const started = await running.process.ask({ kind: 'start', worker, inForce: given, ticketKeys }, START_PATIENCE)
       running.serves = true
       return started
     } catch (error) {
@@ -139,9 +140,9 @@ export function createWorkers(deps: {
   }
 
   async function relaunch(seat: Seat): Promise<void> {
-    if (isClosing || !input) return
+    if (isClosing || !inForce) return
     try {
-      await launch(seat, input)
+      await launch(seat, inForce)
       logger.info({ worker: seat.worker }, 'a worker was replaced')
     } catch (error) {
       const fault = toAppError(error)
@@ -159,7 +160,7 @@ export function createWorkers(deps: {
       all.map(({ process }) => process.ask({ kind: 'prepare', input: next }, RELOAD_PATIENCE)),
     )
     const refusal = prepared.find((each) => each.status === 'rejected')
-    if (!refusal) input = next
+    if (!refusal && inForce) inForce = { fixed: inForce.fixed, live: next }
     // Whoever can do neither has another configuration than the rest.
     const kind = refusal ? 'abandon' : 'commit'
     await Promise.all(all.map(({ process }) => process.ask({ kind }, RELOAD_PATIENCE).catch(() => process.kill())))
@@ -203,9 +204,9 @@ export function createWorkers(deps: {
 
     start: (first) =>
       inTurn(async () => {
-        input = first
+        const given = (inForce = { fixed: first, live: first })
         try {
-          const [started] = await Promise.all(seats.map((seat) => launch(seat, first)))
+          const [started] = await Promise.all(seats.map((seat) => launch(seat, given)))
           return started as Started
         } catch (error) {
           await endAll()

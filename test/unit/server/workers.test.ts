@@ -4,12 +4,14 @@ import { silentLogger } from '../../../src/lib/log.ts'
 import type { Metric } from '../../../src/server/exposition.ts'
 import type { Component } from '../../../src/server/health.ts'
 import { availableCores } from '../../../src/server/workers/cores.ts'
-import type { ConfigInput, Order, WorkerReport } from '../../../src/server/workers/messages.ts'
+import type { ConfigInput, InForce, Order, WorkerReport } from '../../../src/server/workers/messages.ts'
 import { createWorkers, type Workers } from '../../../src/server/workers/primary.ts'
 import type { WorkerProcess } from '../../../src/server/workers/process.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
 
 const inputOf = (name: string): ConfigInput => ({ file: name, files: new Map() })
+const startedWith = ({ fixed, live }: InForce): string =>
+  fixed === live ? ` ${live.file}` : ` ${live.file}, fixed keys of ${fixed.file}`
 const counting = (value: number): Metric => ({
   name: 'postern_things_total',
   help: 'Things.',
@@ -45,7 +47,7 @@ class Fake implements WorkerProcess {
   }
 
   async ask(order: Order): Promise<never> {
-    const name = 'input' in order ? ` ${order.input.file}` : ''
+    const name = 'input' in order ? ` ${order.input.file}` : order.kind === 'start' ? startedWith(order.inForce) : ''
     this.asked.push(`${order.kind}${name}`)
     if (this.over !== undefined) throw new AppError('ERR_INTERNAL', this.over)
     const refusal = this.refuses[order.kind]
@@ -124,7 +126,16 @@ test('one that cannot put into force what it has built is replaced by one that b
   await world.workers.reload(inputOf('second'))
   expect(at(world, 1).isKilled).toBe(true)
   await world.clock.advanceAsync(500)
-  expect(at(world, 2).asked).toEqual(['start second'])
+  expect(at(world, 2).asked).toEqual(['start second, fixed keys of first'])
+})
+
+test('one that is started later has the fixed keys of the others, whatever was reloaded since', async () => {
+  const world = await start()
+  await world.workers.reload(inputOf('second'))
+  await world.workers.reload(inputOf('third'))
+  at(world, 0).end('SIGKILL')
+  await world.clock.advanceAsync(500)
+  expect(at(world, 2).asked).toEqual(['start third, fixed keys of first'])
 })
 
 test('one that ends soon after its start is replaced later each time, one that served at once', async () => {
