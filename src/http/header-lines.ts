@@ -126,7 +126,7 @@ const NO_VALUE = /[^\t\x20-\x7e\x80-\xff]/
 
 const BLANK_AT_AN_END = /^[\t ]|[\t ]$/
 
-/** Lines of what node:http, node:http2 and undici make of them. @param list name, value, name, value. */
+/** Lines of what node:http, undici and HPACK make of them. @param list name, value, name, value. */
 export function headerLines(list: readonly string[]): HeaderLines {
   let text = ''
   let problem: string | undefined

@@ -1,4 +1,4 @@
-/** How a request reaches an upstream and what comes back, whoever carries it: h1-pool.ts or undici-pool.ts. Types only. */
+/** How a request reaches an upstream and what comes back, whoever carries it (open-client.ts). Types only. */
 import type { RequestBody } from '../http/exchange.ts'
 import type { HeaderLines } from '../http/header-lines.ts'
 

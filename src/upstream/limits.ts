@@ -63,7 +63,7 @@ export class Admission {
       return
     }
     this.active--
-    // The one that left is still inside undici.
+    // The one that left is still inside its client, which has a connection for the next one a moment later.
     if (this.waiting.size > 0) setImmediate(admitWaiting, this)
   }
 

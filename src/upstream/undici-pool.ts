@@ -1,4 +1,4 @@
-/** The upstreams that undici speaks to, over TLS. The one door to it on the way of a request. */
+/** The upstreams that undici speaks to: HTTP/1.1 over TLS. The one door to it on the way of a request. */
 import type { Dispatcher, Pool } from 'undici'
 import { headerLines, listOf } from '../http/header-lines.ts'
 import type { Deadlines } from '../lib/deadlines.ts'

@@ -1,4 +1,4 @@
-/** Frames of HTTP/2 (RFC 9113 §4, §6). Pure: what they mean is server/h2-connection.ts. */
+/** Frames of HTTP/2 (RFC 9113 §4, §6). Pure: what they mean is h2-peer.ts. */
 
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
 
