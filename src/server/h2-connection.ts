@@ -136,7 +136,7 @@ export class H2Connection extends H2Peer {
     if (head.kind === 'request') stream.expect(head.request.length)
     this.streams.set(id, stream)
     if (endStream) {
-      const error = stream.receiveEnd()
+      const error = head.kind === 'request' && head.request.upgrade ? CODE.CANCEL : stream.receiveEnd()
       if (error !== undefined) return this.failStream(id, error, 'a body that is not as it was announced')
     }
     if (head.kind === 'refused') this.events.refused(stream, head)

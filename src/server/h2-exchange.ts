@@ -5,7 +5,7 @@ import type { CutReason, Exchange, RequestHead, ResponseBody, ResponseHead } fro
 import { headerLines, listOf } from '../http/header-lines.ts'
 import { elapsed, epochMillis } from '../lib/time.ts'
 import type { Clock, Monotonic, Span, WallTime } from '../types.ts'
-import { CODE } from '../wire/h2-frames.ts'
+import { CODE, type Code } from '../wire/h2-frames.ts'
 import type { BodyPatienceParts } from './body-patience.ts'
 import { H2Answer } from './h2-answer.ts'
 import { H2Body } from './h2-body.ts'
@@ -72,11 +72,11 @@ export class H2Exchange implements Exchange, StreamReader {
     else if (!this.answer) this.early.push(piece)
   }
 
-  receiveEnd(): void {
+  receiveEnd(): Code | undefined {
     this.body?.receiveEnd()
     this.tunnel?.receiveEnd()
     // A client that leaves before it is answered wants no tunnel.
-    if (this.head.upgrade && !this.tunnel && !this.answer) this.stream.reset(CODE.CANCEL)
+    return this.head.upgrade && !this.tunnel && !this.answer ? CODE.CANCEL : undefined
   }
 
   isLast(): boolean {

@@ -132,7 +132,7 @@ export class H2Call implements UpstreamExchange, StreamReader {
     this.drain()
   }
 
-  receiveEnd(): void {
+  receiveEnd(): undefined {
     this.ended = true
     this.drain()
   }

@@ -21,8 +21,8 @@ export interface StreamOwner {
 /** Who reads what comes. */
 export interface StreamReader {
   receive(piece: Buffer): void
-  /** The other side has sent all. */
-  receiveEnd(): void
+  /** The other side has sent all. Returns a stream error when that is too soon. */
+  receiveEnd(): Code | undefined
   /** Nothing goes in or out any more. @param code of the other side's RST_STREAM; undefined: ours, an orderly end, or the connection is gone. */
   lost(code?: number): void
   /** Is what is about to be sent the last of the body? Then one frame less is sent. */
@@ -78,7 +78,8 @@ export class H2Stream implements Sender {
   receiveEnd(): Code | undefined {
     if (this.expected !== undefined && this.received !== this.expected) return CODE.PROTOCOL_ERROR
     this.remoteEnded = true
-    this.reader?.receiveEnd()
+    const error = this.reader?.receiveEnd()
+    if (error !== undefined) return error
     this.leaveWhenEnded()
     return undefined
   }

@@ -19,6 +19,7 @@ import {
   END_HEADERS,
   END_STREAM,
   ENHANCE_YOUR_CALM,
+  type Fields,
   frame,
   get,
   h2Wire,
@@ -122,6 +123,19 @@ test.each<[name: string, provoke: (id: number) => Buffer]>([
   begun = 0
   const flood = many(1000, (i) => Buffer.concat([headers(2 * i + 1, get('/hold')), provoke(2 * i + 1)]))
   await expectCalm(await flooding(), flood)
+  expect(begun).toBeLessThan(210)
+})
+
+test.each<[name: string, ask: (id: number, fields: Fields) => Buffer]>([
+  ['at once', (id, fields) => headers(id, fields)],
+  ['a frame later', (id, fields) => Buffer.concat([headers(id, fields, END_HEADERS), frame(DATA, END_STREAM, id)])],
+])('MadeYouReset: tunnels that the client ends %s', async (_, ask) => {
+  begun = 0
+  const fields: Fields = [[':method', 'CONNECT'], [':protocol', 'websocket'], ...get('/hold').slice(1)]
+  await expectCalm(
+    await flooding(),
+    many(1000, (i) => ask(2 * i + 1, fields)),
+  )
   expect(begun).toBeLessThan(210)
 })
 

@@ -377,6 +377,21 @@ describe('WebSockets (RFC 8441)', () => {
     expect((await wire.answer(1)).fields.map(([name]) => name)).not.toContain('upgrade')
   })
 
+  test('a handshake that announces a body is refused, as over HTTP/1.1', async () => {
+    await open()
+    const fields = ask('/ws/x', ['cookie', gauntlet.cookies['alice'] ?? ''], ['content-length', '5'])
+    wire.send(headers(1, fields, END_HEADERS), frame(DATA, 0, 1, 'GET /'))
+    expect((await wire.answer(1)).status).toBe(400)
+    expect(received()).toEqual([])
+  })
+
+  test('a client that has ended its side already is not given a tunnel', async () => {
+    await open()
+    wire.send(headers(1, ask('/ws/x', ['cookie', gauntlet.cookies['alice'] ?? ''])))
+    expect(await wire.answer(1)).toMatchObject({ status: 0, reset: CANCEL })
+    expect(received()).toEqual([])
+  })
+
   test.each<[name: string, fields: () => Fields, status: number]>([
     ['nobody', () => ask('/ws/x'), 401],
     ['somebody who may not', () => ask('/ws/x', ['cookie', gauntlet.cookies['bob'] ?? '']), 403],
