@@ -83,6 +83,8 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     if (cut) line += `,"cut":${text(cut)}`
     if (forwarded?.limit) line += `,"limit":${text(forwarded.limit)}`
     if (route) line += membersOf.route(route)
+    const certificateFault = facts.clientCertificate?.fault
+    if (certificateFault !== undefined) line += `,"client_certificate_fault":${text(certificateFault)}`
     if (decision) line += `,"decision":${text(decision.outcome)}${membersOf.reasons(decision.reasons)}`
     if (shadow) line += `,"shadow_decision":${text(shadow.outcome)}${membersOf.shadow(shadow.reasons)}`
     if (who) line += membersOf.who(who)

@@ -197,6 +197,24 @@ describe('what a certificate has to meet', () => {
     expect(await statuses(shown['of an authority below'])).toEqual([200, 403, 200])
   })
 
+  test('the access log says why one is not valid', async () => {
+    const why = async (certificate: Issued | undefined): Promise<unknown> => {
+      await ask({ certificate })
+      return world.log().findLast(({ msg }) => msg === 'request')?.['client_certificate_fault']
+    }
+    const gone = corp.issue('gone', { names: ['DNS:gone.corp.example'] })
+    inForce({ enforcement: 'policy_with_default_deny', crl: corp.revoke([gone]) })
+    expect(await why(gone)).toBe('CERT_REVOKED')
+    expect(await why(laptop)).toBeUndefined()
+    expect(await why(undefined)).toBeUndefined()
+    inForce({ enforcement: 'policy_with_default_deny', crl: corp.revoke([], -1) })
+    expect(await why(laptop)).toBe('CRL_HAS_EXPIRED')
+    inForce({ enforcement: 'policy_with_default_deny' })
+    expect(await why(shown['expired'])).toBe('CERT_HAS_EXPIRED')
+    inForce({ match_subject_alt_names: [{ dns: 'other' }] })
+    expect(await why(laptop)).toBe('it has none of match_subject_alt_names')
+  })
+
   test('max_verify_depth', async () => {
     for (const [depth, status] of [
       [1, 495],
