@@ -3,6 +3,7 @@
  * and answers, whatever carried them. One octet is one character (Latin-1) everywhere here.
  */
 import { AppError } from '../errors.ts'
+import { withoutBlanks } from '../lib/blanks.ts'
 import { detached } from '../lib/detached.ts'
 import { normalName } from '../lib/header-names.ts'
 
@@ -124,8 +125,6 @@ export class ScannedLines implements HeaderLines {
 /** RFC 9110 §5.5, with obs-text: no CR, LF or NUL, and nothing that is more than one octet. */
 const NO_VALUE = /[^\t\x20-\x7e\x80-\xff]/
 
-const BLANK_AT_AN_END = /^[\t ]|[\t ]$/
-
 /** Lines of what node:http, undici and HPACK make of them. @param list name, value, name, value. */
 export function headerLines(list: readonly string[]): HeaderLines {
   let text = ''
@@ -134,7 +133,7 @@ export function headerLines(list: readonly string[]): HeaderLines {
   const values: string[] = []
   for (let i = 0; i + 1 < list.length; i += 2) {
     const name = internName(list[i] as string)
-    const value = trimmed(list[i + 1] as string)
+    const value = withoutBlanks(list[i + 1] as string)
     if (!name || NO_VALUE.test(value)) {
       problem ??= name ? 'invalid header value' : 'invalid header name'
       continue
@@ -162,11 +161,6 @@ export const NO_LINES: HeaderLines = headerLines([])
 export function field(name: string, value: string): string {
   if (NO_VALUE.test(value)) throw new AppError('ERR_INTERNAL', `header ${name}: its value cannot stand in a line`)
   return `${name}: ${value}\r\n`
-}
-
-/** RFC 9110 §5.5: blanks around a value are no part of it. */
-function trimmed(value: string): string {
-  return BLANK_AT_AN_END.test(value) ? value.replaceAll(/^[\t ]+|[\t ]+$/g, '') : value
 }
 
 /** @param list name, value, name, value. */

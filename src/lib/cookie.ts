@@ -25,8 +25,8 @@ export function readCookies(header: string, prefix: string): (readonly [name: st
   for (let start = 0; start < header.length && found.length < MAX_SAME_NAME; ) {
     const end = endOfPair(header, start)
     const from = skipBlanks(header, start, end)
-    const equals = header.indexOf('=', from)
-    if (header.startsWith(prefix, from) && equals !== -1 && equals < end) {
+    const equals = header.startsWith(prefix, from) ? header.indexOf('=', from) : -1
+    if (equals !== -1 && equals < end) {
       found.push([header.slice(from, equals).trimEnd(), header.slice(equals + 1, end).trim()])
     }
     start = end + 1

@@ -275,13 +275,16 @@ function isPlain(text: string): boolean {
   return true
 }
 
+const HTML = /(?:^|[,\s])(?:text\/html|application\/xhtml\+xml)(?:[;,\s]|$)/i
+const LIGHT = /;\s*q\s*=\s*0/i
+
 /**
  * Does a person look at the answer, in a window of a browser? Not of fetches and scripts; of a form that is sent, too.
  * Programs that take HTML if there is nothing better say so with a weight (pip: `text/html; q=0.01`).
  */
 function isNavigation({ fetchMode, requestedWith, accept }: Headers): boolean {
   if (requestedWith || (fetchMode !== '' && fetchMode !== 'navigate')) return false
-  return /(?:^|[,\s])(?:text\/html|application\/xhtml\+xml)(?![^,]*;\s*q\s*=\s*0)(?:[;,\s]|$)/i.test(accept)
+  return HTML.test(accept) && accept.split(',').some((range) => HTML.test(range) && !LIGHT.test(range))
 }
 
 /** On plain http, and before 2023, browsers send no fetch metadata; every one of them calls itself Mozilla. */

@@ -1,6 +1,7 @@
 import { isIPv6 } from 'node:net'
 import { AppError } from '../errors.ts'
 import type { ProxyTrust } from '../config/model.ts'
+import { withoutBlanks } from '../lib/blanks.ts'
 import { isInside, type Network, parseAddress, parseNetwork } from './address.ts'
 
 /** Whose forwarded headers are believed, ready to be asked for each request. */
@@ -81,19 +82,14 @@ const SCHEMES: ReadonlyMap<string, 'http' | 'https'> = new Map([
 /** The entry of the outermost trusted proxy. Most proxies replace the header, some append to it. */
 function forwardedScheme(chain: readonly string[], { hops }: CompiledTrust): 'http' | 'https' | undefined {
   const entry = chain[Math.max(0, chain.length - Math.max(1, hops))]
-  return SCHEMES.get(withoutBlanks(entry).toLowerCase())
+  return SCHEMES.get(withoutBlanks(entry ?? '').toLowerCase())
 }
 
 /** An address alone, or as some load balancers write it: `192.0.2.1:4711`, `[2001:db8::1]`, `[2001:db8::1]:4711`. */
 function addressOf(entry: string | undefined): string | undefined {
-  const text = withoutBlanks(entry)
+  const text = withoutBlanks(entry ?? '')
   const [, ipv6, ipv4, port] = /^(?:\[([^\]]*)\]|([^:]*))(?::([1-9]\d{0,4}))?$/.exec(text) ?? []
   if (port !== undefined && Number(port) > 65_535) return undefined
   if (ipv6 !== undefined) return isIPv6(ipv6) ? parseAddress(ipv6) : undefined
   return parseAddress(ipv4 ?? text)
-}
-
-/** Strips space and tab only (RFC 9110 §5.6.3). `trim` would also strip characters that belong to the value. */
-function withoutBlanks(entry = ''): string {
-  return entry.replace(/^[ \t]+|[ \t]+$/g, '')
 }

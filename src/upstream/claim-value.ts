@@ -41,7 +41,7 @@ function scalar(value: Json | undefined): string | undefined {
 }
 
 function encode(text: string): string {
-  return text.replace(/^ +| +$|[^\x20-\x7e]+|%/g, encodeBytes)
+  return text.replace(/^ +|(?<! ) +$|[^\x20-\x7e]+|%/g, encodeBytes)
 }
 
 function encodeBytes(text: string): string {

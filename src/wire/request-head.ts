@@ -5,6 +5,7 @@
  */
 import { METHODS } from 'node:http'
 import { type HeaderLines, ScannedLines } from '../http/header-lines.ts'
+import { withoutBlanks } from '../lib/blanks.ts'
 import { CR, FIELD_VALUE, LF, SPACE, TARGET, TOKEN } from './bytes.ts'
 import { hasTab, scanFieldLines } from './field-lines.ts'
 
@@ -162,7 +163,7 @@ const NO_OPTIONS: readonly string[] = []
 function optionsOf(connection: string): readonly string[] {
   // What nearly everybody sends.
   if (connection === '' || connection === 'keep-alive') return NO_OPTIONS
-  return connection.toLowerCase().split(/[ \t]*,[ \t]*/)
+  return connection.toLowerCase().split(',').map(withoutBlanks)
 }
 
 function versionProblem(rest: string): HeadProblem {
