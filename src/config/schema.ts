@@ -2,7 +2,6 @@ import { z } from 'zod'
 import { escapedSlashes } from './schema/paths.ts'
 import {
   type AtRestart,
-  certificatePairs,
   duration,
   flag,
   integer,
@@ -12,17 +11,15 @@ import {
   responseHeaders,
   restart,
   text,
-  texts,
   url,
   words,
 } from './schema/fields.ts'
 import { directorySchema } from './schema/directory.ts'
 import { idpKeys } from './schema/idp.ts'
-import { downstreamMtlsSchema } from './schema/downstream-mtls.ts'
 import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './schema/identity.ts'
 import { tokenIssuers } from './schema/bearer.ts'
-import { circuitBreaker } from './schema/balancing.ts'
-import { bodyLimit, rateLimitSchema } from './schema/limits.ts'
+import { clientTimeoutKeys, limitKeys } from './schema/limits.ts'
+import { listenerKeys } from './schema/listener.ts'
 import { programHosts } from './schema/programs.ts'
 import { routeSchema } from './schema/route.ts'
 import { sharedSignalsSchema } from './schema/shared-signals.ts'
@@ -83,59 +80,8 @@ export const configSchema = z.strictObject(
       shared_signals: sharedSignalsSchema
         .prefault({})
         .describe('Who pushes security events to us (Shared Signals Framework, RFC 8935). Default: nobody.'),
-
-      address: text.optional().describe('`host:port` or `:port`. Default: `:8443` with a certificate, else `:8080`.'),
-      insecure_server: flag
-        .default(false)
-        .describe('Serve plain HTTP although the external URLs are https, because a proxy in front terminates TLS.'),
     }),
-    ...restart({
-      http_redirect_addr: text
-        .optional()
-        .describe(
-          'Address for plain HTTP, `:80`: hosts of routes and of the sign-in service are redirected to https, and ACME challenges answered. Default: `:80` with `autocert`, else none.',
-        ),
-    }),
-    ...orFile('certificate', 'PEM certificate chain (or base64 of it).'),
-    ...orFile('certificate_key', 'PEM private key of the certificate (or base64 of it).'),
-    certificates: certificatePairs.default([]).meta({
-      description:
-        'More certificates, `{cert, key}` of PEM, base64 of it, or a path: the first whose names cover the server name (SNI) is shown, otherwise `certificate`, or the first of these.',
-      writeOnly: true,
-    }),
-    downstream_mtls: downstreamMtlsSchema
-      .optional()
-      .describe('Client certificates (mutual TLS). Default: nobody is asked for one.'),
-    ...restart({
-      autocert: flag
-        .default(false)
-        .describe(
-          "Order and renew certificates by ACME (HTTP-01) for https hosts that `certificate` does not cover; you agree to the authority's terms. They are kept in the store.",
-        ),
-      autocert_ca: url.optional().describe("Directory URL of the ACME server. Default: Let's Encrypt."),
-      autocert_use_staging: flag
-        .default(false)
-        .describe("Let's Encrypt's staging server: for trials, because no browser trusts it."),
-      autocert_email: text.optional().describe('Contact of the ACME account.'),
-      autocert_eab_key_id: text.optional().describe('Key id of an external account binding, from the authority.'),
-      ...orFile('autocert_eab_mac_key', 'MAC key of that external account binding, base64url.'),
-      ...orFile('autocert_trusted_ca', 'PEM bundle (or base64 of it) of more authorities for the ACME server itself.'),
-    }),
-    ...restart({
-      use_proxy_protocol: flag
-        .default(false)
-        .describe(
-          'Every connection begins with a PROXY header, version 1 or 2, of a balancer that `trusted_proxies` names, and the client is who it says. Connections of others, or without the header, are closed; `http_redirect_addr` and the other addresses take none. `false`: the header is refused.',
-        ),
-    }),
-    trusted_proxies: texts
-      .default([])
-      .describe(
-        'Proxies in front whose X-Forwarded-*, X-Request-Id and trace headers are trusted: addresses or CIDR. When such a proxy sends no valid client address, rules on `source_ip` deny.',
-      ),
-    xff_num_trusted_hops: integer(0, 32)
-      .default(0)
-      .describe('Number of X-Forwarded-For entries that trusted proxies add.'),
+    ...listenerKeys,
 
     ...restart({
       ...orFile(
@@ -238,62 +184,13 @@ export const configSchema = z.strictObject(
       .describe(
         "Send the client's Host upstream (`true`) or the upstream's own (`false`). Default: the client's for http upstreams, the upstream's for https; with `compatibility: pomerium` the upstream's.",
       ),
-    default_upstream_timeout: duration
-      .prefault('30s')
-      .describe('Timeout for the response header of upstreams; 0: none.'),
-    upstream_connect_timeout: duration.prefault('10s').describe('Connect timeout for upstreams.'),
-    upstream_body_timeout: duration
-      .prefault('5m')
-      .describe('Idle timeout within a response body of upstreams; 0: none. Event streams have none.'),
-    max_header_bytes: integer(1024, 32_768)
-      .default(32_768)
-      .describe('Most bytes of the header fields of a request; beyond: 431.'),
-    max_headers: integer(16, 1000).default(1000).describe('Most header fields of a request; beyond: 431.'),
-    max_url_length: integer(256, 32_768)
-      .default(32_768)
-      .describe(
-        'Longest path and query of a request, in bytes; beyond: 414. The request line and the header fields have 32 KiB together.',
-      ),
-    max_request_body: bodyLimit
-      .default(0)
-      .describe('Most bytes of a request body; beyond: 413. 0: as many as come, because none is kept.'),
-    rate_limit: rateLimitSchema
-      .prefault({})
-      .describe('How often one client, and one person, may ask, of all hosts together.'),
-    upstream_max_connections: integer(1, 65_535)
-      .default(512)
-      .describe('Requests to one upstream at the same time, each on a connection of its own.'),
-    upstream_max_pending: integer(0, 1_000_000)
-      .default(1024)
-      .describe('Requests that may wait for a connection to one upstream; beyond: 503.'),
-    upstream_queue_timeout: duration
-      .prefault('10s')
-      .describe('Timeout for waiting for a connection to an upstream, then 503; 0: none.'),
-    upstream_max_tunnels: integer(0, 1_000_000)
-      .default(16_384)
-      .describe('WebSockets to one upstream at the same time; beyond: 503.'),
-    circuit_breaker_thresholds: circuitBreaker
-      .prefault({})
-      .describe("Pomerium's names of these limits; a route may have its own."),
+    ...limitKeys,
     codec_type: oneOf('auto', 'http1', 'http2')
       .default('auto')
       .describe(
         'Protocols of clients. auto: over TLS HTTP/2 or HTTP/1.1, as the client chooses (ALPN), else HTTP/1.1. http2 without TLS: clients know it beforehand.',
       ),
-    timeout_read: duration.prefault('10s').describe('Timeout for reading the header of a request.'),
-    timeout_idle: duration.prefault('65s').describe('Idle timeout of client connections.'),
-    client_body_timeout: duration
-      .prefault('60s')
-      .describe('Idle timeout within a request body: a client that sends nothing for this long gets 408; 0: none.'),
-    client_body_min_rate: integer(0, 1_000_000)
-      .default(240)
-      .describe(
-        'Bytes per second below which a request body is ended with 408, once the client has made us wait for its idle timeout in all; 0: none.',
-      ),
-    client_write_timeout: duration
-      .prefault('60s')
-      .describe('Write timeout of clients: one that reads nothing of its answer for this long is cut off; 0: none.'),
-    tunnel_idle_timeout: duration.prefault('1h').describe('Idle timeout of WebSockets; 0: none.'),
+    ...clientTimeoutKeys,
 
     ...restart({
       health_check_addr: text
