@@ -1,4 +1,4 @@
-/** The composition root: a `Config` becomes a running Postern. The only file that imports every folder; `new` and calls, no branch on request data. */
+/** The composition root: a `Config` becomes what serves requests. The only file that imports every folder; `new` and calls, no branch on request data. */
 import { claimsAge, createClaims } from './claims.ts'
 import { createGeneration, type Process } from './generation.ts'
 import { createAuthenticate } from './authenticate/handlers.ts'
@@ -38,10 +38,8 @@ import { meteredStore } from './server/metered-store.ts'
 import { createMetrics } from './server/metrics.ts'
 import type { Metric } from './server/exposition.ts'
 import type { Component, SideListener } from './server/health.ts'
-import { type Operations, startOperations } from './server/operations.ts'
 import { createStatus } from './server/status.ts'
 import { listenRedirect } from './server/redirect.ts'
-import { compareConfig, type Reload } from './server/reload.ts'
 import { createExpiry } from './session/ends.ts'
 import { createRefresher } from './session/refresher.ts'
 import { createSessions } from './session/sessions.ts'
@@ -80,18 +78,7 @@ export interface Prepared {
   abandon(): void
 }
 
-/** A whole Postern in this process. */
-export interface App extends Pick<Serving, 'listener' | 'redirect'> {
-  readonly operations: Operations
-  /** Puts a new configuration into force as far as it can change while running. */
-  reload(next: Config): Reload
-  /** A configuration that was not accepted: the last good one stays, and says so. */
-  refuse(problem: string): void
-  /** As `Serving` closes; not ready from now on. */
-  close(how?: 'now' | 'drained'): Promise<void>
-}
-
-export interface AppOptions {
+export interface ServingOptions {
   readonly config: Config
   /** `setLevel`, `dropped`: absent for a logger that writes everything. */
   readonly logger: Logger & Partial<Pick<ProcessLogger, 'setLevel' | 'dropped'>>
@@ -102,49 +89,14 @@ const RECHECK_INTERVAL: Span = 30_000
 const AT_ONCE = { drainDelay: 0, drainTimeout: 0 }
 
 /** Rejects when something cannot be opened; what was opened before it is closed then. */
-export function startApp(options: AppOptions): Promise<App> {
-  return openAll(async (closing) => {
-    const { config, logger, clock = systemClock } = options
-    const { fixed } = config
-    let { live } = config
-    const serving = await startServing(options)
-    closing.add(() => serving.close())
-    const operations = await startOperations({
-      fixed,
-      components: async () => serving.components(),
-      metrics: () => serving.metrics(),
-      serves: () => true,
-      clock,
-      logger,
-    })
-    operations.setReady(true)
-    return {
-      listener: serving.listener,
-      redirect: serving.redirect,
-      operations,
-      reload(next) {
-        const outcome = compareConfig(fixed, live, next)
-        serving.prepare(next.live).commit()
-        ;({ live } = next)
-        operations.reloaded(outcome)
-        return outcome
-      },
-      refuse: (problem) => operations.reloaded({ problem }),
-      async close(how) {
-        operations.setReady(false)
-        await serving.close(how)
-        await operations.close()
-      },
-    }
-  })
-}
-
-/** The same without side listeners. */
-export function startServing(options: AppOptions): Promise<Serving> {
+export function startServing(options: ServingOptions): Promise<Serving> {
   return openAll((closing) => openServing(options, closing))
 }
 
-async function openServing({ config, logger, clock = systemClock }: AppOptions, closing: Closing): Promise<Serving> {
+async function openServing(
+  { config, logger, clock = systemClock }: ServingOptions,
+  closing: Closing,
+): Promise<Serving> {
   const { fixed } = config
   const { sharedSecrets } = fixed
   const [defaultIdp, ...otherIdps] = fixed.idps

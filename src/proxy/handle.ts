@@ -1,4 +1,4 @@
-/** The request, from facts to answer, in one function. Requests and upgrades take the same steps. */
+/** The request, from facts to answer, top to bottom. Requests and upgrades take the same steps. */
 import type { Authenticate } from '../authenticate/handlers.ts'
 import type { Directory } from '../directory/model.ts'
 import { type AppError, toAppError } from '../errors.ts'
@@ -22,9 +22,8 @@ import { credentialOf } from '../policy/credential.ts'
 import { judge, judgeShadow, mayUpgrade } from '../policy/judge.ts'
 import type { Asker, Principal } from '../policy/model.ts'
 import type { Decision, Grant, ShadowDecision } from '../policy/verdict.ts'
-import { bearerToken } from '../lib/bearer.ts'
 import { FOREVER } from '../lib/time.ts'
-import { isWithheld, type Seen, withoutAuthorization } from '../routing/consumed.ts'
+import { asSeen, isWithheld, mayBeConsumed, withoutAuthorization } from '../routing/consumed.ts'
 import type { RouteMatch } from '../routing/model.ts'
 import type { Route } from '../config/route-model.ts'
 import type { Clock, Monotonic, PersonKey, Span, WallTime } from '../types.ts'
@@ -387,17 +386,6 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
     const { live } = this.generation
     return { requestId, controlPrefix: live.naming.controlPrefix, now: this.deps.clock.now() }
   }
-}
-
-/** Without a credential of ours that no rule and no application gets to see. */
-function asSeen(facts: RequestFacts, match: RouteMatch, who: Principal | undefined): Seen {
-  const all = { facts, match }
-  return who?.consumed ? withoutAuthorization(all) : all
-}
-
-/** A token that could not be read, or is of somebody else than the session (`identity: optional`), may be a good one all the same. */
-function mayBeConsumed({ authorization }: RequestFacts, { bearer }: Route): boolean {
-  return bearer?.passAuthorization === false && authorization !== undefined && bearerToken(authorization) !== undefined
 }
 
 /** A redirect to the sign-in would lose what any other method sends. */

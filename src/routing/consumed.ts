@@ -1,6 +1,6 @@
 import type { Route } from '../config/route-model.ts'
 import type { RequestFacts } from '../http/request.ts'
-import { isOurAuthorization } from '../lib/bearer.ts'
+import { bearerToken, isOurAuthorization } from '../lib/bearer.ts'
 import { isServiceToken, serviceTokenIn } from '../lib/service-token.ts'
 import type { RouteMatch } from './model.ts'
 
@@ -14,6 +14,21 @@ export interface Seen {
 export function withoutAuthorization({ facts, match }: Seen): Seen {
   const asked = match.kind === 'route' && match.asked
   return { facts: hide(facts), match: asked ? { ...match, asked: hide(asked) } : match }
+}
+
+/** Without a credential of ours that no rule and no application gets to see. */
+export function asSeen(
+  facts: RequestFacts,
+  match: RouteMatch,
+  who: { readonly consumed?: boolean | undefined } | undefined,
+): Seen {
+  const all = { facts, match }
+  return who?.consumed ? withoutAuthorization(all) : all
+}
+
+/** A token that could not be read, or is of somebody else than the session (`identity: optional`), may be a good one all the same. */
+export function mayBeConsumed({ authorization }: RequestFacts, { bearer }: Route): boolean {
+  return bearer?.passAuthorization === false && authorization !== undefined && bearerToken(authorization) !== undefined
 }
 
 /**

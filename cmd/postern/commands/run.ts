@@ -84,7 +84,7 @@ async function start(config: Config, input: ConfigInput, logger: ProcessLogger):
     const { startPrimary } = await import('../../../src/primary.ts')
     return { ...(await startPrimary({ config, input, count: workers, logger })), workers }
   }
-  const { startApp } = await import('../../../src/app.ts')
+  const { startApp } = await import('../../../src/single.ts')
   const app = await startApp({ config, logger })
   return {
     workers,
