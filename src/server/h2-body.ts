@@ -4,6 +4,7 @@ import { tooLarge } from '../http/body-limit.ts'
 import type { RequestBody } from '../http/exchange.ts'
 import type { Limit } from '../types.ts'
 import { BodyPatience, type BodyPatienceParts } from './body-patience.ts'
+import { Gathering } from './h2-gathering.ts'
 import type { H2Stream } from '../wire/h2-stream.ts'
 
 /** The client stops when this waits for a reader, and what its window allows has come on top of it. */
@@ -17,6 +18,7 @@ export class H2Body extends Readable implements RequestBody {
   private readonly stream: H2Stream
   private readonly wanted: () => void
   private readonly patience: BodyPatience
+  private readonly gathering = new Gathering(this, (more) => this.onPushed(more))
   /** `full`: the client waits for us, and not the other way round. */
   private state: 'unwanted' | 'waiting' | 'full' | 'ended' = 'unwanted'
 
@@ -48,7 +50,10 @@ export class H2Body extends Readable implements RequestBody {
     if (this.destroyed) return
     if (this.bytes > this.most) return void this.destroy(tooLarge(this.most))
     this.onPiece()
-    const more = this.push(piece)
+    this.gathering.receive(piece, this.state === 'waiting')
+  }
+
+  private onPushed(more: boolean): void {
     if (this.state !== 'waiting') return
     if (more) return this.stream.credit()
     this.state = 'full'
@@ -58,6 +63,7 @@ export class H2Body extends Readable implements RequestBody {
   receiveEnd(): void {
     this.patience.stop()
     this.state = 'ended'
+    this.gathering.release()
     this.push(null)
   }
 
@@ -73,6 +79,7 @@ export class H2Body extends Readable implements RequestBody {
     this.state = 'waiting'
     this.patience.wait()
     this.stream.credit()
+    this.gathering.release()
   }
 
   override _destroy(error: Error | null, done: (error?: Error | null) => void): void {

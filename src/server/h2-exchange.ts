@@ -37,8 +37,8 @@ export class H2Exchange implements Exchange, StreamReader {
   private answer: H2Answer | undefined
   private tunnel: H2Tunnel | undefined
   private tunnelIdle: Span | undefined
-  /** What was sent behind the request of an upgrade. */
-  private early: Buffer[] = []
+  /** Of an upgrade: it takes what is sent before there is an answer, too. */
+  private readonly tunnelToBe: H2Tunnel | undefined
   private listeners: (() => void)[] = []
   private progress: { sent: number; sentAt: Monotonic; moved: number; movedAt: Monotonic } | undefined
 
@@ -63,13 +63,13 @@ export class H2Exchange implements Exchange, StreamReader {
       connection: facts,
     }
     this.body = upgrade || stream.remoteEnded ? undefined : new H2Body(stream, patience, () => this.continue())
+    this.tunnelToBe = upgrade ? new H2Tunnel(stream) : undefined
     stream.reader = this
   }
 
   receive(piece: Buffer): void {
     if (this.body) this.body.receive(piece)
-    else if (this.tunnel) this.tunnel.receive(piece)
-    else if (!this.answer) this.early.push(piece)
+    else if (!this.answer) this.tunnelToBe?.receive(piece)
   }
 
   receiveEnd(): Code | undefined {
@@ -113,13 +113,11 @@ export class H2Exchange implements Exchange, StreamReader {
 
   upgrade(headers: string, idle?: Span): Duplex {
     this.leave()
-    if (!this.head.upgrade) throw new TypeError('the request asks for no upgrade')
+    const tunnel = this.tunnelToBe
+    if (!tunnel) throw new TypeError('the request asks for no upgrade')
     this.stream.sendHead(fieldsOf({ status: 200, headers }, this.clock.now()), false)
-    const tunnel = new H2Tunnel(this.stream)
     this.tunnel = tunnel
     this.tunnelIdle = idle
-    for (const piece of this.early) tunnel.receive(piece)
-    this.early = []
     if (this.stream.closed) tunnel.destroy()
     return tunnel
   }

@@ -4,6 +4,8 @@
  * CVE-2024-27316, CVE-2024-27983 (CONTINUATION), CVE-2019-9512 (PING), -9515 (SETTINGS), -9518 (empty frames), -9511, -9517
  * (small windows), CVE-2026-21714 (WINDOW_UPDATE), CVE-2016-6581 (HPACK bomb).
  */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { silentLogger } from '../../src/lib/log.ts'
 import { sendReply } from '../support/send-reply.ts'
@@ -36,6 +38,9 @@ import {
   WINDOW_UPDATE,
 } from '../support/h2-wire.ts'
 
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+
 const clock = manualClock()
 let listener: Listener
 let running = 0
@@ -63,7 +68,7 @@ beforeAll(async () => {
       begun++
       running++
       const closed = new Promise<void>((resolve) => exchange.onClosed(resolve))
-      exchange.body?.resume()
+      if (exchange.head.target !== '/unread') exchange.body?.resume()
       if (exchange.head.target === '/public') await sendReply(exchange, { status: 200, headers: [], body: 'ok' })
       else hold?.(exchange)
       await closed
@@ -277,6 +282,43 @@ test('a client that reads nothing at all is cut off', async () => {
   await expect.poll(() => (clock.advance(5000), out?.aborted)).toBe('client-stalled')
   wire.socket.destroy()
 })
+
+test.each<[of: string, fields: Fields]>([
+  ['a body', get('/unread')],
+  ['a tunnel', [[':method', 'CONNECT'], [':protocol', 'websocket'], ...get('/unread').slice(1)]],
+])(
+  'octets of %s that come one by one, before anybody reads them, cost little more than themselves',
+  async (_, fields) => {
+    const wire = await flooding()
+    const exchanges: Exchange[] = []
+    hold = (exchange) => void exchanges.push(exchange)
+    const streams = 8
+    const octets = 128 << 10
+    const before = memory()
+    for (let id = 1; id < 2 * streams; id += 2) {
+      wire.send(headers(id, fields, END_HEADERS), Buffer.alloc(10 * octets, frame(DATA, 0, id, 'x')))
+    }
+    wire.send(frame(PING, 0, 0, 'all read'))
+    await wire.frame(({ type, flags }) => type === PING && flags === ACK)
+    // As objects they were 15 MB for each stream.
+    expect(memory() - before).toBeLessThan(30 << 20)
+    expect(exchanges).toHaveLength(streams)
+    for (const exchange of exchanges) {
+      let read = 0
+      const body = exchange.body ?? exchange.upgrade('')
+      body.on('data', (piece: Buffer) => (read += piece.length))
+      await expect.poll(() => read).toBe(octets)
+    }
+    wire.socket.destroy()
+  },
+)
+
+/** Octets that are held. */
+function memory(): number {
+  collectGarbage()
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
+}
 
 test('heads that nobody reads are not made without end', async () => {
   const wire = await flooding()
