@@ -77,7 +77,7 @@ export function createWorkers(deps: {
   let ended: readonly Metric[] = []
   let restarts = 0
   let isClosing = false
-  /** Starts and reloads, one after the other: a worker begins with a configuration that all of them have. */
+  /** The first start and reloads, one after the other. */
   let queue: Promise<unknown> = Promise.resolve()
   let fail: (fault: AppError) => void = () => {}
   const failed = new Promise<AppError>((resolve) => (fail = resolve))
@@ -136,15 +136,17 @@ export function createWorkers(deps: {
 
   function restart(seat: Seat): void {
     restarts++
-    seat.stopWaiting = clock.after(pauseOf(seat), () => void inTurn(() => relaunch(seat)))
+    seat.stopWaiting = clock.after(pauseOf(seat), () => void relaunch(seat))
   }
 
   async function relaunch(seat: Seat): Promise<void> {
-    if (isClosing || !inForce) return
+    const given = inForce
+    if (isClosing || !given) return
     try {
-      await launch(seat, inForce)
+      await launch(seat, given)
       logger.info({ worker: seat.worker }, 'a worker was replaced')
     } catch (error) {
+      if (inForce !== given) return relaunch(seat)
       const fault = toAppError(error)
       seat.failures++
       if (isClosing) return
@@ -160,7 +162,11 @@ export function createWorkers(deps: {
       all.map(({ process }) => process.ask({ kind: 'prepare', input: next }, RELOAD_PATIENCE)),
     )
     const refusal = prepared.find((each) => each.status === 'rejected')
-    if (!refusal && inForce) inForce = { fixed: inForce.fixed, live: next }
+    if (!refusal && inForce) {
+      inForce = { fixed: inForce.fixed, live: next }
+      // One that began before and waits for its store, perhaps for minutes: no reload waits for it.
+      for (const { running } of seats) if (running && !all.includes(running)) running.process.kill()
+    }
     // Whoever can do neither has another configuration than the rest.
     const kind = refusal ? 'abandon' : 'commit'
     await Promise.all(all.map(({ process }) => process.ask({ kind }, RELOAD_PATIENCE).catch(() => process.kill())))

@@ -26,6 +26,8 @@ class Fake implements WorkerProcess {
   readonly asked: string[] = []
   /** What it answers with a fault, or not at all. */
   refuses: Partial<Record<Order['kind'], AppError | 'silence' | 'death'>> = {}
+  /** A configuration takes it so long. */
+  building: Promise<void> | undefined
   report: WorkerReport = { components: [], metrics: [] }
   readonly ended: Promise<string>
   end: (how: string) => void = () => {}
@@ -50,8 +52,12 @@ class Fake implements WorkerProcess {
     const name = 'input' in order ? ` ${order.input.file}` : order.kind === 'start' ? startedWith(order.inForce) : ''
     this.asked.push(`${order.kind}${name}`)
     if (this.over !== undefined) throw new AppError('ERR_INTERNAL', this.over)
+    if (order.kind === 'prepare') await this.building
     const refusal = this.refuses[order.kind]
-    if (refusal === 'silence') return new Promise(() => {})
+    if (refusal === 'silence') {
+      const how = await this.ended
+      throw new AppError('ERR_INTERNAL', `worker process 2 ended: ${how}`)
+    }
     if (refusal === 'death') {
       this.end('SIGSEGV')
       throw new AppError('ERR_INTERNAL', 'worker process 2 ended: SIGSEGV')
@@ -68,7 +74,7 @@ interface World {
   /** In the order in which they were started. */
   readonly all: readonly Fake[]
   /** Of the next that are started. */
-  startFault: AppError | undefined
+  startFault: AppError | 'silence' | undefined
 }
 
 async function start(count = 2): Promise<World> {
@@ -127,6 +133,47 @@ test('one that cannot put into force what it has built is replaced by one that b
   expect(at(world, 1).isKilled).toBe(true)
   await world.clock.advanceAsync(500)
   expect(at(world, 2).asked).toEqual(['start second, fixed keys of first'])
+})
+
+test('a reload waits for none that is being started: that one begins anew, with the new configuration', async () => {
+  const world = await start()
+  world.startFault = 'silence'
+  at(world, 0).end('SIGKILL')
+  await world.clock.advanceAsync(500)
+  expect(at(world, 2).asked).toEqual(['start first'])
+  world.startFault = undefined
+  await world.workers.reload(inputOf('second'))
+  expect(at(world, 1).asked).toEqual(['start first', 'prepare second', 'commit'])
+  expect(at(world, 2).isKilled).toBe(true)
+  await rest(world.clock)
+  expect(at(world, 3).asked).toEqual(['start second, fixed keys of first'])
+  expect((await world.workers.components())[0]).toMatchObject({ detail: '2 of 2' })
+})
+
+test('nor does a reload that is refused disturb it', async () => {
+  const world = await start()
+  world.startFault = 'silence'
+  at(world, 0).end('SIGKILL')
+  await world.clock.advanceAsync(500)
+  at(world, 1).refuses.prepare = new AppError('ERR_CONFIG_INVALID', 'certificate: no')
+  await expect(world.workers.reload(inputOf('bad'))).rejects.toThrow('certificate: no')
+  expect(at(world, 2).isKilled).toBe(false)
+  expect(world.all).toHaveLength(3)
+})
+
+test('one that has started while a configuration was built begins anew with it', async () => {
+  const world = await start()
+  let built = (): void => {}
+  at(world, 1).building = new Promise((resolve) => (built = resolve))
+  at(world, 0).end('SIGKILL')
+  const reloaded = world.workers.reload(inputOf('second'))
+  await world.clock.advanceAsync(500)
+  expect(at(world, 2).asked).toEqual(['start first'])
+  built()
+  await reloaded
+  expect(at(world, 2).isKilled).toBe(true)
+  await world.clock.advanceAsync(1000)
+  expect(at(world, 3).asked).toEqual(['start second, fixed keys of first'])
 })
 
 test('one that is started later has the fixed keys of the others, whatever was reloaded since', async () => {
