@@ -1,31 +1,14 @@
 import { Agent, type ClientRequest, type IncomingMessage, request } from 'node:http'
-import type { Socket } from 'node:net'
-import { listen } from '../../src/server/listen.ts'
-import { systemClock } from '../../src/lib/clock.ts'
-import { silentLogger } from '../../src/lib/log.ts'
-import { type AnswerHead, type ClientSide, exchangeContract, type StartCarrier, type Tunnel } from './exchange.ts'
+import { type AnswerHead, type ClientSide, exchangeContract, type StartCarrier, tunnelOf } from './exchange.ts'
+import { listening } from '../support/listening.ts'
 
 const startH1: StartCarrier = async (handle) => {
-  const listener = await listen({
-    listen: { host: '127.0.0.1', port: 0 },
-    timeouts: {
-      timeoutRead: 10_000,
-      timeoutIdle: 10_000,
-      clientBodyTimeout: 30_000,
-      clientBodyMinRate: 100,
-      clientWriteTimeout: 60_000,
-      tunnelIdleTimeout: 60_000,
-    },
-    clock: systemClock,
-    logger: silentLogger,
-    handle: (exchange) => {
-      handle(exchange)
-      return new Promise((resolve) => exchange.onClosed(resolve))
-    },
-    refused() {},
+  const listener = await listening((exchange) => {
+    handle(exchange)
+    return new Promise((resolve) => exchange.onClosed(resolve))
   })
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-  const { port } = listener.address
+  const { port } = listener
   return {
     request({ method = 'GET', target = '/', headers = {}, body = false } = {}) {
       const framed = body ? { ...headers, 'transfer-encoding': 'chunked' } : headers
@@ -43,15 +26,13 @@ const startH1: StartCarrier = async (handle) => {
       return new Promise((resolve) => {
         outgoing.on('response', (response) => resolve({ head: headOf(response), tunnel: undefined }))
         outgoing.on('upgrade', (response, socket, first) =>
-          resolve({ head: headOf(response), tunnel: tunnelOf(socket, first) }),
+          resolve({ head: headOf(response), tunnel: tunnelOf(socket, () => socket.destroy(), first) }),
         )
       })
     },
     async close() {
       agent.destroy()
-      const stopped = listener.stop()
-      listener.destroy()
-      await stopped
+      await listener.close()
     },
   }
 }
@@ -104,22 +85,6 @@ function clientSide(outgoing: ClientRequest): ClientSide {
       response?.resume()
     },
     leave: () => void outgoing.destroy(),
-  }
-}
-
-function tunnelOf(socket: Socket, first: Buffer): Tunnel {
-  let text = first.toString('latin1')
-  socket.on('error', () => {})
-  socket.on('data', (piece) => (text += piece.toString('latin1')))
-  return {
-    send: (bytes) => void socket.write(bytes),
-    received: (part) =>
-      new Promise((resolve) => {
-        const look = (): void => (text.includes(part) ? resolve(text) : void socket.once('data', look))
-        look()
-      }),
-    closed: new Promise((resolve) => socket.once('close', () => resolve())),
-    leave: () => void socket.destroy(),
   }
 }
 

@@ -6,32 +6,18 @@ import {
   type IncomingHttpHeaders,
 } from 'node:http2'
 import { connect as connectSocket, type Socket } from 'node:net'
-import { systemClock } from '../../src/lib/clock.ts'
-import { silentLogger } from '../../src/lib/log.ts'
-import { listen } from '../../src/server/listen.ts'
-import { type AnswerHead, type ClientSide, exchangeContract, type StartCarrier, type Tunnel } from './exchange.ts'
+import { type AnswerHead, type ClientSide, exchangeContract, type StartCarrier, tunnelOf } from './exchange.ts'
+import { listening } from '../support/listening.ts'
 
 const startH2: StartCarrier = async (handle) => {
-  const listener = await listen({
-    listen: { host: '127.0.0.1', port: 0 },
-    codecType: 'http2',
-    timeouts: {
-      timeoutRead: 10_000,
-      timeoutIdle: 10_000,
-      clientBodyTimeout: 30_000,
-      clientBodyMinRate: 100,
-      clientWriteTimeout: 60_000,
-      tunnelIdleTimeout: 60_000,
-    },
-    clock: systemClock,
-    logger: silentLogger,
-    handle: (exchange) => {
+  const listener = await listening(
+    (exchange) => {
       handle(exchange)
       return new Promise((resolve) => exchange.onClosed(resolve))
     },
-    refused() {},
-  })
-  const socket = connectSocket(listener.address.port, '127.0.0.1')
+    { codecType: 'http2' },
+  )
+  const socket = connectSocket(listener.port, '127.0.0.1')
   const session = connect('http://127.0.0.1', { createConnection: () => socket })
   session.on('error', () => {})
   await once(session, 'remoteSettings')
@@ -47,7 +33,7 @@ const startH2: StartCarrier = async (handle) => {
       const stream = session.request({ ':method': 'CONNECT', ':protocol': 'websocket', ':path': '/' })
       stream.on('error', () => {})
       if (behind) stream.write(behind)
-      const tunnel = tunnelOf(stream)
+      const tunnel = tunnelOf(stream, () => stream.close(constants.NGHTTP2_CANCEL))
       return new Promise((resolve) => {
         stream.once('response', (headers) => {
           const head = headOf(headers)
@@ -57,9 +43,7 @@ const startH2: StartCarrier = async (handle) => {
     },
     async close() {
       session.destroy()
-      const stopped = listener.stop()
-      listener.destroy()
-      await stopped
+      await listener.close()
     },
   }
 }
@@ -118,21 +102,6 @@ function clientSide(stream: ClientHttp2Stream, socket: Socket): ClientSide {
     },
     // Node ends a body in order before it resets its stream: hang up instead.
     leave: () => void socket.destroy(),
-  }
-}
-
-function tunnelOf(stream: ClientHttp2Stream): Tunnel {
-  let text = ''
-  stream.on('data', (piece: Buffer) => (text += piece.toString('latin1')))
-  return {
-    send: (bytes) => void stream.write(bytes),
-    received: (part) =>
-      new Promise((resolve) => {
-        const look = (): void => (text.includes(part) ? resolve(text) : void stream.once('data', look))
-        look()
-      }),
-    closed: new Promise((resolve) => stream.once('close', () => resolve())),
-    leave: () => stream.close(constants.NGHTTP2_CANCEL),
   }
 }
 

@@ -1,4 +1,5 @@
 /** What every carrier of exchanges does (src/http/exchange.ts), whatever its protocol. */
+import type { Duplex } from 'node:stream'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { Exchange } from '../../src/http/exchange.ts'
 import { sendReply } from '../support/send-reply.ts'
@@ -49,6 +50,23 @@ export interface Tunnel {
 }
 
 export type StartCarrier = (handle: (exchange: Exchange) => void) => Promise<Carrier>
+
+/** @param first what came together with the head. */
+export function tunnelOf(stream: Duplex, leave: () => void, first: Buffer = Buffer.alloc(0)): Tunnel {
+  let text = first.toString('latin1')
+  stream.on('error', () => {})
+  stream.on('data', (piece: Buffer) => (text += piece.toString('latin1')))
+  return {
+    send: (bytes) => void stream.write(bytes),
+    received: (part) =>
+      new Promise((resolve) => {
+        const look = (): void => (text.includes(part) ? resolve(text) : void stream.once('data', look))
+        look()
+      }),
+    closed: new Promise((resolve) => stream.once('close', () => resolve())),
+    leave,
+  }
+}
 
 const MiB = 1024 * 1024
 

@@ -8,15 +8,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { connect } from 'node:tls'
-import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import { stringify } from 'yaml'
 import { DEMO, demoSeed } from '../../emulator/okta/demo-seed.ts'
 import { createOktaEmulator } from '../../emulator/okta/emulator.ts'
+import { main, openConfig } from '../support/built-program.ts'
 import { listenOn, portOf } from '../support/world.ts'
 import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
-
-const main = fileURLToPath(new URL('../../dist/cmd/postern/main.js', import.meta.url))
 
 type LogLine = Readonly<Record<string, unknown>>
 
@@ -59,28 +56,8 @@ afterEach(async () => {
 })
 
 function settings(more: object = {}): string {
-  return stringify({
-    authenticate_service_url: 'http://authenticate.localhost',
-    address: '127.0.0.1:0',
-    shared_secret: 'oQ7pRxYDbYxK2mXl1zJm3s4tq0Qe5cXwqkJYk0mB2nA=',
-    idp_provider: 'oidc',
-    // Nobody listens there: nothing below needs the identity provider.
-    idp_provider_url: 'http://localhost:9',
-    idp_client_id: 'postern',
-    idp_client_secret: 'a-secret-of-no-importance-1234',
-    storage: { type: 'memory' },
-    health_check_addr: '127.0.0.1:0',
-    metrics_address: '127.0.0.1:0',
-    routes: [
-      {
-        name: 'open',
-        from: 'http://open.localhost',
-        to: `http://127.0.0.1:${portOf(upstream)}`,
-        allow_public_unauthenticated_access: true,
-      },
-    ],
-    ...more,
-  })
+  const listeners = { health_check_addr: '127.0.0.1:0', metrics_address: '127.0.0.1:0' }
+  return openConfig(`http://127.0.0.1:${portOf(upstream)}`, { ...listeners, ...more })
 }
 
 async function start(file: string): Promise<Program> {

@@ -9,6 +9,7 @@ import { platform } from 'node:os'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createRandom, type Random } from '../fuzz/random.ts'
 import { type BuiltProgram, startBuiltProgram } from '../support/built-program.ts'
+import { listenOn } from '../support/world.ts'
 
 const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 20)
 const SEED = Number(process.env['SOAK_SEED'] ?? 1)
@@ -115,10 +116,7 @@ function answer(socket: Socket, way: Way, nonce: string, size: number): void {
 
 let program: BuiltProgram
 beforeAll(async () => {
-  application.listen(0, '127.0.0.1')
-  await once(application, 'listening')
-  const address = application.address()
-  program = await startBuiltProgram(`http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`)
+  program = await startBuiltProgram(await listenOn(application))
 })
 afterAll(async () => {
   await program.close()

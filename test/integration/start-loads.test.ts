@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openConfig } from '../support/built-program.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const program = join(root, 'dist/cmd/postern')
@@ -62,21 +63,8 @@ describe('a start', () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'postern-loads-'))
     const config = join(folder, 'config.yaml')
-    writeFileSync(
-      config,
-      `
-authenticate_service_url: http://authenticate.localhost
-address: 127.0.0.1:0
-shared_secret: oQ7pRxYDbYxK2mXl1zJm3s4tq0Qe5cXwqkJYk0mB2nA=
-idp_provider: oidc
-idp_provider_url: http://127.0.0.1:9
-idp_client_id: postern
-idp_client_secret: a-secret-of-no-importance-1234
-storage: {type: embedded, path: ${join(folder, 'store')}}
-routes:
-  - {from: http://app.localhost, to: http://127.0.0.1:9, allow_any_authenticated_user: true}
-`,
-    )
+    const storage = { type: 'embedded', path: join(folder, 'store') }
+    writeFileSync(config, openConfig('http://127.0.0.1:9', { storage }))
     const child = spawn(process.execPath, [join(program, 'main.js'), 'run', '--config', config], {
       env: { ...process.env, NODE_V8_COVERAGE: join(folder, 'coverage') },
       stdio: ['ignore', 'pipe', 'inherit'],

@@ -4,6 +4,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { platform } from 'node:os'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type BuiltProgram, startBuiltProgram } from '../support/built-program.ts'
+import { listenOn } from '../support/world.ts'
 
 const MIB = 1024 * 1024
 const PIECE = Buffer.alloc(256 * 1024, 'x')
@@ -31,10 +32,7 @@ const application = createServer((socket) => {
 
 let program: BuiltProgram
 beforeAll(async () => {
-  application.listen(0, '127.0.0.1')
-  await once(application, 'listening')
-  const address = application.address()
-  program = await startBuiltProgram(`http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`)
+  program = await startBuiltProgram(await listenOn(application))
 })
 afterAll(async () => {
   await program.close()

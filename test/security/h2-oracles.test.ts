@@ -3,11 +3,9 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
-import { systemClock } from '../../src/lib/clock.ts'
-import { silentLogger } from '../../src/lib/log.ts'
-import { listen } from '../../src/server/listen.ts'
 import { FLAG, FRAME, FrameReader } from '../../src/wire/h2-frames.ts'
 import { HpackDecoder } from '../../src/wire/hpack.ts'
+import { listening } from '../support/listening.ts'
 import { installed } from '../apps/installed.ts'
 
 const SEED = 7541
@@ -76,34 +74,20 @@ test.skipIf(hyper.bin === undefined)(hyper.name('frames, in pieces of any size')
 test.skipIf(hyper.bin === undefined).each([1, 2, 3, 4])(
   hyper.name('a client that allows nothing which it need not allow, seed %i'),
   async (seed) => {
-    const listener = await listen({
-      listen: { host: '127.0.0.1', port: 0 },
-      codecType: 'http2',
-      timeouts: {
-        timeoutRead: 60_000,
-        timeoutIdle: 60_000,
-        clientBodyTimeout: 60_000,
-        clientBodyMinRate: 0,
-        clientWriteTimeout: 60_000,
-        tunnelIdleTimeout: 0,
-      },
-      clock: systemClock,
-      logger: silentLogger,
-      refused() {},
-      async handle(exchange) {
+    const listener = await listening(
+      async (exchange) => {
         const out = exchange.respond({ status: 200, headers: '' })
         for await (const piece of exchange.body ?? []) {
           if (!out.write(piece)) await new Promise<void>((resolve) => out.once('drain', resolve))
         }
         out.end()
       },
-    })
+      { codecType: 'http2' },
+    )
     try {
-      expect(await oracle('client', seed, listener.address.port)).toBe('every body came back\n')
+      expect(await oracle('client', seed, listener.port)).toBe('every body came back\n')
     } finally {
-      const stopped = listener.stop()
-      listener.destroy()
-      await stopped
+      await listener.close()
     }
   },
 )

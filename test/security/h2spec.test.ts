@@ -6,11 +6,9 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import type { RequestBody } from '../../src/http/exchange.ts'
+import { listening } from '../support/listening.ts'
 import { sendReply } from '../support/send-reply.ts'
-import { systemClock } from '../../src/lib/clock.ts'
-import { silentLogger } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
-import { listen } from '../../src/server/listen.ts'
 import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
 
 const h2spec = join(process.env['POSTERN_TOOLS'] ?? join(homedir(), '.cache/postern-tools'), 'bin/h2spec')
@@ -20,35 +18,21 @@ test.skipIf(missing !== '').each([
   ['without TLS', false],
   ['over TLS', true],
 ])(`h2spec --strict passes whole, %s${missing}`, async (_, tls) => {
-  const listener = await listen({
-    listen: { host: '127.0.0.1', port: 0 },
-    codecType: tls ? 'auto' : 'http2',
-    ...(tls && { tls: { certificate: { chain: CERTIFICATE, key: new Secret(KEY) }, certificates: [] } }),
-    timeouts: {
-      timeoutRead: 60_000,
-      timeoutIdle: 60_000,
-      clientBodyTimeout: 60_000,
-      clientBodyMinRate: 0,
-      clientWriteTimeout: 60_000,
-      tunnelIdleTimeout: 60_000,
-    },
-    clock: systemClock,
-    logger: silentLogger,
-    refused() {},
-    async handle(exchange) {
+  const listener = await listening(
+    async (exchange) => {
       // An answer that does not wait for the body resets the rest of it, whatever it would have been.
       if (exchange.body && !(await isWhole(exchange.body))) return
       await sendReply(exchange, { status: 200, headers: [], body: 'hello world\n'.repeat(20) })
     },
-  })
-  const { address } = listener
-  const options = ['--host', '127.0.0.1', '--port', String(address.port), '--strict', '--timeout', '5']
+    tls
+      ? { tls: { certificate: { chain: CERTIFICATE, key: new Secret(KEY) }, certificates: [] } }
+      : { codecType: 'http2' },
+  )
+  const options = ['--host', '127.0.0.1', '--port', String(listener.port), '--strict', '--timeout', '5']
   const { stdout } = await promisify(execFile)(h2spec, [...options, ...(tls ? ['--tls', '--insecure'] : [])], {
     timeout: 110_000,
   }).catch((error: { readonly stdout: string }) => error)
-  const stopped = listener.stop()
-  listener.destroy()
-  await stopped
+  await listener.close()
   expect(stdout.replace(/^[^]*(?=Failures)/, '')).toMatch(/\n146 tests, 146 passed, 0 skipped, 0 failed/)
 })
 

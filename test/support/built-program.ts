@@ -2,13 +2,34 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs'
+import type { Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { stringify } from 'yaml'
+import { portOf } from './world.ts'
 
-const main = fileURLToPath(new URL('../../dist/cmd/postern/main.js', import.meta.url))
+export const main = fileURLToPath(new URL('../../dist/cmd/postern/main.js', import.meta.url))
+
+/** A configuration that needs nobody: `open.localhost` leads to `to`, without an identity. */
+export function openConfig(to: string, more: object = {}, ofRoute: object = {}): string {
+  return stringify({
+    authenticate_service_url: 'http://authenticate.localhost',
+    address: '127.0.0.1:0',
+    shared_secret: 'oQ7pRxYDbYxK2mXl1zJm3s4tq0Qe5cXwqkJYk0mB2nA=',
+    idp_provider: 'oidc',
+    // Nobody listens there: nothing needs the identity provider.
+    idp_provider_url: 'http://localhost:9',
+    idp_client_id: 'postern',
+    idp_client_secret: 'a-secret-of-no-importance-1234',
+    storage: { type: 'memory' },
+    routes: [
+      { name: 'open', from: 'http://open.localhost', to, allow_public_unauthenticated_access: true, ...ofRoute },
+    ],
+    ...more,
+  })
+}
 
 export interface BuiltProgram {
   readonly port: number
@@ -21,28 +42,22 @@ export interface BuiltProgram {
   close(): Promise<void>
 }
 
-/** `open.localhost` leads to `to`, without an identity; requests and answers may take as long as they like. */
-export async function startBuiltProgram(to: string, more: object = {}): Promise<BuiltProgram> {
+/**
+ * With `openConfig`; requests and answers may take as long as they like. @param application listens already.
+ * @param options of Node.
+ */
+export async function startBuiltProgram(
+  application: Server,
+  more: object = {},
+  options: readonly string[] = [],
+): Promise<BuiltProgram> {
   const folder = mkdtempSync(join(tmpdir(), 'postern-built-'))
   const file = join(folder, 'config.yaml')
-  writeFileSync(
-    file,
-    stringify({
-      authenticate_service_url: 'http://authenticate.localhost',
-      address: '127.0.0.1:0',
-      shared_secret: 'oQ7pRxYDbYxK2mXl1zJm3s4tq0Qe5cXwqkJYk0mB2nA=',
-      idp_provider: 'oidc',
-      // Nobody listens there: nothing needs the identity provider.
-      idp_provider_url: 'http://localhost:9',
-      idp_client_id: 'postern',
-      idp_client_secret: 'a-secret-of-no-importance-1234',
-      storage: { type: 'memory' },
-      client_write_timeout: '0s',
-      routes: [{ from: 'http://open.localhost', to, timeout: '0s', allow_public_unauthenticated_access: true }],
-      ...more,
-    }),
-  )
-  const child = spawn(process.execPath, [main, 'run', '--config', file], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const to = `http://127.0.0.1:${portOf(application)}`
+  writeFileSync(file, openConfig(to, { client_write_timeout: '0s', ...more }, { timeout: '0s' }))
+  const child = spawn(process.execPath, [...options, main, 'run', '--config', file], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const port = await listening(child)
   const of = (path: string): string => `/proc/${child.pid}/${path}`
   return {
