@@ -1,7 +1,7 @@
 /** Node's parser of answers in its strict mode, behind the public interface: the other reader. */
 import { request } from 'node:http'
-import { Duplex } from 'node:stream'
 import type { ReadAnswer } from './answer-reading.ts'
+import { SilentPeer } from './silent-peer.ts'
 
 /** The answer at the beginning of the bytes, or undefined. @param ended does the connection end behind them? */
 export async function nodeReads(method: string, bytes: Buffer, ended: boolean): Promise<ReadAnswer | undefined> {
@@ -39,18 +39,7 @@ function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve))
 }
 
-class Connection extends Duplex {
-  constructor() {
-    super()
-    this.on('error', () => {})
-  }
-
-  override _read(): void {}
-
-  override _write(_piece: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    done()
-  }
-
+class Connection extends SilentPeer {
   // What node:http asks of a socket.
   setTimeout(): this {
     return this

@@ -1,7 +1,8 @@
 /** Node's parser in its strict mode, behind the public interface: the other reader. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { Duplex } from 'node:stream'
+import type { Duplex } from 'node:stream'
 import type { ReadRequest } from './reading.ts'
+import { SilentPeer } from './silent-peer.ts'
 
 /** Where it begins and ends does not show. */
 export type NodeRequest = Pick<ReadRequest, 'method' | 'target' | 'httpVersion' | 'headers' | 'body'>
@@ -71,7 +72,7 @@ export function createNodeOracle(): NodeOracle {
   server.on('clientError', (_, socket: Duplex) => socket.destroy())
   return {
     async read(bytes) {
-      const socket = new Connection()
+      const socket = new SilentPeer()
       const requests: NodeRequest[] = []
       readings.set(socket, requests)
       server.emit('connection', socket)
@@ -81,18 +82,5 @@ export function createNodeOracle(): NodeOracle {
       socket.destroy()
       return requests
     },
-  }
-}
-
-class Connection extends Duplex {
-  constructor() {
-    super()
-    this.on('error', () => {})
-  }
-
-  override _read(): void {}
-
-  override _write(_piece: Buffer, _encoding: BufferEncoding, done: () => void): void {
-    done()
   }
 }
