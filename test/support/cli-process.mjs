@@ -16,7 +16,7 @@ const { runCli } = await server.ssrLoadModule('/cmd/postern/cli.ts')
 async function answer({ args, ahead }) {
   const out = []
   const err = []
-  const clock = { now: () => Date.now() + ahead, after: () => () => {} }
+  const clock = { now: () => Date.now() + ahead, monotonic: () => performance.now() + ahead, after: () => () => {} }
   const exitCode = await runCli(args, {
     out: (line) => out.push(line),
     err: (line) => err.push(line),
