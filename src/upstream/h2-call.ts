@@ -2,6 +2,7 @@ import { AppError } from '../errors.ts'
 import { headerLines, listOf } from '../http/header-lines.ts'
 import { CODE } from '../wire/h2-frames.ts'
 import type { H2Stream, StreamReader } from '../wire/h2-stream.ts'
+import { Waiting } from '../wire/waiting.ts'
 import type { AnswerHandler, UpstreamExchange, UpstreamRequest } from './client.ts'
 import { protocolFailure } from './failure.ts'
 import type { AnswerFields } from './h2-answer.ts'
@@ -38,8 +39,10 @@ export class H2Call implements UpstreamExchange, StreamReader {
   private headed = false
   private hints = 0
   private paused = false
-  /** What came while it was paused, or together with the head. */
+  /** What came together with the head. */
   private held: Buffer[] = []
+  /** What came while it was paused. */
+  private readonly waiting = new Waiting()
   private ended = false
   private trailers: Readonly<Record<string, string>> | undefined
   /** Has the turn of the event loop in which the head came ended? */
@@ -91,6 +94,7 @@ export class H2Call implements UpstreamExchange, StreamReader {
   abort(): void {
     this.over = true
     this.held = []
+    this.waiting.take()
     this.stopUpload()
     this.stream?.reset(CODE.CANCEL)
   }
@@ -128,6 +132,7 @@ export class H2Call implements UpstreamExchange, StreamReader {
       this.stream?.reset(CODE.PROTOCOL_ERROR)
       return
     }
+    if (this.paused) return this.waiting.add(piece)
     this.held.push(piece)
     this.drain()
   }
@@ -169,6 +174,7 @@ export class H2Call implements UpstreamExchange, StreamReader {
 
   /** Hands on what may be handed on. A small answer waits for its end: it is one write then. */
   private drain(): void {
+    if (!this.paused && this.waiting.length > 0) this.held.push(this.waiting.take())
     while (!this.over && !this.paused && this.held.length > 0) {
       if (this.held.length === 1) {
         if (this.ended) return this.finish(this.held.pop())
