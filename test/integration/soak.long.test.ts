@@ -250,15 +250,22 @@ test.skipIf(platform() !== 'linux')(
       await Promise.all(Array.from({ length: CLIENTS }, (_, client) => one(client)))
     }
     const atFirst = program.sockets()
+    // What is never collected is there at each moment, and the least of many shows it.
+    const least = async (seconds: number): Promise<number> => {
+      const samples: number[] = []
+      const watching = setInterval(() => samples.push(program.resident()), 100)
+      await work(Date.now() + seconds * 1000)
+      clearInterval(watching)
+      return Math.min(...samples)
+    }
     await work(Date.now() + SECONDS * 250)
-    const before = program.resident()
-    await work(Date.now() + SECONDS * 750)
-    const after = program.resident()
+    const before = await least(SECONDS * 0.25)
+    const after = await least(SECONDS * 0.5)
     expect({ wrong: tally.wrong, strange, ended: program.ended }).toEqual({ wrong: [], strange: [], ended: false })
     // Idle connections to the application close after four seconds.
     await expect.poll(() => program.sockets(), { timeout: 30_000 }).toBe(atFirst)
-    expect(sockets.size).toBe(0)
+    await expect.poll(() => sockets.size).toBe(0)
     expect(tally.whole).toBeGreaterThan(tally.exchanges / 5)
-    expect(after - before, `resident memory from ${before} to ${after} MiB`).toBeLessThan(32)
+    expect(after - before, `resident memory from ${before} to ${after} MiB`).toBeLessThan(16)
   },
 )
