@@ -188,7 +188,7 @@ describe.skipIf(!hasPostgres)('a store on PostgreSQL (apt-get install postgresql
         client.once('close', () => server.destroy())
       })
       await listenOn(between as never)
-      const store = await open({ node: { host: '127.0.0.1', port: portOf(between as never) } })
+      const store = await open({ node: { host: '127.0.0.1', port: portOf(between) } })
       await store.put(words, 'a', 'mine')
       tamper = lie
       for (const key of ['a', 'b']) await expect(store.get(words, key)).rejects.toMatchObject(UNAVAILABLE)

@@ -45,7 +45,7 @@ beforeEach(async () => {
   })
   await listenOn(between as never)
   store = await openRedisStore({
-    config: redisConfig(portOf(between as never)),
+    config: redisConfig(portOf(between)),
     sharedSecrets: [new Secret('a secret of the tests')],
     clock: systemClock,
     logger: silentLogger,

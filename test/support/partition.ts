@@ -28,7 +28,7 @@ export async function startPartition(to: number): Promise<Partition> {
   })
   await listenOn(server as never)
   return {
-    port: portOf(server as never),
+    port: portOf(server),
     cut() {
       isCut = true
       for (const socket of sockets) socket.pause()

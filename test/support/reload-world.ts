@@ -121,7 +121,7 @@ export async function createReloadWorld(): Promise<ReloadWorld> {
       other: `http://127.0.0.1:${other}`,
       tls: `https://127.0.0.1:${tls}`,
       mtls: `https://127.0.0.1:${mtls}`,
-      mute: `https://127.0.0.1:${portOf(mute as never)}`,
+      mute: `https://127.0.0.1:${portOf(mute)}`,
     },
     redisUrl: `redis://127.0.0.1:${redis.port}`,
     compile,
