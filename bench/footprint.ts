@@ -28,13 +28,18 @@ const PARTS: readonly Part[] = [
   ['start', measureStart],
 ]
 
-export async function measureFootprint({ wanted }: Selection, ground: Ground): Promise<readonly Figure[]> {
+export async function measureFootprint({ wanted, attempt }: Selection, ground: Ground): Promise<readonly Figure[]> {
   const figures: Figure[] = []
-  for (const [name, measure] of PARTS) {
-    if (!wanted(`footprint: ${name}`)) continue
-    const postern = await startPostern({ core: UNDER_TEST, ...ground })
-    const measured = await measure(postern, ground)
-    await postern.close()
+  for (const [part, measure] of PARTS) {
+    const name = `footprint: ${part}`
+    if (!wanted(name)) continue
+    const run = async (): Promise<readonly Figure[]> => {
+      const postern = await startPostern({ core: UNDER_TEST, ...ground })
+      const measured = await measure(postern, ground)
+      await postern.close()
+      return measured
+    }
+    const measured = await attempt(name, run)
     printFigures(measured)
     figures.push(...measured)
   }

@@ -159,7 +159,12 @@ export async function measureGrowth(selection: Selection, ground: Ground): Promi
   const cells: Cell[] = []
   for (const { name, works } of parts) {
     if (!selection.wanted(name)) continue
-    for (const work of await works()) cells.push(...(await compare({ ...selection, rounds: 3 }, work)))
+    const run = async (): Promise<readonly Cell[]> => {
+      const measured: Cell[] = []
+      for (const work of await works()) measured.push(...(await compare({ ...selection, rounds: 3 }, work)))
+      return measured
+    }
+    cells.push(...(await selection.attempt(name, run)))
     for (const one of started.splice(0)) await one.close()
   }
   return cells

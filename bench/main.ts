@@ -5,13 +5,14 @@
  * count; answers are checked first. `--only` takes what a work's name contains, `growth: …`,
  * `footprint: …` or `micro`; several with `|` between. Without `--short` and `--only` it writes the report
  * as a page with a picture, too.
- * Ratios are compared with their budgets; only wrong answers fail the run.
+ * Ratios are compared with their budgets; only wrong answers fail the run, which then goes on with the next part.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { messageOf } from '../src/errors.ts'
 import { chart } from './chart.ts'
 import { figureBudget, microBudget, ratios } from './budgets.ts'
 import { measureFootprint } from './footprint.ts'
@@ -56,16 +57,26 @@ async function main(args: readonly string[]): Promise<void> {
   const begin = performance.now()
   const [before = 0] = loadavg()
   const left: string[] = []
+  let failed = false
   const leave = (what: string): void => {
     left.push(what)
     console.log(`not measured: ${what}`)
   }
+  const attempt: Selection['attempt'] = async (name, part) => {
+    try {
+      return await part()
+    } catch (error) {
+      failed = true
+      leave(`${name}: ${messageOf(error)}`)
+      return []
+    }
+  }
   try {
     const ground = await prepareGround(directory)
-    const selection: Selection = { directory, short, wanted, rounds, seconds, leave }
+    const selection: Selection = { directory, short, wanted, rounds, seconds, leave, attempt }
     const cells = [...(await compareProxies(selection, ground))]
     if (!short) {
-      cells.push(...(await compareTls(selection, ground)))
+      cells.push(...(await attempt('TLS', () => compareTls(selection, ground))))
       cells.push(...(await measureGrowth(selection, ground)))
     }
     const figures = short ? [] : await measureFootprint(selection, ground)
@@ -86,6 +97,7 @@ async function main(args: readonly string[]): Promise<void> {
       writeFileSync(`${REPORT}.md`, page(report))
       writeFileSync(`${REPORT}.svg`, chart(cells))
     }
+    if (failed) process.exitCode = 1
     console.log(`\n${((performance.now() - begin) / 1000).toFixed(0)} s, written to ${REPORT}.json`)
   } finally {
     stopAll()
@@ -111,7 +123,7 @@ const run = args.includes('--directory')
     ? import('./scim/main.ts').then((bench) => bench.benchScim(args))
     : main(args)
 const code = await run.then(
-  () => 0,
+  () => process.exitCode ?? 0,
   (error: unknown) => {
     console.error(error instanceof Error ? error.message : error)
     return 1

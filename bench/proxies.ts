@@ -19,6 +19,8 @@ export interface Selection extends Effort {
   readonly wanted: (name: string) => boolean
   /** Is told what cannot be measured here, and why. */
   readonly leave: (what: string) => void
+  /** Does one part; when it fails, the run has failed but goes on with the next, and the part gives nothing. */
+  readonly attempt: <T>(name: string, part: () => Promise<readonly T[]>) => Promise<readonly T[]>
 }
 
 /** What all of a bench stand in front of, on the core of the load. */
@@ -42,7 +44,7 @@ export async function prepareGround(directory: string): Promise<Ground> {
  * the other. Answers are checked first.
  */
 export async function compareProxies(selection: Selection, ground: Ground): Promise<readonly Cell[]> {
-  const { directory, short, wanted } = selection
+  const { directory, short, wanted, attempt } = selection
   if (![...WORKS, ...(short ? [] : [PACED, HALF])].some(wanted)) return []
   const { upstream } = ground
   const bare = async (name: string, command: (at: number) => Program): Promise<Target> => {
@@ -84,11 +86,14 @@ export async function compareProxies(selection: Selection, ground: Ground): Prom
   ]
   await checkIdentity(port, postern.echo, postern.app)
   const cells: Cell[] = []
-  for (const work of works.filter(({ name }) => wanted(name))) cells.push(...(await compare(selection, work)))
+  for (const work of works.filter(({ name }) => wanted(name))) {
+    cells.push(...(await attempt(work.name, () => compare(selection, work))))
+  }
   const most = cells.find(({ work, target }) => work === GET && target === SIGNED_IN)?.requestsPerSecond
   if (!short && most !== undefined && wanted(HALF)) {
     const perSecond = Math.round(most / 2)
-    cells.push(...(await compare(selection, { ...get, name: HALF, perSecond, targets: [signedIn, nginx] })))
+    const work = { ...get, name: HALF, perSecond, targets: [signedIn, nginx] }
+    cells.push(...(await attempt(HALF, () => compare(selection, work))))
   }
   return cells
 }
@@ -104,7 +109,7 @@ async function onRedis(ground: Ground): Promise<readonly Target[]> {
 }
 
 /** All that are installed, each with alice signed in. */
-async function startPeers({ leave }: Selection, { directory, upstream }: Ground): Promise<readonly Target[]> {
+async function startPeers({ leave, attempt }: Selection, { directory, upstream }: Ground): Promise<readonly Target[]> {
   const placed = await placePeers(leave)
   const redirectUris = placed.flatMap(({ redirectUri }) => redirectUri ?? [])
   const okta = await createOktaEmulator({
@@ -112,7 +117,10 @@ async function startPeers({ leave }: Selection, { directory, upstream }: Ground)
     seed: demoSeed({ redirectUris, postLogoutRedirectUris: [] }),
   })
   const targets: Target[] = []
-  for (const one of placed) targets.push(await startPeer(one, { directory, upstream, okta: okta.url }))
+  for (const one of placed) {
+    const place = { directory, upstream, okta: okta.url }
+    targets.push(...(await attempt(one.peer.name, async () => [await startPeer(one, place)])))
+  }
   return targets
 }
 
