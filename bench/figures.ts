@@ -1,3 +1,6 @@
+import { spawnSync } from 'node:child_process'
+import { loadavg } from 'node:os'
+
 /** What one target took for one work. */
 export interface Cell {
   readonly work: string
@@ -11,6 +14,7 @@ export interface Cell {
   readonly rssMiB: number
   readonly series?: string
   readonly at?: number
+  readonly circumstances: string
 }
 
 /** One thing measured by itself, several times. */
@@ -20,6 +24,14 @@ export interface Figure {
   readonly values: readonly number[]
   /** The most it should be; absent: no budget. */
   readonly limit?: number
+  readonly circumstances: string
+}
+
+/** When something was measured, of which commit, and how busy the machine was with other things too. */
+export function circumstances(): string {
+  const { status, stdout } = spawnSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8', timeout: 10_000 })
+  const commit = status === 0 ? ` at ${stdout.trim()}` : ''
+  return `${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC${commit}, load average ${(loadavg()[0] ?? 0).toFixed(1)}`
 }
 
 export function median(values: readonly number[]): number {

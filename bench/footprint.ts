@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Figure } from './figures.ts'
+import { circumstances, type Figure } from './figures.ts'
 import { type Postern, startPostern } from './postern.ts'
 import { answering, ask, BESIDE, freePort, node, start, UNDER_TEST } from './programs.ts'
 import type { Ground, Selection } from './proxies.ts'
@@ -19,7 +19,8 @@ const OPENINGS = 2000
 const IDLE_SOCKETS = 10_000
 const PARALLEL = 32
 
-type Part = readonly [name: string, measure: (postern: Postern, ground: Ground) => Promise<readonly Figure[]>]
+type Measured = Omit<Figure, 'circumstances'>
+type Part = readonly [name: string, measure: (postern: Postern, ground: Ground) => Promise<readonly Measured[]>]
 
 const PARTS: readonly Part[] = [
   ['sign-in', measureSignIn],
@@ -37,7 +38,7 @@ export async function measureFootprint({ wanted, attempt }: Selection, ground: G
       const postern = await startPostern({ core: UNDER_TEST, ...ground })
       const measured = await measure(postern, ground)
       await postern.close()
-      return measured
+      return measured.map((figure) => ({ ...figure, circumstances: circumstances() }))
     }
     const measured = await attempt(name, run)
     printFigures(measured)
@@ -47,7 +48,7 @@ export async function measureFootprint({ wanted, attempt }: Selection, ground: G
 }
 
 /** From the start of the process to its first answer, with the store and the configuration of the last run. */
-async function measureStart(postern: Postern): Promise<readonly Figure[]> {
+async function measureStart(postern: Postern): Promise<readonly Measured[]> {
   const { port, file, program } = postern
   await program.stop()
   const [wall, cpu]: [number[], number[]] = [[], []]
@@ -65,7 +66,7 @@ async function measureStart(postern: Postern): Promise<readonly Figure[]> {
   ]
 }
 
-async function measureIdle({ program }: Postern): Promise<readonly Figure[]> {
+async function measureIdle({ program }: Postern): Promise<readonly Measured[]> {
   await sleep(CALM)
   const [cpu, wakeUps, began] = [program.cpu(), program.wakeUps(), performance.now()]
   await sleep(REST)
@@ -78,7 +79,7 @@ async function measureIdle({ program }: Postern): Promise<readonly Figure[]> {
 }
 
 /** Whole sign-ins: the application, the provider, the callback, the application again. */
-async function measureSignIn({ program, app, okta }: Postern): Promise<readonly Figure[]> {
+async function measureSignIn({ program, app, okta }: Postern): Promise<readonly Measured[]> {
   const application = new URL(`http://${app['Host']}`)
   const values: number[] = []
   for (let round = 0; round < 6; round++) {
@@ -90,7 +91,7 @@ async function measureSignIn({ program, app, okta }: Postern): Promise<readonly 
   return [{ what: 'sign-in, CPU', unit: 'ms', values, limit: 4 }]
 }
 
-async function measureSockets(_: Postern, ground: Ground): Promise<readonly Figure[]> {
+async function measureSockets(_: Postern, ground: Ground): Promise<readonly Measured[]> {
   const at = await freePort()
   const upstream = start(BESIDE, node('sockets.js', String(at)))
   await answering(at)

@@ -1,15 +1,15 @@
 /**
- * `npm run bench [-- --short] [--only WORDS] [--rounds N] [--seconds N]`: what a request costs, as run time of the proxy's
+ * `npm run bench [-- --short] [--only WORDS [--keep]] [--rounds N] [--seconds N]`: what a request costs, as run time of the proxy's
  * process by the scheduler's counter, beside other proxies. The proxy under test has one core, the load and the upstream
  * share the other; rounds are interleaved, so that a slow minute of the machine hits all alike; everything is warmed up by
  * count; answers are checked first. `--only` takes what a work's name contains, `growth: …`,
  * `footprint: …` or `micro`; several with `|` between. Without `--short` and `--only` it writes the report
- * as a page with a picture, too.
+ * as a page with a picture, too; with `--keep` what was measured replaces the same in the last report.
  * Ratios are compared with their budgets; only wrong answers fail the run, which then goes on with the next part.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { cpus, loadavg, tmpdir } from 'node:os'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { messageOf } from '../src/errors.ts'
@@ -21,7 +21,7 @@ import type { MicroResult } from './micro.ts'
 import { versions } from './peers/peers.ts'
 import { BESIDE, find, node, stopAll, UNDER_TEST } from './programs.ts'
 import { compareProxies, prepareGround, type Selection } from './proxies.ts'
-import { page, type Report } from './report.ts'
+import { merged, page, type Report } from './report.ts'
 import { printBudgets } from './table.ts'
 import { compareTls } from './tls.ts'
 
@@ -33,6 +33,7 @@ async function main(args: readonly string[]): Promise<void> {
     options: {
       short: { type: 'boolean', default: false },
       only: { type: 'string', default: '' },
+      keep: { type: 'boolean', default: false },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
     },
@@ -55,7 +56,6 @@ async function main(args: readonly string[]): Promise<void> {
   const rounds = Number(values.rounds ?? (short ? 3 : 5))
   const seconds = Number(values.seconds ?? 1)
   const begin = performance.now()
-  const [before = 0] = loadavg()
   const left: string[] = []
   let failed = false
   const leave = (what: string): void => {
@@ -81,21 +81,22 @@ async function main(args: readonly string[]): Promise<void> {
     }
     const figures = short ? [] : await measureFootprint(selection, ground)
     const micro = wanted('micro') ? (JSON.parse(runPinned(node('micro.js'))) as readonly MicroResult[]) : []
-    const budgets = [...ratios(cells), ...figures.flatMap(figureBudget), ...micro.map(microBudget)]
-    printBudgets(budgets)
     const machine: Report['machine'] = {
       cpu: cpus()[0]?.model ?? 'unknown',
       cores: cpus().length,
       node: process.version,
-      load: [before, loadavg()[0] ?? 0],
       versions: versions(),
     }
-    const report: Report = { rounds, seconds, machine, left, cells, figures, micro, budgets }
+    const fresh = { rounds, seconds, machine, left, cells, figures, micro }
+    const whole = values.keep ? merged(JSON.parse(readFileSync(`${REPORT}.json`, 'utf8')) as Report, fresh) : fresh
+    const budgets = [...ratios(whole.cells), ...whole.figures.flatMap(figureBudget), ...whole.micro.map(microBudget)]
+    const report: Report = { ...whole, budgets }
+    printBudgets(budgets)
     writeFileSync(`${REPORT}.json`, `${JSON.stringify(report, null, 2)}\n`)
     // The page is of everything or not at all.
-    if (!short && values.only === '') {
+    if (values.keep || (!short && values.only === '')) {
       writeFileSync(`${REPORT}.md`, page(report))
-      writeFileSync(`${REPORT}.svg`, chart(cells))
+      writeFileSync(`${REPORT}.svg`, chart(report.cells))
     }
     if (failed) process.exitCode = 1
     console.log(`\n${((performance.now() - begin) / 1000).toFixed(0)} s, written to ${REPORT}.json`)

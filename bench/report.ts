@@ -10,8 +10,6 @@ export interface Report {
     readonly cpu: string
     readonly cores: number
     readonly node: string
-    /** One-minute load averages before and after. */
-    readonly load: readonly [number, number]
     /** Of the other products, by name. */
     readonly versions: Readonly<Record<string, string>>
   }
@@ -21,6 +19,22 @@ export interface Report {
   readonly figures: readonly Figure[]
   readonly micro: readonly MicroResult[]
   readonly budgets: readonly Budget[]
+}
+
+/** `earlier` with what was measured anew in the place of what it had. */
+export function merged(
+  earlier: Report,
+  { cells, figures, micro, ...run }: Omit<Report, 'budgets'>,
+): Omit<Report, 'budgets'> {
+  const works = new Set(cells.map(({ work }) => work))
+  const whats = new Set(figures.map(({ what }) => what))
+  return {
+    ...run,
+    left: [...new Set([...earlier.left, ...run.left])],
+    cells: [...earlier.cells.filter(({ work }) => !works.has(work)), ...cells],
+    figures: [...earlier.figures.filter(({ what }) => !whats.has(what)), ...figures],
+    micro: micro.length > 0 ? micro : earlier.micro,
+  }
 }
 
 export function page({ rounds, seconds, machine, left, cells, figures, micro, budgets }: Report): string {
@@ -39,7 +53,7 @@ the machine was disturbed. Products that sign people in have the emulated Okta a
 browser flow, bob and nobody are refused. nginx and haproxy ask nobody. With a fixed rate, requests are sent whether the
 last ones are answered or not.
 
-Here: ${machine.cpu}, ${machine.cores} cores, load average ${machine.load[0].toFixed(1)} before and ${machine.load[1].toFixed(1)} after, Node ${machine.node}; ${versions.join(', ')}.
+Here: ${machine.cpu}, ${machine.cores} cores, Node ${machine.node}; ${versions.join(', ')}.
 
 ![CPU per request and its growth](report.svg)
 
@@ -66,6 +80,8 @@ ${table(
     ...[median(values), least(values), Math.max(...values)].map((value) => `${value.toFixed(2)} ${unit}`),
   ]),
 )}
+
+Measured ${[...new Set(figures.map((figure) => figure.circumstances))].join('; ')}.
 
 ## Single steps
 
@@ -106,7 +122,7 @@ function section(work: string, cells: readonly Cell[]): string {
     'requests/s',
     'RSS MiB',
   ]
-  return `## ${work}\n\n${table(head, rows)}\n`
+  return `## ${work}\n\n${table(head, rows)}\n\nMeasured ${cells[0]?.circumstances}.\n`
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

@@ -1,4 +1,4 @@
-import { type Cell, median } from './figures.ts'
+import { type Cell, circumstances, median } from './figures.ts'
 import { BIG, BODIES } from './nginx.ts'
 import { pace } from './pace.ts'
 import { ask, type Program } from './programs.ts'
@@ -13,6 +13,8 @@ export interface Target {
   readonly headers: Readonly<Record<string, string>>
   /** Absent: 200. */
   readonly status?: number
+  /** Closes a connection now and then that a request is on its way to. */
+  readonly closes?: boolean
   /** Speaks TLS. */
   readonly tls?: boolean
   /** Cookies of many people, one after the other. */
@@ -67,6 +69,7 @@ export async function compare({ directory, rounds, ...effort }: Effort, work: Wo
       seconds,
       status: target.status ?? 200,
       ...(work.upload !== undefined && { upload: work.upload }),
+      ...(target.closes && { closes: true }),
       ...(target.cookies && { cookies: target.cookies }),
     })
     const kind = kindOf(target)
@@ -104,6 +107,7 @@ export async function compare({ directory, rounds, ...effort }: Effort, work: Wo
       rate.push((requests / (performance.now() - began)) * 1000)
     }
   }
+  const now = circumstances()
   const cells = measured.map(
     ({ target, cpu, rate, p99 }): Cell => ({
       work: work.name,
@@ -115,6 +119,7 @@ export async function compare({ directory, rounds, ...effort }: Effort, work: Wo
       rssMiB: target.program.rss(),
       ...(work.series !== undefined && { series: work.series }),
       ...(target.at !== undefined && { at: target.at }),
+      circumstances: now,
     }),
   )
   printCells(cells)

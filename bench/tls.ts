@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { connect, type TLSSocket } from 'node:tls'
 import { NGINX_TLS, POSTERN_TLS, TLS } from './budgets.ts'
 import { createCertificate } from './certificate.ts'
-import { type Cell, median } from './figures.ts'
+import { type Cell, circumstances, median } from './figures.ts'
 import { startNginxProxy } from './nginx.ts'
 import { startPostern } from './postern.ts'
 import { answering, find, freePort, UNDER_TEST } from './programs.ts'
@@ -68,6 +68,7 @@ async function handshakes(
       rate.push(HANDSHAKES / seconds)
     }
   }
+  const now = circumstances()
   const cells = measured.map(
     ({ target, cpu, rate }): Cell => ({
       work,
@@ -76,6 +77,7 @@ async function handshakes(
       rounds: cpu,
       requestsPerSecond: median(rate),
       rssMiB: target.program.rss(),
+      circumstances: now,
     }),
   )
   printCells(cells)

@@ -40,7 +40,7 @@ export async function startPeer({ peer, port }: PlacedPeer, place: Omit<Place, '
   const program = await peer.start({ ...place, port })
   await answering(port)
   const application = new URL(originOf({ port }))
-  const target = { name: peer.name, program, port }
+  const target = { name: peer.name, program, port, closes: true }
   const host = { Host: application.host }
   if (peer.callback === undefined) return { ...target, headers: host }
   const headersOf = async (login: string): Promise<Readonly<Record<string, string>>> => {
