@@ -88,7 +88,9 @@ async function main(args: readonly string[]): Promise<void> {
       versions: versions(),
     }
     const fresh = { rounds, seconds, machine, left, cells, figures, micro }
-    const whole = values.keep ? merged(JSON.parse(readFileSync(`${REPORT}.json`, 'utf8')) as Report, fresh) : fresh
+    const whole = values.keep
+      ? merged(JSON.parse(readFileSync(`${REPORT}.json`, 'utf8')) as Report, wanted, fresh)
+      : fresh
     const budgets = [...ratios(whole.cells), ...whole.figures.flatMap(figureBudget), ...whole.micro.map(microBudget)]
     const report: Report = { ...whole, budgets }
     printBudgets(budgets)

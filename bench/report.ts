@@ -21,16 +21,17 @@ export interface Report {
   readonly budgets: readonly Budget[]
 }
 
-/** `earlier` with what was measured anew in the place of what it had. */
+/** `earlier` with what was measured anew, of `wanted` parts, in the place of what it had. */
 export function merged(
   earlier: Report,
+  wanted: (what: string) => boolean,
   { cells, figures, micro, ...run }: Omit<Report, 'budgets'>,
 ): Omit<Report, 'budgets'> {
   const works = new Set(cells.map(({ work }) => work))
   const whats = new Set(figures.map(({ what }) => what))
   return {
     ...run,
-    left: [...new Set([...earlier.left, ...run.left])],
+    left: [...new Set([...earlier.left.filter((what) => !wanted(what)), ...run.left])],
     cells: [...earlier.cells.filter(({ work }) => !works.has(work)), ...cells],
     figures: [...earlier.figures.filter(({ what }) => !whats.has(what)), ...figures],
     micro: micro.length > 0 ? micro : earlier.micro,

@@ -62,7 +62,7 @@ export function versions(): Readonly<Record<string, string>> {
     const file = find(program)
     if (file === undefined) continue
     const { stdout, stderr } = spawnSync(file, [flag], { encoding: 'utf8', timeout: 10_000 })
-    const version = /\d+\.\d+\.\d+/.exec(stdout + stderr)?.[0]
+    const version = /(?:^|[\s/v])(\d+\.\d+\.\d+)/.exec(stdout + stderr)?.[1]
     if (version !== undefined) known[program] = version
   }
   return known
