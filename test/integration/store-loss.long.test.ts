@@ -43,6 +43,8 @@ async function signedIn(): Promise<string> {
   const browser = world.browser()
   expect((await world.signIn(browser, APP, 'alice@example.com')).status).toBe(200)
   const cookie = cookieOf(browser)
+  // A process whose store came back a moment ago may not follow its changes yet.
+  await expect.poll(() => statuses(cookie), patient).toEqual([200, 200])
   // Seen twice at each, lately.
   for (let i = 0; i < 2; i++) expect(await statuses(cookie)).toEqual([200, 200])
   return cookie
@@ -82,6 +84,8 @@ async function untilRefused(at: { browser(): Browser }, cookie: string): Promise
 
 /** 503, also to a browser: neither a way to a sign-in nor a cookie taken away. */
 async function expectUnavailable(at: { browser(): Browser }, cookie: string): Promise<void> {
+  // Each process counts its grace from when it heard the store last.
+  await expect.poll(async () => (await asked(at, cookie)).status, patient).toBe(503)
   for (const more of [{}, { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }]) {
     const { status, headers } = await asked(at, cookie, more)
     expect([status, headers.location, headers['set-cookie']]).toEqual([503, undefined, undefined])
