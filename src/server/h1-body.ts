@@ -1,8 +1,5 @@
-import { Readable } from 'node:stream'
-import type { Limit } from '../types.ts'
-import type { RequestBody } from '../http/exchange.ts'
-import { tooLarge } from '../http/body-limit.ts'
-import { BodyPatience, type BodyPatienceParts } from './body-patience.ts'
+import type { BodyPatienceParts } from './body-patience.ts'
+import { LimitedBody } from './limited-body.ts'
 
 /** More than the 64 KiB that one read of a socket brings: with Node's 16 KiB every piece would stop the client once. */
 const HELD = 128 * 1024
@@ -18,45 +15,22 @@ export interface BodySource {
 }
 
 /** The body of a request on its way, without its framing. Destroying it leaves the connection alone. Trailers end here. */
-export class H1Body extends Readable implements RequestBody {
-  bytes = 0
-  onPiece = (): void => {}
+export class H1Body extends LimitedBody {
   private state: 'untouched' | 'flowing' | 'full' | 'whole' = 'untouched'
-  private most = Number.POSITIVE_INFINITY
   private readonly source: BodySource
-  private readonly patience: BodyPatience
 
   constructor(source: BodySource, patience: BodyPatienceParts) {
-    super({ highWaterMark: HELD })
+    super(patience, HELD)
     this.source = source
-    this.patience = new BodyPatience(patience, (error) => this.destroy(error))
-    // Whoever reads listens; a failure before or after that shows as the end of the exchange.
-    this.on('error', () => {})
   }
 
-  get starving(): boolean {
+  override get starving(): boolean {
     return this.state === 'flowing'
-  }
-
-  limit(idle: Limit): void {
-    this.patience.limit(idle)
-  }
-
-  limitBytes(most: number): void {
-    this.most = most
   }
 
   /** From the connection. False: no more until there is room. */
   accept(piece: Buffer): boolean {
-    this.bytes += piece.length
-    this.patience.earn(piece.length)
-    if (this.destroyed) return true
-    if (this.bytes > this.most) {
-      this.destroy(tooLarge(this.most))
-      return true
-    }
-    this.onPiece()
-    if (this.push(piece)) return true
+    if (!this.count(piece) || this.push(piece)) return true
     this.patience.stop()
     this.state = 'full'
     return false

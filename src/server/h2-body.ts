@@ -1,56 +1,33 @@
-import { Readable } from 'node:stream'
 import { AppError } from '../errors.ts'
-import { tooLarge } from '../http/body-limit.ts'
-import type { RequestBody } from '../http/exchange.ts'
-import type { Limit } from '../types.ts'
-import { BodyPatience, type BodyPatienceParts } from './body-patience.ts'
-import { Gathering } from './h2-gathering.ts'
 import type { H2Stream } from '../wire/h2-stream.ts'
+import type { BodyPatienceParts } from './body-patience.ts'
+import { Gathering } from './h2-gathering.ts'
+import { LimitedBody } from './limited-body.ts'
 
 /** The client stops when this waits for a reader, and what its window allows has come on top of it. */
 const HELD = 64 * 1024
 
 /** The body of a request. What comes after it was destroyed is dropped, and the client gets no more credit. */
-export class H2Body extends Readable implements RequestBody {
-  bytes = 0
-  onPiece = (): void => {}
-  private most = Number.POSITIVE_INFINITY
+export class H2Body extends LimitedBody {
   private readonly stream: H2Stream
   private readonly wanted: () => void
-  private readonly patience: BodyPatience
   private readonly gathering = new Gathering(this, (more) => this.onPushed(more))
   /** `full`: the client waits for us, and not the other way round. */
   private state: 'unwanted' | 'waiting' | 'full' | 'ended' = 'unwanted'
 
   /** @param wanted runs when somebody asks for the first piece: the moment for `100 Continue`. */
   constructor(stream: H2Stream, patience: BodyPatienceParts, wanted: () => void) {
-    super({ highWaterMark: HELD })
+    super(patience, HELD)
     this.stream = stream
     this.wanted = wanted
-    this.patience = new BodyPatience(patience, (error) => this.destroy(error))
-    // Whoever reads listens; a failure before or after that shows as the end of the exchange.
-    this.on('error', () => {})
   }
 
-  get starving(): boolean {
+  override get starving(): boolean {
     return this.state === 'waiting'
   }
 
-  limit(idle: Limit): void {
-    this.patience.limit(idle)
-  }
-
-  limitBytes(most: number): void {
-    this.most = most
-  }
-
   receive(piece: Buffer): void {
-    this.bytes += piece.length
-    this.patience.earn(piece.length)
-    if (this.destroyed) return
-    if (this.bytes > this.most) return void this.destroy(tooLarge(this.most))
-    this.onPiece()
-    this.gathering.receive(piece, this.state === 'waiting')
+    if (this.count(piece)) this.gathering.receive(piece, this.state === 'waiting')
   }
 
   private onPushed(more: boolean): void {
