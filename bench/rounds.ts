@@ -45,7 +45,7 @@ export interface Effort {
 }
 
 /** Compiled code, open connections, filled caches: requests that a target has answered before it is measured. */
-export const WARM_UP = 20_000
+const WARM_UP = 20_000
 /** The same for bodies of 1 MiB. */
 const WARM_UP_BODIES = 1000
 /** A machine so slow is not worth the wait; milliseconds. */

@@ -17,7 +17,7 @@ import type { CodecParts, Connection, Refusal, Timeouts } from './codec.ts'
 import { type Carrier, H1Exchange } from './h1-exchange.ts'
 import { endSoon, LINGER } from './linger.ts'
 
-export const MAX_HEAD_BYTES = 32 * 1024
+const MAX_HEAD_BYTES = 32 * 1024
 /** What a client may send ahead before we stop reading. It is little, so that we still see most clients leave. */
 const MAX_AHEAD = 64 * 1024
 const NOTHING = Buffer.alloc(0)

@@ -86,7 +86,7 @@ export function warnOfCertificateRules(
 }
 
 /** The certificates of a PEM bundle. */
-export function certificatesOf(pem: string): readonly X509Certificate[] {
+function certificatesOf(pem: string): readonly X509Certificate[] {
   const blocks = pem.match(/-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----/gs) ?? []
   return blocks.map((block) => new X509Certificate(block))
 }

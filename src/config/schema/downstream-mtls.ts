@@ -49,5 +49,3 @@ export const downstreamMtlsSchema = z.strictObject(
   },
   { error: 'a map with ca, and perhaps crl, enforcement, match_subject_alt_names, max_verify_depth' },
 )
-
-export type DownstreamMtlsInput = z.output<typeof downstreamMtlsSchema>
