@@ -14,6 +14,8 @@ import { elapsed } from '../lib/time.ts'
 /** What is known about an exchange so far; what the log line is made of. */
 export interface Progress {
   readonly startedAt: Monotonic
+  /** As nginx writes it: `HTTP/1.1`, `HTTP/2.0`. Absent: what came was none. */
+  readonly protocol?: string | undefined
   facts?: RequestFacts | BadRequest | undefined
   route?: Route | undefined
   who?: Principal | undefined
@@ -60,6 +62,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
         request_id: facts?.id,
         client_ip: facts?.clientIp,
         ...facts?.asked,
+        protocol: progress.protocol,
         status: finished?.status,
         detail: facts?.detail,
         duration_ms: Math.round(duration),
@@ -71,6 +74,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     const forwarded = finished?.forwarded
     // Written by hand, and what many requests share only once: 1 µs, where a logger takes 4 for these fields.
     let line = `"request_id":${text(facts.id)},"client_ip":${text(facts.clientIp)},"method":${text(facts.method)},"host":${text(facts.host)},"path":${text(facts.path, 1024)}`
+    if (progress.protocol !== undefined) line += `,"protocol":"${progress.protocol}"`
     if (progress.forwardAuth) line += ',"forward_auth":true'
     if (progress.detail !== undefined) line += `,"detail":${text(progress.detail)}`
     else if (facts.clientIp === UNKNOWN_CLIENT) line += UNREADABLE_CHAIN

@@ -99,6 +99,10 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
     this.generation = deps.generation()
   }
 
+  get protocol(): string {
+    return `HTTP/${this.exchange.head.httpVersion}`
+  }
+
   begin(): void {
     this.generation.enter()
     try {

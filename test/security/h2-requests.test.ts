@@ -411,3 +411,13 @@ describe('WebSockets (RFC 8441)', () => {
     expect(received()).toEqual([])
   })
 })
+
+test('the line of a request says by which protocol it came', async () => {
+  await open()
+  expect((await send(replaced(':path', '/public/by-h2'))).status).toBe(200)
+  await gauntlet.send('GET /public/by-1.0 HTTP/1.0\r\nHost: app.localhost\r\n\r\n', { moreLines: 1 })
+  const protocolOf = (path: string): unknown => gauntlet.world.log().find((line) => line['path'] === path)?.['protocol']
+  expect(protocolOf('/public/by-h2')).toBe('HTTP/2.0')
+  expect(protocolOf('/public/by-1.0')).toBe('HTTP/1.0')
+  expect(protocolOf('/skip')).toBe('HTTP/1.1')
+})

@@ -96,6 +96,12 @@ test('the line of a forwarded request has person, request, reasons and duration'
   expect(lineOf({ facts, route, who, decision }, finished)).toEqual(expected)
 })
 
+test.each(['HTTP/1.0', 'HTTP/1.1', 'HTTP/2.0'])('the line of a request of %s says so', (protocol) => {
+  expect(lineOf({ facts, protocol }, finished)).toMatchObject({ method: 'GET', path: '/reports', protocol })
+  const bad = { kind: 'bad-request', id: 'b', status: 400, detail: 'x', clientIp: '192.0.2.1', wants: 'json' } as const
+  expect(lineOf({ facts: bad, protocol }, { status: 400, bytesOut: 3 })).toMatchObject({ detail: 'x', protocol })
+})
+
 test('times are whole milliseconds', () => {
   const startedAt = clock.monotonic()
   clock.advance(4.6)
