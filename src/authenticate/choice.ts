@@ -1,5 +1,5 @@
 /** Which identity provider is asked, where several would do: the person says so on a page. */
-import { pageReply } from '../pages/render.ts'
+import { pageOf, pageReply } from '../pages/render.ts'
 import type { Reply } from '../http/exchange.ts'
 import type { Clock, IdentityProvider } from '../types.ts'
 import { type ControlRequest, signInUrl } from './control-request.ts'
@@ -26,15 +26,11 @@ export function choicePage(
   const { facts, generation } = request
   const labels = new Map(generation.fixed.idps.map(({ name, label }) => [name, label]))
   const labelOf = ({ name }: IdentityProvider): string => labels.get(name) ?? name
-  return pageReply(
-    { controlPrefix: generation.live.naming.controlPrefix, requestId: facts.id, now: clock.now() },
-    200,
-    {
-      kind: 'choose-provider',
-      providers: providers.map((idp) => ({ label: labelOf(idp), href: choiceUrl(request, idp) })),
-      signedInWith: own.map(labelOf),
-    },
-  )
+  return pageReply(pageOf(generation, facts.id, clock.now()), 200, {
+    kind: 'choose-provider',
+    providers: providers.map((idp) => ({ label: labelOf(idp), href: choiceUrl(request, idp) })),
+    signedInWith: own.map(labelOf),
+  })
 }
 
 /** The link that was followed, with a choice. */

@@ -1,5 +1,5 @@
 import type { AppError } from '../errors.ts'
-import { type Page, pageReply } from '../pages/render.ts'
+import { type Page, pageOf, pageReply } from '../pages/render.ts'
 import type { Clock, Logger } from '../types.ts'
 import type { Reply } from '../http/exchange.ts'
 import type { ControlRequest, Header } from './control-request.ts'
@@ -13,9 +13,8 @@ export type Failure = (
 /** A sign-in that did not complete: one log line, and a page with a way on. Nothing unsolicited is echoed. */
 export function createFailure({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }): Failure {
   return ({ facts, generation }, error, { cookies = [], tryAgain } = {}) => {
-    const { naming } = generation.live
     const { status, sentence, retryAfter } = error.info
-    const common = { controlPrefix: naming.controlPrefix, requestId: facts.id, now: clock.now() }
+    const common = pageOf(generation, facts.id, clock.now())
     const tryAgainUrl = (tryAgain ?? generation.fixed.authenticateServiceUrl).href
     // The log has the hint; its words are for the page.
     const { title, whatToDo, ...details } = error.details

@@ -16,7 +16,7 @@ import type { Audit } from '../lib/audit.ts'
 import { constantTimeEqual, deriveKey, open, seal, sha256 } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
 import { elapsed, epochMillis, later } from '../lib/time.ts'
-import { pageReply } from '../pages/render.ts'
+import { pageOf, pageReply } from '../pages/render.ts'
 import { jsonReply, redirectReply, textReply } from '../pages/reply.ts'
 import type { Clock, IdentityProviders, Session, Sessions, SignInDemand, Span, Store } from '../types.ts'
 import { acceptedProviders } from './accepted.ts'
@@ -230,7 +230,7 @@ export function createProgramLogin(deps: {
   }
 
   function common({ facts, generation }: ControlRequest) {
-    return { controlPrefix: generation.live.naming.controlPrefix, requestId: facts.id, now: clock.now() }
+    return pageOf(generation, facts.id, clock.now())
   }
 
   return { begin, confirm, token, device: (request) => deviceLogin.begin(request) }

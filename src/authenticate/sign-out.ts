@@ -1,7 +1,7 @@
 /** Sign-out: a page with a button on GET, the deed on POST; here, on every other host, everywhere, and at the provider. */
 import { AppError } from '../errors.ts'
 import { sessionTag } from '../lib/audit.ts'
-import { pageReply } from '../pages/render.ts'
+import { pageOf, pageReply } from '../pages/render.ts'
 import { jsonReply, redirectReply } from '../pages/reply.ts'
 import type { Clock, IdentityProviders, Session, Sessions } from '../types.ts'
 import type { Generation, Reply } from '../http/exchange.ts'
@@ -191,7 +191,7 @@ export function createSignOut(deps: SignOutDeps) {
   }
 
   function common({ facts, generation }: ControlRequest) {
-    return { controlPrefix: generation.live.naming.controlPrefix, requestId: facts.id, now: clock.now() }
+    return pageOf(generation, facts.id, clock.now())
   }
 
   return { signOut, signedOut, endSession, signOutTargets }

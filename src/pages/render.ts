@@ -1,9 +1,10 @@
 import { assertNever } from '../errors.ts'
-import type { Reply } from '../http/exchange.ts'
+import type { Generation, Reply } from '../http/exchange.ts'
 import { type AccessModel, accessPage, type Cell } from './access.tsx'
 import { type ChooseProviderModel, chooseProviderPage } from './choose-provider.tsx'
 import { type DeniedModel, deniedPage } from './denied.tsx'
 import { type ErrorModel, errorPage } from './error.tsx'
+import type { WallTime } from '../types.ts'
 import type { PageModel } from './layout.tsx'
 import { onwardHeaders } from './headers.ts'
 import { BEGIN_HASH, beginPage, RETURN_HASH, returnPage } from './onward.tsx'
@@ -34,6 +35,11 @@ export type Page =
   | ({ readonly kind: 'signed-out' } & Own<SignedOutModel>)
   | ({ readonly kind: 'unavailable' } & Own<UnavailableModel>)
   | ({ readonly kind: 'user' } & Own<UserModel>)
+
+/** What every page needs: of the configuration in force, and of the request that it answers. */
+export function pageOf({ live }: Pick<Generation, 'live'>, requestId: string, now: WallTime): PageModel {
+  return { controlPrefix: live.naming.controlPrefix, requestId, now }
+}
 
 /** A page as a whole reply: the one place where pages are rendered. */
 export function pageReply(

@@ -2,6 +2,7 @@
 import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
 import type { ProgramLogin } from '../authenticate/program-login.ts'
 import { assertNever, toAppError } from '../errors.ts'
+import { pageOf } from '../pages/render.ts'
 import { jsonReply, textReply } from '../pages/reply.ts'
 import { stylesheet } from '../pages/style.ts'
 import type { Exchange, Generation, Reply, RequestFacts } from '../http/exchange.ts'
@@ -99,7 +100,7 @@ export function createControl({
     const { fixed, live } = generation
     const { naming } = live
     if (!allowed.includes(facts.method)) {
-      return methodNotAllowed(allowed, { facts, controlPrefix: naming.controlPrefix, now: clock.now() })
+      return methodNotAllowed(allowed, { facts, page: pageOf(generation, facts.id, clock.now()) })
     }
     const request: ControlRequest = { facts, exchange, generation, origin: match.origin }
 

@@ -18,6 +18,7 @@ import type {
 } from '../http/exchange.ts'
 import { limitBody } from '../http/body-limit.ts'
 import { writeReply } from '../http/send.ts'
+import { pageOf } from '../pages/render.ts'
 import { credentialOf } from '../policy/credential.ts'
 import { judge, judgeShadow, mayUpgrade } from '../policy/judge.ts'
 import type { Asker, Principal } from '../policy/model.ts'
@@ -220,7 +221,7 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
   ): void {
     const { exchange, generation } = this
     const origin = generation.routes.originOf(facts.host, facts.port) ?? ''
-    const asked = { facts, origin, controlPrefix: generation.live.naming.controlPrefix, now: this.deps.clock.now() }
+    const asked = { facts, origin, page: this.pageOf(facts.id) }
     const send = (reply: Reply): void => {
       if (question && reply.status < 300) throw new TypeError('forward-auth: a refusal must not look like a yes')
       this.deny(readable(reply, facts, route), facts)
@@ -382,13 +383,11 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
   // ---- what pages need
 
   private askedOf(facts: RequestFacts) {
-    const { live } = this.generation
-    return { facts, controlPrefix: live.naming.controlPrefix, now: this.deps.clock.now() }
+    return { facts, page: this.pageOf(facts.id) }
   }
 
   private pageOf(requestId: string) {
-    const { live } = this.generation
-    return { requestId, controlPrefix: live.naming.controlPrefix, now: this.deps.clock.now() }
+    return pageOf(this.generation, requestId, this.deps.clock.now())
   }
 }
 

@@ -9,16 +9,15 @@ import { maxAgeOf } from '../policy/demand.ts'
 import { wantedGroups } from '../policy/explain.ts'
 import type { Principal, Reason } from '../policy/model.ts'
 import type { Decision, Grant } from '../policy/verdict.ts'
-import { challenges } from './challenge.ts'
+import { type Asking, challenges } from './challenge.ts'
 import { redirectLocation } from '../routing/redirect.ts'
 import type { BadPath } from '../routing/model.ts'
-import type { Identity, Json, SignInDemand, Span, WallTime } from '../types.ts'
+import type { Identity, Json, SignInDemand, Span } from '../types.ts'
 
-/** What was asked, and what pages say about it. */
+/** What was asked, and what a page about it needs. */
 export interface Asked {
   readonly facts: RequestFacts
-  readonly controlPrefix: string
-  readonly now: WallTime
+  readonly page: PageModel
 }
 
 /** What was asked of a host that has routes. */
@@ -52,7 +51,7 @@ export function methodNotAllowed(allowed: readonly string[], asked: Asked): Repl
   const headers = [['allow', allowed.join(', ')]] as const
   if (asked.facts.wants !== 'html') return textReply(405, 'method not allowed\n', headers)
   const sentence = 'This address of Postern does not take what was sent.'
-  return pageReply(common(asked), 405, { kind: 'error', status: 405, sentence }, { headers })
+  return pageReply(asked.page, 405, { kind: 'error', status: 405, sentence }, { headers })
 }
 
 /** The path can be read in more than one way. Nobody's application has been asked. */
@@ -63,7 +62,7 @@ export function badPath({ detail, advice }: BadPath, asked: Asked): Reply {
     return jsonReply(400, body)
   }
   const sentence = 'This address can be read in more than one way, so it was not passed on to the application.'
-  return pageReply(common(asked), 400, {
+  return pageReply(asked.page, 400, {
     kind: 'error',
     status: 400,
     sentence,
@@ -101,14 +100,14 @@ export function tooManyRequests(wait: Span, asked: Asked): Reply {
     return jsonReply(429, { error: 'rate-limited', request_id: facts.id, retry_after: seconds }, headers)
   }
   const sentence = 'More requests came from you, or from your network, than are allowed. Wait a little, then try again.'
-  return pageReply(common(asked), 429, { kind: 'error', status: 429, sentence }, { headers })
+  return pageReply(asked.page, 429, { kind: 'error', status: 429, sentence }, { headers })
 }
 
 export function notFound(asked: Asked): Reply {
   const { facts } = asked
   if (facts.wants !== 'html') return jsonReply(404, { error: 'not-found', request_id: facts.id })
   const sentence = 'No application is published at this address.'
-  return pageReply(common(asked), 404, { kind: 'error', status: 404, sentence })
+  return pageReply(asked.page, 404, { kind: 'error', status: 404, sentence })
 }
 
 /** What a route without upstreams does with a request that may have it. */
@@ -155,11 +154,11 @@ const ELSEWHERE: Reason = 'other-identity-provider'
 export function unauthenticated(asked: AskedOfRoute, route?: Route, reason: Reason = 'user-unauthenticated'): Reply {
   const { facts } = asked
   const signInUrl = signInUrlOf(asked, route)
-  const headers = challenges(asked, route?.serviceTokens === true)
+  const headers = challenges(asking(asked), route?.serviceTokens === true)
   // Only a form, or its like: any other navigation is redirected to the sign-in.
   if (facts.wants === 'html') {
     return pageReply(
-      common(asked),
+      asked.page,
       401,
       { kind: 'session-over', signInUrl, why: reason === ELSEWHERE ? 'elsewhere' : 'ended' },
       { headers },
@@ -184,10 +183,10 @@ function insufficient(demand: SignInDemand, who: Principal, route: Route, asked:
     ...(maxAge !== undefined && { max_age: Math.floor(maxAge / 1000) }),
   }
   const error = 'insufficient_user_authentication'
-  const headers = challenges(asked, false, error, wanted)
+  const headers = challenges(asking(asked), false, error, wanted)
   const signInUrl = signInUrlOf(asked, route)
   if (facts.wants === 'html') {
-    return pageReply(common(asked), 401, { kind: 'session-over', signInUrl, why: 'insufficient' }, { headers })
+    return pageReply(asked.page, 401, { kind: 'session-over', signInUrl, why: 'insufficient' }, { headers })
   }
   const body: Json = {
     error,
@@ -200,7 +199,7 @@ function insufficient(demand: SignInDemand, who: Principal, route: Route, asked:
   return jsonReply(401, body, headers)
 }
 
-function signInUrlOf({ origin, controlPrefix }: AskedOfRoute, route?: Route): string {
+function signInUrlOf({ origin, page: { controlPrefix } }: AskedOfRoute, route?: Route): string {
   return `${origin}${controlPrefix}/sign_in${route?.demand ? `?route=${route.id}` : ''}`
 }
 
@@ -211,7 +210,7 @@ function badToken(
 ): Reply {
   const { facts } = asked
   const status = error === 'invalid_token' ? 401 : 403
-  const headers = challenges(asked, serviceTokens === true, error)
+  const headers = challenges(asking(asked), serviceTokens === true, error)
   if (facts.wants !== 'html') {
     return jsonReply(status, { error, reason: reasons[0] ?? 'token-invalid', request_id: facts.id }, headers)
   }
@@ -219,12 +218,12 @@ function badToken(
     error === 'invalid_token'
       ? 'The token that came with the request is not valid: unknown, revoked or past its end.'
       : 'The token that came with the request is not for this address or method.'
-  return pageReply(common(asked), status, { kind: 'error', status, sentence }, { headers })
+  return pageReply(asked.page, status, { kind: 'error', status, sentence }, { headers })
 }
 
 /** A 401 that is made elsewhere, with the challenge that it needs. */
 export function challenged(reply: Reply, asked: AskedOfRoute): Reply {
-  return reply.status === 401 ? { ...reply, headers: [...reply.headers, ...challenges(asked, false)] } : reply
+  return reply.status === 401 ? { ...reply, headers: [...reply.headers, ...challenges(asking(asked), false)] } : reply
 }
 
 /** What nginx, and Pomerium, answer with 495: the client has to connect anew, with a certificate. */
@@ -236,11 +235,11 @@ function denied(reasons: Refusal['reasons'], route: Route, who: Principal | unde
   if (facts.wants !== 'html') {
     // RFC 6750 §3.1: a token for more would do.
     const more = who?.kind === 'token' && reasons.includes('scope-unauthorized')
-    const headers = more ? challenges(asked, route.serviceTokens === true, 'insufficient_scope') : []
+    const headers = more ? challenges(asking(asked), route.serviceTokens === true, 'insufficient_scope') : []
     const body: Json = { error: 'denied', reason: reasons[0] ?? 'no-rule-matched', request_id: facts.id }
     return jsonReply(status, body, headers)
   }
-  return pageReply(common(asked), status, {
+  return pageReply(asked.page, status, {
     kind: 'denied',
     application: route.name,
     ...(who && { person: personOf(who.identity), groups: who.membership }),
@@ -266,7 +265,7 @@ function unavailable(
     )
   }
   return pageReply(
-    common(asked),
+    asked.page,
     503,
     {
       kind: 'unavailable',
@@ -294,7 +293,7 @@ export function failure(error: AppError, requestId: string, asked: Asked | undef
   }
   const { facts } = asked
   const page = pageReply(
-    common(asked),
+    asked.page,
     status,
     {
       kind: 'error',
@@ -323,8 +322,8 @@ function tryAgain({ facts, origin }: AskedOfRoute): { readonly tryAgainUrl?: str
   return facts.method === 'GET' ? { tryAgainUrl: origin + facts.path + facts.query } : {}
 }
 
-function common({ facts, controlPrefix, now }: Asked) {
-  return { controlPrefix, requestId: facts.id, now }
+function asking({ facts, origin, page: { controlPrefix } }: AskedOfRoute): Asking {
+  return { facts, origin, controlPrefix }
 }
 
 export function personOf({ name, email, subject }: Identity) {

@@ -6,7 +6,7 @@ import type { Directory } from '../directory/model.ts'
 import type { Reply } from '../http/exchange.ts'
 import { sessionTag } from '../lib/audit.ts'
 import { elapsed, isoTime } from '../lib/time.ts'
-import { type KnownSessions, pageReply } from '../pages/render.ts'
+import { type KnownSessions, pageOf, pageReply } from '../pages/render.ts'
 import { jsonReply } from '../pages/reply.ts'
 import type { Clock, JsonObject, Session, Sessions } from '../types.ts'
 import { personOf, unauthenticated } from './respond.ts'
@@ -28,7 +28,7 @@ export function createUserViews({ ownSessions, sessions, directory, authenticate
   const read = async (request: ControlRequest): Promise<Session | undefined> => (await ownSessions.all(request))[0]
 
   function askedOf({ facts, generation, origin }: ControlRequest) {
-    return { facts, origin, controlPrefix: generation.live.naming.controlPrefix, now: clock.now() }
+    return { facts, origin, page: pageOf(generation, facts.id, clock.now()) }
   }
 
   /** A program is told so; a person signs in, and comes back. */
@@ -64,7 +64,7 @@ export function createUserViews({ ownSessions, sessions, directory, authenticate
       if (!session) return signedOut(request)
       const { identity, createdAt, expiresAt } = session
       return pageReply(
-        { controlPrefix: generation.live.naming.controlPrefix, requestId: facts.id, now: clock.now() },
+        pageOf(generation, facts.id, clock.now()),
         200,
         {
           kind: 'user',
