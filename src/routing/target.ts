@@ -25,7 +25,7 @@ const NO_LIMITS: HeadLimits = {
   maxHeaderBytes: Number.POSITIVE_INFINITY,
   maxUrlLength: Number.POSITIVE_INFINITY,
 }
-/** Node silently drops what comes after about this many headers, `Cookie` and `Content-Length` included. */
+/** Node silently drops what comes after this many, `Cookie` and `Content-Length` included. */
 const MAX_HEADERS = 1000
 /**
  * All that the parser knows: Subversion, CalDAV and caches have methods of their own, and policies say which are allowed.
@@ -73,13 +73,12 @@ export function parseTarget(
     }
   }
   if (peer === undefined) return refuse(400, 'the peer is gone')
-  if (raw.headers.count >= MAX_HEADERS) return refuse(431, 'too many header fields')
+  if (raw.headers.count > MAX_HEADERS) return refuse(431, 'too many header fields')
 
   headers = readHeaders(raw.headers)
   if (typeof headers === 'string') return refuse(400, headers)
   if (raw.headers.count > limits.maxHeaders) return refuse(431, 'more header fields than max_headers')
   if (sizeOf(raw.headers) > limits.maxHeaderBytes) return refuse(431, 'larger header fields than max_header_bytes')
-  if (raw.target.length > limits.maxUrlLength) return refuse(414, 'a longer path and query than max_url_length')
   const client = clientOf(peer, raw.encrypted, headers.forwardedFor, headers.forwardedProto, trust)
   clientIp = client.clientIp
   if (client.hop && headers.requestId !== undefined && isRequestId(headers.requestId)) id = headers.requestId
@@ -115,6 +114,7 @@ export function parseTarget(
     }
     target = rest.startsWith('/') ? rest : `/${rest}`
   }
+  if (target.length > limits.maxUrlLength) return refuse(414, 'a longer path and query than max_url_length')
   const questionMark = target.indexOf('?')
   const asked = questionMark === -1 ? target : target.slice(0, questionMark)
   const canonical = canonicalPath(asked)

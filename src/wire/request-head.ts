@@ -81,7 +81,7 @@ export function scanHead(bytes: Buffer, from: number, to: number): ScannedHead |
 
   const headers = new ScannedLines(text, at - from)
   if (scanFieldLines(bytes, from, at, headers) !== to) return BAD_LINE
-  if (headers.count >= MAX_LINES) return TOO_MANY
+  if (headers.count > MAX_LINES) return TOO_MANY
   const read = readLines(headers)
   if ('problem' in read) return read
   const framing = framingOf(read, is11)
