@@ -44,7 +44,8 @@ export function startPrimary(options: {
   const drain = (): Promise<void> => workers.drain(live.drainDelay + live.drainTimeout + LAST_GRACE)
   return openAll(async (closing) => {
     const { address } = await workers.start(input)
-    closing.add(drain)
+    // Nobody has been told that it serves.
+    closing.add(() => workers.drain(0))
     const operations = await startOperations({
       fixed,
       components: () => workers.components(),

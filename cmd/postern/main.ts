@@ -13,7 +13,9 @@ const { processIo } = await import('./io.ts')
 const atWork = setInterval(() => {}, 1 << 30)
 const exitCode = await runCli(process.argv.slice(2), processIo)
 clearInterval(atWork)
-// Not process.exit: what was written to a pipe has to arrive.
+// A start that failed half-way, or a stop: whatever is still open would keep the process alive. Its lines are written.
+if (process.argv[2] === 'run') process.exit(exitCode)
+// Otherwise not: what was written to a pipe has to arrive.
 process.exitCode = exitCode || process.exitCode
 
 /** `postern config print | head`: a reader that has seen enough is no failure; a full disk is. */

@@ -1,3 +1,9 @@
+import type { Clock, Span } from '../types.ts'
+import { systemClock } from './clock.ts'
+
+/** What takes longer to close after a start that failed is left to the end of the process. */
+const PATIENCE: Span = 3000
+
 /** What was opened, to be closed last first: also when what comes next cannot be opened. */
 export interface Closing {
   add(close: () => unknown): void
@@ -23,14 +29,15 @@ export function createClosing(): Closing {
   }
 }
 
-/** `open` adds what it opens; all of it is closed again when it fails. */
-export async function openAll<T>(open: (closing: Closing) => Promise<T>): Promise<T> {
+/** `open` adds what it opens; all of it is closed again when it fails, as far as it lets itself be. */
+export async function openAll<T>(open: (closing: Closing) => Promise<T>, clock: Clock = systemClock): Promise<T> {
   const closing = createClosing()
   try {
     return await open(closing)
   } catch (error) {
     // Why it failed matters; that something could not be closed after it does not.
-    await closing.close().catch(() => undefined)
+    const closed = closing.close().catch(() => undefined)
+    await Promise.race([closed, new Promise((resolve) => clock.after(PATIENCE, () => resolve(undefined)))])
     throw error
   }
 }

@@ -1,7 +1,7 @@
 /** What cannot be opened ends the built program at once, with everything that was opened before; a log that cannot be written does not. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { createServer, get, type Server } from 'node:http'
 import { type AddressInfo, createServer as createNetServer } from 'node:net'
@@ -62,8 +62,8 @@ interface Ended {
   readonly err: string
 }
 
-function run(args: readonly string[], stdout: 'pipe' | number = 'pipe'): ChildProcess {
-  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', stdout, 'pipe'] })
+function run(args: readonly string[], stdout: 'pipe' | number = 'pipe', detached = false): ChildProcess {
+  const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', stdout, 'pipe'], detached })
   children.push(child)
   return child
 }
@@ -81,7 +81,7 @@ describe.each([
   ['memory', 1],
   ['embedded', 2],
 ] as const)('with the %s store and workers: %i', (type, workers) => {
-  test.each(['address', 'health_check_addr', 'metrics_address'])(
+  test.each(['address', 'health_check_addr', 'metrics_address', 'http_redirect_addr'])(
     'run ends with 1 and says why when %s is taken',
     async (key) => {
       const file = write({
@@ -98,7 +98,50 @@ describe.each([
       expect(out).toContain('"msg":"cannot start"')
     },
   )
+
+  test.each([
+    // TEST-NET-1 (RFC 5737).
+    ['192.0.2.1:8080', {}, 'this machine has no such address (EADDRNOTAVAIL)'],
+    [
+      '192.0.2.1:8080',
+      { use_proxy_protocol: true, trusted_proxies: ['192.0.2.2'] },
+      'this machine has no such address',
+    ],
+    ['no-such-name.invalid:8080', {}, 'the name cannot be resolved (ENOTFOUND)'],
+  ])('run ends with 1 when address is %s, %o, and no process is left', async (address, more, why) => {
+    const storage = type === 'memory' ? { type } : { type, path: join(folder, 'store') }
+    // A group of its own, so that what it leaves behind can be found.
+    const child = run(['run', '--config', write({ address, workers, storage, ...more })], 'pipe', true)
+    const said = { code: 1, err: expect.stringContaining(`address: cannot listen on ${address}: ${why}`) }
+    expect(await end(child)).toMatchObject(said)
+    await expect.poll(() => isGroupAlive(child)).toBe(false)
+  })
+
+  test.runIf(mayDropCapabilities())('run ends with 1 on a port below 1024 without the right to it', async () => {
+    const storage = type === 'memory' ? { type } : { type, path: join(folder, 'store') }
+    const file = write({ address: '127.0.0.1:81', workers, storage })
+    const drop = ['--inh-caps=-net_bind_service', '--bounding-set=-net_bind_service']
+    const child = spawn('setpriv', [...drop, process.execPath, main, 'run', '--config', file], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    children.push(child)
+    const { code, err } = await end(child)
+    expect({ code, err }).toEqual({ code: 1, err: expect.stringContaining('CAP_NET_BIND_SERVICE (EACCES)') })
+  })
 })
+
+function isGroupAlive({ pid }: ChildProcess): boolean {
+  try {
+    return process.kill(-Number(pid), 0)
+  } catch {
+    return false
+  }
+}
+
+function mayDropCapabilities(): boolean {
+  const first = '/proc/sys/net/ipv4/ip_unprivileged_port_start'
+  return process.getuid?.() === 0 && existsSync('/usr/bin/setpriv') && Number(readFileSync(first, 'utf8')) > 81
+}
 
 test('run ends with 1 when the store is a file, and when its directory cannot be made', async () => {
   const file = join(folder, 'file')
@@ -191,9 +234,9 @@ test('SIGHUP while run still reads its files does not end it', async () => {
 })
 
 describe('output that cannot be written', () => {
-  const ask = (port: number): Promise<number | undefined> =>
+  const ask = (port: number, path = '/ping'): Promise<number | undefined> =>
     new Promise((resolve, reject) => {
-      get({ port, host: '127.0.0.1', path: '/ping', agent: false }, (res) => resolve(res.resume().statusCode)).on(
+      get({ port, host: '127.0.0.1', path, agent: false }, (res) => resolve(res.resume().statusCode)).on(
         'error',
         reject,
       )
@@ -229,6 +272,31 @@ describe('output that cannot be written', () => {
     expect(await ask(port)).toBe(200)
     child.kill('SIGTERM')
     expect(await ended).toMatchObject({ code: 0 })
+  })
+
+  test('a reader that takes nothing keeps nobody waiting, and hears later how many lines it missed', async () => {
+    const [port, metrics] = [await freePort(), await freePort()]
+    const listeners = { address: `127.0.0.1:${port}`, metrics_address: `127.0.0.1:${metrics}` }
+    const child = run(['run', '--config', write({ ...listeners, storage: { type: 'memory' } })])
+    await up(port)
+    // More than the system holds for a reader.
+    for (let asked = 0; asked < 60; asked++) {
+      const all = await Promise.all(Array.from({ length: 20 }, () => ask(port, `/${'x'.repeat(800)}`)))
+      expect(new Set(all)).toEqual(new Set([404]))
+    }
+    await expect.poll(() => metric(metrics)).toMatch(/^postern_log_lines_dropped [1-9]/m)
+    let heard = ''
+    child.stdout?.on('data', (chunk: Buffer) => (heard += chunk.toString()))
+    await expect.poll(async () => (await ask(port, '/again'), heard)).toContain('"path":"/again"')
+    child.kill('SIGTERM')
+    await once(child, 'close')
+    const lines = heard
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { msg: string; lines?: number })
+    const missed = lines.filter(({ msg }) => msg === 'log lines could not be written and are lost')
+    expect(missed).toEqual([expect.objectContaining({ lines: expect.any(Number) })])
+    expect(lines.at(-1)?.msg).toBe('stopped')
   })
 
   test('run | true serves on', async () => {
