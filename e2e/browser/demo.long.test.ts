@@ -46,7 +46,7 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
   async function signOut(at: Page = page): Promise<void> {
     await at.goto(`${demo.everyone}/.postern/sign_out`)
     await at.getByRole('button', { name: 'Sign out', exact: true }).click()
-    await at.waitForURL(`${demo.authenticate}/.postern/signed_out`)
+    await at.waitForURL(`${demo.authenticate}/.postern/signed_out?state=*`)
   }
 
   /** The echo of the sample application, by what its page says. */
@@ -180,7 +180,7 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
       const visited: string[] = []
       page.on('request', (request) => visited.push(new URL(request.url()).pathname))
       await page.getByRole('button', { name: 'Sign out', exact: true }).click()
-      await page.waitForURL(`${demo.authenticate}/.postern/signed_out`)
+      await page.waitForURL(`${demo.authenticate}/.postern/signed_out?state=*`)
       expect(await heading()).toBe('You are signed out')
       expect(visited.slice(0, 3)).toEqual(['/.postern/sign_out', '/oauth2/v1/logout', '/.postern/signed_out'])
       // Chromium applies `form-action` to each redirect after the form, and reports what it stopped here.

@@ -39,7 +39,7 @@ const MAX_RETURN_TO = 1024
 export function createSignOut(deps: SignOutDeps) {
   const { idps, sessions, ownSessions, csrf, leaving, states, clock, failure } = deps
 
-  /** `{prefix}/sign_out`, on every host. `return_to`: where somebody else is to sign in afterwards. */
+  /** `{prefix}/sign_out`, on every host. `return_to`: where the next sign-in leads; without it to the application. */
   async function signOut(request: ControlRequest): Promise<Reply> {
     const { facts } = request
     const isAtAuth = isAtAuthenticate(request, request)
@@ -51,7 +51,7 @@ export function createSignOut(deps: SignOutDeps) {
       // An application that was never opened knows no session, which says nothing about the others.
       return redirectReply(302, isAtAuth ? endOf(request, back).url : signOutAtAuth(request, back))
     }
-    if (!session) return leave(request, endOf(request).url)
+    if (!session) return leave(request, endOf(request, returnAddress(request, new URLSearchParams())).url)
 
     const form = await csrf.read(request, session)
     const everywhere = form && only(form, 'scope') === 'everywhere'
@@ -88,14 +88,14 @@ export function createSignOut(deps: SignOutDeps) {
     const state = only(new URLSearchParams(facts.query), 'state')
     const next = state === undefined ? undefined : states.afterSignOut.open(state)
     // An application ends its own session, and knows nothing of those with other providers.
-    const [left] = state !== undefined ? [] : await ownSessions.all(request).catch(() => [])
+    const [left] = await ownSessions.all(request).catch(() => [])
     const signIn = new URL(`${generation.live.naming.controlPrefix}/sign_in`, origin)
     if (state !== undefined && next?.stillAtProvider) signIn.searchParams.set('state', state)
-    const leadsOn = next && !next.stillAtProvider && generation.routes.allowsReturn(next.returnTo)
-    const signInUrl = (leadsOn ? next.returnTo : signIn).href
+    const back = next && generation.routes.allowsReturn(next.returnTo) ? next.returnTo : undefined
+    const signInUrl = (back && !next?.stillAtProvider ? back : signIn).href
     const still = left && {
       email: left.identity.email ?? left.identity.subject,
-      signOutUrl: `${generation.live.naming.controlPrefix}/sign_out`,
+      signOutUrl: signOutAtAuth(request, back).href,
     }
     return pageReply(common(request), 200, { kind: 'signed-out', signInUrl, ...(still && { still }) })
   }
@@ -209,12 +209,18 @@ export function signedOutUrl({ fixed, live }: Pick<Generation, 'fixed' | 'live'>
   return new URL(`${live.naming.controlPrefix}/signed_out`, fixed.authenticateServiceUrl)
 }
 
-/** `return_to`, when it is on the host that was asked; at the authenticate service, on any of ours. */
-function returnAddress({ generation, origin }: ControlRequest, query: URLSearchParams): URL | undefined {
+/**
+ * `return_to`, when it is on the host that was asked; at the authenticate service, on any of ours. Otherwise the front page
+ * of the application that was asked; undefined at the authenticate service.
+ */
+function returnAddress(request: ControlRequest, query: URLSearchParams): URL | undefined {
+  const { generation, origin } = request
   const wanted = only(query, 'return_to')
   const url = wanted !== undefined && URL.canParse(wanted, origin) ? new URL(wanted, origin) : undefined
-  if (!url || url.href.length > MAX_RETURN_TO || !generation.routes.allowsReturn(url)) return undefined
-  return url.origin === origin || origin === generation.fixed.authenticateServiceUrl.origin ? url : undefined
+  const isAtAuth = isAtAuthenticate(request, request)
+  const isOurs = url && url.href.length <= MAX_RETURN_TO && generation.routes.allowsReturn(url)
+  if (isOurs && (isAtAuth || url.origin === origin)) return url
+  return isAtAuth ? undefined : new URL('/', origin)
 }
 
 /** Where the answer to a sign-out form may lead, one redirect after the other. */

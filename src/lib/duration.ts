@@ -36,7 +36,7 @@ export function describeLimit({ span, key }: Limit): string {
   return `${key} (${formatDuration(span)})`
 }
 
-/** For people: `2 minutes`, `1 hour`. */
+/** For people, who round: `14 hours` from a second less, `90 minutes`, `1 hour`. Never more than a fifth off, seconds apart. */
 export function describeDuration(milliseconds: number): string {
   for (const [unit, size] of [
     ['day', 86_400_000],
@@ -44,10 +44,9 @@ export function describeDuration(milliseconds: number): string {
     ['minute', 60_000],
     ['second', 1000],
   ] as const) {
-    if (milliseconds >= size) {
-      const count = Math.floor(milliseconds / size)
-      return `${count} ${unit}${count === 1 ? '' : 's'}`
-    }
+    const count = Math.round(milliseconds / size)
+    const isNear = size === 1000 || Math.abs(count * size - milliseconds) <= milliseconds / 5
+    if (isNear && milliseconds >= 0.95 * size) return `${count} ${unit}${count === 1 ? '' : 's'}`
   }
   return 'less than a second'
 }

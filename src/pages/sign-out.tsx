@@ -5,7 +5,7 @@ export interface SignOutModel extends PageModel {
   /** As whom: an e-mail address or a user id. */
   readonly email: string
   readonly csrfToken: string
-  /** Where somebody else is to sign in afterwards. */
+  /** Where they came from, and where the next sign-in leads. */
   readonly returnTo?: string
   /** Page that can end the person's other sessions; absent: this one. */
   readonly everywhereAt?: string
@@ -33,7 +33,7 @@ export function signOutPage(model: SignOutModel): string {
             returnTo={returnTo}
             everywhereAt={everywhereAt}
           />
-          <ButtonLink href={`${controlPrefix}/`} quiet>
+          <ButtonLink href={returnTo ?? `${controlPrefix}/`} quiet>
             Stay signed in
           </ButtonLink>
         </div>

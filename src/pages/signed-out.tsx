@@ -2,6 +2,7 @@ import { type PageModel, renderPage } from './layout.tsx'
 import { ButtonLink } from './parts.tsx'
 
 export interface SignedOutModel extends PageModel {
+  /** To where they came from. */
   readonly signInUrl: string
   /** With another identity provider this browser still has a session: whose, and where that one ends. */
   readonly still?: { readonly email: string; readonly signOutUrl: string }
@@ -21,6 +22,9 @@ export function signedOutPage(model: SignedOutModel): string {
           <p class="lead">This browser is still signed in as {still.email}, and applications may open with that.</p>
           <div class="actions">
             <ButtonLink href={still.signOutUrl}>Sign out there, too</ButtonLink>
+            <ButtonLink href={model.signInUrl} quiet>
+              Sign in again
+            </ButtonLink>
           </div>
         </>
       ),

@@ -92,7 +92,7 @@ describe('the identity provider', () => {
       body: `csrf=${/name="csrf" value="([^"]+)"/.exec(page.body)?.[1]}`,
     })
     expect(out).toMatchObject({ status: 303 })
-    expect(out.headers.location).toBe('http://authenticate.localhost/.postern/signed_out')
+    expect(out.headers.location).toMatch('http://authenticate.localhost/.postern/signed_out?state=')
     expect(await statusOf(alice)).toBe(401)
   })
 })

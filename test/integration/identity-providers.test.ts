@@ -185,7 +185,8 @@ test('a sign-out at an application tells that the session with another provider 
   expect((await browser.ask(url, { method: 'POST', headers: { 'x-postern-csrf': csrf } })).status).toBe(200)
   const end = await browser.go(`${AUTH}/.postern/signed_out`)
   expect(end.body).toContain('still signed in as bob@example.com')
-  expect(end.body).toContain('href="/.postern/sign_out"')
+  expect(end.body).toContain(`href="${AUTH}/.postern/sign_out"`)
+  expect(end.body).toContain(`href="${AUTH}/.postern/sign_in"`)
   expect((await world.browser().go(`${AUTH}/.postern/signed_out`)).body).toContain('You are signed out')
 })
 

@@ -121,7 +121,7 @@ describe('sign-out', () => {
     expect(out.status).toBe(303)
     expect(new URL(out.headers.location ?? '').pathname).toBe('/oauth2/v1/logout')
     const end = await browser.go(out.headers.location ?? '')
-    expect(end.url.href).toBe('http://authenticate.localhost/.postern/signed_out')
+    expect(end.url.href).toMatch('http://authenticate.localhost/.postern/signed_out?state=')
     expect(end.body).toContain('signed out')
 
     // A kept cookie opens nothing, on any host.
@@ -137,7 +137,10 @@ describe('sign-out', () => {
     const browser = world.browser()
     await world.signIn(browser, ENGINEERING, 'alice@example.com')
     const page = await browser.go(`${EVERYONE}.postern/sign_out`)
-    expect([page.status, page.url.href]).toEqual([200, 'http://authenticate.localhost/.postern/sign_out'])
+    expect([page.status, page.url.href]).toEqual([
+      200,
+      `http://authenticate.localhost/.postern/sign_out?${new URLSearchParams({ return_to: EVERYONE })}`,
+    ])
     expect(page.body).toContain('Do you want to sign out?')
     const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)?.[1] ?? ''
     const out = await browser.ask(page.url, {

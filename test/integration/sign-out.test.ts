@@ -81,7 +81,9 @@ describe('by a script', () => {
     const atProvider = new URL((await alice.ask(next)).headers.location ?? '')
     expect(atProvider.pathname).toBe('/oauth2/v1/logout')
     expect(atProvider.searchParams.get('id_token_hint')).toMatch(/^eyJ/)
-    expect((await alice.go(atProvider)).url.href).toBe(`${AUTH}/.postern/signed_out`)
+    const end = await alice.go(atProvider)
+    expect(end.url.origin + end.url.pathname).toBe(`${AUTH}/.postern/signed_out`)
+    expect(end.body).toContain(`href="${APP}/"`)
     // Once.
     expect((await alice.go(next)).url.href).toBe(`${AUTH}/.postern/signed_out`)
     expect(await isIn(alice)).toBe(false)
@@ -136,9 +138,10 @@ describe('everywhere', () => {
     const [phone, bob] = [await signedIn('alice'), await signedIn('bob')]
     const page = await alice.ask(`${APP}/.postern/sign_out`)
     const link = /href="([^"]*)"[^>]*>Sign out everywhere/.exec(page.body)?.[1] ?? ''
-    expect(link).toBe(`${AUTH}/.postern/sign_out`)
+    expect(link).toBe(`${AUTH}/.postern/sign_out?return_to=${encodeURIComponent(`${APP}/`)}`)
     const there = await alice.ask(link)
     expect(there.body).toContain('name="scope" value="everywhere"')
+    expect(there.body).toContain(`name="return_to" value="${APP}/"`)
     const out = await post(alice, link, { csrf: csrfOf(there.body), scope: 'everywhere' })
     expect(out.status).toBe(303)
     expect([await isIn(alice), await isIn(phone), await isIn(bob)]).toEqual([false, false, true])
@@ -183,6 +186,26 @@ test('K06 on another process it is over as well, and streams there are cut', asy
   }
 })
 
+describe('the page after a sign-out', () => {
+  test.each([
+    ['an application leads back to it', APP, `${APP}/`],
+    ['the sign-in service leads to its own page', AUTH, `${AUTH}/.postern/sign_in`],
+  ])('at %s', async (_, origin, back) => {
+    const page = await alice.ask(`${origin}/.postern/sign_out`)
+    const out = await post(alice, `${origin}/.postern/sign_out`, { csrf: csrfOf(page.body) })
+    const end = await alice.go(out.headers.location ?? '')
+    expect(end.body).toContain('You are signed out')
+    expect(/href="([^"]*)"[^>]*>Sign in again/.exec(end.body)?.[1]).toBe(back)
+  })
+
+  test('“Stay signed in” leads back to the application', async () => {
+    const page = await alice.ask(`${APP}/.postern/sign_out?return_to=/wiki`)
+    expect(/href="([^"]*)"[^>]*>Stay signed in/.exec(page.body)?.[1]).toBe(`${APP}/wiki`)
+    const front = await alice.ask(`${APP}/.postern/sign_out`)
+    expect(/href="([^"]*)"[^>]*>Stay signed in/.exec(front.body)?.[1]).toBe(`${APP}/`)
+  })
+})
+
 describe('“Use another account” on the page that refuses', () => {
   test('ends at the address that was refused, for whoever signs in then', async () => {
     const browser = world.browser()
@@ -215,9 +238,10 @@ describe('“Use another account” on the page that refuses', () => {
   ])('does not lead to %s', async (address) => {
     const browser = await signedIn('alice', `${ENGINEERING}/`)
     const page = await browser.ask(`${ENGINEERING}/.postern/sign_out?${new URLSearchParams({ return_to: address })}`)
-    expect(page.body).not.toContain('name="return_to"')
+    expect(page.body).toContain(`name="return_to" value="${ENGINEERING}/"`)
     const out = await post(browser, `${ENGINEERING}/.postern/sign_out`, { csrf: csrfOf(page.body), return_to: address })
-    expect(new URL(out.headers.location ?? '').searchParams.has('state')).toBe(false)
+    const end = await browser.go(out.headers.location ?? '')
+    expect(/href="([^"]*)"[^>]*>Sign in again/.exec(end.body)?.[1]).toBe(`${ENGINEERING}/`)
   })
 
   test('a state of somebody else’s making is none', async () => {
@@ -316,7 +340,8 @@ describe('at a provider that has no sign-out of its own', () => {
   test('a script is told of our page', async () => {
     const user = await userOf(alice)
     const out = await byScript(alice, user.sign_out_url, user.csrf_token)
-    expect(JSON.parse(out.body)).toEqual({ redirect_to: `${AUTH}/.postern/signed_out` })
+    const { redirect_to: next } = JSON.parse(out.body) as { redirect_to: string }
+    expect(next).toMatch(`${AUTH}/.postern/signed_out?state=`)
   })
 })
 

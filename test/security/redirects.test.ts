@@ -196,7 +196,8 @@ describe('H01 H06 other parameters', () => {
       for (const host of [APP, AUTH]) {
         const url = `${host}/.postern/sign_out?${new URLSearchParams({ [name]: `https://${EVIL}` })}`
         const answer = await world.browser().ask(url)
-        expect(answer.headers.location).toBe(`${AUTH}/.postern/${host === AUTH ? 'signed_out' : 'sign_out'}`)
+        const front = new URLSearchParams({ return_to: `${APP}/` })
+        expect(answer.headers.location).toBe(`${AUTH}/.postern/${host === AUTH ? 'signed_out' : `sign_out?${front}`}`)
       }
     },
   )
