@@ -46,6 +46,9 @@ debian redis-server redis-server
 debian psql postgresql
 debian buildah buildah
 debian svn subversion
+debian zsh zsh
+debian fish fish
+debian mandoc mandoc
 debian apache2 libapache2-mod-svn # with the server
 if [ "${#wanted[@]}" -gt 0 ] && [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
   # A service of a freshly installed package must not start here.

@@ -9,6 +9,7 @@ import { type SecretFormat, secretsCommand } from './commands/secrets.ts'
 import { versionCommand } from './commands/version.ts'
 import { readVersion } from '../../src/lib/version.ts'
 import type { Io } from './io.ts'
+import { addSetupCommands } from './setup-commands.ts'
 import { printable } from './text.ts'
 
 /** Arguments → command → exit code; what the commands do is theirs. */
@@ -413,6 +414,7 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .option('--json', 'print one JSON object')
     .action(({ json = false }: { json?: boolean }) => set(versionCommand({ json }, io)))
 
+  addSetupCommands(program, io, set)
   return program
 }
 
