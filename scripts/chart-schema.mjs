@@ -126,6 +126,7 @@ const values = {
   image: map({
     registry: text,
     repository: { ...text, minLength: 1 },
+    allowUnqualified: flag,
     tag: text,
     digest: { ...text, pattern: '^(sha256:[0-9a-f]{64})?$' },
     pullPolicy: words('Always', 'IfNotPresent', 'Never'),

@@ -163,7 +163,7 @@ export function valuesSets(folder: 'ci' | 'ci/bad'): readonly ValuesSet[] {
       const text = readFileSync(file, 'utf8')
       const [, word, rest = ''] = /^# (needs|expects): (.*)$/m.exec(text.split('\n', 1)[0] ?? '') ?? []
       return {
-        name: name.replace('.yaml', ''),
+        name: name.replace(/(?:-values)?\.yaml$/, ''),
         file,
         values: parse(text) as ValuesSet['values'],
         ...(word !== undefined && { [word]: rest }),

@@ -67,7 +67,7 @@ describe('alert rules and dashboard', () => {
   })
 
   test.skipIf(findTool('helm') === undefined)(needing('helm', 'are rendered for the release'), async () => {
-    const objects = await renderObjects(join(chart, 'ci/monitoring.yaml'))
+    const objects = await renderObjects(join(chart, 'ci/monitoring-values.yaml'))
     const rendered = find(objects, 'PrometheusRule').spec.groups[0]?.rules ?? []
     expect(rendered).toHaveLength(rules.length)
     for (const { expr } of rendered) {

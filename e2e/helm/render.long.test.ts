@@ -20,7 +20,7 @@ import {
 } from './chart.ts'
 
 const sets = valuesSets('ci')
-const setNamed = (name: string): string => join(chart, 'ci', `${name}.yaml`)
+const setNamed = (name: string): string => join(chart, 'ci', `${name}-values.yaml`)
 const scratch = mkdtempSync(join(tmpdir(), 'postern-chart-'))
 afterAll(() => rmSync(scratch, { recursive: true }))
 
@@ -343,7 +343,7 @@ describe.skipIf(findTool('helm') === undefined)(needing('helm', 'every bad set o
 
   test('all problems are told at once', async () => {
     const rendered = await render(join(chart, 'values.yaml'), { set: ['replicaCount=2'] })
-    expect(rendered.kind === 'failed' && rendered.message.match(/^- /gm)).toHaveLength(4)
+    expect(rendered.kind === 'failed' && rendered.message.match(/^- /gm)).toHaveLength(5)
   })
 })
 

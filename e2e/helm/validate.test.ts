@@ -162,7 +162,7 @@ describe.skipIf(findTool('helm') === undefined || findTool('kubeconform') === un
     })
 
     test('a misspelt field is found', async () => {
-      const rendered = await render(join(chart, 'ci/minimal-gitops.yaml'))
+      const rendered = await render(join(chart, 'ci/minimal-gitops-values.yaml'))
       const text =
         rendered.kind === 'ok' ? rendered.text.replace('readOnlyRootFilesystem', 'readOnlyRootFileSystem') : ''
       writeFileSync(join(scratch, 'misspelt.yaml'), text)

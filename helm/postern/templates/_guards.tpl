@@ -29,6 +29,11 @@ hold is checked before, by values.schema.json.
 {{- $problems = append $problems (printf "persistence: the %s store keeps nothing in the pod; set store.type: embedded, or turn persistence off" $v.store.type) }}
 {{- end }}
 
+{{- with $v.image }}
+{{- if not (or .registry (contains "/" .repository) .allowUnqualified) }}
+{{- $problems = append $problems (printf "image.registry: %s has no registry, and a node would ask a public one for it; name yours, or set image.allowUnqualified: true where the nodes have the image" (include "postern.image" $)) }}
+{{- end }}
+{{- end }}
 {{- if $v.existingConfig.name }}
 {{- if or $v.config $v.routes $v.idp.issuerUrl $v.idp.clientId $v.idp.scopes }}
 {{- $problems = append $problems "existingConfig.name: the configuration comes from there; remove config, routes and idp, or existingConfig.name" }}
