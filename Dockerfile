@@ -26,18 +26,30 @@ RUN ["node", "-e", "const fs = require('node:fs'); for (const file of fs.readdir
 RUN ["node", "-e", "require('node:fs').mkdirSync('/data')"]
 
 FROM ${RUNTIME_IMAGE}
+# scripts/image.sh gives them.
+ARG RUNTIME_IMAGE
 ARG VERSION=0.1.0
 ARG REVISION=unknown
+ARG CREATED=1970-01-01T00:00:00Z
+ARG SOURCE=""
+ARG DOCUMENTATION=""
 LABEL org.opencontainers.image.title="Postern" \
       org.opencontainers.image.description="Identity-aware reverse proxy: sign in with Okta, live groups, per-route policy, signed identity" \
       org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.vendor="The Postern authors" \
+      org.opencontainers.image.authors="The Postern authors" \
       org.opencontainers.image.version="${VERSION}" \
-      org.opencontainers.image.revision="${REVISION}"
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.created="${CREATED}" \
+      org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.url="${SOURCE}" \
+      org.opencontainers.image.documentation="${DOCUMENTATION}" \
+      org.opencontainers.image.base.name="${RUNTIME_IMAGE}"
 # Owned by root, the folder included: the program cannot change itself. Only the data directory is its own.
 USER 0
 WORKDIR /app
 COPY --from=dependencies --chown=0:0 /app/node_modules ./node_modules
-COPY --from=build --chown=0:0 /src/dist ./dist
+COPY --from=build --chown=0:0 /src/dist/cmd ./dist/cmd
 COPY --chown=0:0 package.json LICENSE config.schema.json ./
 COPY --from=dependencies --chown=65532:65532 /data /var/lib/postern
 # Where HEALTHCHECK asks; the environment wins over config.yaml.

@@ -48,7 +48,7 @@ describe('Dockerfile', () => {
     expect(all('RUN', runtime)).toEqual([])
     expect(all('COPY', runtime).map((copy) => copy.replace(/^(--\S+ )*/, ''))).toEqual([
       '/app/node_modules ./node_modules',
-      '/src/dist ./dist',
+      '/src/dist/cmd ./dist/cmd',
       'package.json LICENSE config.schema.json ./',
       '/data /var/lib/postern',
     ])

@@ -3,6 +3,7 @@
  * bases, and the program then runs in the image's own files, as its own user, on a read-only root.
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import {
   chmodSync,
   chownSync,
@@ -49,6 +50,9 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
     return stdout.trim()
   }
   let container = ''
+  /** Builds the image and what a release has beside it into a folder; gives the image's name and id. */
+  let build: (out: string, ...more: readonly string[]) => Promise<string>
+  let built = ''
   /** The image's files. */
   let files = ''
 
@@ -58,9 +62,24 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
       cwd: root,
       env: { ...process.env, BUILDAH: ['buildah', ...storage].join(' '), WORK: scratch },
     })
-    const build = `bud --isolation chroot --pull-never --format docker --volume ${cache}:/root/.npm`
-    const args = `--build-arg BUILD_IMAGE=${bases.build} --build-arg RUNTIME_IMAGE=${bases.runtime} --build-arg REVISION=0123abc`
-    await buildah(...`${build} ${args} --tag ${IMAGE} .`.split(' '))
+    const args = `--isolation chroot --pull-never --volume ${cache}:/root/.npm`
+    const bud = `${args} --build-arg BUILD_IMAGE=${bases.build} --build-arg RUNTIME_IMAGE=${bases.runtime}`
+    build = async (out, ...more) => {
+      const env = {
+        ...process.env,
+        BUILDAH: ['buildah', ...storage].join(' '),
+        IMAGE,
+        SOURCE_URL: 'https://git.example/postern',
+        SOURCE_DATE_EPOCH: '1764115200',
+      }
+      const done = await run('nice', ['bash', 'scripts/image.sh', out, ...bud.split(' '), ...more], {
+        cwd: root,
+        env,
+        maxBuffer: 16 << 20,
+      })
+      return done.stdout.trim().split('\n').at(-1) ?? ''
+    }
+    built = await build(join(scratch, 'release'))
     container = await buildah('from', '--pull-never', IMAGE)
     files = await buildah('mount', container)
     // What a container runtime makes before it starts a program: mount points, names.
@@ -132,9 +151,65 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
         Test: ['CMD', '/nodejs/bin/node', '/app/dist/cmd/postern/main.js', 'health', '--addr', '127.0.0.1:9901'],
       },
       ExposedPorts: { '8080/tcp': {}, '8443/tcp': {}, '9090/tcp': {}, '9901/tcp': {} },
-      Labels: { 'org.opencontainers.image.licenses': 'Apache-2.0', 'org.opencontainers.image.revision': '0123abc' },
+    })
+    const prefix = 'org.opencontainers.image.'
+    const labels = Object.entries(Docker.config['Labels'] as Record<string, string>)
+    const label = new Map(labels.map(([name, value]) => [name.replace(prefix, ''), value]))
+    expect(Object.fromEntries(label)).toEqual({
+      title: 'Postern',
+      description: expect.stringContaining('Identity-aware'),
+      licenses: 'Apache-2.0',
+      vendor: 'The Postern authors',
+      authors: 'The Postern authors',
+      version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      revision: expect.stringMatching(/^[0-9a-f]{40}(?:-dirty)?$/),
+      created: '2025-11-26T00:00:00Z',
+      source: 'https://git.example/postern',
+      url: 'https://git.example/postern',
+      documentation: 'https://git.example/postern',
+      'base.name': bases.runtime,
     })
     expect(Docker.config['Env']).toEqual(['PATH=/nodejs/bin', 'NODE_ENV=production', 'HEALTH_CHECK_ADDR=0.0.0.0:9901'])
+  })
+
+  test('is the same, to the byte, when it is built again', async () => {
+    const out = join(scratch, 'again')
+    expect(await build(out, '--no-cache')).toBe(built)
+    const digest = (folder: string, file: string): string =>
+      createHash('sha256')
+        .update(readFileSync(join(folder, file)))
+        .digest('hex')
+    const files = readdirSync(out).toSorted()
+    expect(files).toEqual([
+      expect.stringMatching(/\.cdx\.json$/),
+      expect.stringMatching(/\.docker\.tar$/),
+      expect.stringMatching(/\.intoto\.json$/),
+    ])
+    for (const file of files) expect([file, digest(out, file)]).toEqual([file, digest(join(scratch, 'release'), file)])
+  }, 600_000)
+
+  test('comes with a list of its packages, and a statement of what it was made of', async () => {
+    const release = join(scratch, 'release')
+    const read = (end: string): string =>
+      readFileSync(join(release, readdirSync(release).find((file) => file.endsWith(end)) ?? ''), 'utf8')
+    const { components } = JSON.parse(read('.cdx.json')) as { components: { name: string; version: string }[] }
+    const installed = names(
+      JSON.parse(
+        (await run('npm', ['ls', '--omit=dev', '--all', '--json'], { cwd: join(files, 'app') })).stdout,
+      ) as Tree,
+    )
+    expect(new Set(components.map(({ name }) => name))).toEqual(installed)
+    const { subject, predicate } = JSON.parse(read('.intoto.json')) as {
+      subject: { name: string; digest: { sha256: string } }[]
+      predicate: { buildDefinition: { resolvedDependencies: object[] } }
+    }
+    expect(subject.find(({ name }) => name === IMAGE)?.digest.sha256).toBe(built.replace(/^.*sha256:/, ''))
+    expect(subject.map(({ name }) => name).toSorted()).toEqual(
+      [IMAGE, ...readdirSync(release).filter((file) => !file.endsWith('.intoto.json'))].toSorted(),
+    )
+    expect(predicate.buildDefinition.resolvedDependencies).toContainEqual({
+      uri: 'docker://gcr.io/distroless/nodejs24-debian13:nonroot',
+    })
   })
 
   test('holds the program and its dependencies, and no tests, emulator or build tools', async () => {
