@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
@@ -347,10 +348,13 @@ describe('postern secrets generate', () => {
 
 describe('postern', () => {
   test('version prints the version of the package', async () => {
-    expect(await cli(['version'])).toEqual({ exitCode: 0, out: 'postern 0.1.0', err: '' })
+    const { version } = JSON.parse(readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')) as {
+      version: string
+    }
+    expect(await cli(['version'])).toEqual({ exitCode: 0, out: `postern ${version}`, err: '' })
     expect(JSON.parse((await cli(['version', '--json'])).out)).toEqual({
       name: 'postern',
-      version: '0.1.0',
+      version,
       node: process.version,
     })
   })
