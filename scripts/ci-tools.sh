@@ -19,6 +19,19 @@ go_tool() {
   fi
 }
 
+# The program that reads compose files in Docker's own; its package is called cmd.
+compose_go() {
+  have compose-go && return
+  local at="$tools/compose-go"
+  mkdir -p "$at"
+  if command -v go >/dev/null && GOBIN="$at" GOFLAGS='-p=2 -buildvcs=false' nice go install github.com/compose-spec/compose-go/v2/cmd@v2.9.0 >"$tools/compose-go.log" 2>&1; then
+    mv "$at/cmd" "$tools/bin/compose-go"
+    echo 'ci-tools: installed compose-go' >&2
+  else
+    missing+=('compose-go (go install github.com/compose-spec/compose-go/v2/cmd@v2.9.0)')
+  fi
+}
+
 # program, package
 debian() {
   have "$1" && return
@@ -34,6 +47,7 @@ go_tool crane github.com/google/go-containerregistry/cmd/crane@v0.20.3
 go_tool pebble github.com/letsencrypt/pebble/v2/cmd/pebble@v2.7.0
 go_tool h2spec github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
 go_tool pebble-challtestsrv github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@v2.7.0
+compose_go
 
 wanted=()
 programs=()

@@ -39,7 +39,7 @@ describe('the npm package', () => {
 
   beforeAll(async () => {
     const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', scratch], { cwd: root })
-    packed = (JSON.parse(stdout) as Packed[])[0] as Packed
+    ;[packed] = JSON.parse(stdout) as [Packed]
     await run('npm', [
       'install',
       '--prefix',
