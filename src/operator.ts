@@ -9,7 +9,13 @@ import {
   type WantedHook,
   wantedHook,
 } from './directory/okta/hook-install.ts'
-import { inspectOkta, type OktaInspection } from './directory/okta/inspect.ts'
+import {
+  inspectApplication,
+  inspectOkta,
+  type OktaApplication,
+  type OktaInspection,
+  type Probe,
+} from './directory/okta/inspect.ts'
 import { createFeedTable, type FeedRecord } from './directory/okta/position.ts'
 import { isOktaUser } from './directory/okta/shapes.ts'
 import { createOktaSource } from './directory/okta/source.ts'
@@ -40,8 +46,6 @@ import type {
 } from './types.ts'
 import type { ServiceTokens } from './tokens/model.ts'
 import { createServiceTokens } from './tokens/service-tokens.ts'
-import { inspectTokenIssuers } from './identity/bearer/issuers.ts'
-import { inspectUpstreams } from './upstream/inspect.ts'
 import type { Config, DirectoryConfig, IdpConfig } from './config/model.ts'
 import type { Group, Membership, UserStatus } from './directory/model.ts'
 import { elapsed, wallTime } from './lib/time.ts'
@@ -321,6 +325,17 @@ export async function inspect(
   return withClient(directory, deps, (client) => inspectOkta(client, { wanted, isApp }, signal))
 }
 
+/** The application at Okta that people sign in to. Throws ERR_USAGE without Okta's API. */
+export async function inspectClientApplication(
+  { clientId, directory: configured }: IdpConfig,
+  deps: OperatorDeps,
+  signal: AbortSignal,
+): Promise<Probe<OktaApplication | undefined>> {
+  const directory = oktaOf(configured, 'groups are not read from Okta: configure idp_service_account')
+  const client = withScopes(directory, ['okta.apps.read'])
+  return withClient(client, deps, (okta) => inspectApplication(okta, clientId, signal))
+}
+
 /** The event hook that Okta should have; undefined: no secret is configured for one. */
 export function hookOf(
   { fixed: { authenticateServiceUrl }, live }: Config,
@@ -337,13 +352,15 @@ export async function installOktaHook(
   deps: OperatorDeps,
   signal: AbortSignal,
 ): Promise<InstalledHook> {
-  const { credentials, ...directory } = oktaOf(
-    configured,
-    "hooks are made through Okta's API: configure idp_service_account",
-  )
+  const directory = oktaOf(configured, "hooks are made through Okta's API: configure idp_service_account")
   // Postern itself reads only, and its own token should say so.
-  const mayWrite = credentials.kind === 'token' ? credentials : { ...credentials, scopes: [HOOK_SCOPE] }
-  return withClient({ ...directory, credentials: mayWrite }, deps, (client) => installHook(client, hook, signal))
+  return withClient(withScopes(directory, [HOOK_SCOPE]), deps, (client) => installHook(client, hook, signal))
+}
+
+/** A service app asks for other scopes; a token may do what its administrator may. */
+function withScopes(directory: OktaDirectory, scopes: readonly string[]): OktaDirectory {
+  const { credentials } = directory
+  return credentials.kind === 'token' ? directory : { ...directory, credentials: { ...credentials, scopes } }
 }
 
 type OktaDirectory = Extract<DirectoryConfig, { kind: 'okta' }>
@@ -399,12 +416,3 @@ function emailOf(user: object): string | undefined {
   const email: unknown = typeof profile === 'object' && profile && 'email' in profile ? profile.email : undefined
   return typeof email === 'string' && email !== '' ? email.toLowerCase() : undefined
 }
-
-/** Opens a connection to each upstream; which cannot be reached, and whose certificate is not trusted. */
-export const upstreamsOf = inspectUpstreams
-
-/** Whether the store answers and is of the same shared secret. */
-export { inspectStore, isShared } from './store/open.ts'
-
-/** Reads the keys of each of `token_issuers`. */
-export const tokenIssuersOf = inspectTokenIssuers

@@ -59,6 +59,7 @@ function layerOf(path: string): { layer: number; folder: string } {
   if (path.startsWith('cmd/')) return { layer: 6, folder: 'cmd' }
   if (/^src\/(?:app|claims|generation|primary|single|worker)\.ts$/.test(path)) return { layer: 5, folder: 'app' }
   if (path === 'src/operator.ts') return { layer: 5, folder: 'operator' }
+  if (path === 'src/inspection.ts') return { layer: 5, folder: 'inspection' }
   if (path === 'src/review.ts') return { layer: 5, folder: 'review' }
   if (path === 'src/outgoing.ts') return { layer: 5, folder: 'outgoing' }
   // Vocabulary: types that every layer may use.
@@ -143,6 +144,7 @@ function layerProblem({ file, target }: Import): string | undefined {
     from.layer === 6 &&
     ![
       'app',
+      'inspection',
       'operator',
       'outgoing',
       'review',

@@ -69,7 +69,7 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .description('judge a configuration, and print what to register at the identity provider')
     .argument(...FILE)
     .option(...CONFIG)
-    .option('--online', 'also ask the identity provider and the group directory')
+    .option('--online', 'also prove it: ask the identity provider, Okta, the store and the upstreams')
     .option('--json', 'print one JSON object')
     .action(
       async (

@@ -190,6 +190,7 @@ describe('postern okta hook install', () => {
 describe('postern check --online', () => {
   const check = (changes: object = {}, ...more: string[]): Promise<Ran> =>
     cli(['check', '--online', ...more, writeConfig({ ...changes })])
+  const problems = (out: string): readonly string[] => out.split('\n').filter((line) => /^(?:FAIL|WARN) /.test(line))
   const routes = (...groups: string[]) => ({
     routes: [{ from: 'http://app.localhost', to: world.upstreamUrl, allowed_groups: groups }],
   })
@@ -217,15 +218,17 @@ describe('postern check --online', () => {
 
   test('warns when the System Log may not be read', async () => {
     addToken('00a-token-of-a-membership-admin', 'GROUP_MEMBERSHIP_ADMIN')
-    const { exitCode, err } = await check({ idp_service_account: '00a-token-of-a-membership-admin' })
-    expect([exitCode, err]).toEqual([
+    const { exitCode, out } = await check({ idp_service_account: '00a-token-of-a-membership-admin' })
+    expect([exitCode, problems(out)]).toEqual([
       0,
-      `warning: System Log at ${world.okta.url}: may not be read (a Read-only Administrator may read it): Postern falls back to lists of what changed, so changes take up to 30 seconds and more, instead of 10 seconds`,
+      [
+        `WARN  System Log at ${world.okta.url}: may not be read: Postern falls back to lists of what changed, so changes take up to 30 seconds and more, instead of 10 seconds; create the token as a Read-only Administrator`,
+      ],
     ])
   })
 
   test('names groups that a claim, an exclusion or a shadow policy looks for', async () => {
-    const { err } = await check({
+    const { out } = await check({
       routes: [
         {
           from: 'http://app.localhost',
@@ -237,7 +240,7 @@ describe('postern check --online', () => {
       ],
     })
     for (const name of ['Enginering', 'Sale', 'Everyon'])
-      expect(err).toContain(`group "${name}": Okta has no such group`)
+      expect(out).toContain(`group "${name}": Okta has no such group`)
   })
 
   test('connects to upstreams: a certificate that is refused fails, one that is not there is a note', async () => {
@@ -247,7 +250,7 @@ describe('postern check --online', () => {
     await once(server, 'listening')
     const to = `https://localhost:${(server.address() as AddressInfo).port}`
     const route = { from: 'http://app.localhost', allowed_groups: ['Engineering'] }
-    const { exitCode, out, err } = await check({
+    const { exitCode, out } = await check({
       routes: [
         { ...route, to: [world.upstreamUrl, 'http://127.0.0.1:1'] },
         { ...route, prefix: '/tls', to },
@@ -255,18 +258,18 @@ describe('postern check --online', () => {
     })
     server.close()
     expect(exitCode).toBe(4)
-    expect(out).toContain(`ok: upstream ${world.upstreamUrl}: takes connections`)
-    expect(err).toMatch(
+    expect(out).toContain(`OK    upstream ${world.upstreamUrl}: takes connections`)
+    expect(out).toMatch(
       new RegExp(
-        `failed: upstream ${to}: its certificate is self-signed; trust it with tls_custom_ca .*config.yaml:\\d+`,
+        `FAIL  upstream ${to}: its certificate is self-signed; trust it with tls_custom_ca .*config.yaml:\\d+`,
       ),
     )
-    expect(out).toContain('note: upstream http://127.0.0.1:1: connect ECONNREFUSED')
+    expect(out).toContain('NOTE  upstream http://127.0.0.1:1: connect ECONNREFUSED')
   })
 
   test('reads the keys of token issuers', async () => {
     const issuer = await createIssuerServer()
-    const { exitCode, out, err } = await check({
+    const { exitCode, out } = await check({
       token_issuers: {
         ci: { issuer: issuer.url, audience: 'x' },
         keys: { issuer: 'https://ci.corp.example', jwks_url: `${issuer.url}/keys`, audience: 'x' },
@@ -276,17 +279,17 @@ describe('postern check --online', () => {
     })
     await issuer.close()
     expect(exitCode).toBe(4)
-    for (const name of ['ci', 'keys']) expect(out).toContain(`ok: token issuer ${name}: publishes 1 key`)
-    expect(err).toContain(
-      `failed: token issuer other: GET ${issuer.url}/other/.well-known/openid-configuration: it answered 404`,
+    for (const name of ['ci', 'keys']) expect(out).toContain(`OK    token issuer ${name}: publishes 1 key`)
+    expect(out).toContain(
+      `FAIL  token issuer other: GET ${issuer.url}/other/.well-known/openid-configuration: it answered 404`,
     )
-    expect(err).toMatch(/failed: token issuer away: GET http:\/\/127\.0\.0\.1:1\/.* failed/)
+    expect(out).toMatch(/FAIL  token issuer away: GET http:\/\/127\.0\.0\.1:1\/.* failed/)
   })
 
   test('names groups in policies that Okta lacks, has twice, or imports', async () => {
     const twins = [world.okta.addGroup({ name: 'Twins' }).id, world.okta.addGroup({ name: 'Twins' }).id]
     const imported = world.okta.addGroup({ name: 'From HR', type: 'APP_GROUP' }).id
-    const { exitCode, err } = await check(
+    const { exitCode, out } = await check(
       routes(
         'Engineering',
         'Everyone',
@@ -299,15 +302,15 @@ describe('postern check --online', () => {
       ),
     )
     expect(exitCode).toBe(0)
-    const [first, second, third, ...more] = err.split('\n')
+    const [first, second, third, ...more] = problems(out)
     expect(first).toBe(
-      'warning: group "Enginering": Okta has no such group, so no person is in it; did you mean "Engineering"?',
+      'WARN  group "Enginering": Okta has no such group, so no person is in it; did you mean "Engineering"?',
     )
-    expect(second).toBe('warning: group "Nothing of the kind": Okta has no such group, so no person is in it')
+    expect(second).toBe('WARN  group "Nothing of the kind": Okta has no such group, so no person is in it')
     for (const id of twins) expect(third).toContain(id)
-    expect(third).toContain('warning: group "Twins": 2 groups have this name, and each of them counts; write an id: ')
+    expect(third).toContain('WARN  group "Twins": 2 groups have this name, and each of them counts; write an id: ')
     expect(more).toEqual([
-      `warning: group "From HR": only an imported group has this name, which rules do not match by name; write its id: ${imported}`,
+      `WARN  group "From HR": only an imported group has this name, which rules do not match by name; write its id: ${imported}`,
     ])
   })
 })
@@ -327,7 +330,7 @@ describe('postern check --online where the sign-in service is a process of its o
     expect([exitCode, err]).toEqual([0, ''])
     expect(out).toContain('serves the routes alone (services: proxy)')
     expect(out).toContain('Groups: from okta, which the sign-in service reads')
-    expect(out).toContain(`ok: upstream ${world.upstreamUrl}: takes connections`)
+    expect(out).toContain(`OK    upstream ${world.upstreamUrl}: takes connections`)
     expect(out).not.toContain('okta: ')
     expect(world.okta.calls().filter(({ path }) => path.endsWith('/token'))).toEqual([])
   })

@@ -60,12 +60,13 @@ test('check --online asks each of them, and prints what to register with each', 
   expect([exitCode, err]).toEqual([0, ''])
   for (const { url } of [world.okta, world.partners]) {
     expect(out).toContain(`Register with ${url} for client ${DEMO.clientId}:`)
-    expect(out).toContain(`ok: identity provider ${url}: discovery answers with this issuer`)
-    expect(out).toContain(`ok: service account at ${url}: the token belongs to service@example.com`)
+    expect(out).toContain(`OK    identity provider ${url}: discovery answers with this issuer`)
+    expect(out).toContain(`OK    service account at ${url}: the token belongs to service@example.com`)
   }
   expect(out).toMatch(new RegExp(`^ +Sign-in redirect URI +${AUTH}/oauth2/callback$`, 'm'))
   expect(out).toMatch(new RegExp(`^ +Sign-in redirect URI +${AUTH}/oauth2/callback/partners$`, 'm'))
-  expect(out.match(/: the provider accepts it/g)).toHaveLength(2)
+  expect(out.match(/: the provider accepts its id and secret/g)).toHaveLength(2)
+  expect(out.match(/OK {4}redirect URI .*: the provider knows it/g)).toHaveLength(2)
   const json = JSON.parse((await cli(['check', '--json', config()])).out) as { providers: unknown }
   expect(json.providers).toMatchObject([
     { name: 'default', issuer: world.okta.url, redirect_uri: `${AUTH}/oauth2/callback`, groups: 'okta' },
@@ -75,10 +76,10 @@ test('check --online asks each of them, and prints what to register with each', 
 
 test('check --online fails for the one whose client is wrong, and names it', async () => {
   const partners = { provider: 'okta', url: world.partners.url, client_id: '0oa0000000000000000x' }
-  const { exitCode, err } = await cli(['check', '--online', config({ identity_providers: { partners } })])
+  const { exitCode, out } = await cli(['check', '--online', config({ identity_providers: { partners } })])
   expect(exitCode).toBe(4)
-  expect(err).toContain('failed: client 0oa0000000000000000x: the provider does not accept it')
-  expect(err).not.toContain(`failed: client ${DEMO.clientId}`)
+  expect(out).toContain('FAIL  client 0oa0000000000000000x: the provider knows no such client')
+  expect(out).not.toContain(`FAIL  client ${DEMO.clientId}`)
 })
 
 test('explain judges somebody of the provider that is named', async () => {

@@ -65,9 +65,9 @@ test('sessions are listed and ended from the command line, and end at once', asy
 test('check --online says whether the store answers and is ours', async () => {
   expect((await run(['check', '--online'])).out).toContain('store (redis): answers, and is of this shared_secret')
   const other = await run(['check', '--online'], { shared_secret: SHARED_SECRET.split('').toReversed().join('') })
-  expect([other.exitCode, other.err]).toEqual([4, expect.stringContaining('shared_secret differs')])
+  expect([other.exitCode, other.out]).toEqual([4, expect.stringContaining('shared_secret differs')])
   const away = await run(['check', '--online'], { storage: storage(1) })
-  expect([away.exitCode, away.err]).toEqual([4, expect.stringContaining('ECONNREFUSED')])
+  expect([away.exitCode, away.out]).toEqual([4, expect.stringContaining('ECONNREFUSED')])
 }, 60_000)
 
 test('with another shared secret no command says that nobody is there, and none writes', async () => {

@@ -30,6 +30,7 @@ beforeEach(async () => {
         authorization_endpoint: `${issuer}/authorize`,
         token_endpoint: `${issuer}/token`,
         jwks_uri: `${issuer}/keys`,
+        keys: [{ kty: 'RSA' }],
       }
       res.writeHead(200, { 'content-type': 'application/json' })
       res.end(JSON.stringify(req.url === '/api/v1/users/me' ? { id: '00u1' } : metadata))

@@ -3,12 +3,14 @@ import { loadConfig } from '../../../src/config/load.ts'
 import { assertNever, ERRORS } from '../../../src/errors.ts'
 import { describeDuration } from '../../../src/lib/duration.ts'
 import { asksForGroups, policiesOf } from '../../../src/policy/explain.ts'
+import type { Span } from '../../../src/types.ts'
 import type { Config, IdpConfig } from '../../../src/config/model.ts'
 import type { Io } from '../io.ts'
 import { describeHosts } from '../hosts.ts'
+import { checkOnline } from '../checks/online.ts'
+import { type Finding, lineOf } from '../finding.ts'
 import { count, printable } from '../text.ts'
-import { checkOnline, describeHook } from './check-online.ts'
-import { registrations } from './registration.ts'
+import { describeHook, registrations } from './registration.ts'
 
 export interface CheckOptions {
   /** undefined: the environment alone. */
@@ -27,6 +29,7 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
     return ERRORS.ERR_CONFIG_INVALID.exit
   }
   const { config } = loaded
+  const begun = performance.now()
   const findings = online ? await checkOnline(config, io.clock) : []
   // Here and not above: what it brings with it is for those who ask.
   const { hookOf } = online ? await import('../../../src/operator.ts') : { hookOf: () => undefined }
@@ -38,7 +41,7 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
   })
   // One for each org: providers of one issuer share theirs.
   const [hook, ...otherHooks] = hooks.filter(({ org }, i) => hooks.findIndex((other) => other.org === org) === i)
-  const exitCode = findings.every(({ ok }) => ok) ? 0 : ERRORS.ERR_DEPENDENCY.exit
+  const exitCode = findings.every(({ status }) => status !== 'fail') ? 0 : ERRORS.ERR_DEPENDENCY.exit
   if (json) {
     io.out(
       JSON.stringify(
@@ -55,7 +58,7 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
             ...Object.fromEntries(registrations(config, idp).map(({ key, uri }) => [key, uri])),
             groups: idp.directory.kind,
           })),
-          ...(online && { online: findings }),
+          ...(online && { checks: findings }),
           ...(hook && { event_hook: { uri: hook.hook.uri, header: 'Authorization', events: hook.hook.events } }),
         },
         undefined,
@@ -73,12 +76,18 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
     if (!wanted.uri.startsWith('https:')) io.out('  Okta itself takes https only')
     io.out('')
   }
-  for (const { ok, warning, note, name, message } of findings) {
-    const line = printable(`${warning ? 'warning' : note ? 'note' : ok ? 'ok' : 'failed'}: ${name}: ${message}`)
-    if (ok && !warning) io.out(line)
-    else io.err(line)
-  }
+  for (const finding of findings) io.out(printable(lineOf(finding)))
+  if (findings.length > 0) io.out(sumUp(findings, performance.now() - begun))
   return exitCode
+}
+
+/** `12 checks in 0.8 s: 1 failed, 2 warnings`. */
+function sumUp(findings: readonly Finding[], took: Span): string {
+  const number = (wanted: Finding['status']): number => findings.filter(({ status }) => status === wanted).length
+  const [failed, warnings] = [number('fail'), number('warn')]
+  const parts = [...(failed > 0 ? [`${failed} failed`] : []), ...(warnings > 0 ? [count(warnings, 'warning')] : [])]
+  const result = parts.length > 0 ? parts.join(', ') : 'all is well'
+  return `${count(findings.length, 'check')} in ${(took / 1000).toFixed(1)} s: ${result}`
 }
 
 const LABEL_WIDTH = 27

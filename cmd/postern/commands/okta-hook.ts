@@ -8,7 +8,7 @@ import { OKTA_TIMEOUT_MS, withDeadline } from '../deadline.ts'
 import type { Io } from '../io.ts'
 import { providerNamed } from '../judge.ts'
 import { printable } from '../text.ts'
-import { describeHook } from './check-online.ts'
+import { describeHook } from './registration.ts'
 
 /**
  * Makes the event hook at Okta, or makes it right, and has Okta verify it. Exit code 0, 2 (nothing to install), 3 (not

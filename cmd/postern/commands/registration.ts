@@ -1,5 +1,6 @@
 import type { Config, IdpConfig } from '../../../src/config/model.ts'
 import type { Finding } from '../finding.ts'
+import { count } from '../text.ts'
 
 /** An address of ours that the identity provider has to know, to the letter. */
 export interface Registration {
@@ -19,18 +20,26 @@ export function redirectUri({ fixed }: Config, { callbackPath }: IdpConfig): str
   return fixed.authenticateServiceUrl.origin + callbackPath
 }
 
+/** Where browsers come back to when they have signed out at the provider. */
+export function signOutUri(config: Config): string {
+  return controlUri(config, 'signed_out')
+}
+
+function controlUri({ fixed, live }: Config, name: string): string {
+  return `${fixed.authenticateServiceUrl.origin}${live.naming.controlPrefix}/${name}`
+}
+
 /** What to register: the first two are needed, by the others the provider tells of sign-outs. */
 export function registrations(config: Config, idp: IdpConfig): readonly Registration[] {
-  const { fixed, live } = config
-  const at = (name: string): string => `${fixed.authenticateServiceUrl.origin}${live.naming.controlPrefix}/${name}`
+  const at = (name: string): string => controlUri(config, name)
   const isOkta = idp.provider === 'okta'
   return [
     { key: 'redirect_uri', label: 'Sign-in redirect URI', uri: redirectUri(config, idp) },
-    { key: 'sign_out_redirect_uri', label: 'Sign-out redirect URI', uri: at('signed_out') },
+    { key: 'sign_out_redirect_uri', label: 'Sign-out redirect URI', uri: signOutUri(config) },
     isOkta
       ? { key: 'universal_logout_uri', label: 'Universal Logout endpoint', uri: at('universal_logout') }
       : { key: 'backchannel_logout_uri', label: 'Back-channel logout URL', uri: at('backchannel_logout') },
-    ...(fixed.sharedSignals
+    ...(config.fixed.sharedSignals
       ? [{ key: 'shared_signals_uri', label: 'Shared signals endpoint', uri: at('ssf') } as const]
       : []),
   ]
@@ -47,9 +56,8 @@ export function judgeOffers(
   if (idp.provider !== 'okta') {
     const offers = metadata['backchannel_logout_supported'] === true
     findings.push({
-      name: 'back-channel logout',
-      ok: true,
-      ...(!offers && { note: true }),
+      check: 'back-channel logout',
+      status: offers ? 'ok' : 'note',
       message: offers
         ? 'the provider offers it: register the URL above'
         : 'the provider does not say that it has it: a sign-out there then ends sessions here with the next refresh only',
@@ -61,11 +69,20 @@ export function judgeOffers(
     const values = (demand?.providers?.includes(idp.name) ?? true) ? (demand?.acrValues ?? []) : []
     if (values.length === 0 || values.some((value) => known.includes(value))) continue
     findings.push({
-      name: `acr_values of ${name}`,
-      ok: true,
-      warning: true,
+      check: `acr_values of ${name}`,
+      status: 'warn',
       message: `the provider lists none of them, so nobody may come in; it lists ${known.join(', ')} (${definedAt})`,
     })
   }
   return findings
+}
+
+/** What to enter in Okta's Admin Console for an event hook, one a line. */
+export function describeHook({ uri, events }: { readonly uri: string; readonly events: readonly string[] }) {
+  return [
+    `  URI      ${uri}`,
+    '  Header   Authorization: the value of directory.okta.event_hook_secret',
+    `  Events   ${count(events.length, 'type')}:`,
+    ...events.map((event) => `           ${event}`),
+  ]
 }

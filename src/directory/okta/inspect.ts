@@ -25,6 +25,7 @@ export interface OktaInspection {
   /** The login that the token belongs to; undefined: a service app. */
   readonly account: Probe<string | undefined>
   /** Absent: the credentials are not accepted, so nothing else was asked. */
+  readonly people?: Probe<undefined>
   readonly groups?: Probe<readonly GroupProblem[]>
   readonly log?: Probe<undefined>
   /** How often changes are looked for where the log may not be read. */
@@ -40,9 +41,41 @@ export async function inspectOkta(
   const options = { signal, priority: 'confirm' } as const
   const account = await probe(() => (isApp ? readAnybody(client, options) : readOwner(client, options)))
   if (!account.ok && account.error.code === 'ERR_DIRECTORY_UNAUTHORIZED') return { account, withoutLog: DELTA_INTERVAL }
+  const people = await probe(() => readAnybody(client, options))
   const groups = await probe(() => readGroups(client, wanted, options))
   const log = await probe(async () => void (await client.get('/api/v1/logs', { limit: '1' }, options)))
-  return { account, groups, log, withoutLog: DELTA_INTERVAL }
+  return { account, people, groups, log, withoutLog: DELTA_INTERVAL }
+}
+
+/** What Okta knows of the application that people sign in to. */
+export interface OktaApplication {
+  /** `ACTIVE`, or nobody can sign in. */
+  readonly status: string
+  readonly signOutUris: readonly string[]
+  readonly grantTypes: readonly string[]
+}
+
+/** `undefined`: there is none with this client id. Never rejects. */
+export function inspectApplication(
+  client: OktaClient,
+  clientId: string,
+  signal: AbortSignal,
+): Promise<Probe<OktaApplication | undefined>> {
+  return probe(async () => {
+    const path = `/api/v1/apps/${encodeURIComponent(clientId)}`
+    const answer = await client.get(path, {}, { signal, priority: 'confirm' })
+    if (!answer) return undefined
+    const { status, settings } = answer.body as {
+      readonly status?: unknown
+      readonly settings?: { readonly oauthClient?: Readonly<Record<string, unknown>> | null } | null
+    }
+    const { post_logout_redirect_uris: signOutUris, grant_types: grantTypes } = settings?.oauthClient ?? {}
+    return { status: String(status), signOutUris: textsOf(signOutUris), grantTypes: textsOf(grantTypes) }
+  })
+}
+
+function textsOf(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : []
 }
 
 async function probe<T>(ask: () => Promise<T>): Promise<Probe<T>> {

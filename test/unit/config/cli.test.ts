@@ -170,9 +170,26 @@ describe('postern check --online', () => {
   afterAll(() => new Promise((resolve) => server.close(resolve)))
 
   const withToken = { ...env, OKTA_API_TOKEN: '00the-token' }
+  const problems = (out: string): readonly string[] => out.split('\n').filter((line) => /^(?:FAIL|WARN) /.test(line))
+  const metadata = (more: object = {}) => ({
+    issuer: origin,
+    authorization_endpoint: `${origin}/authorize`,
+    token_endpoint: `${origin}/token`,
+    jwks_uri: `${origin}/keys`,
+    ...more,
+  })
+  const keys: readonly [number, unknown] = [200, { keys: [{ kty: 'RSA' }] }]
+  const asOkta = {
+    '/keys': keys,
+    '/token': [400, { error: 'invalid_grant' }],
+    '/api/v1/users/me': [200, { profile: { login: 'reader@corp.example' } }],
+    '/api/v1/groups?limit=200': [200, [{ id: '00g1', type: 'OKTA_GROUP', profile: { name: 'Engineering' } }]],
+    '/api/v1/logs?limit=1': [200, []],
+    '/api/v1/users?limit=1': [200, []],
+  } as const
   function respond(answers: Readonly<Record<string, readonly [status: number, body: unknown]>>): void {
     answer = (req, res) => {
-      const [status, body] = answers[req.url ?? ''] ?? [404, {}]
+      const [status, body] = answers[req.url ?? ''] ?? [req.url?.startsWith('/authorize') ? 200 : 404, {}]
       const unauthorized = req.url?.startsWith('/api/') && req.headers.authorization !== 'SSWS 00the-token'
       res.writeHead(unauthorized ? 401 : status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
     }
@@ -180,18 +197,19 @@ describe('postern check --online', () => {
 
   test('is green when the issuer, the token and the groups answer', async () => {
     respond({
-      '/.well-known/openid-configuration': [200, { issuer: origin }],
-      '/api/v1/users/me': [200, { profile: { login: 'reader@corp.example' } }],
-      '/api/v1/groups?limit=200': [200, [{ id: '00g1', type: 'OKTA_GROUP', profile: { name: 'Engineering' } }]],
-      '/api/v1/logs?limit=1': [200, []],
+      ...asOkta,
+      '/.well-known/openid-configuration': [200, metadata()],
     })
     const { exitCode, out, err } = await cli(['check', '--online', await file(good(origin))], withToken)
     expect([exitCode, err]).toEqual([0, ''])
-    expect(out).toContain(`ok: identity provider ${origin}: discovery answers with this issuer`)
-    expect(out).toContain(`ok: service account at ${origin}: the token belongs to reader@corp.example`)
-    expect(out).toContain(`ok: groups at ${origin}: can be read`)
-    expect(out).toContain(`ok: System Log at ${origin}: can be read: changes are looked for every 10 seconds`)
+    expect(out).toContain(`OK    identity provider ${origin}: discovery answers with this issuer`)
+    expect(out).toContain(`OK    service account at ${origin}: the token belongs to reader@corp.example`)
+    expect(out).toContain(`OK    groups at ${origin}: can be read`)
+    expect(out).toContain(`OK    System Log at ${origin}: can be read: changes are looked for every 10 seconds`)
     expect(out).not.toContain('Event hook')
+    expect(out).toContain('OK    client 0oa1: the provider accepts its id and secret')
+    expect(out).toMatch(/^NOTE {2}redirect URI .*: the provider does not tell before somebody signs in/m)
+    expect(out).toMatch(/\n\d+ checks in \d\.\d s: all is well$/)
   })
 
   test('says which signals another provider offers, and which acr_values it does not know', async () => {
@@ -200,13 +218,13 @@ describe('postern check --online', () => {
     respond({
       '/.well-known/openid-configuration': [
         200,
-        {
-          issuer: origin,
+        metadata({
           scopes_supported: ['groups'],
           backchannel_logout_supported: true,
           acr_values_supported: ['0', '1'],
-        },
+        }),
       ],
+      '/keys': keys,
       '/.well-known/ssf-configuration': [200, { issuer: origin, jwks_uri: `${origin}/keys` }],
     })
     const good1 = await ask()
@@ -215,17 +233,20 @@ describe('postern check --online', () => {
       '  Back-channel logout URL    https://authenticate.corp.example/.postern/backchannel_logout',
     )
     expect(good1.out).toContain('  Shared signals endpoint    https://authenticate.corp.example/.postern/ssf')
-    expect(good1.out).toContain('ok: back-channel logout: the provider offers it: register the URL above')
-    expect(good1.out).toContain(`ok: shared signals of ${origin}: tells its keys`)
-    expect(good1.err).toContain(
-      'warning: acr_values of app.corp.example: the provider lists none of them, so nobody may come in; it lists 0, 1',
+    expect(good1.out).toContain('OK    back-channel logout: the provider offers it: register the URL above')
+    expect(good1.out).toContain(`OK    shared signals of ${origin}: tells its keys`)
+    expect(good1.out).toContain(
+      'WARN  acr_values of app.corp.example: the provider lists none of them, so nobody may come in; it lists 0, 1',
     )
-    respond({ '/.well-known/openid-configuration': [200, { issuer: origin, scopes_supported: ['groups'] }] })
+    respond({
+      '/.well-known/openid-configuration': [200, metadata({ scopes_supported: ['groups'] })],
+      '/keys': keys,
+    })
     const less = await ask()
     expect(less.exitCode).toBe(4)
-    expect(less.out).toContain('note: back-channel logout: the provider does not say that it has it')
-    expect(less.err).toContain(
-      `failed: shared signals of ${origin}: ${origin}/.well-known/ssf-configuration answered 404`,
+    expect(less.out).toContain('NOTE  back-channel logout: the provider does not say that it has it')
+    expect(less.out).toContain(
+      `FAIL  shared signals of ${origin}: ${origin}/.well-known/ssf-configuration answered 404`,
     )
   })
 
@@ -234,38 +255,38 @@ describe('postern check --online', () => {
       '/.well-known/openid-configuration': [200, { issuer: 'https://other.okta.com/oauth2/default' }],
       '/api/v1/users/me': [401, { errorCode: 'E0000011' }],
     })
-    const { exitCode, err } = await cli(['check', '--online', await file(good(origin))], withToken)
-    expect(exitCode).toBe(4)
-    expect(err.split('\n')).toEqual([
-      `failed: identity provider ${origin}: it calls itself https://other.okta.com/oauth2/default; write idp_provider_url: https://other.okta.com/oauth2/default`,
-      `failed: service account at ${origin}: Okta does not accept the token: it is wrong, revoked, or was unused for 30 days`,
+    const { exitCode, out, err } = await cli(['check', '--online', await file(good(origin))], withToken)
+    expect([exitCode, err]).toEqual([4, ''])
+    expect(problems(out)).toEqual([
+      `FAIL  identity provider ${origin}: it calls itself https://other.okta.com/oauth2/default; write idp_provider_url: https://other.okta.com/oauth2/default`,
+      `FAIL  service account at ${origin}: Okta does not accept the token: it is wrong, revoked, or was unused for 30 days; create one in Security > API > Tokens, as a Read-only Administrator`,
     ])
-    expect(err).not.toContain('00the-token')
+    expect(out).toMatch(/checks in \d\.\d s: 2 failed$/)
+    expect(out).not.toContain('00the-token')
   })
 
   test('exits with 4 for an endpoint that no browser may be sent to', async () => {
     respond({
-      '/.well-known/openid-configuration': [200, { issuer: origin, authorization_endpoint: 'javascript:alert(1)' }],
-      '/api/v1/users/me': [200, { profile: { login: 'reader@corp.example' } }],
-      '/api/v1/groups?limit=200': [200, []],
-      '/api/v1/logs?limit=1': [200, []],
+      ...asOkta,
+      '/.well-known/openid-configuration': [200, metadata({ authorization_endpoint: 'javascript:alert(1)' })],
     })
-    const { exitCode, err } = await cli(['check', '--online', await file(good(origin))], withToken)
+    const { exitCode, out } = await cli(['check', '--online', await file(good(origin))], withToken)
     expect(exitCode).toBe(4)
-    expect(err).toContain(`failed: identity provider ${origin}: its authorization_endpoint is not an https URL`)
+    expect(out).toContain(`FAIL  identity provider ${origin}: its authorization_endpoint is not an https URL`)
   })
 
   test('exits with 4 for a token that may not read groups', async () => {
     respond({
-      '/.well-known/openid-configuration': [200, { issuer: origin }],
-      '/api/v1/users/me': [200, { profile: { login: 'reader@corp.example' } }],
+      ...asOkta,
+      '/.well-known/openid-configuration': [200, metadata()],
       '/api/v1/groups?limit=200': [403, { errorCode: 'E0000006' }],
-      '/api/v1/logs?limit=1': [200, []],
     })
-    const { exitCode, err } = await cli(['check', '--online', await file(good(origin))], withToken)
-    expect([exitCode, err]).toEqual([
+    const { exitCode, out } = await cli(['check', '--online', await file(good(origin))], withToken)
+    expect([exitCode, problems(out)]).toEqual([
       4,
-      `failed: groups at ${origin}: the token may not do this; create it as a Read-only Administrator`,
+      [
+        `FAIL  groups at ${origin}: the token may not do this (okta: GET /api/v1/groups answered 403 E0000006: the API token's administrator role does not allow it); create it as a Read-only Administrator`,
+      ],
     ])
   })
 
@@ -273,28 +294,29 @@ describe('postern check --online', () => {
     const path = await file(good('http://127.0.0.1:1'))
     expect(await cli(['check', '--online', path])).toMatchObject({
       exitCode: 4,
-      err: expect.stringContaining(
-        'failed: identity provider http://127.0.0.1:1: no answer from 127.0.0.1:1: ',
+      out: expect.stringContaining(
+        'FAIL  identity provider http://127.0.0.1:1: no answer from 127.0.0.1:1: ',
       ) as string,
     })
     respond({})
-    expect((await cli(['check', '--online', await file(good(origin))])).err).toContain(
-      `failed: identity provider ${origin}: ${origin}/.well-known/openid-configuration answered 404`,
+    expect((await cli(['check', '--online', await file(good(origin))])).out).toContain(
+      `FAIL  identity provider ${origin}: ${origin}/.well-known/openid-configuration answered 404`,
     )
     answer = (_, res) => res.end('<html>')
-    expect((await cli(['check', '--online', await file(good(origin))])).err).toContain('is not a discovery document')
+    expect((await cli(['check', '--online', await file(good(origin))])).out).toContain('is not a discovery document')
     answer = (_, res) => res.end('{"issuer')
-    expect((await cli(['check', '--online', await file(good(origin))])).err).toContain('the answer is not JSON')
+    expect((await cli(['check', '--online', await file(good(origin))])).out).toContain('the answer is not JSON')
   })
 
   test.each([
-    ['invalid_client', 4, 'failed: client 0oa1: the provider does not accept it (invalid_client): see idp_client_id'],
-    ['unauthorized_client', 4, 'failed: client 0oa1: the provider does not accept it (unauthorized_client)'],
-    ['invalid_grant', 0, 'ok: client 0oa1: the provider accepts it'],
-    ['invalid_request', 0, ': identity provider'],
+    ['invalid_client', 4, 'FAIL  client 0oa1: the provider does not accept it (invalid_client); see idp_client_id'],
+    ['unauthorized_client', 4, 'FAIL  client 0oa1: the provider does not accept it (unauthorized_client)'],
+    ['invalid_grant', 0, 'OK    client 0oa1: the provider accepts its id and secret'],
+    ['invalid_request', 0, 'NOTE  client 0oa1: cannot be proven before somebody signs in: it answered invalid_request'],
   ])('a code that never was is answered %s, which tells of the client', async (error, exitCode, line) => {
     respond({
-      '/.well-known/openid-configuration': [200, { issuer: origin, token_endpoint: `${origin}/token` }],
+      '/.well-known/openid-configuration': [200, metadata()],
+      '/keys': keys,
       '/token': [400, { error }],
     })
     const ran = await cli(['check', '--online', await file(good(origin))])
@@ -305,8 +327,8 @@ describe('postern check --online', () => {
 
   test('exits with 4 when the provider takes too long', async () => {
     answer = () => {}
-    const { exitCode, err } = await cli(['check', '--online', await file(`${good(origin)}idp_timeout: 50ms\n`)])
-    expect([exitCode, err]).toEqual([4, expect.stringContaining('it took too long')])
+    const { exitCode, out } = await cli(['check', '--online', await file(`${good(origin)}idp_timeout: 50ms\n`)])
+    expect([exitCode, out]).toEqual([4, expect.stringContaining('it took too long')])
   })
 })
 

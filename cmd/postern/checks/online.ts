@@ -1,0 +1,55 @@
+/** What only the others can say: the identity provider, Okta, the store, the upstreams. */
+import { messageOf } from '../../../src/errors.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
+import { describeDuration } from '../../../src/lib/duration.ts'
+import type { Clock, Span } from '../../../src/types.ts'
+import type { Config } from '../../../src/config/model.ts'
+import type { Finding } from '../finding.ts'
+import { checkSharedSignals, checkTokenIssuers } from './issuers.ts'
+import { checkApplication, checkOkta } from './okta.ts'
+import { checkProvider } from './provider.ts'
+import { checkStore } from './store.ts'
+import { checkUpstreams } from './upstreams.ts'
+
+/** Nobody waits longer for the whole of it. */
+const DEADLINE: Span = 30_000
+
+/** All at the same time. Reads only; secrets go to nobody but the provider whose they are. Never rejects. */
+export async function checkOnline(config: Config, clock: Clock = systemClock): Promise<readonly Finding[]> {
+  const { idps } = config.fixed
+  // Providers of one issuer share their directory.
+  const orgs = idps.filter(({ issuer }, i) => idps.findIndex((other) => other.issuer === issuer) === i)
+  const found = await Promise.all([
+    ...idps.map((idp) => inTime(`identity provider ${idp.issuer}`, checkProvider(config, idp, clock))),
+    inTime('shared signals', checkSharedSignals(config)),
+    inTime('token issuers', checkTokenIssuers(config)),
+    ...idps.flatMap((idp) =>
+      idp.directory.kind === 'okta'
+        ? [inTime(`application of client ${idp.clientId}`, checkApplication(config, idp, clock))]
+        : [],
+    ),
+    ...orgs.flatMap((idp) =>
+      idp.directory.kind === 'okta'
+        ? [inTime(`Okta at ${idp.directory.url.origin}`, checkOkta(config, idp, idp.directory, clock))]
+        : [],
+    ),
+    inTime('store', checkStore(config, clock)),
+    inTime('upstreams', checkUpstreams(config)),
+  ])
+  return found.flat()
+}
+
+async function inTime(check: string, work: Promise<readonly Finding[]>): Promise<readonly Finding[]> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<readonly Finding[]>((resolve) => {
+    const message = `no answer within ${describeDuration(DEADLINE)}`
+    timer = setTimeout(() => resolve([{ check, status: 'fail', message }]), DEADLINE)
+  })
+  try {
+    return await Promise.race([work, late])
+  } catch (error) {
+    return [{ check, status: 'fail', message: messageOf(error) }]
+  } finally {
+    clearTimeout(timer)
+  }
+}
