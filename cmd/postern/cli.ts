@@ -374,9 +374,11 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .argument('<file>', 'a file of any of their formats; - is standard input')
     .option('--from <format>', 'the format, when it is not told by its looks')
     .option('--authenticate-url <url>', 'external URL of the sign-in service, where the input has none')
-    .action(async (file: string, given: { from?: string; authenticateUrl?: string }) => {
+    .option('-o, --output <file>', 'write it into this file, which must not be there yet')
+    .action(async (file: string, given: { from?: string; authenticateUrl?: string; output?: string }) => {
       const { configMigrateCommand } = await import('./commands/config-migrate.ts')
-      set(await configMigrateCommand({ file, from: given.from, authenticateUrl: given.authenticateUrl }, io))
+      const { from, authenticateUrl, output } = given
+      set(await configMigrateCommand({ file, from, authenticateUrl, output }, io))
     })
 
   program

@@ -4,6 +4,7 @@ import { AppError } from '../../../src/errors.ts'
 import { systemReason } from '../../../src/config/input.ts'
 import { type Format, FORMATS, migrate } from '../../../src/migrate/migrate.ts'
 import type { Io } from '../io.ts'
+import { writeNewFile } from '../new-file.ts'
 import { count, printable } from '../text.ts'
 
 export interface ConfigMigrateOptions {
@@ -12,11 +13,13 @@ export interface ConfigMigrateOptions {
   /** undefined: as it looks. */
   readonly from: string | undefined
   readonly authenticateUrl: string | undefined
+  /** undefined: standard output. */
+  readonly output: string | undefined
 }
 
-/** Prints another proxy's configuration as ours, and lists on stderr what is not in it. Exit code 0, or 2 (not readable). */
+/** Prints another proxy's configuration as ours, or writes it into a new file, and lists on stderr what is not in it. Exit code 0, or 2 (not readable). */
 export async function configMigrateCommand(
-  { file, from, authenticateUrl }: ConfigMigrateOptions,
+  { file, from, authenticateUrl, output }: ConfigMigrateOptions,
   io: Io,
 ): Promise<number> {
   const format = FORMATS.find((each) => each === from)
@@ -27,7 +30,9 @@ export async function configMigrateCommand(
     throw new AppError('ERR_USAGE', '--authenticate-url: expected a URL such as https://authenticate.corp.example')
   }
   const migration = migrate(await read(file), format, authenticateUrl === undefined ? {} : { authenticateUrl })
-  io.out(migration.yaml.trimEnd())
+  if (output === undefined) io.out(migration.yaml.trimEnd())
+  // The input may hold secrets, and then so does the output.
+  else writeNewFile(output, `${migration.yaml.trimEnd()}\n`, { secret: true })
   say(migration, file, io)
   return 0
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -29,6 +29,19 @@ function file(text: string): string {
 }
 
 describe('postern config migrate', () => {
+  test('writes a new file that only the owner reads, and never over one that is there', async () => {
+    const output = join(folder, 'made.yaml')
+    const args = ['config', 'migrate', '--authenticate-url', 'https://sign-in.corp.example', file(CFG), '-o', output]
+    const made = await cli(args)
+    expect([made.exitCode, made.out]).toEqual([0, ''])
+    expect(readFileSync(output, 'utf8')).toContain('allowed_groups')
+    expect(statSync(output).mode & 0o777).toBe(0o600)
+    writeFileSync(output, 'precious')
+    const again = await cli(args)
+    expect([again.exitCode, again.err]).toEqual([2, expect.stringContaining(`${output}: there already`)])
+    expect(readFileSync(output, 'utf8')).toBe('precious')
+  })
+
   test('prints a configuration that check takes and that decides as the input', async () => {
     const migrated = await cli(['config', 'migrate', '--authenticate-url', 'https://sign-in.corp.example', file(CFG)])
     expect(migrated.exitCode).toBe(0)
