@@ -93,7 +93,7 @@ test('config.schema.json is what the schema makes (npm run docs)', () => {
 describe('error codes', () => {
   const code = new Map([...sources('src/'), ...sources('cmd/')])
   const used = [...code]
-    .filter(([path]) => path !== 'src/errors.ts')
+    .filter(([path]) => path !== 'src/lib/error-table.ts')
     .flatMap(([path, text]) => [...text.matchAll(/\bERR_[A-Z]+(?:_[A-Z]+)*\b/g)].map(([name]) => ({ path, name })))
 
   test('each code that is used is in the table', () => {
@@ -106,6 +106,27 @@ describe('error codes', () => {
   test('each code of the table is used', () => {
     const names = new Set(used.map(({ name }) => name))
     expect(Object.keys(ERRORS).filter((name) => !names.has(name))).toEqual([])
+  })
+})
+
+describe('docs/troubleshooting.md', () => {
+  const text = read('docs/troubleshooting.md')
+
+  test('has a section for each code, in the order of the table, that says what the table says (npm run docs)', () => {
+    const sections = [...text.matchAll(/^## (ERR_\w+)\n\n> (.*)\n\n(.+)/gm)].map(([, name, quoted, own]) => [
+      name,
+      quoted,
+      (own ?? '').length > 60,
+    ])
+    expect(sections).toEqual(
+      Object.entries(ERRORS).map(([name, { sentence, remedy }]) => [name, `${sentence} **First:** ${remedy}`, true]),
+    )
+    expect(text.match(/^## /gm)).toHaveLength(sections.length)
+  })
+
+  test('lists each code with its status', () => {
+    const rows = [...text.matchAll(/^\| \[(ERR_\w+)\]\(#(\w+)\) \| (\d+) \|/gm)].map(([, ...row]) => row)
+    expect(rows).toEqual(Object.entries(ERRORS).map(([name, { status }]) => [name, name.toLowerCase(), String(status)]))
   })
 })
 

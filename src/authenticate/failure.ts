@@ -17,12 +17,18 @@ export function createFailure({ clock, logger }: { readonly clock: Clock; readon
     const common = pageOf(generation, facts.id, clock.now())
     const tryAgainUrl = (tryAgain ?? generation.fixed.authenticateServiceUrl).href
     // The log has the hint; its words are for the page.
-    const { title, whatToDo, ...details } = error.details
+    const { title, whatToDo, waiting, error: oauthError, description, ...details } = error.details
     logger.warn(
-      { request_id: facts.id, error: error.code, error_message: error.message, ...details },
+      {
+        request_id: facts.id,
+        error: error.code,
+        error_message: error.message,
+        ...(oauthError !== undefined && { idp_error: oauthError }),
+        ...(description !== undefined && { idp_error_description: description }),
+        ...details,
+      },
       'sign-in did not complete',
     )
-    const { error: oauthError, description } = details
     const page: Page =
       error.code === 'ERR_IDP_REJECTED'
         ? {
@@ -32,16 +38,20 @@ export function createFailure({ clock, logger }: { readonly clock: Clock; readon
             ...(oauthError !== undefined && { error: String(oauthError) }),
             ...(description !== undefined && { description: String(description) }),
             tryAgainUrl,
+            inVain: waiting === 'in-vain',
           }
         : {
             kind: 'error',
-            status,
-            sentence,
-            errorCode: error.code,
+            code: error.code,
+            ...(details['difference'] !== undefined && { sentence: differs(String(details['difference'])) }),
             wayOn: { href: tryAgainUrl, label: 'Start again' },
           }
     const headers: readonly Header[] =
       retryAfter === undefined ? cookies : [...cookies, ['retry-after', String(retryAfter)]]
     return pageReply(common, status, page, { headers })
   }
+}
+
+function differs(difference: string): string {
+  return `This server's clock differs from the identity provider's by ${difference}.`
 }

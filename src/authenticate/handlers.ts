@@ -75,6 +75,7 @@ export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure' | 'csrf' |
 const INACTIVE = {
   error: 'access_denied',
   hint: 'account-inactive',
+  waiting: 'in-vain',
   title: 'Your account is not active',
   whatToDo: 'The directory says that this account is not in use at the moment. Ask your administrator to activate it.',
 }

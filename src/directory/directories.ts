@@ -15,7 +15,16 @@ type Parts = readonly [OpenDirectory, ...OpenDirectory[]]
 
 type People = Pick<
   LiveDirectory,
-  'membership' | 'status' | 'recall' | 'refresh' | 'observe' | 'forget' | 'health' | 'onChange' | 'onSessionsEnd'
+  | 'membership'
+  | 'status'
+  | 'recall'
+  | 'refresh'
+  | 'observe'
+  | 'forget'
+  | 'health'
+  | 'trouble'
+  | 'onChange'
+  | 'onSessionsEnd'
 >
 
 export interface Directories {
@@ -96,6 +105,7 @@ function together(all: Parts, of: (person: PersonKey) => LiveDirectory | undefin
     observe: (person, entry) => of(person)?.observe(person, entry),
     forget: async (person) => of(person)?.forget(person),
     health: () => worst(all),
+    trouble: (person) => of(person)?.trouble(person),
     onChange(listener) {
       const stops = each.map((directory) => directory.onChange(listener))
       return () => stops.forEach((stop) => stop())

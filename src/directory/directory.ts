@@ -392,6 +392,7 @@ export function createDirectory(deps: {
     },
 
     health: () => reader.health(),
+    trouble: () => reader.trouble(),
 
     onChange(listener) {
       listeners.add(listener)

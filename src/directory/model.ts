@@ -95,6 +95,8 @@ export interface Directory {
   /** Takes what a sign-in's claims say; used by the claims source. */
   observe(person: PersonKey, entry: Entry): void
   health(): DirectoryHealth
+  /** Why nothing newer is known of the person: the source has failed, and not answered since. undefined: nothing is wrong there. */
+  trouble(person: PersonKey): DirectoryHealth['lastError']
   /** Status became inactive, or groups changed. */
   onChange(listener: (person: PersonKey, status: UserStatus | 'unknown') => void): Unsubscribe
   close(): Promise<void>

@@ -31,6 +31,7 @@ export interface Reader {
    */
   confirm(user: Subject, delay: Span, part?: string): void
   health(): DirectoryHealth
+  trouble(): DirectoryHealth['lastError']
   /** Nothing begins any more. */
   readonly closed: AbortSignal
   start(): void
@@ -142,6 +143,7 @@ export function createReader(deps: {
     },
 
     health: () => health.report(),
+    trouble: () => health.trouble(),
     closed: closing.signal,
     start: () => readings.start(),
     close() {

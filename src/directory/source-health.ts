@@ -15,6 +15,8 @@ export interface SourceHealth {
   /** Sign-ins ask all the same. */
   mayRead(now: Monotonic): boolean
   report(): DirectoryHealth
+  /** The last fault, until the source answers again. */
+  trouble(): DirectoryHealth['lastError']
 }
 
 export function createSourceHealth(deps: {
@@ -58,5 +60,6 @@ export function createSourceHealth(deps: {
 
     mayRead: (now) => now >= pausedUntil,
     report: () => ({ source, lastSuccess, lastError }),
+    trouble: () => (failuresInARow > 0 ? lastError : undefined),
   }
 }

@@ -1,4 +1,5 @@
 import { AppError, messageOf } from '../errors.ts'
+import { certificateFault } from '../lib/certificate-fault.ts'
 
 /** Metadata, key sets, tokens and userinfo are a few kilobytes; a groups claim with thousands of names stays below this. */
 const MAX_BODY_BYTES = 1_048_576
@@ -15,7 +16,7 @@ export interface FetchInit {
  * One call to the identity provider, with the whole answer read and bounded in size after decompression
  * (CVE-2024-22025). Redirects are answers, never followed: the client secret must not travel on.
  * `send` is the way out. Rejects ERR_IDP_UNREACHABLE for what may be different in a moment: no answer, a timeout, 5xx, and 429,
- * whose body Okta words as `invalid_grant` (okta-api.md#oauth-errors).
+ * whose body Okta words as `invalid_grant` (okta-api.md#oauth-errors). ERR_IDP_TLS: its certificate is not believed.
  */
 export async function boundedFetch(
   url: string,
@@ -33,7 +34,8 @@ export async function boundedFetch(
     body = await readBody(response, what)
   } catch (error) {
     if (error instanceof AppError) throw error
-    throw new AppError('ERR_IDP_UNREACHABLE', `${what} failed: ${reason(error)}`, { cause: error })
+    const code = certificateFault(error) === undefined ? 'ERR_IDP_UNREACHABLE' : 'ERR_IDP_TLS'
+    throw new AppError(code, `${what} failed: ${reason(error)}`, { cause: error })
   }
   if (response.status === 429 || response.status >= 500) {
     throw new AppError('ERR_IDP_UNREACHABLE', `${what} answered ${response.status}`)

@@ -6,20 +6,25 @@ export interface CallbackExplanation {
   readonly title: string
   /** For the person in front of the page; sentences, no markup. */
   readonly whatToDo: string
+  /** Trying again brings the same until an administrator has changed something. */
+  readonly waiting?: 'in-vain'
 }
 
 const EXPLANATIONS = {
   'not-assigned': {
+    waiting: 'in-vain',
     title: 'Your account has not been given access',
     whatToDo:
       'Your account works, but it is not assigned to this application at the identity provider. Ask your administrator to assign you, then try again.',
   },
   'policy-refused': {
+    waiting: 'in-vain',
     title: 'The sign-in policy refused this sign-in',
     whatToDo:
       'No rule of the identity provider’s access policy allows it. Ask your administrator to check the access policy of the authorization server that this application uses.',
   },
   'scopes-refused': {
+    waiting: 'in-vain',
     title: 'The sign-in policy refused this sign-in',
     whatToDo:
       'The identity provider granted none of the scopes that were asked for. Ask your administrator to allow them in the access policy.',
@@ -34,6 +39,7 @@ const EXPLANATIONS = {
     whatToDo: 'Nothing has happened. Try again when you are ready.',
   },
   'account-inactive': {
+    waiting: 'in-vain',
     title: 'Your account is not active',
     whatToDo:
       'The identity provider says that this account is not in use at the moment. Ask your administrator to activate it.',
@@ -67,21 +73,25 @@ const EXPLANATIONS = {
       'The application asks for a sign-in factor that your account does not have. Set one up at the identity provider, for example an authenticator app, then try again.',
   },
   'scope-missing': {
+    waiting: 'in-vain',
     title: 'Sign-in is not set up correctly',
     whatToDo:
       'The identity provider does not know one of the scopes that were asked for. Ask your administrator to compare the configured scopes with those of the authorization server.',
   },
   'too-many-groups': {
+    waiting: 'in-vain',
     title: 'You are in too many groups for this sign-in',
     whatToDo:
       'The identity provider gives up when its groups claim matches too many groups. Ask your administrator to narrow the filter of the groups claim.',
   },
   'claim-failed': {
+    waiting: 'in-vain',
     title: 'Your account could not be read completely',
     whatToDo:
       'The identity provider could not work out one of the details of your account. Ask your administrator to check the claims of this application.',
   },
   'set-up-wrong': {
+    waiting: 'in-vain',
     title: 'Sign-in is not set up correctly',
     whatToDo:
       'The identity provider does not accept the settings of this application. Ask your administrator to check the client id, the secret, the grant types and the redirect address.',
@@ -102,7 +112,7 @@ const EXPLANATIONS = {
     title: 'The sign-in did not work',
     whatToDo: 'Try again. If it stays this way, tell your administrator.',
   },
-} as const satisfies Record<string, { readonly title: string; readonly whatToDo: string }>
+} as const satisfies Record<string, Omit<CallbackExplanation, 'hint'>>
 
 /** `error`, a piece of the description in lower case (`''`: any), hint. The first row that fits wins (okta-api.md#oauth-errors). */
 const ROWS: readonly (readonly [error: string, piece: string, hint: CallbackHint])[] = [

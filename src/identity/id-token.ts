@@ -13,9 +13,9 @@ export function checkIdToken(claims: JsonObject, clientId: string, now: WallTime
   const { azp } = claims
   if (azp !== undefined && azp !== clientId) throw refused('azp names another client')
   const problem = timeProblem(claims, now, { exp: 'required', maxAge: MAX_AGE })
-  if (problem !== undefined) throw refused(problem)
+  if (problem !== undefined) throw refused(problem, { check: 'time' })
 }
 
-function refused(what: string): AppError {
-  return new AppError('ERR_IDP_REJECTED', `id token: ${what}`)
+function refused(what: string, details: Readonly<Record<string, string>> = {}): AppError {
+  return new AppError('ERR_IDP_REJECTED', `id token: ${what}`, { details })
 }

@@ -47,11 +47,11 @@ export interface OidcProviderDeps {
 /**
  * OpenID Connect for one provider: authorization code with PKCE S256, `state` and `nonce`, always,
  * whatever the metadata says (OIDC Core, RFC 7636, RFC 9700). Does no I/O until it is used, and recovers by
- * itself from a provider that was down. ERR_IDP_REJECTED carries `error`, `hint`, `title`, `whatToDo` and,
+ * itself from a provider that was down. ERR_CLOCK_SKEW carries `difference`, in words; ERR_IDP_REJECTED carries `error`, `hint`, `title`, `whatToDo` and,
  * when the provider sent one, `description` (its text: escape it) as details.
  */
 export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProviderDeps): IdentityProvider {
-  const { send, connect, rememberKeys, verify } = createOidcClient({ idp, clock, logger })
+  const { send, connect, rememberKeys, skewOf, verify } = createOidcClient({ idp, clock, logger })
   const pushIfPossible = createOptionalPush({ issuer: idp.issuer, clock, logger })
 
   async function signedIn(
@@ -217,7 +217,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
         })
         return await signedIn(config, answer)
       } catch (error) {
-        throw toFault('sign-in', error)
+        throw toFault('sign-in', error, skewOf(config))
       }
     },
 
@@ -242,7 +242,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
       } catch (error) {
         const pending = error instanceof oidc.ResponseBodyError && WAITING.find((known) => known === error.error)
         if (pending) return { error: pending }
-        throw toFault('device code', error)
+        throw toFault('device code', error, skewOf(config))
       }
     },
 

@@ -1,11 +1,22 @@
+import type { ErrorCode } from '../errors.ts'
 import type { Reason } from '../policy/model.ts'
 import { type PageModel, renderPage } from './layout.tsx'
-import { ButtonLink, GroupNames, Groups, type GroupsReading, isFromSignIn, Person, type PersonModel } from './parts.tsx'
+import {
+  ButtonLink,
+  CodeNote,
+  GroupNames,
+  Groups,
+  type GroupsReading,
+  isFromSignIn,
+  Person,
+  type PersonModel,
+} from './parts.tsx'
 import { reasonsInWords, whatToDo } from './reasons.ts'
 
 export interface DeniedModel extends PageModel {
   /** The route's name. */
   readonly application: string
+  readonly code: ErrorCode
   /** Absent: nobody is signed in, and a sign-in would not help. */
   readonly person?: PersonModel
   readonly reasons: readonly Reason[]
@@ -22,7 +33,7 @@ const MAX_RETURN_TO = 1024
 
 /** 403: which application, as whom, why, which groups were asked for and which ones the person has, what to do. */
 export function deniedPage(model: DeniedModel): string {
-  const { application, person, reasons, wantedGroups, groups, now } = model
+  const { application, code, person, reasons, wantedGroups, groups, now } = model
   const sentences = reasonsInWords(reasons)
   return renderPage(model, {
     title: 'Access denied',
@@ -69,6 +80,7 @@ export function deniedPage(model: DeniedModel): string {
         <section>
           <h2>What you can do</h2>
           <p>{whatToDo(reasons, groups !== undefined && groups !== 'unknown' && isFromSignIn(groups.source))}</p>
+          <CodeNote code={code} />
           <div class="actions">
             {model.tryAgainUrl !== undefined && <ButtonLink href={model.tryAgainUrl}>Try again</ButtonLink>}
             {person && (

@@ -1,13 +1,14 @@
+import { type ErrorCode, type ErrorInfo, ERRORS } from '../errors.ts'
 import { type PageModel, renderPage, type Tone } from './layout.tsx'
-import { ButtonLink } from './parts.tsx'
+import { outlook } from './outlook.ts'
+import { ButtonLink, CodeNote } from './parts.tsx'
 
 export interface ErrorModel extends PageModel {
-  /** HTTP status, which chooses the heading. */
-  readonly status: number
-  /** What happened, from the error table; a sentence that gives nothing away. */
-  readonly sentence: string
-  /** Class of the failure for whoever looks into it: `ERR_UPSTREAM_TIMEOUT`. */
-  readonly errorCode?: string
+  readonly code: ErrorCode
+  /** HTTP status, where it is not the one of the code. */
+  readonly status?: number
+  /** What happened, where more is known than the error table says; a sentence that gives nothing away. */
+  readonly sentence?: string
   /** The time limit that was reached, by its key: `timeout (30s)`. */
   readonly limit?: string
   /** What exactly was found, for whoever runs the application. */
@@ -18,78 +19,45 @@ export interface ErrorModel extends PageModel {
   readonly wayOn?: { readonly href: string; readonly label: string }
 }
 
-interface StatusWords {
+interface Words {
   readonly heading: string
-  readonly whatToDo: string
-  readonly tone: Tone
+  /** Absent: it follows from who can mend it, and whether waiting helps. */
+  readonly whatToDo?: string
 }
 
-const GENERAL: StatusWords = {
-  heading: 'Something went wrong',
-  whatToDo: 'Try again. If it stays this way, tell your administrator and quote the request number below.',
-  tone: 'stop',
-}
-
-const WORDS: Readonly<Record<number, StatusWords>> = {
-  400: {
-    heading: 'That request did not work',
-    whatToDo: 'Go back to where you came from and start again.',
-    tone: 'stop',
-  },
+const WORDS: Readonly<Record<number, Words>> = {
+  400: { heading: 'That request did not work', whatToDo: 'Go back to where you came from and start again.' },
   404: {
     heading: 'There is nothing at this address',
     whatToDo: 'Check the address for a typing mistake, or ask whoever gave it to you.',
-    tone: 'stop',
   },
-  405: {
-    heading: 'That cannot be done here',
-    whatToDo: 'Go back to where you came from.',
-    tone: 'stop',
-  },
-  408: {
-    heading: 'Your request did not arrive',
-    whatToDo: 'Check your connection, then send it again.',
-    tone: 'wait',
-  },
-  413: {
-    heading: 'That is too large',
-    whatToDo: 'Go back and send less at once.',
-    tone: 'stop',
-  },
-  429: {
-    heading: 'Too many requests',
-    whatToDo: 'Wait a minute, then try again.',
-    tone: 'wait',
-  },
+  405: { heading: 'That cannot be done here', whatToDo: 'Go back to where you came from.' },
+  408: { heading: 'Your request did not arrive', whatToDo: 'Check your connection, then send it again.' },
+  413: { heading: 'That is too large', whatToDo: 'Go back and send less at once.' },
+  429: { heading: 'Too many requests', whatToDo: 'Wait a minute, then try again.' },
   431: {
     heading: 'Your browser sent too much',
     whatToDo: 'Delete the cookies of this site in your browser, then open it again.',
-    tone: 'stop',
   },
-  502: {
-    heading: 'The application cannot be reached',
-    whatToDo: 'Your access is not the problem, the application behind it is. Try again in a minute.',
-    tone: 'wait',
-  },
-  503: {
-    heading: 'Not available right now',
-    whatToDo: 'This usually passes by itself. Try again in a minute.',
-    tone: 'wait',
-  },
-  504: {
-    heading: 'The application takes too long',
-    whatToDo: 'Your access is not the problem, the application behind it is. Try again in a minute.',
-    tone: 'wait',
-  },
+  502: { heading: 'The application cannot be reached' },
+  503: { heading: 'Not available right now' },
+  504: { heading: 'The application takes too long' },
 }
 
-/** Everything that is neither a refusal nor an unknown: what happened, its class, and a way on. */
+/** Of what does not pass by itself. */
+const NOT_AVAILABLE: Words = { heading: 'Not available' }
+const NOT_SET_UP: Words = { heading: 'This site is not set up correctly' }
+const GENERAL: Words = { heading: 'Something went wrong' }
+
+/** Everything that is neither a refusal nor an unknown: what happened, who can mend it, its code, and a way on. */
 export function errorPage(model: ErrorModel): string {
-  const { status, sentence, errorCode, limit, detail, advice, application, wayOn } = model
-  const { heading, whatToDo, tone } = WORDS[status] ?? GENERAL
+  const { code, limit, detail, advice, application, wayOn } = model
+  const info: ErrorInfo = ERRORS[code]
+  const { status = info.status, sentence = info.sentence } = model
+  const { heading, whatToDo = outlook(info) } = wordsOf(status, info)
   return renderPage(model, {
     title: heading,
-    tone,
+    tone: toneOf(info),
     badge: application === undefined ? `Error ${status}` : `${application} · error ${status}`,
     heading,
     children: (
@@ -98,16 +66,7 @@ export function errorPage(model: ErrorModel): string {
         <section>
           <h2>What you can do</h2>
           <p>{whatToDo}</p>
-          {errorCode !== undefined && (
-            <p class="note">
-              For whoever looks into it: <code>{errorCode}</code>
-              {limit !== undefined && (
-                <>
-                  , limit <code>{limit}</code>
-                </>
-              )}
-            </p>
-          )}
+          <CodeNote code={code} limit={limit} />
           {detail !== undefined && <p class="note">{`For whoever runs the application: ${detail}.`}</p>}
           {advice !== undefined && (
             <p class="note">
@@ -116,11 +75,28 @@ export function errorPage(model: ErrorModel): string {
           )}
           {wayOn !== undefined && (
             <div class="actions">
-              <ButtonLink href={wayOn.href}>{wayOn.label}</ButtonLink>
+              <ButtonLink href={wayOn.href} quiet={isInVain(info)}>
+                {wayOn.label}
+              </ButtonLink>
             </div>
           )}
         </section>
       </>
     ),
   })
+}
+
+function wordsOf(status: number, { at, waiting }: ErrorInfo): Words {
+  if (waiting === 'in-vain' && status === 503) return NOT_AVAILABLE
+  if (waiting === 'in-vain' && at === 'set-up') return NOT_SET_UP
+  return WORDS[status] ?? GENERAL
+}
+
+/** Trying again at once brings the same: somebody else has to do something before. */
+function isInVain({ at, waiting }: ErrorInfo): boolean {
+  return waiting === 'in-vain' && at !== 'asker'
+}
+
+function toneOf({ waiting }: ErrorInfo): Tone {
+  return waiting === 'helps' ? 'wait' : 'stop'
 }

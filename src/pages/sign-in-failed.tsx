@@ -1,5 +1,5 @@
 import { type PageModel, renderPage } from './layout.tsx'
-import { ButtonLink } from './parts.tsx'
+import { ButtonLink, CodeNote } from './parts.tsx'
 
 export interface SignInFailedModel extends PageModel {
   /** From the closed list of explanations: what happened, and what the person can do. */
@@ -10,11 +10,13 @@ export interface SignInFailedModel extends PageModel {
   /** What the provider said; anybody's text, shown as a quotation. Only after `state` has matched. */
   readonly description?: string
   readonly tryAgainUrl: string
+  /** Nothing changes until an administrator has changed something. */
+  readonly inVain: boolean
 }
 
 /** The identity provider ended a sign-in, or gave an answer that is not believed. */
 export function signInFailedPage(model: SignInFailedModel): string {
-  const { title, whatToDo, error, description, tryAgainUrl } = model
+  const { title, whatToDo, error, description, tryAgainUrl, inVain } = model
   return renderPage(model, {
     title: 'Sign-in failed',
     tone: 'stop',
@@ -29,13 +31,16 @@ export function signInFailedPage(model: SignInFailedModel): string {
             {description !== undefined && <blockquote class="quote">{description}</blockquote>}
             {error !== undefined && (
               <p class="note">
-                Error code <code>{error}</code>
+                It calls this <code>{error}</code>
               </p>
             )}
           </section>
         )}
+        <CodeNote code="ERR_IDP_REJECTED" />
         <div class="actions">
-          <ButtonLink href={tryAgainUrl}>Try again</ButtonLink>
+          <ButtonLink href={tryAgainUrl} quiet={inVain}>
+            Try again
+          </ButtonLink>
         </div>
       </>
     ),

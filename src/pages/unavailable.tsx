@@ -1,29 +1,29 @@
-import { describeDuration } from '../lib/duration.ts'
-import type { Reason } from '../policy/model.ts'
+import { type ErrorCode, type ErrorInfo, ERRORS } from '../errors.ts'
 import { type PageModel, renderPage } from './layout.tsx'
-import { ButtonLink, ago, type GroupsReading, Person, type PersonModel } from './parts.tsx'
-import { reasonsInWords } from './reasons.ts'
+import { outlook } from './outlook.ts'
+import { ButtonLink, CodeNote, ago, type GroupsReading, Person, type PersonModel } from './parts.tsx'
 import { elapsed } from '../lib/time.ts'
 
 export interface UnavailableModel extends PageModel {
   readonly application: string
   readonly person?: PersonModel
-  readonly reasons: readonly Reason[]
+  /** Why it is not known, and so whether waiting helps. */
+  readonly code: ErrorCode
   /** What is still known, however old. */
   readonly groups?: GroupsReading
-  /** Seconds. */
-  readonly retryAfter: number
   /** The address that was asked for; absent: a form was sent, and going Back keeps what was typed. */
   readonly tryAgainUrl?: string
 }
 
 /** 503: not denied, but what the decision needs is unknown right now. */
 export function unavailablePage(model: UnavailableModel): string {
-  const { application, person, reasons, groups, retryAfter, now } = model
+  const { application, person, code, groups, now } = model
+  const info: ErrorInfo = ERRORS[code]
+  const passes = info.waiting === 'helps'
   return renderPage(model, {
-    title: 'Not available right now',
-    tone: 'wait',
-    badge: 'Not available right now',
+    title: passes ? 'Not available right now' : 'Not available',
+    tone: passes ? 'wait' : 'stop',
+    badge: passes ? 'Not available right now' : 'Not available',
     heading: `${application} cannot be opened at the moment`,
     children: (
       <>
@@ -32,9 +32,7 @@ export function unavailablePage(model: UnavailableModel): string {
         </p>
         <section>
           <h2>Why</h2>
-          {reasonsInWords(reasons).map((sentence) => (
-            <p key={sentence}>{sentence}</p>
-          ))}
+          <p>{info.sentence}</p>
           {groups !== undefined && groups !== 'unknown' && (
             <p class="note">
               Your groups were last read {ago(elapsed(now, groups.freshAt))}, which is too long ago to rely on.
@@ -48,12 +46,15 @@ export function unavailablePage(model: UnavailableModel): string {
         </section>
         <section>
           <h2>What you can do</h2>
-          <p>{`Try again in ${describeDuration(Math.max(1, retryAfter) * 1000)}. You do not need to sign in again.`}</p>
+          <p>{`${outlook(info)} You do not need to sign in again.`}</p>
+          <CodeNote code={code} />
           {model.tryAgainUrl === undefined ? (
             <p>Your input is still there: go Back in your browser, and send it again then.</p>
           ) : (
             <div class="actions">
-              <ButtonLink href={model.tryAgainUrl}>Try again</ButtonLink>
+              <ButtonLink href={model.tryAgainUrl} quiet={!passes}>
+                Try again
+              </ButtonLink>
             </div>
           )}
         </section>

@@ -24,6 +24,8 @@ export interface Progress {
   decision?: Decision | undefined
   /** What the route's `shadow_policy` says. */
   shadow?: ShadowDecision | undefined
+  /** Why what the decision needs is unknown. */
+  cause?: { readonly code: ErrorCode; readonly message: string } | undefined
   /** Why the request was refused before anybody asked who it is. Constant. */
   detail?: string | undefined
   /** Another proxy asked, and forwards what may pass. */
@@ -97,6 +99,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     line += `,"user_agent":${text(facts.userAgent)}`
     const problem = error ?? unidentified
     if (problem) line += members(describeError(problem))
+    else if (progress.cause) line += members({ error: progress.cause.code, error_message: progress.cause.message })
     logger.line(level, line, 'request')
   }
 }

@@ -51,7 +51,7 @@ import { secured } from './transport-security.ts'
 export interface HandleDeps {
   /** Read once per decision: at the top of a request, and again when an open stream is judged anew. */
   readonly generation: () => Generation
-  readonly directory: Pick<Directory, 'membership' | 'status'>
+  readonly directory: Pick<Directory, 'membership' | 'status' | 'trouble'>
   readonly streams: StreamRegistry
   readonly control: Control
   readonly startSignIn: Authenticate['startSignIn']
@@ -76,6 +76,7 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
   unidentified: AppError | undefined = undefined
   decision: Decision | undefined = undefined
   shadow: ShadowDecision | undefined = undefined
+  cause: Progress['cause'] = undefined
   detail: string | undefined = undefined
   forwardAuth: true | undefined = undefined
   probe: true | undefined = undefined
@@ -226,8 +227,10 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
       if (question && reply.status < 300) throw new TypeError('forward-auth: a refusal must not look like a yes')
       this.deny(readable(reply, facts, route), facts)
     }
+    if (verdict.outcome === 'unavailable') this.cause = this.who && this.deps.directory.trouble(this.who.person)
     const begins = facts.wants === 'html' && isSafe(facts.method) && question?.redirects !== false
-    if (verdict.outcome !== 'sign-in' || !begins) return send(refusal(verdict, route, this.who, asked))
+    if (verdict.outcome !== 'sign-in' || !begins)
+      return send(refusal(verdict, route, this.who, asked, this.cause?.code))
     // Another proxy passes on a redirect, and might keep a page for itself.
     const how = { keepFragment: route.keepFragment && !question, demand: verdict.demand }
     const request = { facts, exchange, generation, origin }

@@ -1,6 +1,6 @@
 /** A verdict as a reply: HTML for navigations, JSON for everything else. Pure; the one sign-in that begins is begun by handle. */
 import type { Route } from '../config/route-model.ts'
-import { type AppError, assertNever, ERRORS } from '../errors.ts'
+import { type AppError, assertNever, type ErrorCode, type ErrorInfo, ERRORS } from '../errors.ts'
 import type { BadRequest, Reply, RequestFacts } from '../http/exchange.ts'
 import { listOf } from '../http/header-lines.ts'
 import { type PageModel, pageReply } from '../pages/render.ts'
@@ -31,27 +31,33 @@ export type Refusal = Exclude<Decision, { outcome: 'allow' }>
 /** What was asked could not be understood. `page`: what our pages need. */
 export function badRequest({ status, detail, id, wants }: BadRequest, page: PageModel): Reply {
   if (wants !== 'html') return last(jsonReply(status, { error: 'bad-request', detail, request_id: id }))
-  const sentence = REFUSED[status] ?? 'Your browser sent something that Postern does not pass on to an application.'
-  return last(pageReply(page, status, { kind: 'error', status, sentence, detail }))
+  return last(pageReply(page, status, { kind: 'error', status, ...REFUSED[status], detail }))
 }
 
 function last(reply: Reply): Reply {
   return { ...reply, close: true }
 }
 
-const REFUSED: Partial<Record<BadRequest['status'], string>> = {
-  405: 'This method is not passed on to applications.',
-  414: 'The address is longer than Postern takes.',
-  421: 'Your browser asked by a connection that it made for another host. Trying again makes a new one.',
-  431: 'Your browser sent more than Postern reads of a request, most likely too many cookies.',
+const BAD_REQUEST = {
+  code: 'ERR_BAD_REQUEST',
+  sentence: 'Your browser sent something that Postern does not pass on to an application.',
+} as const
+const REFUSED: Readonly<Record<BadRequest['status'], { readonly code: ErrorCode; readonly sentence?: string }>> = {
+  400: BAD_REQUEST,
+  405: { code: 'ERR_METHOD', sentence: 'This method is not passed on to applications.' },
+  408: { code: 'ERR_CLIENT_TIMEOUT' },
+  414: { code: 'ERR_URI_TOO_LONG' },
+  417: BAD_REQUEST,
+  421: { code: 'ERR_MISDIRECTED' },
+  431: { code: 'ERR_HEADERS_TOO_LARGE' },
+  501: BAD_REQUEST,
 }
 
 /** A path of ours that does not know this method. */
 export function methodNotAllowed(allowed: readonly string[], asked: Asked): Reply {
   const headers = [['allow', allowed.join(', ')]] as const
   if (asked.facts.wants !== 'html') return textReply(405, 'method not allowed\n', headers)
-  const sentence = 'This address of Postern does not take what was sent.'
-  return pageReply(asked.page, 405, { kind: 'error', status: 405, sentence }, { headers })
+  return pageReply(asked.page, 405, { kind: 'error', code: 'ERR_METHOD' }, { headers })
 }
 
 /** The path can be read in more than one way. Nobody's application has been asked. */
@@ -61,11 +67,9 @@ export function badPath({ detail, advice }: BadPath, asked: Asked): Reply {
     const body: Json = { error: 'bad-request', detail, ...(advice !== undefined && { advice }), request_id: facts.id }
     return jsonReply(400, body)
   }
-  const sentence = 'This address can be read in more than one way, so it was not passed on to the application.'
   return pageReply(asked.page, 400, {
     kind: 'error',
-    status: 400,
-    sentence,
+    code: 'ERR_BAD_PATH',
     detail,
     ...(advice !== undefined && { advice }),
   })
@@ -99,15 +103,13 @@ export function tooManyRequests(wait: Span, asked: Asked): Reply {
   if (facts.wants !== 'html') {
     return jsonReply(429, { error: 'rate-limited', request_id: facts.id, retry_after: seconds }, headers)
   }
-  const sentence = 'More requests came from you, or from your network, than are allowed. Wait a little, then try again.'
-  return pageReply(asked.page, 429, { kind: 'error', status: 429, sentence }, { headers })
+  return pageReply(asked.page, 429, { kind: 'error', code: 'ERR_RATE_LIMITED' }, { headers })
 }
 
 export function notFound(asked: Asked): Reply {
   const { facts } = asked
   if (facts.wants !== 'html') return jsonReply(404, { error: 'not-found', request_id: facts.id })
-  const sentence = 'No application is published at this address.'
-  return pageReply(asked.page, 404, { kind: 'error', status: 404, sentence })
+  return pageReply(asked.page, 404, { kind: 'error', code: 'ERR_NOT_FOUND' })
 }
 
 /** What a route without upstreams does with a request that may have it. */
@@ -131,7 +133,14 @@ function answerOf(route: Route, request: RequestFacts): Reply {
   }
 }
 
-export function refusal(decision: Refusal, route: Route, who: Principal | undefined, asked: AskedOfRoute): Reply {
+/** `cause`: why what the decision needs is unknown, where that is known. */
+export function refusal(
+  decision: Refusal,
+  route: Route,
+  who: Principal | undefined,
+  asked: AskedOfRoute,
+  cause?: ErrorCode,
+): Reply {
   switch (decision.outcome) {
     case 'sign-in':
       return who && decision.demand && !decision.reasons.includes(ELSEWHERE)
@@ -142,7 +151,7 @@ export function refusal(decision: Refusal, route: Route, who: Principal | undefi
     case 'deny':
       return denied(decision.reasons, route, who, asked)
     case 'unavailable':
-      return unavailable(decision, route, who, asked)
+      return unavailable(decision, route, who, asked, cause)
     default:
       return assertNever(decision)
   }
@@ -214,11 +223,8 @@ function badToken(
   if (facts.wants !== 'html') {
     return jsonReply(status, { error, reason: reasons[0] ?? 'token-invalid', request_id: facts.id }, headers)
   }
-  const sentence =
-    error === 'invalid_token'
-      ? 'The token that came with the request is not valid: unknown, revoked or past its end.'
-      : 'The token that came with the request is not for this address or method.'
-  return pageReply(asked.page, status, { kind: 'error', status, sentence }, { headers })
+  const code = error === 'invalid_token' ? 'ERR_TOKEN_INVALID' : 'ERR_TOKEN_SCOPE'
+  return pageReply(asked.page, status, { kind: 'error', code }, { headers })
 }
 
 /** A 401 that is made elsewhere, with the challenge that it needs. */
@@ -242,6 +248,7 @@ function denied(reasons: Refusal['reasons'], route: Route, who: Principal | unde
   return pageReply(asked.page, status, {
     kind: 'denied',
     application: route.name,
+    code: deniedCode(status, reasons),
     ...(who && { person: personOf(who.identity), groups: who.membership }),
     reasons,
     wantedGroups: wantedGroups(route.policy),
@@ -249,20 +256,30 @@ function denied(reasons: Refusal['reasons'], route: Route, who: Principal | unde
   })
 }
 
+function deniedCode(status: number, reasons: readonly Reason[]): ErrorCode {
+  if (status === ERRORS.ERR_CLIENT_CERTIFICATE.status) return 'ERR_CLIENT_CERTIFICATE'
+  return reasons.includes('groups-claim-absent') ? 'ERR_GROUPS_CLAIM_ABSENT' : 'ERR_DENIED'
+}
+
 function unavailable(
   { reasons, retryAfter }: Refusal & { outcome: 'unavailable' },
   route: Route,
   who: Principal | undefined,
   asked: AskedOfRoute,
+  code: ErrorCode = 'ERR_GROUPS_UNKNOWN',
 ): Reply {
   const { facts } = asked
-  const headers = [['retry-after', String(retryAfter)]] as const
+  const { waiting, retryAfter: seconds = retryAfter }: ErrorInfo = ERRORS[code]
+  const headers = waiting === 'helps' ? ([['retry-after', String(seconds)]] as const) : []
   if (facts.wants !== 'html') {
-    return jsonReply(
-      503,
-      { error: 'unavailable', reason: reasons[0] ?? 'groups-unknown', request_id: facts.id, retry_after: retryAfter },
-      headers,
-    )
+    const body: Json = {
+      error: 'unavailable',
+      reason: reasons[0] ?? 'groups-unknown',
+      code,
+      request_id: facts.id,
+      ...(waiting === 'helps' && { retry_after: seconds }),
+    }
+    return jsonReply(503, body, headers)
   }
   return pageReply(
     asked.page,
@@ -270,9 +287,8 @@ function unavailable(
     {
       kind: 'unavailable',
       application: route.name,
+      code,
       ...(who && { person: personOf(who.identity), groups: who.membership }),
-      reasons,
-      retryAfter,
       ...tryAgain(asked),
     },
     { headers },
@@ -297,9 +313,7 @@ export function failure(error: AppError, requestId: string, asked: Asked | undef
     status,
     {
       kind: 'error',
-      status,
-      sentence,
-      ...(error.code !== 'ERR_INTERNAL' && { errorCode: error.code }),
+      code: error.code,
       ...(limit !== undefined && { limit: String(limit) }),
       ...(route && { application: route.name }),
       ...(facts.method === 'GET' &&

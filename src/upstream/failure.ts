@@ -1,4 +1,5 @@
 import { AppError, type ErrorCode, messageOf } from '../errors.ts'
+import { certificateFault } from '../lib/certificate-fault.ts'
 import { describeLimit } from '../lib/duration.ts'
 import type { Limit } from '../types.ts'
 import { isTls } from './address.ts'
@@ -23,8 +24,9 @@ const PROTOCOL = new Set([
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
   'UND_ERR_RES_EXCEEDED_MAX_SIZE',
 ])
-const TLS =
-  /^(?:ERR_TLS_|ERR_SSL_|CERT_|CRL_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|HOSTNAME_MISMATCH|INVALID_CA|PATH_LENGTH|EPROTO$)/
+const TLS = /^(?:ERR_TLS_|ERR_SSL_|EPROTO$)/
+
+const TLS_CODES: ReadonlySet<ErrorCode> = new Set(['ERR_UPSTREAM_TLS', 'ERR_UPSTREAM_CERTIFICATE'])
 
 /** Messages that say less than we know. */
 const PROTOCOL_PROBLEMS = new Map([
@@ -47,7 +49,7 @@ export interface FailureFacts {
 export function upstreamFailure(error: unknown, { origin, servername, connected }: FailureFacts): AppError {
   if (error instanceof AppError) return error
   const code = classify(error, connected, isTls(origin))
-  const known = code === 'ERR_UPSTREAM_TLS' ? tlsProblem(error, servername) : PROTOCOL_PROBLEMS.get(codeOf(error))
+  const known = TLS_CODES.has(code) ? tlsProblem(error, servername) : PROTOCOL_PROBLEMS.get(codeOf(error))
   const what = known ?? reasonOf(error)
   // undici's message has the value.
   const limit = codeOf(error) === 'UND_ERR_CONNECT_TIMEOUT' ? 'upstream_connect_timeout' : undefined
@@ -88,6 +90,7 @@ function classify(error: unknown, connected: boolean, tls: boolean): ErrorCode {
   if (code === '' || code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') return 'ERR_INTERNAL'
   if (BUSY.has(code)) return 'ERR_UPSTREAM_BUSY'
   if (TIMEOUT.has(code)) return 'ERR_UPSTREAM_TIMEOUT'
+  if (certificateFault(error) !== undefined) return 'ERR_UPSTREAM_CERTIFICATE'
   if (TLS.test(code)) return 'ERR_UPSTREAM_TLS'
   if (!connected) {
     if (RESOLVE.has(code)) return 'ERR_UPSTREAM_RESOLVE'

@@ -94,7 +94,7 @@ describe('the identity provider', () => {
   })
 
   test('is not trusted without the authority', async () => {
-    await expect(signInAddress(`https://localhost:${port}`, {})).rejects.toMatchObject({ code: 'ERR_IDP_UNREACHABLE' })
+    await expect(signInAddress(`https://localhost:${port}`, {})).rejects.toMatchObject({ code: 'ERR_IDP_TLS' })
     expect(await signInAddress(`https://localhost:${port}`, { ca: CERTIFICATE })).toBe(`https://localhost:${port}`)
   })
 

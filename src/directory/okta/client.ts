@@ -1,4 +1,5 @@
 import { AppError, messageOf } from '../../errors.ts'
+import { certificateFault } from '../../lib/certificate-fault.ts'
 import { pause } from '../../lib/wait.ts'
 import type { Clock, JsonObject, Logger, Span } from '../../types.ts'
 import { createOutboundDispatcher } from '../../lib/outbound.ts'
@@ -187,7 +188,8 @@ export function createOktaClient(deps: {
     } catch (cause) {
       if (cause instanceof AppError) throw cause
       const why = late ? `gave no answer within ${timeout} ms` : `failed: ${messageOf(cause)}`
-      throw new AppError('ERR_DIRECTORY_UNREACHABLE', `okta: ${what} ${why}`, { cause })
+      const code = certificateFault(cause) === undefined ? 'ERR_DIRECTORY_UNREACHABLE' : 'ERR_DIRECTORY_TLS'
+      throw new AppError(code, `okta: ${what} ${why}`, { cause })
     } finally {
       stop()
       signal.removeEventListener('abort', end)

@@ -3,7 +3,7 @@ import { AppError, assertNever } from '../../errors.ts'
 import { systemTime } from '../../lib/clock.ts'
 import { createOutboundFetch } from '../../lib/outbound.ts'
 import { epochMillis } from '../../lib/time.ts'
-import type { Clock, Logger } from '../../types.ts'
+import type { Clock, Logger, Span } from '../../types.ts'
 import { boundedFetch } from '../bounded-fetch.ts'
 import { createJwsVerifier, type JwsVerifier } from '../jws.ts'
 import { createKeySet, fetchKeySet, type KeySet } from '../key-set.ts'
@@ -31,6 +31,8 @@ export interface OidcClient {
   readonly connect: (signal: AbortSignal) => Promise<oidc.Configuration>
   /** Keys that the library had to read. */
   readonly rememberKeys: (config: oidc.Configuration) => void
+  /** How far our clock is ahead of the provider's, by the `Date` of its last answer in this operation. */
+  readonly skewOf: (config: oidc.Configuration) => Span | undefined
   /** Of a token that is no ID token of a sign-in. */
   readonly verify: JwsVerifier['verify']
 }
@@ -43,6 +45,7 @@ export function createOidcClient({ idp, clock, logger }: OidcClientDeps): OidcCl
   const keys = createKeySet({ clock, read: async () => readKeys(await metadata.get(), idp, send, logger) })
   const signatures = createJwsVerifier({ keys })
   const authentication = clientAuthentication(idp)
+  const skews = new WeakMap<oidc.Configuration, Span>()
 
   async function connect(signal: AbortSignal): Promise<oidc.Configuration> {
     const config = new oidc.Configuration(
@@ -56,7 +59,12 @@ export function createOidcClient({ idp, clock, logger }: OidcClientDeps): OidcCl
       authentication,
     )
     config.timeout = idp.timeout / 1000
-    config[oidc.customFetch] = (url, init) => boundedFetch(url, init, signal, send)
+    config[oidc.customFetch] = async (url, init) => {
+      const response = await boundedFetch(url, init, signal, send)
+      const date = Date.parse(response.headers.get('date') ?? '')
+      if (!Number.isNaN(date)) skews.set(config, epochMillis(clock.now()) - date)
+      return response
+    }
     if (isHttp(idp.issuer) || isHttp(idp.internalUrl ?? '')) oidc.allowInsecureRequests(config)
     // Without this the signature of an ID token from the token endpoint goes unread: TLS would be the only proof.
     oidc.enableNonRepudiationChecks(config)
@@ -72,7 +80,13 @@ export function createOidcClient({ idp, clock, logger }: OidcClientDeps): OidcCl
     if (read && read.uat > systemTime() / 1000 - KEY_REFETCH_FLOOR_S / 2) keys.put(read.jwks)
   }
 
-  return { send, connect, rememberKeys, verify: (token) => signatures.verify(token) }
+  return {
+    send,
+    connect,
+    rememberKeys,
+    skewOf: (config) => skews.get(config),
+    verify: (token) => signatures.verify(token),
+  }
 }
 
 /** In the background: the keys that are known serve meanwhile. */

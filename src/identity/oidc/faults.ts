@@ -1,18 +1,49 @@
 /** What the library and our own fetch throw, as faults of ours. */
 import * as oidc from 'openid-client'
 import { AppError, messageOf } from '../../errors.ts'
+import { describeDuration } from '../../lib/duration.ts'
+import type { Span } from '../../types.ts'
 import { explainCallbackError } from '../callback-errors.ts'
+import { CLOCK_TOLERANCE_S } from '../token-times.ts'
+
+/** Answers of the provider to our credentials, and to nothing that a person has sent (RFC 6749 §5.2). */
+const ABOUT_OUR_CLIENT: ReadonlySet<string> = new Set(['invalid_client', 'unauthorized_client'])
 
 /**
  * Library errors are put into words and dropped: their causes hold responses and tokens, and a cause gets logged.
+ * `skew`: how far our clock is ahead of the provider's, where that is known.
  */
-export function toFault(doing: string, error: unknown): AppError {
+export function toFault(doing: string, error: unknown, skew: Span = 0): AppError {
+  if (Math.abs(skew) > CLOCK_TOLERANCE_S * 1000 && isAboutTime(error)) return clockFault(doing, error, skew)
   const own = appErrorIn(error)
   if (own) return own.code === 'ERR_IDP_REJECTED' ? withExplanation(own) : own
-  if (error instanceof oidc.ResponseBodyError) return rejected(doing, error.error, error.error_description)
+  if (error instanceof oidc.ResponseBodyError) return refused(doing, error.error, error.error_description)
   const challenge = challengeOf(error)
-  if (challenge) return rejected(doing, challenge.error ?? 'invalid_client', challenge.error_description)
+  if (challenge) return refused(doing, challenge.error ?? 'invalid_client', challenge.error_description)
   return rejected(doing, 'bad_answer', undefined, messages(error))
+}
+
+/** Did a check of `exp`, `nbf` or `iat` fail, the library's or ours? */
+function isAboutTime(error: unknown): boolean {
+  if (appErrorIn(error)?.details['check'] === 'time') return true
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if ('code' in at && at.code === 'OAUTH_JWT_TIMESTAMP_CHECK_FAILED') return true
+  }
+  return false
+}
+
+function clockFault(doing: string, error: unknown, skew: Span): AppError {
+  const difference = describeDuration(Math.abs(skew))
+  const where = `${difference} ${skew > 0 ? 'ahead of' : 'behind'} the identity provider's`
+  return new AppError('ERR_CLOCK_SKEW', `${doing}: this server's clock is ${where}: ${messages(error)}`, {
+    details: { difference },
+  })
+}
+
+/** By the provider itself: what a browser brings in a callback anybody may have written. */
+function refused(doing: string, error: string, description?: string): AppError {
+  const fault = rejected(doing, error, description)
+  return ABOUT_OUR_CLIENT.has(error) ? new AppError('ERR_IDP_CLIENT', fault.message, { details: fault.details }) : fault
 }
 
 /** ERR_IDP_REJECTED. `error`, `description`: the provider's own words; `reason`: ours, when there are none. */

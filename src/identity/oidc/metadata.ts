@@ -7,7 +7,7 @@ import { SIGNING_ALGORITHMS } from '../jws.ts'
 import { appErrorIn, messages } from './faults.ts'
 import type { OidcSettings } from './settings.ts'
 
-/** What the provider says of itself, checked (OpenID Connect Discovery §4). Rejects ERR_IDP_UNREACHABLE or ERR_IDP_UNUSABLE. */
+/** What the provider says of itself, checked (OpenID Connect Discovery §4). Rejects ERR_IDP_UNREACHABLE, ERR_IDP_TLS or ERR_IDP_ISSUER. */
 export async function readMetadata(
   idp: OidcSettings,
   send: typeof fetch,
@@ -19,7 +19,7 @@ export async function readMetadata(
     return value
   } catch (error) {
     const fault = discoveryFault(idp, error)
-    const what = fault.code === 'ERR_IDP_UNUSABLE' ? 'identity provider unusable' : 'identity provider unreachable'
+    const what = fault.code === 'ERR_IDP_ISSUER' ? 'identity provider unusable' : 'identity provider unreachable'
     logger.error({ issuer: idp.issuer, code: fault.code, reason: fault.message }, what)
     throw fault
   }
@@ -62,9 +62,9 @@ async function discover(idp: OidcSettings, send: typeof fetch): Promise<oidc.Ser
 /** No answer may be one in a moment; another answer than an issuer gives stays what it is. */
 function discoveryFault(idp: OidcSettings, error: unknown): AppError {
   const own = appErrorIn(error)
-  if (own) return new AppError('ERR_IDP_UNREACHABLE', `discovery of ${idp.issuer} failed: ${own.message}`)
+  if (own) return new AppError(own.code, `discovery of ${idp.issuer} failed: ${own.message}`)
   const advice = 'waiting does not help: see idp_provider_url'
-  return new AppError('ERR_IDP_UNUSABLE', `discovery of ${idp.issuer} failed: ${messages(error)}; ${advice}`)
+  return new AppError('ERR_IDP_ISSUER', `discovery of ${idp.issuer} failed: ${messages(error)}; ${advice}`)
 }
 
 /** To be reached without TLS, as configuration allows it. */

@@ -383,7 +383,7 @@ describe('refresh', () => {
   test.each<readonly [string, Answer, string]>([
     ['429 worded as invalid_grant', (_req, res) => json(res, { error: 'invalid_grant' }, 429), 'ERR_IDP_UNREACHABLE'],
     ['a server error', (_req, res) => json(res, { error: 'invalid_grant' }, 500), 'ERR_IDP_UNREACHABLE'],
-    ['a set-up error', (_req, res) => json(res, { error: 'invalid_client' }, 401), 'ERR_IDP_REJECTED'],
+    ['a set-up error', (_req, res) => json(res, { error: 'invalid_client' }, 401), 'ERR_IDP_CLIENT'],
     ['HTML', (_req, res) => void res.writeHead(200).end('<p>'), 'ERR_IDP_REJECTED'],
     ['no answer', (_req, res) => void res.destroy(), 'ERR_IDP_UNREACHABLE'],
     ['unsupported_grant_type', (_req, res) => json(res, { error: 'unsupported_grant_type' }, 400), 'ERR_IDP_REJECTED'],
@@ -506,7 +506,7 @@ describe('discovery', () => {
   ])('with %s: no sign-in', async (_name, wrong, message) => {
     await start(wrong)
     await expect(client().begin(signal)).rejects.toMatchObject({
-      code: 'ERR_IDP_UNUSABLE',
+      code: 'ERR_IDP_ISSUER',
       message: expect.stringContaining(message),
     })
   })
@@ -635,7 +635,7 @@ describe('discovery', () => {
     ]) {
       idp.behave({ metadata: (right) => ({ ...right, [name]: endpoint }) })
       await expect(client().begin(signal), name).rejects.toMatchObject({
-        code: 'ERR_IDP_UNUSABLE',
+        code: 'ERR_IDP_ISSUER',
         message: expect.stringContaining(name),
       })
       await expect(client().signOutUrl('id-token', REDIRECT)).resolves.toBeUndefined()

@@ -152,7 +152,7 @@ describe('one that fails', () => {
     await expect(provider.begin(signal)).rejects.toMatchObject({ code: 'ERR_IDP_UNREACHABLE' })
     idp.behave(misbehave((_req, res) => json(res, { error: 'invalid_client' }, 401)))
     await expect(provider.begin(signal)).rejects.toMatchObject({
-      code: 'ERR_IDP_REJECTED',
+      code: 'ERR_IDP_CLIENT',
       message: 'pushed request: the identity provider answered invalid_client',
     })
     // It is asked each time: there is no other way in.

@@ -146,7 +146,7 @@ describe.each(['', '/oauth2/default'] as const)('a certified provider at issuer 
     const wrong: ClientAuth = { kind: 'basic', secret: new Secret('wrong-secret-wrong-secret-wrong-secret') }
     const idp = provider(server.issuer, 'basic', wrong, { pushedRequests: 'always' })
     await expect(idp.begin(signal)).rejects.toMatchObject({
-      code: 'ERR_IDP_REJECTED',
+      code: 'ERR_IDP_CLIENT',
       message: 'pushed request: the identity provider answered invalid_client',
     })
   })
@@ -203,7 +203,7 @@ describe.each(['', '/oauth2/default'] as const)('a certified provider at issuer 
     const { redirect, pending } = await idp.begin(signal)
     const failure = await idp.complete(await server.browse(redirect), pending, signal).catch((error: unknown) => error)
     expect(failure).toMatchObject({
-      code: 'ERR_IDP_REJECTED',
+      code: 'ERR_IDP_CLIENT',
       details: { error: 'invalid_client', hint: 'set-up-wrong' },
     })
     expect(JSON.stringify(failure)).not.toContain('wrong-secret')
@@ -288,7 +288,7 @@ describe('a provider that Postern reaches at another address than browsers', () 
     })
     const other = provider('https://other.corp.example/oauth2/default', 'basic', BASIC, { internalUrl: server.url })
     await expect(other.begin(signal)).rejects.toMatchObject({
-      code: 'ERR_IDP_UNUSABLE',
+      code: 'ERR_IDP_ISSUER',
       message: expect.stringContaining(`it calls itself "${PUBLIC}/oauth2/default"`),
     })
   })

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { type ErrorCode, type ErrorInfo, ERRORS } from '../../../src/errors.ts'
 import { deniedPage } from '../../../src/pages/denied.tsx'
 import { errorPage } from '../../../src/pages/error.tsx'
 import { chooseProviderPage } from '../../../src/pages/choose-provider.tsx'
@@ -26,6 +27,7 @@ function everyPage(text: string, href: string): readonly (readonly [name: string
       deniedPage({
         ...common,
         application: text,
+        code: 'ERR_DENIED',
         person,
         reasons: ['groups-unauthorized', 'source-ip-unauthorized'],
         wantedGroups: [text],
@@ -39,9 +41,8 @@ function everyPage(text: string, href: string): readonly (readonly [name: string
         ...common,
         application: text,
         person,
-        reasons: ['groups-unknown'],
+        code: 'ERR_GROUPS_UNKNOWN',
         groups,
-        retryAfter: 30,
         tryAgainUrl: href,
       }),
     ],
@@ -49,9 +50,11 @@ function everyPage(text: string, href: string): readonly (readonly [name: string
       'error',
       errorPage({
         ...common,
-        status: 502,
+        code: 'ERR_UPSTREAM_CONNECT',
         sentence: text,
-        errorCode: text,
+        limit: text,
+        detail: text,
+        advice: text,
         application: text,
         wayOn: { href, label: text },
       }),
@@ -62,7 +65,15 @@ function everyPage(text: string, href: string): readonly (readonly [name: string
     ['choose-provider', chooseProviderPage({ ...common, providers: [{ label: text, href }], signedInWith: [text] })],
     [
       'sign-in-failed',
-      signInFailedPage({ ...common, title: text, whatToDo: text, error: text, description: text, tryAgainUrl: href }),
+      signInFailedPage({
+        ...common,
+        title: text,
+        whatToDo: text,
+        error: text,
+        description: text,
+        tryAgainUrl: href,
+        inVain: false,
+      }),
     ],
     ['sign-out', signOutPage({ ...common, email: text, csrfToken: text })],
     ['signed-out', signedOutPage({ ...common, signInUrl: href })],
@@ -164,6 +175,7 @@ describe('the denied page', () => {
     requestId: 'r1',
     now: 1_000_000,
     application: 'Engineering',
+    code: 'ERR_DENIED' as const,
     person: { name: 'Bob', email: 'bob@corp.example', subject: '00u1' },
     reasons: ['no-rule-matched', 'groups-unauthorized'] as const,
     wantedGroups: ['Engineering', 'SRE'],
@@ -210,40 +222,65 @@ describe('the denied page', () => {
   })
 })
 
-test('the unavailable page says that nobody was refused, how old the groups are and when to try again', () => {
-  const text = wordsOf(
-    unavailablePage({
-      controlPrefix: '/.postern',
-      requestId: 'r',
-      now: 10_000_000,
-      application: 'Engineering',
-      reasons: ['groups-unknown'],
-      groups: { groups: [], freshAt: 10_000_000 - 7_200_000, source: 'okta' },
-      retryAfter: 30,
-      tryAgainUrl: '/',
-    }),
+describe('the unavailable page', () => {
+  const model = {
+    controlPrefix: '/.postern',
+    requestId: 'r',
+    now: 10_000_000,
+    application: 'Engineering',
+    groups: { groups: [], freshAt: 10_000_000 - 7_200_000, source: 'okta' },
+    tryAgainUrl: '/',
+  }
+
+  test('says that nobody was refused, how old the groups are and when to try again', () => {
+    const text = wordsOf(unavailablePage({ ...model, code: 'ERR_DIRECTORY_UNREACHABLE' }))
+    expect(text).toContain('You have not been refused.')
+    expect(text).toContain('last read 2 hours ago')
+    expect(text).toContain('This usually passes by itself: try again in 10 seconds.')
+    expect(text).toContain('ERR_DIRECTORY_UNREACHABLE')
+  })
+
+  test.each(['ERR_DIRECTORY_UNAUTHORIZED', 'ERR_DIRECTORY_FORBIDDEN', 'ERR_DIRECTORY_TLS'] as const)(
+    'does not ask anybody to wait for what waiting does not mend: %s',
+    (code) => {
+      const text = wordsOf(unavailablePage({ ...model, code }))
+      expect(text).toContain('Waiting does not help: tell your administrator')
+      expect(text).not.toMatch(/passes by itself|[Tt]ry again in/)
+      expect(text).toContain(code)
+    },
   )
-  expect(text).toContain('You have not been refused.')
-  expect(text).toContain('last read 2 hours ago')
-  expect(text).toContain('Try again in 30 seconds.')
 })
 
 test.each([
-  [400, 'That request did not work'],
-  [404, 'There is nothing at this address'],
-  [429, 'Too many requests'],
-  [500, 'Something went wrong'],
-  [502, 'The application cannot be reached'],
-  [503, 'Not available right now'],
-  [504, 'The application takes too long'],
-  [431, 'Your browser sent too much'],
-  [405, 'That cannot be done here'],
-  [413, 'That is too large'],
-  [418, 'Something went wrong'],
-])('the error page for %i is headed "%s"', (status, heading) => {
-  const html = errorPage({ controlPrefix: '/.postern', requestId: 'r', now: 0, status, sentence: 'What happened.' })
+  ['ERR_BAD_REQUEST', 'That request did not work'],
+  ['ERR_NOT_FOUND', 'There is nothing at this address'],
+  ['ERR_RATE_LIMITED', 'Too many requests'],
+  ['ERR_INTERNAL', 'Something went wrong'],
+  ['ERR_UPSTREAM_CONNECT', 'The application cannot be reached'],
+  ['ERR_STORE_UNAVAILABLE', 'Not available right now'],
+  ['ERR_UPSTREAM_TIMEOUT', 'The application takes too long'],
+  ['ERR_HEADERS_TOO_LARGE', 'Your browser sent too much'],
+  ['ERR_METHOD', 'That cannot be done here'],
+  ['ERR_BODY_TOO_LARGE', 'That is too large'],
+  ['ERR_LOOP', 'This site is not set up correctly'],
+  ['ERR_IDP_TLS', 'Not available'],
+] as const)('the error page for %s is headed "%s", and shows sentence and code', (code, heading) => {
+  const html = errorPage({ controlPrefix: '/.postern', requestId: 'r', now: 0, code })
   expect(html).toContain(`<h1>${heading}</h1>`)
-  expect(wordsOf(html)).toContain('What happened.')
+  expect(wordsOf(html)).toContain(ERRORS[code].sentence)
+  expect(html).toContain(`<code>${code}</code>`)
+})
+
+test('whoever asked is never told to wait in vain, and never sent to an administrator for nothing', () => {
+  for (const [name, info] of Object.entries<ErrorInfo>(ERRORS)) {
+    const text = wordsOf(errorPage({ controlPrefix: '/.postern', requestId: 'r', now: 0, code: name as ErrorCode }))
+    const said = {
+      waits: /passes by itself|Wait a minute|send it again/.test(text),
+      tells: text.includes('Waiting does not help'),
+    }
+    if (info.waiting === 'in-vain') expect([name, said.waits]).toEqual([name, false])
+    else expect([name, said.tells]).toEqual([name, false])
+  }
 })
 
 test.each([

@@ -87,7 +87,7 @@ function proxy(world: World) {
     }) as unknown as Generation
   const handle = createHandle({
     generation,
-    directory: { membership: () => 'unknown', status: () => statuses.ann },
+    directory: { membership: () => 'unknown', status: () => statuses.ann, trouble: () => undefined },
     streams: {
       add(stream: OpenStream) {
         streams.add(stream)

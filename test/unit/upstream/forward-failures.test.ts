@@ -555,8 +555,8 @@ const PLAIN_TLS = { skipVerify: false }
 const CLIENT = { chain: CERTIFICATE, key: new Secret(KEY) }
 
 test.each([
-  ['is not trusted', {}, 'ERR_UPSTREAM_TLS'],
-  ['is for another name', { tls: { ...TRUSTED, serverName: 'other.test' } }, 'ERR_UPSTREAM_TLS'],
+  ['is not trusted', {}, 'ERR_UPSTREAM_CERTIFICATE'],
+  ['is for another name', { tls: { ...TRUSTED, serverName: 'other.test' } }, 'ERR_UPSTREAM_CERTIFICATE'],
 ] as const)('a certificate that %s gives 502', async (_, tls, code) => {
   const upstream = await tlsUpstream()
   const { port, ended } = await front(route(upstream.origin, tls), forwarder())
@@ -582,8 +582,12 @@ test.each([
 test.each([
   ['counts where the route has none of its own', {}, { status: 200 }],
   ['counts beside a client certificate', { tls: { skipVerify: false, client: CLIENT } }, { status: 200 }],
-  ["gives way to the route's own", { tls: { skipVerify: false, ca: EXPIRED } }, { code: 'ERR_UPSTREAM_TLS' }],
-  ['is no help for another name', { tls: { ...PLAIN_TLS, serverName: 'other.test' } }, { code: 'ERR_UPSTREAM_TLS' }],
+  ["gives way to the route's own", { tls: { skipVerify: false, ca: EXPIRED } }, { code: 'ERR_UPSTREAM_CERTIFICATE' }],
+  [
+    'is no help for another name',
+    { tls: { ...PLAIN_TLS, serverName: 'other.test' } },
+    { code: 'ERR_UPSTREAM_CERTIFICATE' },
+  ],
 ] as const)('an authority of the whole configuration %s', async (_, tls, expected) => {
   const upstream = await tlsUpstream()
   const { port, ended } = await front(route(upstream.origin, tls), forwarder(undefined, undefined, CERTIFICATE))

@@ -242,8 +242,14 @@ test('https: gRPC has HTTP/2, everything else HTTP/1.1', async () => {
 })
 
 test.each<[name: string, settings: SecureServerOptions, tls: object, code: string, message: RegExp]>([
-  ['is not trusted', {}, {}, 'ERR_UPSTREAM_TLS', /self-signed/],
-  ['has another name', {}, { ca: CERTIFICATE, serverName: 'other.test' }, 'ERR_UPSTREAM_TLS', /not for other\.test/],
+  ['is not trusted', {}, {}, 'ERR_UPSTREAM_CERTIFICATE', /self-signed/],
+  [
+    'has another name',
+    {},
+    { ca: CERTIFICATE, serverName: 'other.test' },
+    'ERR_UPSTREAM_CERTIFICATE',
+    /not for other\.test/,
+  ],
 ])('https: gRPC to an upstream that %s is 502, and says why', async (_, settings, tls, code, message) => {
   const origin = await both(settings)
   const { port, ended } = await front(route(origin, { tls: { skipVerify: false, ...tls } }), forwarder())

@@ -49,7 +49,10 @@ test.each([
     for (const request of [GET, UPGRADE]) {
       const wire = await client(port)
       wire.send(request)
-      expect(await ended.next()).toMatchObject({ code: 'ERR_UPSTREAM_TLS', message: expect.stringMatching(message) })
+      expect(await ended.next()).toMatchObject({
+        code: 'ERR_UPSTREAM_CERTIFICATE',
+        message: expect.stringMatching(message),
+      })
     }
   },
 )

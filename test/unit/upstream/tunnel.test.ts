@@ -494,8 +494,8 @@ const TRUSTED = { skipVerify: false, ca: CERTIFICATE }
 
 test.each([
   ['trusted', { tls: TRUSTED, rewrite: { host: { kind: 'client' } } }, 101],
-  ['not trusted', {}, 'ERR_UPSTREAM_TLS'],
-  ['for another name', { tls: { ...TRUSTED, serverName: 'other.test' } }, 'ERR_UPSTREAM_TLS'],
+  ['not trusted', {}, 'ERR_UPSTREAM_CERTIFICATE'],
+  ['for another name', { tls: { ...TRUSTED, serverName: 'other.test' } }, 'ERR_UPSTREAM_CERTIFICATE'],
   ['not looked at', { tls: { skipVerify: true } }, 101],
 ] as const)('a TLS upstream whose certificate is %s', async (_, tls, expected) => {
   const server = createTlsServer({ key: KEY, cert: CERTIFICATE }, (socket) => {
