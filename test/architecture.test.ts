@@ -110,12 +110,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
     'src/upstream/probe.ts',
     'src/lib/outbound.ts',
   ],
-  jose: [
-    'src/upstream/assertion.ts',
-    'src/authenticate/pending.ts',
-    'src/identity/',
-    'src/directory/okta/service-app.ts',
-  ],
+  jose: ['src/identity/', 'src/directory/okta/service-app.ts'],
   'http-proxy': ['src/upstream/tunnel.ts'],
   lmdb: ['src/store/lmdb.ts'],
   '@redis/client': ['src/store/redis/connection.ts'],

@@ -166,12 +166,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
       expiresAt: later(now, PENDING_LIFETIME),
     }
     const prefix = namesFor(request).pending
-    const cookie = cookieHeader(
-      request,
-      prefix + flowTag(pending.state),
-      await pendingSeal.seal(pending),
-      PENDING_LIFETIME,
-    )
+    const cookie = cookieHeader(request, prefix + flowTag(pending.state), pendingSeal.seal(pending), PENDING_LIFETIME)
     return redirectReply(302, begun.redirect, [...makeRoom(request, prefix), cookie])
   }
 
@@ -182,7 +177,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const state = only(new URLSearchParams(facts.query), 'state') ?? ''
     const name = namesFor(request).pending + flowTag(state)
     const [sealed] = readCookie(facts.cookie, name)
-    const pending = sealed === undefined ? undefined : await pendingSeal.open(sealed, clock.now())
+    const pending = sealed === undefined ? undefined : pendingSeal.open(sealed, clock.now())
     // This browser is done with it, whatever follows. Whoever has copied it meets the state, which is spent with the code.
     const spent = cookieHeader(request, name, undefined)
     const idp = pending && idps.named(pending.provider)

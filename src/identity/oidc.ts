@@ -1,5 +1,6 @@
 import * as oidc from 'openid-client'
 import { AppError, messageOf } from '../errors.ts'
+import { sha256 } from '../lib/crypto.ts'
 import { maxAgeOf } from '../policy/demand.ts'
 import { later, wallTime } from '../lib/time.ts'
 import { personKey } from '../lib/person.ts'
@@ -195,7 +196,8 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
         scope: [...scopes].join(' '),
         state: pending.state,
         nonce: pending.nonce,
-        code_challenge: await oidc.calculatePKCECodeChallenge(pending.codeVerifier),
+        // RFC 7636 §4.2.
+        code_challenge: sha256(pending.codeVerifier),
         code_challenge_method: 'S256',
         ...demandParams(demand),
         ...(chooseAccount && { prompt: 'select_account' }),

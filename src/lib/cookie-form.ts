@@ -8,9 +8,9 @@ export const SESSION_VERSION = 'v1.'
 /** Begins the nonce that binds a sign-in to a browser; 22 random characters follow. */
 export const NONCE_VERSION = 'v1.nonce.'
 /** Header of the JWE (RFC 7516) that a sign-in waits in. `typ` tells it from an application's own: `dir` and A256GCM are common. */
-export const PENDING_HEADER = { alg: 'dir', enc: 'A256GCM', typ: 'postern-sign-in' } as const
+const PENDING_HEADER = { alg: 'dir', enc: 'A256GCM', typ: 'postern-sign-in' } as const
 /** `dir` has no encrypted key, hence the two dots (RFC 7516 §7.1). */
-const PENDING_START = `${Buffer.from(JSON.stringify(PENDING_HEADER)).toString('base64url')}..`
+export const PENDING_START = `${Buffer.from(JSON.stringify(PENDING_HEADER)).toString('base64url')}..`
 
 const FORM = new RegExp(
   `^"?(?:v1\\.[\\w-]{22}\\.[\\w-]{43}|v1\\.nonce\\.[\\w-]{22}|${PENDING_START.replaceAll('.', '\\.')}[\\w.-]+)"?$`,

@@ -1,5 +1,13 @@
-import { createECDH, createHash, createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
-import { SignJWT } from 'jose'
+import {
+  createECDH,
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  type JsonWebKey,
+  type KeyObject,
+  sign as signBytes,
+} from 'node:crypto'
+import { promisify } from 'node:util'
 import { AppError } from '../errors.ts'
 import { deriveKey } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
@@ -39,12 +47,30 @@ export function createAssertionSigner({ signingKeys, sharedSecrets }: AssertionS
       : sharedSecrets.map((secret) => describeKey(derivedKey(secret)))
   const [signing] = keys
   if (!signing) throw new AppError('ERR_CONFIG_INVALID', 'signing_key: no private key')
-  const header = { alg: signing.alg, kid: signing.kid, typ: 'JWT' }
+  const header = base64url({ alg: signing.alg, kid: signing.kid, typ: 'JWT' })
   const published = { keys: keys.map(({ jwk, kid, alg }) => ({ ...jwk, kid, alg, use: 'sig' })) }
   return {
-    sign: (claims) => new SignJWT(claims).setProtectedHeader(header).sign(signing.key),
+    async sign(claims) {
+      const input = `${header}.${base64url(claims)}`
+      return `${input}.${(await signatureOf(Buffer.from(input), signing)).toString('base64url')}`
+    },
     jwks: async () => published,
   }
+}
+
+/** RFC 7515 §3.1. */
+function base64url(value: JsonObject): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64url')
+}
+
+const signElsewhere = promisify(signBytes)
+
+/** P-256 takes less time than the way to another thread and back (50 µs against 300); RSA takes a millisecond, in which others have their turn. */
+function signatureOf(input: Buffer, { key, alg }: SigningKey): Buffer | Promise<Buffer> {
+  // RFC 7518 §3.4: R and S, not their DER.
+  return alg === 'ES256'
+    ? signBytes('sha256', input, { key, dsaEncoding: 'ieee-p1363' })
+    : signElsewhere('sha256', input, key)
 }
 
 function pemBlocks(secret: Secret, index: number): readonly string[] {
