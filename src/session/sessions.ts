@@ -181,8 +181,11 @@ export function createSessions(deps: {
         ...told(id, from?.provider, tokens, identity),
         ...originOf(from),
       }
-      await noteEnd(store, session)
-      await store.put(sessionsTable, id, session, { expiresAt: later(endOf(session), ENDED_KEPT) })
+      // At once, so that a store which can makes one commit of them. Until both are there nobody has the id.
+      await Promise.all([
+        noteEnd(store, session),
+        store.put(sessionsTable, id, session, { expiresAt: later(endOf(session), ENDED_KEPT) }),
+      ])
       audit({ event: 'session-begin', session, ...(from && { requestId: from.requestId }) })
       return session
     },

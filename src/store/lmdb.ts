@@ -6,6 +6,7 @@ import { yieldToEventLoop } from '../lib/wait.ts'
 import type { Change, Clock, Logger, Span, Store, Table, WallTime } from '../types.ts'
 import { watchWrites } from './file-watch.ts'
 import { isFull, makeDirectory, prepare } from './file.ts'
+import { createGroupCommit } from './group-commit.ts'
 import { acquireLease } from './lease.ts'
 import { watchForTrouble } from './trouble.ts'
 import { corrupt, fingerprint, recognise, unavailable } from './record.ts'
@@ -108,20 +109,22 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
   }
 
   /**
-   * Runs `work` alone among all processes, and undoes it when it throws. Synchronous on purpose: an asynchronous
-   * transaction holds the lock of all processes until our event loop gets to it. Resolves when the change is announced.
+   * In one transaction, alone among all processes. Synchronous on purpose: an asynchronous transaction holds the lock of all
+   * processes until our event loop gets to it.
    */
-  async function transact<T>(work: () => T): Promise<T> {
-    const result = written(() =>
-      root.transactionSync(() => {
-        sequence = lastSequence()
-        return work()
-      }, COMMIT),
-    )
-    deliver()
-    if (backlog) await backlog
-    return result
-  }
+  const { write: transact, flush } = createGroupCommit(
+    (works) => {
+      const results = written(() =>
+        root.transactionSync(() => {
+          sequence = lastSequence()
+          return works.map((work) => work())
+        }, COMMIT),
+      )
+      deliver()
+      return results
+    },
+    () => backlog,
+  )
 
   function background(what: string, work: () => void): void {
     try {
@@ -366,6 +369,7 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
     trouble: () => trouble.now(),
     async close() {
       if (closed) return
+      flush()
       closed = true
       for (const stop of stops) stop()
       listeners.clear()

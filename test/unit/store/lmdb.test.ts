@@ -79,6 +79,50 @@ test('records survive closing and opening again', async () => {
   expect((await open().get(sheets, 'k'))?.value).toEqual(sheet(7))
 })
 
+test('what is written in one turn is one commit', async () => {
+  const store = open()
+  await store.put(sheets, 'before', sheet(0))
+  const raw = openRaw({ path: join(path, 'postern.mdb'), noSubdir: true })
+  const commits = (): number => (raw.getStats() as { readonly lastTxnId: number }).lastTxnId
+  const before = commits()
+  const done = [store.put(sheets, 'a', sheet(1)), store.take(sheets, 'before'), store.put(sheets, 'b', sheet(2))]
+  expect(await Promise.all(done)).toEqual([true, sheet(0), true])
+  expect(commits()).toBe(before + 1)
+  expect(await all(store)).toEqual([1, 2])
+  await raw.close()
+})
+
+test('writes of one turn see one another, in their order', async () => {
+  const store = open()
+  const first = store.put(sheets, 'k', sheet(1), { ifVersion: 0 })
+  const second = store.put(sheets, 'k', sheet(2), { ifVersion: 0 })
+  const taken = store.take(sheets, 'k')
+  const again = store.take(sheets, 'k')
+  expect(await Promise.all([first, second, taken, again])).toEqual([true, false, sheet(1), undefined])
+})
+
+test('a write that fails takes none of the same turn along', async () => {
+  const store = open()
+  const unwritable = { ...sheets, format: () => 1n }
+  await store.put(sheets, 'bad', sheet(0))
+  const outcomes = await Promise.allSettled([
+    store.put(sheets, 'a', sheet(1)),
+    store.put(unwritable, 'bad', sheet(2)),
+    store.put(sheets, 'b', sheet(3)),
+  ])
+  expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+  expect(await all(store)).toEqual([0, 1, 3])
+})
+
+test('a store that is closed writes first what was asked for, and nothing later', async () => {
+  const store = open()
+  const asked = store.put(sheets, 'k', sheet(7))
+  await store.close()
+  expect(await asked).toBe(true)
+  await expect(store.put(sheets, 'k', sheet(8))).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
+  expect((await open().get(sheets, 'k'))?.value).toEqual(sheet(7))
+})
+
 test('a process that is killed at any point leaves everything it confirmed and nothing by half', async () => {
   for (const writes of [1, 13, 57, 140]) {
     const { child, line, exit, rest } = start('write')
@@ -342,12 +386,15 @@ test('a watcher that was away for longer than changes are kept is told how many 
   const { logger, lines } = listeningLogger()
   const store = open(manualClock(), logger)
   const peer = open(clock)
+  open(clock)
   let gaps = 0
   store.watch(
     () => {},
     () => void gaps++,
   )
-  for (let number = 0; number < 5; number++) await peer.put(sheets, `${number}`, sheet(number))
+  // All in one turn, in which the watcher cannot look: whoever closes writes what waits, and the other one sweeps.
+  for (let number = 0; number < 5; number++) void peer.put(sheets, `${number}`, sheet(number))
+  void peer.close()
   clock.advance(700_000)
   await store.put(sheets, 'own', sheet(1))
   expect(lines).toEqual(['store: changes were missed {"missed":4}'])
