@@ -1,6 +1,7 @@
 import { parse } from 'yaml'
 import { isTree } from '../config/input.ts'
 import { type Draft, lost, type Missing, type Options, textOf, texts, treeAt, unneeded } from './draft.ts'
+import { readIngresses } from './ingress.ts'
 import { fromPomerium } from './pomerium.ts'
 
 type Tree = Readonly<Record<string, unknown>>
@@ -69,34 +70,25 @@ const HELM_STORAGE: Renames = {
   clientTLS: { unneeded: 'files of it are named by `storage.client_cert_file` and `storage.client_key_file`' },
 }
 
-/** Objects of Kubernetes: `Pomerium` resources and Ingresses. */
+/** Objects of Kubernetes: `Pomerium` resources and Ingresses; Services tell the numbers of ports. */
 export function fromObjects(objects: readonly Tree[], options: Options): Draft {
   const missing: Missing[] = []
   const input: Record<string, unknown> = {}
-  const routes: Tree[] = []
-  for (const object of objects.flatMap(itemsOf)) {
+  const all = objects.flatMap(itemsOf)
+  const kind = (name: string): readonly Tree[] => all.filter((object) => object['kind'] === name)
+  for (const object of all) {
     const name = `${textOf(object['kind'])} ${textOf(treeAt(object, 'metadata')['name'] ?? '')}`
     if (object['kind'] === 'Pomerium') readSettings(treeAt(object, 'spec'), name, input, missing)
-    else if (object['kind'] === 'Ingress') routes.push(...routesOf(object, name, missing))
-    else missing.push(unneeded(name, 'it holds no configuration of Pomerium'))
+    else if (object['kind'] !== 'Ingress' && object['kind'] !== 'Service')
+      missing.push(unneeded(name, 'it holds no configuration of Pomerium'))
   }
-  return fromPomerium({ ...input, routes: inOrder(routes) }, options, missing)
+  const routes = routesOf(kind('Ingress'), kind('Service'), missing)
+  return fromPomerium({ ...input, routes }, options, missing)
 }
 
 /** A `List` holds others. */
 function itemsOf(object: Tree): readonly Tree[] {
   return Array.isArray(object['items']) ? object['items'].filter(isTree) : [object]
-}
-
-/** Kubernetes prefers the exact path, then the longest; we take the first of the file. Hosts stay in their order. */
-function inOrder(routes: readonly Tree[]): readonly Tree[] {
-  const byHost = new Map<unknown, Tree[]>()
-  for (const route of routes) byHost.set(route['from'], [...(byHost.get(route['from']) ?? []), route])
-  return [...byHost.values()].flatMap((ofHost) => ofHost.toSorted((a, b) => rank(b) - rank(a)))
-}
-
-function rank({ path, regex, prefix }: Tree): number {
-  return (path === undefined ? 0 : 1_000_000) + textOf(path ?? regex ?? prefix ?? '').length
 }
 
 function readSettings(spec: Tree, name: string, input: Record<string, unknown>, missing: Missing[]): void {
@@ -124,6 +116,7 @@ function readSettings(spec: Tree, name: string, input: Record<string, unknown>, 
   }
 }
 
+const MOUNT = 'mount the Secrets and name their files in certificate_file and certificate_key_file'
 const SECRET = 'Postern reads no Secrets; give what it holds by the environment'
 const CRD_IDP: Renames = {
   provider: 'idp_provider',
@@ -167,70 +160,35 @@ const CRD: Renames = {
   pathWithEscapedSlashesAction: 'path_with_escaped_slashes_action',
   headersWithUnderscoresAction: 'headers_with_underscores_action',
   secrets: { lost: `${SECRET}: SHARED_SECRET, SIGNING_KEY` },
-  certificates: { lost: 'mount the Secrets and name their files in certificate_file and certificate_key_file' },
+  certificates: { lost: MOUNT },
   caSecrets: { lost: 'mount the Secrets and name the file in certificate_authority_file' },
 }
 
 const ANNOTATION = /^[^/]*pomerium[^/]*\//
-/** Said of the way to the backend, and read below. */
-const READ = new Set(['secure_upstream', 'path_regex', 'service_proxy_upstream', 'subtle_allow_empty_host'])
 
-function routesOf(ingress: Tree, name: string, missing: Missing[]): readonly Tree[] {
-  const { namespace = 'default' } = treeAt(ingress, 'metadata')
-  const route: Record<string, unknown> = {}
-  const said = new Map<string, string>()
-  for (const [annotation, value] of Object.entries(treeAt(ingress, 'metadata', 'annotations'))) {
-    if (!ANNOTATION.test(annotation)) {
-      missing.push(unneeded(`${name} ${annotation}`, 'it is no annotation of Pomerium'))
-      continue
-    }
-    const key = annotation.replace(ANNOTATION, '')
-    if (READ.has(key)) said.set(key, textOf(value))
-    else if (/^(?:tcp|udp|ssh)_upstream$/.test(key)) said.set('protocol', key)
-    else if (key.endsWith('_secret'))
-      missing.push(lost(`${name} ${key}`, `${SECRET}, or by a file: see ${key.replace(/_secret$/, '')}`))
-    else if (TEXT_ANNOTATIONS.has(key)) route[key] = value
-    else route[key] = yamlOf(value)
-  }
-  const spec = treeAt(ingress, 'spec')
-  if (said.has('protocol')) {
-    missing.push(lost(name, 'Postern proxies HTTP only'))
-    return []
-  }
-  const scheme = said.get('secure_upstream') === 'true' ? 'https' : 'http'
-  const to = (backend: unknown, where: string): string | undefined => {
-    const service = treeAt(isTree(backend) ? backend : {}, 'service')
-    const { number, name: portName } = treeAt(service, 'port')
-    if (typeof service['name'] !== 'string') {
-      missing.push(lost(where, 'its backend is no Service'))
-      return undefined
-    }
-    if (number === undefined) missing.push(lost(where, `write the number of port "${textOf(portName)}" into \`to\``))
-    return `${scheme}://${service['name']}.${textOf(namespace)}.svc.cluster.local${number === undefined ? '' : `:${textOf(number)}`}`
-  }
-  const rules = Array.isArray(spec['rules']) ? spec['rules'].filter(isTree) : []
-  const made = rules.flatMap((rule) => {
-    const { host } = rule
-    if (typeof host !== 'string' || host === '') {
-      missing.push(lost(`${name} rule without host`, 'a route needs the host that it serves'))
-      return []
-    }
-    const paths = treeAt(rule, 'http')['paths']
-    return (Array.isArray(paths) ? paths.filter(isTree) : []).flatMap((path) => {
-      const upstream = to(path['backend'], `${name} ${host}${textOf(path['path'] ?? '')}`)
-      if (upstream === undefined) return []
-      return [{ from: `https://${host}`, ...matchOf(path, said.get('path_regex') === 'true'), to: upstream, ...route }]
-    })
-  })
-  if (isTree(spec['defaultBackend']))
-    missing.push(lost(`${name} defaultBackend`, 'a route needs the host that it serves'))
-  return made
+function routesOf(ingresses: readonly Tree[], services: readonly Tree[], missing: Missing[]): readonly Tree[] {
+  const reading = readIngresses(
+    { ingresses, services, classes: [] },
+    { keyOf: (name) => (ANNOTATION.test(name) ? name.replace(ANNOTATION, '') : undefined) },
+  )
+  const nameOf = (ingress: string): string => `Ingress ${ingress.replace(/^default\//, '')}`
+  for (const { ingress, annotation } of reading.foreign)
+    missing.push(unneeded(`${nameOf(ingress)} ${annotation}`, 'it is no annotation of Pomerium'))
+  const keys = new Map([...reading.annotations].map(([id, said]) => [id, keysOf(said, nameOf(id), missing)]))
+  for (const { ingress, at, reason } of reading.refused) missing.push(lost(`${nameOf(ingress)} ${at}`.trim(), reason))
+  for (const { ingress, secret } of reading.certificates)
+    missing.push(lost(`${nameOf(ingress)} tls`, `${MOUNT}: ${secret}`))
+  return reading.routes.map(({ ingress, route }) => ({ ...route, ...keys.get(ingress) }))
 }
 
-function matchOf({ path, pathType }: Tree, regex: boolean): Tree {
-  if (typeof path !== 'string' || path === '' || (path === '/' && pathType !== 'Exact')) return {}
-  if (pathType === 'Exact') return { path }
-  return pathType === 'ImplementationSpecific' && regex ? { regex: path } : { prefix: path }
+function keysOf(said: ReadonlyMap<string, unknown>, name: string, missing: Missing[]): Tree {
+  const route: Record<string, unknown> = {}
+  for (const [key, value] of said) {
+    if (key.endsWith('_secret'))
+      missing.push(lost(`${name} ${key}`, `${SECRET}, or by a file: see ${key.replace(/_secret$/, '')}`))
+    else route[key] = TEXT_ANNOTATIONS.has(key) ? value : yamlOf(value)
+  }
+  return route
 }
 
 /** Annotations whose value is text as it is. */
