@@ -207,6 +207,8 @@ export interface UpstreamTls {
   readonly serverName?: string
   /** What we show to upstreams that ask for a certificate (`tls_client_cert`). */
   readonly client?: Certificate
+  /** Absent: HTTP/2 where the upstream offers it (ALPN), else HTTP/1.1 (`upstream_codec_type`). */
+  readonly only?: 'http1' | 'http2'
 }
 
 /** What of a request changes on its way to the upstream. Policies judge the path that was asked. */

@@ -1,5 +1,5 @@
 import type { buildConnector } from 'undici'
-import type { Forward, Upstream } from '../config/route-model.ts'
+import type { Forward, Upstream, UpstreamTls } from '../config/route-model.ts'
 import { undici } from '../lib/undici.ts'
 import type { Span } from '../types.ts'
 import { addressOf, isTls, type UpstreamAddress } from './address.ts'
@@ -17,6 +17,8 @@ export interface UpstreamConnection {
   /** Goes into the options of each dispatch: a constant, or undici would open another connection for every Host it sees. */
   readonly servername: string
   readonly tls: TlsOptions
+  /** See `UpstreamTls`. */
+  readonly only: UpstreamTls['only']
   readonly connectTimeout: Span
   readonly connect: buildConnector.connector
 }
@@ -38,6 +40,7 @@ export function connectionTo(
     address,
     servername: servername || hostname,
     tls: options,
+    only: tls.only,
     connectTimeout,
     connect: (to, callback) => {
       connector ??= undici().buildConnector({

@@ -11,6 +11,8 @@ import { clientTrailers } from './trailers.ts'
 /** 1xx before one answer. */
 const MAX_HINTS = 32
 const NOTHING = Buffer.alloc(0)
+/** Octets of a body that are kept until its answer begins, in case that the upstream has not looked at the request. */
+const MAX_KEPT = 64 * 1024
 const CODES = new Map<number, string>(Object.entries(CODE).map(([name, code]) => [code, name]))
 
 /** The connection of a call, as the call sees it. */
@@ -25,6 +27,8 @@ export interface H2Carrier {
   /** Why it serves nobody any more. */
   readonly failure: Error
   open(fields: readonly string[], end: boolean, reader: StreamReader): H2Stream
+  /** The upstream has not looked at it. False: it cannot go again. */
+  sendAgain(call: H2Call): boolean
 }
 
 /** One request and its answer, on a stream of their own. */
@@ -48,6 +52,10 @@ export class H2Call implements UpstreamExchange, StreamReader {
   /** Has the turn of the event loop in which the head came ended? */
   private flowing = false
   private uploaded = false
+  /** What has gone of the body; undefined: too much, or the answer has begun, or it goes again already. */
+  private kept: Waiting | undefined = new Waiting()
+  /** What goes again before the rest of the body. */
+  private again: Buffer | undefined
 
   constructor(request: UpstreamRequest, handler: AnswerHandler) {
     this.request = request
@@ -57,7 +65,7 @@ export class H2Call implements UpstreamExchange, StreamReader {
   /** The connection stands: sends the request. */
   begin(carrier: H2Carrier): void {
     this.carrier = carrier
-    this.handler.onStart(this)
+    if (!this.again) this.handler.onStart(this)
     // It may have been aborted just now.
     if (this.over) return
     const { method, path, host, headers, body, length } = this.request
@@ -70,6 +78,7 @@ export class H2Call implements UpstreamExchange, StreamReader {
     fields.push('te', 'trailers')
     this.stream = carrier.open(fields, body === undefined, this)
     if (!body) return
+    if (this.again) return this.uploadAgain(this.again)
     body.on('data', this.onPiece).on('end', this.onEnd).on('error', this.onBodyFailed).on('close', this.onBodyClosed)
     if (body.destroyed) process.nextTick(this.onBodyClosed)
   }
@@ -104,6 +113,7 @@ export class H2Call implements UpstreamExchange, StreamReader {
   /** A whole field block. What is wrong with it, if anything. */
   receiveFields(answer: AnswerFields, end: boolean): string | undefined {
     this.heard = true
+    this.kept = undefined
     if (answer.problem !== undefined) return answer.problem
     if (this.headed) {
       if (!end || answer.status !== undefined) return 'trailers that are none'
@@ -142,10 +152,22 @@ export class H2Call implements UpstreamExchange, StreamReader {
     this.drain()
   }
 
+  /** Lets go of its connection, which the upstream says it did not look at, so that it may go once more. False: it may not. */
+  detach(): boolean {
+    if (this.over || !this.kept) return false
+    this.request.body?.pause()
+    this.again = this.kept.take()
+    this.kept = undefined
+    if (this.stream) this.stream.reader = undefined
+    this.stream = undefined
+    return true
+  }
+
   lost(code?: number): void {
     if (this.over || this.ended) return
     const { carrier } = this
-    if (!carrier) return
+    // RFC 9113 §8.7: it has done nothing with it.
+    if (!carrier || (code === CODE.REFUSED_STREAM && carrier.sendAgain(this))) return
     const { origin, served, failure } = carrier
     if (code === undefined) return this.fail(failure, served)
     const name = CODES.get(code) ?? `error ${code}`
@@ -199,16 +221,27 @@ export class H2Call implements UpstreamExchange, StreamReader {
   // What goes
 
   private readonly onPiece = (piece: Buffer): void => {
-    const { body } = this.request
-    body?.pause()
-    this.stream?.write(piece, (error) => {
-      if (!error) body?.resume()
-    })
+    this.request.body?.pause()
+    if (this.kept && this.kept.length + piece.length <= MAX_KEPT) this.kept.add(piece)
+    else this.kept = undefined
+    this.upload(piece)
   }
 
   private readonly onEnd = (): void => {
     this.uploaded = true
     this.stream?.finish(undefined, () => {})
+  }
+
+  private upload(piece: Buffer): void {
+    this.stream?.write(piece, (error) => {
+      if (!error) this.request.body?.resume()
+    })
+  }
+
+  private uploadAgain(sent: Buffer): void {
+    if (sent.length > 0) this.upload(sent)
+    else this.request.body?.resume()
+    if (this.uploaded) this.onEnd()
   }
 
   private readonly onBodyFailed = (error: Error): void => {

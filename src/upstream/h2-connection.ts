@@ -1,5 +1,5 @@
-import { connect, type NetConnectOpts, type Socket } from 'node:net'
-import { connect as connectSecurely, type ConnectionOptions } from 'node:tls'
+import { connect, type Socket } from 'node:net'
+import type { ConnectionOptions } from 'node:tls'
 import type { Deadline, Deadlines } from '../lib/deadlines.ts'
 import { elapsed } from '../lib/time.ts'
 import type { Clock, Monotonic, Span } from '../types.ts'
@@ -13,6 +13,7 @@ import { KEEP_ALIVE, MAX_CONNECTION_AGE } from './connection.ts'
 import { lateUpstream, protocolFailure } from './failure.ts'
 import { AnswerFields } from './h2-answer.ts'
 import { ConnectionClosed, H2Call, type H2Carrier } from './h2-call.ts'
+import { connectTls } from './tls-handshake.ts'
 
 /** Of one connection at a time, whatever the upstream allows. */
 export const MAX_STREAMS = 100
@@ -22,7 +23,7 @@ const RESETS = { amount: 1000, perSecond: 100 } as const
 /** TCP's own; the first after a minute of silence. */
 const PROBING: Span = 60_000
 
-const NO_ALPN = 'it speaks no HTTP/2 over TLS (ALPN), which gRPC needs'
+const NO_ALPN = 'it speaks no HTTP/2 over TLS (ALPN), which gRPC and `upstream_codec_type: http2` need'
 const NO_HTTP2 = 'it does not speak HTTP/2 on this port; write http:// in `to`?'
 
 export interface H2ConnectionParts {
@@ -43,6 +44,8 @@ export interface H2ConnectionOwner {
   onRoom(): void
   /** It takes no more. */
   onLeft(connection: H2ClientConnection): void
+  /** The upstream has not looked at it: it may go again, over any connection. */
+  onRefused(call: H2Call): void
   /** Its socket is closed. */
   onClosed(connection: H2ClientConnection): void
 }
@@ -63,10 +66,9 @@ export class H2ClientConnection extends H2Peer implements H2Carrier {
   /** Until the upstream has said its settings; then of the idle time. */
   private deadline: Deadline
 
-  constructor(parts: H2ConnectionParts, owner: H2ConnectionOwner) {
-    const { target, tls, connectTimeout, clock, deadlines } = parts
-    const options: NetConnectOpts = { ...target, noDelay: true, keepAlive: true, keepAliveInitialDelay: PROBING }
-    const socket = tls ? connectSecurely({ ...options, ...tls, ALPNProtocols: ['h2'] }) : connect(options)
+  /** @param socket one that stands, and on which HTTP/2 was agreed; absent: it connects. */
+  constructor(parts: H2ConnectionParts, owner: H2ConnectionOwner, socket: Socket = connectTo(parts)) {
+    const { tls, connectTimeout, clock, deadlines } = parts
     const budgets = {
       idleFrames: new Budget(IDLE_FRAMES.amount, IDLE_FRAMES.perSecond, clock),
       resets: new Budget(RESETS.amount, RESETS.perSecond, clock),
@@ -145,6 +147,12 @@ export class H2ClientConnection extends H2Peer implements H2Carrier {
     if (this.state === 'open') this.owner.onRoom()
   }
 
+  sendAgain(call: H2Call): boolean {
+    if (!call.detach()) return false
+    this.owner.onRefused(call)
+    return true
+  }
+
   /** Takes no more; closes when what is under way has ended. */
   leave(): void {
     this.state = this.state === 'closed' ? 'closed' : 'leaving'
@@ -198,7 +206,7 @@ export class H2ClientConnection extends H2Peer implements H2Carrier {
     this.owner.onLeft(this)
     for (const [id, call] of this.calls) {
       if (id <= lastId) continue
-      call.fail(new ConnectionClosed(), true)
+      if (!this.sendAgain(call)) call.fail(new ConnectionClosed(), true)
       this.streams.get(id)?.reset(CODE.CANCEL)
     }
     this.rest()
@@ -229,4 +237,9 @@ export class H2ClientConnection extends H2Peer implements H2Carrier {
   get failure(): Error {
     return this.error ?? new ConnectionClosed()
   }
+}
+
+function connectTo({ target, tls }: H2ConnectionParts): Socket {
+  if (tls) return connectTls({ target, tls }, ['h2'])
+  return connect({ ...target, noDelay: true, keepAlive: true, keepAliveInitialDelay: PROBING })
 }

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { AppError } from '../errors.ts'
 import type { AnswerHandler, UpstreamClient, UpstreamRequest } from './client.ts'
 import { H2Call } from './h2-call.ts'
@@ -23,6 +24,17 @@ export class H2Pool implements UpstreamClient, H2ConnectionOwner {
     if (closing) return queueMicrotask(() => call.fail(closing))
     this.waiting.push(call)
     this.serve()
+  }
+
+  /** Is there a connection that takes another call, or will? */
+  get hasRoom(): boolean {
+    for (const connection of this.usable) if (connection.isComing || connection.hasRoom()) return true
+    return false
+  }
+
+  /** @param socket stands, and the upstream has chosen HTTP/2. */
+  adopt(socket: Socket): void {
+    this.add(new H2ClientConnection(this.parts, this, socket))
   }
 
   close(): Promise<void> {
@@ -52,6 +64,12 @@ export class H2Pool implements UpstreamClient, H2ConnectionOwner {
     this.usable.delete(connection)
   }
 
+  onRefused(call: H2Call): void {
+    this.waiting.push(call)
+    // The connection that gave it back is still at it.
+    queueMicrotask(() => this.serve())
+  }
+
   onClosed(connection: H2ClientConnection): void {
     this.usable.delete(connection)
     this.all.delete(connection)
@@ -70,7 +88,10 @@ export class H2Pool implements UpstreamClient, H2ConnectionOwner {
       }
     }
     if (this.waiting.length <= coming) return
-    const connection = new H2ClientConnection(this.parts, this)
+    this.add(new H2ClientConnection(this.parts, this))
+  }
+
+  private add(connection: H2ClientConnection): void {
     this.usable.add(connection)
     this.all.add(connection)
   }

@@ -15,7 +15,7 @@ export function openClient(
   connections: number,
   { clock, deadlines }: { readonly clock: Clock; readonly deadlines: Deadlines },
 ): UpstreamClient {
-  const { upstream, address, connectTimeout, servername, tls } = connection
+  const { upstream, address, connectTimeout, servername, tls, only } = connection
   const { host: authority, hostname, port } = new URL(address.url)
   const target =
     address.socketPath === undefined
@@ -25,7 +25,10 @@ export function openClient(
   if (isTls(upstream.origin)) {
     // An address is verified as such, and is no server name (RFC 6066 §3).
     const named = { ...tls, ...(isIP(servername) === 0 && { servername }) }
-    return new TlsClient(new UndiciPool(connection, connections, deadlines), new H2Pool({ ...parts, tls: named }))
+    const http2 = new H2Pool({ ...parts, tls: named })
+    if (only === 'http2') return http2
+    const http1 = new UndiciPool(connection, connections, deadlines)
+    return new TlsClient({ http1, http2, handshake: only === 'http1' ? undefined : { ...parts, tls: named } })
   }
   return address.http2 ? new H2Pool(parts) : new H1Pool(parts)
 }

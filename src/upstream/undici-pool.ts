@@ -1,4 +1,5 @@
 /** The upstreams that undici speaks to: HTTP/1.1 over TLS. The one door to it on the way of a request. */
+import type { Socket } from 'node:net'
 import type { Dispatcher, Pool } from 'undici'
 import { headerLines, listOf } from '../http/header-lines.ts'
 import type { Deadlines } from '../lib/deadlines.ts'
@@ -22,19 +23,24 @@ export class UndiciPool implements UpstreamClient {
   private readonly pool: Pool
   /** Errors of connections that had served before. */
   private readonly stale = new WeakSet<Error>()
+  /** Connections that stand and that undici does not know yet. */
+  private readonly spare = new Set<Socket>()
+  private readonly deadlines: Deadlines
 
   constructor(connection: UpstreamConnection, connections: number, deadlines: Deadlines) {
     this.connection = connection
+    this.deadlines = deadlines
     this.pool = new (undici().Pool)(connection.address.url, {
-      connect: (options, callback) =>
-        connection.connect(options, (...[error, socket]) => {
-          if (error) return callback(error, null)
-          // Everything that ends a connection early is raised here first. (Over TLS the handshake has been read as well,
-          // so a first exchange counts as a second: the only effect is one more attempt at an idempotent request.)
-          socket.prependListener('error', (failure) => socket.bytesRead > 0 && this.stale.add(failure))
-          readBeforeFailing(socket, deadlines)
-          callback(null, socket)
-        }),
+      connect: (options, callback) => {
+        const [spare] = this.spare
+        if (spare) {
+          this.spare.delete(spare)
+          return queueMicrotask(() => callback(null, this.prepare(spare)))
+        }
+        connection.connect(options, (...[error, socket]) =>
+          error ? callback(error, null) : callback(null, this.prepare(socket)),
+        )
+      },
       connections,
       pipelining: 1,
       keepAliveTimeout: KEEP_ALIVE,
@@ -63,12 +69,36 @@ export class UndiciPool implements UpstreamClient {
     setImmediate(() => this.pool.dispatch(request, exchange))
   }
 
+  /** @param socket stands, and the upstream has chosen HTTP/1.1: the next connection that is needed, if one is soon. */
+  adopt(socket: Socket): void {
+    this.spare.add(socket)
+    const deadline = this.deadlines.start(KEEP_ALIVE, () => this.spare.delete(socket) && socket.destroy())
+    socket.once('close', () => {
+      deadline.stop()
+      this.spare.delete(socket)
+    })
+  }
+
   close(): Promise<void> {
+    this.dropSpare()
     return this.pool.close()
   }
 
   destroy(): Promise<void> {
+    this.dropSpare()
     return this.pool.destroy()
+  }
+
+  private dropSpare(): void {
+    for (const socket of this.spare) socket.destroy()
+  }
+
+  private prepare(socket: Socket): Socket {
+    // Everything that ends a connection early is raised here first. (Over TLS the handshake has been read as well, so a
+    // first exchange counts as a second: the only effect is one more attempt at an idempotent request.)
+    socket.prependListener('error', (failure) => socket.bytesRead > 0 && this.stale.add(failure))
+    readBeforeFailing(socket, this.deadlines)
+    return socket
   }
 }
 

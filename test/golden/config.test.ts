@@ -96,7 +96,10 @@ function summary(config: Config): readonly string[] {
 }
 
 function describeUpgrades({ action }: Route): string {
-  return action.kind === 'forward' && action.allowUpgrades.length > 0 ? `, upgrades to ${action.allowUpgrades.join(' and ')}` : ''
+  if (action.kind !== 'forward') return ''
+  const { allowUpgrades, tls } = action
+  const upgrades = allowUpgrades.length > 0 ? `, upgrades to ${allowUpgrades.join(' and ')}` : ''
+  return tls.only === undefined ? upgrades : `${upgrades}, ${tls.only}`
 }
 
 function describeProvider(idp: Config['fixed']['idps'][0]): string {

@@ -289,6 +289,44 @@ test('a stream that was refused is asked for again', async () => {
   expect((await gauntlet.get('/h2/one')).statuses).toEqual([200])
 })
 
+const POST = 'POST /h2/x HTTP/1.1\r\nHost: app.localhost\r\nConnection: close\r\nContent-Length: 6\r\n\r\nabcdef'
+
+/** Octets of the body on a stream. */
+const bodyOf = ({ frames }: Peer, stream: number): string =>
+  frames.map((one) => (one.type === DATA && one.stream === stream ? one.payload.toString('latin1') : '')).join('')
+
+test('a POST that it has not looked at goes again, with all of its body and once only', async () => {
+  const unseen = [
+    (peer: Peer) => peer.send(frame(GOAWAY, 0, 0, Buffer.concat([uint32(0), uint32(NO_ERROR)]))),
+    (peer: Peer, stream: number) => peer.send(frame(RST_STREAM, 0, stream, uint32(REFUSED_STREAM))),
+  ]
+  for (const refuse of unseen) {
+    let refused = false
+    talk = (peer, stream) => {
+      if (!refused) {
+        refused = true
+        // Behind its body.
+        setImmediate(() => setImmediate(() => refuse(peer, stream)))
+      } else setImmediate(() => whole(peer, stream))
+    }
+    expect((await gauntlet.send(POST)).statuses).toEqual([200])
+    const last = peers.at(-1)
+    const stream = Math.max(...(last?.frames.map((one) => one.stream) ?? []))
+    expect(last && bodyOf(last, stream)).toBe('abcdef')
+    for (const { socket } of peers.splice(0)) socket.destroy()
+  }
+})
+
+test('an upstream that refuses every stream is asked twice, and whoever asked gets 502', async () => {
+  let asked = 0
+  talk = (peer, stream) => {
+    asked++
+    peer.send(frame(RST_STREAM, 0, stream, uint32(REFUSED_STREAM)))
+  }
+  expect((await gauntlet.send(POST)).statuses).toEqual([502])
+  expect(asked).toBe(2)
+})
+
 test('an upstream that allows one stream at a time has a connection for each', async () => {
   settings = Buffer.from([0, 3, 0, 0, 0, 1])
   const held: (() => void)[] = []

@@ -524,6 +524,7 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
     tls_custom_ca: { b: CERTIFICATE, with: tls },
     tls_server_name: { b: 'elsewhere.internal', with: { ...tls, tls_custom_ca: CERTIFICATE } },
     tls_upstream_server_name: { b: 'elsewhere.internal', with: { ...tls, tls_custom_ca: CERTIFICATE } },
+    upstream_codec_type: { a: 'http1', b: 'http2', with: { ...tls, tls_custom_ca: CERTIFICATE } },
     tls_client_cert: {
       a: CERTIFICATE,
       b: fixture('tls.crt'),

@@ -66,7 +66,7 @@ export function compileForward(
     (text, i) => parseOrigin(text, ANY_SCHEME, [...path, 'allow_origins', i], report)?.origin,
   )
   const balancing = compileBalancing(input, target?.upstreams ?? [], defaults.circuitBreaker, path, report)
-  const tls = compileUpstreamTls(input, path, report)
+  const tls = compileUpstreamTls(input, target?.upstreams ?? [], path, report)
   const kubernetes = compileKubernetes(input, path, policy, claimHeaders.keys(), target?.upstreams ?? [], report)
   if (!from || !policy || !target || !rewrite || !headers) return undefined
 

@@ -1,11 +1,16 @@
-import type { UpstreamTls } from '../route-model.ts'
+import type { Upstream, UpstreamTls } from '../route-model.ts'
 import type { Path, Report } from '../issues.ts'
 import type { RouteInput } from '../schema/route.ts'
 import { compileAuthorities, compileCertificate } from './secrets.ts'
 
 /** How the upstreams of a route are verified, and what proves to them who we are. */
-export function compileUpstreamTls(input: RouteInput, path: Path, report: Report): UpstreamTls {
-  const { tls_custom_ca: ca, tls_client_cert: cert, tls_client_key: key } = input
+export function compileUpstreamTls(
+  input: RouteInput,
+  upstreams: readonly Upstream[],
+  path: Path,
+  report: Report,
+): UpstreamTls {
+  const { tls_custom_ca: ca, tls_client_cert: cert, tls_client_key: key, upstream_codec_type: codec } = input
   const at = (name: keyof RouteInput): Path => [...path, name]
   if (input.tls_skip_verify) {
     report.warning(
@@ -17,6 +22,12 @@ export function compileUpstreamTls(input: RouteInput, path: Path, report: Report
     report.error(
       at(cert === undefined ? 'tls_client_key' : 'tls_client_cert'),
       'expected tls_client_cert and tls_client_key (or their _file forms) together',
+    )
+  }
+  if (codec !== 'auto' && upstreams.some(({ origin }) => !origin.startsWith('https'))) {
+    report.error(
+      at('upstream_codec_type'),
+      'it is for https:// upstreams: http:// is HTTP/1.1, and h2c:// is HTTP/2 without TLS',
     )
   }
   const authorities = ca === undefined ? undefined : compileAuthorities(ca, at('tls_custom_ca'), report)
@@ -34,5 +45,6 @@ export function compileUpstreamTls(input: RouteInput, path: Path, report: Report
     ...(authorities !== undefined && { ca: authorities }),
     ...(serverName !== undefined && { serverName }),
     ...(client && { client }),
+    ...(codec !== 'auto' && { only: codec }),
   }
 }

@@ -227,6 +227,11 @@ export const routeSchema = z.strictObject(
       'PEM certificate chain (or base64 of it) to show to upstreams that ask for one (mTLS).',
     ),
     ...orFile('tls_client_key', 'PEM private key of `tls_client_cert` (or base64 of it).'),
+    upstream_codec_type: oneOf('auto', 'http1', 'http2')
+      .default('auto')
+      .describe(
+        'Protocols to `https` upstreams. auto: HTTP/2 when the upstream offers it (ALPN), else HTTP/1.1. http1: HTTP/2 for gRPC alone. http2: nothing else.',
+      ),
     allow_public_unauthenticated_access: flag
       .default(false)
       .describe('Everybody may open it without signing in. Excludes every other access key.'),

@@ -15,6 +15,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { manualClock } from '../../support/clock.ts'
 import { CERTIFICATE, KEY } from './certificate.ts'
 import { cleanup, client, forwarder, front, OK, rawUpstream, route } from './support.ts'
 
@@ -212,33 +213,161 @@ test('an address of the upstream in an answer is put back, whatever the upstream
 const GRPC =
   'POST /pkg.Service/Call HTTP/1.1\r\nHost: app.test\r\nContent-Type: application/grpc\r\nTE: trailers\r\nContent-Length: 9\r\n\r\n\0\0\0\0\x04call'
 
+interface Both {
+  readonly origin: string
+  /** By the protocol of each connection: `h2`, `http/1.1`, false. */
+  readonly connections: (string | false | null)[]
+  /** What it offers from now on: connections that stand are given up. */
+  readonly offer: (protocols: string[]) => void
+}
+
 /** One port for both protocols; says which one a request came by. */
-async function both(settings: SecureServerOptions): Promise<string> {
-  const server = createSecureServer({ key: KEY, cert: CERTIFICATE, allowHTTP1: true, ...settings }, (req, res) => {
-    if (res instanceof Http2ServerResponse) res.addTrailers({ 'grpc-status': '0' })
-    res.setHeader('x-spoken', req.httpVersion)
-    req.pipe(res)
-  })
+async function both(settings: SecureServerOptions = {}): Promise<Both> {
+  let offered = ['h2', 'http/1.1']
+  const server = createSecureServer(
+    {
+      key: KEY,
+      cert: CERTIFICATE,
+      allowHTTP1: true,
+      ALPNCallback: ({ protocols }) => offered.find((one) => protocols.includes(one)),
+      ...settings,
+    },
+    (req, res) => {
+      if (res instanceof Http2ServerResponse) res.addTrailers({ 'grpc-status': '0' })
+      res.setHeader('x-spoken', req.httpVersion)
+      req.pipe(res)
+    },
+  )
+  const connections: Both['connections'] = []
   const sockets = new Set<Socket>()
-  server.on('secureConnection', (socket) => sockets.add(socket))
+  server.on('secureConnection', (socket) => {
+    sockets.add(socket)
+    connections.push(socket.alpnProtocol)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const drop = (): void => {
+    for (const socket of sockets) socket.destroy()
+  }
+  cleanup(() => {
+    drop()
+    return new Promise((resolve) => server.close(resolve))
+  })
+  return {
+    origin: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    connections,
+    offer(protocols) {
+      offered = protocols
+      drop()
+    },
+  }
+}
+
+const TRUSTED = { skipVerify: false, ca: CERTIFICATE } as const
+
+/** How often the answers so far have this line. */
+const spoken = (text: string, version: string): number => text.split(`x-spoken: ${version}\r\n`).length - 1
+
+test('https: HTTP/2 where the upstream offers it, one connection for requests of every kind', async () => {
+  const { origin, connections } = await both()
+  const { port, ended } = await front(route(origin, { tls: TRUSTED }), forwarder())
+  const all = await Promise.all(Array.from({ length: 5 }, () => client(port)))
+  for (const wire of all) wire.send(GET)
+  for (const wire of all) await wire.seen(/x-spoken: 2\.0\r\n/)
+  const [wire] = all
+  wire?.send('POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 4\r\n\r\nbody')
+  await wire?.seen(/\r\n\r\n[^]*body/)
+  wire?.send(GRPC)
+  await wire?.seen(/call[^]*grpc-status: 0\r\n/)
+  for (let i = 0; i < 7; i++) expect(await ended.next()).toMatchObject({ status: 200, upstream: origin })
+  expect(connections).toEqual(['h2'])
+})
+
+test('https: HTTP/1.1 where it offers that alone, over the connection that was asked', async () => {
+  const { origin, connections, offer } = await both()
+  offer(['http/1.1'])
+  const { port } = await front(route(origin, { tls: TRUSTED }), forwarder())
+  const wire = await client(port)
+  for (let i = 1; i < 4; i++) {
+    wire.send(GET)
+    await expect.poll(() => spoken(wire.received(), '1.1')).toBe(i)
+  }
+  expect(connections).toEqual(['http/1.1'])
+})
+
+test('https: without ALPN, too', async () => {
+  const server = createHttpsServer({ key: KEY, cert: CERTIFICATE, ALPNProtocols: undefined }, echo)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   cleanup(() => {
-    for (const socket of sockets) socket.destroy()
-    return new Promise((resolve) => server.close(resolve))
+    server.closeAllConnections()
+    server.close()
   })
-  return `https://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
+  const origin = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const { port, ended } = await front(route(origin, { tls: TRUSTED }), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  expect(await ended.next()).toMatchObject({ status: 200 })
+})
 
-test('https: gRPC has HTTP/2, everything else HTTP/1.1', async () => {
-  const origin = await both({})
-  const { port, ended } = await front(route(origin, { tls: { skipVerify: false, ca: CERTIFICATE } }), forwarder())
+test('https: what an upstream speaks is asked again within a minute, and it may change', async () => {
+  const { origin, connections, offer } = await both()
+  const clock = manualClock()
+  const { port } = await front(route(origin, { tls: TRUSTED, timeout: 0 }), forwarder(clock))
+  const wire = await client(port)
+  const ask = async (version: string): Promise<void> => {
+    const before = spoken(wire.received(), version)
+    wire.send(GET)
+    await expect.poll(() => spoken(wire.received(), version)).toBe(before + 1)
+  }
+  await ask('2.0')
+  offer(['http/1.1'])
+  await expect.poll(() => connections.length).toBe(1)
+  await ask('1.1')
+  offer(['h2', 'http/1.1'])
+  clock.advance(30_000)
+  await ask('1.1')
+  clock.advance(31_000)
+  await ask('2.0')
+  expect(connections).toEqual(['h2', 'http/1.1', 'http/1.1', 'h2'])
+})
+
+test('https: upstream_codec_type: http1 leaves HTTP/2 to gRPC', async () => {
+  const { origin } = await both()
+  const { port } = await front(route(origin, { tls: { ...TRUSTED, only: 'http1' } }), forwarder())
   const wire = await client(port)
   wire.send(GRPC)
   await wire.seen(/x-spoken: 2\.0\r\n[^]*call[^]*grpc-status: 0\r\n/)
-  expect(await ended.next()).toMatchObject({ status: 200, upstream: origin, bytesOut: 9 })
   wire.send(GET)
   await wire.seen(/x-spoken: 1\.1\r\n/)
+})
+
+test('https: upstream_codec_type: http2 speaks nothing else', async () => {
+  const { origin, offer } = await both()
+  const { port, ended } = await front(route(origin, { tls: { ...TRUSTED, only: 'http2' } }), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  await wire.seen(/x-spoken: 2\.0\r\n/)
+  expect(await ended.next()).toMatchObject({ status: 200 })
+  offer(['http/1.1'])
+  wire.send(GET)
+  const message = expect.stringContaining('no HTTP/2 over TLS (ALPN)') as string
+  expect(await ended.next()).toMatchObject({ code: 'ERR_UPSTREAM_PROTOCOL', message })
+})
+
+test('https: an upstream that takes connections and says nothing is 504, and names the limit', async () => {
+  const silent = await rawUpstream(() => {})
+  const clock = manualClock()
+  const origin = silent.origin.replace('http:', 'https:')
+  const { port, ended } = await front(route(origin, { tls: TRUSTED, timeout: 0 }), forwarder(clock))
+  const wire = await client(port)
+  wire.send(GET)
+  await expect.poll(() => silent.connections.all.length).toBe(1)
+  clock.advance(10_000)
+  expect(await ended.next()).toMatchObject({
+    code: 'ERR_UPSTREAM_TIMEOUT',
+    message: expect.stringContaining('upstream_connect_timeout') as string,
+  })
 })
 
 test.each<[name: string, settings: SecureServerOptions, tls: object, code: string, message: RegExp]>([
@@ -250,12 +379,14 @@ test.each<[name: string, settings: SecureServerOptions, tls: object, code: strin
     'ERR_UPSTREAM_CERTIFICATE',
     /not for other\.test/,
   ],
-])('https: gRPC to an upstream that %s is 502, and says why', async (_, settings, tls, code, message) => {
-  const origin = await both(settings)
+])('https: an upstream that %s is 502, and says why', async (_, settings, tls, code, message) => {
+  const { origin } = await both(settings)
   const { port, ended } = await front(route(origin, { tls: { skipVerify: false, ...tls } }), forwarder())
-  const wire = await client(port)
-  wire.send(GRPC)
-  expect(await ended.next()).toMatchObject({ code, message: expect.stringMatching(message) as string })
+  for (const request of [GRPC, GET]) {
+    const wire = await client(port)
+    wire.send(request)
+    expect(await ended.next()).toMatchObject({ code, message: expect.stringMatching(message) as string })
+  }
 })
 
 test.each([[['http/1.1']], [undefined]])(
