@@ -25,7 +25,9 @@ import { type Closing, openAll } from './lib/closing.ts'
 import { createFreshness, OF_THIS_MACHINE, ofShared } from './lib/freshness.ts'
 import type { ProcessLogger } from './lib/log.ts'
 import { readVersion } from './lib/version.ts'
+import { RateLimiter } from './lib/rate-limiter.ts'
 import { createRequestIds } from './lib/request-id.ts'
+import { createSharedRates } from './lib/shared-rates.ts'
 import { createAccessLog } from './proxy/access-log.ts'
 import { createControl } from './proxy/control.ts'
 import { createHandle } from './proxy/handle.ts'
@@ -48,7 +50,7 @@ import { createStreamRegistry } from './session/streams.ts'
 import { endUnheard } from './session/unheard.ts'
 import { checkStoreKey } from './store/key-check.ts'
 import { isShared, openStore } from './store/open.ts'
-import type { Clock, Logger, Span } from './types.ts'
+import type { Clock, Logger, Owe, Span } from './types.ts'
 import type { Config, Fixed, IdpConfig, Live } from './config/model.ts'
 import type { Generation } from './http/exchange.ts'
 import { createServiceTokens } from './tokens/service-tokens.ts'
@@ -83,6 +85,8 @@ export interface ServingOptions {
   /** `setLevel`, `dropped`: absent for a logger that writes everything. */
   readonly logger: Logger & Partial<Pick<ProcessLogger, 'setLevel' | 'dropped'>>
   readonly clock?: Clock
+  /** Where the processes of this machine have their debts in common, unless the store has them. Absent: there is one process. */
+  readonly owe?: Owe
 }
 
 const RECHECK_INTERVAL: Span = 30_000
@@ -94,7 +98,7 @@ export function startServing(options: ServingOptions): Promise<Serving> {
 }
 
 async function openServing(
-  { config, logger, clock = systemClock }: ServingOptions,
+  { config, logger, clock = systemClock, owe: oweHere }: ServingOptions,
   closing: Closing,
 ): Promise<Serving> {
   const { fixed } = config
@@ -171,6 +175,10 @@ async function openServing(
     introspection: createIntrospection({ clock }),
     clock,
   })
+  const owe = store.owe ?? oweHere
+  const sharedRates = owe && createSharedRates({ owe, clock, logger })
+  closing.add(() => sharedRates?.close())
+  const countRates = (): RateLimiter => new RateLimiter({ spent: sharedRates?.spent })
   const shared: Process = {
     fixed,
     idps,
@@ -182,6 +190,7 @@ async function openServing(
     upstreams,
     requestId,
     lifetimes,
+    rateCounts: { client: countRates(), person: countRates() },
   }
   generation = createGeneration(shared, config.live, 1)
   directory.onChange((person) => streams.recheck(person))

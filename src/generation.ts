@@ -5,7 +5,7 @@ import type { Generation, RequestHead } from './http/exchange.ts'
 import { createBearerAuthenticator } from './identity/bearer/authenticator.ts'
 import type { TokenReader } from './identity/bearer/reader.ts'
 import { createCertificateAuthenticator } from './identity/certificate-authenticator.ts'
-import { createRateLimits } from './proxy/rate-limits.ts'
+import { createRateLimits, type RateCounts } from './proxy/rate-limits.ts'
 import { createCertificateTable, misdirected } from './routing/certificates.ts'
 import { createRouteTable } from './routing/table.ts'
 import { compileTrust, parseTarget } from './routing/target.ts'
@@ -30,11 +30,24 @@ export interface Process {
   readonly upstreams: Upstreams
   readonly requestId: () => string
   readonly lifetimes: Lifetimes
+  readonly rateCounts: RateCounts
 }
 
 /** Everything live, whole. What it opened closes when it is retired and its last exchange has left. */
 export function createGeneration(
-  { fixed, idps, sessions, tokens, bearers, directory, refresher, upstreams, requestId, lifetimes }: Process,
+  {
+    fixed,
+    idps,
+    sessions,
+    tokens,
+    bearers,
+    directory,
+    refresher,
+    upstreams,
+    requestId,
+    lifetimes,
+    rateCounts,
+  }: Process,
   live: Live,
   version: number,
 ): Generation & Lifetime {
@@ -62,6 +75,6 @@ export function createGeneration(
       createCertificateAuthenticator(live.downstreamMtls),
     ],
     forwarder,
-    rateLimits: createRateLimits({ ...live, routes }),
+    rateLimits: createRateLimits({ ...live, routes }, rateCounts),
   })
 }

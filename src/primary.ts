@@ -2,6 +2,7 @@
 import type { Config } from './config/model.ts'
 import { openAll } from './lib/closing.ts'
 import { systemClock } from './lib/clock.ts'
+import { createDebts } from './lib/debts.ts'
 import type { ProcessLogger } from './lib/log.ts'
 import { type Operations, startOperations } from './server/operations.ts'
 import { compareConfig } from './server/reload.ts'
@@ -40,7 +41,8 @@ export function startPrimary(options: {
   const { config, input, count, logger, clock = systemClock } = options
   const { fixed } = config
   let { live } = config
-  const workers = createWorkers({ count, spawn: spawnWorker, clock, logger })
+  const owe = createDebts({ clock })
+  const workers = createWorkers({ count, spawn: () => spawnWorker(owe), clock, logger })
   const drain = (): Promise<void> => workers.drain(live.drainDelay + live.drainTimeout + LAST_GRACE)
   return openAll(async (closing) => {
     const { address } = await workers.start(input)

@@ -339,6 +339,21 @@ export interface Lease {
   release(): Promise<void>
 }
 
+/** How far somebody is ahead of what they may do: the time that has to pass before nothing is owed (lib/rate-limiter.ts). */
+export interface Debt {
+  readonly key: string
+  /** To be added. */
+  readonly more: Span
+  /** No more is ever owed. */
+  readonly most: Span
+}
+
+/**
+ * Adds to debts that several processes have in common, and gives what each is then, in the order of the keys. Time pays
+ * them, and they need not survive anything else. Rejects when nobody answers.
+ */
+export type Owe = (debts: readonly Debt[]) => Promise<readonly Span[]>
+
 /** Versioned records with expiry, a change feed and leases. Values are JSON. */
 export interface Store {
   /** Expired is undefined. */
@@ -373,6 +388,8 @@ export interface Store {
   heardAt(): Monotonic
   /** One holder at a time, by the clock of the store where it has one. */
   lease(name: string, ttl: Span): Promise<Lease | undefined>
+  /** By the clock of the store. Absent where every process is of this machine: they have a primary. */
+  readonly owe?: Owe
   /** Rejects ERR_STORE_UNAVAILABLE when the store does not answer now. */
   ping(): Promise<void>
   /** What is wrong with the store itself, for operators; undefined: nothing that is known. */

@@ -7,7 +7,7 @@ import { AppError } from './errors.ts'
 import { createLogger, type ProcessLogger } from './lib/log.ts'
 import { type Prepared, type Serving, startServing } from './app.ts'
 import type { ConfigInput, InForce } from './server/workers/messages.ts'
-import type { Worker } from './server/workers/worker.ts'
+import { askPrimary, type Worker } from './server/workers/worker.ts'
 
 export function createWorker(): Worker {
   let logger: ProcessLogger | undefined
@@ -18,7 +18,7 @@ export function createWorker(): Worker {
     async start({ worker, inForce, ticketKeys }) {
       const config = await configInForce(inForce)
       logger = createLogger(config.live.logLevel, undefined, worker)
-      serving = await startServing({ config, logger })
+      serving = await startServing({ config, logger, owe: askPrimary() })
       serving.listener.setTicketKeys(ticketKeys)
       const { address, port } = serving.listener.address
       return { address: `${address}:${port}` }

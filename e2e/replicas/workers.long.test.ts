@@ -7,6 +7,7 @@ import { parse, stringify } from 'yaml'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Browser } from '../../test/support/browser.ts'
 import { cli } from '../../test/support/cli.ts'
+import { flood } from '../../test/support/flood.ts'
 import { CERTIFICATE, KEY } from '../../test/unit/upstream/certificate.ts'
 import { APP, type Deployment, startDeployment } from './deployment.ts'
 import { startLoad } from './load.ts'
@@ -222,4 +223,19 @@ test('an address that is taken ends it, once and with words', async () => {
   expect(failed).toMatch(/ended with 1: /)
   expect(failed.split('\n').filter((line) => line.includes('cannot start'))).toHaveLength(1)
   expect(failed).toContain(`address: cannot listen on ${address}: another program, or another key, has this port`)
+})
+
+test('one rate limit counts for both, over the embedded store', async () => {
+  const open = { name: 'Open', from: 'http://open.localhost', allow_public_unauthenticated_access: true }
+  const program = await twoWorkers({
+    log_level: 'info',
+    routes: [{ ...open, response: { status: 200, body: 'ok' }, rate_limit: { per_client: 50, burst: '1s' } }],
+  })
+  onTestFinished(() => program.kill())
+  // Until both have connections, and the burst is gone.
+  do await flood([program.port], 'open.localhost', 1000, 8)
+  while (servedBy(program).size < 2)
+  const through = (await flood([program.port], 'open.localhost', 3000, 8)).get(200) ?? 0
+  expect(through).toBeLessThanOrEqual(1.3 * 50 * 3)
+  expect(through).toBeGreaterThanOrEqual(0.7 * 50 * 3)
 })

@@ -22,15 +22,18 @@ export function meteredStore(store: Store, metrics: Registry, clock: Clock): Sto
       }
     }
   }
-  const [get, put, write, take, remove, lease, ping] = [
+  const [get, put, write, take, remove, lease, owing, ping] = [
     metered('get'),
     metered('put'),
     metered('write'),
     metered('take'),
     metered('delete'),
     metered('lease'),
+    metered('owe'),
     metered('ping'),
   ]
+
+  const { owe } = store
 
   return {
     get: (table, key) => get(() => store.get(table, key)),
@@ -42,6 +45,7 @@ export function meteredStore(store: Store, metrics: Registry, clock: Clock): Sto
     list: (table, index) => store.list(table, index),
     watch: (listener, onGap) => store.watch(listener, onGap),
     heardAt: () => store.heardAt(),
+    ...(owe && { owe: (debts) => owing(() => owe(debts)) }),
     ping: () => ping(() => store.ping()),
     trouble: () => store.trouble(),
     close: () => store.close(),

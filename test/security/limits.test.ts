@@ -123,6 +123,17 @@ describe('rate_limit', () => {
     expect(await statuses(4, 'slow.localhost')).toEqual([200, 200, 429, 429])
   })
 
+  test('a reload begins no count anew, of all routes or of one', async () => {
+    expect(await statuses(4, 'slow.localhost')).toEqual([200, 200, 200, 429])
+    world.reload({ max_headers: 19 })
+    expect(await statuses(2, 'slow.localhost')).toEqual([429, 429])
+    world.reload({ rate_limit: { per_client: 1, burst: '2s' } })
+    expect(await statuses(4, 'open.localhost')).toEqual([200, 200, 429, 429])
+    world.reload({ rate_limit: { per_client: 2, burst: '2s' } })
+    expect(await statuses(2, 'open.localhost')).toEqual([429, 429])
+    world.reload({ rate_limit: {}, max_headers: 20 })
+  })
+
   test('says when to come again, to programs and to people, and is logged', async () => {
     await statuses(3, 'slow.localhost')
     const answer = await ask('slow.localhost')

@@ -11,7 +11,7 @@ export const rateLimitSchema = z.strictObject(
     per_client: rate
       .optional()
       .describe(
-        'Requests a second of one client address (of IPv6: of its /64 network); beyond: 429. Counted by each process alone. Default: no limit.',
+        'Requests a second of one client address (of IPv6: of its /64 network); beyond: 429. All processes of a store count together. Default: no limit.',
       ),
     per_person: rate
       .optional()

@@ -1,6 +1,7 @@
 /** What the primary asks of a worker, and what it answers: structured clones over the channel that Node opens for a child. */
 import type { RecordedFiles } from '../../config/recorded.ts'
 import type { ErrorCode } from '../../errors.ts'
+import type { Debt, Span } from '../../types.ts'
 import type { Metric } from '../exposition.ts'
 import type { Component } from '../health.ts'
 
@@ -61,3 +62,14 @@ export interface Asked {
 export const LISTENS = 0
 
 export type Answered = { readonly id: number } & ({ readonly value: unknown } | { readonly fault: Fault })
+
+/** What a worker asks of its primary, with the answer: the debts that all of its workers have in common. */
+export interface Owing {
+  readonly owing: number
+  readonly debts: readonly Debt[]
+}
+
+export interface Owed {
+  readonly owing: number
+  readonly owed: readonly Span[]
+}

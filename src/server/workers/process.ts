@@ -2,8 +2,17 @@
 import cluster from 'node:cluster'
 import { AppError, ERRORS } from '../../errors.ts'
 import { systemClock } from '../../lib/clock.ts'
-import type { Span } from '../../types.ts'
-import { type Answered, type AnswerTo, type Asked, type Fault, LISTENS, type Order } from './messages.ts'
+import type { Owe, Span } from '../../types.ts'
+import {
+  type Answered,
+  type AnswerTo,
+  type Asked,
+  type Fault,
+  LISTENS,
+  type Order,
+  type Owed,
+  type Owing,
+} from './messages.ts'
 
 export interface WorkerProcess {
   readonly pid: number
@@ -14,8 +23,8 @@ export interface WorkerProcess {
   kill(): void
 }
 
-/** Starts this program once more, as a worker. */
-export function spawnWorker(): WorkerProcess {
+/** Starts this program once more, as a worker. `owe`: what all workers have in common. */
+export function spawnWorker(owe: Owe): WorkerProcess {
   // Workers accept connections themselves, whichever is free. Node's round robin accepts them here, which costs each of
   // them, and one that was handed to a worker as it is killed hangs for ever.
   cluster.schedulingPolicy = cluster.SCHED_NONE
@@ -38,6 +47,10 @@ export function spawnWorker(): WorkerProcess {
     // Typed by the order that was asked, and answered by the same program.
     else waiter.resolve(('value' in answer ? answer.value : undefined) as never)
   })
+  worker.on('message', (message: unknown) => {
+    const { owing, debts } = message as Partial<Owing>
+    if (owing !== undefined && debts) void answerDebts(owing, debts)
+  })
   const ended = new Promise<string>((resolve) => {
     const end = (how: string): void => {
       for (const { reject } of waiting.values())
@@ -51,6 +64,12 @@ export function spawnWorker(): WorkerProcess {
       if (worker.process.pid === undefined) end(error.message)
     })
   })
+
+  async function answerDebts(owing: number, debts: Owing['debts']): Promise<void> {
+    const owed = await owe(debts)
+    // Whoever is gone needs no answer.
+    if (worker.isConnected()) worker.send({ owing, owed } satisfies Owed, () => {})
+  }
 
   return {
     pid: worker.process.pid ?? 0,

@@ -1,6 +1,8 @@
 /** The worker's end of the channel to its primary. */
 import cluster from 'node:cluster'
-import { toAppError } from '../../errors.ts'
+import { AppError, toAppError } from '../../errors.ts'
+import { systemClock } from '../../lib/clock.ts'
+import type { Owe, Span } from '../../types.ts'
 import {
   type Answered,
   type AnswerTo,
@@ -9,6 +11,8 @@ import {
   type Fault,
   LISTENS,
   type Order,
+  type Owed,
+  type Owing,
   type Started,
   type WorkerReport,
 } from './messages.ts'
@@ -30,6 +34,34 @@ export function isWorker(): boolean {
   return cluster.isWorker
 }
 
+/** An event loop of the primary that stands still for so long answers nobody. */
+const DEBTS_PATIENCE: Span = 2000
+
+/** Debts in the memory of the primary, and so of all workers. Rejects when it does not answer. */
+export function askPrimary(): Owe {
+  const waiting = new Map<number, (owed: readonly Span[]) => void>()
+  let asked = 0
+  process.on('message', (message: unknown) => {
+    const { owing, owed } = message as Partial<Owed>
+    if (owing !== undefined && owed) waiting.get(owing)?.(owed)
+  })
+  return async (debts) => {
+    const owing = ++asked
+    let stopWaiting = (): void => {}
+    try {
+      return await new Promise((resolve, reject) => {
+        const fail = (): void => reject(new AppError('ERR_INTERNAL', 'the primary does not answer'))
+        waiting.set(owing, resolve)
+        stopWaiting = systemClock.after(DEBTS_PATIENCE, fail)
+        process.send?.({ owing, debts } satisfies Owing, undefined, undefined, (error: Error | null) => error && fail())
+      })
+    } finally {
+      stopWaiting()
+      waiting.delete(owing)
+    }
+  }
+}
+
 /** Until the worker has drained or could not start; then the process ends, as it does at once when its primary dies. */
 export function obeyPrimary(worker: Worker): Promise<never> {
   // They are sent to all processes of a terminal or of a service: the primary says what is to be done.
@@ -40,7 +72,8 @@ export function obeyPrimary(worker: Worker): Promise<never> {
   return new Promise(() => {
     process.on('message', (message: unknown) => {
       // Of the same program, over a channel that nobody else has.
-      const { id, order } = message as Asked
+      const { id, order } = message as Partial<Asked>
+      if (id === undefined || !order) return
       void obey(order).then(
         (value) => answer({ id, value }, () => order.kind === 'drain' && end()),
         (error: unknown) => {

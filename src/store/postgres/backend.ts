@@ -132,6 +132,16 @@ export function createPostgresBackend({
       await query(calls, old, [space])
       return removed.length === SWEEP_BATCH
     },
+    async owe(debts) {
+      const micros = (span: Span): number => Math.round(1000 * span)
+      const lists = [
+        debts.map(({ id }) => id),
+        debts.map(({ more }) => micros(more)),
+        debts.map(({ most }) => micros(most)),
+      ]
+      const owed = new Map((await query(calls, OWE, [space, ...lists])).map(({ id, owed: debt }) => [id, Number(debt)]))
+      return debts.map(({ id }) => owed.get(id) ?? 0)
+    },
     async takeLease(lease, holder, ttl) {
       const text = `INSERT INTO postern_leases VALUES ($1, $2, $3, ${IN_MS('$4')})
         ON CONFLICT (space, name) DO UPDATE SET holder = excluded.holder, until = excluded.until
@@ -148,6 +158,19 @@ export function createPostgresBackend({
 
 const RECORD = 'version, expires_at, idx, sealed'
 const IN_MS = (parameter: string): string => `clock_timestamp() + ${parameter}::bigint * interval '1 millisecond'`
+
+/**
+ * A debt is a record that is swept when it is paid: its version is what was added, its expiry the most that may be owed, in
+ * microseconds. In one order everywhere, so that no two processes wait for each other; and nobody waits for the disk.
+ */
+const OWE = `WITH quick AS (SELECT set_config('synchronous_commit', 'off', true))
+  INSERT INTO postern_records AS held (space, kind, id, version, expires_at, idx, sealed, sweep_at)
+  SELECT $1, 'debt', id, more, most, '', '', clock_timestamp() + least(more, most) * interval '1 microsecond'
+    FROM quick, unnest($2::text[], $3::bigint[], $4::bigint[]) AS debt (id, more, most) ORDER BY id
+  ON CONFLICT (space, kind, id) DO UPDATE SET sweep_at = clock_timestamp() + interval '1 microsecond' * least(
+    excluded.expires_at,
+    excluded.version + greatest(0, extract(epoch FROM held.sweep_at - clock_timestamp())::float8 * 1000000))
+  RETURNING id, extract(epoch FROM sweep_at - clock_timestamp())::float8 * 1000 AS owed`
 
 /** Makes what is not there. Rejects when it may not: then an operator makes it, once (docs/deploy.md). */
 async function prepare(connection: Connection): Promise<void> {

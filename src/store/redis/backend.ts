@@ -7,7 +7,7 @@ import { createLink, type Link, type Session } from '../shared/link.ts'
 import { type Connection, Refusal, type Reply } from './connection.ts'
 import { addressOf, connectToMaster } from './locate.ts'
 import { nameOf } from './names.ts'
-import { commit, commitRemovals, hold, type Script, sweep, SWEEP_BATCH } from './scripts.ts'
+import { commit, commitRemovals, hold, owe, type Script, sweep, SWEEP_BATCH } from './scripts.ts'
 
 const PATIENCE: Span = 2000
 /** Without any answer for so long the connection that waits for changes is given up. */
@@ -118,6 +118,14 @@ export function createRedisBackend({
       return Array.isArray(reply) ? writes.map((_, i) => (reply[i] === '-' ? undefined : Number(reply[i]))) : undefined
     },
     sweep: async () => (await run(sweep, [names.tag])) === SWEEP_BATCH,
+    async owe(debts) {
+      const micros = (span: Span): string => `${Math.round(1000 * span)}`
+      const reply = await run(
+        owe,
+        debts.flatMap(({ id, more, most }) => [names.debt(id), micros(more), micros(most)]),
+      )
+      return Array.isArray(reply) ? reply.map((debt) => Number(debt) / 1000) : []
+    },
     takeLease: async (name, holder, ttl) =>
       (await call(calls, ['SET', names.lease(name), holder, 'NX', 'PX', `${ttl}`])) === 'OK',
     holdLease: async (name, holder, ttl) => (await run(hold, [names.lease(name), holder, `${ttl}`])) === 1,

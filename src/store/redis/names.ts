@@ -10,6 +10,7 @@ export interface Names {
   /** The ids under one value of the index of a table, in the same order. */
   index(table: string, index: string): string
   lease(name: string): string
+  debt(id: string): string
 }
 
 export function nameOf(prefix: string): Names {
@@ -21,5 +22,6 @@ export function nameOf(prefix: string): Names {
     table: (table) => `${tag}t:${table}`,
     index: (table, index) => `${tag}i:${table}:${index}`,
     lease: (name) => `${tag}l:${name}`,
+    debt: (id) => `${tag}d:${id}`,
   }
 }

@@ -113,6 +113,23 @@ if ARGV[3] == '0' then return redis.call('DEL', ARGV[1]) end
 return redis.call('PEXPIRE', ARGV[1], ARGV[3])
 `
 
+/**
+ * KEYS: as above. ARGV: three for each debt: its key, microseconds more, and the most that may be owed. Gives what each is
+ * then. It is kept as the instant at which it is paid, and gone then.
+ */
+const OWE = `
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local owed = {}
+for i = 1, #ARGV, 3 do
+  local paid = tonumber(redis.call('GET', ARGV[i])) or 0
+  local debt = math.min(tonumber(ARGV[i + 2]), math.max(0, paid - now) + tonumber(ARGV[i + 1]))
+  redis.call('SET', ARGV[i], string.format('%.0f', now + debt), 'PX', math.max(1, math.ceil(debt / 1000)))
+  owed[#owed + 1] = debt
+end
+return owed
+`
+
 const script = (flags: string, body: string): Script => {
   const text = `#!lua${flags}${body}`
   return { text, sha1: createHash('sha1').update(text).digest('hex') }
@@ -122,4 +139,5 @@ export const commit = script('', COMMIT)
 /** For changes that only remove. */
 export const commitRemovals = script(' flags=allow-oom', COMMIT)
 export const sweep = script(' flags=allow-oom', SWEEP)
+export const owe = script('', OWE)
 export const hold = script(' flags=allow-oom', HOLD)

@@ -85,6 +85,8 @@ export interface Backend extends Connected {
   ): Promise<readonly (number | undefined)[] | undefined>
   /** Removes some of what has expired; true: there is more. */
   sweep(): Promise<boolean>
+  /** By the server's clock; nothing of it need be on disk. `id`: of no use to whoever reads it. */
+  owe(debts: readonly { readonly id: string; readonly more: Span; readonly most: Span }[]): Promise<readonly Span[]>
   /** By the server's clock. false: somebody else holds it. */
   takeLease(name: string, holder: string, ttl: Span): Promise<boolean>
   /** 0 gives it up. false: it is not ours any more. */

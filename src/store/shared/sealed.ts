@@ -1,4 +1,4 @@
-import { deriveKey, open, seal } from '../../lib/crypto.ts'
+import { deriveKey, mac, open, seal } from '../../lib/crypto.ts'
 import type { Secret } from '../../lib/secret.ts'
 import { epochMillis } from '../../lib/time.ts'
 import type { Change, WallTime } from '../../types.ts'
@@ -21,6 +21,7 @@ export function createRecordSeal(secrets: readonly [Secret, ...Secret[]]) {
   const [first, ...older] = secrets.map((secret) => deriveKey(secret.reveal(), 'shared store'))
   if (!first) throw new TypeError('there is no secret')
   const keys = [first, ...older]
+  const naming = deriveKey(first, 'names of debts')
   const placeOf = (table: string, id: string, expiresAt: WallTime | undefined): string =>
     `record ${table} ${id} ${expiresAt === undefined ? 0 : epochMillis(expiresAt)}`
   const changeOf = (table: string, kind: Change['kind']): string => `change ${table} ${kind}`
@@ -42,6 +43,8 @@ export function createRecordSeal(secrets: readonly [Secret, ...Secret[]]) {
       // What only our secret can have sealed has our form.
       return text === undefined ? undefined : (JSON.parse(text) as Content)
     },
+    /** For what can be guessed, such as an address: without the secret nobody can tell whose name it is. */
+    nameOf: (key: string): string => mac(naming, key),
     sealKey: (table: string, kind: Change['kind'], key: string): string =>
       seal(first, JSON.stringify(key), changeOf(table, kind)),
     openKey(table: string, kind: Change['kind'], sealed: string): string | undefined {

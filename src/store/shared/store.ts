@@ -233,6 +233,7 @@ export async function openSharedStore(deps: {
         },
       }
     },
+    owe: (debts) => backend.owe(debts.map(({ key, more, most }) => ({ id: seal.nameOf(key), more, most }))),
     heardAt: () => feed.heardAt(),
     ping: () => backend.ping(),
     trouble: () => backend.trouble() ?? feed.trouble() ?? refusal,
