@@ -6,6 +6,7 @@ import { personKey } from '../src/lib/person.ts'
 import { FOREVER } from '../src/lib/time.ts'
 import { createMembership } from '../src/policy/membership.ts'
 import { createReview } from '../src/policy/access.ts'
+import { createApplications } from '../src/policy/applications.ts'
 import { decide } from '../src/policy/engine.ts'
 import { RequestHeaders } from '../src/routing/header-view.ts'
 import { createRouteTable } from '../src/routing/table.ts'
@@ -99,6 +100,19 @@ function twentyCriteria(): Route {
   return route
 }
 
+/** Of 500 routes alice may open 250: each second one asks for a group that she is in. */
+function portalOf500() {
+  const { fixed, live } = configOf(
+    Array.from({ length: 500 }, (_, i) => ({
+      name: `Application ${i}`,
+      from: `https://app${i}.corp.example`,
+      allow_any_authenticated_user: false,
+      allowed_groups: [i % 2 === 0 ? `Team ${i}` : `Other ${i}`],
+    })),
+  )
+  return createApplications(live.routes, createRouteTable(fixed, live))
+}
+
 function tableOf(from: (i: number) => string) {
   return tableOfRoutes((i) => ({ from: from(i) }), ROUTES)
 }
@@ -120,6 +134,7 @@ function measure(name: string, budgetNs: number, run: (i: number) => unknown, ca
 
 const route = twentyCriteria()
 const review = createReview()
+const applications = portalOf500()
 const request = facts('app.corp.example', '/')
 const exact = tableOf((i) => `https://app${i}.corp.example`)
 const wildcard = tableOf((i) => `https://*.team${i}.corp.example`)
@@ -168,6 +183,12 @@ const results: readonly MicroResult[] = [
   ),
   // 20,000 people and 500 routes within ten seconds.
   measure('access review: one person, one route', 1000, () => review(route, alice)),
+  measure(
+    'portal: 500 routes judged for one person',
+    5_000_000,
+    () => (applications([alice], request, wallTime(0)).list.length === 250 ? true : undefined),
+    50,
+  ),
   measure('metrics: every series of one request', 2000, () => {
     metrics.request(sample)
     return true

@@ -60,7 +60,8 @@ function Page({ title, req, verified }: AppView): VNode {
             <p class="links">
               <a href="/sse">An event stream</a>
               <a href="/headers">This request as JSON</a>
-              <a href="/.postern/">Your session</a>
+              <a href="/.postern/">Your applications</a>
+              <a href="/.postern/account">Your account</a>
               <a href="/.postern/sign_out">Sign out</a>
             </p>
           </section>

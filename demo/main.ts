@@ -6,6 +6,7 @@ import { get } from 'node:http'
 import { fileURLToPath } from 'node:url'
 import { DEMO, demoSeed } from '../emulator/okta/demo-seed.ts'
 import { createOktaEmulator } from '../emulator/okta/emulator.ts'
+import { ICON } from './app-assets.ts'
 import { startSampleApps } from './apps.ts'
 import { type DemoOptions, demoOptions, USAGE } from './options.ts'
 
@@ -38,6 +39,7 @@ async function main(options: DemoOptions): Promise<void> {
     SHARED_SECRET_FILE: sharedSecretFile(state),
     STORE: `${state}/store`,
     REFRESH_INTERVAL: options.refreshInterval,
+    LOGO: ICON,
     ENGINEERING: apps.urls.engineering,
     EVERYONE: apps.urls.everyone,
   })
@@ -121,6 +123,7 @@ function welcome(port: number, oktaUrl: string): string {
 
     http://engineering.localhost:${port}   an app for the group Engineering
     http://everyone.localhost:${port}      an app for everyone who can sign in
+    http://authenticate.localhost:${port}  the portal: what whoever is signed in may open
     ${oktaUrl}/              the Okta emulator: change memberships, suspend people
 
   People (no password): alice (Engineering), bob (Sales), carol (suspended), dave (no group).

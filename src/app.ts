@@ -31,6 +31,7 @@ import { createSharedRates } from './lib/shared-rates.ts'
 import { createAccessLog } from './proxy/access-log.ts'
 import { createControl } from './proxy/control.ts'
 import { createHandle } from './proxy/handle.ts'
+import { createPortal } from './proxy/portal.ts'
 import { createSignalReplies } from './proxy/provider-signals.ts'
 import { badRequest } from './proxy/respond.ts'
 import { createUserViews } from './proxy/user.ts'
@@ -42,6 +43,7 @@ import type { Metric } from './server/exposition.ts'
 import type { Component, SideListener } from './server/health.ts'
 import { createStatus } from './server/status.ts'
 import { listenRedirect } from './server/redirect.ts'
+import { sessionPrincipal } from './session/authenticator.ts'
 import { createExpiry } from './session/ends.ts'
 import { createRefresher } from './session/refresher.ts'
 import { createSessions } from './session/sessions.ts'
@@ -234,6 +236,13 @@ async function openServing(
     clock,
     audit,
   })
+  const portal = createPortal({
+    ownSessions,
+    principalOf: async (session, facts, now) =>
+      sessionPrincipal(Promise.resolve(session), { sessions, idps, directory, refresher }, facts, now),
+    authenticate,
+    clock,
+  })
   const user = createUserViews({ ownSessions, sessions, directory, authenticate, clock })
   const signalMessages = metrics.counter('provider_signals_total', 'Messages that identity providers pushed.', [
     'signal',
@@ -274,6 +283,7 @@ async function openServing(
       clock,
       authenticate,
       user,
+      portal,
       programs,
       tokens,
       signals: createSignalReplies({

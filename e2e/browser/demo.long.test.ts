@@ -176,7 +176,7 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
   describe('sign-out', () => {
     test('the button ends the session here and at Okta', async () => {
       await signIn(`${demo.engineering}/`, 'Alice')
-      await page.goto(`${demo.engineering}/.postern/`)
+      await page.goto(`${demo.engineering}/.postern/account`)
       const visited: string[] = []
       page.on('request', (request) => visited.push(new URL(request.url()).pathname))
       await page.getByRole('button', { name: 'Sign out', exact: true }).click()
@@ -223,6 +223,62 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
       await choose('Alice')
       await page.waitForURL(`${demo.engineering}/`)
       expect(await words()).toContain('Hello, Alice Archer')
+    })
+  })
+
+  describe('the tour', () => {
+    const links = (): Promise<readonly string[]> => page.locator('main a, main button').allInnerTexts()
+    const follow = async (name: string): Promise<void> => {
+      await page.getByRole('link', { name }).first().click()
+    }
+
+    test('403, another account, sign-out, sign-in: each page leads on, and back to the application', async () => {
+      await signIn(`${demo.engineering}/wiki`, 'Bob')
+      expect(await links()).toEqual(['Try again', 'Use another account', 'Your applications'])
+      await follow('Use another account')
+      await page.getByRole('heading', { name: 'Do you want to sign out?' }).waitFor()
+      await follow('Stay signed in')
+      await page.waitForURL(`${demo.engineering}/wiki`)
+      await follow('Use another account')
+      await page.getByRole('button', { name: 'Sign out', exact: true }).click()
+      await page.getByRole('heading', { name: 'You are signed out' }).waitFor()
+      await follow('Sign in again')
+      await choose('Dave')
+      await page.waitForURL(`${demo.engineering}/wiki`)
+      expect(await heading()).toBe('You cannot open Engineering')
+
+      await follow('Your applications')
+      await page.waitForURL(`${demo.engineering}/.postern/`)
+      expect(await page.locator('.apps strong').allInnerTexts()).toEqual(['Everyone'])
+      await follow('Everyone')
+      await page.waitForURL(`${demo.everyone}/`)
+      await follow('Sign out')
+      await page.getByRole('button', { name: 'Sign out', exact: true }).click()
+      await page.getByRole('heading', { name: 'You are signed out' }).waitFor()
+      await follow('Sign in again')
+      await choose('Alice')
+      await page.waitForURL(`${demo.everyone}/`)
+      expect(await words()).toContain('Hello, Alice Archer')
+      expect(visitor.complaints).toEqual([])
+    })
+
+    test('from the portal of the sign-in service one signs out and comes back to it', async () => {
+      await page.goto(demo.authenticate)
+      await choose('Alice')
+      await page.waitForURL(`${demo.authenticate}/`)
+      expect(await page.locator('.apps strong').allInnerTexts()).toEqual(['Engineering', 'Everyone'])
+      await follow('Your account')
+      expect(await heading()).toBe('Alice Archer')
+      expect(await words()).toMatch(/Ends\s+in 14 hours/)
+      await follow('Your applications')
+      await follow('Sign out')
+      await page.getByRole('button', { name: 'Sign out', exact: true }).click()
+      await page.getByRole('heading', { name: 'You are signed out' }).waitFor()
+      await follow('Sign in again')
+      await choose('Bob')
+      await page.waitForURL(`${demo.authenticate}/`)
+      expect(await page.locator('.apps strong').allInnerTexts()).toEqual(['Everyone'])
+      expect(visitor.complaints).toEqual([])
     })
   })
 

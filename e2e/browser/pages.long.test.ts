@@ -105,11 +105,23 @@ const SIGHTS: readonly Sight[] = [
     },
   },
   {
+    name: 'portal',
+    heading: 'Your applications',
+    status: 200,
+    reach: (visitor, demo) => signInAs(visitor, 'Alice', `${demo.everyone}/.postern/`),
+  },
+  {
+    name: 'portal where nothing is found',
+    heading: 'Your applications',
+    status: 200,
+    reach: (visitor, demo) => signInAs(visitor, 'Alice', `${demo.authenticate}/.postern/?q=${'nothing'.repeat(12)}`),
+  },
+  {
     name: 'account page',
     heading: 'Dave Dyer',
     status: 200,
     async reach(visitor, demo) {
-      const status = await signInAs(visitor, 'Dave', `${demo.everyone}/.postern/`)
+      const status = await signInAs(visitor, 'Dave', `${demo.everyone}/.postern/account`)
       await visitor.page.locator('summary').click()
       return status
     },
@@ -128,7 +140,7 @@ const SIGHTS: readonly Sight[] = [
     heading: 'You are signed out',
     status: 200,
     async reach(visitor, demo) {
-      await signInAs(visitor, 'Dave', `${demo.everyone}/.postern/`)
+      await signInAs(visitor, 'Dave', `${demo.everyone}/.postern/account`)
       return click(visitor, 'Sign out')
     },
   },

@@ -56,7 +56,7 @@ describe.skipIf(chromiumPath === undefined)(inChromium('signing out'), () => {
   test('a session elsewhere ends from one’s own page', async () => {
     const [here, there] = [await visitor(), await visitor()]
     const [page, elsewhere] = [await signIn(here), await signIn(there)]
-    await page.goto(`${APP}/.postern/`)
+    await page.goto(`${APP}/.postern/account`)
     await page.getByRole('link', { name: 'Show all sessions' }).click()
     await page.getByText('(this one)').waitFor()
     expect(await page.getByText('Chrome on Linux').count()).toBe(2)

@@ -20,12 +20,14 @@ import type { Failure } from './failure.ts'
 import { redeemHandoff } from './handoff.ts'
 import { NONCE_LIFETIME, nonceTag, only, type Redirects } from './redirect.ts'
 import { createReturnAddresses, type ReturnAddressDeps } from './return-address.ts'
+import type { States } from './state.ts'
 import type { SessionHere } from './session-here.ts'
 
 export interface AtApplicationDeps extends ReturnAddressDeps {
   readonly sessions: Pick<Sessions, 'get'>
   readonly store: Store
   readonly redirects: Redirects
+  readonly states: Pick<States, 'afterSignOut'>
   readonly here: SessionHere
   readonly clock: Clock
   readonly failure: Failure
@@ -39,8 +41,11 @@ export interface SignInManner {
   readonly demand?: SignInDemand | undefined
 }
 
+/** A page of the sign-in service with a longer address is reached from its front page. */
+const MAX_OWN_PAGE = 1024
+
 export function createAtApplication(deps: AtApplicationDeps) {
-  const { sessions, store, redirects, here, clock, failure } = deps
+  const { sessions, store, redirects, states, here, clock, failure } = deps
   const addresses = createReturnAddresses(deps)
 
   /**
@@ -53,12 +58,20 @@ export function createAtApplication(deps: AtApplicationDeps) {
     returnTo: string,
     { keepFragment = false, demand }: SignInManner = {},
   ): Reply | Promise<Reply> {
-    if (isAtAuthenticate(request, request)) return redirectReply(302, signInUrl(request))
+    if (isAtAuthenticate(request, request)) return redirectReply(302, signInAtService(request, new URL(returnTo)))
     const byPage = keepFragment && isDocument(request)
     const back = byPage ? addresses.indirect(request, returnTo) : addresses.shorten(request, returnTo)
     return back instanceof Promise
       ? back.then((address) => begin(request, address, byPage, demand))
       : begin(request, back, byPage, demand)
+  }
+
+  /** Without a hand-off there is nothing to bind: the address is sealed, and whoever signs in is the one who sees it. */
+  function signInAtService(request: ControlRequest, returnTo: URL): string {
+    const { controlPrefix } = request.generation.live.naming
+    const isFront = returnTo.search === '' && ['/', controlPrefix, `${controlPrefix}/`].includes(returnTo.pathname)
+    if (isFront || returnTo.href.length > MAX_OWN_PAGE) return signInUrl(request)
+    return `${signInUrl(request)}?state=${states.afterSignOut.seal({ returnTo, stillAtProvider: false })}`
   }
 
   function begin(request: ControlRequest, back: string, byPage: boolean, demand: SignInDemand | undefined): Reply {

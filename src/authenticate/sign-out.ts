@@ -64,13 +64,13 @@ export function createSignOut(deps: SignOutDeps) {
   /** `AUTH/{prefix}/end_session`: one of the person's own sessions, from the page that lists them. */
   async function endSession(request: ControlRequest): Promise<Reply> {
     const { facts, generation, origin } = request
-    const ownPage = new URL(`${generation.live.naming.controlPrefix}/`, origin)
+    const ownPage = new URL(`${generation.live.naming.controlPrefix}/account`, origin)
     const own = await ownSessions.all(request)
     const [session] = own
     if (!session) return leave(request, ownPage)
     const form = await csrf.read(request, session)
     const tag = form && only(form, 'session')
-    if (tag === undefined) return refused(request, '')
+    if (tag === undefined) return refused(request, 'account')
     const here = own.find(({ id }) => sessionTag(id) === tag)
     if (here) return end(request, [here])
     // Nobody else's: it is looked for among the person's own, whatever providers know them.

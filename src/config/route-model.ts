@@ -35,6 +35,12 @@ export interface Route<A extends Action = Action> {
   readonly mtls?: RouteMtls
   /** For people: `name`, or host plus path. */
   readonly name: string
+  /** What the application is, in a line, for people who look for it. */
+  readonly description?: string
+  /** Address of an image: http, https or `data:image/`. */
+  readonly logoUrl?: string
+  /** Is it among the applications of whoever may open it? */
+  readonly portal: boolean
   readonly from: RouteFrom
   readonly match: PathMatch
   /** Absent: the path is enough. */

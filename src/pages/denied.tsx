@@ -88,6 +88,11 @@ export function deniedPage(model: DeniedModel): string {
                 {reasons.includes('groups-claim-absent') ? 'Sign out' : 'Use another account'}
               </ButtonLink>
             )}
+            {person && (
+              <ButtonLink href={`${model.controlPrefix}/`} quiet>
+                Your applications
+              </ButtonLink>
+            )}
           </div>
         </section>
       </>

@@ -7,6 +7,8 @@ export interface PageHeaderOptions {
    * `form-action` to the whole chain, so a sign-out needs the origin of the identity provider here.
    */
   readonly formActionOrigins?: readonly string[]
+  /** Of images that are no file of ours. */
+  readonly imageOrigins?: readonly string[]
 }
 
 /**
@@ -16,7 +18,10 @@ export interface PageHeaderOptions {
  * Callback pages have codes in their address, so no page says where it came from. A page with a form says its
  * origin and no more: under `no-referrer` a browser would post with `Origin: null`.
  */
-export function pageHeaders({ formActionOrigins }: PageHeaderOptions = {}): readonly (readonly [string, string])[] {
+export function pageHeaders({
+  formActionOrigins,
+  imageOrigins = [],
+}: PageHeaderOptions = {}): readonly (readonly [string, string])[] {
   const formTargets = ["'self'", ...new Set((formActionOrigins ?? []).map((origin) => new URL(origin).origin))]
   return [
     [
@@ -24,7 +29,7 @@ export function pageHeaders({ formActionOrigins }: PageHeaderOptions = {}): read
       [
         "default-src 'none'",
         "style-src 'self'",
-        "img-src 'self' data:",
+        ["img-src 'self' data:", ...new Set(imageOrigins.map((origin) => new URL(origin).origin))].join(' '),
         `form-action ${formTargets.join(' ')}`,
         "frame-ancestors 'none'",
         "base-uri 'none'",

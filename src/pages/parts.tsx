@@ -146,6 +146,6 @@ export function SignOutForm({
 }
 
 /** http, https or a path on this host; `javascript:` and `//elsewhere` become the front page. */
-function webAddress(href: string): string {
+export function webAddress(href: string): string {
   return /^(?:https?:\/\/|\/(?![/\\])|\/$)/i.test(href) ? href : '/'
 }

@@ -8,6 +8,7 @@ import type { WallTime } from '../types.ts'
 import type { PageModel } from './layout.tsx'
 import { onwardHeaders } from './headers.ts'
 import { BEGIN_HASH, beginPage, RETURN_HASH, returnPage } from './onward.tsx'
+import { MAX_SEARCH, type PortalModel, portalPage } from './portal.tsx'
 import { type ProgramDoneModel, type ProgramLoginModel, programDonePage, programLoginPage } from './program-login.tsx'
 import { HTML, htmlReply } from './reply.ts'
 import { type SessionOverModel, sessionOverPage } from './session-over.tsx'
@@ -19,6 +20,7 @@ import { type KnownSessions, type UserModel, userPage } from './user.tsx'
 
 export type { PageModel } from './layout.tsx'
 export type { Cell, KnownSessions }
+export { MAX_SEARCH }
 
 type Own<Model> = Omit<Model, keyof PageModel>
 
@@ -27,6 +29,7 @@ export type Page =
   | ({ readonly kind: 'choose-provider' } & Own<ChooseProviderModel>)
   | ({ readonly kind: 'denied' } & Own<DeniedModel>)
   | ({ readonly kind: 'error' } & Own<ErrorModel>)
+  | ({ readonly kind: 'portal' } & Own<PortalModel>)
   | ({ readonly kind: 'program-done' } & Own<ProgramDoneModel>)
   | ({ readonly kind: 'program-login' } & Own<ProgramLoginModel>)
   | ({ readonly kind: 'session-over' } & Own<SessionOverModel>)
@@ -78,6 +81,8 @@ function render(common: PageModel, page: Page): string {
       return deniedPage({ ...common, ...page })
     case 'error':
       return errorPage({ ...common, ...page })
+    case 'portal':
+      return portalPage({ ...common, ...page })
     case 'program-done':
       return programDonePage({ ...common, ...page })
     case 'program-login':

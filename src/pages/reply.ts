@@ -1,16 +1,16 @@
 import type { Json } from '../types.ts'
 import type { Reply } from '../http/exchange.ts'
-import { pageHeaders } from './headers.ts'
+import { type PageHeaderOptions, pageHeaders } from './headers.ts'
 
 type Header = readonly [name: string, value: string]
 
 export const HTML: Header = ['content-type', 'text/html; charset=utf-8']
 
-/** One of our pages. `formActionOrigins`: where a form on it may end up, redirects included. */
+/** One of our pages. */
 export function htmlReply(
   status: number,
   html: string,
-  options: { readonly headers?: readonly Header[]; readonly formActionOrigins?: readonly string[] } = {},
+  options: PageHeaderOptions & { readonly headers?: readonly Header[] } = {},
 ): Reply {
   return {
     status,

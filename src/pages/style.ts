@@ -50,6 +50,15 @@ ul { margin: 0; padding: 0; list-style: none; }
 .sessions li { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; justify-content: space-between; }
 .sessions li + li { margin-top: .75rem; padding-top: .75rem; border-top: 1px solid var(--line); }
 .sessions .note { margin-top: 0; }
+.apps a { display: flex; gap: 1rem; align-items: center; padding: .7rem .9rem; border: 1px solid var(--line); border-radius: .7rem; color: inherit; text-decoration: none; }
+.apps a:hover { background: var(--soft); }
+.apps li + li { margin-top: .6rem; }
+.apps img { width: 2.25rem; height: 2.25rem; flex: none; object-fit: contain; }
+.apps span { display: grid; min-width: 0; }
+.apps small { color: var(--muted); font-size: .875rem; }
+.search { display: flex; flex-wrap: wrap; gap: .5rem; }
+.search label { flex: 1 0 100%; font-weight: 650; font-size: .9375rem; }
+.search input { flex: 1 1 12rem; min-width: 0; min-height: 2.75rem; padding: .3rem .8rem; border: 1px solid var(--muted); border-radius: .6rem; background: var(--card); color: inherit; font: inherit; }
 * + .pair { margin-top: 1.25rem; }
 .pair { display: grid; gap: 1.25rem 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 14rem), 1fr)); }
 .note { margin: .6rem 0 0; color: var(--muted); font-size: .875rem; }

@@ -2,7 +2,7 @@ import { describeDuration } from '../lib/duration.ts'
 import type { Json, JsonObject, WallTime } from '../types.ts'
 import { type PageModel, renderPage, Time } from './layout.tsx'
 import { OwnSessions, type OwnSession } from './own-sessions.tsx'
-import { ButtonLink, Groups, type GroupsReading, type PersonModel, SignOutForm } from './parts.tsx'
+import { ago, ButtonLink, Groups, type GroupsReading, type PersonModel, SignOutForm } from './parts.tsx'
 import { elapsed } from '../lib/time.ts'
 
 /** All sessions of the person, where no application's script can read or end them: at the authenticate service. */
@@ -57,7 +57,7 @@ export function userPage(model: UserModel): string {
           <dl>
             <dt>Began</dt>
             <dd>
-              {describeDuration(Math.max(0, elapsed(now, session.createdAt)))} ago{' '}
+              {ago(elapsed(now, session.createdAt))}{' '}
               <span>
                 <Time at={session.createdAt} />
               </span>
@@ -103,6 +103,9 @@ export function userPage(model: UserModel): string {
               csrfToken={csrfToken}
               everywhereAt={sessions.kind === 'elsewhere' ? sessions.url : undefined}
             />
+            <ButtonLink href={`${controlPrefix}/`} quiet>
+              Your applications
+            </ButtonLink>
           </div>
         </section>
       </>

@@ -12,6 +12,7 @@ import type { ServiceTokens } from '../tokens/model.ts'
 import type { Clock, Json } from '../types.ts'
 import { protectedResource } from './challenge.ts'
 import { answerHook } from './hook.ts'
+import type { Portal } from './portal.ts'
 import type { SignalReplies } from './provider-signals.ts'
 import { methodNotAllowed } from './respond.ts'
 import { answerScim } from './scim.ts'
@@ -29,6 +30,7 @@ export interface ControlDeps {
   readonly clock: Clock
   readonly authenticate: Authenticate
   readonly user: UserViews
+  readonly portal: Portal
   readonly programs: ProgramLogin
   readonly tokens: Pick<ServiceTokens, 'find'>
   /** What identity providers push. */
@@ -75,6 +77,7 @@ export function createControl({
   clock,
   authenticate,
   user,
+  portal,
   programs,
   tokens,
   signals,
@@ -149,6 +152,10 @@ export function createControl({
         return authenticate.endSession(request)
       case 'signed-out':
         return authenticate.signedOut(request)
+      case 'portal':
+        return portal.page(request)
+      case 'portal-json':
+        return portal.json(request)
       case 'user-page':
         return user.page(request)
       case 'user-json':

@@ -42,7 +42,10 @@ export function createUserViews({ ownSessions, sessions, directory, authenticate
   async function sessionsOf(request: ControlRequest): Promise<KnownSessions> {
     const { fixed, live } = request.generation
     if (!isAtAuthenticate(request, request)) {
-      return { kind: 'elsewhere', url: new URL(`${live.naming.controlPrefix}/`, fixed.authenticateServiceUrl).href }
+      return {
+        kind: 'elsewhere',
+        url: new URL(`${live.naming.controlPrefix}/account`, fixed.authenticateServiceUrl).href,
+      }
     }
     const own = await ownSessions.all(request)
     const found: Session[] = []

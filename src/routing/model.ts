@@ -17,6 +17,8 @@ export type ControlAction =
   | 'sign-out'
   | 'signed-out'
   | 'end-session'
+  | 'portal'
+  | 'portal-json'
   | 'user-page'
   | 'user-json'
   | 'program-login'

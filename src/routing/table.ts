@@ -164,7 +164,7 @@ function actionsOnAuthenticate(naming: Naming, callbackPath: string): ReadonlyMa
   const { controlPrefix } = naming
   return new Map<string, ControlAction>([
     ...actionsOnEveryHost(naming),
-    ['/', 'user-page'],
+    ['/', 'portal'],
     ['/robots.txt', 'robots'],
     [`${controlPrefix}/signed_out`, 'signed-out'],
     [`${controlPrefix}/end_session`, 'end-session'],
@@ -194,8 +194,11 @@ function actionsOnRoutes(naming: Naming): ReadonlyMap<string, ControlAction> {
 
 function actionsOnEveryHost({ controlPrefix, wellKnown }: Naming): readonly (readonly [string, ControlAction])[] {
   return [
-    [controlPrefix, 'user-page'],
-    [`${controlPrefix}/`, 'user-page'],
+    [controlPrefix, 'portal'],
+    [`${controlPrefix}/`, 'portal'],
+    [`${controlPrefix}/routes`, 'portal'],
+    [`${controlPrefix}/api/v1/routes`, 'portal-json'],
+    [`${controlPrefix}/account`, 'user-page'],
     [`${controlPrefix}/user`, 'user-json'],
     [`${controlPrefix}/sign_in`, 'sign-in'],
     [`${controlPrefix}/sign_out`, 'sign-out'],

@@ -55,6 +55,11 @@ function answer(text: string): string {
   return `${[loaded.kind, ...lines].join('\n')}\n`
 }
 
+function describeInPortal({ description, logoUrl, portal }: Route): string {
+  const shown = [description === undefined ? [] : JSON.stringify(description), logoUrl ?? []].flat()
+  return `${shown.length > 0 ? `, shown as ${shown.join(' with ')}` : ''}${portal ? '' : ', not in the portal'}`
+}
+
 function describeMtls({ downstreamMtls: mtls }: Config['live']): readonly string[] {
   if (!mtls) return []
   const names = mtls.names.map(({ kind, pattern }) => `${kind} ${pattern}`)
@@ -91,7 +96,7 @@ function summary(config: Config): readonly string[] {
     ...(fixed.sharedSignals ? [`shared signals: ${fixed.sharedSignals.issuer} for ${fixed.sharedSignals.audiences.join(' or ')}`] : []),
     `secrets: ${fixed.sharedSecrets.length} shared, ${fixed.signingKeys.length} signing`,
     `claims: ${describeClaims(live.routes[0])}`,
-    ...live.routes.map((route) => describeRoute(route) + describeUpgrades(route) + (route.keepFragment ? '' : ', fragments lost') + describeTimeouts(route) + describeIdentity(route, live.routes[0]) + describeResponseHeaders(route)),
+    ...live.routes.map((route) => describeRoute(route) + describeUpgrades(route) + (route.keepFragment ? '' : ', fragments lost') + describeInPortal(route) + describeTimeouts(route) + describeIdentity(route, live.routes[0]) + describeResponseHeaders(route)),
   ]
 }
 

@@ -45,8 +45,8 @@ describe('who is asked', () => {
     const choices = world.choices(await browser.go(`${AUTH}/.postern/sign_in`))
     const answer = await world.signInAtPartners(browser, choices.get('Partners') ?? '', ALICE)
     expect([answer.status, answer.url.href]).toEqual([200, `${AUTH}/`])
-    expect(answer.body).toContain(world.partners.url)
-    expect((await browser.go(`${AUTH}/`)).body).toContain(world.partners.url)
+    expect(answer.body).toContain('Your applications')
+    expect((await browser.go(`${AUTH}/.postern/account`)).body).toContain(world.partners.url)
   })
 })
 
@@ -196,7 +196,7 @@ test('the own page lists, and ends, the sessions of everybody that this browser 
     await world.signIn(each, STAFF_ONLY, ALICE)
     await world.signInAtPartners(each, PARTNERS_ONLY, 'bob@example.com')
   }
-  const page = await browser.ask(`${AUTH}/.postern/`)
+  const page = await browser.ask(`${AUTH}/.postern/account`)
   const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)?.[1] ?? ''
   const tags = [...page.body.matchAll(/name="session" value="([^"]+)"/g)].map(([, tag = '']) => tag)
   expect(tags).toHaveLength(4)

@@ -164,7 +164,7 @@ describe('the own pages', () => {
   test('the account page and its JSON show the person, the session and the groups', async () => {
     const browser = world.browser()
     await world.signIn(browser, ENGINEERING, 'alice@example.com')
-    const page = await browser.ask(`${ENGINEERING}.postern/`)
+    const page = await browser.ask(`${ENGINEERING}.postern/account`)
     expect(page.status).toBe(200)
     expect(page.body).toContain('alice@example.com')
     const json = JSON.parse((await browser.ask(`${ENGINEERING}.postern/user`, JSON_ASK)).body) as Record<

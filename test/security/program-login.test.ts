@@ -334,7 +334,7 @@ describe('the token of a program', () => {
   })
 
   test('is shown to the person beside the session, by its host', async () => {
-    const page = await browser.ask(`${AUTH}/.postern/`)
+    const page = await browser.ask(`${AUTH}/.postern/account`)
     expect(page.body).toContain('Programs use it for app.localhost')
     expect(page.body).not.toContain('psl_')
     await gauntlet.skip()

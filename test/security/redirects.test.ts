@@ -278,7 +278,7 @@ describe('H07 our pages', () => {
     world.okta.addUser({ login: 'mark@example.com', firstName: MARKUP, lastName: '<img src=x>' }, ['<b>Group</b>'])
     const browser = world.browser()
     expect((await world.signIn(browser, `${APP}/`, 'mark@example.com')).status).toBe(200)
-    const page = await browser.ask(`${APP}/.postern/`)
+    const page = await browser.ask(`${APP}/.postern/account`)
     expect(page.status).toBe(200)
     expectEscaped(page)
     expect(page.body).not.toMatch(/<b>Group|<img src=x>/)
@@ -339,7 +339,7 @@ describe('G05 O02 a page of another site', () => {
     const browser = world.browser()
     await world.signIn(browser, `${APP}/`, 'alice@example.com')
     const [, id = '', mac = ''] = browser.cookies.get('app.localhost')?.get('postern')?.split('.') ?? []
-    for (const path of ['/.postern/', '/.postern/user', '/.postern/sign_out']) {
+    for (const path of ['/.postern/', '/.postern/account', '/.postern/user', '/.postern/sign_out']) {
       const { body } = await browser.ask(`${APP}${path}`)
       expect(body).toContain('alice@example.com')
       for (const secret of ['eyJ', id, mac, DEMO.clientSecret, DEMO.apiToken, 'sealedTokens', 'refresh']) {

@@ -19,6 +19,7 @@ import {
   idleEnd,
   idleTunnel,
   inARow,
+  listed,
   keptIdle,
   large,
   oldGroups,
@@ -363,6 +364,9 @@ export function routeSamples({ base, upstreams }: ReloadWorld): Samples {
   const upgrade = (running: Running): Promise<unknown> => handshake(running)
   return {
     name: { b: 'Payroll' },
+    description: { b: 'What people earn', observe: listed },
+    logo_url: { b: 'https://img.corp.example/payroll.svg', observe: listed },
+    show_in_portal: { a: true, b: false, observe: listed },
     max_request_body: {
       b: 10,
       with: { allow_any_authenticated_user: false, allow_public_unauthenticated_access: true },

@@ -704,3 +704,11 @@ export async function challengeOf(running: Running): Promise<unknown> {
   const { headers } = await running.browser().ask(`${APP}/`, { headers: { accept: '*/*' } })
   return headers['www-authenticate']
 }
+
+/** What the portal lists for somebody who is signed in. */
+export async function listed({ browser: open, signIn: sign }: Running): Promise<unknown> {
+  const browser = open()
+  await sign(browser, `${APP}/.postern/account`)
+  const { body } = await browser.ask(`${APP}/.postern/api/v1/routes`, { headers: { accept: 'application/json' } })
+  return (JSON.parse(body) as { routes: readonly object[] }).routes
+}

@@ -88,6 +88,7 @@ function compileRoute(
       'nobody is asked for a certificate; write `downstream_mtls: {ca: …}`',
     )
   }
+  const logoUrl = input.logo_url === undefined ? undefined : compileLogo(input.logo_url, [...path, 'logo_url'], report)
   const demand = compileDemand(input, providers, policy, path, report)
   const { set_response_headers: written } = input
   const responseHeaders = mergeResponseHeaders(
@@ -102,6 +103,9 @@ function compileRoute(
   return {
     id: sha256(JSON.stringify([from, match, conditions, ...destination])).slice(0, 16),
     name: input.name ?? describeRoute(host, match, conditions),
+    ...(input.description !== undefined && { description: input.description }),
+    ...(logoUrl !== undefined && { logoUrl }),
+    portal: input.show_in_portal ?? action.kind === 'forward',
     from,
     match,
     ...(conditions && { conditions }),
@@ -193,6 +197,18 @@ function compileMatch(
     report.warning([...path, kind], `with \`compatibility: pomerium\` this also matches ${text}anything`)
   }
   return { kind, prefix: text, boundary }
+}
+
+/** Its origin goes into a header of the portal, so that a host is one and nothing else. */
+function compileLogo(text: string, path: Path, report: Report): string | undefined {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url?.protocol === 'data:' && /^data:image\/[a-z0-9.+-]+[;,]/.test(url.href)) return url.href
+  const isPlain = url && url.username === '' && url.password === '' && /^[a-z0-9.:[\]_-]+$/.test(url.host)
+  if (isPlain && (url.protocol === 'https:' || url.protocol === 'http:')) return url.href
+  // It may hold a password.
+  const found = url?.password ? '' : `, found ${JSON.stringify(text.slice(0, 80))}`
+  report.error(path, `expected the URL of an image, https://…/logo.svg or data:image/…${found}`)
+  return undefined
 }
 
 /** `GET app.corp.example/api`. */

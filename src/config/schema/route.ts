@@ -27,6 +27,13 @@ const conditions = z
 export const routeSchema = z.strictObject(
   {
     name: text.optional().describe('Name in pages, logs and messages. Default: host and path.'),
+    description: text.optional().describe('What the application is, in a line, for the portal.'),
+    logo_url: text.optional().describe('Image of the application in the portal: an https, http or `data:image/…` URL.'),
+    show_in_portal: flag
+      .optional()
+      .describe(
+        'List it in the portal of everybody who may open it. Default: routes that forward, and not those that redirect or respond.',
+      ),
     from: url.describe(
       'External origin, `https://app.corp.example`; `*` stands for any run of characters in the host.',
     ),

@@ -52,7 +52,6 @@ const ignoredGlobals: ReadonlyMap<string, string> = new Map([
 ])
 
 const ignoredRouteKeys: ReadonlyMap<string, string> = new Map([
-  ...names('description logo_url', 'there is no portal that shows it'),
   ['depends_on', 'each host has a cookie of its own, and one sign-in serves them all'],
   ...names('least_request_lb_config ring_hash_lb_config maglev_lb_config', 'there is nothing to tune'),
   ['regex_priority_order', 'routes are tried in the order of the file'],

@@ -25,6 +25,13 @@ test('a form may redirect to the given origins and posts with its own origin', (
   expect(headers['referrer-policy']).toBe('strict-origin')
 })
 
+test('images may come from the given origins, each named once', () => {
+  const headers = Object.fromEntries(pageHeaders({ imageOrigins: ['https://img.example', 'https://img.example'] }))
+  expect(headers['content-security-policy']).toContain("img-src 'self' data: https://img.example; form-action 'self'")
+})
+
 test('an origin cannot add directives to the policy', () => {
-  expect(() => pageHeaders({ formActionOrigins: ["x; script-src 'unsafe-inline'"] })).toThrow(TypeError)
+  const directive = "x; script-src 'unsafe-inline'"
+  expect(() => pageHeaders({ formActionOrigins: [directive] })).toThrow(TypeError)
+  expect(() => pageHeaders({ imageOrigins: [directive] })).toThrow(TypeError)
 })

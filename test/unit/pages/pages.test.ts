@@ -3,6 +3,7 @@ import { type ErrorCode, type ErrorInfo, ERRORS } from '../../../src/errors.ts'
 import { deniedPage } from '../../../src/pages/denied.tsx'
 import { errorPage } from '../../../src/pages/error.tsx'
 import { chooseProviderPage } from '../../../src/pages/choose-provider.tsx'
+import { portalPage } from '../../../src/pages/portal.tsx'
 import { sessionOverPage } from '../../../src/pages/session-over.tsx'
 import { signInFailedPage } from '../../../src/pages/sign-in-failed.tsx'
 import { signOutPage } from '../../../src/pages/sign-out.tsx'
@@ -77,6 +78,19 @@ function everyPage(text: string, href: string): readonly (readonly [name: string
     ],
     ['sign-out', signOutPage({ ...common, email: text, csrfToken: text })],
     ['signed-out', signedOutPage({ ...common, signInUrl: href })],
+    [
+      'portal',
+      portalPage({
+        ...common,
+        person,
+        search: text,
+        applications: [
+          { name: text, url: href, description: text, logoUrl: 'https://img.corp.example/a.svg', asksAgain: true },
+        ],
+        incomplete: true,
+      }),
+    ],
+    ['empty portal', portalPage({ ...common, person, search: text, applications: [], incomplete: false })],
     [
       'user',
       userPage({

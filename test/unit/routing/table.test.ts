@@ -238,12 +238,15 @@ describe('ports', () => {
 describe('control paths', () => {
   const table = tableOf([route('https://app.test'), route('https://*.wild.test:8443')])
   const onAuthenticate: readonly (readonly [string, string])[] = [
-    ['/', 'authenticate: user-page'],
+    ['/', 'authenticate: portal'],
     ['/ping', 'authenticate: ping'],
     ['/healthz', 'authenticate: ping'],
     ['/robots.txt', 'authenticate: robots'],
-    ['/.postern', 'authenticate: user-page'],
-    ['/.postern/', 'authenticate: user-page'],
+    ['/.postern', 'authenticate: portal'],
+    ['/.postern/', 'authenticate: portal'],
+    ['/.postern/routes', 'authenticate: portal'],
+    ['/.postern/api/v1/routes', 'authenticate: portal-json'],
+    ['/.postern/account', 'authenticate: user-page'],
     ['/.postern/user', 'authenticate: user-json'],
     ['/.postern/sign_in', 'authenticate: sign-in'],
     ['/.postern/sign_out', 'authenticate: sign-out'],
@@ -266,8 +269,11 @@ describe('control paths', () => {
     ['/ping', 'https://app.test'],
     ['/healthz', 'https://app.test'],
     ['/robots.txt', 'https://app.test'],
-    ['/.postern', 'route: user-page'],
-    ['/.postern/', 'route: user-page'],
+    ['/.postern', 'route: portal'],
+    ['/.postern/', 'route: portal'],
+    ['/.postern/routes', 'route: portal'],
+    ['/.postern/api/v1/routes', 'route: portal-json'],
+    ['/.postern/account', 'route: user-page'],
     ['/.postern/user', 'route: user-json'],
     ['/.postern/sign_in', 'route: sign-in'],
     ['/.postern/sign_out', 'route: sign-out'],
@@ -318,7 +324,7 @@ describe('control paths', () => {
     const onPort = tableOf([route('http://*.localhost:8080')], {
       authenticate: { ...authenticate, authenticateServiceUrl: new URL('http://authenticate.localhost:8080') },
     })
-    expect(served(onPort, 'authenticate.localhost', '/', 8080)).toBe('authenticate: user-page')
+    expect(served(onPort, 'authenticate.localhost', '/', 8080)).toBe('authenticate: portal')
     expect(served(onPort, 'authenticate.localhost', '/', 9090)).toBe('none')
     expect(served(onPort, 'authenticate.localhost', '/app', 8080)).toBe('none')
   })

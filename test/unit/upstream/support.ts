@@ -87,6 +87,7 @@ export function route(upstream: string | readonly [string, ...string[]], over: R
     from: from ?? { scheme: 'http', host: 'app.test', wildcard: false },
     match: match ?? { kind: 'all' },
     policy: policy ?? { kind: 'public' },
+    portal: true,
     keepFragment: true,
     ...(maxDirectoryAge !== undefined && { maxDirectoryAge }),
     action: {

@@ -1,0 +1,125 @@
+/** What a person may open, for them to see. */
+import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
+import type { OwnSessions } from '../authenticate/own-sessions.ts'
+import type { Generation, Reply, RequestFacts } from '../http/exchange.ts'
+import { MAX_SEARCH, pageOf, pageReply } from '../pages/render.ts'
+import { jsonReply } from '../pages/reply.ts'
+import { type Application, createApplications, type FindApplications } from '../policy/applications.ts'
+import type { Principal } from '../policy/model.ts'
+import { createRouteTable } from '../routing/table.ts'
+import type { Clock, Json, Session, WallTime } from '../types.ts'
+import { personOf, unauthenticated } from './respond.ts'
+
+export interface Portal {
+  page(request: ControlRequest): Promise<Reply>
+  json(request: ControlRequest): Promise<Reply>
+}
+
+export interface PortalDeps {
+  readonly ownSessions: OwnSessions
+  /** The person of a session, with what is known of them now; undefined: nobody any more. */
+  readonly principalOf: (session: Session, facts: RequestFacts, now: WallTime) => Promise<Principal | undefined>
+  readonly authenticate: Pick<Authenticate, 'startSignIn'>
+  readonly clock: Clock
+}
+
+export function createPortal({ ownSessions, principalOf, authenticate, clock }: PortalDeps): Portal {
+  const known = new WeakMap<Generation, FindApplications>()
+
+  function applicationsOf(generation: Generation): FindApplications {
+    let found = known.get(generation)
+    if (!found) known.set(generation, (found = createApplications(generation.live.routes, tableOf(generation))))
+    return found
+  }
+
+  /** Everybody that this browser is signed in as: one at each provider. */
+  async function everybody(request: ControlRequest): Promise<readonly Principal[]> {
+    const own = await ownSessions.all(request)
+    const found = await Promise.all(own.map((session) => principalOf(session, request.facts, clock.now())))
+    return found.filter((who) => who !== undefined)
+  }
+
+  /** A program is told so; a person signs in, and comes back. */
+  async function signedOut(request: ControlRequest): Promise<Reply> {
+    const { facts, generation, origin } = request
+    if (facts.wants === 'html') return authenticate.startSignIn(request, origin + facts.path + facts.query)
+    return unauthenticated({ facts, origin, page: pageOf(generation, facts.id, clock.now()) })
+  }
+
+  return {
+    async page(request) {
+      const { facts, generation } = request
+      const who = await everybody(request)
+      const [first] = who
+      if (!first) return signedOut(request)
+      const now = clock.now()
+      const { list, incomplete } = applicationsOf(generation)(who, facts, now)
+      const search = searchOf(facts)
+      const shown = search === '' ? list : list.filter(matching(search))
+      return pageReply(
+        pageOf(generation, facts.id, now),
+        200,
+        {
+          kind: 'portal',
+          person: personOf(first.identity),
+          search,
+          incomplete,
+          applications: shown.map(({ route: { name, description, logoUrl }, url, asksAgain }) => ({
+            name,
+            url,
+            asksAgain,
+            ...(description !== undefined && { description }),
+            ...(logoUrl !== undefined && { logoUrl }),
+          })),
+        },
+        // Of those that are shown: others would tell of what is not for this person.
+        { imageOrigins: originsOf(shown) },
+      )
+    },
+
+    async json(request) {
+      const { facts, generation } = request
+      const who = await everybody(request)
+      if (who.length === 0) return signedOut(request)
+      const { list, incomplete } = applicationsOf(generation)(who, facts, clock.now())
+      const search = searchOf(facts)
+      const routes = (search === '' ? list : list.filter(matching(search))).map(
+        ({ route: { id, name, description, logoUrl }, url, asksAgain }): Json => ({
+          id,
+          name,
+          type: 'http',
+          from: new URL(url).origin,
+          url,
+          ...(description !== undefined && { description }),
+          ...(logoUrl !== undefined && { logo_url: logoUrl }),
+          ...(asksAgain && { sign_in_required: true }),
+        }),
+      )
+      return jsonReply(200, { routes, incomplete })
+    },
+  }
+}
+
+/** Of all hosts, whichever of them this process serves. */
+function tableOf({ fixed, live, routes }: Generation) {
+  return fixed.services === 'all' ? routes : createRouteTable({ ...fixed, services: 'all' }, live)
+}
+
+function searchOf({ query }: RequestFacts): string {
+  return (new URLSearchParams(query).get('q') ?? '').slice(0, MAX_SEARCH).trim()
+}
+
+/** Every word, somewhere in the name, the description or the address. */
+function matching(search: string): (application: Application) => boolean {
+  const words = search.toLowerCase().split(/\s+/)
+  return ({ route: { name, description = '' }, url }) => {
+    const text = `${name} ${description} ${url}`.toLowerCase()
+    return words.every((word) => text.includes(word))
+  }
+}
+
+function originsOf(applications: readonly Application[]): readonly string[] {
+  return applications.flatMap(({ route: { logoUrl } }) =>
+    logoUrl === undefined || logoUrl.startsWith('data:') ? [] : [logoUrl],
+  )
+}
