@@ -23,7 +23,7 @@ export function contextTrusting(more: string, client?: ClientCertificate): tls.S
 }
 
 /** With those of NODE_EXTRA_CA_CERTS where Node tells them (22.15 and later). */
-function systemAuthorities(): readonly string[] {
+export function systemAuthorities(): readonly string[] {
   const { getCACertificates } = tls as { readonly getCACertificates?: (kind: 'default') => readonly string[] }
   return getCACertificates?.('default') ?? tls.rootCertificates
 }

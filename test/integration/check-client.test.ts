@@ -30,7 +30,7 @@ async function check(issuer: string, changes: Readonly<Record<string, unknown>> 
     storage: { type: 'memory' },
     ...changes,
   }
-  writeFileSync(path, stringify(settings))
+  writeFileSync(path, stringify(settings), { mode: 0o600 })
   const { out, exitCode } = await cli(['check', '--online', path])
   const lines = out.split('\n')
   expect(exitCode).toBe(lines.some((line) => line.startsWith('FAIL')) ? 4 : 0)

@@ -42,7 +42,7 @@ function check(changes: Readonly<Record<string, unknown>> = {}, ...more: readonl
     ],
     ...changes,
   }
-  writeFileSync(path, stringify(settings))
+  writeFileSync(path, stringify(settings), { mode: 0o600 })
   return cli(['check', '--online', ...more, path])
 }
 

@@ -54,7 +54,7 @@ function writeConfig(changes: Readonly<Record<string, unknown>> = {}): string {
     routes: [{ from: 'http://app.localhost', to: world.upstreamUrl, allowed_groups: ['Engineering'] }],
     ...changes,
   }
-  writeFileSync(path, stringify(settings))
+  writeFileSync(path, stringify(settings), { mode: 0o600 })
   return path
 }
 

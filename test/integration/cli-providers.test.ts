@@ -51,7 +51,7 @@ function config(changes: Readonly<Record<string, unknown>> = {}): string {
     ],
     ...changes,
   }
-  writeFileSync(path, stringify(settings))
+  writeFileSync(path, stringify(settings), { mode: 0o600 })
   return path
 }
 

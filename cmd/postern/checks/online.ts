@@ -1,6 +1,5 @@
 /** What only the others can say: the identity provider, Okta, the store, the upstreams. */
 import { messageOf } from '../../../src/errors.ts'
-import { systemClock } from '../../../src/lib/clock.ts'
 import { describeDuration } from '../../../src/lib/duration.ts'
 import type { Clock, Span } from '../../../src/types.ts'
 import type { Config } from '../../../src/config/model.ts'
@@ -15,7 +14,7 @@ import { checkUpstreams } from './upstreams.ts'
 const DEADLINE: Span = 30_000
 
 /** All at the same time. Reads only; secrets go to nobody but the provider whose they are. Never rejects. */
-export async function checkOnline(config: Config, clock: Clock = systemClock): Promise<readonly Finding[]> {
+export async function checkOnline(config: Config, clock: Clock): Promise<readonly Finding[]> {
   const { idps } = config.fixed
   // Providers of one issuer share their directory.
   const orgs = idps.filter(({ issuer }, i) => idps.findIndex((other) => other.issuer === issuer) === i)

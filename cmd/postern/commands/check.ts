@@ -1,12 +1,15 @@
 import { type ConfigIssue, formatIssues, formatPath } from '../../../src/config/issues.ts'
 import { loadConfig } from '../../../src/config/load.ts'
 import { assertNever, ERRORS } from '../../../src/errors.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
 import { describeDuration } from '../../../src/lib/duration.ts'
 import { asksForGroups, policiesOf } from '../../../src/policy/explain.ts'
 import type { Span } from '../../../src/types.ts'
 import type { Config, IdpConfig } from '../../../src/config/model.ts'
 import type { Io } from '../io.ts'
 import { describeHosts } from '../hosts.ts'
+import { checkCertificates } from '../checks/certificates.ts'
+import { checkFiles, checkStoreFolder } from '../checks/files.ts'
 import { checkOnline } from '../checks/online.ts'
 import { type Finding, lineOf } from '../finding.ts'
 import { count, printable } from '../text.ts'
@@ -30,7 +33,13 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
   }
   const { config } = loaded
   const begun = performance.now()
-  const findings = online ? await checkOnline(config, io.clock) : []
+  const clock = io.clock ?? systemClock
+  const own = [
+    ...checkCertificates(config, clock.now()),
+    ...checkFiles(file, new Set(loaded.files.keys()), loaded.settings()),
+    ...checkStoreFolder(config),
+  ]
+  const findings = [...own, ...(online ? await checkOnline(config, clock) : [])]
   // Here and not above: what it brings with it is for those who ask.
   const { hookOf } = online ? await import('../../../src/operator.ts') : { hookOf: () => undefined }
   const { idps } = config.fixed
@@ -41,7 +50,11 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
   })
   // One for each org: providers of one issuer share theirs.
   const [hook, ...otherHooks] = hooks.filter(({ org }, i) => hooks.findIndex((other) => other.org === org) === i)
-  const exitCode = findings.every(({ status }) => status !== 'fail') ? 0 : ERRORS.ERR_DEPENDENCY.exit
+  const exitCode = has(own, 'fail')
+    ? ERRORS.ERR_CONFIG_INVALID.exit
+    : has(findings, 'fail')
+      ? ERRORS.ERR_DEPENDENCY.exit
+      : 0
   if (json) {
     io.out(
       JSON.stringify(
@@ -58,7 +71,7 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
             ...Object.fromEntries(registrations(config, idp).map(({ key, uri }) => [key, uri])),
             groups: idp.directory.kind,
           })),
-          ...(online && { checks: findings }),
+          checks: findings,
           ...(hook && { event_hook: { uri: hook.hook.uri, header: 'Authorization', events: hook.hook.events } }),
         },
         undefined,
@@ -79,6 +92,10 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
   for (const finding of findings) io.out(printable(lineOf(finding)))
   if (findings.length > 0) io.out(sumUp(findings, performance.now() - begun))
   return exitCode
+}
+
+function has(findings: readonly Finding[], wanted: Finding['status']): boolean {
+  return findings.some(({ status }) => status === wanted)
 }
 
 /** `12 checks in 0.8 s: 1 failed, 2 warnings`. */
