@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { createJudge, groupsNamed, makeIdentity, makePrincipal, outcomeOf } from '../../cmd/postern/judge.ts'
+import { groupsNamed, makeIdentity, makePrincipal } from '../../cmd/postern/judge.ts'
+import { createJudge, outcomeOf } from '../../src/policy/question.ts'
 import { formatIssue, parseConfig } from '../../src/config/load.ts'
 import type { Config } from '../../src/config/model.ts'
 import { systemClock } from '../../src/lib/clock.ts'

@@ -14,16 +14,8 @@ import type { WallTime } from '../../../src/types.ts'
 import { openOperator, type Operator } from '../../../src/operator.ts'
 import { readConfiguration } from '../configuration.ts'
 import type { Io } from '../io.ts'
-import {
-  createJudge,
-  type Judgement,
-  makeIdentity,
-  makePrincipal,
-  makeProgram,
-  outcomeOf,
-  providerOf,
-  reasonsOf,
-} from '../judge.ts'
+import { makeIdentity, makePrincipal, makeProgram, providerOf } from '../judge.ts'
+import { createJudge, type Judgement, outcomeOf, reasonsOf } from '../../../src/policy/question.ts'
 import { messagesTo } from '../messages.ts'
 import { count, printable } from '../text.ts'
 

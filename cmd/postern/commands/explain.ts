@@ -15,19 +15,14 @@ import type { Action } from '../../../src/config/route-model.ts'
 import type { Principal } from '../../../src/policy/model.ts'
 import { readConfiguration } from '../configuration.ts'
 import type { Io } from '../io.ts'
+import { groupsNamed, makeIdentity, makePrincipal, makeProgram, providerNamed, providerOf } from '../judge.ts'
 import {
   createJudge,
   describeExplanation,
-  groupsNamed,
   type Judgement,
-  makeIdentity,
-  makePrincipal,
-  makeProgram,
-  providerNamed,
-  providerOf,
   outcomeOf,
   type PassedOver,
-} from '../judge.ts'
+} from '../../../src/policy/question.ts'
 import { ago, printable } from '../text.ts'
 import { findPerson } from './groups.ts'
 import { issuerOf } from '../../../src/lib/person.ts'

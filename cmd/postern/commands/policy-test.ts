@@ -12,18 +12,8 @@ import { type Coverage, createCoverage } from '../../../src/policy/coverage.ts'
 import { wallTime } from '../../../src/lib/time.ts'
 import { readConfiguration } from '../configuration.ts'
 import type { Io } from '../io.ts'
-import {
-  createJudge,
-  describeExplanation,
-  groupsNamed,
-  type Judgement,
-  makeIdentity,
-  makePrincipal,
-  makeProgram,
-  providerNamed,
-  outcomeOf,
-  reasonsOf,
-} from '../judge.ts'
+import { groupsNamed, makeIdentity, makePrincipal, makeProgram, providerNamed } from '../judge.ts'
+import { createJudge, describeExplanation, type Judgement, outcomeOf, reasonsOf } from '../../../src/policy/question.ts'
 import { count, printable } from '../text.ts'
 
 export interface PolicyTestOptions {
