@@ -1,4 +1,6 @@
+import { gunzipSync } from 'node:zlib'
 import { AppError, messageOf } from '../errors.ts'
+import type { Send } from '../lib/outbound.ts'
 import { certificateFault } from '../lib/certificate-fault.ts'
 
 /** Metadata, key sets, tokens and userinfo are a few kilobytes; a groups claim with thousands of names stays below this. */
@@ -20,43 +22,77 @@ export interface FetchInit {
  */
 export async function boundedFetch(
   url: string,
-  init: FetchInit,
+  { method, headers, body: sent, signal: own }: FetchInit,
   signal: AbortSignal,
-  send: typeof fetch = fetch,
+  send: Send,
 ): Promise<Response> {
   const { origin, pathname } = new URL(url)
-  const what = `${init.method} ${origin}${pathname}`
-  const signals = init.signal ? [init.signal, signal] : [signal]
-  let response: Response
-  let body: Uint8Array<ArrayBuffer>
+  const what = `${method} ${origin}${pathname}`
   try {
-    response = await send(url, { ...(init as RequestInit), signal: AbortSignal.any(signals) })
-    body = await readBody(response, what)
+    const answer = await send(url, {
+      method,
+      headers: { ...headers, 'accept-encoding': 'identity' },
+      ...(sent !== undefined && sent !== null && { body: textOf(sent) }),
+      signal: own ? AbortSignal.any([own, signal]) : signal,
+    })
+    const { status } = answer
+    const bytes = await readBody(answer.body, what)
+    if (status === 429 || status >= 500) throw new AppError('ERR_IDP_UNREACHABLE', `${what} answered ${status}`)
+    const { 'content-encoding': coding, ...others } = answer.headers
+    const body = coding === undefined || coding === 'identity' ? bytes : decoded(bytes, String(coding), what)
+    const bodyless = status === 204 || status === 205 || status === 304
+    return new Response(bodyless ? null : body, { status, headers: headersOf(others) })
   } catch (error) {
     if (error instanceof AppError) throw error
     const code = certificateFault(error) === undefined ? 'ERR_IDP_UNREACHABLE' : 'ERR_IDP_TLS'
     throw new AppError(code, `${what} failed: ${reason(error)}`, { cause: error })
   }
-  if (response.status === 429 || response.status >= 500) {
-    throw new AppError('ERR_IDP_UNREACHABLE', `${what} answered ${response.status}`)
-  }
-  const bodyless = response.status === 204 || response.status === 205 || response.status === 304
-  return new Response(bodyless ? null : body, { status: response.status, headers: response.headers })
 }
 
-async function readBody(response: Response, what: string): Promise<Uint8Array<ArrayBuffer>> {
+/** Forms and JSON: what the library sends. */
+function textOf(body: unknown): string {
+  if (typeof body === 'string') return body
+  if (body instanceof URLSearchParams) return body.toString()
+  throw new TypeError('a call to the identity provider has a body of text')
+}
+
+async function readBody(body: AsyncIterable<Uint8Array>, what: string): Promise<Uint8Array<ArrayBuffer>> {
   const pieces: Uint8Array[] = []
   let size = 0
   // Leaving the loop by a throw cancels the stream and closes the connection.
-  for await (const piece of response.body ?? []) {
+  for await (const piece of body) {
     size += piece.byteLength
-    if (size > MAX_BODY_BYTES) throw new AppError('ERR_IDP_REJECTED', `${what}: answer larger than 1 MiB`)
+    if (size > MAX_BODY_BYTES) throw tooLarge(what)
     pieces.push(piece)
   }
   return Buffer.concat(pieces)
 }
 
-/** `fetch failed` says nothing; its cause does: `connect ECONNREFUSED …`. */
+/** Nobody was asked to compress, and some do. */
+function decoded(bytes: Uint8Array, coding: string, what: string): Uint8Array<ArrayBuffer> {
+  if (coding.toLowerCase() !== 'gzip')
+    throw new AppError('ERR_IDP_REJECTED', `${what}: answer in another coding than asked for`)
+  try {
+    return gunzipSync(bytes, { maxOutputLength: MAX_BODY_BYTES })
+  } catch (error) {
+    if (error instanceof RangeError) throw tooLarge(what)
+    throw new AppError('ERR_IDP_REJECTED', `${what}: answer that cannot be decompressed`, { cause: error })
+  }
+}
+
+function tooLarge(what: string): AppError {
+  return new AppError('ERR_IDP_REJECTED', `${what}: answer larger than 1 MiB`)
+}
+
+function headersOf(fields: Readonly<Record<string, string | string[] | undefined>>): Headers {
+  const headers = new Headers()
+  for (const [name, value] of Object.entries(fields)) {
+    for (const one of [value ?? []].flat()) headers.append(name, one)
+  }
+  return headers
+}
+
+/** Some packages wrap what the connection says: `connect ECONNREFUSED …`. */
 function reason(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined
   return messageOf(cause instanceof Error ? cause : error)

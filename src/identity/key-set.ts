@@ -1,5 +1,6 @@
 import type { JSONWebKeySet } from 'jose'
 import { AppError } from '../errors.ts'
+import type { Send } from '../lib/outbound.ts'
 import type { Clock, Span } from '../types.ts'
 import { boundedFetch } from './bounded-fetch.ts'
 import { createStale, type Stale } from './stale.ts'
@@ -20,7 +21,7 @@ export function createKeySet(deps: { readonly read: () => Promise<KeySet>; reado
 /** One reading of a `jwks_uri`. Rejects ERR_IDP_UNREACHABLE when there is no answer, and when the answer is no key set. */
 export async function fetchKeySet(
   url: string,
-  { send, timeout }: { readonly send: typeof fetch; readonly timeout: Span },
+  { send, timeout }: { readonly send: Send; readonly timeout: Span },
 ): Promise<KeySet> {
   const init = { method: 'GET', headers: { accept: 'application/json' }, redirect: 'manual' } as const
   const response = await boundedFetch(url, init, AbortSignal.timeout(timeout), send)

@@ -26,6 +26,39 @@ export function createOutboundDispatcher(
   })
 }
 
+/** One request, with redirects as answers. Rejects with what the connection says, or with the signal's reason. */
+export type Send = (
+  url: string,
+  init: {
+    readonly method: string
+    readonly headers: Readonly<Record<string, string>>
+    readonly body?: string
+    readonly signal: AbortSignal
+  },
+) => Promise<{
+  readonly status: number
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  readonly body: AsyncIterable<Uint8Array>
+}>
+
+/** The same for whoever asks often: `fetch` costs three times as much. */
+export function createSend(outbound: Outbound, connectTimeout: Span): Send {
+  let dispatcher: Dispatcher | undefined
+  return async (url, { method, headers, body, signal }) => {
+    dispatcher ??= createOutboundDispatcher(outbound, { connections: 16, connectTimeout })
+    const { origin, pathname, search } = new URL(url)
+    const answer = await dispatcher.request({
+      origin,
+      path: pathname + search,
+      method,
+      headers: { ...headers },
+      body: body ?? null,
+      signal,
+    })
+    return { status: answer.statusCode, headers: answer.headers, body: answer.body }
+  }
+}
+
 /** The same as a `fetch`. */
 export function createOutboundFetch(outbound: Outbound, connectTimeout: Span): typeof fetch {
   if (outbound.ca === undefined && !outbound.proxy) return fetch

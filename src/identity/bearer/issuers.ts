@@ -1,6 +1,6 @@
 import type { TokenIssuer } from '../../config/model.ts'
 import { AppError, messageOf } from '../../errors.ts'
-import { createOutboundFetch } from '../../lib/outbound.ts'
+import { createSend, type Send } from '../../lib/outbound.ts'
 import type { Clock, Span } from '../../types.ts'
 import { boundedFetch } from '../bounded-fetch.ts'
 import { createJwsVerifier } from '../jws.ts'
@@ -34,12 +34,12 @@ export function inspectTokenIssuers(
 }
 
 function keyReader({ issuer, jwksUrl, outbound }: TokenIssuer): () => Promise<KeySet> {
-  const send = createOutboundFetch(outbound, TIMEOUT)
+  const send = createSend(outbound, TIMEOUT)
   return async () => fetchKeySet(jwksUrl ?? (await discover(issuer, send)), { send, timeout: TIMEOUT })
 }
 
 /** `jwks_uri` of the issuer's metadata (OpenID Connect Discovery §4). Rejects ERR_IDP_UNREACHABLE. */
-async function discover(issuer: string, send: typeof fetch): Promise<string> {
+async function discover(issuer: string, send: Send): Promise<string> {
   const url = `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
   const init = { method: 'GET', headers: { accept: 'application/json' }, redirect: 'manual' } as const
   const response = await boundedFetch(url, init, AbortSignal.timeout(TIMEOUT), send)

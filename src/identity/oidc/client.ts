@@ -1,7 +1,7 @@
 import * as oidc from 'openid-client'
 import { AppError, assertNever } from '../../errors.ts'
 import { systemTime } from '../../lib/clock.ts'
-import { createOutboundFetch } from '../../lib/outbound.ts'
+import { createSend, type Send } from '../../lib/outbound.ts'
 import { epochMillis } from '../../lib/time.ts'
 import type { Clock, Logger, Span } from '../../types.ts'
 import { boundedFetch } from '../bounded-fetch.ts'
@@ -26,7 +26,7 @@ export interface OidcClientDeps {
 
 export interface OidcClient {
   /** The way out to the provider. */
-  readonly send: typeof fetch
+  readonly send: Send
   /** A configuration for one operation, so that its calls end with the caller's signal. */
   readonly connect: (signal: AbortSignal) => Promise<oidc.Configuration>
   /** Keys that the library had to read. */
@@ -39,7 +39,7 @@ export interface OidcClient {
 
 /** The library's view of one provider: its metadata and keys, kept over operations, and who we are there. */
 export function createOidcClient({ idp, clock, logger }: OidcClientDeps): OidcClient {
-  const send = createOutboundFetch(idp.outbound ?? {}, idp.timeout)
+  const send = createSend(idp.outbound ?? {}, idp.timeout)
   const metadata = createStale({ ...METADATA, clock, read: () => readMetadata(idp, send, logger) })
   /** Signing keys: read by the library when there are none, or when a token names one that is unknown. */
   const keys = createKeySet({ clock, read: async () => readKeys(await metadata.get(), idp, send, logger) })
@@ -93,7 +93,7 @@ export function createOidcClient({ idp, clock, logger }: OidcClientDeps): OidcCl
 async function readKeys(
   { jwks_uri: url = '' }: oidc.ServerMetadata,
   idp: OidcSettings,
-  send: typeof fetch,
+  send: Send,
   logger: Logger,
 ): Promise<KeySet> {
   try {

@@ -1,6 +1,7 @@
 import * as oidc from 'openid-client'
 import { discoveryUrl, placed, unsafeEndpoint } from '../../config/provider-endpoints.ts'
 import { AppError } from '../../errors.ts'
+import type { Send } from '../../lib/outbound.ts'
 import type { Logger } from '../../types.ts'
 import { boundedFetch } from '../bounded-fetch.ts'
 import { SIGNING_ALGORITHMS } from '../jws.ts'
@@ -8,11 +9,7 @@ import { appErrorIn, messages } from './faults.ts'
 import type { OidcSettings } from './settings.ts'
 
 /** What the provider says of itself, checked (OpenID Connect Discovery §4). Rejects ERR_IDP_UNREACHABLE, ERR_IDP_TLS or ERR_IDP_ISSUER. */
-export async function readMetadata(
-  idp: OidcSettings,
-  send: typeof fetch,
-  logger: Logger,
-): Promise<oidc.ServerMetadata> {
+export async function readMetadata(idp: OidcSettings, send: Send, logger: Logger): Promise<oidc.ServerMetadata> {
   try {
     const value = await discover(idp, send)
     logger.info({ issuer: value.issuer }, 'identity provider discovered')
@@ -25,7 +22,7 @@ export async function readMetadata(
   }
 }
 
-async function discover(idp: OidcSettings, send: typeof fetch): Promise<oidc.ServerMetadata> {
+async function discover(idp: OidcSettings, send: Send): Promise<oidc.ServerMetadata> {
   const url = discoveryUrl(idp)
   let status = 200
   // Named in full: given an issuer, the library compares parsed URLs, for which a trailing slash is nothing.

@@ -1,7 +1,7 @@
 /** Whose keys a pushed message is checked with, and what it must be like: a validator for each kind, none of which takes another's. */
 import type { IdpConfig, SharedSignalsConfig } from '../../config/model.ts'
 import { constantTimeEqual } from '../../lib/crypto.ts'
-import { createOutboundFetch } from '../../lib/outbound.ts'
+import { createSend } from '../../lib/outbound.ts'
 import { isSameIssuer, personKey } from '../../lib/person.ts'
 import type { Clock, IdentityProviders, Json, JsonObject, ShownTokens } from '../../types.ts'
 import { createJwsVerifier, MAX_JWS_LENGTH } from '../jws.ts'
@@ -30,7 +30,7 @@ export function createProviderSignals(deps: {
     const own: Verifier = { verify: async (token) => (await idps.named(name)?.tokens.verify(token)) ?? FOREIGN }
     const { origin } = new URL(issuer)
     if (provider !== 'okta' || issuer === origin) return [own]
-    const send = createOutboundFetch(outbound ?? {}, timeout)
+    const send = createSend(outbound ?? {}, timeout)
     const read = () => fetchKeySet(`${origin}/oauth2/v1/keys`, { send, timeout })
     return [own, createJwsVerifier({ keys: createKeySet({ read, clock }) })]
   }

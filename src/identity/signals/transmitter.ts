@@ -1,7 +1,7 @@
 import type { IdpConfig } from '../../config/model.ts'
 import { unsafeEndpoint } from '../../config/provider-endpoints.ts'
 import { AppError } from '../../errors.ts'
-import { createOutboundFetch } from '../../lib/outbound.ts'
+import { createSend } from '../../lib/outbound.ts'
 import { isSameIssuer } from '../../lib/person.ts'
 import type { Clock, JsonObject } from '../../types.ts'
 import { boundedFetch } from '../bounded-fetch.ts'
@@ -14,7 +14,7 @@ export function createTransmitterKeys(
   { outbound, timeout }: Pick<IdpConfig, 'outbound' | 'timeout'>,
   clock: Clock,
 ): Stale<KeySet> {
-  const send = createOutboundFetch(outbound ?? {}, timeout)
+  const send = createSend(outbound ?? {}, timeout)
   const { origin, pathname } = new URL(issuer)
   const url = `${origin}/.well-known/ssf-configuration${pathname === '/' ? '' : pathname}`
 
