@@ -1,5 +1,5 @@
 /** How a request reaches an upstream and what comes back, whoever carries it (open-client.ts). Types only. */
-import type { RequestBody } from '../http/exchange.ts'
+import type { Readable } from 'node:stream'
 import type { HeaderLines } from '../http/header-lines.ts'
 
 /** Connections to one upstream. */
@@ -20,9 +20,11 @@ export interface UpstreamRequest {
   readonly host: string | undefined
   /** Lines (http/header-lines.ts), all tidy, without Host and framing. */
   readonly headers: string
-  readonly body: RequestBody | undefined
+  readonly body: Readable | undefined
   /** Bytes of the body; undefined: nobody knows. */
   readonly length: number | undefined
+  /** With CONNECT: what the stream becomes (RFC 8441), over HTTP/2 alone. */
+  readonly protocol?: 'websocket'
 }
 
 /** Hears what becomes of one request: `onStart`, `onHead`, `onPiece`s and `onEnd` in this order; after `onFailure` nothing. */

@@ -83,6 +83,12 @@ export function protocolFailure(origin: string, what: string): AppError {
   return new AppError('ERR_UPSTREAM_PROTOCOL', `upstream ${origin}: ${what}`, { details: { upstream: origin } })
 }
 
+/** What an upstream cannot be asked over HTTP/2, and the key that mends it. */
+export function needsHttp1(origin: string, what: string): AppError {
+  const key = isTls(origin) ? 'set `upstream_codec_type: auto`' : 'write http:// in `to`'
+  return protocolFailure(origin, `${what} over HTTP/2; ${key} if it speaks HTTP/1.1`)
+}
+
 function classify(error: unknown, connected: boolean, tls: boolean): ErrorCode {
   const code = codeOf(error)
   if (error instanceof Error && error.name === 'HTTPParserError') return 'ERR_UPSTREAM_PROTOCOL'

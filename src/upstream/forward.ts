@@ -22,7 +22,8 @@ import { createHopMarks } from './loop.ts'
 import type { PoolSettings } from './pool.ts'
 import { createPools } from './pools.ts'
 import { clientClosed, Transfer } from './transfer.ts'
-import { openTunnel, refuseWhatIsNoWebSocket, WEBSOCKET } from './tunnel.ts'
+import { openTunnel, refuseWhatIsNoWebSocket } from './tunnel.ts'
+import { WEBSOCKET } from './tunnel-parts.ts'
 
 /** What one generation says about requests on their way. */
 export interface ForwarderConfig {

@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
+import type { Readable } from 'node:stream'
 import { AppError } from '../errors.ts'
-import type { RequestBody } from '../http/exchange.ts'
 import { giveBack } from '../lib/give-back.ts'
 
 /**
@@ -9,7 +9,7 @@ import { giveBack } from '../lib/give-back.ts'
  */
 export class H1Upload {
   private readonly socket: Socket
-  private readonly body: RequestBody
+  private readonly body: Readable
   /** Bytes that are still to come; undefined: chunks. */
   private left: number | undefined
   private readonly failed: (error: Error) => void
@@ -17,7 +17,7 @@ export class H1Upload {
   done = false
 
   /** Reads from now on. @param failed once, when the body failed; then nothing more is written. */
-  constructor(socket: Socket, body: RequestBody, length: number | undefined, failed: (error: Error) => void) {
+  constructor(socket: Socket, body: Readable, length: number | undefined, failed: (error: Error) => void) {
     this.socket = socket
     this.body = body
     this.left = length

@@ -4,7 +4,7 @@ import { CODE } from '../wire/h2-frames.ts'
 import type { H2Stream, StreamReader } from '../wire/h2-stream.ts'
 import { Waiting } from '../wire/waiting.ts'
 import type { AnswerHandler, UpstreamExchange, UpstreamRequest } from './client.ts'
-import { protocolFailure } from './failure.ts'
+import { needsHttp1, protocolFailure } from './failure.ts'
 import type { AnswerFields } from './h2-answer.ts'
 import { clientTrailers } from './trailers.ts'
 
@@ -24,6 +24,8 @@ export interface H2Carrier {
   readonly scheme: 'http' | 'https'
   /** Had it served a request before this one? */
   readonly served: boolean
+  /** Does it take extended CONNECT (RFC 8441)? */
+  readonly takesConnect: boolean
   /** Why it serves nobody any more. */
   readonly failure: Error
   open(fields: readonly string[], end: boolean, reader: StreamReader): H2Stream
@@ -64,12 +66,14 @@ export class H2Call implements UpstreamExchange, StreamReader {
 
   /** The connection stands: sends the request. */
   begin(carrier: H2Carrier): void {
+    const { method, path, host, headers, body, length, protocol } = this.request
+    if (protocol && !carrier.takesConnect) return this.fail(needsHttp1(carrier.origin, 'no WebSockets (RFC 8441)'))
     this.carrier = carrier
     if (!this.again) this.handler.onStart(this)
     // It may have been aborted just now.
     if (this.over) return
-    const { method, path, host, headers, body, length } = this.request
     const fields = [':method', method, ':scheme', carrier.scheme]
+    if (protocol) fields.push(':protocol', protocol)
     fields.push(':authority', host ?? carrier.authority, ':path', path)
     const list = listOf(headers)
     for (let i = 0; i + 1 < list.length; i += 2) fields.push((list[i] as string).toLowerCase(), list[i + 1] as string)

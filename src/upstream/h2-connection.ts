@@ -55,6 +55,8 @@ export class H2ClientConnection extends H2Peer implements H2Carrier {
   readonly scheme: 'http' | 'https'
   /** Has it served a call to its end? */
   served = false
+  /** Has the upstream allowed extended CONNECT (RFC 8441 §3)? */
+  takesConnect = false
   private readonly parameters: H2ConnectionParts
   private readonly owner: H2ConnectionOwner
   private readonly socket: Socket
@@ -175,6 +177,7 @@ export class H2ClientConnection extends H2Peer implements H2Carrier {
   }
 
   protected override onSetting(id: number, value: number): void {
+    if (id === SETTING.enableConnectProtocol) this.takesConnect = value === 1
     if (id === SETTING.maxConcurrentStreams) this.maxStreams = Math.min(value, MAX_STREAMS)
   }
 

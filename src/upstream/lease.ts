@@ -6,11 +6,18 @@ import type { TlsOptions } from './tls.ts'
 
 /** How a connection to the upstream is made. */
 export interface ConnectSettings {
+  readonly kind: 'socket'
   readonly address: UpstreamAddress
   readonly timeout: Span
   /** The name to verify: ours, or it would be taken from the Host header, which a client may choose. */
   readonly servername: string
   readonly tls: TlsOptions
+}
+
+/** A tunnel is a stream of HTTP/2: a request with a `protocol`. */
+export interface StreamSettings {
+  readonly kind: 'stream'
+  readonly dispatch: (request: UpstreamRequest, handler: AnswerHandler) => void
 }
 
 /** One request's hold on an upstream: the seam for load balancing, health and retries. */
@@ -25,8 +32,8 @@ export interface Lease {
   readonly waiting: boolean
   /** Sends the request, at once or in turn. Too many: the handler gets ERR_UPSTREAM_BUSY. Again: for a retry. */
   dispatch(request: UpstreamRequest, handler: AnswerHandler): void
-  /** Takes a place for a tunnel, which has a connection of its own. Too many: throws ERR_UPSTREAM_BUSY. */
-  tunnel(): ConnectSettings
+  /** Takes a place for a tunnel, which has a connection or a stream of its own. Too many: throws ERR_UPSTREAM_BUSY. */
+  tunnel(protocol: string): ConnectSettings | StreamSettings
   /** Exactly once, when nothing more is sent: frees the place. */
   report(outcome: Outcome): void
   /** After the report: the same request on an upstream that it has not tried or, `anywhere`, on any; undefined: there is none. */

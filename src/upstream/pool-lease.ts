@@ -1,12 +1,14 @@
-import { AppError } from '../errors.ts'
+import type { AppError } from '../errors.ts'
 import type { Forward } from '../config/route-model.ts'
 import type { Grant } from '../policy/verdict.ts'
 import type { AnswerHandler, UpstreamRequest } from './client.ts'
 import type { Cluster, Member } from './cluster.ts'
-import type { ConnectSettings, Lease, Outcome } from './lease.ts'
+import { needsHttp1 } from './failure.ts'
+import type { ConnectSettings, Lease, Outcome, StreamSettings } from './lease.ts'
 import type { Turn } from './limits.ts'
 import type { PoolSettings } from './pool.ts'
 import { tlsName } from './tls.ts'
+import { WEBSOCKET } from './tunnel-parts.ts'
 
 /** What all leases of a route in one generation have in common. */
 export interface LeaseContext {
@@ -82,21 +84,21 @@ export class PoolLease implements Lease, Turn {
     this.handler?.onFailure({ error, stale: false, heard: false })
   }
 
-  tunnel(): ConnectSettings {
-    const { admission, upstream, address, action } = this.member.pool
-    if (address.http2) {
-      throw new AppError(
-        'ERR_UPSTREAM_PROTOCOL',
-        `upstream ${upstream.origin}: no WebSockets over HTTP/2; give the route an http:// upstream`,
-      )
+  tunnel(protocol: string): ConnectSettings | StreamSettings {
+    const { admission, upstream, address, action, client, only, tls } = this.member.pool
+    const overHttp2 = address.http2 || only === 'http2'
+    if (overHttp2 && protocol !== WEBSOCKET) {
+      throw needsHttp1(upstream.origin, `no upgrade to ${protocol}`)
     }
     admission.enterTunnel(this.limits)
     this.place = 'tunnel'
+    if (overHttp2) return { kind: 'stream', dispatch: (request, handler) => client.dispatch(request, handler) }
     return {
+      kind: 'socket',
       timeout: this.limits.upstreamConnectTimeout,
       address,
       servername: tlsName(action.tls, new URL(address.url).hostname),
-      tls: this.member.pool.tls,
+      tls,
     }
   }
 

@@ -3,7 +3,6 @@
  * headers or target; what the upstream answers is checked first (RFC 6455 §4); every wait has an end, and neither side
  * outlives the other.
  */
-import { createHash } from 'node:crypto'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
@@ -11,43 +10,22 @@ import type { Duplex } from 'node:stream'
 import type HttpProxy from 'http-proxy'
 import { AppError, toAppError } from '../errors.ts'
 import type { Deadline, Deadlines } from '../lib/deadlines.ts'
-import type { Forward } from '../config/route-model.ts'
-import type { Exchange, Forwarded, RequestHead, ResponseBody } from '../http/exchange.ts'
+import type { Forwarded, RequestHead, ResponseBody } from '../http/exchange.ts'
 import { headerLines, linesOf, listOf } from '../http/header-lines.ts'
-import type { Grant } from '../policy/verdict.ts'
 import { elapsed } from '../lib/time.ts'
-import type { Clock, Limit, Span } from '../types.ts'
+import type { Span } from '../types.ts'
 import { isTls } from './address.ts'
 import { answerProblem } from './answer.ts'
 import { lateUpstream, upstreamFailure } from './failure.ts'
-import { clientHeaders, type HeaderContext, type UpstreamHead } from './headers.ts'
-import { type ConnectSettings, failedWith, type Lease, type Outcome } from './lease.ts'
+import { clientHeaders } from './headers.ts'
+import { type ConnectSettings, failedWith, type Outcome, type StreamSettings } from './lease.ts'
 import { mayGoElsewhere } from './retry.ts'
 import { originHint } from './origin-hint.ts'
+import { openStreamTunnel } from './stream-tunnel.ts'
+import { acceptOf, handshakeLimit, LINGER, type TunnelParts, WEBSOCKET } from './tunnel-parts.ts'
 
-export interface TunnelParts {
-  readonly grant: Grant<Forward>
-  readonly exchange: Exchange
-  readonly lease: Lease
-  /** With the query: what is asked of the upstream. */
-  readonly path: string
-  readonly head: UpstreamHead
-  /** What both sides change to: `websocket`, or another protocol as the client wrote it. */
-  readonly protocol: string
-  readonly context: HeaderContext
-  readonly deadlines: Deadlines
-  readonly clock: Clock
-  /** Functions that end a tunnel. */
-  readonly tunnels: Set<() => void>
-}
-
-/** A handshake ends even on a route without a timeout. */
-const HANDSHAKE: Limit = { span: 30_000, key: 'fixed where timeout is 0' }
-/** When one side has ended, the other gets this long to take what is still on its way. */
-const LINGER: Span = 10_000
 const KEEP_ALIVE: Span = 30_000
 const NOTHING = Buffer.alloc(0)
-export const WEBSOCKET = 'websocket'
 
 /** A body before the handshake is answered would be read as frames. */
 export function refuseWhatIsNoWebSocket({ method, headers }: RequestHead): void {
@@ -72,12 +50,14 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
   const { origin, servername } = lease
   const sent = { origin: lease.url, path, host: head.host }
   const startedAt = clock.monotonic()
-  let settings: ConnectSettings
+  let settings: ConnectSettings | StreamSettings
   try {
-    settings = lease.tunnel()
+    settings = lease.tunnel(protocol.toLowerCase())
   } catch (error) {
     return openElsewhere(parts) ?? Promise.reject(toAppError(error))
   }
+  if (settings.kind === 'stream') return openStreamTunnel(parts, settings, () => openElsewhere(parts))
+  const { timeout } = settings
   return new Promise((resolve, reject) => {
     let answered = false
     let connected = false
@@ -87,7 +67,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
     }
     tunnels.add(end)
     const { timeouts } = route.action
-    const answerTimeout = timeouts.response.span > 0 ? timeouts.response : HANDSHAKE
+    const answerTimeout = handshakeLimit(grant)
     const deadline = deadlines.start(answerTimeout.span, () =>
       fail(lateUpstream(origin, 'no answer to the handshake', answerTimeout)),
     )
@@ -101,8 +81,8 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       fail(new AppError('ERR_CLIENT_CLOSED', 'the client went away before the handshake was answered'))
     })
 
-    const connecting = deadlines.start(settings.timeout, () =>
-      fail(lateUpstream(origin, 'no connection', { span: settings.timeout, key: 'upstream_connect_timeout' })),
+    const connecting = deadlines.start(timeout, () =>
+      fail(lateUpstream(origin, 'no connection', { span: timeout, key: 'upstream_connect_timeout' })),
     )
     let handshake: ClientRequest | undefined
     try {
@@ -271,12 +251,12 @@ function switchProblem(
   const asked = protocol.toLowerCase()
   if (headers.upgrade?.toLowerCase() !== asked) return 'a 101 that switches to another protocol'
   if (asked !== WEBSOCKET) return undefined
-  const key = headerLines(listOf(head.headers)).first('sec-websocket-key') ?? ''
-  const expected = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
   const accepts = rawHeaders.filter(
     (_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === 'sec-websocket-accept',
   )
-  return accepts.length === 1 && accepts[0]?.trim() === expected ? undefined : 'a 101 without our Sec-WebSocket-Accept'
+  return accepts.length === 1 && accepts[0]?.trim() === acceptOf(head)
+    ? undefined
+    : 'a 101 without our Sec-WebSocket-Accept'
 }
 
 /** What http-proxy gets instead of the client's request: it takes a GET for a WebSocket alone. */

@@ -37,6 +37,7 @@ test('octets that come one by one for a slow client cost little more than themse
     scheme: 'http',
     served: false,
     failure: new Error('closed'),
+    takesConnect: false,
     sendAgain: () => false,
     open: () => stream,
   }

@@ -7,13 +7,16 @@ import {
   createServer as createHttp2Server,
   type Http2Server,
   Http2ServerResponse,
+  type IncomingHttpHeaders,
   type SecureServerOptions,
+  type ServerOptions,
   type ServerHttp2Stream,
 } from 'node:http2'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { expect, test } from 'vitest'
 import { manualClock } from '../../support/clock.ts'
 import { CERTIFICATE, KEY } from './certificate.ts'
@@ -22,6 +25,9 @@ import { cleanup, client, forwarder, front, OK, rawUpstream, route } from './sup
 const GET = 'GET /x?q=1 HTTP/1.1\r\nHost: app.test\r\n\r\n'
 const UPGRADE =
   'GET / HTTP/1.1\r\nHost: app.test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n'
+
+const SWITCHED =
+  'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n'
 
 function socketPath(): string {
   const folder = mkdtempSync(join(tmpdir(), 'postern-socket-'))
@@ -38,9 +44,7 @@ async function onSocket(tls: boolean): Promise<string> {
   const path = socketPath()
   const server = tls ? createHttpsServer({ key: KEY, cert: CERTIFICATE }, echo) : createHttpServer(echo)
   server.on('upgrade', (_, socket) => {
-    socket.write(
-      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n',
-    )
+    socket.write(SWITCHED)
     socket.pipe(socket)
     cleanup(() => socket.destroy())
   })
@@ -83,8 +87,11 @@ test('a socket that is not there is 502 and names its path', async () => {
   }
 })
 
-async function h2c(talk: (stream: ServerHttp2Stream, headers: Record<string, unknown>) => void): Promise<string> {
-  const server: Http2Server = createHttp2Server()
+async function h2c(
+  talk: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void,
+  options: ServerOptions = {},
+): Promise<string> {
+  const server: Http2Server = createHttp2Server(options)
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => sockets.add(socket))
   server.on('stream', (stream, headers) => {
@@ -177,13 +184,93 @@ test('h2c: a client that leaves ends the call', async () => {
   await Promise.all(closed)
 })
 
-test('h2c: no WebSockets; another upstream of the route may have them', async () => {
+const ACCEPTED = /^HTTP\/1\.1 101 [^]*sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK\+xOo=\r\n/i
+const WITH_CONNECT = { settings: { enableConnectProtocol: true } } as const
+
+test('h2c: a WebSocket is an extended CONNECT, both ways and at any length', async () => {
+  let seen: IncomingHttpHeaders = {}
+  const origin = await h2c((stream, headers) => {
+    seen = headers
+    stream.respond({ ':status': 200, 'sec-websocket-protocol': 'chat' })
+    stream.pipe(stream)
+  }, WITH_CONNECT)
+  const { port, ended } = await front(route(origin), forwarder())
+  const wire = await client(port)
+  wire.send(
+    UPGRADE.replace('GET / ', 'GET /chat?room=1 ').replace('\r\n\r\n', '\r\nSec-WebSocket-Protocol: chat\r\n\r\n'),
+  )
+  await wire.seen(ACCEPTED)
+  await wire.seen(/sec-websocket-protocol: chat\r\n/i)
+  const size = 1_000_000
+  wire.send(`${'x'.repeat(size)}frames`)
+  await wire.seen(/x{1000}frames$/)
+  expect(seen).toMatchObject({
+    ':method': 'CONNECT',
+    ':protocol': 'websocket',
+    ':path': '/chat?room=1',
+    'sec-websocket-version': '13',
+  })
+  expect(Object.keys(seen)).not.toEqual(expect.arrayContaining(['sec-websocket-key']))
+  wire.socket.end()
+  expect(await ended.next()).toMatchObject({ status: 101, upstream: origin, bytesIn: size + 6, bytesOut: size + 6 })
+})
+
+test('h2c: neither side of a WebSocket outlives the other', async () => {
+  const streams: ServerHttp2Stream[] = []
+  const origin = await h2c((stream) => {
+    streams.push(stream)
+    stream.resume()
+    stream.respond({ ':status': 200 })
+    stream.write('hello')
+  }, WITH_CONNECT)
+  const clock = manualClock()
+  const { port, ended } = await front(route(origin), forwarder(clock), { clock })
+  const leaving = await client(port)
+  leaving.send(UPGRADE)
+  await leaving.seen(/hello$/)
+  leaving.socket.destroy()
+  // It has said all that it will; the upstream may finish, but not for long.
+  await expect.poll(() => streams[0]?.readableEnded).toBe(true)
+  expect(streams[0]?.closed).toBe(false)
+  clock.advance(10_000)
+  await expect.poll(() => streams[0]?.closed).toBe(true)
+  expect(await ended.next()).toMatchObject({ status: 101 })
+  for (const end of [
+    (stream?: ServerHttp2Stream) => stream?.end('bye'),
+    (stream?: ServerHttp2Stream) => stream?.close(2),
+  ]) {
+    const wire = await client(port)
+    wire.send(UPGRADE)
+    await wire.seen(/hello$/)
+    const ending = once(wire.socket, 'end')
+    end(streams.at(-1))
+    await ending
+    expect(await ended.next()).toMatchObject({ status: 101 })
+  }
+})
+
+test('h2c: what refuses a WebSocket is passed on with its body', async () => {
+  const origin = await h2c((stream) => {
+    stream.respond({ ':status': 403, 'content-type': 'text/plain' })
+    stream.end('not you')
+  }, WITH_CONNECT)
+  const { port, ended } = await front(route(origin), forwarder())
+  const wire = await client(port)
+  wire.send(UPGRADE)
+  await wire.seen(/^HTTP\/1\.1 403 [^]*not you/)
+  expect(await ended.next()).toMatchObject({ status: 403 })
+})
+
+test('h2c: without extended CONNECT it is 502 and names the key; another upstream of the route may have it', async () => {
   const origin = await h2c((stream) => stream.close())
   const plain = await rawUpstream(({ socket }) => socket.write(OK))
   const alone = await front(route(origin), forwarder())
   const wire = await client(alone.port)
   wire.send(UPGRADE)
-  expect(await alone.ended.next()).toMatchObject({ code: 'ERR_UPSTREAM_PROTOCOL' })
+  expect(await alone.ended.next()).toMatchObject({
+    code: 'ERR_UPSTREAM_PROTOCOL',
+    message: expect.stringMatching(/no WebSockets \(RFC 8441\) over HTTP\/2; write http:\/\/ in `to`/) as string,
+  })
   const both = await front(route([origin, plain.origin]), forwarder())
   const other = await client(both.port)
   other.send(UPGRADE)
@@ -221,8 +308,13 @@ interface Both {
   readonly offer: (protocols: string[]) => void
 }
 
+interface BothOptions extends SecureServerOptions {
+  readonly onStream?: (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void
+  readonly onWebSocket?: (socket: Duplex) => void
+}
+
 /** One port for both protocols; says which one a request came by. */
-async function both(settings: SecureServerOptions = {}): Promise<Both> {
+async function both({ onStream, onWebSocket, ...settings }: BothOptions = {}): Promise<Both> {
   let offered = ['h2', 'http/1.1']
   const server = createSecureServer(
     {
@@ -238,6 +330,9 @@ async function both(settings: SecureServerOptions = {}): Promise<Both> {
       req.pipe(res)
     },
   )
+  // Without a listener Node answers a CONNECT with 405.
+  if (onStream) server.on('stream', onStream).on('connect', () => {})
+  if (onWebSocket) server.on('upgrade', (_, socket) => onWebSocket(socket))
   const connections: Both['connections'] = []
   const sockets = new Set<Socket>()
   server.on('secureConnection', (socket) => {
@@ -353,6 +448,45 @@ test('https: upstream_codec_type: http2 speaks nothing else', async () => {
   wire.send(GET)
   const message = expect.stringContaining('no HTTP/2 over TLS (ALPN)') as string
   expect(await ended.next()).toMatchObject({ code: 'ERR_UPSTREAM_PROTOCOL', message })
+})
+
+test('https: WebSockets have HTTP/1.1 beside requests over HTTP/2, and HTTP/2 where that is all there is', async () => {
+  const { origin, connections } = await both({
+    ...WITH_CONNECT,
+    onWebSocket: (socket) => void socket.write(SWITCHED),
+    onStream(stream, headers) {
+      if (headers[':method'] !== 'CONNECT') return
+      stream.respond({ ':status': 200 })
+      stream.pipe(stream)
+    },
+  })
+  const auto = await front(route(origin, { tls: TRUSTED }), forwarder())
+  const wire = await client(auto.port)
+  wire.send(GET)
+  await wire.seen(/x-spoken: 2\.0\r\n/)
+  const upgraded = await client(auto.port)
+  upgraded.send(UPGRADE)
+  await upgraded.seen(ACCEPTED)
+  // The handshake offers nothing, which means HTTP/1.1 (RFC 7301 §3.2).
+  expect(connections).toEqual(['h2', false])
+  const http2 = await front(route(origin, { tls: { ...TRUSTED, only: 'http2' } }), forwarder())
+  const other = await client(http2.port)
+  other.send(UPGRADE)
+  await other.seen(ACCEPTED)
+  other.send('frames')
+  await other.seen(/frames$/)
+  expect(connections).toEqual(['h2', false, 'h2'])
+})
+
+test('https: only HTTP/2, and no extended CONNECT: 502 names the key', async () => {
+  const { origin } = await both()
+  const { port, ended } = await front(route(origin, { tls: { ...TRUSTED, only: 'http2' } }), forwarder())
+  const wire = await client(port)
+  wire.send(UPGRADE)
+  expect(await ended.next()).toMatchObject({
+    code: 'ERR_UPSTREAM_PROTOCOL',
+    message: expect.stringMatching(/no WebSockets.* over HTTP\/2; set .upstream_codec_type: auto/) as string,
+  })
 })
 
 test('https: an upstream that takes connections and says nothing is 504, and names the limit', async () => {
