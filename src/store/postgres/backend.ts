@@ -172,7 +172,7 @@ const OWE = `WITH quick AS (SELECT set_config('synchronous_commit', 'off', true)
     excluded.version + greatest(0, extract(epoch FROM held.sweep_at - clock_timestamp())::float8 * 1000000))
   RETURNING id, extract(epoch FROM sweep_at - clock_timestamp())::float8 * 1000 AS owed`
 
-/** Makes what is not there. Rejects when it may not: then an operator makes it, once (docs/deploy.md). */
+/** Makes what is not there. Rejects when it may not: then an operator makes it, once (docs/high-availability.md). */
 async function prepare(connection: Connection): Promise<void> {
   const isThere = async (): Promise<boolean> => {
     const [row] = await connection.query('SELECT to_regprocedure($1) IS NOT NULL AS there', [LAST_OBJECT], PATIENCE)

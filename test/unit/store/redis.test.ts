@@ -225,7 +225,7 @@ describe('connections', () => {
   })
 
   test('the user of the documentation may do all that is needed, and not look elsewhere', async () => {
-    const text = readFileSync(new URL('../../../docs/deploy.md', import.meta.url), 'utf8')
+    const text = readFileSync(new URL('../../../docs/high-availability.md', import.meta.url), 'utf8')
     const rule = /^user postern on (.*)$/m.exec(text)?.[1] ?? ''
     config = { ...config, prefix: 'postern', credentials: { username: 'postern', password: new Secret('password') } }
     await ask('ACL', 'SETUSER', 'postern', 'on', ...rule.split(' '))
