@@ -47,8 +47,6 @@ export function connectionTo(
         timeout: connectTimeout,
         ...options,
         ...(address.socketPath !== undefined && { socketPath: address.socketPath }),
-        // undici then speaks HTTP/2 on a connection without ALPN.
-        ...(address.http2 && { useH2c: true }),
       })
       // undici takes the name to verify from the Host header, which a client may choose; ours is from configuration.
       connector({ ...to, servername }, callback)

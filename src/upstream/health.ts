@@ -1,11 +1,14 @@
 /** Active health checks: whether an upstream is well, asked at intervals as long as a generation wants to know. */
 import type { HealthCheck } from '../config/route-model.ts'
+import type { Deadlines } from '../lib/deadlines.ts'
 import type { Clock, Logger, Span, Unsubscribe, WallTime } from '../types.ts'
 import type { UpstreamConnection } from './connection.ts'
+import { openClient } from './open-client.ts'
 import { createProbe, type Probe } from './probe.ts'
 
 export interface CheckerDeps {
   readonly clock: Clock
+  readonly deadlines: Deadlines
   readonly logger: Logger
   /** From 0, below 1: checks of many upstreams do not fall on one instant. */
   readonly random: () => number
@@ -35,7 +38,7 @@ export class Checker {
     this.to = to
     this.check = check
     this.deps = deps
-    this.probe = createProbe(check)
+    this.probe = createProbe(check, (to) => openClient(to, 1, deps))
     this.since = deps.clock.now()
   }
 

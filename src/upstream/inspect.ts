@@ -5,7 +5,7 @@ import { fingerprint } from '../lib/fingerprint.ts'
 import type { Span } from '../types.ts'
 import { isTls } from './address.ts'
 import { connectionTo } from './connection.ts'
-import { createProbe, type Probe } from './probe.ts'
+import { type Probe, tcpProbe } from './probe.ts'
 
 export interface UpstreamFinding {
   readonly upstream: string
@@ -43,7 +43,7 @@ export async function inspectUpstreams(
   return found.toSorted((a, b) => (a.upstream < b.upstream ? -1 : 1))
 }
 
-const connects: Probe = createProbe({ probe: { kind: 'tcp', send: Buffer.alloc(0), receive: [] } })
+const connects: Probe = tcpProbe({ kind: 'tcp', send: Buffer.alloc(0), receive: [] })
 
 async function look(
   action: Parameters<typeof connectionTo>[0],

@@ -54,7 +54,7 @@ export function createPools({ deadlines, authorities, ...deps }: PoolsDeps): Poo
     // Whatever limits a route has: one address is asked once.
     const { upstream, action } = pool
     const key = fingerprint([upstream.origin, isTls(upstream.origin) && action.tls, check])
-    const checker = checkers.get(key) ?? new Checker(key, pool, check, deps)
+    const checker = checkers.get(key) ?? new Checker(key, pool, check, { ...deps, deadlines })
     checkers.set(key, checker)
     return checker
   }

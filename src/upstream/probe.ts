@@ -1,9 +1,10 @@
 /** One active health check: a connection of its own, closed when it is known whether the upstream is well. */
 import type { Socket } from 'node:net'
-import type { Dispatcher } from 'undici'
+import { Readable } from 'node:stream'
 import type { GrpcCheck, HealthCheck, HttpCheck, TcpCheck } from '../config/route-model.ts'
 import { assertNever } from '../errors.ts'
-import { undici } from '../lib/undici.ts'
+import { field } from '../http/header-lines.ts'
+import type { UpstreamClient, UpstreamRequest } from './client.ts'
 import type { UpstreamConnection } from './connection.ts'
 import { upstreamFailure } from './failure.ts'
 
@@ -14,12 +15,15 @@ export type Probe = (to: UpstreamConnection, done: (problem: string | undefined)
 const MAX_ANSWER = 64 * 1024
 const USER_AGENT = 'postern-health-check'
 
-export function createProbe({ probe }: Pick<HealthCheck, 'probe'>): Probe {
+/** Connections of a check alone, by the protocol of requests. */
+type OpenClient = (to: UpstreamConnection) => UpstreamClient
+
+export function createProbe({ probe }: Pick<HealthCheck, 'probe'>, open: OpenClient): Probe {
   switch (probe.kind) {
     case 'http':
-      return httpProbe(probe)
+      return httpProbe(probe, open)
     case 'grpc':
-      return grpcProbe(probe)
+      return grpcProbe(probe, open)
     case 'tcp':
       return tcpProbe(probe)
     default:
@@ -34,9 +38,10 @@ interface Answer {
   readonly grpcStatus: string | undefined
 }
 
-function httpProbe({ path, host, expected }: HttpCheck): Probe {
+function httpProbe({ path, host, expected }: HttpCheck, open: OpenClient): Probe {
+  const request = { method: 'GET', path, host, headers: field('user-agent', USER_AGENT) }
   return (to, done) =>
-    ask(to, { method: 'GET', path, headers: [...hostHeader(host), 'user-agent', USER_AGENT] }, (answer) => {
+    ask(to, open, request, (answer) => {
       if (typeof answer === 'string') return done(answer)
       const { status } = answer
       done(expected.some(({ start, end }) => status >= start && status < end) ? undefined : `status ${status}`)
@@ -44,22 +49,15 @@ function httpProbe({ path, host, expected }: HttpCheck): Probe {
 }
 
 /** https://github.com/grpc/grpc/blob/master/doc/health-checking.md */
-function grpcProbe({ service, authority }: GrpcCheck): Probe {
+function grpcProbe({ service, authority }: GrpcCheck, open: OpenClient): Probe {
   const name = Buffer.from(service)
   // Field 1, a string; its length is below 128 by the schema.
-  const message = name.length === 0 ? name : Buffer.concat([Buffer.from([0x0a, name.length]), name])
-  const body = Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message])
-  const headers = [
-    ...hostHeader(authority),
-    'content-type',
-    'application/grpc',
-    'te',
-    'trailers',
-    'user-agent',
-    USER_AGENT,
-  ]
+  const text = name.length === 0 ? name : Buffer.concat([Buffer.from([0x0a, name.length]), name])
+  const message = Buffer.concat([Buffer.from([0, 0, 0, 0, text.length]), text])
+  const headers = field('content-type', 'application/grpc') + field('user-agent', USER_AGENT)
+  const request = { method: 'POST', path: '/grpc.health.v1.Health/Check', host: authority, headers, message }
   return (to, done) =>
-    ask(to, { method: 'POST', path: '/grpc.health.v1.Health/Check', headers, body }, (answer) => {
+    ask(to, open, request, (answer) => {
       if (typeof answer === 'string') return done(answer)
       const { status, body: reply, grpcStatus = 'none' } = answer
       if (status !== 200 || grpcStatus !== '0') return done(`status ${status}, grpc-status ${grpcStatus}`)
@@ -70,22 +68,12 @@ function grpcProbe({ service, authority }: GrpcCheck): Probe {
 
 function ask(
   to: UpstreamConnection,
-  request: {
-    readonly method: 'GET' | 'POST'
-    readonly path: string
-    readonly headers: string[]
-    readonly body?: Buffer
-  },
+  open: OpenClient,
+  request: Omit<UpstreamRequest, 'body' | 'length'> & { readonly message?: Buffer },
   answered: (answer: Answer | string) => void,
 ): () => void {
-  const { address, connect, servername } = to
-  const client = new (undici().Client)(address.url, {
-    connect,
-    pipelining: 1,
-    maxHeaderSize: 16 * 1024,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-  })
+  const client = open(to)
+  const { message, ...asked } = request
   let over = false
   let connected = false
   let status = 0
@@ -98,32 +86,36 @@ function ask(
     if (answer !== undefined) answered(answer)
     void client.destroy().catch(() => {})
   }
-  const options: Dispatcher.DispatchOptions & { servername: string } = { ...request, servername }
-  client.dispatch(options, {
-    onRequestStart() {
-      connected = true
+  const take = (piece: Buffer): true => {
+    // It may be read into again.
+    pieces.push(Buffer.from(piece))
+    if ((size += piece.length) > MAX_ANSWER) end({ status, body: Buffer.concat(pieces), grpcStatus })
+    return true
+  }
+  const body = message && Readable.from([message], { objectMode: false })
+  client.dispatch(
+    { ...asked, body, length: message?.length },
+    {
+      onStart() {
+        connected = true
+      },
+      onHead(head) {
+        status = head.status
+        grpcStatus = head.lines.first('grpc-status')
+      },
+      onPiece: take,
+      onEnd(last, trailers) {
+        if (last) take(last)
+        end({ status, body: Buffer.concat(pieces), grpcStatus: trailers?.['grpc-status'] ?? grpcStatus })
+        return true
+      },
+      onFailure: ({ error }) => end(reasonOf(error, to, connected)),
     },
-    onResponseStart(_, code, headers) {
-      if (code < 200) return
-      status = code
-      grpcStatus = textOf(headers['grpc-status'])
-    },
-    onResponseData(_, piece) {
-      pieces.push(piece)
-      if ((size += piece.length) > MAX_ANSWER) end({ status, body: Buffer.concat(pieces), grpcStatus })
-    },
-    onResponseEnd(controller) {
-      const { 'grpc-status': last } = (controller.rawTrailers ?? {}) as Readonly<Record<string, unknown>>
-      end({ status, body: Buffer.concat(pieces), grpcStatus: textOf(last) ?? grpcStatus })
-    },
-    onResponseError(_, error) {
-      end(reasonOf(error, to, connected))
-    },
-  })
+  )
   return () => end()
 }
 
-function tcpProbe({ send, receive }: TcpCheck): Probe {
+export function tcpProbe({ send, receive }: TcpCheck): Probe {
   return (to, done) => {
     const { address, connect, servername } = to
     const { protocol, hostname, host, port } = new URL(address.url)
@@ -171,12 +163,4 @@ function reasonOf(
   connected: boolean,
 ): string {
   return upstreamFailure(error, { origin, servername, connected }).message.replace(`upstream ${origin}: `, '')
-}
-
-function hostHeader(host: string | undefined): readonly string[] {
-  return host === undefined ? [] : ['host', host]
-}
-
-function textOf(value: unknown): string | undefined {
-  return typeof value === 'string' ? value : undefined
 }

@@ -123,8 +123,8 @@ function compileProbe(
     }
   }
   if (grpc) {
-    if (upstreams.some(({ origin }) => !origin.startsWith('h2c:'))) {
-      report.error([...path, 'grpc_health_check'], 'gRPC needs upstreams with h2c://')
+    if (upstreams.some(({ origin }) => !/^(?:h2c|https)/.test(origin))) {
+      report.error([...path, 'grpc_health_check'], 'gRPC needs HTTP/2: upstreams with https:// or h2c://')
       return undefined
     }
     const { service_name: service, authority } = grpc
