@@ -115,7 +115,9 @@ export const healthChecks = z.array(
       http_health_check: httpCheck.optional().describe('A GET request.'),
       tcp_health_check: tcpCheck.optional().describe('A connection, and bytes.'),
       ...ignored(...IGNORED_OF_CHECKS),
-      grpc_health_check: grpcCheck.optional().describe("gRPC's own health check; the upstream is `https://` or `h2c://`."),
+      grpc_health_check: grpcCheck
+        .optional()
+        .describe("gRPC's own health check; the upstream is `https://` or `h2c://`."),
     },
     { error: 'a map such as {interval: 10s, http_health_check: {path: /healthz}}' },
   ),

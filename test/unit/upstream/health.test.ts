@@ -1,11 +1,12 @@
 /** Active checks, ejections and the panic threshold: which upstreams get requests. */
 import { once } from 'node:events'
-import { createServer as createHttp2Server } from 'node:http2'
+import { createSecureServer, createServer as createHttp2Server } from 'node:http2'
 import type { AddressInfo, Socket } from 'node:net'
 import { expect, test } from 'vitest'
-import type { Balancing, HealthCheck, OutlierDetection, Route } from '../../../src/config/route-model.ts'
+import type { Balancing, HealthCheck, OutlierDetection, Route, UpstreamTls } from '../../../src/config/route-model.ts'
 import type { Forwarded } from '../../../src/http/exchange.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
+import { CERTIFICATE, KEY } from './certificate.ts'
 import {
   BALANCING,
   cleanup,
@@ -60,10 +61,14 @@ interface World {
   readonly states: () => ReturnType<ReturnType<typeof upstreams>['states']>
 }
 
-async function world(origins: readonly [string, ...string[]], over: Partial<Balancing>): Promise<World> {
+async function world(
+  origins: readonly [string, ...string[]],
+  over: Partial<Balancing>,
+  tls: UpstreamTls = { skipVerify: false },
+): Promise<World> {
   const clock = manualClock()
   const shared = upstreams(clock)
-  const to = route(origins, { balancing: { ...BALANCING, ...over } })
+  const to = route(origins, { balancing: { ...BALANCING, ...over }, tls })
   const made = shared.open(generation(to))
   const { port, ended } = await front(to, made, { clock })
   const wire = await client(port)
@@ -207,10 +212,12 @@ test('tcp: a port that refuses is unhealthy and says so', async () => {
 })
 
 test.each([
-  [1, 'healthy'],
-  [2, 'unhealthy'],
-] as const)('grpc: status %i of the health service is %s', async (status, expected) => {
-  const server = createHttp2Server()
+  ['h2c', 1, 'healthy'],
+  ['h2c', 2, 'unhealthy'],
+  ['https', 1, 'healthy'],
+  ['https', 2, 'unhealthy'],
+] as const)('grpc over %s: status %i of the health service is %s', async (scheme, status, expected) => {
+  const server = scheme === 'h2c' ? createHttp2Server() : createSecureServer({ key: KEY, cert: CERTIFICATE })
   const sockets = new Set<Socket>()
   const asked: string[] = []
   server.on('connection', (socket: Socket) => sockets.add(socket))
@@ -227,11 +234,31 @@ test.each([
     for (const socket of sockets) socket.destroy()
     server.close()
   })
-  const origin = `h2c://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const it = await world([origin], { checks: [{ ...CHECK, probe: { kind: 'grpc', service: 'my.Service' } }] })
+  const origin = `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const checks = [{ ...CHECK, probe: { kind: 'grpc', service: 'my.Service' } }] as const
+  const it = await world([origin], { checks }, { skipVerify: false, ca: CERTIFICATE })
   await expect.poll(async () => (await it.clock.advanceAsync(10), asked)).toContain('my.Service')
   await become(it, expected)
   expect(asked).toContain('/grpc.health.v1.Health/Check')
+})
+
+test('a check of an https upstream speaks what requests speak, and trusts whom they trust', async () => {
+  const server = createSecureServer({ key: KEY, cert: CERTIFICATE })
+  const asked: string[] = []
+  server.on('stream', (stream, headers) => {
+    asked.push(`${String(headers[':method'])} ${String(headers[':path'])}`)
+    stream.respond({ ':status': 200 }, { endStream: true })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  cleanup(() => server.close())
+  const origin = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const trusting = await world([origin], { checks: [CHECK] }, { skipVerify: false, ca: CERTIFICATE })
+  await expect.poll(async () => (await trusting.clock.advanceAsync(10), asked)).toContain('GET /healthz')
+  await become(trusting, 'healthy')
+  const other = await world([origin], { checks: [CHECK] })
+  await become(other, 'unhealthy')
+  expect(other.states()[0]?.detail).toContain('self-signed')
 })
 
 test('an endless answer to a check is not read to its end', async () => {
