@@ -152,6 +152,7 @@ const found = (table: typeof exact, asked: RequestFacts): true | undefined =>
 const metrics = createMetrics({ version: 'bench', node: process.version })
 const sample: RequestSample = {
   facts: request,
+  who: alice,
   route,
   decision: decide(route, alice, request, wallTime(0)),
   shadow: undefined,

@@ -124,6 +124,7 @@ function welcome(port: number, oktaUrl: string): string {
     http://engineering.localhost:${port}   an app for the group Engineering
     http://everyone.localhost:${port}      an app for everyone who can sign in
     http://authenticate.localhost:${port}  the portal: what whoever is signed in may open
+    http://authenticate.localhost:${port}/.postern/status   how Postern is doing, for alice
     ${oktaUrl}/              the Okta emulator: change memberships, suspend people
 
   People (no password): alice (Engineering), bob (Sales), carol (suspended), dave (no group).

@@ -31,10 +31,8 @@ import { createSharedRates } from './lib/shared-rates.ts'
 import { createAccessLog } from './proxy/access-log.ts'
 import { createControl } from './proxy/control.ts'
 import { createHandle } from './proxy/handle.ts'
-import { createPortal } from './proxy/portal.ts'
 import { createSignalReplies } from './proxy/provider-signals.ts'
 import { badRequest } from './proxy/respond.ts'
-import { createUserViews } from './proxy/user.ts'
 import { type Listener, listen } from './server/listen.ts'
 import { createLifetimes, type Lifetime } from './server/lifetime.ts'
 import { meteredStore } from './server/metered-store.ts'
@@ -43,7 +41,6 @@ import type { Metric } from './server/exposition.ts'
 import type { Component, SideListener } from './server/health.ts'
 import { createStatus } from './server/status.ts'
 import { listenRedirect } from './server/redirect.ts'
-import { sessionPrincipal } from './session/authenticator.ts'
 import { createExpiry } from './session/ends.ts'
 import { createRefresher } from './session/refresher.ts'
 import { createSessions } from './session/sessions.ts'
@@ -54,10 +51,12 @@ import { checkStoreKey } from './store/key-check.ts'
 import { isShared, openStore } from './store/open.ts'
 import type { Clock, Logger, Owe, Span } from './types.ts'
 import type { Config, Fixed, IdpConfig, Live } from './config/model.ts'
+import type { Route } from './config/route-model.ts'
 import type { Generation } from './http/exchange.ts'
 import { createServiceTokens } from './tokens/service-tokens.ts'
 import { createAssertionSigner } from './upstream/assertion.ts'
 import { createUpstreams } from './upstream/forward.ts'
+import { createViews } from './views.ts'
 
 /** What serves requests, in this process. */
 export interface Serving {
@@ -68,6 +67,8 @@ export interface Serving {
   metrics(): Promise<readonly Metric[]>
   /** Builds all of a new configuration that can change while running. Throws when it cannot be had; nothing has changed then. */
   prepare(next: Live): Prepared
+  /** A configuration was not taken over: the status page says so. */
+  refuse(problem: string): void
   /**
    * `drained`: `drain_delay` for load balancers to notice, then no more connections; busy exchanges get `drain_timeout`,
    * then everything ends. `now`: everything ends at once.
@@ -150,7 +151,7 @@ async function openServing(
     store,
     clock,
     logger,
-    routes: () => generation.live.routes,
+    routes: () => routesAndAdmin(generation.live),
     scimUrl: () => new URL(`${generation.live.naming.controlPrefix}/scim/v2`, fixed.authenticateServiceUrl),
   })
   closing.add(() => feeds.close())
@@ -236,14 +237,6 @@ async function openServing(
     clock,
     audit,
   })
-  const portal = createPortal({
-    ownSessions,
-    principalOf: async (session, facts, now) =>
-      sessionPrincipal(Promise.resolve(session), { sessions, idps, directory, refresher }, facts, now),
-    authenticate,
-    clock,
-  })
-  const user = createUserViews({ ownSessions, sessions, directory, authenticate, clock })
   const signalMessages = metrics.counter('provider_signals_total', 'Messages that identity providers pushed.', [
     'signal',
     'outcome',
@@ -274,7 +267,25 @@ async function openServing(
     clock,
   })
   if (fixed.metricsAddress) await metrics.observeProcess()
-  const accessLog = createAccessLog(logger, clock, (sample) => metrics.request(sample))
+  const views = createViews({
+    ownSessions,
+    sessions,
+    idps,
+    directory,
+    refresher,
+    authenticate,
+    fixed,
+    live: () => generation.live,
+    components,
+    upstreams: () => upstreams.states(),
+    directoryState: () => feeds.metrics(),
+    streams,
+    clock,
+  })
+  const accessLog = createAccessLog(logger, clock, (sample) => {
+    metrics.request(sample)
+    views.record(sample)
+  })
   const handle = createHandle({
     generation: () => generation,
     directory,
@@ -282,8 +293,7 @@ async function openServing(
     control: createControl({
       clock,
       authenticate,
-      user,
-      portal,
+      ...views.pages,
       programs,
       tokens,
       signals: createSignalReplies({
@@ -363,6 +373,7 @@ async function openServing(
     redirect,
     components,
     metrics: () => metrics.read(),
+    refuse: (problem) => views.refuse(problem),
     prepare(next) {
       const commitListener = listener.prepare(next)
       const prepared = createGeneration(shared, next, generation.version + 1)
@@ -370,6 +381,7 @@ async function openServing(
         commit() {
           const before = generation
           generation = prepared
+          views.replaced()
           commitListener()
           before.retire()
           logger.setLevel?.(next.logLevel)
@@ -392,6 +404,11 @@ async function openServing(
       await closing.close()
     },
   }
+}
+
+/** The groups of all of them are named, and looked after. */
+function routesAndAdmin({ routes, admin }: Live): readonly Route[] {
+  return admin ? [...routes, admin] : routes
 }
 
 /** One for each issuer: providers that share one are clients of the same people. */

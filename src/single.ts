@@ -45,7 +45,10 @@ export function startApp(options: ServingOptions): Promise<App> {
         operations.reloaded(outcome)
         return outcome
       },
-      refuse: (problem) => operations.reloaded({ problem }),
+      refuse(problem) {
+        serving.refuse(problem)
+        operations.reloaded({ problem })
+      },
       async close(how) {
         operations.setReady(false)
         await serving.close(how)

@@ -117,6 +117,17 @@ const SIGHTS: readonly Sight[] = [
     reach: (visitor, demo) => signInAs(visitor, 'Alice', `${demo.authenticate}/.postern/?q=${'nothing'.repeat(12)}`),
   },
   {
+    name: 'status page',
+    heading: 'Status',
+    status: 200,
+    async reach(visitor, demo) {
+      const url = `${demo.authenticate}/.postern/status`
+      await signInAs(visitor, 'Alice', url)
+      await open(visitor, `${demo.engineering}/${'long'.repeat(40)}`)
+      return open(visitor, `${url}?${new URLSearchParams({ url: demo.engineering, user: 'alice@example.com' })}`)
+    },
+  },
+  {
     name: 'account page',
     heading: 'Dave Dyer',
     status: 200,

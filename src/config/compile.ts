@@ -5,6 +5,7 @@ import { isReserved } from '../routing/table.ts'
 import type { Config, Live, Naming } from './model.ts'
 import type { Route } from './route-model.ts'
 import { compileAcmeHosts, compileAutocert } from './compile/autocert.ts'
+import { compileAdmin } from './compile/admin.ts'
 import { compilePolicyContext } from './compile/access.ts'
 import { compileDownstreamMtls } from './compile/downstream-mtls.ts'
 import { checkDialect } from './compile/dialect.ts'
@@ -72,6 +73,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
     globals.signing_key === undefined ? [] : compileSigningKeys(globals.signing_key, ['signing_key'], report)
   const claimHeaders = compileClaimHeaders(globals.jwt_claims_headers, ['jwt_claims_headers'], naming, report)
   const downstreamMtls = compileDownstreamMtls(globals, report)
+  const policies = compilePolicyContext(draft, report)
   const { routes, identityHeaders } = compileRoutes(
     draft,
     {
@@ -86,7 +88,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       compatibility: globals.compatibility,
       naming,
       identity: { globals, naming, claimHeaders },
-      policies: compilePolicyContext(draft, report),
+      policies,
       downstreamMtls,
       providers,
       responseHeaders: defaultResponseHeaders(globals, report),
@@ -100,7 +102,8 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   }
   checkDialect(globals, report)
   if (authenticateUrl) checkAuthenticateHost(authenticateUrl, draft, report)
-  const groupsScope = compileGroupsScope(providers, routes, globals, report)
+  const admin = authenticateUrl && compileAdmin(globals, { authenticateUrl, naming, providers }, policies, report)
+  const groupsScope = compileGroupsScope(providers, admin ? [...routes, admin] : routes, globals, report)
   if (providers.length === 1) warnOfUnknownGroups(providers, routes, report)
   const acme = compileAutocert(globals, outbound, report)
   const listener = compileListener(draft, authenticateUrl, routes, acme !== undefined, report)
@@ -217,6 +220,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       ...(signoutRedirectUrl && { signoutRedirectUrl }),
       groupsScope,
       identityHeaders,
+      ...(admin && { admin }),
       routes,
     },
   })

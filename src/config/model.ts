@@ -87,6 +87,8 @@ export interface Live extends PlainLive {
   readonly signoutRedirectUrl?: URL
   /** Normal names (lib/header-names.ts) of every route's headers that say who is signed in: no client's copy of them passes. */
   readonly identityHeaders: ReadonlySet<string>
+  /** Who may see the status page (`admin`): a route that only the judge is asked about. Absent: there is none. */
+  readonly admin?: Route
   readonly routes: readonly Route[]
 }
 

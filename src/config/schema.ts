@@ -229,6 +229,14 @@ export const configSchema = z.strictObject(
       .default('postern')
       .describe("`pomerium`: Pomerium's names of paths, headers and cookie, and its string prefixes."),
 
+    admin: z
+      .union([z.record(z.string(), z.unknown()), z.array(z.unknown()), text], {
+        error: 'a policy such as {allow: {or: [{groups: {has: Operators}}]}}, or the name of one',
+      })
+      .optional()
+      .describe(
+        'Who may see `/.postern/status` of the sign-in service: a policy as of a route, or the name of one of `policies`. Default: nobody, and there is no such page.',
+      ),
     policies: z
       .record(z.string(), z.unknown(), { error: 'a map of names to policies' })
       .default({})
@@ -250,6 +258,7 @@ export const configSchema = z.strictObject(
  * compiled configuration as the schema gives it, under its own name in camel case: `cookie_expire` is `cookieExpire`.
  */
 export const COMPILED = [
+  'admin',
   'circuit_breaker_thresholds',
   'rate_limit',
   'authenticate_service_url',

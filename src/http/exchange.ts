@@ -69,6 +69,7 @@ export interface Finished {
 /** One finished request, for whoever counts. */
 export interface RequestSample {
   readonly facts: RequestFacts | undefined
+  readonly who: Principal | undefined
   readonly route: Route | undefined
   readonly decision: Decision | undefined
   readonly shadow: ShadowDecision | undefined

@@ -15,11 +15,12 @@ import { type SessionOverModel, sessionOverPage } from './session-over.tsx'
 import { type SignInFailedModel, signInFailedPage } from './sign-in-failed.tsx'
 import { type SignOutModel, signOutPage } from './sign-out.tsx'
 import { type SignedOutModel, signedOutPage } from './signed-out.tsx'
+import { type AnswerModel, type StatusModel, statusPage } from './status.tsx'
 import { type UnavailableModel, unavailablePage } from './unavailable.tsx'
 import { type KnownSessions, type UserModel, userPage } from './user.tsx'
 
 export type { PageModel } from './layout.tsx'
-export type { Cell, KnownSessions }
+export type { AnswerModel, Cell, KnownSessions }
 export { MAX_SEARCH }
 
 type Own<Model> = Omit<Model, keyof PageModel>
@@ -36,6 +37,7 @@ export type Page =
   | ({ readonly kind: 'sign-in-failed' } & Own<SignInFailedModel>)
   | ({ readonly kind: 'sign-out' } & Own<SignOutModel>)
   | ({ readonly kind: 'signed-out' } & Own<SignedOutModel>)
+  | ({ readonly kind: 'status' } & Own<StatusModel>)
   | ({ readonly kind: 'unavailable' } & Own<UnavailableModel>)
   | ({ readonly kind: 'user' } & Own<UserModel>)
 
@@ -95,6 +97,8 @@ function render(common: PageModel, page: Page): string {
       return signOutPage({ ...common, ...page })
     case 'signed-out':
       return signedOutPage({ ...common, ...page })
+    case 'status':
+      return statusPage({ ...common, ...page })
     case 'unavailable':
       return unavailablePage({ ...common, ...page })
     case 'user':

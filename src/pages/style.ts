@@ -47,6 +47,12 @@ ul { margin: 0; padding: 0; list-style: none; }
 .groups { display: flex; flex-wrap: wrap; gap: .4rem; }
 .groups li { max-width: 100%; padding: .15rem .7rem; border: 1px solid var(--line); border-radius: .9rem; background: var(--soft); font-size: .9375rem; }
 .groups .wanted { border: 1px dashed var(--muted); background: none; }
+.rows li + li { margin-top: .75rem; padding-top: .75rem; border-top: 1px solid var(--line); }
+.rows .note { margin-top: 0; }
+.lines { white-space: pre-wrap; }
+.fields label { display: block; font-size: .9375rem; }
+.fields input { width: 100%; }
+.fields + * { margin-top: 1.25rem; }
 .sessions li { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; justify-content: space-between; }
 .sessions li + li { margin-top: .75rem; padding-top: .75rem; border-top: 1px solid var(--line); }
 .sessions .note { margin-top: 0; }
@@ -58,7 +64,8 @@ ul { margin: 0; padding: 0; list-style: none; }
 .apps small { color: var(--muted); font-size: .875rem; }
 .search { display: flex; flex-wrap: wrap; gap: .5rem; }
 .search label { flex: 1 0 100%; font-weight: 650; font-size: .9375rem; }
-.search input { flex: 1 1 12rem; min-width: 0; min-height: 2.75rem; padding: .3rem .8rem; border: 1px solid var(--muted); border-radius: .6rem; background: var(--card); color: inherit; font: inherit; }
+.search input { flex: 1 1 12rem; min-width: 0; }
+input { min-height: 2.75rem; padding: .3rem .8rem; border: 1px solid var(--muted); border-radius: .6rem; background: var(--card); color: inherit; font: inherit; }
 * + .pair { margin-top: 1.25rem; }
 .pair { display: grid; gap: 1.25rem 2rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 14rem), 1fr)); }
 .note { margin: .6rem 0 0; color: var(--muted); font-size: .875rem; }

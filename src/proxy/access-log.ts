@@ -52,6 +52,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     const duration = elapsed(clock.monotonic(), progress.startedAt)
     record({
       facts: facts && 'kind' in facts ? undefined : facts,
+      who,
       route,
       decision,
       shadow,

@@ -13,6 +13,7 @@ import type { Clock, Json } from '../types.ts'
 import { protectedResource } from './challenge.ts'
 import { answerHook } from './hook.ts'
 import type { Portal } from './portal.ts'
+import type { StatusViews } from './status.ts'
 import type { SignalReplies } from './provider-signals.ts'
 import { methodNotAllowed } from './respond.ts'
 import { answerScim } from './scim.ts'
@@ -31,6 +32,7 @@ export interface ControlDeps {
   readonly authenticate: Authenticate
   readonly user: UserViews
   readonly portal: Portal
+  readonly status: StatusViews
   readonly programs: ProgramLogin
   readonly tokens: Pick<ServiceTokens, 'find'>
   /** What identity providers push. */
@@ -78,6 +80,7 @@ export function createControl({
   authenticate,
   user,
   portal,
+  status,
   programs,
   tokens,
   signals,
@@ -156,6 +159,10 @@ export function createControl({
         return portal.page(request)
       case 'portal-json':
         return portal.json(request)
+      case 'status-page':
+        return status.page(request)
+      case 'status-json':
+        return status.json(request)
       case 'user-page':
         return user.page(request)
       case 'user-json':

@@ -1,13 +1,12 @@
 /** What a person may open, for them to see. */
 import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
-import type { OwnSessions } from '../authenticate/own-sessions.ts'
+import type { OwnPrincipals } from './own-principals.ts'
 import type { Generation, Reply, RequestFacts } from '../http/exchange.ts'
 import { MAX_SEARCH, pageOf, pageReply } from '../pages/render.ts'
 import { jsonReply } from '../pages/reply.ts'
 import { type Application, createApplications, type FindApplications } from '../policy/applications.ts'
-import type { Principal } from '../policy/model.ts'
 import { createRouteTable } from '../routing/table.ts'
-import type { Clock, Json, Session, WallTime } from '../types.ts'
+import type { Clock, Json } from '../types.ts'
 import { personOf, unauthenticated } from './respond.ts'
 
 export interface Portal {
@@ -16,27 +15,18 @@ export interface Portal {
 }
 
 export interface PortalDeps {
-  readonly ownSessions: OwnSessions
-  /** The person of a session, with what is known of them now; undefined: nobody any more. */
-  readonly principalOf: (session: Session, facts: RequestFacts, now: WallTime) => Promise<Principal | undefined>
+  readonly ownPrincipals: OwnPrincipals
   readonly authenticate: Pick<Authenticate, 'startSignIn'>
   readonly clock: Clock
 }
 
-export function createPortal({ ownSessions, principalOf, authenticate, clock }: PortalDeps): Portal {
+export function createPortal({ ownPrincipals, authenticate, clock }: PortalDeps): Portal {
   const known = new WeakMap<Generation, FindApplications>()
 
   function applicationsOf(generation: Generation): FindApplications {
     let found = known.get(generation)
     if (!found) known.set(generation, (found = createApplications(generation.live.routes, tableOf(generation))))
     return found
-  }
-
-  /** Everybody that this browser is signed in as: one at each provider. */
-  async function everybody(request: ControlRequest): Promise<readonly Principal[]> {
-    const own = await ownSessions.all(request)
-    const found = await Promise.all(own.map((session) => principalOf(session, request.facts, clock.now())))
-    return found.filter((who) => who !== undefined)
   }
 
   /** A program is told so; a person signs in, and comes back. */
@@ -49,7 +39,7 @@ export function createPortal({ ownSessions, principalOf, authenticate, clock }: 
   return {
     async page(request) {
       const { facts, generation } = request
-      const who = await everybody(request)
+      const who = await ownPrincipals(request)
       const [first] = who
       if (!first) return signedOut(request)
       const now = clock.now()
@@ -79,7 +69,7 @@ export function createPortal({ ownSessions, principalOf, authenticate, clock }: 
 
     async json(request) {
       const { facts, generation } = request
-      const who = await everybody(request)
+      const who = await ownPrincipals(request)
       if (who.length === 0) return signedOut(request)
       const { list, incomplete } = applicationsOf(generation)(who, facts, clock.now())
       const search = searchOf(facts)

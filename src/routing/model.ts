@@ -19,6 +19,8 @@ export type ControlAction =
   | 'end-session'
   | 'portal'
   | 'portal-json'
+  | 'status-page'
+  | 'status-json'
   | 'user-page'
   | 'user-json'
   | 'program-login'

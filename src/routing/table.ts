@@ -167,6 +167,8 @@ function actionsOnAuthenticate(naming: Naming, callbackPath: string): ReadonlyMa
     ['/', 'portal'],
     ['/robots.txt', 'robots'],
     [`${controlPrefix}/signed_out`, 'signed-out'],
+    [`${controlPrefix}/status`, 'status-page'],
+    [`${controlPrefix}/api/v1/status`, 'status-json'],
     [`${controlPrefix}/end_session`, 'end-session'],
     [`${controlPrefix}/api/v1/login/confirm`, 'program-confirm'],
     [`${controlPrefix}/hooks/okta`, 'okta-hook'],

@@ -43,13 +43,7 @@ export function createStatus({
   metrics.gauge(
     'config_checksum',
     'Number that changes with the configuration in use.',
-    () =>
-      Number.parseInt(
-        Buffer.from(fingerprint({ fixed, live: live() }))
-          .toString('hex')
-          .slice(0, 8),
-        16,
-      ),
+    () => configChecksum(fixed, live()),
     'max',
   )
   metrics.gauge(
@@ -113,6 +107,11 @@ export function createStatus({
       describeStore(store.trouble()),
     ]
   }
+}
+
+/** The same number for the same configuration, in every process. */
+export function configChecksum(fixed: Fixed, live: Live): number {
+  return Number.parseInt(Buffer.from(fingerprint({ fixed, live })).toString('hex').slice(0, 8), 16)
 }
 
 /** A host that waits for a certificate is no reason to take the others away, nor the listener that proves it. */

@@ -20,6 +20,7 @@ import {
   idleTunnel,
   inARow,
   listed,
+  seesStatus,
   keptIdle,
   large,
   oldGroups,
@@ -341,6 +342,11 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
     workers: { b: 2, with: { storage: { type: 'embedded', path: path() } } },
     services: { b: 'proxy', with: { storage: { type: 'embedded', path: path() } } },
     compatibility: { b: 'pomerium' },
+    admin: {
+      a: { allow: { or: [{ email: 'alice@example.com' }] } },
+      b: { allow: { or: [{ email: 'bob@example.com' }] } },
+      observe: seesStatus,
+    },
     policies: {
       a: { staff: { allow: { or: [{ email: 'alice@example.com' }] } } },
       b: { staff: { allow: { or: [{ email: 'bob@example.com' }] } } },

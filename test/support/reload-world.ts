@@ -712,3 +712,10 @@ export async function listed({ browser: open, signIn: sign }: Running): Promise<
   const { body } = await browser.ask(`${APP}/.postern/api/v1/routes`, { headers: { accept: 'application/json' } })
   return (JSON.parse(body) as { routes: readonly object[] }).routes
 }
+
+/** What the status page answers somebody who is signed in. */
+export async function seesStatus({ browser: open, signIn: sign }: Running): Promise<unknown> {
+  const browser = open()
+  await sign(browser, `${APP}/`)
+  return (await browser.ask(`${AUTH}/.postern/api/v1/status`, { headers: { accept: 'application/json' } })).status
+}

@@ -8,7 +8,7 @@ import type { Draft } from '../validate.ts'
 /** What the policies of routes share: the claim with groups, and the policies that have a name. */
 export function compilePolicyContext({ globals, routes }: Draft, report: Report): PolicyContext {
   const groupsClaim = globals.groups_claim
-  const used = new Set(routes.flatMap(({ input }) => [input.policy, input.shadow_policy].flat()))
+  const used = new Set([globals.admin, routes.map(({ input }) => [input.policy, input.shadow_policy])].flat(3))
   const policies = new Map<string, ParsedPolicy>()
   for (const [name, document] of Object.entries(globals.policies)) {
     const path = ['policies', name]
@@ -60,9 +60,13 @@ export function compileShadowPolicy(
   context: PolicyContext,
   report: Report,
 ): Policy | undefined {
-  if (!isWritten(input.shadow_policy)) return undefined
-  const at = [...path, 'shadow_policy']
-  const parsed = parse(input.shadow_policy, context, at, report)
+  return compileRules(input.shadow_policy, [...path, 'shadow_policy'], context, report)
+}
+
+/** A policy by itself. undefined: it is not written, or not valid, which is reported. */
+export function compileRules(document: unknown, at: Path, context: PolicyContext, report: Report): Policy | undefined {
+  if (!isWritten(document)) return undefined
+  const parsed = parse(document, context, at, report)
   if (parsed.kind === 'invalid') return undefined
   const policy = { kind: 'rules', allow: parsed.allow, deny: parsed.deny } as const
   warnOfNobody(policy, true, at, report)

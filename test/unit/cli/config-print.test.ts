@@ -145,6 +145,7 @@ const EVERYTHING: Settings = {
   workers: 4,
   services: 'authenticate',
   compatibility: 'pomerium',
+  admin: { allow: { or: [{ groups: { has: 'Operators' } }] } },
   policies: { finance: { allow: { or: [{ 'claim/department': 'Finance' }] } } },
 }
 /** Older names of keys above, and other ways to be known to Okta, which may not stand beside them; `_file` forms have their own test. */

@@ -8,6 +8,7 @@ import { sessionOverPage } from '../../../src/pages/session-over.tsx'
 import { signInFailedPage } from '../../../src/pages/sign-in-failed.tsx'
 import { signOutPage } from '../../../src/pages/sign-out.tsx'
 import { signedOutPage } from '../../../src/pages/signed-out.tsx'
+import { statusPage } from '../../../src/pages/status.tsx'
 import { stylesheet } from '../../../src/pages/style.ts'
 import { unavailablePage } from '../../../src/pages/unavailable.tsx'
 import { userPage } from '../../../src/pages/user.tsx'
@@ -88,6 +89,38 @@ function everyPage(text: string, href: string): readonly (readonly [name: string
           { name: text, url: href, description: text, logoUrl: 'https://img.corp.example/a.svg', asksAgain: true },
         ],
         incomplete: true,
+      }),
+    ],
+    [
+      'status',
+      statusPage({
+        ...common,
+        version: text,
+        process: 1,
+        shared: true,
+        components: [{ name: text, status: text, since: now - 60_000, detail: text }],
+        upstreams: [{ upstream: text, health: text, detail: text, active: 1, pending: 2, tunnels: 3 }],
+        limits: [{ name: text, limit: 600, remaining: 500, allowance: 300 }],
+        people: 4,
+        streams: 5,
+        configuration: { checksum: 6, inForceSince: now, routes: 7, refused: { at: now, problem: text } },
+        refused: [
+          {
+            at: now,
+            requestId: text,
+            method: text,
+            host: text,
+            path: text,
+            route: text,
+            outcome: text,
+            reasons: [text],
+            person: text,
+            status: 403,
+          },
+        ],
+        allowed: [],
+        question: { url: text, method: text, user: text, ip: text },
+        answer: { person: text, groups: text, route: text, policy: [text], earlier: [text], decision: text },
       }),
     ],
     ['empty portal', portalPage({ ...common, person, search: text, applications: [], incomplete: false })],

@@ -1,0 +1,36 @@
+/** Types only. */
+import type { WallTime } from '../types.ts'
+import type { UpstreamState } from './upstream-state.ts'
+
+/** How this process is doing. */
+export interface Condition {
+  readonly version: string
+  readonly process: number
+  /** The requests are shared with others of this machine (`workers`). */
+  readonly shared: boolean
+  readonly components: readonly {
+    readonly name: string
+    readonly status: string
+    readonly since?: WallTime
+    readonly detail?: string
+  }[]
+  readonly upstreams: readonly UpstreamState[]
+  /** Okta's rate limits, in calls a minute. */
+  readonly limits: readonly {
+    readonly name: string
+    readonly limit: number
+    readonly remaining: number
+    readonly allowance: number
+  }[]
+  /** Whose groups are in memory. */
+  readonly people: number
+  /** Open requests and tunnels to applications. */
+  readonly streams: number
+  readonly configuration: {
+    readonly checksum: number
+    readonly inForceSince: WallTime
+    readonly routes: number
+    /** A later one that was not taken over. */
+    readonly refused?: { readonly at: WallTime; readonly problem: string }
+  }
+}

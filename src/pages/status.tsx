@@ -1,0 +1,270 @@
+import type { ComponentChildren } from 'preact'
+import { describeDuration } from '../lib/duration.ts'
+import { elapsed } from '../lib/time.ts'
+import type { WallTime } from '../types.ts'
+import { type PageModel, renderPage, Time } from './layout.tsx'
+import { ago, ButtonLink } from './parts.tsx'
+
+export interface StatusModel extends PageModel {
+  readonly version: string
+  readonly process: number
+  /** Others serve beside it, and have their own numbers. */
+  readonly shared: boolean
+  readonly components: readonly {
+    readonly name: string
+    readonly status: string
+    readonly since?: WallTime
+    readonly detail?: string
+  }[]
+  readonly upstreams: readonly {
+    readonly upstream: string
+    readonly health: string
+    readonly detail?: string
+    readonly active: number
+    readonly pending: number
+    readonly tunnels: number
+  }[]
+  readonly limits: readonly {
+    readonly name: string
+    readonly limit: number
+    readonly remaining: number
+    readonly allowance: number
+  }[]
+  readonly people: number
+  readonly streams: number
+  readonly configuration: {
+    readonly checksum: number
+    readonly inForceSince: WallTime
+    readonly routes: number
+    readonly refused?: { readonly at: WallTime; readonly problem: string }
+  }
+  readonly refused: readonly DecisionModel[]
+  readonly allowed: readonly DecisionModel[]
+  readonly question: { readonly url: string; readonly method: string; readonly user: string; readonly ip: string }
+  readonly answer?: AnswerModel | { readonly problem: string }
+}
+
+interface DecisionModel {
+  readonly at: WallTime
+  readonly requestId: string
+  readonly method: string
+  readonly host: string
+  readonly path: string
+  readonly route: string
+  readonly outcome: string
+  readonly reasons: readonly string[]
+  readonly person?: string
+  readonly status?: number
+}
+
+/** What would be done with a request, and why. */
+export interface AnswerModel {
+  readonly person: string
+  readonly groups?: string
+  readonly route?: string
+  readonly policy?: readonly string[]
+  /** Routes that come first, and why they do not serve it. */
+  readonly earlier?: readonly string[]
+  readonly decision: string
+}
+
+/** More upstreams than these are counted, those that are not healthy first. */
+const MAX_UPSTREAMS = 100
+
+/** How Postern is doing, for whoever operates it. Nothing on it changes anything. */
+export function statusPage(model: StatusModel): string {
+  const { version, process, shared, components, configuration, controlPrefix, now, people, streams } = model
+  const isWell = components.every(({ status }) => status === 'ok') && configuration.refused === undefined
+  return renderPage(model, {
+    title: 'Status',
+    tone: isWell ? 'good' : 'wait',
+    badge: isWell ? 'In order' : 'Degraded',
+    heading: 'Status',
+    children: (
+      <>
+        <p class="lead">
+          Postern {version}, process {process}.{' '}
+          {shared && 'Other processes serve beside it; numbers and decisions here are those of this one.'}
+        </p>
+        <section>
+          <h2>Parts</h2>
+          <dl>
+            {components.map(({ name, status, since, detail }) => (
+              <>
+                <dt>{name}</dt>
+                <dd>
+                  {status}
+                  {since !== undefined && ` for ${describeDuration(Math.max(0, elapsed(now, since)))}`}
+                  {detail !== undefined && <span> {detail}</span>}
+                </dd>
+              </>
+            ))}
+            <dt>people</dt>
+            <dd>{people} whose groups are known</dd>
+            <dt>streams</dt>
+            <dd>{streams} open requests and tunnels</dd>
+          </dl>
+        </section>
+        <Upstreams {...model} />
+        <Limits {...model} />
+        <section>
+          <h2>Configuration</h2>
+          <dl>
+            <dt>In force</dt>
+            <dd>
+              {ago(elapsed(now, configuration.inForceSince))}{' '}
+              <span>
+                <Time at={configuration.inForceSince} />
+              </span>
+            </dd>
+            <dt>Routes</dt>
+            <dd>{configuration.routes}</dd>
+            <dt>Checksum</dt>
+            <dd>
+              <code>{configuration.checksum}</code>
+            </dd>
+            {configuration.refused && (
+              <>
+                <dt>Not taken over</dt>
+                <dd>
+                  {ago(elapsed(now, configuration.refused.at))} <code>{configuration.refused.problem}</code>
+                </dd>
+              </>
+            )}
+          </dl>
+        </section>
+        <Explain {...model} />
+        <Decisions title="Refused lately" list={model.refused} now={now} />
+        <Decisions title="Allowed lately" list={model.allowed} now={now} />
+        <div class="actions">
+          <ButtonLink href={`${controlPrefix}/`} quiet>
+            Your applications
+          </ButtonLink>
+        </div>
+      </>
+    ),
+  })
+}
+
+function Upstreams({ upstreams }: StatusModel) {
+  if (upstreams.length === 0) return null
+  const shown = upstreams.toSorted((a, b) => Number(a.health === 'healthy') - Number(b.health === 'healthy'))
+  return (
+    <section>
+      <h2>Upstreams</h2>
+      <ul class="rows">
+        {shown.slice(0, MAX_UPSTREAMS).map(({ upstream, health, detail, active, pending, tunnels }) => (
+          <li key={upstream}>
+            <strong>{upstream}</strong> {health}
+            <p class="note">
+              {`${active} requests, ${pending} waiting, ${tunnels} tunnels`}
+              {detail !== undefined && `; ${detail}`}
+            </p>
+          </li>
+        ))}
+        {shown.length > MAX_UPSTREAMS && <li key="">{`and ${shown.length - MAX_UPSTREAMS} more`}</li>}
+      </ul>
+    </section>
+  )
+}
+
+function Limits({ limits }: StatusModel) {
+  if (limits.length === 0) return null
+  return (
+    <section>
+      <h2>Rate limits of Okta, in calls a minute</h2>
+      <dl>
+        {limits.map(({ name, limit, remaining, allowance }) => (
+          <>
+            <dt>{name}</dt>
+            <dd>{`${remaining} of ${limit} left; Postern may use ${allowance}`}</dd>
+          </>
+        ))}
+      </dl>
+    </section>
+  )
+}
+
+function Explain({ question, answer, controlPrefix }: StatusModel) {
+  const field = (name: keyof typeof question, label: string): ComponentChildren => (
+    <p>
+      <label for={name}>{label}</label>
+      <input id={name} name={name} value={question[name]} autocomplete="off" spellcheck={false} />
+    </p>
+  )
+  return (
+    <section>
+      <h2>What would happen to a request?</h2>
+      <form class="fields" action={`${controlPrefix}/status`}>
+        {field('url', 'Address, https://app.corp.example/path')}
+        {field('method', 'Method')}
+        {field('user', 'User id or e-mail address of somebody who is signed in; empty: nobody')}
+        {field('ip', 'From the network address')}
+        <button type="submit" class="button quiet">
+          Explain
+        </button>
+      </form>
+      {answer && ('problem' in answer ? <p role="status">{answer.problem}</p> : <Answer {...answer} />)}
+    </section>
+  )
+}
+
+function Answer({ person, groups, route, policy = [], earlier = [], decision }: AnswerModel) {
+  return (
+    <dl>
+      <dt>Person</dt>
+      <dd>{person}</dd>
+      {groups !== undefined && <dt>Groups</dt>}
+      {groups !== undefined && <dd>{groups}</dd>}
+      {route !== undefined && <dt>Route</dt>}
+      {route !== undefined && <dd>{route}</dd>}
+      {policy.length > 0 && <dt>Policy</dt>}
+      {policy.length > 0 && (
+        <dd>
+          <code class="lines">{policy.join('\n')}</code>
+        </dd>
+      )}
+      {earlier.length > 0 && <dt>Not</dt>}
+      {earlier.length > 0 && <dd>{earlier.join('; ')}</dd>}
+      <dt>Decision</dt>
+      <dd>
+        <strong>{decision}</strong>
+      </dd>
+    </dl>
+  )
+}
+
+function Decisions({
+  title,
+  list,
+  now,
+}: {
+  readonly title: string
+  readonly list: readonly DecisionModel[]
+  readonly now: WallTime
+}) {
+  return (
+    <section>
+      <h2>{title}</h2>
+      {list.length === 0 ? (
+        <p>None since this process began, or since the status page was turned on.</p>
+      ) : (
+        <ul class="rows">
+          {list.map(({ at, requestId, method, host, path, route, outcome, reasons, person, status }) => (
+            <li key={requestId}>
+              <strong>
+                {outcome}
+                {status !== undefined && ` ${status}`}
+              </strong>{' '}
+              {`${method} ${host}${path}`}
+              <p class="note">
+                {`${route}; ${reasons.join(', ')}; ${person ?? 'nobody'}; ${ago(elapsed(now, at))}`}{' '}
+                <code>{requestId}</code>
+              </p>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  )
+}

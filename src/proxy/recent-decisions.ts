@@ -1,0 +1,69 @@
+import type { RequestSample } from '../http/exchange.ts'
+import { bounded } from '../lib/log.ts'
+import type { WallTime } from '../types.ts'
+
+/** One request that was judged, as its log line says it; nothing of it can be used again. */
+export interface RecentDecision {
+  readonly at: WallTime
+  readonly requestId: string
+  readonly method: string
+  readonly host: string
+  /** Without the query. */
+  readonly path: string
+  readonly route: string
+  readonly outcome: string
+  readonly reasons: readonly string[]
+  /** Address, or subject. Absent: nobody was signed in. */
+  readonly person?: string
+  /** Absent: the client had gone. */
+  readonly status?: number
+}
+
+export interface RecentDecisions {
+  record(sample: RequestSample, at: WallTime): void
+  /** The newest first. */
+  read(): { readonly refused: readonly RecentDecision[]; readonly allowed: readonly RecentDecision[] }
+}
+
+const MAX_REFUSED = 50
+const MAX_ALLOWED = 20
+const MAX_PATH = 200
+
+/** The last requests that this process judged. Those that were refused are kept apart: others would wash them away. */
+export function createRecentDecisions(): RecentDecisions {
+  const refused = createRing(MAX_REFUSED)
+  const allowed = createRing(MAX_ALLOWED)
+  return {
+    record({ facts, route, who, decision, finished }, at) {
+      if (!facts || !route || !decision) return
+      // Nobody was refused, and whoever scans for addresses would wash away those who were.
+      if (decision.outcome === 'sign-in' && !who) return
+      const ring = decision.outcome === 'allow' ? allowed : refused
+      ring.add({
+        at,
+        requestId: facts.id,
+        method: bounded(facts.method, 20),
+        host: bounded(facts.host, MAX_PATH),
+        path: bounded(facts.path, MAX_PATH),
+        route: route.name,
+        outcome: decision.outcome,
+        reasons: decision.reasons,
+        ...(who && { person: who.identity.email ?? who.identity.subject }),
+        ...(finished && { status: finished.status }),
+      })
+    },
+    read: () => ({ refused: refused.read(), allowed: allowed.read() }),
+  }
+}
+
+function createRing(size: number): { add(one: RecentDecision): void; read(): readonly RecentDecision[] } {
+  const ring: RecentDecision[] = []
+  let next = 0
+  return {
+    add(one) {
+      ring[next] = one
+      next = (next + 1) % size
+    },
+    read: () => [...ring.slice(next), ...ring.slice(0, next)].toReversed(),
+  }
+}

@@ -1,0 +1,62 @@
+import type { Fixed, Live } from '../config/model.ts'
+import type { Condition } from '../http/condition.ts'
+import type { StreamRegistry } from '../http/exchange.ts'
+import type { UpstreamState } from '../http/upstream-state.ts'
+import type { Clock } from '../types.ts'
+import type { DirectoryState } from './directory-metrics.ts'
+import type { Component } from './health.ts'
+import { configChecksum } from './status.ts'
+
+export interface ConditionSource {
+  read(): Condition
+  /** Another configuration is in force from now on. */
+  replaced(): void
+  /** A configuration was not taken over. */
+  refused(problem: string): void
+}
+
+export interface ConditionDeps {
+  readonly version: string
+  readonly fixed: Fixed
+  readonly live: () => Live
+  readonly components: () => readonly Component[]
+  readonly upstreams: () => readonly UpstreamState[]
+  readonly directoryState: () => Pick<DirectoryState, 'people' | 'buckets'>
+  readonly streams: Pick<StreamRegistry, 'size'>
+  readonly clock: Clock
+}
+
+/** What the status page says of this process. */
+export function createCondition(deps: ConditionDeps): ConditionSource {
+  const { version, fixed, live, components, upstreams, directoryState, streams, clock } = deps
+  let inForceSince = clock.now()
+  let refusal: Condition['configuration']['refused']
+  return {
+    read() {
+      const { people, buckets } = directoryState()
+      return {
+        version,
+        process: process.pid,
+        shared: fixed.workers !== 1,
+        components: components(),
+        upstreams: upstreams(),
+        limits: buckets,
+        people,
+        streams: streams.size,
+        configuration: {
+          checksum: configChecksum(fixed, live()),
+          inForceSince,
+          routes: live().routes.length,
+          ...(refusal && { refused: refusal }),
+        },
+      }
+    },
+    replaced() {
+      inForceSince = clock.now()
+      refusal = undefined
+    },
+    refused(problem) {
+      refusal = { at: clock.now(), problem }
+    },
+  }
+}
