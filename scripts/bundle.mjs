@@ -1,13 +1,14 @@
 // Puts the program together from its sources: dist/cmd/postern/main.js, its parts, and the licences of the packages in
-// them. A start reads a few files instead of a thousand. Nothing is renamed or squeezed: a stack can be read as it is,
+// them; and beside it dist/dev/provider.js, the identity provider of `postern dev`, where its sources are. A start reads a few files instead of a thousand. Nothing is renamed or squeezed: a stack can be read as it is,
 // and the maps lead back to the sources.
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { rolldown } from 'rolldown'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const folder = `${root}dist/cmd/postern`
+const dev = { sources: `${root}emulator/dev/provider.ts`, folder: `${root}dist/dev` }
 
 /**
  * Packages that only some processes need: each is required in the middle of a function, and a file of its own, which
@@ -93,3 +94,20 @@ const packages = await Promise.all(
   ),
 )
 writeFileSync(`${folder}/NOTICE`, `${notices([parts, packages].flat(2))}\n`)
+
+// The image is built without the emulator.
+rmSync(dev.folder, { recursive: true, force: true })
+if (existsSync(dev.sources)) {
+  const provider = await write(
+    {
+      input: { provider: dev.sources },
+      tsconfig: `${root}tsconfig.json`,
+      onLog: (level, log) => {
+        // Of depd, which gives functions that are deprecated their length by it.
+        if (log.code !== 'EVAL') common.onLog(level, log)
+      },
+    },
+    { dir: dev.folder, format: 'esm', chunkFileNames: 'parts/[name]-[hash].js' },
+  )
+  writeFileSync(`${dev.folder}/NOTICE`, `${notices(provider)}\n`)
+}

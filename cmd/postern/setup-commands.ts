@@ -30,6 +30,20 @@ export function addSetupCommands(program: Command, io: Io, set: (exitCode: numbe
     )
 
   program
+    .command('dev')
+    .description('your own application behind Postern on this machine, with an identity provider of its own')
+    .requiredOption('--to <url>', 'where your application listens')
+    .option('--as <email>', 'who is signed in at first', 'alice@corp.example')
+    .option('--groups <groups>', 'their groups, with commas', 'Engineering')
+    .option('--name <name>', 'the application becomes `NAME.localhost`', 'app')
+    .option('--port <port>', 'where Postern listens, on loopback', '8080')
+    .action(async (given: { to: string; as: string; groups: string; name: string; port: string }) => {
+      const { devOptions } = await import('./dev/options.ts')
+      const { devCommand } = await import('./commands/dev.ts')
+      set(await devCommand(devOptions(given), io))
+    })
+
+  program
     .command('completion')
     .description('print a script that completes commands and options in your shell')
     .addArgument(new Argument('<shell>', 'which one').choices(SHELLS))

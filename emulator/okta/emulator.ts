@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { systemClock } from './clock.ts'
 import { silentLogger } from '../../src/lib/log.ts'
@@ -8,8 +8,10 @@ import type { Clock } from './clock.ts'
 import { consoleEndpoints } from './console.ts'
 import { type Control, createControl } from './control.ts'
 import { createOutbound } from './http/outbound.ts'
+import type { Endpoint } from './http/router.ts'
 import { RATE_PLANS, type RatePlan } from './http/rate-limit.ts'
 import { createKeys, type Keys } from './oidc/keys.ts'
+import type { BrowserIdentities } from './browser-identities.ts'
 import type { Seed } from './seed.ts'
 import { createWorld, type World } from './world.ts'
 
@@ -19,6 +21,8 @@ export interface OktaEmulatorOptions {
   readonly host?: string
   /** Origin under which clients reach the emulator; without it `http://localhost:PORT`. */
   readonly publicUrl?: string
+  /** The management API is asked at the address that listens, not at `publicUrl`: so its links lead there. */
+  readonly apiAtAddress?: boolean
   readonly clock?: Clock
   readonly seed?: Seed
   /** Name of a plan of okta-api.md#rate-limits, or requests a minute by bucket; `off` counts but never refuses. */
@@ -29,6 +33,12 @@ export interface OktaEmulatorOptions {
   /** PEM of more authorities that event hooks and SCIM trust. */
   readonly outboundCa?: string
   readonly log?: Logger
+  /** Browsers that sign in as somebody without being asked. */
+  readonly identities?: BrowserIdentities
+  /** Before the emulator's own page and control API. */
+  readonly ownEndpoints?: (control: () => Control) => readonly Endpoint[]
+  /** Sees every request first; true: it has answered. */
+  readonly guard?: (req: IncomingMessage, res: ServerResponse) => boolean
 }
 
 /** A running emulator: Okta over HTTP at `url`, and what an Okta admin could do as methods. */
@@ -51,7 +61,9 @@ export async function createOktaEmulator(options: OktaEmulatorOptions = {}): Pro
   const outbound = createOutbound({ clock, ...(options.outboundCa !== undefined && { ca: options.outboundCa }) })
   let world: World | undefined
 
-  const server = createServer((req, res) => void world?.serve(req, res))
+  const server = createServer((req, res) => {
+    if (!options.guard?.(req, res)) void world?.serve(req, res)
+  })
   // Tests open and drop many connections, which must not delay `close`.
   server.keepAliveTimeout = 60_000
   await new Promise<void>((resolve, reject) => {
@@ -65,13 +77,18 @@ export async function createOktaEmulator(options: OktaEmulatorOptions = {}): Pro
   const build = (): World =>
     createWorld({
       url,
+      apiUrl: options.apiAtAddress ? `http://127.0.0.1:${address.port}` : url,
       clock,
       seed: options.seed ?? {},
       cursorKey,
       outbound,
       log: options.log ?? silentLogger,
       rates: { plan, tokenShare: options.tokenShare ?? 0.5, concurrency: options.concurrency ?? 75 },
-      ownEndpoints: consoleEndpoints({ url, control: () => control }),
+      ownEndpoints: [
+        ...(options.ownEndpoints?.(() => control) ?? []),
+        ...consoleEndpoints({ url, control: () => control }),
+      ],
+      ...(options.identities && { identities: options.identities }),
       keysOf(serverId) {
         const existing = keys.get(serverId)
         if (existing) return existing

@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
+import type { BrowserIdentities } from './browser-identities.ts'
 import type { Clock } from './clock.ts'
 import { type Call, form, html, redirect, type Reply } from './http/call.ts'
 import type { Org } from './model/org.ts'
@@ -14,6 +15,7 @@ export interface SignInDeps {
   readonly org: Org
   readonly storage: OidcStorage
   readonly engine: () => Promise<Engine>
+  readonly identities?: BrowserIdentities
 }
 
 /** People offered as buttons; a bigger org gets the input field alone. */
@@ -39,7 +41,12 @@ export async function signIn(call: Call, deps: SignInDeps): Promise<Reply> {
       }),
     )
   }
-  if (call.method === 'GET') return html(200, signInPage(view(pending, deps)))
+  if (call.method === 'GET') {
+    const known = deps.org.findPerson(deps.identities?.signInAs(call.req.headers.cookie) ?? '')
+    return known && !refuse(known, '')
+      ? accept(call, engine, pending, known, deps)
+      : html(200, signInPage(view(pending, deps)))
+  }
 
   const fields = await form(call)
   if (fields.has('cancel')) {
@@ -55,6 +62,19 @@ export async function signIn(call: Call, deps: SignInDeps): Promise<Reply> {
       signInPage({ ...view(pending, deps), hint: fields.get('identifier') ?? '', ...(refused && { refused }) }),
     )
   }
+  const accepted = await accept(call, engine, pending, person, deps)
+  return deps.identities
+    ? { ...accepted, headers: { ...accepted.headers, 'set-cookie': deps.identities.remember(person.login) } }
+    : accepted
+}
+
+async function accept(
+  call: Call,
+  engine: Engine,
+  pending: PendingSignIn,
+  person: Person,
+  deps: SignInDeps,
+): Promise<Reply> {
   const assurance = chooseAssurance(pending.acrValues, person)
   const amr = [...methodsOf(assurance === 'unmet' ? 1 : assurance.factors)]
   const next = await engine.resolve(call.req, call.res, {

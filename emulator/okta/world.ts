@@ -27,6 +27,7 @@ import { createOidcStorage, type OidcStorage } from './oidc/storage.ts'
 import { createTokens } from './oidc/tokens.ts'
 import { createProvisioner, type Provisioner } from './scim/provisioner.ts'
 import { plant, type Seed } from './seed.ts'
+import type { BrowserIdentities } from './browser-identities.ts'
 import { createSignalSender, type SignalSender } from './signals/sender.ts'
 
 /** One org with its endpoints, log, hooks and SCIM. A reset makes a new one; the listener and the keys stay. */
@@ -51,6 +52,8 @@ export interface World {
 
 export interface WorldDeps {
   readonly url: string
+  /** Origin of the links in answers of the management API. */
+  readonly apiUrl: string
   readonly clock: Clock
   readonly log: Logger
   readonly seed: Seed
@@ -60,6 +63,7 @@ export interface WorldDeps {
   readonly keysOf: (serverId: string) => Keys
   /** Endpoints that are not Okta's: the page and the control API. */
   readonly ownEndpoints: readonly Endpoint[]
+  readonly identities?: BrowserIdentities
 }
 
 export function createWorld(deps: WorldDeps): World {
@@ -97,8 +101,8 @@ export function createWorld(deps: WorldDeps): World {
   const callers = new WeakMap<Call, Caller>()
   const management: Management = {
     org,
-    url,
-    paging: { clock, url, cursorKey: deps.cursorKey },
+    url: deps.apiUrl,
+    paging: { clock, url: deps.apiUrl, cursorKey: deps.cursorKey },
     callerOf(call) {
       const caller = callers.get(call)
       if (!caller) throw new TypeError('call without a caller')
@@ -119,6 +123,7 @@ export function createWorld(deps: WorldDeps): World {
     serviceTokens,
     log: deps.log,
     keysOf: deps.keysOf,
+    ...(deps.identities && { identities: deps.identities }),
   }
   const serve = createPipeline({
     clock,

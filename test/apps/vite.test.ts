@@ -2,10 +2,11 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Browser } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { chromiumPath, inChromium, launchChromium, newVisitor } from '../../e2e/browser/chromium.ts'
 import { freePort } from '../../e2e/browser/demo.ts'
+import { type Dev, startDev } from '../support/dev.ts'
 import { type Behind, openAsAlice, startBehind } from './behind.ts'
 import { installed } from './installed.ts'
 import { type Running, startServer } from './process.ts'
@@ -16,6 +17,7 @@ describe.skipIf(!vite.bin || !chromiumPath)(vite.name(inChromium('the Vite dev s
   const folder = mkdtempSync(join(tmpdir(), 'postern-vite-'))
   let server: Running
   let behind: Behind
+  let dev: Dev
   let browser: Browser
   beforeAll(async () => {
     writeFileSync(join(folder, 'index.html'), '<!doctype html><h1></h1><script type="module" src="/main.js"></script>')
@@ -24,11 +26,13 @@ describe.skipIf(!vite.bin || !chromiumPath)(vite.name(inChromium('the Vite dev s
     const listen = ['--host', '127.0.0.1', '--port', String(port), '--strictPort']
     server = await startServer([`${vite.bin}/vite`, ...listen], port, { cwd: folder })
     behind = await startBehind(`http://127.0.0.1:${port}`)
+    dev = await startDev(`http://127.0.0.1:${port}`)
     browser = await launchChromium()
   })
   afterAll(async () => {
     await browser?.close()
     await behind?.close()
+    await dev?.stop()
     await server?.close()
     rmSync(folder, { recursive: true, force: true })
   })
@@ -40,12 +44,16 @@ describe.skipIf(!vite.bin || !chromiumPath)(vite.name(inChromium('the Vite dev s
     )
   }
 
-  test('a saved file shows without a reload, over its WebSocket through Postern', async () => {
+  test.each([
+    ['Postern', () => behind.url, openAsAlice],
+    ['postern dev', () => dev.app, async (page: Page, url: string) => void (await page.goto(url))],
+  ])('a saved file shows without a reload, over its WebSocket through %s', async (_who, origin, open) => {
+    write('first')
     const { page } = await newVisitor(browser)
     const sockets: string[] = []
     page.on('websocket', (socket) => sockets.push(new URL(socket.url()).host))
     const connected = page.waitForEvent('console', (message) => message.text().includes('[vite] connected'))
-    await openAsAlice(page, `${behind.url}/`)
+    await open(page, `${origin()}/`)
     await connected
     await expect.poll(() => page.locator('h1').innerText()).toBe('first')
     await page.evaluate(() => document.body.append('was not reloaded'))
@@ -53,6 +61,6 @@ describe.skipIf(!vite.bin || !chromiumPath)(vite.name(inChromium('the Vite dev s
     await expect.poll(() => page.locator('h1').innerText()).toBe('second')
     expect(await page.locator('body').innerText()).toContain('was not reloaded')
     // Without its WebSocket Vite would ask the upstream's own address.
-    expect(new Set(sockets)).toEqual(new Set([new URL(behind.url).host]))
+    expect(new Set(sockets)).toEqual(new Set([new URL(origin()).host]))
   })
 })

@@ -131,7 +131,10 @@ async function write(res: ServerResponse, reply: Reply | 'handled', act: FaultAc
   if (reply === 'handled') return
   const whole = Buffer.from(act?.kind === 'record' ? spoilRecord(reply.body, act) : reply.body)
   const body = act?.kind === 'malformed' ? whole.subarray(0, Math.ceil(whole.length / 2)) : whole
-  for (const [name, value] of Object.entries(reply.headers)) res.setHeader(name, value)
+  for (const [name, value] of Object.entries(reply.headers)) {
+    if (name === 'set-cookie') res.appendHeader(name, value)
+    else res.setHeader(name, value)
+  }
   for (const [name, value] of Object.entries(act?.kind === 'headers' ? act.headers : {})) {
     if (value === '') res.removeHeader(name)
     else res.setHeader(name, value)

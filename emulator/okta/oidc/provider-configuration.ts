@@ -4,6 +4,7 @@ import type { Configuration } from 'oidc-provider'
 import type { Org } from '../model/org.ts'
 import type { Person } from '../model/types.ts'
 import type { Clock } from '../clock.ts'
+import type { BrowserIdentities } from '../browser-identities.ts'
 import { chooseAssurance, factorsOf } from './assurance.ts'
 import { builtInScopes, type ServerAddress } from './metadata.ts'
 import { inward, OFFLINE } from './scopes.ts'
@@ -24,6 +25,7 @@ export interface ProviderDeps {
   readonly clock: Clock
   /** HTML for an error that cannot go back to the client. */
   readonly errorPage: (fault: OAuthFault) => string
+  readonly identities?: BrowserIdentities
 }
 
 /** oidc-provider set up as Okta: routes, lifetimes, who may sign in, no consent. */
@@ -153,6 +155,17 @@ function signInPolicy(deps: ProviderDeps, oidc: Library): OidcProvider.interacti
         const person = account && deps.org.people.get(account.accountId)
         const assurance = person ? chooseAssurance(textOf(params?.['acr_values']), person) : 'unmet'
         return assurance !== 'unmet' && assurance.factors > factorsOf(session?.amr)
+      },
+    ),
+  )
+  login.checks.add(
+    new Check(
+      'other_identity',
+      FAULTS.needsLogin.error_description,
+      'login_required',
+      ({ req, oidc: { account, result } }) => {
+        const wanted = deps.org.findPerson(deps.identities?.signInAs(req.headers.cookie) ?? '')
+        return wanted !== undefined && wanted.id !== account?.accountId && !result?.login
       },
     ),
   )

@@ -5,6 +5,7 @@ import { notFound } from '../http/okta-error.ts'
 import type { Endpoint } from '../http/router.ts'
 import type { Org } from '../model/org.ts'
 import { errorPage } from '../pages/sign-in-page.tsx'
+import type { BrowserIdentities } from '../browser-identities.ts'
 import { signIn } from '../sign-in.ts'
 import { createDevices } from './device.ts'
 import { createEngine, type Engine } from './engine.ts'
@@ -24,6 +25,7 @@ export interface OidcDeps {
   readonly tokens: Tokens
   readonly serviceTokens: ServiceTokens
   readonly keysOf: (serverId: string) => Keys
+  readonly identities?: BrowserIdentities
 }
 
 const POSTED = ['token', 'introspect', 'revoke', 'par'] as const

@@ -45,6 +45,7 @@ section > h2 + p { margin-top: .15rem }
 .status { display: flex; flex-wrap: wrap; gap: .5rem; align-items: center } .status button { min-height: 2rem; padding: .1rem .7rem; font-size: .875rem }
 .adding { display: grid; gap: 1rem 1.5rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 18rem), 1fr)); padding-top: 1.1rem; border-top: 1px solid var(--line) }
 .adding div { display: flex; gap: .5rem } .adding input { flex: 1; min-width: 0 } .adding button { min-height: 2.75rem }
+.adding + button { margin: 1rem 0 1.25rem } h2 + form > .adding { margin-top: .75rem }
 table { width: 100%; margin-top: .75rem; border-collapse: collapse; font-size: .9375rem }
 th, td { padding: .45rem 1rem .45rem 0; border-top: 1px solid var(--line); text-align: left; vertical-align: top; font-weight: 400 } td:last-child, th:last-child { padding-right: 0 }
 thead th { border: 0; color: var(--soft); font-size: .8125rem; font-weight: 600 }
