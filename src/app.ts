@@ -32,6 +32,7 @@ import { createAccessLog } from './proxy/access-log.ts'
 import { createControl } from './proxy/control.ts'
 import { createHandle } from './proxy/handle.ts'
 import { createSignalReplies } from './proxy/provider-signals.ts'
+import { pageOf } from './pages/render.ts'
 import { badRequest } from './proxy/respond.ts'
 import { type Listener, listen } from './server/listen.ts'
 import { createLifetimes, type Lifetime } from './server/lifetime.ts'
@@ -363,8 +364,7 @@ async function openServing(
     refused(refusal) {
       const facts = { kind: 'bad-request', id: requestId(), ...refusal } as const
       accessLog({ startedAt: clock.monotonic(), facts }, { status: refusal.status, bytesOut: 0 })
-      const { controlPrefix } = generation.live.naming
-      return badRequest(facts, { requestId: facts.id, controlPrefix, now: clock.now() })
+      return badRequest(facts, pageOf(generation, facts.id, clock.now()))
     },
   })
   autocert?.start()

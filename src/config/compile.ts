@@ -19,6 +19,7 @@ import { compileLimits } from './compile/balancing.ts'
 import { compileRateLimit } from './compile/rate-limit.ts'
 import { compileRoutes } from './compile/routes.ts'
 import { warnOfUnknownGroups } from './compile/static.ts'
+import { compilePages } from './compile/pages.ts'
 import { compileStorage, compileStoreGrace } from './compile/storage.ts'
 import { compileListener, openPlainHttp, sideAddress } from './compile/listener.ts'
 import { compileSharedSecrets, compileSigningKeys } from './compile/secrets.ts'
@@ -84,6 +85,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       },
       circuitBreaker: globals.circuit_breaker_thresholds,
       allowHttp: globals.insecure_server,
+      showErrorDetails: globals.show_error_details,
       preserveHost: globals.preserve_host_header,
       compatibility: globals.compatibility,
       naming,
@@ -221,6 +223,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       groupsScope,
       identityHeaders,
       ...(admin && { admin }),
+      pages: compilePages(globals, report),
       routes,
     },
   })

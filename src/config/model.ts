@@ -1,6 +1,7 @@
 /** The compiled configuration: the frozen result of config/compile.ts. Types only. */
 import type { Certificate, RateLimit, Route } from './route-model.ts'
 import type { SubjectAltNames } from '../http/request.ts'
+import type { Palette } from '../lib/palette.ts'
 import type { UserStatus } from '../directory/model.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Json, JsonObject, Span, Subject } from '../types.ts'
@@ -90,6 +91,21 @@ export interface Live extends PlainLive {
   /** Who may see the status page (`admin`): a route that only the judge is asked about. Absent: there is none. */
   readonly admin?: Route
   readonly routes: readonly Route[]
+  readonly pages: PageSettings
+}
+
+/** What our own pages say and look like; texts are text, addresses https (or `mailto:`), colours `#rrggbb`. */
+export interface PageSettings {
+  readonly productName: string
+  /** Whom people tell when something does not work (`support_url`). */
+  readonly supportUrl?: string
+  /** Its sections are called as the error codes, in lower case (`troubleshooting_url`). */
+  readonly troubleshootingUrl?: string
+  readonly firstParagraph?: string
+  readonly logoUrl?: string
+  readonly faviconUrl?: string
+  /** Absent: ours. */
+  readonly colors?: { readonly light?: Palette; readonly dark?: Palette }
 }
 
 /** Which client certificates are valid, and what happens without one (`downstream_mtls`). */

@@ -64,6 +64,8 @@ export interface Route<A extends Action = Action> {
   readonly paths?: PathReading
   /** A sign-in begins with a page that keeps what follows `#` in the address (`keep_fragment`). */
   readonly keepFragment: boolean
+  /** Whoever is refused hears neither why nor of groups (`show_error_details: false`). */
+  readonly hidesDetails?: true
   /** Absent: none, and an `Authorization` header is the application's own. */
   readonly bearer?: Bearer
   /** What is done with a request that the policy allows. */

@@ -20,6 +20,7 @@ import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './schema
 import { tokenIssuers } from './schema/bearer.ts'
 import { clientTimeoutKeys, limitKeys } from './schema/limits.ts'
 import { listenerKeys } from './schema/listener.ts'
+import { pageKeys } from './schema/pages.ts'
 import { programHosts } from './schema/programs.ts'
 import { routeSchema } from './schema/route.ts'
 import { sharedSignalsSchema } from './schema/shared-signals.ts'
@@ -209,6 +210,8 @@ export const configSchema = z.strictObject(
       .describe('Time after SIGTERM in which Postern is not ready but still accepts, so that load balancers notice.'),
     drain_timeout: duration.prefault('25s').describe('Time after that for open requests to finish.'),
 
+    ...pageKeys,
+
     log_level: oneOf('trace', 'debug', 'info', 'warn', 'error', 'off', 'disabled')
       .default('info')
       .describe('Lowest level of log lines.'),
@@ -261,6 +264,16 @@ export const COMPILED = [
   'admin',
   'circuit_breaker_thresholds',
   'rate_limit',
+  'product_name',
+  'support_url',
+  'troubleshooting_url',
+  'error_message_first_paragraph',
+  'logo_url',
+  'favicon_url',
+  'primary_color',
+  'secondary_color',
+  'darkmode_primary_color',
+  'darkmode_secondary_color',
   'authenticate_service_url',
   'signout_redirect_url',
   'idp_provider',

@@ -1,16 +1,7 @@
 import type { ErrorCode } from '../errors.ts'
 import type { Reason } from '../policy/model.ts'
 import { type PageModel, renderPage } from './layout.tsx'
-import {
-  ButtonLink,
-  CodeNote,
-  GroupNames,
-  Groups,
-  type GroupsReading,
-  isFromSignIn,
-  Person,
-  type PersonModel,
-} from './parts.tsx'
+import { ButtonLink, GroupNames, Groups, type GroupsReading, isFromSignIn, Person, type PersonModel } from './parts.tsx'
 import { reasonsInWords, whatToDo } from './reasons.ts'
 
 export interface DeniedModel extends PageModel {
@@ -19,6 +10,7 @@ export interface DeniedModel extends PageModel {
   readonly code: ErrorCode
   /** Absent: nobody is signed in, and a sign-in would not help. */
   readonly person?: PersonModel
+  /** Empty: the operator wants nobody to know (`show_error_details`). */
   readonly reasons: readonly Reason[]
   /** Groups of which one would have been enough; empty when the rules are not about groups. */
   readonly wantedGroups: readonly string[]
@@ -40,6 +32,7 @@ export function deniedPage(model: DeniedModel): string {
     tone: 'stop',
     badge: 'Access denied',
     heading: `You cannot open ${application}`,
+    code,
     children: (
       <>
         <p class="lead">
@@ -80,7 +73,6 @@ export function deniedPage(model: DeniedModel): string {
         <section>
           <h2>What you can do</h2>
           <p>{whatToDo(reasons, groups !== undefined && groups !== 'unknown' && isFromSignIn(groups.source))}</p>
-          <CodeNote code={code} />
           <div class="actions">
             {model.tryAgainUrl !== undefined && <ButtonLink href={model.tryAgainUrl}>Try again</ButtonLink>}
             {person && (

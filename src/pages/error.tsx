@@ -1,7 +1,7 @@
 import { type ErrorCode, type ErrorInfo, ERRORS } from '../errors.ts'
 import { type PageModel, renderPage, type Tone } from './layout.tsx'
 import { outlook } from './outlook.ts'
-import { ButtonLink, CodeNote } from './parts.tsx'
+import { ButtonLink, named } from './parts.tsx'
 
 export interface ErrorModel extends PageModel {
   readonly code: ErrorCode
@@ -60,13 +60,18 @@ export function errorPage(model: ErrorModel): string {
     tone: toneOf(info),
     badge: application === undefined ? `Error ${status}` : `${application} · error ${status}`,
     heading,
+    code,
     children: (
       <>
-        <p class="lead">{sentence}</p>
+        <p class="lead">{named(sentence, model)}</p>
         <section>
           <h2>What you can do</h2>
           <p>{whatToDo}</p>
-          <CodeNote code={code} limit={limit} />
+          {limit !== undefined && (
+            <p class="note">
+              The limit that was reached: <code>{limit}</code>
+            </p>
+          )}
           {detail !== undefined && <p class="note">{`For whoever runs the application: ${detail}.`}</p>}
           {advice !== undefined && (
             <p class="note">

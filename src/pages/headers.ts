@@ -7,7 +7,7 @@ export interface PageHeaderOptions {
    * `form-action` to the whole chain, so a sign-out needs the origin of the identity provider here.
    */
   readonly formActionOrigins?: readonly string[]
-  /** Of images that are no file of ours. */
+  /** Addresses of pictures that the page shows, of other origins. */
   readonly imageOrigins?: readonly string[]
 }
 
@@ -22,14 +22,15 @@ export function pageHeaders({
   formActionOrigins,
   imageOrigins = [],
 }: PageHeaderOptions = {}): readonly (readonly [string, string])[] {
-  const formTargets = ["'self'", ...new Set((formActionOrigins ?? []).map((origin) => new URL(origin).origin))]
+  const formTargets = ["'self'", ...originsOf(formActionOrigins ?? [])]
+  const pictures = ["'self'", 'data:', ...originsOf(imageOrigins)]
   return [
     [
       'content-security-policy',
       [
         "default-src 'none'",
         "style-src 'self'",
-        ["img-src 'self' data:", ...new Set(imageOrigins.map((origin) => new URL(origin).origin))].join(' '),
+        `img-src ${pictures.join(' ')}`,
         `form-action ${formTargets.join(' ')}`,
         "frame-ancestors 'none'",
         "base-uri 'none'",
@@ -41,6 +42,10 @@ export function pageHeaders({
     ['cross-origin-opener-policy', 'same-origin'],
     ['permissions-policy', NO_FEATURES],
   ]
+}
+
+function originsOf(urls: readonly string[]): ReadonlySet<string> {
+  return new Set(urls.map((url) => new URL(url).origin))
 }
 
 /**

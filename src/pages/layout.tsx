@@ -1,7 +1,9 @@
 import type { ComponentChildren } from 'preact'
 import { renderToString } from 'preact-render-to-string'
+import type { PageSettings } from '../config/model.ts'
+import type { ErrorCode } from '../errors.ts'
 import type { WallTime } from '../types.ts'
-import { stylesheet } from './style.ts'
+import { stylesheetOf } from './style.ts'
 import { epochMillis } from '../lib/time.ts'
 
 /** What every page needs. Times are shown in UTC and as ages. */
@@ -11,6 +13,8 @@ export interface PageModel {
   /** Shown, so that a person can quote it and an operator can find the log line. */
   readonly requestId: string
   readonly now: WallTime
+  /** What the operator wants our pages to say and look like. */
+  readonly settings: PageSettings
 }
 
 /** `stop`: refused. `wait`: may work later, or needs a step. `good`: as it should be. Never told by colour alone. */
@@ -23,6 +27,8 @@ export interface PageFrame {
   /** Two or three words above the heading. */
   readonly badge: string
   readonly heading: string
+  /** Something does not work: what it is, for whoever looks into it. */
+  readonly code?: ErrorCode
   readonly children: ComponentChildren
 }
 
@@ -39,23 +45,22 @@ const TONE_ICONS: Readonly<Record<Tone, string>> = {
 
 /** A whole HTML document. All text is escaped by the renderer; there is no way to pass markup in. */
 export function renderPage(model: PageModel, frame: PageFrame): string {
+  const { settings } = model
+  const { productName, firstParagraph } = settings
   return `<!doctype html>${renderToString(
     <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="robots" content="noindex" />
-        <title>{`${frame.title} · Postern`}</title>
-        <link rel="icon" href={ICON} />
-        <link rel="stylesheet" href={`${model.controlPrefix}/style.css?v=${stylesheet.hash}`} />
+        <title>{`${frame.title} · ${productName}`}</title>
+        <link rel="icon" href={settings.faviconUrl ?? ICON} />
+        <link rel="stylesheet" href={`${model.controlPrefix}/style.css?v=${stylesheetOf(settings).hash}`} />
       </head>
       <body>
         <header>
-          <svg viewBox="0 0 32 32" aria-hidden="true">
-            <rect width="32" height="32" rx="8" fill="currentColor" />
-            <path d={DOOR} />
-          </svg>
-          Postern
+          <Mark logoUrl={settings.logoUrl} />
+          {productName}
         </header>
         <main>
           <p class={`badge ${frame.tone}`}>
@@ -73,9 +78,12 @@ export function renderPage(model: PageModel, frame: PageFrame): string {
             {frame.badge}
           </p>
           <h1>{frame.heading}</h1>
+          {frame.code !== undefined && firstParagraph !== undefined && <p class="lead">{firstParagraph}</p>}
           {frame.children}
+          {frame.code !== undefined && <Help settings={settings} code={frame.code} requestId={model.requestId} />}
         </main>
         <footer>
+          {frame.code !== undefined && <Code settings={settings} code={frame.code} />}
           <span>
             Request <code>{model.requestId}</code>
           </span>
@@ -84,6 +92,51 @@ export function renderPage(model: PageModel, frame: PageFrame): string {
       </body>
     </html>,
   )}`
+}
+
+/** The name stands beside it. */
+function Mark({ logoUrl }: { readonly logoUrl: string | undefined }) {
+  if (logoUrl !== undefined) return <img src={logoUrl} alt="" />
+  return (
+    <svg viewBox="0 0 32 32" aria-hidden="true">
+      <rect width="32" height="32" rx="8" fill="currentColor" />
+      <path d={DOOR} />
+    </svg>
+  )
+}
+
+interface Trouble {
+  readonly settings: PageSettings
+  readonly code: ErrorCode
+}
+
+/** Where it is explained, when that is published anywhere. */
+function Code({ settings: { troubleshootingUrl }, code }: Trouble) {
+  const text = <code>{code}</code>
+  return (
+    <span>
+      Code {troubleshootingUrl === undefined ? text : <a href={sectionUrl(troubleshootingUrl, code)}>{text}</a>}
+    </span>
+  )
+}
+
+/** Whom to tell; a mail has code and request number in its subject. */
+function Help({ settings: { supportUrl }, code, requestId }: Trouble & { readonly requestId: string }) {
+  if (supportUrl === undefined) return null
+  const { protocol, host, pathname, search } = new URL(supportUrl)
+  const isMail = protocol === 'mailto:'
+  const subject = isMail && search === '' ? `?subject=${encodeURIComponent(`${code}, request ${requestId}`)}` : ''
+  return (
+    <p class="note">
+      Get help: <a href={supportUrl + subject}>{isMail ? pathname : host + pathname.replace(/\/$/, '')}</a>
+    </p>
+  )
+}
+
+function sectionUrl(troubleshootingUrl: string, code: ErrorCode): string {
+  const url = new URL(troubleshootingUrl)
+  url.hash = code.toLowerCase()
+  return url.href
 }
 
 /** `Sat, 21 Nov 2026 02:17:05 UTC`. */

@@ -1,9 +1,9 @@
 import type { ComponentChildren } from 'preact'
 import { describeDuration } from '../lib/duration.ts'
 import type { Membership } from '../directory/model.ts'
-import type { ErrorCode } from '../errors.ts'
 import type { Span, WallTime } from '../types.ts'
 import { elapsed } from '../lib/time.ts'
+import type { PageModel } from './layout.tsx'
 
 /** As much of a person as is known; `subject` when nothing friendlier is. */
 export interface PersonModel {
@@ -74,18 +74,9 @@ export function ago(age: Span): string {
   return age < 1000 ? 'just now' : `${describeDuration(age)} ago`
 }
 
-/** The class of a failure, for whoever looks into it. `limit`: the time limit that was reached. */
-export function CodeNote({ code, limit }: { readonly code: ErrorCode; readonly limit?: string | undefined }) {
-  return (
-    <p class="note">
-      For whoever looks into it: <code>{code}</code>
-      {limit !== undefined && (
-        <>
-          , limit <code>{limit}</code>
-        </>
-      )}
-    </p>
-  )
+/** Sentences of ours call the product what the operator calls it. */
+export function named(sentence: string, { settings }: PageModel): string {
+  return sentence.replaceAll('Postern', settings.productName)
 }
 
 /** A link that looks like a button. Only addresses of the web get through. */

@@ -43,7 +43,7 @@ export type Page =
 
 /** What every page needs: of the configuration in force, and of the request that it answers. */
 export function pageOf({ live }: Pick<Generation, 'live'>, requestId: string, now: WallTime): PageModel {
-  return { controlPrefix: live.naming.controlPrefix, requestId, now }
+  return { controlPrefix: live.naming.controlPrefix, requestId, now, settings: live.pages }
 }
 
 /** A page as a whole reply: the one place where pages are rendered. */
@@ -53,7 +53,9 @@ export function pageReply(
   page: Page,
   options: Parameters<typeof htmlReply>[2] = {},
 ): Reply {
-  return htmlReply(status, render(common, page), options)
+  const { logoUrl, faviconUrl } = common.settings
+  const pictures = [logoUrl, faviconUrl, ...(options.imageOrigins ?? [])].flatMap((url) => url ?? [])
+  return htmlReply(status, render(common, page), { ...options, imageOrigins: pictures })
 }
 
 /** A page instead of a redirect to the sign-in, which keeps the fragment. `back`: where the sign-in returns to, on this host. */

@@ -1,5 +1,5 @@
 import { type PageModel, renderPage } from './layout.tsx'
-import { ButtonLink, CodeNote } from './parts.tsx'
+import { ButtonLink } from './parts.tsx'
 
 export interface SignInFailedModel extends PageModel {
   /** From the closed list of explanations: what happened, and what the person can do. */
@@ -22,6 +22,7 @@ export function signInFailedPage(model: SignInFailedModel): string {
     tone: 'stop',
     badge: 'Sign-in failed',
     heading: title,
+    code: 'ERR_IDP_REJECTED',
     children: (
       <>
         <p class="lead">{whatToDo}</p>
@@ -36,7 +37,6 @@ export function signInFailedPage(model: SignInFailedModel): string {
             )}
           </section>
         )}
-        <CodeNote code="ERR_IDP_REJECTED" />
         <div class="actions">
           <ButtonLink href={tryAgainUrl} quiet={inVain}>
             Try again

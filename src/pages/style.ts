@@ -1,16 +1,18 @@
+import type { PageSettings } from '../config/model.ts'
 import { sha256 } from '../lib/crypto.ts'
+import type { Palette } from '../lib/palette.ts'
 
 const body = `:root {
   color-scheme: light dark;
   --page: #f4f6f9; --card: #ffffff; --line: #dfe4ec; --soft: #f3f5f9;
-  --text: #1a2130; --muted: #566175; --accent: #2454c8; --accent-hover: #1b429f; --on-accent: #ffffff;
+  --text: #1a2130; --muted: #566175; --accent: #2454c8; --accent-hover: #1b429f; --on-accent: #ffffff; --link: #2454c8;
   --stop: #a8231b; --stop-soft: #fdf0ee; --wait: #855000; --wait-soft: #fdf5e4; --good: #1a6b3f; --good-soft: #eaf6ef;
   --shadow: 0 1px 2px rgb(20 30 60 / .05), 0 12px 32px -12px rgb(20 30 60 / .16);
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #0f1218; --card: #181c25; --line: #2c3341; --soft: #1f2430;
-    --text: #e7ebf3; --muted: #a5afc0; --accent: #93b4ff; --accent-hover: #b4cbff; --on-accent: #10182b;
+    --text: #e7ebf3; --muted: #a5afc0; --accent: #93b4ff; --accent-hover: #b4cbff; --on-accent: #10182b; --link: #93b4ff;
     --stop: #ff9d92; --stop-soft: #341d1d; --wait: #f2c166; --wait-soft: #302613; --good: #7fd7a5; --good-soft: #14291f;
     --shadow: 0 1px 2px rgb(0 0 0 / .4), 0 16px 40px -16px rgb(0 0 0 / .6);
   }
@@ -26,6 +28,7 @@ header, main, footer { width: 100%; max-width: 40rem; }
 header { display: flex; align-items: center; gap: .6rem; margin-bottom: 1.25rem; padding: 0 .25rem; font-weight: 650; letter-spacing: .01em; }
 header svg { width: 1.75rem; height: 1.75rem; flex: none; color: var(--accent); }
 header path { fill: var(--page); }
+header img { height: 1.75rem; max-width: 10rem; object-fit: contain; flex: none; }
 main { background: var(--card); border: 1px solid var(--line); border-radius: 1rem; box-shadow: var(--shadow); padding: 2rem; }
 footer { margin-top: 1.25rem; padding: 0 .25rem; color: var(--muted); font-size: .8125rem; display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; }
 footer code { user-select: all; }
@@ -83,8 +86,8 @@ details[open] summary { margin-bottom: .9rem; }
 .button:hover { background: var(--accent-hover); }
 .quiet { border-color: var(--line); background: transparent; color: var(--text); }
 .quiet:hover { background: var(--soft); }
-a { color: var(--accent); text-underline-offset: .2em; }
-:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+a { color: var(--link); text-underline-offset: .2em; }
+:focus-visible { outline: 3px solid var(--link); outline-offset: 2px; }
 @media (max-width: 32rem) {
   body { padding-top: 1.25rem; }
   main { padding: 1.375rem 1.25rem; border-radius: .8rem; }
@@ -98,5 +101,34 @@ a { color: var(--accent); text-underline-offset: .2em; }
 @media print { body { background: none; } main { box-shadow: none; } .actions { display: none; } }
 `
 
-/** The one stylesheet of all pages; `hash` names this version in its address, so that it may be cached for ever. */
-export const stylesheet = { body, hash: sha256(body).slice(0, 12) } as const
+/** The stylesheet of all pages, in the colours of the operator; `hash` names this version in its address, so that it may be cached for ever. */
+export function stylesheetOf({ colors }: Pick<PageSettings, 'colors'>): Stylesheet {
+  if (!colors) return OURS
+  let found = branded.get(colors)
+  if (!found) branded.set(colors, (found = versioned(body + brand(colors))))
+  return found
+}
+
+interface Stylesheet {
+  readonly body: string
+  readonly hash: string
+}
+
+const OURS = versioned(body)
+const branded = new WeakMap<Colors, Stylesheet>()
+
+type Colors = NonNullable<PageSettings['colors']>
+
+function versioned(text: string): Stylesheet {
+  return { body: text, hash: sha256(text).slice(0, 12) }
+}
+
+/** Later rules win. Colours are `#rrggbb` by type and by the schema: nothing in them ends a rule. */
+function brand({ light, dark }: Colors): string {
+  const ofLight = light ? `:root { ${variables(light)} }\n` : ''
+  return ofLight + (dark ? `@media (prefers-color-scheme: dark) { :root { ${variables(dark)} } }\n` : '')
+}
+
+function variables({ accent, accentHover, onAccent, link }: Palette): string {
+  return `--accent: ${accent}; --accent-hover: ${accentHover}; --on-accent: ${onAccent}; --link: ${link};`
+}

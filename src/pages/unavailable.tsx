@@ -1,7 +1,7 @@
 import { type ErrorCode, type ErrorInfo, ERRORS } from '../errors.ts'
 import { type PageModel, renderPage } from './layout.tsx'
 import { outlook } from './outlook.ts'
-import { ButtonLink, CodeNote, ago, type GroupsReading, Person, type PersonModel } from './parts.tsx'
+import { ButtonLink, named, ago, type GroupsReading, Person, type PersonModel } from './parts.tsx'
 import { elapsed } from '../lib/time.ts'
 
 export interface UnavailableModel extends PageModel {
@@ -25,14 +25,18 @@ export function unavailablePage(model: UnavailableModel): string {
     tone: passes ? 'wait' : 'stop',
     badge: passes ? 'Not available right now' : 'Not available',
     heading: `${application} cannot be opened at the moment`,
+    code,
     children: (
       <>
         <p class="lead">
-          You have not been refused. Postern cannot check your access right now, so it does not let you in yet.
+          {named(
+            `You have not been refused. Postern cannot check your access${passes ? ' right now' : ''}, so it does not let you in yet.`,
+            model,
+          )}
         </p>
         <section>
           <h2>Why</h2>
-          <p>{info.sentence}</p>
+          <p>{named(info.sentence, model)}</p>
           {groups !== undefined && groups !== 'unknown' && (
             <p class="note">
               Your groups were last read {ago(elapsed(now, groups.freshAt))}, which is too long ago to rely on.
@@ -47,7 +51,6 @@ export function unavailablePage(model: UnavailableModel): string {
         <section>
           <h2>What you can do</h2>
           <p>{`${outlook(info)} You do not need to sign in again.`}</p>
-          <CodeNote code={code} />
           {model.tryAgainUrl === undefined ? (
             <p>Your input is still there: go Back in your browser, and send it again then.</p>
           ) : (

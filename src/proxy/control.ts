@@ -4,7 +4,7 @@ import type { ProgramLogin } from '../authenticate/program-login.ts'
 import { assertNever, toAppError } from '../errors.ts'
 import { pageOf } from '../pages/render.ts'
 import { jsonReply, textReply } from '../pages/reply.ts'
-import { stylesheet } from '../pages/style.ts'
+import { stylesheetOf } from '../pages/style.ts'
 import type { Exchange, Generation, Reply, RequestFacts } from '../http/exchange.ts'
 import type { ControlAction, ControlMatch } from '../routing/model.ts'
 import type { EventHook, ScimServer } from '../directory/model.ts'
@@ -122,7 +122,7 @@ export function createControl({
             ['content-type', 'text/css; charset=utf-8'],
             ['cache-control', 'public, max-age=31536000, immutable'],
           ],
-          body: stylesheet.body,
+          body: stylesheetOf(live.pages).body,
         }
       case 'jwks':
         return jsonReply(200, await jwks(), [...PUBLIC_CORS])

@@ -242,16 +242,21 @@ function denied(reasons: Refusal['reasons'], route: Route, who: Principal | unde
     // RFC 6750 §3.1: a token for more would do.
     const more = who?.kind === 'token' && reasons.includes('scope-unauthorized')
     const headers = more ? challenges(asking(asked), route.serviceTokens === true, 'insufficient_scope') : []
-    const body: Json = { error: 'denied', reason: reasons[0] ?? 'no-rule-matched', request_id: facts.id }
+    const body: Json = {
+      error: 'denied',
+      ...(!route.hidesDetails && { reason: reasons[0] ?? 'no-rule-matched' }),
+      request_id: facts.id,
+    }
     return jsonReply(status, body, headers)
   }
   return pageReply(asked.page, status, {
     kind: 'denied',
     application: route.name,
     code: deniedCode(status, reasons),
-    ...(who && { person: personOf(who.identity), groups: who.membership }),
-    reasons,
-    wantedGroups: wantedGroups(route.policy),
+    ...(who && { person: personOf(who.identity) }),
+    ...(route.hidesDetails
+      ? { reasons: [], wantedGroups: [] }
+      : { reasons, wantedGroups: wantedGroups(route.policy), ...(who && { groups: who.membership }) }),
     ...tryAgain(asked),
   })
 }

@@ -92,12 +92,23 @@ function summary(config: Config): readonly string[] {
     ...describeMtls(live),
     ...describeLimits(live),
     `storage: ${describeStorage(storage)}`,
+    ...describePages(live),
     ...(fixed.workers === 1 ? [] : [`workers: ${fixed.workers}`]),
     ...(fixed.sharedSignals ? [`shared signals: ${fixed.sharedSignals.issuer} for ${fixed.sharedSignals.audiences.join(' or ')}`] : []),
     `secrets: ${fixed.sharedSecrets.length} shared, ${fixed.signingKeys.length} signing`,
     `claims: ${describeClaims(live.routes[0])}`,
     ...(live.admin ? [`admin: ${describePolicy(live.admin.policy)}`] : []),
     ...live.routes.map((route) => describeRoute(route) + describeUpgrades(route) + (route.keepFragment ? '' : ', fragments lost') + describeInPortal(route) + describeTimeouts(route) + describeIdentity(route, live.routes[0]) + describeResponseHeaders(route)),
+  ]
+}
+
+/** Only where they are not ours. */
+function describePages({ pages: { productName, ...pages }, showErrorDetails, routes }: Config['live']): readonly string[] {
+  const texts = { ...pages, ...(productName !== 'Postern' && { productName }) }
+  const hiding = routes.filter(({ hidesDetails }) => hidesDetails).map(({ name }) => name)
+  return [
+    ...(Object.keys(texts).length > 0 ? [`pages: ${JSON.stringify(texts)}`] : []),
+    ...(hiding.length > 0 || !showErrorDetails ? [`without details: ${hiding.join(', ')}`] : []),
   ]
 }
 

@@ -485,6 +485,18 @@ export async function begunBy({ browser }: Running): Promise<unknown> {
   return (await browser().ask(`${APP}/x`, { headers })).status
 }
 
+/** Our page for an address that no application has; its request number and time are of that one time. */
+export async function nowhere({ browser }: Running): Promise<unknown> {
+  const { body } = await browser().ask('http://nowhere.localhost/')
+  return body.replace(/request%20[\w-]+/, '').replace(/Request <code>.*/, '')
+}
+
+/** What somebody who may not open the application is told. */
+export async function refusedPage(running: Running): Promise<unknown> {
+  const { body } = await running.signIn(running.browser(), `${APP}/x`)
+  return /<h2>Why<\/h2>.*?<\/section>/.exec(body)?.[0]
+}
+
 export async function preflight(running: Running): Promise<unknown> {
   const headers = { origin: 'https://partner.corp.example', 'access-control-request-method': 'PUT' }
   return (await running.browser().ask(`${APP}/x`, { method: 'OPTIONS', headers })).status

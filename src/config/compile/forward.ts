@@ -25,6 +25,7 @@ export interface RouteDefaults extends RewriteDefaults {
   readonly timeouts: TimeoutDefaults
   readonly circuitBreaker: CircuitBreakerInput
   readonly allowHttp: boolean
+  readonly showErrorDetails: boolean
   readonly naming: Naming
   readonly identity: IdentityDefaults
   readonly policies: PolicyContext

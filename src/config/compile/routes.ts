@@ -118,6 +118,7 @@ function compileRoute(
     ...(input.certificate_accounts && { certificateAccounts: input.certificate_accounts }),
     ...(paths && { paths }),
     keepFragment: input.keep_fragment,
+    ...(!(input.show_error_details ?? defaults.showErrorDetails) && { hidesDetails: true }),
     ...(bearer && { bearer }),
     ...(input.max_request_body !== undefined && { maxRequestBody: input.max_request_body }),
     ...(rateLimit && { rateLimit }),

@@ -262,6 +262,9 @@ export const routeSchema = z.strictObject(
       .describe(
         'Begin a sign-in with a page that keeps what follows `#` in the address, in browsers that run scripts. `false`: with a redirect, which loses it.',
       ),
+    show_error_details: flag
+      .optional()
+      .describe('`show_error_details` of this route. Default: the global key of this name.'),
     service_tokens: flag
       .default(false)
       .describe('Programs may come in with a token of `postern tokens`, as bearer or as a password.'),

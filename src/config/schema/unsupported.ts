@@ -55,7 +55,6 @@ const ignoredRouteKeys: ReadonlyMap<string, string> = new Map([
   ['depends_on', 'each host has a cookie of its own, and one sign-in serves them all'],
   ...names('least_request_lb_config ring_hash_lb_config maglev_lb_config', 'there is nothing to tune'),
   ['regex_priority_order', 'routes are tried in the order of the file'],
-  ['show_error_details', 'the 403 page always says why'],
   ['tls_upstream_allow_renegotiation', 'TLS 1.3 has no renegotiation, and Postern never asks for one'],
 ])
 

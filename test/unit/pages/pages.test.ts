@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { type ErrorCode, type ErrorInfo, ERRORS } from '../../../src/errors.ts'
+import type { PageSettings } from '../../../src/config/model.ts'
 import { deniedPage } from '../../../src/pages/denied.tsx'
 import { errorPage } from '../../../src/pages/error.tsx'
 import { chooseProviderPage } from '../../../src/pages/choose-provider.tsx'
@@ -9,14 +10,25 @@ import { signInFailedPage } from '../../../src/pages/sign-in-failed.tsx'
 import { signOutPage } from '../../../src/pages/sign-out.tsx'
 import { signedOutPage } from '../../../src/pages/signed-out.tsx'
 import { statusPage } from '../../../src/pages/status.tsx'
-import { stylesheet } from '../../../src/pages/style.ts'
+import { stylesheetOf } from '../../../src/pages/style.ts'
 import { unavailablePage } from '../../../src/pages/unavailable.tsx'
 import { userPage } from '../../../src/pages/user.tsx'
+
+const OURS: PageSettings = { productName: 'Postern' }
+const STYLE = stylesheetOf(OURS)
+const PAGE = { controlPrefix: '/.postern', requestId: 'r', now: 0, settings: OURS }
+/** Addresses are checked where the configuration is read. */
+const settingsWith = (text: string): PageSettings => ({
+  productName: 'Postern',
+  firstParagraph: text,
+  supportUrl: 'mailto:help@corp.example',
+  troubleshootingUrl: 'https://docs.corp.example/codes',
+})
 
 /** Every page with `text` wherever a model takes text, and `href` wherever it takes an address. */
 function everyPage(text: string, href: string): readonly (readonly [name: string, html: string])[] {
   const now = Date.UTC(2026, 10, 21, 2, 17, 5)
-  const common = { controlPrefix: '/.postern', requestId: text, now }
+  const common = { controlPrefix: '/.postern', requestId: text, now, settings: settingsWith(text) }
   const person = { name: text, email: text, subject: text }
   const groups = {
     groups: [{ id: text, name: text, type: 'OKTA_GROUP' as const }],
@@ -160,7 +172,7 @@ describe.each(everyPage('plain words', 'https://app.corp.example/'))('the %s pag
     expect(html).not.toMatch(/<script|<style|<iframe|<object|<embed|<base/i)
     expect(html).not.toMatch(/ style=| on[a-z]+=/i)
     expect([...html.matchAll(/ (?:src|href)="([^"]*)"/g)].map(([, url]) => url).sort()).toEqual(
-      expect.arrayContaining([`/.postern/style.css?v=${stylesheet.hash}`]),
+      expect.arrayContaining([`/.postern/style.css?v=${STYLE.hash}`]),
     )
     for (const [, url = ''] of html.matchAll(/<link[^>]* href="([^"]*)"/g))
       expect(url).toMatch(/^(\/\.postern\/|data:)/)
@@ -172,7 +184,7 @@ describe.each(everyPage('plain words', 'https://app.corp.example/'))('the %s pag
   })
 
   test('is small, stylesheet included', () => {
-    expect(Buffer.byteLength(html) + Buffer.byteLength(stylesheet.body)).toBeLessThan(20_000)
+    expect(Buffer.byteLength(html) + Buffer.byteLength(STYLE.body)).toBeLessThan(20_000)
   })
 })
 
@@ -204,22 +216,22 @@ test.each([
   ' https://evil',
   '',
 ])('a link to %j becomes the front page', (href) => {
-  const html = signedOutPage({ controlPrefix: '/.postern', requestId: 'r', now: 0, signInUrl: href })
+  const html = signedOutPage({ ...PAGE, signInUrl: href })
   expect(html).toContain('class="button" href="/"')
 })
 
 test.each(['/', '/app?x=1&y=2', 'https://app.corp.example/a', 'http://app.localhost:8080/'])(
   'a link to %j stays',
   (href) => {
-    const html = signedOutPage({ controlPrefix: '/.postern', requestId: 'r', now: 0, signInUrl: href })
+    const html = signedOutPage({ ...PAGE, signInUrl: href })
     expect(html).toContain(`href="${href.replaceAll('&', '&amp;')}"`)
   },
 )
 
 describe('the denied page', () => {
   const model = {
+    ...PAGE,
     controlPrefix: '/.pomerium',
-    requestId: 'r1',
     now: 1_000_000,
     application: 'Engineering',
     code: 'ERR_DENIED' as const,
@@ -271,8 +283,7 @@ describe('the denied page', () => {
 
 describe('the unavailable page', () => {
   const model = {
-    controlPrefix: '/.postern',
-    requestId: 'r',
+    ...PAGE,
     now: 10_000_000,
     application: 'Engineering',
     groups: { groups: [], freshAt: 10_000_000 - 7_200_000, source: 'okta' },
@@ -312,7 +323,7 @@ test.each([
   ['ERR_LOOP', 'This site is not set up correctly'],
   ['ERR_IDP_TLS', 'Not available'],
 ] as const)('the error page for %s is headed "%s", and shows sentence and code', (code, heading) => {
-  const html = errorPage({ controlPrefix: '/.postern', requestId: 'r', now: 0, code })
+  const html = errorPage({ ...PAGE, code })
   expect(html).toContain(`<h1>${heading}</h1>`)
   expect(wordsOf(html)).toContain(ERRORS[code].sentence)
   expect(html).toContain(`<code>${code}</code>`)
@@ -320,7 +331,7 @@ test.each([
 
 test('whoever asked is never told to wait in vain, and never sent to an administrator for nothing', () => {
   for (const [name, info] of Object.entries<ErrorInfo>(ERRORS)) {
-    const text = wordsOf(errorPage({ controlPrefix: '/.postern', requestId: 'r', now: 0, code: name as ErrorCode }))
+    const text = wordsOf(errorPage({ ...PAGE, code: name as ErrorCode }))
     const said = {
       waits: /passes by itself|Wait a minute|send it again/.test(text),
       tells: text.includes('Waiting does not help'),
@@ -331,16 +342,11 @@ test('whoever asked is never told to wait in vain, and never sent to an administ
 })
 
 test.each([
-  [
-    'sign-out',
-    signOutPage({ controlPrefix: '/.postern', requestId: 'r', now: 0, email: 'a@b.c', csrfToken: 'token-1' }),
-  ],
+  ['sign-out', signOutPage({ ...PAGE, email: 'a@b.c', csrfToken: 'token-1' })],
   [
     'user',
     userPage({
-      controlPrefix: '/.postern',
-      requestId: 'r',
-      now: 0,
+      ...PAGE,
       person: { subject: '00u1' },
       issuer: 'https://org.okta.com',
       session: { createdAt: 0, expiresAt: 1 },

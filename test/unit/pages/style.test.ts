@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { sha256 } from '../../../src/lib/crypto.ts'
-import { stylesheet } from '../../../src/pages/style.ts'
+import { stylesheetOf } from '../../../src/pages/style.ts'
+
+const stylesheet = stylesheetOf({})
 
 const [light = '', dark = ''] = [...stylesheet.body.matchAll(/:root \{([^}]*)\}/g)].map(([, block]) => block)
 
@@ -15,6 +17,9 @@ describe.each([
     ['muted', 'card'],
     ['muted', 'page'],
     ['accent', 'card'],
+    ['link', 'card'],
+    ['link', 'page'],
+    ['link', 'soft'],
     ['on-accent', 'accent'],
     ['on-accent', 'accent-hover'],
     ['stop', 'stop-soft'],

@@ -71,7 +71,7 @@ function proxy(world: World) {
   const generation = (): Generation =>
     ({
       forwarder,
-      live: { naming: NAMING },
+      live: { naming: NAMING, pages: { productName: 'Postern' } },
       parse: (request: RequestFacts) => request,
       authenticators: world.authenticators,
       routes: createRouteTable(
