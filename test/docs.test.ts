@@ -86,6 +86,20 @@ test('docs/configuration.md has the keys of config.schema.json (npm run docs)', 
   for (const { path, restart } of keys) expect(shown).toContainEqual([path.join('.'), restart ? '**restart**' : 'live'])
 })
 
+test('docs/policy.md has every criterion, and its examples are what the engine is tried by (npm run docs)', () => {
+  const fresh = execFileSync(process.execPath, ['scripts/policy-docs.mjs', '--print'], { cwd: root, encoding: 'utf8' })
+  expect(read('docs/policy.md')).toBe(fresh)
+  const criteria = [...read('src/policy/criteria.ts').matchAll(/^ {2}\['(\w+)', [a-z]\w+\],$/gm)].map(
+    ([, name]) => name,
+  )
+  expect(criteria.length).toBeGreaterThan(20)
+  const sections = [...fresh.matchAll(/^### (\w+)\n\n[^`\n]+[^#]*?^```yaml\n([^]*?)```/gm)]
+  for (const name of criteria) {
+    const example = sections.find(([, title]) => title === name)?.[2] ?? ''
+    expect(example, name).toMatch(new RegExp(`\\b${name}\\b`))
+  }
+})
+
 test('config.schema.json is what the schema makes (npm run docs)', () => {
   expect(JSON.parse(read('config.schema.json'))).toEqual(configJsonSchema())
 })
