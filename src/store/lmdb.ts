@@ -379,7 +379,8 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
   return store
 }
 
-function dataFile(path: string): string {
+/** The one file that matters, in the folder of the store. */
+export function dataFile(path: string): string {
   return join(path, 'postern.mdb')
 }
 

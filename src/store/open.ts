@@ -1,6 +1,8 @@
 import type { Fixed, StorageConfig } from '../config/model.ts'
-import { assertNever } from '../errors.ts'
-import type { Clock, Logger, Store } from '../types.ts'
+import { AppError, assertNever } from '../errors.ts'
+import { randomId } from '../lib/crypto.ts'
+import { later } from '../lib/time.ts'
+import type { Clock, Logger, Span, Store, Table } from '../types.ts'
 import { compareStoreKey } from './key-check.ts'
 import { openLmdbStore } from './lmdb.ts'
 import { createMemoryStore } from './memory.ts'
@@ -26,7 +28,14 @@ export async function openStore(
   }
 }
 
-/** Does it answer, and is it ours? Throws ERR_STORE_UNAVAILABLE or ERR_CONFIG_INVALID; writes nothing. */
+const probeTable: Table<string> = { name: 'check', parse: (value) => (typeof value === 'string' ? value : undefined) }
+/** What is left behind when this process ends in between goes by itself. */
+const PROBE_TTL: Span = 60_000
+
+/**
+ * Does it answer, is it ours, and does it keep what is written? Throws ERR_STORE_UNAVAILABLE or ERR_CONFIG_INVALID. Writes one
+ * record of its own, and deletes it; nothing into a store of another shared secret.
+ */
 export async function inspectStore(
   config: Pick<Fixed, 'storage' | 'sharedSecrets'>,
   deps: { readonly clock: Clock; readonly logger: Logger },
@@ -35,6 +44,10 @@ export async function inspectStore(
   try {
     await store.ping()
     await compareStoreKey(store, config.sharedSecrets)
+    const key = randomId()
+    await store.put(probeTable, key, key, { expiresAt: later(deps.clock.now(), PROBE_TTL) })
+    const kept = await store.take(probeTable, key)
+    if (kept !== key) throw new AppError('ERR_STORE_UNAVAILABLE', 'it does not give back what was written to it')
   } finally {
     await store.close()
   }

@@ -1,46 +1,71 @@
 /** Whether upstreams can be reached from here: for whoever checks a configuration. */
 import type { Live } from '../config/model.ts'
 import type { Upstream } from '../config/route-model.ts'
+import { createDeadlines } from '../lib/deadlines.ts'
+import { describeDuration } from '../lib/duration.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
-import type { Span } from '../types.ts'
+import type { Clock, Span } from '../types.ts'
 import { isTls } from './address.ts'
-import { connectionTo } from './connection.ts'
-import { type Probe, tcpProbe } from './probe.ts'
+import { connectionTo, type UpstreamConnection } from './connection.ts'
+import { openClient } from './open-client.ts'
+import { askHead, type Probe, tcpProbe } from './probe.ts'
 
-export interface UpstreamFinding {
+export type UpstreamFinding = {
   readonly upstream: string
   /** Of the first route that uses it so, `config.yaml:12:5`. */
   readonly definedAt: string
-  /** Is the problem one of TLS: a certificate that is refused, ours or the upstream's? */
-  readonly certificate: boolean
-  /** undefined: a connection stands, and its certificate is as the route wants it. */
-  readonly problem?: string
+} & (
+  | { readonly kind: 'answers'; readonly status: number }
+  /** A connection stands, and its certificate is as the route wants it; but nothing that is HTTP comes back. */
+  | { readonly kind: 'silent'; readonly problem: string }
+  /** One of TLS: a certificate that is refused, ours or the upstream's. */
+  | { readonly kind: 'refused'; readonly problem: string }
+  /** `spare`: each of its routes has another upstream that takes connections. */
+  | { readonly kind: 'unreachable'; readonly problem: string; readonly spare: boolean }
+)
+
+export interface Inspecting {
+  /** For a connection, and again for an answer. */
+  readonly timeout: Span
+  readonly clock: Clock
+  /** PEM bundle beside the system's. */
+  readonly authorities?: string | undefined
 }
 
 /** Looked at at the same time. */
 const PARALLEL = 16
 
-/** Opens a connection to each upstream of the routes, once for each set of TLS settings, and says what is wrong. `authorities`: PEM bundle beside the system's. Never rejects. */
+/**
+ * Opens a connection to each upstream of the routes, once for each set of TLS settings, asks `HEAD /` there, and says what is
+ * wrong. Never rejects.
+ */
 export async function inspectUpstreams(
   { routes }: Pick<Live, 'routes'>,
-  timeout: Span,
-  authorities?: string,
+  inspecting: Inspecting,
 ): Promise<readonly UpstreamFinding[]> {
   const looks = new Map<string, () => Promise<UpstreamFinding>>()
+  /** By route. */
+  const keys: (readonly string[])[] = []
   for (const { action, definedAt } of routes) {
     if (action.kind !== 'forward') continue
-    for (const upstream of action.upstreams) {
+    const of = action.upstreams.map((upstream) => {
       const key = fingerprint([upstream.origin, isTls(upstream.origin) && action.tls])
-      if (!looks.has(key)) looks.set(key, () => look(action, upstream, definedAt, timeout, authorities))
-    }
+      if (!looks.has(key)) looks.set(key, () => look(action, upstream, definedAt, inspecting))
+      return key
+    })
+    keys.push(of)
   }
-  const left = [...looks.values()]
-  const found: UpstreamFinding[] = []
+  const left = [...looks]
+  const found = new Map<string, UpstreamFinding>()
   const work = async (): Promise<void> => {
-    for (let next = left.shift(); next; next = left.shift()) found.push(await next())
+    for (let next = left.shift(); next; next = left.shift()) found.set(next[0], await next[1]())
   }
   await Promise.all(Array.from({ length: PARALLEL }, work))
-  return found.toSorted((a, b) => (a.upstream < b.upstream ? -1 : 1))
+  const stands = (key: string): boolean => ['answers', 'silent'].includes(found.get(key)?.kind ?? '')
+  const isSpare = (key: string): boolean => keys.every((of) => !of.includes(key) || of.some(stands))
+  return [...found]
+    .map(([key, each]) => (each.kind === 'unreachable' ? { ...each, spare: isSpare(key) } : each))
+    .toSorted((a, b) => (a.upstream < b.upstream ? -1 : 1))
 }
 
 const connects: Probe = tcpProbe({ kind: 'tcp', send: Buffer.alloc(0), receive: [] })
@@ -49,14 +74,38 @@ async function look(
   action: Parameters<typeof connectionTo>[0],
   upstream: Upstream,
   definedAt: string,
-  timeout: Span,
-  authorities: string | undefined,
+  { timeout, clock, authorities }: Inspecting,
 ): Promise<UpstreamFinding> {
-  const problem = await new Promise<string | undefined>((resolve) => {
-    connects(connectionTo(action, upstream, timeout, authorities), resolve)
-  })
+  const to = connectionTo(action, upstream, timeout, authorities)
   const finding = { upstream: upstream.origin, definedAt }
-  return problem === undefined
-    ? { ...finding, certificate: false }
-    : { ...finding, certificate: /certificate|TLS/.test(problem), problem }
+  const problem = await new Promise<string | undefined>((resolve) => void connects(to, resolve))
+  if (problem === undefined) return { ...finding, ...(await ask(to, timeout, clock)) }
+  return /certificate|TLS/.test(problem)
+    ? { ...finding, kind: 'refused', problem }
+    : { ...finding, kind: 'unreachable', problem, spare: false }
+}
+
+type Asked =
+  | { readonly kind: 'answers'; readonly status: number }
+  | { readonly kind: 'silent'; readonly problem: string }
+
+/** On a connection of its own. */
+function ask(to: UpstreamConnection, timeout: Span, clock: Clock): Promise<Asked> {
+  const deadlines = createDeadlines(clock)
+  return new Promise((resolve) => {
+    const settle = (asked: Asked): void => {
+      clearTimeout(timer)
+      deadlines.close()
+      resolve(asked)
+    }
+    const end = askHead(
+      to,
+      (each) => openClient(each, 1, { clock, deadlines }),
+      (answer) => settle('problem' in answer ? { kind: 'silent', ...answer } : { kind: 'answers', ...answer }),
+    )
+    const timer = setTimeout(() => {
+      end()
+      settle({ kind: 'silent', problem: `it did not answer within ${describeDuration(timeout)}` })
+    }, timeout)
+  })
 }

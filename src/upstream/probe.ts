@@ -31,6 +31,18 @@ export function createProbe({ probe }: Pick<HealthCheck, 'probe'>, open: OpenCli
   }
 }
 
+/** `HEAD /`: does it speak HTTP, whatever it says? For whoever checks a configuration. */
+export function askHead(
+  to: UpstreamConnection,
+  open: OpenClient,
+  done: (answer: { readonly status: number } | { readonly problem: string }) => void,
+): () => void {
+  const request = { method: 'HEAD', path: '/', host: undefined, headers: field('user-agent', 'postern-check') }
+  return ask(to, open, request, (answer) =>
+    done(typeof answer === 'string' ? { problem: answer } : { status: answer.status }),
+  )
+}
+
 interface Answer {
   readonly status: number
   readonly body: Buffer

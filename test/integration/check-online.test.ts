@@ -1,13 +1,20 @@
 /** `postern check --online` and the mistakes of the first hour: each is one line that says what to do. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer, type Server } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
 import { DEMO, demoSeed } from '../../emulator/okta/demo-seed.ts'
 import { createOktaEmulator, type OktaEmulator } from '../../emulator/okta/emulator.ts'
+import { silentLogger } from '../../src/lib/log.ts'
+import { systemClock } from '../../src/lib/clock.ts'
+import { Secret } from '../../src/lib/secret.ts'
+import { checkStoreKey } from '../../src/store/key-check.ts'
+import { openLmdbStore } from '../../src/store/lmdb.ts'
 import { cli, type Ran } from '../support/cli.ts'
-import { SHARED_SECRET } from '../support/world.ts'
+import { listenOn, portOf, SHARED_SECRET } from '../support/world.ts'
+import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
 
 const AUTHENTICATE = 'http://authenticate.localhost'
 const REDIRECT_URI = `${AUTHENTICATE}/oauth2/callback`
@@ -192,6 +199,151 @@ describe('the service account', () => {
       0,
       'WARN  group "Enginering": Okta has no such group, so no person is in it; did you mean "Engineering"?',
     ])
+  })
+})
+
+describe('upstreams', () => {
+  const to = (...upstreams: readonly string[]) => ({
+    routes: [{ from: 'http://app.localhost', to: upstreams, allowed_groups: ['Engineering'] }],
+  })
+  const remedy = 'see `to`, that it runs, and that this machine may connect there'
+
+  test('one whose name does not resolve, one that refuses connections', async () => {
+    const [exitCode, ...lines] = problems(await check(to('http://nowhere.invalid', 'http://127.0.0.1:1')))
+    expect([exitCode, lines]).toEqual([
+      4,
+      [
+        expect.stringMatching(
+          /^FAIL {2}upstream http:\/\/127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1 \(.*:\d+:\d+\); /,
+        ),
+        expect.stringMatching(
+          /^FAIL {2}upstream http:\/\/nowhere.invalid: getaddrinfo \w+ nowhere.invalid \(.*:\d+:\d+\); /,
+        ),
+      ],
+    ])
+    for (const line of lines) expect(line).toContain(remedy)
+  })
+
+  test('one that is away beside one that is there', async () => {
+    const [exitCode, ...lines] = problems(await check(to(okta.url, 'http://127.0.0.1:1')))
+    expect([exitCode, lines]).toEqual([
+      0,
+      [expect.stringMatching(/^WARN {2}upstream http:\/\/127.0.0.1:1: .*; another one of the route is there; /)],
+    ])
+  })
+})
+
+describe('the embedded store', () => {
+  const at = (path: string, more: object = {}) => check({ storage: { type: 'embedded', path }, ...more })
+  const made = async (path: string): Promise<void> => {
+    const store = openLmdbStore({ path, clock: systemClock, logger: silentLogger })
+    await checkStoreKey(store, [new Secret(SHARED_SECRET)])
+    await store.close()
+  }
+
+  test('is made by nobody but Postern', async () => {
+    const path = join(folder, 'store')
+    const ran = await at(path)
+    expect([ran.exitCode, ran.out]).toEqual([
+      0,
+      expect.stringContaining(`OK    store (${path}): is made at the first start`),
+    ])
+    expect(existsSync(path)).toBe(false)
+    mkdirSync(path)
+    expect((await at(path)).out).toContain(`OK    store (${path}): is made at the first start`)
+    expect(readdirSync(path)).toEqual([])
+  })
+
+  test('keeps what is written, and afterwards nothing is left of it', async () => {
+    const path = join(folder, 'store')
+    await made(path)
+    expect((await at(path)).out).toContain(`OK    store (${path}): is of this shared_secret, and keeps what is written`)
+    const store = openLmdbStore({ path, clock: systemClock, logger: silentLogger })
+    const left: string[] = []
+    for await (const [key] of store.list({ name: 'check', parse: (value) => value })) left.push(key)
+    await store.close()
+    expect(left).toEqual([])
+  })
+
+  test('of another shared secret is left alone', async () => {
+    const path = join(folder, 'store')
+    await made(path)
+    const [exitCode, ...lines] = problems(await at(path, { shared_secret: SHARED_SECRET.toLowerCase() }))
+    expect([exitCode, lines]).toEqual([
+      4,
+      [expect.stringContaining(`FAIL  store (${path}): shared_secret differs from the one that wrote this store`)],
+    ])
+  })
+
+  test('that cannot be used', async () => {
+    const path = join(folder, 'store')
+    mkdirSync(path)
+    writeFileSync(join(path, 'postern.mdb'), 'x'.repeat(65_536))
+    const [exitCode, line] = problems(await at(path))
+    expect(exitCode).toBe(4)
+    expect(line).toContain(`FAIL  store (${path}): `)
+  })
+})
+
+describe('the authority that certificates are ordered from', () => {
+  let authority: Server
+  let directory: object = {}
+  const url = (): string => `https://localhost:${portOf(authority)}/directory`
+  const autocert = (more: object = {}) => {
+    const host = 'https://authenticate.corp.example'
+    okta.updateApp(DEMO.clientId, {
+      redirectUris: [`${host}/oauth2/callback`],
+      postLogoutRedirectUris: [`${host}/.postern/signed_out`],
+    })
+    return check({
+      authenticate_service_url: host,
+      autocert: true,
+      autocert_ca: url(),
+      autocert_trusted_ca: CERTIFICATE,
+      routes: [],
+      ...more,
+    })
+  }
+  beforeEach(async () => {
+    authority = await listenOn(
+      createServer({ cert: CERTIFICATE, key: KEY }, (_, res) =>
+        res.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(directory)),
+      ),
+    )
+  })
+  afterEach(() => {
+    authority.closeAllConnections()
+    authority.close()
+  })
+  const names = { newNonce: 'https://x/n', newAccount: 'https://x/a', newOrder: 'https://x/o' }
+
+  test('names its terms', async () => {
+    directory = { ...names, meta: { termsOfService: 'https://ca.example/terms' } }
+    const ran = await autocert()
+    expect([ran.exitCode, ran.out]).toEqual([
+      0,
+      expect.stringContaining(
+        `OK    certificate authority ${url()}: answers; autocert agrees to its terms: https://ca.example/terms`,
+      ),
+    ])
+  })
+
+  test('is none, takes no stranger, or is not trusted', async () => {
+    directory = { hello: 'world' }
+    expect(problems(await autocert())).toEqual([
+      4,
+      `FAIL  certificate authority ${url()}: answered 200 and no ACME directory; see autocert_ca`,
+    ])
+    directory = { ...names, meta: { externalAccountRequired: true } }
+    expect(problems(await autocert())).toEqual([
+      4,
+      `FAIL  certificate authority ${url()}: it takes no orders without an external account; write autocert_eab_key_id and autocert_eab_mac_key, as the authority gave them`,
+    ])
+    const account = { autocert_eab_key_id: 'kid', autocert_eab_mac_key: 'bWFjLWtleS1vZi0zMi1ieXRlcy1hbmQtbW9yZS0wMTIz' }
+    expect((await autocert(account)).exitCode).toBe(0)
+    expect(problems(await autocert({ autocert_trusted_ca: undefined }))[1]).toMatch(
+      /^FAIL {2}certificate authority .*: no answer from localhost:\d+: \w*SELF_SIGNED\w*; see autocert_ca, autocert_trusted_ca/,
+    )
   })
 })
 

@@ -243,7 +243,7 @@ describe('postern check --online', () => {
       expect(out).toContain(`group "${name}": Okta has no such group`)
   })
 
-  test('connects to upstreams: a certificate that is refused fails, one that is not there is a note', async () => {
+  test('connects to upstreams: a certificate that is refused fails, one that is not there is a warning beside another', async () => {
     const server = createServer({ key: KEY, cert: CERTIFICATE })
     server.on('tlsClientError', () => {})
     server.listen(0, '127.0.0.1')
@@ -258,13 +258,13 @@ describe('postern check --online', () => {
     })
     server.close()
     expect(exitCode).toBe(4)
-    expect(out).toContain(`OK    upstream ${world.upstreamUrl}: takes connections`)
+    expect(out).toContain(`OK    upstream ${world.upstreamUrl}: answers HEAD / with 200`)
     expect(out).toMatch(
       new RegExp(
         `FAIL  upstream ${to}: its certificate is self-signed; trust it with tls_custom_ca .*config.yaml:\\d+`,
       ),
     )
-    expect(out).toContain('NOTE  upstream http://127.0.0.1:1: connect ECONNREFUSED')
+    expect(out).toContain('WARN  upstream http://127.0.0.1:1: connect ECONNREFUSED')
   })
 
   test('reads the keys of token issuers', async () => {
@@ -330,7 +330,7 @@ describe('postern check --online where the sign-in service is a process of its o
     expect([exitCode, err]).toEqual([0, ''])
     expect(out).toContain('serves the routes alone (services: proxy)')
     expect(out).toContain('Groups: from okta, which the sign-in service reads')
-    expect(out).toContain(`OK    upstream ${world.upstreamUrl}: takes connections`)
+    expect(out).toContain(`OK    upstream ${world.upstreamUrl}: answers HEAD / with 200`)
     expect(out).not.toContain('okta: ')
     expect(world.okta.calls().filter(({ path }) => path.endsWith('/token'))).toEqual([])
   })

@@ -63,7 +63,9 @@ test('sessions are listed and ended from the command line, and end at once', asy
 })
 
 test('check --online says whether the store answers and is ours', async () => {
-  expect((await run(['check', '--online'])).out).toContain('store (redis): answers, and is of this shared_secret')
+  expect((await run(['check', '--online'])).out).toContain(
+    'OK    store (redis): is of this shared_secret, and keeps what is written',
+  )
   const other = await run(['check', '--online'], { shared_secret: SHARED_SECRET.split('').toReversed().join('') })
   expect([other.exitCode, other.out]).toEqual([4, expect.stringContaining('shared_secret differs')])
   const away = await run(['check', '--online'], { storage: storage(1) })

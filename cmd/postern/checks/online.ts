@@ -4,6 +4,7 @@ import { describeDuration } from '../../../src/lib/duration.ts'
 import type { Clock, Span } from '../../../src/types.ts'
 import type { Config } from '../../../src/config/model.ts'
 import type { Finding } from '../finding.ts'
+import { checkAcme } from './acme.ts'
 import { checkSharedSignals, checkTokenIssuers } from './issuers.ts'
 import { checkApplication, checkOkta } from './okta.ts'
 import { checkProvider } from './provider.ts'
@@ -33,7 +34,8 @@ export async function checkOnline(config: Config, clock: Clock): Promise<readonl
         : [],
     ),
     inTime('store', checkStore(config, clock)),
-    inTime('upstreams', checkUpstreams(config)),
+    inTime('certificate authority', checkAcme(config)),
+    inTime('upstreams', checkUpstreams(config, clock)),
   ])
   return found.flat()
 }

@@ -1,18 +1,27 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { messageOf } from '../../../src/errors.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import type { Config } from '../../../src/config/model.ts'
 import type { Clock } from '../../../src/types.ts'
 import type { Finding } from '../finding.ts'
 
-/** One in this machine is opened by Postern alone. */
+/** With a record that is written, read and deleted. A running Postern may have the same store open. */
 export async function checkStore({ fixed }: Config, clock: Clock): Promise<readonly Finding[]> {
-  const { inspectStore, isShared } = await import('../../../src/inspection.ts')
-  if (!isShared(fixed.storage)) return []
-  const check = `store (${fixed.storage.kind})`
+  const { storage } = fixed
+  if (storage.kind === 'memory') return []
+  const path = storage.kind === 'embedded' ? resolve(storage.path) : undefined
+  const check = `store (${path ?? storage.kind})`
+  const { dataFile, inspectStore } = await import('../../../src/inspection.ts')
+  // Made here it would be this user's, who need not be Postern's.
+  if (path !== undefined && !existsSync(dataFile(path)))
+    return [{ check, status: 'ok', message: 'is made at the first start' }]
   try {
     await inspectStore(fixed, { clock, logger: silentLogger })
-    return [{ check, status: 'ok', message: 'answers, and is of this shared_secret' }]
+    return [{ check, status: 'ok', message: 'is of this shared_secret, and keeps what is written' }]
   } catch (error) {
-    return [{ check, status: 'fail', message: messageOf(error) }]
+    const remedy =
+      path === undefined ? 'see storage.url, and who may connect there' : 'see storage.path, and whose the files are'
+    return [{ check, status: 'fail', message: messageOf(error), remedy }]
   }
 }

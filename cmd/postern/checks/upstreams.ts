@@ -1,19 +1,44 @@
+import { assertNever } from '../../../src/errors.ts'
+import type { UpstreamFinding } from '../../../src/inspection.ts'
 import type { Config } from '../../../src/config/model.ts'
+import type { Clock } from '../../../src/types.ts'
 import type { Finding } from '../finding.ts'
 
 /** Of one that is down for now, and of one behind another network than this machine's. */
 const UPSTREAM_TIMEOUT_MS = 5000
 
-/** Nothing is asked of them. A certificate that is refused will not do later, either; one that is not there may only be out of reach from here. */
-export async function checkUpstreams({ fixed, live }: Config): Promise<readonly Finding[]> {
+/** `HEAD /` is all that they are asked, without anybody's identity. */
+export async function checkUpstreams({ fixed, live }: Config, clock: Clock): Promise<readonly Finding[]> {
   if (fixed.services === 'authenticate') return []
   // Here and not above: what it brings with it is for those who ask.
   const { inspectUpstreams } = await import('../../../src/inspection.ts')
   const timeout = Math.min(live.upstreamConnectTimeout, UPSTREAM_TIMEOUT_MS)
-  const findings = await inspectUpstreams(live, timeout, fixed.authorities)
-  return findings.map(({ upstream, definedAt, certificate, problem }) => {
-    const check = `upstream ${upstream}`
-    if (problem === undefined) return { check, status: 'ok', message: 'takes connections' }
-    return { check, status: certificate ? 'fail' : 'note', message: `${problem} (${definedAt})` }
-  })
+  return (await inspectUpstreams(live, { timeout, clock, authorities: fixed.authorities })).map(judge)
+}
+
+function judge(found: UpstreamFinding): Finding {
+  const { upstream, definedAt } = found
+  const check = `upstream ${upstream}`
+  switch (found.kind) {
+    case 'answers':
+      return { check, status: 'ok', message: `answers HEAD / with ${found.status}` }
+    case 'silent':
+      return {
+        check,
+        status: 'warn',
+        message: `takes connections, but does not answer HEAD / (${definedAt}): ${found.problem}`,
+        remedy: 'see that the scheme and the port are those of its HTTP: http, https, h2c',
+      }
+    case 'refused':
+      return { check, status: 'fail', message: `${found.problem} (${definedAt})` }
+    case 'unreachable':
+      return {
+        check,
+        status: found.spare ? 'warn' : 'fail',
+        message: `${found.problem} (${definedAt})${found.spare ? '; another one of the route is there' : ''}`,
+        remedy: 'see `to`, that it runs, and that this machine may connect there',
+      }
+    default:
+      return assertNever(found)
+  }
 }

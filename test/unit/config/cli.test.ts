@@ -169,6 +169,8 @@ describe('postern check --online', () => {
   afterEach(() => server.closeAllConnections())
   afterAll(() => new Promise((resolve) => server.close(resolve)))
 
+  /** The provider is the application, too. */
+  const here = (): string => good(origin).replace('http://app:8080', origin)
   const withToken = { ...env, OKTA_API_TOKEN: '00the-token' }
   const problems = (out: string): readonly string[] => out.split('\n').filter((line) => /^(?:FAIL|WARN) /.test(line))
   const metadata = (more: object = {}) => ({
@@ -200,7 +202,7 @@ describe('postern check --online', () => {
       ...asOkta,
       '/.well-known/openid-configuration': [200, metadata()],
     })
-    const { exitCode, out, err } = await cli(['check', '--online', await file(good(origin))], withToken)
+    const { exitCode, out, err } = await cli(['check', '--online', await file(here())], withToken)
     expect([exitCode, err]).toEqual([0, ''])
     expect(out).toContain(`OK    identity provider ${origin}: discovery answers with this issuer`)
     expect(out).toContain(`OK    service account at ${origin}: the token belongs to reader@corp.example`)
@@ -213,7 +215,7 @@ describe('postern check --online', () => {
   })
 
   test('says which signals another provider offers, and which acr_values it does not know', async () => {
-    const text = `${good(origin)}    acr_values: [phr]\nidp_provider: oidc\nshared_signals: {authorization: Bearer the-secret-of-a-stream}\n`
+    const text = `${here()}    acr_values: [phr]\nidp_provider: oidc\nshared_signals: {authorization: Bearer the-secret-of-a-stream}\n`
     const ask = async () => cli(['check', '--online', await file(text)])
     respond({
       '/.well-known/openid-configuration': [
@@ -255,7 +257,7 @@ describe('postern check --online', () => {
       '/.well-known/openid-configuration': [200, { issuer: 'https://other.okta.com/oauth2/default' }],
       '/api/v1/users/me': [401, { errorCode: 'E0000011' }],
     })
-    const { exitCode, out, err } = await cli(['check', '--online', await file(good(origin))], withToken)
+    const { exitCode, out, err } = await cli(['check', '--online', await file(here())], withToken)
     expect([exitCode, err]).toEqual([4, ''])
     expect(problems(out)).toEqual([
       `FAIL  identity provider ${origin}: it calls itself https://other.okta.com/oauth2/default; write idp_provider_url: https://other.okta.com/oauth2/default`,
@@ -270,7 +272,7 @@ describe('postern check --online', () => {
       ...asOkta,
       '/.well-known/openid-configuration': [200, metadata({ authorization_endpoint: 'javascript:alert(1)' })],
     })
-    const { exitCode, out } = await cli(['check', '--online', await file(good(origin))], withToken)
+    const { exitCode, out } = await cli(['check', '--online', await file(here())], withToken)
     expect(exitCode).toBe(4)
     expect(out).toContain(`FAIL  identity provider ${origin}: its authorization_endpoint is not an https URL`)
   })
@@ -281,7 +283,7 @@ describe('postern check --online', () => {
       '/.well-known/openid-configuration': [200, metadata()],
       '/api/v1/groups?limit=200': [403, { errorCode: 'E0000006' }],
     })
-    const { exitCode, out } = await cli(['check', '--online', await file(good(origin))], withToken)
+    const { exitCode, out } = await cli(['check', '--online', await file(here())], withToken)
     expect([exitCode, problems(out)]).toEqual([
       4,
       [
@@ -299,13 +301,13 @@ describe('postern check --online', () => {
       ) as string,
     })
     respond({})
-    expect((await cli(['check', '--online', await file(good(origin))])).out).toContain(
+    expect((await cli(['check', '--online', await file(here())])).out).toContain(
       `FAIL  identity provider ${origin}: ${origin}/.well-known/openid-configuration answered 404`,
     )
     answer = (_, res) => res.end('<html>')
-    expect((await cli(['check', '--online', await file(good(origin))])).out).toContain('is not a discovery document')
+    expect((await cli(['check', '--online', await file(here())])).out).toContain('is not a discovery document')
     answer = (_, res) => res.end('{"issuer')
-    expect((await cli(['check', '--online', await file(good(origin))])).out).toContain('the answer is not JSON')
+    expect((await cli(['check', '--online', await file(here())])).out).toContain('the answer is not JSON')
   })
 
   test.each([
@@ -319,7 +321,7 @@ describe('postern check --online', () => {
       '/keys': keys,
       '/token': [400, { error }],
     })
-    const ran = await cli(['check', '--online', await file(good(origin))])
+    const ran = await cli(['check', '--online', await file(here())])
     expect(ran.exitCode).toBe(exitCode)
     expect(`${ran.out}\n${ran.err}`).toContain(line)
     expect(`${ran.out}\n${ran.err}`).not.toContain('the-client-secret')
@@ -327,7 +329,7 @@ describe('postern check --online', () => {
 
   test('exits with 4 when the provider takes too long', async () => {
     answer = () => {}
-    const { exitCode, out } = await cli(['check', '--online', await file(`${good(origin)}idp_timeout: 50ms\n`)])
+    const { exitCode, out } = await cli(['check', '--online', await file(`${here()}idp_timeout: 50ms\n`)])
     expect([exitCode, out]).toEqual([4, expect.stringContaining('it took too long')])
   })
 })
