@@ -12,7 +12,7 @@ import { createStates } from './authenticate/state.ts'
 import { openAutocert } from './certificates/autocert.ts'
 import type { DirectoryScope } from './directory/open.ts'
 import { openDirectories } from './directory/directories.ts'
-import { messageOf } from './errors.ts'
+import { faultFields } from './errors.ts'
 import { createIntrospection } from './identity/bearer/introspection.ts'
 import { createTokenIssuers } from './identity/bearer/issuers.ts'
 import { createTokenReader } from './identity/bearer/reader.ts'
@@ -86,8 +86,8 @@ export interface Prepared {
 
 export interface ServingOptions {
   readonly config: Config
-  /** `setLevel`, `dropped`: absent for a logger that writes everything. */
-  readonly logger: Logger & Partial<Pick<ProcessLogger, 'setLevel' | 'dropped'>>
+  /** `configure`, `dropped`: absent for a logger that writes everything. */
+  readonly logger: Logger & Partial<Pick<ProcessLogger, 'configure' | 'dropped'>>
   readonly clock?: Clock
   /** Where the processes of this machine have their debts in common, unless the store has them. Absent: there is one process. */
   readonly owe?: Owe
@@ -115,7 +115,7 @@ async function openServing(
   // A server that came back empty no longer knows whose it is, and would let in whoever comes next.
   const rememberKey = (): void =>
     void checkStoreKey(store, sharedSecrets).catch((error: unknown) =>
-      logger.error({ error: messageOf(error) }, 'store: cannot tell whose it is'),
+      logger.error(faultFields(error), 'store: cannot tell whose it is'),
     )
   closing.add(store.watch(() => {}, rememberKey))
   if (await hasOlderSessions(store))
@@ -384,7 +384,7 @@ async function openServing(
           views.replaced()
           commitListener()
           before.retire()
-          logger.setLevel?.(next.logLevel)
+          logger.configure?.(next)
           streams.recheck()
           void autocert?.renew()
         },

@@ -31,6 +31,28 @@ export function toAppError(error: unknown): AppError {
   return error instanceof AppError ? error : new AppError('ERR_INTERNAL', messageOf(error), { cause: error })
 }
 
+/** What a log line says of a fault (lib/log-fields.ts). */
+export interface FaultFields {
+  readonly error: ErrorCode
+  readonly error_message: string
+  readonly limit?: string
+  readonly cause?: string
+  readonly stack?: string | undefined
+}
+
+/** What is not an `AppError` is ERR_INTERNAL, and says where it came from. */
+export function faultFields(thrown: unknown): FaultFields {
+  const error = toAppError(thrown)
+  const cause = error.cause instanceof Error ? error.cause : undefined
+  return {
+    error: error.code,
+    error_message: error.message,
+    ...(error.details['limit'] !== undefined && { limit: String(error.details['limit']) }),
+    ...(cause && cause.message !== error.message && { cause: cause.message }),
+    ...(error.code === 'ERR_INTERNAL' && { stack: (cause ?? error).stack }),
+  }
+}
+
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

@@ -65,7 +65,7 @@ export function startPrimary(options: {
         const outcome = compareConfig(fixed, live, next)
         await workers.reload(made)
         ;({ live } = next)
-        logger.setLevel(live.logLevel)
+        logger.configure(live)
         operations.reloaded(outcome)
       },
       refuse: (problem) => operations.reloaded({ problem }),

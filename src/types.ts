@@ -5,6 +5,7 @@
  * On every seam a value or `undefined` is an answer; a rejection or a throw is a technical fault
  * (an `AppError` with a code from errors.ts) and never means "no".
  */
+import type { LogFields } from './lib/log-fields.ts'
 
 /** A length of time in milliseconds. */
 export type Span = number
@@ -59,13 +60,13 @@ export interface Clock {
 }
 
 export interface Logger {
-  trace(fields: object, message: string): void
-  debug(fields: object, message: string): void
-  info(fields: object, message: string): void
-  warn(fields: object, message: string): void
-  error(fields: object, message: string): void
+  trace(fields: LogFields, message: string): void
+  debug(fields: LogFields, message: string): void
+  info(fields: LogFields, message: string): void
+  warn(fields: LogFields, message: string): void
+  error(fields: LogFields, message: string): void
   /** For lines of every request: their fields are JSON members already (`"status":200,"path":"/"`), at least one, written as they are. */
-  line(level: 'info' | 'warn' | 'error', members: string, message: string): void
+  line(level: 'debug' | 'info' | 'warn' | 'error', members: string, message: string): void
 }
 
 /** Who the identity provider says this is: ID token claims completed by userinfo. */

@@ -1,4 +1,4 @@
-import type { AppError } from '../errors.ts'
+import { type AppError, faultFields } from '../errors.ts'
 import { type Page, pageOf, pageReply } from '../pages/render.ts'
 import type { Clock, Logger } from '../types.ts'
 import type { Reply } from '../http/exchange.ts'
@@ -17,18 +17,13 @@ export function createFailure({ clock, logger }: { readonly clock: Clock; readon
     const common = pageOf(generation, facts.id, clock.now())
     const tryAgainUrl = (tryAgain ?? generation.fixed.authenticateServiceUrl).href
     // The log has the hint; its words are for the page.
-    const { title, whatToDo, waiting, error: oauthError, description, ...details } = error.details
-    logger.warn(
-      {
-        request_id: facts.id,
-        error: error.code,
-        error_message: error.message,
-        ...(oauthError !== undefined && { idp_error: oauthError }),
-        ...(description !== undefined && { idp_error_description: description }),
-        ...details,
-      },
-      'sign-in did not complete',
-    )
+    const { title, whatToDo, waiting, error: oauthError, description, hint, difference } = error.details
+    const said = {
+      ...(oauthError !== undefined && { idp_error: String(oauthError) }),
+      ...(description !== undefined && { idp_error_description: String(description) }),
+      ...(hint !== undefined && { hint: String(hint) }),
+    }
+    logger.warn({ request_id: facts.id, ...faultFields(error), ...said }, 'sign-in did not complete')
     const page: Page =
       error.code === 'ERR_IDP_REJECTED'
         ? {
@@ -43,7 +38,7 @@ export function createFailure({ clock, logger }: { readonly clock: Clock; readon
         : {
             kind: 'error',
             code: error.code,
-            ...(details['difference'] !== undefined && { sentence: differs(String(details['difference'])) }),
+            ...(difference !== undefined && { sentence: differs(String(difference)) }),
             wayOn: { href: tryAgainUrl, label: 'Start again' },
           }
     const headers: readonly Header[] =

@@ -4,7 +4,7 @@
  */
 import type { AcmeConfig } from '../config/model.ts'
 import type { Certificate } from '../config/route-model.ts'
-import { AppError, messageOf } from '../errors.ts'
+import { AppError, messageOf, faultFields } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import type { Secret } from '../lib/secret.ts'
 import { epochMillis, isoTime, later, wallTime } from '../lib/time.ts'
@@ -87,7 +87,7 @@ export async function openAutocert(deps: {
     logger.error(
       {
         ...(of === 'host' && { host: key }),
-        error: reason,
+        ...faultFields(error),
         failures: count,
         retry_at: isoTime(retryAt),
         ...(inForce && { valid_until: isoTime(inForce.notAfter) }),
@@ -126,7 +126,7 @@ export async function openAutocert(deps: {
   }
 
   async function order(account: AcmeAccount, host: string): Promise<void> {
-    logger.info({ host, acme: config.directoryUrl.host }, 'ordering a certificate')
+    logger.info({ host, acme_server: config.directoryUrl.host }, 'ordering a certificate')
     try {
       await certificates.save(host, await account.order(host))
     } catch (error) {
@@ -170,7 +170,7 @@ export async function openAutocert(deps: {
     try {
       await orderDue()
     } catch (error) {
-      logger.warn({ error: messageOf(error) }, 'certificates could not be looked after; the next look is soon')
+      logger.warn(faultFields(error), 'certificates could not be looked after; the next look is soon')
     }
   }
 

@@ -2,7 +2,7 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { Certificate } from '../config/route-model.ts'
-import { AppError, messageOf } from '../errors.ts'
+import { AppError, faultFields } from '../errors.ts'
 import { deriveKey, open, seal } from '../lib/crypto.ts'
 import { Secret } from '../lib/secret.ts'
 import { elapsed } from '../lib/time.ts'
@@ -54,7 +54,7 @@ export function createCertificates(deps: {
       if (!key) throw new AppError('ERR_ACME', 'its key was sealed with another shared_secret')
       held.set(host, hold(host, chain, key))
     } catch (error) {
-      logger.warn({ host, error: messageOf(error) }, 'a stored certificate cannot be used')
+      logger.warn({ host, ...faultFields(error) }, 'a stored certificate cannot be used')
     }
   }
 
@@ -63,7 +63,7 @@ export function createCertificates(deps: {
     try {
       for await (const [host] of store.list(certificatesTable)) hosts.push(host)
     } catch (error) {
-      logger.warn({ error: messageOf(error) }, 'stored certificates could not all be listed')
+      logger.warn(faultFields(error), 'stored certificates could not all be listed')
     }
     for (const host of hosts) await load(host)
   }

@@ -159,6 +159,7 @@ export interface Address {
 }
 
 export type LogLevel = Live['logLevel']
+export type LogFormat = Live['logFormat']
 
 export interface ListenConfig extends Address {
   /** False with `insecure_server` or when every external URL is http. */

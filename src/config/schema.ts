@@ -215,6 +215,11 @@ export const configSchema = z.strictObject(
     log_level: oneOf('trace', 'debug', 'info', 'warn', 'error', 'off', 'disabled')
       .default('info')
       .describe('Lowest level of log lines.'),
+    log_format: oneOf('auto', 'json', 'pretty')
+      .default('auto')
+      .describe(
+        'Form of log lines: `json`, or `pretty` for people, with colour unless `NO_COLOR` is set. auto: `pretty` on a terminal, else `json`.',
+      ),
     ...restart({
       workers: z
         .union([integer(1, 256), z.literal('auto')], { error: 'auto, or a whole number from 1 to 256' })

@@ -1,4 +1,4 @@
-import { messageOf, toAppError } from '../errors.ts'
+import { toAppError, faultFields } from '../errors.ts'
 import { settledWithin } from '../lib/wait.ts'
 import { type Issuer, subjectOf } from '../lib/person.ts'
 import type { Clock, Logger, Span, PersonKey, Store, Subject, Unsubscribe, WallTime } from '../types.ts'
@@ -191,7 +191,7 @@ export function createDirectory(deps: {
       try {
         listener(issuer.person(user), next)
       } catch (error) {
-        logger.error({ user_id: user, error: messageOf(error) }, 'a listener to directory changes failed')
+        logger.error({ user_id: user, ...faultFields(error) }, 'a listener to directory changes failed')
       }
     }
   }
@@ -206,7 +206,10 @@ export function createDirectory(deps: {
       await endSessions(user, clock.now())
     } catch (error) {
       const { code, message } = toAppError(error)
-      logger.error({ user_id: user, code, error: message }, 'sessions of an inactive account could not be ended')
+      logger.error(
+        { user_id: user, error: code, error_message: message },
+        'sessions of an inactive account could not be ended',
+      )
     }
   }
 
@@ -264,7 +267,10 @@ export function createDirectory(deps: {
       await records.save(user)
     } catch (error) {
       const { code, message } = toAppError(error)
-      logger.warn({ user_id: user, code, error: message }, 'a reading of the group directory could not be stored')
+      logger.warn(
+        { user_id: user, error: code, error_message: message },
+        'a reading of the group directory could not be stored',
+      )
       // The next reading tries again, whether it changes anything or not.
       everybody.personOf(user, NEVER).savedAt = NEVER
     }
@@ -281,10 +287,7 @@ export function createDirectory(deps: {
     try {
       await sharing?.inbox.ask({ kind: 'read', person, urgent: true }, signal)
     } catch (error) {
-      logger.warn(
-        { user_id: subjectOf(person), error: messageOf(error) },
-        'the leader could not be asked for a reading',
-      )
+      logger.warn({ user_id: subjectOf(person), ...faultFields(error) }, 'the leader could not be asked for a reading')
     }
   }
 

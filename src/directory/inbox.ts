@@ -1,6 +1,6 @@
 /** How a process asks the leader for something: through the store they share. */
 import { validator } from '../lib/json-schema.ts'
-import { messageOf } from '../errors.ts'
+import { faultFields } from '../errors.ts'
 import { randomId } from '../lib/crypto.ts'
 import { later } from '../lib/time.ts'
 import type { Clock, Logger, PersonKey, Span, Store, Table, Unsubscribe } from '../types.ts'
@@ -72,9 +72,7 @@ export function createInbox(deps: { readonly store: Store; readonly clock: Clock
       if (message) await work(message)
       await store.delete(table, key)
     })()
-      .catch((error: unknown) =>
-        logger.warn({ error: messageOf(error) }, 'a request to the directory could not be served'),
-      )
+      .catch((error: unknown) => logger.warn(faultFields(error), 'a request to the directory could not be served'))
       .finally(() => taken.delete(key))
     taken.set(key, done)
   }
@@ -83,7 +81,7 @@ export function createInbox(deps: { readonly store: Store; readonly clock: Clock
     try {
       for await (const [key] of store.list(table)) take(key)
     } catch (error) {
-      logger.warn({ error: messageOf(error) }, 'requests to the directory could not be listed')
+      logger.warn(faultFields(error), 'requests to the directory could not be listed')
     }
   }
 

@@ -1,4 +1,4 @@
-import { messageOf } from '../errors.ts'
+import { faultFields } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import { elapsed, NEVER } from '../lib/time.ts'
 import type { Clock, Lease, Logger, Monotonic, Span, Store, Unsubscribe } from '../types.ts'
@@ -77,7 +77,7 @@ export function createLeadership(deps: {
     try {
       await renew()
     } catch (error) {
-      logger.debug({ lease: name, error: messageOf(error) }, 'the lease of the directory could not be renewed')
+      logger.debug({ lease: name, ...faultFields(error) }, 'the lease of the directory could not be renewed')
       if (hasLapsed()) become(undefined)
     }
   }

@@ -1,4 +1,4 @@
-import { AppError, messageOf, toAppError } from '../errors.ts'
+import { AppError, toAppError, faultFields } from '../errors.ts'
 import type { Issuer } from '../lib/person.ts'
 import type { Logger, Span, PersonKey, Store, Subject, Versioned } from '../types.ts'
 import { isSame } from './evidence.ts'
@@ -63,7 +63,10 @@ export function createRecordStore(deps: {
       return stored
     } catch (error) {
       const { code, message } = toAppError(error)
-      logger.warn({ code, error: message }, 'stored readings of the group directory could not all be loaded')
+      logger.warn(
+        { error: code, error_message: message },
+        'stored readings of the group directory could not all be loaded',
+      )
       return undefined
     }
   }
@@ -106,7 +109,7 @@ export function createRecordStore(deps: {
         return record !== undefined && !isStored(record, stored.value)
       } catch (error) {
         // The next reading replaces it. To write in answer to what cannot be read could go on for ever.
-        logger.debug({ user_id: user, error: messageOf(error) }, 'a reading of another process could not be loaded')
+        logger.debug({ user_id: user, ...faultFields(error) }, 'a reading of another process could not be loaded')
         return false
       }
     },

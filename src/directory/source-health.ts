@@ -52,7 +52,10 @@ export function createSourceHealth(deps: {
       const { code, message } = toAppError(error)
       // An outage is one warning, not one for each person.
       const level = failuresInARow === 0 || lastError?.code !== code ? 'warn' : 'debug'
-      logger[level]({ source, code, error: message }, 'the group directory cannot be read: what is known stays')
+      logger[level](
+        { source, error: code, error_message: message },
+        'the group directory cannot be read: what is known stays',
+      )
       lastError = { at: clock.now(), code, message }
       failuresInARow++
       if (code !== 'ERR_DIRECTORY_BAD_ANSWER' || failuresInARow >= BAD_ANSWERS_IN_A_ROW) pause(clock.monotonic())

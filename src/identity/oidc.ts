@@ -1,5 +1,5 @@
 import * as oidc from 'openid-client'
-import { AppError, messageOf } from '../errors.ts'
+import { AppError, faultFields } from '../errors.ts'
 import { sha256 } from '../lib/crypto.ts'
 import { maxAgeOf } from '../policy/demand.ts'
 import { later, wallTime } from '../lib/time.ts'
@@ -286,7 +286,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
         })
       } catch (error) {
         // The local session ends all the same; the person stays signed in at the provider.
-        logger.warn({ issuer: idp.issuer, reason: messageOf(error) }, 'no sign-out at the identity provider')
+        logger.warn({ issuer: idp.issuer, ...faultFields(error) }, 'no sign-out at the identity provider')
         return undefined
       }
     },

@@ -1,4 +1,4 @@
-import { AppError, messageOf } from '../errors.ts'
+import { faultFields } from '../errors.ts'
 import { elapsed, later } from '../lib/time.ts'
 import type { Clock, Logger, Monotonic, Span } from '../types.ts'
 
@@ -48,7 +48,7 @@ export function createOptionalPush({ issuer, clock, logger }: OptionalPushDeps):
     try {
       return await push()
     } catch (error) {
-      const fields = { issuer, ...(error instanceof AppError && { code: error.code }), reason: messageOf(error) }
+      const fields = { issuer, ...faultFields(error) }
       // Those that were under way together fail together: one line.
       if (!isPaused()) logger.warn(fields, 'authorization requests go through the browser: a pushed one failed')
       pausedUntil = later(clock.monotonic(), PAUSE)

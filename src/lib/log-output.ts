@@ -24,8 +24,13 @@ const NEWLINE = 0x0a
 /**
  * Whole lines, synchronously, as fast as the reader takes them; what cannot be written is counted and dropped, and the
  * next line that can be is preceded by one that says how many are missing.
+ * @param render of that line; others are written as they come.
  */
-export function createDescriptorOutput(descriptor: number, write: Write = writeSync): DescriptorOutput {
+export function createDescriptorOutput(
+  descriptor: number,
+  render: (line: string) => string = (line) => line,
+  write: Write = writeSync,
+): DescriptorOutput {
   let dropped = 0
   let untold = 0
   let torn = false
@@ -67,7 +72,7 @@ export function createDescriptorOutput(descriptor: number, write: Write = writeS
     write(lines) {
       if (untold > 0) {
         // Half a line that got through ends here, so that the next one is whole.
-        if (deliver(`${torn ? '\n' : ''}${lostLine(untold)}`).length > 0) return drop(Buffer.from(lines))
+        if (deliver(`${torn ? '\n' : ''}${render(lostLine(untold))}`).length > 0) return drop(Buffer.from(lines))
         untold = 0
       }
       return drop(deliver(lines))

@@ -1,8 +1,10 @@
 import { type Logger as PinoLogger, pino } from 'pino'
 import type { Logger, Span } from '../types.ts'
-import type { LogLevel } from '../config/model.ts'
+import type { LogFormat, LogLevel } from '../config/model.ts'
 import { systemClock } from './clock.ts'
+import { isatty } from 'node:tty'
 import { createDescriptorOutput, type LogOutput } from './log-output.ts'
+import { prettyLine } from './log-pretty.ts'
 import { epochMillis } from './time.ts'
 
 /** Lines are written together: after this time, or before they are more characters than this. */
@@ -13,7 +15,7 @@ const SHARED_BATCH_LENGTH = 4096
 
 /** The one logger of a process. */
 export interface ProcessLogger extends Logger {
-  setLevel(level: LogLevel): void
+  configure(how: { readonly logLevel: LogLevel; readonly logFormat: LogFormat }): void
   flush(): void
   /** Lines that standard output did not take. */
   dropped(): number
@@ -23,16 +25,18 @@ export interface ProcessLogger extends Logger {
 const MAX_TEXT = 2048
 
 /**
- * JSON lines: `time` (ISO 8601), `level` as a word, `msg`; to standard output unless a destination is given. `flush`
- * before the process ends. `worker`: its number, in every line, where several processes share standard output.
+ * JSON lines: `time` (ISO 8601), `level` as a word, `msg`; until `configure` says otherwise. To standard output unless a
+ * destination is given. `flush` before the process ends. `worker`: its number, in every line, where several processes share standard output.
  * No redaction list: what is logged is chosen field by field, secrets print as `[secret]`, and a test reads the
  * output of whole sign-ins. (A list costs 10 µs a line.)
  */
 export function createLogger(level: LogLevel, destination?: LogOutput, worker?: number): ProcessLogger {
-  const standardOutput = destination ? undefined : createDescriptorOutput(1)
+  let render = asItIs
+  const standardOutput = destination ? undefined : createDescriptorOutput(1, (line) => render(line))
   const batchLength = worker === undefined ? BATCH_LENGTH : SHARED_BATCH_LENGTH
   const batch = standardOutput && createBatch(standardOutput, batchLength)
-  const out = batch ?? (destination as LogOutput)
+  const sink = batch ?? (destination as LogOutput)
+  const out: LogOutput = { write: (line) => sink.write(render(line)) }
   const logger = pino(
     {
       level: pinoLevel(level),
@@ -44,8 +48,9 @@ export function createLogger(level: LogLevel, destination?: LogOutput, worker?: 
   )
   return {
     ...wrap(logger, out, worker === undefined ? '' : `"worker":${worker},`),
-    setLevel(next) {
-      logger.level = pinoLevel(next)
+    configure({ logLevel, logFormat }) {
+      logger.level = pinoLevel(logLevel)
+      render = rendering(logFormat)
     },
     flush: () => batch?.flush(),
     dropped: () => standardOutput?.dropped() ?? 0,
@@ -77,6 +82,18 @@ export function visible(line: string): string {
   return line.replace(INVISIBLE, (found) =>
     Array.from({ length: found.length }, (_, i) => `\\u${found.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''),
   )
+}
+
+/** `auto`: for people where somebody looks, for machines elsewhere. */
+function rendering(format: LogFormat): (line: string) => string {
+  if (format === 'json' || (format === 'auto' && !isatty(1))) return asItIs
+  const { NO_COLOR = '', TERM } = process.env
+  const colour = isatty(1) && NO_COLOR === '' && TERM !== 'dumb'
+  return (line) => prettyLine(line, colour)
+}
+
+function asItIs(line: string): string {
+  return line
 }
 
 function pinoLevel(level: LogLevel): string {

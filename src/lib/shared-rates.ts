@@ -1,4 +1,4 @@
-import { messageOf } from '../errors.ts'
+import { faultFields } from '../errors.ts'
 import type { Clock, Logger, Owe, Span, Unsubscribe } from '../types.ts'
 import type { Bucket, Spent } from './rate-limiter.ts'
 import { later } from './time.ts'
@@ -58,7 +58,7 @@ export function createSharedRates({
     } catch (error) {
       for (const { bucket, depth, told } of batch) bucket.untold = Math.min(depth, bucket.untold + told)
       if (!isAlone && !closed) {
-        logger.warn({ error: messageOf(error) }, 'rate limits count for this process alone: others cannot be told')
+        logger.warn(faultFields(error), 'rate limits count for this process alone: others cannot be told')
       }
       isAlone = true
     }

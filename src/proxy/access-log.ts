@@ -1,5 +1,5 @@
 /** One line per request that carries access and decision; never a query, a cookie or a token. */
-import { type AppError, assertNever, type ErrorCode, ERRORS } from '../errors.ts'
+import { type AppError, assertNever, type ErrorCode, ERRORS, faultFields } from '../errors.ts'
 import type { Clock, Identity, Logger, Monotonic } from '../types.ts'
 import { credentialOf } from '../policy/credential.ts'
 import type { Principal } from '../policy/model.ts'
@@ -8,6 +8,7 @@ import type { BadRequest, Finished, Forwarded, RequestFacts, RequestSample } fro
 import type { Route } from '../config/route-model.ts'
 import { sessionTag } from '../lib/audit.ts'
 import { bounded, visible } from '../lib/log.ts'
+import { createFaultTally } from './fault-tally.ts'
 import { UNKNOWN_CLIENT } from '../routing/trust.ts'
 import { elapsed } from '../lib/time.ts'
 
@@ -30,6 +31,8 @@ export interface Progress {
   detail?: string | undefined
   /** Another proxy asked, and forwards what may pass. */
   forwardAuth?: true | undefined
+  /** One of our own paths was asked. */
+  control?: true | undefined
   /** A health probe that was answered: no line. */
   probe?: true | undefined
 }
@@ -44,11 +47,12 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     reasons: remembered((reasons: Decision['reasons']) => members({ reasons })),
     shadow: remembered((reasons: Decision['reasons']) => members({ shadow_reasons: reasons })),
   }
+  const tally = createFaultTally(clock)
   return (progress, finished, error) => {
     const { facts, route, who, decision, shadow, unidentified } = progress
     const cut = finished?.forwarded?.cut
-    // The status was sent before an upstream failed, and does not tell of it.
-    const level = error && error.info.status >= 500 ? 'error' : isFault(cut) ? 'warn' : 'info'
+    const repeated = error && error.info.status >= 500 ? tally(route?.id ?? '', error.code) : undefined
+    const level = levelOf(progress, finished, error, repeated)
     const duration = elapsed(clock.monotonic(), progress.startedAt)
     record({
       facts: facts && 'kind' in facts ? undefined : facts,
@@ -70,7 +74,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
         detail: facts?.detail,
         duration_ms: Math.round(duration),
       }
-      logger[level](error ? { ...fields, ...describeError(error) } : fields, 'request')
+      logger[level](error ? { ...fields, ...faultFields(error), ...(repeated && { repeated }) } : fields, 'request')
       return
     }
     if (progress.probe) return
@@ -99,10 +103,25 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     if (who?.kind === 'session' && who.consumed) line += ',"by_token":true'
     line += `,"user_agent":${text(facts.userAgent)}`
     const problem = error ?? unidentified
-    if (problem) line += members(describeError(problem))
+    if (problem) line += members(faultFields(problem))
     else if (progress.cause) line += members({ error: progress.cause.code, error_message: progress.cause.message })
+    if (repeated) line += `,"repeated":${repeated}`
     logger.line(level, line, 'request')
   }
+}
+
+/** What every sign-in and every page of ours brings along is for those who look for it. */
+function levelOf(
+  { decision, control }: Progress,
+  finished: Finished | undefined,
+  error: AppError | undefined,
+  repeated: number | undefined,
+): 'debug' | 'info' | 'warn' | 'error' {
+  if (error && error.info.status >= 500) return repeated === undefined ? 'info' : 'error'
+  // The status was sent before an upstream failed, and does not tell of it.
+  if (isFault(finished?.forwarded?.cut)) return 'warn'
+  const isHop = control === true || decision?.outcome === 'sign-in'
+  return isHop && !error && finished !== undefined && finished.status < 400 ? 'debug' : 'info'
 }
 
 function isFault(cut: Forwarded['cut']): boolean {
@@ -174,16 +193,5 @@ function remembered<T extends object>(describe: (subject: T) => string): (subjec
     let found = known.get(subject)
     if (found === undefined) known.set(subject, (found = describe(subject)))
     return found
-  }
-}
-
-export function describeError(error: AppError): object {
-  const cause = error.cause instanceof Error ? error.cause : undefined
-  return {
-    error: error.code,
-    error_message: error.message,
-    ...(error.details['limit'] !== undefined && { limit: error.details['limit'] }),
-    ...(cause && { cause: cause.message }),
-    ...(error.code === 'ERR_INTERNAL' && { stack: (cause ?? error).stack }),
   }
 }

@@ -79,6 +79,7 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
   cause: Progress['cause'] = undefined
   detail: string | undefined = undefined
   forwardAuth: true | undefined = undefined
+  control: true | undefined = undefined
   probe: true | undefined = undefined
   private readonly deps: HandleDeps
   private readonly exchange: Exchange
@@ -185,6 +186,7 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
 
     const verdict = judge(generation, seen.facts, asker, now, seen.match)
     if (verdict.outcome === 'control' && !question) {
+      this.control = true
       if (verdict.control.action === 'ping') this.probe = true
       const reply = this.deps.control(verdict.control, facts, exchange, generation)
       return this.when(reply, (made) => this.answer(made, facts))

@@ -100,11 +100,11 @@ export function createSignalReplies(deps: SignalDeps): SignalReplies {
         return logger.info({ request_id }, 'the stream of shared signals works')
       case 'stream-updated':
         return logger.warn(
-          { request_id, status: event.status },
+          { request_id, stream_status: event.status },
           'the stream of shared signals was changed by its sender',
         )
       case 'other':
-        return logger.debug({ request_id, event: event.name }, 'an event of shared signals asks nothing of us')
+        return logger.debug({ request_id, reason: event.name }, 'an event of shared signals asks nothing of us')
       default:
         return event satisfies never
     }

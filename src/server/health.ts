@@ -91,7 +91,9 @@ async function listenBeside(
   })
   await bind(server, address, key)
   // Too many open files, for one: what waits in the queue is accepted later, and the process lives on.
-  server.on('error', (error) => logger.error({ cause: error.message, key }, 'a side listener reports an error'))
+  server.on('error', (error) =>
+    logger.error({ error: 'ERR_LISTEN', error_message: error.message, key }, 'a side listener reports an error'),
+  )
   return {
     address: server.address() as AddressInfo,
     close: () =>

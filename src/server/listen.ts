@@ -128,7 +128,9 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
 
   await bind(server, where, 'address')
   // A connection that cannot be accepted (no more file descriptors) is no reason to end.
-  server.on('error', (error) => deps.logger.error({ cause: error.message }, 'the listener reports an error'))
+  server.on('error', (error) =>
+    deps.logger.error({ error: 'ERR_LISTEN', error_message: error.message }, 'the listener reports an error'),
+  )
   let stopSweeping = sweep()
   const stopRotating = handshakes ? every(clock, TICKET_KEYS_LIFE, () => handshakes.setTicketKeys()) : () => {}
 

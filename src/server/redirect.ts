@@ -2,7 +2,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Address } from '../config/model.ts'
-import { messageOf } from '../errors.ts'
+import { faultFields } from '../errors.ts'
 import { parseHost } from '../routing/host.ts'
 import type { Logger } from '../types.ts'
 import { bind } from './bind.ts'
@@ -25,12 +25,14 @@ export async function listenRedirect(address: Address, deps: RedirectDeps): Prom
   const { logger } = deps
   const server = createServer(OPTIONS, (req, res) => {
     void respond(req, res, deps).catch((error: unknown) => {
-      logger.error({ cause: messageOf(error) }, 'an ACME challenge could not be answered')
+      logger.error(faultFields(error), 'an ACME challenge could not be answered')
       send(res, 503, 'unavailable\n')
     })
   })
   await bind(server, address, 'http_redirect_addr')
-  server.on('error', (error) => logger.error({ cause: error.message }, 'the redirect listener reports an error'))
+  server.on('error', (error) =>
+    logger.error({ error: 'ERR_LISTEN', error_message: error.message }, 'the redirect listener reports an error'),
+  )
   return {
     address: server.address() as AddressInfo,
     close: () =>

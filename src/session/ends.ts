@@ -1,5 +1,5 @@
 /** Sessions by when they end, so that whoever looks finds those that have ended without looking at all. */
-import { messageOf } from '../errors.ts'
+import { faultFields } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import { epochMillis, later } from '../lib/time.ts'
 import type { Clock, Logger, Session, SessionId, Sessions, Span, Store, Table, WallTime } from '../types.ts'
@@ -67,7 +67,7 @@ export function createExpiry(deps: {
         }
       }
     } catch (error) {
-      logger.debug({ error: messageOf(error) }, 'sessions that have ended could not be looked for')
+      logger.debug(faultFields(error), 'sessions that have ended could not be looked for')
     }
   }
 

@@ -1,6 +1,6 @@
 /** What is to be done for sessions by a process that may call the identity provider: left in the store that all share. */
 import { validator } from '../lib/json-schema.ts'
-import { messageOf } from '../errors.ts'
+import { faultFields } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import { EPOCH_MILLIS, later } from '../lib/time.ts'
 import { createTurns } from '../lib/wait.ts'
@@ -122,7 +122,7 @@ export function createErrands(deps: {
       const again = errand && (await run(errand))
       if (again) await postErrand(store, clock, again)
     } catch (error) {
-      if (!closed) logger.warn({ error: messageOf(error) }, 'an errand for a session could not be done')
+      if (!closed) logger.warn(faultFields(error), 'an errand for a session could not be done')
     }
   }
 
@@ -131,7 +131,7 @@ export function createErrands(deps: {
     try {
       for await (const [key] of store.list(errandsTable)) begin(key)
     } catch (error) {
-      if (!closed) logger.warn({ error: messageOf(error) }, 'errands for sessions could not be listed')
+      if (!closed) logger.warn(faultFields(error), 'errands for sessions could not be listed')
     }
   }
 

@@ -1,5 +1,5 @@
 /** One refresh of one session, and the end of a refresh token: what is said to the provider, and what its answer does. */
-import { AppError, toAppError } from '../errors.ts'
+import { AppError, toAppError, faultFields } from '../errors.ts'
 import { sessionTag } from '../lib/audit.ts'
 import { later } from '../lib/time.ts'
 import { pause } from '../lib/wait.ts'
@@ -55,15 +55,13 @@ export function createTokenKeeper(deps: {
       if (session?.refresh && session.refresh.dueAt <= clock.now()) await ask(session)
     } catch (error) {
       deps.refreshed('failed')
-      const { code, message } = toAppError(error)
       // Of an outage once for each session; the counter tells the rest.
       logger[session?.refresh?.failures ? 'debug' : 'warn'](
         {
           session: sessionTag(id),
           provider: session?.provider,
           failures: session?.refresh?.failures,
-          code,
-          error: message,
+          ...faultFields(error),
         },
         'the tokens of a session could not be refreshed; it goes on',
       )
@@ -144,11 +142,11 @@ export function createTokenKeeper(deps: {
         await idp.revoke(refreshToken, callSignal(idp))
         return undefined
       } catch (error) {
-        const { code, message } = toAppError(error)
+        const { code } = toAppError(error)
         const attempts = (failed?.attempts ?? 0) + 1
         const isLast = attempts === REVOKE_ATTEMPTS || code !== 'ERR_IDP_UNREACHABLE'
         logger[isLast ? 'warn' : 'debug'](
-          { session: sessionTag(id), provider, attempts, code, error: message },
+          { session: sessionTag(id), provider, attempts, ...faultFields(error) },
           'the refresh token of an ended session could not be revoked',
         )
         return isLast

@@ -1,5 +1,5 @@
 import { setMaxListeners } from 'node:events'
-import { assertNever, messageOf } from '../errors.ts'
+import { assertNever, faultFields } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import { createTurns, settledWithin } from '../lib/wait.ts'
 import { elapsed } from '../lib/time.ts'
@@ -97,7 +97,7 @@ export function createRefresher(deps: {
     let flight = flights.get(id)
     if (!flight) {
       flight = attempt(id)
-        .catch((error: unknown) => logger.debug({ error: messageOf(error) }, 'a refresh could not begin'))
+        .catch((error: unknown) => logger.debug(faultFields(error), 'a refresh could not begin'))
         .finally(() => flights.delete(id))
       flights.set(id, flight)
     }

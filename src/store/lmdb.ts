@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { open, type RootDatabase, TransactionFlags } from 'lmdb'
-import { AppError, messageOf } from '../errors.ts'
+import { AppError, messageOf, faultFields } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import { yieldToEventLoop } from '../lib/wait.ts'
 import type { Change, Clock, Logger, Span, Store, Table, WallTime } from '../types.ts'
@@ -130,7 +130,7 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
     try {
       work()
     } catch (error) {
-      logger.error({ error: messageOf(error) }, `store: ${what} failed`)
+      logger.error(faultFields(error), `store: ${what} failed`)
     }
   }
 
@@ -299,7 +299,7 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
       return { ...record, value: recognise(table, id, record.value) }
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'ERR_STORE_CORRUPT') throw error
-      logger.error({ code: error.code }, error.message)
+      logger.error({ error: error.code }, error.message)
       return undefined
     }
   }

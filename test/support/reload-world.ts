@@ -29,6 +29,8 @@ export interface Running {
   readonly clock: ManualClock
   readonly port: number
   readonly browser: () => Browser
+  /** The log since the last call of `lines`, as it was written. */
+  logText(): string
   /** Lines of the log since the last call. */
   readonly lines: () => readonly Record<string, unknown>[]
   readonly signIn: (browser: Browser, url: string) => ReturnType<typeof signIn>
@@ -129,7 +131,9 @@ export async function createReloadWorld(): Promise<ReloadWorld> {
       let written: string[] = []
       const config = compile(settings)
       const sink = new Writable({ write: (chunk: Buffer, _, done) => (written.push(chunk.toString('utf8')), done()) })
-      const app = await startApp({ config, logger: createLogger(config.live.logLevel, sink), clock })
+      const logger = createLogger(config.live.logLevel, sink)
+      logger.configure(config.live)
+      const app = await startApp({ config, logger, clock })
       running.add(app)
       const { port } = app.listener.address
       return {
@@ -138,10 +142,14 @@ export async function createReloadWorld(): Promise<ReloadWorld> {
         port,
         browser: () => createBrowser(() => port),
         lines() {
-          const lines = written.join('').split('\n').filter(Boolean)
+          const lines = written
+            .join('')
+            .split('\n')
+            .filter((line) => line.startsWith('{'))
           written = []
           return lines.map((line) => JSON.parse(line) as Record<string, unknown>)
         },
+        logText: () => written.join(''),
         signIn: (browser, url) => signIn(browser, okta.url, url, LOGIN),
         arrived: (path) => arrived.get(path) ?? 0,
       }
@@ -251,6 +259,15 @@ export async function behaviour({ app, browser: open, lines, signIn: sign, clock
     held,
     log: [...new Set(seen.map(({ level, route }) => `${String(level)} ${String(route)}`))],
   }
+}
+
+/** Is the log JSON? */
+export async function logForm({ browser, logText }: Running): Promise<unknown> {
+  await browser().ask('http://public.localhost/')
+  return logText()
+    .trim()
+    .split('\n')
+    .every((line) => line.startsWith('{'))
 }
 
 /** The ids of a key set; nothing for what is none. */

@@ -5,6 +5,7 @@ import type { AddressInfo, Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
+import { expect } from 'vitest'
 import { stringify } from 'yaml'
 import { DEMO, demoSeed } from '../../emulator/okta/demo-seed.ts'
 import { createOktaEmulator, type OktaEmulator, type OktaEmulatorOptions } from '../../emulator/okta/emulator.ts'
@@ -12,6 +13,7 @@ import { type App, startApp } from '../../src/single.ts'
 import type { Config } from '../../src/config/model.ts'
 import { formatIssue, parseConfig } from '../../src/config/load.ts'
 import { createLogger } from '../../src/lib/log.ts'
+import { unknownLines } from './log-lines.ts'
 import type { ManualClock } from './clock.ts'
 import { type Answer, type Browser, createBrowser } from './browser.ts'
 
@@ -157,6 +159,8 @@ export async function createTestWorld(options: WorldOptions = {}): Promise<World
         upstream.closeAllConnections()
       })
       rmSync(state, { recursive: true, force: true })
+      // Whatever a test is about: docs/log.md knows each line.
+      expect(unknownLines(lines.join(''))).toEqual([])
     },
   }
 }

@@ -1,3 +1,4 @@
+import { faultFields } from '../../../src/errors.ts'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Logger, Span } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
@@ -44,7 +45,7 @@ export function createPipeline(deps: PipelineDeps): (req: IncomingMessage, res: 
       res.once('close', () => note(call, endpoint, token.id))
       await write(res, act && replaces(act) ? faultReply(act) : await answer(call, endpoint, found, token), act)
     } catch (error) {
-      deps.log.error({ err: error, path: call.path }, 'emulator: request failed')
+      deps.log.error({ ...faultFields(error), path: call.path }, 'emulator: request failed')
       if (res.headersSent) res.destroy()
       else await write(res, errorReply(new OktaError('E0000009')), undefined)
     }

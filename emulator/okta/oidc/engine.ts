@@ -1,3 +1,4 @@
+import { faultFields } from '../../../src/errors.ts'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import type { InteractionResults, KoaContextWithOIDC, Provider } from 'oidc-provider'
@@ -47,7 +48,9 @@ export async function createEngine(deps: EngineDeps): Promise<Engine> {
   // The URL is fixed, whatever Host the client used: `run` sets both forwarded headers.
   provider.proxy = true
   provider.silent = true
-  provider.on('server_error', (_ctx, error) => deps.log.error({ err: error }, 'emulator: oidc-provider failed'))
+  provider.on('server_error', (_ctx, error) =>
+    deps.log.error({ ...faultFields(error) }, 'emulator: oidc-provider failed'),
+  )
   // Okta does not send `iss` (RFC 9207). The declared events do not show that this one carries the response.
   const events = provider as unknown as NodeJS.EventEmitter
   events.on('authorization.success', (_ctx, response: { iss?: string }) => delete response.iss)

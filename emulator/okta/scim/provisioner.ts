@@ -1,3 +1,4 @@
+import { faultFields } from '../../../src/errors.ts'
 import type { Logger } from '../../../src/types.ts'
 import type { Clock } from '../clock.ts'
 import type { Outbound } from '../http/outbound.ts'
@@ -68,7 +69,8 @@ export function createProvisioner(deps: {
         await (kind === 'person' ? person(line, id) : line.target.syncGroup(id))
       } catch (error) {
         line.failed.add(key)
-        if (!(error instanceof ScimFailure)) deps.log.error({ err: error, key }, 'emulator: provisioning failed')
+        if (!(error instanceof ScimFailure))
+          deps.log.error({ ...faultFields(error), key }, 'emulator: provisioning failed')
       }
     }
     // In the same turn as the end of the loop, so that a later change starts a new one.

@@ -1,4 +1,4 @@
-import { type AppError, toAppError } from '../../errors.ts'
+import { type AppError, toAppError, faultFields } from '../../errors.ts'
 import type { Clock, Logger, Span, Monotonic, Store, Unsubscribe, WallTime } from '../../types.ts'
 import type { LiveDirectory } from '../directory.ts'
 import type { Leadership } from '../leadership.ts'
@@ -174,7 +174,7 @@ export function createOktaFeed(deps: {
   function fallBack(error: AppError): void {
     if (forbiddenAt === undefined) {
       logger.warn(
-        { okta: org, error: error.message },
+        { okta: org, ...faultFields(error) },
         'okta: the System Log may not be read (a read-only administrator may, or the scope okta.logs.read): changes are found by comparing lists, which is slower and costs more calls',
       )
     }
@@ -219,7 +219,10 @@ export function createOktaFeed(deps: {
       if (closing.signal.aborted) return
       const { code, message } = toAppError(error)
       const level = loop.lastError?.code === code ? 'debug' : 'warn'
-      logger[level]({ okta: org, code, error: message }, 'okta: changes cannot be followed now; what is known stays')
+      logger[level](
+        { okta: org, error: code, error_message: message },
+        'okta: changes cannot be followed now; what is known stays',
+      )
       loop.lastError = { at: clock.now(), code, message }
     }
   }

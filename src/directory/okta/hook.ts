@@ -2,7 +2,7 @@ import { constantTimeEqual } from '../../lib/crypto.ts'
 import type { Secret } from '../../lib/secret.ts'
 import type { Clock, Logger } from '../../types.ts'
 import type { EventHook } from '../model.ts'
-import { messageOf } from '../../errors.ts'
+import { faultFields } from '../../errors.ts'
 import type { LiveDirectory } from '../directory.ts'
 import type { Request, Signal } from '../signals.ts'
 import { isLogEvent, signalsOf } from './events.ts'
@@ -70,7 +70,7 @@ export function createOktaHook(deps: {
       for (const uuid of uuids) seen.add(uuid)
       if (asked.length > 0) requests(asked)
     } catch (error) {
-      logger.warn({ error: messageOf(error) }, 'okta: an event hook could not be worked on; the log will tell the same')
+      logger.warn(faultFields(error), 'okta: an event hook could not be worked on; the log will tell the same')
     }
   }
 
@@ -98,7 +98,7 @@ export function createOktaHook(deps: {
     try {
       await hand(body)
     } catch (error) {
-      logger.warn({ error: messageOf(error) }, 'okta: an event hook could not be handed on; the log will tell the same')
+      logger.warn(faultFields(error), 'okta: an event hook could not be handed on; the log will tell the same')
     }
   }
 

@@ -1,4 +1,4 @@
-import { AppError, toAppError } from '../../errors.ts'
+import { AppError, toAppError, faultFields } from '../../errors.ts'
 import { pause } from '../../lib/wait.ts'
 import { groupKey } from '../../policy/membership.ts'
 import { nearest } from '../../policy/nearest.ts'
@@ -129,9 +129,8 @@ export function createReconcile(deps: {
     try {
       await readMembers(each, options)
     } catch (error) {
-      const { code, message } = toAppError(error)
-      if (code !== 'ERR_DIRECTORY_BAD_ANSWER') throw error
-      logger.warn({ group_id: each.group.id, error: message }, 'okta: the members of a group cannot be compared')
+      if (toAppError(error).code !== 'ERR_DIRECTORY_BAD_ANSWER') throw error
+      logger.warn({ group_id: each.group.id, ...faultFields(error) }, 'okta: the members of a group cannot be compared')
       readAt.set(each.group.id, each.membersAt)
     }
   }

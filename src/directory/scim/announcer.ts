@@ -1,4 +1,4 @@
-import { messageOf } from '../../errors.ts'
+import { faultFields } from '../../errors.ts'
 import type { Logger, Subject, Unsubscribe } from '../../types.ts'
 
 /** Each of them may be looked up again at once, which costs more than telling. */
@@ -26,7 +26,7 @@ export function createAnnouncer(logger: Logger): Announcer {
       try {
         listener(subject)
       } catch (error) {
-        logger.error({ user_id: subject, error: messageOf(error) }, 'scim: a listener to changes failed')
+        logger.error({ user_id: subject, ...faultFields(error) }, 'scim: a listener to changes failed')
       }
     }
   }

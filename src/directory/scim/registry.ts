@@ -1,4 +1,4 @@
-import { AppError, messageOf } from '../../errors.ts'
+import { AppError, faultFields } from '../../errors.ts'
 import { randomId, sha256 } from '../../lib/crypto.ts'
 import { personKey } from '../../lib/person.ts'
 import { epochMillis } from '../../lib/time.ts'
@@ -195,9 +195,7 @@ export function createRegistry(deps: {
   /** Changes were missed. A fault leaves it to the next caller of `ready`. */
   function readAgain(): void {
     loading = undefined
-    ready().catch((error: unknown) =>
-      logger.warn({ error: messageOf(error) }, 'scim: the store could not be read again'),
-    )
+    ready().catch((error: unknown) => logger.warn(faultFields(error), 'scim: the store could not be read again'))
   }
 
   /** Never rejects: after a fault the next caller of `ready` reads everything again. */
@@ -207,7 +205,7 @@ export function createRegistry(deps: {
       adopt(collection, id, (await store.get(collection.table, id))?.value)
     } catch (error) {
       const corrupt = error instanceof AppError && error.code === 'ERR_STORE_CORRUPT'
-      logger.error({ error: messageOf(error) }, 'scim: a change in the store could not be read')
+      logger.error(faultFields(error), 'scim: a change in the store could not be read')
       // As `list` does: a record that cannot be read is left out, and gives nobody anything.
       if (corrupt) adopt(collection, id, undefined)
       else loading = undefined
@@ -298,7 +296,7 @@ export function createRegistry(deps: {
         await records.write(group, [...members.users(group)], false, 0)
       }
     } catch (error) {
-      logger.warn({ error: messageOf(error) }, 'scim: members of a removed group could not be removed')
+      logger.warn(faultFields(error), 'scim: members of a removed group could not be removed')
     }
   }
 

@@ -87,7 +87,7 @@ export function createScim(deps: {
         return await route(request)
       } catch (error) {
         const { code, message, info } = toAppError(error)
-        logger.error({ code, error: message, method: request.method }, 'scim: a request failed')
+        logger.error({ error: code, error_message: message, method: request.method }, 'scim: a request failed')
         const retry = 'retryAfter' in info ? { 'retry-after': String(info.retryAfter) } : undefined
         return refuse({ refused: info.status, detail: info.sentence }, retry)
       }

@@ -1,6 +1,6 @@
 import * as oidc from 'openid-client'
 import { discoveryUrl, placed, unsafeEndpoint } from '../../config/provider-endpoints.ts'
-import { AppError } from '../../errors.ts'
+import { AppError, faultFields } from '../../errors.ts'
 import type { Send } from '../../lib/outbound.ts'
 import type { Logger } from '../../types.ts'
 import { boundedFetch } from '../bounded-fetch.ts'
@@ -17,7 +17,7 @@ export async function readMetadata(idp: OidcSettings, send: Send, logger: Logger
   } catch (error) {
     const fault = discoveryFault(idp, error)
     const what = fault.code === 'ERR_IDP_ISSUER' ? 'identity provider unusable' : 'identity provider unreachable'
-    logger.error({ issuer: idp.issuer, code: fault.code, reason: fault.message }, what)
+    logger.error({ issuer: idp.issuer, ...faultFields(fault) }, what)
     throw fault
   }
 }

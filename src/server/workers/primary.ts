@@ -1,6 +1,6 @@
 /** The process that serves nothing: it starts workers, replaces those that end, and gives all of them one configuration. */
 import { randomBytes } from 'node:crypto'
-import { type AppError, messageOf, toAppError } from '../../errors.ts'
+import { type AppError, messageOf, toAppError, faultFields } from '../../errors.ts'
 import { every } from '../../lib/clock.ts'
 import { elapsed } from '../../lib/time.ts'
 import type { Clock, Logger, Monotonic, Span, Unsubscribe } from '../../types.ts'
@@ -150,7 +150,7 @@ export function createWorkers(deps: {
       const fault = toAppError(error)
       seat.failures++
       if (isClosing) return
-      logger.error({ worker: seat.worker, error: fault.code, error_message: fault.message }, 'a worker cannot start')
+      logger.error({ worker: seat.worker, ...faultFields(fault) }, 'a worker cannot start')
       if (seat.failures >= LAST_ATTEMPT && serving().length === 0) fail(fault)
       else restart(seat)
     }

@@ -1,4 +1,4 @@
-import { messageOf } from '../../errors.ts'
+import { messageOf, faultFields } from '../../errors.ts'
 import { NEVER } from '../../lib/time.ts'
 import type { Change, Clock, Logger, Monotonic, Span, StoreTrouble, Unsubscribe } from '../../types.ts'
 import { type ChangeLog, LOG_PAGE, type LogEntry } from './backend.ts'
@@ -115,7 +115,7 @@ export function createFeed(deps: {
     try {
       work()
     } catch (error) {
-      logger.error({ error: messageOf(error) }, `store: ${what} failed`)
+      logger.error(faultFields(error), `store: ${what} failed`)
     }
   }
 

@@ -1,4 +1,4 @@
-import { AppError, messageOf } from '../../errors.ts'
+import { AppError, messageOf, faultFields } from '../../errors.ts'
 import { every } from '../../lib/clock.ts'
 import { randomId } from '../../lib/crypto.ts'
 import type { Secret } from '../../lib/secret.ts'
@@ -157,7 +157,7 @@ export async function openSharedStore(deps: {
       return [key, { value, version: record.version }] as const
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'ERR_STORE_CORRUPT') throw error
-      logger.error({ code: error.code }, error.message)
+      logger.error({ error: error.code }, error.message)
       return undefined
     }
   }
@@ -168,7 +168,7 @@ export async function openSharedStore(deps: {
     if (closed || sweeping || backend.trouble()) return
     sweeping = true
     void sweepAll()
-      .catch((error: unknown) => logger.debug({ error: messageOf(error) }, 'store: sweep failed'))
+      .catch((error: unknown) => logger.debug(faultFields(error), 'store: sweep failed'))
       .finally(() => (sweeping = false))
   }
 

@@ -153,6 +153,7 @@ const EVERYTHING: Settings = {
   darkmode_primary_color: '#abcdef',
   darkmode_secondary_color: '#bcdefa',
   log_level: 'warn',
+  log_format: 'json',
   workers: 4,
   services: 'authenticate',
   compatibility: 'pomerium',

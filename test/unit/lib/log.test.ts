@@ -10,7 +10,7 @@ function collector() {
 test('a line has time, level and message; a Secret is redacted', () => {
   const out = collector()
   const before = Date.now()
-  createLogger('info', out).info({ path: '/a"b\n', none: undefined, key: new Secret('hidden') }, 'request')
+  createLogger('info', out).info({ path: '/a"b\n', route: undefined, key: new Secret('hidden') as never }, 'request')
   const { time, ...line } = JSON.parse(out.pieces.join('')) as Record<string, string>
   expect(line).toEqual({ level: 'info', path: '/a"b\n', key: '[secret]', msg: 'request' })
   expect(new Date(time ?? '').toISOString()).toBe(time)
@@ -71,23 +71,23 @@ test.each([
 ])('%s are escaped, and read as they were', (_, evil) => {
   const out = collector()
   const logger = createLogger('info', out)
-  logger.warn({ evil, list: [evil] }, evil)
+  logger.warn({ detail: evil, reasons: [evil] }, evil)
   const lines = out.pieces.join('').trimEnd().split('\n')
   for (const line of lines) expect(line).toMatch(/^[\x20-\x7e]*$/)
   expect(lines.map((line) => JSON.parse(line) as object)).toEqual([
-    expect.objectContaining({ evil, list: [evil], msg: evil }),
+    expect.objectContaining({ detail: evil, reasons: [evil], msg: evil }),
   ])
 })
 
 test('letters of every script stay as they are', () => {
   const out = collector()
-  createLogger('info', out).info({ name: 'Zoë 名前 😀' }, 'x')
-  expect(out.pieces.join('')).toContain('"name":"Zoë 名前 😀"')
+  createLogger('info', out).info({ email: 'Zoë 名前 😀' }, 'x')
+  expect(out.pieces.join('')).toContain('"email":"Zoë 名前 😀"')
 })
 
 test('a text of 80 KB is cut, with a mark', () => {
   const out = collector()
-  createLogger('info', out).info({ name: 'x'.repeat(80_000), status: 200 }, 'x')
+  createLogger('info', out).info({ detail: 'x'.repeat(80_000), status: 200 }, 'x')
   const line = JSON.parse(out.pieces.join('')) as Record<string, unknown>
-  expect(line).toMatchObject({ status: 200, name: `${'x'.repeat(2048)}… (77952 more)` })
+  expect(line).toMatchObject({ status: 200, detail: `${'x'.repeat(2048)}… (77952 more)` })
 })

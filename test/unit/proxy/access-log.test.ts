@@ -18,7 +18,7 @@ let raw: string
 beforeEach(() => {
   clock = manualClock()
   written = ''
-  const logger = createLogger('info', { write: (line: string) => void (written += line) })
+  const logger = createLogger('debug', { write: (line: string) => void (written += line) })
   accessLog = createAccessLog(logger, clock, () => {})
 })
 
@@ -208,4 +208,44 @@ test('what a client chooses is bounded and says how much is left out', () => {
   })
   const error = new AppError('ERR_UPSTREAM_PROTOCOL', long, { cause: new Error(long) })
   expect(JSON.stringify(lineOf({ facts }, undefined, error)).length).toBeLessThan(6000)
+})
+
+test('redirects to the sign-in and our own paths are for those who look for them, unless they were refused', () => {
+  const decision = { outcome: 'sign-in', reasons: ['user-unauthenticated'] } as const
+  const level = (progress: Omit<Progress, 'startedAt'>, status: number, error?: AppError) =>
+    lineOf({ facts, ...progress }, { status, bytesOut: 0 }, error)['level']
+  expect(level({ decision }, 302)).toBe('debug')
+  expect(level({ decision }, 401)).toBe('info')
+  expect(level({ control: true }, 200)).toBe('debug')
+  expect(level({ control: true }, 302)).toBe('debug')
+  expect(level({ control: true }, 403)).toBe('info')
+  expect(level({ control: true }, 400, new AppError('ERR_SIGN_IN_STATE', 'used'))).toBe('info')
+  expect(level({ control: true }, 503, new AppError('ERR_IDP_UNREACHABLE', 'down'))).toBe('error')
+  expect(level({}, 302)).toBe('info')
+})
+
+test('what goes on failing is an error once, and again every ten minutes with how often', () => {
+  const away = new AppError('ERR_UPSTREAM_CONNECT', 'upstream: refused')
+  const said = (of: Route, error: AppError) => {
+    const { level, repeated } = lineOf({ facts, route: of }, { status: 502, bytesOut: 0 }, error)
+    return [level, repeated]
+  }
+  expect(said(route, away)).toEqual(['error', undefined])
+  expect(said(route, away)).toEqual(['info', undefined])
+  expect(said(route, away)).toEqual(['info', undefined])
+  expect(said({ ...route, id: 'r-2' }, away)).toEqual(['error', undefined])
+  clock.advance(600_000)
+  expect(said(route, away)).toEqual(['error', 2])
+  expect(said(route, away)).toEqual(['info', undefined])
+  // Something else is wrong now.
+  expect(said(route, new AppError('ERR_UPSTREAM_TLS', 'upstream: expired'))).toEqual(['error', undefined])
+  expect(said(route, away)).toEqual(['error', undefined])
+})
+
+test('the faults of any number of routes take no more room than a thousand', () => {
+  const away = new AppError('ERR_UPSTREAM_CONNECT', 'upstream: refused')
+  for (let i = 0; i < 1001; i++) {
+    expect(lineOf({ facts, route: { ...route, id: `r-${i}` } }, undefined, away)['level']).toBe('error')
+  }
+  expect(lineOf({ facts, route: { ...route, id: 'r-0' } }, undefined, away)['level']).toBe('error')
 })

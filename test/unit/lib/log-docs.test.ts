@@ -1,0 +1,23 @@
+import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { expect, test } from 'vitest'
+import { LOG_GROUPS } from '../../../src/lib/log-fields.ts'
+import { unknownLines } from '../../support/log-lines.ts'
+
+const root = new URL('../../../', import.meta.url)
+const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
+
+function generated(): string {
+  return execFileSync(process.execPath, ['scripts/log-docs.mjs', '--print'], { cwd: root, encoding: 'utf8' })
+}
+
+test('docs/log.md has the fields of lib/log-fields.ts, and a line that has no other (npm run docs)', () => {
+  const fresh = generated()
+  expect(read('docs/log.md')).toBe(fresh)
+  const names = Object.values(LOG_GROUPS).flatMap((fields) => Object.keys(fields))
+  expect(new Set(names).size).toBe(names.length)
+  for (const name of names) expect(fresh).toContain(`| \`${name}\` |`)
+  const shown = [...fresh.matchAll(/```json\n(.*?)\n```/gs)].map(([, lines = '']) => lines)
+  expect(shown).toHaveLength(1)
+  expect(unknownLines(shown.join('\n'))).toEqual([])
+})
