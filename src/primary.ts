@@ -16,6 +16,8 @@ export interface Primary {
   /** `host:port` of the listener. */
   readonly address: string
   readonly operations: Operations
+  /** Some worker takes requests now. */
+  serves(): boolean
   /** Puts a new configuration into force in all workers, as far as it can change while running. Rejects when one of them cannot have it; then nothing has changed. */
   reload(next: Config, input: ConfigInput): Promise<void>
   /** A configuration that was not accepted: the last good one stays, and says so. */
@@ -60,6 +62,7 @@ export function startPrimary(options: {
     return {
       address,
       operations,
+      serves: () => workers.areServing(),
       failed: workers.failed,
       async reload(next, made) {
         const outcome = compareConfig(fixed, live, next)

@@ -10,6 +10,7 @@ import { availableCores } from '../../../src/server/workers/cores.ts'
 import type { ConfigInput } from '../../../src/server/workers/messages.ts'
 import { isWorker, obeyPrimary } from '../../../src/server/workers/worker.ts'
 import type { Logger } from '../../../src/types.ts'
+import { createServiceManager } from '../service-manager.ts'
 
 /** Starts Postern, follows its files, and resolves with the exit code when it has been asked to stop. */
 export async function runCommand({ config: file }: { readonly config: string | undefined }): Promise<number> {
@@ -26,6 +27,7 @@ export async function runCommand({ config: file }: { readonly config: string | u
   const stop = stopSignal()
   const { config } = loaded
   const logger = createLogger(config.live.logLevel)
+  logger.configure(config.live)
   for (const line of formatIssues(loaded.warnings)) logger.warn({ at: line }, 'configuration')
   const running = await Promise.race([start(config, input, logger).catch(toAppError), stop])
   if (typeof running === 'string') {
@@ -34,8 +36,10 @@ export async function runCommand({ config: file }: { readonly config: string | u
     process.exit(0)
   }
   if (running instanceof Error) return end(running, 'cannot start', logger)
-  const stopFollowing = await followFiles(running, file, loaded, logger)
+  const manager = createServiceManager({ env: process.env, serves: () => running.serves(), clock: systemClock, logger })
   const { address, workers, operations } = running
+  const ready = (): void => manager.ready(`listening on ${address}`)
+  const stopFollowing = await followFiles(running, file, loaded, logger, { reloading: manager.reloading, ready })
   logger.info(
     {
       address,
@@ -48,17 +52,19 @@ export async function runCommand({ config: file }: { readonly config: string | u
   const { health, metrics } = operations
   if (health || metrics)
     logger.info({ health: shown(health?.address), metrics: shown(metrics?.address) }, 'side listeners')
+  ready()
 
   const over = await Promise.race([stop, running.failed])
   // Whoever asks twice does not want to wait.
   for (const again of STOP_SIGNALS) process.once(again, () => process.exit(130))
   stopFollowing()
+  const told = manager.stopping()
   if (over instanceof Error) {
     await running.close()
     return end(over, 'no worker can be kept running', logger)
   }
   logger.info({ signal: over }, 'stopping')
-  await running.close()
+  await Promise.all([running.close(), told])
   logger.info({}, 'stopped')
   logger.flush()
   return 0
@@ -70,6 +76,7 @@ interface Running {
   readonly address: string
   readonly workers: number
   readonly operations: Operations
+  serves(): boolean
   reload(next: Config, input: ConfigInput): Promise<void>
   refuse(problem: string): void
   /** Resolves when it ends by itself. */
@@ -90,6 +97,7 @@ async function start(config: Config, input: ConfigInput, logger: ProcessLogger):
     workers,
     address: shown(app.listener.address),
     operations: app.operations,
+    serves: () => true,
     reload: async (next) => void app.reload(next),
     refuse: (problem) => app.refuse(problem),
     failed: new Promise(() => {}),
@@ -115,10 +123,15 @@ async function followFiles(
   file: string | undefined,
   first: Loaded,
   logger: Logger,
+  tell: { reloading(): void; ready(): void },
 ): Promise<() => void> {
   let loading: Promise<void> = Promise.resolve()
   const reload = (): void => {
-    loading = loading.then(loadAnew).catch((error: unknown) => running.refuse(messageOf(error)))
+    loading = loading
+      .then(tell.reloading)
+      .then(loadAnew)
+      .catch((error: unknown) => running.refuse(messageOf(error)))
+      .then(tell.ready)
   }
   async function loadAnew(): Promise<void> {
     const { loaded, input } = await load(file)
