@@ -694,7 +694,7 @@ describe('the store', () => {
     opened.push(made)
     everybodyHas([group(1)])
     expect(names(await signIn(ANN, made))).toEqual(['Group 1'])
-    expect(log.lines.at(-1)).toMatchObject({ level: 'warn', fields: { code: 'ERR_STORE_UNAVAILABLE' } })
+    expect(log.lines.at(-1)).toMatchObject({ level: 'warn', fields: { error: 'ERR_STORE_UNAVAILABLE' } })
   })
 
   test('does not use groups that another source stored', async () => {
