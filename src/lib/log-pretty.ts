@@ -1,6 +1,8 @@
 /** A log line for people at a terminal: the same fields in another form. */
 
-interface Line extends Readonly<Record<string, unknown>> {
+import type { LogFields } from './log-fields.ts'
+
+interface Line extends LogFields {
   readonly time: string
   readonly level: string
   readonly msg: string
@@ -33,17 +35,14 @@ export function prettyLine(line: string, colour: boolean): string {
   return `${parts.filter((part) => part !== '').join('  ')}${trace.join('')}\n`
 }
 
-function request(
-  fields: Readonly<Record<string, unknown>>,
-  paint: (text: string, ...codes: number[]) => string,
-): string {
-  const { status, method, host = '', path = '', duration_ms, email, service_account, decision } = fields
+function request(fields: LogFields, paint: (text: string, ...codes: number[]) => string): string {
+  const { status, method = '', host = '', path = '', duration_ms = 0, email, service_account, decision } = fields
   const family = Number(status) >= 500 ? 31 : Number(status) >= 400 ? 33 : 32
   const said = [
     status === undefined ? '---' : paint(String(status), family),
     paint(plain(`${method} ${host}${path}`), BOLD),
     `${duration_ms} ms`,
-    ...[email ?? service_account, decision].filter((each) => each !== undefined).map((each) => plain(String(each))),
+    ...[email ?? service_account, decision].flatMap((each) => (each === undefined ? [] : [plain(each)])),
   ]
   return said.join(' ')
 }

@@ -262,9 +262,10 @@ export async function behaviour({ app, browser: open, lines, signIn: sign, clock
 }
 
 /** Is the log JSON? */
-export async function logForm({ browser, logText }: Running): Promise<unknown> {
-  await browser().ask('http://public.localhost/')
-  return logText()
+export async function logForm(running: Running): Promise<unknown> {
+  await running.browser().ask('http://public.localhost/')
+  return running
+    .logText()
     .trim()
     .split('\n')
     .every((line) => line.startsWith('{'))

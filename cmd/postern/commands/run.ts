@@ -39,7 +39,10 @@ export async function runCommand({ config: file }: { readonly config: string | u
   const manager = createServiceManager({ env: process.env, serves: () => running.serves(), clock: systemClock, logger })
   const { address, workers, operations } = running
   const ready = (): void => manager.ready(`listening on ${address}`)
-  const stopFollowing = await followFiles(running, file, loaded, logger, { reloading: manager.reloading, ready })
+  const stopFollowing = await followFiles(running, file, loaded, logger, {
+    reloading: () => manager.reloading(),
+    ready,
+  })
   logger.info(
     {
       address,
@@ -123,7 +126,7 @@ async function followFiles(
   file: string | undefined,
   first: Loaded,
   logger: Logger,
-  tell: { reloading(): void; ready(): void },
+  tell: { readonly reloading: () => void; readonly ready: () => void },
 ): Promise<() => void> {
   let loading: Promise<void> = Promise.resolve()
   const reload = (): void => {

@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { createLogger } from '../../../src/lib/log.ts'
 import { prettyLine } from '../../../src/lib/log-pretty.ts'
 
+/** Select Graphic Rendition. */
+const SGR = new RegExp(String.raw`\u001b\[\d+m`, 'g')
 const time = '2026-11-26T10:19:08.710Z'
 const local = new Date(time).toTimeString().slice(0, 8)
 const pretty = (fields: object, colour = false) =>
@@ -42,7 +44,7 @@ test('with colour, the same text', () => {
   const fields = { level: 'error', method: 'GET', host: 'a', path: '/', status: 502, duration_ms: 1, msg: 'request' }
   const coloured = pretty(fields, true)
   expect(coloured).toContain('\x1b[31m502\x1b[0m')
-  expect(coloured.replaceAll(/\x1b\[\d+m/g, '')).toBe(pretty(fields))
+  expect(coloured.replaceAll(SGR, '')).toBe(pretty(fields))
 })
 
 test.each(['\x1b[2J', 'a\nb', '\r', '\x9b31m', '\u202eb', '\u2028', '\0', '\x7f', '\u{e0041}'])(
@@ -71,7 +73,7 @@ describe('the logger', () => {
         .split('\n')
         .map((line) => JSON.parse(line) as object),
     ).toHaveLength(2)
-    expect(written('pretty').replaceAll(/\x1b\[\d+m/g, '')).toMatch(
+    expect(written('pretty').replaceAll(SGR, '')).toMatch(
       /INFO {3}one {2}host=app\.test\n.*INFO {3}two {2}host=app\.test\n$/,
     )
   })
