@@ -26,13 +26,14 @@ const PATIENCE: Span = 5000
  * @param serves asked before the watchdog is told that all is well. A standing event loop tells it nothing.
  */
 export function createServiceManager(deps: {
-  readonly env: Readonly<Record<string, string | undefined>>
+  /** Default: the environment of the process. */
+  readonly env?: Readonly<Record<string, string | undefined>>
   readonly serves: () => boolean
   readonly clock: Clock
   readonly logger: Pick<Logger, 'warn'>
   readonly notify?: Notify
 }): ServiceManager {
-  const { env, serves, clock, logger, notify = systemdNotify } = deps
+  const { env = process.env, serves, clock, logger, notify = systemdNotify } = deps
   if (!env['NOTIFY_SOCKET']) return { ready() {}, reloading() {}, stopping: async () => {} }
   let said: Promise<void> = Promise.resolve()
   let warned = false

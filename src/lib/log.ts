@@ -5,6 +5,7 @@ import { systemClock } from './clock.ts'
 import { isatty } from 'node:tty'
 import { createDescriptorOutput, type LogOutput } from './log-output.ts'
 import { prettyLine } from './log-pretty.ts'
+import { hasColours } from './terminal.ts'
 import { epochMillis } from './time.ts'
 
 /** Lines are written together: after this time, or before they are more characters than this. */
@@ -87,8 +88,7 @@ export function visible(line: string): string {
 /** `auto`: for people where somebody looks, for machines elsewhere. */
 function rendering(format: LogFormat): (line: string) => string {
   if (format === 'json' || (format === 'auto' && !isatty(1))) return asItIs
-  const { NO_COLOR = '', TERM } = process.env
-  const colour = isatty(1) && NO_COLOR === '' && TERM !== 'dumb'
+  const colour = hasColours(1)
   return (line) => prettyLine(line, colour)
 }
 

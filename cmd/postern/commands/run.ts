@@ -36,7 +36,7 @@ export async function runCommand({ config: file }: { readonly config: string | u
     process.exit(0)
   }
   if (running instanceof Error) return end(running, 'cannot start', logger)
-  const manager = createServiceManager({ env: process.env, serves: () => running.serves(), clock: systemClock, logger })
+  const manager = createServiceManager({ serves: () => running.serves(), clock: systemClock, logger })
   const { address, workers, operations } = running
   const ready = (): void => manager.ready(`listening on ${address}`)
   const stopFollowing = await followFiles(running, file, loaded, logger, {

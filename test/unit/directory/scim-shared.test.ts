@@ -257,7 +257,12 @@ test('a listener that fails stops neither the push nor the others', async () => 
   expect(heard).toEqual(['00u-ann'])
   expect(log.lines).toContainEqual({
     level: 'error',
-    fields: { user_id: '00u-ann', error: 'a listener of ours' },
+    fields: {
+      user_id: '00u-ann',
+      error: 'ERR_INTERNAL',
+      error_message: 'a listener of ours',
+      stack: expect.any(String),
+    },
     message: 'scim: a listener to changes failed',
   })
 })
