@@ -356,6 +356,7 @@ async function openServing(
       : undefined,
     proxyProtocol: fixed.useProxyProtocol,
     trustedProxies: config.live.trustedProxies,
+    connections: config.live,
     timeouts: config.live,
     codecType: config.live.codecType,
     clock,

@@ -82,6 +82,8 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
         timeout: globals.default_upstream_timeout,
         responseBody: globals.upstream_body_timeout,
         requestBody: globals.client_body_timeout,
+        request: globals.request_timeout,
+        tunnelLifetime: globals.tunnel_max_lifetime,
       },
       circuitBreaker: globals.circuit_breaker_thresholds,
       allowHttp: globals.insecure_server,

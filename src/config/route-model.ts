@@ -105,6 +105,10 @@ export interface Timeouts {
   readonly responseBody: Limit
   /** Between two pieces of the request body before that. */
   readonly requestBody: Limit
+  /** From the end of the request's header to the end of the answer. */
+  readonly request: Limit
+  /** Of a tunnel, however busy it is. */
+  readonly tunnelLifetime: Limit
   /** Between two pieces of a WebSocket, instead of `tunnel_idle_timeout`. */
   readonly tunnel?: Span
 }

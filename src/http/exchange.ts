@@ -106,6 +106,8 @@ export type CutReason =
   | 'client-stalled'
   /** A tunnel in which nobody said anything for too long. */
   | 'idle'
+  /** It lasted longer than it may, however busy it was (`request_timeout`, `tunnel_max_lifetime`). */
+  | 'too-long'
   | 'shutdown'
 
 /**

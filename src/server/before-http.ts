@@ -21,6 +21,8 @@ export interface BeforeHttp {
   readonly handshakes: TlsHandshakes | undefined
   /** Who must begin with a PROXY header (`use_proxy_protocol`), and nobody else may connect. Absent: nobody. */
   readonly balancers: () => CompiledTrust | undefined
+  /** May this client have one more connection? */
+  readonly admit: (peer: string) => boolean
   readonly arrived: (arrival: Arrival) => void
   /** Nothing can be made of the connection; `peer` is the best that is known. `answer`: what may be said to it in plain. */
   readonly stopped: (detail: string, peer: string, answer?: string) => void
@@ -28,6 +30,7 @@ export interface BeforeHttp {
 
 const NO_PROXY_HEADER = 'use_proxy_protocol is on, and the connection does not begin with a PROXY header'
 const UNTRUSTED_PROXY = 'use_proxy_protocol is on, and trusted_proxies does not name the peer'
+const TOO_MANY = 'more connections of one client than max_connections_per_client'
 const WITHOUT_TLS = 'This port speaks HTTPS: the address begins with https://\n'
 const BAD_REQUEST = `HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\ncontent-length: ${WITHOUT_TLS.length}\r\n\r\n${WITHOUT_TLS}`
 
@@ -53,7 +56,8 @@ export function begin(socket: Socket, peer: string, parts: BeforeHttp): void {
   )
 }
 
-function secure(socket: Socket, peer: string, { handshakes, arrived, stopped }: BeforeHttp): void {
+function secure(socket: Socket, peer: string, { handshakes, admit, arrived, stopped }: BeforeHttp): void {
+  if (!admit(peer)) return stopped(TOO_MANY, peer)
   if (!handshakes) return arrived({ socket, peer })
   let first: number | undefined
   return onFirstBytes(

@@ -9,6 +9,7 @@ import type { Clock, Logger, Span } from '../types.ts'
 import type { Address, Live } from '../config/model.ts'
 import { type Arrival, begin } from './before-http.ts'
 import { bind } from './bind.ts'
+import { type ConnectionLimit, createClientConnections, NO_LIMIT } from './client-connections.ts'
 import type { Codec, CodecParts, Connection, Timeouts } from './codec.ts'
 import { createH1 } from './h1.ts'
 import { createH2 } from './h2.ts'
@@ -24,6 +25,8 @@ export interface ListenDeps extends Pick<CodecParts, 'refused'> {
   /** Every connection begins with a PROXY header (`use_proxy_protocol`), and comes from one of `trustedProxies`. */
   readonly proxyProtocol?: boolean
   readonly trustedProxies?: readonly string[]
+  /** Absent: no limit. */
+  readonly connections?: ConnectionLimit
   readonly timeouts: Timeouts
   /** Absent: `auto`. */
   readonly codecType?: Live['codecType']
@@ -41,7 +44,7 @@ export interface Listener {
   prepare(
     next: Timeouts &
       Pick<Live, 'certificate' | 'certificates' | 'downstreamMtls' | 'trustedProxies'> &
-      Partial<Pick<Live, 'codecType'>>,
+      Partial<Pick<Live, 'codecType'> & ConnectionLimit>,
   ): () => void
   /** 48 bytes (RFC 5077 §4) that seal session tickets from now on, instead of random ones of our own. Processes that share them resume one another's sessions. */
   setTicketKeys(keys: Buffer): void
@@ -87,6 +90,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     deps.proxyProtocol ? compileTrust({ proxies, hops: 0 }) : undefined
   let asked = tls?.downstreamMtls?.version
   let balancers = balancersOf(deps.trustedProxies ?? [])
+  const clients = createClientConnections(deps.connections ?? NO_LIMIT)
 
   // TLS ends in both directions at once.
   const server = createServer({ allowHalfOpen: handshakes === undefined, noDelay: true }, (socket) => {
@@ -101,6 +105,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     begin(socket, peer, {
       handshakes,
       balancers: () => balancers,
+      admit: (client) => clients.admit(socket, client),
       arrived(arrival) {
         deadline.stop()
         accept(socket, arrival)
@@ -183,6 +188,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
         codecType = nextType
         each((codec) => codec.reload(next))
         balancers = balancersOf(next.trustedProxies)
+        clients.reload(next)
         stopSweeping()
         stopSweeping = sweep()
       }

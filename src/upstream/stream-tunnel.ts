@@ -4,6 +4,7 @@ import type { AppError } from '../errors.ts'
 import type { Forwarded, ResponseBody } from '../http/exchange.ts'
 import { linesOf, listOf } from '../http/header-lines.ts'
 import type { Deadline } from '../lib/deadlines.ts'
+import { describeLimit } from '../lib/duration.ts'
 import { elapsed } from '../lib/time.ts'
 import type { Monotonic } from '../types.ts'
 import type { AnswerHandler, AnswerHead, Failure, UpstreamExchange, UpstreamRequest } from './client.ts'
@@ -40,6 +41,9 @@ class StreamTunnel implements AnswerHandler {
   /** What the client says. */
   private readonly body = new PassThrough()
   private deadline: Deadline
+  private lifetime: Deadline | undefined
+  /** The time limit that ended it, however busy it was. */
+  private tooLong: string | undefined
   private sent: UpstreamExchange | undefined
   private client: Duplex | undefined
   /** Of an upstream that refuses. */
@@ -91,7 +95,7 @@ class StreamTunnel implements AnswerHandler {
   }
 
   onHead({ status, lines }: AnswerHead): void {
-    const { grant, exchange, lease, path, head, context, clock } = this.parts
+    const { grant, exchange, lease, path, head, context, deadlines, clock } = this.parts
     const accepted = status >= 200 && status < 300
     this.state = 'answered'
     this.deadline.stop()
@@ -101,7 +105,13 @@ class StreamTunnel implements AnswerHandler {
     const { headers, length, dated } = clientHeaders(lines, this.status, grant, context, sent)
     if (accepted) {
       const handshake = ['connection', 'Upgrade', 'upgrade', WEBSOCKET, 'sec-websocket-accept', acceptOf(head)]
-      this.join(exchange.upgrade(linesOf(handshake) + headers, grant.route.action.timeouts.tunnel))
+      const { tunnel, tunnelLifetime } = grant.route.action.timeouts
+      this.join(exchange.upgrade(linesOf(handshake) + headers, tunnel))
+      this.lifetime = deadlines.start(tunnelLifetime.span, () => {
+        this.tooLong = describeLimit(tunnelLifetime)
+        this.body.end()
+        this.endClient(undefined)
+      })
       return
     }
     // Not accepted: the upstream's own refusal, passed on with its body.
@@ -112,7 +122,7 @@ class StreamTunnel implements AnswerHandler {
 
   onPiece(piece: Buffer): boolean {
     const to = this.client ?? this.out
-    if (!to) return true
+    if (!to || this.tooLong !== undefined) return true
     if (piece.length === 0) {
       this.out?.flushHeaders()
       return true
@@ -160,7 +170,7 @@ class StreamTunnel implements AnswerHandler {
     client.on('error', () => {})
     client.on('data', (piece: Buffer) => {
       this.bytesIn += piece.length
-      if (!body.write(piece)) client.pause()
+      if (!body.writableEnded && !body.write(piece)) client.pause()
     })
     body.on('drain', () => client.resume())
     client.once('end', () => {
@@ -172,7 +182,7 @@ class StreamTunnel implements AnswerHandler {
   /** It takes what is on its way; neither side outlives the other. */
   private endClient(last: Buffer | undefined): void {
     const { client } = this
-    if (!client || client.destroyed) return
+    if (!client || client.destroyed || client.writableEnded) return
     this.linger()
     client.end(last, () => client.destroy())
   }
@@ -192,7 +202,7 @@ class StreamTunnel implements AnswerHandler {
     const { exchange, lease } = this.parts
     const { status, upstreamMs, bytesIn, bytesOut, hint } = this
     this.leave({ kind: 'answered', status })
-    const cut = exchange.aborted
+    const cut = this.tooLong === undefined ? exchange.aborted : 'too-long'
     this.ends.resolve({
       status,
       upstream: lease.origin,
@@ -200,6 +210,7 @@ class StreamTunnel implements AnswerHandler {
       bytesIn,
       bytesOut,
       ...(cut === undefined ? {} : { cut }),
+      ...(this.tooLong === undefined ? {} : { limit: this.tooLong }),
       ...(hint === undefined ? {} : { hint }),
     })
   }
@@ -216,6 +227,7 @@ class StreamTunnel implements AnswerHandler {
   private leave(outcome: Outcome): void {
     this.state = 'over'
     this.deadline.stop()
+    this.lifetime?.stop()
     this.parts.tunnels.delete(this.shutDown)
     this.sent?.abort()
     this.body.destroy()

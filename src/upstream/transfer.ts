@@ -49,6 +49,8 @@ export class Transfer implements AnswerHandler {
   private readonly body: RequestBody | undefined
   private lease: Lease
   private deadline: Deadline
+  /** Of all of it. */
+  private readonly last: Deadline
   /** The request on its connection. */
   private sent: UpstreamExchange | undefined
   private out: ResponseBody | undefined
@@ -80,6 +82,7 @@ export class Transfer implements AnswerHandler {
     this.startedAt = clock.monotonic()
     const { timeouts } = grant.route.action
     this.deadline = deadlines.start(timeouts.response.span, this.onLate)
+    this.last = deadlines.start(timeouts.request.span, this.onTooLong)
     this.body = body
     let length: number | undefined
     if (body) {
@@ -251,6 +254,25 @@ export class Transfer implements AnswerHandler {
     }
   }
 
+  /** Whoever is waited for then is late. An event stream lasts as long as it likes. */
+  private readonly onTooLong = (): void => {
+    const { grant, exchange } = this.parts
+    const { request } = grant.route.action.timeouts
+    const limit = describeLimit(request)
+    if (this.state === 'waiting') {
+      this.fail(
+        this.body?.starving
+          ? new AppError('ERR_CLIENT_TIMEOUT', `the client sent its request too slowly; the limit is ${limit}`, {
+              details: { limit },
+            })
+          : lateUpstream(this.lease.origin, 'no answer', request),
+      )
+    } else if (!isStream(this.lines)) {
+      this.limit = limit
+      exchange.abort('too-long')
+    }
+  }
+
   /** The client's side is closed: all of the answer has been written, or the client has gone. */
   private readonly onClosed = (): void => {
     if (this.state === 'over') return
@@ -289,6 +311,7 @@ export class Transfer implements AnswerHandler {
   private end(outcome: Outcome): void {
     this.state = 'over'
     this.deadline.stop()
+    this.last.stop()
     // Until its connection stands or fails the request is not let go of, so it keeps its place among the others.
     if (!this.connecting || this.lease.waiting) this.report(outcome)
     else this.outcome = outcome

@@ -12,6 +12,7 @@ import { AppError, toAppError } from '../errors.ts'
 import type { Deadline, Deadlines } from '../lib/deadlines.ts'
 import type { Forwarded, RequestHead, ResponseBody } from '../http/exchange.ts'
 import { headerLines, linesOf, listOf } from '../http/header-lines.ts'
+import { describeLimit } from '../lib/duration.ts'
 import { elapsed } from '../lib/time.ts'
 import type { Span } from '../types.ts'
 import { isTls } from './address.ts'
@@ -109,9 +110,19 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       upstream.setNoDelay(true).setKeepAlive(true, KEEP_ALIVE)
       if (behind.length > 0) upstream.unshift(behind)
       const { headers } = clientHeaders(headerLines(res.rawHeaders), 101, grant, context, sent)
+      let tooLong: string | undefined
       const client = exchange.upgrade(linesOf(upgradeTo(protocol)) + headers, timeouts.tunnel)
-      join(client, upstream, deadlines)
-      exchange.onClosed(() => count(exchange.aborted))
+      const end = join(client, upstream, deadlines)
+      const { tunnelLifetime } = timeouts
+      const lifetime = deadlines.start(tunnelLifetime.span, () => {
+        tooLong = describeLimit(tunnelLifetime)
+        end()
+      })
+      exchange.onClosed(() => {
+        lifetime.stop()
+        if (tooLong === undefined) count(exchange.aborted)
+        else count('too-long', tooLong)
+      })
     })
     // Not a 101: the upstream's own refusal, passed on with its body.
     handshake.on('response', (res) => {
@@ -143,12 +154,16 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
     })
 
     /** From here on failures are the end of the exchange; what comes back counts its bytes and resolves. */
-    function answer(status: number, upstream: Socket, hint?: string): (cut: Forwarded['cut']) => void {
+    function answer(
+      status: number,
+      upstream: Socket,
+      hint?: string,
+    ): (cut: Forwarded['cut'], limit?: Forwarded['limit']) => void {
       answered = true
       deadline.stop()
       const upstreamMs = elapsed(clock.monotonic(), startedAt)
       const [readBefore, writtenBefore] = [upstream.bytesRead, upstream.bytesWritten]
-      return (cut) => {
+      return (cut, limit) => {
         leave({ kind: 'answered', status })
         resolve({
           status,
@@ -157,6 +172,7 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
           bytesIn: upstream.bytesWritten - writtenBefore,
           bytesOut: upstream.bytesRead - readBefore,
           ...(cut === undefined ? {} : { cut }),
+          ...(limit === undefined ? {} : { limit }),
           ...(hint === undefined ? {} : { hint }),
         })
       }
@@ -187,9 +203,9 @@ function openElsewhere(parts: TunnelParts): Promise<Forwarded> | undefined {
 
 /**
  * Bytes go both ways, at the pace of the slower side. When one side has ended, the other one is ended after it has taken
- * what is on its way; neither outlives the other.
+ * what is on its way; neither outlives the other. What it gives ends both in that way.
  */
-function join(client: Duplex, upstream: Socket, deadlines: Deadlines): void {
+function join(client: Duplex, upstream: Socket, deadlines: Deadlines): () => void {
   let linger: Deadline | undefined
   const lingers = (): void => {
     linger ??= deadlines.start(LINGER, () => client.destroy())
@@ -207,6 +223,10 @@ function join(client: Duplex, upstream: Socket, deadlines: Deadlines): void {
     client.end(() => client.destroy())
   })
   if (client.destroyed) upstream.destroy()
+  return () => {
+    lingers()
+    upstream.destroySoon()
+  }
 }
 
 function carry(from: Duplex, to: Duplex): void {

@@ -245,12 +245,13 @@ function describeClaims(route: Route | undefined): string {
 /** Those that the route itself sets. */
 function describeTimeouts(route: Route): string {
   if (route.action.kind !== 'forward') return ''
-  const { response, responseBody, requestBody, tunnel } = route.action.timeouts
+  const { response, responseBody, requestBody, request, tunnelLifetime, tunnel } = route.action.timeouts
   const limits = { response, 'response body': responseBody, 'request body': requestBody }
   const own = Object.entries(limits).filter(([, { key }]) => key === 'timeout' || key === 'idle_timeout')
   return [
     ...own.map(([name, limit]) => `, ${name} ${limit.span} ms by ${limit.key}`),
     ...(tunnel === undefined ? [] : [`, WebSockets ${tunnel} ms`]),
+    ...[request, tunnelLifetime].flatMap(({ span, key }) => (span === 0 ? [] : [`, ${span} ms by ${key}`])),
   ].join('')
 }
 

@@ -520,6 +520,26 @@ export async function preflight(running: Running): Promise<unknown> {
   return (await running.browser().ask(`${APP}/x`, { method: 'OPTIONS', headers })).status
 }
 
+/** How many of three connections at once are answered. */
+export async function connectionsAtOnce({ port }: Running): Promise<unknown> {
+  const statuses: string[] = []
+  const sockets: Socket[] = []
+  for (let i = 0; i < 3; i++) {
+    const socket = connect(port, '127.0.0.1').on('error', () => {})
+    sockets.push(socket)
+    socket.write('GET / HTTP/1.1\r\nhost: public.localhost\r\n\r\n')
+    statuses.push(
+      await new Promise<string>((resolve) => {
+        socket.once('data', (data: Buffer) => resolve(data.toString('latin1', 0, 12)))
+        socket.once('close', () => resolve('closed'))
+      }),
+    )
+  }
+  const left = sockets.filter(({ closed }) => !closed)
+  await Promise.all(left.map((socket) => new Promise((resolve) => socket.once('close', resolve).destroy())))
+  return statuses
+}
+
 /** Status of a handshake by somebody who is signed in. */
 export async function handshake(running: Running, origin = APP, protocol = 'websocket'): Promise<unknown> {
   const browser = running.browser()
@@ -676,11 +696,11 @@ export async function unread(running: Running): Promise<unknown> {
 }
 
 /** A WebSocket in which nobody says anything: whole minutes until it is closed, because connections are looked at now and then. */
-export async function idleTunnel(running: Running): Promise<unknown> {
+export async function idleTunnel(running: Running, host = 'public.localhost'): Promise<unknown> {
   const path = `/tunnel-${flows++}`
   const socket = connect(running.port, '127.0.0.1').on('error', () => {})
   socket.write(
-    `GET ${path} HTTP/1.1\r\nhost: public.localhost\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
+    `GET ${path} HTTP/1.1\r\nhost: ${host}\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
   )
   await new Promise((resolve) => socket.once('data', resolve))
   const line = await untilLogged(running, path)

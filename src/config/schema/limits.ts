@@ -34,6 +34,11 @@ export const limitKeys = {
   upstream_body_timeout: duration
     .prefault('5m')
     .describe('Idle timeout within a response body of upstreams; 0: none. Event streams have none.'),
+  request_timeout: duration
+    .prefault('0s')
+    .describe(
+      'Whole time of a request that is forwarded, from the end of its header to the end of its answer; beyond: 408 or 504, or the answer is cut. 0: none. WebSockets, event streams and gRPC that have begun to answer have none.',
+    ),
   max_header_bytes: integer(1024, 32_768)
     .default(32_768)
     .describe('Most bytes of the header fields of a request; beyond: 431.'),
@@ -82,4 +87,9 @@ export const clientTimeoutKeys = {
     .prefault('60s')
     .describe('Write timeout of clients: one that reads nothing of its answer for this long is cut off; 0: none.'),
   tunnel_idle_timeout: duration.prefault('1h').describe('Idle timeout of WebSockets; 0: none.'),
+  tunnel_max_lifetime: duration
+    .prefault('0s')
+    .describe(
+      'Lifetime of WebSockets and other upgraded connections, however busy they are; then both ends are closed. 0: none.',
+    ),
 }

@@ -44,6 +44,11 @@ export const listenerKeys = {
         'Every connection begins with a PROXY header, version 1 or 2, of a balancer that `trusted_proxies` names, and the client is who it says. Connections of others, or without the header, are closed; `http_redirect_addr` and the other addresses take none. `false`: the header is refused.',
       ),
   }),
+  max_connections_per_client: integer(0, 1_000_000)
+    .default(0)
+    .describe(
+      'Connections of one client address (of IPv6: of its /64 network) at a time, to each process; those beyond are closed before TLS. With `use_proxy_protocol` the address is what the header says; peers that `trusted_proxies` names may have any number. 0: no limit.',
+    ),
   trusted_proxies: texts
     .default([])
     .describe(

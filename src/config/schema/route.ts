@@ -124,6 +124,12 @@ export const routeSchema = z.strictObject(
     timeout: duration
       .optional()
       .describe('Timeout for the response header; 0: none. Default: `default_upstream_timeout`.'),
+    request_timeout: duration
+      .optional()
+      .describe('Whole time of a request and its answer; 0: none. Default: the global key of this name.'),
+    tunnel_max_lifetime: duration
+      .optional()
+      .describe('Lifetime of WebSockets, however busy; 0: none. Default: the global key of this name.'),
     idle_timeout: duration
       .optional()
       .describe(

@@ -249,6 +249,30 @@ test('h2c: neither side of a WebSocket outlives the other', async () => {
   }
 })
 
+test('h2c: a WebSocket ends at its time however busy it is', async () => {
+  const streams: ServerHttp2Stream[] = []
+  const origin = await h2c((stream) => {
+    streams.push(stream)
+    stream.respond({ ':status': 200 })
+    stream.pipe(stream)
+  }, WITH_CONNECT)
+  const clock = manualClock()
+  const { port, ended } = await front(route(origin, { tunnelLifetime: 60_000 }), forwarder(clock), { clock })
+  const wire = await client(port)
+  wire.send(UPGRADE)
+  await wire.seen(ACCEPTED)
+  for (let second = 0; second < 59; second++) {
+    clock.advance(1000)
+    wire.send(`${second}.`)
+    await wire.seen(new RegExp(`${second}\\.$`))
+  }
+  const ending = once(wire.socket, 'end')
+  clock.advance(1000)
+  await ending
+  await expect.poll(() => streams[0]?.closed).toBe(true)
+  expect(await ended.next()).toMatchObject({ status: 101, cut: 'too-long', limit: 'tunnel_max_lifetime (1m)' })
+})
+
 test('h2c: what refuses a WebSocket is passed on with its body', async () => {
   const origin = await h2c((stream) => {
     stream.respond({ ':status': 403, 'content-type': 'text/plain' })

@@ -61,10 +61,12 @@ export const BALANCING: Balancing = {
 export type RouteOptions = Partial<Omit<Route, 'action'>> &
   Partial<Omit<Forward, 'kind' | 'identity' | 'timeouts'>> & {
     readonly identity?: Partial<ForwardedIdentity>
-    /** In milliseconds: `timeout`, `upstream_body_timeout`, `client_body_timeout`, `tunnel_idle_timeout`. */
+    /** In milliseconds: `timeout`, `upstream_body_timeout`, `client_body_timeout`, `request_timeout`, `tunnel_max_lifetime`, `tunnel_idle_timeout`. */
     readonly timeout?: number
     readonly bodyTimeout?: number
     readonly requestTimeout?: number
+    readonly wholeTimeout?: number
+    readonly tunnelLifetime?: number
     readonly tunnelTimeout?: number
   }
 
@@ -80,7 +82,8 @@ export function route(upstream: string | readonly [string, ...string[]], over: R
   const [first, ...others] = typeof upstream === 'string' ? [upstream] : upstream
   const of = (origin: string) => ({ origin, weight: 1 })
   const { id, name, from, match, policy, maxDirectoryAge, definedAt, identity, ...rest } = over
-  const { timeout = 30_000, bodyTimeout = 0, requestTimeout = 0, tunnelTimeout, ...action } = rest
+  const { timeout = 30_000, bodyTimeout = 0, requestTimeout = 0, wholeTimeout = 0, ...more } = rest
+  const { tunnelLifetime = 0, tunnelTimeout, ...action } = more
   return {
     id: id ?? 'r1',
     name: name ?? 'app',
@@ -101,6 +104,8 @@ export function route(upstream: string | readonly [string, ...string[]], over: R
         response: { span: timeout, key: 'timeout' },
         responseBody: { span: bodyTimeout, key: 'upstream_body_timeout' },
         requestBody: { span: requestTimeout, key: 'client_body_timeout' },
+        request: { span: wholeTimeout, key: 'request_timeout' },
+        tunnelLifetime: { span: tunnelLifetime, key: 'tunnel_max_lifetime' },
         ...(tunnelTimeout !== undefined && { tunnel: tunnelTimeout }),
       },
       identity: identity ? { ...TOLD, ...identity } : TOLD,
