@@ -1,5 +1,6 @@
 /** `postern check --online` and the mistakes of the first hour: each is one line that says what to do. */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer as createHttpServer } from 'node:http'
 import { createServer, type Server } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,6 +14,7 @@ import { Secret } from '../../src/lib/secret.ts'
 import { checkStoreKey } from '../../src/store/key-check.ts'
 import { openLmdbStore } from '../../src/store/lmdb.ts'
 import { cli, type Ran } from '../support/cli.ts'
+import { manualClock } from '../support/clock.ts'
 import { listenOn, portOf, SHARED_SECRET } from '../support/world.ts'
 import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
 
@@ -345,6 +347,32 @@ describe('the authority that certificates are ordered from', () => {
       /^FAIL {2}certificate authority .*: no answer from localhost:\d+: \w*SELF_SIGNED\w*; see autocert_ca, autocert_trusted_ca/,
     )
   })
+})
+
+test('whoever never answers is given up after 30 seconds', async () => {
+  const clock = manualClock()
+  let ask: () => void = () => {}
+  const asked = new Promise<void>((resolve) => (ask = resolve))
+  const mute = await listenOn(createHttpServer(() => ask()))
+  const issuer = `http://127.0.0.1:${portOf(mute)}`
+  const path = join(folder, 'config.yaml')
+  const settings = {
+    authenticate_service_url: AUTHENTICATE,
+    shared_secret: SHARED_SECRET,
+    idp_provider: 'oidc',
+    idp_provider_url: issuer,
+    idp_client_id: 'web',
+    idp_timeout: '60s',
+    storage: { type: 'memory' },
+  }
+  writeFileSync(path, stringify(settings), { mode: 0o600 })
+  const running = cli(['check', '--online', path], { clock })
+  await asked
+  clock.advance(30_000)
+  const ran = await running
+  mute.closeAllConnections()
+  mute.close()
+  expect(problems(ran)).toEqual([4, `FAIL  identity provider ${issuer}: no answer within 30 seconds`])
 })
 
 test('--json has the same findings', async () => {

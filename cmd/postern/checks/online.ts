@@ -1,7 +1,7 @@
 /** What only the others can say: the identity provider, Okta, the store, the upstreams. */
 import { messageOf } from '../../../src/errors.ts'
 import { describeDuration } from '../../../src/lib/duration.ts'
-import type { Clock, Span } from '../../../src/types.ts'
+import type { Clock, Span, Unsubscribe } from '../../../src/types.ts'
 import type { Config } from '../../../src/config/model.ts'
 import type { Finding } from '../finding.ts'
 import { checkAcme } from './acme.ts'
@@ -20,37 +20,37 @@ export async function checkOnline(config: Config, clock: Clock): Promise<readonl
   // Providers of one issuer share their directory.
   const orgs = idps.filter(({ issuer }, i) => idps.findIndex((other) => other.issuer === issuer) === i)
   const found = await Promise.all([
-    ...idps.map((idp) => inTime(`identity provider ${idp.issuer}`, checkProvider(config, idp, clock))),
-    inTime('shared signals', checkSharedSignals(config)),
-    inTime('token issuers', checkTokenIssuers(config)),
+    ...idps.map((idp) => inTime(`identity provider ${idp.issuer}`, clock, checkProvider(config, idp, clock))),
+    inTime('shared signals', clock, checkSharedSignals(config)),
+    inTime('token issuers', clock, checkTokenIssuers(config)),
     ...idps.flatMap((idp) =>
       idp.directory.kind === 'okta'
-        ? [inTime(`application of client ${idp.clientId}`, checkApplication(config, idp, clock))]
+        ? [inTime(`application of client ${idp.clientId}`, clock, checkApplication(config, idp, clock))]
         : [],
     ),
     ...orgs.flatMap((idp) =>
       idp.directory.kind === 'okta'
-        ? [inTime(`Okta at ${idp.directory.url.origin}`, checkOkta(config, idp, idp.directory, clock))]
+        ? [inTime(`Okta at ${idp.directory.url.origin}`, clock, checkOkta(config, idp, idp.directory, clock))]
         : [],
     ),
-    inTime('store', checkStore(config, clock)),
-    inTime('certificate authority', checkAcme(config)),
-    inTime('upstreams', checkUpstreams(config, clock)),
+    inTime('store', clock, checkStore(config, clock)),
+    inTime('certificate authority', clock, checkAcme(config)),
+    inTime('upstreams', clock, checkUpstreams(config, clock)),
   ])
   return found.flat()
 }
 
-async function inTime(check: string, work: Promise<readonly Finding[]>): Promise<readonly Finding[]> {
-  let timer: NodeJS.Timeout | undefined
+async function inTime(check: string, clock: Clock, work: Promise<readonly Finding[]>): Promise<readonly Finding[]> {
+  let stop: Unsubscribe = () => {}
   const late = new Promise<readonly Finding[]>((resolve) => {
     const message = `no answer within ${describeDuration(DEADLINE)}`
-    timer = setTimeout(() => resolve([{ check, status: 'fail', message }]), DEADLINE)
+    stop = clock.after(DEADLINE, () => resolve([{ check, status: 'fail', message }]))
   })
   try {
     return await Promise.race([work, late])
   } catch (error) {
     return [{ check, status: 'fail', message: messageOf(error) }]
   } finally {
-    clearTimeout(timer)
+    stop()
   }
 }
