@@ -56,7 +56,8 @@ export abstract class H2Peer implements StreamOwner {
   protected over = false
   protected readonly reader = new FrameReader((type, flags, id, payload) => this.onFrame(type, flags, id, payload))
   private readonly decoder = new HpackDecoder()
-  private readonly ended = new Map<number, 'reset' | 'ended'>()
+  /** Of those that we have reset, how many octets may still come: what their windows allowed when we did. */
+  private readonly ended = new Map<number, number | 'ended'>()
   private settled = false
   private firstBlock = true
   private receiveWindow = CONNECTION_WINDOW
@@ -97,11 +98,11 @@ export abstract class H2Peer implements StreamOwner {
 
   forget(stream: H2Stream, how: 'reset' | 'ended'): void {
     this.streams.delete(stream.id)
-    this.remember(stream.id, how)
+    this.remember(stream.id, how === 'reset' ? stream.receiveWindow : how)
     if (stream.localEnded && stream.remoteEnded) this.parts.resets.earn(1)
   }
 
-  protected remember(id: number, how: 'reset' | 'ended'): void {
+  private remember(id: number, how: number | 'ended'): void {
     this.ended.set(id, how)
     if (this.ended.size > MAX_REMEMBERED) this.ended.delete(this.ended.keys().next().value ?? 0)
   }
@@ -147,7 +148,7 @@ export abstract class H2Peer implements StreamOwner {
     if (stream) stream.reset(code)
     else {
       this.output.put(frame(FRAME.rstStream, 0, id, uint32(code)))
-      this.remember(id, 'reset')
+      this.remember(id, STREAM_WINDOW)
     }
     return this.spendReset()
   }
@@ -206,37 +207,41 @@ export abstract class H2Peer implements StreamOwner {
   private takeData(flags: number, id: number, payload: Buffer): Fault {
     const body = unpadded(flags, payload)
     if (id === 0 || !body) return [CODE.PROTOCOL_ERROR, 'an invalid DATA frame']
-    const fault = this.countData(payload.length, body.length, (flags & FLAG.endStream) !== 0)
+    const isIdle = body.length === 0 && (flags & FLAG.endStream) === 0
+    const fault = this.countData(payload.length) ?? (isIdle ? this.spendFrame() : undefined)
     if (fault) return fault
     const stream = this.streams.get(id)
-    if (!stream) return this.takeLate(id)
+    if (!stream) return this.takeLate(id, payload.length)
     if (stream.remoteEnded) return this.failStream(id, CODE.STREAM_CLOSED, 'DATA behind the end of a stream')
+    if (!isIdle) this.parts.idleFrames.earn(1)
     const error = stream.receive(body, payload.length) ?? (flags & FLAG.endStream ? stream.receiveEnd() : undefined)
     return error === undefined ? undefined : this.failStream(id, error, 'a body that is not as it was announced')
   }
 
   /** Every octet counts for the connection, whatever becomes of it. */
-  private countData(octets: number, bodyOctets: number, end: boolean): Fault {
+  private countData(octets: number): Fault {
     this.receiveWindow -= octets
     if (this.receiveWindow < 0) return [CODE.FLOW_CONTROL_ERROR, 'more DATA than the window allows']
     if (this.receiveWindow < CONNECTION_WINDOW / 2) {
       this.output.put(frame(FRAME.windowUpdate, 0, 0, uint32(CONNECTION_WINDOW - this.receiveWindow)))
       this.receiveWindow = CONNECTION_WINDOW
     }
-    if (bodyOctets === 0 && !end) return this.spendFrame()
-    this.parts.idleFrames.earn(1)
     return undefined
   }
 
-  /** DATA or a field block on a stream that is no more, or has never been. */
-  protected takeLate(id: number): Fault {
+  /**
+   * DATA or a field block on a stream that is no more, or has never been. What was on its way when we reset the stream is
+   * no fault: of DATA, as much as its window allowed, which earns nothing.
+   */
+  protected takeLate(id: number, octets = 0): Fault {
     if (id > this.lastId || id % 2 === 0) return [CODE.PROTOCOL_ERROR, 'a frame on an idle stream']
     const how = this.ended.get(id)
-    // What was on its way when we reset the stream.
-    if (how === 'reset') return this.spendFrame()
-    return how
-      ? [CODE.STREAM_CLOSED, 'a frame on a closed stream']
-      : [CODE.PROTOCOL_ERROR, 'a frame on a stream of old']
+    if (how === undefined) return [CODE.PROTOCOL_ERROR, 'a frame on a stream of old']
+    if (how === 'ended') return [CODE.STREAM_CLOSED, 'a frame on a closed stream']
+    if (octets === 0) return this.spendFrame()
+    if (octets > how) return [CODE.FLOW_CONTROL_ERROR, 'more DATA than the window allows']
+    this.ended.set(id, how - octets)
+    return undefined
   }
 
   private takeHeaders(flags: number, id: number, payload: Buffer): Fault {

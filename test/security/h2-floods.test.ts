@@ -6,7 +6,7 @@
  */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { silentLogger } from '../../src/lib/log.ts'
 import { sendReply } from '../support/send-reply.ts'
 import type { Exchange } from '../../src/http/exchange.ts'
@@ -22,6 +22,7 @@ import {
   END_STREAM,
   ENHANCE_YOUR_CALM,
   type Fields,
+  FLOW_CONTROL_ERROR,
   frame,
   get,
   h2Wire,
@@ -182,6 +183,41 @@ test.each<[name: string, one: Buffer]>([
     wire,
     many(20_000, () => one),
   )
+})
+
+describe('on a stream that we have reset', () => {
+  const STREAM_WINDOW = 128 * 1024
+  /** Answered before its body has come, and so reset. */
+  async function reset(): Promise<H2Wire> {
+    const wire = await flooding()
+    wire.send(headers(1, get('/public'), END_HEADERS))
+    await wire.frame(({ type, stream }) => type === RST_STREAM && stream === 1)
+    return wire
+  }
+
+  test('as much DATA may come as its window allowed, and not one octet more', async () => {
+    const wire = await reset()
+    wire.send(
+      many(STREAM_WINDOW / 8192, () => frame(DATA, 0, 1, Buffer.alloc(8192))),
+      headers(3, get('/public')),
+    )
+    expect((await wire.answer(3)).status).toBe(200)
+    wire.send(frame(DATA, 0, 1, 'x'))
+    expect(await wire.goaway).toBe(FLOW_CONTROL_ERROR)
+    wire.socket.destroy()
+    await expectUnharmed()
+  })
+
+  test.each<[name: string, one: Buffer]>([
+    ['empty ends', frame(DATA, END_STREAM, 1)],
+    ['trailers', headers(1, [['x', 'y']])],
+    ['pings that DATA should pay for', Buffer.concat([frame(DATA, 0, 1, 'x'), frame(PING, 0, 0, '12345678')])],
+  ])('a flood of %s is cut', async (_, one) => {
+    await expectCalm(
+      await reset(),
+      many(5000, () => one),
+    )
+  })
 })
 
 test('a client that works may ping as much as gRPC does', async () => {
