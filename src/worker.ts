@@ -5,14 +5,15 @@ import { replay } from './config/recorded.ts'
 import { formatIssues } from './config/issues.ts'
 import { AppError } from './errors.ts'
 import { createLogger, type ProcessLogger } from './lib/log.ts'
-import { type Prepared, type Serving, startServing } from './app.ts'
+import { type Serving, startServing } from './app.ts'
 import type { ConfigInput, InForce } from './server/workers/messages.ts'
+import { createPreparation } from './server/workers/preparation.ts'
 import { askPrimary, type Worker } from './server/workers/worker.ts'
 
 export function createWorker(): Worker {
   let logger: ProcessLogger | undefined
   let serving: Serving | undefined
-  let prepared: Prepared | undefined
+  const preparation = createPreparation({ read: configOf, build: ({ live }) => serving?.prepare(live) })
 
   return {
     async start({ worker, inForce, ticketKeys }) {
@@ -24,18 +25,7 @@ export function createWorker(): Worker {
       const { address, port } = serving.listener.address
       return { address: `${address}:${port}` }
     },
-    async prepare(input) {
-      const { live } = await configOf(input)
-      prepared = serving?.prepare(live)
-    },
-    commit() {
-      prepared?.commit()
-      prepared = undefined
-    },
-    abandon() {
-      prepared?.abandon()
-      prepared = undefined
-    },
+    ...preparation,
     report: async () => ({ components: serving?.components() ?? [], metrics: (await serving?.metrics()) ?? [] }),
     setTicketKeys: (keys) => serving?.listener.setTicketKeys(keys),
     async drain() {
