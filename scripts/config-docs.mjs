@@ -15,12 +15,12 @@ const examples = parseDocument(everything, { uniqueKeys: false }).toJS()
 const ofRoutes = Object.assign({}, ...examples.routes)
 const ofProviders = Object.values(examples.identity_providers)[0]
 
-/** What stands there, on one line; nothing where the default says as much. */
+/** What stands there, on one line; nothing where the default says as much, or where it is too long for a table. */
 function exampleAt(tree, name, fallback) {
   const value = name.split('.').reduce((at, key) => at?.[key], tree)
   if (value === undefined || JSON.stringify(value) === JSON.stringify(fallback)) return ''
   const line = stringify(value, { collectionStyle: 'flow', lineWidth: 0 }).trim()
-  return line.includes('\n') ? '' : line
+  return line.includes('\n') || line.length > 160 ? '' : line
 }
 
 /** The leaves of the schema. When a key needs a restart, so do all keys below it. */
