@@ -8,6 +8,9 @@ createServer((_req, res) => res.writeHead(426).end())
     const key = `${req.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`
     const accept = createHash('sha1').update(key).digest('base64')
     socket.on('error', () => socket.destroy())
+    // Ends with the client, as every server of WebSockets does. One that does not is waited for, and its end falls into
+    // what is measured next.
+    socket.on('end', () => socket.end()).resume()
     socket.write(
       `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
     )
