@@ -56,7 +56,13 @@ const RATIOS: readonly Ratio[] = [
   { work: GET, target: 'Postern, anonymous 302', over: SIGNED_IN, limit: 0.5 },
   { work: GET, target: 'Postern, anonymous 401', over: SIGNED_IN, limit: 0.5 },
   { work: TLS, target: POSTERN_TLS, over: NGINX_TLS, limit: 3 },
-  ...['10000 hosts', '10000 prefixes', '1000 regexes'].map((target) => ({
+  ...[
+    '10000 hosts',
+    '10000 prefixes',
+    '1000 regexes',
+    '10000 prefixes, each in turn',
+    '1000 regexes, each in turn',
+  ].map((target) => ({
     work: BY_ROUTES,
     target,
     over: '1 route',

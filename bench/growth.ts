@@ -86,6 +86,11 @@ export async function measureGrowth(selection: Selection, ground: Ground): Promi
         const prefix = (i: number): object => ({ prefix: `/api/x-${i}/` })
         const regex = (i: number): object => ({ regex: `/(?:api|v1)/[a-z]+-${i}/` })
         const host = (i: number): object => ({ from: `http://app${i}.localhost` })
+        const prefixes = await postern({ routes: routes(10_000, prefix) })
+        const regexes = await postern({ routes: routes(1000, regex) })
+        // In no order that a processor could foresee.
+        const each = (length: number): readonly string[] =>
+          Array.from({ length }, (_, i) => `/api/x-${(i * 7919) % length}/`)
         return [
           {
             name: BY_ROUTES,
@@ -97,8 +102,10 @@ export async function measureGrowth(selection: Selection, ground: Ground): Promi
               target(await postern({ routes: routes(10_000, host) }), '10000 hosts', 10_000),
               target(await postern({ routes: routes(100, prefix) }), '100 prefixes', 100),
               target(await postern({ routes: routes(1000, prefix) }), '1000 prefixes', 1000),
-              target(await postern({ routes: routes(10_000, prefix) }), '10000 prefixes', 10_000),
-              target(await postern({ routes: routes(1000, regex) }), '1000 regexes', 1000),
+              target(prefixes, '10000 prefixes', 10_000),
+              target(regexes, '1000 regexes', 1000),
+              { ...target(prefixes, '10000 prefixes, each in turn', 10_000), paths: each(10_000) },
+              { ...target(regexes, '1000 regexes, each in turn', 1000), paths: each(1000) },
             ],
           },
         ]

@@ -19,6 +19,8 @@ export interface Target {
   readonly tls?: boolean
   /** Cookies of many people, one after the other. */
   readonly cookies?: readonly string[]
+  /** Paths of many routes, one after the other, in the place of the work's. */
+  readonly paths?: readonly string[]
   /** How much there is of what grows in a series of cells. */
   readonly at?: number
 }
@@ -71,12 +73,14 @@ export async function compare({ directory, rounds, ...effort }: Effort, work: Wo
       ...(work.upload !== undefined && { upload: work.upload }),
       ...(target.closes && { closes: true }),
       ...(target.cookies && { cookies: target.cookies }),
+      ...(target.paths && { paths: target.paths }),
     })
     const kind = kindOf(target)
     answered.set(kind, (answered.get(kind) ?? 0) + requests)
     return requests
   }
-  const kindOf = ({ program, status }: Target): string => [program.pid, status ?? 200, bodies && work.path].join(' ')
+  const kindOf = ({ program, status, paths }: Target): string =>
+    [program.pid, status ?? 200, bodies && work.path, paths?.length].join(' ')
 
   for (const target of work.targets) {
     const enough = bodies ? WARM_UP_BODIES : WARM_UP

@@ -18,6 +18,8 @@ export interface Load {
   readonly upload?: number
   /** One after the other, in the place of that of `headers`. */
   readonly cookies?: readonly string[]
+  /** One after the other, in the place of that of `url`. */
+  readonly paths?: readonly string[]
 }
 
 /** Sends requests as fast as they are answered and counts them. Throws when an answer had another status or connections fail. */
@@ -31,8 +33,17 @@ export async function wrk(directory: string, load: Load): Promise<number> {
 }
 
 /** What wrk does beside plain GETs is told by a script in Lua. */
-function script({ upload, cookies }: Load): string | undefined {
+function script({ upload, cookies, paths }: Load): string | undefined {
   if (upload !== undefined) return `wrk.method = "POST"\nwrk.body = string.rep("x", ${upload})\n`
+  if (paths !== undefined) {
+    return `local paths = {${paths.map((path) => JSON.stringify(path)).join(',')}}
+local i = 0
+request = function()
+  i = i % #paths + 1
+  return wrk.format(nil, paths[i])
+end
+`
+  }
   if (cookies === undefined) return undefined
   return `local cookies = {${cookies.map((cookie) => JSON.stringify(cookie)).join(',')}}
 local i = 0

@@ -91,7 +91,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       preserveHost: globals.preserve_host_header,
       compatibility: globals.compatibility,
       naming,
-      identity: { globals, naming, claimHeaders },
+      identity: { globals, naming, claimHeaders, told: new Map() },
       policies,
       downstreamMtls,
       providers,

@@ -1,12 +1,18 @@
 import { compileAccess, findAccessIssues, type LegacyAccess } from '../../policy/legacy.ts'
 import { type ParsedPolicy, parsePolicy, type PolicyContext } from '../../policy/parse.ts'
 import type { Clause, Criterion, Policy } from '../../policy/model.ts'
+import { fingerprint } from '../../lib/fingerprint.ts'
+import { shared } from '../../lib/shared.ts'
 import type { Path, Report } from '../issues.ts'
 import type { RouteInput } from '../schema/route.ts'
 import type { Draft } from '../validate.ts'
 
-/** What the policies of routes share: the claim with groups, and the policies that have a name. */
-export function compilePolicyContext({ globals, routes }: Draft, report: Report): PolicyContext {
+/** What the policies of routes share: the claim with groups, the policies that have a name, and those that are written alike. */
+export interface RoutePolicies extends PolicyContext {
+  readonly compiled: Map<string, Policy>
+}
+
+export function compilePolicyContext({ globals, routes }: Draft, report: Report): RoutePolicies {
   const groupsClaim = globals.groups_claim
   const used = new Set([globals.admin, routes.map(({ input }) => [input.policy, input.shadow_policy])].flat(3))
   const policies = new Map<string, ParsedPolicy>()
@@ -15,14 +21,14 @@ export function compilePolicyContext({ globals, routes }: Draft, report: Report)
     policies.set(name, parse(document, { groupsClaim }, path, report))
     if (!used.has(name)) report.warning(path, `no route has \`policy: ${name}\``)
   }
-  return { groupsClaim, policies }
+  return { groupsClaim, policies, compiled: new Map() }
 }
 
 /** Who may use a route: its access keys, and its policy. undefined: it is not valid, which is reported. */
 export function compileRoutePolicy(
   input: RouteInput,
   path: Path,
-  context: PolicyContext,
+  context: RoutePolicies,
   report: Report,
 ): Policy | undefined {
   const access = accessOf(input)
@@ -40,7 +46,10 @@ export function compileRoutePolicy(
     return undefined
   }
   if (access.allowPublic && parsed) warnBesidePublic(parsed, path, report)
-  const policy = compileAccess(access, parsed, context)
+  // One for all routes that say the same: what is asked of thousands of routes in turn stays near the processor.
+  const policy = shared(context.compiled, fingerprint([access, input.policy]), () =>
+    compileAccess(access, parsed, context),
+  )
   if (policy.kind === 'rules') {
     warnOfNobody(policy, parsed !== undefined, parsed ? [...path, 'policy'] : path, report)
   }

@@ -1,6 +1,6 @@
 import { identityHeaders } from '../../lib/header-names.ts'
 import type { Policy } from '../../policy/model.ts'
-import type { PolicyContext } from '../../policy/parse.ts'
+import type { RoutePolicies } from './access.ts'
 import type { Path, Report } from '../issues.ts'
 import type { DownstreamMtls, Naming } from '../model.ts'
 import type { Conditions, Forward, PathMatch, RouteFrom } from '../route-model.ts'
@@ -28,7 +28,7 @@ export interface RouteDefaults extends RewriteDefaults {
   readonly showErrorDetails: boolean
   readonly naming: Naming
   readonly identity: IdentityDefaults
-  readonly policies: PolicyContext
+  readonly policies: RoutePolicies
   readonly downstreamMtls: DownstreamMtls | undefined
   readonly providers: readonly CompiledProvider[]
   readonly responseHeaders: ResponseHeaders

@@ -1,6 +1,7 @@
 /** What applications are told of whoever is signed in: `pass_identity_headers`, `jwt_…`, `groups_format`. */
 import { normalName, unusableForClaims } from '../../lib/header-names.ts'
 import { fingerprint } from '../../lib/fingerprint.ts'
+import { shared } from '../../lib/shared.ts'
 import { wantedGroups } from '../../policy/explain.ts'
 import type { Secret } from '../../lib/secret.ts'
 import type { Policy } from '../../policy/model.ts'
@@ -17,6 +18,8 @@ export interface IdentityDefaults {
   readonly globals: GlobalInput
   readonly naming: Naming
   readonly claimHeaders: ReadonlyMap<string, string>
+  /** One for all routes that tell the same. */
+  readonly told: Map<string, ForwardedIdentity>
 }
 
 export function compileIdentity(
@@ -26,7 +29,7 @@ export function compileIdentity(
   kubernetesToken: Secret | undefined,
   { scheme }: RouteFrom,
   policy: Policy,
-  { globals }: IdentityDefaults,
+  { globals, told: all }: IdentityDefaults,
 ): ForwardedIdentity {
   const filters = [globals.jwt_groups_filter, input.jwt_groups_filter].filter((filter) => filter !== undefined)
   const told = {
@@ -41,7 +44,8 @@ export function compileIdentity(
     ...(templates.size > 0 && { templates }),
     ...(kubernetesToken && { kubernetesToken }),
   }
-  return { ...told, key: fingerprint(told) }
+  const key = fingerprint(told)
+  return shared(all, key, () => ({ ...told, key }))
 }
 
 /** A public route that nobody is known on cannot tell who it is. */
