@@ -95,10 +95,10 @@ async function measureSignIn({ program, app, okta }: Postern): Promise<readonly 
 }
 
 /** Until what was asked for before is done: less than 1 % of a core for a second. */
-async function atRest({ cpu }: Program): Promise<void> {
-  for (let before = cpu(), waited = 0; waited < 30; waited++) {
+async function atRest(program: Program): Promise<void> {
+  for (let before = program.cpu(), waited = 0; waited < 30; waited++) {
     await sleep(1000)
-    const now = cpu()
+    const now = program.cpu()
     if (now - before < 0.01) return
     before = now
   }
