@@ -67,7 +67,7 @@ export interface Serving {
   components(): readonly Component[]
   metrics(): Promise<readonly Metric[]>
   /** Builds all of a new configuration that can change while running. Throws when it cannot be had; nothing has changed then. */
-  prepare(next: Live): Prepared
+  prepare(next: Pick<Config, 'live' | 'warnings'>): Prepared
   /** A configuration was not taken over: the status page says so. */
   refuse(problem: string): void
   /**
@@ -277,6 +277,7 @@ async function openServing(
     authenticate,
     fixed,
     live: () => generation.live,
+    warnings: config.warnings,
     components,
     upstreams: () => upstreams.states(),
     directoryState: () => feeds.metrics(),
@@ -375,14 +376,14 @@ async function openServing(
     components,
     metrics: () => metrics.read(),
     refuse: (problem) => views.refuse(problem),
-    prepare(next) {
+    prepare({ live: next, warnings }) {
       const commitListener = listener.prepare(next)
       const prepared = createGeneration(shared, next, generation.version + 1)
       return {
         commit() {
           const before = generation
           generation = prepared
-          views.replaced()
+          views.replaced(warnings)
           commitListener()
           before.retire()
           logger.configure?.(next)

@@ -71,7 +71,10 @@ export function startPrimary(options: {
         logger.configure(live)
         operations.reloaded(outcome)
       },
-      refuse: (problem) => operations.reloaded({ problem }),
+      refuse(problem) {
+        workers.refuse(problem)
+        operations.reloaded({ problem })
+      },
       async close() {
         operations.setReady(false)
         await drain()

@@ -40,7 +40,7 @@ export function startApp(options: ServingOptions): Promise<App> {
       operations,
       reload(next) {
         const outcome = compareConfig(fixed, live, next)
-        serving.prepare(next.live).commit()
+        serving.prepare(next).commit()
         ;({ live } = next)
         operations.reloaded(outcome)
         return outcome

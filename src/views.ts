@@ -19,7 +19,7 @@ export interface Views {
   /** A request has been answered: kept for a while, for whoever may look. */
   record(sample: RequestSample): void
   /** Another configuration is in force from now on. */
-  replaced(): void
+  replaced(warnings?: readonly string[]): void
   /** A configuration was not taken over. */
   refuse(problem: string): void
 }
@@ -50,7 +50,7 @@ export function createViews(deps: ViewsDeps): Views {
     record(sample) {
       if (live().admin) decisions.record(sample, clock.now())
     },
-    replaced: () => condition.replaced(),
+    replaced: (warnings) => condition.replaced(warnings),
     refuse: (problem) => condition.refused(problem),
   }
 }

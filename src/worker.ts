@@ -13,7 +13,7 @@ import { askPrimary, type Worker } from './server/workers/worker.ts'
 export function createWorker(): Worker {
   let logger: ProcessLogger | undefined
   let serving: Serving | undefined
-  const preparation = createPreparation({ read: configOf, build: ({ live }) => serving?.prepare(live) })
+  const preparation = createPreparation({ read: configOf, build: (next) => serving?.prepare(next) })
 
   return {
     async start({ worker, inForce, ticketKeys }) {
@@ -26,6 +26,7 @@ export function createWorker(): Worker {
       return { address: `${address}:${port}` }
     },
     ...preparation,
+    refuse: (problem) => serving?.refuse(problem),
     report: async () => ({ components: serving?.components() ?? [], metrics: (await serving?.metrics()) ?? [] }),
     setTicketKeys: (keys) => serving?.listener.setTicketKeys(keys),
     async drain() {
@@ -38,7 +39,9 @@ export function createWorker(): Worker {
 /** A key that needs a restart needs that of all workers. */
 async function configInForce({ fixed, live }: InForce): Promise<Config> {
   const first = await configOf(fixed)
-  return live === fixed ? first : { ...first, live: (await configOf(live)).live }
+  if (live === fixed) return first
+  const { live: changed, warnings = [] } = await configOf(live)
+  return { ...first, live: changed, warnings }
 }
 
 /** What the primary has read and judged. */

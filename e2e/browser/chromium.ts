@@ -87,6 +87,8 @@ export async function axeViolations(page: Page): Promise<readonly string[]> {
 export function widerThanTheScreen(page: Page): Promise<readonly string[]> {
   return page.evaluate(() =>
     [...document.querySelectorAll('*')]
+      // What is typed scrolls in its field.
+      .filter(({ tagName }) => tagName !== 'INPUT')
       // An element of one pixel holds text for screen readers.
       .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth && clientWidth > 1)
       .filter((element) => getComputedStyle(element).display !== 'inline')

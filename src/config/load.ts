@@ -8,6 +8,7 @@ import { type Environment, readEnvironment } from './environment.ts'
 import { foreignFormat } from './format.ts'
 import { isTree, mergeInput, type ReadFile, readPath, systemReason } from './input.ts'
 import {
+  formatIssue,
   type ConfigIssue,
   formatPath,
   formatSource,
@@ -163,7 +164,8 @@ export function parseConfig(text: string | undefined, fileName: string, env: Env
         source: written === undefined ? { kind: 'default' } : input.valueAt(path),
       }
     })
-  return { kind: 'ok', config, warnings: sorted, settings }
+  const said = Object.freeze({ ...config, ...(sorted.length > 0 && { warnings: sorted.map(formatIssue) }) })
+  return { kind: 'ok', config: said, warnings: sorted, settings }
 }
 
 /** What is written of each provider. */

@@ -36,6 +36,8 @@ export interface CookieNames {
 export interface Config {
   readonly fixed: Fixed
   readonly live: Live
+  /** What was said about it although it can be in force. Absent: nothing. */
+  readonly warnings?: readonly string[]
 }
 
 /** What is built once sees nothing else: the store, keys, sockets, the directory, the signer, the identity provider. */

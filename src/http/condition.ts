@@ -30,6 +30,7 @@ export interface Condition {
     readonly checksum: number
     readonly inForceSince: WallTime
     readonly routes: number
+    readonly warnings: readonly string[]
     /** A later one that was not taken over. */
     readonly refused?: { readonly at: WallTime; readonly problem: string }
   }

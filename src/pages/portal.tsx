@@ -8,6 +8,8 @@ export interface PortalModel extends PageModel {
   readonly applications: readonly ApplicationModel[]
   /** The groups of the person are unknown, so that some may be missing. */
   readonly incomplete: boolean
+  /** For operators. */
+  readonly statusUrl?: string
 }
 
 export interface ApplicationModel {
@@ -73,6 +75,11 @@ export function portalPage(model: PortalModel): string {
           <ButtonLink href={`${controlPrefix}/account`} quiet>
             Your account
           </ButtonLink>
+          {model.statusUrl !== undefined && (
+            <ButtonLink href={model.statusUrl} quiet>
+              Status
+            </ButtonLink>
+          )}
           <ButtonLink href={`${controlPrefix}/sign_out`} quiet>
             Sign out
           </ButtonLink>

@@ -36,6 +36,7 @@ export interface StatusModel extends PageModel {
     readonly checksum: number
     readonly inForceSince: WallTime
     readonly routes: number
+    readonly warnings: readonly string[]
     readonly refused?: { readonly at: WallTime; readonly problem: string }
   }
   readonly refused: readonly DecisionModel[]
@@ -68,6 +69,7 @@ export interface AnswerModel {
   readonly decision: string
 }
 
+const MAX_WARNINGS = 20
 /** More upstreams than these are counted, those that are not healthy first. */
 const MAX_UPSTREAMS = 100
 
@@ -123,6 +125,21 @@ export function statusPage(model: StatusModel): string {
             <dd>
               <code>{configuration.checksum}</code>
             </dd>
+            {configuration.warnings.length > 0 && (
+              <>
+                <dt>Warnings</dt>
+                <dd>
+                  <ul class="points">
+                    {configuration.warnings.slice(0, MAX_WARNINGS).map((warning) => (
+                      <li key={warning}>{warning}</li>
+                    ))}
+                    {configuration.warnings.length > MAX_WARNINGS && (
+                      <li key="">{`and ${configuration.warnings.length - MAX_WARNINGS} more`}</li>
+                    )}
+                  </ul>
+                </dd>
+              </>
+            )}
             {configuration.refused && (
               <>
                 <dt>Not taken over</dt>

@@ -5,8 +5,10 @@ import type { Generation, Reply, RequestFacts } from '../http/exchange.ts'
 import { MAX_SEARCH, pageOf, pageReply } from '../pages/render.ts'
 import { jsonReply } from '../pages/reply.ts'
 import { type Application, createApplications, type FindApplications } from '../policy/applications.ts'
+import { judge } from '../policy/judge.ts'
 import { createRouteTable } from '../routing/table.ts'
-import type { Clock, Json } from '../types.ts'
+import type { Principal } from '../policy/model.ts'
+import type { Clock, Json, WallTime } from '../types.ts'
 import { personOf, unauthenticated } from './respond.ts'
 
 export interface Portal {
@@ -54,6 +56,7 @@ export function createPortal({ ownPrincipals, authenticate, clock }: PortalDeps)
           person: personOf(first.identity),
           search,
           incomplete,
+          ...(maySeeStatus(request, who, now) && { statusUrl: `${generation.live.naming.controlPrefix}/status` }),
           applications: shown.map(({ route: { name, description, logoUrl }, url, asksAgain }) => ({
             name,
             url,
@@ -93,6 +96,18 @@ export function createPortal({ ownPrincipals, authenticate, clock }: PortalDeps)
 /** Of all hosts, whichever of them this process serves. */
 function tableOf({ fixed, live, routes }: Generation) {
   return fixed.services === 'all' ? routes : createRouteTable({ ...fixed, services: 'all' }, live)
+}
+
+/** Only at the sign-in service is there such a page. */
+function maySeeStatus(
+  { generation, facts, origin }: ControlRequest,
+  who: readonly Principal[],
+  now: WallTime,
+): boolean {
+  const { admin } = generation.live
+  if (!admin || origin !== generation.fixed.authenticateServiceUrl.origin) return false
+  const match = { kind: 'route', route: admin } as const
+  return who.some((each) => judge(generation, facts, each, now, match).outcome === 'allow')
 }
 
 function searchOf({ query }: RequestFacts): string {

@@ -159,6 +159,7 @@ export function createStatusViews(deps: StatusDeps): StatusViews {
             checksum: configuration.checksum,
             in_force_since: isoTime(configuration.inForceSince),
             routes: configuration.routes,
+            warnings: [...configuration.warnings],
             refused: configuration.refused
               ? { at: isoTime(configuration.refused.at), problem: configuration.refused.problem }
               : null,

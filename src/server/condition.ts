@@ -10,7 +10,7 @@ import { configChecksum } from './status.ts'
 export interface ConditionSource {
   read(): Condition
   /** Another configuration is in force from now on. */
-  replaced(): void
+  replaced(warnings?: readonly string[]): void
   /** A configuration was not taken over. */
   refused(problem: string): void
 }
@@ -19,6 +19,8 @@ export interface ConditionDeps {
   readonly version: string
   readonly fixed: Fixed
   readonly live: () => Live
+  /** Of the first configuration. */
+  readonly warnings?: readonly string[] | undefined
   readonly components: () => readonly Component[]
   readonly upstreams: () => readonly UpstreamState[]
   readonly directoryState: () => Pick<DirectoryState, 'people' | 'buckets'>
@@ -30,6 +32,7 @@ export interface ConditionDeps {
 export function createCondition(deps: ConditionDeps): ConditionSource {
   const { version, fixed, live, components, upstreams, directoryState, streams, clock } = deps
   let inForceSince = clock.now()
+  let { warnings = [] } = deps
   let refusal: Condition['configuration']['refused']
   return {
     read() {
@@ -47,11 +50,13 @@ export function createCondition(deps: ConditionDeps): ConditionSource {
           checksum: configChecksum(fixed, live()),
           inForceSince,
           routes: live().routes.length,
+          warnings,
           ...(refusal && { refused: refusal }),
         },
       }
     },
-    replaced() {
+    replaced(next = []) {
+      warnings = next
       inForceSince = clock.now()
       refusal = undefined
     },

@@ -33,7 +33,12 @@ async function signedIn(name: string): Promise<Browser> {
 }
 interface Seen {
   readonly components: readonly { readonly name: string; readonly status: string }[]
-  readonly configuration: { readonly routes: number; readonly checksum: number; readonly refused: unknown }
+  readonly configuration: {
+    readonly routes: number
+    readonly checksum: number
+    readonly refused: unknown
+    readonly warnings: readonly string[]
+  }
   readonly refused: readonly Record<string, unknown>[]
   readonly allowed: readonly Record<string, unknown>[]
   readonly answer?: { readonly outcome?: string; readonly reasons?: readonly string[]; readonly problem?: string }
@@ -48,6 +53,13 @@ describe('who sees it', () => {
     expect(page.headers['cache-control']).toBe('no-store')
     for (const shown of ['Status', 'directory', 'store', 'Checksum', 'Refused lately', 'What would happen'])
       expect(page.body).toContain(shown)
+  })
+
+  test('the portal of the sign-in service leads whoever may see it there, and nobody else', async () => {
+    const link = '>Status</a>'
+    expect((await alice.ask(`${AUTH}/.postern/`)).body).toContain(link)
+    expect((await alice.ask(`${APP}/.postern/`)).body).not.toContain(link)
+    expect((await bob.ask(`${AUTH}/.postern/`)).body).not.toContain(link)
   })
 
   test('nobody else: a person learns that, and nothing of the page', async () => {
@@ -131,9 +143,11 @@ describe('what is on it', () => {
     expect((await seen()).configuration.refused).toMatchObject({ problem: 'config.yaml:1:1 <b>broken</b>' })
     const { body } = await alice.ask(PAGE)
     expect(body).toContain('config.yaml:1:1 &lt;b>broken')
-    world.reload({ cookie_expire: '10h' })
+    world.reload({ cookie_expire: '10h', policies: { idle: { allow: { or: [{ accept: true }] } } } })
     const { configuration } = await seen()
     expect(configuration.refused).toBeNull()
+    expect(configuration.warnings).toContainEqual(expect.stringContaining('idle'))
+    expect((await alice.ask(PAGE)).body).toContain('<dt>Warnings</dt>')
     expect(configuration.checksum).not.toBe(checksum)
   })
 

@@ -23,6 +23,8 @@ export type Order =
   | { readonly kind: 'prepare'; readonly input: ConfigInput }
   | { readonly kind: 'commit' }
   | { readonly kind: 'abandon' }
+  /** A configuration was not taken over: for whoever looks at the status page. */
+  | { readonly kind: 'refused'; readonly problem: string }
   | { readonly kind: 'report' }
   | { readonly kind: 'ticket-keys'; readonly keys: Buffer }
   /** The process ends when it has drained. */

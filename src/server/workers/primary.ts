@@ -16,6 +16,8 @@ export interface Workers {
   start(input: ConfigInput): Promise<Started>
   /** Puts it into force in all of them or in none. Rejects with the reason. */
   reload(input: ConfigInput): Promise<void>
+  /** Tells all of them why a configuration was not taken over. */
+  refuse(problem: string): void
   /** One of them at the least serves. */
   areServing(): boolean
   components(): Promise<readonly Component[]>
@@ -221,6 +223,11 @@ export function createWorkers(deps: {
       }),
 
     reload: (next) => inTurn(() => load(next)),
+
+    refuse(problem) {
+      // One that does not hear of it shows nothing that is wrong.
+      for (const { process } of serving()) process.ask({ kind: 'refused', problem }, REPORT_PATIENCE).catch(() => {})
+    },
 
     async components() {
       return worstOf([[describeSeats()], ...(await reports())])

@@ -23,6 +23,7 @@ export interface Worker {
   prepare(input: ConfigInput): Promise<void>
   commit(): void
   abandon(): void
+  refuse(problem: string): void
   report(): Promise<WorkerReport>
   setTicketKeys(keys: Buffer): void
   /** Resolves when nothing is left to do; the process ends then. */
@@ -95,6 +96,8 @@ export function obeyPrimary(worker: Worker): Promise<never> {
         return worker.commit()
       case 'abandon':
         return worker.abandon()
+      case 'refused':
+        return worker.refuse(order.problem)
       case 'report':
         return worker.report()
       case 'ticket-keys':

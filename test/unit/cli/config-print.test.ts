@@ -221,12 +221,14 @@ function toText({ kind }: Key, value: unknown): string {
 async function deployment(file: string | undefined, env: Record<string, string>) {
   const loaded = await loadConfig(file, env)
   if (loaded.kind === 'invalid') throw new Error(loaded.issues.map(formatIssue).join('\n'))
+  // Warnings say where something is written.
+  const { warnings: _, ...config } = loaded.config
   const args = ['config', 'print', '--defaults', '--json', ...(file === undefined ? [] : [file])]
   const { exitCode, out, err } = await cli(args, { env })
   expect([exitCode, err]).toEqual([0, ''])
   const rows = JSON.parse(out) as { path: string; value: unknown; source: { kind: string } }[]
   return {
-    config: comparable(loaded.config),
+    config: comparable(config),
     printed: rows.map(({ path, value }) => [path, value]),
     sources: new Set(rows.map(({ source }) => source.kind)),
   }

@@ -115,7 +115,13 @@ function everyPage(text: string, href: string): readonly (readonly [name: string
         limits: [{ name: text, limit: 600, remaining: 500, allowance: 300 }],
         people: 4,
         streams: 5,
-        configuration: { checksum: 6, inForceSince: now, routes: 7, refused: { at: now, problem: text } },
+        configuration: {
+          checksum: 6,
+          inForceSince: now,
+          routes: 7,
+          warnings: [text],
+          refused: { at: now, problem: text },
+        },
         refused: [
           {
             at: now,

@@ -272,6 +272,14 @@ test('of each component the worst counts, and one that does not answer is named'
   ])
 })
 
+test('all of them hear why a configuration was not taken over, and one that does not answer lives on', async () => {
+  const world = await start()
+  at(world, 1).refuses.refused = new AppError('ERR_INTERNAL', 'no answer')
+  world.workers.refuse('config.yaml:1:1 unknown key')
+  await rest(world.clock)
+  for (const { asked, isKilled } of world.all) expect([asked, isKilled]).toEqual([['start first', 'refused'], false])
+})
+
 test('one that does not drain in time is killed', async () => {
   const world = await start()
   at(world, 1).refuses.drain = 'silence'
