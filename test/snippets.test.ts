@@ -80,6 +80,13 @@ test('each file of the repository that is named exists', () => {
   expect(named.filter(({ path }) => !existsSync(join(root, path)))).toEqual([])
 })
 
+test('the index names each page', () => {
+  const pages = readdirSync(join(root, 'docs')).filter((file) => file.endsWith('.md') && file !== 'README.md')
+  const index = read('docs/README.md')
+  expect(pages.length).toBeGreaterThan(25)
+  expect(pages.filter((file) => !index.includes(`(${file})`))).toEqual([])
+})
+
 test('each link between documents leads to a file, and to a heading of it', () => {
   const links = documents.flatMap((file) =>
     [
