@@ -42,7 +42,7 @@ export const LOG_GROUPS = {
     detail: text('Why a request was refused before anybody asked who it is, or what is odd about it. Constant texts.'),
     limit: text('The time limit that ended it, by its key: `idle_timeout (5m)`.'),
     cut: text(
-      'Why an answer was broken off after it began: `signed-out`, `expired`, `idle`, `shutdown`, an error code.',
+      'Why an answer was broken off after it began: `signed-out`, `expired`, `idle`, `too-long` (`request_timeout`, `tunnel_max_lifetime`), `shutdown`, an error code.',
     ),
   },
   'The application': {
