@@ -39,6 +39,8 @@ const PREFIXES: readonly string[] = [
   'x-client-cert',
   'x-ssl-client-',
   'ssl-client-', // ingress-nginx
+  'cf-client-cert-', // Cloudflare
+  'cf-cert-',
   'x-tls-client-',
   // The client and its request as another hop saw them.
   'x-forwarded-',
@@ -75,6 +77,8 @@ const NAMES: ReadonlySet<string> = new Set([
   'smuser',
   // The certificate of the client's connection.
   'x-arr-clientcert', // Azure
+  'x-ssl-cert', // nginx, HAProxy
+  'ssl-cert',
   'x-client-dn',
   'x-client-verify',
   // The client's address.

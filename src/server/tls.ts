@@ -48,7 +48,7 @@ const TICKET_KEYS = 48
 
 export function createHandshakes(first: TlsSettings): TlsHandshakes {
   let ticketKeys: Buffer = randomBytes(TICKET_KEYS)
-  /** By the address and port of the client, which the secure socket tells, too. */
+  /** By the addresses and ports of both ends, which the secure socket tells, too. A client may use one port for two addresses. */
   const waiting = new Map<string, (handshake: Handshake) => void>()
 
   /** It never listens: it is given connections. So everything of it can be replaced while running. */
@@ -81,7 +81,7 @@ export function createHandshakes(first: TlsSettings): TlsHandshakes {
       ticketKeys,
     })
     server.on('secureConnection', (secure) => {
-      const key = peerOf(secure)
+      const key = endsOf(secure)
       const done = waiting.get(key)
       waiting.delete(key)
       const handshake = done && conclude(secure, downstreamMtls, read)
@@ -96,7 +96,7 @@ export function createHandshakes(first: TlsSettings): TlsHandshakes {
   let server = open(first)
   return {
     begin(socket, done) {
-      const key = peerOf(socket)
+      const key = endsOf(socket)
       waiting.set(key, done)
       socket.once('close', () => waiting.get(key) === done && waiting.delete(key))
       server.emit('connection', socket)
@@ -149,6 +149,6 @@ function pemOf({ chain, key }: Certificate): { readonly cert: string; readonly k
   return { cert: chain, key: key.reveal() }
 }
 
-function peerOf({ remoteAddress, remotePort }: Socket): string {
-  return `${remoteAddress} ${remotePort}`
+function endsOf({ remoteAddress, remotePort, localAddress, localPort }: Socket): string {
+  return `${remoteAddress} ${remotePort} ${localAddress} ${localPort}`
 }
