@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { ConnectionFacts } from '../http/request.ts'
 import { type CompiledTrust, isTrustedPeer } from '../routing/trust.ts'
+import type { Admission } from './client-connections.ts'
 import { onFirstBytes } from './first-bytes.ts'
 import { readProxyHeader } from './proxy-protocol.ts'
 import type { TlsHandshakes } from './tls.ts'
@@ -22,7 +23,7 @@ export interface BeforeHttp {
   /** Who must begin with a PROXY header (`use_proxy_protocol`), and nobody else may connect. Absent: nobody. */
   readonly balancers: () => CompiledTrust | undefined
   /** May this client have one more connection? */
-  readonly admit: (peer: string) => boolean
+  readonly admit: (peer: string) => Admission
   readonly arrived: (arrival: Arrival) => void
   /** Nothing can be made of the connection; `peer` is the best that is known. `answer`: what may be said to it in plain. */
   readonly stopped: (detail: string, peer: string, answer?: string) => void
@@ -57,7 +58,9 @@ export function begin(socket: Socket, peer: string, parts: BeforeHttp): void {
 }
 
 function secure(socket: Socket, peer: string, { handshakes, admit, arrived, stopped }: BeforeHttp): void {
-  if (!admit(peer)) return stopped(TOO_MANY, peer)
+  const admission = admit(peer)
+  if (admission === 'refused') return stopped(TOO_MANY, peer)
+  if (admission === 'refused-again') return void socket.destroy()
   if (!handshakes) return arrived({ socket, peer })
   let first: number | undefined
   return onFirstBytes(

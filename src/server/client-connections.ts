@@ -7,16 +7,19 @@ export type ConnectionLimit = Pick<Live, 'maxConnectionsPerClient' | 'trustedPro
 
 export const NO_LIMIT: ConnectionLimit = { maxConnectionsPerClient: 0, trustedProxies: [], xffNumTrustedHops: 0 }
 
+/** `refused-again`: was said of this client before, and it has had connections ever since; a flood is no flood of log lines. */
+export type Admission = 'admitted' | 'refused' | 'refused-again'
+
 /** How many connections each client has (`max_connections_per_client`); behind a trusted proxy are many clients. */
 export interface ClientConnections {
-  /** false: it has as many as it may have. Otherwise this one counts until it closes. */
-  admit(socket: Socket, client: string): boolean
+  /** Counts it until it closes, unless its client has as many as it may have. */
+  admit(socket: Socket, client: string): Admission
   /** Counts for connections that come from now on. */
   reload(limit: Partial<ConnectionLimit>): void
 }
 
 export function createClientConnections(limit: ConnectionLimit): ClientConnections {
-  const open = new Map<string, number>()
+  const open = new Map<string, { count: number; told: boolean }>()
   let most = 0
   let trust = compileTrust({ proxies: [], hops: 0 })
   const reload = (next: Partial<ConnectionLimit>): void => {
@@ -26,21 +29,22 @@ export function createClientConnections(limit: ConnectionLimit): ClientConnectio
   }
   reload(limit)
 
-  function leave(network: string): void {
-    const left = (open.get(network) ?? 0) - 1
-    if (left > 0) open.set(network, left)
-    else open.delete(network)
-  }
-
   return {
     admit(socket, client) {
-      if (isTrustedPeer(client, trust)) return true
+      if (isTrustedPeer(client, trust)) return 'admitted'
       const network = networkOf(client)
-      const count = open.get(network) ?? 0
-      if (most > 0 && count >= most) return false
-      open.set(network, count + 1)
-      socket.once('close', () => leave(network))
-      return true
+      const own = open.get(network) ?? { count: 0, told: false }
+      if (most > 0 && own.count >= most) {
+        const again = own.told
+        own.told = true
+        return again ? 'refused-again' : 'refused'
+      }
+      own.count++
+      open.set(network, own)
+      socket.once('close', () => {
+        if (--own.count === 0) open.delete(network)
+      })
+      return 'admitted'
     },
     reload,
   }

@@ -88,10 +88,8 @@ test('one address has so many, another its own; what closes makes room', async (
   expect(first.outcome).toBe('answered')
   expect(await outcomes(port, 3)).toEqual(['answered', 'closed', 'closed'])
   expect(await outcomes(port, 2, { from: '127.0.0.2' })).toEqual(['answered', 'answered'])
-  expect(refusals.map(({ detail, clientIp }) => [detail, clientIp])).toEqual([
-    [TOO_MANY, '127.0.0.1'],
-    [TOO_MANY, '127.0.0.1'],
-  ])
+  // A flood of connections is no flood of log lines.
+  expect(refusals.map(({ detail, clientIp }) => [detail, clientIp])).toEqual([[TOO_MANY, '127.0.0.1']])
   await close(first)
   await expect.poll(async () => (await open(port)).outcome).toBe('answered')
   expect(await outcomes(port, 1)).toEqual(['closed'])
