@@ -19,12 +19,18 @@ export function htmlReply(
   }
 }
 
-export function jsonReply(status: number, value: Json, headers: readonly Header[] = []): Reply {
+/** `cacheControl`: of what is the same for everybody. */
+export function jsonReply(
+  status: number,
+  value: Json,
+  headers: readonly Header[] = [],
+  cacheControl = 'no-store',
+): Reply {
   return {
     status,
     headers: [
       ['content-type', 'application/json'],
-      ['cache-control', 'no-store'],
+      ['cache-control', cacheControl],
       ['x-content-type-options', 'nosniff'],
       ...headers,
     ],

@@ -59,6 +59,8 @@ const STEPS: Partial<Record<ControlAction, FlowStep>> = {
 
 /** Readable by scripts of any origin: public facts only. */
 const PUBLIC_CORS = [['access-control-allow-origin', '*']] as const
+/** A key should be published for as long before it signs. */
+const CACHED = 'public, max-age=300'
 const METHODS: Partial<Record<ControlAction, readonly string[]>> = {
   // What HAProxy probes with.
   ping: ['GET', 'HEAD', 'OPTIONS'],
@@ -125,7 +127,7 @@ export function createControl({
           body: stylesheetOf(live.pages).body,
         }
       case 'jwks':
-        return jsonReply(200, await jwks(), [...PUBLIC_CORS])
+        return jsonReply(200, await jwks(), [...PUBLIC_CORS], CACHED)
       case 'well-known':
         return jsonReply(
           200,

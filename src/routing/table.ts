@@ -82,7 +82,9 @@ export function createRouteTable(
     if (isReserved(path, naming)) {
       const action = routeActions.get(path)
       const origin = originOf(host, port)
-      return action && origin !== undefined ? { kind: 'control', action, on: 'route', origin } : NONE
+      if (action && origin !== undefined) return { kind: 'control', action, on: 'route', origin }
+      // Applications may reach us by another name than people. The keys are public, and the same under each.
+      return action === 'jwks' ? { kind: 'control', action, on: 'route', origin: authenticateOrigin } : NONE
     }
     let best: Placed | undefined
     for (const index of indexesOf(host)) best = earlier(best, index.find(path, serves, request))

@@ -181,5 +181,16 @@ describe('the own pages', () => {
     const { keys: published } = JSON.parse(keys.body) as { keys: Record<string, string>[] }
     expect(published[0]).toMatchObject({ kty: 'EC', alg: 'ES256' })
     expect(published[0]).not.toHaveProperty('d')
+    expect(keys.headers['cache-control']).toBe('public, max-age=300')
+  })
+
+  test('an application finds these keys under whatever name it reaches Postern by, and nothing else', async () => {
+    const at = (path: string) => world.browser().ask(`http://postern.internal${path}`, JSON_ASK)
+    const known = await world.browser().ask(`${ENGINEERING}.well-known/postern/jwks.json`, JSON_ASK)
+    const inner = await at('/.well-known/postern/jwks.json')
+    expect([inner.status, inner.body]).toEqual([200, known.body])
+    for (const path of ['/', '/.postern/user', '/.postern/sign_in', '/.well-known/postern']) {
+      expect([path, (await at(path)).status]).toEqual([path, 404])
+    }
   })
 })

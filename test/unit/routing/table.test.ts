@@ -306,7 +306,8 @@ describe('control paths', () => {
     ['/healthz/', 'none'],
     ['/.postern/style.css', 'route: style'],
     ['/.postern/', 'none'],
-    ['/.well-known/postern/jwks.json', 'none'],
+    ['/.well-known/postern/jwks.json', 'route: jwks'],
+    ['/.well-known/postern', 'none'],
     ['/', 'none'],
   ])('on an unknown host %s is %s', (path, what) => {
     expect(served(table, 'unknown.test', path)).toBe(what)
