@@ -58,8 +58,6 @@ const ignoredRouteKeys: ReadonlyMap<string, string> = new Map([
   ['tls_upstream_allow_renegotiation', 'TLS 1.3 has no renegotiation, and Postern never asks for one'],
 ])
 
-const CLIENT_CERTIFICATES =
-  'nobody would be asked for a client certificate; it is not safe to remove where routes rely on one'
 const OTHER_PROTOCOLS = 'Postern proxies HTTP only; it is safe to remove when the routes that use it go, too'
 const METRICS = 'everybody who reaches metrics_address may read the metrics; bind it to 127.0.0.1 before you remove it'
 
@@ -94,7 +92,10 @@ const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
 ])
 
 const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
-  ...names('tls_downstream_client_ca tls_downstream_client_ca_file', CLIENT_CERTIFICATES),
+  ...names(
+    'tls_downstream_client_ca tls_downstream_client_ca_file',
+    'write `downstream_mtls: {ca_file: …, enforcement: policy}`, and a rule with `client_certificate` on this route',
+  ),
   ...names('mcp mcp_tool upstream_tunnel', OTHER_PROTOCOLS),
   ['idp_access_token_allowed_audiences', 'write `bearer_token_audience`'],
   ['identity_providers', 'write `bearer_token_issuers`, with names of `token_issuers`'],
