@@ -1,3 +1,5 @@
+import { Agent } from 'node:http'
+import { Agent as SecureAgent } from 'node:https'
 import { createBrowser } from '../test/support/browser.ts'
 
 /** Signs `login` in at the emulator, from each application's address, and gives the cookies that each host then has. */
@@ -7,7 +9,15 @@ export async function signIn(
   login: string,
   ca?: string,
 ): Promise<Map<URL, string>> {
-  const browser = createBrowser(undefined, ca)
+  // One connection to each origin, as browsers have.
+  const agents = new Map<string, Agent>()
+  const agentOf = (origin: string): Agent => {
+    const Kind = origin.startsWith('https:') ? SecureAgent : Agent
+    const agent = agents.get(origin) ?? new Kind({ keepAlive: true, maxSockets: 1 })
+    agents.set(origin, agent)
+    return agent
+  }
+  const browser = createBrowser(undefined, ca, agentOf)
   const cookies = new Map<URL, string>()
   for (const application of applications) {
     const form = await browser.go(application)
@@ -31,6 +41,7 @@ export async function signIn(
     const held = [...(browser.cookies.get(application.hostname) ?? [])].map((pair) => pair.join('='))
     cookies.set(application, held.join('; '))
   }
+  for (const agent of agents.values()) agent.destroy()
   return cookies
 }
 

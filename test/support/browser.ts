@@ -1,4 +1,4 @@
-import { type IncomingHttpHeaders, request as plain } from 'node:http'
+import { type IncomingHttpHeaders, request as plain, type RequestOptions } from 'node:http'
 import { request as secure } from 'node:https'
 
 export interface Answer {
@@ -27,9 +27,13 @@ const NAVIGATION = { accept: 'text/html', 'sec-fetch-mode': 'navigate' }
 
 /**
  * As much of a browser as a sign-in needs: cookies by host, redirects, every name on loopback; `portOf` for addresses
- * without a port, `ca` for https; without it https is what a proxy in front ends.
+ * without a port, `ca` for https; without it https is what a proxy in front ends. `agentOf`: keeps connections.
  */
-export function createBrowser(portOf: (host: string) => number = () => 80, ca?: string): Browser {
+export function createBrowser(
+  portOf: (host: string) => number = () => 80,
+  ca?: string,
+  agentOf: (origin: string) => RequestOptions['agent'] = () => false,
+): Browser {
   const cookies = new Map<string, Map<string, string>>()
 
   function jar(host: string): Map<string, string> {
@@ -55,8 +59,9 @@ export function createBrowser(portOf: (host: string) => number = () => 80, ca?: 
         {
           ca,
           servername: url.hostname,
-          // Of its own: a kept one may just be closing, for the clock was moved past its idle limit.
-          agent: false,
+          // A connection of its own, unless said otherwise: a kept one may just be closing, for the clock was moved past its
+          // idle limit.
+          agent: agentOf(url.origin),
           host: '127.0.0.1',
           port: url.port || portOf(url.hostname),
           method,
