@@ -196,7 +196,7 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
       return this.answer(badPath(verdict.path, this.askedOf(facts)), facts)
     }
     if (verdict.outcome === 'not-found' || verdict.outcome === 'control' || !route) {
-      return this.deny(notFound(this.askedOf(facts)), facts)
+      return this.deny(notFound(this.askedOf(facts), this.portalOf(facts)), facts)
     }
     this.decision = verdict
     if (verdict.outcome === 'bad-token' && asker?.kind === 'bad-token') this.detail = asker.detail
@@ -389,6 +389,16 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
 
   private askedOf(facts: RequestFacts) {
     return { facts, page: this.pageOf(facts.id) }
+  }
+
+  /** On a host that nobody has configured nothing is said of those that somebody has. */
+  private portalOf({ host, port }: RequestFacts): string | undefined {
+    const { fixed, live, routes } = this.generation
+    const [here, serves] =
+      host === fixed.authenticateServiceUrl.hostname
+        ? [true, fixed.services !== 'proxy']
+        : [routes.originOf(host, port) !== undefined, fixed.services !== 'authenticate']
+    return here && serves ? `${live.naming.controlPrefix}/` : undefined
   }
 
   private pageOf(requestId: string) {

@@ -106,10 +106,15 @@ export function tooManyRequests(wait: Span, asked: Asked): Reply {
   return pageReply(asked.page, 429, { kind: 'error', code: 'ERR_RATE_LIMITED' }, { headers })
 }
 
-export function notFound(asked: Asked): Reply {
+/** `portalUrl`: where the host that was asked shows what there is. */
+export function notFound(asked: Asked, portalUrl?: string): Reply {
   const { facts } = asked
   if (facts.wants !== 'html') return jsonReply(404, { error: 'not-found', request_id: facts.id })
-  return pageReply(asked.page, 404, { kind: 'error', code: 'ERR_NOT_FOUND' })
+  return pageReply(asked.page, 404, {
+    kind: 'error',
+    code: 'ERR_NOT_FOUND',
+    ...(portalUrl !== undefined && { wayOn: { href: portalUrl, label: 'Your applications' } }),
+  })
 }
 
 /** What a route without upstreams does with a request that may have it. */

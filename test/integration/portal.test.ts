@@ -184,6 +184,17 @@ test('a page that refuses leads to the portal', async () => {
   expect(portal.body).toContain('<strong>Sales desk</strong>')
 })
 
+test.each([
+  ['an application, where no route has the path', 'http://odd.localhost/elsewhere', true],
+  ['the sign-in service', `${AUTH}/elsewhere`, true],
+  ['a host that nobody has configured', 'http://nowhere.localhost/', false],
+])('what is not there leads to the portal, or not, at %s', async (_, url, leads) => {
+  const page = await world.browser().ask(url)
+  expect(page.status).toBe(404)
+  expect(page.body.includes('href="/.postern/">Your applications')).toBe(leads)
+  if (!leads) expect(page.body).not.toContain('authenticate.localhost')
+})
+
 test('a sign-in service alone lists the routes that others serve', async () => {
   const service = await world.another({ services: 'authenticate' })
   try {
