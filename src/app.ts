@@ -86,8 +86,8 @@ export interface Prepared {
 
 export interface ServingOptions {
   readonly config: Config
-  /** `configure`, `dropped`: absent for a logger that writes everything. */
-  readonly logger: Logger & Partial<Pick<ProcessLogger, 'configure' | 'dropped'>>
+  /** `prepare`, `dropped`, `auditLog`: absent for a logger that writes everything. */
+  readonly logger: Logger & Partial<Pick<ProcessLogger, 'prepare' | 'dropped' | 'auditLog'>>
   readonly clock?: Clock
   /** Where the processes of this machine have their debts in common, unless the store has them. Absent: there is one process. */
   readonly owe?: Owe
@@ -266,6 +266,7 @@ async function openServing(
     store,
     streams,
     clock,
+    auditTrouble: () => logger.auditLog?.trouble(),
   })
   if (fixed.metricsAddress) await metrics.observeProcess()
   const views = createViews({
@@ -325,6 +326,11 @@ async function openServing(
   )
   metrics.gauge('http_server_active_requests', 'Open requests and tunnels.', () => listener.active())
   metrics.gauge('log_lines_dropped', 'Log lines that standard output did not take.', () => logger.dropped?.() ?? 0)
+  metrics.gauge(
+    'audit_lines_dropped',
+    'Audit lines that the place of audit_log did not take.',
+    () => logger.auditLog?.dropped() ?? 0,
+  )
   // Ages, expiries and rules about time change decisions without any event; times of day are mostly written in minutes.
   const recheck = (): void => {
     streams.recheck()
@@ -378,7 +384,9 @@ async function openServing(
     refuse: (problem) => views.refuse(problem),
     prepare({ live: next, warnings }) {
       const commitListener = listener.prepare(next)
+      // Last, because it opens a file.
       const prepared = createGeneration(shared, next, generation.version + 1)
+      const log = prepareLog(logger, next, prepared)
       return {
         commit() {
           const before = generation
@@ -386,11 +394,14 @@ async function openServing(
           views.replaced(warnings)
           commitListener()
           before.retire()
-          logger.configure?.(next)
+          log?.commit()
           streams.recheck()
           void autocert?.renew()
         },
-        abandon: () => prepared.retire(),
+        abandon() {
+          log?.abandon()
+          prepared.retire()
+        },
       }
     },
     async close(how = 'now') {
@@ -411,6 +422,16 @@ async function openServing(
 /** The groups of all of them are named, and looked after. */
 function routesAndAdmin({ routes, admin }: Live): readonly Route[] {
   return admin ? [...routes, admin] : routes
+}
+
+/** With what was prepared before it, or not at all. */
+function prepareLog(logger: ServingOptions['logger'], next: Live, prepared: Lifetime) {
+  try {
+    return logger.prepare?.(next)
+  } catch (error) {
+    prepared.retire()
+    throw error
+  }
 }
 
 /** One for each issuer: providers that share one are clients of the same people. */

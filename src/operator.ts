@@ -1,5 +1,6 @@
 /** A second composition root: what the command line sees and does beside a running Postern. */
 import { existsSync } from 'node:fs'
+import { userInfo } from 'node:os'
 import { resolve } from 'node:path'
 import { createOktaClient, type OktaClient } from './directory/okta/client.ts'
 import {
@@ -169,8 +170,15 @@ export async function openOperator(config: Config, { clock, logger }: OperatorDe
   const told = new Set<Promise<void>>()
   // A running Postern writes the line: the log of a command goes nowhere.
   const audit = createAudit({
-    info: (fields, message) =>
-      void told.add(postErrand(store, clock, { kind: 'audit', key: randomId(), fields, message })),
+    audit: (fields, message) =>
+      void told.add(
+        postErrand(store, clock, {
+          kind: 'audit',
+          key: randomId(),
+          fields: { ...fields, operator: operatorName() },
+          message,
+        }),
+      ),
   })
   const sessions = createSessions({ store, clock, sharedSecrets, audit })
   const freshness = createFreshness({ store, clock, trust: OF_THIS_MACHINE })
@@ -415,4 +423,13 @@ function emailOf(user: object): string | undefined {
   const profile: unknown = 'profile' in user ? user.profile : undefined
   const email: unknown = typeof profile === 'object' && profile && 'email' in profile ? profile.email : undefined
   return typeof email === 'string' && email !== '' ? email.toLowerCase() : undefined
+}
+
+/** Who runs the command: the account, or its number when it has no name. */
+function operatorName(): string {
+  try {
+    return userInfo().username
+  } catch {
+    return String(process.getuid?.() ?? 'unknown')
+  }
 }

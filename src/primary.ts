@@ -5,7 +5,7 @@ import { systemClock } from './lib/clock.ts'
 import { createDebts } from './lib/debts.ts'
 import type { ProcessLogger } from './lib/log.ts'
 import { type Operations, startOperations } from './server/operations.ts'
-import { compareConfig } from './server/reload.ts'
+import { compareConfig, type Trigger } from './server/reload.ts'
 import type { ConfigInput } from './server/workers/messages.ts'
 import { createWorkers } from './server/workers/primary.ts'
 import { spawnWorker } from './server/workers/process.ts'
@@ -19,9 +19,9 @@ export interface Primary {
   /** Some worker takes requests now. */
   serves(): boolean
   /** Puts a new configuration into force in all workers, as far as it can change while running. Rejects when one of them cannot have it; then nothing has changed. */
-  reload(next: Config, input: ConfigInput): Promise<void>
+  reload(next: Config, input: ConfigInput, trigger: Trigger): Promise<void>
   /** A configuration that was not accepted: the last good one stays, and says so. */
-  refuse(problem: string): void
+  refuse(problem: string, trigger: Trigger): void
   /** Resolves when no worker can be kept running. */
   readonly failed: Promise<AppError>
   /** Not ready from now on; resolves when all workers have drained. */
@@ -64,16 +64,22 @@ export function startPrimary(options: {
       operations,
       serves: () => workers.areServing(),
       failed: workers.failed,
-      async reload(next, made) {
+      async reload(next, made, trigger) {
         const outcome = compareConfig(fixed, live, next)
-        await workers.reload(made)
+        const log = logger.prepare(next.live)
+        try {
+          await workers.reload(made)
+        } catch (error) {
+          log.abandon()
+          throw error
+        }
         ;({ live } = next)
-        logger.configure(live)
-        operations.reloaded(outcome)
+        log.commit()
+        operations.reloaded(outcome, trigger)
       },
-      refuse(problem) {
+      refuse(problem, trigger) {
         workers.refuse(problem)
-        operations.reloaded({ problem })
+        operations.reloaded({ problem }, trigger)
       },
       async close() {
         operations.setReady(false)

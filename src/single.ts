@@ -4,15 +4,15 @@ import type { Config } from './config/model.ts'
 import { systemClock } from './lib/clock.ts'
 import { openAll } from './lib/closing.ts'
 import { type Operations, startOperations } from './server/operations.ts'
-import { compareConfig, type Reload } from './server/reload.ts'
+import { compareConfig, type Reload, type Trigger } from './server/reload.ts'
 
 /** A whole Postern in this process. */
 export interface App extends Pick<Serving, 'listener' | 'redirect'> {
   readonly operations: Operations
   /** Puts a new configuration into force as far as it can change while running. */
-  reload(next: Config): Reload
+  reload(next: Config, trigger?: Trigger): Reload
   /** A configuration that was not accepted: the last good one stays, and says so. */
-  refuse(problem: string): void
+  refuse(problem: string, trigger?: Trigger): void
   /** As `Serving` closes; not ready from now on. */
   close(how?: 'now' | 'drained'): Promise<void>
 }
@@ -38,16 +38,16 @@ export function startApp(options: ServingOptions): Promise<App> {
       listener: serving.listener,
       redirect: serving.redirect,
       operations,
-      reload(next) {
+      reload(next, trigger = 'file') {
         const outcome = compareConfig(fixed, live, next)
         serving.prepare(next).commit()
         ;({ live } = next)
-        operations.reloaded(outcome)
+        operations.reloaded(outcome, trigger)
         return outcome
       },
-      refuse(problem) {
+      refuse(problem, trigger = 'file') {
         serving.refuse(problem)
-        operations.reloaded({ problem })
+        operations.reloaded({ problem }, trigger)
       },
       async close(how) {
         operations.setReady(false)

@@ -19,7 +19,7 @@ export function createWorker(): Worker {
     async start({ worker, inForce, ticketKeys }) {
       const config = await configInForce(inForce)
       logger = createLogger(config.live.logLevel, undefined, worker)
-      logger.configure(config.live)
+      logger.prepare(config.live).commit()
       serving = await startServing({ config, logger, owe: askPrimary() })
       serving.listener.setTicketKeys(ticketKeys)
       const { address, port } = serving.listener.address

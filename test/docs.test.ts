@@ -146,7 +146,7 @@ describe('docs/troubleshooting.md', () => {
 
 describe('citations', () => {
   const documents = new Map(
-    ['', 'docs/', 'docs/guides/', 'docs/reference/', 'helm/postern/', 'e2e/helm/schemas/']
+    ['', 'docs/', 'docs/guides/', 'docs/reference/', 'docs/decisions/', 'helm/postern/', 'e2e/helm/schemas/']
       .flatMap((folder) => readdirSync(new URL(folder, root)).map((name) => folder + name))
       .filter((path) => path.endsWith('.md'))
       .map((path) => [path, read(path)]),

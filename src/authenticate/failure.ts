@@ -23,7 +23,10 @@ export function createFailure({ clock, logger }: { readonly clock: Clock; readon
       ...(description !== undefined && { idp_error_description: String(description) }),
       ...(hint !== undefined && { hint: String(hint) }),
     }
-    logger.warn({ request_id: facts.id, ...faultFields(error), ...said }, 'sign-in did not complete')
+    logger.audit(
+      { event: 'sign-in-failed', request_id: facts.id, client_ip: facts.clientIp, ...faultFields(error), ...said },
+      'sign-in did not complete',
+    )
     const page: Page =
       error.code === 'ERR_IDP_REJECTED'
         ? {

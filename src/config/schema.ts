@@ -220,6 +220,13 @@ export const configSchema = z.strictObject(
       .describe(
         'Form of log lines: `json`, or `pretty` for people, with colour unless `NO_COLOR` is set. auto: `pretty` on a terminal, else `json`.',
       ),
+    audit_log: z
+      .string()
+      .regex(/^(?:stdout|stderr|off)$|\//, { error: 'stdout, stderr, off, or a path with a slash' })
+      .default('stdout')
+      .describe(
+        'Where events that somebody may have to answer for go (docs/audit.md): `stdout` is the log, a path a file of their own, which a reload opens anew. `log_level` does not count for them.',
+      ),
     ...restart({
       workers: z
         .union([integer(1, 256), z.literal('auto')], { error: 'auto, or a whole number from 1 to 256' })

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { assertNever } from '../errors.ts'
 import { isoTime } from './time.ts'
 import type { ServiceToken } from '../tokens/model.ts'
+import type { LogFields } from './log-fields.ts'
 import type { Logger, Session, SessionEnd, SessionId } from '../types.ts'
 
 /** Something that somebody may have to answer for. One member for each kind; `createAudit` writes all of them. */
@@ -25,15 +26,22 @@ export type AuditEvent =
 
 export type Audit = (event: AuditEvent) => void
 
-/** One log line for each event, with the field `event`; never an id that opens something. */
-export function createAudit(logger: Pick<Logger, 'info'>): Audit {
-  return (entry) => logger.info({ event: entry.event, ...fieldsOf(entry) }, messageOf(entry))
+/** One line for each event (audit-events.ts); never an id that opens something. */
+export function createAudit(logger: Pick<Logger, 'audit'>): Audit {
+  return (entry) => logger.audit({ event: entry.event, ...fieldsOf(entry) }, messageOf(entry))
 }
 
-function fieldsOf(entry: AuditEvent): object {
+function fieldsOf(entry: AuditEvent): Omit<LogFields, 'event'> {
   if ('token' in entry) {
     const { id, account, expiresAt, routes, methods, groups } = entry.token
-    return { token: id, service_account: account, expires_at: isoTime(expiresAt), routes, methods, groups }
+    return {
+      token: id,
+      service_account: account,
+      expires_at: isoTime(expiresAt),
+      token_routes: routes,
+      methods,
+      groups,
+    }
   }
   const { session, requestId } = entry
   const { subject, issuer, email } = session.identity

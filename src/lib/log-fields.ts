@@ -11,8 +11,6 @@ interface Kinds {
   readonly texts: readonly string[]
   /** Of errors.ts. */
   readonly code: ErrorCode
-  /** Names and what is left of their values. */
-  readonly texts_by_name: Readonly<Record<string, string>>
 }
 
 interface Field<K extends keyof Kinds = keyof Kinds> {
@@ -119,7 +117,7 @@ export const LOG_GROUPS = {
     suggestion: text('A group whose name is close.'),
     resource: text('`User`, `Group`: what a SCIM client sent.'),
     id: text('Of that resource.'),
-    outcome: text('What became of an event hook.'),
+    outcome: text('What became of an event hook; of a configuration `accepted` or `refused`.'),
     refused: number('How many were, so far.'),
     skipped: number('Events that cannot be read.'),
     unreadable: number('Records that cannot be read.'),
@@ -140,7 +138,13 @@ export const LOG_GROUPS = {
     valid_until: text('Instant at which a certificate ends.'),
   },
   Audit: {
-    event: text('Kind of event, see [sessions.md](sessions.md#who-began-and-ended-what).'),
+    schema: number('Version of these fields.'),
+    event: text('Kind of event, see [audit.md](audit.md).'),
+    trigger: text('What led to a configuration being loaded: `start`, `file`, `signal`.'),
+    checksum: text('Of the configuration in force; the same for the same configuration and version.'),
+    routes_changed: texts('Names of routes that were added, removed or changed; at most 50.'),
+    operator: text('Account of the operating system under which a command was run.'),
+    token_routes: texts('Routes that a token is for.'),
     expires_at: text('Instant at which a token ends.'),
     methods: texts('That a token is for.'),
     groups: texts('That a token has.'),

@@ -1,8 +1,6 @@
 /** Where log lines go: a file descriptor that may be full, closed or slow, which must never stop Postern. */
 import { writeSync } from 'node:fs'
 import type { Span } from '../types.ts'
-import { systemClock } from './clock.ts'
-import { isoTime } from './time.ts'
 
 export interface LogOutput {
   write(lines: string): void
@@ -11,6 +9,8 @@ export interface LogOutput {
 export interface DescriptorOutput extends LogOutput {
   /** Lines that could not be written. */
   dropped(): number
+  /** Why the last one could not be (`ENOSPC`); undefined: it was. */
+  trouble(): string | undefined
 }
 
 /** Writes from `offset` on and returns how many bytes were taken, or throws as `writeSync` does. */
@@ -24,17 +24,18 @@ const NEWLINE = 0x0a
 /**
  * Whole lines, synchronously, as fast as the reader takes them; what cannot be written is counted and dropped, and the
  * next line that can be is preceded by one that says how many are missing.
- * @param render of that line; others are written as they come.
+ * @param lost that line.
  */
 export function createDescriptorOutput(
   descriptor: number,
-  render: (line: string) => string = (line) => line,
+  lost: (count: number) => string,
   write: Write = writeSync,
 ): DescriptorOutput {
   let dropped = 0
   let untold = 0
   let torn = false
   let patient = true
+  let trouble: string | undefined
 
   /** How many of these bytes were written. */
   function put(bytes: Buffer): number {
@@ -43,7 +44,9 @@ export function createDescriptorOutput(
       try {
         written += write(descriptor, bytes, written)
         patient = true
+        trouble = undefined
       } catch (error) {
+        trouble = codeOf(error)
         if (!isBusy(error) || !patient || waited >= PATIENCE) break
         Atomics.wait(SLEEP, 0, 0, PAUSE)
         waited += PAUSE
@@ -72,22 +75,22 @@ export function createDescriptorOutput(
     write(lines) {
       if (untold > 0) {
         // Half a line that got through ends here, so that the next one is whole.
-        if (deliver(`${torn ? '\n' : ''}${render(lostLine(untold))}`).length > 0) return drop(Buffer.from(lines))
+        if (deliver(`${torn ? '\n' : ''}${lost(untold)}`).length > 0) return drop(Buffer.from(lines))
         untold = 0
       }
       return drop(deliver(lines))
     },
     dropped: () => dropped,
+    trouble: () => trouble,
   }
 }
 
 const SLEEP = new Int32Array(new SharedArrayBuffer(4))
 
 function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'EAGAIN' || error.code === 'EINTR')
+  return ['EAGAIN', 'EINTR'].includes(codeOf(error))
 }
 
-function lostLine(count: number): string {
-  const time = isoTime(systemClock.now())
-  return `{"level":"warn","time":"${time}","lines":${count},"msg":"log lines could not be written and are lost"}\n`
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
 }

@@ -1,10 +1,12 @@
+import { isatty } from 'node:tty'
 import { type Logger as PinoLogger, pino } from 'pino'
 import type { Logger, Span } from '../types.ts'
-import type { LogFormat, LogLevel } from '../config/model.ts'
+import type { Live, LogFormat, LogLevel } from '../config/model.ts'
+import { createAuditing } from './auditing.ts'
 import { systemClock } from './clock.ts'
-import { isatty } from 'node:tty'
 import { createDescriptorOutput, type LogOutput } from './log-output.ts'
 import { prettyLine } from './log-pretty.ts'
+import { bounded, isoTime, lineStart, MAX_TEXT, visible } from './log-text.ts'
 import { hasColours } from './terminal.ts'
 import { epochMillis } from './time.ts'
 
@@ -16,14 +18,16 @@ const SHARED_BATCH_LENGTH = 4096
 
 /** The one logger of a process. */
 export interface ProcessLogger extends Logger {
-  configure(how: { readonly logLevel: LogLevel; readonly logFormat: LogFormat }): void
+  /** Opens what the audit log needs. Throws ERR_CONFIG_INVALID when it cannot be had; nothing has changed then. One of the two is called, once. */
+  prepare(how: LogSettings): { commit(): void; abandon(): void }
   flush(): void
   /** Lines that standard output did not take. */
   dropped(): number
+  readonly auditLog: { dropped(): number; trouble(): string | undefined }
 }
 
-/** Longest text of one field, in characters. */
-const MAX_TEXT = 2048
+/** Keys of the configuration. */
+export type LogSettings = Pick<Live, 'logLevel' | 'logFormat' | 'auditLog'>
 
 /**
  * JSON lines: `time` (ISO 8601), `level` as a word, `msg`; until `configure` says otherwise. To standard output unless a
@@ -33,7 +37,10 @@ const MAX_TEXT = 2048
  */
 export function createLogger(level: LogLevel, destination?: LogOutput, worker?: number): ProcessLogger {
   let render = asItIs
-  const standardOutput = destination ? undefined : createDescriptorOutput(1, (line) => render(line))
+  const base = worker === undefined ? '' : `"worker":${worker},`
+  const standardOutput = destination
+    ? undefined
+    : createDescriptorOutput(1, (lines) => render(`${lineStart('warn', base)}"lines":${lines},"msg":${LOST}}\n`))
   const batchLength = worker === undefined ? BATCH_LENGTH : SHARED_BATCH_LENGTH
   const batch = standardOutput && createBatch(standardOutput, batchLength)
   const sink = batch ?? (destination as LogOutput)
@@ -47,20 +54,25 @@ export function createLogger(level: LogLevel, destination?: LogOutput, worker?: 
     },
     { write: (line) => out.write(visible(line)) },
   )
+  const auditing = createAuditing(out, base, logger)
   return {
-    ...wrap(logger, out, worker === undefined ? '' : `"worker":${worker},`),
-    configure({ logLevel, logFormat }) {
-      logger.level = pinoLevel(logLevel)
-      render = rendering(logFormat)
+    ...wrap(logger, out, base),
+    audit: (fields, message) => auditing.audit(fields, message),
+    auditLog: auditing,
+    prepare({ logLevel, logFormat, auditLog }) {
+      const prepared = auditing.prepare(auditLog)
+      return {
+        commit() {
+          logger.level = pinoLevel(logLevel)
+          render = rendering(logFormat)
+          prepared.commit()
+        },
+        abandon: () => prepared.abandon(),
+      }
     },
     flush: () => batch?.flush(),
     dropped: () => standardOutput?.dropped() ?? 0,
   }
-}
-
-/** The text, or its beginning and how much is left out: clients choose what some fields hold. */
-export function bounded(text: string, length = MAX_TEXT): string {
-  return text.length <= length ? text : `${text.slice(0, length)}… (${text.length - length} more)`
 }
 
 function boundedFields(fields: Record<string, unknown>): Record<string, unknown> {
@@ -71,18 +83,6 @@ function boundedFields(fields: Record<string, unknown>): Record<string, unknown>
     )
   }
   return fields
-}
-
-const PLAIN_LINE = /^[\x20-\x7e]*\n?$/
-/** What a terminal obeys or does not show, beyond what JSON escapes itself: C1 and DEL, line separators, the direction of text. */
-const INVISIBLE = /[\x7f-\x9f\p{Cf}\p{Zl}\p{Zp}]/gu
-
-/** The same JSON with nothing in it that a terminal would obey. 3 µs a line: the access log asks only for what is not plain. */
-export function visible(line: string): string {
-  if (PLAIN_LINE.test(line)) return line
-  return line.replace(INVISIBLE, (found) =>
-    Array.from({ length: found.length }, (_, i) => `\\u${found.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''),
-  )
 }
 
 /** `auto`: for people where somebody looks, for machines elsewhere. */
@@ -100,7 +100,7 @@ function pinoLevel(level: LogLevel): string {
   return level === 'off' || level === 'disabled' ? 'silent' : level
 }
 
-function wrap(logger: PinoLogger, out: LogOutput, base: string): Logger {
+function wrap(logger: PinoLogger, out: LogOutput, base: string): Omit<Logger, 'audit'> {
   return {
     trace: (fields, message) => logger.trace(fields, message),
     debug: (fields, message) => logger.debug(fields, message),
@@ -109,11 +109,12 @@ function wrap(logger: PinoLogger, out: LogOutput, base: string): Logger {
     error: (fields, message) => logger.error(fields, message),
     line(level, members, message) {
       if (!logger.isLevelEnabled(level)) return
-      const time = isoTime(epochMillis(systemClock.now()))
-      out.write(`{"level":"${level}","time":"${time}",${base}${members},"msg":${JSON.stringify(message)}}\n`)
+      out.write(`${lineStart(level, base)}${members},"msg":${JSON.stringify(message)}}\n`)
     },
   }
 }
+
+const LOST = JSON.stringify('log lines could not be written and are lost')
 
 /**
  * pino's own batching (`minLength`) measures the whole batch again with every line; this one only adds to it
@@ -146,20 +147,8 @@ export function createBatch(destination: LogOutput, length = BATCH_LENGTH): LogO
   }
 }
 
-let second = Number.NaN
-let upToSecond = ''
-
-/** ISO 8601 with milliseconds, like `toISOString`. The part up to the second is cached. */
-export function isoTime(time: number): string {
-  const now = Math.floor(time / 1000)
-  if (now !== second) {
-    second = now
-    upToSecond = new Date(now * 1000).toISOString().slice(0, -4)
-  }
-  return `${upToSecond}${String(time - now * 1000).padStart(3, '0')}Z`
-}
-
 export const silentLogger: Logger = {
+  audit() {},
   trace() {},
   debug() {},
   info() {},

@@ -1,5 +1,5 @@
 import type { RequestSample } from '../http/exchange.ts'
-import { bounded } from '../lib/log.ts'
+import { bounded } from '../lib/log-text.ts'
 import type { WallTime } from '../types.ts'
 
 /** One request that was judged, as its log line says it; nothing of it can be used again. */

@@ -6,7 +6,7 @@ import { epochMillis } from '../lib/time.ts'
 import { type Metric, textOf } from './exposition.ts'
 import { type Component, listenHealth, listenMetrics, type SideListener } from './health.ts'
 import { createRegistry } from './registry.ts'
-import type { Reload } from './reload.ts'
+import type { Reload, Trigger } from './reload.ts'
 
 export interface OperationsDeps {
   readonly fixed: Pick<Fixed, 'healthCheckAddr' | 'metricsAddress'>
@@ -24,7 +24,7 @@ export interface Operations {
   readonly health: SideListener | undefined
   readonly metrics: SideListener | undefined
   setReady(ready: boolean): void
-  reloaded(outcome: Reload | { readonly problem: string }): void
+  reloaded(outcome: Reload | { readonly problem: string }, trigger: Trigger): void
   close(): Promise<void>
 }
 
@@ -70,23 +70,31 @@ export async function startOperations(deps: OperationsDeps): Promise<Operations>
     setReady(value) {
       ready = value
     },
-    reloaded(outcome) {
+    reloaded(outcome, trigger) {
       if ('problem' in outcome) {
         // Since the first of several: that is how long the file on disk has not been in use.
         const at = lastReload.refused?.at ?? clock.now()
         lastReload = { at: lastReload.at, refused: { at, problem: outcome.problem } }
-        logger.error({ problem: outcome.problem }, 'configuration not accepted; the last good one stays in force')
+        logger.audit(
+          { event: 'configuration', outcome: 'refused', trigger, problem: outcome.problem },
+          'configuration not accepted; the last good one stays in force',
+        )
         return
       }
       lastReload = { at: clock.now() }
-      const { summary, changed, needsRestart, routes } = outcome
+      const { summary, changed, routesChanged, needsRestart, routes, checksum } = outcome
       waiting = needsRestart.length
-      logger.info(
+      logger.audit(
         {
+          event: 'configuration',
+          outcome: 'accepted',
+          trigger,
           summary,
           ...(changed.length > 0 && { changed }),
+          ...(routesChanged.length > 0 && { routes_changed: routesChanged }),
           ...(needsRestart.length > 0 && { needs_restart: needsRestart }),
           routes,
+          checksum,
         },
         'configuration reloaded',
       )

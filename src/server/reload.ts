@@ -11,15 +11,25 @@ export interface Reload {
   readonly summary: string
   /** How many there are now. */
   readonly routes: number
+  /** Names of those that were added, removed or changed, as far as there is room. */
+  readonly routesChanged: readonly string[]
+  /** Of the configuration in force. */
+  readonly checksum: string
 }
+
+/** What led to a configuration being loaded: somebody's signal, a file that changed, or the start. */
+export type Trigger = 'start' | 'file' | 'signal'
+
+const MOST_NAMES = 50
 
 /** `fixed` is what the process was started with, `before` what it runs with now. */
 export function compareConfig(fixed: Fixed, before: Live, next: Config): Reload {
   return {
     needsRestart: needsRestart(fixed, next.fixed),
     changed: changedKeys(before, next.live),
-    summary: summarise(before, next.live),
+    ...summarise(before, next.live),
     routes: next.live.routes.length,
+    checksum: checksumOf(fixed, next.live),
   }
 }
 
@@ -45,18 +55,27 @@ function snakeCase(name: string): string {
   return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
 }
 
-function summarise(before: Live, after: Live): string {
+/** The same for the same configuration, as long as the program is. */
+export function checksumOf(fixed: Fixed, live: Live): string {
+  return Buffer.from(fingerprint({ fixed, live })).toString('hex').slice(0, 8)
+}
+
+function summarise(before: Live, after: Live): Pick<Reload, 'summary' | 'routesChanged'> {
   // Where it stands in the file does not count.
   const prints = ({ routes }: Live) =>
     new Map(routes.map((route) => [route.id, fingerprint({ ...route, definedAt: undefined })]))
   const [old, now] = [prints(before), prints(after)]
   const parts = [
-    [[...now.keys()].filter((id) => !old.has(id)).length, 'added'],
-    [[...old.keys()].filter((id) => !now.has(id)).length, 'removed'],
-    [[...now].filter(([id, print]) => old.has(id) && old.get(id) !== print).length, 'changed'],
+    [[...now.keys()].filter((id) => !old.has(id)), 'added'],
+    [[...old.keys()].filter((id) => !now.has(id)), 'removed'],
+    [[...now].flatMap(([id, print]) => (old.has(id) && old.get(id) !== print ? [id] : [])), 'changed'],
   ] as const
   const said = parts
-    .filter(([count]) => count > 0)
-    .map(([count, word]) => `${count} ${count === 1 ? 'route' : 'routes'} ${word}`)
-  return said.join(', ') || 'no route changed'
+    .filter(([ids]) => ids.length > 0)
+    .map(([ids, word]) => `${ids.length} ${ids.length === 1 ? 'route' : 'routes'} ${word}`)
+  const names = new Map([...before.routes, ...after.routes].map(({ id, name }) => [id, name]))
+  return {
+    summary: said.join(', ') || 'no route changed',
+    routesChanged: parts.flatMap(([ids]) => ids.map((id) => names.get(id) ?? id)).slice(0, MOST_NAMES),
+  }
 }

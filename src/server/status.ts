@@ -5,11 +5,11 @@ import type { Fixed, Live } from '../config/model.ts'
 import type { Directory, DirectoryHealth } from '../directory/model.ts'
 import type { StreamRegistry } from '../http/exchange.ts'
 import type { UpstreamState } from '../http/upstream-state.ts'
-import { fingerprint } from '../lib/fingerprint.ts'
 import { epochMillis, NEVER } from '../lib/time.ts'
 import type { Clock, Store, StoreTrouble, WallTime } from '../types.ts'
 import { describeDirectory, type DirectoryState, exportDirectory } from './directory-metrics.ts'
 import type { Component } from './health.ts'
+import { checksumOf } from './reload.ts'
 import type { Registry } from './registry.ts'
 import { describeUpstreams, exportUpstreams } from './upstream-metrics.ts'
 
@@ -25,6 +25,8 @@ export interface StatusDeps {
   readonly store: Pick<Store, 'trouble'>
   readonly streams: StreamRegistry
   readonly clock: Clock
+  /** Why audit lines cannot be written; undefined: they can. */
+  readonly auditTrouble: () => string | undefined
 }
 
 /** Registers the values; the returned function describes the components. */
@@ -39,6 +41,7 @@ export function createStatus({
   store,
   streams,
   clock,
+  auditTrouble,
 }: StatusDeps): () => readonly Component[] {
   metrics.gauge(
     'config_checksum',
@@ -105,13 +108,14 @@ export function createStatus({
       ...(fixed.acme ? [describeCertificates(certificates(), clock.now())] : []),
       describeUpstreams(upstreams()),
       describeStore(store.trouble()),
+      ...describeAudit(auditTrouble()),
     ]
   }
 }
 
 /** The same number for the same configuration, in every process. */
 export function configChecksum(fixed: Fixed, live: Live): number {
-  return Number.parseInt(Buffer.from(fingerprint({ fixed, live })).toString('hex').slice(0, 8), 16)
+  return Number.parseInt(checksumOf(fixed, live), 16)
 }
 
 /** A host that waits for a certificate is no reason to take the others away, nor the listener that proves it. */
@@ -130,6 +134,12 @@ function describeCertificates(certificates: readonly CertificateState[], now: Wa
   return parts.length === 0
     ? { name: 'certificates', status: 'ok' }
     : { name: 'certificates', status: 'degraded', detail: parts.join('; ') }
+}
+
+function describeAudit(trouble: string | undefined): readonly Component[] {
+  return trouble === undefined
+    ? []
+    : [{ name: 'audit', status: 'degraded', detail: `lines cannot be written and are lost: ${trouble}` }]
 }
 
 function describeStore(trouble: StoreTrouble | undefined): Component {

@@ -4,6 +4,7 @@ import { faultFields } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import { EPOCH_MILLIS, later } from '../lib/time.ts'
 import { createTurns } from '../lib/wait.ts'
+import type { AuditFields } from '../lib/audit-events.ts'
 import type { Clock, Logger, SessionId, Span, Store, Table, WallTime } from '../types.ts'
 
 export type Errand =
@@ -21,7 +22,7 @@ export type Errand =
       readonly failed?: { readonly attempts: number; readonly notBefore: WallTime }
     }
   /** A line for the log of a running Postern, from the command line. */
-  | { readonly kind: 'audit'; readonly key: string; readonly fields: object; readonly message: string }
+  | { readonly kind: 'audit'; readonly key: string; readonly fields: AuditFields; readonly message: string }
 
 /** Whoever waits for a refresh waits no longer. */
 const REFRESH_KEPT: Span = 60_000

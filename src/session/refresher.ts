@@ -85,7 +85,7 @@ export function createRefresher(deps: {
       case 'revoke':
         return keeper.revoke(errand)
       case 'audit':
-        logger.info(errand.fields, errand.message)
+        logger.audit(errand.fields, errand.message)
         return undefined
       default:
         return assertNever(errand)

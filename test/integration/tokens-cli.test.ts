@@ -68,7 +68,12 @@ test('a token is printed alone, opens what it is for, is listed, and is out when
   expect((await maker.run('revoke', id)).exitCode).toBe(1)
   const events = () => world.log().filter(({ token, event }) => token === id && event !== undefined)
   await expect.poll(events, { timeout: 30_000 }).toHaveLength(2)
-  const line = { service_account: 'ci', routes: ['packages'], methods: ['GET', 'POST'], groups: ['Deployers', 'Ops'] }
+  const line = {
+    service_account: 'ci',
+    token_routes: ['packages'],
+    methods: ['GET', 'POST'],
+    groups: ['Deployers', 'Ops'],
+  }
   expect(events()).toMatchObject([
     { event: 'token-create', ...line },
     { event: 'token-revoke', ...line },

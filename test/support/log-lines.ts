@@ -1,6 +1,7 @@
 /** Is a text log lines, all of them, as docs/log.md describes them? */
 import { ERRORS } from '../../src/errors.ts'
 import { validator } from '../../src/lib/json-schema.ts'
+import { AUDIT_EVENTS, AUDIT_SCHEMA } from '../../src/lib/audit-events.ts'
 import { LOG_GROUPS } from '../../src/lib/log-fields.ts'
 
 const SCHEMAS = {
@@ -9,7 +10,6 @@ const SCHEMAS = {
   flag: { type: 'boolean' },
   texts: { type: 'array', items: { type: 'string' } },
   code: { enum: Object.keys(ERRORS) },
-  texts_by_name: { type: 'object', additionalProperties: { type: 'string' } },
 } as const
 
 const isLine = validator<Readonly<Record<string, unknown>>>({
@@ -31,14 +31,32 @@ const isLine = validator<Readonly<Record<string, unknown>>>({
   },
 })
 
+const isNothing = validator({ not: {} })
+
+/** By event: with all that it always has, and nothing but what it may have. */
+const isEvent = new Map(
+  Object.entries(AUDIT_EVENTS).map(([event, { always, sometimes }]) => {
+    const common = ['level', 'time', 'schema', 'event', 'msg']
+    const known = [...common, 'worker', ...always, ...sometimes]
+    const properties = { ...Object.fromEntries(known.map((name) => [name, {}])), schema: { const: AUDIT_SCHEMA } }
+    return [
+      event,
+      validator({ type: 'object', additionalProperties: false, required: [...common, ...always], properties }),
+    ]
+  }),
+)
+
 /** The lines that are not. */
 export function unknownLines(text: string): readonly string[] {
   return text
     .split('\n')
     .filter((line) => line !== '')
     .flatMap((line) => {
-      if (isLine(JSON.parse(line))) return []
-      const { instancePath = '', message } = isLine.firstError() ?? {}
+      const fields = JSON.parse(line) as Readonly<Record<string, unknown>>
+      const judges = [isLine, ...('schema' in fields ? [isEvent.get(String(fields['event'])) ?? isNothing] : [])]
+      const refuses = judges.find((is) => !is(fields))
+      if (!refuses) return []
+      const { instancePath = '', message } = refuses.firstError() ?? {}
       return [`${instancePath} ${message}: ${line}`]
     })
 }

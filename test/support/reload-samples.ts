@@ -5,6 +5,7 @@ import { DEMO } from '../../emulator/okta/demo-seed.ts'
 import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
 import {
   APP,
+  auditEvents,
   askedPath,
   AUTH,
   begunBy,
@@ -367,6 +368,7 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
     darkmode_secondary_color: { b: '#ffaaaa', observe: nowhere },
     log_level: { b: 'error' },
     log_format: { a: 'json', b: 'pretty', observe: logForm },
+    audit_log: { b: 'off', observe: auditEvents },
     workers: { b: 2, with: { storage: { type: 'embedded', path: path() } } },
     services: { b: 'proxy', with: { storage: { type: 'embedded', path: path() } } },
     compatibility: { b: 'pomerium' },

@@ -132,7 +132,7 @@ export async function createReloadWorld(): Promise<ReloadWorld> {
       const config = compile(settings)
       const sink = new Writable({ write: (chunk: Buffer, _, done) => (written.push(chunk.toString('utf8')), done()) })
       const logger = createLogger(config.live.logLevel, sink)
-      logger.configure(config.live)
+      logger.prepare(config.live).commit()
       const app = await startApp({ config, logger, clock })
       running.add(app)
       const { port } = app.listener.address
@@ -259,6 +259,13 @@ export async function behaviour({ app, browser: open, lines, signIn: sign, clock
     held,
     log: [...new Set(seen.map(({ level, route }) => `${String(level)} ${String(route)}`))],
   }
+}
+
+/** Of which events the log tells, after a sign-in. */
+export async function auditEvents({ browser, lines, signIn }: Running): Promise<unknown> {
+  lines()
+  await signIn(browser(), `${APP}/`)
+  return lines().flatMap(({ event }) => (event === undefined ? [] : [event]))
 }
 
 /** Is the log JSON? */

@@ -5,6 +5,7 @@ import { type AppError, messageOf, toAppError } from '../../../src/errors.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { createLogger, type ProcessLogger } from '../../../src/lib/log.ts'
 import type { Operations } from '../../../src/server/operations.ts'
+import { checksumOf, type Trigger } from '../../../src/server/reload.ts'
 import { watchFiles } from '../../../src/server/watch.ts'
 import { availableCores } from '../../../src/server/workers/cores.ts'
 import type { ConfigInput } from '../../../src/server/workers/messages.ts'
@@ -27,7 +28,11 @@ export async function runCommand({ config: file }: { readonly config: string | u
   const stop = stopSignal()
   const { config } = loaded
   const logger = createLogger(config.live.logLevel)
-  logger.configure(config.live)
+  try {
+    logger.prepare(config.live).commit()
+  } catch (error) {
+    return end(toAppError(error), 'cannot start', logger)
+  }
   for (const line of formatIssues(loaded.warnings)) logger.warn({ at: line }, 'configuration')
   const running = await Promise.race([start(config, input, logger).catch(toAppError), stop])
   if (typeof running === 'string') {
@@ -51,6 +56,16 @@ export async function runCommand({ config: file }: { readonly config: string | u
       ...(workers > 1 && { workers }),
     },
     'listening',
+  )
+  logger.audit(
+    {
+      event: 'configuration',
+      outcome: 'accepted',
+      trigger: 'start',
+      routes: config.live.routes.length,
+      checksum: checksumOf(config.fixed, config.live),
+    },
+    'configuration in force',
   )
   const { health, metrics } = operations
   if (health || metrics)
@@ -80,8 +95,8 @@ interface Running {
   readonly workers: number
   readonly operations: Operations
   serves(): boolean
-  reload(next: Config, input: ConfigInput): Promise<void>
-  refuse(problem: string): void
+  reload(next: Config, input: ConfigInput, trigger: Trigger): Promise<void>
+  refuse(problem: string, trigger: Trigger): void
   /** Resolves when it ends by itself. */
   readonly failed: Promise<AppError>
   close(): Promise<void>
@@ -101,8 +116,8 @@ async function start(config: Config, input: ConfigInput, logger: ProcessLogger):
     address: shown(app.listener.address),
     operations: app.operations,
     serves: () => true,
-    reload: async (next) => void app.reload(next),
-    refuse: (problem) => app.refuse(problem),
+    reload: async (next, _input, trigger) => void app.reload(next, trigger),
+    refuse: (problem, trigger) => app.refuse(problem, trigger),
     failed: new Promise(() => {}),
     close: () => app.close('drained'),
   }
@@ -129,29 +144,30 @@ async function followFiles(
   tell: { readonly reloading: () => void; readonly ready: () => void },
 ): Promise<() => void> {
   let loading: Promise<void> = Promise.resolve()
-  const reload = (): void => {
+  const reload = (trigger: Trigger): void => {
     loading = loading
       .then(tell.reloading)
-      .then(loadAnew)
-      .catch((error: unknown) => running.refuse(messageOf(error)))
+      .then(() => loadAnew(trigger))
+      .catch((error: unknown) => running.refuse(messageOf(error), trigger))
       .then(tell.ready)
   }
-  async function loadAnew(): Promise<void> {
+  async function loadAnew(trigger: Trigger): Promise<void> {
     const { loaded, input } = await load(file)
     await watch.follow(loaded.files)
     if (loaded.kind === 'invalid') {
       const errors = loaded.issues.filter(({ severity }) => severity === 'error')
-      running.refuse(formatIssues(errors).join('; '))
+      running.refuse(formatIssues(errors).join('; '), trigger)
       return
     }
     for (const line of formatIssues(loaded.warnings)) logger.warn({ at: line }, 'configuration')
-    await running.reload(loaded.config, input)
+    await running.reload(loaded.config, input, trigger)
   }
-  const watch = watchFiles(reload, { clock: systemClock })
+  const watch = watchFiles(() => reload('file'), { clock: systemClock })
   await watch.follow(first.files)
-  process.on('SIGHUP', reload)
+  const onSignal = (): void => reload('signal')
+  process.on('SIGHUP', onSignal)
   return () => {
-    process.off('SIGHUP', reload)
+    process.off('SIGHUP', onSignal)
     watch.close()
   }
 }

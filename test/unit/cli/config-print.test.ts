@@ -157,6 +157,7 @@ const EVERYTHING: Settings = {
   darkmode_secondary_color: '#bcdefa',
   log_level: 'warn',
   log_format: 'json',
+  audit_log: 'off',
   workers: 4,
   services: 'authenticate',
   compatibility: 'pomerium',

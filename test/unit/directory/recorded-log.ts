@@ -11,6 +11,7 @@ export function recordedLog(): Logger & { readonly lines: Line[] } {
   const at = (level: Line['level']) => (fields: object, message: string) => void lines.push({ level, fields, message })
   const logger = {
     lines,
+    audit: at('info'),
     trace: at('trace'),
     debug: at('debug'),
     info: at('info'),

@@ -20,7 +20,7 @@ const session: Session = {
 
 function linesOf(...events: readonly Parameters<ReturnType<typeof createAudit>>[0][]) {
   const lines: object[] = []
-  const audit = createAudit({ info: (fields, msg) => void lines.push({ ...fields, msg }) })
+  const audit = createAudit({ audit: (fields, msg) => void lines.push({ ...fields, msg }) })
   for (const event of events) audit(event)
   return lines
 }

@@ -12,7 +12,11 @@ function reader(takes: (number | string)[]) {
     received += bytes.toString('utf8', offset, offset + taken)
     return taken
   }
-  return { output: createDescriptorOutput(1, undefined, write), received: () => received, calls: () => calls }
+  return {
+    output: createDescriptorOutput(1, (lines) => `{"lines":${lines},"msg":"are lost"}\n`, write),
+    received: () => received,
+    calls: () => calls,
+  }
 }
 const lostLines = (text: string) =>
   text.split('\n').flatMap((line) => (line.includes('are lost') ? [(JSON.parse(line) as { lines: number }).lines] : []))

@@ -61,7 +61,7 @@ describe('the logger', () => {
   const written = (logFormat: 'auto' | 'json' | 'pretty') => {
     let text = ''
     const logger = createLogger('info', { write: (line) => void (text += line) })
-    logger.configure({ logLevel: 'info', logFormat })
+    logger.prepare({ logLevel: 'info', logFormat, auditLog: 'stdout' }).commit()
     logger.info({ host: 'app.test' }, 'one')
     logger.line('info', '"host":"app.test"', 'two')
     return text

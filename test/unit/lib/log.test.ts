@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { createBatch, createLogger, isoTime } from '../../../src/lib/log.ts'
+import { createBatch, createLogger } from '../../../src/lib/log.ts'
+import { isoTime } from '../../../src/lib/log-text.ts'
 import { Secret } from '../../../src/lib/secret.ts'
 
 function collector() {

@@ -93,7 +93,7 @@ function startProcess(mayCall = true): Process {
     store,
     idps: { of: () => idp },
     clock,
-    logger: { ...silentLogger, info: (_fields, message) => void lines.push(message) },
+    logger: { ...silentLogger, audit: (_fields, message) => void lines.push(message) },
     mayCall,
     renewed: async (session) => void renewed.push(session),
     refreshed: (outcome) => void outcomes.push(outcome),
@@ -318,7 +318,7 @@ describe('a session that ends', () => {
     for (let i = 0; i < 20; i++) await process.sessions.revoke((await signIn(process)).id, 'signed-out')
     await clock.advanceAsync(1000)
     expect(attempts).toHaveLength(20)
-    await postErrand(store, clock, { kind: 'audit', key: 'k', fields: { event: 'x' }, message: 'told' })
+    await postErrand(store, clock, { kind: 'audit', key: 'k', fields: { event: 'session-end' }, message: 'told' })
     await clock.advanceAsync(1000)
     expect(lines).toEqual(['told'])
     await clock.advanceAsync(2 * 60_000)
