@@ -21,6 +21,7 @@ export async function signIn(
   const cookies = new Map<URL, string>()
   for (const application of applications) {
     const form = await browser.go(application)
+    let landed = form
     if (form.url.origin === oktaUrl) {
       const action = /<form[^>]*action="([^"]+)"/.exec(form.body)?.[1]
       const hidden = [...form.body.matchAll(/<input[^>]*type="hidden"[^>]*name="([^"]+)"[^>]*value="([^"]*)"/g)]
@@ -36,7 +37,13 @@ export async function signIn(
           ['identifier', login],
         ]).toString(),
       })
-      await browser.go(new URL(posted.headers.location ?? '', posted.url))
+      landed = await browser.go(new URL(posted.headers.location ?? '', posted.url))
+    }
+    // On a busy machine a call to the provider may time out: what is measured then are refusals.
+    if (landed.url.host !== application.host || landed.status >= 400) {
+      throw new Error(
+        `${login} could not sign in: ${landed.status} at ${landed.url.href}: ${landed.body.slice(0, 200)}`,
+      )
     }
     const held = [...(browser.cookies.get(application.hostname) ?? [])].map((pair) => pair.join('='))
     cookies.set(application, held.join('; '))
