@@ -84,7 +84,7 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the demo in a browser'),
       expect(text).toMatch(/Group that may open it\s+Engineering\s+Your groups\s+(Sales\s+Everyone|Everyone\s+Sales)/)
       expect(text).toMatch(/Read from Okta (just now|\d+ seconds? ago)\./)
       expect(text).toContain('Ask the owner of the application')
-      expect(await page.locator('footer').innerText()).toMatch(/^Request \S+/)
+      expect(await page.locator('footer').innerText()).toMatch(/^Request \S+/m)
       expect(await page.getByRole('link', { name: 'Try again' }).getAttribute('href')).toBe(
         `${demo.engineering}/wiki?a=1`,
       )

@@ -3,7 +3,7 @@ import type { PathMatch, Route } from '../config/route-model.ts'
 import type { RequestFacts } from '../http/request.ts'
 import { literalPrefix } from '../routing/regex.ts'
 import { isOfHost, originFor } from '../routing/table.ts'
-import type { RouteTable } from '../routing/model.ts'
+import type { RouteMatch, RouteTable } from '../routing/model.ts'
 import type { WallTime } from '../types.ts'
 import { judge } from './judge.ts'
 import type { Principal } from './model.ts'
@@ -50,14 +50,23 @@ export function createApplications(routes: readonly Route[], table: RouteTable):
       if (from.wildcard && !isOfHost(from, asked.host)) continue
       const host = from.wildcard ? asked.host : from.host
       const facts = plainGet(asked, host, from.port, path)
-      const match = table.match(facts)
-      if (match.kind !== 'route' || match.route !== route) continue
+      const match = matchOf(table, facts)
+      if (match?.kind !== 'route' || match.route !== route) continue
       const chances = who.map((each) => chanceOf(judge({ routes: table }, facts, each, now, match)))
       if (chances.includes('open') || chances.includes('asks-again')) {
         list.push({ route, url: originFor(from, host) + path, asksAgain: !chances.includes('open') })
       } else if (chances.includes('unknown')) incomplete = true
     }
     return { list, incomplete }
+  }
+}
+
+/** undefined: a condition of a route cannot be judged with these headers, and no request with them would be served. */
+function matchOf(table: RouteTable, facts: RequestFacts): RouteMatch | undefined {
+  try {
+    return table.match(facts)
+  } catch {
+    return undefined
   }
 }
 

@@ -121,6 +121,20 @@ describe('an address', () => {
   })
 })
 
+test('a header that cannot be read in one way hides the routes that look at it, and no other', () => {
+  const config = configOf([
+    at('a', { ...OPEN, headers: { 'X-Env': 'beta' } }),
+    at('b', OPEN),
+    at('c', { policy: { allow: { and: [{ 'http_header/X-Env': 'beta' }] } } }),
+  ])
+  const headers = {
+    get(): never {
+      throw new Error('x_env and x-env')
+    },
+  }
+  expect(find(config, undefined, { headers }).urls).toEqual(['https://b.corp.example/'])
+})
+
 test('redirects and answers are shown when the configuration says so, and applications unless it says not', () => {
   const redirect = { from: 'https://go.corp.example', redirect: { host_redirect: 'a.corp.example' }, ...PUBLIC }
   const respond = { from: 'https://bye.corp.example', response: { status: 410 }, ...PUBLIC }
