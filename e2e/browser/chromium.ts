@@ -89,6 +89,8 @@ export function widerThanTheScreen(page: Page): Promise<readonly string[]> {
     [...document.querySelectorAll('*')]
       // What is typed scrolls in its field.
       .filter(({ tagName }) => tagName !== 'INPUT')
+      // What is written into a field scrolls in the field.
+      .filter(({ tagName }) => tagName !== 'INPUT')
       // An element of one pixel holds text for screen readers.
       .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth && clientWidth > 1)
       .filter((element) => getComputedStyle(element).display !== 'inline')

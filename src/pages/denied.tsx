@@ -27,6 +27,8 @@ const MAX_RETURN_TO = 1024
 export function deniedPage(model: DeniedModel): string {
   const { application, code, person, reasons, wantedGroups, groups, now } = model
   const sentences = reasonsInWords(reasons)
+  // Only the next sign-in can tell.
+  const isUntold = reasons.includes('groups-claim-absent')
   return renderPage(model, {
     title: 'Access denied',
     tone: 'stop',
@@ -65,7 +67,7 @@ export function deniedPage(model: DeniedModel): string {
             {groups !== undefined && (
               <div>
                 <h3>Your groups</h3>
-                {reasons.includes('groups-claim-absent') ? <p>Unknown.</p> : <Groups reading={groups} now={now} />}
+                {isUntold ? <p>Unknown.</p> : <Groups reading={groups} now={now} />}
               </div>
             )}
           </div>
@@ -74,10 +76,14 @@ export function deniedPage(model: DeniedModel): string {
           <h2>What you can do</h2>
           <p>{whatToDo(reasons, groups !== undefined && groups !== 'unknown' && isFromSignIn(groups.source))}</p>
           <div class="actions">
-            {model.tryAgainUrl !== undefined && <ButtonLink href={model.tryAgainUrl}>Try again</ButtonLink>}
+            {model.tryAgainUrl !== undefined && (
+              <ButtonLink href={model.tryAgainUrl} quiet={isUntold}>
+                Try again
+              </ButtonLink>
+            )}
             {person && (
-              <ButtonLink href={signOutUrl(model)} quiet>
-                {reasons.includes('groups-claim-absent') ? 'Sign out' : 'Use another account'}
+              <ButtonLink href={signOutUrl(model)} quiet={!isUntold}>
+                {isUntold ? 'Sign out' : 'Use another account'}
               </ButtonLink>
             )}
             {person && (

@@ -24,7 +24,7 @@ export function unavailablePage(model: UnavailableModel): string {
     title: passes ? 'Not available right now' : 'Not available',
     tone: passes ? 'wait' : 'stop',
     badge: passes ? 'Not available right now' : 'Not available',
-    heading: `${application} cannot be opened at the moment`,
+    heading: `${application} cannot be opened${passes ? ' at the moment' : ''}`,
     code,
     children: (
       <>

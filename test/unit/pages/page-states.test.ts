@@ -1,6 +1,7 @@
 /** Is the list of page states complete? V8 counts what runs while all of them are rendered. */
+import { readdirSync, readFileSync } from 'node:fs'
 import { Session } from 'node:inspector/promises'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 
 /** Components; those of no page that a browser is shown are others' (onward.test.ts, access review). */
 const COMPONENTS = /src\/pages\/(?!access|onward)[\w-]+\.tsx$/
@@ -37,6 +38,22 @@ test('every piece of every page is shown in some state', async () => {
   }
   session.disconnect()
   expect(missed).toEqual([])
+})
+
+describe('docs/pages.md', () => {
+  const folder = new URL('../../../docs/pages/', import.meta.url)
+
+  test('shows the picture of each page (node test/support/run-ts.mjs e2e/browser/pictures.ts)', async () => {
+    const { pictureList, pictureName, PICTURES } = await import('../../support/page-pictures.ts')
+    expect(readFileSync(new URL('../pages.md', folder), 'utf8')).toContain(pictureList())
+    expect(readdirSync(folder).toSorted()).toEqual(PICTURES.map(pictureName).toSorted())
+  })
+
+  test.each(readdirSync(folder))('%s is a small WebP', (file) => {
+    const content = readFileSync(new URL(file, folder))
+    expect(content.subarray(0, 4).toString() + content.subarray(8, 12).toString()).toBe('RIFFWEBP')
+    expect(content.length).toBeLessThanOrEqual(40 * 1024)
+  })
 })
 
 /** What the test runner wraps exports in, and an address that no page has (pages.test.ts has them all). */
