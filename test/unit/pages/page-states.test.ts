@@ -41,11 +41,12 @@ test('every piece of every page is shown in some state', async () => {
 })
 
 describe('docs/pages.md', () => {
-  const folder = new URL('../../../docs/pages/', import.meta.url)
+  const root = new URL('../../../', import.meta.url)
+  const folder = new URL('docs/pages/', root)
 
   test('shows the picture of each page (node test/support/run-ts.mjs e2e/browser/pictures.ts)', async () => {
     const { pictureList, pictureName, PICTURES } = await import('../../support/page-pictures.ts')
-    expect(readFileSync(new URL('../pages.md', folder), 'utf8')).toContain(pictureList())
+    expect(readFileSync(new URL('docs/pages.md', root), 'utf8')).toContain(pictureList())
     expect(readdirSync(folder).toSorted()).toEqual(PICTURES.map(pictureName).toSorted())
   })
 
