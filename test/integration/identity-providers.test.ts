@@ -182,7 +182,12 @@ test('a sign-out at an application tells that the session with another provider 
   await world.signInAtPartners(browser, PARTNERS_ONLY, 'bob@example.com')
   const user = JSON.parse((await browser.ask(`${STAFF_ONLY}.postern/user`, SCRIPT)).body) as Record<string, string>
   const { sign_out_url: url = '', csrf_token: csrf = '' } = user
-  expect((await browser.ask(url, { method: 'POST', headers: { 'x-postern-csrf': csrf } })).status).toBe(200)
+  const out = await browser.ask(url, { method: 'POST', headers: { 'x-postern-csrf': csrf } })
+  expect(out.status).toBe(200)
+  const onward = await browser.go((JSON.parse(out.body) as { redirect_to: string }).redirect_to)
+  expect(onward.body).toContain('still signed in as bob@example.com')
+  expect(onward.body).toContain(`href="${AUTH}/.postern/sign_out?return_to=${encodeURIComponent(STAFF_ONLY)}"`)
+  expect(/href="([^"]*)"[^>]*>Sign in again/.exec(onward.body)?.[1]).toBe(STAFF_ONLY)
   const end = await browser.go(`${AUTH}/.postern/signed_out`)
   expect(end.body).toContain('still signed in as bob@example.com')
   expect(end.body).toContain(`href="${AUTH}/.postern/sign_out"`)

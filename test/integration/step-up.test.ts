@@ -88,7 +88,8 @@ describe('acr_values', () => {
     expect(world.received.filter(({ headers }) => headers.host === 'vault.localhost')).toEqual([])
     expect(world.log().find(({ hint }) => hint === 'stronger-sign-in')).toMatchObject({
       level: 'warn',
-      error: 'unmet_authentication_requirements',
+      error: 'ERR_IDP_REJECTED',
+      idp_error: 'unmet_authentication_requirements',
     })
   })
 

@@ -184,6 +184,10 @@ describe.each(everyPage('plain words', 'https://app.corp.example/'))('the %s pag
       expect(url).toMatch(/^(\/\.postern\/|data:)/)
   })
 
+  test('leads on', () => {
+    expect(html.split('<main>')[1]).toMatch(/<a |<button /)
+  })
+
   test('shows request id and time', () => {
     expect(html).toContain('<code>plain words</code>')
     expect(html).toContain('<time datetime="2026-11-21T02:17:05.000Z">Sat, 21 Nov 2026 02:17:05 UTC</time>')
