@@ -371,7 +371,10 @@ async function openServing(
     handle,
     refused(refusal) {
       const facts = { kind: 'bad-request', id: requestId(), ...refusal } as const
-      accessLog({ startedAt: clock.monotonic(), facts }, { status: refusal.status, bytesOut: 0 })
+      accessLog(
+        { startedAt: clock.monotonic(), logChoice: generation.live, facts },
+        { status: refusal.status, bytesOut: 0 },
+      )
       return badRequest(facts, pageOf(generation, facts.id, clock.now()))
     },
   })

@@ -68,7 +68,7 @@ export interface Logger {
   error(fields: LogFields, message: string): void
   /** Something that somebody may have to answer for: written whatever the level, to where `audit_log` says. */
   audit(fields: AuditFields, message: string): void
-  /** For lines of every request: their fields are JSON members already (`"status":200,"path":"/"`), at least one, written as they are. */
+  /** For lines of every request: their fields are JSON members already (`"status":200,"path":"/"`), written as they are. */
   line(level: 'debug' | 'info' | 'warn' | 'error', members: string, message: string): void
 }
 

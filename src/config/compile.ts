@@ -16,6 +16,7 @@ import { compileProviders, idpsOf } from './compile/providers.ts'
 import { defaultResponseHeaders } from './compile/response-headers.ts'
 import { compileOutbound } from './compile/outbound.ts'
 import { compileLimits } from './compile/balancing.ts'
+import { checkLogFields } from './compile/log-fields.ts'
 import { compileRateLimit } from './compile/rate-limit.ts'
 import { compileRoutes } from './compile/routes.ts'
 import { warnOfUnknownGroups } from './compile/static.ts'
@@ -187,6 +188,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
     report,
   )
   const { fixed, live } = plainSettings(globals)
+  checkLogFields(globals, report)
   const rateLimit = compileRateLimit(globals.rate_limit)
   return deepFreeze({
     fixed: {

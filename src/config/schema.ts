@@ -16,6 +16,7 @@ import {
 } from './schema/fields.ts'
 import { directorySchema } from './schema/directory.ts'
 import { idpKeys } from './schema/idp.ts'
+import { logFields } from './schema/log.ts'
 import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './schema/identity.ts'
 import { tokenIssuers } from './schema/bearer.ts'
 import { clientTimeoutKeys, limitKeys } from './schema/limits.ts'
@@ -219,6 +220,16 @@ export const configSchema = z.strictObject(
       .default('auto')
       .describe(
         'Form of log lines: `json`, or `pretty` for people, with colour unless `NO_COLOR` is set. auto: `pretty` on a terminal, else `json`.',
+      ),
+    access_log_fields: logFields
+      .optional()
+      .describe(
+        'Of the line of a request these instead of what is about request and answer: names of docs/log.md or of Pomerium, also `query`, `referer`, `forwarded_for`, `client_certificate` and `headers.X-Name`, which are not logged otherwise.',
+      ),
+    authorize_log_fields: logFields
+      .optional()
+      .describe(
+        'The same instead of what is about route and person. Decision, reasons and faults always are in the line.',
       ),
     audit_log: z
       .string()

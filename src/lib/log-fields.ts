@@ -11,6 +11,8 @@ interface Kinds {
   readonly texts: readonly string[]
   /** Of errors.ts. */
   readonly code: ErrorCode
+  /** By name. */
+  readonly texts_by_name: Readonly<Record<string, string>>
 }
 
 interface Field<K extends keyof Kinds = keyof Kinds> {
@@ -18,6 +20,7 @@ interface Field<K extends keyof Kinds = keyof Kinds> {
   readonly text: string
 }
 
+const named = kind('texts_by_name')
 const [text, number, flag, texts, code] = [kind('text'), kind('number'), kind('flag'), kind('texts'), kind('code')]
 
 /** In the groups and the order of docs/log.md. */
@@ -31,6 +34,15 @@ export const LOG_GROUPS = {
     protocol: text('`HTTP/1.0`, `HTTP/1.1`, `HTTP/2.0`: how the client speaks.'),
     user_agent: text('As the client calls itself.'),
     forward_auth: flag('`true`: another proxy asked, and forwards the request itself.'),
+    query: text(
+      'With its `?`; of our own paths never. Only where `access_log_fields` asks for it: applications put secrets there.',
+    ),
+    referer: text('Without its query. Only where `access_log_fields` asks for it.'),
+    forwarded_for: text('`X-Forwarded-For` as it came, believed or not. Only where `access_log_fields` asks for it.'),
+    client_certificate: text(
+      'SHA-256 of the client certificate of the connection. Only where `access_log_fields` asks for it.',
+    ),
+    headers: named('Those that `access_log_fields` asks for, by the names that are written there.'),
     client_certificate_fault: text('Why the client certificate of the connection is not believed.'),
   },
   'The answer': {

@@ -109,7 +109,7 @@ function wrap(logger: PinoLogger, out: LogOutput, base: string): Omit<Logger, 'a
     error: (fields, message) => logger.error(fields, message),
     line(level, members, message) {
       if (!logger.isLevelEnabled(level)) return
-      out.write(`${lineStart(level, base)}${members},"msg":${JSON.stringify(message)}}\n`)
+      out.write(`${lineStart(level, base)}${members}${members && ','}"msg":${JSON.stringify(message)}}\n`)
     },
   }
 }

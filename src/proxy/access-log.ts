@@ -4,11 +4,12 @@ import type { Clock, Identity, Logger, Monotonic } from '../types.ts'
 import { credentialOf } from '../policy/credential.ts'
 import type { Principal } from '../policy/model.ts'
 import type { Decision, ShadowDecision } from '../policy/verdict.ts'
-import type { BadRequest, Finished, Forwarded, RequestFacts, RequestSample } from '../http/exchange.ts'
+import type { BadRequest, Finished, Forwarded, RequestFacts, RequestHead, RequestSample } from '../http/exchange.ts'
 import type { Route } from '../config/route-model.ts'
 import { sessionTag } from '../lib/audit.ts'
 import { bounded, visible } from '../lib/log-text.ts'
 import { createFaultTally } from './fault-tally.ts'
+import { createChoose, type LogChoice } from './log-choice.ts'
 import { UNKNOWN_CLIENT } from '../routing/trust.ts'
 import { elapsed } from '../lib/time.ts'
 
@@ -31,6 +32,10 @@ export interface Progress {
   detail?: string | undefined
   /** Another proxy asked, and forwards what may pass. */
   forwardAuth?: true | undefined
+  /** What lines say, where the configuration chooses. */
+  readonly logChoice?: LogChoice | undefined
+  /** As it came. */
+  readonly head?: RequestHead | undefined
   /** One of our own paths was asked. */
   control?: true | undefined
   /** A health probe that was answered: no line. */
@@ -48,6 +53,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     shadow: remembered((reasons: Decision['reasons']) => members({ shadow_reasons: reasons })),
   }
   const tally = createFaultTally(clock)
+  const chooseOf = remembered(createChoose)
   return (progress, finished, error) => {
     const { facts, route, who, decision, shadow, unidentified } = progress
     const cut = finished?.forwarded?.cut
@@ -64,6 +70,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
       error,
       seconds: duration / 1000,
     })
+    const choose = progress.logChoice && chooseOf(progress.logChoice)
     if (!facts || 'kind' in facts) {
       const fields = {
         request_id: facts?.id,
@@ -74,7 +81,8 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
         detail: facts?.detail,
         duration_ms: Math.round(duration),
       }
-      logger[level](error ? { ...fields, ...faultFields(error), ...(repeated && { repeated }) } : fields, 'request')
+      const all = error ? { ...fields, ...faultFields(error), ...(repeated && { repeated }) } : fields
+      logger[level](choose ? choose(all) : all, 'request')
       return
     }
     if (progress.probe) return
@@ -106,6 +114,11 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     if (problem) line += members(faultFields(problem))
     else if (progress.cause) line += members({ error: progress.cause.code, error_message: progress.cause.message })
     if (repeated) line += `,"repeated":${repeated}`
+    if (choose) {
+      const { head, control = false } = progress
+      const all = JSON.parse(`{${line}}`) as Readonly<Record<string, unknown>>
+      line = members(choose(all, head && { facts, head, control })).slice(1)
+    }
     logger.line(level, line, 'request')
   }
 }
@@ -187,11 +200,13 @@ function principalMembers(who: Principal): string {
   }
 }
 
-function remembered<T extends object>(describe: (subject: T) => string): (subject: T) => string {
-  const known = new WeakMap<T, string>()
+function remembered<T extends object, R>(describe: (subject: T) => R): (subject: T) => R {
+  const known = new WeakMap<T, R>()
   return (subject) => {
-    let found = known.get(subject)
-    if (found === undefined) known.set(subject, (found = describe(subject)))
-    return found
+    const found = known.get(subject)
+    if (found !== undefined) return found
+    const made = describe(subject)
+    known.set(subject, made)
+    return made
   }
 }

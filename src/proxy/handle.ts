@@ -13,6 +13,7 @@ import type {
   OpenStream,
   Reply,
   RequestFacts,
+  RequestHead,
   StreamPlace,
   StreamRegistry,
 } from '../http/exchange.ts'
@@ -29,6 +30,7 @@ import type { RouteMatch } from '../routing/model.ts'
 import type { Route } from '../config/route-model.ts'
 import type { Clock, Monotonic, PersonKey, Span, WallTime } from '../types.ts'
 import type { AccessLog, Progress } from './access-log.ts'
+import type { LogChoice } from './log-choice.ts'
 import type { Control } from './control.ts'
 import { type ForwardAuthRequest, forwardAuthRequest, isForwardedAsJudged } from './forward-auth.ts'
 import { readable } from './cors.ts'
@@ -100,6 +102,14 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
     this.ended = ended
     this.startedAt = deps.clock.monotonic()
     this.generation = deps.generation()
+  }
+
+  get head(): RequestHead {
+    return this.exchange.head
+  }
+
+  get logChoice(): LogChoice {
+    return this.generation.live
   }
 
   get protocol(): string {

@@ -8,6 +8,7 @@ const SCHEMAS = {
   text: { type: 'string', maxLength: 2100 },
   number: { type: 'number' },
   flag: { type: 'boolean' },
+  texts_by_name: { type: 'object', additionalProperties: { type: 'string' } },
   texts: { type: 'array', items: { type: 'string' } },
   code: { enum: Object.keys(ERRORS) },
 } as const

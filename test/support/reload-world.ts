@@ -268,6 +268,15 @@ export async function auditEvents({ browser, lines, signIn }: Running): Promise<
   return lines().flatMap(({ event }) => (event === undefined ? [] : [event]))
 }
 
+/** Which fields the line of a request has. */
+export async function requestFields({ browser, lines, signIn }: Running): Promise<unknown> {
+  const person = browser()
+  await signIn(person, `${APP}/`)
+  lines()
+  await person.ask(`${APP}/x?q=1`, { headers: { 'x-probe': 'sent' } })
+  return lines().flatMap(({ msg, ...fields }) => (msg === 'request' ? [Object.keys(fields).toSorted()] : []))
+}
+
 /** Is the log JSON? */
 export async function logForm(running: Running): Promise<unknown> {
   await running.browser().ask('http://public.localhost/')

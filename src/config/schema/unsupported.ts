@@ -33,7 +33,6 @@ const ignoredGlobals: ReadonlyMap<string, string> = new Map([
     'names are looked up by the operating system',
   ),
   ...names('proxy_log_level pomerium_debug', 'there is one log, whose level is `log_level`'),
-  ...names('access_log_fields authorize_log_fields', 'each request is one line with fields of its own'),
   ...names(
     `
     otel_traces_exporter otel_traces_sampler_arg otel_resource_attributes otel_log_level

@@ -158,6 +158,8 @@ const EVERYTHING: Settings = {
   log_level: 'warn',
   log_format: 'json',
   audit_log: 'off',
+  access_log_fields: ['status', 'headers.X-Tenant'],
+  authorize_log_fields: ['email'],
   workers: 4,
   services: 'authenticate',
   compatibility: 'pomerium',
