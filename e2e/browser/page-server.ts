@@ -32,7 +32,9 @@ export async function servePages(): Promise<PageServer> {
         return
       }
       const common = { controlPrefix: `/${look}`, requestId: 'TUR8jphvoGM-2', now: NOW, settings } as const
-      const { status, headers, body } = pageReply(common, found.status, found.page)
+      const { status, headers, body } = pageReply(common, found.status, found.page, {
+        imageOrigins: logosOf(found.page),
+      })
       res.writeHead(status, headers.flat()).end(body)
     }),
   )
@@ -44,6 +46,11 @@ export async function servePages(): Promise<PageServer> {
         server.closeAllConnections()
       }),
   }
+}
+
+/** The portal allows those that it shows. */
+function logosOf(page: (typeof PAGE_STATES)[number]['page']): readonly string[] {
+  return page.kind === 'portal' ? page.applications.flatMap(({ logoUrl }) => logoUrl ?? []) : []
 }
 
 /** Pictures of the operator are made here: nothing is fetched from anywhere else. */
