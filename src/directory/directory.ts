@@ -2,7 +2,7 @@ import { toAppError, faultFields } from '../errors.ts'
 import { settledWithin } from '../lib/wait.ts'
 import { type Issuer, subjectOf } from '../lib/person.ts'
 import type { Clock, Logger, Span, PersonKey, Store, Subject, Unsubscribe, WallTime } from '../types.ts'
-import type { Directory, DirectorySource, Membership, UserStatus } from './model.ts'
+import type { Directory, DirectoryHealth, DirectorySource, Membership, UserStatus } from './model.ts'
 import type { DirectoryConfig } from '../config/model.ts'
 import { CLAIMS_SOURCE } from './claims.ts'
 import type { Inbox, Message } from './inbox.ts'
@@ -70,6 +70,8 @@ export function createDirectory(deps: {
   readonly config: DirectoryConfig
   readonly logger: Logger
   readonly random?: () => number
+  /** The source fails, fails otherwise, or answers again. */
+  readonly onTrouble?: (trouble: DirectoryHealth['lastError']) => void
   readonly sharing?: { readonly leadership: Leadership; readonly inbox: Inbox }
 }): LiveDirectory {
   const { issuer, source, store, clock, config, logger, random = Math.random, sharing } = deps
@@ -110,6 +112,7 @@ export function createDirectory(deps: {
     retention,
     logger,
     random,
+    onTrouble: deps.onTrouble,
   })
   let unwatch = (): void => {}
   let coverage: Coverage | undefined

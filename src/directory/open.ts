@@ -1,9 +1,10 @@
 /** Puts the parts of the directory of one issuer together: sources, feed, hook, SCIM server. */
+import { createToldTrouble } from './told-trouble.ts'
 import { createIssuer, type Issuer } from '../lib/person.ts'
 import type { Clock, Logger, Span, Store, Subject, Unsubscribe } from '../types.ts'
 import type { DirectoryConfig } from '../config/model.ts'
 import type { Route } from '../config/route-model.ts'
-import type { DirectorySource } from './model.ts'
+import type { DirectoryHealth, DirectorySource } from './model.ts'
 import { combineSources } from './combine.ts'
 import { createDirectory, type DirectoryFacts, type LiveDirectory } from './directory.ts'
 import type { BucketState } from './okta/budget.ts'
@@ -106,7 +107,9 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
   const source = follows ? createFollowedSource(sourceNameOf(config)) : own
   // Claims are told to whichever process somebody signs in at: there is nothing to lead.
   const leadership = follows ? NEVER_LEADS : source ? deps.leadership : ALONE
-  const directory = createDirectory({
+  const told = createToldTrouble(deps)
+  let last: DirectoryHealth['lastError']
+  const read = createDirectory({
     issuer,
     source,
     store,
@@ -114,6 +117,18 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
     config,
     logger,
     sharing: { leadership, inbox },
+    onTrouble(trouble) {
+      last = trouble
+      told.tell(last)
+    },
+  })
+  const directory: LiveDirectory = {
+    ...read,
+    trouble: (person) => (leadership.leads() ? read.trouble(person) : told.heard()),
+  }
+  // What an earlier leader has told may be over.
+  leadership.onChange((leads) => {
+    if (leads) told.tell(last)
   })
   const org = 'url' in config ? config.url?.origin : undefined
   const follower =
@@ -154,6 +169,7 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
 
   /** Never rejects. The feed comes last: its news are of people who are known. */
   async function open(): Promise<void> {
+    await told.start()
     await follower?.start()
     await directory.start()
     if (!closing.signal.aborted) feed?.start()
@@ -198,6 +214,7 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
       await feed?.close()
       follower?.close()
       await directory.close()
+      await told.close()
       await scim?.close()
       await okta?.client.close()
     },

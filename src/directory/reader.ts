@@ -52,6 +52,7 @@ export function createReader(deps: {
   readonly retention: Span
   readonly logger: Logger
   readonly random: () => number
+  readonly onTrouble?: ((trouble: DirectoryHealth['lastError']) => void) | undefined
 }): Reader {
   const { source, everybody, leads, freshness, learn, clock, config, maxStaleness, retention, random } = deps
   const health = createSourceHealth({ ...deps, source: deps.sourceName })

@@ -24,8 +24,10 @@ export function createSourceHealth(deps: {
   readonly clock: Clock
   readonly logger: Logger
   readonly random: () => number
+  /** The first fault, another one, or none any more. */
+  readonly onTrouble?: ((trouble: DirectoryHealth['lastError']) => void) | undefined
 }): SourceHealth {
-  const { source, clock, logger, random } = deps
+  const { source, clock, logger, random, onTrouble = () => {} } = deps
   let lastSuccess: WallTime | undefined
   let lastError: DirectoryHealth['lastError']
   let failuresInARow = 0
@@ -42,22 +44,27 @@ export function createSourceHealth(deps: {
   return {
     succeeded() {
       lastSuccess = clock.now()
-      if (failuresInARow > 0) logger.info({ source }, 'the group directory answers again')
+      const answersAgain = failuresInARow > 0
       failuresInARow = 0
       pauses = 0
       pausedUntil = NEVER
+      if (!answersAgain) return
+      logger.info({ source }, 'the group directory answers again')
+      onTrouble(undefined)
     },
 
     failed(error) {
       const { code, message } = toAppError(error)
       // An outage is one warning, not one for each person.
-      const level = failuresInARow === 0 || lastError?.code !== code ? 'warn' : 'debug'
+      const isNews = failuresInARow === 0 || lastError?.code !== code
+      const level = isNews ? 'warn' : 'debug'
       logger[level](
         { source, error: code, error_message: message },
         'the group directory cannot be read: what is known stays',
       )
       lastError = { at: clock.now(), code, message }
       failuresInARow++
+      if (isNews) onTrouble(lastError)
       if (code !== 'ERR_DIRECTORY_BAD_ANSWER' || failuresInARow >= BAD_ANSWERS_IN_A_ROW) pause(clock.monotonic())
     },
 

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
+import { DEMO } from '../../emulator/okta/demo-seed.ts'
 import type { ErrorCode } from '../../src/errors.ts'
 import type { Answer } from '../support/browser.ts'
 import { manualClock } from '../support/clock.ts'
@@ -108,6 +109,24 @@ test('an API token that Okta refuses, for people and for programs', async () => 
     code: 'ERR_DIRECTORY_UNAUTHORIZED',
     request_id: expect.any(String) as string,
   })
+})
+
+test('a refused API token is told by the processes that do not read the directory, too, until it is good again', async () => {
+  await begin({ config: { idp_service_account: 'this-is-not-the-token' } })
+  const other = await world.another()
+  const browser = other.browser()
+  await world.signIn(browser, ENGINEERING, ALICE)
+  const codeOf = async (): Promise<unknown> => {
+    const { body } = await browser.ask(ENGINEERING, { headers: { accept: 'application/json' } })
+    return (JSON.parse(body) as { readonly code?: unknown }).code
+  }
+  await expect.poll(codeOf).toBe('ERR_DIRECTORY_UNAUTHORIZED')
+  // The next leader knows nothing of it, and takes back what the last one told.
+  await world.restart({ idp_service_account: DEMO.apiToken })
+  await other.close()
+  const next = (await world.another()).browser()
+  const answer = await world.signIn(next, ENGINEERING, ALICE)
+  expect(answer.status).toBe(200)
 })
 
 test('an API token without the rights', async () => {
