@@ -1,5 +1,5 @@
 /** Where audit lines go when they do not go to the log: standard error, a file, or nowhere. */
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, constants, openSync } from 'node:fs'
 import { AppError, messageOf } from '../errors.ts'
 import { createDescriptorOutput, type DescriptorOutput } from './log-output.ts'
 
@@ -26,9 +26,12 @@ export function openAuditOutput(target: string, lost: (count: number) => string)
   }
 }
 
+/** A named pipe would otherwise stop this process, here until somebody reads it, and with every line while it is full. */
+const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK
+
 function openFile(path: string): number {
   try {
-    return openSync(path, 'a', 0o600)
+    return openSync(path, FLAGS, 0o600)
   } catch (error) {
     throw new AppError('ERR_CONFIG_INVALID', `audit_log: cannot open ${path}: ${messageOf(error)}`)
   }

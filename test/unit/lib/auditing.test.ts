@@ -1,7 +1,19 @@
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { execFileSync, spawn } from 'node:child_process'
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { createLogger, type ProcessLogger } from '../../../src/lib/log.ts'
 import { unknownLines } from '../../support/log-lines.ts'
 
@@ -81,6 +93,37 @@ describe('a file', () => {
     logger.audit(SESSION, 'one')
     expect(linesOf(readFileSync(one, 'utf8'))).toHaveLength(1)
     expect(readFileSync(two, 'utf8')).toBe('')
+  })
+})
+
+describe('a named pipe', () => {
+  let pipe: string
+  beforeEach(() => {
+    pipe = join(folder, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    // It reads a little later, so that whoever waits for it does not wait for ever.
+    const reader = spawn('sh', ['-c', 'sleep 2; exec cat "$0"', pipe], { stdio: 'ignore' })
+    onTestFinished(() => void reader.kill())
+  })
+  const open = (flags: number): number => {
+    const descriptor = openSync(pipe, flags | constants.O_NONBLOCK)
+    onTestFinished(() => closeSync(descriptor))
+    return descriptor
+  }
+
+  test('that nobody reads cannot be opened, and is not waited for', () => {
+    expect(() => put(pipe)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID' }))
+  })
+
+  test('that is full loses lines, and stops nobody', () => {
+    open(constants.O_RDONLY)
+    put(pipe)
+    const writer = open(constants.O_WRONLY)
+    expect(() => {
+      for (;;) writeSync(writer, Buffer.alloc(4096))
+    }).toThrow(expect.objectContaining({ code: 'EAGAIN' }))
+    logger.audit(SESSION, 'one')
+    expect([logger.auditLog.dropped(), logger.auditLog.trouble()]).toEqual([1, 'EAGAIN'])
   })
 })
 
