@@ -105,9 +105,9 @@ export class H2ClientConnection extends H2Peer implements H2Carrier {
     return this.parameters.authority
   }
 
-  /** The upstream has not said its settings yet. */
+  /** It will take calls: the upstream has not said its settings yet, or allows none so far, as another one would not either. */
   get isComing(): boolean {
-    return this.state === 'connecting'
+    return this.state === 'connecting' || (this.state === 'open' && this.lastId === 0 && this.maxStreams === 0)
   }
 
   hasRoom(): boolean {

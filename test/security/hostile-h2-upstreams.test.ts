@@ -349,3 +349,16 @@ test('calls share a connection', async () => {
   expect((await asked).map(({ status }) => status)).toEqual(Array.from({ length: 20 }, () => 200))
   await gauntlet.skip()
 })
+
+test('an upstream that allows no stream at all is not connected to over and over', async () => {
+  settings = Buffer.from([0, 3, 0, 0, 0, 0])
+  talk = whole
+  const asked = gauntlet.world.browser().ask('http://app.localhost/h2/x')
+  await expect.poll(() => peers[0]?.frames.some(({ type, flags }) => type === SETTINGS && flags === ACK)).toBe(true)
+  for (let i = 0; i < 20; i++) await gauntlet.world.browser().ask('http://app.localhost/public')
+  expect(peers.length).toBe(1)
+  // It changes its mind.
+  peers[0]?.send(frame(SETTINGS, 0, 0, Buffer.from([0, 3, 0, 0, 0, 9])))
+  expect((await asked).status).toBe(200)
+  await gauntlet.skip()
+})
