@@ -237,8 +237,10 @@ export class H2Call implements UpstreamExchange, StreamReader {
   }
 
   private upload(piece: Buffer): void {
-    this.stream?.write(piece, (error) => {
-      if (!error) this.request.body?.resume()
+    const { stream } = this
+    stream?.write(piece, (error) => {
+      // Not when it has been given back meanwhile: the next piece would go nowhere, or over the one that goes again.
+      if (!error && stream === this.stream) this.request.body?.resume()
     })
   }
 

@@ -1,4 +1,5 @@
 import { Socket } from 'node:net'
+import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
 import type { AnswerHandler, UpstreamExchange } from '../../../src/upstream/client.ts'
 import { AnswerFields } from '../../../src/upstream/h2-answer.ts'
@@ -56,3 +57,68 @@ test('octets that come one by one for a slow client cost little more than themse
   expect(pieces.length).toBeLessThan(5)
   expect(Buffer.concat(pieces).equals(read)).toBe(true)
 })
+
+test('a piece that is being written when its stream is given back lets no other one go', async () => {
+  const body = new PassThrough()
+  const failed: string[] = []
+  const handler: AnswerHandler = {
+    onStart() {},
+    onHead() {},
+    onPiece: () => true,
+    onEnd: () => true,
+    onFailure: ({ error }) => void failed.push(error.message),
+  }
+  const call = new H2Call({ method: 'POST', path: '/', host: undefined, headers: '', body, length: undefined }, handler)
+  /** Of one connection each: what was written, and who waits for the kernel to have it. */
+  const connections = [connection(), connection()] as const
+  call.begin(connections[0].carrier)
+  body.write('one,')
+  await turn()
+  body.end('two')
+  // Its GOAWAY comes while the first piece is on its way into the socket.
+  expect(call.detach()).toBe(true)
+  connections[0].taken()
+  await turn()
+  call.begin(connections[1].carrier)
+  connections[0].taken()
+  for (let i = 0; i < 5; i++) {
+    await turn()
+    connections[1].taken()
+  }
+  expect(failed).toEqual([])
+  expect(connections.map(({ written }) => written.join(''))).toEqual(['one,', 'one,two'])
+})
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+function connection() {
+  const written: string[] = []
+  let told: (() => void)[] = []
+  const output = new Output(new Socket(), () => {})
+  const stream = new H2Stream(1, { output, sendWindow: 65_535, isFirstBlock: () => false, forget() {} })
+  output.flush = () => {}
+  stream.write = (piece, sent) => {
+    written.push(String(piece))
+    told.push(() => sent())
+  }
+  return {
+    written,
+    taken() {
+      const all = told
+      told = []
+      for (const tell of all) tell()
+    },
+    carrier: {
+      origin: 'h2c://upstream',
+      authority: 'upstream',
+      scheme: 'http',
+      served: false,
+      failure: new Error('closed'),
+      takesConnect: false,
+      sendAgain: () => false,
+      open: () => stream,
+    } satisfies H2Carrier,
+  }
+}
