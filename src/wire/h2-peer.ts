@@ -213,7 +213,8 @@ export abstract class H2Peer implements StreamOwner {
     const stream = this.streams.get(id)
     if (!stream) return this.takeLate(id, payload.length)
     if (stream.remoteEnded) return this.failStream(id, CODE.STREAM_CLOSED, 'DATA behind the end of a stream')
-    if (!isIdle) this.parts.idleFrames.earn(1)
+    // Whoever reads nothing of what it has asked for earns nothing: that would lie here without end.
+    if (!isIdle && !this.output.isFull) this.parts.idleFrames.earn(1)
     const error = stream.receive(body, payload.length) ?? (flags & FLAG.endStream ? stream.receiveEnd() : undefined)
     return error === undefined ? undefined : this.failStream(id, error, 'a body that is not as it was announced')
   }
