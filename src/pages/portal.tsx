@@ -6,8 +6,8 @@ export interface PortalModel extends PageModel {
   /** What was looked for; `''`: nothing, and all are shown. */
   readonly search: string
   readonly applications: readonly ApplicationModel[]
-  /** The groups of the person are unknown, so that some may be missing. */
-  readonly incomplete: boolean
+  /** The groups of the person are unknown, so that some may be missing: for a moment, or until they sign in again. */
+  readonly incomplete?: keyof typeof MISSING
   /** For operators. */
   readonly statusUrl?: string
 }
@@ -19,6 +19,13 @@ export interface ApplicationModel {
   readonly logoUrl?: string
   readonly asksAgain: boolean
 }
+
+const MISSING = {
+  unknown:
+    'Your groups could not be read, so applications that depend on them may be missing here. Load this page again in a moment.',
+  'told-at-sign-in':
+    'Your sign-in did not say which groups you are in, so applications that depend on them may be missing here. Sign out and sign in again; if that does not help, tell your administrator.',
+} as const
 
 /** Fewer than these are seen at a glance. */
 const FEW = 6
@@ -46,12 +53,7 @@ export function portalPage(model: PortalModel): string {
           </form>
         )}
         <section>
-          {incomplete && (
-            <p>
-              Your groups could not be read, so applications that depend on them may be missing here. Load this page
-              again in a moment.
-            </p>
-          )}
+          {incomplete && <p>{MISSING[incomplete]}</p>}
           {applications.length > 0 ? (
             <ul class="apps">
               {applications.map((application) => (

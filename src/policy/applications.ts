@@ -20,8 +20,11 @@ export interface Application {
 
 export interface Applications {
   readonly list: readonly Application[]
-  /** Groups of the person are unknown, and some routes ask for them: what is missing may be theirs. */
-  readonly incomplete: boolean
+  /**
+   * Routes that ask for groups, while those of the person are unknown: what is missing may be theirs. `told-at-sign-in`: no
+   * waiting helps, because the sign-in did not say them. undefined: nothing is missing.
+   */
+  readonly incomplete?: 'unknown' | 'told-at-sign-in'
 }
 
 /** @param who as whom they may come: with several identity providers, one of each. */
@@ -44,7 +47,7 @@ export function createApplications(routes: readonly Route[], table: RouteTable):
 
   return (who, asked, now) => {
     const list: Application[] = []
-    let incomplete = false
+    let incomplete: Applications['incomplete']
     for (const { route, path } of shown) {
       const { from } = route
       if (from.wildcard && !isOfHost(from, asked.host)) continue
@@ -55,9 +58,10 @@ export function createApplications(routes: readonly Route[], table: RouteTable):
       const chances = who.map((each) => chanceOf(judge({ routes: table }, facts, each, now, match)))
       if (chances.includes('open') || chances.includes('asks-again')) {
         list.push({ route, url: originFor(from, host) + path, asksAgain: !chances.includes('open') })
-      } else if (chances.includes('unknown')) incomplete = true
+      } else if (chances.includes('unknown')) incomplete = 'unknown'
+      else if (chances.includes('told-at-sign-in')) incomplete ??= 'told-at-sign-in'
     }
-    return { list, incomplete }
+    return { list, ...(incomplete && { incomplete }) }
   }
 }
 
@@ -79,12 +83,14 @@ function chanceOf(verdict: { readonly outcome: string } & Partial<Pick<Decision,
     case 'sign-in':
       // The policy lets them in. Of a session that does not count here nobody knows what it says of the next one.
       return verdict.reasons?.includes('authentication-insufficient') ? 'asks-again' : 'no'
+    case 'deny':
+      return verdict.reasons?.includes('groups-claim-absent') ? 'told-at-sign-in' : 'no'
     default:
       return 'no'
   }
 }
 
-type Chance = 'open' | 'asks-again' | 'unknown' | 'no'
+type Chance = 'open' | 'asks-again' | 'unknown' | 'told-at-sign-in' | 'no'
 
 /** What a click on a link asks: nothing is sent along that the person's browser would not send. */
 function plainGet(asked: RequestFacts, host: string, port: number | undefined, path: string): RequestFacts {

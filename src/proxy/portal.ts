@@ -55,7 +55,7 @@ export function createPortal({ ownPrincipals, authenticate, clock }: PortalDeps)
           kind: 'portal',
           person: personOf(first.identity),
           search,
-          incomplete,
+          ...(incomplete && { incomplete }),
           ...(maySeeStatus(request, who, now) && { statusUrl: `${generation.live.naming.controlPrefix}/status` }),
           applications: shown.map(({ route: { name, description, logoUrl }, url, asksAgain }) => ({
             name,
@@ -88,7 +88,7 @@ export function createPortal({ ownPrincipals, authenticate, clock }: PortalDeps)
           ...(asksAgain && { sign_in_required: true }),
         }),
       )
-      return jsonReply(200, { routes, incomplete })
+      return jsonReply(200, { routes, incomplete: incomplete !== undefined })
     },
   }
 }

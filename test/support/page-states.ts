@@ -141,7 +141,6 @@ const STATES: { readonly [K in Kind]: readonly PageState[] } = {
       {
         person: ALICE,
         search: '',
-        incomplete: false,
         applications: ['Wiki', 'Build', 'Mail', 'Chat', 'Shop', 'Map', 'Pay'].map((name, n) => ({
           name,
           url: `https://${name.toLowerCase()}.corp.example/`,
@@ -158,15 +157,13 @@ const STATES: { readonly [K in Kind]: readonly PageState[] } = {
       person: ALICE,
       statusUrl: '/.postern/status',
       search: LONG.slice(0, 90),
-      incomplete: false,
       applications: [],
     }),
-    state('portal', 'nothing', 200, { person: ALICE, search: '', incomplete: false, applications: [] }),
-    state('portal', 'groups unknown', 200, { person: ALICE, search: '', incomplete: true, applications: [] }),
+    state('portal', 'nothing', 200, { person: ALICE, search: '', applications: [] }),
+    state('portal', 'groups unknown', 200, { person: ALICE, search: '', incomplete: 'unknown', applications: [] }),
     state('portal', 'an application called as its address', 200, {
       person: { subject: LONG },
       search: 'app',
-      incomplete: false,
       applications: [
         { name: 'app.corp.example', url: 'https://app.corp.example/', asksAgain: false, description: LONG },
       ],

@@ -100,7 +100,7 @@ function everyPage(text: string, href: string): readonly (readonly [name: string
         applications: [
           { name: text, url: href, description: text, logoUrl: 'https://img.corp.example/a.svg', asksAgain: true },
         ],
-        incomplete: true,
+        incomplete: 'unknown',
       }),
     ],
     [
@@ -141,7 +141,7 @@ function everyPage(text: string, href: string): readonly (readonly [name: string
         answer: { person: text, groups: text, route: text, policy: [text], earlier: [text], decision: text },
       }),
     ],
-    ['empty portal', portalPage({ ...common, person, search: text, applications: [], incomplete: false })],
+    ['empty portal', portalPage({ ...common, person, search: text, applications: [] })],
     [
       'user',
       userPage({

@@ -55,12 +55,12 @@ function alice(config: Config, membership: Principal['membership'] = groups('Eng
 
 function find(config: Config, who: readonly Principal[] = [alice(config)], over: Partial<RequestFacts> = {}) {
   const asked = facts({ host: 'authenticate.corp.example', scheme: 'https', wants: 'html', ...over })
-  const { list, incomplete } = createApplications(config.live.routes, createRouteTable(config.fixed, config.live))(
+  const { list, ...more } = createApplications(config.live.routes, createRouteTable(config.fixed, config.live))(
     who,
     asked,
     now,
   )
-  return { urls: list.map(({ url, asksAgain }) => (asksAgain ? `${url} once more` : url)), incomplete }
+  return { urls: list.map(({ url, asksAgain }) => (asksAgain ? `${url} once more` : url)), ...more }
 }
 const urlsOf = (routes: readonly Settings[]): readonly string[] => find(configOf(routes)).urls
 
@@ -74,7 +74,6 @@ test('what the rules let this person open is there, by name, and nothing else', 
   ])
   expect(find(config)).toEqual({
     urls: ['https://chat.corp.example/', 'https://status.corp.example/', 'https://wiki.corp.example/'],
-    incomplete: false,
   })
   expect(find(config, [alice(config, groups('Finance'))]).urls).toContain('https://payroll.corp.example/')
 })
@@ -151,12 +150,23 @@ test('rules about the network are judged from where the person is', () => {
 describe('unknown groups', () => {
   test('hide what depends on them, and say that something may be missing', () => {
     const config = configOf([at('wiki', ENGINEERS), at('chat', OPEN)])
-    expect(find(config, [alice(config, 'unknown')])).toEqual({ urls: ['https://chat.corp.example/'], incomplete: true })
+    expect(find(config, [alice(config, 'unknown')])).toEqual({
+      urls: ['https://chat.corp.example/'],
+      incomplete: 'unknown',
+    })
+  })
+
+  test('that only a sign-in tells are no matter of waiting', () => {
+    const config = configOf([at('wiki', ENGINEERS), at('chat', OPEN)], { idp_service_account: undefined })
+    expect(find(config, [{ ...alice(config, 'unknown'), status: 'unknown' }])).toEqual({
+      urls: ['https://chat.corp.example/'],
+      incomplete: 'told-at-sign-in',
+    })
   })
 
   test('matter to nobody where no rule asks for them', () => {
     const config = configOf([at('chat', OPEN)])
-    expect(find(config, [alice(config, 'unknown')]).incomplete).toBe(false)
+    expect(find(config, [alice(config, 'unknown')]).incomplete).toBeUndefined()
   })
 })
 
