@@ -36,18 +36,26 @@ export function createServiceManager(deps: {
   const { env = process.env, serves, clock, logger, notify = systemdNotify } = deps
   if (!env['NOTIFY_SOCKET']) return { ready() {}, reloading() {}, stopping: async () => {} }
   let said: Promise<void> = Promise.resolve()
+  let unsaid = 0
   let warned = false
   /** One after the other: what was said first arrives first. */
-  const say = (...assignments: readonly string[]): Promise<void> =>
-    (said = said
+  const say = (...assignments: readonly string[]): Promise<void> => {
+    unsaid++
+    said = said
       .then(() => notify(assignments))
       .catch((error: unknown) => {
         if (!warned) logger.warn({ cause: messageOf(error) }, 'the service manager could not be told')
         warned = true
-      }))
+      })
+      .then(() => void unsaid--)
+    return said
+  }
   const interval = watchdogInterval(env)
-  const stopWatchdog =
-    interval === undefined ? () => {} : every(clock, interval, () => serves() && void say('WATCHDOG=1'))
+  // One that waits still says the same, and the end would wait for all of them.
+  const feedWatchdog = (): void => {
+    if (unsaid === 0 && serves()) void say('WATCHDOG=1')
+  }
+  const stopWatchdog = interval === undefined ? () => {} : every(clock, interval, feedWatchdog)
 
   return {
     ready: (status) => void say('READY=1', `STATUS=${oneLine(status)}`),

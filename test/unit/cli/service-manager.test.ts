@@ -58,6 +58,22 @@ test('the watchdog hears twice in its time, as long as Postern serves, and no mo
   expect(said.slice(4)).toEqual(['STOPPING=1'])
 })
 
+test('a service manager that is slow is told one thing after the other, and the end does not wait for what is behind it', async () => {
+  let take: () => void = () => {}
+  const { clock, manager, said } = world(
+    { NOTIFY_SOCKET, WATCHDOG_USEC: '2000000' },
+    () => new Promise((resolve) => (take = resolve)),
+  )
+  await clock.advanceAsync(60_000)
+  expect(said).toEqual(['WATCHDOG=1'])
+  const stopped = manager.stopping()
+  take()
+  await clock.advanceAsync(0)
+  expect(said).toEqual(['WATCHDOG=1', 'STOPPING=1'])
+  take()
+  await stopped
+})
+
 test.each([
   ['of another process', { WATCHDOG_USEC: '1000000', WATCHDOG_PID: '1' }],
   ['of no time', { WATCHDOG_USEC: '0' }],
