@@ -9,6 +9,9 @@ const LARGEST_DRIFT: Span = 1000
 /** Of a step, so much is taken over for each second that passes: an hour takes ten hours. */
 const SLEW = 0.1
 
+/** 25 days: Node takes whatever is longer for one millisecond. */
+const LONGEST_TIMER: Span = 2 ** 31 - 1
+
 /** What the operating system offers; tests offer something else. */
 export interface SystemTime {
   /** May step. */
@@ -69,8 +72,12 @@ export function createWallClock(system: SystemTime): Pick<Clock, 'now' | 'monoto
 export const systemClock: Clock = {
   ...createWallClock({ wall: systemTime, monotonic: () => performance.now(), uptime: systemUptime }),
   after(delay, run) {
-    const timer = setTimeout(run, delay)
-    timer.unref()
+    let timer: NodeJS.Timeout
+    const wait = (left: Span): void => {
+      timer = setTimeout(left > LONGEST_TIMER ? () => wait(left - LONGEST_TIMER) : run, Math.min(left, LONGEST_TIMER))
+      timer.unref()
+    }
+    wait(delay)
     return () => clearTimeout(timer)
   },
 }

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
-import { describe, expect, test } from 'vitest'
-import { createWallClock, every } from '../../../src/lib/clock.ts'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
+import { createWallClock, every, systemClock } from '../../../src/lib/clock.ts'
 import { manualClock } from '../../support/clock.ts'
 
 const HOUR = 3_600_000
@@ -115,4 +115,20 @@ describe('what is done at intervals', () => {
     stop()
     expect(delays).toEqual([1000, 1001, 1001, 1001])
   })
+})
+
+test('what is due in a month is not due at once', () => {
+  vi.useFakeTimers()
+  onTestFinished(() => void vi.useRealTimers())
+  const month = 30 * 86_400_000
+  let runs = 0
+  systemClock.after(month, () => runs++)
+  const stop = systemClock.after(2 * month, () => runs++)
+  vi.advanceTimersByTime(month - 1)
+  expect(runs).toBe(0)
+  vi.advanceTimersByTime(1)
+  expect(runs).toBe(1)
+  stop()
+  vi.advanceTimersByTime(2 * month)
+  expect(runs).toBe(1)
 })
