@@ -85,7 +85,11 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
       return work()
     } catch (error) {
       if (error instanceof AppError) throw error
-      throw unavailable(isFull(path) ? `the disk of ${path} is full` : messageOf(error), error)
+      if (!isFull(path)) throw unavailable(messageOf(error), error)
+      // LMDB has written `Write error: …` to standard error, without a line feed: where that and the log are one stream, the
+      // next line of the log begins on a line of its own.
+      process.stderr.write('\n')
+      throw unavailable(`the disk of ${path} is full`, error)
     }
   }
 

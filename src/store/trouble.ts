@@ -1,10 +1,10 @@
 import { statSync } from 'node:fs'
 import type { AppError } from '../errors.ts'
-import type { Clock, Logger, StoreTrouble } from '../types.ts'
+import type { Clock, Logger, Trouble } from '../types.ts'
 
 /** What operators must hear of the embedded store: each thing once in the log, and for as long as it lasts in `now`. */
 export interface TroubleWatch {
-  now(): StoreTrouble | undefined
+  now(): Trouble | undefined
   /** From time to time. LMDB goes on with a file that has no name any more, and no other process finds it. */
   check(): void
   /** After each write, with its error if it failed. */
@@ -18,8 +18,8 @@ export function watchForTrouble(deps: {
 }): TroubleWatch {
   const { file, clock, logger } = deps
   const inode = inodeOf(file)
-  let lost: StoreTrouble | undefined
-  let failing: StoreTrouble | undefined
+  let lost: Trouble | undefined
+  let failing: Trouble | undefined
   let lastFailed = false
 
   return {

@@ -1,5 +1,5 @@
 /** What a shared store is made of: a server that many processes reach. Types only. */
-import type { Change, Span, StoreTrouble, WallTime } from '../../types.ts'
+import type { Change, Span, Trouble, WallTime } from '../../types.ts'
 
 /** A record as the server has it, without what only the secret opens. */
 export interface StoredRecord {
@@ -50,7 +50,7 @@ export interface Connected {
   /** Resolves when there is a connection, or it is closed. */
   connected(): Promise<void>
   /** undefined: there is a connection. */
-  trouble(): StoreTrouble | undefined
+  trouble(): Trouble | undefined
   /** Gives this connection up, and makes another. */
   drop(reason: string): void
   close(): void

@@ -1,6 +1,6 @@
 import { messageOf, faultFields } from '../../errors.ts'
 import { NEVER } from '../../lib/time.ts'
-import type { Change, Clock, Logger, Monotonic, Span, StoreTrouble, Unsubscribe } from '../../types.ts'
+import type { Change, Clock, Logger, Monotonic, Span, Trouble, Unsubscribe } from '../../types.ts'
 import { type ChangeLog, LOG_PAGE, type LogEntry } from './backend.ts'
 import type { Deletions } from './deletions.ts'
 import type { RecordSeal } from './sealed.ts'
@@ -21,7 +21,7 @@ export interface Feed {
   /** What changed before this instant has been told. */
   heardAt(): Monotonic
   /** undefined: the log can be read. */
-  trouble(): StoreTrouble | undefined
+  trouble(): Trouble | undefined
   close(): void
 }
 
@@ -42,7 +42,7 @@ export function createFeed(deps: {
   const told = new Set<number>()
   let seen: number | undefined
   let heardAt: Monotonic = NEVER
-  let trouble: StoreTrouble | undefined
+  let trouble: Trouble | undefined
   let closed = false
   let start = (): void => {}
   const started = new Promise<void>((resolve) => (start = resolve))

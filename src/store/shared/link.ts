@@ -1,6 +1,6 @@
 import { AppError, messageOf } from '../../errors.ts'
 import { elapsed } from '../../lib/time.ts'
-import type { Clock, Logger, Span, StoreTrouble } from '../../types.ts'
+import type { Clock, Logger, Span, Trouble } from '../../types.ts'
 import { unavailable } from '../record.ts'
 import type { Connected } from './backend.ts'
 
@@ -35,7 +35,7 @@ export function createLink<C>(deps: {
 }): Link<C> {
   const { connect, clock, logger, product, purpose } = deps
   let current: Session<C> | undefined
-  let trouble: StoreTrouble | undefined = { since: clock.now(), reason: 'there is no connection yet' }
+  let trouble: Trouble | undefined = { since: clock.now(), reason: 'there is no connection yet' }
   let waiting: (() => void)[] = []
   let endPause = (): void => {}
   /** What the log said last. */

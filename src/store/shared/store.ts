@@ -3,7 +3,7 @@ import { every } from '../../lib/clock.ts'
 import { randomId } from '../../lib/crypto.ts'
 import type { Secret } from '../../lib/secret.ts'
 import { elapsed } from '../../lib/time.ts'
-import type { Change, Clock, Lease, Logger, Span, Store, StoreTrouble, Table, WallTime } from '../../types.ts'
+import type { Change, Clock, Lease, Logger, Span, Store, Trouble, Table, WallTime } from '../../types.ts'
 import { corrupt, fingerprint, recognise, unavailable } from '../record.ts'
 import { type Backend, type Found, type Guard, RECORD_PAGE, type StoredRecord, type Write } from './backend.ts'
 import { createDeletions, type Deletion } from './deletions.ts'
@@ -40,7 +40,7 @@ export async function openSharedStore(deps: {
   const deletions = createDeletions()
   const feed = createFeed({ log: backend.log, seal, deletions, repair, clock, logger })
   const stopSweeping = every(clock, sweepInterval, sweepSoon)
-  let refusal: StoreTrouble | undefined
+  let refusal: Trouble | undefined
   let sweeping = false
   let closed = false
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setImmediate as turn } from 'node:timers/promises'
 import { open as openRaw } from 'lmdb'
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { openLmdbStore } from '../../../src/store/lmdb.ts'
@@ -248,12 +248,17 @@ test('a full disk is a fault for writes; reads go on, nothing is lost, and write
     const fill = async () => {
       for (; written < 5000; written++) await store.put(sheets, `${written}`, sheet(written))
     }
-    await expect(fill()).rejects.toMatchObject({
+    const told: unknown[] = []
+    const stderr = vi.spyOn(process.stderr, 'write').mockImplementation((text) => told.push(text) > 0)
+    const filled = fill().finally(() => stderr.mockRestore())
+    await expect(filled).rejects.toMatchObject({
       code: 'ERR_STORE_UNAVAILABLE',
       message: `store: the disk of ${join(disk, 'store')} is full`,
     })
     expect(store.trouble()).toEqual({ since: clock.now(), reason: `store: the disk of ${join(disk, 'store')} is full` })
     expect(written).toBeGreaterThan(10)
+    // What LMDB itself says there has no end.
+    expect(told).toEqual(['\n'])
     await expect(store.take(sheets, '0')).rejects.toMatchObject({ code: 'ERR_STORE_UNAVAILABLE' })
     expect(await all(store)).toEqual(Array.from({ length: written }, (_, i) => i))
     rmSync(ballast)
