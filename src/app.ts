@@ -265,6 +265,7 @@ async function openServing(
     upstreams: () => upstreams.states(),
     store,
     streams,
+    idps: idps.all,
     clock,
     auditTrouble: () => logger.auditLog?.trouble(),
   })

@@ -155,6 +155,8 @@ export interface IdentityProvider {
   /** Unique among the providers of the configuration. */
   readonly name: string
   readonly issuer: string
+  /** The last call got no answer, or one of 500 or more. undefined: it got one, or there was none. */
+  readonly trouble: () => Trouble | undefined
   /** Path of its redirect URI at the authenticate service: no other provider has it. */
   readonly callbackPath: string
   /** Of one call to the provider. */
@@ -397,11 +399,12 @@ export interface Store {
   /** Rejects ERR_STORE_UNAVAILABLE when the store does not answer now. */
   ping(): Promise<void>
   /** What is wrong with the store itself, for operators; undefined: nothing that is known. */
-  trouble(): StoreTrouble | undefined
+  trouble(): Trouble | undefined
   close(): Promise<void>
 }
 
-export interface StoreTrouble {
+/** Of something that is asked over a network or a file system. */
+export interface Trouble {
   readonly since: WallTime
   readonly reason: string
 }

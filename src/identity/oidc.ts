@@ -52,7 +52,7 @@ export interface OidcProviderDeps {
  * when the provider sent one, `description` (its text: escape it) as details.
  */
 export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProviderDeps): IdentityProvider {
-  const { send, connect, rememberKeys, skewOf, verify } = createOidcClient({ idp, clock, logger })
+  const { send, trouble, connect, rememberKeys, skewOf, verify } = createOidcClient({ idp, clock, logger })
   const pushIfPossible = createOptionalPush({ issuer: idp.issuer, clock, logger })
 
   async function signedIn(
@@ -175,6 +175,7 @@ export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProv
     name: idp.name,
     issuer: idp.issuer,
     callbackPath: redirectUri.pathname,
+    trouble,
     timeout: idp.timeout,
 
     async begin(signal, { scopes: wanted = [], state = oidc.randomState(), demand = {}, chooseAccount = false } = {}) {

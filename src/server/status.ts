@@ -5,8 +5,8 @@ import type { Fixed, Live } from '../config/model.ts'
 import type { Directory, DirectoryHealth } from '../directory/model.ts'
 import type { StreamRegistry } from '../http/exchange.ts'
 import type { UpstreamState } from '../http/upstream-state.ts'
-import { epochMillis, NEVER } from '../lib/time.ts'
-import type { Clock, Store, StoreTrouble, WallTime } from '../types.ts'
+import { elapsed, epochMillis, NEVER } from '../lib/time.ts'
+import type { Clock, IdentityProvider, Store, Trouble, WallTime } from '../types.ts'
 import { describeDirectory, type DirectoryState, exportDirectory } from './directory-metrics.ts'
 import type { Component } from './health.ts'
 import { checksumOf } from './reload.ts'
@@ -24,6 +24,7 @@ export interface StatusDeps {
   readonly upstreams: () => readonly UpstreamState[]
   readonly store: Pick<Store, 'trouble'>
   readonly streams: StreamRegistry
+  readonly idps: readonly Pick<IdentityProvider, 'name' | 'trouble'>[]
   readonly clock: Clock
   /** Why audit lines cannot be written; undefined: they can. */
   readonly auditTrouble: () => string | undefined
@@ -40,6 +41,7 @@ export function createStatus({
   upstreams,
   store,
   streams,
+  idps,
   clock,
   auditTrouble,
 }: StatusDeps): () => readonly Component[] {
@@ -105,6 +107,7 @@ export function createStatus({
             status: 'ok',
             ...(fixed.idps.some(({ directory: { kind } }) => kind !== 'claims') && { detail }),
           },
+      describeProviders(idps),
       ...(fixed.acme ? [describeCertificates(certificates(), clock.now())] : []),
       describeUpstreams(upstreams()),
       describeStore(store.trouble()),
@@ -142,7 +145,24 @@ function describeAudit(trouble: string | undefined): readonly Component[] {
     : [{ name: 'audit', status: 'degraded', detail: `lines cannot be written and are lost: ${trouble}` }]
 }
 
-function describeStore(trouble: StoreTrouble | undefined): Component {
+/** Whoever has a session goes on without it; nobody new comes in. */
+function describeProviders(idps: StatusDeps['idps']): Component {
+  const away = idps.flatMap(({ name, trouble }) => {
+    const { since, reason } = trouble() ?? {}
+    return since === undefined ? [] : [{ since, reason: idps.length > 1 ? `${name}: ${reason}` : reason }]
+  })
+  const first = away.toSorted((a, b) => elapsed(a.since, b.since))[0]
+  return first
+    ? {
+        name: 'identity-provider',
+        status: 'degraded',
+        since: first.since,
+        detail: away.map(({ reason }) => reason).join('; '),
+      }
+    : { name: 'identity-provider', status: 'ok' }
+}
+
+function describeStore(trouble: Trouble | undefined): Component {
   return trouble
     ? { name: 'store', status: 'degraded', since: trouble.since, detail: trouble.reason }
     : { name: 'store', status: 'ok' }

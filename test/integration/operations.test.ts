@@ -305,6 +305,20 @@ describe('probes and metrics', () => {
     expect(verbose.components.map(({ name }) => name)).toEqual(expect.arrayContaining(['configuration', 'store']))
     expect((await ask(health, '/metrics')).status).toBe(404)
 
+    // Nobody listens where the provider should be, and somebody wants to sign in.
+    expect((await ask(program.port, '/.postern/sign_in', 'authenticate.localhost')).status).toBe(503)
+    const { status, body } = await ask(health, '/readyz?verbose')
+    expect(status).toBe(200)
+    expect(JSON.parse(body)).toMatchObject({
+      components: expect.arrayContaining([
+        expect.objectContaining({
+          name: 'identity-provider',
+          status: 'degraded',
+          detail: expect.stringContaining('ECONNREFUSED'),
+        }),
+      ]),
+    })
+
     program.child.kill('SIGTERM')
     await program.line(({ msg }) => msg === 'stopping')
     expect((await ask(health, '/readyz')).status).toBe(503)

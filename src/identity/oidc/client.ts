@@ -3,10 +3,11 @@ import { AppError, assertNever } from '../../errors.ts'
 import { systemTime } from '../../lib/clock.ts'
 import { createSend, type Send } from '../../lib/outbound.ts'
 import { epochMillis } from '../../lib/time.ts'
-import type { Clock, Logger, Span } from '../../types.ts'
+import type { Clock, Logger, Span, Trouble } from '../../types.ts'
 import { boundedFetch } from '../bounded-fetch.ts'
 import { createJwsVerifier, type JwsVerifier } from '../jws.ts'
 import { createKeySet, fetchKeySet, type KeySet } from '../key-set.ts'
+import { reachable } from '../reachable.ts'
 import { createStale } from '../stale.ts'
 import { CLOCK_TOLERANCE_S } from '../token-times.ts'
 import { messages } from './faults.ts'
@@ -25,6 +26,8 @@ export interface OidcClientDeps {
 }
 
 export interface OidcClient {
+  /** See `IdentityProvider`. */
+  readonly trouble: () => Trouble | undefined
   /** The way out to the provider. */
   readonly send: Send
   /** A configuration for one operation, so that its calls end with the caller's signal. */
@@ -39,7 +42,7 @@ export interface OidcClient {
 
 /** The library's view of one provider: its metadata and keys, kept over operations, and who we are there. */
 export function createOidcClient({ idp, clock, logger }: OidcClientDeps): OidcClient {
-  const send = createSend(idp.outbound ?? {}, idp.timeout)
+  const { send, trouble } = reachable(createSend(idp.outbound ?? {}, idp.timeout), clock)
   const metadata = createStale({ ...METADATA, clock, read: () => readMetadata(idp, send, logger) })
   /** Signing keys: read by the library when there are none, or when a token names one that is unknown. */
   const keys = createKeySet({ clock, read: async () => readKeys(await metadata.get(), idp, send, logger) })
@@ -82,6 +85,7 @@ export function createOidcClient({ idp, clock, logger }: OidcClientDeps): OidcCl
 
   return {
     send,
+    trouble,
     connect,
     rememberKeys,
     skewOf: (config) => skews.get(config),
