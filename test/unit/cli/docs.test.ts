@@ -49,7 +49,7 @@ describe('docs/cli.md', () => {
   })
 
   test('its table of policy tests can be run', () => {
-    const table = /```yaml\n(cases:.*?)```/s.exec(text)?.[1] ?? ''
+    const table = /```yaml[^\n]*\n(cases:.*?)```/s.exec(text)?.[1] ?? ''
     expect(parsePolicyTests(table, 'cli.md')).toMatchObject({ kind: 'ok', cases: { length: 8 } })
   })
 })
