@@ -240,6 +240,7 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
       this.deny(readable(reply, facts, route), facts)
     }
     if (verdict.outcome === 'unavailable') this.cause = this.who && this.deps.directory.trouble(this.who.person)
+    else if (verdict.reasons.includes('groups-claim-absent')) this.cause = NO_GROUPS_CLAIM
     const begins = facts.wants === 'html' && isSafe(facts.method) && question?.redirects !== false
     if (verdict.outcome !== 'sign-in' || !begins)
       return send(refusal(verdict, route, this.who, asked, this.cause?.code))
@@ -415,6 +416,12 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
     return pageOf(this.generation, requestId, this.deps.clock.now())
   }
 }
+
+/** Of the set-up of the provider, and not of the person who is refused. */
+const NO_GROUPS_CLAIM = {
+  code: 'ERR_GROUPS_CLAIM_ABSENT',
+  message: 'the sign-in had no groups claim (groups_claim)',
+} as const
 
 /** A redirect to the sign-in would lose what any other method sends. */
 function isSafe(method: string): boolean {

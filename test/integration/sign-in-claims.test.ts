@@ -49,12 +49,14 @@ describe('groups without a directory', () => {
     expect(answer.headers['retry-after']).toBeUndefined()
     expect(answer.body).toContain('Your sign-in did not say which groups you are in.')
     expect(answer.body).toContain('Sign out and sign in again.')
+    expect(answer.body).toContain('<code>ERR_GROUPS_CLAIM_ABSENT</code>')
     expect(answer.body).toContain('href="/.postern/sign_out?return_to=')
     expect(
       world.log().find(({ reasons }) => Array.isArray(reasons) && reasons.includes('groups-claim-absent')),
     ).toMatchObject({
       status: 403,
       reasons: ['groups-claim-absent'],
+      error: 'ERR_GROUPS_CLAIM_ABSENT',
     })
     const told = world.log().find(({ groups_claim: claim }) => claim !== undefined)
     expect(told).toMatchObject({ level: 'warn', groups_claim: 'groups' })
