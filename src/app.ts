@@ -289,7 +289,20 @@ async function openServing(
   const accessLog = createAccessLog(logger, clock, (sample) => {
     metrics.request(sample)
     views.record(sample)
+    sample.trace?.end(sample)
   })
+  const { telemetry } = fixed
+  const traces =
+    telemetry?.traces &&
+    (await import('./server/telemetry/open.ts')).openTraces({
+      config: telemetry,
+      traces: telemetry.traces,
+      version: readVersion(),
+      metrics,
+      clock,
+      logger,
+    })
+  closing.add(() => traces?.close())
   const handle = createHandle({
     generation: () => generation,
     directory,
@@ -316,6 +329,7 @@ async function openServing(
     }),
     startSignIn: (...asked) => authenticate.startSignIn(...asked),
     accessLog,
+    tracing: traces?.tracing,
     clock,
   })
 

@@ -21,6 +21,7 @@ import { compileRateLimit } from './compile/rate-limit.ts'
 import { compileRoutes } from './compile/routes.ts'
 import { warnOfUnknownGroups } from './compile/static.ts'
 import { compilePages } from './compile/pages.ts'
+import { compileTelemetry } from './compile/telemetry.ts'
 import { compileStorage, compileStoreGrace } from './compile/storage.ts'
 import { compileListener, openPlainHttp, sideAddress } from './compile/listener.ts'
 import { compileSharedSecrets, compileSigningKeys } from './compile/secrets.ts'
@@ -135,6 +136,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   }
   const health = sideAddress(globals, 'health_check_addr', report)
   const metrics = sideAddress(globals, 'metrics_address', report)
+  const telemetry = compileTelemetry(globals, outbound, report)
   for (const [i, text] of globals.trusted_proxies.entries()) {
     if (!parseNetwork(text))
       report.error(
@@ -207,6 +209,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       ...(redirect && { httpRedirectAddr: redirect }),
       ...(health && { healthCheckAddr: health }),
       ...(metrics && { metricsAddress: metrics }),
+      ...(telemetry && { telemetry }),
       written: new Map(
         globalKeys
           // Where a secret is kept does not count, only what it is.

@@ -67,6 +67,8 @@ export interface Fixed extends PlainFixed {
   readonly healthCheckAddr?: Address
   /** `metrics_address`: /metrics. Absent: off. */
   readonly metricsAddress?: Address
+  /** What is sent to an OTLP receiver (`otel_…`). Absent: nothing. */
+  readonly telemetry?: TelemetryConfig
   /** Key that needs a restart → fingerprint of its value: tells which of them a reload leaves as they were. */
   readonly written: ReadonlyMap<string, string>
 }
@@ -158,6 +160,44 @@ export interface TokenIssuer {
 export interface Address {
   readonly host: string
   readonly port: number
+}
+
+export interface TelemetryConfig {
+  readonly serviceName: string
+  /** More of them, of all that is sent. */
+  readonly attributes: readonly (readonly [name: string, value: string])[]
+  readonly traces?: TracesConfig
+  readonly metrics?: { readonly receiver: OtlpReceiver; readonly interval: Span }
+}
+
+export interface TracesConfig {
+  readonly receiver: OtlpReceiver
+  readonly sampler: Sampler
+  /** Between two requests with spans. */
+  readonly delay: Span
+  /** Spans that may wait. */
+  readonly queue: number
+  /** Spans in one request. */
+  readonly batch: number
+  /** Characters of an attribute. */
+  readonly longest: number
+}
+
+export interface Sampler {
+  /** Of a trace that a trusted proxy began. */
+  readonly parentDecides: boolean
+  /** Of the other ones; from 0 to 1. */
+  readonly ratio: number
+}
+
+/** Takes OTLP over HTTP. */
+export interface OtlpReceiver {
+  readonly url: string
+  readonly encoding: 'protobuf' | 'json'
+  /** Lower case. */
+  readonly headers: readonly (readonly [name: string, value: Secret])[]
+  readonly timeout: Span
+  readonly outbound: Outbound
 }
 
 export type LogLevel = Live['logLevel']

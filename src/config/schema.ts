@@ -26,6 +26,7 @@ import { programHosts } from './schema/programs.ts'
 import { routeSchema } from './schema/route.ts'
 import { sharedSignalsSchema } from './schema/shared-signals.ts'
 import { storageSchema } from './schema/storage.ts'
+import { TELEMETRY_KEYS, telemetryKeys } from './schema/telemetry.ts'
 
 const TRANSPORT_SECURITY = 'off, or a value such as max-age=31536000; includeSubDomains'
 
@@ -200,6 +201,7 @@ export const configSchema = z.strictObject(
         .describe('Address of /livez, /readyz and /startupz, `127.0.0.1:28080`. Default: no such listener.'),
       metrics_address: text.optional().describe('Address of /metrics, `:9090`. Default: no such listener.'),
     }),
+    ...telemetryKeys,
     public_health_paths: z
       .array(path, { error: 'a list of paths such as /ping' })
       .default(['/ping', '/healthz'])
@@ -370,6 +372,7 @@ export const COMPILED = [
   'default_upstream_timeout',
   'health_check_addr',
   'metrics_address',
+  ...TELEMETRY_KEYS,
   'token_issuers',
   'policies',
   'routes',

@@ -76,6 +76,27 @@ export interface RequestSample {
   readonly finished: Finished | undefined
   readonly error: { readonly code: ErrorCode } | undefined
   readonly seconds: number
+  /** Absent: nobody traces. */
+  readonly trace?: Trace | undefined
+}
+
+/** The trace of one request (https://www.w3.org/TR/trace-context/). */
+export interface Trace {
+  /** 32 hex digits. */
+  readonly id: string
+  /** Header lines for the upstream, instead of what the client sent of them. */
+  readonly lines: string
+  /** The step before ends, if there is one, and this one begins. */
+  step(name: TraceStep): void
+  end(sample: RequestSample): void
+}
+
+/** Who asks; may they; our own answer, or the application's. */
+export type TraceStep = 'session' | 'authz' | 'control' | 'upstream'
+
+export interface Tracing {
+  /** `trusted`: what the request says of a trace counts. */
+  begin(facts: RequestFacts, head: RequestHead, startedAt: Monotonic, trusted: boolean): Trace
 }
 
 /** What the forwarder reports; a failure before the response began is thrown as an AppError instead. */
@@ -193,6 +214,8 @@ export interface Forwarder {
 
 /** Hears once what became of a forwarded request. */
 export interface ForwardOutcome {
+  /** Absent: the request has none of ours. */
+  readonly trace?: Trace | undefined
   /** The exchange has closed. */
   forwarded(result: Forwarded): void
   /** Nothing was answered. */

@@ -111,6 +111,11 @@ const NAMES: ReadonlySet<string> = new Set([
 /** Of a trusted hop applications get these; the other ones of the client's request we write ourselves. */
 const OF_HOPS: ReadonlySet<string> = new Set(['x-forwarded-prefix', 'traceparent', 'tracestate'])
 
+/** https://www.w3.org/TR/trace-context/ */
+export function isOfTrace(lower: string): boolean {
+  return lower === 'traceparent' || lower === 'tracestate'
+}
+
 export function isOfTrustedHops(lower: string): boolean {
   return OF_HOPS.has(lower)
 }

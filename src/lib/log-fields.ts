@@ -27,6 +27,7 @@ const [text, number, flag, texts, code] = [kind('text'), kind('number'), kind('f
 export const LOG_GROUPS = {
   'The request': {
     request_id: text('Id of the request, as on its page and in `X-Request-Id` of what is forwarded.'),
+    trace_id: text('Of its trace, where traces are sent (`otel_traces_exporter`).'),
     client_ip: text('Address of the client; `unknown` when a trusted proxy does not say it readably.'),
     method: text('As it was sent.'),
     host: text('As it was asked, without the port; of other lines the host that they are about.'),
@@ -111,6 +112,8 @@ export const LOG_GROUPS = {
     how: text('A worker ended: exit code or signal.'),
     restart_in: number('Milliseconds until it is started again.'),
     lines: number('Log lines that could not be written and are lost.'),
+    telemetry: text('What cannot be sent, or can be again: `traces`, `metrics`.'),
+    receiver: text('Origin that takes telemetry.'),
   },
   'Identity provider, directory': {
     groups_claim: text('Claim with groups that was looked for.'),

@@ -32,7 +32,7 @@ export type Send = (
   init: {
     readonly method: string
     readonly headers: Readonly<Record<string, string>>
-    readonly body?: string
+    readonly body?: string | Uint8Array
     readonly signal: AbortSignal
   },
 ) => Promise<{

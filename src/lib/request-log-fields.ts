@@ -6,6 +6,7 @@ type Name = keyof LogFields
 /** In the line unless `access_log_fields` chooses. */
 export const ACCESS_FIELDS = [
   'request_id',
+  'trace_id',
   'client_ip',
   'method',
   'host',

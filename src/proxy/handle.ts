@@ -16,6 +16,8 @@ import type {
   RequestHead,
   StreamPlace,
   StreamRegistry,
+  Trace,
+  Tracing,
 } from '../http/exchange.ts'
 import { limitBody } from '../http/body-limit.ts'
 import { writeReply } from '../http/send.ts'
@@ -58,6 +60,8 @@ export interface HandleDeps {
   readonly control: Control
   readonly startSignIn: Authenticate['startSignIn']
   readonly accessLog: AccessLog
+  /** Absent: nobody wants traces. */
+  readonly tracing?: Tracing | undefined
   readonly clock: Clock
 }
 
@@ -83,6 +87,7 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
   forwardAuth: true | undefined = undefined
   control: true | undefined = undefined
   probe: true | undefined = undefined
+  trace: Trace | undefined = undefined
   private readonly deps: HandleDeps
   private readonly exchange: Exchange
   private readonly generation: Generation
@@ -170,8 +175,11 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
     // A load balancer's own question must not be refused because of what its clients do.
     const isPing = match.kind === 'control' && match.action === 'ping'
     const wait = isPing ? 0 : (this.generation.rateLimits?.client(facts, route, clock.monotonic()) ?? 0)
+    if (!isPing)
+      this.trace = this.deps.tracing?.begin(facts, this.exchange.head, this.startedAt, believesTrace(parsed, route))
     if (wait > 0) return this.slow('rate_limit.per_client', wait, facts)
     const now = clock.now()
+    if (route) this.trace?.step('session')
     const found = route && identify(this.generation.authenticators, facts, route, now, this)
     if (found instanceof Promise) this.when(found, (asker) => this.judge(facts, match, asker, clock.now(), question))
     else this.judge(facts, match, found, now, question)
@@ -194,10 +202,12 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
         ? withoutAuthorization({ facts: parsed, match })
         : asSeen(parsed, match, who)
 
+    if (route) this.trace?.step('authz')
     const verdict = judge(generation, seen.facts, asker, now, seen.match)
     if (verdict.outcome === 'control' && !question) {
       this.control = true
       if (verdict.control.action === 'ping') this.probe = true
+      this.trace?.step('control')
       const reply = this.deps.control(verdict.control, facts, exchange, generation)
       return this.when(reply, (made) => this.answer(made, facts))
     }
@@ -223,6 +233,7 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
     const most = route.maxRequestBody ?? generation.live.maxRequestBody
     if (most > 0) limitBody(exchange, most)
     this.place = this.deps.streams.add(this)
+    this.trace?.step('upstream')
     generation.forwarder.forward(verdict.grant, exchange, this)
   }
 
@@ -422,6 +433,11 @@ const NO_GROUPS_CLAIM = {
   code: 'ERR_GROUPS_CLAIM_ABSENT',
   message: 'the sign-in had no groups claim (groups_claim)',
 } as const
+
+/** A trusted hop says which trace it is, and anybody where the route has applications believe it. */
+function believesTrace({ hop }: RequestFacts, route: Route | undefined): boolean {
+  return hop === true || (route?.action.kind === 'forward' && route.action.allowRequestHeaders.includes('traceparent'))
+}
 
 /** A redirect to the sign-in would lose what any other method sends. */
 function isSafe(method: string): boolean {

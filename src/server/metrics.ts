@@ -14,6 +14,11 @@ export interface Metrics extends Registry {
 
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'])
 
+/** Clients may write any. */
+export function knownMethod(method: string): string {
+  return METHODS.has(method) ? method : '_OTHER'
+}
+
 /** What requests of one kind add up to: numbers here, and counters when somebody asks. */
 interface Series {
   readonly route: string
@@ -100,7 +105,7 @@ export function createMetrics(build: { readonly version: string; readonly node: 
 
     request({ facts, route, decision, shadow, finished, error, seconds }) {
       const name = route?.name ?? '_none'
-      const method = facts && METHODS.has(facts.method) ? facts.method : '_OTHER'
+      const method = facts ? knownMethod(facts.method) : '_OTHER'
       const status = finished?.status ?? 0
       const outcome = decision?.outcome ?? ''
       const reason = decision?.reasons[0] ?? ''

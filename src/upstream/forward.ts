@@ -89,7 +89,7 @@ export function createUpstreams({
         const { head } = exchange
         // The client may have left while its session was read or its assertion signed.
         if (exchange.closed) throw clientClosed()
-        const sent = upstreamHeaders(grant, head.headers, identityLines, context, peerOf(head))
+        const sent = upstreamHeaders(grant, head.headers, identityLines, context, peerOf(head), outcome.trace?.lines)
         const lease = upstreams.choose(grant)
         const parts = { grant, exchange, lease, path: pathOf(grant), head: sent, context, deadlines, clock }
         const protocol = protocolOf(grant, head)

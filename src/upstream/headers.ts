@@ -15,7 +15,7 @@ import { rewrittenPath } from '../routing/rewrite.ts'
 import { authorityOf, rewrittenHost } from '../routing/host-rewrite.ts'
 import { defaultPort } from '../routing/host.ts'
 import { UNKNOWN_CLIENT } from '../routing/trust.ts'
-import { isForeign, isOfTrustedHops } from '../lib/foreign-headers.ts'
+import { isForeign, isOfTrace, isOfTrustedHops } from '../lib/foreign-headers.ts'
 import {
   HOP_BY_HOP,
   HOP_HEADER,
@@ -101,6 +101,7 @@ export interface UpstreamHead {
  * The headers of the request to the upstream: runs of the client's lines as they came, then ours.
  * @param identity lines of the identity headers; '' when none are passed.
  * @param peer address of the client's connection, canonical.
+ * @param trace lines of our own trace, which counts instead of the client's; '': there is none.
  * Throws ERR_LOOP for a request that this route has forwarded before.
  */
 export function upstreamHeaders(
@@ -109,6 +110,7 @@ export function upstreamHeaders(
   identity: string,
   context: HeaderContext,
   peer: string,
+  trace = '',
 ): UpstreamHead {
   const { route, request } = grant
   const plan = planOf(route, context)
@@ -153,7 +155,7 @@ export function upstreamHeaders(
         break
       case 'foreign':
         // Another spelling of an allowed name would be a second copy to some applications.
-        if (!keeps(name.normal)) break
+        if (!keeps(name.normal) || (trace !== '' && isOfTrace(name.lower))) break
         if (plan.allows.has(name.lower) || (request.hop && isOfTrustedHops(name.lower)))
           if (prefix !== '' && name.lower === 'x-forwarded-prefix') outerPrefix = lines.value(i)
           else kept = true
@@ -180,6 +182,7 @@ export function upstreamHeaders(
   headers += plan.port
   if (prefix !== '' && keeps('x-forwarded-prefix'))
     headers += field('x-forwarded-prefix', outerPrefix.replace(/\/$/, '') + prefix)
+  if (trace !== '' && keeps('traceparent')) headers += trace
   headers += field('x-request-id', request.id)
   headers += (hops === '' ? plan.firstHop : field(HOP_HEADER, plan.hop.next(hops))) + identity
   const host = rewrittenHost(route.action.rewrite.host, request, headers)

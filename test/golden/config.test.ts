@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { formatIssue } from '../../src/config/issues.ts'
 import { parseConfig } from '../../src/config/load.ts'
-import type { Config, DirectoryConfig, OktaCredentials, StorageConfig } from '../../src/config/model.ts'
+import type { Config, DirectoryConfig, OktaCredentials, StorageConfig, OtlpReceiver } from '../../src/config/model.ts'
 import type { Action, Balancing, HostRewrite, PathRewrite, Route } from '../../src/config/route-model.ts'
 import type { Policy } from '../../src/policy/model.ts'
 
@@ -93,6 +93,7 @@ function summary(config: Config): readonly string[] {
     ...describeLimits(live),
     `storage: ${describeStorage(storage)}`,
     ...describePages(live),
+    ...describeTelemetry(fixed),
     ...(fixed.workers === 1 ? [] : [`workers: ${fixed.workers}`]),
     ...(fixed.sharedSignals ? [`shared signals: ${fixed.sharedSignals.issuer} for ${fixed.sharedSignals.audiences.join(' or ')}`] : []),
     `secrets: ${fixed.sharedSecrets.length} shared, ${fixed.signingKeys.length} signing`,
@@ -109,6 +110,18 @@ function describePages({ pages: { productName, ...pages }, showErrorDetails, rou
   return [
     ...(Object.keys(texts).length > 0 ? [`pages: ${JSON.stringify(texts)}`] : []),
     ...(hiding.length > 0 || !showErrorDetails ? [`without details: ${hiding.join(', ')}`] : []),
+  ]
+}
+
+function describeTelemetry({ telemetry }: Config['fixed']): readonly string[] {
+  if (!telemetry) return []
+  const { serviceName, attributes, traces, metrics } = telemetry
+  const receiver = ({ url, encoding, headers, timeout }: OtlpReceiver): string =>
+    `${url} by ${encoding} in ${timeout} ms${headers.map(([name, value]) => ` with ${name}: ${value.reveal()}`).join('')}`
+  return [
+    `telemetry of ${serviceName} ${JSON.stringify(Object.fromEntries(attributes))}`,
+    ...(traces ? [`traces: ${JSON.stringify(traces.sampler)} to ${receiver(traces.receiver)}, ${traces.batch} of ${traces.queue} each ${traces.delay} ms`] : []),
+    ...(metrics ? [`metrics: to ${receiver(metrics.receiver)} each ${metrics.interval} ms`] : []),
   ]
 }
 

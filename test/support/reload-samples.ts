@@ -112,6 +112,15 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
     },
     observe: (running) => withCertificate(running, fixture('mtls/client.crt'), fixture('mtls/client.key')),
   })
+  const sent = {
+    with: {
+      otel_traces_exporter: 'otlp',
+      otel_metrics_exporter: 'otlp',
+      otel_exporter_otlp_endpoint: 'http://127.0.0.1:2',
+    },
+    // Applications see the id of a trace, which is never the same.
+    observe: nowhere,
+  }
   const eab = { autocert_eab_key_id: 'key-1', autocert_eab_mac_key: 'a2V5LTE' }
   const [route, ...routes] = base['routes'] as readonly Settings[]
   const mute = {
@@ -346,6 +355,30 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
     http_redirect_addr: { b: '127.0.0.1:1' },
     health_check_addr: { b: '127.0.0.1:1' },
     metrics_address: { b: '127.0.0.1:1' },
+    otel_sdk_disabled: { b: true, ...sent },
+    otel_traces_exporter: { a: 'none', b: 'otlp', ...sent },
+    otel_metrics_exporter: { a: 'none', b: 'otlp', ...sent },
+    otel_service_name: { b: 'gate', ...sent },
+    otel_resource_attributes: { b: 'team=platform', ...sent },
+    otel_traces_sampler: { b: 'always_off', ...sent },
+    otel_traces_sampler_arg: { b: 0.1, ...sent, with: { ...sent.with, otel_traces_sampler: 'traceidratio' } },
+    otel_attribute_value_length_limit: { b: 256, ...sent },
+    otel_bsp_schedule_delay: { b: 1000, ...sent },
+    otel_bsp_max_queue_size: { b: 100, ...sent },
+    otel_bsp_max_export_batch_size: { b: 100, ...sent },
+    otel_metric_export_interval: { b: 15_000, ...sent },
+    otel_exporter_otlp_endpoint: { b: 'http://127.0.0.1:1', ...sent },
+    otel_exporter_otlp_protocol: { b: 'http/json', ...sent },
+    otel_exporter_otlp_headers: { b: 'api-key=k', ...sent },
+    otel_exporter_otlp_timeout: { b: 1000, ...sent },
+    otel_exporter_otlp_traces_endpoint: { b: 'http://127.0.0.1:1/v1/traces', ...sent },
+    otel_exporter_otlp_traces_protocol: { b: 'http/json', ...sent },
+    otel_exporter_otlp_traces_headers: { b: 'api-key=k', ...sent },
+    otel_exporter_otlp_traces_timeout: { b: 1000, ...sent },
+    otel_exporter_otlp_metrics_endpoint: { b: 'http://127.0.0.1:1/v1/metrics', ...sent },
+    otel_exporter_otlp_metrics_protocol: { b: 'http/json', ...sent },
+    otel_exporter_otlp_metrics_headers: { b: 'api-key=k', ...sent },
+    otel_exporter_otlp_metrics_timeout: { b: 1000, ...sent },
     public_health_paths: {
       b: ['/alive'],
       observe: async (running) => (await running.browser().ask('http://nowhere.localhost/alive')).status,

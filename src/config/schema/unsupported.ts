@@ -35,14 +35,11 @@ const ignoredGlobals: ReadonlyMap<string, string> = new Map([
   ...names('proxy_log_level pomerium_debug', 'there is one log, whose level is `log_level`'),
   ...names(
     `
-    otel_traces_exporter otel_traces_sampler_arg otel_resource_attributes otel_log_level
-    otel_attribute_value_length_limit otel_exporter_otlp_endpoint otel_exporter_otlp_protocol
-    otel_exporter_otlp_headers otel_exporter_otlp_timeout otel_exporter_otlp_traces_endpoint
-    otel_exporter_otlp_traces_protocol otel_exporter_otlp_traces_headers otel_exporter_otlp_traces_timeout
-    otel_bsp_schedule_delay otel_bsp_max_export_batch_size tracing_provider tracing_sample_rate
-    tracing_jaeger_collector_endpoint tracing_jaeger_agent_endpoint tracing_zipkin_endpoint tracing_datadog_address`,
-    'Postern sends no traces',
+    tracing_provider tracing_sample_rate tracing_jaeger_collector_endpoint tracing_jaeger_agent_endpoint
+    tracing_zipkin_endpoint tracing_datadog_address`,
+    'traces are sent by OTLP, see otel_traces_exporter',
   ),
+  ['otel_log_level', 'there is one log, whose level is `log_level`'],
   ['installation_id', 'metrics have no such label'],
   ['cookie_domain', 'each host has a cookie of its own, and one sign-in serves them all'],
   ['autocert_dir', 'certificates are kept in the store, sealed'],

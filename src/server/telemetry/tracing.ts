@@ -1,0 +1,229 @@
+/**
+ * A trace of each request: one span for all of it and one for each of its steps. They are made when it has ended, of what
+ * the access log knows; until then it is a few instants. What is not sampled is an id and a header line.
+ */
+import { randomFillSync } from 'node:crypto'
+import type { Sampler } from '../../config/model.ts'
+import type { RequestFacts, RequestSample, Trace, Tracing, TraceStep } from '../../http/exchange.ts'
+import { field } from '../../http/header-lines.ts'
+import { elapsed, epochMillis } from '../../lib/time.ts'
+import type { Clock, Monotonic, Span as Duration } from '../../types.ts'
+import { knownMethod } from '../metrics.ts'
+import { type KeyValue, numberAttribute, SPAN_KIND, type Span, STATUS_ERROR, textAttribute } from './otlp.ts'
+import { type Parent, parentOf, traceparent } from './trace-context.ts'
+
+export interface TracingDeps {
+  readonly sampler: Sampler
+  /** Characters of an attribute. */
+  readonly longest: number
+  readonly clock: Clock
+  /** Takes the spans of one request. */
+  readonly add: (spans: readonly Span[]) => void
+  /** Fills it with octets that nobody can foretell. */
+  readonly random?: (buffer: Buffer) => void
+}
+
+export function createTracing({ sampler, longest, clock, add, random = randomFillSync }: TracingDeps): Tracing {
+  const nextId = createIds(random)
+  return {
+    begin(facts, head, startedAt, trusted) {
+      const parent = trusted ? parentOf(head.headers) : undefined
+      const id = parent?.traceId ?? nextId(32)
+      const sampled = parent && sampler.parentDecides ? parent.sampled : isChosen(id, sampler.ratio)
+      if (!sampled) return new Unrecorded(id, linesOf(id, parent?.spanId ?? nextId(16), false, parent))
+      const spanIds = { server: nextId(16), upstream: nextId(16) }
+      const lines = linesOf(id, spanIds.upstream, true, parent)
+      return new Recorded({
+        id,
+        lines,
+        parent,
+        spanIds,
+        nextId,
+        facts,
+        version: head.httpVersion,
+        startedAt,
+        longest,
+        clock,
+        add,
+      })
+    },
+  }
+}
+
+/** By the id, so that whoever decides by the same share decides alike. */
+function isChosen(traceId: string, ratio: number): boolean {
+  return Number.parseInt(traceId.slice(-13), 16) < ratio * 2 ** 52
+}
+
+function linesOf(traceId: string, spanId: string, sampled: boolean, parent: Parent | undefined): string {
+  const line = field('traceparent', traceparent(traceId, spanId, sampled))
+  return parent && parent.state !== '' ? line + field('tracestate', parent.state) : line
+}
+
+class Unrecorded implements Trace {
+  readonly id: string
+  readonly lines: string
+
+  constructor(id: string, lines: string) {
+    this.id = id
+    this.lines = lines
+  }
+
+  step(): void {}
+  end(): void {}
+}
+
+interface Begun extends Pick<TracingDeps, 'longest' | 'clock' | 'add'> {
+  readonly id: string
+  readonly lines: string
+  readonly parent: Parent | undefined
+  readonly spanIds: { readonly server: string; readonly upstream: string }
+  readonly nextId: (digits: 16 | 32) => string
+  readonly facts: RequestFacts
+  readonly version: string
+  readonly startedAt: Monotonic
+}
+
+class Recorded implements Trace {
+  readonly id: string
+  readonly lines: string
+  private readonly begun: Begun
+  private readonly steps: { readonly name: TraceStep; readonly at: Monotonic }[] = []
+
+  constructor(begun: Begun) {
+    this.begun = begun
+    this.id = begun.id
+    this.lines = begun.lines
+  }
+
+  step(name: TraceStep): void {
+    this.steps.push({ name, at: this.begun.clock.monotonic() })
+  }
+
+  end(sample: RequestSample): void {
+    const { clock, startedAt, spanIds, nextId, parent, add } = this.begun
+    const now = clock.monotonic()
+    // One reading of the wall clock, so that what is said of the steps fits together.
+    const startedAtEpoch = epochMillis(clock.now()) - elapsed(now, startedAt)
+    const digits = (at: Monotonic): string => nanoseconds(startedAtEpoch + elapsed(at, startedAt))
+    const spans = this.steps.map(
+      ({ name, at }, i): Span => ({
+        ...this.common(spanIds.server, false),
+        spanId: name === 'upstream' ? spanIds.upstream : nextId(16),
+        name,
+        kind: name === 'upstream' ? SPAN_KIND.client : SPAN_KIND.internal,
+        startTimeUnixNano: digits(at),
+        endTimeUnixNano: digits(this.steps[i + 1]?.at ?? now),
+        ...this.said(name, sample),
+      }),
+    )
+    const { route, finished } = sample
+    const failed = finished === undefined || finished.status >= 500
+    const method = knownMethod(this.begun.facts.method)
+    add([
+      {
+        ...this.common(parent?.spanId, parent !== undefined),
+        spanId: spanIds.server,
+        name: `${method === '_OTHER' ? 'HTTP' : method}${route ? ` ${route.name}` : ''}`,
+        kind: SPAN_KIND.server,
+        startTimeUnixNano: digits(startedAt),
+        endTimeUnixNano: digits(now),
+        attributes: this.ofRequest(sample, method),
+        ...(failed && { status: { code: STATUS_ERROR } }),
+      },
+      ...spans,
+    ])
+  }
+
+  private common(parentSpanId: string | undefined, remote: boolean) {
+    const { id, parent } = this.begun
+    return {
+      traceId: id,
+      ...(parentSpanId !== undefined && { parentSpanId }),
+      ...(parent && parent.state !== '' && { traceState: parent.state }),
+      flags: 1 | (remote ? 0x300 : 0x100),
+    }
+  }
+
+  /** https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server. Never a query, a cookie or who asks. */
+  private ofRequest({ route, finished, error }: RequestSample, method: string): readonly KeyValue[] {
+    const { facts, version } = this.begun
+    const { scheme, host, port, path, clientIp, userAgent, id } = facts
+    const code =
+      error?.code ??
+      finished?.forwarded?.cut ??
+      (finished && finished.status >= 500 ? String(finished.status) : undefined)
+    return [
+      textAttribute('http.request.method', method),
+      ...(method === '_OTHER' ? [this.text('http.request.method_original', facts.method)] : []),
+      textAttribute('url.scheme', scheme),
+      this.text('url.path', path),
+      this.text('server.address', host),
+      ...(port === undefined ? [] : [numberAttribute('server.port', port)]),
+      this.text('client.address', clientIp),
+      textAttribute('network.protocol.version', version.replace('.0', '')),
+      ...(userAgent === '' ? [] : [this.text('user_agent.original', userAgent)]),
+      ...(route ? [this.text('http.route', route.name), textAttribute('postern.route_id', route.id)] : []),
+      ...(finished ? [numberAttribute('http.response.status_code', finished.status)] : []),
+      ...(code === undefined ? [] : [textAttribute('error.type', code)]),
+      this.text('postern.request_id', id),
+    ]
+  }
+
+  private said(
+    name: TraceStep,
+    { route, decision, finished, error }: RequestSample,
+  ): Pick<Span, 'attributes' | 'status'> {
+    if (name === 'authz') {
+      const [reason] = decision?.reasons ?? []
+      return {
+        attributes: [
+          ...(decision ? [textAttribute('postern.decision', decision.outcome)] : []),
+          ...(reason === undefined ? [] : [textAttribute('postern.reason', reason)]),
+          ...(route ? [textAttribute('postern.route_id', route.id)] : []),
+        ],
+      }
+    }
+    if (name !== 'upstream') return { attributes: [] }
+    const { facts } = this.begun
+    const forwarded = finished?.forwarded
+    const code =
+      forwarded?.cut ?? (forwarded ? (forwarded.status >= 500 ? String(forwarded.status) : undefined) : error?.code)
+    const url = forwarded && URL.canParse(forwarded.upstream) ? new URL(forwarded.upstream) : undefined
+    return {
+      attributes: [
+        textAttribute('http.request.method', knownMethod(facts.method)),
+        ...(url ? [this.text('server.address', url.hostname), this.text('url.full', url.origin)] : []),
+        ...(url && url.port !== '' ? [numberAttribute('server.port', Number(url.port))] : []),
+        ...(forwarded ? [numberAttribute('http.response.status_code', forwarded.status)] : []),
+        ...(code === undefined ? [] : [textAttribute('error.type', code)]),
+      ],
+      ...(code !== undefined && { status: { code: STATUS_ERROR } }),
+    }
+  }
+
+  private text(key: string, value: string): KeyValue {
+    return textAttribute(key, value.slice(0, this.begun.longest))
+  }
+}
+
+/** Of milliseconds since the epoch, as decimal digits: more than a number holds. */
+export function nanoseconds(millis: Duration): string {
+  const whole = Math.floor(millis)
+  return `${whole}${String(Math.floor((millis - whole) * 1e6)).padStart(6, '0')}`
+}
+
+/** Hex digits of a store of random octets: the system is asked once for hundreds of ids. */
+function createIds(random: (buffer: Buffer) => void): (digits: 16 | 32) => string {
+  const octets = Buffer.allocUnsafe(4096)
+  let hex = ''
+  let at = 0
+  return (digits) => {
+    if (at + digits > hex.length) {
+      random(octets)
+      hex = octets.toString('hex')
+      at = 0
+    }
+    return hex.slice(at, (at += digits))
+  }
+}
