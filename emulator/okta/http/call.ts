@@ -29,7 +29,8 @@ export type Handler = (call: Call) => Promise<Reply | 'handled'> | Reply | 'hand
 const BODY_LIMIT = 1024 * 1024
 
 export function createCall(req: IncomingMessage, res: ServerResponse): Call {
-  const url = new URL(req.url ?? '/', 'http://emulator')
+  // `//` is a path, and no host to be parsed.
+  const url = new URL(`http://emulator${req.url?.startsWith('/') ? req.url : '/'}`)
   let body: Promise<Buffer> | undefined
   return {
     id: `req${randomBytes(12).toString('base64url')}`,
