@@ -41,6 +41,7 @@ import { createMetrics } from './server/metrics.ts'
 import type { Metric } from './server/exposition.ts'
 import type { Component, SideListener } from './server/health.ts'
 import { createStatus } from './server/status.ts'
+import { createClientConnections } from './server/client-connections.ts'
 import { listenRedirect } from './server/redirect.ts'
 import { createExpiry } from './session/ends.ts'
 import { createRefresher } from './session/refresher.ts'
@@ -357,11 +358,13 @@ async function openServing(
   tokens.onEnd((id) => streams.end(id, 'revoked'))
   closing.add(endUnheard({ store, streams, clock, ...(isShared(fixed.storage) && { storeGrace }) }))
 
+  const connections = createClientConnections(config.live)
   const redirect =
     fixed.httpRedirectAddr &&
     (await listenRedirect(fixed.httpRedirectAddr, {
       httpsOriginOf: (host) => generation.routes.httpsOriginOf(host),
       challenge: async (token) => autocert?.challenge(token),
+      connections,
       logger,
     }))
   closing.add(() => redirect?.close())
@@ -378,7 +381,7 @@ async function openServing(
       : undefined,
     proxyProtocol: fixed.useProxyProtocol,
     trustedProxies: config.live.trustedProxies,
-    connections: config.live,
+    connections,
     timeouts: config.live,
     codecType: config.live.codecType,
     clock,

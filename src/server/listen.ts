@@ -9,7 +9,12 @@ import type { Clock, Logger, Span } from '../types.ts'
 import type { Address, Live } from '../config/model.ts'
 import { type Arrival, begin } from './before-http.ts'
 import { bind } from './bind.ts'
-import { type ConnectionLimit, createClientConnections, NO_LIMIT } from './client-connections.ts'
+import {
+  type ClientConnections,
+  type ConnectionLimit,
+  createClientConnections,
+  NO_LIMIT,
+} from './client-connections.ts'
 import type { Codec, CodecParts, Connection, Timeouts } from './codec.ts'
 import { createH1 } from './h1.ts'
 import { createH2 } from './h2.ts'
@@ -25,8 +30,8 @@ export interface ListenDeps extends Pick<CodecParts, 'refused'> {
   /** Every connection begins with a PROXY header (`use_proxy_protocol`), and comes from one of `trustedProxies`. */
   readonly proxyProtocol?: boolean
   readonly trustedProxies?: readonly string[]
-  /** Absent: no limit. */
-  readonly connections?: ConnectionLimit
+  /** Of this listener, and of others that count for the same limit. Absent: there is none. */
+  readonly connections?: ClientConnections
   readonly timeouts: Timeouts
   /** Absent: `auto`. */
   readonly codecType?: Live['codecType']
@@ -70,7 +75,7 @@ const PROTOCOLS: Readonly<Record<Live['codecType'], readonly string[]>> = {
 }
 
 export async function listen(deps: ListenDeps): Promise<Listener> {
-  const { listen: where, tls, clock, refused } = deps
+  const { listen: where, tls, connections = createClientConnections(NO_LIMIT), clock, refused } = deps
   let { timeouts, codecType = 'auto' } = deps
   const handshakes = tls && createHandshakes({ ...tls, protocols: PROTOCOLS[codecType] })
   const deadlines = createDeadlines(clock)
@@ -90,7 +95,6 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     deps.proxyProtocol ? compileTrust({ proxies, hops: 0 }) : undefined
   let asked = tls?.downstreamMtls?.version
   let balancers = balancersOf(deps.trustedProxies ?? [])
-  const clients = createClientConnections(deps.connections ?? NO_LIMIT)
 
   // TLS ends in both directions at once.
   const server = createServer({ allowHalfOpen: handshakes === undefined, noDelay: true }, (socket) => {
@@ -105,7 +109,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     begin(socket, peer, {
       handshakes,
       balancers: () => balancers,
-      admit: (client) => clients.admit(socket, client),
+      admit: (client) => connections.admit(socket, client),
       arrived(arrival) {
         deadline.stop()
         accept(socket, arrival)
@@ -188,7 +192,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
         codecType = nextType
         each((codec) => codec.reload(next))
         balancers = balancersOf(next.trustedProxies)
-        clients.reload(next)
+        connections.reload(next)
         stopSweeping()
         stopSweeping = sweep()
       }

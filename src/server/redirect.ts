@@ -4,8 +4,10 @@ import type { AddressInfo } from 'node:net'
 import type { Address } from '../config/model.ts'
 import { faultFields } from '../errors.ts'
 import { parseHost } from '../routing/host.ts'
+import { canonicalAddress } from '../routing/address.ts'
 import type { Logger } from '../types.ts'
 import { bind } from './bind.ts'
+import type { ClientConnections } from './client-connections.ts'
 import type { SideListener } from './health.ts'
 
 export interface RedirectDeps {
@@ -13,6 +15,8 @@ export interface RedirectDeps {
   readonly httpsOriginOf: (host: string) => string | undefined
   /** Key authorization of an ACME token; undefined: nobody ordered that. */
   readonly challenge: (token: string) => Promise<string | undefined>
+  /** A client has its connections of both listeners together. */
+  readonly connections: Pick<ClientConnections, 'admit'>
   readonly logger: Pick<Logger, 'error'>
 }
 
@@ -22,12 +26,17 @@ const TOKEN = /^[A-Za-z0-9_-]{1,256}$/
 const OPTIONS = { maxHeaderSize: 16_384, headersTimeout: 10_000, requestTimeout: 10_000, insecureHTTPParser: false }
 
 export async function listenRedirect(address: Address, deps: RedirectDeps): Promise<SideListener> {
-  const { logger } = deps
+  const { connections, logger } = deps
   const server = createServer(OPTIONS, (req, res) => {
     void respond(req, res, deps).catch((error: unknown) => {
       logger.error(faultFields(error), 'an ACME challenge could not be answered')
       send(res, 503, 'unavailable\n')
     })
+  })
+  server.prependListener('connection', (socket) => {
+    const { remoteAddress = '' } = socket
+    const peer = canonicalAddress(remoteAddress) ?? remoteAddress
+    if (connections.admit(socket, peer) !== 'admitted') socket.destroy()
   })
   await bind(server, address, 'http_redirect_addr')
   server.on('error', (error) =>

@@ -1,11 +1,13 @@
 /** `max_connections_per_client`: one address cannot take every connection, nor make us do a handshake for each. */
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
+import { createClientConnections } from '../../src/server/client-connections.ts'
 import { type ListenDeps, type Listener, listen, type Refusal } from '../../src/server/listen.ts'
+import { listenRedirect } from '../../src/server/redirect.ts'
 import { proxyV2 } from '../support/proxy-protocol.ts'
 import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
 
@@ -36,7 +38,7 @@ async function start(options: Partial<ListenDeps> = {}): Promise<number> {
   running = await listen({
     listen: { host: '127.0.0.1', port: 0 },
     timeouts: TIMEOUTS,
-    connections: LIMIT,
+    connections: createClientConnections(LIMIT),
     clock: systemClock,
     logger: silentLogger,
     refused: (refusal) => void refusals.push(refusal),
@@ -127,16 +129,42 @@ test('a handshake of TLS is not begun for one too many', async () => {
   expect(octets).toBe(0)
 })
 
+test('the port that redirects to https is no way around it', async () => {
+  const connections = createClientConnections(LIMIT)
+  const port = await start({ connections })
+  const redirect = await listenRedirect(
+    { host: '127.0.0.1', port: 0 },
+    { httpsOriginOf: () => undefined, challenge: async () => undefined, connections, logger: silentLogger },
+  )
+  onTestFinished(() => redirect.close())
+  const idle = await Promise.all(
+    [1, 2].map(async () => {
+      const socket = connect(redirect.address.port, '127.0.0.1')
+      sockets.push(socket)
+      await new Promise((resolve) => socket.once('connect', resolve))
+      return socket
+    }),
+  )
+  await expect.poll(() => outcomes(port, 1)).toEqual(['closed'])
+  expect(await outcomes(redirect.address.port, 2)).toEqual(['closed', 'closed'])
+  for (const socket of idle) socket.destroy()
+  await expect.poll(async () => (await open(redirect.address.port)).outcome).toBe('answered')
+})
+
 describe('behind proxies', () => {
   test('one that is trusted may have any number', async () => {
-    const port = await start({ connections: { ...LIMIT, trustedProxies: ['127.0.0.1'] } })
+    const port = await start({ connections: createClientConnections({ ...LIMIT, trustedProxies: ['127.0.0.1'] }) })
     expect(await outcomes(port, 4)).toEqual(Array(4).fill('answered'))
     expect(await outcomes(port, 3, { from: '127.0.0.2' })).toEqual(['answered', 'answered', 'closed'])
   })
 
   test('with a PROXY header its client counts, and the balancer itself does not', async () => {
     const trustedProxies = ['127.0.0.1']
-    const port = await start({ proxyProtocol: true, trustedProxies, connections: { ...LIMIT, trustedProxies } })
+    const port = await start({
+      proxyProtocol: true,
+      trustedProxies,
+      connections: createClientConnections({ ...LIMIT, trustedProxies }),
+    })
     const of = (source: string) => ({ before: proxyV2({ source, destination: '::1' }) })
     // One customer has a /64.
     expect(await outcomes(port, 1, of('2001:db8::7'))).toEqual(['answered'])
@@ -148,7 +176,7 @@ describe('behind proxies', () => {
 })
 
 test('a reload counts for those that come from then on, with those that are there', async () => {
-  const port = await start({ connections: { ...LIMIT, maxConnectionsPerClient: 0 } })
+  const port = await start({ connections: createClientConnections({ ...LIMIT, maxConnectionsPerClient: 0 }) })
   expect(await outcomes(port, 3)).toEqual(Array(3).fill('answered'))
   running?.prepare({ ...TIMEOUTS, certificates: [], ...LIMIT })()
   expect(await outcomes(port, 1)).toEqual(['closed'])

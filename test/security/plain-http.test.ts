@@ -1,6 +1,7 @@
 /** The listener of `http_redirect_addr`: nothing that a client writes decides where a redirect leads. */
 import { expect, onTestFinished, test } from 'vitest'
 import { silentLogger } from '../../src/lib/log.ts'
+import { createClientConnections, NO_LIMIT } from '../../src/server/client-connections.ts'
 import { listenRedirect } from '../../src/server/redirect.ts'
 import { sendRaw } from '../support/wire.ts'
 
@@ -11,6 +12,7 @@ async function start(): Promise<number> {
       httpsOriginOf: (host) => new Map([['app.test', 'https://app.test:8443']]).get(host),
       challenge: async (token) =>
         token === 'broken' ? Promise.reject(new Error('store')) : { known: 'known.print' }[token],
+      connections: createClientConnections(NO_LIMIT),
       logger: silentLogger,
     },
   )
