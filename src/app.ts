@@ -270,7 +270,7 @@ async function openServing(
     clock,
     auditTrouble: () => logger.auditLog?.trouble(),
   })
-  if (fixed.metricsAddress) await metrics.observeProcess()
+  if (fixed.metricsAddress || fixed.telemetry?.metrics) await metrics.observeProcess()
   const views = createViews({
     ownSessions,
     sessions,
@@ -295,7 +295,7 @@ async function openServing(
   const { telemetry } = fixed
   const traces =
     telemetry?.traces &&
-    (await import('./server/telemetry/open.ts')).openTraces({
+    (await import('./server/telemetry/traces.ts')).openTraces({
       config: telemetry,
       traces: telemetry.traces,
       version: readVersion(),

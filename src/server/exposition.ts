@@ -24,6 +24,14 @@ export function labelsOf(names: readonly string[], values: readonly string[]): s
   return names.map((name, i) => `${name}="${escaped(values[i] ?? '').replaceAll('"', '\\"')}"`).join(',')
 }
 
+/** What `labelsOf` has made, or prom-client. */
+export function parseLabels(text: string): readonly (readonly [name: string, value: string])[] {
+  return [...text.matchAll(/(\w+)="((?:[^"\\]|\\.)*)"/gs)].map(([, name = '', value = '']) => [
+    name,
+    value.replaceAll(/\\(.)/gs, (_, char: string) => (char === 'n' ? '\n' : char)),
+  ])
+}
+
 export function textOf(metrics: readonly Metric[]): string {
   const lines = metrics.flatMap(({ name, help, type, samples }) => [
     `# HELP ${name} ${escaped(help)}\n# TYPE ${name} ${type}\n`,

@@ -3,13 +3,14 @@ import type { Clock, Logger, WallTime } from '../types.ts'
 import type { Fixed } from '../config/model.ts'
 import { openAll } from '../lib/closing.ts'
 import { epochMillis } from '../lib/time.ts'
+import { readVersion } from '../lib/version.ts'
 import { type Metric, textOf } from './exposition.ts'
 import { type Component, listenHealth, listenMetrics, type SideListener } from './health.ts'
 import { createRegistry } from './registry.ts'
 import type { Reload, Trigger } from './reload.ts'
 
 export interface OperationsDeps {
-  readonly fixed: Pick<Fixed, 'healthCheckAddr' | 'metricsAddress'>
+  readonly fixed: Pick<Fixed, 'healthCheckAddr' | 'metricsAddress' | 'telemetry'>
   /** Of what serves requests, in this process or in others. */
   readonly components: () => Promise<readonly Component[]>
   readonly metrics: () => Promise<readonly Metric[]>
@@ -55,14 +56,27 @@ export async function startOperations(deps: OperationsDeps): Promise<Operations>
     return [configuration, ...(await deps.components())]
   }
 
-  const { healthCheckAddr, metricsAddress } = fixed
+  const { healthCheckAddr, metricsAddress, telemetry } = fixed
+  const read = async (): Promise<readonly Metric[]> => [...(await own.read()), ...(await deps.metrics())]
   const { health, side } = await openAll(async (closing) => {
     const probes = { ready: () => ready && deps.serves(), started: () => ready, components, logger }
     const listening = healthCheckAddr && (await listenHealth(healthCheckAddr, probes))
     if (listening) closing.add(() => listening.close())
-    const text = async (): Promise<string> => textOf([...(await own.read()), ...(await deps.metrics())])
+    const text = async (): Promise<string> => textOf(await read())
     return { health: listening, side: metricsAddress && (await listenMetrics(metricsAddress, { text, logger })) }
   })
+
+  // Of all processes together, as Prometheus reads them.
+  const sent =
+    telemetry?.metrics &&
+    (await import('./telemetry/metrics.ts')).openMetrics({
+      config: telemetry,
+      metrics: telemetry.metrics,
+      version: readVersion(),
+      read,
+      clock,
+      logger,
+    })
 
   return {
     health,
@@ -99,6 +113,6 @@ export async function startOperations(deps: OperationsDeps): Promise<Operations>
         'configuration reloaded',
       )
     },
-    close: async () => void (await Promise.all([health?.close(), side?.close()])),
+    close: async () => void (await Promise.all([health?.close(), side?.close(), sent?.close()])),
   }
 }

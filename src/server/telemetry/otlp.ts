@@ -54,6 +54,40 @@ export function tracesMessage({ resource, scope }: Sender, spans: readonly Span[
   return { resourceSpans: [{ resource, scopeSpans: [{ scope, spans }] }] }
 }
 
+interface Point {
+  readonly startTimeUnixNano: Digits
+  readonly timeUnixNano: Digits
+  readonly attributes: readonly KeyValue[]
+}
+
+export interface NumberPoint extends Point {
+  readonly asDouble: number
+}
+
+export interface HistogramPoint extends Point {
+  readonly count: Digits
+  readonly sum: number
+  /** One more than there are bounds. */
+  readonly bucketCounts: readonly Digits[]
+  readonly explicitBounds: readonly number[]
+}
+
+export type OtlpMetric = { readonly name: string; readonly description: string } & (
+  | { readonly gauge: { readonly dataPoints: readonly NumberPoint[] } }
+  | {
+      readonly sum: {
+        readonly dataPoints: readonly NumberPoint[]
+        readonly aggregationTemporality: number
+        readonly isMonotonic: true
+      }
+    }
+  | { readonly histogram: { readonly dataPoints: readonly HistogramPoint[]; readonly aggregationTemporality: number } }
+)
+
+export function metricsMessage({ resource, scope }: Sender, metrics: readonly OtlpMetric[]): object {
+  return { resourceMetrics: [{ resource, scopeMetrics: [{ scope, metrics }] }] }
+}
+
 const VALUE: Shape = { stringValue: [1, 'string'], intValue: [3, 'int64'] }
 const ATTRIBUTES = (number: number) => [number, { key: [1, 'string'], value: [2, VALUE] }, 'repeated'] as const
 const RESOURCE: Shape = { attributes: ATTRIBUTES(1) }
@@ -77,6 +111,38 @@ export const TRACES: Shape = {
   resourceSpans: [
     1,
     { resource: [1, RESOURCE], scopeSpans: [2, { scope: [1, SCOPE], spans: [2, SPAN, 'repeated'] }, 'repeated'] },
+    'repeated',
+  ],
+}
+
+const NUMBER_POINT: Shape = {
+  startTimeUnixNano: [2, 'fixed64'],
+  timeUnixNano: [3, 'fixed64'],
+  asDouble: [4, 'double'],
+  attributes: ATTRIBUTES(7),
+}
+const HISTOGRAM_POINT: Shape = {
+  startTimeUnixNano: [2, 'fixed64'],
+  timeUnixNano: [3, 'fixed64'],
+  count: [4, 'fixed64'],
+  sum: [5, 'double'],
+  bucketCounts: [6, 'fixed64', 'repeated'],
+  explicitBounds: [7, 'double', 'repeated'],
+  attributes: ATTRIBUTES(9),
+}
+const TEMPORALITY = { aggregationTemporality: [2, 'enum'] } as const
+const METRIC: Shape = {
+  name: [1, 'string'],
+  description: [2, 'string'],
+  gauge: [5, { dataPoints: [1, NUMBER_POINT, 'repeated'] }],
+  sum: [7, { dataPoints: [1, NUMBER_POINT, 'repeated'], ...TEMPORALITY, isMonotonic: [3, 'bool'] }],
+  histogram: [9, { dataPoints: [1, HISTOGRAM_POINT, 'repeated'], ...TEMPORALITY }],
+}
+
+export const METRICS: Shape = {
+  resourceMetrics: [
+    1,
+    { resource: [1, RESOURCE], scopeMetrics: [2, { scope: [1, SCOPE], metrics: [2, METRIC, 'repeated'] }, 'repeated'] },
     'repeated',
   ],
 }

@@ -8,6 +8,8 @@ import { encodeProtobuf, type Shape } from './protobuf.ts'
 
 /** The same message is sent so often, after waits that double. */
 const ATTEMPTS = 5
+/** What waits when the process ends has so long. */
+export const LAST_PATIENCE: Span = 3000
 const FIRST_WAIT: Span = 1000
 const LONGEST_WAIT: Span = 30_000
 /** These may be different in a moment (https://opentelemetry.io/docs/specs/otlp/#failures-1). */

@@ -1,10 +1,8 @@
 import type { TracesConfig } from '../../config/model.ts'
-import type { Clock, Span as Duration } from '../../types.ts'
+import { settledWithin } from '../../lib/wait.ts'
+import type { Clock } from '../../types.ts'
 import { type Sender, type Span, tracesMessage } from './otlp.ts'
-import type { OtlpSender } from './sender.ts'
-
-/** What waits when the process ends has so long. */
-const LAST_PATIENCE: Duration = 3000
+import { LAST_PATIENCE, type OtlpSender } from './sender.ts'
 
 export interface SpanQueue {
   /** Takes them all, or none when there is no room. */
@@ -75,14 +73,12 @@ export function createSpanQueue({
     },
     async close() {
       closing.abort()
-      const all = (async () => {
+      const last = async (): Promise<void> => {
         await sending
         begin()
         await sending
-      })()
-      let stop = (): void => {}
-      await Promise.race([all, new Promise<void>((resolve) => (stop = clock.after(LAST_PATIENCE, resolve)))])
-      stop()
+      }
+      await settledWithin(last(), { clock, timeout: LAST_PATIENCE, signal: new AbortController().signal })
       dropped += waiting.length
       waiting = []
     },
