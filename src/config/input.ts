@@ -1,3 +1,4 @@
+import { dirname, isAbsolute, join } from 'node:path'
 import { pemOf } from './compile/secrets.ts'
 import type { ConfigDocument } from './document.ts'
 import type { EnvironmentValue } from './environment.ts'
@@ -28,6 +29,12 @@ const routeFileNames = routeKeys.map(({ path }) => path[0] ?? '').filter((name) 
 /** `certificate_file` is the file of `certificate`; a key of another meaning may end like it. */
 export function isFileKey(name: string, among: readonly { readonly path: readonly string[] }[]): boolean {
   return name.endsWith('_file') && among.some(({ path }) => path.at(-1) === name.slice(0, -'_file'.length))
+}
+
+/** What the configuration file names is found beside it; what the environment names, in the working directory. */
+function placed(path: string, source: Source): string {
+  const isOfFile = source.kind === 'file' && !source.file.startsWith('environment ')
+  return isOfFile && !isAbsolute(path) ? join(dirname(source.file), path) : path
 }
 
 /** The environment wins over the file, also by `KEY_FILE` over `key` and the other way round; then files are read. */
@@ -83,8 +90,9 @@ export function mergeInput(
   }
 
   /** Puts what a file holds in its place; `at` names it. */
-  function readFileOf(tree: Tree, at: Path, path: string, key = String(at.at(-1))): void {
+  function readFileOf(tree: Tree, at: Path, written: string, key = String(at.at(-1))): void {
     const source = lookUp(at, 'valueAt')
+    const path = placed(written, source)
     const problem = (message: string): void => void issues.push({ severity: 'error', source, path: at, message })
     try {
       // Editors and `echo` end a file with a newline that is no part of a secret.

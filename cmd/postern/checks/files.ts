@@ -1,6 +1,6 @@
 /** Who else on this machine can read the secrets, and may we write where we must? */
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { isSecret } from '../../../src/config/keys.ts'
 import type { Setting } from '../../../src/config/load.ts'
 import type { Config } from '../../../src/config/model.ts'
@@ -51,7 +51,9 @@ function hasPrivateKey(path: string): boolean {
 
 /** Under the name that it was read by. */
 function readAs(name: string, file: string | undefined, read: ReadonlySet<string>): readonly string[] {
-  return [name, resolve(dirname(file ?? ''), name)].filter((each) => read.has(each)).slice(0, 1)
+  return [name, join(dirname(file ?? ''), name), resolve(dirname(file ?? ''), name)]
+    .filter((each) => read.has(each))
+    .slice(0, 1)
 }
 
 /** Of the embedded store; one that is not there yet is made with the folders above it. */

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -400,5 +400,41 @@ describe('bytes that are no text', () => {
         /^environment SHARED_SECRET_FILE shared_secret_file: cannot read .*: the byte 80 is not UTF-8/,
       ),
     ])
+  })
+})
+
+describe('a relative path', () => {
+  let folder: string
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'postern-beside-'))
+    await mkdir(join(folder, 'secrets'))
+    await writeFile(join(folder, 'secrets', 'shared'), minimal.SHARED_SECRET)
+    const secret = 'shared_secret_file: secrets/shared\n'
+    await writeFile(join(folder, 'config.yaml'), secret)
+    await writeFile(join(folder, 'wrong.yaml'), secret.replace('shared\n', 'none\n'))
+  })
+  afterAll(() => rm(folder, { recursive: true }))
+  const { SHARED_SECRET: _, ...others } = minimal
+
+  test('of the configuration file is beside it, wherever Postern runs, and is followed there', async () => {
+    const loaded = await loadConfig(join(folder, 'config.yaml'), others)
+    expect(loaded.kind).toBe('ok')
+    expect([...loaded.files.keys()]).toEqual([join(folder, 'config.yaml'), join(folder, 'secrets', 'shared')])
+  })
+
+  test('that leads nowhere is named as it was looked for', async () => {
+    const loaded = await loadConfig(join(folder, 'wrong.yaml'), others)
+    expect(loaded.kind === 'invalid' && loaded.issues.map(formatIssue).slice(0, 1)).toEqual([
+      `${join(folder, 'wrong.yaml')}:1:21 shared_secret_file: cannot read ${join(folder, 'secrets', 'none')}: no such file`,
+    ])
+  })
+
+  test('of the environment is in the working directory', async () => {
+    const asked: string[] = []
+    await loadConfig(join(folder, 'config.yaml'), { ...others, SHARED_SECRET_FILE: 'secrets/shared' }, (path) => {
+      asked.push(path)
+      return path === 'secrets/shared' ? Buffer.from(minimal.SHARED_SECRET) : readFileSync(path)
+    })
+    expect(asked).toContain('secrets/shared')
   })
 })
