@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts'
 import { headerLines, listOf } from '../http/header-lines.ts'
-import { CODE } from '../wire/h2-frames.ts'
+import { CODE, type Code } from '../wire/h2-frames.ts'
 import type { H2Stream, StreamReader } from '../wire/h2-stream.ts'
 import { Waiting } from '../wire/waiting.ts'
 import type { AnswerHandler, UpstreamExchange, UpstreamRequest } from './client.ts'
@@ -151,9 +151,12 @@ export class H2Call implements UpstreamExchange, StreamReader {
     this.drain()
   }
 
-  receiveEnd(): undefined {
+  receiveEnd(): Code | undefined {
+    // An empty DATA frame before any head.
+    if (!this.headed) return CODE.PROTOCOL_ERROR
     this.ended = true
     this.drain()
+    return undefined
   }
 
   /** Lets go of its connection, which the upstream says it did not look at, so that it may go once more. False: it may not. */

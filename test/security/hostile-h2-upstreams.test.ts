@@ -17,6 +17,7 @@ import {
   type Frame,
   GOAWAY,
   HEADERS,
+  PADDED,
   PING,
   PREFACE,
   RST_STREAM,
@@ -217,6 +218,9 @@ describe('an answer that is none is 502', () => {
     ['a frame that is too long', () => Buffer.concat([frame(0x42, 0, 0, 'x'.repeat(16_385))])],
     ['DATA on a stream that nobody opened', () => frame(DATA, 0, 77, 'x')],
     ['DATA before the head', (id) => frame(DATA, END_STREAM, id, 'x')],
+    ['an end before the head', (id) => frame(DATA, END_STREAM, id)],
+    ['padding and an end before the head', (id) => frame(DATA, END_STREAM | PADDED, id, '\x02\0\0')],
+    ['a hint, and an end', (id) => Buffer.concat([head(id, [[':status', '103']]), frame(DATA, END_STREAM, id)])],
     ['a reset', (id) => frame(RST_STREAM, 0, id, uint32(2))],
     ['a reset without error', (id) => frame(RST_STREAM, 0, id, uint32(NO_ERROR))],
     ['a window that is too large', (id) => frame(WINDOW_UPDATE, 0, id, uint32(0x7fffffff))],
@@ -226,7 +230,7 @@ describe('an answer that is none is 502', () => {
   ])('%s', async (name, answer) => {
     talk = (peer, stream) => {
       peer.send(answer(stream))
-      if (name.includes('an end')) peer.socket.end()
+      if (name.startsWith('GOAWAY')) peer.socket.end()
     }
     const { statuses } = await gauntlet.send(request('POST', '/h2/x', 'Content-Length: 0'))
     expect(statuses).toEqual([502])
