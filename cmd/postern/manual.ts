@@ -91,4 +91,8 @@ function roff(text: string): string {
     .replaceAll('-', '\\-')
     .replaceAll('`', '')
     .replace(/^([.'])/, '\\&$1')
+    .replaceAll(
+      /[^ -~]/gu,
+      (character) => `\\[u${character.codePointAt(0)?.toString(16).toUpperCase().padStart(4, '0')}]`,
+    )
 }

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { cli } from '../../test/support/cli.ts'
 import { type Dev, mirror, startDev } from '../../test/support/dev.ts'
 import { createEcho, type EchoUpstream } from '../../test/support/echo.ts'
-import { chromiumPath, inChromium, launchChromium, newVisitor } from './chromium.ts'
+import { axeViolations, chromiumPath, inChromium, launchChromium, newVisitor, widerThanTheScreen } from './chromium.ts'
 
 interface Seen {
   readonly headers: Readonly<Record<string, string>>
@@ -111,6 +111,14 @@ describe.skipIf(chromiumPath === undefined)(inChromium('postern dev'), () => {
     expect(await email(page)).toBe('dave@corp.example')
     await page.goto(dev.people)
     expect(await page.locator('h1').innerText()).toBe('You are Dave Dyer')
+  })
+
+  test('the page of people can be used by everybody, on a small screen, too', async () => {
+    for (const colorScheme of ['light', 'dark'] as const) {
+      const { page } = await newVisitor(browser, { viewport: { width: 320, height: 700 }, colorScheme })
+      await page.goto(dev.people)
+      expect([colorScheme, await axeViolations(page), await widerThanTheScreen(page)]).toEqual([colorScheme, [], []])
+    }
   })
 
   test('Ctrl-C ends it, and no file is left', async () => {

@@ -6,6 +6,9 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createBrowser } from '../../test/support/browser.ts'
+import { mirror, startDev } from '../../test/support/dev.ts'
+import { createEcho } from '../../test/support/echo.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const scratch = mkdtempSync(join(tmpdir(), 'postern-npm-'))
@@ -71,7 +74,15 @@ describe('the npm package', () => {
     expect(paths.filter((path) => !product.test(path))).toEqual([])
     expect(paths.filter((path) => /\.map$|\.tsx?$|\btest\b/.test(path))).toEqual([])
     expect(paths).toEqual(
-      expect.arrayContaining(['dist/cmd/postern/main.js', 'dist/cmd/postern/NOTICE', 'LICENSE', 'config.schema.json']),
+      expect.arrayContaining([
+        'dist/dev/provider.js',
+        'dist/dev/NOTICE',
+        'man/postern.1',
+        'dist/cmd/postern/main.js',
+        'dist/cmd/postern/NOTICE',
+        'LICENSE',
+        'config.schema.json',
+      ]),
     )
     expect(packed.size).toBeLessThan(3_000_000)
   })
@@ -111,5 +122,21 @@ describe('the npm package', () => {
     child.kill('SIGTERM')
     expect(await ended).toBe(0)
     expect(answer, log).toHaveProperty('status')
+  })
+
+  test.each(nodes)('postern dev has its identity provider with it, on %s', async (_, node) => {
+    const echo = await createEcho(mirror)
+    const main = join(folder, 'node_modules/postern/dist/cmd/postern/main.js')
+    const dev = await startDev(echo.url, [], folder, { node, main })
+    const { status, body } = await createBrowser().go(`${dev.app}/`)
+    expect([status, body]).toEqual([200, expect.stringContaining('"x-postern-claim-email":"alice@corp.example"')])
+    expect(await dev.stop()).toBe(0)
+    await echo.close()
+  })
+
+  test('without it, as in the image, postern dev says so', async () => {
+    rmSync(join(folder, 'node_modules/postern/dist/dev'), { recursive: true })
+    const { code, out } = await postern('dev', '--to', '3000')
+    expect([code, out]).toEqual([2, expect.stringContaining('not part of the image')])
   })
 })

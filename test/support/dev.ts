@@ -17,10 +17,15 @@ export interface Dev {
   stop(signal?: NodeJS.Signals): Promise<number | null>
 }
 
-/** Resolves when it says that it serves. */
-export async function startDev(to: string, args: readonly string[] = [], cwd?: string): Promise<Dev> {
+/** Resolves when it says that it serves. `by`: another Node and another program than those of this checkout. */
+export async function startDev(
+  to: string,
+  args: readonly string[] = [],
+  cwd?: string,
+  by: { readonly node: string; readonly main: string } = { node: process.execPath, main },
+): Promise<Dev> {
   const port = await freePort()
-  const child = spawn(process.execPath, [main, 'dev', '--to', to, '--port', String(port), ...args], {
+  const child = spawn(by.node, [by.main, 'dev', '--to', to, '--port', String(port), ...args], {
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(cwd !== undefined && { cwd }),
   })

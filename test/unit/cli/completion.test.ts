@@ -128,7 +128,7 @@ describe('the manual page', () => {
     expect(readFileSync(new URL('../../../man/postern.1', import.meta.url), 'utf8')).toBe(`${out}\n`)
     writeFileSync(file('postern.1'), `${out}\n`)
     if (has('groff')) {
-      const { stdout, stderr } = await run('groff', ['-man', '-ww', '-Tascii', '-P-cbou', file('postern.1')])
+      const { stdout, stderr } = await run('groff', ['-man', '-ww', '-Tutf8', '-P-cbou', file('postern.1')])
       expect(stderr).toBe('')
       expect(stdout).toMatch(/postern sessions revoke session\n +End sessions at once\./)
       expect(stdout).toMatch(/--expires duration\n/)
