@@ -100,6 +100,13 @@ test('docs/policy.md has every criterion, and its examples are what the engine i
   }
 })
 
+test('docs/metrics.md is what a Postern that runs has (npm run docs)', () => {
+  const fresh = execFileSync(process.execPath, ['scripts/metrics-docs.mjs', '--print'], { cwd: root, encoding: 'utf8' })
+  // What other operating systems do not have is for them to leave out.
+  const rows = (page: string): string => page.replaceAll(/^\| `postern_process_.*\n/gm, '')
+  expect(rows(read('docs/metrics.md'))).toBe(rows(fresh))
+})
+
 test('config.schema.json is what the schema makes (npm run docs)', () => {
   expect(JSON.parse(read('config.schema.json'))).toEqual(configJsonSchema())
 })

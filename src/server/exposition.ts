@@ -17,6 +17,8 @@ export interface Metric {
   readonly help: string
   readonly type: 'counter' | 'gauge' | 'histogram'
   readonly combine: Combine
+  /** Names, without `le`. */
+  readonly labels: readonly string[]
   readonly samples: readonly Sample[]
 }
 

@@ -62,6 +62,7 @@ export function createHistogram(name: string, help: string, labelNames: readonly
       help,
       type: 'histogram',
       combine: 'sum',
+      labels: labelNames,
       samples: [...all.values()].flatMap((counts) => [...samplesOf(counts)]),
     }),
   }

@@ -24,6 +24,8 @@ export interface Operations {
   /** Addresses in force; absent when the configuration names none. */
   readonly health: SideListener | undefined
   readonly metrics: SideListener | undefined
+  /** All that `/metrics` prints. */
+  read(): Promise<readonly Metric[]>
   setReady(ready: boolean): void
   reloaded(outcome: Reload | { readonly problem: string }, trigger: Trigger): void
   close(): Promise<void>
@@ -81,6 +83,7 @@ export async function startOperations(deps: OperationsDeps): Promise<Operations>
   return {
     health,
     metrics: side,
+    read,
     setReady(value) {
       ready = value
     },

@@ -19,6 +19,7 @@ export function observeProcess(prefix: string): () => Promise<readonly Metric[]>
       help,
       type: KINDS[String(type)] ?? 'gauge',
       combine: COMBINE[aggregator] ?? 'sum',
+      labels: labelsOfMetric(register.getSingleMetric(name)),
       samples: values.flatMap((sample) => {
         const value = LAG.test(name) ? Math.max(0, sample.value - RESOLUTION / 1000) : sample.value
         return isNonsense(name, value)
@@ -34,6 +35,11 @@ export function observeProcess(prefix: string): () => Promise<readonly Metric[]>
       }),
     }))
   }
+}
+
+/** prom-client keeps them, and does not say so in its types. */
+function labelsOfMetric(metric: object | undefined): readonly string[] {
+  return metric && 'labelNames' in metric && Array.isArray(metric.labelNames) ? metric.labelNames.map(String) : []
 }
 
 /** What Node says between a scrape and the next look: no number, or longer than any process lives. */

@@ -34,7 +34,7 @@ export function createRegistry(): Registry {
         sums.set(key, (sums.get(key) ?? 0) + value)
       }
       const samples = [...sums].map(([key, value]): Sample => ({ suffix: '', labels: key, value }))
-      return { name: PREFIX + name, help, type: 'counter', combine: 'sum', samples }
+      return { name: PREFIX + name, help, type: 'counter', combine: 'sum', labels, samples }
     })
   }
 
@@ -49,7 +49,7 @@ export function createRegistry(): Registry {
       const samples = [...read()].map(
         ([labelValues, value]): Sample => ({ suffix: '', labels: labelsOf(labels, labelValues), value }),
       )
-      return { name: PREFIX + name, help, type: 'gauge', combine, samples }
+      return { name: PREFIX + name, help, type: 'gauge', combine, labels, samples }
     })
   }
 

@@ -17,6 +17,7 @@ const counting = (value: number): Metric => ({
   help: 'Things.',
   type: 'counter',
   combine: 'sum',
+  labels: [],
   samples: [{ suffix: '', labels: '', value }],
 })
 
