@@ -70,8 +70,17 @@ export function forwardAuthRequest(question: RequestHead, base: string): Forward
   const parameters = parametersOf(rest) ?? (repeated ? new Set<string>() : undefined)
   if (!parameters) return 'what follows the path of this endpoint is neither x-forwarded-uri nor known'
   list.push('host', host)
+  const { connection } = question
   return {
-    head: { ...question, method, target, headers: headerLines(list), upgrade },
+    head: {
+      ...question,
+      method,
+      target,
+      headers: headerLines(list),
+      upgrade,
+      // What the proxy shows for itself; nobody knows what its client has shown.
+      connection: connection && { ...connection, certificate: undefined },
+    },
     redirects: !parameters.has('unauthenticated=401'),
     removesAuthorization: parameters.has('authorization=removed'),
   }

@@ -95,6 +95,7 @@ function signedByLeaf(): Issued {
 interface Asking {
   readonly certificate?: Issued | undefined
   readonly host?: string
+  readonly path?: string
   readonly version?: 'TLSv1.2' | 'TLSv1.3'
   readonly headers?: string
 }
@@ -103,6 +104,7 @@ interface Asking {
 function ask({
   certificate,
   host = 'open.localhost',
+  path = '/',
   version = 'TLSv1.3',
   headers = '',
 }: Asking): Promise<WireAnswer | undefined> {
@@ -117,7 +119,7 @@ function ask({
         maxVersion: version,
         ...certificate,
       },
-      () => socket.write(`GET / HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${headers}\r\n`),
+      () => socket.write(`GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n${headers}\r\n`),
     )
     let text = ''
     socket.on('data', (piece: Buffer) => (text += piece.toString('latin1')))
@@ -326,6 +328,25 @@ describe('certificate_accounts', () => {
     expect((await ask({ certificate: laptop, host: 'ci.localhost', headers }))?.status).toBe(401)
     world.reload({ trusted_proxies: undefined })
   })
+})
+
+test('forward-auth: the certificate of a proxy that asks is not that of its client', async () => {
+  const about = (host: string): Promise<WireAnswer | undefined> =>
+    ask({
+      certificate: laptop,
+      path: '/.postern/forward-auth',
+      headers: `X-Forwarded-For: 203.0.113.7\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Proto: https\r\nX-Forwarded-Host: ${host}.localhost\r\nX-Forwarded-Uri: /\r\n`,
+    })
+  const hosts = ['open', 'named', 'any', 'ci']
+  const verdicts = async (enforcement: string): Promise<readonly (number | undefined)[]> => {
+    world.reload({ downstream_mtls: { ca: corp.cert, enforcement }, trusted_proxies: ['127.0.0.1'] })
+    return (await Promise.all(hosts.map(about))).map((answer) => answer?.status)
+  }
+  expect(await verdicts('policy')).toEqual([200, 403, 495, 401])
+  expect(await verdicts('policy_with_default_deny')).toEqual([495, 495, 495, 495])
+  // What it shows opens its own connection, and no more.
+  expect(await verdicts('reject_connection')).toEqual([495, 495, 495, 495])
+  world.reload({ trusted_proxies: undefined })
 })
 
 describe('connections that last', () => {
