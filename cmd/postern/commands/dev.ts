@@ -24,7 +24,11 @@ export async function devCommand(options: DevOptions, io: Io): Promise<number> {
       for (const line of formatIssues(judged.issues)) io.err(line)
       return 2
     }
-    const app = await startApp({ config: judged.config, logger: createLogger(judged.config.live.logLevel) })
+    const { config } = judged
+    const logger = createLogger(config.live.logLevel)
+    // Lines for people on a terminal.
+    logger.prepare(config.live).commit()
+    const app = await startApp({ config, logger })
     try {
       for (const line of welcome(options, origins)) io.err(line)
       await stopped
