@@ -119,7 +119,7 @@ const values = {
     port,
     skipApiCheck: flag,
     serviceMonitor: map({ enabled: flag, interval: goDuration, scrapeTimeout: goDuration, labels: textMap }),
-    prometheusRule: map({ enabled: flag, labels: textMap }),
+    prometheusRule: map({ enabled: flag, labels: textMap, runbookUrl: text }),
     dashboard: map({ enabled: flag, labels: textMap, annotations: textMap }),
   }),
   probes: map({ startup: probe, liveness: probe, readiness: probe }),

@@ -32,6 +32,19 @@ compose_go() {
   fi
 }
 
+# Reads PromQL and rules; its package would bring a server along, so only the program is taken out of it.
+promtool() {
+  have promtool && return
+  local at="$tools/promtool.deb"
+  mkdir -p "$at"
+  if (cd "$at" && nice apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb . && mv usr/bin/promtool "$tools/bin/") >"$tools/promtool.log" 2>&1; then
+    echo 'ci-tools: installed promtool' >&2
+  else
+    missing+=('promtool (of Debian package prometheus)')
+  fi
+  rm -rf "$at"
+}
+
 # program, package
 debian() {
   have "$1" && return

@@ -63,7 +63,13 @@ interface Spec {
   readonly rules: readonly { readonly host: string }[]
   readonly tls?: readonly { readonly secretName: string; readonly hosts: readonly string[] }[]
   readonly hostnames: readonly string[]
-  readonly groups: readonly { readonly rules: readonly { readonly alert: string; readonly expr: string }[] }[]
+  readonly groups: readonly {
+    readonly rules: readonly {
+      readonly alert: string
+      readonly expr: string
+      readonly annotations: Readonly<Record<string, string>>
+    }[]
+  }[]
 }
 
 export interface PodSpec {
