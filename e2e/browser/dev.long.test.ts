@@ -130,7 +130,10 @@ describe.skipIf(chromiumPath === undefined)(inChromium('postern dev'), () => {
 
   test('a port that is taken is named, and nothing stays behind', async () => {
     const taken = cli(['dev', '--to', echo.url, '--port', String(dev.port)])
-    expect(await taken).toMatchObject({ exitCode: 1, err: expect.stringContaining(`127.0.0.1:${dev.port}`) as string })
+    expect(await taken).toMatchObject({
+      exitCode: 1,
+      err: expect.stringMatching(`127.0.0.1:${dev.port}.*choose another one with --port`) as string,
+    })
   })
 
   test.each([

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { formatIssues, parseConfig } from '../../../src/config/load.ts'
-import { AppError } from '../../../src/errors.ts'
+import { AppError, toAppError } from '../../../src/errors.ts'
 import { createLogger } from '../../../src/lib/log.ts'
 import { findPackage } from '../../../src/lib/version.ts'
 import { startApp } from '../../../src/single.ts'
@@ -28,7 +28,7 @@ export async function devCommand(options: DevOptions, io: Io): Promise<number> {
     const logger = createLogger(config.live.logLevel)
     // Lines for people on a terminal.
     logger.prepare(config.live).commit()
-    const app = await startApp({ config, logger })
+    const app = await startApp({ config, logger }).catch(nameThePort)
     try {
       for (const line of welcome(options, origins)) io.err(line)
       await stopped
@@ -88,6 +88,13 @@ function configOf(
       },
     ],
   })
+}
+
+/** The person has written no `address`. */
+function nameThePort(error: unknown): never {
+  const fault = toAppError(error)
+  if (fault.code !== 'ERR_LISTEN') throw fault
+  throw new AppError('ERR_LISTEN', `${fault.message}; choose another one with --port`, { cause: fault })
 }
 
 function noFile(path: string): never {
