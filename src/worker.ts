@@ -32,6 +32,7 @@ export function createWorker(): Worker {
     async drain() {
       await serving?.close('drained')
       logger?.flush()
+      return (await serving?.metrics()) ?? []
     },
   }
 }

@@ -27,7 +27,7 @@ export type Order =
   | { readonly kind: 'refused'; readonly problem: string }
   | { readonly kind: 'report' }
   | { readonly kind: 'ticket-keys'; readonly keys: Buffer }
-  /** The process ends when it has drained. */
+  /** The process ends when it has drained, and says at last what it has counted. */
   | { readonly kind: 'drain' }
 
 /** How a worker is doing. */
@@ -44,6 +44,7 @@ export interface Started {
 interface Answers {
   readonly start: Started
   readonly report: WorkerReport
+  readonly drain: readonly Metric[]
 }
 
 export type AnswerTo<K extends Order['kind']> = K extends keyof Answers ? Answers[K] : void

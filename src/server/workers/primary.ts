@@ -248,7 +248,10 @@ export function createWorkers(deps: {
         seats.map(async ({ running }) => {
           if (!running) return
           // It ends with its answer, or could not start.
-          running.process.ask({ kind: 'drain' }, patience).catch(() => running.process.kill())
+          running.process.ask({ kind: 'drain' }, patience).then(
+            (metrics) => (running.counted = metrics),
+            () => running.process.kill(),
+          )
           await running.process.ended
         }),
       )

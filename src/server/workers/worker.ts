@@ -3,6 +3,7 @@ import cluster from 'node:cluster'
 import { AppError, toAppError } from '../../errors.ts'
 import { systemClock } from '../../lib/clock.ts'
 import type { Owe, Span } from '../../types.ts'
+import type { Metric } from '../exposition.ts'
 import {
   type Answered,
   type AnswerTo,
@@ -26,8 +27,8 @@ export interface Worker {
   refuse(problem: string): void
   report(): Promise<WorkerReport>
   setTicketKeys(keys: Buffer): void
-  /** Resolves when nothing is left to do; the process ends then. */
-  drain(): Promise<void>
+  /** Resolves when nothing is left to do, with all that it has counted; the process ends then. */
+  drain(): Promise<readonly Metric[]>
 }
 
 /** Was this process started by a primary? */

@@ -64,7 +64,9 @@ class Fake implements WorkerProcess {
       throw new AppError('ERR_INTERNAL', 'worker process 2 ended: SIGSEGV')
     }
     if (refusal) throw refusal
-    if (order.kind === 'drain') this.end('exit code 0')
+    // The answer comes first.
+    if (order.kind === 'drain') setImmediate(() => this.end('exit code 0'))
+    if (order.kind === 'drain') return this.report.metrics as never
     return (order.kind === 'report' ? this.report : { address: '127.0.0.1:1' }) as never
   }
 }
@@ -279,6 +281,14 @@ test('all of them hear why a configuration was not taken over, and one that does
   world.workers.refuse('config.yaml:1:1 unknown key')
   await rest(world.clock)
   for (const { asked, isKilled } of world.all) expect([asked, isKilled]).toEqual([['start first', 'refused'], false])
+})
+
+test('what each has counted until it drained is part of the sum', async () => {
+  const world = await start()
+  for (const place of [0, 1]) at(world, place).report = { components: [], metrics: [counting(place + 1)] }
+  await world.workers.drain(1000)
+  const counted = (await world.workers.metrics()).find(({ name }) => name === 'postern_things_total')
+  expect(counted?.samples[0]?.value).toBe(3)
 })
 
 test('one that does not drain in time is killed', async () => {
