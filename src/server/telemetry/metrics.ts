@@ -1,5 +1,6 @@
 /** The metrics of `/metrics`, sent to an OTLP receiver as well: the same names, labels and numbers. */
 import type { TelemetryConfig } from '../../config/model.ts'
+import { messageOf } from '../../errors.ts'
 import { every } from '../../lib/clock.ts'
 import { epochMillis } from '../../lib/time.ts'
 import { settledWithin } from '../../lib/wait.ts'
@@ -47,7 +48,11 @@ export function openMetrics({
     await sender.send(metricsMessage(from, all), closing.signal)
   }
   function begin(): void {
-    sending ??= send().finally(() => (sending = undefined))
+    sending ??= send()
+      .catch((error: unknown) =>
+        logger.warn({ telemetry: 'metrics', reason: messageOf(error) }, 'telemetry cannot be sent'),
+      )
+      .finally(() => (sending = undefined))
   }
 
   const stop = every(clock, interval, begin)
@@ -57,7 +62,8 @@ export function openMetrics({
       closing.abort()
       const last = async (): Promise<void> => {
         await sending
-        await send()
+        begin()
+        await sending
       }
       await settledWithin(last(), { clock, timeout: LAST_PATIENCE, signal: new AbortController().signal })
     },

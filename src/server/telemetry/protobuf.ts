@@ -35,6 +35,11 @@ class Backwards {
     return this.buffer.subarray(this.at)
   }
 
+  /** Octets so far: what is counted from the end stays right when the buffer grows. */
+  private get written(): number {
+    return this.buffer.length - this.at
+  }
+
   message(message: object, shape: Shape): void {
     for (const [name, value] of Object.entries(message).toReversed()) {
       const field = shape[name]
@@ -49,66 +54,75 @@ class Backwards {
   private list(values: readonly unknown[], number: number, kind: Scalar | Shape): void {
     // Numbers are packed into one field, everything else is one field each.
     if (typeof kind === 'string' && WIRE[kind] !== DELIMITED) {
-      const end = this.at
+      const behind = this.written
       for (let i = values.length - 1; i >= 0; i--) this.scalar(values[i], kind)
-      this.head(number, DELIMITED, end - this.at)
+      this.head(number, DELIMITED, this.written - behind)
       return
     }
     for (let i = values.length - 1; i >= 0; i--) this.field(values[i], number, kind)
   }
 
   private field(value: unknown, number: number, kind: Scalar | Shape): void {
-    const end = this.at
+    const behind = this.written
     if (typeof kind === 'string') this.scalar(value, kind)
     else this.message(value as object, kind)
     const wire = typeof kind === 'string' ? WIRE[kind] : DELIMITED
-    this.head(number, wire, wire === DELIMITED ? end - this.at : undefined)
+    this.head(number, wire, wire === DELIMITED ? this.written - behind : undefined)
   }
 
   private head(number: number, wire: number, length: number | undefined): void {
-    if (length !== undefined) this.varint(BigInt(length))
-    this.varint(BigInt((number << 3) | wire))
+    if (length !== undefined) this.varint(length)
+    this.varint((number << 3) | wire)
   }
 
   private scalar(value: unknown, kind: Scalar): void {
     switch (kind) {
       case 'string': {
-        const length = Buffer.byteLength(value as string)
-        this.buffer.write(value as string, this.before(length))
+        const at = this.before(Buffer.byteLength(value as string))
+        this.buffer.write(value as string, at)
         return
       }
-      case 'hex':
-        this.buffer.write(value as string, this.before((value as string).length / 2), 'hex')
+      case 'hex': {
+        const at = this.before((value as string).length / 2)
+        this.buffer.write(value as string, at, 'hex')
         return
+      }
       case 'bool':
-        return this.varint(value === true ? 1n : 0n)
+        return this.varint(value === true ? 1 : 0)
       case 'enum':
       case 'int64':
-        return this.varint(BigInt.asUintN(64, BigInt(value as string | number)))
-      case 'fixed32':
-        this.buffer.writeUInt32LE(value as number, this.before(4))
+        return this.varint(Number(value))
+      case 'fixed32': {
+        const at = this.before(4)
+        this.buffer.writeUInt32LE(value as number, at)
         return
-      case 'fixed64':
-        this.buffer.writeBigUInt64LE(BigInt(value as string | number), this.before(8))
+      }
+      case 'fixed64': {
+        const at = this.before(8)
+        this.buffer.writeBigUInt64LE(BigInt(value as string | number), at)
         return
-      case 'double':
-        this.buffer.writeDoubleLE(value as number, this.before(8))
+      }
+      case 'double': {
+        const at = this.before(8)
+        this.buffer.writeDoubleLE(value as number, at)
         return
+      }
       default:
         kind satisfies never
     }
   }
 
-  private varint(value: bigint): void {
+  /** @param value whole, from 0 to 2^53: statuses, ports, kinds, lengths. */
+  private varint(value: number): void {
     let length = 1
-    for (let rest = value >> 7n; rest > 0n; rest >>= 7n) length++
+    for (let rest = value; rest > 127; rest = Math.floor(rest / 128)) length++
     let at = this.before(length)
     let rest = value
-    for (; length > 1; length--, rest >>= 7n) this.buffer[at++] = Number(rest & 127n) | 128
-    this.buffer[at] = Number(rest)
+    for (; length > 1; length--, rest = Math.floor(rest / 128)) this.buffer[at++] = (rest % 128) | 128
+    this.buffer[at] = rest
   }
 
-  /** Room for so many octets in front of what is there; where it begins. */
+  /** Room for so many octets in front of what is there; where it begins. May make a new buffer: ask for that afterwards. */
   private before(length: number): number {
     if (length > this.at) {
       const written = this.bytes()

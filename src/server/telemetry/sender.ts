@@ -79,16 +79,21 @@ export function createOtlpSender({
 
   return {
     async send(message, signal) {
-      const body = encoding === 'json' ? JSON.stringify(message) : encodeProtobuf(message, shape)
-      let reason = ''
+      let body: string | Uint8Array
+      try {
+        body = encoding === 'json' ? JSON.stringify(message) : encodeProtobuf(message, shape)
+      } catch (error) {
+        // A mistake of ours must not end the process.
+        tell(messageOf(error))
+        return false
+      }
       for (let i = 0; i < ATTEMPTS; i++) {
         const outcome = await attempt(body)
         if (outcome.kind === 'taken') {
           tell(undefined)
           return true
         }
-        ;({ reason } = outcome)
-        tell(reason)
+        tell(outcome.reason)
         if (outcome.kind === 'refused' || signal.aborted || i === ATTEMPTS - 1) return false
         // Not all processes at the same moment.
         const doubled = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** i) * (0.5 + random() / 2)

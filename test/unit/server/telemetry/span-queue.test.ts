@@ -24,7 +24,11 @@ function span(name: string): Span {
 }
 
 /** Answers in turn, the last one for ever; `hang`: none. */
-function setUp(answers: readonly (number | 'hang' | 'cut')[], headers: Readonly<Record<string, string>> = {}) {
+function setUp(
+  answers: readonly (number | 'hang' | 'cut')[],
+  headers: Readonly<Record<string, string>> = {},
+  receiver = RECEIVER,
+) {
   const clock = manualClock()
   const sentAt: number[] = []
   const names: string[][] = []
@@ -51,7 +55,7 @@ function setUp(answers: readonly (number | 'hang' | 'cut')[], headers: Readonly<
   }
   const sender = createOtlpSender({
     what: 'traces',
-    receiver: RECEIVER,
+    receiver,
     shape: TRACES,
     clock,
     logger,
@@ -116,6 +120,15 @@ describe('spans', () => {
     await clock.advanceAsync(60_000)
     expect(sentAt).toHaveLength(1)
     expect(queue.dropped).toBe(4)
+  })
+
+  test('that cannot be written are dropped: a mistake of ours ends no process', async () => {
+    const { clock, queue, sentAt, lines } = setUp([200], {}, { ...RECEIVER, encoding: 'protobuf' })
+    for (let i = 0; i < 4; i++) queue.add([Object.assign(span('a'), { unknown: 1 })])
+    await clock.advanceAsync(5000)
+    expect(sentAt).toEqual([])
+    expect(queue.dropped).toBe(4)
+    expect(lines).toMatchObject([{ level: 'warn', reason: 'protobuf: no field unknown' }])
   })
 
   test('that wait are sent at the end, and a receiver that says nothing holds nobody up', async () => {
