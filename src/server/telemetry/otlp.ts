@@ -15,8 +15,8 @@ export interface KeyValue {
 export interface Span {
   readonly traceId: string
   readonly spanId: string
-  readonly traceState?: string
-  readonly parentSpanId?: string
+  readonly traceState?: string | undefined
+  readonly parentSpanId?: string | undefined
   /** Of the parent: 1 sampled, 0x100 and 0x200 it is known to be of another process. */
   readonly flags: number
   readonly name: string
@@ -24,7 +24,7 @@ export interface Span {
   readonly startTimeUnixNano: Digits
   readonly endTimeUnixNano: Digits
   readonly attributes: readonly KeyValue[]
-  readonly status?: { readonly code: number }
+  readonly status?: { readonly code: number } | undefined
 }
 
 export const SPAN_KIND = { internal: 1, server: 2, client: 3 } as const

@@ -7,6 +7,8 @@ export interface Shape {
   readonly [name: string]: Field
 }
 
+type Message = Readonly<Record<string, unknown>>
+
 const [VARINT, FIXED64, DELIMITED, FIXED32] = [0, 1, 2, 5] as const
 const WIRE: Readonly<Record<Scalar, number>> = {
   string: DELIMITED,
@@ -19,10 +21,13 @@ const WIRE: Readonly<Record<Scalar, number>> = {
   double: FIXED64,
 }
 
+/** Characters. */
+const SHORT = 32
+
 /** A field that is absent is left out; one that the table does not have is a mistake, and throws. */
 export function encodeProtobuf(message: object, shape: Shape): Uint8Array {
   const backwards = new Backwards()
-  backwards.message(message, shape)
+  backwards.message(message as Message, shape)
   return backwards.bytes()
 }
 
@@ -40,10 +45,13 @@ class Backwards {
     return this.buffer.length - this.at
   }
 
-  message(message: object, shape: Shape): void {
-    for (const [name, value] of Object.entries(message).toReversed()) {
+  message(message: Message, shape: Shape): void {
+    const names = Object.keys(message)
+    for (let i = names.length - 1; i >= 0; i--) {
+      const name = names[i] ?? ''
       const field = shape[name]
       if (!field) throw new TypeError(`protobuf: no field ${name}`)
+      const value = message[name]
       if (value === undefined) continue
       const [number, kind, repeated] = field
       if (repeated) this.list(value as readonly unknown[], number, kind)
@@ -65,7 +73,7 @@ class Backwards {
   private field(value: unknown, number: number, kind: Scalar | Shape): void {
     const behind = this.written
     if (typeof kind === 'string') this.scalar(value, kind)
-    else this.message(value as object, kind)
+    else this.message(value as Message, kind)
     const wire = typeof kind === 'string' ? WIRE[kind] : DELIMITED
     this.head(number, wire, wire === DELIMITED ? this.written - behind : undefined)
   }
@@ -77,11 +85,8 @@ class Backwards {
 
   private scalar(value: unknown, kind: Scalar): void {
     switch (kind) {
-      case 'string': {
-        const at = this.before(Buffer.byteLength(value as string))
-        this.buffer.write(value as string, at)
-        return
-      }
+      case 'string':
+        return this.text(value as string)
       case 'hex': {
         const at = this.before((value as string).length / 2)
         this.buffer.write(value as string, at, 'hex')
@@ -110,6 +115,25 @@ class Backwards {
       default:
         kind satisfies never
     }
+  }
+
+  private text(value: string): void {
+    // Most are short and ASCII: to ask Node for these takes longer than to write them.
+    const { length } = value
+    if (length <= SHORT) {
+      const begin = this.before(length)
+      let i = 0
+      for (; i < length; i++) {
+        const code = value.charCodeAt(i)
+        if (code > 127) break
+        this.buffer[begin + i] = code
+      }
+      if (i === length) return
+      // Not ASCII: as if nothing had been written.
+      this.at += length
+    }
+    const at = this.before(Buffer.byteLength(value))
+    this.buffer.write(value, at)
   }
 
   /** @param value whole, from 0 to 2^53: statuses, ports, kinds, lengths. */

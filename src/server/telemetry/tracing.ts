@@ -60,6 +60,10 @@ function linesOf(traceId: string, spanId: string, sampled: boolean, parent: Pare
   return parent && parent.state !== '' ? line + field('tracestate', parent.state) : line
 }
 
+/** Sampled, and whether the parent is known to be of another process. */
+const [OF_OURS, OF_ANOTHER] = [0x101, 0x301] as const
+const FAILED = { code: STATUS_ERROR } as const
+
 class Unrecorded implements Trace {
   readonly id: string
   readonly lines: string
@@ -101,48 +105,51 @@ class Recorded implements Trace {
   }
 
   end(sample: RequestSample): void {
-    const { clock, startedAt, spanIds, nextId, parent, add } = this.begun
+    const { id: traceId, clock, startedAt, spanIds, nextId, parent, facts, add } = this.begun
+    const { route, finished } = sample
     const now = clock.monotonic()
     // One reading of the wall clock, so that what is said of the steps fits together.
     const startedAtEpoch = epochMillis(clock.now()) - elapsed(now, startedAt)
     const digits = (at: Monotonic): string => nanoseconds(startedAtEpoch + elapsed(at, startedAt))
-    const spans = this.steps.map(
-      ({ name, at }, i): Span => ({
-        ...this.common(spanIds.server, false),
-        spanId: name === 'upstream' ? spanIds.upstream : nextId(16),
-        name,
-        kind: name === 'upstream' ? SPAN_KIND.client : SPAN_KIND.internal,
-        startTimeUnixNano: digits(at),
-        endTimeUnixNano: digits(this.steps[i + 1]?.at ?? now),
-        ...this.said(name, sample),
-      }),
-    )
-    const { route, finished } = sample
+    const traceState = parent && parent.state !== '' ? parent.state : undefined
+    const method = knownMethod(facts.method)
     const failed = finished === undefined || finished.status >= 500
-    const method = knownMethod(this.begun.facts.method)
-    add([
+    const end = digits(now)
+    // Every field of each is written out: objects put together by spreading take five times as long.
+    const spans: Span[] = [
       {
-        ...this.common(parent?.spanId, parent !== undefined),
+        traceId,
         spanId: spanIds.server,
+        parentSpanId: parent?.spanId,
+        traceState,
+        flags: parent ? OF_ANOTHER : OF_OURS,
         name: `${method === '_OTHER' ? 'HTTP' : method}${route ? ` ${route.name}` : ''}`,
         kind: SPAN_KIND.server,
         startTimeUnixNano: digits(startedAt),
-        endTimeUnixNano: digits(now),
+        endTimeUnixNano: end,
         attributes: this.ofRequest(sample, method),
-        ...(failed && { status: { code: STATUS_ERROR } }),
+        status: failed ? FAILED : undefined,
       },
-      ...spans,
-    ])
-  }
-
-  private common(parentSpanId: string | undefined, remote: boolean) {
-    const { id, parent } = this.begun
-    return {
-      traceId: id,
-      ...(parentSpanId !== undefined && { parentSpanId }),
-      ...(parent && parent.state !== '' && { traceState: parent.state }),
-      flags: 1 | (remote ? 0x300 : 0x100),
+    ]
+    for (const [i, { name, at }] of this.steps.entries()) {
+      const isUpstream = name === 'upstream'
+      const { attributes, status } = this.said(name, sample)
+      const next = this.steps[i + 1]
+      spans.push({
+        traceId,
+        spanId: isUpstream ? spanIds.upstream : nextId(16),
+        parentSpanId: spanIds.server,
+        traceState,
+        flags: OF_OURS,
+        name,
+        kind: isUpstream ? SPAN_KIND.client : SPAN_KIND.internal,
+        startTimeUnixNano: digits(at),
+        endTimeUnixNano: next ? digits(next.at) : end,
+        attributes,
+        status,
+      })
     }
+    add(spans)
   }
 
   /** https://opentelemetry.io/docs/specs/semconv/http/http-spans/#http-server. Never a query, a cookie or who asks. */
@@ -198,7 +205,7 @@ class Recorded implements Trace {
         ...(forwarded ? [numberAttribute('http.response.status_code', forwarded.status)] : []),
         ...(code === undefined ? [] : [textAttribute('error.type', code)]),
       ],
-      ...(code !== undefined && { status: { code: STATUS_ERROR } }),
+      status: code === undefined ? undefined : FAILED,
     }
   }
 
