@@ -89,6 +89,7 @@ function roff(text: string): string {
   return text
     .replaceAll('\\', '\\e')
     .replaceAll('-', '\\-')
+    .replaceAll('…', '...')
     .replaceAll('`', '')
     .replace(/^([.'])/, '\\&$1')
     .replaceAll(

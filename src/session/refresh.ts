@@ -92,8 +92,9 @@ export function createTokenKeeper(deps: {
     const answer = await idp.refresh({ identity, idToken, refreshToken }, signal, keep)
     deps.refreshed(answer.outcome)
     if (answer.outcome === 'renewed') {
-      const next = await stored(() => sessions.replaceTokens(session, answer.tokens, answer.identity))
-      if (next) await deps.renewed(next)
+      // Groups before tokens: whoever waits for the session at another process goes on when it changes.
+      if (await sessions.get(session.id)) await deps.renewed({ ...session, identity: answer.identity })
+      await stored(() => sessions.replaceTokens(session, answer.tokens, answer.identity))
     } else await end(session, answer.outcome, newest)
   }
 
