@@ -17,7 +17,7 @@ import { clientClosed } from './transfer.ts'
 import { acceptOf, handshakeLimit, LINGER, type TunnelParts, WEBSOCKET } from './tunnel-parts.ts'
 
 /** Of the handshake of HTTP/1.1 (RFC 8441 §5). */
-const OF_HTTP1 = new Set(['sec-websocket-key', 'connection', 'upgrade'])
+const OF_HTTP1 = new Set(['sec-websocket-key', 'sec-websocket-accept', 'connection', 'upgrade'])
 
 interface Ends {
   resolve(forwarded: Forwarded | Promise<Forwarded>): void
@@ -71,18 +71,12 @@ class StreamTunnel implements AnswerHandler {
 
   begin(dispatch: StreamSettings['dispatch']): void {
     const { path, head } = this.parts
-    const headers = listOf(head.headers)
-    const lines: string[] = []
-    for (let i = 0; i + 1 < headers.length; i += 2) {
-      const name = headers[i] as string
-      if (!OF_HTTP1.has(name.toLowerCase())) lines.push(name, headers[i + 1] as string)
-    }
     const request: UpstreamRequest = {
       method: 'CONNECT',
       protocol: WEBSOCKET,
       path,
       host: head.host,
-      headers: linesOf(lines),
+      headers: withoutHandshake(head.headers),
       body: this.body,
       length: undefined,
     }
@@ -106,7 +100,7 @@ class StreamTunnel implements AnswerHandler {
     if (accepted) {
       const handshake = ['connection', 'Upgrade', 'upgrade', WEBSOCKET, 'sec-websocket-accept', acceptOf(head)]
       const { tunnel, tunnelLifetime } = grant.route.action.timeouts
-      this.join(exchange.upgrade(linesOf(handshake) + headers, tunnel))
+      this.join(exchange.upgrade(linesOf(handshake) + withoutHandshake(headers), tunnel))
       this.lifetime = deadlines.start(tunnelLifetime.span, () => {
         this.tooLong = describeLimit(tunnelLifetime)
         this.body.end()
@@ -233,4 +227,10 @@ class StreamTunnel implements AnswerHandler {
     this.body.destroy()
     this.parts.lease.report(outcome)
   }
+}
+
+/** A second `Sec-WebSocket-Accept` would end it in every browser (RFC 6455 §4.1). */
+function withoutHandshake(lines: string): string {
+  const list = listOf(lines)
+  return linesOf(list.filter((_, i) => !OF_HTTP1.has((list[i - (i % 2)] as string).toLowerCase())))
 }

@@ -191,7 +191,7 @@ test('h2c: a WebSocket is an extended CONNECT, both ways and at any length', asy
   let seen: IncomingHttpHeaders = {}
   const origin = await h2c((stream, headers) => {
     seen = headers
-    stream.respond({ ':status': 200, 'sec-websocket-protocol': 'chat' })
+    stream.respond({ ':status': 200, 'sec-websocket-protocol': 'chat', 'sec-websocket-accept': 'of another handshake' })
     stream.pipe(stream)
   }, WITH_CONNECT)
   const { port, ended } = await front(route(origin), forwarder())
@@ -201,6 +201,7 @@ test('h2c: a WebSocket is an extended CONNECT, both ways and at any length', asy
   )
   await wire.seen(ACCEPTED)
   await wire.seen(/sec-websocket-protocol: chat\r\n/i)
+  expect(wire.received().match(/sec-websocket-accept/gi)).toHaveLength(1)
   const size = 1_000_000
   wire.send(`${'x'.repeat(size)}frames`)
   await wire.seen(/x{1000}frames$/)
