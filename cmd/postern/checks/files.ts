@@ -1,6 +1,7 @@
 /** Who else on this machine can read the secrets, and may we write where we must? */
 import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { isSecret } from '../../../src/config/keys.ts'
 import type { Setting } from '../../../src/config/load.ts'
 import type { Config } from '../../../src/config/model.ts'
@@ -12,13 +13,20 @@ export function checkFiles(
   read: ReadonlySet<string>,
   settings: readonly Setting[],
 ): readonly Finding[] {
-  const secret = settings.flatMap((setting) => filesOfSecret(file, read, setting))
+  const written = settings.filter((setting) => !isReadFromFile(setting, settings))
+  const secret = written.flatMap((setting) => filesOfSecret(file, read, setting))
   return [...new Set([...secret, ...[...read].filter(hasPrivateKey)])].flatMap((path) => {
     const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0
     if ((mode & 0o004) === 0) return []
     const message = 'holds secrets, and every user of this machine can read it'
     return [{ check: `file ${path}`, status: 'warn', message, remedy: `chmod o-r ${path}` }]
   })
+}
+
+/** What `…_file` brought stands where that key was written, and is not in that file. */
+function isReadFromFile({ path, source }: Setting, settings: readonly Setting[]): boolean {
+  const fileKey = [...path.slice(0, -1), `${String(path.at(-1))}_file`]
+  return settings.some((each) => isDeepStrictEqual(each.path, fileKey) && isDeepStrictEqual(each.source, source))
 }
 
 /** Keys whose values are as secret as their files' names: everybody may have a certificate. */

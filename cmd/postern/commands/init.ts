@@ -89,7 +89,7 @@ async function answersOf(options: InitOptions): Promise<Answers> {
         given: options.app,
         question: 'First application: its address for people = where it listens',
         fallback: `${suggested}=http://localhost:3000`,
-        judge: judgeApplication,
+        judge: (text) => judgeApplication(text, authenticateUrl),
       },
       questions,
     )

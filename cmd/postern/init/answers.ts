@@ -44,7 +44,8 @@ export function exampleIssuer(provider: Provider): string {
 /** A host alone is one at https. */
 export function judgeProviderUrl(text: string): Judged<string> {
   const url = parse(text)
-  if (!url) return { problem: 'expected a URL such as https://corp.okta.com' }
+  // `corp` is the name of an org, not its address; who means a host of their own network writes `https://corp`.
+  if (!url || /^[\w-]+$/.test(text)) return { problem: 'expected a URL such as https://corp.okta.com' }
   // Everybody copies the address of the console, which is another host.
   if (url.hostname.endsWith('-admin.okta.com')) url.hostname = url.hostname.replace('-admin.okta.com', '.okta.com')
   return { value: url.pathname === '/' ? url.origin : url.href }
@@ -59,13 +60,19 @@ export function judgeOrigin(text: string): Judged<string> {
     : { problem: `expected an address without a path, such as ${url.origin}` }
 }
 
-/** `https://wiki.corp.example=http://wiki:8080`, or with blanks between the two. */
-export function judgeApplication(text: string): Judged<Application> {
+/** `https://wiki.corp.example=http://wiki:8080`, or with blanks between the two; beside the sign-in service. */
+export function judgeApplication(text: string, authenticateUrl: string): Judged<Application> {
   const [from = '', to = '', ...more] = text.split(/\s*(?:->|=|\s)\s*/).filter(Boolean)
   const origin = judgeOrigin(from)
   if (to === '' || more.length > 0)
     return { problem: 'expected two addresses, such as https://wiki.corp.example=http://wiki:8080' }
   if ('problem' in origin) return origin
+  const service = new URL(authenticateUrl)
+  const { protocol, hostname } = new URL(origin.value)
+  if (hostname === service.hostname)
+    return { problem: `expected a host of its own: ${hostname} is that of the sign-in service` }
+  if (protocol !== service.protocol)
+    return { problem: `expected ${service.protocol}//${hostname}: people come to all hosts as to the sign-in service` }
   const target = parse(to, 'http://')
   return target
     ? { value: { from: origin.value, to: target.pathname === '/' ? target.origin : target.href } }

@@ -83,6 +83,9 @@ describe('postern init', () => {
     const after = run(at, ['check', 'config.yaml'])
     expect([after.code, after.err]).toEqual([0, ''])
     expect(after.out).toContain('config.yaml is valid: 1 route')
+    // Its secrets are in other files: that everybody may read it is as it should be.
+    expect(statSync(join(at, 'config.yaml')).mode & 0o004).toBe(0o004)
+    expect(after.out).not.toContain('WARN')
   })
 
   test.each([
@@ -130,6 +133,25 @@ describe('postern init', () => {
     const config = readFileSync(join(at, 'config.yaml'), 'utf8')
     expect(config).toContain('idp_provider_url: https://corp.okta.com\n')
     expect(config).toContain('from: https://app.corp.example\n    to: http://localhost:3000\n')
+  })
+
+  test('an address that cannot go with those before it is asked again', () => {
+    const at = folder()
+    const answers = [
+      'okta',
+      'corp',
+      'corp.okta.com',
+      'http://authenticate.localhost:8080',
+      'wiki.localhost=wiki:8080',
+      'http://authenticate.localhost:8080=http://wiki:8080',
+      'http://wiki.localhost:8080=http://wiki:8080',
+    ]
+    const { code, err } = run(at, ['init'], `${answers.join('\n')}\n`)
+    expect(err).toContain('expected a URL such as https://corp.okta.com\n')
+    expect(err).toContain('expected http://wiki.localhost: people come to all hosts as to the sign-in service\n')
+    expect(err).toContain('expected a host of its own: authenticate.localhost is that of the sign-in service\n')
+    expect(code).toBe(0)
+    expect(readFileSync(join(at, 'config.yaml'), 'utf8')).toContain('from: http://wiki.localhost:8080\n')
   })
 
   test('answers that end too early write nothing', () => {
@@ -187,8 +209,8 @@ describe('postern init', () => {
     [
       'one host for two things',
       ['init', '--provider', 'okta', ...FLAGS, '--app', 'https://authenticate.corp.example=http://wiki'],
-      3,
-      'routes[0].from',
+      2,
+      'expected a host of its own',
     ],
   ])('what cannot work is said, and nothing is written: %s', (_what, args, exit, message) => {
     const at = folder()
