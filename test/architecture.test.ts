@@ -58,7 +58,7 @@ function circles(edges: readonly Import[]): readonly (readonly string[])[] {
 function layerOf(path: string): { layer: number; folder: string } {
   if (path.startsWith('cmd/')) return { layer: 6, folder: 'cmd' }
   if (/^src\/(?:app|claims|generation|primary|single|views|worker)\.ts$/.test(path)) return { layer: 5, folder: 'app' }
-  if (path === 'src/operator.ts') return { layer: 5, folder: 'operator' }
+  if (/^src\/(?:okta-account|operator)\.ts$/.test(path)) return { layer: 5, folder: 'operator' }
   if (path === 'src/inspection.ts') return { layer: 5, folder: 'inspection' }
   if (path === 'src/review.ts') return { layer: 5, folder: 'review' }
   if (path === 'src/outgoing.ts') return { layer: 5, folder: 'outgoing' }

@@ -2,7 +2,7 @@
 import { type AppError, assertNever } from '../../../src/errors.ts'
 import { describeDuration } from '../../../src/lib/duration.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
-import type { GroupProblem } from '../../../src/operator.ts'
+import type { GroupProblem } from '../../../src/okta-account.ts'
 import type { Config, DirectoryConfig, IdpConfig } from '../../../src/config/model.ts'
 import type { Clock } from '../../../src/types.ts'
 import { OKTA_TIMEOUT_MS, withDeadline } from '../deadline.ts'
@@ -19,7 +19,7 @@ export async function checkOkta(
   clock: Clock,
 ): Promise<readonly Finding[]> {
   // Here and not above: what it brings with it is for those who ask.
-  const { inspect } = await import('../../../src/operator.ts')
+  const { inspect } = await import('../../../src/okta-account.ts')
   const { account, people, groups, log, withoutLog } = await withDeadline(OKTA_TIMEOUT_MS, (signal) =>
     inspect(config, idp, { clock, logger: silentLogger }, signal),
   )
@@ -59,7 +59,7 @@ export async function checkOkta(
 
 /** What only Okta's API tells of the client: whether a sign-out may come back, and whether tokens can be refreshed. */
 export async function checkApplication(config: Config, idp: IdpConfig, clock: Clock): Promise<readonly Finding[]> {
-  const { inspectClientApplication } = await import('../../../src/operator.ts')
+  const { inspectClientApplication } = await import('../../../src/okta-account.ts')
   const found = await withDeadline(OKTA_TIMEOUT_MS, (signal) =>
     inspectClientApplication(idp, { clock, logger: silentLogger }, signal),
   )

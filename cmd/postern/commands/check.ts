@@ -41,7 +41,7 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
   ]
   const findings = [...own, ...(online ? await checkOnline(config, clock) : [])]
   // Here and not above: what it brings with it is for those who ask.
-  const { hookOf } = online ? await import('../../../src/operator.ts') : { hookOf: () => undefined }
+  const { hookOf } = online ? await import('../../../src/okta-account.ts') : { hookOf: () => undefined }
   const { idps } = config.fixed
   const [first] = idps
   const hooks = idps.flatMap((idp) => {

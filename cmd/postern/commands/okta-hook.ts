@@ -1,7 +1,7 @@
 import { AppError, ERRORS } from '../../../src/errors.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
-import { hookOf, installOktaHook } from '../../../src/operator.ts'
+import { hookOf, installOktaHook } from '../../../src/okta-account.ts'
 import type { IdpConfig } from '../../../src/config/model.ts'
 import { readConfiguration } from '../configuration.ts'
 import { OKTA_TIMEOUT_MS, withDeadline } from '../deadline.ts'
