@@ -35,3 +35,20 @@ export interface Condition {
     readonly refused?: { readonly at: WallTime; readonly problem: string }
   }
 }
+
+/** One request that was judged, as its log line says it; nothing of it can be used again. */
+export interface RecentDecision {
+  readonly at: WallTime
+  readonly requestId: string
+  readonly method: string
+  readonly host: string
+  /** Without the query. */
+  readonly path: string
+  readonly route: string
+  readonly outcome: string
+  readonly reasons: readonly string[]
+  /** Address, or subject. Absent: nobody was signed in. */
+  readonly person?: string
+  /** Absent: the client had gone. */
+  readonly status?: number
+}

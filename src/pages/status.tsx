@@ -1,61 +1,16 @@
 import type { ComponentChildren } from 'preact'
+import type { Condition, RecentDecision } from '../http/condition.ts'
 import { describeDuration } from '../lib/duration.ts'
 import { elapsed } from '../lib/time.ts'
 import type { WallTime } from '../types.ts'
 import { type PageModel, renderPage, Time } from './layout.tsx'
 import { ago, ButtonLink } from './parts.tsx'
 
-export interface StatusModel extends PageModel {
-  readonly version: string
-  readonly process: number
-  /** Others serve beside it, and have their own numbers. */
-  readonly shared: boolean
-  readonly components: readonly {
-    readonly name: string
-    readonly status: string
-    readonly since?: WallTime
-    readonly detail?: string
-  }[]
-  readonly upstreams: readonly {
-    readonly upstream: string
-    readonly health: string
-    readonly detail?: string
-    readonly active: number
-    readonly pending: number
-    readonly tunnels: number
-  }[]
-  readonly limits: readonly {
-    readonly name: string
-    readonly limit: number
-    readonly remaining: number
-    readonly allowance: number
-  }[]
-  readonly people: number
-  readonly streams: number
-  readonly configuration: {
-    readonly checksum: number
-    readonly inForceSince: WallTime
-    readonly routes: number
-    readonly warnings: readonly string[]
-    readonly refused?: { readonly at: WallTime; readonly problem: string }
-  }
-  readonly refused: readonly DecisionModel[]
-  readonly allowed: readonly DecisionModel[]
+export interface StatusModel extends PageModel, Condition {
+  readonly refused: readonly RecentDecision[]
+  readonly allowed: readonly RecentDecision[]
   readonly question: { readonly url: string; readonly method: string; readonly user: string; readonly ip: string }
   readonly answer?: AnswerModel | { readonly problem: string }
-}
-
-interface DecisionModel {
-  readonly at: WallTime
-  readonly requestId: string
-  readonly method: string
-  readonly host: string
-  readonly path: string
-  readonly route: string
-  readonly outcome: string
-  readonly reasons: readonly string[]
-  readonly person?: string
-  readonly status?: number
 }
 
 /** What would be done with a request, and why. */
@@ -257,7 +212,7 @@ function Decisions({
   now,
 }: {
   readonly title: string
-  readonly list: readonly DecisionModel[]
+  readonly list: readonly RecentDecision[]
   readonly now: WallTime
 }) {
   return (

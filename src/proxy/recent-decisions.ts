@@ -1,23 +1,7 @@
+import type { RecentDecision } from '../http/condition.ts'
 import type { RequestSample } from '../http/exchange.ts'
 import { bounded } from '../lib/log-text.ts'
 import type { WallTime } from '../types.ts'
-
-/** One request that was judged, as its log line says it; nothing of it can be used again. */
-export interface RecentDecision {
-  readonly at: WallTime
-  readonly requestId: string
-  readonly method: string
-  readonly host: string
-  /** Without the query. */
-  readonly path: string
-  readonly route: string
-  readonly outcome: string
-  readonly reasons: readonly string[]
-  /** Address, or subject. Absent: nobody was signed in. */
-  readonly person?: string
-  /** Absent: the client had gone. */
-  readonly status?: number
-}
 
 export interface RecentDecisions {
   record(sample: RequestSample, at: WallTime): void

@@ -111,7 +111,7 @@ function everyPage(text: string, href: string): readonly (readonly [name: string
         process: 1,
         shared: true,
         components: [{ name: text, status: text, since: now - 60_000, detail: text }],
-        upstreams: [{ upstream: text, health: text, detail: text, active: 1, pending: 2, tunnels: 3 }],
+        upstreams: [{ upstream: text, health: 'refusing', detail: text, active: 1, pending: 2, tunnels: 3 }],
         limits: [{ name: text, limit: 600, remaining: 500, allowance: 300 }],
         people: 4,
         streams: 5,
