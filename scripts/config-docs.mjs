@@ -26,7 +26,7 @@ function exampleAt(tree, name, fallback) {
 /** The leaves of the schema. When a key needs a restart, so do all keys below it. */
 function keysOf(tree, prefix = '', restart = false) {
   return Object.entries(tree).flatMap(([name, schema]) => {
-    const fixed = restart || schema['x-restart'] === true
+    const fixed = schema['x-restart'] ?? restart
     if (schema.properties) return keysOf(schema.properties, `${prefix}${name}.`, fixed)
     // `key_file` is `key`, read from a file.
     if (name.endsWith('_file') && name.slice(0, -'_file'.length) in tree) return []

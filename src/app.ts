@@ -25,6 +25,7 @@ import { type Closing, openAll } from './lib/closing.ts'
 import { createFreshness, OF_THIS_MACHINE, ofShared } from './lib/freshness.ts'
 import type { ProcessLogger } from './lib/log.ts'
 import { readVersion } from './lib/version.ts'
+import { currentSecret } from './lib/secret.ts'
 import { RateLimiter } from './lib/rate-limiter.ts'
 import { createRequestIds } from './lib/request-id.ts'
 import { createSharedRates } from './lib/shared-rates.ts'
@@ -52,7 +53,8 @@ import { endUnheard } from './session/unheard.ts'
 import { checkStoreKey } from './store/key-check.ts'
 import { isShared, openStore } from './store/open.ts'
 import type { Clock, Logger, Owe, Span } from './types.ts'
-import type { Config, Fixed, IdpConfig, Live } from './config/model.ts'
+import { rotated } from './config/credentials.ts'
+import type { Config, DirectorySecrets, Fixed, IdpConfig, Live } from './config/model.ts'
 import type { Route } from './config/route-model.ts'
 import type { Generation } from './http/exchange.ts'
 import { createServiceTokens } from './tokens/service-tokens.ts'
@@ -107,8 +109,10 @@ async function openServing(
   closing: Closing,
 ): Promise<Serving> {
   const { fixed } = config
-  const { sharedSecrets } = fixed
+  const { sharedSecrets, sharedSignals } = fixed
   const [defaultIdp, ...otherIdps] = fixed.idps
+  let { credentials } = config.live
+  const credentialsOf = (name: string) => credentials.idps.find((idp) => idp.name === name)
   const metrics = createMetrics({ version: readVersion(), node: process.version })
   const store = meteredStore(await openStore(fixed, { clock, logger }), metrics, clock)
   closing.add(() => store.close())
@@ -141,7 +145,13 @@ async function openServing(
     sessions.close()
   })
   const providerOf = (idp: IdpConfig) =>
-    createOidcProvider({ idp, redirectUri: new URL(idp.callbackPath, fixed.authenticateServiceUrl), clock, logger })
+    createOidcProvider({
+      idp,
+      clientAuth: () => credentialsOf(idp.name)?.clientAuth ?? idp.clientAuth,
+      redirectUri: new URL(idp.callbackPath, fixed.authenticateServiceUrl),
+      clock,
+      logger,
+    })
   const idps = createIdentityProviders([providerOf(defaultIdp), ...otherIdps.map(providerOf)])
   const requestId = createRequestIds()
   const lifetimes = createLifetimes()
@@ -149,7 +159,7 @@ async function openServing(
   closing.add(() => upstreams.close())
   let generation: Generation & Lifetime
   const { directory, ...feeds } = openDirectories({
-    scopes: directoryScopes(fixed.idps),
+    scopes: directoryScopes(fixed.idps, (name) => credentialsOf(name) ?? {}),
     store,
     clock,
     logger,
@@ -315,7 +325,15 @@ async function openServing(
       programs,
       tokens,
       signals: createSignalReplies({
-        signals: createProviderSignals({ configs: fixed.idps, idps, sharedSignals: fixed.sharedSignals, clock }),
+        signals: createProviderSignals({
+          configs: fixed.idps,
+          idps,
+          sharedSignals: sharedSignals && {
+            ...sharedSignals,
+            authorization: currentSecret(() => credentials.sharedSignals ?? sharedSignals.authorization),
+          },
+          clock,
+        }),
         sessions,
         directory,
         store,
@@ -412,6 +430,8 @@ async function openServing(
         commit() {
           const before = generation
           generation = prepared
+          credentials = rotated(credentials, next.credentials)
+          feeds.rotate()
           views.replaced(warnings)
           commitListener()
           before.retire()
@@ -456,11 +476,15 @@ function prepareLog(logger: ServingOptions['logger'], next: Live, prepared: Life
 }
 
 /** One for each issuer: providers that share one are clients of the same people. */
-function directoryScopes([first, ...others]: Fixed['idps']): readonly [DirectoryScope, ...DirectoryScope[]] {
+function directoryScopes(
+  [first, ...others]: Fixed['idps'],
+  secretsOf: (provider: string) => DirectorySecrets,
+): readonly [DirectoryScope, ...DirectoryScope[]] {
   const clientsOf = (issuer: string) => [first, ...others].filter((idp) => idp.issuer === issuer)
-  const scopeOf = ({ issuer, directory: config }: IdpConfig): DirectoryScope => ({
+  const scopeOf = ({ name, issuer, directory: config }: IdpConfig): DirectoryScope => ({
     issuer,
     config,
+    secrets: () => secretsOf(name),
     apps: clientsOf(issuer).map(({ clientId }) => clientId),
   })
   return [scopeOf(first), ...others.filter((idp) => clientsOf(idp.issuer)[0] === idp).map(scopeOf)]

@@ -30,8 +30,7 @@ import { checkServices } from './compile/services.ts'
 import { HOSTED } from './providers.ts'
 import { behindHop, parseOrigin, parseUrl } from './compile/urls.ts'
 import type { Report } from './issues.ts'
-import { fingerprint } from '../lib/fingerprint.ts'
-import { isFileKey, readPath } from './input.ts'
+import { compileCredentials, writtenAtStart } from './credentials.ts'
 import { globalKeys } from './keys.ts'
 import { COMPILED, type GlobalInput, type PlainFixed, type PlainLive } from './schema.ts'
 import type { Draft } from './validate.ts'
@@ -210,15 +209,11 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       ...(health && { healthCheckAddr: health }),
       ...(metrics && { metricsAddress: metrics }),
       ...(telemetry && { telemetry }),
-      written: new Map(
-        globalKeys
-          // Where a secret is kept does not count, only what it is.
-          .filter(({ path, restart }) => restart && !isFileKey(path.at(-1) ?? '', globalKeys))
-          .map(({ path }) => [path.join('.'), fingerprint(readPath(globals, path))]),
-      ),
+      written: writtenAtStart(globals),
     },
     live: {
       ...live,
+      credentials: compileCredentials({ idps, ...(sharedSignals && { sharedSignals }) }, globals),
       ...(rateLimit && { rateLimit }),
       ...compileLimits(globals.circuit_breaker_thresholds),
       naming,

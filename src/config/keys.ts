@@ -116,7 +116,7 @@ function keysOf(
     let inner = wrapped
     while (inner.def.innerType ?? inner.def.in) inner = inner.def.innerType ?? inner.def.in ?? inner
     const meta = wrapped.meta()
-    const fixed = restart || meta?.restart === true
+    const fixed = (meta?.restart ?? restart) === true
     if (nested && inner.shape && path[0] !== 'routes' && path[0] !== 'policy') {
       return keysOf(inner as unknown as z.ZodObject, { prefix: path, restart: fixed })
     }

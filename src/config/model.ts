@@ -73,8 +73,27 @@ export interface Fixed extends PlainFixed {
   readonly written: ReadonlyMap<string, string>
 }
 
+/** Secrets that are in force from a reload on. Those of `Fixed` are the same of the start; what runs asks for these at each use. */
+export interface Credentials {
+  readonly idps: readonly ({ readonly name: string; readonly clientAuth: ClientAuth } & DirectorySecrets)[]
+  /** The whole Authorization header that a transmitter of security events shows. */
+  readonly sharedSignals?: Secret
+  /** Key → fingerprint of its value: tells which of them a reload changed. */
+  readonly written: ReadonlyMap<string, string>
+}
+
+/** Of one directory. */
+export interface DirectorySecrets {
+  readonly okta?: OktaCredentials
+  /** What event hooks show. */
+  readonly hook?: Secret
+  /** What whoever pushes people and groups shows. */
+  readonly scim?: Secret
+}
+
 /** Everything of a `Generation`: a reload builds all of it anew. */
 export interface Live extends PlainLive {
+  readonly credentials: Credentials
   /** Names of the providers that a sign-in asks for the scope `groups`, where they list it. */
   readonly groupsScope: readonly string[]
   readonly naming: Naming

@@ -400,10 +400,11 @@ export function configJsonSchema(): object {
     io: 'input',
     target: 'draft-07',
     override({ jsonSchema }) {
-      if (jsonSchema['restart'] !== true) return
+      const { restart } = jsonSchema
+      if (restart === undefined) return
       delete jsonSchema['restart']
       // Not a word of draft-07: extensions begin with `x-`.
-      jsonSchema['x-restart'] = true
+      jsonSchema['x-restart'] = restart
     },
   })
   // Places for YAML anchors, which nothing reads.

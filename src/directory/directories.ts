@@ -36,6 +36,8 @@ export interface Directories {
   readonly scim: ScimServer | undefined
   start(): Promise<void>
   metrics(): DirectoryMetrics
+  /** Secrets may be others now. */
+  rotate(): void
   close(): Promise<void>
 }
 
@@ -86,6 +88,7 @@ export function openDirectories(deps: {
     },
 
     metrics: () => sum(all),
+    rotate: () => all.forEach((each) => each.rotate()),
 
     async close() {
       await inbox.close()

@@ -54,6 +54,8 @@ export interface LiveDirectory extends Directory {
   /** Everybody who is known: their groups and status. */
   known(): Iterable<readonly [user: Subject, known: Known]>
   facts(): DirectoryFacts
+  /** See `Reader`. */
+  retry(): void
 }
 
 /**
@@ -397,6 +399,7 @@ export function createDirectory(deps: {
       return { people: people.size, doubtful, coverage }
     },
 
+    retry: () => reader.retry(),
     health: () => reader.health(),
     trouble: () => reader.trouble(),
 

@@ -2,7 +2,10 @@
 import { createToldTrouble } from './told-trouble.ts'
 import { createIssuer, type Issuer } from '../lib/person.ts'
 import type { Clock, Logger, Span, Store, Subject, Unsubscribe } from '../types.ts'
-import type { DirectoryConfig } from '../config/model.ts'
+import { directorySecretsOf } from '../config/credentials.ts'
+import type { DirectoryConfig, DirectorySecrets } from '../config/model.ts'
+import { fingerprint } from '../lib/fingerprint.ts'
+import { currentSecret } from '../lib/secret.ts'
 import type { Route } from '../config/route-model.ts'
 import type { DirectoryHealth, DirectorySource } from './model.ts'
 import { combineSources } from './combine.ts'
@@ -57,12 +60,16 @@ export interface OpenDirectory {
   /** After the leadership has been decided. */
   start(): Promise<void>
   metrics(): DirectoryMetrics
+  /** Its secrets may be others now. */
+  rotate(): void
   close(): Promise<void>
 }
 
 /** One issuer, and where its people's groups come from. */
 export interface DirectoryScope {
   readonly config: DirectoryConfig
+  /** Those in force. Absent: those of `config`. */
+  readonly secrets?: () => DirectorySecrets
   /** Who issues the subjects that the sources know. */
   readonly issuer: string
   /** The client ids that people sign in with. */
@@ -84,15 +91,20 @@ export interface OpenDirectoryDeps extends DirectoryScope {
 export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
   const { config, store, clock, logger, apps, inbox, adoptsOlder } = deps
   const issuer = createIssuer(deps.issuer)
-  const okta = config.kind === 'okta' ? openOkta(config, clock, logger) : undefined
+  const atStart = directorySecretsOf(config)
+  const secrets = deps.secrets ?? ((): DirectorySecrets => atStart)
+  let shown = secrets().okta
+  const okta =
+    config.kind === 'okta' ? openOkta({ ...config, ...(shown && { credentials: shown }) }, clock, logger) : undefined
+  const { scim: scimToken, hook: hookSecret } = atStart
   const scim =
-    config.scim &&
+    scimToken &&
     createScim({
       store,
       clock,
       logger,
       issuer: deps.issuer,
-      token: config.scim.token,
+      token: currentSecret(() => secrets().scim ?? scimToken),
       baseUrl: deps.scimUrl,
       adoptsOlder,
     })
@@ -150,7 +162,7 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
       leadership,
     })
     feed = following
-    const secret = config.hookSecret
+    const secret = hookSecret && currentSecret(() => secrets().hook ?? hookSecret)
     // A renamed group waits for the log, which tells the same.
     const requests = (asked: readonly Request[]): void => {
       if (asked.some(({ kind }) => kind === 'reconcile')) following.reconcile()
@@ -205,6 +217,14 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
         calls: okta?.client.calls() ?? [],
         skipped: (okta?.source.skipped() ?? 0) + (feed?.facts().skipped ?? 0) + (hook?.counts().skipped ?? 0),
       }
+    },
+
+    rotate() {
+      const next = secrets().okta
+      if (!okta || !next || fingerprint(next) === fingerprint(shown)) return
+      shown = next
+      okta.client.rotate(next)
+      directory.retry()
     },
 
     async close() {

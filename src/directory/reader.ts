@@ -34,6 +34,8 @@ export interface Reader {
   trouble(): DirectoryHealth['lastError']
   /** Nothing begins any more. */
   readonly closed: AbortSignal
+  /** What made readings fail may be mended: the next look at who is due reads. */
+  retry(): void
   start(): void
   close(): Promise<void>
 }
@@ -146,6 +148,7 @@ export function createReader(deps: {
     health: () => health.report(),
     trouble: () => health.trouble(),
     closed: closing.signal,
+    retry: () => health.retry(),
     start: () => readings.start(),
     close() {
       closing.abort(new Error('the directory was closed'))

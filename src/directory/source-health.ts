@@ -12,6 +12,8 @@ const BAD_ANSWERS_IN_A_ROW = 3
 export interface SourceHealth {
   succeeded(): void
   failed(error: unknown): void
+  /** Something was done about it: the next reading waits for nothing. */
+  retry(): void
   /** Sign-ins ask all the same. */
   mayRead(now: Monotonic): boolean
   report(): DirectoryHealth
@@ -66,6 +68,11 @@ export function createSourceHealth(deps: {
       failuresInARow++
       if (isNews) onTrouble(lastError)
       if (code !== 'ERR_DIRECTORY_BAD_ANSWER' || failuresInARow >= BAD_ANSWERS_IN_A_ROW) pause(clock.monotonic())
+    },
+
+    retry() {
+      pauses = 0
+      pausedUntil = NEVER
     },
 
     mayRead: (now) => now >= pausedUntil,

@@ -20,7 +20,7 @@ import { boundedFetch } from './bounded-fetch.ts'
 import { mergeClaims, toIdentity } from './claims.ts'
 import { checkIdToken } from './id-token.ts'
 import { checkCallback } from './oidc/callback.ts'
-import { createOidcClient } from './oidc/client.ts'
+import { createOidcClient, type OidcClientDeps } from './oidc/client.ts'
 import { appErrorIn, challengeOf, isDefiniteRefusal, messages, toFault } from './oidc/faults.ts'
 import type { OidcSettings } from './oidc/settings.ts'
 import { createOptionalPush } from './pushed-requests.ts'
@@ -37,7 +37,7 @@ const WAITING = ['authorization_pending', 'slow_down', 'access_denied', 'expired
 
 export type { OidcSettings } from './oidc/settings.ts'
 
-export interface OidcProviderDeps {
+export interface OidcProviderDeps extends Pick<OidcClientDeps, 'clientAuth'> {
   readonly idp: OidcSettings
   /** The registered callback: authenticate URL plus callback path. */
   readonly redirectUri: URL
@@ -51,8 +51,14 @@ export interface OidcProviderDeps {
  * itself from a provider that was down. ERR_CLOCK_SKEW carries `difference`, in words; ERR_IDP_REJECTED carries `error`, `hint`, `title`, `whatToDo` and,
  * when the provider sent one, `description` (its text: escape it) as details.
  */
-export function createOidcProvider({ idp, redirectUri, clock, logger }: OidcProviderDeps): IdentityProvider {
-  const { send, trouble, connect, rememberKeys, skewOf, verify } = createOidcClient({ idp, clock, logger })
+export function createOidcProvider({
+  idp,
+  clientAuth,
+  redirectUri,
+  clock,
+  logger,
+}: OidcProviderDeps): IdentityProvider {
+  const { send, trouble, connect, rememberKeys, skewOf, verify } = createOidcClient({ idp, clientAuth, clock, logger })
   const pushIfPossible = createOptionalPush({ issuer: idp.issuer, clock, logger })
 
   async function signedIn(

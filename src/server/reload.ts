@@ -1,4 +1,5 @@
 /** What a reload does, in words: which routes changed, and what waits for a restart. */
+import { withoutCredentials } from '../config/credentials.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import type { Config, Fixed, Live } from '../config/model.ts'
 
@@ -36,7 +37,7 @@ export function compareConfig(fixed: Fixed, before: Live, next: Config): Reload 
 function needsRestart(running: Fixed, next: Fixed): readonly string[] {
   // Another spelling of the same value (a secret that moved into a file) changes nothing.
   const [{ written: _before, ...before }, { written: _after, ...after }] = [running, next]
-  if (fingerprint(before) === fingerprint(after)) return []
+  if (fingerprint(withoutCredentials(before)) === fingerprint(withoutCredentials(after))) return []
   const keys = [...next.written].filter(([key, print]) => running.written.get(key) !== print).map(([key]) => key)
   // With the first https address, or without the last, the listener would have to become another one.
   return running.listen.tls === next.listen.tls ? keys : [...keys, 'certificate']
@@ -44,10 +45,13 @@ function needsRestart(running: Fixed, next: Fixed): readonly string[] {
 
 function changedKeys(before: Live, after: Live): readonly string[] {
   // Naming is what `compatibility` says, and the headers and hosts are those of routes.
-  const prints = ({ routes: _r, naming: _n, identityHeaders: _h, acmeHosts: _a, ...live }: Live) =>
-    new Map(Object.entries(live).map(([name, value]) => [name, fingerprint(value)]))
+  const prints = ({ routes: _r, naming: _n, identityHeaders: _h, acmeHosts: _a, credentials, ...live }: Live) =>
+    new Map([
+      ...Object.entries(live).map(([name, value]) => [snakeCase(name), fingerprint(value)] as const),
+      ...credentials.written,
+    ])
   const [old, now] = [prints(before), prints(after)]
-  return [...new Set([...now.keys(), ...old.keys()])].filter((name) => old.get(name) !== now.get(name)).map(snakeCase)
+  return [...new Set([...now.keys(), ...old.keys()])].filter((name) => old.get(name) !== now.get(name))
 }
 
 /** Fields of `Live` are called like the keys. */

@@ -11,6 +11,7 @@ import {
   begunBy,
   certificateOf,
   challengeOf,
+  controlStatus,
   connectionsAtOnce,
   connects,
   drains,
@@ -34,6 +35,8 @@ import {
   refusedPage,
   requestFields,
   shadowDecision,
+  signInStatus,
+  teamStatus,
   ejects,
   firstOctets,
   resets,
@@ -76,10 +79,11 @@ const ecKey = (): string =>
 const SEVENTEEN = Object.fromEntries(Array.from({ length: 15 }, (_, i) => [`x-${i}`, 'x']))
 
 /** For every key outside routes but those that name a file: these have the samples of what is in the file. */
-export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld): Samples {
+export function globalSamples({ base, upstreams, path, redisUrl, serviceKey }: ReloadWorld): Samples {
   const okta = { idp_service_account: DEMO.apiToken }
   const tlsStorage = { storage: { type: 'redis', url: 'rediss://redis.corp.example' } }
-  const app = { client_id: 'app-a', private_key: ecKey(), url: String(base['idp_provider_url']) }
+  const app = { client_id: 'app-a', private_key: serviceKey, key_id: 'key-a', url: String(base['idp_provider_url']) }
+  const asApp = { with: { directory: { okta: app } }, observe: teamStatus }
   const https = {
     authenticate_service_url: 'https://authenticate.localhost',
     certificate: CERTIFICATE,
@@ -149,14 +153,14 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
     https_proxy: { b: 'http://proxy.corp.example:3128' },
     no_proxy: { b: ['.corp.example'], with: { https_proxy: 'http://proxy.corp.example:3128' } },
     idp_client_id: { a: DEMO.clientId, b: 'another' },
-    idp_client_secret: { a: DEMO.clientSecret, b: 'another-secret-of-a-client' },
-    idp_client_auth: { b: 'post' },
+    idp_client_secret: { a: 'another-secret-of-a-client', b: DEMO.clientSecret, observe: signInStatus },
+    idp_client_auth: { a: 'none', b: 'post', observe: signInStatus },
     idp_scopes: { a: base['idp_scopes'], b: ['openid', 'email'] },
     idp_request_params: { b: { prompt: 'login' } },
     idp_pushed_requests: { b: false },
     idp_timeout: { b: '7s' },
     idp_allow_unverified_email: { b: true },
-    idp_service_account: { b: DEMO.apiToken },
+    idp_service_account: { a: 'not-the-token-of-the-org', b: DEMO.apiToken, observe: teamStatus },
     idp_refresh_directory_interval: { b: '30s' },
     idp_refresh_directory_timeout: { b: '3s', with: okta },
     idp_qps: 'unused',
@@ -178,19 +182,36 @@ export function globalSamples({ base, upstreams, path, redisUrl }: ReloadWorld):
       b: 'https://sp.example.com/caep',
       with: { shared_signals: { authorization: 'Bearer of-a-stream-to-us' } },
     },
-    'shared_signals.authorization': { b: 'Bearer of-a-stream-to-us' },
-    'directory.scim_token': { b: 'a-token-for-scim-of-okta' },
+    'shared_signals.authorization': {
+      a: 'Bearer of-an-older-stream',
+      b: 'Bearer of-a-stream-to-us',
+      observe: controlStatus('/.postern/ssf', 'Bearer of-a-stream-to-us'),
+    },
+    'directory.scim_token': {
+      a: 'an-older-token-for-scim',
+      b: 'a-token-for-scim-of-okta',
+      observe: controlStatus('/.postern/scim/v2/Users', 'Bearer a-token-for-scim-of-okta'),
+    },
     'directory.static': { b: { users: [{ id: '00u1', groups: ['Engineering'] }] } },
     'directory.okta.url': { b: 'https://dev-1.okta.com', with: okta },
-    'directory.okta.api_token': { b: DEMO.apiToken },
+    'directory.okta.api_token': { a: 'not-the-token-of-the-org', b: DEMO.apiToken, observe: teamStatus },
     'directory.okta.budget': { b: 0.3, with: okta },
     'directory.okta.timeout': { b: '3s', with: okta },
     'directory.okta.log_interval': { b: '7s', with: okta },
-    'directory.okta.event_hook_secret': { b: 'what-an-event-hook-shows', with: okta },
-    'directory.okta.client_id': { a: 'app-a', b: 'app-b', with: { directory: { okta: app } } },
-    'directory.okta.private_key': { a: app.private_key, b: ecKey(), with: { directory: { okta: app } } },
-    'directory.okta.key_id': { b: 'key-b', with: { directory: { okta: app } } },
-    'directory.okta.scopes': { b: ['okta.users.read'], with: { directory: { okta: app } } },
+    'directory.okta.event_hook_secret': {
+      a: 'what-it-showed-before',
+      b: 'what-an-event-hook-shows',
+      with: okta,
+      observe: controlStatus('/.postern/hooks/okta', 'what-an-event-hook-shows'),
+    },
+    'directory.okta.client_id': { a: 'app-b', b: 'app-a', ...asApp },
+    'directory.okta.private_key': { a: ecKey(), b: serviceKey, ...asApp },
+    'directory.okta.key_id': { a: 'key-b', b: 'key-a', ...asApp },
+    'directory.okta.scopes': {
+      a: ['okta.apps.manage'],
+      b: ['okta.users.read', 'okta.groups.read', 'okta.logs.read'],
+      ...asApp,
+    },
     address: { a: '127.0.0.1:0', b: '127.0.0.1:1' },
     insecure_server: { b: true, with: https, observe: certificateOf },
     certificate: {

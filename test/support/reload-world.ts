@@ -1,5 +1,5 @@
 /** One Postern after the other on a provider and an upstream that stay, and what can be seen of each from outside. */
-import { createHash } from 'node:crypto'
+import { createHash, generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
@@ -43,6 +43,8 @@ export interface ReloadWorld {
   readonly base: Settings
   /** Another upstream than that of `base`, one with a certificate of ours, one that asks for a certificate, and one that never completes a handshake. */
   readonly upstreams: { readonly other: string; readonly tls: string; readonly mtls: string; readonly mute: string }
+  /** PEM private key of the service app `app-a` of the org, which calls it `key-a`. */
+  readonly serviceKey: string
   /** A store that can be shared. */
   readonly redisUrl: string
   compile(settings: Settings): Config
@@ -67,6 +69,15 @@ export async function createReloadWorld(): Promise<ReloadWorld> {
       postLogoutRedirectUris: [`${AUTH}/.postern/signed_out`],
     }),
     clock,
+  })
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  okta.addApp({
+    id: 'app-a',
+    label: 'Reader',
+    kind: 'service',
+    jwks: [{ ...publicKey.export({ format: 'jwk' }), kid: 'key-a' } as never],
+    role: 'READ_ONLY_ADMIN',
+    grantedScopes: ['okta.users.read', 'okta.groups.read', 'okta.logs.read'],
   })
   const arrived = new Map<string, number>()
   const upstream = (label: string) => (req: IncomingMessage, res: ServerResponse) => {
@@ -125,6 +136,7 @@ export async function createReloadWorld(): Promise<ReloadWorld> {
       mtls: `https://127.0.0.1:${mtls}`,
       mute: `https://127.0.0.1:${portOf(mute)}`,
     },
+    serviceKey: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
     redisUrl: `redis://127.0.0.1:${redis.port}`,
     compile,
     async start(settings) {
@@ -530,6 +542,32 @@ export async function begunBy({ browser }: Running): Promise<unknown> {
 export async function nowhere({ browser }: Running): Promise<unknown> {
   const { body } = await browser().ask('http://nowhere.localhost/')
   return body.replace(/request%20[\w-]+/, '').replace(/Request <code>.*/, '')
+}
+
+/** What a sign-in comes to. */
+export async function signInStatus(running: Running): Promise<unknown> {
+  return (await running.signIn(running.browser(), `${APP}/x`)).status
+}
+
+/** What a sign-in comes to where groups count. */
+export async function teamStatus(running: Running): Promise<unknown> {
+  return (await running.signIn(running.browser(), 'http://team.localhost/')).status
+}
+
+/** What our own address answers to whoever shows this: is it refused? */
+export function controlStatus(path: string, authorization: string): (running: Running) => Promise<unknown> {
+  return async (running) => {
+    const { status, body } = await running.browser().ask(AUTH + path, {
+      method: path.includes('/scim/') ? 'GET' : 'POST',
+      headers: {
+        authorization,
+        'content-type': path.endsWith('/ssf') ? 'application/secevent+jwt' : 'application/json',
+        accept: 'application/json',
+      },
+      ...(path.includes('/scim/') ? {} : { body: '{}' }),
+    })
+    return [status, /"err": *"(\w+)"/.exec(body)?.[1]]
+  }
 }
 
 /** What somebody who may not open the application is told. */

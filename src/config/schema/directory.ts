@@ -1,10 +1,10 @@
 import { z } from 'zod'
-import { duration, oneOf, orFile, text, texts, url } from './fields.ts'
+import { duration, live, oneOf, orFile, text, texts, url } from './fields.ts'
 
 const oktaSchema = z.strictObject(
   {
     url: url.optional().describe("Origin of Okta's API. Default: the origin of `idp_provider_url`."),
-    ...orFile('api_token', 'SSWS API token of a read-only administrator.'),
+    ...live(orFile('api_token', 'SSWS API token of a read-only administrator.')),
     budget: z
       .number({ error: 'a number from 0.01 to 1' })
       .min(0.01, { error: 'a number from 0.01 to 1' })
@@ -15,16 +15,18 @@ const oktaSchema = z.strictObject(
     log_interval: duration
       .prefault('10s')
       .describe("How often Okta's System Log is read; a change counts after this time."),
-    ...orFile(
-      'event_hook_secret',
-      "Value of the Authorization header of Okta's event hook. With a hook, changes count at once.",
-    ),
-    client_id: text.optional().describe('Client id of an API Services app that reads Okta, instead of an API token.'),
-    ...orFile('private_key', 'PEM private key of that app (or base64 of it).'),
-    key_id: text.optional().describe('Id of that key in Okta (`kid`).'),
-    scopes: texts
-      .default(['okta.users.read', 'okta.groups.read', 'okta.logs.read'])
-      .describe('Scopes that Okta has granted to that app.'),
+    ...live({
+      ...orFile(
+        'event_hook_secret',
+        "Value of the Authorization header of Okta's event hook. With a hook, changes count at once.",
+      ),
+      client_id: text.optional().describe('Client id of an API Services app that reads Okta, instead of an API token.'),
+      ...orFile('private_key', 'PEM private key of that app (or base64 of it).'),
+      key_id: text.optional().describe('Id of that key in Okta (`kid`).'),
+      scopes: texts
+        .default(['okta.users.read', 'okta.groups.read', 'okta.logs.read'])
+        .describe('Scopes that Okta has granted to that app.'),
+    }),
   },
   { error: 'a map such as {url: …, api_token_file: …}' },
 )
@@ -65,7 +67,7 @@ export const directorySchema = z.strictObject(
       .array(oneOf('okta', 'scim', 'static'), { error: 'a list of okta, scim, static' })
       .optional()
       .describe('Order of the sources; the first one that has a person is used. Default: all that are configured.'),
-    ...orFile('scim_token', 'Bearer token that Okta sends when it pushes people and groups (SCIM 2.0).'),
+    ...live(orFile('scim_token', 'Bearer token that Okta sends when it pushes people and groups (SCIM 2.0).')),
     static: z
       .union([text, staticSchema], { error: 'a map such as {users: [{id: 00u…, groups: [Engineering]}]}' })
       .optional()

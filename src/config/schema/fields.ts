@@ -71,9 +71,15 @@ export interface AtRestart {
   readonly [atRestart]: true
 }
 
-/** Marks keys, and everything below them, as read once. Every other key is live. */
+/** Marks keys, and everything below them, as read once, but those inside that are marked `live`. Every other key is live. */
 export function restart<S extends Readonly<Record<string, z.ZodType>>>(keys: S): { [K in keyof S]: S[K] & AtRestart } {
-  const marked = Object.entries(keys).map(([name, schema]) => [name, schema.meta({ ...schema.meta(), restart: true })])
+  const marked = Object.entries(keys).map(([name, schema]) => [name, schema.meta({ restart: true, ...schema.meta() })])
   // Only the type knows `AtRestart`; the meta is what the program reads.
   return Object.fromEntries(marked) as { [K in keyof S]: S[K] & AtRestart }
+}
+
+/** Marks keys inside of what is read once that a reload takes over all the same. */
+export function live<S extends Readonly<Record<string, z.ZodType>>>(keys: S): S {
+  const marked = Object.entries(keys).map(([name, schema]) => [name, schema.meta({ ...schema.meta(), restart: false })])
+  return Object.fromEntries(marked) as S
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { PROVIDERS } from '../providers.ts'
-import { duration, flag, oneOf, orFile, text, textMap, url, words } from './fields.ts'
+import { duration, flag, live, oneOf, orFile, text, textMap, url, words } from './fields.ts'
 import { providersSchema } from './providers.ts'
 
 /** Who signs people in: `idp_…` and `identity_providers`. */
@@ -29,10 +29,12 @@ export const idpKeys = {
     .default(false)
     .describe('The provider may be `http://` on a private network: secrets and codes cross it in the clear.'),
   idp_client_id: text.optional().describe('Client id of the application. Required.'),
-  ...orFile('idp_client_secret', 'Client secret; leave it out for a public client.'),
-  idp_client_auth: oneOf('basic', 'post', 'none')
-    .optional()
-    .describe('Client authentication at the token endpoint. Default: `basic` with a secret, `none` without.'),
+  ...live({
+    ...orFile('idp_client_secret', 'Client secret; leave it out for a public client.'),
+    idp_client_auth: oneOf('basic', 'post', 'none')
+      .optional()
+      .describe('Client authentication at the token endpoint. Default: `basic` with a secret, `none` without.'),
+  }),
   idp_scopes: words
     .prefault(['openid', 'profile', 'email', 'offline_access'])
     .describe('Scopes of the authorization request: a list, or text with spaces or commas.'),
@@ -46,17 +48,21 @@ export const idpKeys = {
     .default(false)
     .describe('Accept e-mail addresses that the provider says are not verified.'),
   idp_timeout: duration.prefault('10s').describe('Timeout of one call to the identity provider.'),
-  idp_service_account: z
-    .union([text, z.looseObject({ api_key: z.string() })], { error: 'an Okta API token in one of its forms' })
-    .optional()
-    .meta({
-      description: 'Okta API token: base64 of {"api_key": "…"}, that JSON, base64 of the token, or the token.',
-      writeOnly: true,
-    }),
+  ...live({
+    idp_service_account: z
+      .union([text, z.looseObject({ api_key: z.string() })], { error: 'an Okta API token in one of its forms' })
+      .optional()
+      .meta({
+        description: 'Okta API token: base64 of {"api_key": "…"}, that JSON, base64 of the token, or the token.',
+        writeOnly: true,
+      }),
+    idp_service_account_file: text.optional().describe('Path of a file that holds `idp_service_account`.'),
+  }),
   identity_providers: providersSchema
     .default({})
-    .describe('More identity providers, by name; without the keys `idp_…` the first of them is the default one.'),
-  idp_service_account_file: text.optional().describe('Path of a file that holds `idp_service_account`.'),
+    .describe(
+      'More identity providers, by name; without the keys `idp_…` the first of them is the default one. Their secrets are live, all else needs a restart.',
+    ),
   idp_refresh_directory_interval: duration.optional().describe('Old name of `directory.refresh_interval`.'),
   idp_refresh_directory_timeout: duration.optional().describe('Old name of `directory.okta.timeout`.'),
 }

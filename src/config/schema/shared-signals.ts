@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { orFile, text, url } from './fields.ts'
+import { live, orFile, text, url } from './fields.ts'
 
 /** A transmitter of the Shared Signals Framework, such as an Okta org. */
 export const sharedSignalsSchema = z.strictObject(
@@ -10,9 +10,11 @@ export const sharedSignalsSchema = z.strictObject(
       .describe(
         'What the events call us, `aud` of the stream. Default: the address that they are sent to, `…/.postern/ssf`, or its origin.',
       ),
-    ...orFile(
-      'authorization',
-      'Value of the Authorization header that the sender shows, at least 16 characters. Without it nothing is taken.',
+    ...live(
+      orFile(
+        'authorization',
+        'Value of the Authorization header that the sender shows, at least 16 characters. Without it nothing is taken.',
+      ),
     ),
   },
   { error: 'a map such as {authorization_file: …}' },

@@ -7,7 +7,7 @@ import type { OktaCredentials, Outbound } from '../../config/model.ts'
 import type { ReadPriority } from '../model.ts'
 import { judge, type OktaAnswer, type RawAnswer } from './answer.ts'
 import { type BucketState, bucketOf, createBudget, readRateFacts } from './budget.ts'
-import { createAuthorizer } from './service-app.ts'
+import { type Authorizer, createAuthorizer } from './service-app.ts'
 import { createTokenGuard } from './token-guard.ts'
 import { createCallQueue } from './call-queue.ts'
 import { asSourceTime } from '../../lib/time.ts'
@@ -59,6 +59,8 @@ export interface OktaClient {
   buckets(): readonly BucketState[]
   /** Calls since the start, by bucket and status; status 0: no answer. */
   calls(): readonly CallCount[]
+  /** Shows these from now on, at once also where the last ones were refused. */
+  rotate(credentials: OktaCredentials): void
   close(): Promise<void>
 }
 
@@ -83,12 +85,18 @@ export function createOktaClient(deps: {
   })
   const queue = createCallQueue({ budget, clock })
   const guard = createTokenGuard(deps)
-  const authorizer = createAuthorizer(deps.credentials, {
-    origin,
-    clock,
-    post: (path, form, signal) =>
-      send({ method: 'POST', path, headers: { 'content-type': FORM }, body: form.toString() }, `POST ${path}`, signal),
-  })
+  const authorizerOf = (credentials: OktaCredentials): Authorizer =>
+    createAuthorizer(credentials, {
+      origin,
+      clock,
+      post: (path, form, signal) =>
+        send(
+          { method: 'POST', path, headers: { 'content-type': FORM }, body: form.toString() },
+          `POST ${path}`,
+          signal,
+        ),
+    })
+  let authorizer = authorizerOf(deps.credentials)
   const counts = new Map<string, CallCount>()
 
   function count(bucket: string, status: number): void {
@@ -128,9 +136,11 @@ export function createOktaClient(deps: {
     })
     try {
       const heard = guard.begin(what)
+      const shown = authorizer
       let raw = await attempt(asked, bucket, what, signal).catch((error: unknown) => heard((): never => raise(error)))
-      // An access token that ended early, or was revoked, is replaced once; an API token is what it is.
-      if (raw.status === 401 && authorizer.renew()) raw = await attempt(asked, bucket, what, signal)
+      // An access token that ended early, or was revoked, is replaced once; an API token is what it is, unless a reload brought another.
+      if (raw.status === 401 && (shown.renew() || shown !== authorizer))
+        raw = await attempt(asked, bucket, what, signal)
       budget.learn(bucket, readRateFacts(raw.status, raw.headers, asSourceTime(clock.now())), clock.monotonic())
       return heard(() => judge(raw, { what, origin }))
     } finally {
@@ -224,6 +234,11 @@ export function createOktaClient(deps: {
 
     buckets: () => budget.buckets(clock.monotonic()),
     calls: () => [...counts.values()],
+
+    rotate(credentials) {
+      authorizer = authorizerOf(credentials)
+      guard.forget()
+    },
 
     async close() {
       queue.close()

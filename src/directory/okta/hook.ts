@@ -1,5 +1,5 @@
 import { constantTimeEqual } from '../../lib/crypto.ts'
-import type { Secret } from '../../lib/secret.ts'
+import type { CurrentSecret } from '../../lib/secret.ts'
 import type { Clock, Logger } from '../../types.ts'
 import type { EventHook } from '../model.ts'
 import { faultFields } from '../../errors.ts'
@@ -33,7 +33,7 @@ export interface OktaHook extends EventHook {
  * what needs a call to Okta.
  */
 export function createOktaHook(deps: {
-  readonly secret: Secret
+  readonly secret: CurrentSecret
   readonly directory: Pick<LiveDirectory, 'absorb'>
   readonly clock: Clock
   readonly logger: Logger

@@ -10,6 +10,8 @@ export interface TokenGuard {
   check(what: string): void
   /** At the moment of a call: checks, too. The returned function judges the answer and learns from it. */
   begin(what: string): <T>(judge: () => T) => T
+  /** There is another token: what was heard of the last one counts no more, nor what is still to come. */
+  forget(): void
 }
 
 /**
@@ -24,6 +26,7 @@ export function createTokenGuard(deps: {
 }): TokenGuard {
   const { clock, logger, origin } = deps
   let refusedAt: Monotonic | undefined
+  let tokens = 1
 
   function refused(): void {
     if (refusedAt === undefined) {
@@ -49,7 +52,7 @@ export function createTokenGuard(deps: {
 
     begin(what) {
       check(what)
-      const startedAt = clock.monotonic()
+      const [startedAt, token] = [clock.monotonic(), tokens]
       if (refusedAt !== undefined) refusedAt = startedAt
       return (judge) => {
         try {
@@ -57,10 +60,15 @@ export function createTokenGuard(deps: {
           accepted(startedAt)
           return answer
         } catch (error) {
-          if (error instanceof AppError && error.code === 'ERR_DIRECTORY_UNAUTHORIZED') refused()
+          if (error instanceof AppError && error.code === 'ERR_DIRECTORY_UNAUTHORIZED' && token === tokens) refused()
           throw error
         }
       }
+    },
+
+    forget() {
+      tokens++
+      refusedAt = undefined
     },
   }
 }

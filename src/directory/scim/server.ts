@@ -1,6 +1,6 @@
 import { toAppError } from '../../errors.ts'
 import { constantTimeEqual } from '../../lib/crypto.ts'
-import type { Secret } from '../../lib/secret.ts'
+import type { CurrentSecret } from '../../lib/secret.ts'
 import type { Clock, Logger, Store, Subject, Unsubscribe } from '../../types.ts'
 import type { DirectorySource, ScimServer } from '../model.ts'
 import { createDiscovery } from './discovery.ts'
@@ -34,7 +34,7 @@ export function createScim(deps: {
   readonly store: Store
   readonly clock: Clock
   readonly issuer: string
-  readonly token: Secret
+  readonly token: CurrentSecret
   readonly baseUrl: () => URL
   readonly logger: Logger
   /** See `createRegistry`. */

@@ -1,4 +1,5 @@
 import * as oidc from 'openid-client'
+import type { ClientAuth } from '../../config/model.ts'
 import { AppError, assertNever } from '../../errors.ts'
 import { systemTime } from '../../lib/clock.ts'
 import { createSend, type Send } from '../../lib/outbound.ts'
@@ -21,6 +22,8 @@ const KEY_REFETCH_FLOOR_S = 60
 
 export interface OidcClientDeps {
   readonly idp: OidcSettings
+  /** How to prove who we are, now. Absent: as `idp` says. */
+  readonly clientAuth?: (() => ClientAuth) | undefined
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -41,13 +44,17 @@ export interface OidcClient {
 }
 
 /** The library's view of one provider: its metadata and keys, kept over operations, and who we are there. */
-export function createOidcClient({ idp, clock, logger }: OidcClientDeps): OidcClient {
+export function createOidcClient({
+  idp,
+  clientAuth = () => idp.clientAuth,
+  clock,
+  logger,
+}: OidcClientDeps): OidcClient {
   const { send, trouble } = reachable(createSend(idp.outbound ?? {}, idp.timeout), clock)
   const metadata = createStale({ ...METADATA, clock, read: () => readMetadata(idp, send, logger) })
   /** Signing keys: read by the library when there are none, or when a token names one that is unknown. */
   const keys = createKeySet({ clock, read: async () => readKeys(await metadata.get(), idp, send, logger) })
   const signatures = createJwsVerifier({ keys })
-  const authentication = clientAuthentication(idp)
   const skews = new WeakMap<oidc.Configuration, Span>()
 
   async function connect(signal: AbortSignal): Promise<oidc.Configuration> {
@@ -59,7 +66,7 @@ export function createOidcClient({ idp, clock, logger }: OidcClientDeps): OidcCl
         [oidc.clockSkew]: Math.round((epochMillis(clock.now()) - systemTime()) / 1000),
         [oidc.clockTolerance]: CLOCK_TOLERANCE_S,
       },
-      authentication,
+      clientAuthentication(clientAuth()),
     )
     config.timeout = idp.timeout / 1000
     config[oidc.customFetch] = async (url, init) => {
@@ -111,7 +118,7 @@ async function readKeys(
   }
 }
 
-function clientAuthentication({ clientAuth }: OidcSettings): oidc.ClientAuth {
+function clientAuthentication(clientAuth: ClientAuth): oidc.ClientAuth {
   switch (clientAuth.kind) {
     case 'basic':
       return oidc.ClientSecretBasic(clientAuth.secret.reveal())

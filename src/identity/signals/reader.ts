@@ -1,6 +1,7 @@
 /** Whose keys a pushed message is checked with, and what it must be like: a validator for each kind, none of which takes another's. */
 import type { IdpConfig, SharedSignalsConfig } from '../../config/model.ts'
 import { constantTimeEqual } from '../../lib/crypto.ts'
+import type { CurrentSecret } from '../../lib/secret.ts'
 import { createSend } from '../../lib/outbound.ts'
 import { isSameIssuer, personKey } from '../../lib/person.ts'
 import type { Clock, IdentityProviders, Json, JsonObject, ShownTokens } from '../../types.ts'
@@ -19,7 +20,7 @@ const FOREIGN: Refused = Object.freeze({ refused: 'of no identity provider of ou
 export function createProviderSignals(deps: {
   readonly configs: readonly [IdpConfig, ...IdpConfig[]]
   readonly idps: Pick<IdentityProviders, 'named'>
-  readonly sharedSignals: SharedSignalsConfig | undefined
+  readonly sharedSignals: SharedSignals | undefined
   readonly clock: Clock
 }): ProviderSignals {
   const { configs, idps, sharedSignals, clock } = deps
@@ -65,8 +66,10 @@ export function createProviderSignals(deps: {
   }
 }
 
+type SharedSignals = Omit<SharedSignalsConfig, 'authorization'> & { readonly authorization: CurrentSecret }
+
 function securityEvents(
-  config: SharedSignalsConfig,
+  config: SharedSignals,
   providers: readonly [IdpConfig, ...IdpConfig[]],
   clock: Clock,
 ): NonNullable<ProviderSignals['securityEvents']> {

@@ -376,7 +376,7 @@ routes:
       `authenticate_service_url: "https://authenticate.corp.example"  # ${file}:1:27, needs a restart`,
       `idp_provider_url: "https://dev-1.okta.com"  # ${file}:2:19, needs a restart`,
       'idp_client_id: "0oa2"  # environment IDP_CLIENT_ID, needs a restart',
-      'idp_client_secret: "[secret]"  # environment OKTA_CLIENT_SECRET, needs a restart',
+      'idp_client_secret: "[secret]"  # environment OKTA_CLIENT_SECRET',
       `idp_refresh_directory_interval: "2m"  # ${file}:5:33, needs a restart`,
       `insecure_server: true  # ${file}:4:18, needs a restart`,
       'shared_secret: "[secret]"  # environment SHARED_SECRET, needs a restart',
@@ -393,7 +393,7 @@ routes:
     expect(lines).toContain('cookie_expire: "14h"  # default')
     expect(lines).toContain('address: ":8080"  # default, needs a restart')
     expect(lines).toContain('cookie_name: "__Host-postern"  # default')
-    expect(lines).toContain('idp_client_auth: "basic"  # default, needs a restart')
+    expect(lines).toContain('idp_client_auth: "basic"  # default')
     expect(lines).toContain('health_check_addr: null  # default, needs a restart')
     // Its older name says two minutes.
     expect(lines.filter((line) => line.startsWith('directory.refresh_interval'))).toEqual([])
