@@ -53,7 +53,7 @@ import { endUnheard } from './session/unheard.ts'
 import { checkStoreKey } from './store/key-check.ts'
 import { isShared, openStore } from './store/open.ts'
 import type { Clock, Logger, Owe, Span } from './types.ts'
-import { rotated } from './config/credentials.ts'
+import { credentialsOf, rotated } from './config/credentials.ts'
 import type { Config, DirectorySecrets, Fixed, IdpConfig, Live } from './config/model.ts'
 import type { Route } from './config/route-model.ts'
 import type { Generation } from './http/exchange.ts'
@@ -111,8 +111,9 @@ async function openServing(
   const { fixed } = config
   const { sharedSecrets, sharedSignals } = fixed
   const [defaultIdp, ...otherIdps] = fixed.idps
-  let { credentials } = config.live
-  const credentialsOf = (name: string) => credentials.idps.find((idp) => idp.name === name)
+  // A worker that follows another has the first configuration's `fixed`, and the newest `live`.
+  let credentials = rotated(credentialsOf(fixed), config.live.credentials)
+  const shownTo = (name: string) => credentials.idps.find((idp) => idp.name === name)
   const metrics = createMetrics({ version: readVersion(), node: process.version })
   const store = meteredStore(await openStore(fixed, { clock, logger }), metrics, clock)
   closing.add(() => store.close())
@@ -147,7 +148,7 @@ async function openServing(
   const providerOf = (idp: IdpConfig) =>
     createOidcProvider({
       idp,
-      clientAuth: () => credentialsOf(idp.name)?.clientAuth ?? idp.clientAuth,
+      clientAuth: () => shownTo(idp.name)?.clientAuth ?? idp.clientAuth,
       redirectUri: new URL(idp.callbackPath, fixed.authenticateServiceUrl),
       clock,
       logger,
@@ -159,7 +160,7 @@ async function openServing(
   closing.add(() => upstreams.close())
   let generation: Generation & Lifetime
   const { directory, ...feeds } = openDirectories({
-    scopes: directoryScopes(fixed.idps, (name) => credentialsOf(name) ?? {}),
+    scopes: directoryScopes(fixed.idps, (name) => shownTo(name) ?? {}),
     store,
     clock,
     logger,

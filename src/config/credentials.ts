@@ -13,18 +13,29 @@ const SHOWN_WITH: readonly Path[] = [
   ...['client_id', 'key_id', 'scopes'].map((key) => ['directory', 'okta', key]),
 ]
 
-export function compileCredentials(
-  { idps, sharedSignals }: Pick<Fixed, 'idps' | 'sharedSignals'>,
-  globals: GlobalInput,
-): Credentials {
+type Shown = Pick<Credentials, 'idps' | 'sharedSignals'>
+
+/** As a configuration has them. */
+export function credentialsOf({ idps, sharedSignals }: Pick<Fixed, 'idps' | 'sharedSignals'>): Shown {
+  return {
+    idps: idps.map(({ name, issuer, internalUrl, clientId, clientAuth, directory }) => ({
+      name,
+      recipient: fingerprint([issuer, internalUrl, clientId, 'url' in directory && directory.url]),
+      clientAuth,
+      ...directorySecretsOf(directory),
+    })),
+    ...(sharedSignals && { sharedSignals: sharedSignals.authorization }),
+  }
+}
+
+export function compileCredentials(fixed: Pick<Fixed, 'idps' | 'sharedSignals'>, globals: GlobalInput): Credentials {
   const names = Object.keys(globals.identity_providers)
   const ofNamed = names.flatMap((name) =>
     [...SHOWN_WITH.slice(1), ['client_auth']].map((path): Path => ['identity_providers', name, ...path]),
   )
   const paths = [...signInSecrets(names), ...SHOWN_WITH, ...ofNamed].map((path) => path.map(String))
   return {
-    idps: idps.map(({ name, clientAuth, directory }) => ({ name, clientAuth, ...directorySecretsOf(directory) })),
-    ...(sharedSignals && { sharedSignals: sharedSignals.authorization }),
+    ...credentialsOf(fixed),
     written: new Map(paths.map((path) => [path.join('.'), fingerprint(readPath(globals, path))])),
   }
 }
@@ -39,10 +50,20 @@ export function directorySecretsOf(directory: DirectoryConfig): DirectorySecrets
   }
 }
 
-/** Those of `next`; what it no longer has stays as it was, until the restart that this takes. */
-export function rotated(before: Credentials, next: Credentials): Credentials {
-  const after = new Map(next.idps.map((idp) => [idp.name, idp]))
-  return { ...before, ...next, idps: before.idps.map((idp) => ({ ...idp, ...after.get(idp.name) })) }
+/**
+ * Those of `next`; what it no longer has stays as it was, until the restart that this takes. Nor does a provider or an org
+ * get what is meant for the one of the next start.
+ */
+export function rotated(before: Shown, { idps, sharedSignals }: Shown): Shown {
+  const after = new Map(idps.map((idp) => [idp.name, idp]))
+  return {
+    ...before,
+    ...(sharedSignals && { sharedSignals }),
+    idps: before.idps.map((idp) => {
+      const next = after.get(idp.name)
+      return next?.recipient === idp.recipient ? { ...idp, ...next } : idp
+    }),
+  }
 }
 
 /** Of what is read once, all but the credentials: that there are some is part of it. */

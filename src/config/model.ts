@@ -75,7 +75,12 @@ export interface Fixed extends PlainFixed {
 
 /** Secrets that are in force from a reload on. Those of `Fixed` are the same of the start; what runs asks for these at each use. */
 export interface Credentials {
-  readonly idps: readonly ({ readonly name: string; readonly clientAuth: ClientAuth } & DirectorySecrets)[]
+  readonly idps: readonly ({
+    readonly name: string
+    /** The same for the same client of the same provider and org. */
+    readonly recipient: string
+    readonly clientAuth: ClientAuth
+  } & DirectorySecrets)[]
   /** The whole Authorization header that a transmitter of security events shows. */
   readonly sharedSignals?: Secret
   /** Key → fingerprint of its value: tells which of them a reload changed. */

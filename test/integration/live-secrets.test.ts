@@ -70,3 +70,12 @@ test('the secret of an event hook that was replaced opens nothing any more; one 
     needs_restart: ['directory.okta.event_hook_secret'],
   })
 })
+
+test('a secret for the provider of the next start is not shown to the one in force', async () => {
+  world = await createTestWorld({ config: { idp_service_account: undefined } })
+  world.reload({ idp_provider_url: `${world.okta.url}/oauth2/default`, idp_client_secret: NEW_SECRET })
+  expect(world.log().findLast(({ msg }) => msg === 'configuration reloaded')).toMatchObject({
+    needs_restart: ['idp_provider_url'],
+  })
+  expect((await world.signIn(world.browser(), ENGINEERING, ALICE)).status).toBe(200)
+})
