@@ -94,3 +94,15 @@ test.each([
 ])('compareConfig sums up: %s', (summary, routes) => {
   expect(reload({}, { routes }).summary).toBe(summary)
 })
+
+test('the secret of a named provider is in force after a reload, and named as it is written', () => {
+  const partners = (more: object) => ({
+    identity_providers: { partners: { url: 'https://login.partner.example', client_id: 'postern', ...more } },
+  })
+  const rotation = reload(
+    partners({ client_secret: 'a-secret-of-before' }),
+    partners({ client_secret: 'a-secret-of-now' }),
+  )
+  expect([rotation.needsRestart, rotation.changed]).toEqual([[], ['identity_providers.partners.client_secret']])
+  expect(reload(partners({}), partners({ timeout: '7s' })).needsRestart).toEqual(['identity_providers'])
+})
