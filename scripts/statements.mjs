@@ -14,9 +14,23 @@ const run = (command, ...args) =>
 const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex')
 const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
 
-/** npm gives each list an instant and a random number: the commit's instant, and a number from the content, instead. */
+/**
+ * npm gives each list an instant and a random number: the commit's instant, and a number from the content, instead.
+ * Which packages are of the product is taken from the lockfile: `--omit dev` also omits some that both need.
+ */
 function sbom() {
-  const list = JSON.parse(run('npm', 'sbom', '--sbom-format', 'cyclonedx', '--omit', 'dev'))
+  const list = JSON.parse(run('npm', 'sbom', '--sbom-format', 'cyclonedx', '--package-lock-only'))
+  const { packages } = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8'))
+  const product = new Set(
+    Object.entries(packages).flatMap(([path, { dev, version: of }]) =>
+      dev === true || path === '' ? [] : [`${path.replace(/^.*node_modules\//, '')}@${of}`],
+    ),
+  )
+  const isOurs = (reference) => product.has(reference) || reference === list.metadata.component['bom-ref']
+  list.components = list.components.filter(({ name, version: of }) => product.has(`${name}@${of}`))
+  list.dependencies = list.dependencies
+    .filter(({ ref }) => isOurs(ref))
+    .map(({ ref, dependsOn }) => ({ ref, dependsOn: dependsOn.filter(isOurs) }))
   list.metadata.timestamp = new Date(Number(process.env.SOURCE_DATE_EPOCH) * 1000).toISOString()
   list.metadata.component = { ...list.metadata.component, type: 'application', name: 'postern' }
   delete list.serialNumber

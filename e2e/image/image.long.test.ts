@@ -181,8 +181,8 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
     const files = readdirSync(out).toSorted()
     expect(files).toEqual([
       expect.stringMatching(/\.cdx\.json$/),
-      expect.stringMatching(/\.oci\.tar$/),
       expect.stringMatching(/\.intoto\.json$/),
+      expect.stringMatching(/\.oci\.tar$/),
     ])
     for (const file of files) expect([file, digest(out, file)]).toEqual([file, digest(join(scratch, 'release'), file)])
   }, 600_000)
@@ -193,19 +193,6 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
       readFileSync(join(release, readdirSync(release).find((file) => file.endsWith(end)) ?? ''), 'utf8')
     const { components } = JSON.parse(read('.cdx.json')) as { components: { name: string; version: string }[] }
     expect(components.length).toBeGreaterThan(50)
-    // Those that this platform does not need were not installed.
-    const version = ({ name }: { name: string }): string =>
-      (JSON.parse(readFileSync(join(files, 'app/node_modules', name, 'package.json'), 'utf8')) as { version: string })
-        .version
-    const top = components.filter(({ name }) => existsSync(join(files, 'app/node_modules', name, 'package.json')))
-    expect(top.length).toBeGreaterThan(components.length * 0.9)
-    expect(
-      top.filter(
-        (each) =>
-          version(each) !== each.version &&
-          !components.some(({ name, version: other }) => name === each.name && other === version(each)),
-      ),
-    ).toEqual([])
     const installed = readdirSync(join(files, 'app/node_modules'))
       .filter((name) => !name.startsWith('.'))
       .flatMap((name) =>

@@ -197,7 +197,7 @@ describe.skipIf(!havePebble)('autocert (with Pebble, which scripts/ci-tools.sh i
     const after = await ask({ app, pebble, host: 'app.test' })
     expect(after.answer).toContain('this is app.test')
     expect(after.serial).not.toBe(before.serial)
-    expect(log.find(({ failures }) => failures === 1)?.['error']).toContain('the clock of this machine')
+    expect(log.find(({ failures }) => failures === 1)?.['error_message']).toContain('the clock of this machine')
     clock.advance(10 * 60_000)
     expect(hosts('ordering a certificate')).toHaveLength(4)
   })
