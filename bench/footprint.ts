@@ -108,9 +108,7 @@ async function measureSockets(_: Postern, ground: Ground): Promise<readonly Meas
   const at = await freePort()
   const upstream = start(BESIDE, node('sockets.js', String(at)))
   await answering(at)
-  // Each tunnel is a connection to the upstream, of which 512 are allowed by default.
-  const settings = { upstream_max_connections: 2 * IDLE_SOCKETS }
-  const postern = await startPostern({ core: UNDER_TEST, ...ground, echo: at, settings })
+  const postern = await startPostern({ core: UNDER_TEST, ...ground, echo: at })
   const { program, port, echo } = postern
   const lines = Object.entries({ ...echo, Upgrade: 'websocket', Connection: 'Upgrade', 'Sec-WebSocket-Version': '13' })
 

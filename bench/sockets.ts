@@ -1,9 +1,9 @@
-/** Accepts every WebSocket (RFC 6455 §4.2.2) and says nothing more; anything else gets 426. */
+/** Accepts every WebSocket (RFC 6455 §4.2.2) and says nothing more; anything else gets an empty 200, where a sign-in ends. */
 import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 
 const [port] = process.argv.slice(2)
-createServer((_req, res) => res.writeHead(426).end())
+createServer((_req, res) => res.end())
   .on('upgrade', (req, socket) => {
     const key = `${req.headers['sec-websocket-key']}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`
     const accept = createHash('sha1').update(key).digest('base64')
