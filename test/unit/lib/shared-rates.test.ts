@@ -24,7 +24,7 @@ function world(count: number) {
     return { limiter: new RateLimiter({ spent: shared.spent }), close: () => shared.close() }
   })
   const take = (process: number, rate: Rate, key = 'a'): boolean =>
-    processes[process]?.limiter.take(key, rate, clock.monotonic() as never) === 0
+    processes[process]?.limiter.take(key, rate, clock.monotonic()) === 0
   return { clock, store, processes, take, warnings }
 }
 
@@ -110,7 +110,7 @@ test('a store that has forgotten everything forgives nothing that is known here'
   const clock = manualClock(0)
   const shared = createSharedRates({ owe: async (debts) => debts.map(() => 0), clock, logger: silentLogger })
   const limiter = new RateLimiter({ spent: shared.spent })
-  const take = () => limiter.take('a', RATE, clock.monotonic() as never) === 0
+  const take = () => limiter.take('a', RATE, clock.monotonic()) === 0
   for (let i = 0; i < 20; i++) take()
   await clock.advanceAsync(100)
   let more = 0
@@ -123,7 +123,7 @@ test('an answer of nonsense, or one that owes for days, shuts nobody out for lon
     const clock = manualClock(0)
     const shared = createSharedRates({ owe: async (debts) => debts.map(() => owed), clock, logger: silentLogger })
     const limiter = new RateLimiter({ spent: shared.spent })
-    const take = () => limiter.take('a', RATE, clock.monotonic() as never)
+    const take = () => limiter.take('a', RATE, clock.monotonic())
     expect(take()).toBe(0)
     await clock.advanceAsync(200)
     expect(take()).toBeLessThanOrEqual(26_000)
