@@ -61,7 +61,9 @@ export function rotated(before: Shown, { idps, sharedSignals }: Shown): Shown {
     ...(sharedSignals && { sharedSignals }),
     idps: before.idps.map((idp) => {
       const next = after.get(idp.name)
-      return next?.recipient === idp.recipient ? { ...idp, ...next } : idp
+      if (next?.recipient !== idp.recipient) return idp
+      // A process that will only proxy has no client secret; until its restart it signs people in.
+      return { ...idp, ...next, clientAuth: next.clientAuth.kind === 'elsewhere' ? idp.clientAuth : next.clientAuth }
     }),
   }
 }

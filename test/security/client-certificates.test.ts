@@ -8,6 +8,9 @@ import { createTestWorld, type World } from '../support/world.ts'
 import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
 
 const authorities = createAuthorities()
+/** Some releases of Node give a server no intermediate certificate of its client (nodejs/node#65579): then the answer is no. */
+const losesChains = /^v(?:24\.21|26\.(?:8|9|10|11))\./.test(process.version)
+
 let corp: Authority
 let below: Authority
 let stranger: Authority
@@ -190,14 +193,17 @@ describe('what a certificate has to meet', () => {
     expect(await statuses(laptop)).toEqual([200, 200, 200])
   })
 
-  test('with a list that is out of date, or without that of an authority, nobody knows: no', async () => {
-    inForce({ enforcement: 'policy_with_default_deny', crl: corp.revoke([], -1) })
-    expect(await statuses(laptop)).toEqual([495, 495, 495])
-    inForce({ enforcement: 'policy_with_default_deny', crl: corp.revoke([]), max_verify_depth: 2 })
-    expect(await statuses(shown['of an authority below'])).toEqual([495, 495, 495])
-    inForce({ enforcement: 'policy_with_default_deny', crl: corp.revoke([]) + below.revoke([]), max_verify_depth: 2 })
-    expect(await statuses(shown['of an authority below'])).toEqual([200, 403, 200])
-  })
+  test.skipIf(losesChains)(
+    'with a list that is out of date, or without that of an authority, nobody knows: no',
+    async () => {
+      inForce({ enforcement: 'policy_with_default_deny', crl: corp.revoke([], -1) })
+      expect(await statuses(laptop)).toEqual([495, 495, 495])
+      inForce({ enforcement: 'policy_with_default_deny', crl: corp.revoke([]), max_verify_depth: 2 })
+      expect(await statuses(shown['of an authority below'])).toEqual([495, 495, 495])
+      inForce({ enforcement: 'policy_with_default_deny', crl: corp.revoke([]) + below.revoke([]), max_verify_depth: 2 })
+      expect(await statuses(shown['of an authority below'])).toEqual([200, 403, 200])
+    },
+  )
 
   test('the access log says why one is not valid', async () => {
     const why = async (certificate: Issued | undefined): Promise<unknown> => {
@@ -217,7 +223,7 @@ describe('what a certificate has to meet', () => {
     expect(await why(laptop)).toBe('it has none of match_subject_alt_names')
   })
 
-  test('max_verify_depth', async () => {
+  test.skipIf(losesChains)('max_verify_depth', async () => {
     for (const [depth, status] of [
       [1, 495],
       [2, 200],
