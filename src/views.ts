@@ -10,7 +10,7 @@ import { createRecentDecisions } from './proxy/recent-decisions.ts'
 import { createStatusViews, type StatusViews } from './proxy/status.ts'
 import { createUserViews, type UserViews } from './proxy/user.ts'
 import { type ConditionDeps, createCondition } from './server/condition.ts'
-import { sessionPrincipal } from './session/authenticator.ts'
+import { principalOfSession, sessionPrincipal } from './session/authenticator.ts'
 import type { Refresher } from './session/refresher.ts'
 import type { IdentityProviders, Sessions } from './types.ts'
 
@@ -45,7 +45,13 @@ export function createViews(deps: ViewsDeps): Views {
     pages: {
       user: createUserViews(deps),
       portal: createPortal({ ...deps, ownPrincipals }),
-      status: createStatusViews({ ...deps, ownPrincipals, decisions, condition: () => condition.read() }),
+      status: createStatusViews({
+        ...deps,
+        ownPrincipals,
+        decisions,
+        condition: () => condition.read(),
+        principalOfSession: (session) => principalOfSession(session, deps),
+      }),
     },
     record(sample) {
       if (live().admin) decisions.record(sample, clock.now())

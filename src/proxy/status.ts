@@ -26,8 +26,10 @@ export interface StatusDeps {
   readonly condition: () => Condition
   readonly decisions: RecentDecisions
   readonly sessions: Pick<Sessions, 'list'>
-  readonly idps: IdentityProviders
-  readonly directory: Pick<Directory, 'recall' | 'membership' | 'status'>
+  readonly idps: Pick<IdentityProviders, 'all'>
+  readonly directory: Pick<Directory, 'recall'>
+  /** Whose session it is; undefined: its provider is not configured any more. */
+  readonly principalOfSession: (session: Session) => SessionPrincipal | undefined
   readonly authenticate: Pick<Authenticate, 'startSignIn'>
   readonly clock: Clock
 }
@@ -36,7 +38,8 @@ export interface StatusDeps {
 const MAX_LOOKED_AT = 20_000
 
 export function createStatusViews(deps: StatusDeps): StatusViews {
-  const { ownPrincipals, condition, decisions, sessions, idps, directory, authenticate, clock } = deps
+  const { ownPrincipals, condition, decisions, sessions, idps, directory, principalOfSession, authenticate, clock } =
+    deps
   const judges = new WeakMap<Generation, ReturnType<typeof createJudge>>()
 
   /** Whoever may not see it gets the answer of a route that refuses them; without `admin` there is nothing to refuse. */
@@ -99,21 +102,9 @@ export function createStatusViews(deps: StatusDeps): StatusViews {
   /** Somebody who has a session. */
   async function find(user: string): Promise<SessionPrincipal | undefined> {
     const session = user.includes('@') ? await findByAddress(user.toLowerCase()) : await findBySubject(user)
-    const idp = session && idps.of(session)
-    if (!session || !idp) return undefined
-    const { id, person, identity, signedInAt, expiresAt } = session
-    await directory.recall(person)
-    return {
-      kind: 'session',
-      person,
-      identity,
-      sessionId: id,
-      provider: idp.name,
-      signedInAt,
-      expiresAt,
-      membership: directory.membership(person),
-      status: directory.status(person),
-    }
+    if (!session) return undefined
+    await directory.recall(session.person)
+    return principalOfSession(session)
   }
 
   async function findBySubject(subject: string): Promise<Session | undefined> {

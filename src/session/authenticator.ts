@@ -51,8 +51,8 @@ export function sessionPrincipal(
   if (isActivity(facts)) deps.sessions.seen(found, now)
   const fresh = deps.refresher.fresh(found, now)
   return fresh instanceof Promise
-    ? arrived(fresh, deps).then((session) => session && principalOf(session, deps))
-    : principalOf(fresh, deps)
+    ? arrived(fresh, deps).then((session) => session && principalOfSession(session, deps))
+    : principalOfSession(fresh, deps)
 }
 
 /** Another process may have signed this person in, or refreshed the session, a moment ago. */
@@ -63,7 +63,10 @@ async function arrived(found: Promise<Found>, { directory }: PrincipalDeps): Pro
 }
 
 /** undefined: from a provider that is not configured any more, so that nobody vouches for them. */
-function principalOf(session: Session, { idps, directory }: PrincipalDeps): SessionPrincipal | undefined {
+export function principalOfSession(
+  session: Session,
+  { idps, directory }: Pick<PrincipalDeps, 'idps' | 'directory'>,
+): SessionPrincipal | undefined {
   const { id, person, identity, signedInAt, expiresAt } = session
   const idp = idps.of(session)
   if (!idp) return undefined
