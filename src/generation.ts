@@ -15,7 +15,8 @@ import { createProgramAuthenticator } from './session/program-authenticator.ts'
 import type { Refresher } from './session/refresher.ts'
 import { createServiceTokenAuthenticator } from './tokens/authenticator.ts'
 import type { ServiceTokens } from './tokens/model.ts'
-import type { IdentityProviders, Sessions } from './types.ts'
+import type { IdentityProviders } from './types.ts'
+import type { Sessions } from './session/model.ts'
 import type { Upstreams } from './upstream/forward.ts'
 
 /** What is built once, and every generation uses. */

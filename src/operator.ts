@@ -15,18 +15,8 @@ import { endOf } from './session/life.ts'
 import { createSessions } from './session/sessions.ts'
 import { compareStoreKey } from './store/key-check.ts'
 import { openStore } from './store/open.ts'
-import type {
-  Clock,
-  Identity,
-  Logger,
-  PersonKey,
-  RefreshPlan,
-  Session,
-  SourceTime,
-  Span,
-  Subject,
-  WallTime,
-} from './types.ts'
+import type { Clock, Identity, Logger, PersonKey, SourceTime, Span, Subject, WallTime } from './types.ts'
+import type { RefreshPlan, Session } from './session/model.ts'
 import type { ServiceTokens } from './tokens/model.ts'
 import { createServiceTokens } from './tokens/service-tokens.ts'
 import type { Config } from './config/model.ts'

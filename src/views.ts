@@ -12,7 +12,8 @@ import { createUserViews, type UserViews } from './proxy/user.ts'
 import { type ConditionDeps, createCondition } from './server/condition.ts'
 import { principalOfSession, sessionPrincipal } from './session/authenticator.ts'
 import type { Refresher } from './session/refresher.ts'
-import type { IdentityProviders, Sessions } from './types.ts'
+import type { IdentityProviders } from './types.ts'
+import type { Sessions } from './session/model.ts'
 
 export interface Views {
   readonly pages: { readonly user: UserViews; readonly portal: Portal; readonly status: StatusViews }

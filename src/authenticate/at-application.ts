@@ -4,7 +4,8 @@ import { readCookie } from '../lib/cookie.ts'
 import { sha256 } from '../lib/crypto.ts'
 import { beginReply, returnReply } from '../pages/render.ts'
 import { redirectReply } from '../pages/reply.ts'
-import type { Clock, Sessions, SignInDemand, Store } from '../types.ts'
+import type { Clock, SignInDemand, Store } from '../types.ts'
+import type { Sessions } from '../session/model.ts'
 import type { Reply } from '../http/exchange.ts'
 import {
   type ControlRequest,

@@ -1,7 +1,7 @@
 /** Did somebody who reads our pages, or a script of the application's own, send this? Not a page of another site (G05). */
 import { constantTimeEqual, deriveKey, mac } from '../lib/crypto.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { Session } from '../types.ts'
+import type { Session } from '../session/model.ts'
 import type { ControlRequest } from './control-request.ts'
 import { readForm } from './form.ts'
 import { only } from './redirect.ts'

@@ -13,16 +13,8 @@ import type { Secret } from '../lib/secret.ts'
 import { elapsed, epochMillis, later } from '../lib/time.ts'
 import { personKey } from '../lib/person.ts'
 import { jsonReply } from '../pages/reply.ts'
-import type {
-  Clock,
-  IdentityProvider,
-  IdentityProviders,
-  Monotonic,
-  Session,
-  Sessions,
-  Span,
-  WallTime,
-} from '../types.ts'
+import type { Clock, IdentityProvider, IdentityProviders, Monotonic, Span, WallTime } from '../types.ts'
+import type { Session, Sessions } from '../session/model.ts'
 import { acceptedProviders } from './accepted.ts'
 import type { ControlRequest } from './control-request.ts'
 

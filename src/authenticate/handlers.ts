@@ -15,13 +15,12 @@ import type {
   IdentityProvider,
   IdentityProviders,
   Logger,
-  Session,
-  Sessions,
   SignInDemand,
   Store,
   Tokens,
   WallTime,
 } from '../types.ts'
+import type { Session, Sessions } from '../session/model.ts'
 import type { Directory } from '../directory/model.ts'
 import type { Live } from '../config/model.ts'
 import type { Reply } from '../http/exchange.ts'

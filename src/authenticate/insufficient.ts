@@ -1,6 +1,7 @@
 import { AppError } from '../errors.ts'
 import { type Unmet, unmetBy } from '../policy/demand.ts'
-import type { Session, SignInDemand, WallTime } from '../types.ts'
+import type { SignInDemand, WallTime } from '../types.ts'
+import type { Session } from '../session/model.ts'
 
 /** Is the sign-in of the session what a route asks for? */
 export function isEnough(session: Session, demand: SignInDemand | undefined, now: WallTime): boolean {

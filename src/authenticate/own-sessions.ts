@@ -1,5 +1,6 @@
 /** The sessions of a browser itself, on the host that was asked. */
-import type { Clock, IdentityProviders, Session, SessionId, Sessions } from '../types.ts'
+import type { Clock, IdentityProviders, SessionId } from '../types.ts'
+import type { Session, Sessions } from '../session/model.ts'
 import { type ControlRequest, isAtAuthenticate, namesFor } from './control-request.ts'
 
 export interface OwnSessions {

@@ -3,7 +3,8 @@ import { assertNever } from '../errors.ts'
 import { isoTime } from './time.ts'
 import type { ServiceToken } from '../tokens/model.ts'
 import type { LogFields } from './log-fields.ts'
-import type { Logger, Session, SessionEnd, SessionId } from '../types.ts'
+import type { Logger, SessionId } from '../types.ts'
+import type { Session, SessionEnd } from '../session/model.ts'
 
 /** Something that somebody may have to answer for. One member for each kind; `createAudit` writes all of them. */
 export type AuditEvent =

@@ -2,7 +2,8 @@ import type { ControlRequest } from '../authenticate/handlers.ts'
 import type { OwnSessions } from '../authenticate/own-sessions.ts'
 import type { RequestFacts } from '../http/exchange.ts'
 import type { Principal } from '../policy/model.ts'
-import type { Clock, Session, WallTime } from '../types.ts'
+import type { Clock, WallTime } from '../types.ts'
+import type { Session } from '../session/model.ts'
 
 /** Everybody that this browser is signed in as on the host that was asked: at the sign-in service one at each provider. */
 export type OwnPrincipals = (request: ControlRequest) => Promise<readonly Principal[]>

@@ -10,18 +10,8 @@ import { isSameIssuer, personKey } from '../lib/person.ts'
 import { readBody } from '../lib/read-body.ts'
 import { wallTime } from '../lib/time.ts'
 import { jsonReply, textReply } from '../pages/reply.ts'
-import type {
-  Clock,
-  Json,
-  JsonObject,
-  Logger,
-  Session,
-  SessionEnd,
-  Sessions,
-  Store,
-  Table,
-  WallTime,
-} from '../types.ts'
+import type { Clock, Json, JsonObject, Logger, Store, Table, WallTime } from '../types.ts'
+import type { Session, SessionEnd, Sessions } from '../session/model.ts'
 
 /** A token of 16 KiB, and what an urlencoded form puts around it. */
 const MOST_BYTES = 20_000

@@ -8,7 +8,8 @@ import { sessionTag } from '../lib/audit.ts'
 import { elapsed, isoTime } from '../lib/time.ts'
 import { type KnownSessions, pageOf, pageReply } from '../pages/render.ts'
 import { jsonReply } from '../pages/reply.ts'
-import type { Clock, JsonObject, Session, Sessions } from '../types.ts'
+import type { Clock, JsonObject } from '../types.ts'
+import type { Session, Sessions } from '../session/model.ts'
 import { personOf, unauthenticated } from './respond.ts'
 
 export interface UserViews {

@@ -2,7 +2,8 @@
 import { faultFields } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import { epochMillis, later } from '../lib/time.ts'
-import type { Clock, Logger, Session, SessionId, Sessions, Span, Store, Table, WallTime } from '../types.ts'
+import type { Clock, Logger, SessionId, Span, Store, Table, WallTime } from '../types.ts'
+import type { Session, Sessions } from './model.ts'
 import { endOf } from './life.ts'
 
 /** Sessions that end within the same ten seconds are looked for together. */

@@ -1,7 +1,8 @@
 /** When a session ends, and what keeps it alive. Pure. */
 import type { RequestFacts } from '../http/request.ts'
 import { earliest, elapsed, later } from '../lib/time.ts'
-import type { Session, SessionEnd, Span, WallTime } from '../types.ts'
+import type { Span, WallTime } from '../types.ts'
+import type { Session, SessionEnd } from './model.ts'
 
 /** Somebody who works is noted no more often, so that a request rarely costs a write. */
 const NOTE_INTERVAL: Span = 60_000

@@ -2,7 +2,7 @@ import type { Authenticator } from '../http/exchange.ts'
 import { bearerToken } from '../lib/bearer.ts'
 import { PROGRAM_TOKEN_PREFIX } from '../lib/program-token.ts'
 import type { Asker, BadToken, SessionPrincipal } from '../policy/model.ts'
-import type { Sessions } from '../types.ts'
+import type { Sessions } from './model.ts'
 import { type PrincipalDeps, sessionPrincipal } from './authenticator.ts'
 
 /** Whoever shows the token of a program that somebody signed in on this host: as that person, in that session. */

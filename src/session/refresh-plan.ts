@@ -1,5 +1,6 @@
 import { elapsed, later } from '../lib/time.ts'
-import type { RefreshPlan, Span, Tokens, WallTime } from '../types.ts'
+import type { Span, Tokens, WallTime } from '../types.ts'
+import type { RefreshPlan } from './model.ts'
 
 /** Of tokens whose provider does not say how long they live. */
 const USUAL_LIFE: Span = 3_600_000

@@ -9,12 +9,11 @@ import type {
   IdentityProviders,
   Logger,
   Refreshed,
-  Session,
   SessionId,
-  Sessions,
   Span,
   Tokens,
 } from '../types.ts'
+import type { Session, Sessions } from './model.ts'
 import type { Errand } from './errands.ts'
 import { postponed } from './refresh-plan.ts'
 

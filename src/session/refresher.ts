@@ -3,19 +3,8 @@ import { assertNever, faultFields } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import { createTurns, settledWithin } from '../lib/wait.ts'
 import { elapsed } from '../lib/time.ts'
-import type {
-  Clock,
-  IdentityProviders,
-  Logger,
-  Refreshed,
-  RefreshPlan,
-  Session,
-  SessionId,
-  Sessions,
-  Span,
-  Store,
-  WallTime,
-} from '../types.ts'
+import type { Clock, IdentityProviders, Logger, Refreshed, SessionId, Span, Store, WallTime } from '../types.ts'
+import type { RefreshPlan, Session, Sessions } from './model.ts'
 import { createErrands, type Errand, postErrand } from './errands.ts'
 import { createTokenKeeper } from './refresh.ts'
 import { sessionsTable } from './tables.ts'

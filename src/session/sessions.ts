@@ -7,19 +7,8 @@ import { createFreshness, OF_THIS_MACHINE, type Trust } from '../lib/freshness.t
 import { personKey } from '../lib/person.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Audit } from '../lib/audit.ts'
-import type {
-  Clock,
-  Identity,
-  Session,
-  SessionEnd,
-  SessionId,
-  Sessions,
-  SignInOrigin,
-  Span,
-  Store,
-  Tokens,
-  WallTime,
-} from '../types.ts'
+import type { Clock, Identity, SessionId, Span, Store, Tokens, WallTime } from '../types.ts'
+import type { Session, SessionEnd, Sessions, SignInOrigin } from './model.ts'
 import { createCookieCheck } from './cookie-check.ts'
 import { ENDED_KEPT, forgetEnd, noteEnd } from './ends.ts'
 import { postErrand } from './errands.ts'

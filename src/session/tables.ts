@@ -1,7 +1,8 @@
 import { validator } from '../lib/json-schema.ts'
 import { EPOCH_MILLIS } from '../lib/time.ts'
 import { isIssuer, personKey } from '../lib/person.ts'
-import type { Session, Store, Table } from '../types.ts'
+import type { Store, Table } from '../types.ts'
+import type { Session } from './model.ts'
 
 /** The person follows from the identity, so that the two cannot disagree. Older records lack the last two times. */
 type StoredSession = Omit<Session, 'person' | 'signedInAt' | 'lastSeenAt'> &

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { createAudit, sessionTag } from '../../../src/lib/audit.ts'
 import { personKey } from '../../../src/lib/person.ts'
 import { wallTime } from '../../../src/lib/time.ts'
-import type { Session } from '../../../src/types.ts'
+import type { Session } from '../../../src/session/model.ts'
 
 const identity = { issuer: 'https://org.okta.example', subject: '00ann', email: 'ann@corp.example', claims: {} }
 const session: Session = {

@@ -4,7 +4,8 @@ import type { Membership } from '../../../src/directory/model.ts'
 import { personKey } from '../../../src/lib/person.ts'
 import { FOREVER } from '../../../src/lib/time.ts'
 import { createSessionAuthenticator } from '../../../src/session/authenticator.ts'
-import type { IdentityProvider, Session, Sessions } from '../../../src/types.ts'
+import type { IdentityProvider } from '../../../src/types.ts'
+import type { Session, Sessions } from '../../../src/session/model.ts'
 import { facts } from '../upstream/support.ts'
 
 const identity = { issuer: 'https://idp.test', subject: 'ann', claims: {} }

@@ -7,7 +7,8 @@ import { createExpiry } from '../../../src/session/ends.ts'
 import { isActivity } from '../../../src/session/life.ts'
 import { createSessions } from '../../../src/session/sessions.ts'
 import { createMemoryStore } from '../../../src/store/memory.ts'
-import type { Session, Sessions, Store, Tokens } from '../../../src/types.ts'
+import type { Store, Tokens } from '../../../src/types.ts'
+import type { Session, Sessions } from '../../../src/session/model.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
 
 const MINUTE = 60_000
