@@ -6,6 +6,7 @@ import type { Directory, DirectoryHealth, DirectorySource, Membership, UserStatu
 import type { DirectoryConfig } from '../config/model.ts'
 import { CLAIMS_SOURCE } from './claims.ts'
 import type { Inbox, Message } from './inbox.ts'
+import { createListeners, type SessionsEndListener } from './listeners.ts'
 import { createRecordStore } from './record-store.ts'
 import { ALONE, type Leadership } from './leadership.ts'
 import type { Known, Reading } from './evidence.ts'
@@ -26,8 +27,6 @@ const TELL_INTERVAL: Span = ACTIVE_WINDOW / 3
 const CONFIRM_DELAY: Span = 3000
 /** The feed kept somebody fresh until then. */
 const JUST_NOW: Span = 30_000
-
-export type SessionsEndListener = (person: PersonKey, before: WallTime) => void | Promise<void>
 
 export interface DirectoryFacts {
   readonly people: number
@@ -85,8 +84,7 @@ export function createDirectory(deps: {
   const everybody = createPeople()
   const people = everybody.all
   const memberships = createMemberships(sourceName)
-  const listeners = new Set<(person: PersonKey, status: UserStatus | 'unknown') => void>()
-  const endListeners = new Set<SessionsEndListener>()
+  const listeners = createListeners({ issuer, logger })
   const closing = new AbortController()
   const records = createRecordStore({
     issuer,
@@ -178,7 +176,8 @@ export function createDirectory(deps: {
     const person = people.get(user)
     if (!effect || !person?.known) return
     take(effect)
-    if (person.known.status === 'inactive' && before !== 'inactive') await endSessionsQuietly(user)
+    if (person.known.status === 'inactive' && before !== 'inactive')
+      await listeners.endSessionsQuietly(user, clock.now())
     // A reading that changes nothing is not worth a write each minute; a restart may find it somewhat older.
     const { readAt } = person.known
     if (!effect.changed && person.doubtAt === undefined && elapsed(readAt, person.savedAt) < maxStaleness / 4) return
@@ -187,35 +186,8 @@ export function createDirectory(deps: {
   }
 
   function take({ user, changed, confirm: doubtful }: Effect): void {
-    if (changed) announce(user, people.get(user)?.known?.status ?? 'unknown')
+    if (changed) listeners.announce(user, people.get(user)?.known?.status ?? 'unknown')
     if (doubtful && leads()) reader.confirm(user, changed ? CONFIRM_DELAY : 0)
-  }
-
-  function announce(user: Subject, next: UserStatus | 'unknown'): void {
-    for (const listener of listeners) {
-      try {
-        listener(issuer.person(user), next)
-      } catch (error) {
-        logger.error({ user_id: user, ...faultFields(error) }, 'a listener to directory changes failed')
-      }
-    }
-  }
-
-  async function endSessions(user: Subject, before: WallTime): Promise<void> {
-    for (const listener of endListeners) await listener(issuer.person(user), before)
-  }
-
-  /** Never rejects: whoever is inactive is refused, session or not. */
-  async function endSessionsQuietly(user: Subject): Promise<void> {
-    try {
-      await endSessions(user, clock.now())
-    } catch (error) {
-      const { code, message } = toAppError(error)
-      logger.error(
-        { user_id: user, error: code, error_message: message },
-        'sessions of an inactive account could not be ended',
-      )
-    }
   }
 
   async function absorb(signals: readonly Signal[], trust: Trust): Promise<void> {
@@ -237,7 +209,7 @@ export function createDirectory(deps: {
     }
     await Promise.all([
       ...[...touched].map((user) => (people.get(user)?.known ? records.save(user) : records.delete(user))),
-      ...[...ended].map(([user, before]) => endSessions(user, before)),
+      ...[...ended].map(([user, before]) => listeners.endSessions(user, before)),
     ])
   }
 
@@ -317,7 +289,7 @@ export function createDirectory(deps: {
         if (kind === 'put') track(fetch(user))
         // Whoever reads the source knows better than a store that has lost something.
         else if (source && leads()) track(saveQuietly(user))
-        else if (everybody.forget(user)) announce(user, 'unknown')
+        else if (everybody.forget(user)) listeners.announce(user, 'unknown')
       })
       loading = records.load()
       await loading
@@ -349,7 +321,7 @@ export function createDirectory(deps: {
     async forget(person) {
       const user = issuer.subject(person)
       if (user === undefined) return
-      if (everybody.forget(user)) announce(user, 'unknown')
+      if (everybody.forget(user)) listeners.announce(user, 'unknown')
       await records.delete(user)
     },
 
@@ -384,10 +356,7 @@ export function createDirectory(deps: {
       await saveQuietly(user)
     },
 
-    onSessionsEnd(listener) {
-      endListeners.add(listener)
-      return () => endListeners.delete(listener)
-    },
+    onSessionsEnd: (listener) => listeners.onSessionsEnd(listener),
 
     *known() {
       for (const [user, { known }] of people) if (known) yield [user, known]
@@ -403,10 +372,7 @@ export function createDirectory(deps: {
     health: () => reader.health(),
     trouble: () => reader.trouble(),
 
-    onChange(listener) {
-      listeners.add(listener)
-      return () => listeners.delete(listener)
-    },
+    onChange: (listener) => listeners.onChange(listener),
 
     async close() {
       unwatch()
