@@ -1,34 +1,12 @@
 /** The composition root: a `Config` becomes what serves requests. The only file that imports every folder; `new` and calls, no branch on request data. */
-import { claimsAge, createClaims } from './claims.ts'
-import { createGeneration, type Process } from './generation.ts'
-import { createAuthenticate } from './authenticate/handlers.ts'
-import { createDeviceLogin } from './authenticate/device-login.ts'
-import { createFailure } from './authenticate/failure.ts'
-import { createOwnSessions } from './authenticate/own-sessions.ts'
-import { createPendingSeal } from './authenticate/pending.ts'
-import { createProgramLogin } from './authenticate/program-login.ts'
-import { createRedirects } from './authenticate/redirect.ts'
-import { createStates } from './authenticate/state.ts'
+import { createGeneration } from './generation.ts'
+import { openProcess, type ServingOptions } from './process.ts'
+import { createSignIn } from './sign-in.ts'
 import { openAutocert } from './certificates/autocert.ts'
-import type { DirectoryScope } from './directory/open.ts'
-import { openDirectories } from './directory/directories.ts'
-import { faultFields } from './errors.ts'
-import { createIntrospection } from './identity/bearer/introspection.ts'
-import { createTokenIssuers } from './identity/bearer/issuers.ts'
-import { createTokenReader } from './identity/bearer/reader.ts'
-import { createOidcProvider } from './identity/oidc.ts'
-import { createIdentityProviders } from './identity/providers.ts'
 import { createProviderSignals } from './identity/signals/reader.ts'
-import { createAudit } from './lib/audit.ts'
-import { onTheMark, systemClock } from './lib/clock.ts'
+import { onTheMark } from './lib/clock.ts'
 import { type Closing, openAll } from './lib/closing.ts'
-import { createFreshness, OF_THIS_MACHINE, ofShared } from './lib/freshness.ts'
-import type { ProcessLogger } from './lib/log.ts'
 import { readVersion } from './lib/version.ts'
-import { currentSecret } from './lib/secret.ts'
-import { RateLimiter } from './lib/rate-limiter.ts'
-import { createRequestIds } from './lib/request-id.ts'
-import { createSharedRates } from './lib/shared-rates.ts'
 import { createAccessLog } from './proxy/access-log.ts'
 import { createControl } from './proxy/control.ts'
 import { createHandle } from './proxy/handle.ts'
@@ -36,30 +14,17 @@ import { createSignalReplies } from './proxy/provider-signals.ts'
 import { pageOf } from './pages/render.ts'
 import { badRequest } from './proxy/respond.ts'
 import { type Listener, listen } from './server/listen.ts'
-import { createLifetimes, type Lifetime } from './server/lifetime.ts'
-import { meteredStore } from './server/metered-store.ts'
-import { createMetrics } from './server/metrics.ts'
+import type { Lifetime } from './server/lifetime.ts'
 import type { Metric } from './server/exposition.ts'
 import type { Component, SideListener } from './server/health.ts'
 import { createStatus } from './server/status.ts'
 import { createClientConnections } from './server/client-connections.ts'
 import { listenRedirect } from './server/redirect.ts'
-import { createExpiry } from './session/ends.ts'
-import { createRefresher } from './session/refresher.ts'
-import { createSessions } from './session/sessions.ts'
-import { hasOlderSessions } from './session/tables.ts'
-import { createStreamRegistry } from './session/streams.ts'
 import { endUnheard } from './session/unheard.ts'
-import { checkStoreKey } from './store/key-check.ts'
-import { isShared, openStore } from './store/open.ts'
-import type { Clock, Logger, Owe, Span } from './types.ts'
-import { credentialsOf, rotated } from './config/credentials.ts'
-import type { Config, DirectorySecrets, Fixed, IdpConfig, Live } from './config/model.ts'
-import type { Route } from './config/route-model.ts'
+import { isShared } from './store/open.ts'
+import type { Span } from './types.ts'
+import type { Config, Live } from './config/model.ts'
 import type { Generation } from './http/exchange.ts'
-import { createServiceTokens } from './tokens/service-tokens.ts'
-import { createAssertionSigner } from './upstream/assertion.ts'
-import { createUpstreams } from './upstream/forward.ts'
 import { createViews } from './views.ts'
 
 /** What serves requests, in this process. */
@@ -87,15 +52,6 @@ export interface Prepared {
   abandon(): void
 }
 
-export interface ServingOptions {
-  readonly config: Config
-  /** `prepare`, `dropped`, `auditLog`: absent for a logger that writes everything. */
-  readonly logger: Logger & Partial<Pick<ProcessLogger, 'prepare' | 'dropped' | 'auditLog'>>
-  readonly clock?: Clock
-  /** Where the processes of this machine have their debts in common, unless the store has them. Absent: there is one process. */
-  readonly owe?: Owe
-}
-
 const RECHECK_INTERVAL: Span = 30_000
 const AT_ONCE = { drainDelay: 0, drainTimeout: 0 }
 
@@ -104,152 +60,16 @@ export function startServing(options: ServingOptions): Promise<Serving> {
   return openAll((closing) => openServing(options, closing))
 }
 
-async function openServing(
-  { config, logger, clock = systemClock, owe: oweHere }: ServingOptions,
-  closing: Closing,
-): Promise<Serving> {
-  const { fixed } = config
-  const { sharedSecrets, sharedSignals } = fixed
-  const [defaultIdp, ...otherIdps] = fixed.idps
-  // A worker that follows another has the first configuration's `fixed`, and the newest `live`.
-  let credentials = rotated(credentialsOf(fixed), config.live.credentials)
-  const shownTo = (name: string) => credentials.idps.find((idp) => idp.name === name)
-  const metrics = createMetrics({ version: readVersion(), node: process.version })
-  const store = meteredStore(await openStore(fixed, { clock, logger }), metrics, clock)
-  closing.add(() => store.close())
-  await checkStoreKey(store, sharedSecrets)
-  // A server that came back empty no longer knows whose it is, and would let in whoever comes next.
-  const rememberKey = (): void =>
-    void checkStoreKey(store, sharedSecrets).catch((error: unknown) =>
-      logger.error(faultFields(error), 'store: cannot tell whose it is'),
-    )
-  closing.add(store.watch(() => {}, rememberKey))
-  if (await hasOlderSessions(store))
-    logger.warn({}, 'the store holds sessions of an older version: their cookies open nothing, people sign in again')
-  const signer = createAssertionSigner(fixed)
-  const audit = createAudit(logger)
-  const { storeGrace } = fixed
-  const trust = isShared(fixed.storage) ? ofShared(storeGrace) : OF_THIS_MACHINE
-  const sessions = createSessions({
-    store,
-    clock,
-    sharedSecrets,
-    audit,
-    trust,
-    maxClaimsAge: (provider) => claimsAge(fixed, provider),
-  })
-  const tokens = createServiceTokens({ store, clock, audit, freshness: createFreshness({ store, clock, trust }) })
-  const streams = createStreamRegistry({ clock })
-  closing.add(() => {
-    streams.close()
-    tokens.close()
-    sessions.close()
-  })
-  const providerOf = (idp: IdpConfig) =>
-    createOidcProvider({
-      idp,
-      clientAuth: () => shownTo(idp.name)?.clientAuth ?? idp.clientAuth,
-      redirectUri: new URL(idp.callbackPath, fixed.authenticateServiceUrl),
-      clock,
-      logger,
-    })
-  const idps = createIdentityProviders([providerOf(defaultIdp), ...otherIdps.map(providerOf)])
-  const requestId = createRequestIds()
-  const lifetimes = createLifetimes()
-  const upstreams = createUpstreams({ authorities: fixed.authorities, signer, sharedSecrets, clock, logger })
-  closing.add(() => upstreams.close())
+async function openServing(options: ServingOptions, closing: Closing): Promise<Serving> {
+  const { config } = options
   let generation: Generation & Lifetime
-  const { directory, ...feeds } = openDirectories({
-    scopes: directoryScopes(fixed.idps, (name) => shownTo(name) ?? {}),
-    store,
-    clock,
-    logger,
-    routes: () => routesAndAdmin(generation.live),
-    scimUrl: () => new URL(`${generation.live.naming.controlPrefix}/scim/v2`, fixed.authenticateServiceUrl),
-  })
-  closing.add(() => feeds.close())
-  const claims = createClaims(fixed, directory, logger)
-  const refreshes = metrics.counter('session_refreshes_total', 'Refreshes of the tokens of sessions.', ['outcome'])
-  const refresher = createRefresher({
-    sessions,
-    store,
-    idps,
-    clock,
-    logger,
-    mayCall: fixed.services !== 'proxy',
-    refreshed: (outcome) => refreshes([outcome])(),
-    renewed: ({ provider = defaultIdp.name, identity }) =>
-      claims.tell(provider, identity, generation.live, clock.now()),
-  })
-  closing.add(() => refresher.close())
-  const expiry = createExpiry({ store, sessions, clock, logger })
-  closing.add(() => expiry.close())
-  const bearers = createTokenReader({
-    configs: fixed.idps,
-    idps,
-    issuers: createTokenIssuers(fixed.tokenIssuers, clock),
-    introspection: createIntrospection({ clock }),
-    clock,
-  })
-  const owe = store.owe ?? oweHere
-  const sharedRates = owe && createSharedRates({ owe, clock, logger })
-  closing.add(() => sharedRates?.close())
-  const countRates = (): RateLimiter => new RateLimiter({ spent: sharedRates?.spent })
-  const shared: Process = {
-    fixed,
-    idps,
-    sessions,
-    tokens,
-    bearers,
-    directory,
-    refresher,
-    upstreams,
-    requestId,
-    lifetimes,
-    rateCounts: { client: countRates(), person: countRates() },
-  }
+  const shared = await openProcess(options, () => generation.live, closing)
+  const { fixed, live, clock, logger, metrics, store, sessions, tokens, streams, directory, feeds } = shared
   generation = createGeneration(shared, config.live, 1)
   directory.onChange((person) => streams.recheck(person))
   directory.onSessionsEnd(async (person, before) => void (await sessions.revokePerson(person, 'directory', before)))
   await feeds.start()
-  const ownSessions = createOwnSessions({ sessions, idps, clock })
-  const redirects = createRedirects(sharedSecrets)
-  const authenticate = createAuthenticate({
-    idps,
-    ownSessions,
-    sessions,
-    directory,
-    store,
-    redirects,
-    pendingSeal: createPendingSeal(sharedSecrets),
-    states: createStates(sharedSecrets),
-    sharedSecrets,
-    clock,
-    logger,
-    admit: (...said) => claims.admit(...said),
-  })
-  const deviceLogin = createDeviceLogin({
-    idps,
-    sessions,
-    directory,
-    admit: (...asked) => claims.admit(...asked),
-    sharedSecrets,
-    clock,
-  })
-  const programs = createProgramLogin({
-    sessions,
-    ownSessions,
-    idps,
-    directory,
-    store,
-    redirects,
-    csrf: authenticate.csrf,
-    sharedSecrets,
-    deviceLogin,
-    failure: createFailure({ clock, logger }),
-    clock,
-    audit,
-  })
+  const { ownSessions, authenticate, programs } = createSignIn(shared)
   const signalMessages = metrics.counter('provider_signals_total', 'Messages that identity providers pushed.', [
     'signal',
     'outcome',
@@ -258,45 +78,32 @@ async function openServing(
   const autocert =
     fixed.acme &&
     (await openAutocert({
+      ...shared,
       config: fixed.acme,
-      sharedSecrets,
-      hosts: () => generation.live.acmeHosts,
-      store,
-      clock,
-      logger,
+      sharedSecrets: fixed.sharedSecrets,
+      hosts: () => live().acmeHosts,
       ordered: (outcome) => certificateOrders([outcome])(),
     }))
   closing.add(() => autocert?.close())
-  const components = createStatus({
-    fixed,
-    live: () => generation.live,
-    metrics,
-    directory,
+  const states = {
     directoryState: () => feeds.metrics(),
+    upstreams: () => shared.upstreams.states(),
+  }
+  const components = createStatus({
+    ...shared,
+    ...states,
     certificates: () => autocert?.state() ?? [],
-    upstreams: () => upstreams.states(),
-    store,
-    streams,
-    idps: idps.all,
-    clock,
+    idps: shared.idps.all,
     auditTrouble: () => logger.auditLog?.trouble(),
   })
   if (fixed.metricsAddress || fixed.telemetry?.metrics) await metrics.observeProcess()
   const views = createViews({
+    ...shared,
+    ...states,
     ownSessions,
-    sessions,
-    idps,
-    directory,
-    refresher,
     authenticate,
-    fixed,
-    live: () => generation.live,
     warnings: config.warnings,
     components,
-    upstreams: () => upstreams.states(),
-    directoryState: () => feeds.metrics(),
-    streams,
-    clock,
   })
   const accessLog = createAccessLog(logger, clock, (sample) => {
     metrics.request(sample)
@@ -307,18 +114,15 @@ async function openServing(
   const traces =
     telemetry?.traces &&
     (await import('./server/telemetry/traces.ts')).openTraces({
+      ...shared,
       config: telemetry,
       traces: telemetry.traces,
       version: readVersion(),
-      metrics,
-      clock,
-      logger,
     })
   closing.add(() => traces?.close())
   const handle = createHandle({
+    ...shared,
     generation: () => generation,
-    directory,
-    streams,
     control: createControl({
       clock,
       authenticate,
@@ -326,37 +130,28 @@ async function openServing(
       programs,
       tokens,
       signals: createSignalReplies({
+        ...shared,
         signals: createProviderSignals({
+          ...shared,
           configs: fixed.idps,
-          idps,
-          sharedSignals: sharedSignals && {
-            ...sharedSignals,
-            authorization: currentSecret(() => credentials.sharedSignals ?? sharedSignals.authorization),
-          },
-          clock,
+          sharedSignals: shared.credentials.sharedSignals,
         }),
-        sessions,
-        directory,
-        store,
-        clock,
-        logger,
         record: (...labels) => signalMessages(labels)(),
       }),
       hook: feeds.hook,
       scim: feeds.scim,
-      jwks: () => signer.jwks(),
+      jwks: () => shared.signer.jwks(),
       recordFlow: (...step) => metrics.flow(...step),
     }),
     startSignIn: (...asked) => authenticate.startSignIn(...asked),
     accessLog,
     tracing: traces?.tracing,
-    clock,
   })
 
   metrics.gauge(
     'config_generations',
     'The configuration in force, and earlier ones with open requests.',
-    () => lifetimes.alive(),
+    () => shared.lifetimes.alive(),
     'max',
   )
   metrics.gauge('http_server_active_requests', 'Open requests and tunnels.', () => listener.active())
@@ -375,7 +170,7 @@ async function openServing(
   closing.add(onTheMark(clock, RECHECK_INTERVAL, recheck))
   sessions.onEnd((id) => streams.end(id, 'signed-out'))
   tokens.onEnd((id) => streams.end(id, 'revoked'))
-  closing.add(endUnheard({ store, streams, clock, ...(isShared(fixed.storage) && { storeGrace }) }))
+  closing.add(endUnheard({ store, streams, clock, ...(isShared(fixed.storage) && { storeGrace: fixed.storeGrace }) }))
 
   const connections = createClientConnections(config.live)
   const redirect =
@@ -407,7 +202,7 @@ async function openServing(
     logger,
     handle,
     refused(refusal) {
-      const facts = { kind: 'bad-request', id: requestId(), ...refusal } as const
+      const facts = { kind: 'bad-request', id: shared.requestId(), ...refusal } as const
       accessLog(
         { startedAt: clock.monotonic(), logChoice: generation.live, facts },
         { status: refusal.status, bytesOut: 0 },
@@ -431,7 +226,7 @@ async function openServing(
         commit() {
           const before = generation
           generation = prepared
-          credentials = rotated(credentials, next.credentials)
+          shared.credentials.rotate(next.credentials)
           feeds.rotate()
           views.replaced(warnings)
           commitListener()
@@ -461,11 +256,6 @@ async function openServing(
   }
 }
 
-/** The groups of all of them are named, and looked after. */
-function routesAndAdmin({ routes, admin }: Live): readonly Route[] {
-  return admin ? [...routes, admin] : routes
-}
-
 /** With what was prepared before it, or not at all. */
 function prepareLog(logger: ServingOptions['logger'], next: Live, prepared: Lifetime) {
   try {
@@ -474,19 +264,4 @@ function prepareLog(logger: ServingOptions['logger'], next: Live, prepared: Life
     prepared.retire()
     throw error
   }
-}
-
-/** One for each issuer: providers that share one are clients of the same people. */
-function directoryScopes(
-  [first, ...others]: Fixed['idps'],
-  secretsOf: (provider: string) => DirectorySecrets,
-): readonly [DirectoryScope, ...DirectoryScope[]] {
-  const clientsOf = (issuer: string) => [first, ...others].filter((idp) => idp.issuer === issuer)
-  const scopeOf = ({ name, issuer, directory: config }: IdpConfig): DirectoryScope => ({
-    issuer,
-    config,
-    secrets: () => secretsOf(name),
-    apps: clientsOf(issuer).map(({ clientId }) => clientId),
-  })
-  return [scopeOf(first), ...others.filter((idp) => clientsOf(idp.issuer)[0] === idp).map(scopeOf)]
 }

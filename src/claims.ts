@@ -32,12 +32,12 @@ export function createClaims({ idps }: Fixed, directory: Directories['directory'
     tell,
 
     /** How long a session may live. Without a refresh token its groups stay those of the sign-in: it ends when they are too old, and the provider's own session makes the next sign-in a redirect. */
-    async admit(
+    admit: async (
       provider: string,
       { identity, tokens }: { readonly identity: Identity; readonly tokens: Tokens },
       live: Live,
       now: WallTime,
-    ): Promise<{ readonly expiresAt: WallTime }> {
+    ): Promise<{ readonly expiresAt: WallTime }> => {
       if (isAddressUnverified(identity)) {
         logger.warn(
           { user_id: identity.subject },

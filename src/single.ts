@@ -1,5 +1,6 @@
 /** Postern in one process: it serves, and has the side listeners. Of several processes: primary.ts and worker.ts. */
-import { type Serving, type ServingOptions, startServing } from './app.ts'
+import { type Serving, startServing } from './app.ts'
+import type { ServingOptions } from './process.ts'
 import type { Config } from './config/model.ts'
 import { systemClock } from './lib/clock.ts'
 import { openAll } from './lib/closing.ts'

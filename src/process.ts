@@ -1,0 +1,178 @@
+/** What is opened once: the store, sessions, identity providers, directories, the way to upstreams. */
+import { claimsAge, createClaims } from './claims.ts'
+import type { DirectoryScope } from './directory/open.ts'
+import { openDirectories } from './directory/directories.ts'
+import { faultFields } from './errors.ts'
+import { createIntrospection } from './identity/bearer/introspection.ts'
+import { createTokenIssuers } from './identity/bearer/issuers.ts'
+import { createTokenReader } from './identity/bearer/reader.ts'
+import { createOidcProvider } from './identity/oidc.ts'
+import { createIdentityProviders } from './identity/providers.ts'
+import { createAudit } from './lib/audit.ts'
+import { systemClock } from './lib/clock.ts'
+import type { Closing } from './lib/closing.ts'
+import type { ProcessLogger } from './lib/log.ts'
+import type { Clock, Logger, Owe } from './types.ts'
+import { createFreshness, OF_THIS_MACHINE, ofShared } from './lib/freshness.ts'
+import { readVersion } from './lib/version.ts'
+import { RateLimiter } from './lib/rate-limiter.ts'
+import { createRequestIds } from './lib/request-id.ts'
+import { createSharedRates } from './lib/shared-rates.ts'
+import { createLifetimes } from './server/lifetime.ts'
+import { meteredStore } from './server/metered-store.ts'
+import { createMetrics } from './server/metrics.ts'
+import { createExpiry } from './session/ends.ts'
+import { createRefresher } from './session/refresher.ts'
+import { createSessions } from './session/sessions.ts'
+import { hasOlderSessions } from './session/tables.ts'
+import { createStreamRegistry } from './session/streams.ts'
+import { checkStoreKey } from './store/key-check.ts'
+import { isShared, openStore } from './store/open.ts'
+import { holdCredentials } from './credentials.ts'
+import type { Config, DirectorySecrets, Fixed, IdpConfig, Live } from './config/model.ts'
+import type { Route } from './config/route-model.ts'
+import { createServiceTokens } from './tokens/service-tokens.ts'
+import { createAssertionSigner } from './upstream/assertion.ts'
+import { createUpstreams } from './upstream/forward.ts'
+
+export interface ServingOptions {
+  readonly config: Config
+  /** `prepare`, `dropped`, `auditLog`: absent for a logger that writes everything. */
+  readonly logger: Logger & Partial<Pick<ProcessLogger, 'prepare' | 'dropped' | 'auditLog'>>
+  readonly clock?: Clock
+  /** Where the processes of this machine have their debts in common, unless the store has them. Absent: there is one process. */
+  readonly owe?: Owe
+}
+
+export type Process = Awaited<ReturnType<typeof openProcess>>
+
+/** `live`: of the generation in force. */
+export async function openProcess(
+  { config, logger, clock = systemClock, owe: oweHere }: ServingOptions,
+  live: () => Live,
+  closing: Closing,
+) {
+  const { fixed } = config
+  const { sharedSecrets, storeGrace } = fixed
+  const [defaultIdp, ...otherIdps] = fixed.idps
+  const credentials = holdCredentials(config)
+  const metrics = createMetrics({ version: readVersion(), node: process.version })
+  const store = meteredStore(await openStore(fixed, { clock, logger }), metrics, clock)
+  closing.add(() => store.close())
+  await checkStoreKey(store, sharedSecrets)
+  // A server that came back empty no longer knows whose it is, and would let in whoever comes next.
+  const rememberKey = (): void =>
+    void checkStoreKey(store, sharedSecrets).catch((error: unknown) =>
+      logger.error(faultFields(error), 'store: cannot tell whose it is'),
+    )
+  closing.add(store.watch(() => {}, rememberKey))
+  if (await hasOlderSessions(store))
+    logger.warn({}, 'the store holds sessions of an older version: their cookies open nothing, people sign in again')
+  const signer = createAssertionSigner(fixed)
+  const audit = createAudit(logger)
+  const trust = isShared(fixed.storage) ? ofShared(storeGrace) : OF_THIS_MACHINE
+  const sessions = createSessions({
+    store,
+    clock,
+    sharedSecrets,
+    audit,
+    trust,
+    maxClaimsAge: (provider) => claimsAge(fixed, provider),
+  })
+  const tokens = createServiceTokens({ store, clock, audit, freshness: createFreshness({ store, clock, trust }) })
+  const streams = createStreamRegistry({ clock })
+  closing.add(() => {
+    streams.close()
+    tokens.close()
+    sessions.close()
+  })
+  const providerOf = (idp: IdpConfig) =>
+    createOidcProvider({
+      idp,
+      clientAuth: () => credentials.clientAuth(idp),
+      redirectUri: new URL(idp.callbackPath, fixed.authenticateServiceUrl),
+      clock,
+      logger,
+    })
+  const idps = createIdentityProviders([providerOf(defaultIdp), ...otherIdps.map(providerOf)])
+  const upstreams = createUpstreams({ authorities: fixed.authorities, signer, sharedSecrets, clock, logger })
+  closing.add(() => upstreams.close())
+  const { directory, ...feeds } = openDirectories({
+    scopes: directoryScopes(fixed.idps, credentials.ofDirectory),
+    store,
+    clock,
+    logger,
+    routes: () => routesAndAdmin(live()),
+    scimUrl: () => new URL(`${live().naming.controlPrefix}/scim/v2`, fixed.authenticateServiceUrl),
+  })
+  closing.add(() => feeds.close())
+  const claims = createClaims(fixed, directory, logger)
+  const refreshes = metrics.counter('session_refreshes_total', 'Refreshes of the tokens of sessions.', ['outcome'])
+  const refresher = createRefresher({
+    sessions,
+    store,
+    idps,
+    clock,
+    logger,
+    mayCall: fixed.services !== 'proxy',
+    refreshed: (outcome) => refreshes([outcome])(),
+    renewed: ({ provider = defaultIdp.name, identity }) => claims.tell(provider, identity, live(), clock.now()),
+  })
+  closing.add(() => refresher.close())
+  const expiry = createExpiry({ store, sessions, clock, logger })
+  closing.add(() => expiry.close())
+  const bearers = createTokenReader({
+    configs: fixed.idps,
+    idps,
+    issuers: createTokenIssuers(fixed.tokenIssuers, clock),
+    introspection: createIntrospection({ clock }),
+    clock,
+  })
+  const owe = store.owe ?? oweHere
+  const sharedRates = owe && createSharedRates({ owe, clock, logger })
+  closing.add(() => sharedRates?.close())
+  const countRates = (): RateLimiter => new RateLimiter({ spent: sharedRates?.spent })
+  return {
+    fixed,
+    live,
+    clock,
+    logger,
+    metrics,
+    credentials,
+    store,
+    signer,
+    audit,
+    sessions,
+    tokens,
+    streams,
+    idps,
+    requestId: createRequestIds(),
+    lifetimes: createLifetimes(),
+    upstreams,
+    directory,
+    feeds,
+    claims,
+    refresher,
+    bearers,
+    rateCounts: { client: countRates(), person: countRates() },
+  }
+}
+
+/** The groups of all of them are named, and looked after. */
+function routesAndAdmin({ routes, admin }: Live): readonly Route[] {
+  return admin ? [...routes, admin] : routes
+}
+/** One for each issuer: providers that share one are clients of the same people. */
+function directoryScopes(
+  [first, ...others]: Fixed['idps'],
+  secretsOf: (provider: string) => DirectorySecrets,
+): readonly [DirectoryScope, ...DirectoryScope[]] {
+  const clientsOf = (issuer: string) => [first, ...others].filter((idp) => idp.issuer === issuer)
+  const scopeOf = ({ name, issuer, directory: config }: IdpConfig): DirectoryScope => ({
+    issuer,
+    config,
+    secrets: () => secretsOf(name),
+    apps: clientsOf(issuer).map(({ clientId }) => clientId),
+  })
+  return [scopeOf(first), ...others.filter((idp) => clientsOf(idp.issuer)[0] === idp).map(scopeOf)]
+}
