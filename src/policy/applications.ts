@@ -1,7 +1,6 @@
-import { assertNever } from '../errors.ts'
-import type { PathMatch, Route } from '../config/route-model.ts'
+import type { Route } from '../config/route-model.ts'
 import type { RequestFacts } from '../http/request.ts'
-import { literalPrefix } from '../routing/regex.ts'
+import { firstPath } from '../routing/first-path.ts'
 import { isOfHost, originFor } from '../routing/table.ts'
 import type { RouteMatch, RouteTable } from '../routing/model.ts'
 import type { WallTime } from '../types.ts'
@@ -40,7 +39,7 @@ export function createApplications(routes: readonly Route[], table: RouteTable):
   const shown = routes
     .filter(({ portal }) => portal)
     .flatMap((route) => {
-      const path = beginningOf(route.match)
+      const path = firstPath(route.match)
       return path === undefined ? [] : [{ route, path, key: route.name.toLowerCase() }]
     })
     .toSorted((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
@@ -111,21 +110,5 @@ function plainGet(asked: RequestFacts, host: string, port: number | undefined, p
     userAgent: asked.userAgent,
     browser: true,
     headers: asked.headers,
-  }
-}
-
-/** The path at which a route begins; undefined: only whoever knows the application can say. */
-function beginningOf(match: PathMatch): string | undefined {
-  switch (match.kind) {
-    case 'all':
-      return '/'
-    case 'path':
-      return match.path
-    case 'prefix':
-      return match.prefix
-    case 'regex':
-      return ['/', literalPrefix(match.source).text].find((path) => path.startsWith('/') && match.test(path))
-    default:
-      return assertNever(match)
   }
 }

@@ -2,8 +2,8 @@
  * Requests that somebody may think a route protects, and that a later, more open route of the same host takes: those of
  * Pomerium's string prefixes, and those without the headers or parameters that the route asks for.
  */
-import { assertNever } from '../errors.ts'
 import type { Route } from '../config/route-model.ts'
+import { firstPath } from './first-path.ts'
 import { createPathIndex, type PathIndex } from './path-index.ts'
 import { openness } from './shadow.ts'
 import { matchesPath } from './table.ts'
@@ -34,7 +34,7 @@ export function findLeftovers(routes: readonly Route[]): readonly Leftover[] {
     const { match, conditions } = route
     const longer = match.kind === 'prefix' && match.boundary && /[^/*]$/.test(match.prefix) && `${match.prefix}x`
     const left = longer ? next(route, place, longer) : undefined
-    const sample = conditions && conditions.headers.length + conditions.query.length > 0 && sampleOf(match)
+    const sample = conditions && conditions.headers.length + conditions.query.length > 0 && firstPath(match)
     const other = sample ? next(route, place, sample) : undefined
     return [
       ...(left === undefined ? [] : [{ kind: 'string-prefix', protected: place, open: left } as const]),
@@ -50,19 +50,4 @@ function takesUnasked(route: Route, path: string, self: Route): boolean {
     (route.from.port === undefined || route.from.port === self.from.port) &&
     matchesPath(route, path)
   )
-}
-
-function sampleOf(match: Route['match']): string | undefined {
-  switch (match.kind) {
-    case 'all':
-      return '/'
-    case 'path':
-      return match.path
-    case 'prefix':
-      return match.prefix
-    case 'regex':
-      return undefined
-    default:
-      return assertNever(match)
-  }
 }
