@@ -16,7 +16,7 @@ import {
 } from './schema/fields.ts'
 import { directorySchema } from './schema/directory.ts'
 import { idpKeys } from './schema/idp.ts'
-import { logFields } from './schema/log.ts'
+import { logKeys } from './schema/log.ts'
 import { claimHeaders, groupsFilter, groupsFormat, issuerFormat } from './schema/identity.ts'
 import { tokenIssuers } from './schema/bearer.ts'
 import { clientTimeoutKeys, limitKeys } from './schema/limits.ts'
@@ -215,31 +215,7 @@ export const configSchema = z.strictObject(
 
     ...pageKeys,
 
-    log_level: oneOf('trace', 'debug', 'info', 'warn', 'error', 'off', 'disabled')
-      .default('info')
-      .describe('Lowest level of log lines.'),
-    log_format: oneOf('auto', 'json', 'pretty')
-      .default('auto')
-      .describe(
-        'Form of log lines: `json`, or `pretty` for people, with colour unless `NO_COLOR` is set. auto: `pretty` on a terminal, else `json`.',
-      ),
-    access_log_fields: logFields
-      .optional()
-      .describe(
-        'Of the line of a request these instead of what is about request and answer: names of docs/log.md or of Pomerium, also `query`, `referer`, `forwarded_for`, `client_certificate` and `headers.X-Name`, which are not logged otherwise.',
-      ),
-    authorize_log_fields: logFields
-      .optional()
-      .describe(
-        'The same instead of what is about route and person. Decision, reasons and faults always are in the line.',
-      ),
-    audit_log: z
-      .string()
-      .regex(/^(?:stdout|stderr|off)$|\//, { error: 'stdout, stderr, off, or a path with a slash' })
-      .default('stdout')
-      .describe(
-        'Where events that somebody may have to answer for go (docs/audit.md): `stdout` is the log, a path a file of their own, which a reload opens anew. `log_level` does not count for them.',
-      ),
+    ...logKeys,
     ...restart({
       workers: z
         .union([integer(1, 256), z.literal('auto')], { error: 'auto, or a whole number from 1 to 256' })

@@ -7,6 +7,7 @@ import {
   POMERIUM_FIELDS,
   POMERIUM_OTHERS,
 } from '../../lib/request-log-fields.ts'
+import { oneOf } from './fields.ts'
 
 const NAMES = [
   ...new Set<string>([
@@ -19,7 +20,35 @@ const NAMES = [
 ]
 const error = 'a field of the log, such as status or user-agent, or a header as headers.X-Name'
 
-/** Some fields of a log line. */
-export const logFields = z.array(z.union([z.enum(NAMES), z.string().regex(HEADER_FIELD, { error })], { error }), {
+const logFields = z.array(z.union([z.enum(NAMES), z.string().regex(HEADER_FIELD, { error })], { error }), {
   error: 'a list of fields of the log',
 })
+
+/** What is logged, and where. */
+export const logKeys = {
+  log_level: oneOf('trace', 'debug', 'info', 'warn', 'error', 'off', 'disabled')
+    .default('info')
+    .describe('Lowest level of log lines.'),
+  log_format: oneOf('auto', 'json', 'pretty')
+    .default('auto')
+    .describe(
+      'Form of log lines: `json`, or `pretty` for people, with colour unless `NO_COLOR` is set. auto: `pretty` on a terminal, else `json`.',
+    ),
+  access_log_fields: logFields
+    .optional()
+    .describe(
+      'Of the line of a request these instead of what is about request and answer: names of docs/log.md or of Pomerium, also `query`, `referer`, `forwarded_for`, `client_certificate` and `headers.X-Name`, which are not logged otherwise.',
+    ),
+  authorize_log_fields: logFields
+    .optional()
+    .describe(
+      'The same instead of what is about route and person. Decision, reasons and faults always are in the line.',
+    ),
+  audit_log: z
+    .string()
+    .regex(/^(?:stdout|stderr|off)$|\//, { error: 'stdout, stderr, off, or a path with a slash' })
+    .default('stdout')
+    .describe(
+      'Where events that somebody may have to answer for go (docs/audit.md): `stdout` is the log, a path a file of their own, which a reload opens anew. `log_level` does not count for them.',
+    ),
+}
