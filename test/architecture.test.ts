@@ -67,7 +67,7 @@ function layerOf(path: string): { layer: number; folder: string } {
   if (
     path === 'src/types.ts' ||
     path.startsWith('src/http/') ||
-    /^src\/(?:[a-z]+\/(?:route-)?model|policy\/verdict)\.ts$/.test(path)
+    /^src\/(?:[a-z]+\/(?:route-|storage-)?model|policy\/verdict)\.ts$/.test(path)
   )
     return { layer: 0, folder: 'vocabulary' }
   const folder = path.split('/')[1] ?? ''

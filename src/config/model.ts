@@ -6,6 +6,7 @@ import type { UserStatus } from '../directory/model.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Json, JsonObject, Span, Subject } from '../types.ts'
 import type { PlainFixed, PlainLive } from './schema.ts'
+import type { StorageConfig } from './storage-model.ts'
 
 /** Names that `compatibility: pomerium` switches; the code is the same. */
 export interface Naming {
@@ -343,62 +344,6 @@ export interface StaticPerson {
   readonly status?: UserStatus
   /** Names or Okta ids, as rules write them. */
   readonly groups: readonly string[]
-}
-
-export type StorageConfig =
-  | { readonly kind: 'memory' }
-  | { readonly kind: 'embedded'; readonly path: string }
-  | RedisConfig
-  | PostgresConfig
-
-/** Redis or Valkey (`storage.url`). */
-export interface RedisConfig {
-  readonly kind: 'redis'
-  readonly place: RedisPlace
-  /** Of an ACL user, or the password of all. */
-  readonly credentials: StoreCredentials
-  /** Absent: no TLS. */
-  readonly tls?: StoreTls
-  readonly database: number
-  /** Before the names of all keys, in braces. */
-  readonly prefix: string
-}
-
-/** PostgreSQL (`storage.url`). */
-export interface PostgresConfig {
-  readonly kind: 'postgres'
-  readonly node: Address
-  readonly credentials: StoreCredentials
-  readonly database: string
-  /** Absent: no TLS. */
-  readonly tls?: StoreTls
-  /** Of the rows of this Postern. */
-  readonly prefix: string
-}
-
-export interface StoreTls {
-  /** PEM bundle instead of the system's authorities. */
-  readonly ca?: string
-  /** To show to the server. */
-  readonly certificate?: Certificate
-}
-
-/** Where the node is that takes writes: known, known to Sentinels, or known to the nodes of a cluster. */
-export type RedisPlace =
-  | { readonly kind: 'single'; readonly node: Address }
-  | {
-      readonly kind: 'sentinel'
-      readonly sentinels: readonly Address[]
-      /** The name under which the Sentinels know it. */
-      readonly master: string
-      /** Of the Sentinels themselves. */
-      readonly credentials: StoreCredentials
-    }
-  | { readonly kind: 'cluster'; readonly nodes: readonly Address[] }
-
-export interface StoreCredentials {
-  readonly username?: string
-  readonly password?: Secret
 }
 
 /** A transmitter of the Shared Signals Framework. */

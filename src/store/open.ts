@@ -1,4 +1,5 @@
-import type { Fixed, StorageConfig } from '../config/model.ts'
+import type { Fixed } from '../config/model.ts'
+import type { StorageConfig } from '../config/storage-model.ts'
 import { AppError, assertNever } from '../errors.ts'
 import { randomId } from '../lib/crypto.ts'
 import { later } from '../lib/time.ts'

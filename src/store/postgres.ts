@@ -1,4 +1,4 @@
-import type { PostgresConfig } from '../config/model.ts'
+import type { PostgresConfig } from '../config/storage-model.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Clock, Logger, Span, Store } from '../types.ts'
 import { createPostgresBackend } from './postgres/backend.ts'

@@ -1,4 +1,4 @@
-import type { RedisConfig } from '../config/model.ts'
+import type { RedisConfig } from '../config/storage-model.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Clock, Logger, Span, Store } from '../types.ts'
 import { createRedisBackend } from './redis/backend.ts'

@@ -4,7 +4,7 @@ import { chmodSync, chownSync, existsSync, mkdtempSync, readdirSync, rmSync, wri
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { vi } from 'vitest'
-import type { PostgresConfig } from '../../src/config/model.ts'
+import type { PostgresConfig } from '../../src/config/storage-model.ts'
 import { freePort } from './pebble.ts'
 
 export interface Postgres {

@@ -5,7 +5,7 @@ import { createConnection } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { vi } from 'vitest'
-import type { RedisConfig } from '../../src/config/model.ts'
+import type { RedisConfig } from '../../src/config/storage-model.ts'
 import { freePort } from './pebble.ts'
 
 export interface Redis {

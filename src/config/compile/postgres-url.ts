@@ -1,4 +1,4 @@
-import type { PostgresConfig } from '../model.ts'
+import type { PostgresConfig } from '../storage-model.ts'
 import { parseCredentials, parseNode } from './store-url.ts'
 
 export const POSTGRES_FORMS = 'postgres://user:password@host:5432/database?sslmode=verify-full'

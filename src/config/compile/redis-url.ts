@@ -1,4 +1,4 @@
-import type { RedisConfig, RedisPlace } from '../model.ts'
+import type { RedisConfig, RedisPlace } from '../storage-model.ts'
 import { credentialsOf, parseCredentials, parseNode } from './store-url.ts'
 
 export const REDIS_FORMS =

@@ -1,7 +1,7 @@
 import { assertNever } from '../../errors.ts'
 import type { Span } from '../../types.ts'
 import type { Path, Report } from '../issues.ts'
-import type { StorageConfig, StoreTls } from '../model.ts'
+import type { StorageConfig, StoreTls } from '../storage-model.ts'
 import type { GlobalInput } from '../schema.ts'
 import type { StorageInput } from '../schema/storage.ts'
 import { parsePostgresUrl, POSTGRES_FORMS } from './postgres-url.ts'

@@ -1,10 +1,10 @@
 /** Parts of the URL of a shared store. Not `URL`, which knows one host only. */
 import { isIP } from 'node:net'
 import { Secret } from '../../lib/secret.ts'
-import type { Address, StoreCredentials } from '../model.ts'
+import type { StoreCredentials, StoreNode } from '../storage-model.ts'
 
 /** `host`, `host:port`, `[2001:db8::1]:port`. */
-export function parseNode(text: string, standard: number): Address | undefined {
+export function parseNode(text: string, standard: number): StoreNode | undefined {
   const parts = /^(?:\[([\da-f:.]+)\]|([\w.-]+))(?::(\d{1,5}))?$/i.exec(text.trim())
   const host = parts?.[1] ?? parts?.[2]
   const port = parts?.[3] === undefined ? standard : Number(parts[3])

@@ -1,4 +1,4 @@
-import type { PostgresConfig } from '../../config/model.ts'
+import type { PostgresConfig } from '../../config/storage-model.ts'
 import { fingerprint } from '../record.ts'
 import { epochMillis, wallTime } from '../../lib/time.ts'
 import type { Clock, Logger, Span } from '../../types.ts'

@@ -1,4 +1,4 @@
-import type { PostgresConfig } from '../../config/model.ts'
+import type { PostgresConfig } from '../../config/storage-model.ts'
 import type { Clock, Span } from '../../types.ts'
 import { createPatience } from '../shared/patience.ts'
 import { tlsOptions } from '../shared/tls.ts'

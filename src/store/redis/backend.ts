@@ -1,4 +1,4 @@
-import type { RedisConfig } from '../../config/model.ts'
+import type { RedisConfig } from '../../config/storage-model.ts'
 import { epochMillis, wallTime } from '../../lib/time.ts'
 import type { Clock, Logger, Span } from '../../types.ts'
 import { unavailable } from '../record.ts'

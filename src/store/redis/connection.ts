@@ -1,4 +1,4 @@
-import type { Address, StoreCredentials, StoreTls } from '../../config/model.ts'
+import type { StoreCredentials, StoreNode, StoreTls } from '../../config/storage-model.ts'
 import type { Clock, Span } from '../../types.ts'
 import { createPatience } from '../shared/patience.ts'
 import { tlsOptions } from '../shared/tls.ts'
@@ -22,7 +22,7 @@ export class Refusal extends Error {
 
 /** One connection to one node of Redis or Valkey. It is used until it fails, and never mended. */
 export interface Connection {
-  readonly node: Address
+  readonly node: StoreNode
   /** Rejects with a `Refusal` when Redis refuses; with another error when the connection is lost, or ended after `patience` in vain. */
   call(args: readonly string[], patience: Span): Promise<Reply>
   /** Resolves with the reason when the connection is lost or closed. */
@@ -40,7 +40,7 @@ export interface ConnectOptions {
 export type Connect = typeof connect
 
 /** The only door to node-redis, which is loaded when a configuration asks for it. Without its own reconnecting: see link.ts. */
-export async function connect(node: Address, options: ConnectOptions, database = 0): Promise<Connection> {
+export async function connect(node: StoreNode, options: ConnectOptions, database = 0): Promise<Connection> {
   const { createClient, ErrorReply } = await import('@redis/client')
   const { clock, credentials, tls } = options
   const { username, password } = credentials

@@ -1,4 +1,4 @@
-import type { Address, RedisConfig } from '../../config/model.ts'
+import type { RedisConfig, StoreNode } from '../../config/storage-model.ts'
 import { messageOf } from '../../errors.ts'
 import type { Clock, Span } from '../../types.ts'
 import { connect, type Connection, type ConnectOptions, type Reply } from './connection.ts'
@@ -34,16 +34,16 @@ export async function connectToMaster(config: RedisConfig, clock: Clock): Promis
   }
 }
 
-export function addressOf({ host, port }: Address): string {
+export function addressOf({ host, port }: StoreNode): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
 /** Of nodes that all know it. */
 async function firstAnswer(
-  nodes: readonly Address[],
+  nodes: readonly StoreNode[],
   options: ConnectOptions,
-  ask: (connection: Connection) => Promise<Address>,
-): Promise<Address> {
+  ask: (connection: Connection) => Promise<StoreNode>,
+): Promise<StoreNode> {
   const reasons: string[] = []
   for (const node of nodes) {
     try {
@@ -60,7 +60,7 @@ async function firstAnswer(
   throw new Error(reasons.join('; '))
 }
 
-async function masterOf(sentinel: Connection, name: string): Promise<Address> {
+async function masterOf(sentinel: Connection, name: string): Promise<StoreNode> {
   const reply = await sentinel.call(['SENTINEL', 'GET-MASTER-ADDR-BY-NAME', name], PATIENCE)
   const node = isList(reply) ? nodeOf(reply[0], Number(reply[1]), sentinel.node) : undefined
   if (!node) throw new Error(`it knows no master called ${name}`)
@@ -68,7 +68,7 @@ async function masterOf(sentinel: Connection, name: string): Promise<Address> {
 }
 
 /** `CLUSTER SLOTS` rather than the newer `SHARDS`: Valkey and every Redis have it. */
-async function ownerOf(seed: Connection, key: string): Promise<Address> {
+async function ownerOf(seed: Connection, key: string): Promise<StoreNode> {
   const slot = Number(await seed.call(['CLUSTER', 'KEYSLOT', key], PATIENCE))
   const ranges = await seed.call(['CLUSTER', 'SLOTS'], PATIENCE)
   for (const range of isList(ranges) ? ranges : []) {
@@ -81,7 +81,7 @@ async function ownerOf(seed: Connection, key: string): Promise<Address> {
 }
 
 /** An empty name is the node that was asked. */
-function nodeOf(host: Reply | undefined, port: number, asked: Address): Address | undefined {
+function nodeOf(host: Reply | undefined, port: number, asked: StoreNode): StoreNode | undefined {
   if (!Number.isInteger(port) || (typeof host !== 'string' && host !== null)) return undefined
   return { host: host || asked.host, port }
 }

@@ -1,5 +1,5 @@
 import type { ConnectionOptions } from 'node:tls'
-import type { StoreTls } from '../../config/model.ts'
+import type { StoreTls } from '../../config/storage-model.ts'
 
 /** The server's certificate is always checked, its name too. */
 export function tlsOptions({ ca, certificate }: StoreTls): ConnectionOptions {
