@@ -3,7 +3,7 @@ import { generateKeyPair } from 'node:crypto'
 import { promisify } from 'node:util'
 import type { AcmeConfig } from '../config/model.ts'
 import { AppError, messageOf } from '../errors.ts'
-import { createOutboundFetch } from '../lib/outbound.ts'
+import { createSend, readBounded } from '../lib/outbound.ts'
 import { Secret } from '../lib/secret.ts'
 import type { Clock, Span } from '../types.ts'
 
@@ -37,7 +37,7 @@ export async function openAcmeAccount(deps: {
   const { directoryUrl, email, externalAccount } = config
   // Loaded when it is used: it brings much.
   const { Client, crypto } = await import('acme-client')
-  const send = createOutboundFetch(config.outbound, CONNECT_TIMEOUT)
+  const send = createSend(config.outbound, CONNECT_TIMEOUT)
   let signal: AbortSignal = close
   const client = new Client({
     directoryUrl: directoryUrl.href,
@@ -59,18 +59,21 @@ export async function openAcmeAccount(deps: {
     { data }: { readonly data?: unknown } = {},
   ): Promise<{ readonly status: number; readonly headers: Readonly<Record<string, string>>; readonly data: unknown }> {
     if (!url.startsWith('https://')) throw new Error(`the server names an address that is not https: ${url}`)
-    const response = await send(url, {
+    const answer = await send(url, {
       method: method.toUpperCase(),
       headers: { 'content-type': 'application/jose+json', 'user-agent': 'postern' },
       ...(data !== undefined && { body: JSON.stringify(data) }),
-      redirect: 'error',
       signal,
     })
-    const text = await readText(response)
-    const { status } = response
-    const isJson = /^application\/(?:problem\+)?json/.test(response.headers.get('content-type') ?? '')
+    const bytes = await readBounded(answer.body, MAX_ANSWER_BYTES)
+    if (!bytes) throw new Error(`an answer is larger than ${MAX_ANSWER_BYTES} bytes`)
+    const { status } = answer
+    const headers = Object.fromEntries(Object.entries(answer.headers).map(([name, value]) => [name, String(value)]))
+    const isJson = /^application\/(?:problem\+)?json/.test(headers['content-type'] ?? '')
+    if (status >= 300 && status < 400) throw new Error(`${new URL(url).origin} redirects, which nobody follows`)
     if (status >= 500 || (status >= 400 && !isJson)) throw new Error(`${new URL(url).origin} answered ${status}`)
-    return { status, headers: Object.fromEntries(response.headers), data: isJson ? JSON.parse(text) : text }
+    const text = bytes.toString()
+    return { status, headers, data: isJson ? JSON.parse(text) : text }
   }
 
   /** One at a time, because all requests have the signal of the piece of work under way. */
@@ -127,18 +130,6 @@ export async function generateKey(): Promise<Secret> {
   return new Secret(privateKey.export({ type: 'pkcs8', format: 'pem' }).toString())
 }
 
-async function readText(response: Response): Promise<string> {
-  const pieces: Uint8Array[] = []
-  let size = 0
-  // Leaving the loop by a throw closes the connection.
-  for await (const piece of response.body ?? []) {
-    size += piece.byteLength
-    if (size > MAX_ANSWER_BYTES) throw new Error(`an answer is larger than ${MAX_ANSWER_BYTES} bytes`)
-    pieces.push(piece)
-  }
-  return Buffer.concat(pieces).toString('utf8')
-}
-
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     const refuse = (): void => reject(signal.reason as Error)
@@ -147,7 +138,7 @@ function aborted(signal: AbortSignal): Promise<never> {
   })
 }
 
-/** Some of it is the server's words. `fetch failed` says nothing; its cause does. */
+/** Some of it is the server's words. Some packages wrap what the connection says. */
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error ? error.cause : undefined
   return messageOf(cause instanceof Error ? cause : error).slice(0, 500)

@@ -1,6 +1,6 @@
 import { gunzipSync } from 'node:zlib'
 import { AppError, messageOf } from '../errors.ts'
-import type { Send } from '../lib/outbound.ts'
+import { readBounded, type Send } from '../lib/outbound.ts'
 import { certificateFault } from '../lib/certificate-fault.ts'
 
 /** Metadata, key sets, tokens and userinfo are a few kilobytes; a groups claim with thousands of names stays below this. */
@@ -36,7 +36,8 @@ export async function boundedFetch(
       signal: own ? AbortSignal.any([own, signal]) : signal,
     })
     const { status } = answer
-    const bytes = await readBody(answer.body, what)
+    const bytes = await readBounded(answer.body, MAX_BODY_BYTES)
+    if (!bytes) throw tooLarge(what)
     if (status === 429 || status >= 500) throw new AppError('ERR_IDP_UNREACHABLE', `${what} answered ${status}`)
     const { 'content-encoding': coding, ...others } = answer.headers
     const body = coding === undefined || coding === 'identity' ? bytes : decoded(bytes, String(coding), what)
@@ -54,18 +55,6 @@ function textOf(body: unknown): string {
   if (typeof body === 'string') return body
   if (body instanceof URLSearchParams) return body.toString()
   throw new TypeError('a call to the identity provider has a body of text')
-}
-
-async function readBody(body: AsyncIterable<Uint8Array>, what: string): Promise<Uint8Array<ArrayBuffer>> {
-  const pieces: Uint8Array[] = []
-  let size = 0
-  // Leaving the loop by a throw cancels the stream and closes the connection.
-  for await (const piece of body) {
-    size += piece.byteLength
-    if (size > MAX_BODY_BYTES) throw tooLarge(what)
-    pieces.push(piece)
-  }
-  return Buffer.concat(pieces)
 }
 
 /** Nobody was asked to compress, and some do. */

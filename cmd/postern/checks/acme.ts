@@ -7,9 +7,8 @@ const TIMEOUT_MS = 10_000
 /** Where certificates are ordered (RFC 8555 §7.1.1); nothing is ordered, and no account is made. */
 export async function checkAcme({ fixed: { acme } }: Config): Promise<readonly Finding[]> {
   if (!acme) return []
-  const { createOutboundFetch } = await import('../../../src/lib/outbound.ts')
   const check = `certificate authority ${acme.directoryUrl.href}`
-  const answer = await askJson(acme.directoryUrl.href, TIMEOUT_MS, createOutboundFetch(acme.outbound, TIMEOUT_MS))
+  const answer = await askJson(acme.directoryUrl.href, TIMEOUT_MS, acme.outbound)
   if ('problem' in answer) {
     const remedy = 'see autocert_ca, autocert_trusted_ca, and that this machine may connect there'
     return [{ check, status: 'fail', message: answer.problem, remedy }]

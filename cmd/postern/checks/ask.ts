@@ -1,3 +1,4 @@
+import type { Outbound } from '../../../src/config/model.ts'
 import type { Span } from '../../../src/types.ts'
 
 /** An answer that should be JSON. */
@@ -10,18 +11,25 @@ export type Answer =
     }
   | { readonly problem: string }
 
-/** GET without credentials. Never rejects. */
-export async function askJson(url: string, timeout: Span, send: typeof fetch): Promise<Answer> {
+/** A document of a provider is a few kilobytes. */
+const MAX_BYTES = 1_048_576
+
+/** GET without credentials; redirects are answers. Never rejects. */
+export async function askJson(url: string, timeout: Span, outbound: Outbound): Promise<Answer> {
   try {
-    const response = await send(url, {
+    // Here and not above: what it brings with it is for those who ask.
+    const { createSend, readBounded } = await import('../../../src/lib/outbound.ts')
+    const answer = await createSend(outbound, timeout)(url, {
+      method: 'GET',
       headers: { accept: 'application/json', 'user-agent': 'postern-check' },
-      redirect: 'manual',
       signal: AbortSignal.timeout(timeout),
     })
-    const text = await response.text()
+    const bytes = await readBounded(answer.body, MAX_BYTES)
+    if (!bytes) return { problem: `${new URL(url).host} answers more than 1 MiB` }
+    const text = bytes.toString()
     const body: unknown = text.startsWith('{') ? JSON.parse(text) : {}
-    const date = Date.parse(response.headers.get('date') ?? '')
-    return { status: response.status, body: body as Readonly<Record<string, unknown>>, date }
+    const date = Date.parse(String(answer.headers['date']))
+    return { status: answer.status, body: body as Readonly<Record<string, unknown>>, date }
   } catch (error) {
     return { problem: `no answer from ${new URL(url).host}: ${reasonOf(error)}` }
   }

@@ -22,8 +22,7 @@ export async function checkSharedSignals({ fixed }: Config): Promise<readonly Fi
   const { issuer } = fixed.sharedSignals
   const { origin, pathname } = new URL(issuer)
   const url = `${origin}/.well-known/ssf-configuration${pathname === '/' ? '' : pathname}`
-  const { createOutboundFetch } = await import('../../../src/lib/outbound.ts')
-  const answer = await askJson(url, idp.timeout, createOutboundFetch(idp.outbound ?? {}, idp.timeout))
+  const answer = await askJson(url, idp.timeout, idp.outbound ?? {})
   const check = `shared signals of ${issuer}`
   if ('problem' in answer) return [{ check, status: 'fail', message: answer.problem }]
   const { issuer: named, jwks_uri: keys } = answer.body

@@ -15,9 +15,7 @@ const MAX_SKEW: Span = 60_000
 /** OpenID Connect Discovery §4.3: the document must name exactly the issuer that was asked. */
 export async function checkProvider(config: Config, idp: IdpConfig, clock: Clock): Promise<readonly Finding[]> {
   const url = discoveryUrl(idp)
-  // Here and not above: what it brings with it is for those who ask.
-  const { createOutboundFetch } = await import('../../../src/lib/outbound.ts')
-  const answer = await askJson(url, idp.timeout, createOutboundFetch(idp.outbound ?? {}, idp.timeout))
+  const answer = await askJson(url, idp.timeout, idp.outbound ?? {})
   const issuer = judgeIssuer(config, idp, url, answer)
   if ('problem' in answer) return [issuer]
   const time = judgeClock(idp, answer.date, clock)
