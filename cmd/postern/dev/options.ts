@@ -32,9 +32,12 @@ const RESERVED = new Set(['people', 'authenticate'])
 
 /** `3000` and `localhost:3000` are what people type. */
 function target(text: string): string {
-  const url = /^\d+$/.test(text) ? `http://localhost:${text}` : /^https?:/.test(text) ? text : `http://${text}`
-  if (!URL.canParse(url)) throw usage('to', 'an address such as http://localhost:3000')
-  return new URL(url).origin
+  const written = /^\d+$/.test(text) ? `http://localhost:${text}` : text.includes('://') ? text : `http://${text}`
+  const url = URL.canParse(written) ? new URL(written) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol))
+    throw usage('to', 'an address such as http://localhost:3000')
+  if (url.href !== `${url.origin}/`) throw usage('to', `an address without a path, such as ${url.origin}`)
+  return url.origin
 }
 
 function listed(text: string): readonly string[] {
