@@ -302,4 +302,31 @@ describe('sh', () => {
     const wrong = commands(text).flatMap((words) => judge(words) ?? [])
     expect(wrong).toEqual([])
   })
+
+  // In a sentence arguments may be left out.
+  test('what a sentence, a message or a description names exists, too', () => {
+    const sources = ['src', 'cmd', 'helm/postern'].flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+        .filter((file) => /\.(?:tsx?|ya?ml|txt)$/.test(file))
+        .map((file) => join(folder, file)),
+    )
+    const named = [...documents, 'config.example.yaml', ...sources].flatMap((file) =>
+      [
+        ...read(file)
+          .replaceAll('\\`', '`')
+          .matchAll(/`(postern (?!help)[a-z][^`\n|]*)`/g),
+      ].map(([, text = '']) => ({
+        file,
+        text,
+      })),
+    )
+    expect(named.length).toBeGreaterThan(60)
+    const wrong = named.flatMap(({ file, text }) =>
+      commands(text).flatMap((words) => {
+        const found = judge(words)
+        return found === undefined || found.endsWith('arguments') ? [] : `${file}: ${text}: ${found}`
+      }),
+    )
+    expect(wrong).toEqual([])
+  })
 })

@@ -66,7 +66,7 @@ export const LOG_GROUPS = {
   },
   'The decision': {
     decision: text(
-      '`allow`, `sign-in`, `deny`, `bad-token`, `unavailable`. `postern explain --log` judges a line again.',
+      '`allow`, `sign-in`, `deny`, `bad-token`, `unavailable`. `postern explain --from-log` judges lines again.',
     ),
     reasons: texts('Criteria that decided, such as `groups-unauthorized`.'),
     shadow_decision: text('What `shadow_policy` of the route would have said.'),
