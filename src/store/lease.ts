@@ -1,35 +1,47 @@
 import { randomId } from '../lib/crypto.ts'
-import type { Clock, Lease, Span, Store, Table, WallTime } from '../types.ts'
-import { later } from '../lib/time.ts'
+import { epochMillis, later } from '../lib/time.ts'
+import type { Clock, Store } from '../types.ts'
 
-const leasesTable: Table<{ readonly holder: string }> = {
-  name: 'leases',
-  parse(value) {
-    const holder = (value as { holder?: unknown } | null)?.holder
-    return typeof holder === 'string' ? { holder } : undefined
-  },
+export interface Held {
+  readonly holder: string
+  /** Milliseconds since 1970. */
+  readonly until: number
 }
 
-/** The `lease` of any store that can compare and swap: an expired record counts as none, so the next `ifVersion: 0` wins. */
-export async function acquireLease(
-  store: Pick<Store, 'get' | 'put'>,
-  clock: Clock,
-  name: string,
-  ttl: Span,
-): Promise<Lease | undefined> {
-  const holder = randomId()
-  /** Only while the record is still ours; an expiry in the past gives it up without a conditional delete. */
-  async function keepUntil(expiresAt: WallTime): Promise<boolean> {
-    const current = await store.get(leasesTable, name)
-    if (current?.value.holder !== holder) return false
-    return store.put(leasesTable, name, { holder }, { ifVersion: current.version, expiresAt })
-  }
-  const first = await store.put(leasesTable, name, { holder }, { ifVersion: 0, expiresAt: later(clock.now(), ttl) })
-  if (!first) return undefined
-  return {
-    renew: () => keepUntil(later(clock.now(), ttl)),
-    async release() {
-      await keepUntil(clock.now())
-    },
+/** By the name of the lease. */
+export type Leases = Map<string, Held>
+
+/**
+ * `lease` of a store whose processes are all of this machine. `edit` shows what is held to one `work` at a time among all
+ * of them, gives what it gives, and keeps what it changed when that is true.
+ */
+export function createLeases({
+  clock,
+  edit,
+}: {
+  readonly clock: Clock
+  readonly edit: (work: (held: Leases) => boolean) => boolean
+}): Store['lease'] {
+  return async (name, ttl) => {
+    const holder = randomId()
+
+    function hold(held: Leases): boolean {
+      held.set(name, { holder, until: epochMillis(later(clock.now(), ttl)) })
+      return true
+    }
+
+    const among = (work: (held: Leases, owner: string | undefined) => boolean): boolean =>
+      edit((held) => {
+        for (const [other, { until }] of held) if (until <= epochMillis(clock.now())) held.delete(other)
+        return work(held, held.get(name)?.holder)
+      })
+
+    if (!among((held, owner) => owner === undefined && hold(held))) return undefined
+    return {
+      renew: async () => among((held, owner) => owner === holder && hold(held)),
+      async release() {
+        among((held, owner) => owner === holder && held.delete(name))
+      },
+    }
   }
 }

@@ -7,7 +7,8 @@ import type { Change, Clock, Logger, Span, Store, Table, WallTime } from '../typ
 import { watchWrites } from './file-watch.ts'
 import { isFull, makeDirectory, prepare } from './file.ts'
 import { createGroupCommit } from './group-commit.ts'
-import { acquireLease } from './lease.ts'
+import { createLeases } from './lease.ts'
+import { openLeaseFile } from './lease-file.ts'
 import { watchForTrouble } from './trouble.ts'
 import { corrupt, fingerprint, recognise, unavailable } from './record.ts'
 import { earlier, epochMillis, wallTime } from '../lib/time.ts'
@@ -308,7 +309,14 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
     }
   }
 
-  const store: Store = {
+  /** A transaction that writes nothing is the lock of all processes, and costs no commit. */
+  const leaseFile = openLeaseFile(join(path, 'leases'))
+  const lease = createLeases({
+    clock,
+    edit: (work) => guard(() => root.transactionSync(() => leaseFile.edit(work), COMMIT)),
+  })
+
+  return {
     async get(table, key) {
       const id = fingerprint(key)
       const record = read(() => live(table.name, id))
@@ -364,7 +372,7 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
       listeners.add(own)
       return () => listeners.delete(own)
     },
-    lease: (name, ttl) => acquireLease(store, clock, name, ttl),
+    lease: (name, ttl) => lease(fingerprint(name), ttl),
     // Of this machine: a change is seen when it is looked for.
     heardAt: () => clock.monotonic(),
     async ping() {
@@ -377,10 +385,10 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
       closed = true
       for (const stop of stops) stop()
       listeners.clear()
+      leaseFile.close()
       await root.close()
     },
   }
-  return store
 }
 
 /** The one file that matters, in the folder of the store. */

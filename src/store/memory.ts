@@ -1,7 +1,7 @@
 import { every } from '../lib/clock.ts'
 import type { Change, Clock, Span, Monotonic, Store, Table, WallTime } from '../types.ts'
 import { elapsed, NEVER } from '../lib/time.ts'
-import { acquireLease } from './lease.ts'
+import { createLeases, type Leases } from './lease.ts'
 import { fingerprint, recognise, unavailable } from './record.ts'
 
 const SWEEP_INTERVAL: Span = 60_000
@@ -81,7 +81,16 @@ export function createMemoryStore(deps: { readonly clock: Clock; readonly capaci
     for (const listener of listeners) listener({ table: table.name, key, kind })
   }
 
-  const store: Store = {
+  const leases: Leases = new Map()
+  const lease = createLeases({
+    clock,
+    edit(work) {
+      if (closed) throw unavailable('it is closed')
+      return work(leases)
+    },
+  })
+
+  return {
     async get(table, key) {
       const entry = live(table, key)
       return entry && { value: valueOf(table, key, entry), version: entry.version }
@@ -130,7 +139,7 @@ export function createMemoryStore(deps: { readonly clock: Clock; readonly capaci
       listeners.add(own)
       return () => listeners.delete(own)
     },
-    lease: (name, ttl) => acquireLease(store, clock, name, ttl),
+    lease,
     heardAt: () => clock.monotonic(),
     async ping() {
       if (closed) throw unavailable('it is closed')
@@ -143,7 +152,6 @@ export function createMemoryStore(deps: { readonly clock: Clock; readonly capaci
       tables.clear()
     },
   }
-  return store
 }
 
 function isExpired({ expiresAt }: Entry, now: WallTime): boolean {

@@ -276,6 +276,29 @@ test('a full disk is a fault for writes; reads go on, nothing is lost, and write
   }
 })
 
+test('whoever holds a lease and renews it writes nothing into the map; another process sees it; damage frees it', async () => {
+  const clock = manualClock()
+  const [store, peer] = [open(clock), open(clock)]
+  await store.put(sheets, 'a', sheet(1))
+  const map = (): Buffer => readFileSync(join(path, 'postern.mdb'))
+  const before = map()
+  const held = await store.lease('poller', 3000)
+  await store.lease('a longer name than there is room for afterwards', 1000)
+  clock.advance(2000)
+  expect(await held?.renew()).toBe(true)
+  expect(await peer.lease('poller', 3000)).toBeUndefined()
+  clock.advance(2000)
+  expect(await held?.renew()).toBe(true)
+  expect(map().equals(before)).toBe(true)
+  expect(statSync(join(path, 'leases')).mode & 0o777).toBe(0o600)
+  for (const damage of ['[["x"', 'null', '[null]', '[["x",null]]', '{}', '\xff']) {
+    writeFileSync(join(path, 'leases'), damage, 'latin1')
+    const taken = await peer.lease('poller', 3000)
+    expect(taken, damage).toBeDefined()
+    expect(await held?.renew()).toBe(false)
+  }
+})
+
 /** The tables behind the seam, to damage them and to count them. */
 function raw() {
   const root = openRaw<string>({ path: join(path, 'postern.mdb'), noSubdir: true, encoding: 'string' })
