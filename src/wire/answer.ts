@@ -105,7 +105,7 @@ class Read {
         return undefined
       }
       case 'transfer-encoding':
-        if (this.chunked || lines.value(index).toLowerCase() !== 'chunked') {
+        if (this.chunked || lines.value(index).toLowerCase() !== 'chunked' || hasTab(lines, index)) {
           return 'a transfer coding other than chunked'
         }
         this.chunked = true

@@ -103,6 +103,7 @@ const CODINGS = [
   'Chunked',
   'xchunked',
   ' chunked ',
+  'chunked\t',
   '\x0bchunked',
   'chunked\x0b',
   'chunked, identity',

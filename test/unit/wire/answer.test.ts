@@ -109,6 +109,8 @@ describe('framing (RFC 9112 §6.3)', () => {
     [['Transfer-Encoding: chunked, identity'], 'a transfer coding other than chunked'],
     [['Transfer-Encoding: xchunked'], 'a transfer coding other than chunked'],
     [['Transfer-Encoding:'], 'a transfer coding other than chunked'],
+    [['Transfer-Encoding: chunked\t'], 'a transfer coding other than chunked'],
+    [['Transfer-Encoding:\tchunked'], 'a transfer coding other than chunked'],
     [['Transfer-Encoding: chunked', 'Transfer-Encoding: chunked'], 'a transfer coding other than chunked'],
     [['Content-Length: 5', 'Transfer-Encoding: chunked'], 'both Transfer-Encoding and Content-Length'],
     [['Transfer-Encoding: chunked', 'Content-Length: 5'], 'both Transfer-Encoding and Content-Length'],
