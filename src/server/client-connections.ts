@@ -3,9 +3,9 @@ import type { Live } from '../config/model.ts'
 import { networkOf } from '../lib/client-network.ts'
 import { compileTrust, isTrustedPeer } from '../routing/trust.ts'
 
-export type ConnectionLimit = Pick<Live, 'maxConnectionsPerClient' | 'trustedProxies' | 'xffNumTrustedHops'>
+export type ConnectionLimit = Pick<Live, 'maxConnectionsPerClient' | 'trustedProxies'>
 
-export const NO_LIMIT: ConnectionLimit = { maxConnectionsPerClient: 0, trustedProxies: [], xffNumTrustedHops: 0 }
+export const NO_LIMIT: ConnectionLimit = { maxConnectionsPerClient: 0, trustedProxies: [] }
 
 /** `refused-again`: was said of this client before, and it has had connections ever since; a flood is no flood of log lines. */
 export type Admission = 'admitted' | 'refused' | 'refused-again'
@@ -23,9 +23,10 @@ export function createClientConnections(limit: ConnectionLimit): ClientConnectio
   let most = 0
   let trust = compileTrust({ proxies: [], hops: 0 })
   const reload = (next: Partial<ConnectionLimit>): void => {
-    const { maxConnectionsPerClient, trustedProxies, xffNumTrustedHops } = { ...NO_LIMIT, ...next }
+    const { maxConnectionsPerClient, trustedProxies } = { ...NO_LIMIT, ...next }
     most = maxConnectionsPerClient
-    trust = compileTrust({ proxies: trustedProxies, hops: xffNumTrustedHops })
+    // Whom `xff_num_trusted_hops` alone believes is everybody.
+    trust = compileTrust({ proxies: trustedProxies, hops: 0 })
   }
   reload(limit)
 

@@ -20,7 +20,7 @@ const TIMEOUTS = {
   clientWriteTimeout: 10_000,
   tunnelIdleTimeout: 10_000,
 }
-const LIMIT = { maxConnectionsPerClient: 2, trustedProxies: [], xffNumTrustedHops: 0 }
+const LIMIT = { maxConnectionsPerClient: 2, trustedProxies: [] }
 const TOO_MANY = 'more connections of one client than max_connections_per_client'
 
 let running: Listener | undefined
@@ -95,6 +95,12 @@ test('one address has so many, another its own; what closes makes room', async (
   await close(first)
   await expect.poll(async () => (await open(port)).outcome).toBe('answered')
   expect(await outcomes(port, 1)).toEqual(['closed'])
+})
+
+test('hops that are trusted without saying whose they are let nobody have more', async () => {
+  const live = { ...LIMIT, xffNumTrustedHops: 1 }
+  const port = await start({ connections: createClientConnections(live) })
+  expect(await outcomes(port, 3)).toEqual(['answered', 'answered', 'closed'])
 })
 
 test('those that only connect count, too, and what is refused leaves no count behind', async () => {
