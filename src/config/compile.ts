@@ -1,4 +1,3 @@
-import { parseNetwork } from '../routing/address.ts'
 import { parseFrom, parseHost } from '../routing/host.ts'
 import { canonicalPath } from '../routing/path.ts'
 import { isReserved } from '../routing/table.ts'
@@ -28,6 +27,8 @@ import { compileSharedSecrets, compileSigningKeys } from './compile/secrets.ts'
 import { compileSharedSignals } from './compile/shared-signals.ts'
 import { checkServices } from './compile/services.ts'
 import { HOSTED } from './providers.ts'
+import { warnOfTraps } from './compile/traps.ts'
+import { checkTrust } from './compile/trust.ts'
 import { behindHop, parseOrigin, parseUrl } from './compile/urls.ts'
 import type { Report } from './issues.ts'
 import { compileCredentials, writtenAtStart } from './credentials.ts'
@@ -136,21 +137,10 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   const health = sideAddress(globals, 'health_check_addr', report)
   const metrics = sideAddress(globals, 'metrics_address', report)
   const telemetry = compileTelemetry(globals, outbound, report)
-  for (const [i, text] of globals.trusted_proxies.entries()) {
-    if (!parseNetwork(text))
-      report.error(
-        ['trusted_proxies', i],
-        `expected an address or CIDR such as 10.0.0.0/8, found ${JSON.stringify(text)}`,
-      )
-    else if (text.endsWith('/0'))
-      report.warning(['trusted_proxies', i], 'every client may claim any address, and rules on source_ip believe it')
-  }
-  if (globals.use_proxy_protocol && globals.trusted_proxies.length === 0 && !draft.broken.has('trusted_proxies')) {
-    report.error(
-      ['use_proxy_protocol'],
-      'whoever connects could claim any address: write the addresses of the balancers into trusted_proxies',
-    )
-  }
+  const external = [authenticateUrl?.protocol, ...routes.map(({ from }) => `${from.scheme}:`)]
+  const isBehindHop = listener?.listen.tls === false && external.includes('https:')
+  checkTrust(draft, routes, { listen: listener?.listen, behindHop: isBehindHop }, report)
+  warnOfTraps(globals, { authenticateUrl, metrics, providers, routes }, report)
   for (const key of ['cookie_expire', 'upstream_connect_timeout', 'timeout_read', 'timeout_idle'] as const) {
     if (globals[key] === 0) report.error([key], 'expected a duration above 0')
   }

@@ -11,6 +11,8 @@ export interface Product {
   readonly requestParams?: Readonly<Record<string, string>>
   /** What a rule about groups has to know when no directory is read. */
   readonly groups?: string
+  /** Anybody may have an account at `issuer`. */
+  readonly isOpen?: true
   /** Sign-out is not OpenID Connect's (RP-Initiated Logout). */
   readonly logout?: 'cognito'
 }
@@ -22,6 +24,7 @@ export const PRODUCTS: Readonly<Partial<Record<string, Product>>> = {
   google: {
     name: 'Google',
     issuer: 'https://accounts.google.com',
+    isOpen: true,
     scopes: PLAIN_SCOPES,
     requestParams: { access_type: 'offline', prompt: 'select_account consent' },
     groups: 'Google puts no groups into its tokens',
@@ -43,7 +46,7 @@ export const PRODUCTS: Readonly<Partial<Record<string, Product>>> = {
     scopes: [...PLAIN_SCOPES, 'groups'],
   },
   // docs.gitlab.com/integration/openid_connect_provider: an unknown scope is refused.
-  gitlab: { name: 'GitLab', issuer: 'https://gitlab.com', scopes: PLAIN_SCOPES },
+  gitlab: { name: 'GitLab', issuer: 'https://gitlab.com', isOpen: true, scopes: PLAIN_SCOPES },
   ping: { name: 'PingOne', example: 'https://auth.pingone.com/your-environment-id/as' },
   // docs.aws.amazon.com/cognito/latest/developerguide: an unknown scope is refused; /logout has parameters of its own.
   cognito: {

@@ -228,3 +228,12 @@ export function warnOfFalse(data: unknown, instead: string): readonly DataIssue[
 export function isMap(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
+
+/**
+ * `ends_with: corp.example` fits `notcorp.example`, too. @param before what stands before the name of a domain: `.` or `@`.
+ */
+export function warnOfEnd(data: unknown, before: '.' | '@'): readonly DataIssue[] {
+  const end = isMap(data) ? data['ends_with'] : undefined
+  if (typeof end !== 'string' || /[.@]/.test(end[0] ?? '') || (before === '@' && end.includes('@'))) return []
+  return [{ path: ['ends_with'], message: `fits not${end}, too: write ${before}${end}` }]
+}

@@ -60,6 +60,21 @@ export function canonicalAddress(text: string): string | undefined {
   return parsed.isIPv4MappedAddress() ? parsed.toIPv4Address().toString() : parsed.toRFC5952String()
 }
 
+const OWN: ReadonlySet<string> = new Set([
+  'unspecified',
+  'loopback',
+  'private',
+  'linkLocal',
+  'uniqueLocal',
+  'carrierGradeNat',
+])
+
+/** Can anybody on the Internet reach it, as far as its number tells? `address`: canonical; false for anything else. */
+export function isPublicAddress(address: string): boolean {
+  if (isIPv4(address)) return !OWN.has(ipaddr.IPv4.parse(address).range())
+  return isIPv6(address) && !OWN.has(parseIpv6(address).range())
+}
+
 /**
  * The library reads `::10.0.0.1` as `::ffff:10.0.0.1`, although it is `::a00:1` (RFC 4291 §2.5.5.1): one address must not
  * be two. Written in hexadecimal it has one reading. `text` has passed `isIPv6`.

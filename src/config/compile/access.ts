@@ -1,3 +1,4 @@
+import { warnOfEverybodys } from '../../policy/criteria/domain.ts'
 import { compileAccess, findAccessIssues, type LegacyAccess } from '../../policy/legacy.ts'
 import { type ParsedPolicy, parsePolicy, type PolicyContext } from '../../policy/parse.ts'
 import type { Clause, Criterion, Policy } from '../../policy/model.ts'
@@ -46,6 +47,11 @@ export function compileRoutePolicy(
     return undefined
   }
   if (access.allowPublic && parsed) warnBesidePublic(parsed, path, report)
+  for (const [i, domain] of access.allowedDomains.entries()) {
+    for (const { message } of warnOfEverybodys([domain.toLowerCase()])) {
+      report.warning([...path, 'allowed_domains', i], message)
+    }
+  }
   // One for all routes that say the same: what is asked of thousands of routes in turn stays near the processor.
   const policy = shared(context.compiled, fingerprint([access, input.policy]), () =>
     compileAccess(access, parsed, context),

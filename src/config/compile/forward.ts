@@ -72,7 +72,7 @@ export function compileForward(
   if (!from || !policy || !target || !rewrite || !headers) return undefined
 
   const identity = compileIdentity(input, claimHeaders, headers.templates, kubernetes, from, policy, defaults.identity)
-  reportUntold(identity, policy, path, report)
+  reportUntold(input, identity, policy, path, report)
   return {
     kind: 'forward',
     upstreams: target.upstreams,

@@ -48,13 +48,17 @@ export function compileIdentity(
   return shared(all, key, () => ({ ...told, key }))
 }
 
-/** A public route that nobody is known on cannot tell who it is. */
+/** What is written to be told, and never is: a public route that nobody is known on cannot tell who it is. */
 export function reportUntold(
+  input: RouteInput,
   { pass, templates = new Map() }: ForwardedIdentity,
   policy: Policy,
   path: Path,
   report: Report,
 ): void {
+  if (!pass && Object.keys(input.jwt_claims_headers ?? {}).length > 0) {
+    report.warning([...path, 'jwt_claims_headers'], 'not sent: write `pass_identity_headers: true`, too')
+  }
   if (policy.kind !== 'public') return
   const ofPerson = [...templates].filter(([, template]) => template.some(isOfPerson)).map(([name]) => name)
   if (policy.identity === 'optional') {

@@ -26,6 +26,7 @@ import { compileResponseHeaders, mergeResponseHeaders } from './response-headers
 import { warnOfServiceTokens } from './service-tokens.ts'
 import { reportLeftovers, reportShadows } from './shadows.ts'
 import { reportLoops } from './loops.ts'
+import { warnOfPlainHttp } from './traps.ts'
 import { behindHop, checkScheme, schemeHint } from './urls.ts'
 
 /** Routes in order; what is wrong with one is reported, and it is left out. */
@@ -97,6 +98,7 @@ function compileRoute(
   )
   warnOfServiceTokens(input, { policy, bearer, demand }, path, report)
   if (!from || !match || !action || !policy) return undefined
+  warnOfPlainHttp(from, policy, path, report)
 
   const host = from.port === undefined ? from.host : `${from.host}:${from.port}`
   const destination = action.kind === 'forward' ? [action.upstreams, action.rewrite.path] : [action]

@@ -1,4 +1,4 @@
-import { findLeftovers } from '../../routing/leftover.ts'
+import { belowExpression, findLeftovers } from '../../routing/leftover.ts'
 import { findShadows } from '../../routing/shadow.ts'
 import { formatPath, type Path, type Report } from '../issues.ts'
 import type { Route } from '../route-model.ts'
@@ -27,6 +27,12 @@ export function reportLeftovers(routes: readonly Route[], paths: readonly Path[]
     const match = routes[place]?.match
     if (kind === 'conditions') {
       report.warning(path, `clients choose headers and queries: requests without those written here go to ${name}`)
+    } else if (match?.kind === 'regex') {
+      const below = belowExpression(match)
+      report.warning(
+        [...path, 'regex'],
+        `fits whole paths: ${below}, which it does not fit, goes to ${name}; write (?:/.*)? at its end for what is below`,
+      )
     } else if (match?.kind === 'prefix') {
       const { prefix } = match
       report.warning(

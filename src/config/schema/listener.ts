@@ -56,5 +56,7 @@ export const listenerKeys = {
     ),
   xff_num_trusted_hops: integer(0, 32)
     .default(0)
-    .describe('Number of X-Forwarded-For entries that trusted proxies add.'),
+    .describe(
+      'Number of X-Forwarded-For entries that trusted proxies add. Without `trusted_proxies` whoever connects is believed as one of them, as in Pomerium.',
+    ),
 }

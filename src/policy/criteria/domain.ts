@@ -1,4 +1,4 @@
-import { parseStringMatcher } from '../matchers.ts'
+import { type DataIssue, parseStringMatcher, warnOfEnd } from '../matchers.ts'
 import { ANYBODY } from './authenticated-user.ts'
 import type { CriterionRow } from '../row.ts'
 
@@ -10,8 +10,46 @@ export const domain: CriterionRow = {
   compile(data) {
     const matcher = parseStringMatcher(data, { canonical: (text) => text.toLowerCase(), problem: noDomain })
     if (matcher.kind === 'invalid') return matcher
-    return { ...matcher, test: ({ who }) => matcher.test(domainOf(who?.identity.email ?? '')) }
+    const warnings = [...matcher.warnings, ...warnOfEverybodys(matcher.passing), ...warnOfEnd(data, '.')]
+    return { ...matcher, warnings, test: ({ who }) => matcher.test(domainOf(who?.identity.email ?? '')) }
   },
+}
+
+/** Providers of e-mail where whoever likes has an address. */
+const EVERYBODYS: ReadonlySet<string> = new Set([
+  'aol.com',
+  'gmail.com',
+  'googlemail.com',
+  'gmx.com',
+  'gmx.de',
+  'gmx.net',
+  'hotmail.com',
+  'icloud.com',
+  'live.com',
+  'mail.com',
+  'mail.ru',
+  'me.com',
+  'msn.com',
+  'outlook.com',
+  'proton.me',
+  'protonmail.com',
+  'qq.com',
+  'web.de',
+  'yahoo.com',
+  'yandex.com',
+  'yandex.ru',
+])
+
+/** `domains`: lower case. */
+export function warnOfEverybodys(domains: readonly string[] = []): readonly DataIssue[] {
+  const found = domains.find((each) => EVERYBODYS.has(each))
+  if (found === undefined) return []
+  return [
+    {
+      path: [],
+      message: `everybody can have an address at ${found}; write the addresses that are meant, as allowed_users or, in a policy, email`,
+    },
+  ]
 }
 
 function noDomain(text: string): string | undefined {

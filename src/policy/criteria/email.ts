@@ -1,4 +1,4 @@
-import { parseStringMatcher } from '../matchers.ts'
+import { parseStringMatcher, warnOfEnd } from '../matchers.ts'
 import { ANYBODY } from './authenticated-user.ts'
 import type { CriterionRow } from '../row.ts'
 
@@ -15,13 +15,13 @@ export const email: CriterionRow = {
     const matcher = parseStringMatcher(data, { canonical: (text) => text.toLowerCase(), problem: noAddress })
     if (matcher.kind === 'invalid') return matcher
     const incomplete = matcher.passing?.find((address) => !address.includes('@'))
-    const warnings =
-      incomplete === undefined
-        ? matcher.warnings
-        : [
-            ...matcher.warnings,
-            { path: [], message: `no address is ${JSON.stringify(incomplete)}; write all of it, or user for an id` },
-          ]
+    const warnings = [
+      ...matcher.warnings,
+      ...warnOfEnd(data, '@'),
+      ...(incomplete === undefined
+        ? []
+        : [{ path: [], message: `no address is ${JSON.stringify(incomplete)}; write all of it, or user for an id` }]),
+    ]
     return { ...matcher, warnings, test: ({ who }) => matcher.test(who?.identity.email ?? '') }
   },
 }
