@@ -67,6 +67,10 @@ describe.runIf(has('systemd-notify') && has('python3')).each([
     await expect.poll(() => count('READY=1')).toBe(2)
     expect(heard.indexOf('RELOADING=1')).toBeLessThan(heard.lastIndexOf('READY=1'))
     expect(heard).toContainEqual(expect.stringMatching(/^MONOTONIC_USEC=\d+$/))
+    writeFileSync(file, 'routes: 7\n')
+    child.kill('SIGHUP')
+    const refused = /^STATUS=listening on .*; the last change is not in force: .*config\.yaml:1:9/
+    await expect.poll(() => heard).toContainEqual(expect.stringMatching(refused))
     child.kill('SIGTERM')
     expect(await once(child, 'exit')).toEqual([0, null])
     await expect.poll(() => count('STOPPING=1')).toBe(1)

@@ -43,7 +43,10 @@ export async function runCommand({ config: file }: { readonly config: string | u
   if (running instanceof Error) return end(running, 'cannot start', logger)
   const manager = createServiceManager({ serves: () => running.serves(), clock: systemClock, logger })
   const { address, workers, operations } = running
-  const ready = (): void => manager.ready(`listening on ${address}`)
+  const ready = (problem?: string): void =>
+    manager.ready(
+      `listening on ${address}${problem === undefined ? '' : `; the last change is not in force: ${problem}`}`,
+    )
   const stopFollowing = await followFiles(running, file, loaded, logger, {
     reloading: () => manager.reloading(),
     ready,
@@ -141,26 +144,29 @@ async function followFiles(
   file: string | undefined,
   first: Loaded,
   logger: Logger,
-  tell: { readonly reloading: () => void; readonly ready: () => void },
+  tell: { readonly reloading: () => void; readonly ready: (problem?: string) => void },
 ): Promise<() => void> {
   let loading: Promise<void> = Promise.resolve()
   const reload = (trigger: Trigger): void => {
-    loading = loading
-      .then(tell.reloading)
-      .then(() => loadAnew(trigger))
-      .catch((error: unknown) => running.refuse(messageOf(error), trigger))
-      .then(tell.ready)
+    loading = loading.then(() => takeOver(trigger))
   }
-  async function loadAnew(trigger: Trigger): Promise<void> {
+  async function takeOver(trigger: Trigger): Promise<void> {
+    tell.reloading()
+    const problem = await loadAnew(trigger).catch(messageOf)
+    if (problem !== undefined) running.refuse(problem, trigger)
+    tell.ready(problem)
+  }
+  /** Why not, when what was read is refused. */
+  async function loadAnew(trigger: Trigger): Promise<string | undefined> {
     const { loaded, input } = await load(file)
     await watch.follow(loaded.files)
     if (loaded.kind === 'invalid') {
       const errors = loaded.issues.filter(({ severity }) => severity === 'error')
-      running.refuse(formatIssues(errors).join('; '), trigger)
-      return
+      return formatIssues(errors).join('; ')
     }
     for (const line of formatIssues(loaded.warnings)) logger.warn({ at: line }, 'configuration')
     await running.reload(loaded.config, input, trigger)
+    return undefined
   }
   const watch = watchFiles(() => reload('file'), { clock: systemClock })
   await watch.follow(first.files)
