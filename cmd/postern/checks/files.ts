@@ -1,5 +1,5 @@
 /** Who else on this machine can read the secrets, and may we write where we must? */
-import { accessSync, constants, existsSync, readFileSync, statSync } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { isSecret } from '../../../src/config/keys.ts'
@@ -16,11 +16,21 @@ export function checkFiles(
   const written = settings.filter((setting) => !isReadFromFile(setting, settings))
   const secret = written.flatMap((setting) => filesOfSecret(file, read, setting))
   return [...new Set([...secret, ...[...read].filter(hasPrivateKey)])].flatMap((path) => {
-    const mode = statSync(path, { throwIfNoEntry: false })?.mode ?? 0
-    if ((mode & 0o004) === 0) return []
+    if (!everybodyReads(path)) return []
     const message = 'holds secrets, and every user of this machine can read it'
     return [{ check: `file ${path}`, status: 'warn', message, remedy: `chmod o-r ${path}` }]
   })
+}
+
+/** Whoever may not pass through a folder above it does not come to the file. */
+function everybodyReads(path: string): boolean {
+  if (!existsSync(path)) return false
+  const file = realpathSync(path)
+  if ((statSync(file).mode & 0o004) === 0) return false
+  for (let folder = dirname(file); ; folder = dirname(folder)) {
+    if ((statSync(folder).mode & 0o001) === 0) return false
+    if (folder === dirname(folder)) return true
+  }
 }
 
 /** What `…_file` brought stands where that key was written, and is not in that file. */

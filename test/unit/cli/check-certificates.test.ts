@@ -2,7 +2,7 @@
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
 import { crlEnd } from '../../../src/lib/x509.ts'
 import { epochMillis } from '../../../src/lib/time.ts'
@@ -159,6 +159,8 @@ test('what is shown to upstreams, and whom they are trusted by', async () => {
 })
 
 describe('files', () => {
+  beforeEach(() => chmodSync(folder, 0o755))
+
   test('with secrets that every user of the machine can read', async () => {
     const secret = join(folder, 'client-secret')
     writeFileSync(secret, 'the-client-secret')
@@ -169,6 +171,9 @@ describe('files', () => {
       0,
       [`WARN  file ${secret}: holds secrets, and every user of this machine can read it; chmod o-r ${secret}`],
     ])
+    chmodSync(folder, 0o750)
+    expect(await check(changes), 'nobody else comes into the folder').toHaveLength(2)
+    chmodSync(folder, 0o755)
     chmodSync(secret, 0o640)
     expect(await check(changes)).toHaveLength(2)
     const [cert, key] = ['more.crt', 'more.key'].map((name) => join(folder, name))
