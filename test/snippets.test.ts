@@ -231,7 +231,7 @@ describe('sh', () => {
     if (name === 'npx' && rest[0] === 'postern') return judgePostern(rest.slice(1))
     if (name === 'npm') {
       const [verb = '', script = ''] = rest
-      if (['ci', 'start', 'test', 'install', 'pack'].includes(verb)) return undefined
+      if (['ci', 'start', 'test', 'install', 'pack', 'prefix'].includes(verb)) return undefined
       return verb === 'run' && script in scripts ? undefined : `no such npm script: ${verb} ${script}`
     }
     if (name === 'docker' || name === 'podman') {
