@@ -5,6 +5,7 @@ import type { ResponseBody, ResponseHead } from '../http/exchange.ts'
 import { field } from '../http/header-lines.ts'
 import { epochMillis } from '../lib/time.ts'
 import type { WallTime } from '../types.ts'
+import { writeLast } from './last-writes.ts'
 
 /**
  * Octets of a piece that go out as text together with what frames them: Node writes up to 16 KiB of Latin-1 from its
@@ -147,7 +148,8 @@ export class H1Answer implements ResponseBody {
     if (typeof octets === 'string' || octets.length <= SMALL) {
       const text = before + (typeof octets === 'string' ? octets : octets.toString('latin1')) + after
       if (text === '' && socket.writableLength === 0) process.nextTick(this.onAllFlushed)
-      else socket.write(text, 'latin1', done)
+      else if (done) writeLast(socket, text, done)
+      else socket.write(text, 'latin1')
     } else if (before === '' && after === '') socket.write(octets, done)
     else {
       socket.cork()
