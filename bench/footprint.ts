@@ -13,7 +13,9 @@ import { printFigures } from './table.ts'
 const STARTS = 10
 /** Until nothing of the last work is left to be done. */
 const CALM = 5000
-const REST = 10_000
+/** V8 gives back the memory of the last work by three major collections within half a minute: that is not rest. */
+const SETTLED = 60_000
+const REST = 30_000
 const SIGN_INS = 40
 /** WebSockets opened before they are measured, so that the code is compiled, and in each round. */
 const FIRST_OPENINGS = 3000
@@ -69,16 +71,32 @@ async function measureStart(postern: Postern): Promise<readonly Measured[]> {
   ]
 }
 
-async function measureIdle({ program }: Postern): Promise<readonly Measured[]> {
-  await sleep(CALM)
-  const [cpu, wakeUps, began] = [program.cpu(), program.wakeUps(), performance.now()]
-  await sleep(REST)
-  const seconds = (performance.now() - began) / 1000
-  return [
-    { what: 'idle: wake-ups', unit: '/s', values: [(program.wakeUps() - wakeUps) / seconds], limit: 10 },
-    { what: 'idle: share of a core', unit: '%', values: [((program.cpu() - cpu) / seconds) * 100], limit: 0.1 },
-    { what: 'idle: resident memory', unit: 'MiB', values: [program.rss()], limit: 90 },
+/** One after the other would be under other circumstances, and none disturbs another by sleeping. */
+async function measureIdle(alone: Postern, ground: Ground): Promise<readonly Measured[]> {
+  const observed = { metrics_address: `127.0.0.1:${await freePort()}` }
+  const withMetrics = await startPostern({ core: UNDER_TEST, ...ground, settings: observed })
+  const withWorkers = await startPostern({ core: UNDER_TEST, ...ground, settings: { workers: 2 } })
+  const idle = [
+    { name: 'idle', program: alone.program, single: true },
+    { name: 'idle with metrics_address', program: withMetrics.program, single: true },
+    { name: 'idle with 2 workers', program: withWorkers.program, single: false },
   ]
+  await sleep(SETTLED)
+  const begin = idle.map(({ program }) => ({ cpu: program.cpu(), wakeUps: program.wakeUps() }))
+  await sleep(REST)
+  const seconds = REST / 1000
+  const figures = idle.flatMap(({ name, program, single }, i): readonly Measured[] => {
+    const { cpu, wakeUps } = begin[i] ?? { cpu: 0, wakeUps: 0 }
+    const [share, memory] = single ? [{ limit: 0.1 }, { limit: 90 }] : []
+    return [
+      { what: `${name}: wake-ups`, unit: '/s', values: [(program.wakeUps() - wakeUps) / seconds], limit: 10 },
+      { what: `${name}: share of a core`, unit: '%', values: [((program.cpu() - cpu) / seconds) * 100], ...share },
+      { what: `${name}: resident memory`, unit: 'MiB', values: [program.rss()], ...memory },
+    ]
+  })
+  await withMetrics.close()
+  await withWorkers.close()
+  return figures
 }
 
 /** Whole sign-ins: the application, the provider, the callback, the application again. */

@@ -4,7 +4,7 @@ import type { Span } from '../types.ts'
 import { type Combine, labelsOf, type Metric } from './exposition.ts'
 
 /** How often the event loop is looked at. prom-client's own 10 ms wake an idle process 100 times a second. */
-const RESOLUTION: Span = 100
+const RESOLUTION: Span = 200
 /** Node gives the time between two looks: what is beyond the resolution is the lag. */
 const LAG = /_eventloop_lag_(?:min|max|mean|p50|p90|p99)_seconds$/
 

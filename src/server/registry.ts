@@ -16,7 +16,7 @@ export interface Registry {
   /** Counts one event of these label values; make it once for values that are known beforehand. */
   counter(name: string, help: string, labels: readonly string[]): (labelValues: readonly string[]) => () => void
   histogram(name: string, help: string, labels: readonly string[]): Histogram
-  /** Memory, CPU, garbage collection and event loop of this process, from now on. Costs it 100 wake-ups a second. */
+  /** Memory, CPU, garbage collection and event loop of this process, from now on. Costs it five wake-ups a second. */
   observeProcess(): Promise<void>
   read(): Promise<readonly Metric[]>
 }

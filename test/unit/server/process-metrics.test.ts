@@ -14,8 +14,8 @@ const lags = async () =>
 const awake = setInterval(() => {}, 20)
 afterAll(() => clearInterval(awake))
 
-test('the event loop is looked at ten times a second, and its lag does not hold the time between two looks', async () => {
-  expect(watched.mock.calls).toEqual([[{ resolution: 100 }]])
+test('the event loop is looked at five times a second, and its lag does not hold the time between two looks', async () => {
+  expect(watched.mock.calls).toEqual([[{ resolution: 200 }]])
   const looks = new Set<number>()
   await expect
     .poll(
@@ -24,10 +24,10 @@ test('the event loop is looked at ten times a second, and its lag does not hold 
         if (min !== undefined) looks.add(min)
         return looks.size
       },
-      { interval: 150, timeout: 20_000 },
+      { interval: 250, timeout: 20_000 },
     )
     .toBeGreaterThan(2)
-  expect(Math.min(...looks)).toBeLessThan(0.09)
+  expect(Math.min(...looks)).toBeLessThan(0.19)
 })
 
 test('between a scrape and the next look nothing is said of the lag', async () => {
