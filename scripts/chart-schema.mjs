@@ -1,6 +1,7 @@
 // Generates two files of helm/postern from the program's configuration schema:
 // values.schema.json: the chart's own values (below), and that schema for `config` and `routes`;
-// files/restart-keys.json: the keys that need a restart: the chart restarts pods when one changes.
+// files/restart-keys.json: the keys that need a restart: the chart restarts pods when one changes. Of `secrets` among them
+// only when one comes or goes, of what is `live` never.
 // `--print` writes both as one JSON map to stdout instead; a test compares.
 import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -176,15 +177,36 @@ const schema = {
   ...map(values),
   ...(configuration.definitions && { definitions: inner(configuration.definitions) }),
 }
-const restartKeys = Object.entries(configuration.properties)
-  .filter(([, property]) => property['x-restart'])
-  .map(([key]) => key)
+const leaves = leavesOf(configuration.properties)
+const secrets = new Set(leaves.filter(({ isLive, isSecret }) => isLive && isSecret).map(({ path }) => path))
+const restartKeys = {
+  keys: Object.entries(configuration.properties)
+    .filter(([key, property]) => property['x-restart'] || secrets.has(key.replace(/_file$/, '')))
+    .map(([key]) => key),
+  secrets: [...secrets],
+  live: leaves.filter(({ path, isLive }) => isLive && path.includes('.') && !secrets.has(path)).map(({ path }) => path),
+}
 const files = {
   'values.schema.json': `${JSON.stringify(schema, null, 1)}\n`,
   'files/restart-keys.json': `${JSON.stringify(restartKeys, null, 1)}\n`,
 }
 if (process.argv.includes('--print')) process.stdout.write(JSON.stringify(files))
 else for (const [name, text] of Object.entries(files)) writeFileSync(`${root}helm/postern/${name}`, text)
+
+/**
+ * Keys without keys below them, by their paths; `*` is any name. `isLive`: a reload takes it over, though what it belongs to
+ * is read once. `key_file` is `key`.
+ */
+function leavesOf(properties, prefix = '') {
+  return Object.entries(properties).flatMap(([name, property]) => {
+    if (name.endsWith('_file') && name.slice(0, -'_file'.length) in properties) return []
+    const path = prefix + name
+    if (property.properties) return leavesOf(property.properties, `${path}.`)
+    const ofEach = property.additionalProperties?.properties
+    if (ofEach) return leavesOf(ofEach, `${path}.*.`)
+    return { path, isLive: property['x-restart'] === false, isSecret: property.writeOnly === true }
+  })
+}
 
 /** The configuration as one value. No key is required: other values of the chart set some of them. */
 function embedded() {

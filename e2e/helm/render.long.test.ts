@@ -178,6 +178,49 @@ describe.skipIf(findTool('helm') === undefined)(needing('helm', 'what a set of v
     expect(edited).not.toEqual(await podTemplate(setNamed('minimal-gitops'), []))
   })
 
+  describe('of what is read once, but for some keys inside', () => {
+    const written = [
+      'config.directory.scim_token=scim-before',
+      'config.directory.okta.event_hook_secret_file=/run/before',
+      'config.directory.okta.scopes={okta.users.read}',
+      'config.directory.max_staleness=2h',
+      'config.shared_signals.issuer=https://signals.example.com',
+      'config.shared_signals.authorization=before',
+      'config.identity_providers.partners.url=https://partners.example.com',
+      'config.identity_providers.partners.client_secret=before',
+      'config.identity_providers.partners.directory.okta.api_token=before',
+    ]
+    const changed = async (...set: readonly string[]): Promise<boolean> => {
+      const file = setNamed('minimal-gitops')
+      const [before, after] = [await podTemplate(file, written), await podTemplate(file, [...written, ...set])]
+      return JSON.stringify(before) !== JSON.stringify(after)
+    }
+
+    test.each([
+      'config.directory.scim_token=after',
+      'config.directory.okta.event_hook_secret_file=/run/after',
+      'config.directory.okta.scopes={okta.groups.read}',
+      'config.shared_signals.authorization=after',
+      'config.identity_providers.partners.client_secret=after',
+      'config.identity_providers.partners.client_auth=post',
+      'config.identity_providers.partners.directory.okta.api_token=after',
+      'config.idp_client_auth=post',
+    ])('%s is taken over', async (set) => {
+      expect(await changed(set)).toBe(false)
+    })
+
+    test.each([
+      'config.directory.max_staleness=3h',
+      'config.directory.okta.private_key_file=/run/new',
+      'config.identity_providers.partners.directory.scim_token=new',
+      'config.shared_signals.issuer=https://others.example.com',
+      'config.identity_providers.partners.directory.max_staleness=3h',
+      'config.identity_providers.others.url=https://others.example.com',
+    ])('%s restarts the pods', async (set) => {
+      expect(await changed(set)).toBe(true)
+    })
+  })
+
   test('a new version of the chart alone does not change the pods', async () => {
     const copy = join(scratch, 'newer')
     cpSync(chart, copy, { recursive: true })

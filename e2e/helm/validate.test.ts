@@ -41,6 +41,18 @@ describe('values.schema.json', () => {
     expect(Object.keys(fresh)).toEqual(['values.schema.json', 'files/restart-keys.json'])
   })
 
+  test('restarts pods for the keys that the program reads once, and for no other', () => {
+    const { keys, secrets, live } = JSON.parse(readFileSync(join(chart, 'files/restart-keys.json'), 'utf8')) as Record<
+      'keys' | 'secrets' | 'live',
+      readonly string[]
+    >
+    const taken = [...secrets, ...live]
+    const restarts = globalKeys
+      .filter(({ path }) => keys.includes(path[0] ?? '') && !taken.includes(path.join('.').replace(/_file$/, '')))
+      .map(({ path }) => path.join('.'))
+    expect(restarts).toEqual(globalKeys.filter(({ restart }) => restart).map(({ path }) => path.join('.')))
+  })
+
   test('knows every value of values.yaml, and values.yaml every one of the schema', () => {
     const values = parse(readFileSync(join(chart, 'values.yaml'), 'utf8')) as object
     expect(

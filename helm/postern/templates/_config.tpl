@@ -25,18 +25,46 @@ that is given by environment (postern.env), which wins over the file and works t
 {{- toYaml $config }}
 {{- end }}
 
-{{- /* Of the whole configuration, or of the keys that a running process does not take over (files/restart-keys.json,
-       generated from the program's schema). */}}
+{{- /* Of the whole configuration, or of what a running process does not take over (files/restart-keys.json, generated from
+       the program's schema): of secrets that a reload replaces, that there is one. */}}
 {{- define "postern.configChecksum" -}}
 {{- $config := include "postern.config" . | fromYaml }}
 {{- if eq .Values.configReload "live" }}
+{{- $restart := .Files.Get "files/restart-keys.json" | fromJson }}
 {{- $fixed := dict }}
-{{- range .Files.Get "files/restart-keys.json" | fromJsonArray }}
+{{- range $restart.keys }}
 {{- if hasKey $config . }}{{ $_ := set $fixed . (get $config .) }}{{ end }}
+{{- end }}
+{{- range $restart.secrets }}
+{{- include "postern.hide" (dict "in" $fixed "path" (splitList "." .) "instead" (list true)) }}
+{{- end }}
+{{- range $restart.live }}
+{{- include "postern.hide" (dict "in" $fixed "path" (splitList "." .) "instead" list) }}
 {{- end }}
 {{- $config = $fixed }}
 {{- end }}
 {{- toYaml $config | sha256sum }}
+{{- end }}
+
+{{- /* Takes the key at `path` (`*`: under every name) out of the map `in`, and puts what `instead` holds in its place. A key
+       and its `…_file` are one. */}}
+{{- define "postern.hide" -}}
+{{- $in := .in }}
+{{- $instead := .instead }}
+{{- $rest := rest .path }}
+{{- if kindIs "map" $in }}
+{{- range $key := eq (first .path) "*" | ternary (keys $in) (list (first .path)) }}
+{{- if $rest }}
+{{- include "postern.hide" (dict "in" (get $in $key) "path" $rest "instead" $instead) }}
+{{- else }}
+{{- $file := printf "%s_file" $key }}
+{{- $isThere := or (hasKey $in $key) (hasKey $in $file) }}
+{{- $_ := unset $in $key }}
+{{- $_ := unset $in $file }}
+{{- if $isThere }}{{ range $instead }}{{ $_ := set $in $key . }}{{ end }}{{ end }}
+{{- end }}
+{{- end }}
+{{- end }}
 {{- end }}
 
 {{- /* Checksums cover what needs a restart and no more: an edited route must not restart pods. */}}

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { PROVIDERS } from '../providers.ts'
 import { directorySchema } from './directory.ts'
-import { duration, flag, oneOf, orFile, text, textMap, url, words } from './fields.ts'
+import { duration, flag, live, oneOf, orFile, text, textMap, url, words } from './fields.ts'
 
 /** `identity_providers.NAME`: what the keys `idp_…` say of the default provider, without `idp_`. */
 export const providerSchema = z.strictObject(
@@ -21,10 +21,12 @@ export const providerSchema = z.strictObject(
     allow_http: flag.default(false).describe('`http://` on a private network, as `idp_allow_http`.'),
     ...orFile('ca', "PEM bundle (or base64 of it) of this provider's own authorities, as `idp_ca`."),
     client_id: text.optional().describe('Client id of the application. Required.'),
-    ...orFile('client_secret', 'Client secret; leave it out for a public client.'),
-    client_auth: oneOf('basic', 'post', 'none')
-      .optional()
-      .describe('Client authentication at the token endpoint. Default: `basic` with a secret, `none` without.'),
+    ...live({
+      ...orFile('client_secret', 'Client secret; leave it out for a public client.'),
+      client_auth: oneOf('basic', 'post', 'none')
+        .optional()
+        .describe('Client authentication at the token endpoint. Default: `basic` with a secret, `none` without.'),
+    }),
     scopes: words
       .prefault(['openid', 'profile', 'email', 'offline_access'])
       .describe('Scopes of the authorization request: a list, or text with spaces or commas.'),
