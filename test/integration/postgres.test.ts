@@ -9,7 +9,7 @@ import { silentLogger } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { checkStoreKey } from '../../src/store/key-check.ts'
 import { openPostgresStore } from '../../src/store/postgres.ts'
-import type { Store, Table } from '../../src/types.ts'
+import type { Logger, Store, Table } from '../../src/types.ts'
 import { hasPostgres, type Postgres, postgresConfig, startPostgres } from '../support/postgres.ts'
 import { listenOn, portOf } from '../support/world.ts'
 import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
@@ -28,10 +28,14 @@ describe.skipIf(!hasPostgres)('a store on PostgreSQL (apt-get install postgresql
   })
   afterAll(() => postgres.close())
 
-  async function open(more: Partial<PostgresConfig> = {}, secret = 'a secret of the tests'): Promise<Store> {
+  async function open(
+    more: Partial<PostgresConfig> = {},
+    secret = 'a secret of the tests',
+    logger: Logger = silentLogger,
+  ): Promise<Store> {
     const config = postgresConfig(postgres.port, more)
     const sharedSecrets = [new Secret(secret)] as const
-    const store = await openPostgresStore({ config, sharedSecrets, clock: systemClock, logger: silentLogger })
+    const store = await openPostgresStore({ config, sharedSecrets, clock: systemClock, logger })
     opened.push(store)
     return store
   }
@@ -116,6 +120,14 @@ describe.skipIf(!hasPostgres)('a store on PostgreSQL (apt-get install postgresql
       code: 'ERR_CONFIG_INVALID',
       message: expect.stringContaining('shared_secret differs'),
     })
+  })
+
+  test('of all connections that come first one makes the tables, and none stumbles over it', async () => {
+    postgres.run('CREATE DATABASE fresh')
+    const faults: unknown[] = []
+    const logger = { ...silentLogger, error: (fields: object) => void faults.push(fields) }
+    await Promise.all(Array.from({ length: 4 }, () => open({ database: 'fresh' }, undefined, logger)))
+    expect(faults).toEqual([])
   })
 
   test('a user who may create nothing works with tables that are there, and is told when they are not', async () => {

@@ -13,10 +13,10 @@ const SWEEP_SLACK_MS = 60_000
  * What happens in one step. All writers of a space wait for its row in `postern_spaces`, so that changes become visible in
  * the order of their numbers. These are the server's time in microseconds, or one more than the one before, or than any
  * that we know: so they go on when the database is restored from an older state. NULL: the guard did not hold; 0 in the
- * place of a deletion of nothing.
+ * place of a deletion of nothing. OR REPLACE: whoever waited while another made it may still remember that it is not there.
  */
 const WRITE = `
-CREATE FUNCTION postern_write_1(
+CREATE OR REPLACE FUNCTION postern_write_1(
   p_space text, p_now bigint, p_known bigint, p_guard_table text, p_guard_id text, p_guard_version bigint, p_changes jsonb
 ) RETURNS bigint[] LANGUAGE plpgsql AS $$
 DECLARE
