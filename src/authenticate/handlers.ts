@@ -38,7 +38,7 @@ import { createCsrf } from './csrf.ts'
 import { createAtApplication } from './at-application.ts'
 import { createCodeExchange } from './code-exchange.ts'
 import { createFailure } from './failure.ts'
-import { issueHandoff } from './handoff.ts'
+import { newTicket, type Ticket } from './handoff.ts'
 import { insufficient } from './insufficient.ts'
 import { flowTag, PENDING_LIFETIME, type Pending, type PendingSeal } from './pending.ts'
 import { only, type Redirects, type SignInLink, type SignInRequest } from './redirect.ts'
@@ -99,7 +99,10 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     if (link.kind === 'expired') return redirectReply(302, link.returnTo)
     const { asked } = link
     const session = asked.chooseAccount ? undefined : await here.active(request, asked.demand)
-    return session ? handOff(request, session, asked) : askSomebody(request, asked, chosen)
+    if (!session) return askSomebody(request, asked, chosen)
+    const ticket = ticketFor(request, asked)
+    await ticket?.issue(session.id)
+    return handOff(request, asked, ticket)
   }
 
   /** Of an application, of our page after a sign-out, or of nobody. */
@@ -210,17 +213,18 @@ export function createAuthenticate(deps: AuthenticateDeps) {
       return failure(request, refused, { cookies: [spent], tryAgain })
     }
 
-    const session = await sessionFor(request, idp, identity, tokens, expiresAt)
-    const cookies = [spent, here.cookie(request, session)]
-    // What the provider did is good for other routes. Here the next attempt is the person's own, so that nothing goes round.
-    const unmet = demand && unmetBy({ identity, signedInAt: now }, demand, now)
-    if (unmet) return failure(request, insufficient(unmet), { cookies, tryAgain })
     const asked: SignInRequest = {
       returnTo: new URL(returnTo),
       ...(demand && { demand }),
       ...(nonceHash !== undefined && { nonceHash }),
     }
-    return handOff(request, session, asked, cookies)
+    const unmet = demand && unmetBy({ identity, signedInAt: now }, demand, now)
+    const ticket = unmet ? undefined : ticketFor(request, asked)
+    const session = await sessionFor(request, idp, identity, tokens, expiresAt, ticket)
+    const cookies = [spent, here.cookie(request, session)]
+    // What the provider did is good for other routes. Here the next attempt is the person's own, so that nothing goes round.
+    if (unmet) return failure(request, insufficient(unmet), { cookies, tryAgain })
+    return handOff(request, asked, ticket, cookies)
   }
 
   /**
@@ -251,13 +255,17 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     return failure(request, error, { cookies, tryAgain: returnTo })
   }
 
-  /** Parallel tabs of one person share one session; another person's session in this browser with the same provider ends. */
+  /**
+   * Parallel tabs of one person share one session; another person's session in this browser with the same provider ends.
+   * `ticket` is issued at the same moment, so that a store which can makes one commit of both: nobody has its code before.
+   */
   async function sessionFor(
     request: ControlRequest,
     idp: IdentityProvider,
     identity: Identity,
     tokens: Tokens,
     expiresAt: WallTime,
+    ticket: Ticket | undefined,
   ): Promise<Session> {
     const { facts } = request
     const { sessionIdleTimeout: idle } = request.generation.live
@@ -268,34 +276,36 @@ export function createAuthenticate(deps: AuthenticateDeps) {
       clientIp: facts.clientIp,
       ...(idle > 0 && { idleTimeout: idle }),
     }
-    const create = () => sessions.create(identity, tokens, expiresAt, from)
+    const create = () => sessions.create(identity, tokens, expiresAt, from, ticket?.issue)
     const before = (await ownSessions.all(request)).find((session) => idps.of(session) === idp)
     if (before?.person === personKey(identity)) {
-      return (await sessions.renew(before, tokens, identity, expiresAt, from)) ?? create()
+      const renewing = sessions.renew(before, tokens, identity, expiresAt, from)
+      const [renewed] = await Promise.all([renewing, ticket?.issue(before.id)])
+      return renewed ?? create()
     }
     if (before) await sessions.revoke(before.id, 'replaced', facts.id)
     return create()
   }
 
-  async function handOff(
+  /** What the application will know the session by. undefined: there is nothing to hand over. */
+  function ticketFor(request: ControlRequest, { returnTo, nonceHash, demand }: SignInRequest): Ticket | undefined {
+    // The authenticate service has its session already.
+    if (nonceHash === undefined || isAtAuthenticate(request, returnTo)) return undefined
+    const handoff = { host: canonicalHost(returnTo), nonceHash, returnTo: returnTo.href, ...(demand && { demand }) }
+    return newTicket(store, handoff, clock.now())
+  }
+
+  /** `ticket` is issued. */
+  function handOff(
     request: ControlRequest,
-    session: Session,
-    asked: SignInRequest,
+    { returnTo }: SignInRequest,
+    ticket: Ticket | undefined,
     cookies: readonly Header[] = [],
-  ): Promise<Reply> {
-    const { returnTo, nonceHash, demand } = asked
-    // The authenticate service has its session already: there is nothing to hand over.
+  ): Reply {
     if (isAtAuthenticate(request, returnTo)) return here.enter(request, returnTo, cookies)
-    if (nonceHash === undefined) return redirectReply(302, returnTo, cookies)
-    const handoff = {
-      sessionId: session.id,
-      host: canonicalHost(returnTo),
-      nonceHash,
-      returnTo: returnTo.href,
-      ...(demand && { demand }),
-    }
+    if (!ticket) return redirectReply(302, returnTo, cookies)
     const location = new URL(`${request.generation.live.naming.controlPrefix}/callback`, returnTo)
-    location.searchParams.set('code', await issueHandoff(store, handoff, clock.now()))
+    location.searchParams.set('code', ticket.code)
     return redirectReply(302, location, cookies)
   }
 

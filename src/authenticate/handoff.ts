@@ -31,11 +31,18 @@ export const handoffs: Table<Handoff> = {
   },
 }
 
+/** A code that is good for nothing until it is issued. */
+export interface Ticket {
+  readonly code: string
+  /** Makes it stand for this session; the last one counts. */
+  readonly issue: (sessionId: SessionId) => Promise<unknown>
+}
+
 /** The store keeps only the code's hash: whoever reads the store cannot redeem anything. */
-export async function issueHandoff(store: Store, handoff: Handoff, now: WallTime): Promise<string> {
+export function newTicket(store: Pick<Store, 'put'>, handoff: Omit<Handoff, 'sessionId'>, now: WallTime): Ticket {
   const code = randomId(256)
-  await store.put(handoffs, sha256(code), handoff, { expiresAt: later(now, HANDOFF_LIFETIME) })
-  return code
+  const expiresAt = later(now, HANDOFF_LIFETIME)
+  return { code, issue: (sessionId) => store.put(handoffs, sha256(code), { sessionId, ...handoff }, { expiresAt }) }
 }
 
 /** undefined: unknown, used, expired, or for another host. The code is spent in any case. */

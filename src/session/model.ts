@@ -76,7 +76,14 @@ export interface Sessions {
   read(cookie: string, name: string, host: string, now: WallTime): Promise<Session | undefined> | Session | undefined
   /** Of the cookies called `name` with a good MAC, whether their sessions live or not. */
   signedIds(cookie: string, name: string, host: string): readonly SessionId[]
-  create(identity: Identity, tokens: Tokens, expiresAt: WallTime, from?: SignInOrigin): Promise<Session>
+  /** `beside`: writes, in the same moment, what is to be there with the session. */
+  create(
+    identity: Identity,
+    tokens: Tokens,
+    expiresAt: WallTime,
+    from?: SignInOrigin,
+    beside?: (id: SessionId) => Promise<unknown>,
+  ): Promise<Session>
   get(id: SessionId): Promise<Session | undefined>
   tokens(session: Pick<Session, 'id' | 'sealedTokens'>): Tokens | undefined
   /**

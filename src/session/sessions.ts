@@ -156,7 +156,7 @@ export function createSessions(deps: {
       const ids = signedIds(cookie, name, host)
       return ids[0] === undefined ? undefined : (cached(ids[0], now) ?? firstLive(ids, now))
     },
-    async create(identity, tokens, expiresAt, from) {
+    async create(identity, tokens, expiresAt, from, beside) {
       const id = randomId()
       const now = clock.now()
       const session: Session = {
@@ -170,8 +170,9 @@ export function createSessions(deps: {
         ...told(id, from?.provider, tokens, identity),
         ...originOf(from),
       }
-      // At once, so that a store which can makes one commit of them. Until both are there nobody has the id.
+      // At once, so that a store which can makes one commit of them. Until all are there nobody has the id.
       await Promise.all([
+        beside?.(id),
         noteEnd(store, session),
         store.put(sessionsTable, id, session, { expiresAt: later(endOf(session), ENDED_KEPT) }),
       ])
