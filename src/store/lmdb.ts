@@ -2,8 +2,8 @@ import { join } from 'node:path'
 import { open, type RootDatabase, TransactionFlags } from 'lmdb'
 import { AppError, messageOf, faultFields } from '../errors.ts'
 import { every } from '../lib/clock.ts'
-import { yieldToEventLoop } from '../lib/wait.ts'
-import type { Change, Clock, Logger, Span, Store, Table, WallTime } from '../types.ts'
+import type { Clock, Logger, Span, Store, Table, WallTime } from '../types.ts'
+import { createChangeLog } from './change-log.ts'
 import { watchWrites } from './file-watch.ts'
 import { isFull, makeDirectory, prepare } from './file.ts'
 import { createGroupCommit } from './group-commit.ts'
@@ -11,7 +11,7 @@ import { createLeases } from './lease.ts'
 import { openLeaseFile } from './lease-file.ts'
 import { watchForTrouble } from './trouble.ts'
 import { corrupt, fingerprint, recognise, unavailable } from './record.ts'
-import { earlier, epochMillis, wallTime } from '../lib/time.ts'
+import { epochMillis, wallTime } from '../lib/time.ts'
 
 /** Raised when the form of `StoredRecord` changes; records of another form are corrupt, not guessed at. */
 const SCHEMA = 1
@@ -30,12 +30,8 @@ const AFTER_ALL = '~'
 const MAP_SIZE = 1024 ** 3
 
 const PAGE = 256
-/** Changes that are announced before others have their turn: about 2 ms. */
-const PAGES_PER_TURN = 4
 const SWEEP_INTERVAL: Span = 1000
 const SWEEP_BATCH = 250
-/** A process that did not look at the change log for this long has more to fear than a missed change. */
-const CHANGES_KEPT: Span = 600_000
 const READER_CHECK_INTERVAL: Span = 60_000
 const CHECK_INTERVAL: Span = 10_000
 
@@ -48,10 +44,6 @@ interface StoredRecord {
   readonly expiresAt?: WallTime
 }
 
-interface StoredChange extends Change {
-  readonly at: WallTime
-}
-
 /**
  * The embedded store: one LMDB map in the directory `path`, shared by every process that opens it (workers, command line).
  * Survives kill -9. Opens at once and throws ERR_STORE_UNAVAILABLE when it cannot. Looks for changes of others when the
@@ -61,18 +53,12 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
   const { path, clock, logger } = deps
   const { root, records, indexes, expiries, changes } = openTables(path)
   const trouble = watchForTrouble({ file: dataFile(path), clock, logger })
-  const listeners = new Set<{ readonly onChange: (change: Change) => void; readonly onGap: (() => void) | undefined }>()
-  let seen = lastSequence()
-  let delivering = false
-  /** Resolves when all that was new when it began has been announced. */
-  let backlog: Promise<void> | undefined
+  const log = createChangeLog({ entries: changes, read, background, clock, logger })
   let sweeping = false
-  /** In a transaction: of the newest change. */
-  let sequence = 0
   let closed = false
 
   const stops = [
-    watchWrites({ file: dataFile(path), clock, look: deliver }),
+    watchWrites({ file: dataFile(path), clock, look: () => log.deliver() }),
     every(clock, SWEEP_INTERVAL, sweepSoon),
     // A killed process leaves its reader slot behind, and with it every page that it could still see.
     every(clock, READER_CHECK_INTERVAL, () => background('reader check', () => root.readerCheck())),
@@ -121,14 +107,14 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
     (works) => {
       const results = written(() =>
         root.transactionSync(() => {
-          sequence = lastSequence()
+          log.begin()
           return works.map((work) => work())
         }, COMMIT),
       )
-      deliver()
+      log.deliver()
       return results
     },
-    () => backlog,
+    () => log.backlog(),
   )
 
   function background(what: string, work: () => void): void {
@@ -178,7 +164,7 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
     unlink(table.name, id)
     link(table.name, id, {
       schema: SCHEMA,
-      version: append(table.name, key, 'put'),
+      version: log.append(table.name, key, 'put'),
       key,
       value: table.format ? table.format(value) : value,
       ...(index !== undefined && { index }),
@@ -188,57 +174,7 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
 
   /** In a transaction. */
   function remove(table: Table<unknown>, key: string): void {
-    if (unlink(table.name, fingerprint(key))) append(table.name, key, 'delete')
-  }
-
-  // --- Changes: a log that every process tails. A record's version is the sequence number of its change, so it never returns.
-
-  function lastSequence(): number {
-    for (const sequence of changes.getKeys({ reverse: true, limit: 1 })) return sequence
-    return 0
-  }
-
-  /** In a transaction. */
-  function append(table: string, key: string, kind: Change['kind']): number {
-    const change: StoredChange = { table, key, kind, at: clock.now() }
-    void changes.put(++sequence, JSON.stringify(change))
-    return sequence
-  }
-
-  /** Announces what is new: a few pages at once, a backlog (another process wrote a lot) a few pages a turn. */
-  function deliver(): void {
-    if (closed || delivering || backlog || listeners.size === 0) return
-    delivering = true
-    let isDone = true
-    background('change log', () => (isDone = announcePages()))
-    delivering = false
-    if (isDone) return
-    backlog = yieldToEventLoop().then(() => {
-      backlog = undefined
-      deliver()
-      return backlog
-    })
-  }
-
-  /** false: there may be more. */
-  function announcePages(): boolean {
-    for (let pages = 0; pages < PAGES_PER_TURN; pages++) {
-      const page = read(() => [...changes.getRange({ start: seen + 1, limit: PAGE })])
-      for (const { key: sequence, value } of page) {
-        const missed = sequence - seen - 1
-        seen = sequence
-        if (missed > 0) reportGap(missed)
-        const { table, key, kind } = JSON.parse(value) as StoredChange
-        for (const { onChange } of listeners) background('listener', () => onChange({ table, key, kind }))
-      }
-      if (page.length === 0) return true
-    }
-    return false
-  }
-
-  function reportGap(missed: number): void {
-    logger.warn({ missed }, 'store: changes were missed')
-    for (const { onGap } of listeners) if (onGap) background('listener', onGap)
+    if (unlink(table.name, fingerprint(key))) log.append(table.name, key, 'delete')
   }
 
   // --- Sweeping: looks without the lock, takes it only when there is something to do
@@ -260,13 +196,7 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
   function sweep(): boolean {
     const now = clock.now()
     const due = read(() => [...expiries.getKeys({ end: [epochMillis(now)], limit: SWEEP_BATCH })])
-    const newest = lastSequence()
-    const old: number[] = []
-    for (const { key: sequence, value } of read(() => [...changes.getRange({ limit: SWEEP_BATCH })])) {
-      if ((JSON.parse(value) as StoredChange).at > earlier(now, CHANGES_KEPT)) break
-      // The newest stays: the next sequence number is counted from it.
-      if (sequence < newest) old.push(sequence)
-    }
+    const old = log.outdated(now, SWEEP_BATCH)
     if (due.length + old.length === 0) return true
     guard(() =>
       root.transactionSync(() => {
@@ -349,7 +279,7 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
         if (!record) return undefined
         const value = recognise(table, id, record.value)
         unlink(table.name, id)
-        append(table.name, key, 'delete')
+        log.append(table.name, key, 'delete')
         return value
       })
     },
@@ -365,18 +295,12 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
         page = idsAfter(table.name, index, page.at(-1) ?? AFTER_ALL)
       }
     },
-    watch(listener, onGap) {
-      if (listeners.size === 0) seen = read(lastSequence)
-      // An object of its own each time, so that one listener may watch twice and stop once.
-      const own = { onChange: listener, onGap }
-      listeners.add(own)
-      return () => listeners.delete(own)
-    },
+    watch: (listener, onGap) => log.watch(listener, onGap),
     lease: (name, ttl) => lease(fingerprint(name), ttl),
     // Of this machine: a change is seen when it is looked for.
     heardAt: () => clock.monotonic(),
     async ping() {
-      read(lastSequence)
+      read(() => log.last())
     },
     trouble: () => trouble.now(),
     async close() {
@@ -384,7 +308,7 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
       flush()
       closed = true
       for (const stop of stops) stop()
-      listeners.clear()
+      log.close()
       leaseFile.close()
       await root.close()
     },
