@@ -179,6 +179,7 @@ async function openServing(options: ServingOptions, closing: Closing): Promise<S
       httpsOriginOf: (host) => generation.routes.httpsOriginOf(host),
       challenge: async (token) => autocert?.challenge(token),
       connections,
+      clock,
       logger,
     }))
   closing.add(() => redirect?.close())

@@ -53,6 +53,13 @@ export function faultFields(thrown: unknown): FaultFields {
   }
 }
 
+/** What a line of level `error` says: what to do first, too. */
+export function withRemedy<F extends { readonly error: ErrorCode; readonly remedy?: string | undefined }>(
+  fields: F,
+): F {
+  return { ...fields, remedy: fields.remedy ?? ERRORS[fields.error].remedy }
+}
+
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }

@@ -118,10 +118,10 @@ function oktaOf(directory: DirectoryConfig, otherwise: string): OktaDirectory {
 
 async function withClient<T>(
   directory: OktaDirectory,
-  { clock, logger }: OperatorDeps,
+  { clock }: OperatorDeps,
   work: (client: OktaClient) => Promise<T>,
 ): Promise<T> {
-  const client = createOktaClient({ ...directory, origin: directory.url.origin, clock, logger })
+  const client = createOktaClient({ ...directory, origin: directory.url.origin, clock })
   try {
     return await work(client)
   } finally {

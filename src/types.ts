@@ -5,6 +5,7 @@
  * On every seam a value or `undefined` is an answer; a rejection or a throw is a technical fault
  * (an `AppError` with a code from errors.ts) and never means "no".
  */
+import type { ErrorCode } from './errors.ts'
 import type { AuditFields } from './lib/audit-events.ts'
 import type { LogFields } from './lib/log-fields.ts'
 
@@ -65,9 +66,10 @@ export interface Logger {
   debug(fields: LogFields, message: string): void
   info(fields: LogFields, message: string): void
   warn(fields: LogFields, message: string): void
-  error(fields: LogFields, message: string): void
-  /** Something that somebody may have to answer for: written whatever the level, to where `audit_log` says. */
-  audit(fields: AuditFields, message: string): void
+  /** With what to do first (`remedy`), which the code knows. */
+  error(fields: LogFields & { readonly error: ErrorCode }, message: string): void
+  /** Something that somebody may have to answer for: written whatever the level (`info` unless given), to where `audit_log` says. */
+  audit(fields: AuditFields, message: string, level?: 'debug' | 'info' | 'warn' | 'error'): void
   /** For lines of every request: their fields are JSON members already (`"status":200,"path":"/"`), written as they are. */
   line(level: 'debug' | 'info' | 'warn' | 'error', members: string, message: string): void
 }

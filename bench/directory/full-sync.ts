@@ -1,7 +1,6 @@
 import { DEMO } from '../../emulator/okta/demo-seed.ts'
 import { createOktaClient, type OktaClient } from '../../src/directory/okta/client.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { silentLogger } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { each } from './http.ts'
 import { startOkta } from './okta.ts'
@@ -31,7 +30,6 @@ async function syncOf(size: SizeName): Promise<readonly Row[]> {
     clock: systemClock,
     timeout: 60_000,
     budget: 1,
-    logger: silentLogger,
   })
   const begin = performance.now()
   const groups: string[] = []

@@ -1,5 +1,6 @@
 import { type AppError, faultFields } from '../errors.ts'
 import { type Page, pageOf, pageReply } from '../pages/render.ts'
+import { createFaultTally } from '../lib/fault-tally.ts'
 import type { Clock, Logger } from '../types.ts'
 import type { Reply } from '../http/exchange.ts'
 import type { ControlRequest, Header } from './control-request.ts'
@@ -10,8 +11,12 @@ export type Failure = (
   more?: { readonly cookies?: readonly Header[]; readonly tryAgain?: URL },
 ) => Reply
 
-/** A sign-in that did not complete: one log line, and a page with a way on. Nothing unsolicited is echoed. */
+/**
+ * A sign-in that did not complete: one audit line, and a page with a way on. Nothing unsolicited is echoed. What everybody
+ * meets is told as one fault, however many they are.
+ */
 export function createFailure({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }): Failure {
+  const tally = createFaultTally(clock)
   return ({ facts, generation }, error, { cookies = [], tryAgain } = {}) => {
     const { status, sentence, retryAfter } = error.info
     const common = pageOf(generation, facts.id, clock.now())
@@ -23,10 +28,18 @@ export function createFailure({ clock, logger }: { readonly clock: Clock; readon
       ...(description !== undefined && { idp_error_description: String(description) }),
       ...(hint !== undefined && { hint: String(hint) }),
     }
-    logger.audit(
-      { event: 'sign-in-failed', request_id: facts.id, client_ip: facts.clientIp, ...faultFields(error), ...said },
-      'sign-in did not complete',
-    )
+    const fields = {
+      event: 'sign-in-failed',
+      request_id: facts.id,
+      client_ip: facts.clientIp,
+      ...faultFields(error),
+    } as const
+    const remedy = remedyOf(error)
+    const repeated = remedy === undefined ? 0 : tally(facts.path, `${error.code} ${String(hint)}`)
+    const told = repeated !== undefined && { remedy, ...(repeated && { repeated }) }
+    const isPassing = remedy === undefined || error.info.waiting === 'helps'
+    const level = repeated === undefined ? 'debug' : isPassing ? 'warn' : 'error'
+    logger.audit({ ...fields, ...said, ...told }, 'sign-in did not complete', level)
     const page: Page =
       error.code === 'ERR_IDP_REJECTED'
         ? {
@@ -48,6 +61,12 @@ export function createFailure({ clock, logger }: { readonly clock: Clock; readon
       retryAfter === undefined ? cookies : [...cookies, ['retry-after', String(retryAfter)]]
     return pageReply(common, status, page, { headers })
   }
+}
+
+/** undefined: this one person meets it, or whoever plays with our addresses. */
+function remedyOf({ code, info, details }: AppError): string | undefined {
+  if (code === 'ERR_IDP_REJECTED') return details['remedy'] === undefined ? undefined : String(details['remedy'])
+  return info.at === 'asker' ? undefined : info.remedy
 }
 
 function differs(difference: string): string {

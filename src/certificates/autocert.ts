@@ -2,6 +2,7 @@
  * Keeps a certificate for every host that needs one. One process of all that share the store orders, by a lease; the
  * others take over what it stored. The certificate in force stays until the next one is there.
  */
+import { createFaultLog } from '../lib/fault-tally.ts'
 import type { AcmeConfig } from '../config/model.ts'
 import type { Certificate } from '../config/route-model.ts'
 import { AppError, messageOf, faultFields } from '../errors.ts'
@@ -49,6 +50,7 @@ export async function openAutocert(deps: {
   const { config, sharedSecrets, hosts, store, clock, logger, ordered } = deps
   const server = config.directoryUrl.href
   const closing = new AbortController()
+  const tell = createFaultLog({ clock, logger })
   const certificates = createCertificates({ store, clock, logger, sharedSecrets })
   const problems = new Map<string, string>()
   let stop = (): void => {}
@@ -170,7 +172,7 @@ export async function openAutocert(deps: {
     try {
       await orderDue()
     } catch (error) {
-      logger.warn(faultFields(error), 'certificates could not be looked after; the next look is soon')
+      tell(error, 'certificates could not be looked after; the next look is soon')
     }
   }
 

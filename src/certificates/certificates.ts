@@ -1,8 +1,9 @@
 /** The certificates of ACME that are in force: from the store, which all processes share, into memory, where handshakes find them. */
+import { createFaultLog } from '../lib/fault-tally.ts'
 import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { Certificate } from '../config/route-model.ts'
-import { AppError, faultFields } from '../errors.ts'
+import { AppError } from '../errors.ts'
 import { deriveKey, open, seal } from '../lib/crypto.ts'
 import { Secret } from '../lib/secret.ts'
 import { elapsed } from '../lib/time.ts'
@@ -35,7 +36,8 @@ export function createCertificates(deps: {
   readonly logger: Logger
   readonly sharedSecrets: readonly [Secret, ...Secret[]]
 }): Certificates {
-  const { store, clock, logger, sharedSecrets } = deps
+  const { store, clock, sharedSecrets } = deps
+  const tell = createFaultLog(deps)
   const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'acme-keys')) as [Buffer, ...Buffer[]]
   const held = new Map<string, HeldCertificate>()
   const contextOf = (host: string): string => `acme-certificate ${host}`
@@ -54,7 +56,7 @@ export function createCertificates(deps: {
       if (!key) throw new AppError('ERR_ACME', 'its key was sealed with another shared_secret')
       held.set(host, hold(host, chain, key))
     } catch (error) {
-      logger.warn({ host, ...faultFields(error) }, 'a stored certificate cannot be used')
+      tell(error, 'a stored certificate cannot be used', { host }, host)
     }
   }
 
@@ -63,7 +65,7 @@ export function createCertificates(deps: {
     try {
       for await (const [host] of store.list(certificatesTable)) hosts.push(host)
     } catch (error) {
-      logger.warn(faultFields(error), 'stored certificates could not all be listed')
+      tell(error, 'stored certificates could not all be listed')
     }
     for (const host of hosts) await load(host)
   }

@@ -1,4 +1,3 @@
-import { toAppError, faultFields } from '../errors.ts'
 import { settledWithin } from '../lib/wait.ts'
 import { type Issuer, subjectOf } from '../lib/person.ts'
 import type { Clock, Logger, Span, PersonKey, Store, Subject, Unsubscribe, WallTime } from '../types.ts'
@@ -15,6 +14,7 @@ import { createPeople, type Effect, type Person } from './people.ts'
 import { ACTIVE_WINDOW, createReader, RETRY_DELAY } from './reader.ts'
 import type { Signal, Trust } from './signals.ts'
 import { type Coverage, createMemberships, freshAtOf, isCovered } from './view.ts'
+import { createFaultLog, type FaultLog } from '../lib/fault-tally.ts'
 import { asWallTime, earliest, elapsed, latest, NEVER } from '../lib/time.ts'
 
 /** Nobody asked for so long: forgotten. Longer than sessions usually live. */
@@ -73,9 +73,21 @@ export function createDirectory(deps: {
   readonly random?: () => number
   /** The source fails, fails otherwise, or answers again. */
   readonly onTrouble?: (trouble: DirectoryHealth['lastError']) => void
+  /** Of all that asks this directory. */
+  readonly tell?: FaultLog
   readonly sharing?: { readonly leadership: Leadership; readonly inbox: Inbox }
 }): LiveDirectory {
-  const { issuer, source, store, clock, config, logger, random = Math.random, sharing } = deps
+  const {
+    issuer,
+    source,
+    store,
+    clock,
+    config,
+    logger,
+    random = Math.random,
+    sharing,
+    tell = createFaultLog(deps),
+  } = deps
   const leadership = sharing?.leadership ?? ALONE
   const leads = (): boolean => leadership.leads()
   const sourceName = source?.name ?? CLAIMS_SOURCE
@@ -84,12 +96,13 @@ export function createDirectory(deps: {
   const everybody = createPeople()
   const people = everybody.all
   const memberships = createMemberships(sourceName)
-  const listeners = createListeners({ issuer, logger })
+  const listeners = createListeners({ issuer, tell })
   const closing = new AbortController()
   const records = createRecordStore({
     issuer,
     store,
     logger,
+    tell,
     retention,
     signal: closing.signal,
     known: () => [...people].flatMap(([user, { known }]) => (known ? [user] : [])),
@@ -111,6 +124,7 @@ export function createDirectory(deps: {
     maxStaleness,
     retention,
     logger,
+    tell,
     random,
     onTrouble: deps.onTrouble,
   })
@@ -243,11 +257,7 @@ export function createDirectory(deps: {
     try {
       await records.save(user)
     } catch (error) {
-      const { code, message } = toAppError(error)
-      logger.warn(
-        { user_id: user, error: code, error_message: message },
-        'a reading of the group directory could not be stored',
-      )
+      tell(error, 'a reading of the group directory could not be stored', { user_id: user })
       // The next reading tries again, whether it changes anything or not.
       everybody.personOf(user, NEVER).savedAt = NEVER
     }
@@ -264,7 +274,7 @@ export function createDirectory(deps: {
     try {
       await sharing?.inbox.ask({ kind: 'read', person, urgent: true }, signal)
     } catch (error) {
-      logger.warn({ user_id: subjectOf(person), ...faultFields(error) }, 'the leader could not be asked for a reading')
+      tell(error, 'the leader could not be asked for a reading', { user_id: subjectOf(person) })
     }
   }
 

@@ -1,7 +1,7 @@
 /** How a process asks the leader for something: through the store they share. */
 import { validator } from '../lib/json-schema.ts'
-import { faultFields } from '../errors.ts'
 import { randomId } from '../lib/crypto.ts'
+import { createFaultLog } from '../lib/fault-tally.ts'
 import { later } from '../lib/time.ts'
 import type { Clock, Logger, PersonKey, Span, Store, Table, Unsubscribe } from '../types.ts'
 
@@ -44,7 +44,8 @@ export interface Inbox {
 }
 
 export function createInbox(deps: { readonly store: Store; readonly clock: Clock; readonly logger: Logger }): Inbox {
-  const { store, clock, logger } = deps
+  const { store, clock } = deps
+  const tell = createFaultLog(deps)
   const isMessage = validator<Message>(MESSAGE)
   const table: Table<Message> = {
     name: 'directory-inbox',
@@ -72,7 +73,7 @@ export function createInbox(deps: { readonly store: Store; readonly clock: Clock
       if (message) await work(message)
       await store.delete(table, key)
     })()
-      .catch((error: unknown) => logger.warn(faultFields(error), 'a request to the directory could not be served'))
+      .catch((error: unknown) => tell(error, 'a request to the directory could not be served'))
       .finally(() => taken.delete(key))
     taken.set(key, done)
   }
@@ -81,7 +82,7 @@ export function createInbox(deps: { readonly store: Store; readonly clock: Clock
     try {
       for await (const [key] of store.list(table)) take(key)
     } catch (error) {
-      logger.warn(faultFields(error), 'requests to the directory could not be listed')
+      tell(error, 'requests to the directory could not be listed')
     }
   }
 

@@ -1,6 +1,6 @@
-import { faultFields, toAppError } from '../errors.ts'
+import type { FaultLog } from '../lib/fault-tally.ts'
 import type { Issuer } from '../lib/person.ts'
-import type { Logger, PersonKey, Subject, Unsubscribe, WallTime } from '../types.ts'
+import type { PersonKey, Subject, Unsubscribe, WallTime } from '../types.ts'
 import type { UserStatus } from './model.ts'
 
 export type ChangeListener = (person: PersonKey, status: UserStatus | 'unknown') => void
@@ -19,7 +19,7 @@ export interface Listeners {
   endSessionsQuietly(user: Subject, before: WallTime): Promise<void>
 }
 
-export function createListeners({ issuer, logger }: { readonly issuer: Issuer; readonly logger: Logger }): Listeners {
+export function createListeners({ issuer, tell }: { readonly issuer: Issuer; readonly tell: FaultLog }): Listeners {
   const changeListeners = new Set<ChangeListener>()
   const endListeners = new Set<SessionsEndListener>()
 
@@ -45,7 +45,7 @@ export function createListeners({ issuer, logger }: { readonly issuer: Issuer; r
         try {
           listener(issuer.person(user), status)
         } catch (error) {
-          logger.error({ user_id: user, ...faultFields(error) }, 'a listener to directory changes failed')
+          tell(error, 'a listener to directory changes failed', { user_id: user })
         }
       }
     },
@@ -54,11 +54,7 @@ export function createListeners({ issuer, logger }: { readonly issuer: Issuer; r
       try {
         await endSessions(user, before)
       } catch (error) {
-        const { code, message } = toAppError(error)
-        logger.error(
-          { user_id: user, error: code, error_message: message },
-          'sessions of an inactive account could not be ended',
-        )
+        tell(error, 'sessions of an inactive account could not be ended', { user_id: user })
       }
     },
   }

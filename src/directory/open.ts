@@ -4,6 +4,7 @@ import { createIssuer, type Issuer } from '../lib/person.ts'
 import type { Clock, Logger, Span, Store, Subject, Unsubscribe } from '../types.ts'
 import { directorySecretsOf } from '../config/credentials.ts'
 import type { DirectoryConfig, DirectorySecrets } from '../config/model.ts'
+import { createFaultLog } from '../lib/fault-tally.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
 import { currentSecret } from '../lib/secret.ts'
 import type { Route } from '../config/route-model.ts'
@@ -120,6 +121,7 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
   // Claims are told to whichever process somebody signs in at: there is nothing to lead.
   const leadership = follows ? NEVER_LEADS : source ? deps.leadership : ALONE
   const told = createToldTrouble(deps)
+  const tell = createFaultLog(deps)
   let last: DirectoryHealth['lastError']
   const read = createDirectory({
     issuer,
@@ -128,6 +130,7 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
     clock,
     config,
     logger,
+    tell,
     sharing: { leadership, inbox },
     onTrouble(trouble) {
       last = trouble
@@ -154,6 +157,7 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
       store,
       clock,
       logger,
+      tell,
       apps,
       org: config.url.origin,
       wanted: () => namedGroups(deps.routes()),
@@ -246,7 +250,7 @@ function openOkta(
   clock: Clock,
   logger: Logger,
 ): { readonly client: OktaClient; readonly source: OktaSource } {
-  const client = createOktaClient({ origin: url.origin, credentials, clock, timeout, budget, outbound, logger })
+  const client = createOktaClient({ origin: url.origin, credentials, clock, timeout, budget, outbound })
   return { client, source: createOktaSource({ client, clock, logger }) }
 }
 

@@ -7,6 +7,7 @@ import type { Reading } from './evidence.ts'
 import type { DirectoryHealth, DirectorySource, ReadPriority } from './model.ts'
 import type { People, Person } from './people.ts'
 import { createReadings } from './readings.ts'
+import type { FaultLog } from '../lib/fault-tally.ts'
 import { createSourceHealth } from './source-health.ts'
 
 /** Asked for within this time: read again every `refreshInterval`. Later, only often enough not to become unknown. */
@@ -53,6 +54,7 @@ export function createReader(deps: {
   readonly maxStaleness: Span
   readonly retention: Span
   readonly logger: Logger
+  readonly tell: FaultLog
   readonly random: () => number
   readonly onTrouble?: ((trouble: DirectoryHealth['lastError']) => void) | undefined
 }): Reader {

@@ -1,3 +1,4 @@
+import type { FaultLog } from '../lib/fault-tally.ts'
 import { AppError, toAppError, faultFields } from '../errors.ts'
 import type { Issuer } from '../lib/person.ts'
 import type { Logger, Span, PersonKey, Store, Subject, Versioned } from '../types.ts'
@@ -28,6 +29,7 @@ export function createRecordStore(deps: {
   readonly issuer: Issuer
   readonly store: Store
   readonly logger: Logger
+  readonly tell: FaultLog
   readonly retention: Span
   readonly signal: AbortSignal
   /** Who is known here. */
@@ -35,7 +37,7 @@ export function createRecordStore(deps: {
   readonly current: (user: Subject) => DirectoryRecord | undefined
   readonly adopt: (user: Subject, record: DirectoryRecord) => void
 }): RecordStore {
-  const { issuer, store, logger, retention, signal, known, current, adopt } = deps
+  const { issuer, store, logger, tell, retention, signal, known, current, adopt } = deps
   const table = createDirectoryTable()
 
   /** A record that nobody can read is there to be replaced. */
@@ -62,11 +64,7 @@ export function createRecordStore(deps: {
       }
       return stored
     } catch (error) {
-      const { code, message } = toAppError(error)
-      logger.warn(
-        { error: code, error_message: message },
-        'stored readings of the group directory could not all be loaded',
-      )
+      tell(error, 'stored readings of the group directory could not all be loaded')
       return undefined
     }
   }

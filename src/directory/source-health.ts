@@ -1,8 +1,11 @@
 import { toAppError } from '../errors.ts'
+import type { FaultLog } from '../lib/fault-tally.ts'
 import type { Clock, Logger, Span, Monotonic, WallTime } from '../types.ts'
 import type { DirectoryHealth } from './model.ts'
 import { later, NEVER } from '../lib/time.ts'
 
+/** What is at fault, whoever asked it for what. */
+export const DIRECTORY = 'directory'
 const FIRST_PAUSE: Span = 5000
 const LONGEST_PAUSE: Span = 60_000
 /** One person's odd record is theirs alone; as many in a row are the source's. */
@@ -25,11 +28,12 @@ export function createSourceHealth(deps: {
   readonly source: string
   readonly clock: Clock
   readonly logger: Logger
+  readonly tell: FaultLog
   readonly random: () => number
   /** The first fault, another one, or none any more. */
   readonly onTrouble?: ((trouble: DirectoryHealth['lastError']) => void) | undefined
 }): SourceHealth {
-  const { source, clock, logger, random, onTrouble = () => {} } = deps
+  const { source, clock, logger, tell, random, onTrouble = () => {} } = deps
   let lastSuccess: WallTime | undefined
   let lastError: DirectoryHealth['lastError']
   let failuresInARow = 0
@@ -57,13 +61,9 @@ export function createSourceHealth(deps: {
 
     failed(error) {
       const { code, message } = toAppError(error)
-      // An outage is one warning, not one for each person.
       const isNews = failuresInARow === 0 || lastError?.code !== code
-      const level = isNews ? 'warn' : 'debug'
-      logger[level](
-        { source, error: code, error_message: message },
-        'the group directory cannot be read: what is known stays',
-      )
+      // An outage is one line, not one for each person.
+      tell(error, 'the group directory cannot be read: what is known stays', { source }, DIRECTORY)
       lastError = { at: clock.now(), code, message }
       failuresInARow++
       if (isNews) onTrouble(lastError)

@@ -8,6 +8,8 @@ export interface CallbackExplanation {
   readonly whatToDo: string
   /** Trying again brings the same until an administrator has changed something. */
   readonly waiting?: 'in-vain'
+  /** For the log, where it is the set-up's fault and everybody's: what to do first. */
+  readonly remedy?: string
 }
 
 const EXPLANATIONS = {
@@ -25,6 +27,7 @@ const EXPLANATIONS = {
   },
   'scopes-refused': {
     waiting: 'in-vain',
+    remedy: 'Allow `idp_scopes` in the access policy of the authorization server, or ask for fewer.',
     title: 'The sign-in policy refused this sign-in',
     whatToDo:
       'The identity provider granted none of the scopes that were asked for. Ask your administrator to allow them in the access policy.',
@@ -74,6 +77,7 @@ const EXPLANATIONS = {
   },
   'scope-missing': {
     waiting: 'in-vain',
+    remedy: 'Compare `idp_scopes` with the scopes of the authorization server.',
     title: 'Sign-in is not set up correctly',
     whatToDo:
       'The identity provider does not know one of the scopes that were asked for. Ask your administrator to compare the configured scopes with those of the authorization server.',
@@ -92,6 +96,8 @@ const EXPLANATIONS = {
   },
   'set-up-wrong': {
     waiting: 'in-vain',
+    remedy:
+      'Compare client id, secret, grant types and redirect URI with what the provider shows: `postern check --online`.',
     title: 'Sign-in is not set up correctly',
     whatToDo:
       'The identity provider does not accept the settings of this application. Ask your administrator to check the client id, the secret, the grant types and the redirect address.',
@@ -105,6 +111,7 @@ const EXPLANATIONS = {
     whatToDo: 'It is overloaded or under maintenance. Try again in a few minutes.',
   },
   'bad-answer': {
+    remedy: 'Compare what the log line says of the answer with the settings of this application at the provider.',
     title: 'The identity provider gave an answer that cannot be trusted',
     whatToDo: 'You have not been signed in. Try again. If it stays this way, tell your administrator.',
   },

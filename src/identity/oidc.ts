@@ -1,5 +1,5 @@
 import * as oidc from 'openid-client'
-import { AppError, faultFields } from '../errors.ts'
+import { AppError } from '../errors.ts'
 import { sha256 } from '../lib/crypto.ts'
 import { maxAgeOf } from '../policy/demand.ts'
 import { later, wallTime } from '../lib/time.ts'
@@ -23,6 +23,7 @@ import { checkCallback } from './oidc/callback.ts'
 import { createOidcClient, type OidcClientDeps } from './oidc/client.ts'
 import { appErrorIn, challengeOf, isDefiniteRefusal, messages, toFault } from './oidc/faults.ts'
 import type { OidcSettings } from './oidc/settings.ts'
+import { createFaultLog } from '../lib/fault-tally.ts'
 import { createOptionalPush } from './pushed-requests.ts'
 import { isAboutAnother, keepingRefreshToken, refreshedIdentity } from './refreshed.ts'
 
@@ -59,6 +60,7 @@ export function createOidcProvider({
   logger,
 }: OidcProviderDeps): IdentityProvider {
   const { send, trouble, connect, rememberKeys, skewOf, verify } = createOidcClient({ idp, clientAuth, clock, logger })
+  const tell = createFaultLog({ clock, logger })
   const pushIfPossible = createOptionalPush({ issuer: idp.issuer, clock, logger })
 
   async function signedIn(
@@ -293,7 +295,7 @@ export function createOidcProvider({
         })
       } catch (error) {
         // The local session ends all the same; the person stays signed in at the provider.
-        logger.warn({ issuer: idp.issuer, ...faultFields(error) }, 'no sign-out at the identity provider')
+        tell(error, 'no sign-out at the identity provider', { issuer: idp.issuer })
         return undefined
       }
     },

@@ -25,7 +25,17 @@ export const AUDIT_EVENTS = {
   configuration: {
     text: 'A configuration is in force from now on, or was not accepted (`outcome`). Names of keys and routes, never values.',
     always: ['outcome', 'trigger'],
-    sometimes: ['checksum', 'routes', 'summary', 'changed', 'routes_changed', 'needs_restart', 'problem'],
+    sometimes: [
+      'checksum',
+      'routes',
+      'summary',
+      'changed',
+      'routes_changed',
+      'needs_restart',
+      'problem',
+      'error',
+      'remedy',
+    ],
     logged: true,
   },
   'session-begin': { text: 'Somebody signed in.', ...PERSON },
@@ -38,7 +48,7 @@ export const AUDIT_EVENTS = {
   'sign-in-failed': {
     text: 'A sign-in did not complete. Nobody knows yet who it was.',
     always: ['request_id', 'client_ip', 'error', 'error_message'],
-    sometimes: ['idp_error', 'idp_error_description', 'hint', 'limit', 'cause', 'stack'],
+    sometimes: ['idp_error', 'idp_error_description', 'hint', 'limit', 'cause', 'stack', 'remedy', 'repeated'],
     logged: true,
   },
   'program-allowed': {

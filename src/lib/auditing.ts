@@ -1,12 +1,16 @@
 /** Audit lines: whatever `log_level` says, to where `audit_log` says. */
+import { withRemedy } from '../errors.ts'
 import type { Logger } from '../types.ts'
 import { AUDIT_EVENTS, AUDIT_SCHEMA, type AuditFields } from './audit-events.ts'
 import { type AuditOutput, openAuditOutput } from './audit-output.ts'
+import type { LogFields } from './log-fields.ts'
 import type { LogOutput } from './log-output.ts'
 import { bounded, lineStart, visible } from './log-text.ts'
 
+type Level = 'debug' | 'info' | 'warn' | 'error'
+
 export interface Auditing {
-  audit(fields: AuditFields, message: string): void
+  audit: Logger['audit']
   /** Lines that could not be written to a place of their own. */
   dropped(): number
   /** Why the last one could not be; undefined: it was. */
@@ -19,7 +23,7 @@ export interface Auditing {
 export function createAuditing(
   log: LogOutput,
   base: string,
-  logger: Pick<Logger, 'info' | 'warn' | 'error'>,
+  logger: Readonly<Record<Level, (fields: LogFields, message: string) => void>>,
 ): Auditing {
   let output: AuditOutput | 'log' | 'nowhere' = 'log'
   let droppedBefore = 0
@@ -43,19 +47,20 @@ export function createAuditing(
   function tellTrouble(): void {
     const now = trouble()
     if (now === told) return
-    if (now !== undefined && told === undefined) logger.error({ reason: now }, 'audit: lines cannot be written')
+    if (now !== undefined && told === undefined)
+      logger.error(withRemedy({ error: 'ERR_AUDIT_LOG', error_message: now }), 'audit: lines cannot be written')
     if (now === undefined) logger.info({}, 'audit: lines can be written again')
     told = now
   }
 
   return {
-    audit(fields, message) {
-      const level = fields.outcome === 'refused' ? 'error' : fields.event === 'sign-in-failed' ? 'warn' : 'info'
-      if (output === 'log') return log.write(lineOf(level, fields, message))
+    audit(fields, message, level = 'info') {
+      const all = level === 'error' ? withRemedy({ ...fields, error: fields.error ?? 'ERR_INTERNAL' }) : fields
+      if (output === 'log') return log.write(lineOf(level, all, message))
       // An operator looks for these in the log.
-      if ('logged' in AUDIT_EVENTS[fields.event]) logger[level](fields, message)
+      if ('logged' in AUDIT_EVENTS[fields.event]) logger[level](all, message)
       if (output === 'nowhere') return
-      output.write(lineOf(level, fields, message))
+      output.write(lineOf(level, all, message))
       tellTrouble()
     },
     dropped: () => droppedBefore + (typeof output === 'string' ? 0 : output.dropped()),

@@ -357,6 +357,29 @@ export const ERRORS = {
     sentence: 'The application did not answer in time.',
     remedy: 'The page and the log line name the limit; raise it if the application may take so long.',
   },
+  ERR_AUDIT_LOG: {
+    status: 500,
+    at: 'set-up',
+    waiting: 'in-vain',
+    sentence: 'Audit lines cannot be written.',
+    remedy: 'Make room where `audit_log` says, or name another place: events are lost meanwhile.',
+  },
+  ERR_TELEMETRY: {
+    status: 503,
+    at: 'set-up',
+    waiting: 'helps',
+    sentence: 'Traces or metrics cannot be sent.',
+    remedy:
+      'See whether `otel_exporter_otlp_endpoint` is right, and what the receiver says about `otel_exporter_otlp_headers`.',
+  },
+  ERR_WORKER: {
+    status: 503,
+    at: 'postern',
+    waiting: 'helps',
+    sentence: 'A process of Postern ended before its time.',
+    remedy:
+      'Look for the limit of memory if `how` is SIGKILL, and for `stack` in the lines before; it is started again.',
+  },
   ERR_ACME: {
     status: 503,
     at: 'set-up',

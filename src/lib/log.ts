@@ -1,5 +1,6 @@
 import { isatty } from 'node:tty'
 import { type Logger as PinoLogger, pino } from 'pino'
+import { withRemedy } from '../errors.ts'
 import type { Logger, Span } from '../types.ts'
 import type { Live, LogFormat, LogLevel } from '../config/model.ts'
 import { createAuditing } from './auditing.ts'
@@ -57,7 +58,7 @@ export function createLogger(level: LogLevel, destination?: LogOutput, worker?: 
   const auditing = createAuditing(out, base, logger)
   return {
     ...wrap(logger, out, base),
-    audit: (fields, message) => auditing.audit(fields, message),
+    audit: (fields, message, level) => auditing.audit(fields, message, level),
     auditLog: auditing,
     prepare({ logLevel, logFormat, auditLog }) {
       const prepared = auditing.prepare(auditLog)
@@ -106,7 +107,7 @@ function wrap(logger: PinoLogger, out: LogOutput, base: string): Omit<Logger, 'a
     debug: (fields, message) => logger.debug(fields, message),
     info: (fields, message) => logger.info(fields, message),
     warn: (fields, message) => logger.warn(fields, message),
-    error: (fields, message) => logger.error(fields, message),
+    error: (fields, message) => logger.error(withRemedy(fields), message),
     line(level, members, message) {
       if (!logger.isLevelEnabled(level)) return
       out.write(`${lineStart(level, base)}${members}${members && ','}"msg":${JSON.stringify(message)}}\n`)

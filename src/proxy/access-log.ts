@@ -15,8 +15,9 @@ import type {
 } from '../http/exchange.ts'
 import type { Route } from '../config/route-model.ts'
 import { sessionTag } from '../lib/audit.ts'
+import type { LogFields } from '../lib/log-fields.ts'
 import { bounded, visible } from '../lib/log-text.ts'
-import { createFaultTally } from './fault-tally.ts'
+import { createFaultTally } from '../lib/fault-tally.ts'
 import { createChoose, type LogChoice } from './log-choice.ts'
 import { UNKNOWN_CLIENT } from '../routing/trust.ts'
 import { elapsed } from '../lib/time.ts'
@@ -68,6 +69,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     const cut = finished?.forwarded?.cut
     const repeated = error && error.info.status >= 500 ? tally(route?.id ?? '', error.code) : undefined
     const level = levelOf(progress, finished, error, repeated)
+    const fault = error && faultOf(error, repeated)
     const duration = elapsed(clock.monotonic(), progress.startedAt)
     record({
       facts: facts && 'kind' in facts ? undefined : facts,
@@ -91,8 +93,8 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
         detail: facts?.detail,
         duration_ms: Math.round(duration),
       }
-      const all = error ? { ...fields, ...faultFields(error), ...(repeated && { repeated }) } : fields
-      logger[level](choose ? choose(all) : all, 'request')
+      const all = { ...fields, ...fault }
+      logger.line(level, members(choose ? choose(all) : all).slice(1), 'request')
       return
     }
     if (progress.probe) return
@@ -122,10 +124,9 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
     // A program that the person signed in, not their browser.
     if (who?.kind === 'session' && who.consumed) line += ',"by_token":true'
     line += `,"user_agent":${text(facts.userAgent)}`
-    const problem = error ?? unidentified
-    if (problem) line += members(faultFields(problem))
+    if (fault) line += members(fault)
+    else if (unidentified) line += members(faultFields(unidentified))
     else if (progress.cause) line += members({ error: progress.cause.code, error_message: progress.cause.message })
-    if (repeated) line += `,"repeated":${repeated}`
     if (choose) {
       const { head, control = false } = progress
       const all = JSON.parse(`{${line}}`) as Readonly<Record<string, unknown>>
@@ -147,6 +148,12 @@ function levelOf(
   if (isFault(finished?.forwarded?.cut)) return 'warn'
   const isHop = control === true || decision?.outcome === 'sign-in'
   return isHop && !error && finished !== undefined && finished.status < 400 ? 'debug' : 'info'
+}
+
+/** @param repeated see `FaultTally`; what is told has its remedy. */
+function faultOf(error: AppError, repeated: number | undefined): LogFields {
+  const told = repeated !== undefined && { remedy: error.info.remedy }
+  return { ...faultFields(error), ...told, ...(repeated && { repeated }) }
 }
 
 function isFault(cut: Forwarded['cut']): boolean {

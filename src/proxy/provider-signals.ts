@@ -6,6 +6,7 @@ import type { Directory } from '../directory/model.ts'
 import type { Reply } from '../http/exchange.ts'
 import type { Meant, ProviderSignals, Refused, SecurityEvent, SetError } from '../identity/model.ts'
 import { sha256 } from '../lib/crypto.ts'
+import { createFaultTally } from '../lib/fault-tally.ts'
 import { isSameIssuer, personKey } from '../lib/person.ts'
 import { readBody } from '../lib/read-body.ts'
 import { wallTime } from '../lib/time.ts'
@@ -49,6 +50,7 @@ export interface SignalDeps {
  */
 export function createSignalReplies(deps: SignalDeps): SignalReplies {
   const { signals, sessions, directory, store, clock, logger, record } = deps
+  const tally = createFaultTally(clock)
 
   async function isSeen(id: string): Promise<boolean> {
     return (await store.get(seenMessages, sha256(id))) !== undefined
@@ -71,7 +73,9 @@ export function createSignalReplies(deps: SignalDeps): SignalReplies {
 
   function refused({ facts }: ControlRequest, signal: SessionEnd, reason: string): void {
     record(signal, 'refused')
-    logger.warn({ request_id: facts.id, signal, reason }, 'a message of an identity provider was refused')
+    const repeated = tally(signal, reason)
+    const fields = { request_id: facts.id, signal, reason, ...(repeated && { repeated }) }
+    logger[repeated === undefined ? 'debug' : 'warn'](fields, 'a message of an identity provider was refused')
   }
 
   function told({ facts }: ControlRequest, signal: SessionEnd, sessions: number): void {

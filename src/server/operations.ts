@@ -93,8 +93,15 @@ export async function startOperations(deps: OperationsDeps): Promise<Operations>
         const at = lastReload.refused?.at ?? clock.now()
         lastReload = { at: lastReload.at, refused: { at, problem: outcome.problem } }
         logger.audit(
-          { event: 'configuration', outcome: 'refused', trigger, problem: outcome.problem },
+          {
+            event: 'configuration',
+            outcome: 'refused',
+            trigger,
+            error: 'ERR_CONFIG_INVALID',
+            problem: outcome.problem,
+          },
           'configuration not accepted; the last good one stays in force',
+          'error',
         )
         return
       }

@@ -1,11 +1,11 @@
 /** Plain HTTP beside the https listener: ACME challenges (RFC 8555 §8.3), and a redirect to the https address of a known host. */
+import { createFaultLog } from '../lib/fault-tally.ts'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Address } from '../config/model.ts'
-import { faultFields } from '../errors.ts'
 import { parseHost } from '../routing/host.ts'
 import { canonicalAddress } from '../routing/address.ts'
-import type { Logger } from '../types.ts'
+import type { Clock, Logger } from '../types.ts'
 import { bind } from './bind.ts'
 import type { ClientConnections } from './client-connections.ts'
 import type { SideListener } from './health.ts'
@@ -17,7 +17,8 @@ export interface RedirectDeps {
   readonly challenge: (token: string) => Promise<string | undefined>
   /** A client has its connections of both listeners together. */
   readonly connections: Pick<ClientConnections, 'admit'>
-  readonly logger: Pick<Logger, 'error'>
+  readonly clock: Pick<Clock, 'monotonic'>
+  readonly logger: Pick<Logger, 'debug' | 'warn' | 'error'>
 }
 
 const CHALLENGE = '/.well-known/acme-challenge/'
@@ -27,9 +28,10 @@ const OPTIONS = { maxHeaderSize: 16_384, headersTimeout: 10_000, requestTimeout:
 
 export async function listenRedirect(address: Address, deps: RedirectDeps): Promise<SideListener> {
   const { connections, logger } = deps
+  const tell = createFaultLog(deps)
   const server = createServer(OPTIONS, (req, res) => {
     void respond(req, res, deps).catch((error: unknown) => {
-      logger.error(faultFields(error), 'an ACME challenge could not be answered')
+      tell(error, 'an ACME challenge could not be answered')
       send(res, 503, 'unavailable\n')
     })
   })

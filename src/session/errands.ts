@@ -1,7 +1,7 @@
 /** What is to be done for sessions by a process that may call the identity provider: left in the store that all share. */
 import { validator } from '../lib/json-schema.ts'
-import { faultFields } from '../errors.ts'
 import { every } from '../lib/clock.ts'
+import { createFaultLog } from '../lib/fault-tally.ts'
 import { EPOCH_MILLIS, later } from '../lib/time.ts'
 import { createTurns } from '../lib/wait.ts'
 import type { AuditFields } from '../lib/audit-events.ts'
@@ -90,7 +90,8 @@ export function createErrands(deps: {
   readonly logger: Logger
   readonly run: (errand: Errand) => Promise<Errand | undefined>
 }): { readonly close: () => Promise<void> } {
-  const { store, clock, logger, run } = deps
+  const { store, clock, run } = deps
+  const tell = createFaultLog(deps)
   const turns = createTurns(REVOCATIONS_AT_ONCE)
   const underWay = new Map<string, Promise<void>>()
   let closed = false
@@ -123,7 +124,7 @@ export function createErrands(deps: {
       const again = errand && (await run(errand))
       if (again) await postErrand(store, clock, again)
     } catch (error) {
-      if (!closed) logger.warn(faultFields(error), 'an errand for a session could not be done')
+      if (!closed) tell(error, 'an errand for a session could not be done')
     }
   }
 
@@ -132,7 +133,7 @@ export function createErrands(deps: {
     try {
       for await (const [key] of store.list(errandsTable)) begin(key)
     } catch (error) {
-      if (!closed) logger.warn(faultFields(error), 'errands for sessions could not be listed')
+      if (!closed) tell(error, 'errands for sessions could not be listed')
     }
   }
 

@@ -1,6 +1,7 @@
+import { createFaultLog } from '../lib/fault-tally.ts'
 import { join } from 'node:path'
 import { open, type RootDatabase, TransactionFlags } from 'lmdb'
-import { AppError, messageOf, faultFields } from '../errors.ts'
+import { AppError, messageOf } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import type { Clock, Logger, Span, Store, Table, WallTime } from '../types.ts'
 import { createChangeLog } from './change-log.ts'
@@ -52,6 +53,7 @@ interface StoredRecord {
 export function openLmdbStore(deps: { readonly path: string; readonly clock: Clock; readonly logger: Logger }): Store {
   const { path, clock, logger } = deps
   const { root, records, indexes, expiries, changes } = openTables(path)
+  const tell = createFaultLog({ clock, logger })
   const trouble = watchForTrouble({ file: dataFile(path), clock, logger })
   const log = createChangeLog({ entries: changes, read, background, clock, logger })
   let sweeping = false
@@ -121,7 +123,7 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
     try {
       work()
     } catch (error) {
-      logger.error(faultFields(error), `store: ${what} failed`)
+      tell(error, `store: ${what} failed`)
     }
   }
 
@@ -234,7 +236,7 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
       return { ...record, value: recognise(table, id, record.value) }
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'ERR_STORE_CORRUPT') throw error
-      logger.error({ error: error.code }, error.message)
+      tell(error, 'store: a record cannot be read and is left out')
       return undefined
     }
   }

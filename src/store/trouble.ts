@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import type { AppError } from '../errors.ts'
+import { type AppError, faultFields } from '../errors.ts'
 import type { Clock, Logger, Trouble } from '../types.ts'
 
 /** What operators must hear of the embedded store: each thing once in the log, and for as long as it lasts in `now`. */
@@ -32,13 +32,13 @@ export function watchForTrouble(deps: {
       if (lost || inodeOf(file) === inode) return
       const reason = `${file} was removed or replaced: all that is stored from now on ends with this process; restart Postern, and people sign in again`
       lost = { since: clock.now(), reason }
-      logger.error({ reason }, 'store: lost')
+      logger.error({ error: 'ERR_STORE_UNAVAILABLE', error_message: reason }, 'store: lost')
     },
     written(error) {
       lastFailed = error !== undefined
       if (!error || failing) return
       failing = { since: clock.now(), reason: error.message }
-      logger.error({ reason: error.message }, 'store: cannot be written')
+      logger.error(faultFields(error), 'store: cannot be written')
     },
   }
 }

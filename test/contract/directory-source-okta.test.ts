@@ -17,7 +17,6 @@ directorySourceContract('okta', async () => {
     clock,
     timeout: 10_000,
     budget: 0.5,
-    logger: silentLogger,
   })
   return {
     source: createOktaSource({ client, clock, logger: silentLogger }),
@@ -57,7 +56,6 @@ directorySourceContract('okta, against the emulator', async () => {
     clock,
     timeout: 10_000,
     budget: 0.5,
-    logger: silentLogger,
   })
   return {
     source: createOktaSource({ client, clock, logger: silentLogger }),

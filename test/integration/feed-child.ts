@@ -27,7 +27,7 @@ export async function main(path: string, origin: string, token: string): Promise
     order: ['okta'],
   }
   const store = openLmdbStore({ path, clock, logger })
-  const client = createOktaClient({ origin, credentials, clock, logger, timeout: 5000, budget: 1 })
+  const client = createOktaClient({ origin, credentials, clock, timeout: 5000, budget: 1 })
   const source = createOktaSource({ client, clock, logger })
   const directory = createDirectory({ issuer: ISSUER, source, store, clock, config, logger })
   await directory.start()

@@ -111,7 +111,6 @@ test('Okta is reached through the proxy', async () => {
     clock: systemClock,
     timeout: 5000,
     budget: 1,
-    logger: silentLogger,
     outbound: through(),
   })
   const answer = await client.get('/api/v1/users/me', {}, { signal: AbortSignal.timeout(5000), priority: 'confirm' })

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { DEMO } from '../../emulator/okta/demo-seed.ts'
-import type { ErrorCode } from '../../src/errors.ts'
+import { type ErrorCode, ERRORS } from '../../src/errors.ts'
 import type { Answer } from '../support/browser.ts'
 import { manualClock } from '../support/clock.ts'
 import { EXPIRED, KEY } from '../unit/upstream/certificate.ts'
@@ -81,6 +81,50 @@ test('a wrong client secret', async () => {
   expectPermanent(await signIn(), { status: 500, code: 'ERR_IDP_CLIENT' })
 })
 
+test('what everybody meets at the sign-in is one error with its remedy, and then a count every ten minutes', async () => {
+  const clock = manualClock()
+  await begin({ clock, config: { idp_client_secret: 'not-the-secret-not-the-secret' } })
+  for (let i = 0; i < 3; i++) await signIn()
+  const failed = () => world.log().filter(({ event }) => event === 'sign-in-failed')
+  expect(failed().map(({ level, repeated }) => [level, repeated])).toEqual([
+    ['error', undefined],
+    ['debug', undefined],
+    ['debug', undefined],
+  ])
+  expect(failed()[0]).toMatchObject({ error: 'ERR_IDP_CLIENT', remedy: ERRORS.ERR_IDP_CLIENT.remedy })
+  clock.advance(10 * MINUTE)
+  await signIn()
+  expect(failed().at(-1)).toMatchObject({ level: 'error', repeated: 2 })
+  expect(world.log().filter(({ level }) => level === 'error')).toMatchObject(
+    [{}, {}].map(() => ({ event: 'sign-in-failed' })),
+  )
+})
+
+const JSON_400 = { status: 400, headers: { 'content-type': 'application/json' } }
+
+test('a scope that the provider does not know is such a fault, too; what one person meets is not', async () => {
+  await begin()
+  world.okta.fault({
+    path: '/oauth2/v1/token',
+    act: { kind: 'status', ...JSON_400, body: '{"error":"invalid_scope"}' },
+  })
+  for (let i = 0; i < 2; i++) await signIn()
+  world.okta.clearFaults()
+  world.okta.fault({
+    path: '/oauth2/v1/token',
+    act: { kind: 'status', ...JSON_400, body: '{"error":"access_denied"}' },
+  })
+  for (let i = 0; i < 2; i++) await signIn()
+  const failed = world.log().filter(({ event }) => event === 'sign-in-failed')
+  expect(failed.map(({ level, hint }) => [level, hint])).toEqual([
+    ['error', 'scope-missing'],
+    ['debug', 'scope-missing'],
+    ['warn', 'access-denied'],
+    ['warn', 'access-denied'],
+  ])
+  expect(failed[0]?.['remedy']).toContain('idp_scopes')
+})
+
 describe('a clock that is off by ten minutes', () => {
   test.each([
     ['behind', -10 * MINUTE],
@@ -101,6 +145,11 @@ test('an API token that Okta refuses, for people and for programs', async () => 
   await begin({ config: { idp_service_account: 'this-is-not-the-token' } })
   const browser = world.browser()
   expectPermanent(await world.signIn(browser, ENGINEERING, ALICE), { status: 503, code: 'ERR_DIRECTORY_UNAUTHORIZED' })
+  // One line, whoever met it first: the sign-in, the feed or a reading in the background.
+  const told = world.log().filter(({ level, msg }) => level !== 'info' && level !== 'debug' && msg !== 'request')
+  expect(told).toMatchObject([
+    { level: 'error', error: 'ERR_DIRECTORY_UNAUTHORIZED', remedy: ERRORS.ERR_DIRECTORY_UNAUTHORIZED.remedy },
+  ])
   const json = await browser.ask(ENGINEERING, { headers: { accept: 'application/json' } })
   expect(json.headers['retry-after']).toBeUndefined()
   expect(JSON.parse(json.body)).toEqual({

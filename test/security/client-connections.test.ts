@@ -140,7 +140,13 @@ test('the port that redirects to https is no way around it', async () => {
   const port = await start({ connections })
   const redirect = await listenRedirect(
     { host: '127.0.0.1', port: 0 },
-    { httpsOriginOf: () => undefined, challenge: async () => undefined, connections, logger: silentLogger },
+    {
+      httpsOriginOf: () => undefined,
+      challenge: async () => undefined,
+      connections,
+      clock: systemClock,
+      logger: silentLogger,
+    },
   )
   onTestFinished(() => redirect.close())
   const idle = await Promise.all(

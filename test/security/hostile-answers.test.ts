@@ -183,7 +183,6 @@ describe('Okta', () => {
       clock,
       timeout: 10_000,
       budget: 1,
-      logger: silentLogger,
     }),
   )
   afterAll(async () => {

@@ -197,7 +197,7 @@ describe('while this happens', () => {
       expect((await signIn(watched(), 'dave@example.com', `${APP}/group`)).status).not.toBe(200)
       world.okta.clearFaults()
     }
-    expect(world.logText()).toContain('does not accept the API token')
+    expect(world.logText()).toContain('ERR_DIRECTORY_UNAUTHORIZED')
   })
 
   test('an application dies, requests are refused, cookies are garbage', async () => {

@@ -1,5 +1,6 @@
 /** The listener of `http_redirect_addr`: nothing that a client writes decides where a redirect leads. */
 import { expect, onTestFinished, test } from 'vitest'
+import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import { createClientConnections, NO_LIMIT } from '../../src/server/client-connections.ts'
 import { listenRedirect } from '../../src/server/redirect.ts'
@@ -13,6 +14,7 @@ async function start(): Promise<number> {
       challenge: async (token) =>
         token === 'broken' ? Promise.reject(new Error('store')) : { known: 'known.print' }[token],
       connections: createClientConnections(NO_LIMIT),
+      clock: systemClock,
       logger: silentLogger,
     },
   )

@@ -1,7 +1,7 @@
 import { AppError, messageOf } from '../../errors.ts'
 import { certificateFault } from '../../lib/certificate-fault.ts'
 import { pause } from '../../lib/wait.ts'
-import type { Clock, JsonObject, Logger, Span } from '../../types.ts'
+import type { Clock, JsonObject, Span } from '../../types.ts'
 import { createOutboundDispatcher } from '../../lib/outbound.ts'
 import type { OktaCredentials, Outbound } from '../../config/model.ts'
 import type { ReadPriority } from '../model.ts'
@@ -71,7 +71,6 @@ export function createOktaClient(deps: {
   readonly clock: Clock
   readonly timeout: Span
   readonly budget: number
-  readonly logger: Logger
   /** Absent: nothing between us and Okta. */
   readonly outbound?: Outbound | undefined
   readonly random?: () => number

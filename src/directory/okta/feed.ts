@@ -1,3 +1,5 @@
+import { createFaultLog, type FaultLog } from '../../lib/fault-tally.ts'
+import { DIRECTORY } from '../source-health.ts'
 import { type AppError, toAppError, faultFields } from '../../errors.ts'
 import type { Clock, Logger, Span, Monotonic, Store, Unsubscribe, WallTime } from '../../types.ts'
 import type { LiveDirectory } from '../directory.ts'
@@ -67,8 +69,11 @@ export function createOktaFeed(deps: {
   readonly org: string
   readonly apps: readonly string[]
   readonly wanted: () => readonly string[]
+  /** Of all that asks this directory. */
+  readonly tell?: FaultLog
 }): OktaFeed {
   const { client, directory, store, clock, logger, interval, org, refreshInterval, leadership } = deps
+  const tell = deps.tell ?? createFaultLog(deps)
   const log = createOktaLog(deps)
   const reconcile = createReconcile(deps)
   const table = createFeedTable()
@@ -218,11 +223,7 @@ export function createOktaFeed(deps: {
     } catch (error) {
       if (closing.signal.aborted) return
       const { code, message } = toAppError(error)
-      const level = loop.lastError?.code === code ? 'debug' : 'warn'
-      logger[level](
-        { okta: org, error: code, error_message: message },
-        'okta: changes cannot be followed now; what is known stays',
-      )
+      tell(error, 'okta: changes cannot be followed now; what is known stays', { okta: org }, DIRECTORY)
       loop.lastError = { at: clock.now(), code, message }
     }
   }

@@ -1,8 +1,8 @@
 import { constantTimeEqual } from '../../lib/crypto.ts'
+import { createFaultLog, createFaultTally } from '../../lib/fault-tally.ts'
 import type { CurrentSecret } from '../../lib/secret.ts'
 import type { Clock, Logger } from '../../types.ts'
 import type { EventHook } from '../model.ts'
-import { faultFields } from '../../errors.ts'
 import type { LiveDirectory } from '../directory.ts'
 import type { Request, Signal } from '../signals.ts'
 import { isLogEvent, signalsOf } from './events.ts'
@@ -44,6 +44,8 @@ export function createOktaHook(deps: {
 }): OktaHook {
   const { secret, directory, clock, logger, apps, requests, relay } = deps
   const seen = createSeen()
+  const tell = createFaultLog(deps)
+  const tally = createFaultTally(clock)
   const working = new Set<Promise<void>>()
   let counts = { received: 0, refused: 0, events: 0, skipped: 0 }
 
@@ -70,7 +72,7 @@ export function createOktaHook(deps: {
       for (const uuid of uuids) seen.add(uuid)
       if (asked.length > 0) requests(asked)
     } catch (error) {
-      logger.warn(faultFields(error), 'okta: an event hook could not be worked on; the log will tell the same')
+      tell(error, 'okta: an event hook could not be worked on; the log will tell the same')
     }
   }
 
@@ -98,13 +100,16 @@ export function createOktaHook(deps: {
     try {
       await hand(body)
     } catch (error) {
-      logger.warn(faultFields(error), 'okta: an event hook could not be handed on; the log will tell the same')
+      tell(error, 'okta: an event hook could not be handed on; the log will tell the same')
     }
   }
 
   function refuse(outcome: HookOutcome): HookOutcome {
     counts = { ...counts, refused: counts.refused + 1 }
-    logger.warn({ outcome, refused: counts.refused }, 'okta: an event hook delivery was refused')
+    const repeated = tally(outcome, outcome)
+    const level = repeated === undefined ? 'debug' : 'warn'
+    const fields = { outcome, refused: counts.refused, ...(repeated && { repeated }) }
+    logger[level](fields, 'okta: an event hook delivery was refused')
     return outcome
   }
 

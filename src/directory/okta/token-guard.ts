@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts'
-import type { Clock, Logger, Span, Monotonic } from '../../types.ts'
+import type { Clock, Span, Monotonic } from '../../types.ts'
 import { later } from '../../lib/time.ts'
 
 /** After a refused token, one call in this time finds out whether it is accepted again. */
@@ -16,30 +16,16 @@ export interface TokenGuard {
 
 /**
  * Stops calling once the token is refused: nothing gets better by asking faster, and Okta's administrators
- * see every failure. One alarm for each refusal, one probe for each interval; after the first answer that
- * needs the token, calls go on.
+ * see every failure. One probe for each interval; after the first answer that needs the token, calls go on.
  */
-export function createTokenGuard(deps: {
-  readonly clock: Clock
-  readonly logger: Logger
-  readonly origin: string
-}): TokenGuard {
-  const { clock, logger, origin } = deps
+export function createTokenGuard({ clock }: { readonly clock: Clock }): TokenGuard {
   let refusedAt: Monotonic | undefined
   let tokens = 1
-
-  function refused(): void {
-    if (refusedAt === undefined) {
-      logger.error({ okta: origin }, 'okta does not accept the API token (idp_service_account): no groups are read')
-    }
-    refusedAt = clock.monotonic()
-  }
 
   /** An answer to a call that began before the refusal says nothing about the token now. */
   function accepted(startedAt: Monotonic): void {
     if (refusedAt === undefined || startedAt < refusedAt) return
     refusedAt = undefined
-    logger.info({ okta: origin }, 'okta accepts the API token again')
   }
 
   function check(what: string): void {
@@ -60,7 +46,8 @@ export function createTokenGuard(deps: {
           accepted(startedAt)
           return answer
         } catch (error) {
-          if (error instanceof AppError && error.code === 'ERR_DIRECTORY_UNAUTHORIZED' && token === tokens) refused()
+          if (error instanceof AppError && error.code === 'ERR_DIRECTORY_UNAUTHORIZED' && token === tokens)
+            refusedAt = clock.monotonic()
           throw error
         }
       }

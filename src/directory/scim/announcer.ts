@@ -1,5 +1,5 @@
-import { faultFields } from '../../errors.ts'
-import type { Logger, Subject, Unsubscribe } from '../../types.ts'
+import type { FaultLog } from '../../lib/fault-tally.ts'
+import type { Subject, Unsubscribe } from '../../types.ts'
 
 /** Each of them may be looked up again at once, which costs more than telling. */
 const TOLD_PER_TURN = 100
@@ -13,7 +13,7 @@ export interface Announcer {
   onChange(listener: (subject: Subject) => void): Unsubscribe
 }
 
-export function createAnnouncer(logger: Logger): Announcer {
+export function createAnnouncer(report: FaultLog): Announcer {
   const listeners = new Set<(subject: Subject) => void>()
   const waiting = new Set<Subject>()
   const crowds: Iterator<Subject | undefined>[] = []
@@ -26,7 +26,7 @@ export function createAnnouncer(logger: Logger): Announcer {
       try {
         listener(subject)
       } catch (error) {
-        logger.error({ user_id: subject, ...faultFields(error) }, 'scim: a listener to changes failed')
+        report(error, 'scim: a listener to changes failed', { user_id: subject })
       }
     }
   }

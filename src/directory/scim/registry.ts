@@ -1,4 +1,5 @@
-import { AppError, faultFields } from '../../errors.ts'
+import { createFaultLog } from '../../lib/fault-tally.ts'
+import { AppError } from '../../errors.ts'
 import { randomId, sha256 } from '../../lib/crypto.ts'
 import { personKey } from '../../lib/person.ts'
 import { epochMillis } from '../../lib/time.ts'
@@ -68,7 +69,8 @@ export function createRegistry(deps: {
   readonly issuer: string
   readonly adoptsOlder?: boolean
 }): Registry {
-  const { store, clock, logger, adoptsOlder = true } = deps
+  const { store, clock, adoptsOlder = true } = deps
+  const tell = createFaultLog(deps)
   // The subjects of two issuers never meet, not even in one store.
   const tag = sha256(personKey({ issuer: deps.issuer, subject: '' })).slice(0, 22)
   const members = createMemberships()
@@ -94,7 +96,7 @@ export function createRegistry(deps: {
     },
   }
   const records = createMemberRecords({ store, members: membersTable, groups: groups.table })
-  const announcer = createAnnouncer(logger)
+  const announcer = createAnnouncer(tell)
   /** By group: one change of its members after the other. */
   const groupQueues = new Map<string, Promise<unknown>>()
   let last: Promise<unknown> = Promise.resolve()
@@ -195,7 +197,7 @@ export function createRegistry(deps: {
   /** Changes were missed. A fault leaves it to the next caller of `ready`. */
   function readAgain(): void {
     loading = undefined
-    ready().catch((error: unknown) => logger.warn(faultFields(error), 'scim: the store could not be read again'))
+    ready().catch((error: unknown) => tell(error, 'scim: the store could not be read again'))
   }
 
   /** Never rejects: after a fault the next caller of `ready` reads everything again. */
@@ -205,7 +207,7 @@ export function createRegistry(deps: {
       adopt(collection, id, (await store.get(collection.table, id))?.value)
     } catch (error) {
       const corrupt = error instanceof AppError && error.code === 'ERR_STORE_CORRUPT'
-      logger.error(faultFields(error), 'scim: a change in the store could not be read')
+      tell(error, 'scim: a change in the store could not be read')
       // As `list` does: a record that cannot be read is left out, and gives nobody anything.
       if (corrupt) adopt(collection, id, undefined)
       else loading = undefined
@@ -296,7 +298,7 @@ export function createRegistry(deps: {
         await records.write(group, [...members.users(group)], false, 0)
       }
     } catch (error) {
-      logger.warn(faultFields(error), 'scim: members of a removed group could not be removed')
+      tell(error, 'scim: members of a removed group could not be removed')
     }
   }
 

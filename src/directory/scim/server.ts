@@ -1,5 +1,6 @@
 import { toAppError } from '../../errors.ts'
 import { constantTimeEqual } from '../../lib/crypto.ts'
+import { createFaultLog, createFaultTally } from '../../lib/fault-tally.ts'
 import type { CurrentSecret } from '../../lib/secret.ts'
 import type { Clock, Logger, Store, Subject, Unsubscribe } from '../../types.ts'
 import type { DirectorySource, ScimServer } from '../model.ts'
@@ -41,6 +42,8 @@ export function createScim(deps: {
   readonly adoptsOlder?: boolean
 }): Scim {
   const { store, clock, token, logger } = deps
+  const tell = createFaultLog(deps)
+  const tally = createFaultTally(clock)
   const registry = createRegistry(deps)
   let served: ReturnType<typeof resourcesAt> | undefined
 
@@ -58,6 +61,12 @@ export function createScim(deps: {
   function isAuthorized(authorization: string | undefined): boolean {
     const [, shown] = /^Bearer +(\S+)$/i.exec(authorization ?? '') ?? []
     return shown !== undefined && constantTimeEqual(shown, token.reveal())
+  }
+
+  function tellRefusal(): void {
+    const repeated = tally('token', 'refused')
+    if (repeated === undefined) return
+    logger.warn({ ...(repeated && { repeated }) }, 'scim: a request without the right token was refused')
   }
 
   async function route(request: ScimRequest): Promise<ScimResponse> {
@@ -78,6 +87,7 @@ export function createScim(deps: {
     isAuthorized,
     async handle(request) {
       if (!isAuthorized(request.authorization)) {
+        tellRefusal()
         return refuse(
           { refused: 401, detail: 'the Authorization header must carry the bearer token of this SCIM server' },
           { 'www-authenticate': 'Bearer realm="scim"' },
@@ -86,8 +96,8 @@ export function createScim(deps: {
       try {
         return await route(request)
       } catch (error) {
-        const { code, message, info } = toAppError(error)
-        logger.error({ error: code, error_message: message, method: request.method }, 'scim: a request failed')
+        const { info } = toAppError(error)
+        tell(error, 'scim: a request failed', { method: request.method })
         const retry = 'retryAfter' in info ? { 'retry-after': String(info.retryAfter) } : undefined
         return refuse({ refused: info.status, detail: info.sentence }, retry)
       }

@@ -1,6 +1,7 @@
 import * as oidc from 'openid-client'
 import type { ClientAuth } from '../../config/model.ts'
 import { AppError, assertNever } from '../../errors.ts'
+import { createFaultLog, type FaultLog } from '../../lib/fault-tally.ts'
 import { systemTime } from '../../lib/clock.ts'
 import { createSend, type Send } from '../../lib/outbound.ts'
 import { epochMillis } from '../../lib/time.ts'
@@ -11,7 +12,7 @@ import { createKeySet, fetchKeySet, type KeySet } from '../key-set.ts'
 import { reachable } from '../reachable.ts'
 import { createStale } from '../stale.ts'
 import { CLOCK_TOLERANCE_S } from '../token-times.ts'
-import { messages } from './faults.ts'
+import { appErrorIn, messages } from './faults.ts'
 import { isHttp, readMetadata } from './metadata.ts'
 import type { OidcSettings } from './settings.ts'
 
@@ -51,9 +52,10 @@ export function createOidcClient({
   logger,
 }: OidcClientDeps): OidcClient {
   const { send, trouble } = reachable(createSend(idp.outbound ?? {}, idp.timeout), clock)
-  const metadata = createStale({ ...METADATA, clock, read: () => readMetadata(idp, send, logger) })
+  const tell = createFaultLog({ clock, logger })
+  const metadata = createStale({ ...METADATA, clock, read: () => readMetadata(idp, { send, logger, tell }) })
   /** Signing keys: read by the library when there are none, or when a token names one that is unknown. */
-  const keys = createKeySet({ clock, read: async () => readKeys(await metadata.get(), idp, send, logger) })
+  const keys = createKeySet({ clock, read: async () => readKeys(await metadata.get(), idp, send, tell) })
   const signatures = createJwsVerifier({ keys })
   const skews = new WeakMap<oidc.Configuration, Span>()
 
@@ -105,15 +107,13 @@ async function readKeys(
   { jwks_uri: url = '' }: oidc.ServerMetadata,
   idp: OidcSettings,
   send: Send,
-  logger: Logger,
+  tell: FaultLog,
 ): Promise<KeySet> {
   try {
     return await fetchKeySet(url, { send, timeout: idp.timeout })
   } catch (error) {
-    logger.warn(
-      { issuer: idp.issuer, reason: messages(error) },
-      'keys of the identity provider could not be read again',
-    )
+    const fault = appErrorIn(error) ?? new AppError('ERR_IDP_UNREACHABLE', messages(error))
+    tell(fault, 'keys of the identity provider could not be read again', { issuer: idp.issuer })
     throw error
   }
 }

@@ -1,6 +1,7 @@
 import * as oidc from 'openid-client'
 import { discoveryUrl, placed, unsafeEndpoint } from '../../config/provider-endpoints.ts'
-import { AppError, faultFields } from '../../errors.ts'
+import { AppError } from '../../errors.ts'
+import type { FaultLog } from '../../lib/fault-tally.ts'
 import type { Send } from '../../lib/outbound.ts'
 import type { Logger } from '../../types.ts'
 import { boundedFetch } from '../bounded-fetch.ts'
@@ -9,7 +10,10 @@ import { appErrorIn, messages } from './faults.ts'
 import type { OidcSettings } from './settings.ts'
 
 /** What the provider says of itself, checked (OpenID Connect Discovery §4). Rejects ERR_IDP_UNREACHABLE, ERR_IDP_TLS or ERR_IDP_ISSUER. */
-export async function readMetadata(idp: OidcSettings, send: Send, logger: Logger): Promise<oidc.ServerMetadata> {
+export async function readMetadata(
+  idp: OidcSettings,
+  { send, logger, tell }: { readonly send: Send; readonly logger: Logger; readonly tell: FaultLog },
+): Promise<oidc.ServerMetadata> {
   try {
     const value = await discover(idp, send)
     logger.info({ issuer: value.issuer }, 'identity provider discovered')
@@ -17,7 +21,7 @@ export async function readMetadata(idp: OidcSettings, send: Send, logger: Logger
   } catch (error) {
     const fault = discoveryFault(idp, error)
     const what = fault.code === 'ERR_IDP_ISSUER' ? 'identity provider unusable' : 'identity provider unreachable'
-    logger.error({ issuer: idp.issuer, ...faultFields(fault) }, what)
+    tell(fault, what, { issuer: idp.issuer })
     throw fault
   }
 }

@@ -1,7 +1,7 @@
 /** The metrics of `/metrics`, sent to an OTLP receiver as well: the same names, labels and numbers. */
 import type { TelemetryConfig } from '../../config/model.ts'
-import { messageOf } from '../../errors.ts'
 import { every } from '../../lib/clock.ts'
+import { createFaultLog } from '../../lib/fault-tally.ts'
 import { epochMillis } from '../../lib/time.ts'
 import { settledWithin } from '../../lib/wait.ts'
 import type { Clock, Logger } from '../../types.ts'
@@ -39,6 +39,7 @@ export function openMetrics({
   const sender = createOtlpSender({ what: 'metrics', receiver, shape: METRICS, clock, logger })
   const startTimeUnixNano = nanoseconds(epochMillis(clock.now()))
   const closing = new AbortController()
+  const tellFault = createFaultLog({ clock, logger })
   let sending: Promise<void> | undefined
 
   async function send(): Promise<void> {
@@ -49,9 +50,7 @@ export function openMetrics({
   }
   function begin(): void {
     sending ??= send()
-      .catch((error: unknown) =>
-        logger.warn({ telemetry: 'metrics', reason: messageOf(error) }, 'telemetry cannot be sent'),
-      )
+      .catch((error: unknown) => tellFault(error, 'metrics cannot be read to be sent'))
       .finally(() => (sending = undefined))
   }
 

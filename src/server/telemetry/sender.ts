@@ -1,6 +1,7 @@
 /** The way to an OTLP receiver: by HTTP, again after a while where that may help, and never in anybody's way. */
 import type { OtlpReceiver } from '../../config/model.ts'
-import { messageOf } from '../../errors.ts'
+import { AppError, messageOf } from '../../errors.ts'
+import { createFaultLog } from '../../lib/fault-tally.ts'
 import { createSend, type Send } from '../../lib/outbound.ts'
 import { pause } from '../../lib/wait.ts'
 import type { Clock, Logger, Span } from '../../types.ts'
@@ -44,6 +45,7 @@ export function createOtlpSender({
     ...Object.fromEntries(receiver.headers.map(([name, value]) => [name, value.reveal()])),
     'content-type': encoding === 'json' ? 'application/json' : 'application/x-protobuf',
   }
+  const tellFault = createFaultLog({ clock, logger })
   let failing = false
 
   /** How long to wait before another attempt may help; undefined: it may not. */
@@ -70,10 +72,9 @@ export function createOtlpSender({
   }
 
   function tell(reason: string | undefined): void {
-    if (reason !== undefined && !failing)
-      logger.warn({ telemetry: what, receiver: new URL(url).origin, reason }, 'telemetry cannot be sent')
-    if (reason === undefined && failing)
-      logger.info({ telemetry: what, receiver: new URL(url).origin }, 'telemetry can be sent again')
+    const about = { telemetry: what, receiver: new URL(url).origin }
+    if (reason !== undefined) tellFault(new AppError('ERR_TELEMETRY', reason), 'telemetry cannot be sent', about)
+    else if (failing) logger.info(about, 'telemetry can be sent again')
     failing = reason !== undefined
   }
 

@@ -132,7 +132,7 @@ export function createWorkers(deps: {
   function replace(seat: Seat, how: string, served: Span): void {
     if (isClosing) return
     seat.failures = served < STEADY ? seat.failures + 1 : 0
-    logger.error({ worker: seat.worker, how, restart_in: pauseOf(seat) }, 'a worker ended')
+    logger.error({ error: 'ERR_WORKER', worker: seat.worker, how, restart_in: pauseOf(seat) }, 'a worker ended')
     restart(seat)
   }
 

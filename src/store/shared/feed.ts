@@ -1,4 +1,5 @@
-import { messageOf, faultFields } from '../../errors.ts'
+import { createFaultLog } from '../../lib/fault-tally.ts'
+import { messageOf } from '../../errors.ts'
 import { NEVER } from '../../lib/time.ts'
 import type { Change, Clock, Logger, Monotonic, Span, Trouble, Unsubscribe } from '../../types.ts'
 import { type ChangeLog, LOG_PAGE, type LogEntry } from './backend.ts'
@@ -35,6 +36,7 @@ export function createFeed(deps: {
   readonly logger: Logger
 }): Feed {
   const { log, seal, deletions, repair, clock, logger } = deps
+  const tellFault = createFaultLog(deps)
   const listeners = new Set<{ readonly onChange: (change: Change) => void; readonly onGap: (() => void) | undefined }>()
   /** Writes that wait for the feed to come to their change. */
   let waiting: { readonly sequence: number; readonly resolve: (told: boolean) => void }[] = []
@@ -115,7 +117,7 @@ export function createFeed(deps: {
     try {
       work()
     } catch (error) {
-      logger.error(faultFields(error), `store: ${what} failed`)
+      tellFault(error, `store: ${what} failed`)
     }
   }
 

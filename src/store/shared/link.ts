@@ -46,7 +46,11 @@ export function createLink<C>(deps: {
     current = undefined
     if (closed) return
     // Once for each outage, not for each attempt.
-    if (told !== 'lost') logger.error({ purpose, reason }, `store: no connection to ${product}`)
+    if (told !== 'lost')
+      logger.error(
+        { purpose, error: 'ERR_STORE_UNAVAILABLE', error_message: reason },
+        `store: no connection to ${product}`,
+      )
     told = 'lost'
     trouble = { since: trouble?.since ?? clock.now(), reason }
   }

@@ -1,3 +1,4 @@
+import { createFaultLog } from '../../lib/fault-tally.ts'
 import { AppError, messageOf, faultFields } from '../../errors.ts'
 import { every } from '../../lib/clock.ts'
 import { randomId } from '../../lib/crypto.ts'
@@ -38,6 +39,7 @@ export async function openSharedStore(deps: {
   const { backend, sharedSecrets, clock, logger, sweepInterval = SWEEP_INTERVAL, startPatience = START_PATIENCE } = deps
   const seal = createRecordSeal(sharedSecrets)
   const deletions = createDeletions()
+  const tell = createFaultLog({ clock, logger })
   const feed = createFeed({ log: backend.log, seal, deletions, repair, clock, logger })
   const stopSweeping = every(clock, sweepInterval, sweepSoon)
   let refusal: Trouble | undefined
@@ -111,7 +113,8 @@ export async function openSharedStore(deps: {
   /** It is full, or cannot write to its disk: once in the log, and for as long as it lasts. */
   function refused(reason: string | undefined): void {
     if (reason === undefined && refusal) logger.info({}, 'store: can be written again')
-    if (reason !== undefined && !refusal) logger.error({ reason }, 'store: cannot be written')
+    if (reason !== undefined && !refusal)
+      logger.error({ error: 'ERR_STORE_UNAVAILABLE', error_message: reason }, 'store: cannot be written')
     refusal = reason === undefined ? undefined : { since: refusal?.since ?? clock.now(), reason }
   }
 
@@ -157,7 +160,7 @@ export async function openSharedStore(deps: {
       return [key, { value, version: record.version }] as const
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== 'ERR_STORE_CORRUPT') throw error
-      logger.error({ error: error.code }, error.message)
+      tell(error, 'store: a record cannot be read and is left out')
       return undefined
     }
   }

@@ -22,7 +22,7 @@ beforeEach(async () => {
   okta = await startScriptedOkta(clock)
   lines = recordedLog()
   const credentials = { kind: 'token', token: new Secret('00token') } as const
-  client = createOktaClient({ origin: okta.origin, credentials, clock, timeout: 5000, budget: 0.5, logger: lines })
+  client = createOktaClient({ origin: okta.origin, credentials, clock, timeout: 5000, budget: 0.5 })
   log = createOktaLog({ client, clock, logger: lines, apps: [APP] })
 })
 

@@ -33,7 +33,6 @@ beforeEach(async () => {
     clock,
     timeout: 10_000,
     budget: 0.5,
-    logger: log,
   })
   source = createOktaSource({ client, clock, logger: log })
 })

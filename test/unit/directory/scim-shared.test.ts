@@ -201,7 +201,7 @@ test('a change that the store did not take is not known either, and can be sent 
   disk.broken = true
   const off = () => one.send('PATCH', `/Users/${ann}`, { Operations: [{ op: 'replace', value: { active: false } }] })
   expect((await off()).status).toBe(503)
-  expect(log.lines.at(-1)).toMatchObject({ level: 'error', fields: { error: 'ERR_STORE_UNAVAILABLE' } })
+  expect(log.lines.at(-1)).toMatchObject({ level: 'warn', fields: { error: 'ERR_STORE_UNAVAILABLE' } })
   disk.broken = false
   expect(await one.look('00u-ann')).toBe('active')
   expect(heard).toEqual([])

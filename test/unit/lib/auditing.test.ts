@@ -14,6 +14,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { ERRORS } from '../../../src/errors.ts'
 import { createLogger, type ProcessLogger } from '../../../src/lib/log.ts'
 import { unknownLines } from '../../support/log-lines.ts'
 
@@ -131,9 +132,10 @@ test('off: nothing is kept but what operators look for in the log', () => {
   put('off', 'info')
   logger.audit(SESSION, 'signed in')
   expect(logged).toBe('')
-  logger.audit({ event: 'configuration', outcome: 'refused', trigger: 'file', problem: 'x' }, 'not accepted')
+  const refused = { event: 'configuration', outcome: 'refused', error: 'ERR_CONFIG_INVALID' } as const
+  logger.audit(refused, 'not accepted', 'error')
   expect(linesOf(logged)).toEqual([
-    expect.objectContaining({ level: 'error', event: 'configuration', msg: 'not accepted' }),
+    expect.objectContaining({ level: 'error', ...refused, remedy: ERRORS.ERR_CONFIG_INVALID.remedy }),
   ])
   expect(linesOf(logged)[0]).not.toHaveProperty('schema')
 })
@@ -149,9 +151,9 @@ test.runIf(existsSync('/dev/full'))(
     put(file, 'info')
     expect(logger.auditLog.trouble()).toBeUndefined()
     expect(logger.auditLog.dropped()).toBe(3)
-    expect(linesOf(logged).map(({ level, reason, msg }) => [level, reason, msg])).toEqual([
-      ['error', 'ENOSPC', 'audit: lines cannot be written'],
-      ['info', undefined, 'audit: lines can be written again'],
+    expect(linesOf(logged).map(({ level, error, error_message, msg }) => [level, error, error_message, msg])).toEqual([
+      ['error', 'ERR_AUDIT_LOG', 'ENOSPC', 'audit: lines cannot be written'],
+      ['info', undefined, undefined, 'audit: lines can be written again'],
     ])
   },
 )

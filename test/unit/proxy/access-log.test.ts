@@ -1,6 +1,6 @@
 import { NO_LINES } from '../../../src/http/header-lines.ts'
 import { beforeEach, expect, test } from 'vitest'
-import { AppError } from '../../../src/errors.ts'
+import { AppError, ERRORS } from '../../../src/errors.ts'
 import { createLogger } from '../../../src/lib/log.ts'
 import { sessionTag } from '../../../src/lib/audit.ts'
 import { type AccessLog, createAccessLog, type Progress } from '../../../src/proxy/access-log.ts'
@@ -164,6 +164,7 @@ test('the line of an error has its cause; from 500 on its level is error', () =>
     error: 'ERR_UPSTREAM_TIMEOUT',
     error_message: 'upstream: no answer in time',
     cause: '"slow"',
+    remedy: ERRORS.ERR_UPSTREAM_TIMEOUT.remedy,
   })
   expect(lineOf({ facts }, undefined, new AppError('ERR_CLIENT_CLOSED', 'gone'))).toMatchObject({ level: 'info' })
 })

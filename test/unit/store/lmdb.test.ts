@@ -328,7 +328,7 @@ test.each([
   await expect(store.take(sheets, 'bad')).rejects.toMatchObject(fault)
   await expect(store.put(sheets, 'bad', sheet(2), { ifVersion: 0 })).rejects.toMatchObject(fault)
   expect(await all(store, 'owner1')).toEqual([1])
-  expect(lines).toEqual([expect.stringMatching(/^store: sheets: record \S+ cannot be read/)])
+  expect(lines).toEqual([expect.stringMatching(/ERR_STORE_CORRUPT.*store: sheets: record \S+ cannot be read/)])
   await store.put(sheets, 'bad', sheet(2))
   expect((await store.get(sheets, 'bad'))?.value).toEqual(sheet(2))
   expect(await all(store, 'owner1')).toEqual([1])

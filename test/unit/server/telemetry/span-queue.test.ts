@@ -92,18 +92,17 @@ describe('spans', () => {
 
   test('are sent again after 1, 2, 4 and 8 seconds, then given up; one line says so', async () => {
     const { clock, queue, sentAt, lines } = setUp([503, 'cut', 429, 502, 504, 200])
+    const ABOUT = { telemetry: 'traces', receiver: 'http://collector.test:4318' }
     const began = clock.monotonic()
     for (let i = 0; i < 4; i++) queue.add([span('a')])
     await clock.advanceAsync(60_000)
     expect(sentAt.map((at) => at - began)).toEqual([0, 1000, 3000, 7000, 15_000])
     expect(queue).toMatchObject({ sent: 0, dropped: 4 })
-    expect(lines).toEqual([
-      { level: 'warn', telemetry: 'traces', receiver: 'http://collector.test:4318', reason: 'answered 503' },
-    ])
+    expect(lines).toEqual([{ level: 'warn', ...ABOUT, error: 'ERR_TELEMETRY', error_message: 'answered 503' }])
     queue.add([span('b')])
     await clock.advanceAsync(5000)
     expect(queue.sent).toBe(1)
-    expect(lines.at(-1)).toEqual({ level: 'info', telemetry: 'traces', receiver: 'http://collector.test:4318' })
+    expect(lines.at(-1)).toEqual({ level: 'info', ...ABOUT })
   })
 
   test('wait as long as the receiver says, within reason', async () => {
@@ -128,7 +127,7 @@ describe('spans', () => {
     await clock.advanceAsync(5000)
     expect(sentAt).toEqual([])
     expect(queue.dropped).toBe(4)
-    expect(lines).toMatchObject([{ level: 'warn', reason: 'protobuf: no field unknown' }])
+    expect(lines).toMatchObject([{ level: 'warn', error_message: 'protobuf: no field unknown' }])
   })
 
   test('that wait are sent at the end, and a receiver that says nothing holds nobody up', async () => {
