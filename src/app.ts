@@ -155,11 +155,11 @@ async function openServing(options: ServingOptions, closing: Closing): Promise<S
     'max',
   )
   metrics.gauge('http_server_active_requests', 'Open requests and tunnels.', () => listener.active())
-  metrics.gauge('log_lines_dropped', 'Log lines that standard output did not take.', () => logger.dropped?.() ?? 0)
-  metrics.gauge(
-    'audit_lines_dropped',
-    'Audit lines that the place of audit_log did not take.',
-    () => logger.auditLog?.dropped() ?? 0,
+  const lost = (name: string, help: string, read: () => number | undefined): void =>
+    metrics.totals(name, help, [], () => [[[], read() ?? 0]])
+  lost('log_lines_dropped_total', 'Log lines that standard output did not take.', () => logger.dropped?.())
+  lost('audit_lines_dropped_total', 'Audit lines that the place of audit_log did not take.', () =>
+    logger.auditLog?.dropped(),
   )
   // Ages, expiries and rules about time change decisions without any event; times of day are mostly written in minutes.
   const recheck = (): void => {

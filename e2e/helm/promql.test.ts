@@ -217,7 +217,7 @@ describe.skipIf(!promtool)(needing('promtool', 'Prometheus'), () => {
     PosternStoreDown: [of('postern_session_store_up', '', '0x120')],
     PosternEventLoopLag: [of('postern_nodejs_eventloop_lag_p99_seconds', '', '0.3x120')],
     PosternSessionRefreshesFail: [of('postern_session_refreshes_total', 'outcome="failed"', '0+1x120')],
-    PosternLogLinesLost: [of('postern_log_lines_dropped', '', '0+1x120')],
+    PosternLogLinesLost: [of('postern_log_lines_dropped_total', '', '0+1x120')],
   }
   /** The same where all is well. */
   const GOOD: readonly Series[] = [
@@ -239,8 +239,8 @@ describe.skipIf(!promtool)(needing('promtool', 'Prometheus'), () => {
     of('postern_nodejs_eventloop_lag_p99_seconds', '', '0.02x120'),
     of('postern_session_refreshes_total', 'outcome="failed"', '0+1x120'),
     of('postern_session_refreshes_total', 'outcome="renewed"', '0+9x120'),
-    of('postern_log_lines_dropped', '', '0x120'),
-    of('postern_audit_lines_dropped', '', '3x120'),
+    of('postern_log_lines_dropped_total', '', '0x120'),
+    of('postern_audit_lines_dropped_total', '', '3x120'),
   ]
 
   test.each(rules.map(({ alert }) => alert))('%s fires when it should', (alert) => {

@@ -14,7 +14,7 @@ export function observeProcess(prefix: string): () => Promise<readonly Metric[]>
   collectDefaultMetrics({ register, prefix, eventLoopMonitoringPrecision: RESOLUTION })
   return async () => {
     const metrics = await register.getMetricsAsJSON()
-    return metrics.map(({ name, help, type, aggregator, values }) => ({
+    return metrics.filter(isNamedAsItIs).map(({ name, help, type, aggregator, values }) => ({
       name,
       help,
       type: KINDS[String(type)] ?? 'gauge',
@@ -40,6 +40,11 @@ export function observeProcess(prefix: string): () => Promise<readonly Metric[]>
 /** prom-client keeps them, and does not say so in its types. */
 function labelsOfMetric(metric: object | undefined): readonly string[] {
   return metric && 'labelNames' in metric && Array.isArray(metric.labelNames) ? metric.labelNames.map(String) : []
+}
+
+/** Numbers of handles and the like are there by type; their sums are gauges that are called totals, which only counters are. */
+function isNamedAsItIs({ name, type }: { readonly name: string; readonly type: unknown }): boolean {
+  return !name.endsWith('_total') || String(type) === 'counter'
 }
 
 /** What Node says between a scrape and the next look: no number, or longer than any process lives. */

@@ -14,8 +14,19 @@ const documented = new Map(
   ]),
 )
 
+test('names are what Prometheus asks for: totals are counters, counters are totals, units are base units', () => {
+  // https://prometheus.io/docs/practices/naming/
+  for (const [name, { type, labels }] of documented) {
+    expect([name, name.endsWith('_total')]).toEqual([name, type === 'counter'])
+    expect(name).not.toMatch(/_(?:ms|millis|milliseconds|minutes|hours|kb|mb|percent|gauge|counter|histogram)(?:_|$)/)
+    expect(name).not.toMatch(/_(?:count|sum|bucket)$/)
+    for (const label of labels) expect(label).toMatch(/^(?!le$|quantile$)[a-z_]+$/)
+    if (type === 'histogram') expect(name).toMatch(/_(?:seconds|bytes)$/)
+  }
+})
+
 let world: World
-afterEach(() => world.close())
+afterEach(async () => world?.close())
 
 async function scrape(): Promise<string> {
   const port = world.app.operations.metrics?.address.port ?? 0

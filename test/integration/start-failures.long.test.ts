@@ -268,7 +268,7 @@ describe('output that cannot be written', () => {
     const child = run(['run', '--config', file], openSync('/dev/full', 'w'))
     const ended = end(child)
     await up(port)
-    await expect.poll(() => metric(metrics)).toMatch(/^postern_log_lines_dropped [1-9]/m)
+    await expect.poll(() => metric(metrics)).toMatch(/^postern_log_lines_dropped_total [1-9]/m)
     expect(await ask(port)).toBe(200)
     child.kill('SIGTERM')
     expect(await ended).toMatchObject({ code: 0 })
@@ -284,7 +284,7 @@ describe('output that cannot be written', () => {
       const all = await Promise.all(Array.from({ length: 20 }, () => ask(port, `/${'x'.repeat(800)}`)))
       expect(new Set(all)).toEqual(new Set([404]))
     }
-    await expect.poll(() => metric(metrics)).toMatch(/^postern_log_lines_dropped [1-9]/m)
+    await expect.poll(() => metric(metrics)).toMatch(/^postern_log_lines_dropped_total [1-9]/m)
     let heard = ''
     child.stdout?.on('data', (chunk: Buffer) => (heard += chunk.toString()))
     await expect.poll(async () => (await ask(port, '/again'), heard)).toContain('"path":"/again"')
