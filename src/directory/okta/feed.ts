@@ -113,9 +113,12 @@ export function createOktaFeed(deps: {
 
   /**
    * What is read next is only asked for after what was read before is safe: killed at any moment, nothing is lost. Who
-   * finds that another process wrote meanwhile follows no more, and overwrites nothing.
+   * finds that another process wrote meanwhile follows no more, and overwrites nothing. Nor does who lost the lead
+   * meanwhile, and may have it again: there is no position then.
    */
-  async function save(next: FeedRecord): Promise<void> {
+  async function save(changes: Partial<FeedRecord>): Promise<void> {
+    if (!record) return
+    const next = { ...record, ...changes }
     const first = await store.put(table, org, next, version === undefined ? {} : { ifVersion: version })
     const stored = first ? await store.get(table, org) : undefined
     if (!stored || !isSamePosition(stored.value, next)) return leadership.resign()
@@ -130,7 +133,7 @@ export function createOktaFeed(deps: {
     if (!(await leadership.renew())) return
     record ??= await begin()
     if (forbiddenAt !== undefined && elapsed(clock.monotonic(), forbiddenAt) < FORBIDDEN_RETRY) return
-    for (let pages = 0; pages < MOST_PAGES && !closing.signal.aborted; pages++) {
+    for (let pages = 0; record && pages < MOST_PAGES && !closing.signal.aborted; pages++) {
       const page = await log.read(record, closing.signal).catch((error: unknown) => {
         const failure = toAppError(error)
         if (failure.code !== 'ERR_DIRECTORY_FORBIDDEN') throw failure
@@ -139,9 +142,13 @@ export function createOktaFeed(deps: {
       if (!page) return
       if (forbiddenAt !== undefined) logger.info({ okta: org }, 'okta: the System Log may be read again')
       forbiddenAt = undefined
-      const comparisonDue = (await apply(page.signals)) || record.comparisonDue
+      const comparisonDue = await apply(page.signals)
       if (!(await leadership.renew())) return
-      await save({ ...record, ...page.position, upTo: page.atEnd ? page.askedAt : record.upTo, comparisonDue })
+      await save({
+        ...page.position,
+        ...(page.atEnd && { upTo: page.askedAt }),
+        ...(comparisonDue && { comparisonDue }),
+      })
       page.applied()
       if (page.atEnd) return
     }
@@ -206,8 +213,8 @@ export function createOktaFeed(deps: {
     await reconcile.changes(withoutLog ? 'all' : 'policies', from, signal)
     if (comparisonDue) await reconcile.members(signal)
     if (signal.aborted || !(await leadership.renew())) return
-    if (comparisonDue && before === requests) await save({ ...record, comparisonDue: false })
-    if (withoutLog) await save({ ...record, upTo: now })
+    if (comparisonDue && before === requests) await save({ comparisonDue: false })
+    if (withoutLog) await save({ upTo: now })
   }
 
   // ---- the rounds
