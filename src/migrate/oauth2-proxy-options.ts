@@ -40,7 +40,7 @@ export const FATES: ReadonlyMap<string, Fate> = new Map([
   ...fates('lost', 'addresses come from X-Forwarded-For', 'real_client_ip_header'),
   ...fates(
     'lost',
-    'there is no forward-auth mode: let the proxy in front send these hosts to Postern',
+    'a proxy that asks Postern (docs/forward-auth.md) gets the headers of jwt_claims_headers: name X-Auth-Request-Email there',
     'set_xauthrequest',
   ),
   ...fates('lost', 'read the file and write its addresses into allowed_users', 'authenticated_emails_file'),

@@ -100,7 +100,10 @@ export function fromProxyOptions(
     ...open.map(({ regex, methods, upstream, was }) => ({
       keys: new Map<string, Written>([
         ['from', { value: from }],
-        ['regex', { value: regex, comment: `Was ${was}, which matches any part of the path.` }],
+        [
+          'regex',
+          { value: regex, comment: `Was ${was}. There a part of the path has to match, here the whole of it.` },
+        ],
         ...(methods ? ([['methods', { value: methods }]] as [string, Written][]) : []),
         ...forward(upstream),
         ['allow_public_unauthenticated_access', { value: true }],

@@ -84,7 +84,10 @@ const unsupportedGlobals: ReadonlyMap<string, string> = new Map([
   ['google_cloud_serverless_authentication_service_account', 'no Google token is added; see set_request_headers'],
   ['policy_file', 'write `routes:`'],
   ['headers', 'write `set_response_headers`'],
-  ['forward_auth_url', 'there is no forward-auth mode: let the proxy in front send these hosts to Postern, as routes'],
+  [
+    'forward_auth_url',
+    'forward-auth needs no key: a proxy of trusted_proxies asks by its own path (docs/forward-auth.md)',
+  ],
 ])
 
 const unsupportedRouteKeys: ReadonlyMap<string, string> = new Map([
