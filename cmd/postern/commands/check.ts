@@ -162,7 +162,7 @@ function describeGroups({ directory }: IdpConfig, { live: { groupsClaim } }: Con
     case 'followed':
       return `from ${directory.order.join(', then ')}, which the sign-in service reads; claim/${groupsClaim} asks there, too`
     case 'claims':
-      return `from the claim "${groupsClaim}" at sign-in: without a service account a change in the directory counts only after the next sign-in`
+      return `from the claim "${groupsClaim}" of the sign-in: a change in the directory counts only at the next refresh or sign-in`
     default:
       return assertNever(directory)
   }

@@ -62,7 +62,7 @@ describe('postern check', () => {
       '',
       'Applications receive no identity headers: pass_identity_headers is not true',
       'Host that applications see: the one that people ask for',
-      'Groups: from the claim "groups" at sign-in: without a service account a change in the directory counts only after the next sign-in',
+      'Groups: from the claim "groups" of the sign-in: a change in the directory counts only at the next refresh or sign-in',
     ])
     expect(err).toContain(
       `${path}:1:1 idp_service_account: warning: missing, and rules ask for groups (first ${path}:6:5)`,
