@@ -1,13 +1,17 @@
 import { type HeaderLines, NO_LINES } from '../http/header-lines.ts'
 
-/** RFC 9110 §15.1, RFC 9112 §4: tabs, spaces, printable characters. What undici could not decode is not one, either. */
+/** 1xx before one answer. Nobody gets them, and each costs us the reading. */
+export const MAX_HINTS = 32
+export const TOO_MANY_HINTS = `more than ${MAX_HINTS} hints before its answer`
+
+/** RFC 9110 §15.1, RFC 9112 §4: tabs, spaces, printable characters. What could not be decoded is not one, either. */
 const CONTROL = /[^\t\x20-\x7e\x80-\u{10ffff}]/u
 /** What JavaScript counts exactly. */
 const CONTENT_LENGTH = /^\d{1,15}$/
 const STREAM = /^(?:text\/event-stream|application\/grpc(?:\+[^;]*)?)[\t ]*(?:;|$)/i
 
 /**
- * What is wrong with an answer's head, in words. undici's parser lets these pass: a coding that is not `chunked` ends the
+ * What is wrong with an answer's head, in words. Node's parser lets these pass: a coding that is not `chunked` ends the
  * body where the connection ends (RFC 9112 §6.3), so a client behind us would take a cut body for a whole one.
  */
 export function answerProblem(

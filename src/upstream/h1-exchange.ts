@@ -1,14 +1,13 @@
 import type { Socket } from 'node:net'
 import { endOfAnswerHead, MAX_ANSWER_HEAD, type ScannedAnswer, scanAnswer } from '../wire/answer.ts'
 import { ChunkedDecoder } from '../wire/chunked.ts'
+import { MAX_HINTS, TOO_MANY_HINTS } from './answer.ts'
 import type { AnswerHandler, UpstreamExchange, UpstreamRequest } from './client.ts'
 import { protocolFailure } from './failure.ts'
 import { H1Upload } from './h1-upload.ts'
 
 /** Methods whose request says that it has no body (RFC 9110 §8.6). */
 const EXPECT_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
-/** 1xx before one answer. */
-const MAX_HINTS = 32
 
 /** Bytes that one read brings at most. */
 export const READ = 64 * 1024
@@ -137,7 +136,7 @@ export class H1Exchange implements UpstreamExchange {
       // RFC 9110 §8.6, §15.2, RFC 9112 §6.1: no server writes such a 1xx, and readers disagree about what follows it.
       if (head.framing !== 'until-close' || !head.persistent)
         return this.refuse('a 1xx with a body, or that ends the connection')
-      if (++this.hints > MAX_HINTS) return this.refuse(`more than ${MAX_HINTS} hints before its answer`)
+      if (++this.hints > MAX_HINTS) return this.refuse(TOO_MANY_HINTS)
       at = end
     }
   }

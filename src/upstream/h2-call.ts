@@ -3,13 +3,12 @@ import { headerLines, listOf } from '../http/header-lines.ts'
 import { CODE, type Code } from '../wire/h2-frames.ts'
 import type { H2Stream, StreamReader } from '../wire/h2-stream.ts'
 import { Waiting } from '../wire/waiting.ts'
+import { MAX_HINTS, TOO_MANY_HINTS } from './answer.ts'
 import type { AnswerHandler, UpstreamExchange, UpstreamRequest } from './client.ts'
 import { needsHttp1, protocolFailure } from './failure.ts'
 import type { AnswerFields } from './h2-answer.ts'
 import { clientTrailers } from './trailers.ts'
 
-/** 1xx before one answer. */
-const MAX_HINTS = 32
 const NOTHING = Buffer.alloc(0)
 /** Octets of a body that are kept until its answer begins, in case that the upstream has not looked at the request. */
 const MAX_KEPT = 64 * 1024
@@ -128,7 +127,7 @@ export class H2Call implements UpstreamExchange, StreamReader {
     if (status === undefined) return 'an answer without :status'
     if (status < 200) {
       if (end || status === 101) return 'an informational answer that is the end of it'
-      return ++this.hints > MAX_HINTS ? `more than ${MAX_HINTS} hints before its answer` : undefined
+      return ++this.hints > MAX_HINTS ? TOO_MANY_HINTS : undefined
     }
     const bodyless = this.request.method === 'HEAD' || status === 204 || status === 304
     if (end && !bodyless && (answer.length ?? 0) > 0) return 'a body that is not as it was announced'

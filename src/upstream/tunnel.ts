@@ -16,7 +16,7 @@ import { describeLimit } from '../lib/duration.ts'
 import { elapsed } from '../lib/time.ts'
 import type { Span } from '../types.ts'
 import { isTls } from './address.ts'
-import { answerProblem } from './answer.ts'
+import { answerProblem, MAX_HINTS, TOO_MANY_HINTS } from './answer.ts'
 import { lateUpstream, upstreamFailure } from './failure.ts'
 import { clientHeaders } from './headers.ts'
 import { type ConnectSettings, failedWith, type Outcome, type StreamSettings } from './lease.ts'
@@ -98,6 +98,8 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
       })
     })
     handshake.on('error', (error) => fail(upstreamFailure(error, { origin, servername, connected })))
+    let hints = 0
+    handshake.on('information', () => ++hints > MAX_HINTS && fail(protocolError(TOO_MANY_HINTS)))
     handshake.on('upgrade', (res: IncomingMessage, upstream: Socket, behind: Buffer) => {
       const problem = switchProblem(res, parts) ?? answerProblem(101, res.statusMessage)
       if (answered || problem !== undefined) {
@@ -265,10 +267,11 @@ function upgradeTo(protocol: string): readonly string[] {
 
 /** RFC 9110 §7.8; and RFC 6455 §4.1: what a client checks before it believes in a WebSocket. */
 function switchProblem(
-  { headers, rawHeaders }: IncomingMessage,
+  { httpVersion, headers, rawHeaders }: IncomingMessage,
   { protocol, head }: Pick<TunnelParts, 'protocol' | 'head'>,
 ): string | undefined {
   const asked = protocol.toLowerCase()
+  if (httpVersion !== '1.1') return 'a 101 of another version than HTTP/1.1'
   if (headers.upgrade?.toLowerCase() !== asked) return 'a 101 that switches to another protocol'
   if (asked !== WEBSOCKET) return undefined
   const accepts = rawHeaders.filter(

@@ -239,6 +239,8 @@ test.each([
   ['to two protocols', ACCEPT.replace('websocket', 'websocket, h2c')],
   ['without Upgrade', ACCEPT.replace(/Upgrade: .*\r\n/, '')],
   ['without Connection', ACCEPT.replace(/Connection: .*\r\n/, '')],
+  ['of an older version', ACCEPT.replace('HTTP/1.1', 'HTTP/1.0')],
+  ['behind hints without end', 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(33) + ACCEPT],
 ])('a 101 %s is 502, and nothing of it reaches the client (RFC 6455 §4.1)', async (_, answer) => {
   const upstream = await rawUpstream(accepting('frames', answer))
   const { port, ended } = await front(route(upstream.origin), forwarder())
