@@ -104,7 +104,7 @@ const DOORS: Readonly<Record<string, readonly string[]>> = {
   ajv: ['src/lib/json-schema.ts'],
   'acme-client': ['src/certificates/acme.ts'],
   'openid-client': ['src/identity/oidc.ts', 'src/identity/oidc/'],
-  undici: ['src/lib/undici.ts', 'src/upstream/undici-pool.ts', 'src/upstream/connection.ts', 'src/lib/outbound.ts'],
+  undici: ['src/lib/undici.ts', 'src/lib/outbound.ts'],
   jose: ['src/identity/', 'src/directory/okta/service-app.ts'],
   'http-proxy': ['src/upstream/tunnel.ts'],
   lmdb: ['src/store/lmdb.ts'],

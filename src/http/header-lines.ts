@@ -125,7 +125,7 @@ export class ScannedLines implements HeaderLines {
 /** RFC 9110 §5.5, with obs-text: no CR, LF or NUL, and nothing that is more than one octet. */
 const NO_VALUE = /[^\t\x20-\x7e\x80-\xff]/
 
-/** Lines of what node:http, undici and HPACK make of them. @param list name, value, name, value. */
+/** Lines of what node:http and HPACK make of them. @param list name, value, name, value. */
 export function headerLines(list: readonly string[]): HeaderLines {
   let text = ''
   let problem: string | undefined

@@ -1,6 +1,6 @@
-import type { buildConnector } from 'undici'
+import { isIP } from 'node:net'
+import type { ConnectionOptions } from 'node:tls'
 import type { Forward, Upstream, UpstreamTls } from '../config/route-model.ts'
-import { undici } from '../lib/undici.ts'
 import type { Span } from '../types.ts'
 import { addressOf, isTls, type UpstreamAddress } from './address.ts'
 import { tlsName, type TlsOptions, tlsOptions } from './tls.ts'
@@ -14,13 +14,13 @@ export const MAX_CONNECTION_AGE: Span = 60_000
 export interface UpstreamConnection {
   readonly upstream: Upstream
   readonly address: UpstreamAddress
-  /** Goes into the options of each dispatch: a constant, or undici would open another connection for every Host it sees. */
+  readonly target: { readonly host: string; readonly port: number } | { readonly path: string }
+  /** The name, or the address, that the upstream's certificate must carry. */
   readonly servername: string
   readonly tls: TlsOptions
   /** See `UpstreamTls`. */
   readonly only: UpstreamTls['only']
   readonly connectTimeout: Span
-  readonly connect: buildConnector.connector
 }
 
 /** `authorities`: see `tlsOptions`. */
@@ -31,25 +31,24 @@ export function connectionTo(
   authorities?: string,
 ): UpstreamConnection {
   const address = addressOf(upstream.origin)
-  const { hostname } = new URL(address.url)
-  const servername = tlsName(tls, hostname)
-  const options = tlsOptions(tls, isTls(upstream.origin) ? authorities : undefined)
-  let connector: buildConnector.connector | undefined
+  const { hostname, port } = new URL(address.url)
+  const secure = isTls(upstream.origin)
+  const host = hostname.replaceAll(/^\[|\]$/g, '')
   return {
     upstream,
     address,
-    servername: servername || hostname,
-    tls: options,
+    target:
+      address.socketPath === undefined
+        ? { host, port: Number(port || (secure ? 443 : 80)) }
+        : { path: address.socketPath },
+    servername: tlsName(tls, hostname) || host,
+    tls: tlsOptions(tls, secure ? authorities : undefined),
     only: tls.only,
     connectTimeout,
-    connect: (to, callback) => {
-      connector ??= undici().buildConnector({
-        timeout: connectTimeout,
-        ...options,
-        ...(address.socketPath !== undefined && { socketPath: address.socketPath }),
-      })
-      // undici takes the name to verify from the Host header, which a client may choose; ours is from configuration.
-      connector({ ...to, servername }, callback)
-    },
   }
+}
+
+/** For `tls.connect`. An address is verified as such, and is no server name (RFC 6066 §3). */
+export function handshakeOptions({ tls, servername }: UpstreamConnection): ConnectionOptions {
+  return { ...tls, ...(isIP(servername) === 0 && { servername }) }
 }

@@ -3,7 +3,6 @@ import { certificateFault } from '../lib/certificate-fault.ts'
 import { describeLimit } from '../lib/duration.ts'
 import type { Limit } from '../types.ts'
 import { isTls } from './address.ts'
-import { MAX_ANSWER_HEAD } from '../wire/answer.ts'
 import { tlsProblem } from './tls.ts'
 
 const RESOLVE = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EAI_NODATA', 'EAI_NONAME', 'ENODATA'])
@@ -18,19 +17,12 @@ const CONNECT = new Set([
   'EINVAL',
 ])
 const BUSY = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL'])
-const TIMEOUT = new Set(['ETIMEDOUT', 'UND_ERR_CONNECT_TIMEOUT', 'UND_ERR_HEADERS_TIMEOUT', 'UND_ERR_BODY_TIMEOUT'])
-const PROTOCOL = new Set([
-  'UND_ERR_HEADERS_OVERFLOW',
-  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
-  'UND_ERR_RES_EXCEEDED_MAX_SIZE',
-])
 const TLS = /^(?:ERR_TLS_|ERR_SSL_|EPROTO$)/
 
 const TLS_CODES: ReadonlySet<ErrorCode> = new Set(['ERR_UPSTREAM_TLS', 'ERR_UPSTREAM_CERTIFICATE'])
 
 /** Messages that say less than we know. */
 const PROTOCOL_PROBLEMS = new Map([
-  ['UND_ERR_HEADERS_OVERFLOW', `the header of its answer is longer than ${MAX_ANSWER_HEAD} bytes`],
   ['HPE_HEADER_OVERFLOW', 'the header of its answer is too long'],
   ['ERR_HTTP2_ERROR', 'it does not speak HTTP/2 on this port; write http:// in `to`?'],
 ])
@@ -51,12 +43,7 @@ export function upstreamFailure(error: unknown, { origin, servername, connected 
   const code = classify(error, connected, isTls(origin))
   const known = TLS_CODES.has(code) ? tlsProblem(error, servername) : PROTOCOL_PROBLEMS.get(codeOf(error))
   const what = known ?? reasonOf(error)
-  // undici's message has the value.
-  const limit = codeOf(error) === 'UND_ERR_CONNECT_TIMEOUT' ? 'upstream_connect_timeout' : undefined
-  return new AppError(code, `upstream ${origin}: ${what}${limit ? `; the limit is ${limit}` : ''}`, {
-    cause: error,
-    details: { upstream: origin, ...(limit && { limit }) },
-  })
+  return new AppError(code, `upstream ${origin}: ${what}`, { cause: error, details: { upstream: origin } })
 }
 
 /** @param what did not come in time. */
@@ -91,11 +78,10 @@ export function needsHttp1(origin: string, what: string): AppError {
 
 function classify(error: unknown, connected: boolean, tls: boolean): ErrorCode {
   const code = codeOf(error)
-  if (error instanceof Error && error.name === 'HTTPParserError') return 'ERR_UPSTREAM_PROTOCOL'
-  // What we handed over was not a request.
-  if (code === '' || code === 'UND_ERR_INVALID_ARG' || code === 'UND_ERR_NOT_SUPPORTED') return 'ERR_INTERNAL'
+  // Ours.
+  if (code === '') return 'ERR_INTERNAL'
   if (BUSY.has(code)) return 'ERR_UPSTREAM_BUSY'
-  if (TIMEOUT.has(code)) return 'ERR_UPSTREAM_TIMEOUT'
+  if (code === 'ETIMEDOUT') return 'ERR_UPSTREAM_TIMEOUT'
   if (certificateFault(error) !== undefined) return 'ERR_UPSTREAM_CERTIFICATE'
   if (TLS.test(code)) return 'ERR_UPSTREAM_TLS'
   if (!connected) {
@@ -103,15 +89,9 @@ function classify(error: unknown, connected: boolean, tls: boolean): ErrorCode {
     // An https upstream that hangs up while we shake hands is a TLS failure, whatever the socket says.
     return !tls || CONNECT.has(code) ? 'ERR_UPSTREAM_CONNECT' : 'ERR_UPSTREAM_TLS'
   }
-  // undici says "bad response" for an unasked-for 100 and "bad upgrade" for a 101; Node refuses to write such a header.
-  if (
-    PROTOCOL.has(code) ||
-    /^(?:HPE_|ERR_INVALID_CHAR|ERR_HTTP_|ERR_HTTP2_(?:SESSION_)?ERROR$)/.test(code) ||
-    /^bad (?:response|upgrade)$/.test(messageOf(error))
-  ) {
-    return 'ERR_UPSTREAM_PROTOCOL'
-  }
-  return 'ERR_UPSTREAM_RESET'
+  // HPE_ is Node's parser, of the handshake of a tunnel; and Node refuses to write such a header.
+  const isProtocol = /^(?:HPE_|ERR_INVALID_CHAR|ERR_HTTP_|ERR_HTTP2_(?:SESSION_)?ERROR$)/.test(code)
+  return isProtocol ? 'ERR_UPSTREAM_PROTOCOL' : 'ERR_UPSTREAM_RESET'
 }
 
 function codeOf(error: unknown): string {

@@ -1,23 +1,28 @@
-import { connect, type NetConnectOpts, type Socket } from 'node:net'
+import { connect, type NetConnectOpts, Socket } from 'node:net'
+import type { ConnectionOptions } from 'node:tls'
 import type { Deadline, Deadlines } from '../lib/deadlines.ts'
 import { elapsed } from '../lib/time.ts'
 import type { Clock, Monotonic, Span } from '../types.ts'
-import { KEEP_ALIVE, MAX_CONNECTION_AGE } from './connection.ts'
+import { KEEP_ALIVE, MAX_CONNECTION_AGE, type UpstreamConnection } from './connection.ts'
 import { readBeforeFailing } from './early-answer.ts'
 import { lateUpstream } from './failure.ts'
 import { type H1Carrier, type H1Exchange, READ } from './h1-exchange.ts'
+import { connectTls } from './tls-handshake.ts'
 
 /** How much earlier than a server that says when it closes: what it says may be on its way meanwhile. */
 const MARGIN: Span = 1000
 /** TCP's own; the first after a minute of silence. */
 const PROBING: Span = 60_000
+const NOTHING = Buffer.alloc(0)
 
 export interface H1ConnectionParts {
   /** For people. */
   readonly origin: string
   /** `Host` of the upstream itself. */
   readonly authority: string
-  readonly target: { readonly host: string; readonly port: number } | { readonly path: string }
+  readonly target: UpstreamConnection['target']
+  /** Absent: no TLS. */
+  readonly tls?: ConnectionOptions
   readonly connectTimeout: Span
   readonly clock: Clock
   readonly deadlines: Deadlines
@@ -33,8 +38,8 @@ export interface H1ConnectionOwner {
 
 /**
  * One connection to an upstream, one exchange at a time (pipelining would let one answer hold up others, and is where
- * answers get mixed up). What comes is read into one buffer again and again: a new one for each read costs more than
- * everything that is done with the bytes. Only a piece that the client has not taken yet keeps its buffer.
+ * answers get mixed up). What comes without TLS is read into one buffer again and again: a new one for each read costs more
+ * than everything that is done with the bytes. Only a piece that the client has not taken yet keeps its buffer.
  */
 export class H1Connection implements H1Carrier {
   private readonly parts: H1ConnectionParts
@@ -42,29 +47,27 @@ export class H1Connection implements H1Carrier {
   private readonly socket: Socket
   private readonly bornAt: Monotonic
   private exchange: H1Exchange | undefined
-  private buffer = Buffer.allocUnsafeSlow(READ)
+  private buffer = NOTHING
   private served = false
   private error: Error | undefined
   /** Of the connection attempt, then of the idle time. */
   private deadline: Deadline
 
-  /** Connects for this exchange, which begins when the connection stands. */
-  constructor(parts: H1ConnectionParts, owner: H1ConnectionOwner, exchange: H1Exchange) {
+  /** @param begun the exchange to connect for, which begins when the connection stands; or a socket that stands, and is free. */
+  constructor(parts: H1ConnectionParts, owner: H1ConnectionOwner, begun: H1Exchange | Socket) {
     this.parts = parts
     this.owner = owner
-    this.exchange = exchange
-    const { target, connectTimeout, deadlines, clock } = parts
+    const { connectTimeout, deadlines, clock } = parts
     this.bornAt = clock.monotonic()
-    const options: NetConnectOpts = {
-      ...target,
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: PROBING,
-      onread: { buffer: () => this.buffer, callback: this.onRead },
+    if (begun instanceof Socket) {
+      this.socket = begun.on('data', this.onPiece)
+      this.deadline = deadlines.start(KEEP_ALIVE, this.onIdle)
+    } else {
+      this.exchange = begun
+      this.socket = parts.tls ? this.connectSecurely(parts.tls) : this.connectPlainly()
+      this.deadline = deadlines.start(connectTimeout, this.onLate)
     }
-    this.deadline = deadlines.start(connectTimeout, this.onLate)
-    this.socket = connect(options)
-      .on('connect', this.onConnect)
+    this.socket
       .on('drain', this.onDrain)
       .on('end', this.onEnd)
       .on('error', (error) => (this.error ??= error))
@@ -122,6 +125,23 @@ export class H1Connection implements H1Carrier {
     this.socket.destroy()
   }
 
+  private connectPlainly(): Socket {
+    this.buffer = Buffer.allocUnsafeSlow(READ)
+    const options: NetConnectOpts = {
+      ...this.parts.target,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: PROBING,
+      onread: { buffer: () => this.buffer, callback: this.onRead },
+    }
+    return connect(options).on('connect', this.onConnect)
+  }
+
+  private connectSecurely(tls: ConnectionOptions): Socket {
+    const { target } = this.parts
+    return connectTls({ target, tls }, ['http/1.1']).on('secureConnect', this.onConnect).on('data', this.onPiece)
+  }
+
   private begin(exchange: H1Exchange): void {
     try {
       exchange.begin(this, this.socket)
@@ -136,20 +156,27 @@ export class H1Connection implements H1Carrier {
   }
 
   private readonly onRead = (length: number): true => {
-    const { exchange, buffer } = this
+    const { buffer } = this
+    const used = this.onPiece(length === buffer.length ? buffer : buffer.subarray(0, length))
+    // While it is paused nothing is read; a handler that resumes has used what it had.
+    if (!used && !this.socket.isPaused()) this.buffer = Buffer.allocUnsafeSlow(READ)
+    return true
+  }
+
+  /** True: the bytes have been used. */
+  private readonly onPiece = (bytes: Buffer): boolean => {
+    const { exchange } = this
     if (!exchange) {
       // Nobody asked: whatever it is, it must not be taken for the next answer.
       this.socket.destroy()
       return true
     }
     try {
-      const used = exchange.read(length === buffer.length ? buffer : buffer.subarray(0, length))
-      // While it is paused nothing is read; a handler that resumes has used what it had.
-      if (!used && !this.socket.isPaused()) this.buffer = Buffer.allocUnsafeSlow(READ)
+      return exchange.read(bytes)
     } catch (error) {
       exchange.fail(asError(error))
+      return true
     }
-    return true
   }
 
   private readonly onDrain = (): void => {

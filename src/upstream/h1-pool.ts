@@ -1,10 +1,11 @@
+import type { Socket } from 'node:net'
 import { AppError } from '../errors.ts'
 import type { AnswerHandler, UpstreamClient, UpstreamRequest } from './client.ts'
 import { H1Connection, type H1ConnectionOwner, type H1ConnectionParts } from './h1-connection.ts'
 import { H1Exchange } from './h1-exchange.ts'
 
 /**
- * Connections of HTTP/1.1 to one upstream without TLS. How many there are is not its concern: limits.ts lets so many
+ * Connections of HTTP/1.1 to one upstream. How many there are is not its concern: limits.ts lets so many
  * requests in, and each has a connection of its own, the one that was used last if one is free.
  */
 export class H1Pool implements UpstreamClient, H1ConnectionOwner {
@@ -33,6 +34,13 @@ export class H1Pool implements UpstreamClient, H1ConnectionOwner {
     while (free?.closed) free = this.idle.pop()
     if (free) free.take(exchange)
     else this.all.add(new H1Connection(this.parts, this, exchange))
+  }
+
+  /** @param socket stands, and the upstream has chosen HTTP/1.1: the next connection that is needed, if one is soon. */
+  adopt(socket: Socket): void {
+    const connection = new H1Connection(this.parts, this, socket)
+    this.all.add(connection)
+    this.onFree(connection)
   }
 
   close(): Promise<void> {

@@ -9,7 +9,7 @@ import { CODE, PREFACE, SETTING } from '../wire/h2-frames.ts'
 import { type Fault, H2Peer } from '../wire/h2-peer.ts'
 import { H2Stream, type StreamReader } from '../wire/h2-stream.ts'
 import type { FieldSink } from '../wire/hpack.ts'
-import { KEEP_ALIVE, MAX_CONNECTION_AGE } from './connection.ts'
+import { KEEP_ALIVE, MAX_CONNECTION_AGE, type UpstreamConnection } from './connection.ts'
 import { lateUpstream, protocolFailure } from './failure.ts'
 import { AnswerFields } from './h2-answer.ts'
 import { ConnectionClosed, H2Call, type H2Carrier } from './h2-call.ts'
@@ -31,7 +31,7 @@ export interface H2ConnectionParts {
   readonly origin: string
   /** `:authority` of the upstream itself. */
   readonly authority: string
-  readonly target: { readonly host: string; readonly port: number } | { readonly path: string }
+  readonly target: UpstreamConnection['target']
   /** Absent: no TLS, and prior knowledge of HTTP/2 (RFC 9113 §3.3). */
   readonly tls?: ConnectionOptions
   readonly connectTimeout: Span

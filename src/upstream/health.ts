@@ -38,7 +38,7 @@ export class Checker {
     this.to = to
     this.check = check
     this.deps = deps
-    this.probe = createProbe(check, (to) => openClient(to, 1, deps))
+    this.probe = createProbe(check, (to) => openClient(to, deps))
     this.since = deps.clock.now()
   }
 

@@ -100,7 +100,7 @@ function ask(to: UpstreamConnection, timeout: Span, clock: Clock): Promise<Asked
     }
     const end = askHead(
       to,
-      (each) => openClient(each, 1, { clock, deadlines }),
+      (each) => openClient(each, { clock, deadlines }),
       (answer) => settle('problem' in answer ? { kind: 'silent', ...answer } : { kind: 'answers', ...answer }),
     )
     const timer = setTimeout(() => {

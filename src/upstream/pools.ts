@@ -43,9 +43,8 @@ export function createPools({ deadlines, authorities, ...deps }: PoolsDeps): Poo
   const checkers = new Map<string, Checker>()
 
   function openPool(key: string, action: Forward, upstream: Upstream, settings: PoolSettings): SharedPool {
-    const { upstreamConnectTimeout: timeout, upstreamMaxConnections: connections } = settings
-    const connection = connectionTo(action, upstream, timeout, authorities)
-    const client = openClient(connection, connections, { clock: deps.clock, deadlines })
+    const connection = connectionTo(action, upstream, settings.upstreamConnectTimeout, authorities)
+    const client = openClient(connection, { clock: deps.clock, deadlines })
     const admission = new Admission(upstream.origin, deadlines)
     return { ...connection, key, action, client, admission, standings: new Map(), holders: 0 }
   }

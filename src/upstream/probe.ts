@@ -1,12 +1,14 @@
 /** One active health check: a connection of its own, closed when it is known whether the upstream is well. */
-import type { Socket } from 'node:net'
+import { connect } from 'node:net'
 import { Readable } from 'node:stream'
 import type { GrpcCheck, HealthCheck, HttpCheck, TcpCheck } from '../config/route-model.ts'
 import { assertNever } from '../errors.ts'
 import { field } from '../http/header-lines.ts'
+import { isTls } from './address.ts'
 import type { UpstreamClient, UpstreamRequest } from './client.ts'
-import type { UpstreamConnection } from './connection.ts'
+import { handshakeOptions, type UpstreamConnection } from './connection.ts'
 import { upstreamFailure } from './failure.ts'
+import { connectTls } from './tls-handshake.ts'
 
 /** Calls `done` once: undefined when the upstream is well, else what is wrong. Gives a function that ends the check. */
 export type Probe = (to: UpstreamConnection, done: (problem: string | undefined) => void) => () => void
@@ -129,33 +131,33 @@ function ask(
 
 export function tcpProbe({ send, receive }: TcpCheck): Probe {
   return (to, done) => {
-    const { address, connect, servername } = to
-    const { protocol, hostname, host, port } = new URL(address.url)
+    const { target, upstream } = to
+    const secure = isTls(upstream.origin)
+    const socket = secure ? connectTls({ target, tls: handshakeOptions(to) }, ['http/1.1']) : connect(target)
     let over = false
-    let socket: Socket | undefined
-    const end = (problem?: string, silent = false): void => {
-      if (over) return
-      over = true
-      socket?.destroy()
-      if (!silent) done(problem)
+    let connected = false
+    let received = Buffer.alloc(0)
+    const end = (problem?: string): void => {
+      if (!over) done(problem)
+      cancel()
     }
-    const options = { protocol, host, port, servername, hostname: hostname.replaceAll(/^\[|\]$/g, '') }
-    connect(options, (...[error, connection]) => {
-      if (error) return end(reasonOf(error, to, false))
-      socket = connection
-      socket.on('error', (failure) => end(reasonOf(failure, to, true)))
-      if (over) return void socket.destroy()
+    const cancel = (): void => {
+      over = true
+      socket.destroy()
+    }
+    socket.once(secure ? 'secureConnect' : 'connect', () => {
+      connected = true
       if (send.length > 0) socket.write(send)
-      if (receive.length === 0) return end()
-      let received = Buffer.alloc(0)
-      socket.on('data', (piece: Buffer) => {
-        received = Buffer.concat([received, piece])
-        if (containsInOrder(received, receive)) end()
-        else if (received.length > MAX_ANSWER) end('another answer than expected')
-      })
-      socket.once('close', () => end('closed before the expected answer'))
+      if (receive.length === 0) end()
     })
-    return () => end(undefined, true)
+    socket.on('data', (piece: Buffer) => {
+      received = Buffer.concat([received, piece])
+      if (containsInOrder(received, receive)) end()
+      else if (received.length > MAX_ANSWER) end('another answer than expected')
+    })
+    socket.on('error', (failure) => end(reasonOf(failure, to, connected)))
+    socket.once('close', () => end('closed before the expected answer'))
+    return cancel
   }
 }
 

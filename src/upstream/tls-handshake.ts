@@ -1,14 +1,23 @@
 import type { NetConnectOpts } from 'node:net'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
+import type { Deadlines } from '../lib/deadlines.ts'
+import type { Clock } from '../types.ts'
+import type { UpstreamConnection } from './connection.ts'
 import { lateUpstream } from './failure.ts'
-import type { H1ConnectionParts } from './h1-connection.ts'
 
 /** TCP's own; the first after a minute of silence. */
 const PROBING = 60_000
 
-export interface TlsHandshakeParts extends H1ConnectionParts {
+export interface TlsHandshakeParts extends Pick<UpstreamConnection, 'target' | 'connectTimeout'> {
+  /** For people. */
+  readonly origin: string
   readonly tls: ConnectionOptions
+  readonly clock: Clock
+  readonly deadlines: Deadlines
 }
+
+/** The last session of each upstream, with which the next handshake is short (RFC 8446 §2.2). */
+const sessions = new WeakMap<ConnectionOptions, Buffer>()
 
 /** @param offered protocols (ALPN, RFC 7301), the best first. */
 export function connectTls(
@@ -16,7 +25,15 @@ export function connectTls(
   offered: readonly string[],
 ): TLSSocket {
   const options: NetConnectOpts = { ...target, noDelay: true, keepAlive: true, keepAliveInitialDelay: PROBING }
-  return connect({ ...options, ...tls, ALPNProtocols: [...offered] })
+  const session = sessions.get(tls)
+  const socket = connect({ ...options, ...tls, ...(session && { session }), ALPNProtocols: [...offered] })
+  const keep = (made: Buffer | undefined): void => void (made && sessions.set(tls, made))
+  // Not before: nobody looks at the name again when a session goes on.
+  socket.once('secureConnect', () => {
+    keep(socket.getSession())
+    socket.on('session', keep)
+  })
+  return socket
 }
 
 /** The other end hung up in the middle of it. */

@@ -3,10 +3,12 @@
  * its like, on the other side of a proxy): an answer that is followed by another one, that has a body where none is read,
  * or that two readers cut differently must never become the answer of another person.
  */
-import { createServer, type Socket } from 'node:net'
+import { createServer, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer } from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
 import { sendRaw, type WireAnswer } from '../support/wire.ts'
-import { createTestWorld, type World } from '../support/world.ts'
+import { createTestWorld, listenOn, portOf, type World } from '../support/world.ts'
 
 const OK = 'HTTP/1.1 200 OK\r\n'
 const POISON = `${OK}Content-Length: 6\r\nX-Poison: 1\r\n\r\npoison`
@@ -44,6 +46,7 @@ const BROKEN: Readonly<Record<string, string>> = {
   'only-lf': 'HTTP/1.1 200 OK\nContent-Length: 2\n\nok',
   nul: `${OK}X: a\0b\r\nContent-Length: 2\r\n\r\nok`,
   'blank-before-colon': `${OK}Content-Length : 2\r\n\r\nok`,
+  'tab-behind-the-coding': `${OK}Transfer-Encoding: chunked\t\r\n\r\n2\r\nok\r\n0\r\n\r\n`,
   'switch-unasked': 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n',
   'endless-hints': 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(100),
   'older-version': 'HTTP/0.9 200 OK\r\n\r\n',
@@ -52,7 +55,9 @@ const BROKEN: Readonly<Record<string, string>> = {
 
 let world: World
 const sockets = new Set<Socket>()
-const application = createServer((socket) => {
+const listeners: Server[] = []
+
+function serve(socket: Socket): void {
   sockets.add(socket)
   // Or what is written behind an answer waits until the next request acknowledges that.
   socket.setNoDelay(true)
@@ -63,74 +68,86 @@ const application = createServer((socket) => {
     if (said !== undefined) socket.write(said, 'latin1')
     else socket.write(`${OK}Content-Length: ${name.length}\r\n\r\n${name}`, 'latin1')
   })
-})
+}
 
 beforeAll(async () => {
-  await new Promise<void>((resolve) => application.listen(0, '127.0.0.1', resolve))
-  const address = application.address()
-  const to = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`
-  const route = { from: 'http://app.localhost', to, allow_public_unauthenticated_access: true }
-  world = await createTestWorld({ routes: [route] })
+  const [plain, secure] = await Promise.all([
+    listenOn(createServer(serve)),
+    listenOn(createTlsServer({ cert: CERTIFICATE, key: KEY }, serve)),
+  ])
+  listeners.push(plain, secure)
+  const common = { allow_public_unauthenticated_access: true }
+  world = await createTestWorld({
+    routes: [
+      { ...common, from: 'http://plain.localhost', to: `http://127.0.0.1:${portOf(plain)}` },
+      { ...common, from: 'http://secure.localhost', to: `https://127.0.0.1:${portOf(secure)}`, tls_skip_verify: true },
+    ],
+  })
 })
 afterAll(async () => {
   await world.close()
   for (const socket of sockets) socket.destroy()
-  await new Promise((resolve) => application.close(resolve))
+  for (const listener of listeners) await new Promise((resolve) => listener.close(resolve))
 })
 
-function ask(name: string, method = 'GET'): Promise<readonly WireAnswer[]> {
-  const lines = [`${method} /${name} HTTP/1.1`, 'Host: app.localhost', 'Connection: close', '', '']
-  return sendRaw(world.port, lines.join('\r\n'), { methods: [method] })
-}
+/** Each is read by another client of ours: see docs/codecs.md. */
+describe.each(['plain', 'secure'])('of a %s upstream', (upstream) => {
+  function ask(name: string, method = 'GET'): Promise<readonly WireAnswer[]> {
+    const lines = [`${method} /${name} HTTP/1.1`, `Host: ${upstream}.localhost`, 'Connection: close', '', '']
+    return sendRaw(world.port, lines.join('\r\n'), { methods: [method] })
+  }
 
-/** Others ask at the same time and afterwards: each gets its own answer. */
-async function expectOwnAnswers(): Promise<void> {
-  const names = Array.from({ length: 8 }, (_, i) => `mine-${i}`)
-  const answers = await Promise.all(names.map((name) => ask(name)))
-  const [last] = await ask('mine-8')
-  expect([...answers.map(([one]) => one?.body), last?.body]).toEqual([...names, 'mine-8'])
-}
+  /** Others ask at the same time and afterwards: each gets its own answer. */
+  async function expectOwnAnswers(): Promise<void> {
+    const names = Array.from({ length: 8 }, (_, i) => `mine-${i}`)
+    const answers = await Promise.all(names.map((name) => ask(name)))
+    const [last] = await ask('mine-8')
+    expect([...answers.map(([one]) => one?.body), last?.body]).toEqual([...names, 'mine-8'])
+  }
 
-describe('what is said behind an answer', () => {
-  test.each(Object.keys(POISONS))('%s reaches nobody', async (name) => {
-    await expectOwnAnswers()
-    const others = expectOwnAnswers()
-    const answers = await ask(name)
-    expect(answers).toHaveLength(1)
-    expect(JSON.stringify(answers)).not.toContain('poison')
-    await others
-    await expectOwnAnswers()
+  describe('what is said behind an answer', () => {
+    test.each(Object.keys(POISONS))('%s reaches nobody', async (name) => {
+      await expectOwnAnswers()
+      const others = expectOwnAnswers()
+      const answers = await ask(name)
+      expect(answers).toHaveLength(1)
+      expect(JSON.stringify(answers)).not.toContain('poison')
+      await others
+      await expectOwnAnswers()
+    })
+
+    test.each(Object.keys(POISONS))('%s is not the answer to the next request of its connection', async (name) => {
+      for (let round = 0; round < 20; round++) {
+        const requests = [name, `mine-${round}`].map(
+          (target) => `GET /${target} HTTP/1.1\r\nHost: ${upstream}.localhost\r\n`,
+        )
+        const answers = await sendRaw(world.port, `${requests.join('\r\n')}Connection: close\r\n\r\n`)
+        expect(answers.at(-1)?.body).toBe(`mine-${round}`)
+        expect(answers).toHaveLength(2)
+      }
+    })
+
+    test('an answer to HEAD with a body reaches nobody', async () => {
+      const answers = await ask('second-answer', 'HEAD')
+      expect(answers.map(({ status, body }) => [status, body])).toEqual([[200, '']])
+      await expectOwnAnswers()
+    })
+
+    test('an answer that nobody asked for, on an idle connection, reaches nobody', async () => {
+      await expectOwnAnswers()
+      const idle = [...sockets]
+      expect(idle.length).toBeGreaterThan(0)
+      for (const socket of idle) socket.write(POISON)
+      await expectOwnAnswers()
+      await expect.poll(() => idle.every((socket) => !sockets.has(socket))).toBe(true)
+    })
   })
 
-  test.each(Object.keys(POISONS))('%s is not the answer to the next request of its connection', async (name) => {
-    for (let round = 0; round < 20; round++) {
-      const requests = [name, `mine-${round}`].map((target) => `GET /${target} HTTP/1.1\r\nHost: app.localhost\r\n`)
-      const answers = await sendRaw(world.port, `${requests.join('\r\n')}Connection: close\r\n\r\n`)
-      expect(answers.at(-1)?.body).toBe(`mine-${round}`)
-      expect(answers).toHaveLength(2)
-    }
-  })
-
-  test('an answer to HEAD with a body reaches nobody', async () => {
-    const answers = await ask('second-answer', 'HEAD')
-    expect(answers.map(({ status, body }) => [status, body])).toEqual([[200, '']])
+  test.each(Object.keys(BROKEN))('%s is 502, and nothing of it is passed on', async (name) => {
+    const [answer] = await ask(name)
+    expect(answer).toMatchObject({ status: 502, complete: true })
+    expect(JSON.parse(answer?.body ?? '')).toMatchObject({ error: 'ERR_UPSTREAM_PROTOCOL' })
+    expect(answer?.header('set-cookie')).toBeUndefined()
     await expectOwnAnswers()
   })
-
-  test('an answer that nobody asked for, on an idle connection, reaches nobody', async () => {
-    await expectOwnAnswers()
-    const idle = [...sockets]
-    expect(idle.length).toBeGreaterThan(0)
-    for (const socket of idle) socket.write(POISON)
-    await expectOwnAnswers()
-    await expect.poll(() => idle.every((socket) => !sockets.has(socket))).toBe(true)
-  })
-})
-
-test.each(Object.keys(BROKEN))('%s is 502, and nothing of it is passed on', async (name) => {
-  const [answer] = await ask(name)
-  expect(answer).toMatchObject({ status: 502, complete: true })
-  expect(JSON.parse(answer?.body ?? '')).toMatchObject({ error: 'ERR_UPSTREAM_PROTOCOL' })
-  expect(answer?.header('set-cookie')).toBeUndefined()
-  await expectOwnAnswers()
 })

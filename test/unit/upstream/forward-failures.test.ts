@@ -112,15 +112,6 @@ test("an upstream without an answer gives 504 after the route's timeout, not bef
   await wire.seen(/^HTTP\/1.1 504 /)
 })
 
-test('a connection that does not stand in time names its limit', () => {
-  const late = Object.assign(new Error('Connect Timeout Error'), { code: 'UND_ERR_CONNECT_TIMEOUT' })
-  expect(upstreamFailure(late, { origin: 'http://a', servername: '', connected: false })).toMatchObject({
-    code: 'ERR_UPSTREAM_TIMEOUT',
-    message: 'upstream http://a: Connect Timeout Error; the limit is upstream_connect_timeout',
-    details: { limit: 'upstream_connect_timeout' },
-  })
-})
-
 test('a name none of whose addresses takes a connection names each of them', () => {
   const errors = ['connect ECONNREFUSED ::1:1', 'connect ECONNREFUSED 127.0.0.1:1'].map((text) => new Error(text))
   const refused = Object.assign(new AggregateError(errors), { code: 'ECONNREFUSED' })

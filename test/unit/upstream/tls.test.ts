@@ -1,10 +1,11 @@
 /** Which check of an upstream's certificate failed is said, and a client certificate is shown to whom asks. */
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
-import { createServer, type TlsOptions } from 'node:tls'
+import { createServer, type Server, type TlsOptions } from 'node:tls'
 import { expect, test } from 'vitest'
 import { Secret } from '../../../src/lib/secret.ts'
 import { tlsProblem } from '../../../src/upstream/tls.ts'
+import { createAuthorities } from '../../support/authority.ts'
 import { CERTIFICATE, EXPIRED, KEY } from './certificate.ts'
 import { cleanup, client, forwarder, front, OK, rawUpstream, route } from './support.ts'
 
@@ -23,8 +24,12 @@ async function tlsUpstream(options: TlsOptions = {}): Promise<string> {
     socket.on('data', () => socket.write(answer))
     cleanup(() => socket.destroy())
   })
+  return listening(server)
+}
+
+async function listening(server: Server, host = '127.0.0.1'): Promise<string> {
   server.on('tlsClientError', () => {})
-  server.listen(0, '127.0.0.1')
+  server.listen(0, host)
   await once(server, 'listening')
   cleanup(() => new Promise((resolve) => server.close(resolve)))
   return `https://localhost:${(server.address() as AddressInfo).port}`
@@ -88,6 +93,54 @@ test('routes with different client certificates share no connection', async () =
     wire.send(GET)
     await wire.seen(new RegExp(`x-client: ${name}`))
   }
+})
+
+test.each(['TLSv1.2', 'TLSv1.3'] as const)('%s: the second handshake with an upstream is short', async (version) => {
+  const resumed: boolean[] = []
+  const server = createServer({ key: KEY, cert: CERTIFICATE, maxVersion: version }, (socket) => {
+    resumed.push(socket.isSessionReused())
+    socket.on('error', () => {})
+    socket.on('data', () => socket.end(OK))
+  })
+  const origin = await listening(server)
+  const { port, ended } = await front(route(origin, { tls: TRUSTED }), forwarder())
+  for (let i = 0; i < 3; i++) {
+    const wire = await client(port)
+    wire.send(GET)
+    expect(await ended.next()).toMatchObject({ status: 200 })
+  }
+  expect(resumed.slice(0, 2)).toEqual([false, true])
+})
+
+test.each(['TLSv1.2', 'TLSv1.3'] as const)(
+  '%s: an upstream with a certificate for other names is refused each time',
+  async (version) => {
+    const origin = await tlsUpstream({ maxVersion: version })
+    const tls = { ...TRUSTED, serverName: 'other.test', only: 'http1' } as const
+    const { port, ended } = await front(route(origin, { tls }), forwarder())
+    for (let i = 0; i < 3; i++) {
+      const wire = await client(port)
+      wire.send(GET)
+      expect(await ended.next()).toMatchObject({ code: 'ERR_UPSTREAM_CERTIFICATE' })
+    }
+  },
+)
+
+test('an upstream at an address of IPv6 is verified by this address', async () => {
+  const authorities = createAuthorities()
+  cleanup(() => authorities.remove())
+  const authority = authorities.root('Test CA')
+  const shown = authority.issue('app', { names: ['IP:::1'], usage: 'serverAuth' })
+  const server = createServer(shown, (socket) => {
+    socket.on('error', () => {})
+    socket.on('data', () => socket.write(OK))
+    cleanup(() => socket.destroy())
+  })
+  const origin = (await listening(server, '::1')).replace('localhost', '[::1]')
+  const { port } = await front(route(origin, { tls: { skipVerify: false, ca: authority.cert } }), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  await wire.seen(/^HTTP\/1\.1 200 /)
 })
 
 test.each([
