@@ -1,4 +1,5 @@
 /** What a request costs as there is more of something: connections, bytes, routes, groups, sessions. */
+import { createKeyRings } from '../src/lib/key-ring.ts'
 import type { Cell } from './figures.ts'
 import { formatIssue } from '../src/config/issues.ts'
 import { parseConfig } from '../src/config/load.ts'
@@ -182,17 +183,19 @@ export async function measureGrowth(selection: Selection, ground: Ground): Promi
 async function seedSessions(settings: string, issuer: string, count: number): Promise<readonly string[]> {
   const loaded = parseConfig(settings, 'bench', {}, () => '')
   if (loaded.kind === 'invalid') throw new Error(loaded.issues.map(formatIssue).join('\n'))
-  const { storage, sharedSecrets } = loaded.config.fixed
+  const { fixed, live } = loaded.config
+  const { storage } = fixed
+  const keyRings = createKeyRings(() => live.credentials.sharedSecrets)
   if (storage.kind !== 'embedded') throw new TypeError('bench: the embedded store is meant')
   const clock = systemClock
   const store = openLmdbStore({ path: storage.path, clock, logger: silentLogger })
-  const sessions = createSessions({ store, clock, sharedSecrets, audit: () => {} })
+  const sessions = createSessions({ store, clock, keyRings, audit: () => {} })
   const identityOf = (i: number): Identity => {
     const [subject, email] = [`00ubench${i}`, `person${i}@example.com`]
     return { issuer, subject, email, name: email, claims: { sub: subject, email } }
   }
   const first = await sessions.create(identityOf(0), { idToken: 'e30.e30.e30' }, later(clock.now(), 12 * HOUR))
-  const check = createCookieCheck(sharedSecrets, 1)
+  const check = createCookieCheck(keyRings, 1)
   const step = Math.max(1, count / ASKED)
   const cookies: string[] = []
   for (let from = 0; from < count; from += PIECE) {

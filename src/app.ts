@@ -80,7 +80,6 @@ async function openServing(options: ServingOptions, closing: Closing): Promise<S
     (await openAutocert({
       ...shared,
       config: fixed.acme,
-      sharedSecrets: fixed.sharedSecrets,
       hosts: () => live().acmeHosts,
       ordered: (outcome) => certificateOrders([outcome])(),
     }))
@@ -220,6 +219,7 @@ async function openServing(options: ServingOptions, closing: Closing): Promise<S
     refuse: (problem) => views.refuse(problem),
     prepare({ live: next, warnings }) {
       const commitListener = listener.prepare(next)
+      const commitKeys = [shared.credentials, shared.signer].map((keys) => keys.prepare(next.credentials))
       // Last, because it opens a file.
       const prepared = createGeneration(shared, next, generation.version + 1)
       const log = prepareLog(logger, next, prepared)
@@ -227,7 +227,7 @@ async function openServing(options: ServingOptions, closing: Closing): Promise<S
         commit() {
           const before = generation
           generation = prepared
-          shared.credentials.rotate(next.credentials)
+          for (const commit of commitKeys) commit()
           feeds.rotate()
           views.replaced(warnings)
           commitListener()

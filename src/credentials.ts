@@ -1,7 +1,17 @@
 /** Secrets in force. Whoever is built once asks here at each use: a reload replaces them. */
 import { credentialsOf, rotated } from './config/credentials.ts'
 import type { Config, Credentials, DirectorySecrets, IdpConfig, SharedSignalsConfig } from './config/model.ts'
-import { type CurrentSecret, currentSecret } from './lib/secret.ts'
+import { AppError } from './errors.ts'
+import { createHandover } from './lib/handover.ts'
+import { createKeyRings, type KeyRings } from './lib/key-ring.ts'
+import { type CurrentSecret, currentSecret, type Secret } from './lib/secret.ts'
+import type { Clock, Span } from './types.ts'
+
+/**
+ * A new shared secret opens at once, and seals after this: until then the last process has read its file (a Secret takes
+ * Kubernetes two minutes), and applications have asked for the keys again (five).
+ */
+export const SETTLING: Span = 10 * 60_000
 
 export interface CredentialsInForce {
   clientAuth(idp: IdpConfig): IdpConfig['clientAuth']
@@ -11,14 +21,24 @@ export interface CredentialsInForce {
   readonly sharedSignals:
     | (Omit<SharedSignalsConfig, 'authorization'> & { readonly authorization: CurrentSecret })
     | undefined
-  rotate(next: Credentials): void
+  readonly keyRings: KeyRings
+  /** Of the shared secrets this one sealed last: it does for now, if it is not the first. */
+  beginWith(index: number): void
+  /** Throws ERR_CONFIG_INVALID for shared secrets that would sign everybody out. The answer puts them into force. */
+  prepare(next: Credentials): () => void
+  close(): void
 }
 
-/** A worker that follows another has the first configuration's `fixed`, and the newest `live`. */
-export function holdCredentials({ fixed, live }: Config): CredentialsInForce {
-  let current = rotated(credentialsOf(fixed), live.credentials)
+/** A worker that follows another has the first configuration's `fixed`, and the newest `live`. `changed`: another shared secret seals. */
+export function holdCredentials(
+  { fixed, live }: Config,
+  { clock, changed }: { readonly clock: Clock; readonly changed: () => void },
+): CredentialsInForce {
   const { sharedSignals } = fixed
+  let current = rotated(credentialsOf(fixed), live.credentials)
+  let { sharedSecrets } = live.credentials
   const ofProvider = (name: string) => current.idps.find((idp) => idp.name === name)
+  const secrets = createHandover({ first: sharedSecrets, isSame, delay: SETTLING, clock, changed })
   return {
     clientAuth: (idp) => ofProvider(idp.name)?.clientAuth ?? idp.clientAuth,
     ofDirectory: (provider) => ofProvider(provider) ?? {},
@@ -26,6 +46,28 @@ export function holdCredentials({ fixed, live }: Config): CredentialsInForce {
       ...sharedSignals,
       authorization: currentSecret(() => current.sharedSignals ?? sharedSignals.authorization),
     },
-    rotate: (next) => void (current = rotated(current, next)),
+    keyRings: createKeyRings(() => secrets.current()),
+    beginWith(index) {
+      const sealed = sharedSecrets[index]
+      if (sealed) secrets.resume(sealed)
+    },
+    prepare(next) {
+      if (!next.sharedSecrets.some((secret) => sharedSecrets.some((known) => isSame(secret, known)))) {
+        throw new AppError(
+          'ERR_CONFIG_INVALID',
+          'shared_secret: none of the lines was in force before, and everybody would be signed out: write the old one below the new one, and take it out later (docs/secrets.md)',
+        )
+      }
+      return () => {
+        current = rotated(current, next)
+        ;({ sharedSecrets } = next)
+        secrets.replace(sharedSecrets)
+      }
+    },
+    close: () => secrets.close(),
   }
+}
+
+function isSame(left: Secret, right: Secret): boolean {
+  return left.reveal() === right.reveal()
 }

@@ -7,6 +7,7 @@ import { createDirectoryTable, type DirectoryRecord } from './directory/records.
 import { freshAtOf, sourceNameOf, toMembership } from './directory/view.ts'
 import { AppError } from './errors.ts'
 import { randomId } from './lib/crypto.ts'
+import { createKeyRings } from './lib/key-ring.ts'
 import { createAudit, sessionTag } from './lib/audit.ts'
 import { createFreshness, OF_THIS_MACHINE } from './lib/freshness.ts'
 import { createIssuer, subjectOf } from './lib/person.ts'
@@ -116,7 +117,9 @@ export interface OperatorDeps {
  * open a map twice in one, and closing either breaks the other (MDB_BAD_RSLOT).
  */
 export async function openOperator(config: Config, { clock, logger }: OperatorDeps): Promise<Operator> {
-  const { storage, sharedSecrets } = config.fixed
+  const { storage } = config.fixed
+  let { sharedSecrets } = config.live.credentials
+  const keyRings = createKeyRings(() => sharedSecrets)
   if (storage.kind === 'memory') {
     throw new AppError(
       'ERR_USAGE',
@@ -129,10 +132,12 @@ export async function openOperator(config: Config, { clock, logger }: OperatorDe
       `there is no store at ${resolve(storage.path)}: run this where Postern runs, with its configuration and in its working directory`,
     )
   }
-  const store = await openStore(config.fixed, { clock, logger })
+  const store = await openStore(config.fixed, { keyRings, clock, logger })
   try {
     // With another secret there would seem to be nobody to sign out, and what is written nobody could read.
-    await compareStoreKey(store, sharedSecrets)
+    const sealing = sharedSecrets[await compareStoreKey(store, keyRings)]
+    // As the running Postern seals: a new secret need not be known to all of its processes.
+    if (sealing) sharedSecrets = [sealing, ...sharedSecrets.filter((secret) => secret !== sealing)]
   } catch (error) {
     await store.close()
     throw error
@@ -150,7 +155,7 @@ export async function openOperator(config: Config, { clock, logger }: OperatorDe
         }),
       ),
   })
-  const sessions = createSessions({ store, clock, sharedSecrets, audit })
+  const sessions = createSessions({ store, clock, keyRings, audit })
   const freshness = createFreshness({ store, clock, trust: OF_THIS_MACHINE })
   const tokens = createServiceTokens({ store, clock, audit, freshness })
   const table = createDirectoryTable()

@@ -40,7 +40,7 @@ export async function describeOutgoing(
     hopMark: () => ({ next: () => '[mark of the route]' }),
     logger,
   })
-  const signer = { sign: () => Promise.resolve('[signed assertion]'), jwks: () => Promise.resolve(null) }
+  const signer = { sign: () => Promise.resolve('[signed assertion]') }
   const identity = await createIdentityHeaders({ naming, signer, clock, logger })(grant)
   const { host, headers } = upstreamHeaders(grant, lines, identity, context, grant.request.clientIp)
   const flat = listOf(headers)

@@ -28,7 +28,8 @@ import { hasOlderSessions } from './session/tables.ts'
 import { createStreamRegistry } from './session/streams.ts'
 import { checkStoreKey } from './store/key-check.ts'
 import { isShared, openStore } from './store/open.ts'
-import { holdCredentials } from './credentials.ts'
+import { createRotation } from './rotation.ts'
+import { holdCredentials, SETTLING } from './credentials.ts'
 import type { Config, DirectorySecrets, Fixed, IdpConfig, Live } from './config/model.ts'
 import type { Route } from './config/route-model.ts'
 import { createServiceTokens } from './tokens/service-tokens.ts'
@@ -53,28 +54,33 @@ export async function openProcess(
   closing: Closing,
 ) {
   const { fixed } = config
-  const { sharedSecrets, storeGrace } = fixed
+  const { storeGrace } = fixed
   const [defaultIdp, ...otherIdps] = fixed.idps
-  const credentials = holdCredentials(config)
+  const credentials = holdCredentials(config, { clock, changed: () => rotation.follow() })
+  const { keyRings } = credentials
+  closing.add(() => credentials.close())
   const metrics = createMetrics({ version: readVersion(), node: process.version })
-  const store = meteredStore(await openStore(fixed, { clock, logger }), metrics, clock)
+  const store = meteredStore(await openStore(fixed, { keyRings, clock, logger }), metrics, clock)
   closing.add(() => store.close())
-  await checkStoreKey(store, sharedSecrets)
+  credentials.beginWith(await checkStoreKey(store, keyRings))
+  const rotation = createRotation({ fixed, store, keyRings, clock, logger })
+  closing.add(() => rotation.close())
   // A server that came back empty no longer knows whose it is, and would let in whoever comes next.
   const rememberKey = (): void =>
-    void checkStoreKey(store, sharedSecrets).catch((error: unknown) =>
+    void checkStoreKey(store, keyRings).catch((error: unknown) =>
       logger.error(faultFields(error), 'store: cannot tell whose it is'),
     )
   closing.add(store.watch(() => {}, rememberKey))
   if (await hasOlderSessions(store))
     logger.warn({}, 'the store holds sessions of an older version: their cookies open nothing, people sign in again')
-  const signer = createAssertionSigner(fixed)
+  const signer = createAssertionSigner({ keys: config.live.credentials, settling: SETTLING, clock })
+  closing.add(() => signer.close())
   const audit = createAudit(logger)
   const trust = isShared(fixed.storage) ? ofShared(storeGrace) : OF_THIS_MACHINE
   const sessions = createSessions({
     store,
     clock,
-    sharedSecrets,
+    keyRings,
     audit,
     trust,
     maxClaimsAge: (provider) => claimsAge(fixed, provider),
@@ -95,7 +101,7 @@ export async function openProcess(
       logger,
     })
   const idps = createIdentityProviders([providerOf(defaultIdp), ...otherIdps.map(providerOf)])
-  const upstreams = createUpstreams({ authorities: fixed.authorities, signer, sharedSecrets, clock, logger })
+  const upstreams = createUpstreams({ authorities: fixed.authorities, signer, keyRings, clock, logger })
   closing.add(() => upstreams.close())
   const { directory, ...feeds } = openDirectories({
     scopes: directoryScopes(fixed.idps, credentials.ofDirectory),
@@ -139,6 +145,7 @@ export async function openProcess(
     logger,
     metrics,
     credentials,
+    keyRings,
     store,
     signer,
     audit,

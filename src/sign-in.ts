@@ -10,14 +10,14 @@ import { createStates } from './authenticate/state.ts'
 import type { Process } from './process.ts'
 
 export function createSignIn(shared: Process) {
-  const { sharedSecrets } = shared.fixed
+  const { keyRings } = shared
   const ownSessions = createOwnSessions(shared)
-  const redirects = createRedirects(sharedSecrets)
-  const common = { ...shared, sharedSecrets, ownSessions, redirects, admit: shared.claims.admit }
+  const redirects = createRedirects(keyRings)
+  const common = { ...shared, ownSessions, redirects, admit: shared.claims.admit }
   const authenticate = createAuthenticate({
     ...common,
-    pendingSeal: createPendingSeal(sharedSecrets),
-    states: createStates(sharedSecrets),
+    pendingSeal: createPendingSeal(keyRings),
+    states: createStates(keyRings),
   })
   const programs = createProgramLogin({
     ...common,

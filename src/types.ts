@@ -281,6 +281,8 @@ export interface Store {
   heardAt(): Monotonic
   /** One holder at a time, by the clock of the store where it has one. */
   lease(name: string, ttl: Span): Promise<Lease | undefined>
+  /** Records of this table that an older secret sealed are sealed with the first one. Absent where none is sealed. */
+  readonly sealAnew?: (table: Table<unknown>) => Promise<void>
   /** By the clock of the store. Absent where every process is of this machine: they have a primary. */
   readonly owe?: Owe
   /** Rejects ERR_STORE_UNAVAILABLE when the store does not answer now. */

@@ -57,7 +57,9 @@ function circles(edges: readonly Import[]): readonly (readonly string[])[] {
 /** Folder of layer 2 or file of the root → layer. */
 function layerOf(path: string): { layer: number; folder: string } {
   if (path.startsWith('cmd/')) return { layer: 6, folder: 'cmd' }
-  if (/^src\/(?:app|claims|credentials|generation|primary|process|sign-in|single|views|worker)\.ts$/.test(path))
+  if (
+    /^src\/(?:app|claims|credentials|generation|primary|process|rotation|sign-in|single|views|worker)\.ts$/.test(path)
+  )
     return { layer: 5, folder: 'app' }
   if (/^src\/(?:okta-account|operator)\.ts$/.test(path)) return { layer: 5, folder: 'operator' }
   if (path === 'src/inspection.ts') return { layer: 5, folder: 'inspection' }

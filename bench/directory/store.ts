@@ -1,3 +1,4 @@
+import { createKeyRings } from '../../src/lib/key-ring.ts'
 import { createFeedTable } from '../../src/directory/okta/position.ts'
 import { createDirectoryTable } from '../../src/directory/records.ts'
 import { systemClock } from '../../src/lib/clock.ts'
@@ -29,7 +30,12 @@ export async function seedStore(
 ): Promise<ReadonlyMap<string, string>> {
   const clock = systemClock
   const store = open(config)
-  const sessions = createSessions({ store, clock, sharedSecrets: config.fixed.sharedSecrets, audit: () => {} })
+  const sessions = createSessions({
+    store,
+    clock,
+    keyRings: createKeyRings(() => config.live.credentials.sharedSecrets),
+    audit: () => {},
+  })
   const directory = createDirectoryTable()
   const readAt = clock.now()
   const ids = new Map<string, string>()

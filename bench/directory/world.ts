@@ -1,3 +1,4 @@
+import { createKeyRings } from '../../src/lib/key-ring.ts'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -73,7 +74,10 @@ export async function createWorld(org: Org, interval = '10s'): Promise<World> {
   const loaded = parseConfig(settings, file, {}, () => '')
   if (loaded.kind === 'invalid') throw new Error(loaded.issues.map(formatIssue).join('\n'))
   const { config } = loaded
-  const cookies = createCookieCheck(config.fixed.sharedSecrets, 1)
+  const cookies = createCookieCheck(
+    createKeyRings(() => config.live.credentials.sharedSecrets),
+    1,
+  )
   const application = start(BESIDE, node('directory/upstream.js', String(upstream)))
   let postern: Program | undefined
   let sessionIds: ReadonlyMap<string, string> = new Map()

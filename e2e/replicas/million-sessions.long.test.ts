@@ -1,4 +1,5 @@
 /** The only process, killed under load, with a million sessions of 100,000 people in the embedded store. */
+import { keyRingsOf } from '../../test/support/key-rings.ts'
 import { readFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { expect, onTestFinished, test } from 'vitest'
@@ -8,7 +9,6 @@ import { randomId } from '../../src/lib/crypto.ts'
 import { systemClock as clock } from '../../src/lib/clock.ts'
 import { silentLogger as logger } from '../../src/lib/log.ts'
 import { personKey } from '../../src/lib/person.ts'
-import { Secret } from '../../src/lib/secret.ts'
 import { asSourceTime, later } from '../../src/lib/time.ts'
 import { createSessions } from '../../src/session/sessions.ts'
 import { sessionsTable } from '../../src/session/tables.ts'
@@ -46,7 +46,7 @@ const GROUPS: readonly Group[] = ['Everyone', 'Engineering'].map((name) => ({
 async function fillStore(path: string, issuer: string): Promise<readonly string[]> {
   // Nobody listens, and an idle look at the changes would only cost time.
   const store = openLmdbStore({ path, clock, logger })
-  const sessions = createSessions({ store, clock, audit: () => {}, sharedSecrets: [new Secret(SHARED_SECRET)] })
+  const sessions = createSessions({ store, clock, audit: () => {}, keyRings: keyRingsOf(SHARED_SECRET) })
   const now = clock.now()
   const expiresAt = later(now, 14 * 3_600_000)
   const identityOf = (n: number): Identity => {

@@ -1,6 +1,5 @@
 /** Did somebody who reads our pages, or a script of the application's own, send this? Not a page of another site (G05). */
-import { constantTimeEqual, deriveKey, mac } from '../lib/crypto.ts'
-import type { Secret } from '../lib/secret.ts'
+import type { KeyRings } from '../lib/key-ring.ts'
 import type { Session } from '../session/model.ts'
 import type { ControlRequest } from './control-request.ts'
 import { readForm } from './form.ts'
@@ -13,19 +12,17 @@ export interface Csrf {
   read(request: ControlRequest, session: Session): Promise<URLSearchParams | undefined>
 }
 
-export function createCsrf(sharedSecrets: readonly [Secret, ...Secret[]]): Csrf {
-  const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'csrf'))
-  const [signingKey] = keys as [Buffer]
+export function createCsrf(keyRings: KeyRings): Csrf {
+  const ring = keyRings('csrf')
   return {
-    token: (session, host) => mac(signingKey, session.id, host),
+    token: (session, host) => ring.mac(session.id, host),
     async read(request, session) {
       const { facts, exchange, origin } = request
       if (facts.origin !== undefined && facts.origin !== origin) return undefined
       const form = await readForm(exchange)
       const token = tokenHeader(request) ?? (form && only(form, 'csrf'))
       // Made with any of the secrets: a page that stood open during a rotation still works.
-      const isRight =
-        token !== undefined && keys.some((key) => constantTimeEqual(token, mac(key, session.id, facts.host)))
+      const isRight = token !== undefined && ring.isMac(token, session.id, facts.host)
       return isRight ? (form ?? new URLSearchParams()) : undefined
     },
   }

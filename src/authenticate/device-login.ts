@@ -8,8 +8,8 @@ import type { Directory } from '../directory/model.ts'
 import { AppError, toAppError } from '../errors.ts'
 import type { Reply } from '../http/exchange.ts'
 import { networkOf } from '../lib/client-network.ts'
-import { deriveKey, open, seal, sha256 } from '../lib/crypto.ts'
-import type { Secret } from '../lib/secret.ts'
+import { sha256 } from '../lib/crypto.ts'
+import type { KeyRings } from '../lib/key-ring.ts'
 import { elapsed, epochMillis, later } from '../lib/time.ts'
 import { personKey } from '../lib/person.ts'
 import { jsonReply } from '../pages/reply.ts'
@@ -55,12 +55,11 @@ export function createDeviceLogin(deps: {
     live: Live,
     now: WallTime,
   ) => Promise<{ readonly expiresAt: WallTime }>
-  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly keyRings: KeyRings
   readonly clock: Clock
 }): DeviceLogin {
-  const { idps, sessions, directory, admit, sharedSecrets, clock } = deps
-  const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'device login'))
-  const [sealingKey] = keys as [Buffer]
+  const { idps, sessions, directory, admit, keyRings, clock } = deps
+  const ring = keyRings('device login')
   const begun = new Map<string, number>()
   /** By hash of the code; until it ends. */
   const askedAt = new Map<string, Monotonic>()
@@ -124,7 +123,7 @@ export function createDeviceLogin(deps: {
       const expires = epochMillis(later(clock.now(), seconds * 1000))
       const device: Device = { host: facts.host, provider: idp.name, code, interval, expires }
       return jsonReply(200, {
-        device_code: seal(sealingKey, JSON.stringify(device), CONTEXT),
+        device_code: ring.seal(JSON.stringify(device), CONTEXT),
         ...shown,
         expires_in: seconds,
         interval,
@@ -133,7 +132,7 @@ export function createDeviceLogin(deps: {
 
     async poll(request, sealed) {
       const { facts, generation } = request
-      const text = open(keys, sealed, CONTEXT)
+      const text = ring.open(sealed, CONTEXT)
       // Sealed by us: what opens is what `begin` wrote.
       const device = text === undefined ? undefined : (JSON.parse(text) as Device)
       const idp = device && idps.named(device.provider)

@@ -6,7 +6,7 @@ import { AppError, toAppError } from '../errors.ts'
 import { readCookie } from '../lib/cookie.ts'
 import { constantTimeEqual } from '../lib/crypto.ts'
 import { personKey } from '../lib/person.ts'
-import type { Secret } from '../lib/secret.ts'
+import type { KeyRings } from '../lib/key-ring.ts'
 import { redirectReply } from '../pages/reply.ts'
 import { unmetBy } from '../policy/demand.ts'
 import type {
@@ -52,7 +52,7 @@ export type { ControlRequest } from './control-request.ts'
 export type { SignInManner } from './at-application.ts'
 
 export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure' | 'csrf' | 'leaving' | 'states'> {
-  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly keyRings: KeyRings
   readonly idps: IdentityProviders
   readonly sessions: Sessions
   readonly directory: Directory
@@ -309,7 +309,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     return redirectReply(302, location, cookies)
   }
 
-  const csrf = createCsrf(deps.sharedSecrets)
+  const csrf = createCsrf(deps.keyRings)
   const signOut = createSignOut({ ...deps, csrf, leaving: createLeaving(deps), failure })
   return { ...atApplication, signIn, idpCallback, csrf, ...signOut }
 }

@@ -3,8 +3,8 @@
  * (`id_token_hint`), which is no business of an application's script: so it waits in the store, sealed, for the browser
  * whose cookie at the authenticate service is of that session.
  */
-import { deriveKey, open, seal, sha256 } from '../lib/crypto.ts'
-import type { Secret } from '../lib/secret.ts'
+import { sha256 } from '../lib/crypto.ts'
+import type { KeyRings } from '../lib/key-ring.ts'
 import { later } from '../lib/time.ts'
 import type { Clock, SessionId, Span, Store, Table } from '../types.ts'
 
@@ -24,19 +24,18 @@ export interface Leaving {
 
 export function createLeaving(deps: {
   readonly store: Pick<Store, 'put' | 'take'>
-  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly keyRings: KeyRings
   readonly clock: Clock
 }): Leaving {
-  const { store, sharedSecrets, clock } = deps
-  const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'leaving'))
-  const [sealingKey] = keys as [Buffer]
+  const { store, keyRings, clock } = deps
+  const ring = keyRings('leaving')
   return {
     async keep(id, { href }) {
-      await store.put(leavingTable, sha256(id), seal(sealingKey, href, id), { expiresAt: later(clock.now(), LIFETIME) })
+      await store.put(leavingTable, sha256(id), ring.seal(href, id), { expiresAt: later(clock.now(), LIFETIME) })
     },
     async take(id) {
       const sealed = await store.take(leavingTable, sha256(id))
-      const href = sealed === undefined ? undefined : open(keys, sealed, id)
+      const href = sealed === undefined ? undefined : ring.open(sealed, id)
       return href === undefined ? undefined : new URL(href)
     },
   }

@@ -6,8 +6,8 @@
  */
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
 import { PENDING_START } from '../lib/cookie-form.ts'
-import { deriveKey, sha256 } from '../lib/crypto.ts'
-import type { Secret } from '../lib/secret.ts'
+import { sha256 } from '../lib/crypto.ts'
+import type { KeyRings } from '../lib/key-ring.ts'
 import { isDemand } from '../policy/demand.ts'
 import type { PendingSignIn, SignInDemand, Span, WallTime } from '../types.ts'
 
@@ -29,15 +29,13 @@ export interface PendingSeal {
   open(sealed: string, now: WallTime): Pending | undefined
 }
 
-export function createPendingSeal(sharedSecrets: readonly [Secret, ...Secret[]]): PendingSeal {
-  const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'pending-sign-in'))
-  const [sealingKey] = keys as [Buffer]
-
+export function createPendingSeal(keyRings: KeyRings): PendingSeal {
+  const ring = keyRings('pending-sign-in')
   return {
-    seal: (pending) => encrypt(sealingKey, JSON.stringify(pending)),
+    seal: (pending) => encrypt(ring.keys()[0], JSON.stringify(pending)),
 
     open(sealed, now) {
-      for (const key of keys) {
+      for (const key of ring.keys()) {
         const text = decrypt(key, sealed)
         if (text === undefined) continue
         const pending: unknown = JSON.parse(text)

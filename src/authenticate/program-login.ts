@@ -13,8 +13,8 @@ import { AppError } from '../errors.ts'
 import type { Directory } from '../directory/model.ts'
 import type { Reply } from '../http/exchange.ts'
 import type { Audit } from '../lib/audit.ts'
-import { constantTimeEqual, deriveKey, open, seal, sha256 } from '../lib/crypto.ts'
-import type { Secret } from '../lib/secret.ts'
+import { constantTimeEqual, sha256 } from '../lib/crypto.ts'
+import type { KeyRings } from '../lib/key-ring.ts'
 import { elapsed, epochMillis, later } from '../lib/time.ts'
 import { pageOf, pageReply } from '../pages/render.ts'
 import { jsonReply, redirectReply, textReply } from '../pages/reply.ts'
@@ -70,7 +70,7 @@ export function createProgramLogin(deps: {
   readonly store: Store
   readonly redirects: Pick<Redirects, 'start'>
   readonly csrf: Csrf
-  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly keyRings: KeyRings
   readonly deviceLogin: DeviceLogin
   readonly failure: Failure
   readonly clock: Clock
@@ -84,14 +84,13 @@ export function createProgramLogin(deps: {
     store,
     redirects,
     csrf,
-    sharedSecrets,
+    keyRings,
     deviceLogin,
     failure,
     clock,
     audit,
   } = deps
-  const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'program login'))
-  const [sealingKey] = keys as [Buffer]
+  const ring = keyRings('program login')
 
   function begin(request: ControlRequest): Reply {
     const { facts, generation, origin } = request
@@ -130,7 +129,7 @@ export function createProgramLogin(deps: {
       expires: epochMillis(later(clock.now(), LOGIN_LIFETIME)),
     }
     const address = new URL(`${live.naming.controlPrefix}/api/v1/login/confirm`, fixed.authenticateServiceUrl)
-    address.searchParams.set('request', seal(sealingKey, JSON.stringify(asked), CONTEXT))
+    address.searchParams.set('request', ring.seal(JSON.stringify(asked), CONTEXT))
     return textReply(200, `${address.href}\n`, NO_STORE)
   }
 
@@ -224,7 +223,7 @@ export function createProgramLogin(deps: {
   }
 
   function openAsked(sealed: string): Asked | undefined {
-    const text = open(keys, sealed, CONTEXT)
+    const text = ring.open(sealed, CONTEXT)
     // Sealed by us: what opens is what `begin` wrote.
     const asked = text === undefined ? undefined : (JSON.parse(text) as Asked)
     return asked && asked.expires > epochMillis(clock.now()) ? asked : undefined

@@ -9,8 +9,8 @@
  * So a stolen or planted URL signs nobody in (login CSRF, RFC 9700 §4.7), and no URL ever carries a session.
  */
 import { NONCE_VERSION } from '../lib/cookie-form.ts'
-import { constantTimeEqual, deriveKey, mac, randomId, sha256 } from '../lib/crypto.ts'
-import type { Secret } from '../lib/secret.ts'
+import { randomId, sha256 } from '../lib/crypto.ts'
+import type { KeyRings } from '../lib/key-ring.ts'
 import { formatDemand, parseDemand } from '../policy/demand.ts'
 import type { SignInDemand, Span, WallTime } from '../types.ts'
 import type { RouteTable } from '../routing/model.ts'
@@ -52,17 +52,15 @@ export interface Redirects {
 
 const REFUSED: SignInLink = { kind: 'refused' }
 
-export function createRedirects(sharedSecrets: readonly [Secret, ...Secret[]]): Redirects {
-  const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'sign-in-url'))
-  const [signingKey] = keys as [Buffer]
-
+export function createRedirects(keyRings: KeyRings): Redirects {
+  const ring = keyRings('sign-in-url')
   return {
     start({ returnTo, demand }, signInUrl, now) {
       const nonce = NONCE_VERSION + randomId()
       const nonceHash = sha256(nonce)
       const expires = String(epochMillis(later(now, NONCE_LIFETIME)))
       const demands = demand ? [formatDemand(demand)] : []
-      const signature = mac(signingKey, returnTo, nonceHash, expires, ...demands)
+      const signature = ring.mac(returnTo, nonceHash, expires, ...demands)
       // 302 answers to people whom nobody knows are cheap: base64url and digits need no escape, and nothing is parsed here.
       let location = `${signInUrl}?return_to=${encodeURIComponent(returnTo)}&nonce=${nonceHash}&expires=${expires}`
       for (const text of demands) location += `&demand=${encodeURIComponent(text)}`
@@ -76,9 +74,7 @@ export function createRedirects(sharedSecrets: readonly [Secret, ...Secret[]]): 
       if (returnTo === undefined || nonceHash === undefined || expires === undefined || signature === undefined)
         return REFUSED
       const demands = query.getAll('demand')
-      const isSigned = (key: Buffer): boolean =>
-        constantTimeEqual(signature, mac(key, returnTo, nonceHash, expires, ...demands))
-      if (!keys.some(isSigned)) return REFUSED
+      if (!ring.isMac(signature, returnTo, nonceHash, expires, ...demands)) return REFUSED
       const demand = demands[0] === undefined ? undefined : parseDemand(demands[0])
       if (demands.length > 0 && !demand) return REFUSED
       // Signed, but a route may have gone since; and a signing key is no reason to redirect anywhere.

@@ -4,8 +4,8 @@
  * is kept whole. Where the browser keeps the fragment (pages/onward.tsx) it returns by that path in any case, and
  * `to` is the address itself when it is short.
  */
-import { deriveKey, mac, sha256 } from '../lib/crypto.ts'
-import type { Secret } from '../lib/secret.ts'
+import { sha256 } from '../lib/crypto.ts'
+import type { KeyRings } from '../lib/key-ring.ts'
 import { later } from '../lib/time.ts'
 import type { Clock, Logger, Span, Store, Table } from '../types.ts'
 import { networkOf } from '../lib/client-network.ts'
@@ -38,13 +38,13 @@ export interface ReturnAddresses {
 
 export interface ReturnAddressDeps {
   readonly store: Store
-  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly keyRings: KeyRings
   readonly clock: Clock
   readonly logger: Logger
 }
 
-export function createReturnAddresses({ store, sharedSecrets, clock, logger }: ReturnAddressDeps): ReturnAddresses {
-  const key = deriveKey(sharedSecrets[0].reveal(), 'long-address')
+export function createReturnAddresses({ store, keyRings, clock, logger }: ReturnAddressDeps): ReturnAddresses {
+  const ring = keyRings('long-address')
   /** What this process keeps, by client. */
   const kept = new Map<string, Set<string>>()
   let total = 0
@@ -74,7 +74,7 @@ export function createReturnAddresses({ store, sharedSecrets, clock, logger }: R
       return frontPage(request, `the address has ${href.length} characters, and at most ${MAX_KEPT} are kept`)
     }
     // The same for the same address: a page that is loaded again and again is kept once. Nobody can guess it.
-    const id = mac(key, href)
+    const id = ring.mac(href)
     if (!count(networkOf(request.facts.clientIp), id)) {
       return frontPage(request, `too many long addresses wait for a sign-in (${MAX_OF_CLIENT} of one client at most)`)
     }

@@ -2,8 +2,7 @@
  * The `state` of a sign-in (RFC 6749 §10.12): unguessable, and it holds the address to return to, sealed. A cookie of the
  * browser says whose sign-in it is; without that cookie the state still says where the person wanted to go, and nothing else.
  */
-import { deriveKey, open, seal } from '../lib/crypto.ts'
-import type { Secret } from '../lib/secret.ts'
+import type { KeyRings } from '../lib/key-ring.ts'
 import { formatDemand, parseDemand } from '../policy/demand.ts'
 import type { SignInDemand } from '../types.ts'
 
@@ -36,15 +35,13 @@ export interface States {
 const CONTEXT = 'state'
 const AFTER_SIGN_OUT = 'after sign-out'
 
-export function createStates(sharedSecrets: readonly [Secret, ...Secret[]]): States {
-  const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'state'))
-  const [sealingKey] = keys as [Buffer]
+export function createStates(keyRings: KeyRings): States {
+  const ring = keyRings('state')
   return {
     afterSignOut: {
-      seal: ({ returnTo, stillAtProvider }) =>
-        seal(sealingKey, (stillAtProvider ? '2' : '1') + returnTo.href, AFTER_SIGN_OUT),
+      seal: ({ returnTo, stillAtProvider }) => ring.seal((stillAtProvider ? '2' : '1') + returnTo.href, AFTER_SIGN_OUT),
       open(state) {
-        const text = open(keys, state, AFTER_SIGN_OUT)
+        const text = ring.open(state, AFTER_SIGN_OUT)
         return text === undefined
           ? undefined
           : { returnTo: new URL(text.slice(1)), stillAtProvider: text.startsWith('2') }
@@ -52,9 +49,9 @@ export function createStates(sharedSecrets: readonly [Secret, ...Secret[]]): Sta
     },
     // A URL has no space.
     seal: ({ returnTo, again, demand }) =>
-      seal(sealingKey, `${again ? '2' : '1'}${returnTo.href} ${formatDemand(demand)}`, CONTEXT),
+      ring.seal(`${again ? '2' : '1'}${returnTo.href} ${formatDemand(demand)}`, CONTEXT),
     open(state) {
-      const text = open(keys, state, CONTEXT)
+      const text = ring.open(state, CONTEXT)
       if (text === undefined) return undefined
       const [returnTo = '', written = '{}'] = text.slice(1).split(' ')
       const demand = parseDemand(written)

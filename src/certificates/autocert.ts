@@ -7,11 +7,12 @@ import type { AcmeConfig } from '../config/model.ts'
 import type { Certificate } from '../config/route-model.ts'
 import { AppError, messageOf, faultFields } from '../errors.ts'
 import { every } from '../lib/clock.ts'
+import type { KeyRings } from '../lib/key-ring.ts'
 import type { Secret } from '../lib/secret.ts'
 import { epochMillis, isoTime, later, wallTime } from '../lib/time.ts'
 import type { Clock, Logger, Span, Store } from '../types.ts'
 import { type AcmeAccount, type Challenges, generateKey, openAcmeAccount, ORDER_TIMEOUT } from './acme.ts'
-import { createCertificates } from './certificates.ts'
+import { accountContext, createCertificates } from './certificates.ts'
 import type { CertificateState } from './model.ts'
 import { retryAfter } from './schedule.ts'
 import { accountsTable, challengesTable, failuresTable } from './tables.ts'
@@ -40,18 +41,18 @@ const LEASE = 'acme'
 /** Reads the store, so that a restart serves at once what is there. */
 export async function openAutocert(deps: {
   readonly config: AcmeConfig
-  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly keyRings: KeyRings
   readonly hosts: () => readonly string[]
   readonly store: Store
   readonly clock: Clock
   readonly logger: Logger
   readonly ordered: (outcome: 'issued' | 'failed') => void
 }): Promise<Autocert> {
-  const { config, sharedSecrets, hosts, store, clock, logger, ordered } = deps
+  const { config, keyRings, hosts, store, clock, logger, ordered } = deps
   const server = config.directoryUrl.href
   const closing = new AbortController()
   const tell = createFaultLog({ clock, logger })
-  const certificates = createCertificates({ store, clock, logger, sharedSecrets })
+  const certificates = createCertificates({ store, clock, logger, keyRings })
   const problems = new Map<string, string>()
   let stop = (): void => {}
   let running: Promise<void> | undefined
@@ -104,7 +105,7 @@ export async function openAutocert(deps: {
   }
 
   async function readAccountKey(): Promise<Secret> {
-    const context = `acme-account ${server}`
+    const context = accountContext(server)
     const stored = await store.get(accountsTable, server)
     const known = stored && certificates.unseal(stored.value.sealedKey, context)
     if (known) return known

@@ -4,12 +4,12 @@ import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
 import type { Certificate } from '../config/route-model.ts'
 import { AppError } from '../errors.ts'
-import { deriveKey, open, seal } from '../lib/crypto.ts'
+import type { KeyRings } from '../lib/key-ring.ts'
 import { Secret } from '../lib/secret.ts'
 import { elapsed } from '../lib/time.ts'
 import type { Clock, Logger, Store, WallTime } from '../types.ts'
 import { instantOf, renewalOf } from './schedule.ts'
-import { certificatesTable } from './tables.ts'
+import { accountsTable, certificatesTable } from './tables.ts'
 
 export interface HeldCertificate {
   readonly certificate: Certificate
@@ -34,16 +34,15 @@ export function createCertificates(deps: {
   readonly store: Store
   readonly clock: Clock
   readonly logger: Logger
-  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly keyRings: KeyRings
 }): Certificates {
-  const { store, clock, sharedSecrets } = deps
+  const { store, clock, keyRings } = deps
   const tell = createFaultLog(deps)
-  const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'acme-keys')) as [Buffer, ...Buffer[]]
+  const ring = keyRings('acme-keys')
   const held = new Map<string, HeldCertificate>()
-  const contextOf = (host: string): string => `acme-certificate ${host}`
 
   function unseal(sealed: string, context: string): Secret | undefined {
-    const text = open(keys, sealed, context)
+    const text = ring.open(sealed, context)
     return text === undefined ? undefined : new Secret(text)
   }
 
@@ -82,17 +81,35 @@ export function createCertificates(deps: {
     load,
     loadAll,
     unseal,
-    seal: (text, context) => seal(keys[0], text.reveal(), context),
+    seal: (text, context) => ring.seal(text.reveal(), context),
     async save(host, { chain, key }) {
       const next = hold(host, chain, key)
       if (next.notAfter <= clock.now())
         throw new AppError('ERR_ACME', `the certificate for ${host} has expired already`)
-      await store.put(certificatesTable, host, { chain, sealedKey: seal(keys[0], key.reveal(), contextOf(host)) })
+      await store.put(certificatesTable, host, { chain, sealedKey: ring.seal(key.reveal(), contextOf(host)) })
       held.set(host, next)
     },
     close: stop,
   }
 }
+
+/** The private keys that are kept, after a change of the shared secret. */
+export async function sealCertificatesAnew(store: Store, keyRings: KeyRings): Promise<void> {
+  const ring = keyRings('acme-keys')
+  for await (const [host, { value, version }] of store.list(certificatesTable)) {
+    const sealedKey = ring.sealAnew(value.sealedKey, contextOf(host))
+    if (sealedKey !== undefined)
+      await store.put(certificatesTable, host, { ...value, sealedKey }, { ifVersion: version })
+  }
+  for await (const [server, { value, version }] of store.list(accountsTable)) {
+    const sealedKey = ring.sealAnew(value.sealedKey, accountContext(server))
+    if (sealedKey !== undefined) await store.put(accountsTable, server, { sealedKey }, { ifVersion: version })
+  }
+}
+
+/** Where a sealed key belongs. */
+const contextOf = (host: string): string => `acme-certificate ${host}`
+export const accountContext = (server: string): string => `acme-account ${server}`
 
 /** Throws for what no client could be served with. */
 function hold(host: string, chain: string, key: Secret): HeldCertificate {

@@ -187,8 +187,6 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       listen,
       authenticateServiceUrl: authenticateUrl,
       idps,
-      sharedSecrets,
-      signingKeys,
       storage,
       storeGrace: compileStoreGrace(globals, report),
       tokenIssuers,
@@ -203,7 +201,10 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
     },
     live: {
       ...live,
-      credentials: compileCredentials({ idps, ...(sharedSignals && { sharedSignals }) }, globals),
+      credentials: compileCredentials(
+        { idps, sharedSecrets, signingKeys, ...(sharedSignals && { sharedSignals }) },
+        globals,
+      ),
       ...(rateLimit && { rateLimit }),
       ...compileLimits(globals.circuit_breaker_thresholds),
       naming,

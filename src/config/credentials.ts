@@ -1,9 +1,9 @@
-/** What providers and Postern show each other: secrets that a reload replaces, though what they are for is built once. */
+/** Secrets that a reload replaces, though what they are for is built once. */
 import { fingerprint } from '../lib/fingerprint.ts'
 import { isFileKey, readPath } from './input.ts'
 import { globalKeys } from './keys.ts'
 import type { Path } from './issues.ts'
-import type { Credentials, DirectoryConfig, DirectorySecrets, Fixed } from './model.ts'
+import type { Credentials, DirectoryConfig, DirectorySecrets, Fixed, Keys } from './model.ts'
 import type { GlobalInput } from './schema.ts'
 import { signInSecrets } from './sign-in-secrets.ts'
 
@@ -12,6 +12,8 @@ const SHOWN_WITH: readonly Path[] = [
   ['idp_client_auth'],
   ...['client_id', 'key_id', 'scopes'].map((key) => ['directory', 'okta', key]),
 ]
+
+const KEYS: readonly Path[] = [['shared_secret'], ['signing_key']]
 
 type Shown = Pick<Credentials, 'idps' | 'sharedSignals'>
 
@@ -28,14 +30,19 @@ export function credentialsOf({ idps, sharedSignals }: Pick<Fixed, 'idps' | 'sha
   }
 }
 
-export function compileCredentials(fixed: Pick<Fixed, 'idps' | 'sharedSignals'>, globals: GlobalInput): Credentials {
+export function compileCredentials(
+  { sharedSecrets, signingKeys, ...shown }: Pick<Fixed, 'idps' | 'sharedSignals'> & Keys,
+  globals: GlobalInput,
+): Credentials {
   const names = Object.keys(globals.identity_providers)
   const ofNamed = names.flatMap((name) =>
     [...SHOWN_WITH.slice(1), ['client_auth']].map((path): Path => ['identity_providers', name, ...path]),
   )
-  const paths = [...signInSecrets(names), ...SHOWN_WITH, ...ofNamed].map((path) => path.map(String))
+  const paths = [...signInSecrets(names), ...SHOWN_WITH, ...ofNamed, ...KEYS].map((path) => path.map(String))
   return {
-    ...credentialsOf(fixed),
+    ...credentialsOf(shown),
+    sharedSecrets,
+    signingKeys,
     written: new Map(paths.map((path) => [path.join('.'), fingerprint(readPath(globals, path))])),
   }
 }

@@ -3,6 +3,7 @@ import type { Certificate, RateLimit, Route } from './route-model.ts'
 import type { SubjectAltNames } from '../http/request.ts'
 import type { Palette } from '../lib/palette.ts'
 import type { UserStatus } from '../directory/model.ts'
+import type { SharedSecrets } from '../lib/key-ring.ts'
 import type { Secret } from '../lib/secret.ts'
 import type { Json, JsonObject, Span, Subject } from '../types.ts'
 import type { PlainFixed, PlainLive } from './schema.ts'
@@ -41,17 +42,13 @@ export interface Config {
   readonly warnings?: readonly string[]
 }
 
-/** What is built once sees nothing else: the store, keys, sockets, the directory, the signer, the identity provider. */
+/** What is built once sees nothing else: the store, sockets, the directory, the identity provider. */
 export interface Fixed extends PlainFixed {
   readonly listen: ListenConfig
   /** External origin of the authenticate service, e.g. `https://authenticate.corp.example`. */
   readonly authenticateServiceUrl: URL
   /** The first is the default one. */
   readonly idps: readonly [IdpConfig, ...IdpConfig[]]
-  /** The first one signs, all verify (rotation). Raw bytes or text, at least 32 bytes of entropy source. */
-  readonly sharedSecrets: readonly [Secret, ...Secret[]]
-  /** PEM private keys; the first signs, all are published. Empty: one P-256 key is derived from the shared secret. */
-  readonly signingKeys: readonly Secret[]
   readonly storage: StorageConfig
   /** How long what a shared store has said is believed while it is not heard (`store_grace`). */
   readonly storeGrace: Span
@@ -75,7 +72,7 @@ export interface Fixed extends PlainFixed {
 }
 
 /** Secrets that are in force from a reload on. Those of `Fixed` are the same of the start; what runs asks for these at each use. */
-export interface Credentials {
+export interface Credentials extends Keys {
   readonly idps: readonly ({
     readonly name: string
     /** The same for the same client of the same provider and org. */
@@ -86,6 +83,13 @@ export interface Credentials {
   readonly sharedSignals?: Secret
   /** Key → fingerprint of its value: tells which of them a reload changed. */
   readonly written: ReadonlyMap<string, string>
+}
+
+/** What only Postern itself knows. */
+export interface Keys {
+  readonly sharedSecrets: SharedSecrets
+  /** PEM private keys; the first signs, all are published. Empty: each shared secret gives one P-256 key. */
+  readonly signingKeys: readonly Secret[]
 }
 
 /** Of one directory. */

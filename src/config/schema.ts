@@ -86,19 +86,15 @@ export const configSchema = z.strictObject(
     }),
     ...listenerKeys,
 
-    ...restart({
-      ...orFile(
-        'shared_secret',
-        '32 random bytes as base64, base64url or hex, or 32 characters; one per line: the first signs, all verify.',
-      ),
-    }),
+    ...orFile(
+      'shared_secret',
+      '32 random bytes as base64, base64url or hex, or 32 characters; one per line: the first signs, all verify. A new first one signs ten minutes after a reload, while the one before it is still there.',
+    ),
     ...orFile('cookie_secret', "Pomerium's key, ignored: cookie keys derive from `shared_secret`."),
-    ...restart({
-      ...orFile(
-        'signing_key',
-        'PEM private keys (or base64 of them) that sign assertions. Default: derived from `shared_secret`.',
-      ),
-    }),
+    ...orFile(
+      'signing_key',
+      'PEM private keys (or base64 of them) for assertions: the first signs, all are published; a new first one as that of `shared_secret`. Default: derived from `shared_secret`.',
+    ),
     ...restart({
       token_issuers: tokenIssuers
         .default({})

@@ -33,7 +33,7 @@ export function meteredStore(store: Store, metrics: Registry, clock: Clock): Sto
     metered('ping'),
   ]
 
-  const { owe } = store
+  const { owe, sealAnew } = store
 
   return {
     get: (table, key) => get(() => store.get(table, key)),
@@ -45,6 +45,7 @@ export function meteredStore(store: Store, metrics: Registry, clock: Clock): Sto
     list: (table, index) => store.list(table, index),
     watch: (listener, onGap) => store.watch(listener, onGap),
     heardAt: () => store.heardAt(),
+    ...(sealAnew && { sealAnew }),
     ...(owe && { owe: (debts) => owing(() => owe(debts)) }),
     ping: () => ping(() => store.ping()),
     trouble: () => store.trouble(),

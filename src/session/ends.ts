@@ -16,7 +16,7 @@ interface End {
   readonly at: WallTime
 }
 
-const endsTable: Table<End> = {
+export const endsTable: Table<End> = {
   name: 'session-ends',
   parse: (value) =>
     typeof value === 'object' && value !== null && 'at' in value && typeof value.at === 'number'

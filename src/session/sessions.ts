@@ -1,11 +1,11 @@
 import { AppError } from '../errors.ts'
 import { readCookie } from '../lib/cookie.ts'
-import { deriveKey, open, randomId, seal } from '../lib/crypto.ts'
+import { randomId } from '../lib/crypto.ts'
 import { PROGRAM_TOKEN_PREFIX } from '../lib/program-token.ts'
 import { createFollowed } from '../lib/followed.ts'
 import { createFreshness, OF_THIS_MACHINE, type Trust } from '../lib/freshness.ts'
 import { personKey } from '../lib/person.ts'
-import type { Secret } from '../lib/secret.ts'
+import type { KeyRings } from '../lib/key-ring.ts'
 import type { Audit } from '../lib/audit.ts'
 import type { Clock, Identity, SessionId, Span, Store, Tokens, WallTime } from '../types.ts'
 import type { Session, SessionEnd, Sessions, SignInOrigin } from './model.ts'
@@ -35,19 +35,16 @@ const MAX_USER_AGENT = 300
 export function createSessions(deps: {
   readonly store: Store
   readonly clock: Clock
-  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly keyRings: KeyRings
   readonly audit: Audit
   readonly maxClaimsAge?: (provider: string | undefined) => Span | undefined
   readonly maxCached?: number
   readonly trust?: Trust
 }): Sessions {
-  const { store, clock, sharedSecrets, audit, maxClaimsAge, maxCached = MAX_CACHED, trust = OF_THIS_MACHINE } = deps
+  const { store, clock, keyRings, audit, maxClaimsAge, maxCached = MAX_CACHED, trust = OF_THIS_MACHINE } = deps
   const freshness = createFreshness({ store, clock, trust })
-  const cookies = createCookieCheck(sharedSecrets, maxCached)
-  const sealKeyOf = (secret: Secret) => deriveKey(secret.reveal(), 'session tokens')
-  const [first, ...older] = sharedSecrets
-  const sealKey = sealKeyOf(first)
-  const sealKeys = [sealKey, ...older.map(sealKeyOf)]
+  const cookies = createCookieCheck(keyRings, maxCached)
+  const ring = keyRings('session tokens')
   const noting = new Set<SessionId>()
   const endListeners = new Set<(id: SessionId) => void>()
 
@@ -87,10 +84,10 @@ export function createSessions(deps: {
     return undefined
   }
 
-  const sealTokens = (tokens: Tokens, id: SessionId): string => seal(sealKey, JSON.stringify(tokens), id)
+  const sealTokens = (tokens: Tokens, id: SessionId): string => ring.seal(JSON.stringify(tokens), id)
 
   function tokensOf({ id, sealedTokens }: Pick<Session, 'id' | 'sealedTokens'>): Tokens | undefined {
-    const text = open(sealKeys, sealedTokens, id)
+    const text = ring.open(sealedTokens, id)
     // Sealed by us for this session: what opens is what `sealTokens` was given.
     return text === undefined ? undefined : (JSON.parse(text) as Tokens)
   }

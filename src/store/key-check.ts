@@ -1,6 +1,6 @@
 import { AppError, toAppError } from '../errors.ts'
-import { deriveKey, mac } from '../lib/crypto.ts'
-import type { Secret } from '../lib/secret.ts'
+import { mac } from '../lib/crypto.ts'
+import type { KeyRings } from '../lib/key-ring.ts'
 import type { Store, Table } from '../types.ts'
 
 const keyCheckTable: Table<string> = {
@@ -8,32 +8,42 @@ const keyCheckTable: Table<string> = {
   parse: (value) => (typeof value === 'string' ? value : undefined),
 }
 
-const keyOf = (secret: Secret): string => mac(deriveKey(secret.reveal(), 'store key check'), 'postern')
+const macsOf = (keyRings: KeyRings): readonly string[] =>
+  keyRings('store key check')
+    .keys()
+    .map((key) => mac(key, 'postern'))
 
-/**
- * Throws ERR_CONFIG_INVALID when none of the shared secrets is the one this store was last used with: every cookie and token
- * in it would be unreadable, and the only symptom would be people signed out. After a rotation remembers the new first secret.
- */
-export async function checkStoreKey(store: Store, secrets: readonly [Secret, ...Secret[]]): Promise<void> {
-  const current = keyOf(secrets[0])
-  if (await store.put(keyCheckTable, 'key', current, { ifVersion: 0 })) return
-  await compareStoreKey(store, secrets)
-  if ((await store.get(keyCheckTable, 'key'))?.value !== current) await store.put(keyCheckTable, 'key', current)
+/** Nothing that lasts is sealed with an older secret than the first. */
+export async function rememberStoreKey(store: Store, keyRings: KeyRings): Promise<void> {
+  const [current = ''] = macsOf(keyRings)
+  await store.put(keyCheckTable, 'key', current)
 }
 
-/** The same, without writing anything; a store that nobody has used is fine. */
-export async function compareStoreKey(store: Store, secrets: readonly [Secret, ...Secret[]]): Promise<void> {
-  const isOurs = await store.get(keyCheckTable, 'key').then(
-    (known) => known === undefined || secrets.map(keyOf).includes(known.value),
+/** As `compareStoreKey`; a store that nobody has used is of the first secret from then on. */
+export async function checkStoreKey(store: Store, keyRings: KeyRings): Promise<number> {
+  const [current = ''] = macsOf(keyRings)
+  if (await store.put(keyCheckTable, 'key', current, { ifVersion: 0 })) return 0
+  return compareStoreKey(store, keyRings)
+}
+
+/**
+ * Which of the shared secrets the store was last used with, by its index; 0 for a store that nobody has used. Throws
+ * ERR_CONFIG_INVALID when it is none of them: every cookie and token in it would be unreadable, and the only symptom would
+ * be people signed out.
+ */
+export async function compareStoreKey(store: Store, keyRings: KeyRings): Promise<number> {
+  const macs = macsOf(keyRings)
+  const index = await store.get(keyCheckTable, 'key').then(
+    (known) => (known ? macs.indexOf(known.value) : 0),
     (error: unknown) => {
       // A store that seals its records: none of our secrets opens this one.
-      if (toAppError(error).code === 'ERR_STORE_CORRUPT') return false
+      if (toAppError(error).code === 'ERR_STORE_CORRUPT') return -1
       throw error
     },
   )
-  if (isOurs) return
+  if (index >= 0) return index
   throw new AppError(
     'ERR_CONFIG_INVALID',
-    'shared_secret differs from the one that wrote this store: restore it, add the old one after the new one, or take another store (`storage.path`, `storage.prefix`; everybody signs in again)',
+    'shared_secret differs from the one that wrote this store: write the old one below the new one (docs/secrets.md), or take another store (`storage.path`, `storage.prefix`; everybody signs in again)',
   )
 }

@@ -2,6 +2,7 @@ import type { Fixed } from '../config/model.ts'
 import type { StorageConfig } from '../config/storage-model.ts'
 import { AppError, assertNever } from '../errors.ts'
 import { randomId } from '../lib/crypto.ts'
+import type { KeyRings } from '../lib/key-ring.ts'
 import { later } from '../lib/time.ts'
 import type { Clock, Logger, Span, Store, Table } from '../types.ts'
 import { compareStoreKey } from './key-check.ts'
@@ -10,10 +11,16 @@ import { createMemoryStore } from './memory.ts'
 import { openPostgresStore } from './postgres.ts'
 import { openRedisStore } from './redis.ts'
 
+interface StoreDeps {
+  readonly keyRings: KeyRings
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
 /** The store that the configuration names. Throws ERR_STORE_UNAVAILABLE when it cannot be had. */
 export async function openStore(
-  { storage, sharedSecrets }: Pick<Fixed, 'storage' | 'sharedSecrets'>,
-  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  { storage }: Pick<Fixed, 'storage'>,
+  { keyRings, clock, logger }: StoreDeps,
 ): Promise<Store> {
   switch (storage.kind) {
     case 'memory':
@@ -21,9 +28,9 @@ export async function openStore(
     case 'embedded':
       return openLmdbStore({ path: storage.path, clock, logger })
     case 'redis':
-      return openRedisStore({ config: storage, sharedSecrets, clock, logger })
+      return openRedisStore({ config: storage, keyRings, clock, logger })
     case 'postgres':
-      return openPostgresStore({ config: storage, sharedSecrets, clock, logger })
+      return openPostgresStore({ config: storage, keyRings, clock, logger })
     default:
       return assertNever(storage)
   }
@@ -37,14 +44,11 @@ const PROBE_TTL: Span = 60_000
  * Does it answer, is it ours, and does it keep what is written? Throws ERR_STORE_UNAVAILABLE or ERR_CONFIG_INVALID. Writes one
  * record of its own, and deletes it; nothing into a store of another shared secret.
  */
-export async function inspectStore(
-  config: Pick<Fixed, 'storage' | 'sharedSecrets'>,
-  deps: { readonly clock: Clock; readonly logger: Logger },
-): Promise<void> {
+export async function inspectStore(config: Pick<Fixed, 'storage'>, deps: StoreDeps): Promise<void> {
   const store = await openStore(config, deps)
   try {
     await store.ping()
-    await compareStoreKey(store, config.sharedSecrets)
+    await compareStoreKey(store, deps.keyRings)
     const key = randomId()
     await store.put(probeTable, key, key, { expiresAt: later(deps.clock.now(), PROBE_TTL) })
     const kept = await store.take(probeTable, key)

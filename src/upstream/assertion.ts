@@ -9,9 +9,11 @@ import {
 } from 'node:crypto'
 import { promisify } from 'node:util'
 import { AppError } from '../errors.ts'
+import type { Keys } from '../config/model.ts'
 import { deriveKey } from '../lib/crypto.ts'
+import { createHandover } from '../lib/handover.ts'
 import type { Secret } from '../lib/secret.ts'
-import type { Json, JsonObject, Span } from '../types.ts'
+import type { Clock, Json, JsonObject, Span, Unsubscribe } from '../types.ts'
 
 /** Life of one assertion; Pomerium's is the same. */
 export const ASSERTION_LIFETIME: Span = 300_000
@@ -20,15 +22,21 @@ export const ASSERTION_LIFETIME: Span = 300_000
 export interface AssertionSigner {
   /** A compact JWS: ES256, or RS256 with an RSA key. Claims as given, `iat` and `exp` included. */
   sign(claims: JsonObject): Promise<string>
-  /** Every key, public members only (RFC 7517); the first signs, the others are for rotation. */
+  /**
+   * Public members only (RFC 7517): every key of the configuration, and configured ones that have signed within the last
+   * `2 * ASSERTION_LIFETIME`, for assertions that are under way, also from replicas that change later.
+   */
   jwks(): Promise<Json>
+  /** Other keys. Throws ERR_CONFIG_INVALID when one is of no use. The answer puts them into force. */
+  prepare(next: Keys): () => void
+  close(): void
 }
 
 export interface AssertionSignerDeps {
-  /** PEM (EC P-256 in SEC1 or PKCS8, RSA in PKCS1 or PKCS8), plain or base64, one block or several. */
-  readonly signingKeys: readonly Secret[]
-  /** Without a signing key, each of them gives one P-256 key. */
-  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly keys: Keys
+  /** For so long a new first key is published before it signs. */
+  readonly settling: Span
+  readonly clock: Pick<Clock, 'after'>
 }
 
 interface SigningKey {
@@ -36,26 +44,58 @@ interface SigningKey {
   readonly alg: 'ES256' | 'RS256'
   /** RFC 7638 thumbprint. */
   readonly kid: string
+  /** Of a JWS, encoded. */
+  readonly header: string
+  /** From a shared secret. */
+  readonly derived: boolean
   readonly jwk: Readonly<Record<string, string>>
 }
 
 /** Throws ERR_CONFIG_INVALID when a signing key is none, or of a kind that cannot sign. */
-export function createAssertionSigner({ signingKeys, sharedSecrets }: AssertionSignerDeps): AssertionSigner {
-  const keys =
-    signingKeys.length > 0
-      ? signingKeys.flatMap((secret, i) => pemBlocks(secret, i).map((pem) => readKey(pem, i)))
-      : sharedSecrets.map((secret) => describeKey(derivedKey(secret)))
-  const [signing] = keys
-  if (!signing) throw new AppError('ERR_CONFIG_INVALID', 'signing_key: no private key')
-  const header = base64url({ alg: signing.alg, kid: signing.kid, typ: 'JWT' })
-  const published = { keys: keys.map(({ jwk, kid, alg }) => ({ ...jwk, kid, alg, use: 'sig' })) }
+export function createAssertionSigner({ keys, settling, clock }: AssertionSignerDeps): AssertionSigner {
+  const retired = new Map<SigningKey, Unsubscribe>()
+  const handover = createHandover({
+    first: signingKeysOf(keys),
+    isSame: (left, right) => left.kid === right.kid,
+    delay: settling,
+    clock,
+    changed(before) {
+      // A shared secret that is taken out has no say any more, on no way.
+      if (before.derived) return
+      retired.set(
+        before,
+        clock.after(2 * ASSERTION_LIFETIME, () => retired.delete(before)),
+      )
+    },
+  })
   return {
     async sign(claims) {
-      const input = `${header}.${base64url(claims)}`
+      const [signing] = handover.current()
+      const input = `${signing.header}.${base64url(claims)}`
       return `${input}.${(await signatureOf(Buffer.from(input), signing)).toString('base64url')}`
     },
-    jwks: async () => published,
+    async jwks() {
+      const published = new Map([...retired.keys(), ...handover.current()].map((key) => [key.kid, key]))
+      return { keys: [...published.values()].map(({ jwk, kid, alg }) => ({ ...jwk, kid, alg, use: 'sig' })) }
+    },
+    prepare(next) {
+      const prepared = signingKeysOf(next)
+      return () => handover.replace(prepared)
+    },
+    close() {
+      handover.close()
+      for (const stop of retired.values()) stop()
+    },
   }
+}
+
+function signingKeysOf({ signingKeys, sharedSecrets }: Keys): readonly [SigningKey, ...SigningKey[]] {
+  const [first, ...others] =
+    signingKeys.length > 0
+      ? signingKeys.flatMap((secret, i) => pemBlocks(secret, i).map((pem) => readKey(pem, i)))
+      : sharedSecrets.map((secret) => describeKey(derivedKey(secret), true))
+  if (!first) throw new AppError('ERR_CONFIG_INVALID', 'signing_key: no private key')
+  return [first, ...others]
 }
 
 /** RFC 7515 §3.1. */
@@ -100,7 +140,7 @@ function notUsable(index: number, expected: string): AppError {
   return new AppError('ERR_CONFIG_INVALID', `signing_key: key ${index + 1}: ${expected}`)
 }
 
-function describeKey(key: KeyObject): SigningKey {
+function describeKey(key: KeyObject, derived = false): SigningKey {
   const {
     kty = '',
     crv = '',
@@ -112,7 +152,8 @@ function describeKey(key: KeyObject): SigningKey {
   // RFC 7638 §3.2: required members only, in lexicographic order, no white space.
   const jwk: Record<string, string> = kty === 'RSA' ? { e, kty, n } : { crv, kty, x, y }
   const kid = createHash('sha256').update(JSON.stringify(jwk)).digest('base64url')
-  return { key, alg: kty === 'RSA' ? 'RS256' : 'ES256', kid, jwk }
+  const alg = kty === 'RSA' ? 'RS256' : 'ES256'
+  return { key, alg, kid, header: base64url({ alg, kid, typ: 'JWT' }), derived, jwk }
 }
 
 /** The same secret gives the same key in every process and after every restart. */

@@ -8,7 +8,7 @@ import { mayUpgrade } from '../policy/judge.ts'
 import { createDeadlines } from '../lib/deadlines.ts'
 import { canonicalAddress } from '../routing/address.ts'
 import { rewrittenPath } from '../routing/rewrite.ts'
-import type { Secret } from '../lib/secret.ts'
+import type { KeyRings } from '../lib/key-ring.ts'
 import type { Clock, Logger } from '../types.ts'
 import type { Live } from '../config/model.ts'
 import type { Forward } from '../config/route-model.ts'
@@ -49,8 +49,8 @@ export interface Upstreams {
 export interface UpstreamsDeps {
   /** PEM bundle that counts beside the system's authorities (`certificate_authority`). */
   readonly authorities?: string | undefined
-  readonly signer: AssertionSigner
-  readonly sharedSecrets: readonly Secret[]
+  readonly signer: Pick<AssertionSigner, 'sign'>
+  readonly keyRings: KeyRings
   readonly clock: Clock
   readonly logger: Logger
   /** From 0, below 1. */
@@ -61,14 +61,14 @@ export interface UpstreamsDeps {
 export function createUpstreams({
   authorities,
   signer,
-  sharedSecrets,
+  keyRings,
   clock,
   logger,
   random = Math.random,
 }: UpstreamsDeps): Upstreams {
   const deadlines = createDeadlines(clock)
   const pools = createPools({ authorities, deadlines, clock, logger, random })
-  const hopMark = createHopMarks(sharedSecrets)
+  const hopMark = createHopMarks(keyRings)
   /** Ends a tunnel, or a handshake. */
   const tunnels = new Set<() => void>()
   return {

@@ -19,7 +19,7 @@ export type IdentityHeaders = (grant: Grant<Forward>) => string | Promise<string
 
 export interface IdentityHeadersDeps {
   readonly naming: Pick<Naming, 'assertionHeader'>
-  readonly signer: AssertionSigner
+  readonly signer: Pick<AssertionSigner, 'sign'>
   readonly clock: Clock
   readonly logger: Logger
 }

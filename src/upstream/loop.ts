@@ -4,8 +4,8 @@
  * (RFC 5842 §7.2). The same idea as `Via` (RFC 9110 §7.6.3), which is not used because servers compress less behind it.
  */
 import { AppError } from '../errors.ts'
-import { deriveKey, mac } from '../lib/crypto.ts'
-import type { Secret } from '../lib/secret.ts'
+import { mac } from '../lib/crypto.ts'
+import type { KeyRings } from '../lib/key-ring.ts'
 
 /** One route of one deployment: every replica makes the same mark, and nobody without the shared secret makes any. */
 export interface HopMark {
@@ -17,14 +17,19 @@ export interface HopMark {
 const MAX_HOPS = 16
 const MARK = /^[\w-]{22}$/
 
-/** @param sharedSecrets the first one marks, all recognise: replicas differ while the secret is rotated. */
-export function createHopMarks(sharedSecrets: readonly Secret[]): (routeId: string) => HopMark {
-  const keys = sharedSecrets.map((secret) => deriveKey(secret.reveal(), 'loop detection'))
+/** The first key marks, all recognise: replicas differ while the secret is rotated. */
+export function createHopMarks(keyRings: KeyRings): (routeId: string) => HopMark {
+  const ring = keyRings('loop detection')
   return (routeId) => {
-    const own = keys.map((key) => mac(key, routeId).slice(0, 22))
-    const [mark = ''] = own
+    let keys: ReturnType<typeof ring.keys> | undefined
+    let own: readonly string[] = []
     return {
       next(received) {
+        if (keys !== ring.keys()) {
+          keys = ring.keys()
+          own = keys.map((key) => mac(key, routeId).slice(0, 22))
+        }
+        const [mark = ''] = own
         if (received === '') return mark
         // What is not a mark was written by somebody else and stops nothing.
         const hops = received

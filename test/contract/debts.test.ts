@@ -1,17 +1,17 @@
 /** Every place where processes have their debts in common: time pays them, and nothing is lost between two who add at once. */
+import { keyRingsOf } from '../support/key-rings.ts'
 import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createDebts } from '../../src/lib/debts.ts'
 import { silentLogger } from '../../src/lib/log.ts'
-import { Secret } from '../../src/lib/secret.ts'
 import { openPostgresStore } from '../../src/store/postgres.ts'
 import { openRedisStore } from '../../src/store/redis.ts'
 import type { Owe, Store } from '../../src/types.ts'
 import { hasPostgres, type Postgres, postgresConfig, startPostgres } from '../support/postgres.ts'
 import { askRedis, type Redis, redisConfig, startRedis } from '../support/redis.ts'
 
-const deps = { sharedSecrets: [new Secret('a secret of the tests')] as const, clock: systemClock, logger: silentLogger }
+const deps = { keyRings: keyRingsOf('a secret of the tests'), clock: systemClock, logger: silentLogger }
 const opened: Store[] = []
 let redis: Redis
 let postgres: Postgres | undefined

@@ -1,3 +1,4 @@
+import { keyRingsOf } from '../support/key-rings.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -5,7 +6,6 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { afterAll, beforeAll, describe } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/log.ts'
-import { Secret } from '../../src/lib/secret.ts'
 import { openLmdbStore } from '../../src/store/lmdb.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
 import { openPostgresStore } from '../../src/store/postgres.ts'
@@ -38,17 +38,17 @@ storeContract('the lmdb store', (clock) => {
 
 storeContract('the Redis store', async (clock) => {
   const config = redisConfig(redis.port)
-  const sharedSecrets = [new Secret('a secret of the tests')] as const
+  const keyRings = keyRingsOf('a secret of the tests')
   // The other end is real: waiting takes real time.
-  const deps = { config, sharedSecrets, clock: { ...systemClock, now: () => clock.now() }, logger: silentLogger }
+  const deps = { config, keyRings, clock: { ...systemClock, now: () => clock.now() }, logger: silentLogger }
   return { store: await openRedisStore(deps), peer: await openRedisStore(deps), pass: (by) => wait(by), tidy() {} }
 })
 
 describe.skipIf(!hasPostgres)('with PostgreSQL (apt-get install postgresql)', () => {
   storeContract('the PostgreSQL store', async (clock) => {
     const config = postgresConfig(postgres?.port ?? 0)
-    const sharedSecrets = [new Secret('a secret of the tests')] as const
-    const deps = { config, sharedSecrets, clock: { ...systemClock, now: () => clock.now() }, logger: silentLogger }
+    const keyRings = keyRingsOf('a secret of the tests')
+    const deps = { config, keyRings, clock: { ...systemClock, now: () => clock.now() }, logger: silentLogger }
     return {
       store: await openPostgresStore(deps),
       peer: await openPostgresStore(deps),

@@ -97,7 +97,7 @@ function summary(config: Config): readonly string[] {
     ...describeTelemetry(fixed),
     ...(fixed.workers === 1 ? [] : [`workers: ${fixed.workers}`]),
     ...(fixed.sharedSignals ? [`shared signals: ${fixed.sharedSignals.issuer} for ${fixed.sharedSignals.audiences.join(' or ')}`] : []),
-    `secrets: ${fixed.sharedSecrets.length} shared, ${fixed.signingKeys.length} signing`,
+    `secrets: ${live.credentials.sharedSecrets.length} shared, ${live.credentials.signingKeys.length} signing`,
     `claims: ${describeClaims(live.routes[0])}`,
     ...(live.admin ? [`admin: ${describePolicy(live.admin.policy)}`] : []),
     ...live.routes.map((route) => describeRoute(route) + describeUpgrades(route) + (route.keepFragment ? '' : ', fragments lost') + describeInPortal(route) + describeTimeouts(route) + describeIdentity(route, live.routes[0]) + describeResponseHeaders(route)),

@@ -1,4 +1,5 @@
 /** `postern check --online` and the mistakes of the first hour: each is one line that says what to do. */
+import { keyRingsOf } from '../support/key-rings.ts'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
 import { createServer, type Server } from 'node:https'
@@ -239,7 +240,7 @@ describe('the embedded store', () => {
   const at = (path: string, more: object = {}) => check({ storage: { type: 'embedded', path }, ...more })
   const made = async (path: string): Promise<void> => {
     const store = openLmdbStore({ path, clock: systemClock, logger: silentLogger })
-    await checkStoreKey(store, [new Secret(SHARED_SECRET)])
+    await checkStoreKey(store, keyRingsOf(new Secret(SHARED_SECRET)))
     await store.close()
   }
 

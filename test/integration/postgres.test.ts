@@ -1,4 +1,5 @@
 /** The store on a PostgreSQL that stops, comes back as an older state, or refuses. */
+import { keyRingsOf } from '../support/key-rings.ts'
 import { writeFileSync } from 'node:fs'
 import { createConnection, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
@@ -34,8 +35,8 @@ describe.skipIf(!hasPostgres)('a store on PostgreSQL (apt-get install postgresql
     logger: Logger = silentLogger,
   ): Promise<Store> {
     const config = postgresConfig(postgres.port, more)
-    const sharedSecrets = [new Secret(secret)] as const
-    const store = await openPostgresStore({ config, sharedSecrets, clock: systemClock, logger })
+    const keyRings = keyRingsOf(secret)
+    const store = await openPostgresStore({ config, keyRings, clock: systemClock, logger })
     opened.push(store)
     return store
   }
@@ -114,9 +115,9 @@ describe.skipIf(!hasPostgres)('a store on PostgreSQL (apt-get install postgresql
 
   test('another shared secret is refused with words', async () => {
     const { prefix } = postgresConfig(0)
-    await checkStoreKey(await open({ prefix }), [new Secret('a secret of the tests')])
+    await checkStoreKey(await open({ prefix }), keyRingsOf('a secret of the tests'))
     const stranger = await open({ prefix }, 'another secret')
-    await expect(checkStoreKey(stranger, [new Secret('another secret')])).rejects.toMatchObject({
+    await expect(checkStoreKey(stranger, keyRingsOf(new Secret('another secret')))).rejects.toMatchObject({
       code: 'ERR_CONFIG_INVALID',
       message: expect.stringContaining('shared_secret differs'),
     })

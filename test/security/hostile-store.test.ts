@@ -2,11 +2,11 @@
  * A Redis that lies, stalls or talks nonsense (attack-cases.md M06): raw sockets between Postern and a real one. Whatever
  * comes back, nobody gets in who may not, nobody is sent round in circles, and all is well when it tells the truth again.
  */
+import { keyRingsOf } from '../support/key-rings.ts'
 import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/log.ts'
-import { Secret } from '../../src/lib/secret.ts'
 import { openRedisStore } from '../../src/store/redis.ts'
 import type { Store } from '../../src/types.ts'
 import { notes } from '../contract/store.ts'
@@ -46,7 +46,7 @@ beforeEach(async () => {
   await listenOn(between as never)
   store = await openRedisStore({
     config: redisConfig(portOf(between)),
-    sharedSecrets: [new Secret('a secret of the tests')],
+    keyRings: keyRingsOf('a secret of the tests'),
     clock: systemClock,
     logger: silentLogger,
   })

@@ -3,9 +3,9 @@
  * in whatever order its person finishes. The five newest sign-ins wait in cookies; of older ones the signed `state` says
  * where to, and the browser's own session says who. A callback of somebody else still signs nobody in (RFC 9700 §4.7).
  */
+import { keyRingsOf } from '../support/key-rings.ts'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createStates } from '../../src/authenticate/state.ts'
-import { Secret } from '../../src/lib/secret.ts'
 import type { Browser } from '../support/browser.ts'
 import { only } from '../support/gauntlet.ts'
 import { createCookieJar, signInWith } from '../support/okta-sign-in.ts'
@@ -181,5 +181,5 @@ test('the nonce of a sign-in lives as long as the sign-in may take', async () =>
 })
 
 function sealed(secret: string, url: string): string {
-  return createStates([new Secret(secret)]).seal({ returnTo: new URL(url), again: false, demand: {} })
+  return createStates(keyRingsOf(secret)).seal({ returnTo: new URL(url), again: false, demand: {} })
 }

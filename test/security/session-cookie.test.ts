@@ -5,6 +5,7 @@
 import * as fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { deriveKey, mac } from '../../src/lib/crypto.ts'
+import { keyRingsOf } from '../support/key-rings.ts'
 import { Secret } from '../../src/lib/secret.ts'
 import { createSessions } from '../../src/session/sessions.ts'
 import { createMemoryStore } from '../../src/store/memory.ts'
@@ -44,7 +45,7 @@ beforeEach(async () => {
 afterEach(() => memory.close())
 
 function withSecrets(...sharedSecrets: [Secret, ...Secret[]]): Sessions {
-  return createSessions({ store, clock, sharedSecrets, audit: () => {} })
+  return createSessions({ store, clock, keyRings: keyRingsOf(...sharedSecrets), audit: () => {} })
 }
 
 const read = (cookie: string, host = HOST, from = sessions) => from.read(cookie, NAME, host, clock.now())

@@ -4,9 +4,9 @@
  * (CVE-2024-23647, CVE-2023-48228), application bytes in a redirect (CVE-2025-31492 mod_auth_openidc), parallel tabs
  * (oauth2-proxy #611, #817), the provider's own errors (I18), floods without a state (N07, N08).
  */
+import { keyRingsOf } from '../support/key-rings.ts'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createRedirects } from '../../src/authenticate/redirect.ts'
-import { Secret } from '../../src/lib/secret.ts'
 import type { Answer, Browser } from '../support/browser.ts'
 import { type ManualClock, manualClock } from '../support/clock.ts'
 import { expectNoSecrets, only } from '../support/gauntlet.ts'
@@ -211,7 +211,7 @@ describe('a sign-in at the authenticate host itself', () => {
   test('a link that we signed for a page there leads to it without a code', async () => {
     const browser = world.browser()
     await world.signIn(browser, APP, 'alice@example.com')
-    const redirects = createRedirects([new Secret(SHARED_SECRET)])
+    const redirects = createRedirects(keyRingsOf(SHARED_SECRET))
     const signInUrl = `${AUTH}/.postern/sign_in`
     const { location } = redirects.start({ returnTo: `${AUTH}/.postern/sign_out` }, signInUrl, clock.now())
     const answer = await browser.ask(location)

@@ -271,7 +271,10 @@ export function globalSamples({ base, upstreams, path, redisUrl, serviceKey }: R
       observe: async (running) =>
         (await running.browser().ask('http://public.localhost/')).headers['strict-transport-security'],
     },
-    shared_secret: { a: base['shared_secret'], b: createHash('sha256').update('another').digest('base64') },
+    shared_secret: {
+      a: base['shared_secret'],
+      b: `${String(base['shared_secret'])}\n${createHash('sha256').update('another').digest('base64')}`,
+    },
     cookie_secret: 'unused',
     signing_key: { b: ecKey() },
     token_issuers: { b: { ci: { issuer: 'https://ci.corp.example', audience: 'https://app.corp.example' } } },

@@ -1,4 +1,6 @@
 /** The command line's view of one store that holds people of two issuers. */
+import { keyRingsOf } from '../support/key-rings.ts'
+import { Secret } from '../../src/lib/secret.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,7 +9,6 @@ import type { Config } from '../../src/config/model.ts'
 import { createDirectoryTable } from '../../src/directory/records.ts'
 import { silentLogger as logger } from '../../src/lib/log.ts'
 import { personKey } from '../../src/lib/person.ts'
-import { Secret } from '../../src/lib/secret.ts'
 import { epochMillis, later, sourceTime } from '../../src/lib/time.ts'
 import { openOperator, type Operator } from '../../src/operator.ts'
 import { createSessions } from '../../src/session/sessions.ts'
@@ -21,6 +22,7 @@ const ANN_HERE = personKey({ issuer: HERE, subject: '00ann' })
 const ANN_THERE = personKey({ issuer: THERE, subject: '00ann' })
 const FROM = { provider: 'okta', requestId: 'r1', userAgent: 'Firefox', clientIp: '::1' }
 const sharedSecrets = [new Secret('a shared secret of 32 characters')] as const
+const keyRings = keyRingsOf(...sharedSecrets)
 
 let clock: ManualClock
 let path: string
@@ -41,15 +43,17 @@ async function written(write: (store: Store) => Promise<void>): Promise<Operator
   await store.close()
   const fixed = {
     storage: { kind: 'embedded', path },
-    sharedSecrets,
     idps: [{ issuer: HERE, directory: { kind: 'claims', order: [], maxStaleness: 3_600_000 } }],
   }
-  operator = await openOperator({ fixed } as unknown as Config, { clock, logger })
+  operator = await openOperator({ fixed, live: { credentials: { sharedSecrets } } } as unknown as Config, {
+    clock,
+    logger,
+  })
   return operator
 }
 
 async function signIn(store: Store, issuer: string, email: string): Promise<void> {
-  const sessions = createSessions({ store, clock, sharedSecrets, audit: () => {} })
+  const sessions = createSessions({ store, clock, keyRings, audit: () => {} })
   const expiresAt = later(clock.now(), 3_600_000)
   await sessions.create({ issuer, subject: '00ann', email, claims: {} }, { idToken: 'a' }, expiresAt, FROM)
   sessions.close()

@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { messageOf } from '../../../src/errors.ts'
+import { createKeyRings } from '../../../src/lib/key-ring.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import type { Config } from '../../../src/config/model.ts'
 import type { Clock } from '../../../src/types.ts'
 import type { Finding } from '../finding.ts'
 
 /** With a record that is written, read and deleted. A running Postern may have the same store open. */
-export async function checkStore({ fixed }: Config, clock: Clock): Promise<readonly Finding[]> {
+export async function checkStore({ fixed, live }: Config, clock: Clock): Promise<readonly Finding[]> {
   const { storage } = fixed
   if (storage.kind === 'memory') return []
   const path = storage.kind === 'embedded' ? resolve(storage.path) : undefined
@@ -17,7 +18,11 @@ export async function checkStore({ fixed }: Config, clock: Clock): Promise<reado
   if (path !== undefined && !existsSync(dataFile(path)))
     return [{ check, status: 'ok', message: 'is made at the first start' }]
   try {
-    await inspectStore(fixed, { clock, logger: silentLogger })
+    await inspectStore(fixed, {
+      keyRings: createKeyRings(() => live.credentials.sharedSecrets),
+      clock,
+      logger: silentLogger,
+    })
     return [{ check, status: 'ok', message: 'is of this shared_secret, and keeps what is written' }]
   } catch (error) {
     const remedy =

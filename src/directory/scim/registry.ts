@@ -61,6 +61,12 @@ export interface Registry {
 
 const ATTEMPTS = 8
 
+/** The subjects of two issuers never meet, not even in one store. */
+export function createScimTables(issuer: string) {
+  const tag = sha256(personKey({ issuer, subject: '' })).slice(0, 22)
+  return { users: createUsersTable(tag), groups: createGroupsTable(tag), members: createMembersTable(tag) }
+}
+
 /** `adoptsOlder`: records of before issuers were told apart become those of this one. */
 export function createRegistry(deps: {
   readonly store: Store
@@ -71,12 +77,10 @@ export function createRegistry(deps: {
 }): Registry {
   const { store, clock, adoptsOlder = true } = deps
   const tell = createFaultLog(deps)
-  // The subjects of two issuers never meet, not even in one store.
-  const tag = sha256(personKey({ issuer: deps.issuer, subject: '' })).slice(0, 22)
   const members = createMemberships()
-  const membersTable = createMembersTable(tag)
+  const tables = createScimTables(deps.issuer)
   const users: Registry['users'] = {
-    table: createUsersTable(tag),
+    table: tables.users,
     rows: createRows({
       userName: (user: ScimUser) => [caseless(user.userName)],
       externalId: (user: ScimUser) => (user.externalId === undefined ? [] : [user.externalId]),
@@ -84,7 +88,7 @@ export function createRegistry(deps: {
     announce: (before, after) => announcer.announce(concernedByUser(before, after)),
   }
   const groups: Registry['groups'] = {
-    table: createGroupsTable(tag),
+    table: tables.groups,
     rows: createRows({
       displayName: (group: ScimGroup) => [caseless(group.displayName)],
       externalId: (group: ScimGroup) => (group.externalId === undefined ? [] : [group.externalId]),
@@ -95,7 +99,7 @@ export function createRegistry(deps: {
       announcer.announceMany(subjectsOf([...members.users((after ?? before)?.id ?? '')]))
     },
   }
-  const records = createMemberRecords({ store, members: membersTable, groups: groups.table })
+  const records = createMemberRecords({ store, members: tables.members, groups: groups.table })
   const announcer = createAnnouncer(tell)
   /** By group: one change of its members after the other. */
   const groupQueues = new Map<string, Promise<unknown>>()
@@ -162,7 +166,7 @@ export function createRegistry(deps: {
     const gone = new Set<string>()
     for (const group of members.all()) for (const user of members.users(group)) gone.add(memberKey({ group, user }))
     let read = 0
-    for await (const [key] of store.list(membersTable)) {
+    for await (const [key] of store.list(tables.members)) {
       gone.delete(key)
       if (!changed.has(key)) adoptMember(memberOf(key), true)
       if (++read % ROWS_PER_TURN === 0) await yieldToEventLoop()
@@ -175,14 +179,14 @@ export function createRegistry(deps: {
     unwatch ??= store.watch(({ table, key, kind }) => {
       if (table === users.table.name) void inTurn(() => follow(users, key))
       else if (table === groups.table.name) void inTurn(() => follow(groups, key))
-      else if (table === membersTable.name) {
+      else if (table === tables.members.name) {
         changedMeanwhile?.add(key)
         adoptMember(memberOf(key), kind === 'put')
       }
     }, readAgain)
     return (loading ??= inTurn(async () => {
       if (adoptsOlder)
-        await moveOlderRecords({ store, users: users.table, groups: groups.table, members: membersTable })
+        await moveOlderRecords({ store, users: users.table, groups: groups.table, members: tables.members })
       await load(users)
       await load(groups)
       await loadMembers()

@@ -2,7 +2,7 @@ import { createFaultLog } from '../../lib/fault-tally.ts'
 import { AppError, messageOf, faultFields } from '../../errors.ts'
 import { every } from '../../lib/clock.ts'
 import { randomId } from '../../lib/crypto.ts'
-import type { Secret } from '../../lib/secret.ts'
+import type { KeyRings } from '../../lib/key-ring.ts'
 import { elapsed } from '../../lib/time.ts'
 import type { Change, Clock, Lease, Logger, Span, Store, Trouble, Table, WallTime } from '../../types.ts'
 import { corrupt, fingerprint, recognise, unavailable } from '../record.ts'
@@ -30,14 +30,14 @@ interface Step {
  */
 export async function openSharedStore(deps: {
   readonly backend: Backend
-  readonly sharedSecrets: readonly [Secret, ...Secret[]]
+  readonly keyRings: KeyRings
   readonly clock: Clock
   readonly logger: Logger
   readonly sweepInterval?: Span
   readonly startPatience?: Span
 }): Promise<Store> {
-  const { backend, sharedSecrets, clock, logger, sweepInterval = SWEEP_INTERVAL, startPatience = START_PATIENCE } = deps
-  const seal = createRecordSeal(sharedSecrets)
+  const { backend, keyRings, clock, logger, sweepInterval = SWEEP_INTERVAL, startPatience = START_PATIENCE } = deps
+  const seal = createRecordSeal(keyRings)
   const deletions = createDeletions()
   const tell = createFaultLog({ clock, logger })
   const feed = createFeed({ log: backend.log, seal, deletions, repair, clock, logger })
@@ -74,20 +74,20 @@ export async function openSharedStore(deps: {
     const id = fingerprint(key)
     const index = table.index?.(value)
     const content = { key, value: table.format ? table.format(value) : value }
+    return storing(table.name, key, id, {
+      expiresAt,
+      index: index === undefined ? undefined : fingerprint(index),
+      sealed: seal.seal(table.name, id, expiresAt, content),
+    })
+  }
+
+  function storing(table: string, key: string, id: string, record: Omit<StoredRecord, 'version'>): Step {
+    const { expiresAt } = record
+    const ttl = expiresAt === undefined ? undefined : Math.max(0, Math.ceil(elapsed(expiresAt, clock.now())))
+    const sealedKey = seal.sealKey(table, 'put', key)
     return {
-      change: { table: table.name, key, kind: 'put' },
-      write: {
-        kind: 'put',
-        table: table.name,
-        id,
-        sealedKey: seal.sealKey(table.name, 'put', key),
-        record: {
-          expiresAt,
-          index: index === undefined ? undefined : fingerprint(index),
-          ttl: expiresAt === undefined ? undefined : Math.max(0, Math.ceil(elapsed(expiresAt, clock.now()))),
-          sealed: seal.seal(table.name, id, expiresAt, content),
-        },
-      },
+      change: { table, key, kind: 'put' },
+      write: { kind: 'put', table, id, sealedKey, record: { ...record, ttl } },
     }
   }
 
@@ -150,6 +150,17 @@ export async function openSharedStore(deps: {
 
   // --- Listing
 
+  /** In pages, so that nothing is held at the server while the caller awaits. */
+  async function* records(table: string, index: string | undefined): AsyncIterable<readonly [id: string, Found]> {
+    for (let after = ''; ; ) {
+      const page = await backend.page(table, index, after)
+      yield* page
+      const last = page.at(-1)
+      if (!last || page.length < RECORD_PAGE) return
+      after = last[0]
+    }
+  }
+
   /** One unreadable record is logged and left out: it must not hide the others. */
   function listed<T>(table: Table<T>, id: string, index: string | undefined, record: Found) {
     try {
@@ -211,18 +222,21 @@ export async function openSharedStore(deps: {
     async delete(table, key) {
       await commit([deleting(table.name, key)])
     },
-    /** In pages, so that nothing is held at the server while the caller awaits. */
+    async sealAnew({ name }) {
+      for await (const [id, record] of records(name, undefined)) {
+        const anew = record && record !== 'unreadable' && isLive(name, id, record) && seal.sealAnew(name, id, record)
+        if (!anew) continue
+        const { version, ...kept } = record
+        // Whoever wrote it meanwhile has sealed it, too.
+        const guard = { table: name, id, version }
+        await commit([storing(name, anew.key, id, { ...kept, sealed: anew.sealed })], guard)
+      }
+    },
     async *list<T>(table: Table<T>, index?: string) {
       const indexed = index === undefined ? undefined : fingerprint(index)
-      for (let after = ''; ; ) {
-        const page = await backend.page(table.name, indexed, after)
-        for (const [id, record] of page) {
-          const found = listed(table, id, indexed, record)
-          if (found) yield found
-        }
-        const last = page.at(-1)
-        if (!last || page.length < RECORD_PAGE) return
-        after = last[0]
+      for await (const [id, record] of records(table.name, indexed)) {
+        const found = listed(table, id, indexed, record)
+        if (found) yield found
       }
     },
     watch: (listener, onGap) => feed.watch(listener, onGap),

@@ -1,3 +1,4 @@
+import { keyRingsOf } from '../../support/key-rings.ts'
 import { CompactEncrypt, compactDecrypt } from 'jose'
 import { expect, test } from 'vitest'
 import { createPendingSeal, type Pending } from '../../../src/authenticate/pending.ts'
@@ -17,7 +18,7 @@ const pending: Pending = {
   provider: 'default',
   expiresAt: wallTime(1_000_001),
 }
-const seal = createPendingSeal([OLD])
+const seal = createPendingSeal(keyRingsOf(OLD))
 const keyOf = (secret: Secret): Buffer => deriveKey(secret.reveal(), 'pending-sign-in')
 const byJose = (header: object, value: unknown = pending, key: Uint8Array = keyOf(OLD)): Promise<string> =>
   new CompactEncrypt(new TextEncoder().encode(JSON.stringify(value)))
@@ -40,7 +41,7 @@ test('a JWE of jose with our header and key is opened, until the sign-in has exp
 })
 
 test('a key before the first opens, and does not seal', async () => {
-  const rotated = createPendingSeal([NEW, OLD])
+  const rotated = createPendingSeal(keyRingsOf(NEW, OLD))
   expect(rotated.open(seal.seal(pending), NOW)).toEqual(pending)
   expect(seal.open(rotated.seal(pending), NOW)).toBeUndefined()
 })

@@ -1,3 +1,4 @@
+import { keyRingsOf } from '../../support/key-rings.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { generateKey } from '../../../src/certificates/acme.ts'
 import { openAutocert } from '../../../src/certificates/autocert.ts'
@@ -20,7 +21,7 @@ function open(secret = 'a', store = createMemoryStore({ clock })) {
     store,
     clock,
     logger: silentLogger,
-    sharedSecrets: [new Secret(secret.repeat(32))],
+    keyRings: keyRingsOf(secret.repeat(32)),
   })
   onTestFinished(() => certificates.close())
   return { certificates, store }
@@ -77,13 +78,13 @@ test('tries of a host stay below five an hour, and go on once a day', () => {
 
 test('a failure is everybody’s: nobody asks again before its time, and it ends when another process has the certificate', async () => {
   const store = createMemoryStore({ clock })
-  const sharedSecrets = [new Secret('a'.repeat(32))] as const
+  const keyRings = keyRingsOf(new Secret('a'.repeat(32)))
   const outcomes: string[] = []
   const config = { directoryUrl: new URL('https://127.0.0.1:1/directory'), outbound: {} }
   const start = async () => {
     const autocert = await openAutocert({
       config,
-      sharedSecrets,
+      keyRings,
       hosts: () => ['localhost'],
       store,
       clock,

@@ -121,11 +121,11 @@ describe('precedence', () => {
 
   test('a value in the environment wins over the file of that value, and the other way round', () => {
     const { SHARED_SECRET: _, ...others } = minimal
-    expect(valid('shared_secret_file: /nowhere').fixed.sharedSecrets[0].reveal()).toBe(secret)
+    expect(valid('shared_secret_file: /nowhere').live.credentials.sharedSecrets[0].reveal()).toBe(secret)
     const [first] = valid(`shared_secret: ${secret}`, {
       ...others,
       SHARED_SECRET_FILE: fixture('shared-secret'),
-    }).fixed.sharedSecrets
+    }).live.credentials.sharedSecrets
     expect(first.reveal()).toBe(secret)
   })
 
@@ -292,7 +292,7 @@ describe('TLS', () => {
 
   test('signing keys are P-256 or RSA of 2048 bits, one per PEM block', () => {
     const keys = newKey('P-256') + newKey('P-256')
-    expect(valid(undefined, { ...minimal, SIGNING_KEY: keys }).fixed.signingKeys).toHaveLength(2)
+    expect(valid(undefined, { ...minimal, SIGNING_KEY: keys }).live.credentials.signingKeys).toHaveLength(2)
     expect(problems(undefined, { ...minimal, SIGNING_KEY: newKey('P-384') })).toEqual([
       'environment SIGNING_KEY signing_key: key 1: expected a P-256 key, or an RSA key of at least 2048 bits, without passphrase',
     ])

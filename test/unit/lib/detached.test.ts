@@ -1,3 +1,4 @@
+import { keyRingsOf } from '../../support/key-rings.ts'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { expect, test } from 'vitest'
@@ -24,7 +25,7 @@ function held(keep: (head: string) => unknown): number {
 }
 
 test('what is remembered of a session cookie keeps nothing else of its request', () => {
-  const cookies = createCookieCheck([new Secret('s'.repeat(32))], 4096)
+  const cookies = createCookieCheck(keyRingsOf(new Secret('s'.repeat(32))), 4096)
   const values = Array.from({ length: 1000 }, () => cookies.sign(randomId(), 'postern', HOST))
   let i = 0
   const verify = (head: string): unknown => {

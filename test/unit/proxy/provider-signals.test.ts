@@ -1,4 +1,5 @@
 /** Whose sessions a message ends, and what a store that fails in the middle leaves. */
+import { keyRingsOf } from '../../support/key-rings.ts'
 import { headerLines } from '../../../src/http/header-lines.ts'
 import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
@@ -7,7 +8,6 @@ import type { Meant, ProviderSignals, SecurityEvent } from '../../../src/identit
 import { AppError } from '../../../src/errors.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { personKey } from '../../../src/lib/person.ts'
-import { Secret } from '../../../src/lib/secret.ts'
 import { createSignalReplies } from '../../../src/proxy/provider-signals.ts'
 import { createSessions } from '../../../src/session/sessions.ts'
 import { createMemoryStore } from '../../../src/store/memory.ts'
@@ -29,7 +29,7 @@ beforeEach(() => {
   sessions = createSessions({
     store,
     clock,
-    sharedSecrets: [new Secret('a shared secret of 32 characters')],
+    keyRings: keyRingsOf('a shared secret of 32 characters'),
     audit: (entry) => {
       if (entry.event === 'session-end') ended.push(`${entry.session.identity.subject} ${entry.reason}`)
     },

@@ -1,7 +1,7 @@
+import { keyRingsOf } from '../../support/key-rings.ts'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { AuditEvent } from '../../../src/lib/audit.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
-import { Secret } from '../../../src/lib/secret.ts'
 import { later } from '../../../src/lib/time.ts'
 import { createExpiry } from '../../../src/session/ends.ts'
 import { isActivity } from '../../../src/session/life.ts'
@@ -37,7 +37,7 @@ beforeEach(() => {
   sessions = createSessions({
     store,
     clock,
-    sharedSecrets: [new Secret('a shared secret of 32 characters')],
+    keyRings: keyRingsOf('a shared secret of 32 characters'),
     audit: (event) => void events.push(event),
   })
   closing = [() => memory.close(), () => sessions.close()]

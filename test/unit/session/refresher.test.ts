@@ -1,9 +1,9 @@
 /** Who refreshes, and what becomes of a new refresh token when something fails at the worst moment. */
+import { keyRingsOf } from '../../support/key-rings.ts'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { AppError } from '../../../src/errors.ts'
 import type { AuditEvent } from '../../../src/lib/audit.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
-import { Secret } from '../../../src/lib/secret.ts'
 import { later } from '../../../src/lib/time.ts'
 import { postErrand } from '../../../src/session/errands.ts'
 import { createRefresher, type Refresher } from '../../../src/session/refresher.ts'
@@ -76,7 +76,7 @@ function startProcess(mayCall = true): Process {
   const sessions = createSessions({
     store,
     clock,
-    sharedSecrets: [new Secret('a shared secret of 32 characters')],
+    keyRings: keyRingsOf('a shared secret of 32 characters'),
     audit: (event) => void events.push(event),
   })
   const idp = {

@@ -1,3 +1,4 @@
+import { keyRingsOf } from '../../support/key-rings.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -67,8 +68,8 @@ function lmdbStore(): Store {
 }
 
 function sessionsOn(store: Store, maxCached?: number): Sessions {
-  const sharedSecrets = [secret] as const
-  const sessions = createSessions({ store, clock, sharedSecrets, audit: () => {}, ...(maxCached && { maxCached }) })
+  const keyRings = keyRingsOf(secret)
+  const sessions = createSessions({ store, clock, keyRings, audit: () => {}, ...(maxCached && { maxCached }) })
   closing.push(() => sessions.close())
   return sessions
 }
@@ -327,7 +328,7 @@ describe('audit', () => {
     const events: AuditEvent[] = []
     const store = memoryStore()
     const audit = (event: AuditEvent) => void events.push(event)
-    const [here, there] = [1, 2].map(() => createSessions({ store, clock, sharedSecrets: [secret], audit })) as [
+    const [here, there] = [1, 2].map(() => createSessions({ store, clock, keyRings: keyRingsOf(secret), audit })) as [
       Sessions,
       Sessions,
     ]

@@ -1,8 +1,8 @@
 /** What becomes of people with a session while the shared store is not heard. */
+import { keyRingsOf } from '../../support/key-rings.ts'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { AppError } from '../../../src/errors.ts'
 import { ofShared } from '../../../src/lib/freshness.ts'
-import { Secret } from '../../../src/lib/secret.ts'
 import { createSessions } from '../../../src/session/sessions.ts'
 import { createMemoryStore } from '../../../src/store/memory.ts'
 import type { Store } from '../../../src/types.ts'
@@ -42,7 +42,7 @@ function sessionsWith(storeGrace: number): Sessions {
   return createSessions({
     store,
     clock,
-    sharedSecrets: [new Secret('a shared secret')],
+    keyRings: keyRingsOf('a shared secret'),
     audit: () => {},
     trust: ofShared(storeGrace),
   })

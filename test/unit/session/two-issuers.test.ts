@@ -1,10 +1,10 @@
+import { keyRingsOf } from '../../support/key-rings.ts'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { personKey } from '../../../src/lib/person.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
-import { Secret } from '../../../src/lib/secret.ts'
 import { createSessions } from '../../../src/session/sessions.ts'
 import { createStreamRegistry } from '../../../src/session/streams.ts'
 import { hasOlderSessions } from '../../../src/session/tables.ts'
@@ -33,8 +33,8 @@ const stores: [string, () => Store][] = [
 ]
 
 async function withSessions(store: Store, work: (sessions: Sessions) => Promise<void>): Promise<void> {
-  const sharedSecrets = [new Secret('a shared secret of 32 characters')] as const
-  const sessions = createSessions({ store, clock, sharedSecrets, audit: () => {} })
+  const keyRings = keyRingsOf('a shared secret of 32 characters')
+  const sessions = createSessions({ store, clock, keyRings, audit: () => {} })
   try {
     await work(sessions)
   } finally {

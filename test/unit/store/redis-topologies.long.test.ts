@@ -1,4 +1,5 @@
 /** Sentinels, a cluster and TLS, with real processes. */
+import { keyRingsOf } from '../../support/key-rings.ts'
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -31,8 +32,8 @@ async function server(args: readonly string[] = [], port?: number): Promise<Redi
 }
 
 async function open(config: RedisConfig): Promise<Store> {
-  const sharedSecrets = [new Secret('a secret of the tests')] as const
-  const store = await openRedisStore({ config, sharedSecrets, clock: systemClock, logger: silentLogger })
+  const keyRings = keyRingsOf('a secret of the tests')
+  const store = await openRedisStore({ config, keyRings, clock: systemClock, logger: silentLogger })
   closing.push(() => store.close())
   return store
 }
@@ -262,7 +263,7 @@ describe('TLS', () => {
       expect(
         openRedisStore({
           config: { ...config, ...more },
-          sharedSecrets: [new Secret('x')],
+          keyRings: keyRingsOf('x'),
           clock: systemClock,
           logger: silentLogger,
           startPatience: 3000,

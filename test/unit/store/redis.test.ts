@@ -1,4 +1,5 @@
 /** What is Redis's alone; the rest is in the contract suite. */
+import { keyRingsOf } from '../../support/key-rings.ts'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -13,7 +14,7 @@ import type { Change, Logger, Store } from '../../../src/types.ts'
 import { notes } from '../../contract/store.ts'
 import { askRedis, type Redis, redisConfig, startRedis } from '../../support/redis.ts'
 
-const sharedSecrets = [new Secret('a secret of the tests')] as const
+const keyRings = keyRingsOf('a secret of the tests')
 const note = (text: string, owner = 'ann') => ({ text, owner })
 const unavailable = (reason: RegExp) => ({ code: 'ERR_STORE_UNAVAILABLE', message: expect.stringMatching(reason) })
 
@@ -34,7 +35,7 @@ afterEach(async () => {
 })
 
 async function open(more: Partial<Parameters<typeof openRedisStore>[0]> = {}): Promise<Store> {
-  const one = await openRedisStore({ config, sharedSecrets, clock: systemClock, logger: silentLogger, ...more })
+  const one = await openRedisStore({ config, keyRings, clock: systemClock, logger: silentLogger, ...more })
   opened.push(one)
   return one
 }

@@ -1,16 +1,21 @@
 import { createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
-import { calculateJwkThumbprint, createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose'
+import { calculateJwkThumbprint, createLocalJWKSet, decodeProtectedHeader, type JSONWebKeySet, jwtVerify } from 'jose'
 import { expect, test } from 'vitest'
+import type { Keys } from '../../../src/config/model.ts'
 import { Secret } from '../../../src/lib/secret.ts'
-import { createAssertionSigner } from '../../../src/upstream/assertion.ts'
+import type { Clock } from '../../../src/types.ts'
+import { type AssertionSigner, createAssertionSigner } from '../../../src/upstream/assertion.ts'
+import { manualClock } from '../../support/clock.ts'
 
 const SHARED = [new Secret('one'.repeat(11))] as const
 const ec = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey
 const pem = (key: KeyObject, type: 'pkcs8' | 'sec1' | 'pkcs1'): string =>
   key.export({ type, format: 'pem' } as never).toString()
+const create = (keys: Keys, clock: Pick<Clock, 'after'> = manualClock()) =>
+  createAssertionSigner({ keys, settling: 600_000, clock })
 const signerOf = (...keys: string[]) =>
-  createAssertionSigner({ signingKeys: keys.map((key) => new Secret(key)), sharedSecrets: [...SHARED] })
+  create({ signingKeys: keys.map((key) => new Secret(key)), sharedSecrets: [...SHARED] })
 
 test.each([
   ['EC, PKCS8', pem(ec, 'pkcs8'), 'ES256'],
@@ -53,7 +58,7 @@ test('of several keys the first signs and all are published, none with a private
 test('without a key the shared secret gives one, the same in every process, another for every secret', async () => {
   const [first, second] = [new Secret('one'.repeat(11)), new Secret('two'.repeat(11))] as const
   const derived = async (...secrets: [Secret, ...Secret[]]) =>
-    ((await createAssertionSigner({ signingKeys: [], sharedSecrets: secrets }).jwks()) as unknown as JSONWebKeySet).keys
+    ((await create({ signingKeys: [], sharedSecrets: secrets }).jwks()) as unknown as JSONWebKeySet).keys
   expect(await derived(first)).toEqual(await derived(first))
   expect(await derived(second, first)).toEqual([...(await derived(second)), ...(await derived(first))])
   const [key] = await derived(first)
@@ -85,4 +90,73 @@ test.each([
   ],
 ])('%s is an error of the configuration', (_, key, message) => {
   expect(() => signerOf(key)).toThrow(expect.objectContaining({ code: 'ERR_CONFIG_INVALID', message }))
+})
+
+const MINUTE = 60_000
+const kidsOf = async (signer: AssertionSigner) =>
+  ((await signer.jwks()) as unknown as JSONWebKeySet).keys.map(({ kid }) => kid)
+const signingKid = async (signer: AssertionSigner) => decodeProtectedHeader(await signer.sign({})).kid
+const keysOf = (...signingKeys: string[]): Keys => ({
+  signingKeys: signingKeys.map((key) => new Secret(key)),
+  sharedSecrets: SHARED,
+})
+const [a, b, c] = [1, 2, 3].map(() => pem(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey, 'pkcs8')) as [
+  string,
+  string,
+  string,
+]
+
+test('a new first key is published at once, and signs when it has been seen', async () => {
+  const clock = manualClock()
+  const signer = create(keysOf(a), clock)
+  const [old] = await kidsOf(signer)
+  signer.prepare(keysOf(b, a))()
+  expect(await signingKid(signer)).toBe(old)
+  expect(await kidsOf(signer)).toHaveLength(2)
+  clock.advance(10 * MINUTE)
+  const next = await signingKid(signer)
+  expect(next).not.toBe(old)
+  expect(new Set(await kidsOf(signer))).toEqual(new Set([old, next]))
+  // Taken out soon: what it has signed lives on.
+  signer.prepare(keysOf(b))()
+  clock.advance(6 * MINUTE)
+  expect(await kidsOf(signer)).toContain(old)
+  clock.advance(4 * MINUTE)
+  expect(await kidsOf(signer)).toEqual([next])
+})
+
+test('keys that are replaced without overlap sign no more at once, and are published until what they signed has ended', async () => {
+  const clock = manualClock()
+  const signer = create(keysOf(a), clock)
+  const signed = await signer.sign({ sub: 'x' })
+  const [first] = await kidsOf(signer)
+  signer.prepare(keysOf(b))()
+  const second = await signingKid(signer)
+  expect(second).not.toBe(first)
+  clock.advance(4 * MINUTE)
+  signer.prepare(keysOf(c))()
+  clock.advance(MINUTE)
+  await jwtVerify(signed, createLocalJWKSet((await signer.jwks()) as unknown as JSONWebKeySet))
+  const third = await signingKid(signer)
+  expect(new Set(await kidsOf(signer))).toEqual(new Set([first, second, third]))
+  clock.advance(5 * MINUTE)
+  expect(new Set(await kidsOf(signer))).toEqual(new Set([second, third]))
+  clock.advance(4 * MINUTE)
+  expect(await kidsOf(signer)).toEqual([third])
+})
+
+test('the key of a shared secret that is taken out has ended at once', async () => {
+  const signer = create(keysOf(), manualClock())
+  const sharedSecrets = [new Secret('two'.repeat(11)), ...SHARED] as const
+  signer.prepare({ signingKeys: [], sharedSecrets })()
+  expect(await kidsOf(signer)).toHaveLength(2)
+  signer.prepare({ signingKeys: [], sharedSecrets: [sharedSecrets[0]] })()
+  expect(await kidsOf(signer)).toEqual([await signingKid(signer)])
+})
+
+test('a key of no use is refused before anything changes', async () => {
+  const signer = create(keysOf(a), manualClock())
+  const [kid] = await kidsOf(signer)
+  expect(() => signer.prepare(keysOf('hello'))).toThrow('signing_key: key 1')
+  expect(await kidsOf(signer)).toEqual([kid])
 })

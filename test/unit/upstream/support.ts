@@ -1,4 +1,5 @@
 /** A proxy of two parts: a bare HTTP server that grants everything, and the forwarder under test; raw sockets on both ends. */
+import { createKeyRings } from '../../../src/lib/key-ring.ts'
 import { NO_LINES } from '../../../src/http/header-lines.ts'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
@@ -170,11 +171,16 @@ export function grant(of: Route<Forward>, request: RequestFacts, who?: Principal
   return decision.grant
 }
 
-const SECRETS = [new Secret('s'.repeat(32))] as const
-export const hopMark = createHopMarks(SECRETS)
+const sharedSecrets = [new Secret('s'.repeat(32))] as const
+const keyRings = createKeyRings(() => sharedSecrets)
+export const hopMark = createHopMarks(keyRings)
 /** What an application gets of `route`'s mark. */
 export const HOP = hopMark('r1').next('')
-export const signer = createAssertionSigner({ signingKeys: [], sharedSecrets: SECRETS })
+export const signer = createAssertionSigner({
+  keys: { signingKeys: [], sharedSecrets },
+  settling: 0,
+  clock: manualClock(),
+})
 
 export function forwarderConfig(over: { readonly identityHeaders?: ReadonlySet<string> } = {}): ForwarderConfig {
   return {
@@ -194,7 +200,7 @@ export function forwarderConfig(over: { readonly identityHeaders?: ReadonlySet<s
 }
 
 export function upstreams(clock: Clock = manualClock(), authorities?: string): Upstreams {
-  const made = createUpstreams({ authorities, signer, sharedSecrets: SECRETS, clock, logger: silentLogger })
+  const made = createUpstreams({ authorities, signer, keyRings, clock, logger: silentLogger })
   cleanup(() => made.close())
   return made
 }

@@ -1,0 +1,78 @@
+/** After a change of the shared secret: what is kept longer than the old one is sealed with the new one. */
+import { sealCertificatesAnew } from './certificates/certificates.ts'
+import { accountsTable, certificatesTable, failuresTable } from './certificates/tables.ts'
+import type { Fixed } from './config/model.ts'
+import { createFeedTable } from './directory/okta/position.ts'
+import { createDirectoryTable } from './directory/records.ts'
+import { createScimTables } from './directory/scim/registry.ts'
+import { faultFields } from './errors.ts'
+import type { KeyRings } from './lib/key-ring.ts'
+import { endsTable } from './session/ends.ts'
+import { sessionsTable } from './session/tables.ts'
+import { rememberStoreKey } from './store/key-check.ts'
+import { tokensTable, usesTable } from './tokens/tables.ts'
+import type { Clock, Logger, Span, Store, Table, Unsubscribe } from './types.ts'
+
+const RETRY: Span = 60_000
+
+export interface Rotation {
+  /** Another secret seals. Every process does this: whoever comes second finds nothing to do. */
+  follow(): void
+  close(): void
+}
+
+export function createRotation(deps: {
+  readonly fixed: Pick<Fixed, 'idps'>
+  readonly store: Store
+  readonly keyRings: KeyRings
+  readonly clock: Clock
+  readonly logger: Logger
+}): Rotation {
+  const { fixed, store, keyRings, clock, logger } = deps
+  const tables: readonly Table<unknown>[] = [
+    sessionsTable,
+    endsTable,
+    tokensTable,
+    usesTable,
+    certificatesTable,
+    accountsTable,
+    failuresTable,
+    createDirectoryTable(),
+    createFeedTable(),
+    ...fixed.idps.flatMap(({ issuer }) => Object.values(createScimTables(issuer))),
+  ]
+  let stop: Unsubscribe = () => {}
+  let round = 0
+
+  async function sealAnew(): Promise<void> {
+    const own = ++round
+    stop()
+    try {
+      for (const table of tables) await store.sealAnew?.(table)
+      await sealCertificatesAnew(store, keyRings)
+      if (own !== round) return
+      // Last: whoever starts before begins anew.
+      await rememberStoreKey(store, keyRings)
+      logger.info({}, 'shared_secret: the new one seals, and has sealed what is kept')
+    } catch (error) {
+      if (own !== round) return
+      logger.error(
+        faultFields(error),
+        'shared_secret: not all is sealed with the new one: keep the old one in its place',
+      )
+      stop = clock.after(RETRY, follow)
+    }
+  }
+
+  function follow(): void {
+    void sealAnew()
+  }
+
+  return {
+    follow,
+    close() {
+      round++
+      stop()
+    },
+  }
+}
