@@ -67,13 +67,23 @@ that is given by environment (postern.env), which wins over the file and works t
 {{- end }}
 {{- end }}
 
+{{- /* Of the chart's own Secret: a running process takes over all of it but the way to the store. */}}
+{{- define "postern.secretsChecksum" -}}
+{{- $files := list }}
+{{- range include "postern.secretFiles" . | fromYamlArray }}
+{{- $isLive := and (eq $.Values.configReload "live") (not (hasPrefix "store" .setting)) }}
+{{- $files = append $files (ternary (omit . "value") . $isLive) }}
+{{- end }}
+{{- toYaml $files | sha256sum }}
+{{- end }}
+
 {{- /* Checksums cover what needs a restart and no more: an edited route must not restart pods. */}}
 {{- define "postern.podAnnotations" -}}
 {{- if not .Values.existingConfig.name }}
 checksum/config: {{ include "postern.configChecksum" . }}
 {{- end }}
 {{- if not .Values.secrets.existingSecret }}
-checksum/secrets: {{ include "postern.secretFiles" . | sha256sum }}
+checksum/secrets: {{ include "postern.secretsChecksum" . }}
 {{- end }}
 {{- with .Values.podAnnotations }}
 {{ toYaml . }}
