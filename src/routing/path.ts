@@ -21,9 +21,21 @@ const DOTS = /^\.{1,2}(?:;|$)/
  * to it. At the end of a path it is lawful and common: `/;jsessionid=1`.
  */
 const EMPTY_WITH_PARAMETERS = /\/(?:;|%3B)[^/]*\//
-/** Layers of decoding (a proxy, then a framework) turn these into dots and delimiters. */
-const ENCODED = /%(?:25)*(2e|2f|3b|5c)/gi
-const DECODED: Readonly<Record<string, string>> = { '2e': '.', '2f': '/', '3b': ';', '5c': '/' }
+/**
+ * What some server takes for a dot or a delimiter, octets in hexadecimal: the escape of it, overlong UTF-8 (CVE-2008-2938),
+ * and the full width form that Unicode normalisation folds (NFKC).
+ */
+const TAKEN_FOR: readonly (readonly [character: string, spellings: readonly string[]])[] = [
+  ['.', ['2e', 'c0ae', 'e080ae', 'f08080ae', 'efbc8e']],
+  ['/', ['2f', 'c0af', 'e080af', 'f08080af', 'efbc8f', '5c', 'c19c', 'e0819c', 'f080819c', 'efbcbc']],
+  [';', ['3b', 'c0bb', 'e080bb', 'f08080bb', 'efbc9b']],
+]
+const DECODED = new Map(TAKEN_FOR.flatMap(([character, all]) => all.map((octets) => [octets, character])))
+/** Layers of decoding (a proxy, then a framework) undo `%25`. */
+const ESCAPE = '%(?:25)*'
+const ENCODED = new RegExp([...DECODED.keys()].map((octets) => octets.replaceAll(/../g, `${ESCAPE}$&`)).join('|'), 'gi')
+/** Nearly no path has one of these. */
+const MAY_HIDE = /%(?:25|C0|C1|E0|EF|F0)/
 
 /**
  * The canonical form of an absolute path without its query: unreserved octets decoded, slashes
@@ -97,7 +109,7 @@ function withoutDotSegments(decoded: string, keepEmpty = false): string | undefi
   if (hasSegment(decoded, DOTS_WITH_PARAMETERS)) return undefined
   const path = removeDotSegments(decoded, keepEmpty)
   if (EMPTY_WITH_PARAMETERS.test(path)) return undefined
-  return path.includes('%25') && hidesSegments(path) ? undefined : path
+  return MAY_HIDE.test(path) && hidesSegments(path) ? undefined : path
 }
 
 function decodeUnreserved(raw: string, keepSlashes = false): string | undefined {
@@ -117,11 +129,14 @@ function decodeUnreserved(raw: string, keepSlashes = false): string | undefined 
 }
 
 /**
- * Would a server that decodes more than once see a dot segment, or none? A lone `%252F` is left alone: it is
+ * Would a server that decodes more, or more than once, see a dot segment, or none? A lone `%252F` is left alone: it is
  * how people write a branch name with a slash.
  */
 function hidesSegments(path: string): boolean {
-  const decoded = path.replace(ENCODED, (_, digits: string) => DECODED[digits.toLowerCase()] ?? '')
+  const decoded = path.replace(
+    ENCODED,
+    (found) => DECODED.get(found.replaceAll(/%(?:25)*/g, '').toLowerCase()) ?? found,
+  )
   return hasSegment(decoded, DOTS) || EMPTY_WITH_PARAMETERS.test(decoded)
 }
 

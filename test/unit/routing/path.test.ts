@@ -39,6 +39,9 @@ describe('normalizes', () => {
     ['/a/../b%2541', '/b%2541'],
     ['/job/feature%252Flogin/1', '/job/feature%252Flogin/1'],
     ['/%2541', '/%2541'],
+    // EUC-KR, GBK, and CJK in UTF-8.
+    ['/%c0%a5/x%c0%af%c0%a5', '/%C0%A5/x%C0%AF%C0%A5'],
+    ['/%ef%bc%8f%ef%bc%8e%e2%80%a6', '/%EF%BC%8F%EF%BC%8E%E2%80%A6'],
     ['/a;x/b', '/a;x/b'],
     ['/a..;x/b', '/a..;x/b'],
     ['/;jsessionid=1', '/;jsessionid=1'],
@@ -105,6 +108,20 @@ describe('refuses', () => {
     '/public/%25252e%25252e/admin',
     '/public/%25%32%65%25%32%65/admin',
     '/public/..%25252fadmin',
+    // Overlong UTF-8 (CVE-2008-2938), and the full width forms that NFKC folds.
+    '/public/%c0%ae%c0%ae/admin',
+    '/public/.%C0%AE/admin',
+    '/public/..%c0%afadmin',
+    '/public/..%c1%9cadmin',
+    '/public/%e0%80%ae%E0%80%AE/admin',
+    '/public/..%e0%80%afadmin',
+    '/public/%f0%80%80%ae./admin',
+    '/public/%25c0%25ae%25c0%25ae/admin',
+    '/public/%ef%bc%8e%ef%bc%8e/admin',
+    '/public/..%ef%bc%8fadmin',
+    '/public/..%ef%bc%bcadmin',
+    '/api/%c0%bbx/status',
+    '/api/%ef%bc%9bx/status',
   ])('%j', (raw) => {
     expect(canonicalPath(raw)).toBeUndefined()
   })
