@@ -13,7 +13,7 @@ import { checkFiles, checkStoreFolder } from '../checks/files.ts'
 import { checkOnline } from '../checks/online.ts'
 import { type Finding, lineOf } from '../finding.ts'
 import { count, printable } from '../text.ts'
-import { describeHook, registrations } from './registration.ts'
+import { describeHook, type Registration, registrations } from './registration.ts'
 
 export interface CheckOptions {
   /** undefined: the environment alone. */
@@ -107,8 +107,6 @@ function sumUp(findings: readonly Finding[], took: Span): string {
   return `${count(findings.length, 'check')} in ${(took / 1000).toFixed(1)} s: ${result}`
 }
 
-const LABEL_WIDTH = 27
-
 const SERVED: Readonly<Record<Config['fixed']['services'], readonly string[]>> = {
   all: [],
   authenticate: [
@@ -127,7 +125,7 @@ function describe(name: string, config: Config): readonly string[] {
     '',
     ...idps.flatMap((idp) => [
       `Register with ${idp.issuer} for client ${idp.clientId}:`,
-      ...registrations(config, idp).map(({ label, uri }) => `  ${label.padEnd(LABEL_WIDTH)}${uri}`),
+      ...describeRegistrations(registrations(config, idp)),
       '',
     ]),
     `Applications receive ${describeIdentity(config)}`,
@@ -151,6 +149,11 @@ function describeIdentity({ live: { routes, naming } }: Config): string {
   const shown = [...names].map((name) => name.replaceAll(/(?<=^|-)[a-z]/g, (letter) => letter.toUpperCase()))
   const some = passing.length < forwards.length ? ` (${passing.length} of ${count(forwards.length, 'route')})` : ''
   return `${shown.join(', ')}${some}`
+}
+
+function describeRegistrations(registered: readonly Registration[]): readonly string[] {
+  const width = Math.max(...registered.map(({ label }) => label.length)) + 2
+  return registered.map(({ label, uri }) => `  ${label.padEnd(width)}${uri}`)
 }
 
 function describeGroups({ directory }: IdpConfig, { live: { groupsClaim } }: Config): string {

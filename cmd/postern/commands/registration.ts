@@ -35,10 +35,19 @@ export function registrations(config: Config, idp: IdpConfig): readonly Registra
   const isOkta = idp.provider === 'okta'
   return [
     { key: 'redirect_uri', label: 'Sign-in redirect URI', uri: redirectUri(config, idp) },
-    { key: 'sign_out_redirect_uri', label: 'Sign-out redirect URI', uri: signOutUri(config) },
+    // Google has none, and Entra ID takes it as one more redirect URI.
+    {
+      key: 'sign_out_redirect_uri',
+      label: isOkta ? 'Sign-out redirect URI' : 'Sign-out redirect URI, where it has one',
+      uri: signOutUri(config),
+    },
     isOkta
       ? { key: 'universal_logout_uri', label: 'Universal Logout endpoint', uri: at('universal_logout') }
-      : { key: 'backchannel_logout_uri', label: 'Back-channel logout URL', uri: at('backchannel_logout') },
+      : {
+          key: 'backchannel_logout_uri',
+          label: 'Back-channel logout URL, where it has one',
+          uri: at('backchannel_logout'),
+        },
     ...(config.fixed.sharedSignals
       ? [{ key: 'shared_signals_uri', label: 'Shared signals endpoint', uri: at('ssf') } as const]
       : []),

@@ -69,6 +69,14 @@ describe('postern check', () => {
     )
   })
 
+  test('does not ask for an address that some providers have no place for', async () => {
+    const config = `idp_provider: google\n${good('https://accounts.google.com')}`
+    const { out } = await cli(['check', await file(config)])
+    expect(out).toMatch(
+      /Sign-out redirect URI, where it has one +https:.*\n +Back-channel logout URL, where it has one +https:/,
+    )
+  })
+
   test('prints the headers that applications receive, and groups only when a rule asks for them', async () => {
     const path =
       await file(`${good('https://dev-1.okta.com').replace('allowed_groups: [Engineering]', 'allow_any_authenticated_user: true')}jwt_claims_headers: { X-Email: email }
@@ -232,9 +240,11 @@ describe('postern check --online', () => {
     const good1 = await ask()
     expect(good1.exitCode).toBe(0)
     expect(good1.out).toContain(
-      '  Back-channel logout URL    https://authenticate.corp.example/.postern/backchannel_logout',
+      '  Back-channel logout URL, where it has one  https://authenticate.corp.example/.postern/backchannel_logout',
     )
-    expect(good1.out).toContain('  Shared signals endpoint    https://authenticate.corp.example/.postern/ssf')
+    expect(good1.out).toContain(
+      '  Shared signals endpoint                    https://authenticate.corp.example/.postern/ssf',
+    )
     expect(good1.out).toContain('OK    back-channel logout: the provider offers it: register the URL above')
     expect(good1.out).toContain(`OK    shared signals of ${origin}: tells its keys`)
     expect(good1.out).toContain(
