@@ -51,7 +51,8 @@ export function createLeadership(deps: {
     let askedAt = clock.monotonic()
     if (held && (await held.renew())) {
       heldFrom = askedAt
-      return lease === held
+      // What is said too late is over already.
+      if (!hasLapsed()) return lease === held
     }
     if (held && lease === held) become(undefined)
     askedAt = clock.monotonic()

@@ -38,7 +38,7 @@ function world() {
       await turn()
     }
   }
-  return { join, pass }
+  return { clock, join, pass }
 }
 
 test('one leads; when it is cut off from the store it stops before another begins, and does not come back as a second', async () => {
@@ -70,4 +70,15 @@ test('a store that fails for less than the lease lasts changes nothing', async (
   await pass(10_000)
   expect(one.leadership.leads()).toBe(true)
   expect(one.heard).toEqual([true])
+})
+
+test('a renewal that is answered when the lease is over renews nothing: it is taken anew at once', async () => {
+  const { clock, join } = world()
+  const one = join()
+  await one.leadership.start()
+  // As after a sleep of the machine: the answer to what was asked before comes after it.
+  clock.advance(60_000)
+  await turn()
+  expect(one.leadership.leads()).toBe(true)
+  expect(one.heard).toEqual([true, false, true])
 })
