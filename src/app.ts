@@ -53,6 +53,8 @@ export interface Prepared {
 }
 
 const RECHECK_INTERVAL: Span = 30_000
+/** Whoever waited for the start is answered before anything is asked of Okta. */
+const FIRST_ANSWERS: Span = 100
 const AT_ONCE = { drainDelay: 0, drainTimeout: 0 }
 
 /** Rejects when something cannot be opened; what was opened before it is closed then. */
@@ -211,6 +213,7 @@ async function openServing(options: ServingOptions, closing: Closing): Promise<S
     },
   })
   autocert?.start()
+  closing.add(clock.after(FIRST_ANSWERS, () => feeds.follow()))
   return {
     listener,
     redirect,

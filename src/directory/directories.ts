@@ -35,6 +35,8 @@ export interface Directories {
   /** Of whichever client shows its token; absent: nothing is pushed to us. */
   readonly scim: ScimServer | undefined
   start(): Promise<void>
+  /** Asks for what has changed, from now on: nobody who comes in waits for that. */
+  follow(): void
   metrics(): DirectoryMetrics
   /** Secrets may be others now. */
   rotate(): void
@@ -87,6 +89,7 @@ export function openDirectories(deps: {
       for (const each of all) await each.start()
     },
 
+    follow: () => all.forEach((each) => each.follow()),
     metrics: () => sum(all),
     rotate: () => all.forEach((each) => each.rotate()),
 

@@ -60,6 +60,8 @@ export interface OpenDirectory {
   serve(message: Message): Promise<void>
   /** After the leadership has been decided. */
   start(): Promise<void>
+  /** Asks for what has changed, from now on, and after it has started: news are of people who are known. */
+  follow(): void
   metrics(): DirectoryMetrics
   /** Its secrets may be others now. */
   rotate(): void
@@ -183,12 +185,13 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
     if (leadership.leads()) directory.reread(user, others.length > 0 ? 'scim' : undefined)
   }
 
-  /** Never rejects. The feed comes last: its news are of people who are known. */
+  let opened: Promise<void> | undefined
+
+  /** Never rejects. */
   async function open(): Promise<void> {
     await told.start()
     await follower?.start()
     await directory.start()
-    if (!closing.signal.aborted) feed?.start()
   }
 
   return {
@@ -206,7 +209,12 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
 
     async start() {
       unwatch = scim?.onChange(pushed) ?? unwatch
-      await settledWithin(open(), { clock, timeout: LOAD_PATIENCE, signal: closing.signal })
+      opened = open()
+      await settledWithin(opened, { clock, timeout: LOAD_PATIENCE, signal: closing.signal })
+    },
+
+    follow() {
+      void opened?.then(() => closing.signal.aborted || feed?.start())
     },
 
     metrics() {

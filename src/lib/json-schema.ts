@@ -24,6 +24,8 @@ function ajv(): AjvModule.Ajv {
   const require = createRequire(import.meta.url)
   const { Ajv } = require('ajv') as typeof AjvModule
   // Unknown keywords are faults of ours; pairs that may be triples and values of several types are not.
-  shared = new Ajv({ strictTypes: true, allowUnionTypes: true, strictTuples: false })
+  // To compile the schema of schemas takes longer than ours do, which are refused without it, too, when they are nonsense.
+  const judging = { meta: false, validateSchema: false }
+  shared = new Ajv({ strictTypes: true, allowUnionTypes: true, strictTuples: false, ...judging })
   return shared
 }

@@ -6,7 +6,7 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   for (const candidate of candidates) {
     // Each character more or less is a slip.
     if (Math.abs(candidate.length - word.length) >= bestDistance) continue
-    const distance = editDistance(lower, candidate.toLowerCase())
+    const distance = editDistance(lower, candidate.toLowerCase(), bestDistance)
     if (distance < bestDistance) {
       best = candidate
       bestDistance = distance
@@ -15,15 +15,20 @@ export function nearest(word: string, candidates: Iterable<string>): string | un
   return best
 }
 
-/** Insertions, deletions and substitutions that turn one word into the other (Levenshtein). */
-function editDistance(from: string, to: string): number {
+/** Insertions, deletions and substitutions that turn one word into the other (Levenshtein); `most` for so many or more. */
+function editDistance(from: string, to: string, most: number): number {
   let row = Array.from({ length: to.length + 1 }, (_, i) => i)
   for (let i = 1; i <= from.length; i++) {
     const next = [i]
+    let least = i
     for (let j = 1; j <= to.length; j++) {
       const substituted = (row[j - 1] ?? 0) + (from[i - 1] === to[j - 1] ? 0 : 1)
-      next.push(Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1))
+      const distance = Math.min(substituted, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1)
+      next.push(distance)
+      if (distance < least) least = distance
     }
+    // From one row to the next it never becomes less.
+    if (least >= most) return most
     row = next
   }
   return row[to.length] ?? 0

@@ -96,6 +96,7 @@ async function open(
   })
   ends.push(() => opened.close())
   await opened.start()
+  opened.follow()
   await settle()
   return opened
 }

@@ -76,7 +76,7 @@ export function createOktaClient(deps: {
   readonly random?: () => number
 }): OktaClient {
   const { origin, clock, timeout } = deps
-  const pool = createOutboundDispatcher(deps.outbound ?? {}, { connections: PARALLEL, connectTimeout: timeout })
+  let pool: ReturnType<typeof createOutboundDispatcher> | undefined
   const budget = createBudget({
     share: deps.budget,
     parallel: PARALLEL,
@@ -187,6 +187,7 @@ export function createOktaClient(deps: {
       end()
     })
     try {
+      pool ??= createOutboundDispatcher(deps.outbound ?? {}, { connections: PARALLEL, connectTimeout: timeout })
       const { statusCode, headers, body } = await pool.request({
         ...request,
         origin,
@@ -241,7 +242,7 @@ export function createOktaClient(deps: {
 
     async close() {
       queue.close()
-      await pool.destroy()
+      await pool?.destroy()
     },
   }
 }

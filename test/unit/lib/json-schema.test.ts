@@ -18,6 +18,8 @@ test('a schema is compiled with the first value, not before', () => {
   expect(() => isNothing(1)).toThrow('type')
 })
 
-test('a keyword that nobody knows is a fault of the schema, not a value that passes', () => {
+test('a keyword that nobody knows, or that says nonsense, is a fault of the schema, not a value that passes', () => {
   expect(() => validator({ type: 'string', maximumLength: 3 })('abcd')).toThrow('maximumLength')
+  expect(() => validator({ type: 'string', maxLength: '3' })('abcd')).toThrow('maxLength')
+  expect(() => validator({ type: 'object', required: 'name' })({})).toThrow('required')
 })
