@@ -2,10 +2,12 @@
 import { credentialsOf, rotated } from './config/credentials.ts'
 import type { Config, Credentials, DirectorySecrets, IdpConfig, SharedSignalsConfig } from './config/model.ts'
 import { AppError } from './errors.ts'
+import { fingerprint } from './lib/fingerprint.ts'
 import { createHandover } from './lib/handover.ts'
 import { createKeyRings, type KeyRings } from './lib/key-ring.ts'
 import { type CurrentSecret, currentSecret, type Secret } from './lib/secret.ts'
-import type { Clock, Span } from './types.ts'
+import { NEVER } from './lib/time.ts'
+import type { Clock, Span, WallTime } from './types.ts'
 
 /**
  * A new shared secret opens at once, and seals after this: until then the last process has read its file (a Secret takes
@@ -15,6 +17,8 @@ export const SETTLING: Span = 10 * 60_000
 
 export interface CredentialsInForce {
   clientAuth(idp: IdpConfig): IdpConfig['clientAuth']
+  /** Since when that is what this process shows a provider, its start at the earliest. NEVER: it shows it nothing. */
+  since(provider: string): WallTime
   /** Of the directory that is configured with this provider. */
   readonly ofDirectory: (provider: string) => DirectorySecrets
   /** Who pushes security events, and what they show. */
@@ -36,11 +40,16 @@ export function holdCredentials(
 ): CredentialsInForce {
   const { sharedSignals } = fixed
   let current = rotated(credentialsOf(fixed), live.credentials)
+  const since = new Map(current.idps.map(({ name }) => [name, clock.now()]))
   let { sharedSecrets } = live.credentials
   const ofProvider = (name: string) => current.idps.find((idp) => idp.name === name)
   const secrets = createHandover({ first: sharedSecrets, isSame, delay: SETTLING, clock, changed })
   return {
     clientAuth: (idp) => ofProvider(idp.name)?.clientAuth ?? idp.clientAuth,
+    since(provider) {
+      const shows = ofProvider(provider)?.clientAuth.kind !== 'elsewhere'
+      return (shows && since.get(provider)) || NEVER
+    },
     ofDirectory: (provider) => ofProvider(provider) ?? {},
     sharedSignals: sharedSignals && {
       ...sharedSignals,
@@ -59,7 +68,11 @@ export function holdCredentials(
         )
       }
       return () => {
-        current = rotated(current, next)
+        const before = current
+        current = rotated(before, next)
+        for (const [i, { name, clientAuth }] of current.idps.entries()) {
+          if (fingerprint(clientAuth) !== fingerprint(before.idps[i]?.clientAuth)) since.set(name, clock.now())
+        }
         ;({ sharedSecrets } = next)
         secrets.replace(sharedSecrets)
       }

@@ -121,6 +121,7 @@ export async function openProcess(
     clock,
     logger,
     mayCall: fixed.services !== 'proxy',
+    credentialsSince: (provider) => credentials.since(provider),
     refreshed: (outcome) => refreshes([outcome])(),
     renewed: ({ provider = defaultIdp.name, identity }) => claims.tell(provider, identity, live(), clock.now()),
   })

@@ -35,6 +35,8 @@ export interface RefreshPlan {
   readonly lapsesAt: WallTime
   /** Attempts since the last that brought an answer. */
   readonly failures: number
+  /** When the last of these began. */
+  readonly triedAt?: WallTime
 }
 
 /** Why a session ended. A closed vocabulary: what operators search their logs for. */

@@ -25,8 +25,24 @@ export function planRefresh(
   return { dueAt: later(lapsesAt, -Math.min(MARGIN, life / 4)), lapsesAt, failures: 0 }
 }
 
-/** After an attempt that brought no answer: later each time, and not all sessions at once. `random`: 0 to 1. */
-export function postponed({ lapsesAt, failures }: RefreshPlan, now: WallTime, random: number): RefreshPlan {
+/** After an attempt that began at `triedAt` and brought no answer: later each time, and not all sessions at once. `random`: 0 to 1. */
+export function postponed(
+  { lapsesAt, failures }: RefreshPlan,
+  triedAt: WallTime,
+  now: WallTime,
+  random: number,
+): RefreshPlan {
   const pause = Math.min(FIRST_PAUSE * 2 ** failures, LONGEST_PAUSE)
-  return { dueAt: later(now, Math.round(pause * (0.8 + 0.4 * random))), lapsesAt, failures: failures + 1 }
+  return {
+    dueAt: later(now, Math.round(pause * (0.8 + 0.4 * random))),
+    lapsesAt,
+    failures: failures + 1,
+    triedAt,
+  }
+}
+
+/** The plan as it counts with credentials that are in force `since` then: what others failed with is no reason to wait. */
+export function countedSince(plan: RefreshPlan, since: WallTime): RefreshPlan {
+  const { triedAt, lapsesAt } = plan
+  return triedAt === undefined || triedAt > since ? plan : { dueAt: triedAt, lapsesAt, failures: 0 }
 }

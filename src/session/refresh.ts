@@ -12,10 +12,11 @@ import type {
   SessionId,
   Span,
   Tokens,
+  WallTime,
 } from '../types.ts'
-import type { Session, Sessions } from './model.ts'
+import type { RefreshPlan, Session, Sessions } from './model.ts'
 import type { Errand } from './errands.ts'
-import { postponed } from './refresh-plan.ts'
+import { countedSince, postponed } from './refresh-plan.ts'
 
 /** New tokens that the store does not take are offered to it again: the old ones are spent. */
 const STORE_ATTEMPTS = 30
@@ -36,6 +37,8 @@ export function createTokenKeeper(deps: {
   readonly clock: Clock
   readonly logger: Logger
   readonly random: () => number
+  /** When the credentials in force for the provider of a session came into force here. */
+  readonly since: (session: Session) => WallTime
   /** A session with what the provider says now. */
   readonly renewed: (session: Session) => Promise<void>
   /** For whoever counts. */
@@ -45,26 +48,29 @@ export function createTokenKeeper(deps: {
   /** Calls end. */
   readonly closed: AbortSignal
 }): TokenKeeper {
-  const { sessions, idps, clock, logger, random, stopping, closed } = deps
+  const { sessions, idps, clock, logger, random, since, stopping, closed } = deps
 
   async function refresh(id: SessionId): Promise<void> {
+    const triedAt = clock.now()
     let session: Session | undefined
+    let plan: RefreshPlan | undefined
     try {
       session = await sessions.get(id)
-      if (session?.refresh && session.refresh.dueAt <= clock.now()) await ask(session)
+      plan = session?.refresh && countedSince(session.refresh, since(session))
+      if (session && plan && plan.dueAt <= triedAt) await ask(session)
     } catch (error) {
       deps.refreshed('failed')
       // Of an outage once for each session; the counter tells the rest.
-      logger[session?.refresh?.failures ? 'debug' : 'warn'](
+      logger[plan?.failures ? 'debug' : 'warn'](
         {
           session: sessionTag(id),
           provider: session?.provider,
-          failures: session?.refresh?.failures,
+          failures: plan?.failures,
           ...faultFields(error),
         },
         'the tokens of a session could not be refreshed; it goes on',
       )
-      if (session?.refresh) await postpone(session)
+      if (session?.refresh) await postpone(session, triedAt)
     }
   }
 
@@ -105,8 +111,10 @@ export function createTokenKeeper(deps: {
   }
 
   /** Never rejects. */
-  async function postpone(session: Session): Promise<void> {
-    await sessions.postponeRefresh(session, (plan) => postponed(plan, clock.now(), random())).catch(() => undefined)
+  async function postpone(session: Session, triedAt: WallTime): Promise<void> {
+    const next = (plan: RefreshPlan): RefreshPlan =>
+      postponed(countedSince(plan, since(session)), triedAt, clock.now(), random())
+    await sessions.postponeRefresh(session, next).catch(() => undefined)
   }
 
   /** What the store takes, in the end. Rejects what it rejects last. */

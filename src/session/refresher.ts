@@ -2,10 +2,11 @@ import { setMaxListeners } from 'node:events'
 import { assertNever, faultFields } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import { createTurns, settledWithin } from '../lib/wait.ts'
-import { elapsed } from '../lib/time.ts'
+import { elapsed, NEVER } from '../lib/time.ts'
 import type { Clock, IdentityProviders, Logger, Refreshed, SessionId, Span, Store, WallTime } from '../types.ts'
 import type { RefreshPlan, Session, Sessions } from './model.ts'
 import { createErrands, type Errand, postErrand } from './errands.ts'
+import { countedSince } from './refresh-plan.ts'
 import { createTokenKeeper } from './refresh.ts'
 import { sessionsTable } from './tables.ts'
 
@@ -46,15 +47,17 @@ export function createRefresher(deps: {
   readonly mayCall: boolean
   readonly renewed: (session: Session) => Promise<void>
   readonly refreshed: (outcome: Refreshed['outcome'] | 'failed') => void
+  /** Since when this process has the credentials that it shows this provider. NEVER: it has none. */
+  readonly credentialsSince: (provider: string) => WallTime
   readonly random?: () => number
 }): Refresher {
-  const { sessions, store, idps, clock, logger, mayCall, random = Math.random } = deps
+  const { sessions, store, idps, clock, logger, mayCall, credentialsSince, random = Math.random } = deps
   /** Nobody waits any more; then, nobody calls any more. */
   const stop = { waiting: new AbortController(), calling: new AbortController() }
   const stopping = stop.waiting.signal
   // As many as there are requests.
   setMaxListeners(0, stopping)
-  const keeper = createTokenKeeper({ ...deps, random, stopping, closed: stop.calling.signal })
+  const keeper = createTokenKeeper({ ...deps, random, since, stopping, closed: stop.calling.signal })
   const flights = new Map<SessionId, Promise<void>>()
   /** Attempts that wait for another process. */
   const waiting = new Map<SessionId, () => void>()
@@ -65,6 +68,15 @@ export function createRefresher(deps: {
   const unwatch = store.watch(({ table, key }) => {
     if (table === sessionsTable.name) waiting.get(key)?.()
   })
+
+  function since(session: Session): WallTime {
+    const idp = idps.of(session)
+    return idp ? credentialsSince(idp.name) : NEVER
+  }
+
+  function planOf(session: Session): RefreshPlan | undefined {
+    return session.refresh && countedSince(session.refresh, since(session))
+  }
 
   async function run(errand: Errand): Promise<Errand | undefined> {
     switch (errand.kind) {
@@ -101,7 +113,8 @@ export function createRefresher(deps: {
       else if (await turns(() => refreshAlone(id))) return
       await changed(id)
       const current = await sessions.get(id)
-      if (!current?.refresh || clock.now() < current.refresh.dueAt) return
+      const plan = current && planOf(current)
+      if (!plan || clock.now() < plan.dueAt) return
     }
   }
 
@@ -130,7 +143,7 @@ export function createRefresher(deps: {
     await settledWithin(flight, { clock, timeout: idps.of(session)?.timeout ?? 0, signal: stopping })
     // A store that cannot be asked says nothing new: the session counts for as long as it did without a refresh.
     const current = await sessions.get(session.id).catch(() => session)
-    if (current?.refresh?.dueAt === dueAt) {
+    if (current && planOf(current)?.dueAt === dueAt) {
       if (unanswered.size >= MAX_UNANSWERED) unanswered.clear()
       unanswered.set(session.id, dueAt)
     }
@@ -139,7 +152,7 @@ export function createRefresher(deps: {
 
   return {
     fresh(session, now) {
-      const { refresh } = session
+      const refresh = planOf(session)
       if (refresh === undefined || now < refresh.dueAt || stopping.aborted) return session
       const flight = begin(session.id)
       // Whoever did not answer a moment ago is not waited for: neither the provider, nor, where it may not be called, those who may.

@@ -41,7 +41,12 @@ const isStored = validator<StoredSession>({
     refresh: {
       type: 'object',
       required: ['dueAt', 'lapsesAt', 'failures'],
-      properties: { dueAt: EPOCH_MILLIS, lapsesAt: EPOCH_MILLIS, failures: { type: 'integer', minimum: 0 } },
+      properties: {
+        dueAt: EPOCH_MILLIS,
+        lapsesAt: EPOCH_MILLIS,
+        failures: { type: 'integer', minimum: 0 },
+        triedAt: EPOCH_MILLIS,
+      },
     },
   },
 })

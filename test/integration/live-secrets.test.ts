@@ -35,6 +35,29 @@ test('a client secret that is revoked after a reload: people stay signed in, are
   expect(world.logText()).not.toContain(NEW_SECRET)
 })
 
+test.each(['reload', 'restart'] as const)(
+  'a session whose refresh failed for a wrong secret does not wait out its pause with the right one: %s',
+  async (how) => {
+    const clock = manualClock()
+    world = await createTestWorld({ clock, config: { idp_service_account: undefined } })
+    const alice = world.browser()
+    const answers = () =>
+      world.okta.calls().flatMap(({ path, status }) => (path === '/oauth2/v1/token' ? [status] : []))
+    expect((await whileTimePasses(clock, world.signIn(alice, ENGINEERING, ALICE))).status).toBe(200)
+    world.okta.updateApp(DEMO.clientId, { secret: NEW_SECRET })
+    clock.advance(61 * MINUTE)
+    world.okta.clearCalls()
+    const at = clock.now()
+    for (let i = 0; i < 3; i++) await alice.ask(ENGINEERING, JSON_ASK)
+    expect(answers()).toEqual([401])
+    if (how === 'reload') world.reload({ idp_client_secret: NEW_SECRET })
+    else await world.restart({ idp_client_secret: NEW_SECRET })
+    expect((await alice.ask(ENGINEERING, JSON_ASK)).status).toBe(200)
+    expect(answers()).toEqual([401, 200])
+    expect(clock.now()).toBe(at)
+  },
+)
+
 test('an API token that Okta refuses is named, and the right one counts at once', async () => {
   const clock = manualClock()
   world = await createTestWorld({ clock, config: { idp_service_account: 'this-is-not-the-token' } })

@@ -4,12 +4,12 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { AppError } from '../../../src/errors.ts'
 import type { AuditEvent } from '../../../src/lib/audit.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
-import { later } from '../../../src/lib/time.ts'
+import { later, NEVER } from '../../../src/lib/time.ts'
 import { postErrand } from '../../../src/session/errands.ts'
 import { createRefresher, type Refresher } from '../../../src/session/refresher.ts'
 import { createSessions } from '../../../src/session/sessions.ts'
 import { createMemoryStore } from '../../../src/store/memory.ts'
-import type { Identity, IdentityProvider, Refreshed, Store } from '../../../src/types.ts'
+import type { Identity, IdentityProvider, Refreshed, Store, WallTime } from '../../../src/types.ts'
 import type { Session, Sessions } from '../../../src/session/model.ts'
 import { type ManualClock, manualClock } from '../../support/clock.ts'
 import { timePasses } from '../../support/passing-time.ts'
@@ -31,10 +31,13 @@ let revoke: (token: string) => Promise<void>
 /** Messages of level info. */
 let lines: string[]
 let answer: (given: string, keep: (token: string) => Promise<void>) => Promise<Refreshed>
+/** When the credentials came into force. */
+let rotatedAt: WallTime
 let closing: (() => unknown)[]
 
 beforeEach(() => {
   clock = manualClock()
+  rotatedAt = NEVER
   const memory = createMemoryStore({ clock })
   store = {
     ...memory,
@@ -96,6 +99,7 @@ function startProcess(mayCall = true): Process {
     clock,
     logger: { ...silentLogger, audit: (_fields, message) => void lines.push(message) },
     mayCall,
+    credentialsSince: () => rotatedAt,
     renewed: async (session) => void renewed.push(session),
     refreshed: (outcome) => void outcomes.push(outcome),
     random: () => 0.5,
@@ -236,6 +240,30 @@ test('a provider without an answer is asked later and later, and nobody waits fo
   expect(new Set(outcomes)).toEqual(new Set(['failed']))
   expect(pauses).toEqual([5000, 10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000, 300_000])
   expect(events.map(({ event }) => event)).toEqual(['session-begin'])
+})
+
+test('credentials that were replaced are tried at once, and a request waits for tokens that have ended', async () => {
+  const process = startProcess()
+  let session = await signIn(process)
+  clock.advance(HOUR)
+  answer = () =>
+    Promise.reject(new AppError('ERR_IDP_CLIENT', 'refresh: the identity provider answered invalid_client'))
+  for (let i = 1; i <= 3; i++) {
+    await process.refresher.fresh(session, clock.now())
+    await timePasses(clock, async () => (await current(process, session))?.refresh?.failures === i, 0)
+    session = (await current(process, session)) as Session
+    clock.advance(i < 3 ? Number(session.refresh?.dueAt) - clock.now() : 1)
+  }
+  expect(process.refresher.fresh(session, clock.now())).toBe(session)
+  rotatedAt = clock.now()
+  session = (await process.refresher.fresh(session, clock.now())) as Session
+  // Wrong once more: as long as after a first failure.
+  expect(session.refresh).toMatchObject({ failures: 1, dueAt: later(clock.now(), 5000) })
+  rotatedAt = clock.now()
+  answer = async (given) => renewal(`${given}+`)
+  expect(await process.refresher.fresh(session, clock.now())).toMatchObject({ refresh: { failures: 0 } })
+  expect(await tokenOf(process, session)).toBe('rt+')
+  expect(asked).toHaveLength(5)
 })
 
 describe('an answer that ends the session', () => {
