@@ -101,6 +101,7 @@ export async function openProcess(
       logger,
     })
   const idps = createIdentityProviders([providerOf(defaultIdp), ...otherIdps.map(providerOf)])
+  closing.add(() => idps.all.forEach((idp) => idp.close()))
   const upstreams = createUpstreams({ authorities: fixed.authorities, signer, keyRings, clock, logger })
   closing.add(() => upstreams.close())
   const { directory, ...feeds } = openDirectories({

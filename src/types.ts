@@ -157,8 +157,10 @@ export interface IdentityProvider {
   /** Unique among the providers of the configuration. */
   readonly name: string
   readonly issuer: string
-  /** The last call got no answer, or one of 500 or more. undefined: it got one, or there was none. */
+  /** The last call got no answer, or one of 500 or more; it is asked again until it answers. undefined: it got one, or there was none. */
   readonly trouble: () => Trouble | undefined
+  /** Nothing is asked by itself any more. */
+  readonly close: () => void
   /** Path of its redirect URI at the authenticate service: no other provider has it. */
   readonly callbackPath: string
   /** Of one call to the provider. */

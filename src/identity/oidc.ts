@@ -59,7 +59,12 @@ export function createOidcProvider({
   clock,
   logger,
 }: OidcProviderDeps): IdentityProvider {
-  const { send, trouble, connect, rememberKeys, skewOf, verify } = createOidcClient({ idp, clientAuth, clock, logger })
+  const { send, trouble, close, connect, rememberKeys, skewOf, verify } = createOidcClient({
+    idp,
+    clientAuth,
+    clock,
+    logger,
+  })
   const tell = createFaultLog({ clock, logger })
   const pushIfPossible = createOptionalPush({ issuer: idp.issuer, clock, logger })
 
@@ -184,6 +189,7 @@ export function createOidcProvider({
     issuer: idp.issuer,
     callbackPath: redirectUri.pathname,
     trouble,
+    close,
     timeout: idp.timeout,
 
     async begin(signal, { scopes: wanted = [], state = oidc.randomState(), demand = {}, chooseAccount = false } = {}) {

@@ -1,29 +1,74 @@
 import { messageOf } from '../errors.ts'
 import type { Send } from '../lib/outbound.ts'
-import type { Clock, Trouble } from '../types.ts'
+import type { Clock, Span, Trouble, Unsubscribe } from '../types.ts'
 
-/** The same way out, and what the last call by it came to: `trouble` since the first of those in a row without an answer, or with one of 500 or more. */
+/** After a call that failed the same place is asked again: after so long, then after twice as long each time. */
+const FIRST_PAUSE: Span = 5000
+const LONGEST_PAUSE: Span = 60_000
+
+export interface Reachable {
+  readonly send: Send
+  /** Since the first of the calls in a row without an answer, or with one of 500 or more. */
+  readonly trouble: () => Trouble | undefined
+  /** Nothing is asked again. */
+  readonly close: () => void
+}
+
+/**
+ * The same way out, and what the last call by it came to. Where that failed, its place is asked again until it answers,
+ * so that the trouble ends with its cause, and not with the next sign-in. `timeout`: of such a question.
+ */
 export function reachable(
   send: Send,
-  clock: Pick<Clock, 'now'>,
-): { readonly send: Send; readonly trouble: () => Trouble | undefined } {
+  { clock, timeout }: { readonly clock: Pick<Clock, 'now' | 'after'>; readonly timeout: Span },
+): Reachable {
   let trouble: Trouble | undefined
-  const failed = (reason: string): void => {
-    trouble = { since: trouble?.since ?? clock.now(), reason }
+  /** Of the last call that failed. */
+  let place = ''
+  let stopAsking: Unsubscribe | undefined
+  let closed = false
+
+  const sendAndSee: Send = async (url, init) => {
+    try {
+      const answer = await send(url, init)
+      if (answer.status >= 500) failed(init.method, url, ` answered ${answer.status}`)
+      else trouble = undefined
+      return answer
+    } catch (error) {
+      failed(init.method, url, `: ${messageOf(error)}`)
+      throw error
+    }
   }
+
+  function failed(method: string, url: string, how: string): void {
+    place = placeOf(url)
+    trouble = { since: trouble?.since ?? clock.now(), reason: `${method} ${place}${how}` }
+    if (!stopAsking) askIn(FIRST_PAUSE)
+  }
+
+  function askIn(pause: Span): void {
+    if (!closed) stopAsking = clock.after(pause, () => void askAgain(pause))
+  }
+
+  /** Never rejects. With nothing of ours, so that a refusal is all that can come of it. */
+  async function askAgain(pause: Span): Promise<void> {
+    if (trouble) {
+      const init = { method: 'GET', headers: { accept: 'application/json' }, signal: AbortSignal.timeout(timeout) }
+      await sendAndSee(place, init)
+        .then(({ body }) => leave(body))
+        .catch(() => undefined)
+    }
+    stopAsking = undefined
+    if (trouble) askIn(Math.min(pause * 2, LONGEST_PAUSE))
+  }
+
   return {
-    async send(url, init) {
-      try {
-        const answer = await send(url, init)
-        if (answer.status >= 500) failed(`${init.method} ${placeOf(url)} answered ${answer.status}`)
-        else trouble = undefined
-        return answer
-      } catch (error) {
-        failed(`${init.method} ${placeOf(url)}: ${messageOf(error)}`)
-        throw error
-      }
-    },
+    send: sendAndSee,
     trouble: () => trouble,
+    close() {
+      closed = true
+      stopAsking?.()
+    },
   }
 }
 
@@ -31,4 +76,9 @@ export function reachable(
 function placeOf(url: string): string {
   const { origin, pathname } = new URL(url)
   return origin + pathname
+}
+
+/** Reads no more than the first piece. */
+async function leave(body: AsyncIterable<Uint8Array>): Promise<void> {
+  for await (const _ of body) break
 }

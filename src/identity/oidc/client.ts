@@ -32,6 +32,7 @@ export interface OidcClientDeps {
 export interface OidcClient {
   /** See `IdentityProvider`. */
   readonly trouble: () => Trouble | undefined
+  readonly close: () => void
   /** The way out to the provider. */
   readonly send: Send
   /** A configuration for one operation, so that its calls end with the caller's signal. */
@@ -51,7 +52,8 @@ export function createOidcClient({
   clock,
   logger,
 }: OidcClientDeps): OidcClient {
-  const { send, trouble } = reachable(createSend(idp.outbound ?? {}, idp.timeout), clock)
+  const { timeout } = idp
+  const { send, trouble, close } = reachable(createSend(idp.outbound ?? {}, timeout), { clock, timeout })
   const tell = createFaultLog({ clock, logger })
   const metadata = createStale({ ...METADATA, clock, read: () => readMetadata(idp, { send, logger, tell }) })
   /** Signing keys: read by the library when there are none, or when a token names one that is unknown. */
@@ -95,6 +97,7 @@ export function createOidcClient({
   return {
     send,
     trouble,
+    close,
     connect,
     rememberKeys,
     skewOf: (config) => skews.get(config),

@@ -8,7 +8,10 @@ const init = { method: 'POST', headers: {}, signal: new AbortController().signal
 test('a provider is in trouble from the first call in a row that failed until one that did not', async () => {
   const clock = manualClock()
   let next: () => number = () => 200
-  const { send, trouble } = reachable(async () => ({ status: next(), headers: {}, body: [] }) as never, clock)
+  const { send, trouble } = reachable(async () => ({ status: next(), headers: {}, body: [] }) as never, {
+    clock,
+    timeout: 1000,
+  })
   expect(trouble()).toBeUndefined()
   await send(URL_WITH_CODE, init)
   expect(trouble()).toBeUndefined()
@@ -26,4 +29,56 @@ test('a provider is in trouble from the first call in a row that failed until on
   next = () => 401
   await send(URL_WITH_CODE, init)
   expect(trouble()).toBeUndefined()
+})
+
+function provider(clock: ReturnType<typeof manualClock>) {
+  const calls: { readonly at: number; readonly what: string; readonly headers: object }[] = []
+  const control = { status: 200 }
+  const began = clock.now()
+  const reach = reachable(
+    async (url, { method, headers }) => {
+      calls.push({ at: (clock.now() - began) / 1000, what: `${method} ${url}`, headers })
+      return { status: control.status, headers: {}, body: [] } as never
+    },
+    { clock, timeout: 1000 },
+  )
+  return { ...reach, calls, control }
+}
+
+test('one that is away is asked again, more and more seldom, and is well when it answers', async () => {
+  const clock = manualClock()
+  const { send, trouble, calls, control } = provider(clock)
+  control.status = 503
+  await send(URL_WITH_CODE, init)
+  await clock.advanceAsync(300_000)
+  expect(calls.map(({ at }) => at)).toEqual([0, 5, 15, 35, 75, 135, 195, 255])
+  // Nothing of the sign-in that failed.
+  expect(new Set(calls.slice(1).map(({ what }) => what))).toEqual(new Set(['GET https://idp.test/token']))
+  expect(calls.at(-1)?.headers).toEqual({ accept: 'application/json' })
+  // As many places take no GET.
+  control.status = 405
+  await clock.advanceAsync(60_000)
+  expect(trouble()).toBeUndefined()
+  const { length } = calls
+  await clock.advanceAsync(3_600_000)
+  expect(calls).toHaveLength(length)
+})
+
+test('one that is well is asked nothing by itself, nor one that a sign-in found well, nor any after the end', async () => {
+  const clock = manualClock()
+  const { send, trouble, calls, control, close } = provider(clock)
+  await send(URL_WITH_CODE, init)
+  await clock.advanceAsync(3_600_000)
+  control.status = 500
+  await send(URL_WITH_CODE, init)
+  control.status = 200
+  await send(URL_WITH_CODE, init)
+  await clock.advanceAsync(3_600_000)
+  expect(calls).toHaveLength(3)
+  control.status = 500
+  await send(URL_WITH_CODE, init)
+  close()
+  await clock.advanceAsync(3_600_000)
+  expect(calls).toHaveLength(4)
+  expect(trouble()).toMatchObject({ reason: 'POST https://idp.test/token answered 500' })
 })
