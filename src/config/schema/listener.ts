@@ -47,7 +47,7 @@ export const listenerKeys = {
   max_connections_per_client: integer(0, 1_000_000)
     .default(0)
     .describe(
-      'Connections of one client address (of IPv6: of its /64 network) at a time, to each process, `http_redirect_addr` included; those beyond are closed before TLS. With `use_proxy_protocol` the address is what the header says; peers that `trusted_proxies` names may have any number. 0: no limit.',
+      'Connections of one client address (of IPv6: of its /64 network) at a time, to each process, `http_redirect_addr` included; those beyond are closed before TLS. With `workers` each counts for itself, so that a client may have this number at every one of them. With `use_proxy_protocol` the address is what the header says; peers that `trusted_proxies` names may have any number. 0: no limit.',
     ),
   trusted_proxies: texts
     .default([])
