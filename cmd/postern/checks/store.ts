@@ -18,12 +18,17 @@ export async function checkStore({ fixed, live }: Config, clock: Clock): Promise
   if (path !== undefined && !existsSync(dataFile(path)))
     return [{ check, status: 'ok', message: 'is made at the first start' }]
   try {
-    await inspectStore(fixed, {
+    const facts = await inspectStore(fixed, {
       keyRings: createKeyRings(() => live.credentials.sharedSecrets),
       clock,
       logger: silentLogger,
     })
-    return [{ check, status: 'ok', message: 'is of this shared_secret, and keeps what is written' }]
+    const server = facts?.version === undefined ? '' : `; ${facts.version}`
+    const message = `is of this shared_secret, and keeps what is written${server}`
+    return [
+      { check, status: 'ok', message },
+      ...(facts?.doubt ? [{ check, status: 'warn', ...facts.doubt } as const] : []),
+    ]
   } catch (error) {
     const remedy =
       path === undefined ? 'see storage.url, and who may connect there' : 'see storage.path, and whose the files are'

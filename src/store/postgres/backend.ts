@@ -11,6 +11,7 @@ const PATIENCE: Span = 3000
 /** Processes that start together make the tables one after the other. */
 const SCHEMA_PATIENCE: Span = 10_000
 const SWEEP_BATCH = 1000
+const OLDEST = 12
 /** Changes that the log keeps. A process that missed more has a gap. */
 const CHANGES_KEPT = "interval '10 minutes'"
 
@@ -90,6 +91,14 @@ export function createPostgresBackend({
     },
     async ping() {
       await query(calls, 'SELECT 1', [])
+    },
+    async facts() {
+      const [row] = await query(calls, "SELECT current_setting('server_version') AS version", [])
+      const [number = ''] = String(row?.['version']).split(' ')
+      const version = `${product} ${number}`
+      if (Number.parseInt(number, 10) >= OLDEST) return { version }
+      const message = `${version} is older than what Postern is tested with`
+      return { version, doubt: { message, remedy: `use ${product} ${OLDEST} or newer` } }
     },
     async read(table, id) {
       const text = `SELECT ${RECORD} FROM postern_records WHERE space = $1 AND kind = $2 AND id = $3`

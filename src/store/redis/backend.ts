@@ -2,7 +2,15 @@ import type { RedisConfig } from '../../config/storage-model.ts'
 import { epochMillis, wallTime } from '../../lib/time.ts'
 import type { Clock, Logger, Span } from '../../types.ts'
 import { unavailable } from '../record.ts'
-import { type Backend, type Found, LOG_PAGE, LOG_SILENCE, type LogEntry, RECORD_PAGE } from '../shared/backend.ts'
+import {
+  type Backend,
+  type Found,
+  LOG_PAGE,
+  LOG_SILENCE,
+  type LogEntry,
+  RECORD_PAGE,
+  type ServerFacts,
+} from '../shared/backend.ts'
 import { createLink, type Link, type Session } from '../shared/link.ts'
 import { type Connection, Refusal, type Reply } from './connection.ts'
 import { addressOf, connectToMaster } from './locate.ts'
@@ -94,6 +102,14 @@ export function createRedisBackend({
     async ping() {
       await call(calls, ['PING'])
     },
+    async facts() {
+      try {
+        return factsIn(String(await call(calls, ['INFO'])))
+      } catch (error) {
+        if (error instanceof Error && error.message.includes('NOPERM')) return { version: undefined }
+        throw error
+      }
+    },
     async read(table, id) {
       return parseRecord(await call(calls, ['GET', names.record(table, id)]))
     },
@@ -130,6 +146,26 @@ export function createRedisBackend({
       (await call(calls, ['SET', names.lease(name), holder, 'NX', 'PX', `${ttl}`])) === 'OK',
     holdLease: async (name, holder, ttl) => (await run(hold, [names.lease(name), holder, `${ttl}`])) === 1,
   }
+}
+
+/** Of the answer to INFO. */
+function factsIn(info: string): ServerFacts {
+  const said = (name: string): string | undefined => new RegExp(`^${name}:(\\S+)`, 'm').exec(info)?.[1]
+  const [valkey, redis, policy] = [said('valkey_version'), said('redis_version'), said('maxmemory_policy')]
+  const version = valkey === undefined ? redis && `Redis ${redis}` : `Valkey ${valkey}`
+  if (Number.parseInt(redis ?? '7', 10) < 7) {
+    const message = `${version} is older than what Postern is tested with`
+    return { version, doubt: { message, remedy: 'use Redis 7.0 or Valkey 7.2, or newer' } }
+  }
+  return policy === undefined || policy === 'noeviction'
+    ? { version }
+    : {
+        version,
+        doubt: {
+          message: `a full memory deletes sessions, and people sign in again (maxmemory-policy ${policy})`,
+          remedy: 'set maxmemory-policy noeviction',
+        },
+      }
 }
 
 /** As `scripts.ts` writes one. */

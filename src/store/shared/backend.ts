@@ -62,6 +62,14 @@ export interface ChangeLog extends Connected {
   after(sequence: number): Promise<readonly LogEntry[]>
 }
 
+/** What a server says of itself, for whoever checks a configuration. */
+export interface ServerFacts {
+  /** `Redis 7.0.15`; undefined: it does not tell everybody. */
+  readonly version: string | undefined
+  /** Works, and not for ever. */
+  readonly doubt?: { readonly message: string; readonly remedy: string }
+}
+
 /** Every call rejects ERR_STORE_UNAVAILABLE when there is no connection, no answer in time, or the server refuses. */
 export interface Backend extends Connected {
   /** What people call it: `Redis`. */
@@ -69,6 +77,7 @@ export interface Backend extends Connected {
   readonly log: ChangeLog
   /** Resolves when the server answers. */
   ping(): Promise<void>
+  facts(): Promise<ServerFacts>
   read(table: string, id: string): Promise<Found>
   /** Records of a table, or of one value of its index, in the order of their ids; of a page that is full there may be more. */
   page(table: string, index: string | undefined, after: string): Promise<readonly (readonly [id: string, Found])[]>
