@@ -1,6 +1,6 @@
 import type { Config } from '../../../src/config/model.ts'
 import type { Finding } from '../finding.ts'
-import { askJson } from './ask.ts'
+import { askJson, unanswered } from './ask.ts'
 
 const TIMEOUT_MS = 10_000
 
@@ -9,10 +9,7 @@ export async function checkAcme({ fixed: { acme } }: Config): Promise<readonly F
   if (!acme) return []
   const check = `certificate authority ${acme.directoryUrl.href}`
   const answer = await askJson(acme.directoryUrl.href, TIMEOUT_MS, acme.outbound)
-  if ('problem' in answer) {
-    const remedy = 'see autocert_ca, autocert_trusted_ca, and that this machine may connect there'
-    return [{ check, status: 'fail', message: answer.problem, remedy }]
-  }
+  if ('problem' in answer) return [unanswered(check, answer, 'autocert_ca, autocert_trusted_ca')]
   const { newNonce, newAccount, newOrder, meta } = answer.body
   if (![newNonce, newAccount, newOrder].every((url) => typeof url === 'string')) {
     return [

@@ -2,7 +2,16 @@
 import { systemAuthorities } from '../../../src/lib/authorities.ts'
 import { describeDuration } from '../../../src/lib/duration.ts'
 import { elapsed } from '../../../src/lib/time.ts'
-import { certificatesIn, crlEnd, endOf, judgeChain, judgeDates, judgeEnd, nameOf } from '../../../src/lib/x509.ts'
+import {
+  type CertificateProblem,
+  certificatesIn,
+  crlEnd,
+  endOf,
+  judgeChain,
+  judgeDates,
+  judgeEnd,
+  nameOf,
+} from '../../../src/lib/x509.ts'
 import { createCertificateTable } from '../../../src/routing/certificates.ts'
 import type { Config } from '../../../src/config/model.ts'
 import type { WallTime } from '../../../src/types.ts'
@@ -36,7 +45,7 @@ function checkShown(key: string, pem: string, { fixed }: Config, now: WallTime):
 }
 
 /** Each problem a line; none: one line that says so. */
-function judged(check: string, problems: readonly Omit<Finding, 'check'>[], good: () => string): readonly Finding[] {
+function judged(check: string, problems: readonly CertificateProblem[], good: () => string): readonly Finding[] {
   return problems.length > 0
     ? problems.map((problem) => ({ check, ...problem }))
     : [{ check, status: 'ok', message: good() }]

@@ -37,10 +37,9 @@ export async function checkClient(config: Config, idp: IdpConfig, clock: Clock):
 
 function judgeKeys({ issuer }: IdpConfig, { keys }: ClientInspection): Finding {
   const check = `signing keys of ${issuer}`
-  if ('problem' in keys) return { check, status: 'fail', message: keys.problem }
-  return keys.count > 0
-    ? { check, status: 'ok', message: count(keys.count, 'key') }
-    : { check, status: 'fail', message: 'it publishes none, so every ID token would be refused' }
+  if ('count' in keys && keys.count > 0) return { check, status: 'ok', message: count(keys.count, 'key') }
+  const message = 'problem' in keys ? keys.problem : 'it publishes none, so every ID token would be refused'
+  return { check, status: 'fail', message, remedy: 'see jwks_uri in its discovery document, and ask whoever runs it' }
 }
 
 function judgeCredentials(idp: IdpConfig, { token, authorization }: ClientInspection): readonly Finding[] {
@@ -115,7 +114,7 @@ const REGISTER = 'see that it is registered'
 function refusal(
   { clientId, provider }: IdpConfig,
   { about, status }: Extract<AuthorizationAnswer, { kind: 'refused' }>,
-): Pick<Finding, 'message' | 'remedy'> {
+): { readonly message: string; readonly remedy: string } {
   switch (about) {
     case 'redirect-uri':
       return {
@@ -152,8 +151,11 @@ function judgeReturned(
       },
     ]
   }
-  const message = error === '' ? 'it answers a sign-in of nobody' : `it refuses every sign-in (${said})`
-  return [{ check: `sign-in of client ${idp.clientId}`, status: error === '' ? 'warn' : 'fail', message }]
+  const remedy = 'see the settings of the application at the provider, idp_request_params, and the log of the provider'
+  const signIn = `sign-in of client ${idp.clientId}`
+  return error === ''
+    ? [{ check: signIn, status: 'warn', message: 'it answers a sign-in of nobody', remedy }]
+    : [{ check: signIn, status: 'fail', message: `it refuses every sign-in (${said})`, remedy }]
 }
 
 function judgeSignOut(idp: IdpConfig, uri: string, answer: AuthorizationAnswer | undefined): readonly Finding[] {

@@ -2,17 +2,18 @@
 import type { Config } from '../../../src/config/model.ts'
 import type { Finding } from '../finding.ts'
 import { count } from '../text.ts'
-import { askJson } from './ask.ts'
+import { askJson, unanswered } from './ask.ts'
 
 export async function checkTokenIssuers({ fixed }: Config): Promise<readonly Finding[]> {
   if (fixed.tokenIssuers.length === 0) return []
   const { inspectTokenIssuers } = await import('../../../src/inspection.ts')
   const findings = await inspectTokenIssuers(fixed.tokenIssuers)
-  return findings.map(({ name, keys, problem }) => ({
-    check: `token issuer ${name}`,
-    status: problem === undefined && keys > 0 ? 'ok' : 'fail',
-    message: problem ?? (keys > 0 ? `publishes ${count(keys, 'key')}` : 'publishes no key'),
-  }))
+  return findings.map(({ name, keys, problem }): Finding => {
+    const check = `token issuer ${name}`
+    if (problem === undefined && keys > 0) return { check, status: 'ok', message: `publishes ${count(keys, 'key')}` }
+    const remedy = `see issuer and jwks_url of token_issuers.${name}, and that this machine may connect there`
+    return { check, status: 'fail', message: problem ?? 'publishes no key', remedy }
+  })
 }
 
 /** The metadata of whoever pushes events (SSF 1.0 §7): without its keys no event counts. */
@@ -24,7 +25,7 @@ export async function checkSharedSignals({ fixed }: Config): Promise<readonly Fi
   const url = `${origin}/.well-known/ssf-configuration${pathname === '/' ? '' : pathname}`
   const answer = await askJson(url, idp.timeout, idp.outbound ?? {})
   const check = `shared signals of ${issuer}`
-  if ('problem' in answer) return [{ check, status: 'fail', message: answer.problem }]
+  if ('problem' in answer) return [unanswered(check, answer, 'shared_signals.issuer')]
   const { issuer: named, jwks_uri: keys } = answer.body
   if (typeof named !== 'string' || named.replace(/\/$/, '') !== issuer || typeof keys !== 'string') {
     const message = `${url} answered ${answer.status} and no metadata of this issuer`

@@ -5,9 +5,12 @@ import { silentLogger } from '../../../src/lib/log.ts'
 import type { GroupProblem } from '../../../src/okta-account.ts'
 import type { Config, DirectoryConfig, IdpConfig } from '../../../src/config/model.ts'
 import type { Clock } from '../../../src/types.ts'
-import { OKTA_TIMEOUT_MS, withDeadline } from '../deadline.ts'
+import { withDeadline } from '../deadline.ts'
 import { signOutUri } from '../commands/registration.ts'
-import type { Finding } from '../finding.ts'
+import { type Finding, remedyOf } from '../finding.ts'
+
+/** Rate limits make Okta's answers wait. Shorter than the deadline of the whole, so that Okta is named. */
+const TIMEOUT_MS = 20_000
 
 type OktaDirectory = Extract<DirectoryConfig, { kind: 'okta' }>
 
@@ -20,7 +23,7 @@ export async function checkOkta(
 ): Promise<readonly Finding[]> {
   // Here and not above: what it brings with it is for those who ask.
   const { inspect } = await import('../../../src/okta-account.ts')
-  const { account, people, groups, log, withoutLog } = await withDeadline(OKTA_TIMEOUT_MS, (signal) =>
+  const { account, people, groups, log, withoutLog } = await withDeadline(TIMEOUT_MS, (signal) =>
     inspect(config, idp, { clock, logger: silentLogger }, signal),
   )
   const { origin } = directory.url
@@ -60,7 +63,7 @@ export async function checkOkta(
 /** What only Okta's API tells of the client: whether a sign-out may come back, and whether tokens can be refreshed. */
 export async function checkApplication(config: Config, idp: IdpConfig, clock: Clock): Promise<readonly Finding[]> {
   const { inspectClientApplication } = await import('../../../src/okta-account.ts')
-  const found = await withDeadline(OKTA_TIMEOUT_MS, (signal) =>
+  const found = await withDeadline(TIMEOUT_MS, (signal) =>
     inspectClientApplication(idp, { clock, logger: silentLogger }, signal),
   )
   const uri = signOutUri(config)
@@ -125,7 +128,12 @@ function describeProblem(problem: GroupProblem): Finding {
 }
 
 /** For whoever has to do something about it. */
-function reasonOfOkta({ code, message }: AppError, isApp: boolean, scope: string): Pick<Finding, 'message' | 'remedy'> {
+function reasonOfOkta(
+  error: AppError,
+  isApp: boolean,
+  scope: string,
+): { readonly message: string; readonly remedy: string } {
+  const { code, message } = error
   switch (code) {
     case 'ERR_DIRECTORY_UNAUTHORIZED':
       return isApp
@@ -146,7 +154,11 @@ function reasonOfOkta({ code, message }: AppError, isApp: boolean, scope: string
         : { message: `the token may not do this (${message})`, remedy: 'create it as a Read-only Administrator' }
     case 'ERR_DIRECTORY_RATE_LIMITED':
       return { message: "Okta's rate limit is used up", remedy: 'try again in a minute' }
+    case 'ERR_DIRECTORY_UNREACHABLE':
+      return { message, remedy: 'see directory.okta.url, that this machine may connect there, and status.okta.com' }
+    case 'ERR_DIRECTORY_BAD_ANSWER':
+      return { message, remedy: 'what answers there is not Okta: see directory.okta.url, and proxies on the way' }
     default:
-      return { message }
+      return { message, remedy: remedyOf(error) }
   }
 }

@@ -3,7 +3,7 @@ import { messageOf } from '../../../src/errors.ts'
 import { describeDuration } from '../../../src/lib/duration.ts'
 import type { Clock, Span, Unsubscribe } from '../../../src/types.ts'
 import type { Config } from '../../../src/config/model.ts'
-import type { Finding } from '../finding.ts'
+import { type Finding, remedyOf } from '../finding.ts'
 import { checkAcme } from './acme.ts'
 import { checkSharedSignals, checkTokenIssuers } from './issuers.ts'
 import { checkApplication, checkOkta } from './okta.ts'
@@ -44,12 +44,13 @@ async function inTime(check: string, clock: Clock, work: Promise<readonly Findin
   let stop: Unsubscribe = () => {}
   const late = new Promise<readonly Finding[]>((resolve) => {
     const message = `no answer within ${describeDuration(DEADLINE)}`
-    stop = clock.after(DEADLINE, () => resolve([{ check, status: 'fail', message }]))
+    const remedy = 'see that this machine may connect there: something swallows what is sent'
+    stop = clock.after(DEADLINE, () => resolve([{ check, status: 'fail', message, remedy }]))
   })
   try {
     return await Promise.race([work, late])
   } catch (error) {
-    return [{ check, status: 'fail', message: messageOf(error) }]
+    return [{ check, status: 'fail', message: messageOf(error), remedy: remedyOf(error) }]
   } finally {
     stop()
   }

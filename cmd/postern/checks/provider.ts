@@ -6,7 +6,7 @@ import type { Clock, Span } from '../../../src/types.ts'
 import type { Config, IdpConfig } from '../../../src/config/model.ts'
 import { judgeOffers } from '../commands/registration.ts'
 import type { Finding } from '../finding.ts'
-import { type Answer, askJson } from './ask.ts'
+import { type Answer, askJson, unanswered } from './ask.ts'
 import { checkClient } from './client.ts'
 
 /** Tokens are judged with 30 s of tolerance; a provider's `Date` is in whole seconds, and the answer takes its time. */
@@ -25,13 +25,8 @@ export async function checkProvider(config: Config, idp: IdpConfig, clock: Clock
 
 function judgeIssuer({ live }: Config, idp: IdpConfig, url: string, answer: Answer): Finding {
   const check = `identity provider ${idp.issuer}`
-  const fail = (message: string, remedy?: string): Finding => ({
-    check,
-    status: 'fail',
-    message,
-    ...(remedy !== undefined && { remedy }),
-  })
-  if ('problem' in answer) return fail(answer.problem, 'see idp_provider_url, and that this machine may connect there')
+  const fail = (message: string, remedy: string): Finding => ({ check, status: 'fail', message, remedy })
+  if ('problem' in answer) return unanswered(check, answer, 'idp_provider_url')
   if (answer.status !== 200) {
     return fail(`${url} answered ${answer.status}: no issuer is there`, remedyOfAddress(idp))
   }
@@ -42,7 +37,7 @@ function judgeIssuer({ live }: Config, idp: IdpConfig, url: string, answer: Answ
   }
   const metadata = placed(answer.body, idp)
   const unsafe = unsafeEndpoint(metadata, idp)
-  if (unsafe !== undefined) return fail(unsafe)
+  if (unsafe !== undefined) return fail(unsafe, 'see idp_provider_url: its addresses must be https, and its own')
   const missing = Array.isArray(scopes) ? idp.scopes.filter((scope) => !scopes.includes(scope)) : []
   const message = `answers, but does not list the scopes ${missing.join(', ')}`
   if (missing.length > 0) return { check, status: 'note', message }

@@ -16,6 +16,9 @@ export async function checkUpstreams({ fixed, live }: Config, clock: Clock): Pro
   return (await inspectUpstreams(live, { timeout, clock, authorities: fixed.authorities })).map(judge)
 }
 
+const REMEDY_OF_TLS =
+  'tls_custom_ca is for its authority, tls_server_name for its name, tls_client_cert for what it asks of us; what has expired has to be renewed there'
+
 function judge(found: UpstreamFinding): Finding {
   const { upstream, definedAt } = found
   const check = `upstream ${upstream}`
@@ -30,7 +33,7 @@ function judge(found: UpstreamFinding): Finding {
         remedy: 'see that the scheme and the port are those of its HTTP: http, https, h2c',
       }
     case 'refused':
-      return { check, status: 'fail', message: `${found.problem} (${definedAt})` }
+      return { check, status: 'fail', message: `${found.problem} (${definedAt})`, remedy: REMEDY_OF_TLS }
     case 'unreachable':
       return {
         check,

@@ -24,7 +24,7 @@ export type GroupProblem =
 export interface OktaInspection {
   /** The login that the token belongs to; undefined: a service app. */
   readonly account: Probe<string | undefined>
-  /** Absent: the credentials are not accepted, so nothing else was asked. */
+  /** Absent: nothing was asked after the account, because Okta does not answer, or not these credentials. */
   readonly people?: Probe<undefined>
   readonly groups?: Probe<readonly GroupProblem[]>
   readonly log?: Probe<undefined>
@@ -40,7 +40,8 @@ export async function inspectOkta(
 ): Promise<OktaInspection> {
   const options = { signal, priority: 'confirm' } as const
   const account = await probe(() => (isApp ? readAnybody(client, options) : readOwner(client, options)))
-  if (!account.ok && account.error.code === 'ERR_DIRECTORY_UNAUTHORIZED') return { account, withoutLog: DELTA_INTERVAL }
+  // The rest would say the same.
+  if (!account.ok && account.error.code !== 'ERR_DIRECTORY_FORBIDDEN') return { account, withoutLog: DELTA_INTERVAL }
   const people = await probe(() => readAnybody(client, options))
   const groups = await probe(() => readGroups(client, wanted, options))
   const log = await probe(async () => void (await client.get('/api/v1/logs', { limit: '1' }, options)))
