@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { duration, live, oneOf, orFile, text, texts, url } from './fields.ts'
+import { callTimeout, duration, live, oneOf, orFile, text, texts, url } from './fields.ts'
 
 const oktaSchema = z.strictObject(
   {
@@ -11,7 +11,7 @@ const oktaSchema = z.strictObject(
       .max(1, { error: 'a number from 0.01 to 1' })
       .default(0.5)
       .describe('Share of each Okta rate limit that Postern may use.'),
-    timeout: duration.prefault('10s').describe('Timeout of one call to the API.'),
+    timeout: callTimeout.prefault('10s').describe('Timeout of one call to the API.'),
     log_interval: duration
       .prefault('10s')
       .describe("How often Okta's System Log is read; a change counts after this time."),
@@ -62,7 +62,7 @@ export const directorySchema = z.strictObject(
     max_staleness: duration
       .prefault('1h')
       .describe('Age after which groups are unknown, and rules about groups answer 503.'),
-    sign_in_timeout: duration.prefault('5s').describe('How long a sign-in waits for groups.'),
+    sign_in_timeout: callTimeout.prefault('5s').describe('How long a sign-in waits for groups.'),
     sources: z
       .array(oneOf('okta', 'scim', 'static'), { error: 'a list of okta, scim, static' })
       .optional()

@@ -17,10 +17,19 @@ export const path = z
   .regex(/^\//, { error: 'a path that begins with /' })
 
 const DURATION_WORDS = 'a duration such as 30s or 14h'
+/** Dates end before some longer ones would. */
+const LONGEST: Span = 3650 * 86_400_000
+/** Node cuts longer waits than 25 days to nothing, and whoever waits for an answer does not want to wait for so long. */
+const LONGEST_CALL: Span = 3_600_000
+
 /** Go-style, as Pomerium: `30s`, `14h`, `1h30m`; `0` where nothing is meant. In milliseconds afterwards. */
 export const duration = z
   .union([z.string().regex(DURATION, { error: DURATION_WORDS }), z.literal(0)], { error: DURATION_WORDS })
   .transform((written): Span => (written === 0 ? 0 : (parseDuration(written) ?? Number.NaN)))
+  .refine((span) => span <= LONGEST, { error: 'a duration of at most 3650d' })
+
+/** Of one call to somebody else. */
+export const callTimeout = duration.refine((span) => span <= LONGEST_CALL, { error: 'a duration of at most 1h' })
 
 export const texts = z.array(text, { error: 'a list of text' })
 /** A list, or one text with spaces or commas between the words. */

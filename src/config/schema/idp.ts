@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { PROVIDERS } from '../providers.ts'
-import { duration, flag, live, oneOf, orFile, text, textMap, url, words } from './fields.ts'
+import { callTimeout, duration, flag, live, oneOf, orFile, text, textMap, url, words } from './fields.ts'
 import { providersSchema } from './providers.ts'
 
 /** Who signs people in: `idp_…` and `identity_providers`. */
@@ -47,7 +47,7 @@ export const idpKeys = {
   idp_allow_unverified_email: flag
     .default(false)
     .describe('Accept e-mail addresses that the provider says are not verified.'),
-  idp_timeout: duration.prefault('10s').describe('Timeout of one call to the identity provider.'),
+  idp_timeout: callTimeout.prefault('10s').describe('Timeout of one call to the identity provider.'),
   ...live({
     idp_service_account: z
       .union([text, z.looseObject({ api_key: z.string() })], { error: 'an Okta API token in one of its forms' })
@@ -64,5 +64,5 @@ export const idpKeys = {
       'More identity providers, by name; without the keys `idp_…` the first of them is the default one. Their secrets are live, all else needs a restart.',
     ),
   idp_refresh_directory_interval: duration.optional().describe('Old name of `directory.refresh_interval`.'),
-  idp_refresh_directory_timeout: duration.optional().describe('Old name of `directory.okta.timeout`.'),
+  idp_refresh_directory_timeout: callTimeout.optional().describe('Old name of `directory.okta.timeout`.'),
 }

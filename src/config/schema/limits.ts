@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { circuitBreaker } from './balancing.ts'
-import { duration, integer } from './fields.ts'
+import { callTimeout, duration, integer } from './fields.ts'
 
 const RATE = 'a number of requests a second above 0'
 const rate = z.number({ error: RATE }).positive({ error: RATE }).max(1_000_000, { error: RATE })
@@ -30,7 +30,7 @@ export const bodyLimit = integer(0, Number.MAX_SAFE_INTEGER)
 /** How long upstreams are waited for, and how much of everything is taken; docs/time-limits.md. */
 export const limitKeys = {
   default_upstream_timeout: duration.prefault('30s').describe('Timeout for the response header of upstreams; 0: none.'),
-  upstream_connect_timeout: duration.prefault('10s').describe('Connect timeout for upstreams.'),
+  upstream_connect_timeout: callTimeout.prefault('10s').describe('Connect timeout for upstreams.'),
   upstream_body_timeout: duration
     .prefault('5m')
     .describe('Idle timeout within a response body of upstreams; 0: none. Event streams have none.'),

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { PROVIDERS } from '../providers.ts'
 import { directorySchema } from './directory.ts'
-import { duration, flag, live, oneOf, orFile, text, textMap, url, words } from './fields.ts'
+import { callTimeout, flag, live, oneOf, orFile, text, textMap, url, words } from './fields.ts'
 
 /** `identity_providers.NAME`: what the keys `idp_…` say of the default provider, without `idp_`. */
 export const providerSchema = z.strictObject(
@@ -35,7 +35,7 @@ export const providerSchema = z.strictObject(
     allow_unverified_email: flag
       .default(false)
       .describe('Accept e-mail addresses that the provider says are not verified.'),
-    timeout: duration.prefault('10s').describe('Timeout of one call to the provider.'),
+    timeout: callTimeout.prefault('10s').describe('Timeout of one call to the provider.'),
     directory: directorySchema
       .prefault({})
       .describe('Source of the groups and status of its people, as `directory` of the default provider.'),
