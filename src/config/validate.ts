@@ -116,7 +116,7 @@ export function validate(input: Input): Draft {
   for (const list of ['policy', 'routes'] as const) {
     const given = input.value[list] ?? []
     if (!Array.isArray(given)) {
-      const hint = isTree(given) ? '; put "- " before each route' : ''
+      const hint = isTree(given) ? `; ${hintOfMap(given)}` : ''
       error(input.valueAt([list]), [list], `expected a list of routes, found ${show(given, [list])}${hint}`)
       broken.add(list)
       continue
@@ -154,4 +154,10 @@ function createDoubts(): { add(path: Path): void; has(path: Path): boolean } {
     },
     has: (path) => above.has(formatPath(path)) || prefixes(path).some((prefix) => places.has(prefix)),
   }
+}
+
+/** What somebody meant who wrote a map where the list of routes goes. */
+function hintOfMap(given: Readonly<Record<string, unknown>>): string {
+  const key = ['routes', 'policy'].find((each) => Array.isArray(given[each]))
+  return key === undefined ? 'put "- " before each route' : `write the list alone, without \`${key}:\` before it`
 }

@@ -237,3 +237,9 @@ export function warnOfEnd(data: unknown, before: '.' | '@'): readonly DataIssue[
   if (typeof end !== 'string' || /[.@]/.test(end[0] ?? '') || (before === '@' && end.includes('@'))) return []
   return [{ path: ['ends_with'], message: `fits not${end}, too: write ${before}${end}` }]
 }
+
+export const NOT_EXPANDED = 'Postern does not expand variables'
+/** What a shell or a template would have put something else for. */
+export function isVariable(text: string): boolean {
+  return /\$[{(]|\{\{/.test(text)
+}

@@ -68,7 +68,7 @@ function parseUpstream(
   // The parser keeps schemes that it does not know as they are.
   const url = new URL(scheme === 'h2c' ? address.replace(/^h2c/i, 'http') : address)
   if (url.username || url.password || url.search || url.hash || !parseHost(url.host)) {
-    return problem('expected scheme, host, port and perhaps a path only')
+    return problem(`expected scheme, host, port and perhaps a path only${schemeHint(address, 'http')}`)
   }
   if (!isCanonicalPrefix(url.pathname)) return problem(`expected a plain path, found ${JSON.stringify(url.pathname)}`)
   const written = address.indexOf('/', scheme.length + 3) === -1 ? '' : url.pathname

@@ -1,4 +1,4 @@
-import { type DataIssue, parseStringMatcher, warnOfEnd } from '../matchers.ts'
+import { type DataIssue, isVariable, NOT_EXPANDED, parseStringMatcher, warnOfEnd } from '../matchers.ts'
 import { ANYBODY } from './authenticated-user.ts'
 import type { CriterionRow } from '../row.ts'
 
@@ -55,6 +55,7 @@ export function warnOfEverybodys(domains: readonly string[] = []): readonly Data
 function noDomain(text: string): string | undefined {
   if (text === '*') return `no domain is "*"; ${ANYBODY}`
   const [, subdomains = '', plain = ''] = /^(\*?)[@.]*(.*)$/.exec(text) ?? []
+  if (isVariable(text)) return `no domain is ${JSON.stringify(text)}; ${NOT_EXPANDED}`
   if (!/[*@\s]/.test(text)) return undefined
   const instead =
     subdomains === '' || plain.includes('*')

@@ -1,4 +1,4 @@
-import { parseStringMatcher, warnOfEnd } from '../matchers.ts'
+import { isVariable, NOT_EXPANDED, parseStringMatcher, warnOfEnd } from '../matchers.ts'
 import { ANYBODY } from './authenticated-user.ts'
 import type { CriterionRow } from '../row.ts'
 
@@ -29,6 +29,7 @@ export const email: CriterionRow = {
 /** Also of user ids: `allowed_users` takes both. */
 export function noAddress(text: string): string | undefined {
   if (text === '*') return `nobody is "*"; ${ANYBODY}`
+  if (isVariable(text)) return `nobody is ${JSON.stringify(text)}; ${NOT_EXPANDED}`
   const [, domain] = /^\*?@(.+)$/.exec(text) ?? []
   return domain === undefined
     ? undefined
