@@ -6,7 +6,6 @@ import { openAutocert } from './certificates/autocert.ts'
 import { createProviderSignals } from './identity/signals/reader.ts'
 import { onTheMark } from './lib/clock.ts'
 import { type Closing, openAll } from './lib/closing.ts'
-import { readVersion } from './lib/version.ts'
 import { createAccessLog } from './proxy/access-log.ts'
 import { createControl } from './proxy/control.ts'
 import { createHandle } from './proxy/handle.ts'
@@ -111,16 +110,6 @@ async function openServing(options: ServingOptions, closing: Closing): Promise<S
     views.record(sample)
     sample.trace?.end(sample)
   })
-  const { telemetry } = fixed
-  const traces =
-    telemetry?.traces &&
-    (await import('./server/telemetry/traces.ts')).openTraces({
-      ...shared,
-      config: telemetry,
-      traces: telemetry.traces,
-      version: readVersion(),
-    })
-  closing.add(() => traces?.close())
   const handle = createHandle({
     ...shared,
     generation: () => generation,
@@ -146,7 +135,6 @@ async function openServing(options: ServingOptions, closing: Closing): Promise<S
     }),
     startSignIn: (...asked) => authenticate.startSignIn(...asked),
     accessLog,
-    tracing: traces?.tracing,
   })
 
   metrics.gauge(

@@ -12,6 +12,7 @@ import { createAudit } from './lib/audit.ts'
 import { systemClock } from './lib/clock.ts'
 import type { Closing } from './lib/closing.ts'
 import type { ProcessLogger } from './lib/log.ts'
+import { observedStore } from './lib/observed.ts'
 import type { Clock, Logger, Owe } from './types.ts'
 import { createFreshness, OF_THIS_MACHINE, ofShared } from './lib/freshness.ts'
 import { readVersion } from './lib/version.ts'
@@ -60,7 +61,21 @@ export async function openProcess(
   const { keyRings } = credentials
   closing.add(() => credentials.close())
   const metrics = createMetrics({ version: readVersion(), node: process.version })
-  const store = meteredStore(await openStore(fixed, { keyRings, clock, logger }), metrics, clock)
+  const { telemetry, storage } = fixed
+  const traces =
+    telemetry?.traces &&
+    (await import('./server/telemetry/traces.ts')).openTraces({
+      config: telemetry,
+      traces: telemetry.traces,
+      version: readVersion(),
+      metrics,
+      clock,
+      logger,
+    })
+  closing.add(() => traces?.close())
+  const waitingFor = traces?.waitingFor
+  const opened = await openStore(fixed, { keyRings, clock, logger })
+  const store = meteredStore(observedStore(opened, waitingFor, storage.kind), metrics, clock)
   closing.add(() => store.close())
   credentials.beginWith(await checkStoreKey(store, keyRings))
   const rotation = createRotation({ fixed, store, keyRings, clock, logger })
@@ -99,6 +114,7 @@ export async function openProcess(
       redirectUri: new URL(idp.callbackPath, fixed.authenticateServiceUrl),
       clock,
       logger,
+      waitingFor,
     })
   const idps = createIdentityProviders([providerOf(defaultIdp), ...otherIdps.map(providerOf)])
   closing.add(() => idps.all.forEach((idp) => idp.close()))
@@ -109,6 +125,7 @@ export async function openProcess(
     store,
     clock,
     logger,
+    waitingFor,
     routes: () => routesAndAdmin(live()),
     scimUrl: () => new URL(`${live().naming.controlPrefix}/scim/v2`, fixed.authenticateServiceUrl),
   })
@@ -146,6 +163,7 @@ export async function openProcess(
     clock,
     logger,
     metrics,
+    tracing: traces?.tracing,
     credentials,
     keyRings,
     store,

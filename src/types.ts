@@ -74,6 +74,20 @@ export interface Logger {
   line(level: 'debug' | 'info' | 'warn' | 'error', members: string, message: string): void
 }
 
+/** Something that is waited for, in OpenTelemetry's words. */
+export interface Waiting<R> {
+  readonly name: string
+  readonly kind: 'client' | 'internal'
+  readonly attributes: Readonly<Record<string, string | number>>
+  /** A trace of its own where no request waits for it. */
+  readonly alone?: true
+  /** What the result says; with `error.type` it failed. */
+  readonly said?: (result: R) => Readonly<Record<string, string | number>>
+}
+
+/** Does the work, as a span of whoever waits for it. */
+export type WaitingFor = <R>(what: Waiting<R>, work: () => Promise<R>) => Promise<R>
+
 /** Who the identity provider says this is: ID token claims completed by userinfo. */
 export interface Identity {
   readonly issuer: string

@@ -1,5 +1,5 @@
 /** The directories of all issuers as one. One process of all that share the store leads, for all of them. */
-import type { Clock, Logger, PersonKey, Store } from '../types.ts'
+import type { Clock, Logger, PersonKey, Store, WaitingFor } from '../types.ts'
 import type { Route } from '../config/route-model.ts'
 import type { LiveDirectory } from './directory.ts'
 import { createInbox, type Message } from './inbox.ts'
@@ -49,6 +49,7 @@ export function openDirectories(deps: {
   readonly store: Store
   readonly clock: Clock
   readonly logger: Logger
+  readonly waitingFor?: WaitingFor | undefined
   readonly routes: () => readonly Route[]
   readonly scimUrl: () => URL
 }): Directories {

@@ -1,6 +1,6 @@
 import { settledWithin } from '../lib/wait.ts'
 import { type Issuer, subjectOf } from '../lib/person.ts'
-import type { Clock, Logger, Span, PersonKey, Store, Subject, Unsubscribe, WallTime } from '../types.ts'
+import type { Clock, Logger, Span, PersonKey, Store, Subject, Unsubscribe, WallTime, WaitingFor } from '../types.ts'
 import type { Directory, DirectoryHealth, DirectorySource, Membership, UserStatus } from './model.ts'
 import type { DirectoryConfig } from '../config/model.ts'
 import { CLAIMS_SOURCE } from './claims.ts'
@@ -75,6 +75,7 @@ export function createDirectory(deps: {
   readonly onTrouble?: (trouble: DirectoryHealth['lastError']) => void
   /** Of all that asks this directory. */
   readonly tell?: FaultLog
+  readonly waitingFor?: WaitingFor | undefined
   readonly sharing?: { readonly leadership: Leadership; readonly inbox: Inbox }
 }): LiveDirectory {
   const {
@@ -125,6 +126,7 @@ export function createDirectory(deps: {
     retention,
     logger,
     tell,
+    waitingFor: deps.waitingFor,
     random,
     onTrouble: deps.onTrouble,
   })

@@ -1,7 +1,7 @@
 /** Puts the parts of the directory of one issuer together: sources, feed, hook, SCIM server. */
 import { createToldTrouble } from './told-trouble.ts'
 import { createIssuer, type Issuer } from '../lib/person.ts'
-import type { Clock, Logger, Span, Store, Subject, Unsubscribe } from '../types.ts'
+import type { Clock, Logger, Span, Store, Subject, Unsubscribe, WaitingFor } from '../types.ts'
 import { directorySecretsOf } from '../config/credentials.ts'
 import type { DirectoryConfig, DirectorySecrets } from '../config/model.ts'
 import { createFaultLog } from '../lib/fault-tally.ts'
@@ -84,6 +84,8 @@ export interface OpenDirectoryDeps extends DirectoryScope {
   readonly store: Store
   readonly clock: Clock
   readonly logger: Logger
+  /** Absent: nobody traces. */
+  readonly waitingFor?: WaitingFor | undefined
   readonly routes: () => readonly Route[]
   readonly scimUrl: () => URL
   readonly leadership: Leadership
@@ -92,13 +94,12 @@ export interface OpenDirectoryDeps extends DirectoryScope {
 }
 
 export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
-  const { config, store, clock, logger, apps, inbox, adoptsOlder } = deps
+  const { config, store, clock, logger, waitingFor, apps, inbox, adoptsOlder } = deps
   const issuer = createIssuer(deps.issuer)
   const atStart = directorySecretsOf(config)
   const secrets = deps.secrets ?? ((): DirectorySecrets => atStart)
   let shown = secrets().okta
-  const okta =
-    config.kind === 'okta' ? openOkta({ ...config, ...(shown && { credentials: shown }) }, clock, logger) : undefined
+  const okta = config.kind === 'okta' ? openOkta({ ...config, ...(shown && { credentials: shown }) }, deps) : undefined
   const { scim: scimToken, hook: hookSecret } = atStart
   const scim =
     scimToken &&
@@ -133,6 +134,7 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
     config,
     logger,
     tell,
+    waitingFor,
     sharing: { leadership, inbox },
     onTrouble(trouble) {
       last = trouble
@@ -160,6 +162,7 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
       clock,
       logger,
       tell,
+      waitingFor,
       apps,
       org: config.url.origin,
       wanted: () => namedGroups(deps.routes()),
@@ -255,10 +258,9 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
 
 function openOkta(
   { url, credentials, timeout, budget, outbound }: Extract<DirectoryConfig, { kind: 'okta' }>,
-  clock: Clock,
-  logger: Logger,
+  { clock, logger, waitingFor }: Pick<OpenDirectoryDeps, 'clock' | 'logger' | 'waitingFor'>,
 ): { readonly client: OktaClient; readonly source: OktaSource } {
-  const client = createOktaClient({ origin: url.origin, credentials, clock, timeout, budget, outbound })
+  const client = createOktaClient({ origin: url.origin, credentials, clock, timeout, budget, outbound, waitingFor })
   return { client, source: createOktaSource({ client, clock, logger }) }
 }
 

@@ -2,7 +2,7 @@ import { setMaxListeners } from 'node:events'
 import type { DirectoryConfig } from '../config/model.ts'
 import { elapsed, later, NEVER } from '../lib/time.ts'
 import { settledWithin } from '../lib/wait.ts'
-import type { Clock, Logger, Span, Subject, WallTime } from '../types.ts'
+import type { Clock, Logger, Span, Subject, WallTime, WaitingFor } from '../types.ts'
 import type { Reading } from './evidence.ts'
 import type { DirectoryHealth, DirectorySource, ReadPriority } from './model.ts'
 import type { People, Person } from './people.ts'
@@ -55,11 +55,16 @@ export function createReader(deps: {
   readonly retention: Span
   readonly logger: Logger
   readonly tell: FaultLog
+  readonly waitingFor?: WaitingFor | undefined
   readonly random: () => number
   readonly onTrouble?: ((trouble: DirectoryHealth['lastError']) => void) | undefined
 }): Reader {
-  const { source, everybody, leads, freshness, learn, clock, config, maxStaleness, retention, random } = deps
+  const { source, everybody, leads, freshness, learn, clock, config, maxStaleness, retention, random, waitingFor } =
+    deps
   const health = createSourceHealth({ ...deps, source: deps.sourceName })
+  const lookup: <R>(work: () => Promise<R>) => Promise<R> = waitingFor
+    ? (work) => waitingFor({ name: 'directory lookup', kind: 'internal', attributes: {}, alone: true }, work)
+    : (work) => work()
   const closing = new AbortController()
   const readings = createReadings({
     clock,
@@ -81,7 +86,7 @@ export function createReader(deps: {
     const part = priority === 'sign-in' ? undefined : person.doubtOf
     let entry: Reading['entry']
     try {
-      entry = await source.lookup(user, signal, priority, part)
+      entry = await lookup(() => source.lookup(user, signal, priority, part))
     } catch (error) {
       if (!signal.aborted) health.failed(error)
       return

@@ -88,6 +88,8 @@ export interface Trace {
   readonly lines: string
   /** The step before ends, if there is one, and this one begins. */
   step(name: TraceStep): void
+  /** The same, and what the work waits for belongs to this step. */
+  within<R>(name: TraceStep, work: () => R): R
   end(sample: RequestSample): void
 }
 

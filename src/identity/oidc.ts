@@ -38,7 +38,7 @@ const WAITING = ['authorization_pending', 'slow_down', 'access_denied', 'expired
 
 export type { OidcSettings } from './oidc/settings.ts'
 
-export interface OidcProviderDeps extends Pick<OidcClientDeps, 'clientAuth'> {
+export interface OidcProviderDeps extends Pick<OidcClientDeps, 'clientAuth' | 'waitingFor'> {
   readonly idp: OidcSettings
   /** The registered callback: authenticate URL plus callback path. */
   readonly redirectUri: URL
@@ -58,12 +58,14 @@ export function createOidcProvider({
   redirectUri,
   clock,
   logger,
+  waitingFor,
 }: OidcProviderDeps): IdentityProvider {
   const { send, trouble, close, connect, rememberKeys, skewOf, verify } = createOidcClient({
     idp,
     clientAuth,
     clock,
     logger,
+    waitingFor,
   })
   const tell = createFaultLog({ clock, logger })
   const pushIfPossible = createOptionalPush({ issuer: idp.issuer, clock, logger })

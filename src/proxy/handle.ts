@@ -179,8 +179,12 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
       this.trace = this.deps.tracing?.begin(facts, this.exchange.head, this.startedAt, believesTrace(parsed, route))
     if (wait > 0) return this.slow('rate_limit.per_client', wait, facts)
     const now = clock.now()
-    if (route) this.trace?.step('session')
-    const found = route && identify(this.generation.authenticators, facts, route, now, this)
+    const { authenticators } = this.generation
+    const found =
+      route &&
+      (this.trace
+        ? this.trace.within('session', () => identify(authenticators, facts, route, now, this))
+        : identify(authenticators, facts, route, now, this))
     if (found instanceof Promise) this.when(found, (asker) => this.judge(facts, match, asker, clock.now(), question))
     else this.judge(facts, match, found, now, question)
   }
@@ -207,8 +211,10 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
     if (verdict.outcome === 'control' && !question) {
       this.control = true
       if (verdict.control.action === 'ping') this.probe = true
-      this.trace?.step('control')
-      const reply = this.deps.control(verdict.control, facts, exchange, generation)
+      const { control } = verdict
+      const reply = this.trace
+        ? this.trace.within('control', () => this.deps.control(control, facts, exchange, generation))
+        : this.deps.control(control, facts, exchange, generation)
       return this.when(reply, (made) => this.answer(made, facts))
     }
     if (verdict.outcome === 'bad-path') {

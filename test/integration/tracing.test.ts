@@ -54,8 +54,9 @@ test('a request is one trace: the server, the session, the decision and the appl
   await browser.ask('http://engineering.localhost/seen?code=secret')
   const line = lastLine('/seen')
   const spans = await spansOf(String(line['trace_id']))
-  const [server, ...steps] = spans
+  const [server] = spans
   if (!server) throw new Error('no span')
+  const steps = spans.filter(({ parentSpanId }) => parentSpanId === server.spanId)
   expect(server).toMatchObject({ name: expect.stringMatching(/^GET /), kind: 2 })
   expect(server.parentSpanId).toBeUndefined()
   expect(attributesOf(server)).toMatchObject({
@@ -92,6 +93,84 @@ test('a request is one trace: the server, the session, the decision and the appl
   expect(receiver.resource()).toMatchObject({ 'service.name': 'postern', 'telemetry.sdk.language': 'nodejs' })
   expect(receiver.resource()['service.instance.id']).toMatch(/^[\w-]{36}$/)
   expect(JSON.stringify(receiver.spans)).not.toMatch(/secret|alice/)
+})
+
+/** Each span with the names of those around it. */
+function paths(spans: readonly OtlpSpan[]): readonly string[] {
+  const byId = new Map(spans.map((span) => [span.spanId, span]))
+  const pathOf = ({ name, parentSpanId = '' }: OtlpSpan): string => {
+    const parent = byId.get(parentSpanId)
+    return parent ? `${pathOf(parent)} > ${name}` : name
+  }
+  return spans.map(pathOf)
+}
+
+test('a sign-in waits for the provider, the directory and the store, and each is a span of its step', async () => {
+  await start()
+  await world.signIn(world.browser(), 'http://engineering.localhost/', 'alice@example.com')
+  const spans = await spansOf(String(lastLine('/oauth2/callback')['trace_id']))
+  const within = paths(spans)
+  expect(within).toEqual(
+    expect.arrayContaining([
+      'GET > control > put used-states',
+      'GET > control > POST /oauth2/v1/token',
+      'GET > control > GET /oauth2/v1/keys',
+      'GET > control > GET /oauth2/v1/userinfo',
+      'GET > control > directory lookup',
+      'GET > control > directory lookup > GET /api/v1/users/{id}',
+      'GET > control > directory lookup > GET /api/v1/users/{id}/groups',
+      'GET > control > put sessions-by-person',
+    ]),
+  )
+  const named = (name: string) => attributesOf(spans.find((span) => span.name === name) ?? { attributes: [] })
+  const { hostname, port, origin } = new URL(world.okta.url)
+  expect(named('POST /oauth2/v1/token')).toEqual({
+    'http.request.method': 'POST',
+    'http.response.status_code': '200',
+    'server.address': hostname,
+    'server.port': port,
+    'url.full': `${origin}/oauth2/v1/token`,
+    'url.template': '/oauth2/v1/token',
+    'postern.provider': 'default',
+    'postern.grant': 'authorization_code',
+  })
+  expect(named('put sessions-by-person')).toEqual({
+    'db.system.name': 'lmdb',
+    'db.operation.name': 'put',
+    'db.collection.name': 'sessions-by-person',
+  })
+  for (const span of spans) expect(BigInt(span.endTimeUnixNano) >= BigInt(span.startTimeUnixNano)).toBe(true)
+  const asked = await spansOf(String(lastLine('/.postern/sign_in')['trace_id']))
+  expect(paths(asked)).toContain('GET > control > GET /.well-known/openid-configuration')
+  expect(JSON.stringify(receiver.spans)).not.toMatch(/alice|00udemo|code=|state=|access_token/)
+})
+
+test('what no request waits for is a trace of its own, and fails visibly', async () => {
+  await start()
+  const sync = () => receiver.spans.find(({ name }) => name === 'directory sync')
+  await expect.poll(sync).toBeDefined()
+  const spans = await spansOf(sync()?.traceId ?? '')
+  expect(paths(spans)).toContain('directory sync > GET /api/v1/logs')
+  expect(
+    receiver.spans.filter(({ name, parentSpanId }) => name.startsWith('get ') && parentSpanId === undefined),
+  ).toEqual([])
+  world.okta.fault({ path: '/api/v1/users', act: { kind: 'status', status: 403 } })
+  await world.signIn(world.browser(), 'http://engineering.localhost/', 'bob@example.com')
+  const failed = (await spansOf(String(lastLine('/oauth2/callback')['trace_id']))).filter(({ status }) => status)
+  expect(failed.map(({ name, attributes }) => [name, attributesOf({ attributes })['error.type']])).toEqual([
+    ['GET /api/v1/users/{id}', '403'],
+    ['directory lookup', 'ERR_DIRECTORY_FORBIDDEN'],
+  ])
+})
+
+test('a request that is not recorded has no part that is', async () => {
+  await start({ otel_traces_sampler: 'parentbased_always_on', trusted_proxies: ['127.0.0.1'] })
+  const traceparent = `00-${PARENT}-${SPAN}-00`
+  await world.browser().ask('http://authenticate.localhost/.postern/sign_in', { headers: { traceparent } })
+  const browser = world.browser()
+  await browser.ask('http://engineering.localhost/last')
+  await spansOf(String(lastLine('/last')['trace_id']))
+  expect(receiver.spans.filter(({ traceId }) => traceId === PARENT)).toEqual([])
 })
 
 describe('whose trace it is', () => {
@@ -163,7 +242,7 @@ test('a share of traces is recorded, and applications are told of the others tha
   // 1 in 10^8 is outside.
   expect(recorded).toBeGreaterThan(8)
   expect(recorded).toBeLessThan(52)
-  await expect.poll(() => new Set(receiver.spans.map(({ traceId }) => traceId)).size).toBe(recorded)
+  await expect.poll(() => receiver.spans.filter(({ kind }) => kind === 2).length).toBe(recorded)
 })
 
 test('an application that is away, and a refusal, show in the spans', async () => {
@@ -198,6 +277,9 @@ test('protobuf says the same as JSON, with the headers that are configured', asy
     {
       otel_exporter_otlp_protocol: 'http/protobuf',
       otel_exporter_otlp_traces_headers: 'Authorization=Bearer%20the-key',
+      // Nothing but requests is traced then.
+      idp_provider: 'oidc',
+      idp_service_account: undefined,
     },
     PUBLIC,
   )

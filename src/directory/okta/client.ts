@@ -1,10 +1,11 @@
 import { AppError, messageOf } from '../../errors.ts'
 import { certificateFault } from '../../lib/certificate-fault.ts'
 import { pause } from '../../lib/wait.ts'
-import type { Clock, JsonObject, Span } from '../../types.ts'
+import type { Clock, JsonObject, Span, WaitingFor } from '../../types.ts'
 import { createOutboundDispatcher } from '../../lib/outbound.ts'
 import type { OktaCredentials, Outbound } from '../../config/model.ts'
 import type { ReadPriority } from '../model.ts'
+import { observedCall } from '../../lib/observed.ts'
 import { judge, type OktaAnswer, type RawAnswer } from './answer.ts'
 import { type BucketState, bucketOf, createBudget, readRateFacts } from './budget.ts'
 import { type Authorizer, createAuthorizer } from './service-app.ts'
@@ -64,6 +65,13 @@ export interface OktaClient {
   close(): Promise<void>
 }
 
+interface ApiRequest {
+  readonly method: ApiCall['method']
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body?: string
+}
+
 /** `origin` as in `URL.origin`, `timeout` for one exchange, `budget` the share of each rate-limit bucket, 0 to 1. */
 export function createOktaClient(deps: {
   readonly origin: string
@@ -74,8 +82,10 @@ export function createOktaClient(deps: {
   /** Absent: nothing between us and Okta. */
   readonly outbound?: Outbound | undefined
   readonly random?: () => number
+  /** Absent: nobody traces. */
+  readonly waitingFor?: WaitingFor | undefined
 }): OktaClient {
-  const { origin, clock, timeout } = deps
+  const { origin, clock, timeout, waitingFor } = deps
   let pool: ReturnType<typeof createOutboundDispatcher> | undefined
   const budget = createBudget({
     share: deps.budget,
@@ -167,16 +177,16 @@ export function createOktaClient(deps: {
     }
   }
 
-  async function send(
-    request: {
-      readonly method: ApiCall['method']
-      readonly path: string
-      readonly headers: Readonly<Record<string, string>>
-      readonly body?: string
-    },
-    what: string,
-    signal: AbortSignal,
-  ): Promise<RawAnswer> {
+  /** As one who waits sees it. */
+  function send(request: ApiRequest, what: string, signal: AbortSignal): Promise<RawAnswer> {
+    const work = (): Promise<RawAnswer> => transmit(request, what, signal)
+    if (!waitingFor) return work()
+    const { method, path } = request
+    const template = path.replace(/\?.*$/s, '').replace(/^(\/api\/v1\/\w+)\/[^/]+/, '$1/{id}')
+    return observedCall(waitingFor, { method, url: new URL(origin), template }, work)
+  }
+
+  async function transmit(request: ApiRequest, what: string, signal: AbortSignal): Promise<RawAnswer> {
     const ending = new AbortController()
     const end = (): void => ending.abort()
     // Not AbortSignal.any: it leaves something behind on a caller's signal that lives as long as the process.

@@ -1,7 +1,7 @@
 import { createFaultLog, type FaultLog } from '../../lib/fault-tally.ts'
 import { DIRECTORY } from '../source-health.ts'
 import { type AppError, toAppError, faultFields } from '../../errors.ts'
-import type { Clock, Logger, Span, Monotonic, Store, Unsubscribe, WallTime } from '../../types.ts'
+import type { Clock, Logger, Span, Monotonic, Store, Unsubscribe, WallTime, WaitingFor } from '../../types.ts'
 import type { LiveDirectory } from '../directory.ts'
 import type { Leadership } from '../leadership.ts'
 import type { Request, Signal } from '../signals.ts'
@@ -51,6 +51,8 @@ export interface OktaFeed {
   close(): Promise<void>
 }
 
+const SYNC = { name: 'directory sync', kind: 'internal', attributes: {}, alone: true } as const
+
 /**
  * Follows what happens in Okta: the System Log from a durable position, one process among all that share the store, and
  * a slow comparison that repairs what a log can miss. `interval`: between two looks at the log; `apps`: client ids;
@@ -71,8 +73,9 @@ export function createOktaFeed(deps: {
   readonly wanted: () => readonly string[]
   /** Of all that asks this directory. */
   readonly tell?: FaultLog
+  readonly waitingFor?: WaitingFor | undefined
 }): OktaFeed {
-  const { client, directory, store, clock, logger, interval, org, refreshInterval, leadership } = deps
+  const { client, directory, store, clock, logger, interval, org, refreshInterval, leadership, waitingFor } = deps
   const tell = deps.tell ?? createFaultLog(deps)
   const log = createOktaLog(deps)
   const reconcile = createReconcile(deps)
@@ -222,7 +225,7 @@ export function createOktaFeed(deps: {
   /** Never rejects. */
   async function attempt(loop: Loop, work: () => Promise<void>): Promise<void> {
     try {
-      await work()
+      await (waitingFor && leadership.leads() ? waitingFor(SYNC, work) : work())
       if (!leadership.leads()) return
       if (loop.lastError) logger.info({ okta: org }, 'okta: changes are followed again')
       loop.lastError = undefined

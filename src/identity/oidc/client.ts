@@ -1,11 +1,12 @@
 import * as oidc from 'openid-client'
 import type { ClientAuth } from '../../config/model.ts'
 import { AppError, assertNever } from '../../errors.ts'
+import { observedSend } from '../../lib/observed.ts'
 import { createFaultLog, type FaultLog } from '../../lib/fault-tally.ts'
 import { systemTime } from '../../lib/clock.ts'
 import { createSend, type Send } from '../../lib/outbound.ts'
 import { epochMillis } from '../../lib/time.ts'
-import type { Clock, Logger, Span, Trouble } from '../../types.ts'
+import type { Clock, Logger, Span, Trouble, WaitingFor } from '../../types.ts'
 import { boundedFetch } from '../bounded-fetch.ts'
 import { createJwsVerifier, type JwsVerifier } from '../jws.ts'
 import { createKeySet, fetchKeySet, type KeySet } from '../key-set.ts'
@@ -27,6 +28,8 @@ export interface OidcClientDeps {
   readonly clientAuth?: (() => ClientAuth) | undefined
   readonly clock: Clock
   readonly logger: Logger
+  /** Absent: nobody traces. */
+  readonly waitingFor?: WaitingFor | undefined
 }
 
 export interface OidcClient {
@@ -51,9 +54,11 @@ export function createOidcClient({
   clientAuth = () => idp.clientAuth,
   clock,
   logger,
+  waitingFor,
 }: OidcClientDeps): OidcClient {
   const { timeout } = idp
-  const { send, trouble, close } = reachable(createSend(idp.outbound ?? {}, timeout), { clock, timeout })
+  const way = observedSend(createSend(idp.outbound ?? {}, timeout), waitingFor, idp.name)
+  const { send, trouble, close } = reachable(way, { clock, timeout })
   const tell = createFaultLog({ clock, logger })
   const metadata = createStale({ ...METADATA, clock, read: () => readMetadata(idp, { send, logger, tell }) })
   /** Signing keys: read by the library when there are none, or when a token names one that is unknown. */

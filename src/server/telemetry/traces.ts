@@ -1,7 +1,7 @@
 /** Loaded only where traces are sent. */
 import type { TelemetryConfig } from '../../config/model.ts'
 import type { Tracing } from '../../http/exchange.ts'
-import type { Clock, Logger } from '../../types.ts'
+import type { Clock, Logger, WaitingFor } from '../../types.ts'
 import type { Registry } from '../registry.ts'
 import { TRACES } from './otlp.ts'
 import { senderOf } from './resource.ts'
@@ -11,6 +11,7 @@ import { createTracing } from './tracing.ts'
 
 export interface Traces {
   readonly tracing: Tracing
+  readonly waitingFor: WaitingFor
   close(): Promise<void>
 }
 
@@ -36,7 +37,7 @@ export function openTraces({
     [['dropped'], queue.dropped],
   ])
   return {
-    tracing: createTracing({ ...traces, clock, add: (spans) => queue.add(spans) }),
+    ...createTracing({ ...traces, clock, add: (spans) => queue.add(spans) }),
     close: () => queue.close(),
   }
 }

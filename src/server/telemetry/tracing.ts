@@ -1,15 +1,17 @@
 /**
- * A trace of each request: one span for all of it and one for each of its steps. They are made when it has ended, of what
+ * A trace of each request: one span for all of it, one for each of its steps and for what they wait for. They are made when it has ended, of what
  * the access log knows; until then it is a few instants. What is not sampled is an id and a header line.
  */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomFillSync } from 'node:crypto'
 import type { Sampler } from '../../config/model.ts'
 import type { RequestFacts, RequestSample, Trace, Tracing, TraceStep } from '../../http/exchange.ts'
 import { field } from '../../http/header-lines.ts'
 import { elapsed, epochMillis } from '../../lib/time.ts'
-import type { Clock, Monotonic, Span as Duration } from '../../types.ts'
+import type { Clock, Monotonic, Span as Duration, WaitingFor } from '../../types.ts'
 import { knownMethod } from '../metrics.ts'
 import { type KeyValue, numberAttribute, SPAN_KIND, type Span, STATUS_ERROR, textAttribute } from './otlp.ts'
+import { type Around, createWaits, type Gathering, type Waited } from './waits.ts'
 import { type Parent, parentOf, traceparent } from './trace-context.ts'
 
 export interface TracingDeps {
@@ -23,14 +25,29 @@ export interface TracingDeps {
   readonly random?: (buffer: Buffer) => void
 }
 
-export function createTracing({ sampler, longest, clock, add, random = randomFillSync }: TracingDeps): Tracing {
+export function createTracing({ sampler, longest, clock, add, random = randomFillSync }: TracingDeps): {
+  readonly tracing: Tracing
+  readonly waitingFor: WaitingFor
+} {
   const nextId = createIds(random)
-  return {
+  const context = new AsyncLocalStorage<Around>()
+  const waitingFor = createWaits({
+    context,
+    clock,
+    longest,
+    nextSpanId: () => nextId(16),
+    begin() {
+      const traceId = nextId(32)
+      return isChosen(traceId, sampler.ratio) ? new Alone(traceId, clock) : undefined
+    },
+    end: (alone) => add(alone.spans()),
+  })
+  const tracing: Tracing = {
     begin(facts, head, startedAt, trusted) {
       const parent = trusted ? parentOf(head.headers) : undefined
       const id = parent?.traceId ?? nextId(32)
       const sampled = parent && sampler.parentDecides ? parent.sampled : isChosen(id, sampler.ratio)
-      if (!sampled) return new Unrecorded(id, linesOf(id, parent?.spanId ?? nextId(16), false, parent))
+      if (!sampled) return new Unrecorded(id, linesOf(id, parent?.spanId ?? nextId(16), false, parent), context)
       const spanIds = { server: nextId(16), upstream: nextId(16) }
       const lines = linesOf(id, spanIds.upstream, true, parent)
       return new Recorded({
@@ -45,9 +62,11 @@ export function createTracing({ sampler, longest, clock, add, random = randomFil
         longest,
         clock,
         add,
+        context,
       })
     },
   }
+  return { tracing, waitingFor }
 }
 
 /** By the id, so that whoever decides by the same share decides alike. */
@@ -67,17 +86,68 @@ const FAILED = { code: STATUS_ERROR } as const
 class Unrecorded implements Trace {
   readonly id: string
   readonly lines: string
+  private readonly context: Context
 
-  constructor(id: string, lines: string) {
+  constructor(id: string, lines: string, context: Context) {
     this.id = id
     this.lines = lines
+    this.context = context
   }
 
   step(): void {}
+
+  within<R>(_: TraceStep, work: () => R): R {
+    return this.context.run('silent', work)
+  }
+
   end(): void {}
 }
 
+/** Work that no request waits for. */
+class Alone implements Gathering {
+  waits: Waited[] | undefined = []
+  private readonly traceId: string
+  private readonly clock: Clock
+
+  constructor(traceId: string, clock: Clock) {
+    this.traceId = traceId
+    this.clock = clock
+  }
+
+  spans(): readonly Span[] {
+    const { traceId, waits = [] } = this
+    this.waits = undefined
+    const now = this.clock.monotonic()
+    const nowEpoch = epochMillis(this.clock.now())
+    return waits.map((waited) => spanOf(waited, traceId, undefined, (at) => nanoseconds(nowEpoch - elapsed(now, at))))
+  }
+}
+
+function spanOf(
+  { name, kind, spanId, parentSpanId, startedAt, endedAt, attributes, failed }: Waited,
+  traceId: string,
+  traceState: string | undefined,
+  digits: (at: Monotonic) => string,
+): Span {
+  return {
+    traceId,
+    spanId,
+    parentSpanId,
+    traceState,
+    flags: OF_OURS,
+    name,
+    kind,
+    startTimeUnixNano: digits(startedAt),
+    endTimeUnixNano: digits(endedAt),
+    attributes,
+    status: failed ? FAILED : undefined,
+  }
+}
+
+type Context = AsyncLocalStorage<Around>
+
 interface Begun extends Pick<TracingDeps, 'longest' | 'clock' | 'add'> {
+  readonly context: Context
   readonly id: string
   readonly lines: string
   readonly parent: Parent | undefined
@@ -88,11 +158,12 @@ interface Begun extends Pick<TracingDeps, 'longest' | 'clock' | 'add'> {
   readonly startedAt: Monotonic
 }
 
-class Recorded implements Trace {
+class Recorded implements Trace, Gathering {
   readonly id: string
   readonly lines: string
+  waits: Waited[] | undefined = []
   private readonly begun: Begun
-  private readonly steps: { readonly name: TraceStep; readonly at: Monotonic }[] = []
+  private readonly steps: { readonly name: TraceStep; readonly at: Monotonic; readonly spanId: string }[] = []
 
   constructor(begun: Begun) {
     this.begun = begun
@@ -101,11 +172,24 @@ class Recorded implements Trace {
   }
 
   step(name: TraceStep): void {
-    this.steps.push({ name, at: this.begun.clock.monotonic() })
+    this.begin(name)
+  }
+
+  within<R>(name: TraceStep, work: () => R): R {
+    return this.begun.context.run({ gathering: this, spanId: this.begin(name) }, work)
+  }
+
+  private begin(name: TraceStep): string {
+    const { spanIds, nextId, clock } = this.begun
+    const spanId = name === 'upstream' ? spanIds.upstream : nextId(16)
+    this.steps.push({ name, at: clock.monotonic(), spanId })
+    return spanId
   }
 
   end(sample: RequestSample): void {
-    const { id: traceId, clock, startedAt, spanIds, nextId, parent, facts, add } = this.begun
+    const { id: traceId, clock, startedAt, spanIds, parent, facts, add } = this.begun
+    const { waits = [] } = this
+    this.waits = undefined
     const { route, finished } = sample
     const now = clock.monotonic()
     // One reading of the wall clock, so that what is said of the steps fits together.
@@ -131,13 +215,13 @@ class Recorded implements Trace {
         status: failed ? FAILED : undefined,
       },
     ]
-    for (const [i, { name, at }] of this.steps.entries()) {
+    for (const [i, { name, at, spanId }] of this.steps.entries()) {
       const isUpstream = name === 'upstream'
       const { attributes, status } = this.said(name, sample)
       const next = this.steps[i + 1]
       spans.push({
         traceId,
-        spanId: isUpstream ? spanIds.upstream : nextId(16),
+        spanId,
         parentSpanId: spanIds.server,
         traceState,
         flags: OF_OURS,
@@ -149,6 +233,7 @@ class Recorded implements Trace {
         status,
       })
     }
+    for (const waited of waits) spans.push(spanOf(waited, traceId, traceState, digits))
     add(spans)
   }
 
