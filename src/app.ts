@@ -87,6 +87,7 @@ async function openServing(options: ServingOptions, closing: Closing): Promise<S
   closing.add(() => autocert?.close())
   const states = {
     directoryState: () => feeds.metrics(),
+    directories: () => feeds.conditions(),
     upstreams: () => shared.upstreams.states(),
   }
   const components = createStatus({

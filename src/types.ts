@@ -288,6 +288,8 @@ export interface Store {
   delete(table: Table<unknown>, key: string): Promise<void>
   /** Without `index`: the whole table. Expired records are left out. */
   list<T>(table: Table<T>, index?: string): AsyncIterable<readonly [key: string, value: Versioned<T>]>
+  /** How many records there are; those that expired lately may be among them. No value is read. */
+  count(table: Table<unknown>): Promise<number>
   /**
    * Changes from every process that shares the store, this one included. Expiry makes no change. `onGap`: some changes were
    * not kept for long enough (this process stood still), so that whatever follows the store must be read again.

@@ -12,7 +12,8 @@ import { createUserViews, type UserViews } from './proxy/user.ts'
 import { type ConditionDeps, createCondition } from './server/condition.ts'
 import { principalOfSession, sessionPrincipal } from './session/authenticator.ts'
 import type { Refresher } from './session/refresher.ts'
-import type { IdentityProviders } from './types.ts'
+import { createSessionCount } from './session/count.ts'
+import type { IdentityProviders, Store } from './types.ts'
 import type { Sessions } from './session/model.ts'
 
 export interface Views {
@@ -28,6 +29,7 @@ export interface Views {
 export interface ViewsDeps extends Omit<ConditionDeps, 'version'> {
   readonly ownSessions: OwnSessions
   readonly sessions: Sessions
+  readonly store: Pick<Store, 'count'>
   readonly idps: IdentityProviders
   readonly directory: Directory
   readonly refresher: Refresher
@@ -51,6 +53,7 @@ export function createViews(deps: ViewsDeps): Views {
         ownPrincipals,
         decisions,
         condition: () => condition.read(),
+        countSessions: createSessionCount(deps),
         principalOfSession: (session) => principalOfSession(session, deps),
       }),
     },

@@ -1,4 +1,5 @@
 /** The directories of all issuers as one. One process of all that share the store leads, for all of them. */
+import type { DirectoryCondition } from '../http/condition.ts'
 import type { Clock, Logger, PersonKey, Store, WaitingFor } from '../types.ts'
 import type { Route } from '../config/route-model.ts'
 import type { LiveDirectory } from './directory.ts'
@@ -38,6 +39,8 @@ export interface Directories {
   /** Asks for what has changed, from now on: nobody who comes in waits for that. */
   follow(): void
   metrics(): DirectoryMetrics
+  /** One by one, for the status page. */
+  conditions(): readonly DirectoryCondition[]
   /** Secrets may be others now. */
   rotate(): void
   close(): Promise<void>
@@ -92,6 +95,7 @@ export function openDirectories(deps: {
 
     follow: () => all.forEach((each) => each.follow()),
     metrics: () => sum(all),
+    conditions: () => all.map((each) => conditionOf(each, leadership.leads())),
     rotate: () => all.forEach((each) => each.rotate()),
 
     async close() {
@@ -152,6 +156,21 @@ function worst(all: Parts): DirectoryHealth {
   const reports = all.filter(({ hasSource }) => hasSource).map(({ directory }) => directory.health())
   const failing = reports.find(({ lastError, lastSuccess }) => lastError && lastError.at >= (lastSuccess ?? NEVER))
   return failing ?? reports[0] ?? all[0].directory.health()
+}
+
+function conditionOf(each: OpenDirectory, leads: boolean): DirectoryCondition {
+  const { source, lastError, lastSuccess } = each.directory.health()
+  const { people, staleness, feed } = each.metrics()
+  const failed = lastError && lastError.at >= (lastSuccess ?? NEVER) ? lastError : undefined
+  const trouble = failed ?? (feed?.leading ? feed.lastError : undefined)
+  return {
+    issuer: each.scope.issuer,
+    source,
+    people,
+    ...(staleness !== undefined && { staleness }),
+    leading: leads,
+    ...(trouble && { trouble }),
+  }
 }
 
 /** Counts of all; of ages and feeds the worst. Buckets of several orgs are told apart by their host. */

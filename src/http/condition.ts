@@ -1,11 +1,12 @@
 /** Types only. */
-import type { WallTime } from '../types.ts'
+import type { Span, WallTime } from '../types.ts'
 import type { UpstreamState } from './upstream-state.ts'
 
 /** How this process is doing. */
 export interface Condition {
   readonly version: string
   readonly process: number
+  readonly startedAt: WallTime
   /** The requests are shared with others of this machine (`workers`). */
   readonly shared: boolean
   readonly components: readonly {
@@ -22,6 +23,8 @@ export interface Condition {
     readonly remaining: number
     readonly allowance: number
   }[]
+  /** One for each issuer that has people. */
+  readonly directories: readonly DirectoryCondition[]
   /** Whose groups are in memory. */
   readonly people: number
   /** Open requests and tunnels to applications. */
@@ -34,6 +37,19 @@ export interface Condition {
     /** A later one that was not taken over. */
     readonly refused?: { readonly at: WallTime; readonly problem: string }
   }
+}
+
+export interface DirectoryCondition {
+  readonly issuer: string
+  /** `okta`, `scim`, `claims`, … */
+  readonly source: string
+  readonly people: number
+  /** Since what is known was known to be up to date; absent: not read yet. */
+  readonly staleness?: Span
+  /** This process reads it. */
+  readonly leading: boolean
+  /** Of the last attempt, when it failed. */
+  readonly trouble?: { readonly at: WallTime; readonly code: string; readonly message: string }
 }
 
 /** One request that was judged, as its log line says it; nothing of it can be used again. */

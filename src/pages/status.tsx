@@ -2,11 +2,13 @@ import type { ComponentChildren } from 'preact'
 import type { Condition, RecentDecision } from '../http/condition.ts'
 import { describeDuration } from '../lib/duration.ts'
 import { elapsed } from '../lib/time.ts'
-import type { WallTime } from '../types.ts'
+import type { Span, WallTime } from '../types.ts'
 import { type PageModel, renderPage, Time } from './layout.tsx'
-import { ago, ButtonLink } from './parts.tsx'
+import { ago, ButtonLink, named } from './parts.tsx'
 
 export interface StatusModel extends PageModel, Condition {
+  /** Of all processes; absent: the store does not say. */
+  readonly sessions?: number
   readonly refused: readonly RecentDecision[]
   readonly allowed: readonly RecentDecision[]
   readonly question: { readonly url: string; readonly method: string; readonly user: string; readonly ip: string }
@@ -30,7 +32,8 @@ const MAX_UPSTREAMS = 100
 
 /** How Postern is doing, for whoever operates it. Nothing on it changes anything. */
 export function statusPage(model: StatusModel): string {
-  const { version, process, shared, components, configuration, controlPrefix, now, people, streams } = model
+  const { version, process, startedAt, shared, components, configuration, controlPrefix, now, people, streams } = model
+  const { sessions } = model
   const isWell = components.every(({ status }) => status === 'ok') && configuration.refused === undefined
   return renderPage(model, {
     title: 'Status',
@@ -40,7 +43,7 @@ export function statusPage(model: StatusModel): string {
     children: (
       <>
         <p class="lead">
-          Postern {version}, process {process}.{' '}
+          {`${named(`Postern ${version}`, model)}, process ${process}, ${began(elapsed(now, startedAt))}.`}{' '}
           {shared && 'Other processes serve beside it; numbers and decisions here are those of this one.'}
         </p>
         <section>
@@ -56,12 +59,15 @@ export function statusPage(model: StatusModel): string {
                 </dd>
               </>
             ))}
+            <dt>sessions</dt>
+            <dd>{sessions === undefined ? 'unknown: the store does not say' : `${sessions}, of all processes`}</dd>
             <dt>people</dt>
             <dd>{people} whose groups are known</dd>
             <dt>streams</dt>
             <dd>{streams} open requests and tunnels</dd>
           </dl>
         </section>
+        <Directories {...model} />
         <Upstreams {...model} />
         <Limits {...model} />
         <section>
@@ -140,7 +146,34 @@ function Upstreams({ upstreams }: StatusModel) {
   )
 }
 
-function Limits({ limits }: StatusModel) {
+/** Beside one issuer nothing is to be told apart: the part `directory` has it all. */
+function Directories({ directories, now }: StatusModel) {
+  if (directories.length < 2) return null
+  return (
+    <section>
+      <h2>Directories</h2>
+      <ul class="rows">
+        {directories.map(({ issuer, source, people, staleness, leading, trouble }) => (
+          <li key={issuer}>
+            <strong>{issuer}</strong>
+            {` ${source}, ${staleness === undefined ? 'not read yet' : `fresh ${ago(staleness)}`}`}
+            <p class="note">
+              {`${people} people; ${leading ? 'this process reads it' : 'another process reads it'}`}
+              {trouble && `; ${trouble.code} ${ago(elapsed(now, trouble.at))}: ${trouble.message}`}
+            </p>
+          </li>
+        ))}
+      </ul>
+    </section>
+  )
+}
+
+function began(age: Span): string {
+  return `running for ${describeDuration(Math.max(0, age))}`
+}
+
+function Limits(model: StatusModel) {
+  const { limits } = model
   if (limits.length === 0) return null
   return (
     <section>
@@ -149,7 +182,7 @@ function Limits({ limits }: StatusModel) {
         {limits.map(({ name, limit, remaining, allowance }) => (
           <>
             <dt>{name}</dt>
-            <dd>{`${remaining} of ${limit} left; Postern may use ${allowance}`}</dd>
+            <dd>{named(`${remaining} of ${limit} left; Postern may use ${allowance}`, model)}</dd>
           </>
         ))}
       </dl>

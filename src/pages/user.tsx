@@ -2,7 +2,7 @@ import { describeDuration } from '../lib/duration.ts'
 import type { Json, JsonObject, WallTime } from '../types.ts'
 import { type PageModel, renderPage, Time } from './layout.tsx'
 import { OwnSessions, type OwnSession } from './own-sessions.tsx'
-import { ago, ButtonLink, Groups, type GroupsReading, type PersonModel, SignOutForm } from './parts.tsx'
+import { ago, ButtonLink, Groups, type GroupsReading, type PersonModel, SignOutForm, named } from './parts.tsx'
 import { elapsed } from '../lib/time.ts'
 
 /** All sessions of the person, where no application's script can read or end them: at the authenticate service. */
@@ -34,7 +34,7 @@ export function userPage(model: UserModel): string {
     heading: person.name ?? person.email ?? 'Your account',
     children: (
       <>
-        <p class="lead">This is what the applications behind Postern can learn about you.</p>
+        <p class="lead">{named('This is what the applications behind Postern can learn about you.', model)}</p>
         <section>
           <h2>You</h2>
           <dl>

@@ -3,7 +3,7 @@ import type { Authenticate, ControlRequest } from '../authenticate/handlers.ts'
 import type { Directory } from '../directory/model.ts'
 import { AppError, assertNever } from '../errors.ts'
 import type { Generation, Reply } from '../http/exchange.ts'
-import type { Condition, RecentDecision } from '../http/condition.ts'
+import type { Condition, DirectoryCondition, RecentDecision } from '../http/condition.ts'
 import { personKey } from '../lib/person.ts'
 import { isoTime } from '../lib/time.ts'
 import { type AnswerModel, pageOf, pageReply } from '../pages/render.ts'
@@ -27,6 +27,8 @@ export interface StatusDeps {
   readonly condition: () => Condition
   readonly decisions: RecentDecisions
   readonly sessions: Pick<Sessions, 'list'>
+  /** See `session/count.ts`. */
+  readonly countSessions: () => Promise<number>
   readonly idps: Pick<IdentityProviders, 'all'>
   readonly directory: Pick<Directory, 'recall'>
   /** Whose session it is; undefined: its provider is not configured any more. */
@@ -39,8 +41,8 @@ export interface StatusDeps {
 const MAX_LOOKED_AT = 20_000
 
 export function createStatusViews(deps: StatusDeps): StatusViews {
-  const { ownPrincipals, condition, decisions, sessions, idps, directory, principalOfSession, authenticate, clock } =
-    deps
+  const { ownPrincipals, condition, decisions, sessions, countSessions, idps, directory } = deps
+  const { principalOfSession, authenticate, clock } = deps
   const judges = new WeakMap<Generation, ReturnType<typeof createJudge>>()
 
   /** Whoever may not see it gets the answer of a route that refuses them; without `admin` there is nothing to refuse. */
@@ -100,6 +102,15 @@ export function createStatusViews(deps: StatusDeps): StatusViews {
     }
   }
 
+  /** A store that is away is told among the parts. */
+  async function counted(): Promise<{ readonly sessions?: number }> {
+    try {
+      return { sessions: await countSessions() }
+    } catch {
+      return {}
+    }
+  }
+
   /** Somebody who has a session. */
   async function find(user: string): Promise<SessionPrincipal | undefined> {
     const session = user.includes('@') ? await findByAddress(user.toLowerCase()) : await findBySubject(user)
@@ -131,6 +142,7 @@ export function createStatusViews(deps: StatusDeps): StatusViews {
         return pageReply(page, 200, {
           kind: 'status',
           ...condition(),
+          ...(await counted()),
           ...decisions.read(),
           question: questionOf(request),
           ...(found && { answer: 'problem' in found ? found : inWords(found) }),
@@ -141,9 +153,13 @@ export function createStatusViews(deps: StatusDeps): StatusViews {
       withLeave(request, async () => {
         const found = await explained(request)
         const { refused, allowed } = decisions.read()
-        const { components, configuration, upstreams, limits, ...more } = condition()
+        const { components, configuration, upstreams, limits, directories, startedAt, ...more } = condition()
+        const { sessions: count = null } = await counted()
         return jsonReply(200, {
           ...more,
+          started_at: isoTime(startedAt),
+          sessions: count,
+          directories: directories.map(directoryToJson),
           components: components.map(({ since, ...component }) => ({ ...component, ...sinceOf(since) })),
           upstreams: upstreams.map(({ since, ...upstream }) => ({ ...upstream, ...sinceOf(since) })),
           rate_limits: limits.map((limit) => ({ ...limit })),
@@ -215,6 +231,14 @@ function answerToJson({ judgement, who }: Exclude<Explained, { problem: string }
     reasons: [...reasonsOf(judgement)],
     person: who?.identity.subject ?? null,
     route: judgement.kind === 'route' ? { id: judgement.route.id, name: judgement.route.name } : null,
+  }
+}
+
+function directoryToJson({ staleness, trouble, ...directory }: DirectoryCondition): Json {
+  return {
+    ...directory,
+    staleness_seconds: staleness === undefined ? null : Math.round(staleness / 1000),
+    trouble: trouble ? { ...trouble, at: isoTime(trouble.at) } : null,
   }
 }
 

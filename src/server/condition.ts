@@ -24,14 +24,16 @@ export interface ConditionDeps {
   readonly components: () => readonly Component[]
   readonly upstreams: () => readonly UpstreamState[]
   readonly directoryState: () => Pick<DirectoryState, 'people' | 'buckets'>
+  readonly directories: () => Condition['directories']
   readonly streams: Pick<StreamRegistry, 'size'>
   readonly clock: Clock
 }
 
 /** What the status page says of this process. */
 export function createCondition(deps: ConditionDeps): ConditionSource {
-  const { version, fixed, live, components, upstreams, directoryState, streams, clock } = deps
-  let inForceSince = clock.now()
+  const { version, fixed, live, components, upstreams, directoryState, directories, streams, clock } = deps
+  const startedAt = clock.now()
+  let inForceSince = startedAt
   let { warnings = [] } = deps
   let refusal: Condition['configuration']['refused']
   return {
@@ -40,11 +42,13 @@ export function createCondition(deps: ConditionDeps): ConditionSource {
       return {
         version,
         process: process.pid,
+        startedAt,
         shared: fixed.workers !== 1,
         components: components(),
         upstreams: upstreams(),
         limits: buckets,
         people,
+        directories: directories(),
         streams: streams.size,
         configuration: {
           checksum: configChecksum(fixed, live()),

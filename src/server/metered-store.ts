@@ -43,6 +43,7 @@ export function meteredStore(store: Store, metrics: Registry, clock: Clock): Sto
     delete: (table, key) => remove(() => store.delete(table, key)),
     lease: (name, ttl) => lease(() => store.lease(name, ttl)),
     list: (table, index) => store.list(table, index),
+    count: (table) => store.count(table),
     watch: (listener, onGap) => store.watch(listener, onGap),
     heardAt: () => store.heardAt(),
     ...(sealAnew && { sealAnew }),

@@ -1,3 +1,4 @@
+import { yieldToEventLoop } from '../lib/wait.ts'
 import { createFaultLog } from '../lib/fault-tally.ts'
 import { join } from 'node:path'
 import { open, type RootDatabase, TransactionFlags } from 'lmdb'
@@ -296,6 +297,15 @@ export function openLmdbStore(deps: { readonly path: string; readonly clock: Clo
         }
         page = idsAfter(table.name, index, page.at(-1) ?? AFTER_ALL)
       }
+    },
+    async count({ name }) {
+      let count = 0
+      for (let page = idsAfter(name, undefined, ''); page.length > 0; ) {
+        count += page.length
+        await yieldToEventLoop()
+        page = idsAfter(name, undefined, page.at(-1) ?? AFTER_ALL)
+      }
+      return count
     },
     watch: (listener, onGap) => log.watch(listener, onGap),
     lease: (name, ttl) => lease(fingerprint(name), ttl),

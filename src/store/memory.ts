@@ -133,6 +133,7 @@ export function createMemoryStore(deps: { readonly clock: Clock; readonly capaci
         if (value !== undefined) yield [key, { value, version: entry.version }]
       }
     },
+    count: async (table) => rows(table).size,
     watch(listener) {
       // Its own function each time, so that one listener may watch twice and stop once.
       const own = (change: Change): void => listener(change)

@@ -128,6 +128,15 @@ export function storeContract(name: string, open: (clock: ManualClock) => OpenSt
       expect(await store.take(terse, 'a')).toEqual(note('one', 'bob'))
     })
 
+    test('count says how many records a table has, in every process', async () => {
+      expect(await store.count(notes)).toBe(0)
+      for (let i = 0; i < 600; i++) await store.put(notes, `n${i}`, note('x'))
+      await store.put(others, 'o', note('x'))
+      expect([await store.count(notes), await peer.count(notes), await store.count(others)]).toEqual([600, 600, 1])
+      await store.delete(notes, 'n1')
+      expect(await peer.count(notes)).toBe(599)
+    })
+
     test('tables are separate', async () => {
       await store.put(notes, 'k', note('one'))
       expect(await store.get(others, 'k')).toBeUndefined()

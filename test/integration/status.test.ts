@@ -32,6 +32,9 @@ async function signedIn(name: string): Promise<Browser> {
   return browser
 }
 interface Seen {
+  readonly sessions: number | null
+  readonly started_at: string
+  readonly directories: readonly { readonly source: string; readonly staleness_seconds: number | null }[]
   readonly components: readonly { readonly name: string; readonly status: string }[]
   readonly configuration: {
     readonly routes: number
@@ -112,6 +115,18 @@ describe('who sees it', () => {
 })
 
 describe('what is on it', () => {
+  test('how many sessions there are, since when it runs, and each directory', async () => {
+    const { sessions, started_at: startedAt, directories } = await seen()
+    // Of alice and of bob, here and at the sign-in service.
+    expect(sessions).toBeGreaterThanOrEqual(2)
+    expect(Date.parse(startedAt)).toBeLessThanOrEqual(Date.now())
+    expect(directories).toMatchObject([{ issuer: world.okta.url, source: 'okta', leading: true, trouble: null }])
+    expect(directories[0]?.staleness_seconds).toBeLessThan(60)
+    const { body } = await alice.ask(PAGE)
+    expect(body).toContain(`${sessions}, of all processes`)
+    expect(body).toContain('running for')
+  })
+
   test('parts, configuration, and decisions without query, cookie or secret', async () => {
     expect((await world.browser().ask('http://wiki.localhost/of-nobody')).status).toBe(302)
     expect((await bob.go('http://wiki.localhost/secret/page?token=of-nobody')).status).toBe(403)

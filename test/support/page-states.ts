@@ -250,6 +250,8 @@ const STATES: { readonly [K in Kind]: readonly PageState[] } = {
     state('status', 'in order', 200, {
       version: '1.0.0',
       process: 4711,
+      startedAt: ago(90),
+      directories: [],
       shared: false,
       components: [{ name: 'store', status: 'ok' }],
       upstreams: [],
@@ -269,6 +271,7 @@ const STATES: { readonly [K in Kind]: readonly PageState[] } = {
         {
           version: '1.0.0',
           process: 4711,
+          startedAt: ago(90),
           shared: true,
           components: [
             { name: 'directory', status: 'degraded', since: ago(3), detail: 'okta: ERR_DIRECTORY_UNREACHABLE' },
@@ -283,6 +286,21 @@ const STATES: { readonly [K in Kind]: readonly PageState[] } = {
             tunnels: 0,
           })),
           limits: [{ name: '/api/v1/users', limit: 600, remaining: 321, allowance: 300 }],
+          sessions: 1234,
+          directories: [
+            { issuer: 'https://corp.okta.com', source: 'okta', people: 1990, staleness: 5000, leading: true },
+            {
+              issuer: 'https://partners.okta.com',
+              source: 'okta',
+              people: 10,
+              leading: false,
+              trouble: {
+                at: ago(3),
+                code: 'ERR_DIRECTORY_UNAUTHORIZED',
+                message: 'okta: the API token is not accepted',
+              },
+            },
+          ],
           people: 2000,
           streams: 17,
           configuration: {

@@ -112,6 +112,10 @@ export function createPostgresBackend({
       const values = [space, table, after, ...(index === undefined ? [] : [index])]
       return (await query(calls, text, values)).map((row) => [String(row['id']), recordOf(row)] as const)
     },
+    async count(table) {
+      const text = 'SELECT count(*) AS n FROM postern_records WHERE space = $1 AND kind = $2'
+      return Number((await query(calls, text, [space, table]))[0]?.['n'])
+    },
     async commit(writes, guard, now, known) {
       const steps = writes.map(({ kind, table, id, sealedKey, record }) => ({
         o: kind,

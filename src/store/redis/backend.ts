@@ -122,6 +122,7 @@ export function createRedisBackend({
       const texts = await call(calls, ['MGET', ...ids.map((id) => names.record(table, id))])
       return ids.map((id, i) => [id, parseRecord(Array.isArray(texts) ? texts[i] : undefined)] as const)
     },
+    count: async (table) => Number(await call(calls, ['ZCARD', names.table(table)])),
     async commit(writes, guard, now, known) {
       const script = writes.every(({ kind }) => kind === 'delete') ? commitRemovals : commit
       const guarded = guard ? [names.record(guard.table, guard.id), `${guard.version}`] : ['', '']

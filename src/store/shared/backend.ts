@@ -81,6 +81,8 @@ export interface Backend extends Connected {
   read(table: string, id: string): Promise<Found>
   /** Records of a table, or of one value of its index, in the order of their ids; of a page that is full there may be more. */
   page(table: string, index: string | undefined, after: string): Promise<readonly (readonly [id: string, Found])[]>
+  /** Records of a table. */
+  count(table: string): Promise<number>
   /**
    * All or none, in one step. Gives the sequence number of each change, undefined for a deletion of nothing; undefined when
    * the guard did not hold.

@@ -239,6 +239,7 @@ export async function openSharedStore(deps: {
         if (found) yield found
       }
     },
+    count: ({ name }) => backend.count(name),
     watch: (listener, onGap) => feed.watch(listener, onGap),
     async lease(name, ttl): Promise<Lease | undefined> {
       const holder = randomId()
