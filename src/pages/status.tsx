@@ -84,7 +84,8 @@ export function statusPage(model: StatusModel): string {
             <dd>{configuration.routes}</dd>
             <dt>Checksum</dt>
             <dd>
-              <code>{configuration.checksum}</code>
+              {/* As the log writes it. */}
+              <code>{configuration.checksum.toString(16).padStart(8, '0')}</code>
             </dd>
             {configuration.warnings.length > 0 && (
               <>

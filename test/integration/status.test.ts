@@ -164,6 +164,9 @@ describe('what is on it', () => {
     expect(configuration.warnings).toContainEqual(expect.stringContaining('idle'))
     expect((await alice.ask(PAGE)).body).toContain('<dt>Warnings</dt>')
     expect(configuration.checksum).not.toBe(checksum)
+    // People compare it with the log.
+    const asInTheLog = configuration.checksum.toString(16).padStart(8, '0')
+    expect((await alice.ask(PAGE)).body).toContain(`<code>${asInTheLog}</code>`)
   })
 
   test('no more decisions than are kept', async () => {
