@@ -70,6 +70,8 @@ export interface Logger {
   error(fields: LogFields & { readonly error: ErrorCode }, message: string): void
   /** Something that somebody may have to answer for: written whatever the level (`info` unless given), to where `audit_log` says. */
   audit(fields: AuditFields, message: string, level?: 'debug' | 'info' | 'warn' | 'error'): void
+  /** Would a line of this level be written? Asked before one is made that few want. */
+  writes(level: 'debug' | 'info' | 'warn' | 'error'): boolean
   /** For lines of every request: their fields are JSON members already (`"status":200,"path":"/"`), written as they are. */
   line(level: 'debug' | 'info' | 'warn' | 'error', members: string, message: string): void
 }

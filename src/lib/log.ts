@@ -108,6 +108,7 @@ function wrap(logger: PinoLogger, out: LogOutput, base: string): Omit<Logger, 'a
     info: (fields, message) => logger.info(fields, message),
     warn: (fields, message) => logger.warn(fields, message),
     error: (fields, message) => logger.error(withRemedy(fields), message),
+    writes: (level) => logger.isLevelEnabled(level),
     line(level, members, message) {
       if (!logger.isLevelEnabled(level)) return
       out.write(`${lineStart(level, base)}${members}${members && ','}"msg":${JSON.stringify(message)}}\n`)
@@ -155,5 +156,6 @@ export const silentLogger: Logger = {
   info() {},
   warn() {},
   error() {},
+  writes: () => false,
   line() {},
 }

@@ -97,7 +97,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
       logger.line(level, members(choose ? choose(all) : all).slice(1), 'request')
       return
     }
-    if (progress.probe) return
+    if (progress.probe || !logger.writes(level)) return
     const forwarded = finished?.forwarded
     // Written by hand, and what many requests share only once: 1 µs, where a logger takes 4 for these fields.
     let line = `"request_id":${text(facts.id)}`

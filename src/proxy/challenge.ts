@@ -28,13 +28,11 @@ export function challenges(
   error?: BadToken['error'] | 'insufficient_user_authentication',
   more: Readonly<Record<string, string | number>> = {},
 ): readonly Challenge[] {
-  const bearer = [
-    `realm="${takesServiceTokens ? `${origin}${controlPrefix}/token` : origin}"`,
-    ...(error === undefined ? [] : [`error="${error}"`]),
-    ...Object.entries(more).map(([name, value]) => `${name}="${value}"`),
-    `resource_metadata="${origin}${controlPrefix}/oauth-protected-resource"`,
-  ]
-  const all: Challenge[] = [['www-authenticate', `Bearer ${bearer.join(', ')}`]]
+  let bearer = `Bearer realm="${takesServiceTokens ? `${origin}${controlPrefix}/token` : origin}"`
+  if (error !== undefined) bearer += `, error="${error}"`
+  for (const [name, value] of Object.entries(more)) bearer += `, ${name}="${value}"`
+  bearer += `, resource_metadata="${origin}${controlPrefix}/oauth-protected-resource"`
+  const all: Challenge[] = [['www-authenticate', bearer]]
   if (takesServiceTokens && !facts.browser) all.push(['www-authenticate', `Basic realm="${origin}", charset="UTF-8"`])
   return all
 }

@@ -284,7 +284,14 @@ const LIGHT = /;\s*q\s*=\s*0/i
  */
 function isNavigation({ fetchMode, requestedWith, accept }: Headers): boolean {
   if (requestedWith || (fetchMode !== '' && fetchMode !== 'navigate')) return false
-  return HTML.test(accept) && accept.split(',').some((range) => HTML.test(range) && !LIGHT.test(range))
+  const comma = accept.indexOf(',')
+  // Browsers begin with it, so that nothing else is looked at.
+  if (isHtml(comma === -1 ? accept : accept.slice(0, comma))) return true
+  return comma !== -1 && HTML.test(accept) && accept.split(',').some(isHtml)
+}
+
+function isHtml(range: string): boolean {
+  return HTML.test(range) && !LIGHT.test(range)
 }
 
 /** On plain http, and before 2023, browsers send no fetch metadata; every one of them calls itself Mozilla. */

@@ -44,8 +44,8 @@ export class H1Answer implements ResponseBody {
 
   /** Throws for what is no head of a final answer: nothing has been written then. */
   constructor(asked: Asked, head: ResponseHead) {
-    const { status, length, reason = '', headers } = head
-    if (!Number.isInteger(status) || status < 200 || status > 999 || NO_REASON.test(reason)) {
+    const { status, length, reason, headers } = head
+    if (!Number.isInteger(status) || status < 200 || status > 999 || (reason !== undefined && NO_REASON.test(reason))) {
       throw new TypeError('expected the status line of a final answer')
     }
     if (headers !== '' && !headers.endsWith('\r\n')) throw new TypeError('expected whole header lines')

@@ -17,6 +17,7 @@ export function recordedLog(): Logger & { readonly lines: Line[] } {
     info: at('info'),
     warn: at('warn'),
     error: at('error'),
+    writes: () => true,
     line: (level: Line['level'], members: string, message: string) =>
       void lines.push({ level, fields: JSON.parse(`{${members}}`) as object, message }),
   }

@@ -50,6 +50,7 @@ function setUp(
     info: note('info'),
     warn: note('warn'),
     error: note('error'),
+    writes: () => false,
     line() {},
     audit() {},
   }
