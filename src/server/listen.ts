@@ -101,7 +101,12 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
     socket.on('error', () => socket.destroy())
-    const { remoteAddress = '' } = socket
+    const { remoteAddress } = socket
+    // Reset before it was accepted, as balancers do that only knock.
+    if (remoteAddress === undefined) {
+      socket.destroy()
+      return
+    }
     const peer = canonicalAddress(remoteAddress) ?? remoteAddress
     // What comes before HTTP must come in time, too.
     const deadline = deadlines.start(timeouts.timeoutRead, () => socket.destroy())

@@ -36,9 +36,10 @@ export async function listenRedirect(address: Address, deps: RedirectDeps): Prom
     })
   })
   server.prependListener('connection', (socket) => {
-    const { remoteAddress = '' } = socket
-    const peer = canonicalAddress(remoteAddress) ?? remoteAddress
-    if (connections.admit(socket, peer) !== 'admitted') socket.destroy()
+    const { remoteAddress } = socket
+    // Absent: it was reset before it was accepted.
+    const peer = remoteAddress && (canonicalAddress(remoteAddress) ?? remoteAddress)
+    if (!peer || connections.admit(socket, peer) !== 'admitted') socket.destroy()
   })
   await bind(server, address, 'http_redirect_addr')
   server.on('error', (error) =>

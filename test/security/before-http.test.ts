@@ -1,10 +1,12 @@
 /** What comes before HTTP: the PROXY header of a balancer, TLS, and everything that is neither. */
+import { execFileSync } from 'node:child_process'
 import { connect, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { afterEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/log.ts'
 import { Secret } from '../../src/lib/secret.ts'
+import { createClientConnections, NO_LIMIT } from '../../src/server/client-connections.ts'
 import { type ListenDeps, type Listener, listen, type Refusal } from '../../src/server/listen.ts'
 import { manualClock } from '../support/clock.ts'
 import { proxyV2 } from '../support/proxy-protocol.ts'
@@ -172,3 +174,27 @@ describe('the port of HTTPS', () => {
       .toBe(sockets.length)
   })
 })
+
+test.each([
+  ['plain HTTP', {}],
+  ['TLS', TLS],
+  ['a balancer', BALANCER],
+] as const)(
+  '%s: a connection that was reset before it was accepted counts for nobody, and is not logged',
+  async (_, options) => {
+    const port = await start({
+      ...options,
+      connections: createClientConnections({ ...NO_LIMIT, maxConnectionsPerClient: 1 }),
+    })
+    // Nothing is accepted while this waits.
+    const knock = `for (let i = 0; i < 3; i++) require('net').connect(${port}, '127.0.0.1', function () { this.resetAndDestroy() })`
+    execFileSync(process.execPath, ['-e', knock], { timeout: 60_000 })
+    // Accepted behind them.
+    await new Promise((resolve) =>
+      connect(port, '127.0.0.1', function (this: Socket) {
+        this.end()
+      }).once('close', resolve),
+    )
+    expect(refusals.map(({ detail, clientIp }) => [detail, clientIp])).toEqual([])
+  },
+)
