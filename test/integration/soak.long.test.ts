@@ -6,10 +6,12 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { platform } from 'node:os'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { TLSSocket } from 'node:tls'
+import { expect, test } from 'vitest'
 import { createRandom, type Random } from '../fuzz/random.ts'
 import { type BuiltProgram, startBuiltProgram } from '../support/built-program.ts'
-import { listenOn } from '../support/world.ts'
+import { listenOn, portOf } from '../support/world.ts'
+import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
 
 const SECONDS = Number(process.env['SOAK_SECONDS'] ?? 20)
 const SEED = Number(process.env['SOAK_SEED'] ?? 1)
@@ -34,8 +36,11 @@ const sockets = new Set<Socket>()
 /** What arrived at the application and should not have. */
 const strange: string[] = []
 
-/** Answers `/WAY/NONCE/SIZE` with SIZE bytes of NONCE, in that way; a body must be of NONCE as well. */
-const application = createServer((socket) => {
+/**
+ * Answers `/WAY/NONCE/SIZE` with SIZE bytes of NONCE, in that way; a body must be of NONCE as well.
+ * @param below of TCP.
+ */
+function serve(socket: Socket, below: Socket): void {
   sockets.add(socket)
   socket.setNoDelay(true)
   socket.on('error', () => {}).on('close', () => sockets.delete(socket))
@@ -65,21 +70,29 @@ const application = createServer((socket) => {
     const body = received.slice(end, end + length)
     if (way === 'early' && body.length < length) {
       skipped = length - body.length
-      answer(socket, 'early', nonce, Number(size))
+      answer(socket, 'early', nonce, Number(size), below)
       return received.length
     }
     if (body.length < length) return 0
     if (body !== bodyOf(nonce, length)) strange.push(`a body of another: ${nonce} ${body.slice(0, 100)}`)
-    answer(socket, way as Way, nonce, Number(size))
+    answer(socket, way as Way, nonce, Number(size), below)
     return end + length
   }
-})
+}
+
+const APPLICATIONS = {
+  http: createServer((socket) => serve(socket, socket)),
+  https: createServer((below) => {
+    below.on('error', () => {})
+    serve(new TLSSocket(below, { isServer: true, cert: CERTIFICATE, key: KEY }), below)
+  }),
+}
 
 function bodyOf(nonce: string, size: number): string {
   return nonce.repeat(Math.ceil(size / nonce.length)).slice(0, size)
 }
 
-function answer(socket: Socket, way: Way, nonce: string, size: number): void {
+function answer(socket: Socket, way: Way, nonce: string, size: number, below: Socket): void {
   const body = bodyOf(nonce, size)
   const head = `HTTP/1.1 200 OK\r\nx-nonce: ${nonce}\r\n`
   const whole = `${head}content-length: ${size}\r\n\r\n${body}`
@@ -104,7 +117,7 @@ function answer(socket: Socket, way: Way, nonce: string, size: number): void {
       return void socket.end(`${head}transfer-encoding: chunked\r\n\r\n${chunk}`, 'latin1')
     case 'reset':
       write(half)
-      return void setImmediate(() => socket.resetAndDestroy())
+      return void setImmediate(() => below.resetAndDestroy())
     case 'nonsense':
       return void write(`HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n${body}`)
     case 'more':
@@ -114,16 +127,6 @@ function answer(socket: Socket, way: Way, nonce: string, size: number): void {
   }
 }
 
-let program: BuiltProgram
-beforeAll(async () => {
-  program = await startBuiltProgram(await listenOn(application))
-})
-afterAll(async () => {
-  await program.close()
-  for (const socket of sockets) socket.destroy()
-  await new Promise((resolve) => application.close(resolve))
-})
-
 interface Tally {
   exchanges: number
   whole: number
@@ -131,8 +134,8 @@ interface Tally {
 }
 
 /** One connection with a few requests, in one way of many. */
-async function visit(random: Random, name: string, tally: Tally): Promise<void> {
-  const socket = connect(program.port, '127.0.0.1')
+async function visit(port: number, random: Random, name: string, tally: Tally): Promise<void> {
+  const socket = connect(port, '127.0.0.1')
   socket.on('error', () => {})
   const closed = once(socket, 'close').catch(() => {})
   const expected: { readonly nonce: string; readonly size: number; readonly way: Way }[] = []
@@ -237,35 +240,54 @@ function unchunked(text: string): readonly [body: string, behind: string] {
   }
 }
 
-test.skipIf(platform() !== 'linux')(
-  `${SECONDS} seconds of everything that goes wrong (seed ${SEED}) mix up nothing and leave nothing`,
+/** Leaves nothing of itself. */
+async function soak(program: BuiltProgram): Promise<void> {
+  const tally: Tally = { exchanges: 0, whole: 0, wrong: [] }
+  const work = async (until: number): Promise<void> => {
+    const one = async (client: number): Promise<void> => {
+      const random = createRandom(SEED * 1000 + client)
+      while (Date.now() < until && tally.wrong.length === 0) await visit(program.port, random, `c${client}`, tally)
+    }
+    await Promise.all(Array.from({ length: CLIENTS }, (_, client) => one(client)))
+  }
+  const atFirst = program.sockets()
+  // What is never collected is there at each moment, and the least of many shows it.
+  const least = async (seconds: number): Promise<number> => {
+    const samples: number[] = []
+    const watching = setInterval(() => samples.push(program.resident()), 100)
+    await work(Date.now() + seconds * 1000)
+    clearInterval(watching)
+    return Math.min(...samples)
+  }
+  await work(Date.now() + SECONDS * 250)
+  const before = await least(SECONDS * 0.25)
+  const after = await least(SECONDS * 0.5)
+  expect({ wrong: tally.wrong, strange, ended: program.ended }).toEqual({ wrong: [], strange: [], ended: false })
+  // Idle connections to the application close after four seconds.
+  await expect.poll(() => program.sockets(), { timeout: 30_000 }).toBe(atFirst)
+  await expect.poll(() => sockets.size).toBe(0)
+  expect(tally.whole).toBeGreaterThan(tally.exchanges / 5)
+  const figures = `${tally.exchanges} exchanges; resident memory from ${before} to ${after} MiB; ${atFirst} sockets`
+  if (SECONDS >= 60) process.stderr.write(`${figures}\n`)
+  expect(after - before, figures).toBeLessThan(16)
+}
+
+test.skipIf(platform() !== 'linux').each(['http', 'https'] as const)(
+  `%s: ${SECONDS} seconds of everything that goes wrong (seed ${SEED}) mix up nothing and leave nothing`,
   { timeout: (SECONDS + 120) * 1000 },
-  async () => {
-    const tally: Tally = { exchanges: 0, whole: 0, wrong: [] }
-    const work = async (until: number): Promise<void> => {
-      const one = async (client: number): Promise<void> => {
-        const random = createRandom(SEED * 1000 + client)
-        while (Date.now() < until && tally.wrong.length === 0) await visit(random, `c${client}`, tally)
-      }
-      await Promise.all(Array.from({ length: CLIENTS }, (_, client) => one(client)))
+  async (scheme) => {
+    const application = await listenOn(APPLICATIONS[scheme])
+    const to = `${scheme}://127.0.0.1:${portOf(application)}`
+    const program = await startBuiltProgram(application, {}, [], {
+      to,
+      ...(scheme === 'https' && { tls_skip_verify: true }),
+    })
+    try {
+      await soak(program)
+    } finally {
+      await program.close()
+      for (const socket of sockets) socket.destroy()
+      await new Promise((resolve) => application.close(resolve))
     }
-    const atFirst = program.sockets()
-    // What is never collected is there at each moment, and the least of many shows it.
-    const least = async (seconds: number): Promise<number> => {
-      const samples: number[] = []
-      const watching = setInterval(() => samples.push(program.resident()), 100)
-      await work(Date.now() + seconds * 1000)
-      clearInterval(watching)
-      return Math.min(...samples)
-    }
-    await work(Date.now() + SECONDS * 250)
-    const before = await least(SECONDS * 0.25)
-    const after = await least(SECONDS * 0.5)
-    expect({ wrong: tally.wrong, strange, ended: program.ended }).toEqual({ wrong: [], strange: [], ended: false })
-    // Idle connections to the application close after four seconds.
-    await expect.poll(() => program.sockets(), { timeout: 30_000 }).toBe(atFirst)
-    await expect.poll(() => sockets.size).toBe(0)
-    expect(tally.whole).toBeGreaterThan(tally.exchanges / 5)
-    expect(after - before, `resident memory from ${before} to ${after} MiB`).toBeLessThan(16)
   },
 )

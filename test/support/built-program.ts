@@ -50,11 +50,12 @@ export async function startBuiltProgram(
   application: Server,
   more: object = {},
   options: readonly string[] = [],
+  ofRoute: object = {},
 ): Promise<BuiltProgram> {
   const folder = mkdtempSync(join(tmpdir(), 'postern-built-'))
   const file = join(folder, 'config.yaml')
   const to = `http://127.0.0.1:${portOf(application)}`
-  writeFileSync(file, openConfig(to, { client_write_timeout: '0s', ...more }, { timeout: '0s' }))
+  writeFileSync(file, openConfig(to, { client_write_timeout: '0s', ...more }, { timeout: '0s', ...ofRoute }))
   const child = spawn(process.execPath, [...options, main, 'run', '--config', file], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })
