@@ -68,9 +68,16 @@ export function readAlpha(input: Tree): ProxyInput {
     addressOf(treeAt(input, 'metricsServer')['bindAddress']),
     missing,
   )
+  const claimHeaders: Record<string, string> = {}
+  options.set('claim_headers', claimHeaders)
   for (const kind of ['injectRequestHeaders', 'injectResponseHeaders']) {
     const headers = input[kind]
     for (const header of Array.isArray(headers) ? headers.filter(isTree) : []) {
+      const claim = kind === 'injectRequestHeaders' ? soleClaim(header['values']) : undefined
+      if (claim !== undefined) {
+        claimHeaders[textOf(header['name'])] = claim
+        continue
+      }
       missing.push(
         lost(
           `${kind} ${textOf(header['name'])}`,
@@ -96,6 +103,22 @@ export function readAlpha(input: Tree): ProxyInput {
     return upstreamOf(textOf(entry['uri'] ?? ''), missing, rest)
   })
   return { options, upstreams, missing }
+}
+
+/** Ours of a header that is one claim and nothing else. The alpha configuration has had the claim in two places. */
+function soleClaim(values: unknown): string | undefined {
+  const [value, ...others] = Array.isArray(values) ? values : []
+  if (!isTree(value) || others.length > 0) return undefined
+  const { claim, ...rest } = isTree(value['claimSource']) ? value['claimSource'] : value
+  return Object.keys(rest).length > 0 ? undefined : CLAIMS[textOf(claim)]
+}
+
+/** Claims of its session. Tokens are claims there, too; none is passed on. */
+const CLAIMS: Readonly<Partial<Record<string, string>>> = {
+  user: 'sub',
+  email: 'email',
+  preferred_username: 'preferred_username',
+  groups: 'groups',
 }
 
 const ALPHA_PROVIDER: Readonly<Record<string, string>> = {

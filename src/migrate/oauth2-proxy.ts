@@ -62,7 +62,7 @@ export function fromProxyOptions(
   const sameSite = text('cookie_samesite')
   if (sameSite !== undefined && sameSite !== 'none') set('cookie_same_site', sameSite)
   writeListener({ text, list, set, missing }, from)
-  writeHeaders({ text, list, set, missing })
+  writeHeaders({ text, list, set, missing }, take('claim_headers') ?? USER_HEADERS)
 
   const { restricted, policy } = policyOf(left, take, missing)
   const routeKeys: Record<string, Written> = {
@@ -225,18 +225,21 @@ function writeListener({ text, list, set, missing }: Reader, from: string): void
   if (health.length > 0) set('public_health_paths', health, 'On hosts of routes these paths belong to the application.')
 }
 
-function writeHeaders({ text, set, missing }: Reader): void {
+function writeHeaders({ text, set, missing }: Reader, claimHeaders: unknown): void {
   const basic = text('pass_basic_auth')
   if (basic === 'true')
     missing.push(lost('pass_basic_auth', 'applications get headers and a signed assertion, no password'))
   if (text('pass_user_headers') === 'false') return
   set('pass_identity_headers', true, 'Applications get a signed assertion as well, in X-Postern-Jwt-Assertion.')
-  set('jwt_claims_headers', {
-    'X-Forwarded-User': 'sub',
-    'X-Forwarded-Email': 'email',
-    'X-Forwarded-Preferred-Username': 'preferred_username',
-    'X-Forwarded-Groups': 'groups',
-  })
+  set('jwt_claims_headers', claimHeaders)
+}
+
+/** What `pass_user_headers` passes. */
+const USER_HEADERS = {
+  'X-Forwarded-User': 'sub',
+  'X-Forwarded-Email': 'email',
+  'X-Forwarded-Preferred-Username': 'preferred_username',
+  'X-Forwarded-Groups': 'groups',
 }
 
 /** Who may open it: an address of a domain, and a group. `restricted`: what could not be carried over would let more people in. */
