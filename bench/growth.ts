@@ -12,6 +12,7 @@ import { createCookieCheck } from '../src/session/cookie-check.ts'
 import { createSessions } from '../src/session/sessions.ts'
 import { sessionsTable } from '../src/session/tables.ts'
 import { openLmdbStore } from '../src/store/lmdb.ts'
+import { fingerprint } from '../src/store/record.ts'
 import type { Identity } from '../src/types.ts'
 import type { Session } from '../src/session/model.ts'
 import { BY_ROUTES, BY_WORKERS, NGINX, SIGNED_IN } from './budgets.ts'
@@ -27,8 +28,8 @@ const GROUPS = [1, 10, 100, 500]
 const SESSIONS = [1000, 10_000, 100_000, 1_000_000]
 /** Sessions that requests are made with, of all: more than are kept in memory. */
 const ASKED = 10_000
-/** Sessions of one commit. */
-const PIECE = 1000
+/** Sessions of one commit, which waits for the disk. */
+const PIECE = 50_000
 const HOUR = 3_600_000
 
 interface Part {
@@ -195,19 +196,37 @@ async function seedSessions(settings: string, issuer: string, count: number): Pr
     return { issuer, subject, email, name: email, claims: { sub: subject, email } }
   }
   const first = await sessions.create(identityOf(0), { idToken: 'e30.e30.e30' }, later(clock.now(), 12 * HOUR))
+  // It follows changes, of which there will be a million.
+  sessions.close()
   const check = createCookieCheck(keyRings, 1)
   const step = Math.max(1, count / ASKED)
   const cookies: string[] = []
+  // In the order of the file, records and index alike, so that each page of it is written once.
+  const ids = inOrder(
+    Array.from({ length: count }, () => randomId()),
+    (id) => id,
+  )
+  const people = inOrder(
+    Array.from({ length: count }, (_, i) => identityOf(i)),
+    personKey,
+  )
   for (let from = 0; from < count; from += PIECE) {
     const piece = new Map<string, Session>()
-    for (let i = from; i < Math.min(count, from + PIECE); i++) {
-      const [id, identity] = [randomId(), identityOf(i)]
+    for (const [i, id] of ids.slice(from, from + PIECE).entries()) {
+      const identity = people[from + i] ?? first.identity
       piece.set(id, { ...first, id, identity, person: personKey(identity) })
-      if (i % step < 1) cookies.push(`postern=${check.sign(id, 'postern', 'app.localhost')}`)
+      if ((from + i) % step < 1) cookies.push(`postern=${check.sign(id, 'postern', 'app.localhost')}`)
     }
     await store.write(sessionsTable, piece, { table: sessionsTable, key: '', version: 0 })
   }
-  sessions.close()
   await store.close()
   return cookies
+}
+
+/** As the store orders them by their keys. */
+function inOrder<T>(all: readonly T[], keyOf: (one: T) => string): readonly T[] {
+  return all
+    .map((one) => [fingerprint(keyOf(one)), one] as const)
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([, one]) => one)
 }
