@@ -81,6 +81,7 @@ async function openServing(options: ServingOptions, closing: Closing): Promise<S
     (await openAutocert({
       ...shared,
       config: fixed.acme,
+      keyRings: shared.credentials.keptRings,
       hosts: () => live().acmeHosts,
       ordered: (outcome) => certificateOrders([outcome])(),
     }))

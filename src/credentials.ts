@@ -4,7 +4,7 @@ import type { Config, Credentials, DirectorySecrets, IdpConfig, SharedSignalsCon
 import { AppError } from './errors.ts'
 import { fingerprint } from './lib/fingerprint.ts'
 import { createHandover } from './lib/handover.ts'
-import { createKeyRings, type KeyRings } from './lib/key-ring.ts'
+import { createKeyRings, type KeyRings, type SharedSecrets } from './lib/key-ring.ts'
 import { type CurrentSecret, currentSecret, type Secret } from './lib/secret.ts'
 import { NEVER } from './lib/time.ts'
 import type { Clock, Span, WallTime } from './types.ts'
@@ -25,7 +25,12 @@ export interface CredentialsInForce {
   readonly sharedSignals:
     | (Omit<SharedSignalsConfig, 'authorization'> & { readonly authorization: CurrentSecret })
     | undefined
+  /** Of what others show us, and of what we sign. */
   readonly keyRings: KeyRings
+  /** Of what we keep: what was taken out opens this until it is sealed anew. */
+  readonly keptRings: KeyRings
+  /** Nothing that is kept is of what was taken out. */
+  sealedAnew(): void
   /** Of the shared secrets this one sealed last: it does for now, if it is not the first. */
   beginWith(index: number): void
   /** Throws ERR_CONFIG_INVALID for shared secrets that would sign everybody out. The answer puts them into force. */
@@ -33,7 +38,7 @@ export interface CredentialsInForce {
   close(): void
 }
 
-/** A worker that follows another has the first configuration's `fixed`, and the newest `live`. `changed`: another shared secret seals. */
+/** A worker that follows another has the first configuration's `fixed`, and the newest `live`. `changed`: another shared secret seals, or one was taken out. */
 export function holdCredentials(
   { fixed, live }: Config,
   { clock, changed }: { readonly clock: Clock; readonly changed: () => void },
@@ -42,6 +47,13 @@ export function holdCredentials(
   let current = rotated(credentialsOf(fixed), live.credentials)
   const since = new Map(current.idps.map(({ name }) => [name, clock.now()]))
   let { sharedSecrets } = live.credentials
+  let takenOut: readonly Secret[] = []
+  let kept: { readonly by: SharedSecrets; readonly all: SharedSecrets } | undefined
+  function keptBy(): SharedSecrets {
+    const by = secrets.current()
+    if (kept?.by !== by) kept = { by, all: [...by, ...takenOut] }
+    return kept.all
+  }
   const ofProvider = (name: string) => current.idps.find((idp) => idp.name === name)
   const secrets = createHandover({ first: sharedSecrets, isSame, delay: SETTLING, clock, changed })
   return {
@@ -56,6 +68,11 @@ export function holdCredentials(
       authorization: currentSecret(() => current.sharedSignals ?? sharedSignals.authorization),
     },
     keyRings: createKeyRings(() => secrets.current()),
+    keptRings: createKeyRings(keptBy),
+    sealedAnew() {
+      takenOut = []
+      kept = undefined
+    },
     beginWith(index) {
       const sealed = sharedSecrets[index]
       if (sealed) secrets.resume(sealed)
@@ -73,8 +90,11 @@ export function holdCredentials(
         for (const [i, { name, clientAuth }] of current.idps.entries()) {
           if (fingerprint(clientAuth) !== fingerprint(before.idps[i]?.clientAuth)) since.set(name, clock.now())
         }
+        const had = [...sharedSecrets, ...takenOut]
         ;({ sharedSecrets } = next)
+        takenOut = had.filter((secret) => !sharedSecrets.some((known) => isSame(secret, known)))
         secrets.replace(sharedSecrets)
+        if (takenOut.length > 0) changed()
       }
     },
     close: () => secrets.close(),

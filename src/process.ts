@@ -58,7 +58,7 @@ export async function openProcess(
   const { storeGrace } = fixed
   const [defaultIdp, ...otherIdps] = fixed.idps
   const credentials = holdCredentials(config, { clock, changed: () => rotation.follow() })
-  const { keyRings } = credentials
+  const { keyRings, keptRings } = credentials
   closing.add(() => credentials.close())
   const metrics = createMetrics({ version: readVersion(), node: process.version })
   const { telemetry, storage } = fixed
@@ -74,11 +74,11 @@ export async function openProcess(
     })
   closing.add(() => traces?.close())
   const waitingFor = traces?.waitingFor
-  const opened = await openStore(fixed, { keyRings, clock, logger })
+  const opened = await openStore(fixed, { keyRings: keptRings, clock, logger })
   const store = meteredStore(observedStore(opened, waitingFor, storage.kind), metrics, clock)
   closing.add(() => store.close())
   credentials.beginWith(await checkStoreKey(store, keyRings))
-  const rotation = createRotation({ fixed, store, keyRings, clock, logger })
+  const rotation = createRotation({ fixed, store, credentials, clock, logger })
   closing.add(() => rotation.close())
   // A server that came back empty no longer knows whose it is, and would let in whoever comes next.
   const rememberKey = (): void =>

@@ -5,8 +5,8 @@ import type { Fixed } from './config/model.ts'
 import { createFeedTable } from './directory/okta/position.ts'
 import { createDirectoryTable } from './directory/records.ts'
 import { createScimTables } from './directory/scim/registry.ts'
-import { faultFields } from './errors.ts'
-import type { KeyRings } from './lib/key-ring.ts'
+import type { CredentialsInForce } from './credentials.ts'
+import { createFaultLog } from './lib/fault-tally.ts'
 import { endsTable } from './session/ends.ts'
 import { sessionsTable } from './session/tables.ts'
 import { rememberStoreKey } from './store/key-check.ts'
@@ -16,7 +16,7 @@ import type { Clock, Logger, Span, Store, Table, Unsubscribe } from './types.ts'
 const RETRY: Span = 60_000
 
 export interface Rotation {
-  /** Another secret seals. Every process does this: whoever comes second finds nothing to do. */
+  /** Another secret seals, or one was taken out. Every process does this: whoever comes second finds nothing to do. */
   follow(): void
   close(): void
 }
@@ -24,11 +24,13 @@ export interface Rotation {
 export function createRotation(deps: {
   readonly fixed: Pick<Fixed, 'idps'>
   readonly store: Store
-  readonly keyRings: KeyRings
+  readonly credentials: Pick<CredentialsInForce, 'keptRings' | 'sealedAnew'>
   readonly clock: Clock
   readonly logger: Logger
 }): Rotation {
-  const { fixed, store, keyRings, clock, logger } = deps
+  const { fixed, store, credentials, clock, logger } = deps
+  const { keptRings } = credentials
+  const tell = createFaultLog(deps)
   const tables: readonly Table<unknown>[] = [
     sessionsTable,
     endsTable,
@@ -49,17 +51,16 @@ export function createRotation(deps: {
     stop()
     try {
       for (const table of tables) await store.sealAnew?.(table)
-      await sealCertificatesAnew(store, keyRings)
+      await sealCertificatesAnew(store, keptRings)
       if (own !== round) return
       // Last: whoever starts before begins anew.
-      await rememberStoreKey(store, keyRings)
-      logger.info({}, 'shared_secret: the new one seals, and has sealed what is kept')
+      await rememberStoreKey(store, keptRings)
+      if (own !== round) return
+      credentials.sealedAnew()
+      logger.info({}, 'shared_secret: all that is kept is sealed with the first')
     } catch (error) {
       if (own !== round) return
-      logger.error(
-        faultFields(error),
-        'shared_secret: not all is sealed with the new one: keep the old one in its place',
-      )
+      tell(error, 'shared_secret: not all is sealed with the first: keep the old one in its place')
       stop = clock.after(RETRY, follow)
     }
   }

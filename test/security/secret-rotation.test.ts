@@ -113,7 +113,7 @@ test('once the old secret is gone, by two reloads, nothing made with it is accep
   expect((await browser.ask(APP)).status).toBe(302)
   expect((await signOut(csrf)).status).toBe(303)
   expect((await world.browser().ask(link)).status).toBe(400)
-  await expect.poll(() => world.logText()).toContain('shared_secret: the new one seals')
+  await expect.poll(() => world.logText()).toContain('shared_secret: all that is kept is sealed with the first')
   await world.restart()
   expect((await world.signIn(world.browser(), APP, 'alice@example.com')).status).toBe(200)
 })
