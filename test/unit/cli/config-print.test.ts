@@ -379,7 +379,7 @@ routes:
       'idp_client_secret: "[secret]"  # environment OKTA_CLIENT_SECRET',
       `idp_refresh_directory_interval: "2m"  # ${file}:5:33, needs a restart`,
       `insecure_server: true  # ${file}:4:18, needs a restart`,
-      'shared_secret: "[secret]"  # environment SHARED_SECRET, needs a restart',
+      'shared_secret: "[secret]"  # environment SHARED_SECRET',
       `routes[0].from: "https://wiki.corp.example"  # ${file}:7:11`,
       `routes[0].to: "http://wiki:8080"  # ${file}:8:9`,
       `routes[0].allow_any_authenticated_user: true  # ${file}:9:35`,
@@ -414,7 +414,7 @@ routes:
     expect(rows).toContainEqual({
       path: 'shared_secret',
       value: '[secret]',
-      needs_restart: true,
+      needs_restart: false,
       source: { kind: 'environment', name: 'SHARED_SECRET' },
     })
   })
