@@ -66,12 +66,24 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .argument(...FILE)
     .option(...CONFIG)
     .option('--online', 'also prove it: ask the identity provider, Okta, the store and the upstreams')
+    .option('--websockets', 'online, and ask the upstream of each route for a WebSocket where the route begins')
     .option('--json', 'print one JSON object')
     .action(
       async (
         file: string | undefined,
-        { config, online = false, json = false }: { config?: string; online?: boolean; json?: boolean },
-      ) => set(await checkCommand({ file: oneOf(file, config), online, json }, io)),
+        {
+          config,
+          online = false,
+          websockets = false,
+          json = false,
+        }: { config?: string; online?: boolean; websockets?: boolean; json?: boolean },
+      ) =>
+        set(
+          await checkCommand(
+            { file: oneOf(file, config), online: online || websockets, webSockets: websockets, json },
+            io,
+          ),
+        ),
     )
 
   program

@@ -4,11 +4,14 @@ import type { Upstream } from '../config/route-model.ts'
 import { createDeadlines } from '../lib/deadlines.ts'
 import { describeDuration } from '../lib/duration.ts'
 import { fingerprint } from '../lib/fingerprint.ts'
+import { firstPath } from '../routing/first-path.ts'
+import { rewrittenPath } from '../routing/rewrite.ts'
+import { originFor } from '../routing/table.ts'
 import type { Clock, Span } from '../types.ts'
 import { isTls } from './address.ts'
 import { connectionTo, type UpstreamConnection } from './connection.ts'
 import { openClient } from './open-client.ts'
-import { askHead, type Probe, tcpProbe } from './probe.ts'
+import { askHead, askWebSocket, type Probe, tcpProbe } from './probe.ts'
 
 export type UpstreamFinding = {
   readonly upstream: string
@@ -55,17 +58,31 @@ export async function inspectUpstreams(
     })
     keys.push(of)
   }
-  const left = [...looks]
-  const found = new Map<string, UpstreamFinding>()
-  const work = async (): Promise<void> => {
-    for (let next = left.shift(); next; next = left.shift()) found.set(next[0], await next[1]())
-  }
-  await Promise.all(Array.from({ length: PARALLEL }, work))
+  const found = new Map(
+    await inTurns(
+      [...looks].map(
+        ([key, one]) =>
+          async () =>
+            [key, await one()] as const,
+      ),
+    ),
+  )
   const stands = (key: string): boolean => ['answers', 'silent'].includes(found.get(key)?.kind ?? '')
   const isSpare = (key: string): boolean => keys.every((of) => !of.includes(key) || of.some(stands))
   return [...found]
     .map(([key, each]) => (each.kind === 'unreachable' ? { ...each, spare: isSpare(key) } : each))
     .toSorted((a, b) => (a.upstream < b.upstream ? -1 : 1))
+}
+
+/** Some at a time, in order. */
+async function inTurns<T>(tasks: readonly (() => Promise<T>)[]): Promise<readonly T[]> {
+  const done: T[] = []
+  const left = [...tasks.entries()]
+  const work = async (): Promise<void> => {
+    for (let next = left.shift(); next; next = left.shift()) done[next[0]] = await next[1]()
+  }
+  await Promise.all(Array.from({ length: PARALLEL }, work))
+  return done
 }
 
 const connects: Probe = tcpProbe({ kind: 'tcp', send: Buffer.alloc(0), receive: [] })
@@ -92,20 +109,65 @@ type Asked =
 /** On a connection of its own. */
 function ask(to: UpstreamConnection, timeout: Span, clock: Clock): Promise<Asked> {
   const deadlines = createDeadlines(clock)
+  return within(timeout, (done) => askHead(to, (each) => openClient(each, { clock, deadlines }), done)).finally(() =>
+    deadlines.close(),
+  )
+}
+
+function within(
+  timeout: Span,
+  begin: (done: (answer: { readonly status: number } | { readonly problem: string }) => void) => () => void,
+): Promise<Asked> {
   return new Promise((resolve) => {
     const settle = (asked: Asked): void => {
       clearTimeout(timer)
-      deadlines.close()
       resolve(asked)
     }
-    const end = askHead(
-      to,
-      (each) => openClient(each, { clock, deadlines }),
-      (answer) => settle('problem' in answer ? { kind: 'silent', ...answer } : { kind: 'answers', ...answer }),
+    const end = begin((answer) =>
+      settle('problem' in answer ? { kind: 'silent', ...answer } : { kind: 'answers', ...answer }),
     )
     const timer = setTimeout(() => {
       end()
       settle({ kind: 'silent', problem: `it did not answer within ${describeDuration(timeout)}` })
     }, timeout)
   })
+}
+
+export interface WebSocketFinding {
+  /** Of the route. */
+  readonly name: string
+  readonly upstream: string
+  readonly definedAt: string
+  /** At the upstream. */
+  readonly path: string
+  readonly found: Asked
+}
+
+/**
+ * Asks the first upstream of each route that allows WebSockets for one, at the path where the route begins, as its page would
+ * without anybody's identity. Routes that begin nowhere, and upstreams of HTTP/2, are left out. Never rejects.
+ */
+export async function inspectWebSockets(
+  { routes }: Pick<Live, 'routes'>,
+  { timeout, authorities }: Inspecting,
+): Promise<readonly WebSocketFinding[]> {
+  const asked = routes.map(
+    ({ action, match, from, name, definedAt }) =>
+      async (): Promise<readonly WebSocketFinding[]> => {
+        const first = firstPath(match)
+        if (action.kind !== 'forward' || !action.allowWebsockets || first === undefined) return []
+        const [upstream] = action.upstreams
+        if (upstream.origin.startsWith('h2c:')) return []
+        const to = connectionTo(action, upstream, timeout, authorities)
+        const path = rewrittenPath(action.rewrite.path, first)
+        const asking = {
+          path,
+          host: new URL(to.address.url).host,
+          origin: originFor(from, from.host.replaceAll('*', 'x')),
+        }
+        const found = await within(timeout, (done) => askWebSocket(to, asking, done))
+        return [{ name, upstream: upstream.origin, definedAt, path, found }]
+      },
+  )
+  return (await inTurns(asked)).flat()
 }

@@ -1,5 +1,6 @@
 /** One active health check: a connection of its own, closed when it is known whether the upstream is well. */
 import { connect } from 'node:net'
+import { randomBytes } from 'node:crypto'
 import { Readable } from 'node:stream'
 import type { GrpcCheck, HealthCheck, HttpCheck, TcpCheck } from '../config/route-model.ts'
 import { assertNever } from '../errors.ts'
@@ -130,35 +131,79 @@ function ask(
 }
 
 export function tcpProbe({ send, receive }: TcpCheck): Probe {
-  return (to, done) => {
-    const { target, upstream } = to
-    const secure = isTls(upstream.origin)
-    const socket = secure ? connectTls({ target, tls: handshakeOptions(to) }, ['http/1.1']) : connect(target)
-    let over = false
-    let connected = false
-    let received = Buffer.alloc(0)
-    const end = (problem?: string): void => {
-      if (!over) done(problem)
-      cancel()
-    }
-    const cancel = (): void => {
-      over = true
-      socket.destroy()
-    }
-    socket.once(secure ? 'secureConnect' : 'connect', () => {
-      connected = true
-      if (send.length > 0) socket.write(send)
-      if (receive.length === 0) end()
-    })
-    socket.on('data', (piece: Buffer) => {
-      received = Buffer.concat([received, piece])
-      if (containsInOrder(received, receive)) end()
-      else if (received.length > MAX_ANSWER) end('another answer than expected')
-    })
-    socket.on('error', (failure) => end(reasonOf(failure, to, connected)))
-    socket.once('close', () => end('closed before the expected answer'))
-    return cancel
+  return (to, done) =>
+    converse(
+      to,
+      send,
+      (received) => (containsInOrder(received, receive) ? { isWell: true } : undefined),
+      (outcome) => done(typeof outcome === 'string' ? outcome : undefined),
+    )
+}
+
+/** The head of an answer to `GET` with `Upgrade: websocket` (RFC 6455 §4.1). @param host of the request. */
+export function askWebSocket(
+  to: UpstreamConnection,
+  { path, host, origin }: { readonly path: string; readonly host: string; readonly origin: string },
+  done: (answer: { readonly status: number } | { readonly problem: string }) => void,
+): () => void {
+  const fields = [
+    `Host: ${host}`,
+    'Connection: Upgrade',
+    'Upgrade: websocket',
+    'Sec-WebSocket-Version: 13',
+    `Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}`,
+    `Origin: ${origin}`,
+    'User-Agent: postern-check',
+  ]
+  return converse(
+    to,
+    Buffer.from(`GET ${path} HTTP/1.1\r\n${fields.join('\r\n')}\r\n\r\n`),
+    (received) => {
+      const [, status] = /^HTTP\/1\.[01] (\d{3})[ \r]/.exec(received.toString('latin1', 0, 32)) ?? []
+      return status === undefined ? undefined : { status: Number(status) }
+    },
+    (outcome) => done(typeof outcome === 'string' ? { problem: outcome } : outcome),
+  )
+}
+
+/** Sends, and has all that came judged until that gives something; a text is what went wrong. Gives a function that ends it. */
+function converse<T extends object>(
+  to: UpstreamConnection,
+  send: Buffer,
+  judge: (received: Buffer) => T | undefined,
+  done: (outcome: T | string) => void,
+): () => void {
+  const { target, upstream } = to
+  const secure = isTls(upstream.origin)
+  const socket = secure ? connectTls({ target, tls: handshakeOptions(to) }, ['http/1.1']) : connect(target)
+  let over = false
+  let connected = false
+  let received = Buffer.alloc(0)
+  const end = (outcome: T | string): void => {
+    if (!over) done(outcome)
+    cancel()
   }
+  const cancel = (): void => {
+    over = true
+    socket.destroy()
+  }
+  const look = (): void => {
+    const outcome = judge(received)
+    if (outcome) end(outcome)
+    else if (received.length > MAX_ANSWER) end('another answer than expected')
+  }
+  socket.once(secure ? 'secureConnect' : 'connect', () => {
+    connected = true
+    if (send.length > 0) socket.write(send)
+    look()
+  })
+  socket.on('data', (piece: Buffer) => {
+    received = Buffer.concat([received, piece])
+    look()
+  })
+  socket.on('error', (failure) => end(reasonOf(failure, to, connected)))
+  socket.once('close', () => end('closed before the expected answer'))
+  return cancel
 }
 
 function containsInOrder(received: Buffer, expected: readonly Buffer[]): boolean {

@@ -9,13 +9,17 @@ import { checkSharedSignals, checkTokenIssuers } from './issuers.ts'
 import { checkApplication, checkOkta } from './okta.ts'
 import { checkProvider } from './provider.ts'
 import { checkStore } from './store.ts'
-import { checkUpstreams } from './upstreams.ts'
+import { checkUpstreams, checkWebSockets } from './upstreams.ts'
 
 /** Nobody waits longer for the whole of it. */
 const DEADLINE: Span = 30_000
 
 /** All at the same time. Reads only; secrets go to nobody but the provider whose they are. Never rejects. */
-export async function checkOnline(config: Config, clock: Clock): Promise<readonly Finding[]> {
+export async function checkOnline(
+  config: Config,
+  clock: Clock,
+  { webSockets }: { readonly webSockets: boolean },
+): Promise<readonly Finding[]> {
   const { idps } = config.fixed
   // Providers of one issuer share their directory.
   const orgs = idps.filter(({ issuer }, i) => idps.findIndex((other) => other.issuer === issuer) === i)
@@ -36,6 +40,7 @@ export async function checkOnline(config: Config, clock: Clock): Promise<readonl
     inTime('store', clock, checkStore(config, clock)),
     inTime('certificate authority', clock, checkAcme(config)),
     inTime('upstreams', clock, checkUpstreams(config, clock)),
+    ...(webSockets ? [inTime('WebSockets', clock, checkWebSockets(config, clock))] : []),
   ])
   return found.flat()
 }

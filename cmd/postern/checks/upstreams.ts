@@ -1,5 +1,5 @@
 import { assertNever } from '../../../src/errors.ts'
-import type { UpstreamFinding } from '../../../src/inspection.ts'
+import type { UpstreamFinding, WebSocketFinding } from '../../../src/inspection.ts'
 import type { Config } from '../../../src/config/model.ts'
 import type { Clock } from '../../../src/types.ts'
 import type { Finding } from '../finding.ts'
@@ -14,6 +14,29 @@ export async function checkUpstreams({ fixed, live }: Config, clock: Clock): Pro
   const { inspectUpstreams } = await import('../../../src/inspection.ts')
   const timeout = Math.min(live.upstreamConnectTimeout, UPSTREAM_TIMEOUT_MS)
   return (await inspectUpstreams(live, { timeout, clock, authorities: fixed.authorities })).map(judge)
+}
+
+/** Of applications that have none at that path nothing is wrong. */
+export async function checkWebSockets({ fixed, live }: Config, clock: Clock): Promise<readonly Finding[]> {
+  if (fixed.services === 'authenticate') return []
+  const { inspectWebSockets } = await import('../../../src/inspection.ts')
+  const timeout = Math.min(live.upstreamConnectTimeout, UPSTREAM_TIMEOUT_MS)
+  return (await inspectWebSockets(live, { timeout, clock, authorities: fixed.authorities })).map(judgeWebSocket)
+}
+
+function judgeWebSocket({ name, upstream, path, definedAt, found }: WebSocketFinding): Finding {
+  const check = `WebSocket of ${name} at ${upstream}${path}`
+  // That it is not there is said of the upstream.
+  if (found.kind === 'silent') return { check, status: 'warn', message: `${found.problem} (${definedAt})` }
+  return found.status === 101
+    ? { check, status: 'ok', message: 'opens' }
+    : {
+        check,
+        status: 'note',
+        message: `answers ${found.status} (${definedAt})`,
+        remedy:
+          'where the application has one there, what is between drops Upgrade; else allow_websockets: false closes the way',
+      }
 }
 
 const REMEDY_OF_TLS =

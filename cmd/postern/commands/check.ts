@@ -19,11 +19,13 @@ export interface CheckOptions {
   /** undefined: the environment alone. */
   readonly file: string | undefined
   readonly online: boolean
+  /** Online: ask upstreams for WebSockets, too. */
+  readonly webSockets: boolean
   readonly json: boolean
 }
 
 /** Judges a configuration. Exit code 0, 3 (not valid) or 4 (a dependency failed). */
-export async function checkCommand({ file, online, json }: CheckOptions, io: Io): Promise<number> {
+export async function checkCommand({ file, online, webSockets, json }: CheckOptions, io: Io): Promise<number> {
   const loaded = await loadConfig(file, io.env)
   const issues = loaded.kind === 'ok' ? loaded.warnings : loaded.issues
   if (!json) for (const line of formatIssues(issues)) io.err(line)
@@ -39,7 +41,7 @@ export async function checkCommand({ file, online, json }: CheckOptions, io: Io)
     ...checkFiles(file, new Set(loaded.files.keys()), loaded.settings()),
     ...checkStoreFolder(config),
   ]
-  const findings = [...own, ...(online ? await checkOnline(config, clock) : [])]
+  const findings = [...own, ...(online ? await checkOnline(config, clock, { webSockets }) : [])]
   // Here and not above: what it brings with it is for those who ask.
   const { hookOf } = online ? await import('../../../src/okta-account.ts') : { hookOf: () => undefined }
   const { idps } = config.fixed
