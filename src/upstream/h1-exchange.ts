@@ -177,11 +177,13 @@ export class H1Exchange implements UpstreamExchange {
 
   /** @param behind bytes that nobody asked for. */
   private finish(bytes: Buffer, from: number, to: number, behind: number): boolean {
-    const { persistent, keepAlive } = this.answer ?? {}
+    const { persistent, keepAlive, status, framing } = this.answer ?? {}
+    // RFC 9110 §8.6: who announces a body behind a 204 may send one, and it would be taken for the next answer.
+    const announced = status === 204 && framing !== 0 && framing !== 'until-close'
     const unread = this.upload !== undefined && !this.upload.done
     const connection = this.leave()
     // An upstream that says more than an answer, or has not read the request, is not asked again (RFC 9112 §9.3).
-    if (persistent && behind === 0 && !unread) connection?.release(keepAlive)
+    if (persistent && behind === 0 && !unread && !announced) connection?.release(keepAlive)
     else connection?.giveUp()
     return this.handler.onEnd(from === to ? undefined : cut(bytes, from, to))
   }

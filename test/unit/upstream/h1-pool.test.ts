@@ -158,6 +158,18 @@ describe('an answer', () => {
     },
   )
 
+  test.each([
+    ['a length', 'content-length: 38'],
+    ['chunks', 'transfer-encoding: chunked'],
+  ])('204 with %s is whole, and what may follow it is no answer to the next request', async (_, framing) => {
+    const upstream = await rawUpstream(({ socket }) =>
+      socket.once('data', () => socket.write(`HTTP/1.1 204 No Content\r\n${framing}\r\n\r\n`)),
+    )
+    const pool = poolTo(upstream)
+    expect(await ask(pool)).toMatchObject({ whole: true, head: { status: 204 } })
+    await upstream.connections.all[0]?.closed
+  })
+
   test('without a length ends with the connection', async () => {
     const upstream = await rawUpstream()
     const pool = poolTo(upstream)
