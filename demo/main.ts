@@ -137,7 +137,9 @@ function welcome(port: number, oktaUrl: string): string {
 }
 
 try {
-  await main(demoOptions(process.argv.slice(2), `${root}.postern/demo`))
+  const args = process.argv.slice(2)
+  if (args.includes('--help') || args.includes('-h')) console.log(USAGE)
+  else await main(demoOptions(args, `${root}.postern/demo`))
 } catch (error) {
   console.error(error instanceof Error ? error.message : error)
   process.exit(1)

@@ -119,6 +119,12 @@ describe('the demo', () => {
     expect(second.alive()).toBe(false)
   })
 
+  test('prints its options when it is asked for them', async () => {
+    const demo = runDemo(['--help'])
+    expect(await demo.ended).toBe(0)
+    expect(demo.output()).toMatch(/^npm start -- \[--port 8080\]/)
+  })
+
   test.each([
     [['--prot', '8090'], "Unknown option '--prot'"],
     [['--port', 'http'], '--port: expected a port, found "http"'],
