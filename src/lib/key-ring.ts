@@ -26,11 +26,13 @@ export function createKeyRings(secrets: () => SharedSecrets): KeyRings {
     let from: SharedSecrets | undefined
     let known: [Buffer, ...Buffer[]]
 
+    const keyOf = (secret: Secret): Buffer => deriveKey(secret.reveal(), purpose)
+
     function keys(): readonly [Buffer, ...Buffer[]] {
-      const [first, ...others] = secrets()
-      if (secrets() === from) return known
-      const keyOf = (secret: Secret): Buffer => deriveKey(secret.reveal(), purpose)
-      from = secrets()
+      const now = secrets()
+      if (now === from) return known
+      from = now
+      const [first, ...others] = now
       return (known = [keyOf(first), ...others.map(keyOf)])
     }
 
