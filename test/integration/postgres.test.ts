@@ -1,4 +1,5 @@
 /** The store on a PostgreSQL that stops, comes back as an older state, or refuses. */
+import type { KeyRings } from '../../src/lib/key-ring.ts'
 import { keyRingsOf } from '../support/key-rings.ts'
 import { writeFileSync } from 'node:fs'
 import { createConnection, createServer, type Socket } from 'node:net'
@@ -31,11 +32,11 @@ describe.skipIf(!hasPostgres)('a store on PostgreSQL (apt-get install postgresql
 
   async function open(
     more: Partial<PostgresConfig> = {},
-    secret = 'a secret of the tests',
+    secret: string | KeyRings = 'a secret of the tests',
     logger: Logger = silentLogger,
   ): Promise<Store> {
     const config = postgresConfig(postgres.port, more)
-    const keyRings = keyRingsOf(secret)
+    const keyRings = typeof secret === 'string' ? keyRingsOf(secret) : secret
     const store = await openPostgresStore({ config, keyRings, clock: systemClock, logger })
     opened.push(store)
     return store
@@ -121,6 +122,16 @@ describe.skipIf(!hasPostgres)('a store on PostgreSQL (apt-get install postgresql
       code: 'ERR_CONFIG_INVALID',
       message: expect.stringContaining('shared_secret differs'),
     })
+  })
+
+  test('what an older secret sealed is sealed anew', async () => {
+    const { prefix } = postgresConfig(0)
+    await (await open({ prefix }, 'an old secret')).put(words, 'a', 'kept')
+    await expect((await open({ prefix }, 'a new secret')).get(words, 'a')).rejects.toMatchObject({
+      code: 'ERR_STORE_CORRUPT',
+    })
+    await (await open({ prefix }, keyRingsOf('a new secret', 'an old secret'))).sealAnew?.(words)
+    expect((await (await open({ prefix }, 'a new secret')).get(words, 'a'))?.value).toBe('kept')
   })
 
   test('of all connections that come first one makes the tables, and none stumbles over it', async () => {

@@ -2,8 +2,9 @@ import { keyRingsOf } from '../../support/key-rings.ts'
 import { expect, onTestFinished, test } from 'vitest'
 import { generateKey } from '../../../src/certificates/acme.ts'
 import { openAutocert } from '../../../src/certificates/autocert.ts'
-import { createCertificates } from '../../../src/certificates/certificates.ts'
-import { certificatesTable } from '../../../src/certificates/tables.ts'
+import type { KeyRings } from '../../../src/lib/key-ring.ts'
+import { accountContext, createCertificates, sealCertificatesAnew } from '../../../src/certificates/certificates.ts'
+import { accountsTable, certificatesTable } from '../../../src/certificates/tables.ts'
 import { renewalOf, retryAfter } from '../../../src/certificates/schedule.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'
@@ -52,6 +53,20 @@ test('keys are sealed at rest, for their host and by shared_secret', async () =>
   if (stored) await store.put(certificatesTable, 'app.internal', stored)
   await same.loadAll()
   expect(same.get('app.internal')).toBeUndefined()
+})
+
+test('after a change of shared_secret keys are sealed with the new one, and the old one is not needed', async () => {
+  const { certificates, store } = open()
+  await certificates.save('localhost', issued)
+  const account = (keyRings: KeyRings) =>
+    keyRings('acme-keys').seal('the account', accountContext('https://acme.test/'))
+  await store.put(accountsTable, 'https://acme.test/', { sealedKey: account(keyRingsOf('a'.repeat(32))) })
+  await sealCertificatesAnew(store, keyRingsOf('b'.repeat(32), 'a'.repeat(32)))
+  const another = open('b', store).certificates
+  await another.loadAll()
+  expect(another.get('localhost')?.notAfter).toBe(certificates.get('localhost')?.notAfter)
+  const { sealedKey = '' } = (await store.get(accountsTable, 'https://acme.test/'))?.value ?? {}
+  expect(another.unseal(sealedKey, accountContext('https://acme.test/'))?.reveal()).toBe('the account')
 })
 
 test('what another process stores is in force here, and what cannot be used leaves the one in force', async () => {
