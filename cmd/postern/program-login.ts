@@ -1,7 +1,11 @@
 /** The program's side of src/authenticate/program-login.ts: a sign-in with somebody's browser (RFC 8252). */
 import { createHash, randomBytes } from 'node:crypto'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { lookup } from 'node:dns'
+import { once } from 'node:events'
+import { request as askInTheClear, createServer, type IncomingMessage, type Server } from 'node:http'
+import { request as askByTls } from 'node:https'
+import type { AddressInfo, LookupFunction } from 'node:net'
+import { text as readText } from 'node:stream/consumers'
 import { AppError, messageOf } from '../../src/errors.ts'
 import { epochMillis, later } from '../../src/lib/time.ts'
 import type { Clock } from '../../src/types.ts'
@@ -177,12 +181,32 @@ function parse({ text }: Answer): Readonly<Record<string, unknown>> {
   }
 }
 
-async function ask(url: string, init: RequestInit = {}): Promise<Answer> {
+/** Redirects are answers. */
+async function ask(url: string, { method = 'GET', body }: Question = {}): Promise<Answer> {
+  const { protocol, origin } = new URL(url)
+  const headers = body && { 'content-type': 'application/x-www-form-urlencoded' }
   try {
-    const response = await fetch(url, { ...init, redirect: 'manual', signal: AbortSignal.timeout(TIMEOUT_MS) })
-    return { status: response.status, text: await response.text() }
+    const request = (protocol === 'https:' ? askByTls : askInTheClear)(url, {
+      method,
+      lookup: lookUp,
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+      ...(headers && { headers }),
+    })
+    request.end(body?.toString())
+    const [response] = (await once(request, 'response')) as [IncomingMessage]
+    return { status: response.statusCode ?? 0, text: await readText(response) }
   } catch (error) {
-    const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
-    throw new AppError('ERR_DEPENDENCY', `no answer from ${new URL(url).origin}: ${messageOf(cause)}`)
+    // Of several addresses only the code says what is the matter with them.
+    const why = messageOf(error) || (error as NodeJS.ErrnoException).code
+    throw new AppError('ERR_DEPENDENCY', `no answer from ${origin}: ${why}`)
   }
 }
+
+interface Question {
+  readonly method?: 'GET' | 'POST'
+  readonly body?: URLSearchParams
+}
+
+/** Names below localhost are this machine (RFC 6761 §6.3). Browsers and curl know that; resolvers of many systems do not. */
+const lookUp: LookupFunction = (name, options, done) =>
+  lookup(name.endsWith('.localhost') ? 'localhost' : name, options, done)

@@ -1,5 +1,6 @@
 /** `postern login` and `postern curl` against a running Postern, with the real curl; the test is the browser. */
 import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -7,7 +8,7 @@ import { signInProgram } from '../../cmd/postern/program-login.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import type { Browser } from '../support/browser.ts'
 import { cli } from '../support/cli.ts'
-import { createTestWorld, type World } from '../support/world.ts'
+import { createTestWorld, listenOn, portOf, type World } from '../support/world.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'postern-login-'))
 const opened = join(folder, 'opened')
@@ -53,6 +54,23 @@ async function answer(what: 'allow' | 'deny'): Promise<string> {
   expect((await fetch(back.replace(/state=[^&]*/, 'state=x'))).status).toBe(404)
   return (await fetch(back)).text()
 }
+
+test('a name below localhost is this machine, whatever its resolver says', async () => {
+  const asked: unknown[] = []
+  const server = createServer((request, response) => {
+    asked.push(request.headers.host)
+    response.writeHead(404).end()
+  })
+  const port = portOf(await listenOn(server))
+  try {
+    const application = `http://app.localhost:${port}`
+    const signIn = signInProgram(application, { kind: 'copy', ask: async () => '' }, systemClock)
+    await expect(signIn).rejects.toMatchObject({ code: 'ERR_USAGE' })
+    expect(new Set(asked)).toEqual(new Set([`app.localhost:${port}`]))
+  } finally {
+    server.close()
+  }
+})
 
 test('signs the terminal in, keeps the token for this user alone, and curl uses it', async () => {
   const ran = cli(['login', `${origin}/some/page`], { env })
