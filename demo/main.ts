@@ -129,8 +129,8 @@ function welcome(port: number, oktaUrl: string): string {
 
   People (no password): alice (Engineering), bob (Sales), carol (suspended), dave (no group).
 
-  Try: sign in as alice; open the second app; remove alice from Engineering at the emulator and reload
-  within ten seconds; sign out at http://everyone.localhost:${port}/.postern/sign_out; come back as bob.
+  Try: sign in as alice; open the second app; remove alice from Engineering at the emulator: within ten
+  seconds she cannot open the first one any more; sign out at http://everyone.localhost:${port}/.postern/sign_out; come back as bob.
 
   Ctrl-C ends everything.
 `

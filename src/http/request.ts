@@ -1,4 +1,5 @@
 /** What a client asked. Types only. */
+import type { Asked } from './asked.ts'
 import type { HeaderLines } from './header-lines.ts'
 import type { WallTime } from '../types.ts'
 
@@ -124,8 +125,8 @@ export interface BadRequest {
   /** Short and constant: never echoes what was sent. */
   readonly detail: string
   readonly clientIp: string
-  /** As much as could be read, for the log: as it came, without the query. */
-  readonly asked?: { readonly method: string; readonly host: string | undefined; readonly path: string }
+  /** As much as could be read. */
+  readonly asked?: Asked
   /** `html`: a person looks at the answer. */
   readonly wants: 'html' | 'json'
 }

@@ -92,7 +92,7 @@ export function whatToDo(reasons: readonly Reason[], groupsFromSignIn = false): 
       'Ask the owner of the application, or the person who manages your groups, to add you to a group that may open it.'
     return groupsFromSignIn
       ? `${ask} Then sign out and sign in again.`
-      : `${ask} A change takes effect within a minute. Then try again.`
+      : `${ask} A change mostly takes effect within ten seconds. Then try again.`
   }
   if (reasons.some((reason) => reason.startsWith('source-ip'))) {
     return 'Connect to your company network or VPN, then try again.'

@@ -88,6 +88,7 @@ export function createAccessLog(logger: Logger, clock: Clock, record: (sample: R
         request_id: facts?.id,
         client_ip: facts?.clientIp,
         ...facts?.asked,
+        path: facts?.asked?.path && bounded(facts.asked.path, 1024),
         protocol: progress.protocol,
         status: finished?.status,
         detail: facts?.detail,

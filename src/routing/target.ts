@@ -2,6 +2,7 @@
  * The only reader of the request line, of Host and of the raw headers. What two readers could take
  * for two different things is refused here, before anything is matched, judged or forwarded: paths in
  * other spellings, two hosts, two lengths. */
+import { askedFor } from '../http/asked.ts'
 import { METHODS } from 'node:http'
 import type { HeaderLines } from '../http/header-lines.ts'
 import type { BadRequest, RequestFacts, RequestHead } from '../http/request.ts'
@@ -60,8 +61,7 @@ export function parseTarget(
   let headers: Headers | string | undefined
   const refuse = (status: BadRequest['status'], detail: string): BadRequest => {
     const read = typeof headers === 'object' ? headers : undefined
-    const [path = ''] = raw.target.split('?', 1)
-    const asked = { method: raw.method, host: read?.host, path }
+    const asked = askedFor(raw.method, raw.target, raw.headers.first('host'))
     return {
       kind: 'bad-request',
       id,

@@ -1,6 +1,7 @@
 /** What lies before HTTP on a new connection: the balancer's PROXY header, and the TLS handshake. */
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import { type Asked, askedIn } from '../http/asked.ts'
 import type { ConnectionFacts } from '../http/request.ts'
 import { type CompiledTrust, isTrustedPeer } from '../routing/trust.ts'
 import type { Admission } from './client-connections.ts'
@@ -25,8 +26,8 @@ export interface BeforeHttp {
   /** May this client have one more connection? */
   readonly admit: (peer: string) => Admission
   readonly arrived: (arrival: Arrival) => void
-  /** Nothing can be made of the connection; `peer` is the best that is known. `answer`: what may be said to it in plain. */
-  readonly stopped: (detail: string, peer: string, answer?: string) => void
+  /** Nothing can be made of the connection; `peer` is the best that is known. `plain`: what was asked, and what may be said to it. */
+  readonly stopped: (detail: string, peer: string, plain?: { readonly asked: Asked; readonly answer: string }) => void
 }
 
 const NO_PROXY_HEADER = 'use_proxy_protocol is on, and the connection does not begin with a PROXY header'
@@ -62,14 +63,15 @@ function secure(socket: Socket, peer: string, { handshakes, admit, arrived, stop
   if (admission === 'refused') return stopped(TOO_MANY, peer)
   if (admission === 'refused-again') return void socket.destroy()
   if (!handshakes) return arrived({ socket, peer })
-  let first: number | undefined
+  let begin: Buffer | undefined
   return onFirstBytes(
     socket,
     (bytes) => {
-      first = bytes[0]
+      begin = bytes
       return 0
     },
     () => {
+      const first = begin?.[0]
       if (first === TLS_HANDSHAKE) {
         return handshakes.begin(socket, (over) =>
           over.kind === 'secure'
@@ -80,7 +82,10 @@ function secure(socket: Socket, peer: string, { handshakes, admit, arrived, stop
       // The names of methods begin with a letter; everything else expects something else than HTTP.
       const isHttp = first !== undefined && first >= 0x41 && first <= 0x5a
       return isHttp
-        ? stopped('plain HTTP on the port of HTTPS', peer, BAD_REQUEST)
+        ? stopped('plain HTTP on the port of HTTPS', peer, {
+            asked: askedIn(begin?.toString('latin1') ?? ''),
+            answer: BAD_REQUEST,
+          })
         : stopped('neither TLS nor HTTP', peer)
     },
   )

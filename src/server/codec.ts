@@ -47,4 +47,4 @@ export interface CodecParts {
   readonly refused: (refusal: Refusal) => Reply | undefined
 }
 
-export type Refusal = Pick<BadRequest, 'status' | 'detail' | 'clientIp' | 'wants'>
+export type Refusal = Pick<BadRequest, 'status' | 'detail' | 'clientIp' | 'wants' | 'asked'>

@@ -1,4 +1,5 @@
 /** The codec of HTTP/1.1: one `Exchange` per request or upgrade. What its bytes mean is in src/wire. */
+import { askedIn } from '../http/asked.ts'
 import { field } from '../http/header-lines.ts'
 import type { Reply } from '../http/exchange.ts'
 import type { BodyPatienceParts } from './body-patience.ts'
@@ -24,8 +25,9 @@ export function createH1({ timeouts, deadlines, clock, run, refused }: CodecPart
     refusal({ peer }, status, detail, begin) {
       // Whoever only opened a connection has asked for nothing.
       const isAsked = begin.length > 0
-      const wants = looksLikeNavigation(begin.toString('latin1')) ? 'html' : 'json'
-      const reply = isAsked ? refused({ status, detail, clientIp: peer, wants }) : undefined
+      const text = begin.toString('latin1')
+      const wants = looksLikeNavigation(text) ? 'html' : 'json'
+      const reply = isAsked ? refused({ status, detail, clientIp: peer, wants, asked: askedIn(text) }) : undefined
       const { headers, body } = (wants === 'html' && reply) || NO_BODY
       const lines = headers.map(([name, value]) => field(name, value)).join('')
       const length = Buffer.byteLength(body)

@@ -1,4 +1,5 @@
 /** One connection of a client of HTTP/2: it gives every request to `events.request`. What both ends do is wire/h2-peer.ts. */
+import type { Asked } from '../http/asked.ts'
 import type { Socket } from 'node:net'
 import type { FieldBlock } from '../wire/h2-block.ts'
 import { CODE, type Code, MAX_WINDOW, PREFACE, SETTING } from '../wire/h2-frames.ts'
@@ -17,7 +18,7 @@ export interface ConnectionEvents {
   /** To be answered with this status. */
   refused(stream: H2Stream, refused: Refused): void
   /** The client broke the rules. `detail` is constant. */
-  broken(detail: string): void
+  broken(detail: string, asked: Asked | undefined): void
   /** A field block has begun, and must be complete in time. */
   blockBegan(): void
   blockEnded(): void
@@ -91,8 +92,8 @@ export class H2Connection extends H2Peer {
     return super.goawayFrame(code, lastId)
   }
 
-  protected onBroken(detail: string): void {
-    this.events.broken(detail)
+  protected onBroken(detail: string, _?: H2Stream, asked?: Asked): void {
+    this.events.broken(detail, asked)
   }
 
   protected onOver(): void {
@@ -129,7 +130,7 @@ export class H2Connection extends H2Peer {
     if (dependsOnItself) return this.failStream(id, CODE.PROTOCOL_ERROR, 'a stream that depends on itself')
     if (this.leaving || this.streams.size >= MAX_STREAMS) return this.failStream(id, CODE.REFUSED_STREAM, '')
     const head = reader.head()
-    if (head.kind === 'malformed') return this.failStream(id, CODE.PROTOCOL_ERROR, head.detail)
+    if (head.kind === 'malformed') return this.failStream(id, CODE.PROTOCOL_ERROR, head.detail, head.asked)
     this.lastServed = id
     this.parts.idleFrames.earn(FRAMES_OF_REQUEST)
     const stream = new H2Stream(id, this)

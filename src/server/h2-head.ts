@@ -3,6 +3,7 @@
  * `Cookie` line for its crumbs, an upgrade for the extended CONNECT of a WebSocket (RFC 8441). So there is one reader of
  * what was asked (routing/target.ts), and what it judges is what is forwarded.
  */
+import { type Asked, askedFor } from '../http/asked.ts'
 import { randomBytes } from 'node:crypto'
 import { MAX_LIST } from '../wire/h2-peer.ts'
 import { FIELD_OVERHEAD, type FieldSink } from '../wire/hpack.ts'
@@ -22,13 +23,14 @@ export type Head =
   | { readonly kind: 'request'; readonly request: Request }
   | Refused
   /** A stream error (RFC 9113 §8.1.1). `detail` is constant. */
-  | { readonly kind: 'malformed'; readonly detail: string }
+  | { readonly kind: 'malformed'; readonly detail: string; readonly asked: Asked }
 
 /** To be answered with this status. */
 export interface Refused {
   readonly kind: 'refused'
   readonly status: 417 | 431 | 501
   readonly detail: string
+  readonly asked: Asked
 }
 
 export interface Request {
@@ -117,28 +119,43 @@ export class HeadReader implements FieldSink {
     return undefined
   }
 
+  /** As far as it was read. */
+  private asked(): Asked {
+    const { pseudo, host } = this
+    return askedFor(pseudo.get(':method'), pseudo.get(':path'), pseudo.get(':authority') ?? host)
+  }
+
+  private malformed(detail: string): Head {
+    return { kind: 'malformed', detail, asked: this.asked() }
+  }
+
+  private refused(status: Refused['status'], detail: string): Head {
+    return { kind: 'refused', status, detail, asked: this.asked() }
+  }
+
   /** Call it behind the last field. */
   head(): Head {
-    if (this.problem !== undefined) return malformed(this.problem)
-    if (this.isTooLarge) return { kind: 'refused', status: 431, detail: 'header section too large' }
+    if (this.problem !== undefined) return this.malformed(this.problem)
+    if (this.isTooLarge) return this.refused(431, 'header section too large')
     const { pseudo } = this
     const method = pseudo.get(':method')
     const scheme = pseudo.get(':scheme')
     const authority = pseudo.get(':authority')
     const path = pseudo.get(':path')
     const protocol = pseudo.get(':protocol')
-    if (method === undefined) return malformed('no :method')
+    if (method === undefined) return this.malformed('no :method')
     if (method === 'CONNECT' && protocol === undefined) {
-      if (scheme !== undefined || path !== undefined || authority === undefined) return malformed('an invalid CONNECT')
+      if (scheme !== undefined || path !== undefined || authority === undefined)
+        return this.malformed('an invalid CONNECT')
       return this.request(method, authority, authority)
     }
-    if (protocol !== undefined && method !== 'CONNECT') return malformed(':protocol without CONNECT')
-    if (scheme === undefined || path === undefined) return malformed('no :scheme or no :path')
+    if (protocol !== undefined && method !== 'CONNECT') return this.malformed(':protocol without CONNECT')
+    if (scheme === undefined || path === undefined) return this.malformed('no :scheme or no :path')
     // Behind something that ends TLS for us either may be right.
-    if (scheme !== 'https' && (this.encrypted || scheme !== 'http')) return malformed('another :scheme')
-    if (!path.startsWith('/') && path !== '*') return malformed('an invalid :path')
+    if (scheme !== 'https' && (this.encrypted || scheme !== 'http')) return this.malformed('another :scheme')
+    if (!path.startsWith('/') && path !== '*') return this.malformed('an invalid :path')
     if (protocol === undefined) return this.request(method, path, authority)
-    if (protocol !== 'websocket') return { kind: 'refused', status: 501, detail: 'unknown :protocol (RFC 9220 §3)' }
+    if (protocol !== 'websocket') return this.refused(501, 'unknown :protocol (RFC 9220 §3)')
     return this.webSocket(path, authority)
   }
 
@@ -164,7 +181,7 @@ export class HeadReader implements FieldSink {
     const { length, expectation, takesTrailers } = this
     const expectsContinue = expectation !== undefined
     if (expectsContinue && expectation !== '100-continue') {
-      return { kind: 'refused', status: 417, detail: 'unknown expectation' }
+      return this.refused(417, 'unknown expectation')
     }
     return { kind: 'request', request: { method, target, rawHeaders, upgrade, length, expectsContinue, takesTrailers } }
   }
@@ -180,8 +197,4 @@ export class TrailerReader implements FieldSink {
     if (this.octets > MAX_LIST) this.valid = false
     else if (!NAME.test(name) || !VALUE.test(value) || OF_CONNECTION.has(name)) this.valid = false
   }
-}
-
-function malformed(detail: string): Head {
-  return { kind: 'malformed', detail }
 }

@@ -1,3 +1,4 @@
+import type { Asked } from '../http/asked.ts'
 import type { Exchange } from '../http/exchange.ts'
 import type { Deadline } from '../lib/deadlines.ts'
 import { elapsed } from '../lib/time.ts'
@@ -58,7 +59,7 @@ export class H2Session {
       {
         request: (stream, request) => this.serve(stream, request),
         refused: (stream, refused) => this.refuse(stream, refused),
-        broken: (detail) => this.report(400, detail),
+        broken: (detail, asked) => this.report(400, detail, asked),
         blockBegan: () => {
           this.deadline.stop()
           this.deadline = this.begin('the request header did not come in time; the limit is timeout_read')
@@ -116,15 +117,15 @@ export class H2Session {
     parts.run(exchange)
   }
 
-  private refuse(stream: H2Stream, { status, detail }: Refused): void {
+  private refuse(stream: H2Stream, { status, detail, asked }: Refused): void {
     this.deadline.stop()
-    this.report(status, detail)
+    this.report(status, detail, asked)
     stream.sendHead([':status', String(status), 'content-length', '0'], true)
     stream.reset(CODE.NO_ERROR)
   }
 
-  private report(status: Refused['status'] | 400 | 408, detail: string): void {
-    this.parts.refused({ status, detail, clientIp: this.carrier.peer ?? '', wants: 'json' })
+  private report(status: Refused['status'] | 400 | 408, detail: string, asked?: Asked): void {
+    this.parts.refused({ status, detail, clientIp: this.carrier.peer ?? '', wants: 'json', ...(asked && { asked }) })
   }
 
   /** Whoever has asked for nothing yet, as browsers that connect ahead, is told nothing. */

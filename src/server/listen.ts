@@ -119,11 +119,11 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
         deadline.stop()
         accept(socket, arrival)
       },
-      stopped(detail, clientIp, answer) {
+      stopped(detail, clientIp, plain) {
         deadline.stop()
-        refused({ status: 400, detail, clientIp, wants: 'json' })
-        if (answer === undefined) socket.destroy()
-        else endSoon(socket, answer, deadlines)
+        refused({ status: 400, detail, clientIp, wants: 'json', ...(plain && { asked: plain.asked }) })
+        if (plain) endSoon(socket, plain.answer, deadlines)
+        else socket.destroy()
       },
     })
   })

@@ -2,6 +2,7 @@
  * Either end of a connection of HTTP/2 (RFC 9113): settings, windows, streams, and what the other side may do. A stream that
  * is not as it should be ends; the connection does when nobody knows any more what the other side means.
  */
+import type { Asked } from '../http/asked.ts'
 import type { Socket } from 'node:net'
 import { FieldBlock } from './h2-block.ts'
 import type { Budget } from './h2-budget.ts'
@@ -74,8 +75,8 @@ export abstract class H2Peer implements StreamOwner {
     this.output.put(preface + settingsFrame([...common, ...settings]) + FIRST_CREDIT)
   }
 
-  /** The other side broke the rules. `detail` is constant. `stream`: absent when the connection ends. */
-  protected abstract onBroken(detail: string, stream?: H2Stream): void
+  /** The other side broke the rules. `detail` is constant. `stream`: absent when the connection ends, or none was made; then `asked` may be what it was about. */
+  protected abstract onBroken(detail: string, stream?: H2Stream, asked?: Asked): void
   /** Where its fields go; the stream is looked for when they have been read. */
   protected abstract sinkFor(block: FieldBlock): FieldSink
   protected abstract takeFields(block: FieldBlock, sink: FieldSink): Fault
@@ -142,9 +143,9 @@ export abstract class H2Peer implements StreamOwner {
   }
 
   /** A stream error (RFC 9113 §5.4.2). Whoever makes many of them is none to work for. */
-  protected failStream(id: number, code: Code, detail: string): Fault {
+  protected failStream(id: number, code: Code, detail: string, asked?: Asked): Fault {
     const stream = this.streams.get(id)
-    if (code !== CODE.REFUSED_STREAM) this.onBroken(detail, stream)
+    if (code !== CODE.REFUSED_STREAM) this.onBroken(detail, stream, asked)
     if (stream) stream.reset(code)
     else {
       this.output.put(frame(FRAME.rstStream, 0, id, uint32(code)))
