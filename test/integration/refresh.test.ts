@@ -35,7 +35,10 @@ async function start(config: Readonly<Record<string, unknown>> = {}, upstream?: 
 const status = async (browser: Browser, url = ENGINEERING): Promise<number> => (await browser.ask(url, JSON_ASK)).status
 /** With the clock running, so that whatever is waited for comes. */
 const eventually = (browser: Browser, url?: string) => whileTimePasses(clock, status(browser, url))
-const callsTo = (path: string) => world.okta.calls().filter((call) => call.path === path)
+/** A provider that was away is asked again with GET, whether it is back: no refresh. */
+const isQuestion = ({ path, method }: { readonly path: string; readonly method: string }) =>
+  path === TOKEN && method === 'GET'
+const callsTo = (path: string) => world.okta.calls().filter((call) => call.path === path && !isQuestion(call))
 const events = () =>
   world.log().flatMap(({ event, reason }) => (String(event).startsWith('session') ? [[event, reason]] : []))
 
