@@ -655,6 +655,6 @@ describe('discovery', () => {
     const logged: string[] = []
     const logger: Logger = { ...silentLogger, warn: (_fields, message) => void logged.push(message) }
     await expect(client({}, systemClock, logger).signOutUrl('id-token', REDIRECT)).resolves.toBeUndefined()
-    expect(logged).toEqual(['no sign-out at the identity provider'])
+    expect(logged).toEqual(['identity provider unreachable', 'no sign-out at the identity provider'])
   })
 })
