@@ -1,5 +1,5 @@
 import { isIP } from 'node:net'
-import type { ConnectionOptions } from 'node:tls'
+import { checkServerIdentity, type ConnectionOptions } from 'node:tls'
 import type { Forward, Upstream, UpstreamTls } from '../config/route-model.ts'
 import type { Span } from '../types.ts'
 import { addressOf, isTls, type UpstreamAddress } from './address.ts'
@@ -48,7 +48,13 @@ export function connectionTo(
   }
 }
 
-/** For `tls.connect`. An address is verified as such, and is no server name (RFC 6066 §3). */
+/** For `tls.connect`. */
 export function handshakeOptions({ tls, servername }: UpstreamConnection): ConnectionOptions {
-  return { ...tls, ...(isIP(servername) === 0 && { servername }) }
+  return { ...tls, ...verifiedName(servername) }
+}
+
+/** An address is verified as such, and is no server name (RFC 6066 §3): Node would verify the host that we connect to. */
+export function verifiedName(name: string): ConnectionOptions {
+  if (isIP(name) === 0) return { servername: name }
+  return { servername: '', checkServerIdentity: (_, shown) => checkServerIdentity(name, shown) }
 }

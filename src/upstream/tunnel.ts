@@ -17,6 +17,7 @@ import { elapsed } from '../lib/time.ts'
 import type { Span } from '../types.ts'
 import { isTls } from './address.ts'
 import { answerProblem, MAX_HINTS, TOO_MANY_HINTS } from './answer.ts'
+import { verifiedName } from './connection.ts'
 import { lateUpstream, upstreamFailure } from './failure.ts'
 import { clientHeaders } from './headers.ts'
 import { type ConnectSettings, failedWith, type Outcome, type StreamSettings } from './lease.ts'
@@ -341,7 +342,7 @@ function connectOptions({ address, servername, tls: { rejectUnauthorized, secure
   return {
     target: { ...target, ...tls, ...(address.socketPath !== undefined && { socketPath: address.socketPath }) },
     secure: rejectUnauthorized,
-    ssl: { servername, ...(secureContext && { secureContext }) },
+    ssl: { ...verifiedName(servername), ...(secureContext && { secureContext }) },
     // The target as it is given.
     toProxy: true,
   } satisfies HttpProxy.ServerOptions

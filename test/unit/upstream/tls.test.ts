@@ -126,6 +126,23 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
   },
 )
 
+test.each([
+  ['127.0.0.1', 'is the certificate’s', { status: 200 }],
+  ['192.0.2.1', 'is not, whatever host we connect to', { code: 'ERR_UPSTREAM_CERTIFICATE' }],
+] as const)('tls_server_name: %s %s', async (serverName, _, outcome) => {
+  const origin = await tlsUpstream()
+  for (const only of ['http1', undefined] as const) {
+    const tls = { ...TRUSTED, serverName, ...(only && { only }) }
+    const { port, ended } = await front(route(origin, { tls }), forwarder())
+    for (const request of [GET, UPGRADE]) {
+      const wire = await client(port)
+      wire.send(request)
+      if ('status' in outcome) await wire.seen(/^HTTP\/1\.1 200/)
+      else expect(await ended.next()).toMatchObject(outcome)
+    }
+  }
+})
+
 test('an upstream at an address of IPv6 is verified by this address', async () => {
   const authorities = createAuthorities()
   cleanup(() => authorities.remove())
