@@ -139,7 +139,8 @@ export class H1Connection implements H1Carrier {
 
   private connectSecurely(tls: ConnectionOptions): Socket {
     const { target } = this.parts
-    return connectTls({ target, tls }, ['http/1.1']).on('secureConnect', this.onConnect).on('data', this.onPiece)
+    // Once: an upstream may shake hands again in the middle of an exchange (RFC 5246 §7.4.1.1).
+    return connectTls({ target, tls }, ['http/1.1']).once('secureConnect', this.onConnect).on('data', this.onPiece)
   }
 
   private begin(exchange: H1Exchange): void {

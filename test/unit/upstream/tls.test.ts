@@ -126,6 +126,21 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
   },
 )
 
+test('an upstream that negotiates anew in the middle of an exchange gets no request twice', async () => {
+  const received: string[] = []
+  const server = createServer({ key: KEY, cert: CERTIFICATE, maxVersion: 'TLSv1.2' }, (socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => socket.renegotiate({}, () => socket.write(OK)))
+    socket.on('data', (bytes: Buffer) => received.push(bytes.toString('latin1')))
+  })
+  const origin = await listening(server)
+  const { port, ended } = await front(route(origin, { tls: { ...TRUSTED, only: 'http1' } }), forwarder())
+  const wire = await client(port)
+  wire.send('POST / HTTP/1.1\r\nHost: app.test\r\nContent-Length: 4\r\n\r\nbody')
+  expect(await ended.next()).toMatchObject({ status: 200 })
+  expect(received.join('').match(/POST \/ |body/g)).toEqual(['POST / ', 'body'])
+})
+
 test.each([
   ['127.0.0.1', 'is the certificate’s', { status: 200 }],
   ['192.0.2.1', 'is not, whatever host we connect to', { code: 'ERR_UPSTREAM_CERTIFICATE' }],
