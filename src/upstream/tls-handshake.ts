@@ -16,8 +16,11 @@ export interface TlsHandshakeParts extends Pick<UpstreamConnection, 'target' | '
   readonly deadlines: Deadlines
 }
 
-/** The last session of each upstream, with which the next handshake is short (RFC 8446 §2.2). */
-const sessions = new WeakMap<ConnectionOptions, Buffer>()
+/**
+ * The last session of each upstream, with which the next handshake is short (RFC 8446 §2.2). `refused`: an offer of one
+ * failed the handshake, as servers do that ask for certificates and have no session_id_context (OpenSSL); none is offered again.
+ */
+const sessions = new WeakMap<ConnectionOptions, Buffer | 'refused'>()
 
 /** @param offered protocols (ALPN, RFC 7301), the best first. */
 export function connectTls(
@@ -25,13 +28,22 @@ export function connectTls(
   offered: readonly string[],
 ): TLSSocket {
   const options: NetConnectOpts = { ...target, noDelay: true, keepAlive: true, keepAliveInitialDelay: PROBING }
-  const session = sessions.get(tls)
+  const known = sessions.get(tls)
+  const session = known === 'refused' ? undefined : known
   const socket = connect({ ...options, ...tls, ...(session && { session }), ALPNProtocols: [...offered] })
-  const keep = (made: Buffer | undefined): void => void (made && sessions.set(tls, made))
+  let secured = false
+  const keep = (made: Buffer | undefined): void =>
+    void (made && sessions.get(tls) !== 'refused' && sessions.set(tls, made))
   // Not before: nobody looks at the name again when a session goes on.
   socket.once('secureConnect', () => {
+    secured = true
     keep(socket.getSession())
     socket.on('session', keep)
+  })
+  socket.once('error', (error: NodeJS.ErrnoException) => {
+    if (session && !secured && error.code?.startsWith('ERR_SSL_')) sessions.set(tls, 'refused')
+    // Of another certificate, perhaps, that was shown in a second handshake (RFC 5246 §7.4.1.1) and was none for us.
+    else if (sessions.get(tls) !== 'refused') sessions.delete(tls)
   })
   return socket
 }

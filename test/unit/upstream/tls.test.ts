@@ -158,6 +158,31 @@ test.each([
   }
 })
 
+test('an upstream that fails the handshake when a session should go on is offered none again', async () => {
+  const resumed: boolean[] = []
+  const secure = createServer({ key: KEY, cert: CERTIFICATE }, (socket) => {
+    resumed.push(socket.isSessionReused())
+    socket.on('error', () => {})
+    socket.on('data', () => socket.end(OK))
+  })
+  const upstream = await rawUpstream(({ socket }, index) => {
+    // Fatal, internal_error (RFC 8446 §6).
+    if (index === 1) socket.end(Buffer.from([21, 3, 3, 0, 2, 2, 80]))
+    else secure.emit('connection', socket)
+  })
+  const tls = { ...TRUSTED, serverName: 'localhost', only: 'http1' } as const
+  const { port, ended } = await front(route(upstream.origin.replace('http:', 'https:'), { tls }), forwarder())
+  const outcomes: unknown[] = []
+  for (let i = 0; i < 5; i++) {
+    const wire = await client(port)
+    wire.send(GET)
+    const outcome = await ended.next()
+    outcomes.push('status' in outcome ? outcome.status : 'failed')
+  }
+  expect(outcomes).toEqual([200, 'failed', 200, 200, 200])
+  expect(resumed).toEqual([false, false, false, false])
+})
+
 test('an upstream at an address of IPv6 is verified by this address', async () => {
   const authorities = createAuthorities()
   cleanup(() => authorities.remove())
