@@ -109,8 +109,8 @@ export function createReturnAddresses({ store, keyRings, clock, logger }: Return
 
     async find(request) {
       const url = await wanted(request)
-      // Only to the host that was asked: the link is no way to any other place.
-      if (url?.origin === request.origin) return url.href
+      // Only to the host that was asked, and with no name and password for it: the link is no way to any other place.
+      if (url?.origin === request.origin && request.generation.routes.allowsReturn(url)) return url.href
       return frontPage(request, 'the long address is unknown or has expired')
     },
   }

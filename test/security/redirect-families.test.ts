@@ -318,6 +318,8 @@ const PICKED = [
   `http://app.localhost%2e${EVIL}/`,
   'HTTP://APP.LOCALHOST./',
   'http://app.localhost:8081/',
+  `//${EVIL}%2f@app.localhost/`,
+  '//someone:else@app.localhost/',
   'https://app.localhost/',
   `/.postern/return?to=//${EVIL}`,
   `/.postern/sign_in?return_to=//${EVIL}`,
