@@ -13,7 +13,8 @@ export function checkFiles(
   read: ReadonlySet<string>,
   settings: readonly Setting[],
 ): readonly Finding[] {
-  const written = settings.filter((setting) => !isReadFromFile(setting, settings))
+  const sources = new Map(settings.map(({ path, source }) => [JSON.stringify(path), source]))
+  const written = settings.filter((setting) => !isReadFromFile(setting, sources))
   const secret = written.flatMap((setting) => filesOfSecret(file, read, setting))
   return [...new Set([...secret, ...[...read].filter(hasPrivateKey)])].flatMap((path) => {
     if (!everybodyReads(path)) return []
@@ -33,10 +34,10 @@ function everybodyReads(path: string): boolean {
   }
 }
 
-/** What `…_file` brought stands where that key was written, and is not in that file. */
-function isReadFromFile({ path, source }: Setting, settings: readonly Setting[]): boolean {
+/** What `…_file` brought stands where that key was written, and is not in that file. `sources`: by the path as JSON. */
+function isReadFromFile({ path, source }: Setting, sources: ReadonlyMap<string, Setting['source']>): boolean {
   const fileKey = [...path.slice(0, -1), `${String(path.at(-1))}_file`]
-  return settings.some((each) => isDeepStrictEqual(each.path, fileKey) && isDeepStrictEqual(each.source, source))
+  return isDeepStrictEqual(sources.get(JSON.stringify(fileKey)), source)
 }
 
 /** Keys whose values are as secret as their files' names: everybody may have a certificate. */
