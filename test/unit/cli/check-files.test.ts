@@ -6,7 +6,7 @@ test('the work grows with the settings, and not with their square', () => {
   let reads = 0
   const settings = Array.from({ length: 500 }, (_, i): Setting => {
     const path = ['routes', i, 'prefix']
-    const source = { kind: 'file', file: '/nowhere/config.yaml', line: i + 1, column: 1 } as const
+    const source = { kind: 'file', file: '/nowhere/config.yaml', at: { line: i + 1, column: 1 } } as const
     return {
       get path() {
         reads++
