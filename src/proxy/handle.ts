@@ -23,7 +23,7 @@ import { limitBody } from '../http/body-limit.ts'
 import { writeReply } from '../http/send.ts'
 import { pageOf } from '../pages/render.ts'
 import { credentialOf } from '../policy/credential.ts'
-import { judge, judgeShadow, mayUpgrade } from '../policy/judge.ts'
+import { judge, judgeShadow } from '../policy/judge.ts'
 import type { Asker, Principal } from '../policy/model.ts'
 import type { Decision, Grant, ShadowDecision } from '../policy/verdict.ts'
 import { FOREVER } from '../lib/time.ts'
@@ -50,6 +50,7 @@ import {
   refusal,
   tooManyRequests,
 } from './respond.ts'
+import { identifyAgain, isStillAllowed } from './recheck.ts'
 import { secured } from './transport-security.ts'
 
 export interface HandleDeps {
@@ -375,42 +376,16 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
     this.exchange.abort(reason)
   }
 
-  /** With what is known now of the person, and by the configuration that is in force now. */
   stillAllowed(): boolean {
-    const { asked: facts, current: who, deps } = this
-    if (!facts) return false
-    const generation = deps.generation()
-    const seen = asSeen(facts, generation.routes.match(facts), who)
-    const verdict = judge(generation, seen.facts, who && this.knownNow(who), deps.clock.now(), seen.match)
-    if (verdict.outcome !== 'allow' || verdict.grant.route.action.kind !== 'forward') return false
-    // A tunnel is no request like any other any more.
-    if (this.route && mayUpgrade(this.route, facts) && !mayUpgrade(verdict.grant.route, facts)) return false
-    // The application was told who this is, and would not be told again.
-    const { principal, route } = verdict.grant
-    return !(who && !principal && route.policy.kind === 'public' && route.policy.identity === 'optional')
+    return isStillAllowed(this.deps, { asked: this.asked, route: this.route, who: this.current })
   }
 
-  /** By what the request itself showed, with what is said of them by now. A stream that is under way is no use of a session. */
   async stillKnown(): Promise<boolean> {
     const { facts, route, current, deps } = this
     if (!current || !route || !facts || 'kind' in facts) return !current
-    const doubt: { unidentified?: AppError } = {}
-    const shown: RequestFacts = { ...facts, wants: 'upgrade' }
-    const asker = await identify(deps.generation().authenticators, shown, route, deps.clock.now(), doubt)
-    if (doubt.unidentified) throw doubt.unidentified
-    if (asker === undefined || asker.kind === 'bad-token' || credentialOf(asker) !== credentialOf(current)) return false
-    this.current = asker
-    return true
-  }
-
-  /** With what the directory knows now, if it is the directory that knows. */
-  private knownNow(who: Principal): Principal {
-    const { directory } = this.deps
-    const tokenSays =
-      who.kind === 'service' || who.kind === 'certificate' || (who.kind === 'token' && who.groupsFrom === 'token')
-    return tokenSays
-      ? who
-      : { ...who, membership: directory.membership(who.person), status: directory.status(who.person) }
+    const again = await identifyAgain(deps, { facts, route, who: current })
+    if (again) this.current = again
+    return again !== undefined
   }
 
   // ---- what pages need
