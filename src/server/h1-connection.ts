@@ -60,8 +60,8 @@ export class H1Connection implements Carrier {
     this.context = context
     socket.on('data', this.onData).on('end', this.onEnd).on('drain', this.onDrain)
     socket.once('close', this.onClose)
-    // The close that follows says it all.
-    socket.on('error', ignore)
+    // The close that follows says it all. Node does not destroy a TLS socket whose records cannot be deciphered.
+    socket.on('error', () => socket.destroy())
     // Whoever only connects must begin in time as well.
     this.awaitHead()
   }

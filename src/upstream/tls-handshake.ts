@@ -44,6 +44,8 @@ export function connectTls(
     if (session && !secured && error.code?.startsWith('ERR_SSL_')) sessions.set(tls, 'refused')
     // Of another certificate, perhaps, that was shown in a second handshake (RFC 5246 §7.4.1.1) and was none for us.
     else if (sessions.get(tls) !== 'refused') sessions.delete(tls)
+    // Node does so only before the handshake is done.
+    socket.destroy()
   })
   return socket
 }

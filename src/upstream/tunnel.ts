@@ -233,13 +233,18 @@ function join(client: Duplex, upstream: Socket, deadlines: Deadlines): () => voi
 }
 
 function carry(from: Duplex, to: Duplex): void {
-  from.on('error', ignore)
+  // Node does not destroy a TLS socket whose records cannot be deciphered.
+  from.on('error', destroyThis)
   from.on('data', (piece: Buffer) => {
     // A full read is more than a socket wants to hold, and nearly always the system has taken it at once.
     if (!to.write(piece) && to.writableLength > 0) from.pause()
   })
   to.on('drain', () => from.resume())
   from.once('end', () => to.end())
+}
+
+function destroyThis(this: Duplex): void {
+  this.destroy()
 }
 
 function passOn(res: IncomingMessage, out: ResponseBody): void {

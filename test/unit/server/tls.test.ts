@@ -1,5 +1,7 @@
 import { X509Certificate } from 'node:crypto'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { createConnection } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
 import { expect, test } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
@@ -49,6 +51,34 @@ test.each([
   expect(ended).toBe('ECONNRESET')
   expect(listener.active()).toBe(0)
   await listener.stop()
+})
+
+test.each([
+  ['a request', 'GET / HTTP/1.1\r\nHost: a.test\r\n\r\n'],
+  ['a WebSocket', `GET / HTTP/1.1\r\nHost: a.test\r\n${HANDSHAKE}\r\n`],
+])('what cannot be deciphered in the middle of %s ends the connection', async (_, request) => {
+  const listener = await listen({
+    listen: { host: '127.0.0.1', port: 0 },
+    tls: { certificate: PAIR, certificates: [] },
+    timeouts: TIMEOUTS,
+    clock: systemClock,
+    logger: silentLogger,
+    refused() {},
+    handle: (exchange) => {
+      if (exchange.head.upgrade) exchange.upgrade('').on('error', () => {})
+      else exchange.respond({ status: 200, headers: '' }).write('half')
+      return new Promise((resolve) => exchange.onClosed(resolve))
+    },
+  })
+  const carrier = createConnection({ port: listener.address.port, host: '127.0.0.1' })
+  const socket = connect({ socket: carrier, ca: CERTIFICATE, servername: 'localhost' })
+  socket.on('error', () => {}).once('secureConnect', () => socket.write(request))
+  await once(socket, 'data')
+  const closed = once(carrier, 'close')
+  carrier.write(Buffer.concat([Buffer.from([23, 3, 3, 0, 64]), Buffer.alloc(64)]))
+  await closed
+  await listener.stop()
+  expect(listener.active()).toBe(0)
 })
 
 test('a certificate is chosen by server name: the operator’s, then one that was ordered, then the first', async () => {

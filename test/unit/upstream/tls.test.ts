@@ -1,5 +1,6 @@
 /** Which check of an upstream's certificate failed is said, and a client certificate is shown to whom asks. */
 import { once } from 'node:events'
+import { createSecureServer } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { createServer, type Server, type TlsOptions } from 'node:tls'
 import { expect, test } from 'vitest'
@@ -181,6 +182,44 @@ test('an upstream that fails the handshake when a session should go on is offere
   }
   expect(outcomes).toEqual([200, 'failed', 200, 200, 200])
   expect(resumed).toEqual([false, false, false, false])
+})
+
+test.each([
+  ['an answer', GET, 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf', /half/],
+  [
+    'a WebSocket',
+    UPGRADE,
+    'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n',
+    /^HTTP\/1\.1 101 /,
+  ],
+])('what cannot be deciphered in the middle of %s ends it', async (_, request, answer, begin) => {
+  const secure = createServer({ key: KEY, cert: CERTIFICATE }, (socket) => {
+    socket.on('error', () => {})
+    socket.once('data', () => socket.write(answer))
+  })
+  const upstream = await rawUpstream(({ socket }) => secure.emit('connection', socket))
+  const tls = { ...TRUSTED, serverName: 'localhost', only: 'http1' } as const
+  const { port } = await front(route(upstream.origin.replace('http:', 'https:'), { tls }), forwarder())
+  const wire = await client(port)
+  wire.send(request)
+  await wire.seen(begin)
+  const { socket } = await upstream.connections.next()
+  socket.write(Buffer.concat([Buffer.from([23, 3, 3, 0, 64]), Buffer.alloc(64)]))
+  await wire.closed
+})
+
+test('what cannot be deciphered in the middle of an answer of HTTP/2 ends it', async () => {
+  const secure = createSecureServer({ key: KEY, cert: CERTIFICATE }, (_, res) => void res.writeHead(200).write('half'))
+  secure.on('sessionError', () => {})
+  const upstream = await rawUpstream(({ socket }) => secure.emit('connection', socket))
+  const tls = { ...TRUSTED, serverName: 'localhost', only: 'http2' } as const
+  const { port } = await front(route(upstream.origin.replace('http:', 'https:'), { tls }), forwarder())
+  const wire = await client(port)
+  wire.send(GET)
+  await wire.seen(/half/)
+  const { socket } = await upstream.connections.next()
+  socket.write(Buffer.concat([Buffer.from([23, 3, 3, 0, 64]), Buffer.alloc(64)]))
+  await wire.closed
 })
 
 test('an upstream at an address of IPv6 is verified by this address', async () => {
