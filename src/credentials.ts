@@ -90,11 +90,13 @@ export function holdCredentials(
         for (const [i, { name, clientAuth }] of current.idps.entries()) {
           if (fingerprint(clientAuth) !== fingerprint(before.idps[i]?.clientAuth)) since.set(name, clock.now())
         }
+        const hadTakenOut = takenOut
         const had = [...sharedSecrets, ...takenOut]
         ;({ sharedSecrets } = next)
         takenOut = had.filter((secret) => !sharedSecrets.some((known) => isSame(secret, known)))
         secrets.replace(sharedSecrets)
-        if (takenOut.length > 0) changed()
+        // Those of before are being sealed anew, or will be tried again: a reload is no reason to begin anew.
+        if (takenOut.some((secret) => !hadTakenOut.includes(secret))) changed()
       }
     },
     close: () => secrets.close(),

@@ -44,35 +44,45 @@ export function createRotation(deps: {
     ...fixed.idps.flatMap(({ issuer }) => Object.values(createScimTables(issuer))),
   ]
   let stop: Unsubscribe = () => {}
-  let round = 0
+  let asked = false
+  let closed = false
+  let running = false
 
+  /** One after the other, however often it is asked for: each reads all that is kept. Never rejects. */
   async function sealAnew(): Promise<void> {
-    const own = ++round
-    stop()
-    try {
-      for (const table of tables) await store.sealAnew?.(table)
-      await sealCertificatesAnew(store, keptRings)
-      if (own !== round) return
-      // Last: whoever starts before begins anew.
-      await rememberStoreKey(store, keptRings)
-      if (own !== round) return
-      credentials.sealedAnew()
-      logger.info({}, 'shared_secret: all that is kept is sealed with the first')
-    } catch (error) {
-      if (own !== round) return
-      tell(error, 'shared_secret: not all is sealed with the first: keep the old one in its place')
-      stop = clock.after(RETRY, follow)
+    while (asked && !closed) {
+      asked = false
+      try {
+        for (const table of tables) await store.sealAnew?.(table)
+        await sealCertificatesAnew(store, keptRings)
+        if (asked || closed) continue
+        // Last: whoever starts before begins anew.
+        await rememberStoreKey(store, keptRings)
+        if (asked || closed) continue
+        credentials.sealedAnew()
+        logger.info({}, 'shared_secret: all that is kept is sealed with the first')
+      } catch (error) {
+        if (asked || closed) continue
+        tell(error, 'shared_secret: not all is sealed with the first: keep the old one in its place')
+        stop = clock.after(RETRY, follow)
+      }
     }
+    running = false
   }
 
   function follow(): void {
-    void sealAnew()
+    stop()
+    asked = true
+    if (running) return
+    running = true
+    // Not at once: what one reload asks for twice is done once.
+    void Promise.resolve().then(sealAnew)
   }
 
   return {
     follow,
     close() {
-      round++
+      closed = true
       stop()
     },
   }
