@@ -10,7 +10,7 @@ export interface Reachable {
   readonly send: Send
   /** Since the first of the calls in a row without an answer, or with one of 500 or more. */
   readonly trouble: () => Trouble | undefined
-  /** Nothing is asked again. */
+  /** Nothing is asked again, and what is being asked is given up. */
   readonly close: () => void
 }
 
@@ -26,7 +26,7 @@ export function reachable(
   /** Of the last call that failed. */
   let place = ''
   let stopAsking: Unsubscribe | undefined
-  let closed = false
+  const closed = new AbortController()
 
   const sendAndSee: Send = async (url, init) => {
     try {
@@ -47,13 +47,14 @@ export function reachable(
   }
 
   function askIn(pause: Span): void {
-    if (!closed) stopAsking = clock.after(pause, () => void askAgain(pause))
+    if (!closed.signal.aborted) stopAsking = clock.after(pause, () => void askAgain(pause))
   }
 
   /** Never rejects. With nothing of ours, so that a refusal is all that can come of it. */
   async function askAgain(pause: Span): Promise<void> {
     if (trouble) {
-      const init = { method: 'GET', headers: { accept: 'application/json' }, signal: AbortSignal.timeout(timeout) }
+      const signal = AbortSignal.any([closed.signal, AbortSignal.timeout(timeout)])
+      const init = { method: 'GET', headers: { accept: 'application/json' }, signal }
       await sendAndSee(place, init)
         .then(({ body }) => leave(body))
         .catch(() => undefined)
@@ -66,8 +67,8 @@ export function reachable(
     send: sendAndSee,
     trouble: () => trouble,
     close() {
-      closed = true
       stopAsking?.()
+      closed.abort()
     },
   }
 }

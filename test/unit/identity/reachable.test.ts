@@ -82,3 +82,23 @@ test('one that is well is asked nothing by itself, nor one that a sign-in found 
   expect(calls).toHaveLength(4)
   expect(trouble()).toMatchObject({ reason: 'POST https://idp.test/token answered 500' })
 })
+
+test('a question that is under way when it ends is given up', async () => {
+  const clock = manualClock()
+  const signals: AbortSignal[] = []
+  const { send, close } = reachable(
+    async (_, { signal }) => {
+      signals.push(signal)
+      if (signals.length === 1) throw new Error('connect ECONNREFUSED')
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('aborted'))))
+    },
+    { clock, timeout: 60_000 },
+  )
+  await expect(send(URL_WITH_CODE, init)).rejects.toThrow('ECONNREFUSED')
+  await clock.advanceAsync(5000)
+  expect(signals.map(({ aborted }) => aborted)).toEqual([false, false])
+  close()
+  expect(signals.map(({ aborted }) => aborted)).toEqual([false, true])
+  await clock.advanceAsync(3_600_000)
+  expect(signals).toHaveLength(2)
+})
