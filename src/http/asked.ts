@@ -7,10 +7,12 @@ export interface Asked {
 
 /** @param target as it came, in any form; @param host value of `Host`, or `:authority`. */
 export function askedFor(method: string | undefined, target: string | undefined, host: string | undefined): Asked {
-  const [, authority, path = ''] = /^(?:[a-z][a-z0-9+.-]*:\/\/([^/?#]*))?([^?]*)/i.exec(target ?? '') ?? []
+  const [, authority, rest = ''] = /^(?:[a-z][a-z0-9+.-]*:\/\/+([^/?#]*))?([^?#]*)/i.exec(target ?? '') ?? []
+  // What is no path may be an authority in any form: `me:password@host:443`, `//me:password@host/`.
+  const path = /^\/(?!\/)/.test(rest) ? rest : rest.replace(/^.*@/s, '')
   return {
     method,
-    host: (host ?? authority)?.replace(/^.*@/s, ''),
+    host: (host ?? authority)?.replace(/^.*@/s, '').replace(/[/?#].*$/s, ''),
     path: target === undefined ? undefined : path,
   }
 }

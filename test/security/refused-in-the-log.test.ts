@@ -52,6 +52,36 @@ describe('HTTP/1.1', () => {
       ['GET', 'app.localhost', '/a'],
     ],
     [
+      'a password in a target that is none',
+      400,
+      'GET http:me:secret@app.localhost/a HTTP/1.1\r\nHost: app.localhost\r\n\r\n',
+      ['GET', 'app.localhost', 'app.localhost/a'],
+    ],
+    [
+      'a password behind two slashes',
+      400,
+      'GET //me:secret@app.localhost/a#secret HTTP/1.1\r\nHost: app localhost\r\n\r\n',
+      ['GET', 'app localhost', 'app.localhost/a'],
+    ],
+    [
+      'a password behind three slashes',
+      400,
+      'GET http:///me:secret@app.localhost/a HTTP/1.1\r\nHost: app localhost\r\n\r\n',
+      ['GET', 'app localhost', '/a'],
+    ],
+    [
+      'a password in a CONNECT',
+      405,
+      'CONNECT me:secret@app.localhost:443 HTTP/1.1\r\nHost: app.localhost\r\n\r\n',
+      ['CONNECT', 'app.localhost', 'app.localhost:443'],
+    ],
+    [
+      'an address for Host',
+      400,
+      'GET /a HTTP/1.1\r\nHost: me:secret@app.localhost/b?code=x\r\n\r\n',
+      ['GET', 'app.localhost', '/a'],
+    ],
+    [
       'both lengths',
       400,
       'POST /a HTTP/1.1\r\nHost: app.localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n',
