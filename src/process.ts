@@ -77,7 +77,8 @@ export async function openProcess(
   const opened = await openStore(fixed, { keyRings: keptRings, clock, logger })
   const store = meteredStore(observedStore(opened, waitingFor, storage.kind), metrics, clock)
   closing.add(() => store.close())
-  credentials.beginWith(await checkStoreKey(store, keyRings))
+  const beginWith = await checkStoreKey(store, keyRings)
+  credentials.beginWith(beginWith)
   const rotation = createRotation({ fixed, store, credentials, clock, logger })
   closing.add(() => rotation.close())
   // A server that came back empty no longer knows whose it is, and would let in whoever comes next.
@@ -88,7 +89,7 @@ export async function openProcess(
   closing.add(store.watch(() => {}, rememberKey))
   if (await hasOlderSessions(store))
     logger.warn({}, 'the store holds sessions of an older version: their cookies open nothing, people sign in again')
-  const signer = createAssertionSigner({ keys: config.live.credentials, settling: SETTLING, clock })
+  const signer = createAssertionSigner({ keys: config.live.credentials, beginWith, settling: SETTLING, clock })
   closing.add(() => signer.close())
   const audit = createAudit(logger)
   const trust = isShared(fixed.storage) ? ofShared(storeGrace) : OF_THIS_MACHINE

@@ -34,6 +34,8 @@ export interface AssertionSigner {
 
 export interface AssertionSignerDeps {
   readonly keys: Keys
+  /** Which of the shared secrets signs until then, where a process starts amid a change; only of keys that derive from them. */
+  readonly beginWith?: number
   /** For so long a new first key is published before it signs. */
   readonly settling: Span
   readonly clock: Pick<Clock, 'after'>
@@ -52,10 +54,11 @@ interface SigningKey {
 }
 
 /** Throws ERR_CONFIG_INVALID when a signing key is none, or of a kind that cannot sign. */
-export function createAssertionSigner({ keys, settling, clock }: AssertionSignerDeps): AssertionSigner {
+export function createAssertionSigner({ keys, beginWith = 0, settling, clock }: AssertionSignerDeps): AssertionSigner {
+  const first = signingKeysOf(keys)
   const retired = new Map<SigningKey, Unsubscribe>()
   const handover = createHandover({
-    first: signingKeysOf(keys),
+    first,
     isSame: (left, right) => left.kid === right.kid,
     delay: settling,
     clock,
@@ -68,6 +71,8 @@ export function createAssertionSigner({ keys, settling, clock }: AssertionSigner
       )
     },
   })
+  const acting = first[beginWith]
+  if (acting?.derived) handover.resume(acting)
   return {
     async sign(claims) {
       const [signing] = handover.current()

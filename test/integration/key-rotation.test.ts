@@ -93,10 +93,16 @@ test('the shared secret: nobody signs in anew, and a replica that reads its file
 test('a restart amid it: the old one seals on, and the new one ten minutes later', async () => {
   await createWorld()
   const alice = await signedIn()
+  // Applications may have the keys of before in memory.
+  const signs = async (browser: Browser) => decodeProtectedHeader(await assertion(browser)).kid
+  const before = await signs(alice)
   await world.restart({ shared_secret: `${NEW}\n${OLD}` })
   const bob = await signedIn()
+  expect(await signs(bob)).toBe(before)
+  expect((await keys()).keys).toHaveLength(2)
   await clock.advanceAsync(10 * MINUTE)
   await expect.poll(() => world.logText()).toContain('all that is kept is sealed with the first')
+  expect(await signs(bob)).not.toBe(before)
   const carol = await signedIn()
   world.reload({ shared_secret: NEW })
   expect([(await ask(alice)).status, (await ask(bob)).status, (await ask(carol)).status]).toEqual([401, 401, 200])
