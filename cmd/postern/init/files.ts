@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { PRODUCTS } from '../../../src/config/providers.ts'
 import { type Answers, domainOf, knownIssuer } from './answers.ts'
 
 /** A file of the new configuration; its text is secret, or will be. */
@@ -43,7 +44,7 @@ routes:
   - name: ${new URL(app.from).hostname.split('.')[0]}
     from: ${app.from}
     to: ${scalar(app.to)}
-${ruleOf({ provider, authenticateUrl })}`
+${ruleOf({ provider, providerUrl, authenticateUrl })}`
 }
 
 /** Keycloak's clients are called as one likes; elsewhere the provider gives the id. */
@@ -61,10 +62,11 @@ insecure_server: true
 address: :8080
 `
 
-/** Everybody has an account at Google; elsewhere accounts are those of the organisation. */
-function ruleOf({ provider, authenticateUrl }: Pick<Answers, 'provider' | 'authenticateUrl'>): string {
-  return provider === 'google'
-    ? `    # Everybody in the world can sign in with Google.
+/** Where anybody may have an account, who signed in is not yet one of the organisation. */
+function ruleOf({ provider, providerUrl, authenticateUrl }: Omit<Answers, 'app'>): string {
+  const product = PRODUCTS[provider]
+  return product?.isOpen && product.issuer === providerUrl
+    ? `    # Everybody in the world can sign in with ${product.name}.
     allowed_domains: [${domainOf(authenticateUrl)}]
 `
     : `    # Or: allowed_groups: [Engineering], allowed_domains: [corp.example], or a policy.

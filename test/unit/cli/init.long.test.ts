@@ -112,9 +112,9 @@ describe('postern init', () => {
     expect([checked.code, checked.err]).toEqual([0, ''])
   })
 
-  test('with Google not everybody in the world is let in', () => {
+  test.each(['google', 'gitlab'])('with %s not everybody in the world is let in', (provider) => {
     const at = folder()
-    run(at, ['init', '--provider', 'google', ...FLAGS.filter((flag) => !/okta|provider-url/.test(flag))])
+    run(at, ['init', '--provider', provider, ...FLAGS.filter((flag) => !/okta|provider-url/.test(flag))])
     expect(readFileSync(join(at, 'config.yaml'), 'utf8')).toMatch(/^ +allowed_domains: \[corp\.example\]$/m)
   })
 
