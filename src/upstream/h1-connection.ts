@@ -138,9 +138,11 @@ export class H1Connection implements H1Carrier {
   }
 
   private connectSecurely(tls: ConnectionOptions): Socket {
-    const { target } = this.parts
+    const { target, clock } = this.parts
     // Once: an upstream may shake hands again in the middle of an exchange (RFC 5246 §7.4.1.1).
-    return connectTls({ target, tls }, ['http/1.1']).once('secureConnect', this.onConnect).on('data', this.onPiece)
+    return connectTls({ target, tls, clock }, ['http/1.1'])
+      .once('secureConnect', this.onConnect)
+      .on('data', this.onPiece)
   }
 
   private begin(exchange: H1Exchange): void {

@@ -242,7 +242,7 @@ export class H2ClientConnection extends H2Peer implements H2Carrier {
   }
 }
 
-function connectTo({ target, tls }: H2ConnectionParts): Socket {
-  if (tls) return connectTls({ target, tls }, ['h2'])
+function connectTo({ target, tls, clock }: H2ConnectionParts): Socket {
+  if (tls) return connectTls({ target, tls, clock }, ['h2'])
   return connect({ ...target, noDelay: true, keepAlive: true, keepAliveInitialDelay: PROBING })
 }

@@ -1,7 +1,8 @@
 import type { NetConnectOpts } from 'node:net'
 import { connect, type ConnectionOptions, type TLSSocket } from 'node:tls'
 import type { Deadlines } from '../lib/deadlines.ts'
-import type { Clock } from '../types.ts'
+import { elapsed } from '../lib/time.ts'
+import type { Clock, Monotonic, Span } from '../types.ts'
 import type { UpstreamConnection } from './connection.ts'
 import { lateUpstream } from './failure.ts'
 
@@ -16,27 +17,45 @@ export interface TlsHandshakeParts extends Pick<UpstreamConnection, 'target' | '
   readonly deadlines: Deadlines
 }
 
+/** How long an upstream goes on without its certificate being looked at anew: it may have expired meanwhile. */
+const SESSION_AGE: Span = 3_600_000
+
+interface Session {
+  readonly bytes: Buffer
+  /** When its certificate was verified. */
+  readonly verifiedAt: Monotonic
+}
+
 /**
  * The last session of each upstream, with which the next handshake is short (RFC 8446 §2.2). `refused`: an offer of one
  * failed the handshake, as servers do that ask for certificates and have no session_id_context (OpenSSL); none is offered again.
  */
-const sessions = new WeakMap<ConnectionOptions, Buffer | 'refused'>()
+const sessions = new WeakMap<ConnectionOptions, Session | 'refused'>()
 
-/** @param offered protocols (ALPN, RFC 7301), the best first. */
+/**
+ * @param parts `clock` is absent for a connection alone, which keeps no session.
+ * @param offered protocols (ALPN, RFC 7301), the best first.
+ */
 export function connectTls(
-  { target, tls }: Pick<TlsHandshakeParts, 'target' | 'tls'>,
+  { target, tls, clock }: Pick<TlsHandshakeParts, 'target' | 'tls'> & Partial<Pick<TlsHandshakeParts, 'clock'>>,
   offered: readonly string[],
 ): TLSSocket {
   const options: NetConnectOpts = { ...target, noDelay: true, keepAlive: true, keepAliveInitialDelay: PROBING }
-  const known = sessions.get(tls)
-  const session = known === 'refused' ? undefined : known
-  const socket = connect({ ...options, ...tls, ...(session && { session }), ALPNProtocols: [...offered] })
+  const session = clock && sessionOf(tls, clock)
+  const socket = connect({
+    ...options,
+    ...tls,
+    ...(session && { session: session.bytes }),
+    ALPNProtocols: [...offered],
+  })
   let secured = false
-  const keep = (made: Buffer | undefined): void =>
-    void (made && sessions.get(tls) !== 'refused' && sessions.set(tls, made))
   // Not before: nobody looks at the name again when a session goes on.
   socket.once('secureConnect', () => {
     secured = true
+    if (!clock) return
+    const verifiedAt = session && socket.isSessionReused() ? session.verifiedAt : clock.monotonic()
+    const keep = (bytes: Buffer | undefined): void =>
+      void (bytes && sessions.get(tls) !== 'refused' && sessions.set(tls, { bytes, verifiedAt }))
     keep(socket.getSession())
     socket.on('session', keep)
   })
@@ -48,6 +67,12 @@ export function connectTls(
     socket.destroy()
   })
   return socket
+}
+
+function sessionOf(tls: ConnectionOptions, clock: Clock): Session | undefined {
+  const known = sessions.get(tls)
+  if (known === undefined || known === 'refused') return undefined
+  return elapsed(clock.monotonic(), known.verifiedAt) < SESSION_AGE ? known : undefined
 }
 
 /** The other end hung up in the middle of it. */

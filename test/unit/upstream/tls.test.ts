@@ -7,6 +7,7 @@ import { expect, test } from 'vitest'
 import { Secret } from '../../../src/lib/secret.ts'
 import { tlsProblem } from '../../../src/upstream/tls.ts'
 import { createAuthorities } from '../../support/authority.ts'
+import { manualClock } from '../../support/clock.ts'
 import { CERTIFICATE, EXPIRED, KEY } from './certificate.ts'
 import { cleanup, client, forwarder, front, OK, rawUpstream, route } from './support.ts'
 
@@ -96,14 +97,19 @@ test('routes with different client certificates share no connection', async () =
   }
 })
 
-test.each(['TLSv1.2', 'TLSv1.3'] as const)('%s: the second handshake with an upstream is short', async (version) => {
+/** One answer for each connection; which of them went on with a session. */
+async function shortLived(maxVersion: 'TLSv1.2' | 'TLSv1.3') {
   const resumed: boolean[] = []
-  const server = createServer({ key: KEY, cert: CERTIFICATE, maxVersion: version }, (socket) => {
+  const server = createServer({ key: KEY, cert: CERTIFICATE, maxVersion }, (socket) => {
     resumed.push(socket.isSessionReused())
     socket.on('error', () => {})
     socket.on('data', () => socket.end(OK))
   })
-  const origin = await listening(server)
+  return { origin: await listening(server), resumed }
+}
+
+test.each(['TLSv1.2', 'TLSv1.3'] as const)('%s: the second handshake with an upstream is short', async (version) => {
+  const { origin, resumed } = await shortLived(version)
   const { port, ended } = await front(route(origin, { tls: TRUSTED }), forwarder())
   for (let i = 0; i < 3; i++) {
     const wire = await client(port)
@@ -111,6 +117,20 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)('%s: the second handshake with an ups
     expect(await ended.next()).toMatchObject({ status: 200 })
   }
   expect(resumed.slice(0, 2)).toEqual([false, true])
+})
+
+test.each(['TLSv1.2', 'TLSv1.3'] as const)('%s: its certificate is looked at again after an hour', async (version) => {
+  const { origin, resumed } = await shortLived(version)
+  const clock = manualClock()
+  const { port, ended } = await front(route(origin, { tls: { ...TRUSTED, only: 'http1' } }), forwarder(clock))
+  for (const minutes of [0, 40, 40, 40, 40]) {
+    clock.advance(minutes * 60_000)
+    const wire = await client(port)
+    wire.send(GET)
+    expect(await ended.next()).toMatchObject({ status: 200 })
+  }
+  // Of a session that goes on a new one is made; the hour is that of the first.
+  expect(resumed).toEqual([false, true, false, true, false])
 })
 
 test.each(['TLSv1.2', 'TLSv1.3'] as const)(
