@@ -21,7 +21,7 @@ describe.skipIf(!vite.bin || !chromiumPath)(vite.name(inChromium('the Vite dev s
   let browser: Browser
   beforeAll(async () => {
     writeFileSync(join(folder, 'index.html'), '<!doctype html><h1></h1><script type="module" src="/main.js"></script>')
-    write('first')
+    save()
     const port = await freePort()
     const listen = ['--host', '127.0.0.1', '--port', String(port), '--strictPort']
     server = await startServer([`${vite.bin}/vite`, ...listen], port, { cwd: folder })
@@ -37,10 +37,14 @@ describe.skipIf(!vite.bin || !chromiumPath)(vite.name(inChromium('the Vite dev s
     rmSync(folder, { recursive: true, force: true })
   })
 
-  function write(title: string): void {
+  /** A new title each time, after the last one has shown: Vite does not see a second change within 50 ms. */
+  let edition = 0
+  let shown = ''
+  function save(): void {
+    shown = `edition ${++edition}`
     writeFileSync(
       join(folder, 'main.js'),
-      `document.querySelector('h1').textContent = '${title}'\nimport.meta.hot.accept()\n`,
+      `document.querySelector('h1').textContent = '${shown}'\nimport.meta.hot.accept()\n`,
     )
   }
 
@@ -48,17 +52,16 @@ describe.skipIf(!vite.bin || !chromiumPath)(vite.name(inChromium('the Vite dev s
     ['Postern', () => behind.url, openAsAlice],
     ['postern dev', () => dev.app, async (page: Page, url: string) => void (await page.goto(url))],
   ])('a saved file shows without a reload, over its WebSocket through %s', async (_who, origin, open) => {
-    write('first')
     const { page } = await newVisitor(browser)
     const sockets: string[] = []
     page.on('websocket', (socket) => sockets.push(new URL(socket.url()).host))
     const connected = page.waitForEvent('console', (message) => message.text().includes('[vite] connected'))
     await open(page, `${origin()}/`)
     await connected
-    await expect.poll(() => page.locator('h1').innerText()).toBe('first')
+    await expect.poll(() => page.locator('h1').innerText()).toBe(shown)
     await page.evaluate(() => document.body.append('was not reloaded'))
-    write('second')
-    await expect.poll(() => page.locator('h1').innerText()).toBe('second')
+    save()
+    await expect.poll(() => page.locator('h1').innerText()).toBe(shown)
     expect(await page.locator('body').innerText()).toContain('was not reloaded')
     // Without its WebSocket Vite would ask the upstream's own address.
     expect(new Set(sockets)).toEqual(new Set([new URL(origin()).host]))
