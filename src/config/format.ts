@@ -5,7 +5,7 @@ import { isTree } from './input.ts'
 const ASSIGNMENT = /^\s*[A-Za-z_][\w.-]*\s*=\s*\S/
 const TABLE = /^\s*\[{1,2}[A-Za-z_][\w.-]*\]{1,2}\s*$/
 const YAML_KEY = /^\s*(?:- )?["']?[A-Za-z_][\w./-]*["']?:(?:\s|$)/
-const ENVIRONMENT = /^\s*(?:export\s+)?[A-Z][A-Z0-9_]*=/
+const ENVIRONMENT = /^\s*(?:export\s+)?[A-Z][A-Z0-9_]*=/m
 /** Keys that nobody else has. */
 const OAUTH2_PROXY =
   /^\s*#?\s*(?:email_domains|http_address|cookie_secret|upstreams|skip_auth_regex|oidc_issuer_url|redirect_url|authenticated_emails_file)\s*=/m
@@ -17,10 +17,15 @@ export function foreignFormat(text: string, value: unknown): string | undefined 
   const lines = text.split('\n').filter((line) => /\S/.test(line))
   if (lines.some((line) => YAML_KEY.test(line))) return undefined
   if (OAUTH2_PROXY.test(text)) return `this looks like oauth2-proxy's configuration; ${MIGRATE}`
-  if (lines.some((line) => ENVIRONMENT.test(line))) {
+  if (isEnvironment(text)) {
     return 'this looks like an env file; give it to the environment, or write `key: value` with keys in lower case'
   }
   return lines.some((line) => ASSIGNMENT.test(line) || TABLE.test(line)) ? `this looks like TOML; ${OURS}` : undefined
+}
+
+/** Lines such as `IDP_CLIENT_ID=…`. */
+export function isEnvironment(text: string): boolean {
+  return ENVIRONMENT.test(text)
 }
 
 function foreignMap(value: Readonly<Record<string, unknown>>): string | undefined {

@@ -28,12 +28,19 @@ export function fromHelmValues(values: Tree, options: Options): Draft {
         if (key === 'databroker' && inner === 'storage') continue
         if (key !== 'config') missing.push(unneeded(`${key}.${inner}`, DEPLOYMENT))
       }
-    } else missing.push(unneeded(key, DEPLOYMENT))
+    } else missing.push(HELM_LOST[key] === undefined ? unneeded(key, DEPLOYMENT) : lost(key, HELM_LOST[key]))
   }
   return fromPomerium(input, options, missing)
 }
 
 const DEPLOYMENT = "it concerns the deployment; see the values of Postern's chart"
+const VARIABLES = 'Postern reads variables by the names of Pomerium: give it those that hold configuration'
+/** What of the deployment is configuration all the same. */
+const HELM_LOST: Readonly<Partial<Record<string, string>>> = {
+  extraEnv: VARIABLES,
+  extraEnvFrom: VARIABLES,
+  forwardAuth: 'a proxy of trusted_proxies asks by its own path (docs/forward-auth.md)',
+}
 const HELM_IDP: Renames = {
   provider: 'idp_provider',
   clientID: 'idp_client_id',
@@ -108,11 +115,11 @@ function readSettings(spec: Tree, name: string, input: Record<string, unknown>, 
     input,
     missing,
   )
-  rename(spec, CRD, `${name} `, input, missing)
-  if (isTree(spec['storage'])) {
-    const type = Object.keys(spec['storage'])[0] ?? 'file'
-    input['databroker_storage_type'] = type === 'file' ? 'file' : 'postgres'
-    if (type !== 'file') missing.push(lost(`${name} storage.${type}`, 'sessions are kept in the embedded store'))
+  const nested = Object.entries(spec).map(([key, value]) => [key, NESTED.has(key) ? snakeCased(value) : value])
+  rename(Object.fromEntries(nested) as Tree, CRD, `${name} `, input, missing)
+  for (const [type, storage] of Object.entries(treeAt(spec, 'storage'))) {
+    input['databroker_storage_type'] = type
+    rename(treeAt({ storage }, 'storage'), CRD_STORAGE, `${name} storage.${type}.`, input, missing)
   }
 }
 
@@ -134,6 +141,14 @@ const CRD_COOKIE: Renames = {
   httpOnly: 'cookie_http_only',
   expire: 'cookie_expire',
   sameSite: 'cookie_same_site',
+}
+const CRD_STORAGE: Renames = {
+  path: 'databroker_storage_connection_string',
+  secret: { lost: `${SECRET}: DATABROKER_STORAGE_CONNECTION_STRING` },
+  caSecret: { lost: 'mount the Secret and name the file in `storage.ca_file`, beside `storage.type` and `storage.url_file`' },
+  tlsSecret: {
+    lost: 'mount the Secret and name its files in `storage.client_cert_file` and `storage.client_key_file`, beside `storage.type` and `storage.url_file`',
+  },
 }
 const CRD: Renames = {
   authenticate: '',
@@ -162,6 +177,21 @@ const CRD: Renames = {
   secrets: { lost: `${SECRET}: SHARED_SECRET, SIGNING_KEY` },
   certificates: { lost: MOUNT },
   caSecrets: { lost: 'mount the Secrets and name the file in certificate_authority_file' },
+}
+
+/** Maps whose keys are keys of Pomerium's file. */
+const NESTED = new Set(['downstreamMtls', 'circuitBreakerThresholds'])
+
+function snakeCased(value: unknown): unknown {
+  if (!isTree(value)) return value
+  const entries = Object.entries(value).map(([key, inner]) => [
+    key.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    // A list of maps there.
+    key === 'matchSubjectAltNames' && isTree(inner)
+      ? Object.entries(inner).map(([name, pattern]) => snakeCased({ [name]: pattern }))
+      : inner,
+  ])
+  return Object.fromEntries(entries) as unknown
 }
 
 const ANNOTATION = /^[^/]*pomerium[^/]*\//
@@ -209,7 +239,7 @@ const TEXT_ANNOTATIONS = new Set([
 function yamlOf(value: unknown): unknown {
   if (typeof value !== 'string') return value
   try {
-    return parse(value)
+    return parse(value, { logLevel: 'error' })
   } catch {
     return value
   }

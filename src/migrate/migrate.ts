@@ -1,6 +1,7 @@
 /** Other proxies' configuration as ours: what is carried over, with comments, and a list of what is not. Pure. */
 import { parseAllDocuments } from 'yaml'
 import { AppError, assertNever, messageOf } from '../errors.ts'
+import { foreignFormat, isEnvironment } from '../config/format.ts'
 import { isTree } from '../config/input.ts'
 import { type Draft, type Missing, type Options } from './draft.ts'
 import { fromHelmValues, fromObjects } from './kubernetes.ts'
@@ -34,10 +35,8 @@ export interface Migration {
 export function migrate(text: string, format: Format | undefined, options: Options): Migration {
   const chosen = format ?? detect(text)
   if (chosen === undefined) {
-    throw new AppError(
-      'ERR_USAGE',
-      `this looks like no configuration of Pomerium or oauth2-proxy; say which by --from ${FORMATS.join('|')}`,
-    )
+    const looks = foreignFormat(text, undefined) ?? 'this looks like no configuration of Pomerium or oauth2-proxy'
+    throw new AppError('ERR_USAGE', `${looks}; say which by --from ${FORMATS.join('|')}`)
   }
   const draft = read(text, chosen, options)
   const ofRoutes = draft.routes.flatMap(({ missing }) => missing)
@@ -85,6 +84,8 @@ function detect(text: string): Format | undefined {
     if (POMERIUM.some((key) => key in tree)) return 'pomerium'
   }
   if (FLAG.test(text)) return 'oauth2-proxy-flags'
+  // Variables of Pomerium, which are well-formed TOML in quotes.
+  if (isEnvironment(text)) return undefined
   return quietly(() => readCfg(text)) === undefined ? undefined : 'oauth2-proxy'
 }
 
@@ -94,18 +95,21 @@ const POMERIUM = ['routes', 'policy', 'authenticate_service_url', 'idp_provider'
 /** The maps of a file of one or more YAML documents. */
 function maps(text: string): readonly Readonly<Record<string, unknown>>[] {
   return wellFormed(() => {
-    const documents = parseAllDocuments(text, { merge: true })
+    const documents = parseAllDocuments(text, { merge: true, logLevel: 'error' })
     return (Array.isArray(documents) ? documents : []).flatMap((document) => {
       if (document.errors[0]) throw document.errors[0]
       const value: unknown = document.toJS({ maxAliasCount: 100 })
-      return isTree(value) ? [value] : []
+      if (isTree(value)) return [value]
+      // A file of routes alone, as POLICY_FILE named it.
+      return Array.isArray(value) && value.some((route) => isTree(route) && 'from' in route) ? [{ routes: value }] : []
     })
   })
 }
 
 function onlyMap(text: string): Readonly<Record<string, unknown>> {
-  const [only] = maps(text)
+  const [only, ...others] = maps(text)
   if (!only) throw new AppError('ERR_USAGE', 'expected a map of keys')
+  if (others.length > 0) throw new AppError('ERR_USAGE', 'expected one YAML document, found several; give each alone')
   return only
 }
 

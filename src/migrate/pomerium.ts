@@ -1,7 +1,7 @@
 import { globalKeys, routeKeys } from '../config/keys.ts'
 import { describeForeignKey } from '../config/schema/unsupported.ts'
 import { isTree } from '../config/input.ts'
-import { type Draft, type Keys, lost, type Missing, type Options, type RouteDraft, textOf, unneeded } from './draft.ts'
+import { type Draft, type Keys, lost, type Missing, type Options, type RouteDraft, unneeded } from './draft.ts'
 
 const GLOBALS: ReadonlySet<string> = new Set(globalKeys.map(({ path }) => path[0] ?? ''))
 const ROUTE_KEYS: ReadonlySet<string> = new Set(routeKeys.map(({ path }) => path[0] ?? ''))
@@ -68,14 +68,6 @@ function writeGlobal(key: string, value: unknown, globals: Keys, missing: Missin
     missing.push(
       lost(key, `Postern signs in with OpenID Connect; "${value}" does not offer it, choose another provider`),
     )
-  } else if (key === 'databroker_storage_type' && value === 'postgres') {
-    globals.set('databroker_storage_type', {
-      value: 'file',
-      comment:
-        'Was postgres. Sessions are kept in the embedded store: people sign in once more, and one process serves them. For several write `storage: {type: redis, url: …}`.',
-    })
-  } else if (key === 'databroker_storage_connection_string' && !/^(?:file:|\/|redis)/.test(textOf(value))) {
-    missing.push(lost(key, 'sessions are kept in the embedded store'))
   } else if (key === 'timeout_write') {
     missing.push(lost(key, 'answers have no total limit; see client_write_timeout and default_upstream_timeout'))
   } else {
