@@ -15,6 +15,10 @@ export interface ConfigDocument {
 /** More aliases than this is an attack ("billion laughs") or a mistake. */
 const MAX_ALIASES = 100
 
+/** What such a tag would have put in the place of its value is not there: `!vault`, `!env`. */
+const UNKNOWN_TAG =
+  'a tag (`!name`) that means nothing here: Postern reads no other files and expands no variables; a value that begins with ! needs quotes'
+
 /** `file` is how messages call the text. Never throws. */
 export function parseConfigDocument(text: string, file: string): ConfigDocument {
   const lines = new LineCounter()
@@ -45,8 +49,12 @@ export function parseConfigDocument(text: string, file: string): ConfigDocument 
 
   const issues: ConfigIssue[] = [
     ...describeSyntax(document.errors, text).map(({ offset, message }) => issue('error', offset, message)),
-    // What follows a colon quotes the text, which may be a secret.
-    ...document.warnings.map(({ pos, message }) => issue('warning', pos[0], `YAML: ${message.replace(/:.*/s, '')}`)),
+    ...document.warnings.map(({ code, pos, message }) =>
+      code === 'TAG_RESOLVE_FAILED'
+        ? issue('error', pos[0], UNKNOWN_TAG)
+        : // What follows a colon quotes the text, which may be a secret.
+          issue('warning', pos[0], `YAML: ${message.replace(/:.*/s, '')}`),
+    ),
   ]
   // A key that is there twice does not keep us from judging the rest.
   const readable = document.errors.every((error) => error.code === 'DUPLICATE_KEY')
