@@ -100,6 +100,7 @@ export function parsePolicy(document: unknown, context: PolicyContext = {}): Par
     }
     const compiled = list.flatMap((item: unknown, index) => readCriterion(item, [...path, index]) ?? [])
     const [first, ...others] = compiled.map(({ criterion }): Criterion => criterion)
+    if (list.length === 0) warnings.push({ path, message: 'empty, as if it were not there' })
     if (!first) return
     clauses.push({ op, criteria: [first, ...others] })
     if (op === 'and') warnOfContradictions(compiled, path)
