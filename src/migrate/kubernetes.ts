@@ -145,7 +145,9 @@ const CRD_COOKIE: Renames = {
 const CRD_STORAGE: Renames = {
   path: 'databroker_storage_connection_string',
   secret: { lost: `${SECRET}: DATABROKER_STORAGE_CONNECTION_STRING` },
-  caSecret: { lost: 'mount the Secret and name the file in `storage.ca_file`, beside `storage.type` and `storage.url_file`' },
+  caSecret: {
+    lost: 'mount the Secret and name the file in `storage.ca_file`, beside `storage.type` and `storage.url_file`',
+  },
   tlsSecret: {
     lost: 'mount the Secret and name its files in `storage.client_cert_file` and `storage.client_key_file`, beside `storage.type` and `storage.url_file`',
   },

@@ -41,6 +41,7 @@ export const IGNORED_OF_CHECKS = [
   'healthy_edge_interval',
   'reuse_connection',
   'always_log_health_check_failures',
+  'always_log_health_check_success',
 ] as const
 
 export const IGNORED_OF_OUTLIERS = [

@@ -49,6 +49,6 @@ export const logKeys = {
     .regex(/^(?:stdout|stderr|off)$|\//, { error: 'stdout, stderr, off, or a path with a slash' })
     .default('stdout')
     .describe(
-      'Where events that somebody may have to answer for go (docs/audit.md): `stdout` is the log, a path a file of their own, which a reload opens anew. `log_level` does not count for them.',
+      'Where events that somebody may have to answer for go (docs/audit.md): `stdout` is the log, a path (from the working directory) a file of their own, which a reload opens anew. `log_level` does not count for them.',
     ),
 }

@@ -9,7 +9,7 @@ export const storageSchema = z.strictObject(
       .describe(
         '`embedded` is for one machine, `redis` (Redis or Valkey) and `postgres` for several, `memory` loses all sessions at a restart.',
       ),
-    path: text.default('.postern').describe('Directory of the embedded store.'),
+    path: text.default('.postern').describe('Directory of the embedded store, from the working directory.'),
     ...orFile(
       'url',
       'Redis or Valkey: `redis://user:password@host:6379/0`, `rediss://…` with TLS, `redis+sentinel://…@host:26379,host:26379/master`, `redis+cluster://…@host:6379,host:6379`. PostgreSQL: `postgres://user:password@host:5432/database?sslmode=verify-full`.',
