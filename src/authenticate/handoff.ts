@@ -1,4 +1,5 @@
 import { randomId, sha256 } from '../lib/crypto.ts'
+import { readable } from '../lib/readable.ts'
 import { isDemand } from '../policy/demand.ts'
 import type { SignInDemand, Span, SessionId, Store, Table, WallTime } from '../types.ts'
 import { later } from '../lib/time.ts'
@@ -47,6 +48,6 @@ export function newTicket(store: Pick<Store, 'put'>, handoff: Omit<Handoff, 'ses
 
 /** undefined: unknown, used, expired, or for another host. The code is spent in any case. */
 export async function redeemHandoff(store: Store, code: string, host: string): Promise<Handoff | undefined> {
-  const handoff = await store.take(handoffs, sha256(code))
+  const handoff = await readable(store.take(handoffs, sha256(code)))
   return handoff?.host === host ? handoff : undefined
 }

@@ -5,6 +5,7 @@
  */
 import { sha256 } from '../lib/crypto.ts'
 import type { KeyRings } from '../lib/key-ring.ts'
+import { readable } from '../lib/readable.ts'
 import { later } from '../lib/time.ts'
 import type { Clock, SessionId, Span, Store, Table } from '../types.ts'
 
@@ -34,7 +35,7 @@ export function createLeaving(deps: {
       await store.put(leavingTable, sha256(id), ring.seal(href, id), { expiresAt: later(clock.now(), LIFETIME) })
     },
     async take(id) {
-      const sealed = await store.take(leavingTable, sha256(id))
+      const sealed = await readable(store.take(leavingTable, sha256(id)))
       const href = sealed === undefined ? undefined : ring.open(sealed, id)
       return href === undefined ? undefined : new URL(href)
     },

@@ -1,4 +1,5 @@
 import { randomId, sha256 } from '../lib/crypto.ts'
+import { readable } from '../lib/readable.ts'
 import { later } from '../lib/time.ts'
 import type { SessionId, Span, Store, Table, WallTime } from '../types.ts'
 
@@ -34,6 +35,6 @@ export async function issueProgramCode(store: Store, code: ProgramCode, now: Wal
 
 /** undefined: unknown, used, expired, or for another host. The code is spent in any case. */
 export async function redeemProgramCode(store: Store, text: string, host: string): Promise<ProgramCode | undefined> {
-  const code = await store.take(programCodes, sha256(text))
+  const code = await readable(store.take(programCodes, sha256(text)))
   return code?.host === host ? code : undefined
 }

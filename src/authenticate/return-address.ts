@@ -6,6 +6,7 @@
  */
 import { sha256 } from '../lib/crypto.ts'
 import type { KeyRings } from '../lib/key-ring.ts'
+import { readable } from '../lib/readable.ts'
 import { later } from '../lib/time.ts'
 import type { Clock, Logger, Span, Store, Table } from '../types.ts'
 import { networkOf } from '../lib/client-network.ts'
@@ -93,7 +94,7 @@ export function createReturnAddresses({ store, keyRings, clock, logger }: Return
     const to = only(new URLSearchParams(request.facts.query), 'to')
     if (to === undefined) return undefined
     if (to.startsWith('/')) return URL.canParse(to, request.origin) ? new URL(to, request.origin) : undefined
-    const href = (await store.get(longAddresses, sha256(to)))?.value
+    const href = (await readable(store.get(longAddresses, sha256(to))))?.value
     return href === undefined ? undefined : new URL(href)
   }
 

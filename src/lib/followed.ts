@@ -1,7 +1,7 @@
-import { AppError } from '../errors.ts'
 import type { Clock, Monotonic, Store, Table } from '../types.ts'
 import { every } from './clock.ts'
 import type { Freshness } from './freshness.ts'
+import { readable } from './readable.ts'
 import { createRecent } from './recent.ts'
 
 /** What the store said; `value: undefined`: that there is no such record. */
@@ -20,7 +20,7 @@ export interface Followed<T> {
 }
 
 /**
- * A record that cannot be read (damaged, of another version) is none: a 503 would never mend it.
+ * A record that cannot be read is none.
  * @param toValue what is held of a record; undefined: nothing, as if there were none.
  * @param capacity records that are held between requests.
  * @param holdsAbsent also holds that there is no such record: for keys that anybody may send again and again.
@@ -57,13 +57,8 @@ export function createFollowed<R, T>(deps: {
   )
 
   async function read(key: string): Promise<T | undefined> {
-    try {
-      const found = await store.get(table, key)
-      return found && toValue(key, found.value)
-    } catch (error) {
-      if (error instanceof AppError && error.code === 'ERR_STORE_CORRUPT') return undefined
-      throw error
-    }
+    const found = await readable(store.get(table, key))
+    return found && toValue(key, found.value)
   }
 
   return {

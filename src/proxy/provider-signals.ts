@@ -9,6 +9,7 @@ import { sha256 } from '../lib/crypto.ts'
 import { createFaultTally } from '../lib/fault-tally.ts'
 import { isSameIssuer, personKey } from '../lib/person.ts'
 import { readBody } from '../lib/read-body.ts'
+import { readable } from '../lib/readable.ts'
 import { wallTime } from '../lib/time.ts'
 import { jsonReply, textReply } from '../pages/reply.ts'
 import type { Clock, Json, JsonObject, Logger, Store, Table, WallTime } from '../types.ts'
@@ -53,7 +54,7 @@ export function createSignalReplies(deps: SignalDeps): SignalReplies {
   const tally = createFaultTally(clock)
 
   async function isSeen(id: string): Promise<boolean> {
-    return (await store.get(seenMessages, sha256(id))) !== undefined
+    return (await readable(store.get(seenMessages, sha256(id)))) !== undefined
   }
 
   async function remember({ id, forgetAt }: { readonly id: string; readonly forgetAt: WallTime }): Promise<void> {

@@ -7,6 +7,7 @@ import { createFreshness, OF_THIS_MACHINE, type Trust } from '../lib/freshness.t
 import { personKey } from '../lib/person.ts'
 import type { KeyRings } from '../lib/key-ring.ts'
 import type { Audit } from '../lib/audit.ts'
+import { readable } from '../lib/readable.ts'
 import type { Clock, Identity, SessionId, Span, Store, Tokens, WallTime } from '../types.ts'
 import type { Session, SessionEnd, Sessions, SignInOrigin } from './model.ts'
 import { createCookieCheck } from './cookie-check.ts'
@@ -101,7 +102,7 @@ export function createSessions(deps: {
   /** What `next` makes of the record as it is now; whoever writes at the same time is not overwritten. undefined: it has ended. */
   async function update(id: SessionId, next: (current: Session) => Session): Promise<Session | undefined> {
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const current = await store.get(sessionsTable, id)
+      const current = await readable(store.get(sessionsTable, id))
       // Ended meanwhile: what comes home late must not bring it back.
       if (!current || endOf(current.value) <= clock.now()) return undefined
       const session = next(current.value)
@@ -177,7 +178,7 @@ export function createSessions(deps: {
       return session
     },
     async get(id) {
-      const session = (await store.get(sessionsTable, id))?.value
+      const session = (await readable(store.get(sessionsTable, id)))?.value
       return session && endOf(session) > clock.now() ? session : undefined
     },
     tokens: tokensOf,
@@ -223,7 +224,7 @@ export function createSessions(deps: {
         .finally(() => noting.delete(session.id))
     },
     async endIfOver(id) {
-      const session = (await store.get(sessionsTable, id))?.value
+      const session = (await readable(store.get(sessionsTable, id)))?.value
       if (!session || endOf(session) > clock.now()) return session
       await end(id, reasonOf(session, clock.now()))
       return undefined
