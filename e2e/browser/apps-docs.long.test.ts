@@ -20,9 +20,10 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the scripts of docs/apps
   let context: BrowserContext
   let page: Page
   beforeAll(async () => {
-    application = createServer((_request, response) => {
+    application = createServer((request, response) => {
       response.setHeader('content-type', 'text/html')
-      response.end(`<!doctype html><title>app</title><script>${functions.join('\n')}</script>`)
+      if (request.url === '/own') response.writeHead(401).end('a password of its own')
+      else response.end(`<!doctype html><title>app</title><script>${functions.join('\n')}</script>`)
     })
     new WebSocketServer({ server: application }).on('connection', (socket) =>
       socket.on('message', (data) => socket.send(data, { binary: false })),
@@ -67,6 +68,15 @@ describe.skipIf(chromiumPath === undefined)(inChromium('the scripts of docs/apps
     await expect.poll(() => page.title()).toBe('app')
     expect(page.url()).toBe(`${dev.app}/deep?q=1#/inbox`)
     expect(await email()).toBe('alice@corp.example')
+  })
+
+  test('a 401 of the application itself is its own affair', async () => {
+    await mark()
+    expect(await page.evaluate(`api('/own').then(async (answer) => [answer.status, await answer.text()])`)).toEqual([
+      401,
+      'a password of its own',
+    ])
+    expect(await page.title()).toBe('this page')
   })
 
   test('a WebSocket that is cut with its session asks, and signs in', async () => {

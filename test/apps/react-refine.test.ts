@@ -84,6 +84,19 @@ describe.skipIf(!refine.bin || !chromiumPath)(refine.name(inChromium('examples/r
     expect(await page.title()).toBe('this page')
   })
 
+  test('a 401 of the application itself is no reason, either', async () => {
+    await expect.poll(articles).toHaveLength(2)
+    await mark()
+    await page.route('**/articles.json', (route) => route.fulfill({ status: 401, body: 'a password of its own' }))
+    const asked = page.waitForResponse('**/.postern/user')
+    await page.getByRole('button', { name: 'Reload articles' }).click()
+    expect((await asked).status()).toBe(200)
+    await page.unroute('**/articles.json')
+    await page.getByRole('button', { name: 'Reload articles' }).click()
+    await expect.poll(articles).toHaveLength(2)
+    expect(await page.title()).toBe('this page')
+  })
+
   test('logout ends the session here and at the provider', async () => {
     await page.getByRole('button', { name: 'Sign out' }).click()
     await page.waitForURL(`${dev.authenticate}/.postern/signed_out*`)

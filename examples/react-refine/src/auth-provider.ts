@@ -43,7 +43,8 @@ export const authProvider: AuthProvider = {
     return { authenticated: false }
   },
   async onError(error: { readonly statusCode?: number }) {
-    if (error.statusCode === 401) signIn()
+    // The application may say 401 of its own: to whoever is signed in, a sign-in would only bring it once more.
+    if (error.statusCode === 401 && !(await user())) signIn()
     return {}
   },
   async getIdentity() {
