@@ -48,16 +48,24 @@ export function compileAccess(
   return { kind: 'rules', allow: [...allow, ...(ppl?.allow ?? [])], deny: ppl?.deny ?? [] }
 }
 
-/** What is wrong with the values of the access keys, each once. */
-export function findAccessIssues(legacy: LegacyAccess, context: PolicyContext): readonly PolicyIssue[] {
-  const found = new Map<string, PolicyIssue>()
+/** What is wrong with the values of the access keys, and what may be meant otherwise, each once. */
+export function findAccessIssues(
+  legacy: LegacyAccess,
+  context: PolicyContext,
+): { readonly issues: readonly PolicyIssue[]; readonly warnings: readonly PolicyIssue[] } {
+  const issues: PolicyIssue[] = []
+  const warnings: PolicyIssue[] = []
+  const seen = new Set<string>()
   for (const rule of rulesOf(legacy)) {
-    const compiled = compile(rule, context)
-    const [issue] = compiled.kind === 'invalid' ? compiled.issues : []
     // A user and an address are one value.
-    if (issue) found.set(rule.path.join('.'), { path: rule.path, message: issue.message })
+    const value = rule.path.join('.')
+    if (seen.has(value)) continue
+    seen.add(value)
+    const compiled = compile(rule, context)
+    const [list, [first]] = compiled.kind === 'invalid' ? [issues, compiled.issues] : [warnings, compiled.warnings]
+    if (first) list.push({ path: rule.path, message: first.message })
   }
-  return [...found.values()]
+  return { issues, warnings }
 }
 
 function rulesOf(legacy: LegacyAccess): readonly Rule[] {

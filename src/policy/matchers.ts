@@ -39,6 +39,8 @@ interface StringKind {
   readonly canonical?: (text: string) => string
   /** Why no value is this, and what to write instead. */
   readonly problem?: (text: string) => string | undefined
+  /** Why no value begins with this, holds it or ends with it. */
+  readonly partProblem?: (part: string, operator: 'contains' | 'starts_with' | 'ends_with') => string | undefined
 }
 
 /**
@@ -64,6 +66,7 @@ export function parseStringMatcher(data: unknown, kind: StringKind = {}): String
         message: `no value is ${JSON.stringify(operand)}, because values are text${inQuotes(operand)}`,
       })
     }
+    if (isWhole(operator)) warnings.push(...warnOfUnseen(operand, path))
     if (operator === 'is' || operator === 'in')
       listed = [operand].flat().map((one) => kind.canonical?.(String(one)) ?? String(one))
   }
@@ -81,7 +84,7 @@ function inQuotes(operand: unknown): string {
 function stringTest(
   operator: (typeof STRING_OPERATORS)[number],
   operand: unknown,
-  { canonical = (text) => text, problem = () => undefined }: StringKind,
+  { canonical = (text) => text, problem = () => undefined, partProblem = () => undefined }: StringKind,
 ): ((value: string) => boolean) | { readonly problem: string } {
   switch (operator) {
     case 'in':
@@ -109,6 +112,8 @@ function stringTest(
     case 'ends_with': {
       if (typeof operand !== 'string') return { problem: 'expected a string' }
       if (operand === '') return EMPTY
+      const wrong = partProblem(operand, operator)
+      if (wrong !== undefined) return { problem: wrong }
       const part = canonical(operand)
       if (operator === 'contains') return (value) => value.includes(part)
       return operator === 'starts_with' ? (value) => value.startsWith(part) : (value) => value.endsWith(part)
@@ -116,6 +121,25 @@ function stringTest(
     default:
       return assertNever(operator)
   }
+}
+
+function isWhole(operator: (typeof STRING_OPERATORS)[number]): boolean {
+  return ['is', 'not', 'in', 'not_in'].includes(operator)
+}
+
+/** Spaces at an end, characters without a form, and letters in pieces (NFD), as copied from elsewhere. */
+const UNSEEN = /^\s|\s$|[\p{Cc}\p{Cf}]/u
+
+/** Text that looks like another one is compared as it is, and a `deny` for it keeps nobody out. */
+function warnOfUnseen(operand: unknown, path: DataIssue['path']): readonly DataIssue[] {
+  const odd = [operand]
+    .flat()
+    .find((text) => typeof text === 'string' && (UNSEEN.test(text) || text.normalize('NFC') !== text))
+  if (odd === undefined) return []
+  const found = JSON.stringify(odd).replaceAll(/[^!-~]/gu, (one) =>
+    one === ' ' ? one : `\\u{${one.codePointAt(0)?.toString(16)}}`,
+  )
+  return [{ path, message: `compared as it is, with what is hard to see: ${found}` }]
 }
 
 const IN_LIST = { is: 'expected a string; write `in` for a list', not: 'expected a string; write `not_in` for a list' }
@@ -153,7 +177,8 @@ export function parseListMatcher(data: unknown): ListMatcher | InvalidData {
   if (issues.length > 0) return { kind: 'invalid', issues }
   const only = conditions.find(({ operator }) => operator === 'is')
   const never = only && conditions.some(({ operator, value }) => (operator === 'exclude') === (value === only.value))
-  const warnings = never ? [{ path: [], message: 'no list can be all of this' }] : []
+  const unseen = entries.flatMap(([operator, value]) => warnOfUnseen(value, isMap(data) ? [operator] : []))
+  const warnings = never ? [{ path: [], message: 'no list can be all of this' }, ...unseen] : unseen
   return { kind: 'ok', conditions, describe: describe(entries), warnings }
 }
 

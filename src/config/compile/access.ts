@@ -1,4 +1,3 @@
-import { warnOfEverybodys } from '../../policy/criteria/domain.ts'
 import { compileAccess, findAccessIssues, type LegacyAccess } from '../../policy/legacy.ts'
 import { type ParsedPolicy, parsePolicy, type PolicyContext } from '../../policy/parse.ts'
 import type { Clause, Criterion, Policy } from '../../policy/model.ts'
@@ -35,8 +34,9 @@ export function compileRoutePolicy(
   const access = accessOf(input)
   const conflict = findConflict(access, path, report)
   const parsed = isWritten(input.policy) ? parse(input.policy, context, [...path, 'policy'], report) : undefined
-  const issues = findAccessIssues(access, context)
+  const { issues, warnings } = findAccessIssues(access, context)
   for (const issue of issues) report.error([...path, ...issue.path], issue.message)
+  for (const warning of warnings) report.warning([...path, ...warning.path], warning.message)
   if (conflict || issues.length > 0 || parsed?.kind === 'invalid') return undefined
 
   if (access.allowPublic && parsed?.deny.length === 0) {
@@ -47,11 +47,6 @@ export function compileRoutePolicy(
     return undefined
   }
   if (access.allowPublic && parsed) warnBesidePublic(parsed, path, report)
-  for (const [i, domain] of access.allowedDomains.entries()) {
-    for (const { message } of warnOfEverybodys([domain.toLowerCase()])) {
-      report.warning([...path, 'allowed_domains', i], message)
-    }
-  }
   // One for all routes that say the same: what is asked of thousands of routes in turn stays near the processor.
   const policy = shared(context.compiled, fingerprint([access, input.policy]), () =>
     compileAccess(access, parsed, context),

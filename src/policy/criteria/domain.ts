@@ -41,7 +41,7 @@ const EVERYBODYS: ReadonlySet<string> = new Set([
 ])
 
 /** `domains`: lower case. */
-export function warnOfEverybodys(domains: readonly string[] = []): readonly DataIssue[] {
+function warnOfEverybodys(domains: readonly string[] = []): readonly DataIssue[] {
   const found = domains.find((each) => EVERYBODYS.has(each))
   if (found === undefined) return []
   return [
