@@ -3,17 +3,52 @@
  * Caddy `forward_auth`, Envoy `ext_authz`). `X-Forwarded-Method`, `-Proto`, `-Host` and `-Uri` describe the request. It is
  * parsed and judged as if it had come here, and 2xx means yes.
  */
+import type { Generation } from '../http/exchange.ts'
 import { headerLines } from '../http/header-lines.ts'
-import type { RequestHead } from '../http/request.ts'
+import type { RequestFacts, RequestHead } from '../http/request.ts'
 import { HOP_BY_HOP } from '../lib/header-names.ts'
+import type { RouteMatch } from '../routing/model.ts'
 
-export interface ForwardAuthRequest {
+interface ForwardAuthRequest {
   /** The request that the proxy holds. */
   readonly head: RequestHead
   /** nginx knows 2xx, 401 and 403 alone: with `unauthenticated=401` nobody is redirected to the sign-in. */
   readonly redirects: boolean
   /** `authorization=removed`: the application does not get the request's `Authorization`, and so no token of ours. */
   readonly removesAuthorization: boolean
+}
+
+/** What a proxy asks about, parsed and matched. */
+export interface Question extends ForwardAuthRequest {
+  readonly asked: RequestFacts
+  readonly match: RouteMatch
+}
+
+/** Why a question is not answered. */
+interface Refused {
+  readonly status: 400 | 403
+  readonly detail: string
+}
+
+/** @param received the question itself, as it came. */
+export function parseQuestion(
+  head: RequestHead,
+  received: RequestFacts,
+  { live, parse, routes }: Generation,
+): Question | Refused {
+  if (!received.hop || live.trustedProxies.length === 0) {
+    return { status: 403, detail: 'forward-auth is for proxies that trusted_proxies names' }
+  }
+  const question = forwardAuthRequest(head, `${live.naming.controlPrefix}/forward-auth`)
+  if (typeof question === 'string') return { status: 400, detail: question }
+  const asked = parse(question.head)
+  if ('kind' in asked) return { status: 400, detail: `the request that was asked about: ${asked.detail}` }
+  const match = routes.match(asked)
+  const { path } = (match.kind === 'route' && match.asked) || asked
+  if (!isForwardedAsJudged(question.head.target, path)) {
+    return { status: 400, detail: 'the request that was asked about: its path can be read in more than one way' }
+  }
+  return { ...question, asked, match }
 }
 
 /** Each exactly once. */
@@ -35,7 +70,7 @@ const PARAMETERS: ReadonlySet<string> = new Set(['unauthenticated=302', 'unauthe
  * The request that a proxy asks about; a text says what is wrong with the question.
  * @param base path of the endpoint.
  */
-export function forwardAuthRequest(question: RequestHead, base: string): ForwardAuthRequest | string {
+function forwardAuthRequest(question: RequestHead, base: string): ForwardAuthRequest | string {
   const said = new Map<string, string>()
   const list: string[] = []
   let upgrade = false
@@ -101,7 +136,7 @@ function parametersOf(rest: string | undefined): ReadonlySet<string> | undefined
  * Does the address read as it was judged? The proxy forwards it as it came, with the dot segments and doubled slashes that
  * are gone from `path`. Escapes in lower case are the same to everybody (RFC 3986 §6.2.2.1).
  */
-export function isForwardedAsJudged(target: string, path: string): boolean {
+function isForwardedAsJudged(target: string, path: string): boolean {
   const [asked = ''] = target.split('?', 1)
   return asked === path || asked.replaceAll(/%[0-9a-f]{2}/gi, (escape) => escape.toUpperCase()) === path
 }

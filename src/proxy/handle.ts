@@ -4,40 +4,39 @@ import type { Directory } from '../directory/model.ts'
 import { type AppError, toAppError } from '../errors.ts'
 import type {
   BadRequest,
-  CutReason,
   Exchange,
   Finished,
   Forwarded,
   ForwardOutcome,
   Generation,
-  OpenStream,
   Reply,
   RequestFacts,
   RequestHead,
   StreamPlace,
   StreamRegistry,
   Trace,
+  TraceStep,
   Tracing,
 } from '../http/exchange.ts'
 import { limitBody } from '../http/body-limit.ts'
 import { writeReply } from '../http/send.ts'
 import { pageOf } from '../pages/render.ts'
-import { credentialOf } from '../policy/credential.ts'
 import { judge, judgeShadow } from '../policy/judge.ts'
 import type { Asker, Principal } from '../policy/model.ts'
 import type { Decision, Grant, ShadowDecision } from '../policy/verdict.ts'
-import { FOREVER } from '../lib/time.ts'
 import { asSeen, isWithheld, mayBeConsumed, withoutAuthorization } from '../routing/consumed.ts'
-import type { RouteMatch } from '../routing/model.ts'
+import type { ControlMatch, RouteMatch } from '../routing/model.ts'
 import type { Route } from '../config/route-model.ts'
-import type { Clock, Monotonic, PersonKey, Span, WallTime } from '../types.ts'
+import type { Clock, Monotonic, Span, WallTime } from '../types.ts'
 import type { AccessLog, Progress } from './access-log.ts'
 import type { LogChoice } from './log-choice.ts'
 import type { Control } from './control.ts'
-import { type ForwardAuthRequest, forwardAuthRequest, isForwardedAsJudged } from './forward-auth.ts'
+import { parseQuestion, type Question } from './forward-auth.ts'
 import { readable } from './cors.ts'
 import { asksByGrpc, grpcRefusal } from './grpc.ts'
 import { identify } from './identify.ts'
+import { createOpenStream } from './open-stream.ts'
+import { portalPath } from './portal.ts'
 import {
   badPath,
   badRequest,
@@ -47,14 +46,14 @@ import {
   notFound,
   permitted,
   questionRefused,
+  type Refusal,
   refusal,
   tooManyRequests,
 } from './respond.ts'
-import { identifyAgain, isStillAllowed } from './recheck.ts'
 import { secured } from './transport-security.ts'
 
 export interface HandleDeps {
-  /** Read once per decision: at the top of a request, and again when an open stream is judged anew. */
+  /** Read once per decision: at the top of a request, and again when an open stream is judged again. */
   readonly generation: () => Generation
   readonly directory: Pick<Directory, 'membership' | 'status' | 'trouble'>
   readonly streams: StreamRegistry
@@ -72,10 +71,10 @@ export function createHandle(deps: HandleDeps): (exchange: Exchange) => Promise<
 }
 
 /**
- * One request, until its answer has been written: its steps in their order, what the access log knows of it, and an open
- * stream while it is forwarded. One object, and no promise where nothing is waited for.
+ * One request, until its answer has been written: its steps in their order, and what the access log knows of it. One
+ * object, and no promise where nothing is waited for.
  */
-class Handling implements Progress, OpenStream, ForwardOutcome {
+class Handling implements Progress, ForwardOutcome {
   readonly startedAt: Monotonic
   facts: RequestFacts | BadRequest | undefined = undefined
   route: Route | undefined = undefined
@@ -85,20 +84,14 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
   shadow: ShadowDecision | undefined = undefined
   cause: Progress['cause'] = undefined
   detail: string | undefined = undefined
-  forwardAuth: true | undefined = undefined
-  control: true | undefined = undefined
-  probe: true | undefined = undefined
+  kind: Progress['kind'] = undefined
   trace: Trace | undefined = undefined
   private readonly deps: HandleDeps
   private readonly exchange: Exchange
   private readonly generation: Generation
   private readonly ended: () => void
-  /** As it was parsed; of a question, the request that was asked about. */
-  private asked: RequestFacts | undefined = undefined
-  /** As whom it was let in. */
-  private principal: Principal | undefined = undefined
-  /** The same person, as known by now. */
-  private current: Principal | undefined = undefined
+  /** Another proxy asks, and forwards the request itself. */
+  private question: Question | undefined = undefined
   private place: StreamPlace | undefined = undefined
   private over = false
 
@@ -141,63 +134,38 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
     else this.identify(parsed, match)
   }
 
-  /** What is judged is the request that the proxy holds; nothing of it is known before its headers are read here. */
+  /** What is judged is the request that the other proxy holds. */
   private parseQuestion(received: RequestFacts): void {
-    const { exchange, generation } = this
-    const { live } = generation
-    const refuse = (status: 400 | 403, detail: string): void => {
-      this.detail = detail
-      this.send(questionRefused(status, detail, received))
+    const question = parseQuestion(this.exchange.head, received, this.generation)
+    if ('status' in question) {
+      this.detail = question.detail
+      return this.send(questionRefused(question.status, question.detail, received))
     }
-    if (!received.hop || live.trustedProxies.length === 0) {
-      return refuse(403, 'forward-auth is for proxies that trusted_proxies names')
-    }
-    const question = forwardAuthRequest(exchange.head, `${live.naming.controlPrefix}/forward-auth`)
-    if (typeof question === 'string') return refuse(400, question)
-    const asked = generation.parse(question.head)
-    if ('kind' in asked) return refuse(400, `the request that was asked about: ${asked.detail}`)
-    const match = generation.routes.match(asked)
-    const { path } = (match.kind === 'route' && match.asked) || asked
-    if (!isForwardedAsJudged(question.head.target, path)) {
-      return refuse(400, 'the request that was asked about: its path can be read in more than one way')
-    }
-    this.forwardAuth = true
-    this.identify(asked, match, question)
+    this.kind = 'forward-auth'
+    this.question = question
+    this.identify(question.asked, question.match)
   }
 
-  /** `question`: another proxy asks, and forwards the request itself. */
-  private identify(parsed: RequestFacts, match: RouteMatch, question?: ForwardAuthRequest): void {
-    const { clock } = this.deps
+  private identify(parsed: RequestFacts, match: RouteMatch): void {
+    const { clock, tracing } = this.deps
+    const { authenticators, rateLimits } = this.generation
     const route = match.kind === 'route' ? match.route : undefined
     const facts = (match.kind === 'route' && match.asked) || parsed
-    this.asked = parsed
     this.facts = facts
     this.route = route
     // A load balancer's own question must not be refused because of what its clients do.
     const isPing = match.kind === 'control' && match.action === 'ping'
-    const wait = isPing ? 0 : (this.generation.rateLimits?.client(facts, route, clock.monotonic()) ?? 0)
-    if (!isPing)
-      this.trace = this.deps.tracing?.begin(facts, this.exchange.head, this.startedAt, believesTrace(parsed, route))
+    const wait = isPing ? 0 : (rateLimits?.client(facts, route, clock.monotonic()) ?? 0)
+    if (!isPing) this.trace = tracing?.begin(facts, this.exchange.head, this.startedAt, believesTrace(parsed, route))
     if (wait > 0) return this.slow('rate_limit.per_client', wait, facts)
     const now = clock.now()
-    const { authenticators } = this.generation
-    const found =
-      route &&
-      (this.trace
-        ? this.trace.within('session', () => identify(authenticators, facts, route, now, this))
-        : identify(authenticators, facts, route, now, this))
-    if (found instanceof Promise) this.when(found, (asker) => this.judge(facts, match, asker, clock.now(), question))
-    else this.judge(facts, match, found, now, question)
+    const found = route && this.within('session', () => identify(authenticators, facts, route, now, this))
+    if (found instanceof Promise) this.when(found, (asker) => this.judge(parsed, facts, match, asker, clock.now()))
+    else this.judge(parsed, facts, match, found, now)
   }
 
-  private judge(
-    facts: RequestFacts,
-    match: RouteMatch,
-    asker: Asker,
-    now: WallTime,
-    question: ForwardAuthRequest | undefined,
-  ): void {
-    const { exchange, generation, route, asked: parsed = facts } = this
+  private judge(parsed: RequestFacts, facts: RequestFacts, match: RouteMatch, asker: Asker, now: WallTime): void {
+    const { generation, question, route } = this
     const who = asker?.kind === 'bad-token' ? undefined : asker
     this.who = who
     const wait = (who && route && generation.rateLimits?.person(who, route, this.deps.clock.monotonic())) ?? 0
@@ -209,48 +177,47 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
 
     if (route) this.trace?.step('authz')
     const verdict = judge(generation, seen.facts, asker, now, seen.match)
-    if (verdict.outcome === 'control' && !question) {
-      this.control = true
-      if (verdict.control.action === 'ping') this.probe = true
-      const { control } = verdict
-      const reply = this.trace
-        ? this.trace.within('control', () => this.deps.control(control, facts, exchange, generation))
-        : this.deps.control(control, facts, exchange, generation)
-      return this.when(reply, (made) => this.answer(made, facts))
-    }
+    if (verdict.outcome === 'control' && !question) return this.control(verdict.control, facts)
     if (verdict.outcome === 'bad-path') {
       this.detail = verdict.path.detail
       return this.answer(badPath(verdict.path, this.askedOf(facts)), facts)
     }
     if (verdict.outcome === 'not-found' || verdict.outcome === 'control' || !route) {
-      return this.deny(notFound(this.askedOf(facts), this.portalOf(facts)), facts)
+      return this.deny(notFound(this.askedOf(facts), portalPath(generation, facts)), facts)
     }
     this.decision = verdict
     if (verdict.outcome === 'bad-token' && asker?.kind === 'bad-token') this.detail = asker.detail
     if (route.shadow !== undefined && seen.match.kind === 'route') {
       this.shadow = judgeShadow(generation, { ...seen.match, route: route.shadow }, seen.facts, asker, now)
     }
-    if (verdict.outcome !== 'allow') return this.refuse(verdict, facts, route, question)
+    if (verdict.outcome !== 'allow') return this.refuse(verdict, facts, route)
     if (question) return this.permit(verdict.grant, facts, route, question)
     if (route.action.kind !== 'forward') return this.answer(granted(verdict.grant), facts)
-
-    // Permission can end while bytes still flow: a WebSocket, an event stream, a long download. Nobody's as well: a new
-    // configuration may ask who it is.
-    this.principal = this.current = verdict.grant.principal
-    const most = route.maxRequestBody ?? generation.live.maxRequestBody
-    if (most > 0) limitBody(exchange, most)
-    this.place = this.deps.streams.add(this)
-    this.trace?.step('upstream')
-    generation.forwarder.forward(verdict.grant, exchange, this)
+    this.forward(verdict.grant, parsed, facts, route)
   }
 
-  private refuse(
-    verdict: Exclude<Decision, { outcome: 'allow' }>,
-    facts: RequestFacts,
-    route: Route,
-    question: ForwardAuthRequest | undefined,
-  ): void {
+  /** One of our own paths. */
+  private control(match: ControlMatch, facts: RequestFacts): void {
+    this.kind = match.action === 'ping' ? 'probe' : 'control'
     const { exchange, generation } = this
+    const reply = this.within('control', () => this.deps.control(match, facts, exchange, generation))
+    this.when(reply, (made) => this.answer(made, facts))
+  }
+
+  private forward(grant: Grant, asked: RequestFacts, facts: RequestFacts, route: Route): void {
+    const { deps, exchange, generation, startedAt: openedAt } = this
+    const most = route.maxRequestBody ?? generation.live.maxRequestBody
+    if (most > 0) limitBody(exchange, most)
+    // Permission can end while bytes still flow: a WebSocket, an event stream, a long download. So can nobody's: a new
+    // configuration may ask who it is.
+    const { principal } = grant
+    this.place = deps.streams.add(createOpenStream(deps, { exchange, asked, facts, route, principal, openedAt }))
+    this.trace?.step('upstream')
+    generation.forwarder.forward(grant, exchange, this)
+  }
+
+  private refuse(verdict: Refusal, facts: RequestFacts, route: Route): void {
+    const { exchange, generation, question } = this
     const origin = generation.routes.originOf(facts.host, facts.port) ?? ''
     const asked = { facts, origin, page: this.pageOf(facts.id) }
     const send = (reply: Reply): void => {
@@ -270,7 +237,7 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
   }
 
   /** Another proxy may pass the request on. */
-  private permit(grant: Grant, facts: RequestFacts, route: Route, { removesAuthorization }: ForwardAuthRequest): void {
+  private permit(grant: Grant, facts: RequestFacts, route: Route, { removesAuthorization }: Question): void {
     if (isWithheld(facts.authorization ?? '', grant.request, route) && !removesAuthorization) {
       this.detail = 'the token would reach the application: see authorization=removed in docs/forward-auth.md'
       return this.answer(questionRefused(403, this.detail, facts), facts)
@@ -292,7 +259,7 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
   /** In the words of whoever asked; another proxy that asks takes the status for the verdict. */
   private deny(reply: Reply, facts: RequestFacts, error?: AppError): void {
     const said = secured(reply, facts, this.generation)
-    const shown = !this.forwardAuth && asksByGrpc(this.exchange.head) ? grpcRefusal(said) : said
+    const shown = !this.question && asksByGrpc(this.exchange.head) ? grpcRefusal(said) : said
     this.send(said, error, shown)
   }
 
@@ -328,6 +295,11 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
     }
   }
 
+  /** Does the work as a step of the trace, if there is one. */
+  private within<R>(step: TraceStep, work: () => R): R {
+    return this.trace ? this.trace.within(step, work) : work()
+  }
+
   /** Goes on with a value, at once when it is there. */
   private when<T>(value: T | Promise<T>, next: (value: T) => void): void {
     if (value instanceof Promise) void this.later(value, next)
@@ -354,54 +326,10 @@ class Handling implements Progress, OpenStream, ForwardOutcome {
     }
   }
 
-  // ---- one of the open streams
-
-  get credential(): string | undefined {
-    return this.principal && credentialOf(this.principal)
-  }
-
-  get person(): PersonKey | undefined {
-    return this.principal?.person
-  }
-
-  get openedAt(): Monotonic {
-    return this.startedAt
-  }
-
-  get expiresAt(): WallTime {
-    return this.principal?.expiresAt ?? FOREVER
-  }
-
-  cut(reason: CutReason): void {
-    this.exchange.abort(reason)
-  }
-
-  stillAllowed(): boolean {
-    return isStillAllowed(this.deps, { asked: this.asked, route: this.route, who: this.current })
-  }
-
-  async stillKnown(): Promise<boolean> {
-    const { facts, route, current, deps } = this
-    if (!current || !route || !facts || 'kind' in facts) return !current
-    const again = await identifyAgain(deps, { facts, route, who: current })
-    if (again) this.current = again
-    return again !== undefined
-  }
-
   // ---- what pages need
 
   private askedOf(facts: RequestFacts) {
     return { facts, page: this.pageOf(facts.id) }
-  }
-
-  /** On a host that nobody has configured nothing is said of those that somebody has. */
-  private portalOf({ host, port }: RequestFacts): string | undefined {
-    const { fixed, live, routes } = this.generation
-    const [here, serves] =
-      host === fixed.authenticateServiceUrl.hostname
-        ? [true, fixed.services !== 'proxy']
-        : [routes.originOf(host, port) !== undefined, fixed.services !== 'authenticate']
-    return here && serves ? `${live.naming.controlPrefix}/` : undefined
   }
 
   private pageOf(requestId: string) {

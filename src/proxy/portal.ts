@@ -93,6 +93,15 @@ export function createPortal({ ownPrincipals, authenticate, clock }: PortalDeps)
   }
 }
 
+/** Path of the portal for a link on this host; undefined on a host that nobody has configured, or that another process serves. */
+export function portalPath({ fixed, live, routes }: Generation, { host, port }: RequestFacts): string | undefined {
+  const [here, serves] =
+    host === fixed.authenticateServiceUrl.hostname
+      ? [true, fixed.services !== 'proxy']
+      : [routes.originOf(host, port) !== undefined, fixed.services !== 'authenticate']
+  return here && serves ? `${live.naming.controlPrefix}/` : undefined
+}
+
 /** Of all hosts, whichever of them this process serves. */
 function tableOf({ fixed, live, routes }: Generation) {
   return fixed.services === 'all' ? routes : createRouteTable({ ...fixed, services: 'all' }, live)

@@ -217,11 +217,11 @@ test('redirects to the sign-in and our own paths are for those who look for them
     lineOf({ facts, ...progress }, { status, bytesOut: 0 }, error)['level']
   expect(level({ decision }, 302)).toBe('debug')
   expect(level({ decision }, 401)).toBe('info')
-  expect(level({ control: true }, 200)).toBe('debug')
-  expect(level({ control: true }, 302)).toBe('debug')
-  expect(level({ control: true }, 403)).toBe('info')
-  expect(level({ control: true }, 400, new AppError('ERR_SIGN_IN_STATE', 'used'))).toBe('info')
-  expect(level({ control: true }, 503, new AppError('ERR_IDP_UNREACHABLE', 'down'))).toBe('error')
+  expect(level({ kind: 'control' }, 200)).toBe('debug')
+  expect(level({ kind: 'control' }, 302)).toBe('debug')
+  expect(level({ kind: 'control' }, 403)).toBe('info')
+  expect(level({ kind: 'control' }, 400, new AppError('ERR_SIGN_IN_STATE', 'used'))).toBe('info')
+  expect(level({ kind: 'control' }, 503, new AppError('ERR_IDP_UNREACHABLE', 'down'))).toBe('error')
   expect(level({}, 302)).toBe('info')
 })
 
