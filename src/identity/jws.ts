@@ -1,6 +1,7 @@
 /** The one place where a signature of somebody else is checked. What each kind of token must say besides is its validator's. */
 import { compactVerify, createLocalJWKSet, type CryptoKey, errors } from 'jose'
 import { AppError } from '../errors.ts'
+import { parseStrictJson, utf8Text } from '../lib/strict-json.ts'
 import type { JsonObject } from '../types.ts'
 import { type KeySet, RENEWAL_FLOOR } from './key-set.ts'
 import type { Stale } from './stale.ts'
@@ -90,7 +91,9 @@ function readHeader(token: string): Header | Refused {
   if (token.length > MAX_JWS_LENGTH) return { refused: 'too long' }
   const parts = token.split('.')
   if (parts.length === 5) return { refused: 'encrypted' }
-  const header = parts.length === 3 && parts.every((part) => BASE64URL.test(part)) ? parseObject(parts[0]) : undefined
+  const [first = ''] = parts
+  const isJws = parts.length === 3 && parts.every((part) => BASE64URL.test(part))
+  const header = isJws ? parseObject(Buffer.from(first, 'base64url')) : undefined
   if (!header) return { refused: 'malformed' }
   const { alg, kid, typ, crit } = header
   // We understand no extension, and an unencoded payload (`b64`, RFC 7797) is one.
@@ -142,16 +145,10 @@ async function payloadOf(token: string, alg: string, key: CryptoKey): Promise<Ui
   }
 }
 
-/** undefined: no JSON object. */
-function parseObject(text: string | Uint8Array | undefined): JsonObject | undefined {
-  try {
-    const bytes = typeof text === 'string' ? Buffer.from(text, 'base64url') : text
-    const value: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
-    return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined
-  } catch {
-    // Not UTF-8 or not JSON.
-    return undefined
-  }
+/** undefined: no JSON object, or one that can be read in two ways (RFC 7515 §4, RFC 7519 §4). */
+function parseObject(bytes: Uint8Array): JsonObject | undefined {
+  const value = parseStrictJson(utf8Text(bytes) ?? '')
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as JsonObject) : undefined
 }
 
 function isTextOrAbsent(value: unknown): value is string | undefined {

@@ -1,5 +1,6 @@
 /** The HTTP side of Okta's event hooks: `/.postern/hooks/okta` on the authenticate host. */
 import { readBody } from '../lib/read-body.ts'
+import { utf8Text } from '../lib/strict-json.ts'
 import { jsonReply, textReply } from '../pages/reply.ts'
 import type { EventHook } from '../directory/model.ts'
 import type { Exchange, Reply } from '../http/exchange.ts'
@@ -22,7 +23,7 @@ export async function answerHook(hook: EventHook, { head, body: sent }: Exchange
     const authorization = head.headers.first('authorization')
     // Whoever does not know the secret does not get to fill our memory.
     const body = hook.isAuthorized(authorization) ? await readBody(sent, MOST_BYTES) : Buffer.alloc(0)
-    const outcome = body ? hook.receive(authorization, body.toString('utf8')) : 'too-large'
+    const outcome = body ? hook.receive(authorization, utf8Text(body) ?? '') : 'too-large'
     const [status, text] = ANSWERS[outcome]
     return textReply(status, text, [['cache-control', 'no-store']])
   }

@@ -10,6 +10,7 @@ import { createFaultTally } from '../lib/fault-tally.ts'
 import { isSameIssuer, personKey } from '../lib/person.ts'
 import { readBody } from '../lib/read-body.ts'
 import { readable } from '../lib/readable.ts'
+import { parseStrictJson, utf8Text } from '../lib/strict-json.ts'
 import { wallTime } from '../lib/time.ts'
 import { jsonReply, textReply } from '../pages/reply.ts'
 import type { Clock, Json, JsonObject, Logger, Store, Table, WallTime } from '../types.ts'
@@ -193,12 +194,8 @@ function bearerOf(authorization: string | undefined): string | undefined {
 async function readSubject({ exchange: { head, body } }: ControlRequest): Promise<JsonObject | undefined> {
   if (!head.headers.first('content-type')?.toLowerCase().startsWith('application/json')) return undefined
   const sent = await readBody(body, MOST_BYTES)
-  try {
-    const value = JSON.parse(sent?.toString('utf8') ?? '') as Json
-    return isObject(value) && isObject(value['sub_id']) ? value['sub_id'] : undefined
-  } catch {
-    return undefined
-  }
+  const value = sent && parseStrictJson(utf8Text(sent) ?? '')
+  return isObject(value) && isObject(value['sub_id']) ? value['sub_id'] : undefined
 }
 
 /** undefined: of no format that we read. */

@@ -1,5 +1,6 @@
 /** The HTTP side of the SCIM server: `/.postern/scim/v2/…` on the authenticate host. */
 import { readBody } from '../lib/read-body.ts'
+import { utf8Text } from '../lib/strict-json.ts'
 import type { Exchange, Reply, RequestFacts } from '../http/exchange.ts'
 import type { ScimServer } from '../directory/model.ts'
 
@@ -24,7 +25,7 @@ export async function answerScim(
     path: facts.path.slice(base.length),
     query: new URLSearchParams(facts.query),
     authorization,
-    body: body?.toString('utf8') ?? '',
+    body: (body && utf8Text(body)) ?? '',
   })
   return { status, headers: [...Object.entries(headers), ['cache-control', 'no-store']], body: text }
 }

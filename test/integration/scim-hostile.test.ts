@@ -217,6 +217,12 @@ describe('bodies', () => {
     ['a list', '[]'],
     ['null', 'null'],
     ['a text', '"x"'],
+    ['a name twice', '{"userName":"eve","active":true,"active":false}'],
+    ['a name twice, once escaped', '{"userName":"eve","active":true,"\\u0061ctive":false}'],
+    [
+      'a name twice, deep in a long list',
+      `{"userName":"eve","emails":[${'{"value":"a","value":"b"},'.repeat(5000)}{}]}`,
+    ],
     ['a name twice in two cases', '{"userName":"eve","active":true,"Active":false}'],
     ['a deep nest', `{"userName":"eve","x":${'['.repeat(50_000)}${']'.repeat(50_000)}}`],
   ])('%s is no resource', async (_, body) => {

@@ -1,6 +1,7 @@
 import { constantTimeEqual } from '../../lib/crypto.ts'
 import { createFaultLog, createFaultTally } from '../../lib/fault-tally.ts'
 import type { CurrentSecret } from '../../lib/secret.ts'
+import { parseStrictJson } from '../../lib/strict-json.ts'
 import type { Clock, Logger } from '../../types.ts'
 import type { EventHook } from '../model.ts'
 import type { LiveDirectory } from '../directory.ts'
@@ -50,14 +51,9 @@ export function createOktaHook(deps: {
   let counts = { received: 0, refused: 0, events: 0, skipped: 0 }
 
   function eventsOf(body: string): readonly unknown[] | undefined {
-    try {
-      const envelope = JSON.parse(body) as { data?: { events?: unknown } | null } | null
-      const events = envelope?.data?.events
-      return Array.isArray(events) ? events : undefined
-    } catch {
-      // What is not JSON is answered, not explained.
-      return undefined
-    }
+    const envelope = parseStrictJson(body) as { data?: { events?: unknown } | null } | null | undefined
+    const events = envelope?.data?.events
+    return Array.isArray(events) ? events : undefined
   }
 
   async function work(all: readonly (Signal | Request)[], uuids: readonly string[]): Promise<void> {

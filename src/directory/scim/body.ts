@@ -1,4 +1,5 @@
 import type { Json, JsonObject } from '../../types.ts'
+import { parseStrictJson } from '../../lib/strict-json.ts'
 import { yieldToEventLoop } from '../../lib/wait.ts'
 import { badRequest, MAX_BODY, type Refusal } from './message.ts'
 
@@ -18,7 +19,7 @@ export async function parseBody(text: string): Promise<JsonObject | Refusal> {
   const body = await parseValue(text, MAX_DEPTH)
   return isObject(body)
     ? body
-    : badRequest('invalidSyntax', 'the body must be a JSON object that names no attribute twice')
+    : badRequest('invalidSyntax', 'the body must be a JSON object, in UTF-8, that names no attribute twice')
 }
 
 export function isObject(value: Json | undefined): value is JsonObject {
@@ -31,12 +32,12 @@ export function isObject(value: Json | undefined): value is JsonObject {
  * name twice.
  */
 async function parseValue(text: string, depth: number): Promise<Json | undefined> {
-  if (text.length <= SLICE) return withLowerCaseKeys(parse(text), depth)
+  if (text.length <= SLICE) return withLowerCaseKeys(parseStrictJson(text), depth)
   await yieldToEventLoop()
   const whole = trimmed(text)
   const open = whole[0]
   // A long string or number is one piece.
-  if (open !== '[' && open !== '{') return withLowerCaseKeys(parse(whole), depth)
+  if (open !== '[' && open !== '{') return withLowerCaseKeys(parseStrictJson(whole), depth)
   if (depth === 0) return undefined
   return open === '[' ? parseItems(whole, depth - 1) : parseMembers(whole, depth - 1)
 }
@@ -52,7 +53,7 @@ async function parseItems(text: string, depth: number): Promise<Json | undefined
       continue
     }
     // What stands between two commas of a list, commas included, is a list of its own.
-    const parsed = withLowerCaseKeys(parse(`[${piece}]`), depth + 1)
+    const parsed = withLowerCaseKeys(parseStrictJson(`[${piece}]`), depth + 1)
     if (!Array.isArray(parsed) || (parsed.length === 0 && items.length > 0)) return undefined
     for (const item of parsed as readonly Json[]) items.push(item)
     await yieldToEventLoop()
@@ -66,7 +67,7 @@ async function parseMembers(text: string, depth: number): Promise<Json | undefin
   for await (const piece of pieces(text, '}', 0)) {
     if (piece === undefined) return undefined
     const { length } = NAME.exec(piece.slice(0, MAX_NAME))?.[0] ?? ''
-    const name = parse(piece.slice(0, length).replace(/:$/, ''))
+    const name = parseStrictJson(piece.slice(0, length).replace(/:$/, ''))
     const value = length === 0 ? undefined : await parseValue(piece.slice(length), depth)
     if (typeof name !== 'string' || value === undefined || Object.hasOwn(object, name.toLowerCase())) return undefined
     object[name.toLowerCase()] = value
@@ -142,18 +143,9 @@ function trimmed(text: string): string {
 
 const WHITESPACE: ReadonlySet<number> = new Set([9, 10, 13, 32])
 
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    // The message quotes the body, which may hold a password.
-    return undefined
-  }
-}
-
 /** undefined: too deep, or a name twice. */
-function withLowerCaseKeys(value: unknown, depth: number): Json | undefined {
-  if (typeof value !== 'object' || value === null) return value as Json | undefined
+function withLowerCaseKeys(value: Json | undefined, depth: number): Json | undefined {
+  if (typeof value !== 'object' || value === null) return value
   if (depth === 0) return undefined
   if (Array.isArray(value)) {
     const items: Json[] = []

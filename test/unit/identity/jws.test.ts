@@ -105,6 +105,16 @@ describe('a signature', () => {
     ['a claim set that is a list', () => compact('[]'), 'malformed'],
     ['a claim set that is no JSON', () => compact('sub=alice'), 'malformed'],
     ['a claim set that is not UTF-8', () => compact(Buffer.from([0x7b, 0xff, 0x7d])), 'malformed'],
+    ['a claim that stands twice', () => compact('{"sub":"alice","sub":"bob"}'), 'malformed'],
+    [
+      'a header with `alg` twice',
+      async () => {
+        const [, payload, signature] = (await sign(first)).split('.')
+        const header = '{"alg":"RS256","kid":"first","alg":"RS256"}'
+        return `${Buffer.from(header).toString('base64url')}.${payload}.${signature}`
+      },
+      'malformed',
+    ],
     ['a header that is no JSON', () => 'AAAA.e30.AAAA', 'malformed'],
     ['a `kid` that is a number', () => `${base64url({ alg: 'RS256', kid: 1 })}.e30.AAAA`, 'malformed'],
     ['two parts', () => 'e30.e30', 'malformed'],
