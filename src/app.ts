@@ -34,7 +34,7 @@ export interface Serving {
   components(): readonly Component[]
   metrics(): Promise<readonly Metric[]>
   /** Builds all of a new configuration that can change while running. Throws when it cannot be had; nothing has changed then. */
-  prepare(next: Pick<Config, 'live' | 'warnings'>): Prepared
+  prepare(next: Config): Prepared
   /** A configuration was not taken over: the status page says so. */
   refuse(problem: string): void
   /**
@@ -210,7 +210,8 @@ async function openServing(options: ServingOptions, closing: Closing): Promise<S
     components,
     metrics: () => metrics.read(),
     refuse: (problem) => views.refuse(problem),
-    prepare({ live: next, warnings }) {
+    prepare(config) {
+      const { live: next } = config
       const commitListener = listener.prepare(next)
       const commitKeys = [shared.credentials, shared.signer].map((keys) => keys.prepare(next.credentials))
       // Last, because it opens a file.
@@ -222,7 +223,7 @@ async function openServing(options: ServingOptions, closing: Closing): Promise<S
           generation = prepared
           for (const commit of commitKeys) commit()
           feeds.rotate()
-          views.replaced(warnings)
+          views.replaced(config)
           commitListener()
           before.retire()
           log?.commit()

@@ -1,6 +1,7 @@
 /** What people see of themselves and of Postern: their account, their applications, and the status page. */
 import type { Authenticate } from './authenticate/handlers.ts'
 import type { OwnSessions } from './authenticate/own-sessions.ts'
+import type { Config } from './config/model.ts'
 import type { Directory } from './directory/model.ts'
 import type { RequestSample } from './http/exchange.ts'
 import { readVersion } from './lib/version.ts'
@@ -21,7 +22,7 @@ export interface Views {
   /** A request has been answered: kept for a while, for whoever may look. */
   record(sample: RequestSample): void
   /** Another configuration is in force from now on. */
-  replaced(warnings?: readonly string[]): void
+  replaced(next: Pick<Config, 'fixed' | 'warnings'>): void
   /** A configuration was not taken over. */
   refuse(problem: string): void
 }
@@ -60,7 +61,7 @@ export function createViews(deps: ViewsDeps): Views {
     record(sample) {
       if (live().admin) decisions.record(sample, clock.now())
     },
-    replaced: (warnings) => condition.replaced(warnings),
+    replaced: (next) => condition.replaced(next),
     refuse: (problem) => condition.refused(problem),
   }
 }

@@ -34,6 +34,8 @@ export interface Condition {
     readonly inForceSince: WallTime
     readonly routes: number
     readonly warnings: readonly string[]
+    /** Keys that changed since the start and are read once. */
+    readonly needsRestart: readonly string[]
     /** A later one that was not taken over. */
     readonly refused?: { readonly at: WallTime; readonly problem: string }
   }

@@ -87,6 +87,14 @@ export function statusPage(model: StatusModel): string {
               {/* As the log writes it. */}
               <code>{configuration.checksum.toString(16).padStart(8, '0')}</code>
             </dd>
+            {configuration.needsRestart.length > 0 && (
+              <>
+                <dt>Waits for a restart</dt>
+                <dd>
+                  <code>{configuration.needsRestart.join(', ')}</code>
+                </dd>
+              </>
+            )}
             {configuration.warnings.length > 0 && (
               <>
                 <dt>Warnings</dt>

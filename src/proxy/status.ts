@@ -168,6 +168,7 @@ export function createStatusViews(deps: StatusDeps): StatusViews {
             in_force_since: isoTime(configuration.inForceSince),
             routes: configuration.routes,
             warnings: [...configuration.warnings],
+            needs_restart: [...configuration.needsRestart],
             refused: configuration.refused
               ? { at: isoTime(configuration.refused.at), problem: configuration.refused.problem }
               : null,

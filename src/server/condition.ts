@@ -1,16 +1,17 @@
-import type { Fixed, Live } from '../config/model.ts'
+import type { Config, Fixed, Live } from '../config/model.ts'
 import type { Condition } from '../http/condition.ts'
 import type { StreamRegistry } from '../http/exchange.ts'
 import type { UpstreamState } from '../http/upstream-state.ts'
 import type { Clock } from '../types.ts'
 import type { DirectoryState } from './directory-metrics.ts'
 import type { Component } from './health.ts'
+import { needsRestart } from './reload.ts'
 import { configChecksum } from './status.ts'
 
 export interface ConditionSource {
   read(): Condition
   /** Another configuration is in force from now on. */
-  replaced(warnings?: readonly string[]): void
+  replaced(next: Pick<Config, 'fixed' | 'warnings'>): void
   /** A configuration was not taken over. */
   refused(problem: string): void
 }
@@ -35,6 +36,7 @@ export function createCondition(deps: ConditionDeps): ConditionSource {
   const startedAt = clock.now()
   let inForceSince = startedAt
   let { warnings = [] } = deps
+  let waiting: readonly string[] = []
   let refusal: Condition['configuration']['refused']
   return {
     read() {
@@ -55,12 +57,14 @@ export function createCondition(deps: ConditionDeps): ConditionSource {
           inForceSince,
           routes: live().routes.length,
           warnings,
+          needsRestart: waiting,
           ...(refusal && { refused: refusal }),
         },
       }
     },
-    replaced(next = []) {
-      warnings = next
+    replaced(next) {
+      ;({ warnings = [] } = next)
+      waiting = needsRestart(fixed, next.fixed)
       inForceSince = clock.now()
       refusal = undefined
     },

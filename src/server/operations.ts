@@ -37,7 +37,7 @@ export async function startOperations(deps: OperationsDeps): Promise<Operations>
   let lastReload: { readonly at: WallTime; readonly refused?: { readonly at: WallTime; readonly problem: string } } = {
     at: clock.now(),
   }
-  let waiting = 0
+  let waiting: readonly string[] = []
 
   const own = createRegistry()
   own.gauge('config_last_reload_success', '1 when the configuration on disk is in use, 0 when it was refused.', () =>
@@ -48,13 +48,18 @@ export async function startOperations(deps: OperationsDeps): Promise<Operations>
     'Unix time at which a configuration was last accepted.',
     () => epochMillis(lastReload.at) / 1000,
   )
-  own.gauge('config_needs_restart', 'Keys that changed since the start and wait for a restart.', () => waiting)
+  own.gauge('config_needs_restart', 'Keys that changed since the start and wait for a restart.', () => waiting.length)
 
   async function components(): Promise<readonly Component[]> {
     const { at, refused } = lastReload
     const configuration: Component = refused
       ? { name: 'configuration', status: 'degraded', since: refused.at, detail: refused.problem }
-      : { name: 'configuration', status: 'ok', since: at }
+      : {
+          name: 'configuration',
+          status: 'ok',
+          since: at,
+          ...(waiting.length > 0 && { detail: `waits for a restart: ${waiting.join(', ')}` }),
+        }
     return [configuration, ...(await deps.components())]
   }
 
@@ -107,7 +112,7 @@ export async function startOperations(deps: OperationsDeps): Promise<Operations>
       }
       lastReload = { at: clock.now() }
       const { summary, changed, routesChanged, needsRestart, routes, checksum } = outcome
-      waiting = needsRestart.length
+      waiting = needsRestart
       logger.audit(
         {
           event: 'configuration',

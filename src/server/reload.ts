@@ -4,7 +4,6 @@ import { fingerprint } from '../lib/fingerprint.ts'
 import type { Config, Fixed, Live } from '../config/model.ts'
 
 export interface Reload {
-  /** Keys that changed and are read once, as they are written: `storage.path`. */
   readonly needsRestart: readonly string[]
   /** Other keys than `routes` that changed and are in force now: `cookie_name`. */
   readonly changed: readonly string[]
@@ -34,7 +33,8 @@ export function compareConfig(fixed: Fixed, before: Live, next: Config): Reload 
   }
 }
 
-function needsRestart(running: Fixed, next: Fixed): readonly string[] {
+/** Keys that differ from those that the process was started with, and are read once: `storage.path`. */
+export function needsRestart(running: Fixed, next: Fixed): readonly string[] {
   // Another spelling of the same value (a secret that moved into a file) changes nothing.
   const [{ written: _before, ...before }, { written: _after, ...after }] = [running, next]
   if (fingerprint(withoutCredentials(before)) === fingerprint(withoutCredentials(after))) return []

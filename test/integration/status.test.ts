@@ -41,6 +41,7 @@ interface Seen {
     readonly checksum: number
     readonly refused: unknown
     readonly warnings: readonly string[]
+    readonly needs_restart: readonly string[]
   }
   readonly refused: readonly Record<string, unknown>[]
   readonly allowed: readonly Record<string, unknown>[]
@@ -167,6 +168,10 @@ describe('what is on it', () => {
     // People compare it with the log.
     const asInTheLog = configuration.checksum.toString(16).padStart(8, '0')
     expect((await alice.ask(PAGE)).body).toContain(`<code>${asInTheLog}</code>`)
+    expect(configuration.needs_restart).toEqual([])
+    world.reload({ health_check_addr: '127.0.0.1:0' })
+    expect((await seen()).configuration.needs_restart).toEqual(['health_check_addr'])
+    expect((await alice.ask(PAGE)).body).toContain('<dt>Waits for a restart</dt><dd><code>health_check_addr</code>')
   })
 
   test('no more decisions than are kept', async () => {

@@ -128,6 +128,7 @@ function everyPage(text: string, href: string): readonly (readonly [name: string
           inForceSince: now,
           routes: 7,
           warnings: [text],
+          needsRestart: [text],
           refused: { at: now, problem: text },
         },
         refused: [
