@@ -2,9 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { formatIssues, parseConfig } from '../../../src/config/load.ts'
 import { AppError, toAppError } from '../../../src/errors.ts'
+import { every, systemClock } from '../../../src/lib/clock.ts'
 import { createLogger } from '../../../src/lib/log.ts'
 import { findPackage } from '../../../src/lib/version.ts'
 import { startApp } from '../../../src/single.ts'
+import type { Span } from '../../../src/types.ts'
 import type { DevOptions } from '../dev/options.ts'
 import type { DevProvider, DevProviderOptions, StartDevProvider } from '../dev/provider.ts'
 import type { Io } from '../io.ts'
@@ -116,6 +118,8 @@ function welcome({ to, as }: DevOptions, { app, people }: DevProviderOptions['or
   ]
 }
 
+/** What is left behind holds the port. */
+const SHELL_INTERVAL: Span = 200
 const STOP_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 /** Whoever asks twice does not want to wait. */
@@ -127,5 +131,8 @@ function stopSignal(): Promise<void> {
         resolve()
       })
     }
+    // npm passes SIGTERM on to the shell between us, which ends and tells nobody.
+    const shell = process.env['npm_command'] === undefined ? undefined : process.ppid
+    if (shell !== undefined) every(systemClock, SHELL_INTERVAL, () => process.ppid !== shell && resolve())
   })
 }
