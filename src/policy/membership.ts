@@ -5,13 +5,17 @@ import type { WallTime } from '../types.ts'
 /** Okta group ids: `00g` and 17 more characters. */
 const GROUP_ID = /^00g[A-Za-z0-9]{17}$/
 
+export function isGroupId(text: string): boolean {
+  return GROUP_ID.test(text)
+}
+
 /** `Everyone` is any active user; Okta does not need to be asked. */
 export const EVERYONE = 'Everyone'
 const ANYONE = `name:${EVERYONE}`
 
 /** What a rule's value is looked up as in `Membership.keys`. */
 export function groupKey(value: string): string {
-  return GROUP_ID.test(value) ? `id:${value}` : `name:${value}`
+  return isGroupId(value) ? `id:${value}` : `name:${value}`
 }
 
 /** Keys are strings of one group, not of one person: 20,000 people in 20 groups each share them. */

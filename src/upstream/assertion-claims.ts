@@ -4,6 +4,7 @@ import { sha256 } from '../lib/crypto.ts'
 import type { ForwardedIdentity } from '../config/route-model.ts'
 import type { Group, Membership } from '../directory/model.ts'
 import { epochSeconds } from '../lib/time.ts'
+import { isGroupId } from '../policy/membership.ts'
 import type { Principal } from '../policy/model.ts'
 import type { Json, JsonObject, WallTime } from '../types.ts'
 import { ASSERTION_LIFETIME } from './assertion.ts'
@@ -71,7 +72,7 @@ export const OURS: ReadonlySet<string> = new Set(
 /**
  * Ids, then names; when there are too many, those of groups that the policy asks for come first. The name of an imported
  * group is left out: whoever owns the import can call it anything, so upstreams must not match it either (the rule of
- * policy/membership.ts).
+ * policy/membership.ts). So is one in the form of an id: in one list with ids it would be that of another group.
  */
 function groupsClaim(
   membership: Membership | 'unknown',
@@ -89,8 +90,8 @@ function groupsClaim(
   return fitting(new Set([...told(asked), ...told(membership.groups)]))
 }
 
-function nameOf({ type, name }: Group): string | undefined {
-  return type === 'APP_GROUP' ? undefined : name
+function nameOf({ id, type, name }: Group): string | undefined {
+  return type === 'APP_GROUP' || (isGroupId(name) && name !== id) ? undefined : name
 }
 
 function fitting(all: ReadonlySet<string>): ReturnType<typeof groupsClaim> {

@@ -152,6 +152,17 @@ test('a claim of the provider does not replace one of ours, even where we know n
   expect(claims).not.toHaveProperty('email')
 })
 
+test('a name in the form of an id is not told, because it would be that of another group', () => {
+  const feigned: Group = { id: '00gFeigned000000000X', name: '00gAdmins0000000000X', type: 'OKTA_GROUP' }
+  const claimed: Group = { id: '00gClaimed000000000X', name: '00gClaimed000000000X', type: 'CLAIM' }
+  const who = principal({ membership: createMembership([feigned, claimed], 0, 'test') })
+  const told = (groups: Partial<typeof TOLD.groups>) =>
+    assertionClaims(who, 'app.test', NOW, { ...TOLD, groups: { ...TOLD.groups, ...groups } })['groups']
+  expect(told({})).toEqual([feigned.id, claimed.id])
+  expect(told({ format: 'names' })).toEqual([claimed.id])
+  expect(told({ only: [feigned.name] })).toEqual([])
+})
+
 test('the name of an imported group is not told, because its owner can choose it', () => {
   const imported: Group = { id: '00gImported000000000', name: 'admins', type: 'APP_GROUP' }
   const who = principal({ membership: createMembership([ENGINEERING, imported], 0, 'test') })
