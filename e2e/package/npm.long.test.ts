@@ -1,11 +1,21 @@
-/** The npm package: packed, installed into an empty folder and used there, on the oldest Node and on the image's. */
+/** The npm package: packed in a clean checkout as a release is, installed into an empty folder and used there, on the oldest Node and on the image's. */
 import { execFile, spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { createBrowser } from '../../test/support/browser.ts'
 import { mirror, startDev } from '../../test/support/dev.ts'
 import { createEcho } from '../../test/support/echo.ts'
@@ -30,7 +40,16 @@ storage: {type: memory}
 routes: [{from: https://app.corp.example, to: http://127.0.0.1:9, allowed_groups: [Engineering]}]
 `
 
+interface Workflow {
+  readonly jobs: {
+    readonly publish: {
+      readonly steps: readonly { readonly uses?: string; readonly run?: string; readonly with?: object }[]
+    }
+  }
+}
+
 interface Packed {
+  readonly version: string
   readonly filename: string
   readonly size: number
   readonly files: readonly { readonly path: string }[]
@@ -38,10 +57,20 @@ interface Packed {
 
 describe('the npm package', () => {
   const folder = join(scratch, 'somewhere')
+  const checkout = join(scratch, 'checkout')
+  const release = join(checkout, 'release')
   let packed: Packed
 
   beforeAll(async () => {
-    const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', scratch], { cwd: root })
+    mkdirSync(checkout)
+    // With the times of the files, so that nothing is installed anew.
+    const files = 'git ls-files -z --cached --others --exclude-standard | xargs -0 cp --parents --preserve -t "$1"'
+    await run('bash', ['-c', files, '-', checkout], { cwd: root })
+    symlinkSync(join(root, 'node_modules'), join(checkout, 'node_modules'))
+    const { stdout } = await run('scripts/package.sh', ['release', '--json'], {
+      cwd: checkout,
+      env: { ...process.env, SOURCE_URL: 'https://git.example/postern' },
+    })
     ;[packed] = JSON.parse(stdout) as [Packed]
     await run('npm', [
       'install',
@@ -50,7 +79,7 @@ describe('the npm package', () => {
       '--ignore-scripts',
       '--no-audit',
       '--no-fund',
-      join(scratch, packed.filename),
+      join(release, packed.filename),
     ])
     writeFileSync(join(folder, 'config.yaml'), CONFIG)
   }, 300_000)
@@ -85,6 +114,25 @@ describe('the npm package', () => {
       ]),
     )
     expect(packed.size).toBeLessThan(3_000_000)
+  })
+
+  test('names its repository, which a checkout does not', () => {
+    const read = (at: string) => JSON.parse(readFileSync(join(at, 'package.json'), 'utf8')) as object
+    const repository = { type: 'git', url: 'git+https://git.example/postern.git' }
+    expect(read(join(folder, 'node_modules/postern'))).toMatchObject({ repository })
+    expect(read(checkout)).toEqual(read(root))
+  })
+
+  test('is what the workflow of a release makes and publishes', async () => {
+    const { jobs } = parse(readFileSync(join(root, '.github/workflows/release.yml'), 'utf8')) as Workflow
+    const { steps } = jobs.publish
+    const runs = steps.flatMap(({ run: line }) => line ?? [])
+    const publish = runs.find((line) => line.startsWith('npm publish '))
+    expect(runs.indexOf('scripts/package.sh release')).toBeLessThan(runs.indexOf(publish ?? ''))
+    expect(steps.find(({ uses }) => uses?.startsWith('actions/setup-node@'))?.with).toHaveProperty('registry-url')
+    const env = { ...process.env, GITHUB_REF_NAME: `v${packed.version}` }
+    const { stdout } = await run('bash', ['-c', `${publish} --dry-run --offline`], { cwd: checkout, env })
+    expect(stdout).toContain(`+ postern@${packed.version}`)
   })
 
   test('npx postern version, check and secrets work', async () => {
