@@ -42,6 +42,8 @@ export interface LiveDirectory extends Directory {
   forget(person: PersonKey): Promise<void>
   /** Applies what a feed has heard, at once. Resolves when it is durable; rejects when it is not, and may be called with the same again. */
   absorb(signals: readonly Signal[], trust: Trust): Promise<void>
+  /** Groups were renamed. Whoever is in one of them is told its new name by `absorb`. */
+  forgetNames(): void
   /** undefined: no feed tells of changes. */
   cover(coverage: Coverage | undefined): void
   /** What one of several combined sources says of somebody is another now: that source alone is asked. */
@@ -131,6 +133,8 @@ export function createDirectory(deps: {
     onTrouble: deps.onTrouble,
   })
   let unwatch = (): void => {}
+  // Who did not lead has not heard of renamed groups.
+  const unfollow = leadership.onChange(() => everybody.forgetNames())
   let coverage: Coverage | undefined
 
   // ---- what requests ask
@@ -343,6 +347,8 @@ export function createDirectory(deps: {
       return work
     },
 
+    forgetNames: () => everybody.forgetNames(),
+
     cover(next) {
       const now = clock.now()
       coverage = next && { since: earliest(next.since, now), upTo: earliest(next.upTo, now) }
@@ -388,6 +394,7 @@ export function createDirectory(deps: {
 
     async close() {
       unwatch()
+      unfollow()
       closing.abort()
       const ended = reader.close()
       await loading

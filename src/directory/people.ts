@@ -56,6 +56,8 @@ export interface People {
   tell(signal: Signal, trust: Trust, now: WallTime): readonly Effect[]
   /** Who is in the group, as far as is known. */
   holders(group: string): readonly Subject[]
+  /** Groups that nobody is in may have other names by now: nobody reads them. */
+  forgetNames(): void
 }
 
 interface News {
@@ -68,6 +70,8 @@ export function createPeople(): People {
   const groups = new Map<string, Group>()
   /** Until when it is known who is in the group: all others are not, and an older addition proves nothing. */
   const listedUpTo = new Map<string, SourceTime>()
+  /** When the newest that was told of a group's name is from. */
+  const namedAt = new Map<string, SourceTime>()
   const recent = createRecentNews()
 
   function personOf(user: Subject, now: WallTime): Person {
@@ -179,7 +183,11 @@ export function createPeople(): People {
     },
 
     tell(signal, trust, now) {
-      if (signal.kind === 'group' || signal.kind === 'members') shared(signal.group)
+      if (signal.kind === 'group') {
+        if (signal.at < (namedAt.get(signal.group.id) ?? NEVER)) return []
+        namedAt.set(signal.group.id, signal.at)
+        shared(signal.group)
+      }
       if (signal.kind === 'members' || signal.kind === 'group-deleted') {
         const [group, upTo] = signal.kind === 'members' ? [signal.group.id, signal.upTo] : [signal.group, signal.at]
         const before = listedUpTo.get(group) ?? NEVER
@@ -196,6 +204,11 @@ export function createPeople(): People {
     },
 
     holders,
+
+    forgetNames() {
+      const held = new Set([...all.values()].flatMap(({ known }) => known?.groups ?? []))
+      for (const [id, group] of groups) if (!held.has(group)) groups.delete(id)
+    },
   }
 }
 

@@ -197,6 +197,25 @@ describe('with the System Log', () => {
     expect(groupsOf(of, bob)).toEqual(['Everyone', 'Revenue'])
   })
 
+  test('who is added to a group that was renamed while nobody was in it gets nothing by its old name', async () => {
+    const of = await world()
+    await signIn(of, alice)
+    await signIn(of, dave)
+    await pass(30_000)
+    const { id } = okta.addGroup('Night shift')
+    okta.addMember('Night shift', alice)
+    await pass(30_000)
+    expect(groupsOf(of, alice)).toContain('Night shift')
+    okta.removeMember('Night shift', alice)
+    await pass(15_000)
+    okta.org.updateGroup(id, { name: 'Day shift' })
+    await pass(10_000)
+    okta.addMember('Day shift', dave)
+    await pass(11_000)
+    expect(groupsOf(of, dave)).toContain('Day shift')
+    expect(groupsOf(of, dave)).not.toContain('Night shift')
+  })
+
   test('an addition that comes late, after the removal, brings nobody back', async () => {
     const of = await world()
     await signIn(of, bob)

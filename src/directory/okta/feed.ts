@@ -167,6 +167,7 @@ export function createOktaFeed(deps: {
       else if (each.kind === 'read-group') renamed.add(each.group)
       else signals.push(each)
     }
+    if (renamed.size > 0) directory.forgetNames()
     if (signals.length > 0) await directory.absorb(signals, 'log')
     if (renamed.size > 0) {
       // A group that nobody is in who is known here costs nothing.

@@ -376,6 +376,7 @@ describe('news', () => {
   test('an addition from before a list that does not name the person only asks, whoever was in it first', () => {
     const people = createPeople()
     read(people, [group(1)])
+    people.tell({ kind: 'group', group: group(2), at: T0 }, 'log', T0)
     const list = { kind: 'members', group: group(2), members: new Set<string>() } as const
     expect(people.tell({ ...list, at: T0 + 5000, upTo: T0 + 7000 }, 'log', T0 + 7000)).toEqual([])
     for (const at of [T0 + 6000, T0 + 7000]) {
@@ -416,6 +417,27 @@ describe('news', () => {
     people.tell({ kind: 'group', group: group(2, 'Operations'), at: T0 + 5000 }, 'log', T0 + 6000)
     expect(people.all.get(ANN)?.known?.groups.map(({ name }) => name)).toEqual(['Operations'])
     expect(people.tell(member(group(1), true, T0 + 4000), 'log', T0 + 7000)).toEqual([])
+  })
+
+  test('an older name of a group that comes late takes the place of no newer one', () => {
+    const people = createPeople()
+    read(people, [group(1, 'Admins')])
+    people.tell({ kind: 'group', group: group(1, 'Former admins'), at: T0 + 6000 }, 'log', T0 + 8000)
+    people.tell({ kind: 'group', group: group(1, 'Admins'), at: T0 + 100 }, 'log', T0 + 9000)
+    expect(people.all.get(ANN)?.known?.groups).toEqual([group(1, 'Former admins')])
+  })
+
+  test('an addition gives no name that a group had when somebody was last in it', () => {
+    const people = createPeople()
+    read(people, [group(1, 'Admins'), group(2)])
+    people.tell(member(group(1), false, T0 + 5000), 'log', T0 + 5000)
+    read(people, [group(2)], T0 + 9000)
+    people.forgetNames()
+    expect(people.tell(member(group(1), true, T0 + 12_000), 'log', T0 + 12_000)).toEqual([
+      { user: ANN, changed: false, confirm: true },
+    ])
+    people.tell(member(group(2), false, T0 + 13_000), 'log', T0 + 13_000)
+    expect(groupsIn(people)).toEqual([])
   })
 
   test('a suspension counts at once, and a reading that is hardly newer does not end it', () => {
