@@ -15,7 +15,7 @@ import { ACTIVE_WINDOW, createReader, RETRY_DELAY } from './reader.ts'
 import type { Signal, Trust } from './signals.ts'
 import { type Coverage, createMemberships, freshAtOf, isCovered } from './view.ts'
 import { createFaultLog, type FaultLog } from '../lib/fault-tally.ts'
-import { asWallTime, earliest, elapsed, latest, NEVER } from '../lib/time.ts'
+import { earliest, elapsed, latest, NEVER } from '../lib/time.ts'
 
 /** Nobody asked for so long: forgotten. Longer than sessions usually live. */
 const RETENTION: Span = 24 * 3_600_000
@@ -218,9 +218,9 @@ export function createDirectory(deps: {
     const end = (user: Subject, before: WallTime): void =>
       void ended.set(user, latest(before, ended.get(user) ?? NEVER))
     for (const signal of signals) {
-      if (signal.kind === 'sessions-ended') end(signal.user, asWallTime(signal.at))
+      if (signal.kind === 'sessions-ended') end(signal.user, signal.before)
       if (signal.kind === 'group-sessions-ended')
-        for (const user of everybody.holders(signal.group)) end(user, asWallTime(signal.at))
+        for (const user of everybody.holders(signal.group)) end(user, signal.before)
       for (const effect of everybody.tell(signal, trust, now)) {
         touched.add(effect.user)
         if (signal.kind === 'inactive') end(effect.user, now)

@@ -178,7 +178,8 @@ export function openDirectory(deps: OpenDirectoryDeps): OpenDirectory {
     }
     const relay = (): ((body: string) => Promise<void>) | undefined =>
       leadership.leads() ? undefined : (body) => inbox.post({ kind: 'hook', body, issuer: deps.issuer })
-    hook = secret && createOktaHook({ secret, directory, clock, logger, apps, requests, relay })
+    const lead = (): Span => okta.client.lead()
+    hook = secret && createOktaHook({ secret, directory, clock, lead, logger, apps, requests, relay })
   }
   const closing = new AbortController()
   let unwatch: Unsubscribe = () => {}

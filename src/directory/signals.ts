@@ -1,5 +1,5 @@
 import type { Group } from './model.ts'
-import type { SourceTime, Subject } from '../types.ts'
+import type { SourceTime, Subject, WallTime } from '../types.ts'
 
 /** Something that happened in the directory, as a feed reports it. `at`: the source's time. */
 export type Signal =
@@ -15,10 +15,10 @@ export type Signal =
   | { readonly kind: 'inactive'; readonly user: Subject; readonly statusText: string; readonly at: SourceTime }
   /** Something about the person that only a reading can tell: activated again, for example. */
   | { readonly kind: 'reread'; readonly user: Subject; readonly at: SourceTime }
-  /** Sessions begun before are over. */
-  | { readonly kind: 'sessions-ended'; readonly user: Subject; readonly at: SourceTime }
+  /** Sessions begun before, on our clock, are over. */
+  | { readonly kind: 'sessions-ended'; readonly user: Subject; readonly before: WallTime }
   /** The same for whoever is in the group: the application was taken away from it. */
-  | { readonly kind: 'group-sessions-ended'; readonly group: string; readonly at: SourceTime }
+  | { readonly kind: 'group-sessions-ended'; readonly group: string; readonly before: WallTime }
   | { readonly kind: 'group-deleted'; readonly group: string; readonly at: SourceTime }
   /** The group as it is now. */
   | { readonly kind: 'group'; readonly group: Group; readonly at: SourceTime }

@@ -28,9 +28,12 @@ let clock: WatchedClock
 let okta: OktaEmulator
 let store: Store
 let log: ReturnType<typeof recordedLog>
+/** Okta's clock, against ours. */
+let behind: number
 
 beforeEach(() => {
   ends = []
+  behind = 0
 })
 
 afterEach(async () => {
@@ -44,7 +47,7 @@ async function world(
 ): Promise<Directories> {
   clock = watchedClock()
   // A step of our clock is none of Okta's.
-  const theirs = { now: () => clock.monotonic(), after: clock.after.bind(clock) }
+  const theirs = { now: () => clock.monotonic() - behind, after: clock.after.bind(clock) }
   okta = await createOktaEmulator({ clock: theirs, seed: demoSeed(), ...options })
   store = createMemoryStore({ clock })
   log = recordedLog()
@@ -183,6 +186,23 @@ describe('with the System Log', () => {
     await pass(11_000)
     expect(ended).toEqual([[person(alice), at]])
     expect(of.directory.status(person(alice))).toBe('active')
+  })
+
+  test("sessions that Okta clears are over also while our clock is ahead of Okta's, by a minute or by twenty", async () => {
+    for (const off of [MINUTE, 20 * MINUTE]) {
+      behind = off
+      const of = await world()
+      const ended: [string, number][] = []
+      of.directory.onSessionsEnd((who, before) => void ended.push([who, Number(before)]))
+      await signIn(of, alice)
+      await pass(12_000)
+      const clearedAt = clock.now()
+      okta.endSessions(alice)
+      await pass(25_000)
+      expect(ended.map(([who]) => who)).toEqual([person(alice)])
+      expect(ended[0]?.[1]).toBeGreaterThan(clearedAt - 2000)
+      expect(ended[0]?.[1]).toBeLessThanOrEqual(clearedAt + 1)
+    }
   })
 
   test('a group that is deleted is left, one that is renamed has its new name', async () => {
@@ -402,6 +422,36 @@ describe('what the log missed', () => {
     60_000,
   )
 
+  test('a removal that the log does not tell counts also while the list of all groups is read again at leisure', async () => {
+    const of = await world()
+    await signIn(of, alice)
+    for (let n = 0; n < 1000; n++) okta.addGroup(`Group ${n}`)
+    await pass(HOUR)
+    for (let time = 0; time < 3; time++) {
+      okta.delayEvents({ by: 24 * HOUR })
+      okta.removeMember('Engineering', alice)
+      await pass(MINUTE)
+      expect(groupsOf(of, alice)).not.toContain('Engineering')
+      okta.addMember('Engineering', alice)
+      await pass(MINUTE + 5000)
+      expect(groupsOf(of, alice)).toContain('Engineering')
+    }
+  })
+
+  test('a removal that the log does not tell counts in an org of more than 20,000 groups', async () => {
+    const of = await world({ rateLimits: 'off' })
+    await of.close()
+    for (let n = 0; n < 20_100; n++) okta.addGroup(`Group ${n}`)
+    await pass(20 * MINUTE)
+    const again = await open()
+    await signIn(again, alice)
+    await pass(2 * MINUTE)
+    okta.delayEvents({ by: 24 * HOUR })
+    okta.removeMember('Engineering', alice)
+    await pass(MINUTE)
+    expect(groupsOf(again, alice)).not.toContain('Engineering')
+  })
+
   test('a name that no group has is said with the nearest, and two groups of one name count both', async () => {
     const of = await world({}, ['Enginering', 'Sales'])
     okta.addGroup('Sales')
@@ -448,6 +498,24 @@ describe('without the right to read the log', () => {
     expect(of.directory.status(person(bob))).toBe('inactive')
     await pass(20 * MINUTE)
     expect(messages('warn').filter((message) => message.includes('System Log may not be read'))).toHaveLength(1)
+  })
+
+  test("changes are found while our clock is ahead of Okta's, and while it is behind", async () => {
+    for (const off of [20 * MINUTE, -20 * MINUTE]) {
+      behind = off
+      const of = await world(seed())
+      await of.close()
+      await pass(HOUR)
+      const again = await open()
+      await signIn(again, alice)
+      await signIn(again, bob)
+      await pass(2 * MINUTE)
+      okta.removeMember('Engineering', alice)
+      okta.setStatus(bob, 'DEPROVISIONED')
+      await pass(75_000)
+      expect(groupsOf(again, alice)).not.toContain('Engineering')
+      expect(again.directory.status(person(bob))).toBe('inactive')
+    }
   })
 })
 

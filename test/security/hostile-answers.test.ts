@@ -275,7 +275,7 @@ describe('Okta', () => {
     fc.assert(
       fc.property(answerLike(event), (value) => {
         if (!isLogEvent(value)) return
-        const signals = signalsOf(value, ['app'], sourceTime(Date.parse('2025-01-01T00:00:00Z')))
+        const signals = signalsOf(value, { apps: ['app'], now: wallTime(Date.parse('2025-01-01T00:00:00Z')), lead: 0 })
         expect(signals.length).toBeLessThanOrEqual(1001)
         for (const signal of signals) if ('at' in signal) isoTime(signal.at)
       }),
@@ -287,7 +287,7 @@ describe('Okta', () => {
     const target = Array.from({ length: 1000 }, (_, n) => ({ id: `id${n}`, type: n % 2 ? 'User' : 'UserGroup' }))
     const value = { ...event, target }
     expect(isLogEvent(value)).toBe(true)
-    expect(signalsOf(value, ['app'], sourceTime(Date.now()))).toEqual([{ kind: 'reconcile' }])
+    expect(signalsOf(value, { apps: ['app'], now: wallTime(Date.now()), lead: 0 })).toEqual([{ kind: 'reconcile' }])
   })
 
   test('read of the System Log gives a position that can be asked for, or a fault', async () => {
@@ -335,11 +335,11 @@ describe('Okta', () => {
     for (let round = 0; round < 5; round++) {
       to.calls.length = 0
       to.answerAll((req, res) => json(200, req.url?.startsWith('/api/v1/groups?') ? groups : [aUser])(req, res))
-      await reconcile.changes('all', sourceTime(Number(clock.now())), signal)
+      await reconcile.changes('all', clock.now(), signal)
       expect(to.calls.map(({ path: asked }) => asked)).toEqual([
+        '/api/v1/users',
         '/api/v1/groups',
         '/api/v1/groups/00g1/users',
-        '/api/v1/users',
       ])
     }
     expect(JSON.stringify(absorbed)).not.toMatch(/u0000|v1|a b/)
@@ -361,8 +361,8 @@ describe('Okta', () => {
         for (const _round of [1, 2]) {
           to.calls.length = 0
           to.answerAll((req, res) => json(200, req.url?.startsWith('/api/v1/users') ? users : groups)(req, res))
-          await outcome(() => reconcile.catalogue(false, signal))
-          await outcome(() => reconcile.changes('all', sourceTime(Number(clock.now())), signal))
+          await outcome(() => reconcile.catalogue(signal))
+          await outcome(() => reconcile.changes('all', clock.now(), signal))
           const dates = to.calls.flatMap(({ query }) => [...(query.get('filter') ?? '').matchAll(/"([^"]*)"/g)])
           for (const [, date = ''] of dates) expect(Date.parse(date)).toBeLessThanOrEqual(Number(clock.now()) + 60_000)
         }

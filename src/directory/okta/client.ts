@@ -6,18 +6,18 @@ import { createOutboundDispatcher } from '../../lib/outbound.ts'
 import type { OktaCredentials, Outbound } from '../../config/model.ts'
 import type { ReadPriority } from '../model.ts'
 import { observedCall } from '../../lib/observed.ts'
-import { judge, type OktaAnswer, type RawAnswer } from './answer.ts'
-import { type BucketState, bucketOf, createBudget, readRateFacts } from './budget.ts'
+import { DATE_PRECISION, judge, type OktaAnswer, type RawAnswer } from './answer.ts'
+import { type BucketState, bucketOf, createBudget, readDate, readRateFacts } from './budget.ts'
 import { type Authorizer, createAuthorizer } from './service-app.ts'
 import { createTokenGuard } from './token-guard.ts'
 import { createCallQueue } from './call-queue.ts'
-import { asSourceTime } from '../../lib/time.ts'
+import { asSourceTime, elapsed, later } from '../../lib/time.ts'
 
 const PARALLEL = 4
 const FORM = 'application/x-www-form-urlencoded'
 /** A page of 200 groups is about 300 kB. */
 const MOST_BYTES = 8 * 1024 * 1024
-/** Times 200 records: more than any person's groups. */
+/** Times 200 records: more than any person's groups, unless the caller knows of a longer list. */
 const MOST_PAGES = 100
 /** Okta's own clients give up after as many. */
 const RATE_LIMIT_RETRIES = 2
@@ -29,6 +29,8 @@ export type Query = Readonly<Record<string, string>>
 export interface CallOptions {
   readonly signal: AbortSignal
   readonly priority: ReadPriority
+  /** Of a list; a longer one is a bad answer. */
+  readonly mostPages?: number
 }
 
 export interface CallCount {
@@ -56,6 +58,8 @@ export interface OktaClient {
     call: Omit<ApiCall, 'method'> & { readonly method: 'POST' | 'PUT' },
     options: CallOptions,
   ): Promise<OktaAnswer | undefined>
+  /** By so much at least our clock is ahead of Okta's, as the last answer showed it; below 0, by so much at most it is behind. */
+  lead(): Span
   /** What was learnt of the rate limits, for status pages and metrics. */
   buckets(): readonly BucketState[]
   /** Calls since the start, by bucket and status; status 0: no answer. */
@@ -107,6 +111,7 @@ export function createOktaClient(deps: {
     })
   let authorizer = authorizerOf(deps.credentials)
   const counts = new Map<string, CallCount>()
+  let lead: Span = 0
 
   function count(bucket: string, status: number): void {
     const key = `${bucket} ${status}`
@@ -166,11 +171,14 @@ export function createOktaClient(deps: {
     let status = 0
     try {
       const authorization = await authorizer.header(signal)
+      const sentAt = asSourceTime(clock.now())
       const request = body
         ? { headers: { authorization, 'content-type': 'application/json' }, body: JSON.stringify(body) }
         : { headers: { authorization } }
       const raw = await send({ method, path, ...request }, what, signal)
       status = raw.status
+      const date = readDate(raw.headers['date'])
+      if (date !== undefined) lead = elapsed(sentAt, later(date, DATE_PRECISION))
       return raw
     } finally {
       count(bucket, status)
@@ -221,11 +229,14 @@ export function createOktaClient(deps: {
     write: call,
 
     async *pages(path, query, options) {
+      const { mostPages = MOST_PAGES } = options
       let next: string | undefined = withQuery(path, query)
       const asked = new Set<string>()
       for (let page = 1; next !== undefined; page++) {
-        if (page > MOST_PAGES) {
-          throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} has more than ${MOST_PAGES} pages`)
+        if (page > mostPages) {
+          throw new AppError('ERR_DIRECTORY_BAD_ANSWER', `okta: GET ${path} has more than ${mostPages} pages`, {
+            details: { pages: mostPages },
+          })
         }
         const answer: OktaAnswer | undefined = await call({ method: 'GET', path: next }, options)
         if (!answer) {
@@ -242,6 +253,7 @@ export function createOktaClient(deps: {
       }
     },
 
+    lead: () => lead,
     buckets: () => budget.buckets(clock.monotonic()),
     calls: () => [...counts.values()],
 

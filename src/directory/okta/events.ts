@@ -1,7 +1,7 @@
 import { validator } from '../../lib/json-schema.ts'
-import type { SourceTime } from '../../types.ts'
+import type { SourceTime, Span, WallTime } from '../../types.ts'
 import type { Request, Signal } from '../signals.ts'
-import { earliest, sourceTime } from '../../lib/time.ts'
+import { asSourceTime, asWallTime, earlier, earliest, later, sourceTime } from '../../lib/time.ts'
 import { isOktaId } from './shapes.ts'
 
 /** The parts of a log event that are read (okta-api.md#event-hooks); hooks and the System Log share the shape. */
@@ -45,12 +45,18 @@ export function publishedAt({ published }: LogEvent): SourceTime {
 
 const MOST_PAIRS = 100
 
-type Reading = (event: LogEvent, at: SourceTime, apps: readonly string[]) => readonly (Signal | Request)[]
+/** When something happened: on Okta's clock, and on ours. */
+interface Moment {
+  readonly at: SourceTime
+  readonly before: WallTime
+}
+
+type Reading = (event: LogEvent, moment: Moment, apps: readonly string[]) => readonly (Signal | Request)[]
 
 /** `group.user_membership.*`, and what imports write instead (okta-api.md#which-event-tells-what). */
 const membership =
   (member: boolean): Reading =>
-  (event, at) => {
+  (event, { at }) => {
     const groups = idsOf(event, 'UserGroup')
     const users = idsOf(event, 'User')
     // Okta writes one event for one person and one group. All pairs of two long lists would be a million.
@@ -61,26 +67,29 @@ const membership =
   }
 const inactive =
   (statusText: string): Reading =>
-  (event, at) =>
+  (event, { at }) =>
     idsOf(event, 'User').map((user) => ({ kind: 'inactive', user, statusText, at }))
-const reread: Reading = (event, at) => idsOf(event, 'User').map((user) => ({ kind: 'reread', user, at }))
-const sessionsEnded: Reading = (event, at) => idsOf(event, 'User').map((user) => ({ kind: 'sessions-ended', user, at }))
-const groupDeleted: Reading = (event, at) =>
+const reread: Reading = (event, { at }) => idsOf(event, 'User').map((user) => ({ kind: 'reread', user, at }))
+const sessionsEnded: Reading = (event, { before }) =>
+  idsOf(event, 'User').map((user) => ({ kind: 'sessions-ended', user, before }))
+const groupDeleted: Reading = (event, { at }) =>
   idsOf(event, 'UserGroup').map((group) => ({ kind: 'group-deleted', group, at }))
 const groupChanged: Reading = (event) => idsOf(event, 'UserGroup').map((group) => ({ kind: 'read-group', group }))
 const reconcile: Reading = () => [{ kind: 'reconcile' }]
 /** Only of an application that people sign in to Postern with. */
-const appTaken: Reading = (event, at, apps) => (isAbout(event, apps) ? sessionsEnded(event, at, apps) : [])
-const appTakenFromGroup: Reading = (event, at, apps) =>
-  isAbout(event, apps) ? idsOf(event, 'UserGroup').map((group) => ({ kind: 'group-sessions-ended', group, at })) : []
+const appTaken: Reading = (event, moment, apps) => (isAbout(event, apps) ? sessionsEnded(event, moment, apps) : [])
+const appTakenFromGroup: Reading = (event, { before }, apps) =>
+  isAbout(event, apps)
+    ? idsOf(event, 'UserGroup').map((group) => ({ kind: 'group-sessions-ended', group, before }))
+    : []
 
 /** What imports say is told by the old event type alone; a pair that cannot be made out needs the reconcile. */
-const imported: Reading = (event, at, apps) => {
+const imported: Reading = (event, moment, apps) => {
   const old = event.legacyEventType ?? ''
   if (old.endsWith('_failure')) return []
   const read = IMPORTED[old]
-  const signals = read?.(event, at, apps) ?? []
-  return signals.length > 0 ? signals : [...reread(event, at, apps), { kind: 'reconcile' }]
+  const signals = read?.(event, moment, apps) ?? []
+  return signals.length > 0 ? signals : [...reread(event, moment, apps), { kind: 'reconcile' }]
 }
 
 const IMPORTED: Readonly<Record<string, Reading>> = {
@@ -137,12 +146,17 @@ export const LOG_FILTER: string = Object.keys(READINGS)
 
 /**
  * What an event means; empty: nothing to us. Only what succeeded counts. `apps`: client ids, which are the ids of the
- * applications too. `at` is the event's own time, but never after `now`: a wrong date must not outlive the truth.
+ * applications too. `lead`: see `OktaClient`. An event's own time counts, but never one that lies ahead: a wrong date must
+ * not outlive the truth.
  */
-export function signalsOf(event: LogEvent, apps: readonly string[], now: SourceTime): readonly (Signal | Request)[] {
+export function signalsOf(
+  event: LogEvent,
+  { apps, now, lead }: { readonly apps: readonly string[]; readonly now: WallTime; readonly lead: Span },
+): readonly (Signal | Request)[] {
   if (event.outcome && event.outcome.result !== 'SUCCESS') return []
   const read = Object.hasOwn(READINGS, event.eventType) ? READINGS[event.eventType] : undefined
-  return read?.(event, earliest(publishedAt(event), now), apps) ?? []
+  const at = earliest(publishedAt(event), earlier(asSourceTime(now), lead))
+  return read?.(event, { at, before: later(asWallTime(at), Math.max(0, lead)) }, apps) ?? []
 }
 
 function isAbout(event: LogEvent, apps: readonly string[]): boolean {

@@ -10,7 +10,8 @@ import { createOktaLog, type LogCounts, OVERLAP } from './log.ts'
 import { NOT_YET } from './follow.ts'
 import { createFeedTable, type FeedRecord } from './position.ts'
 import { createReconcile } from './reconcile.ts'
-import { asSourceTime, earlier, elapsed, isoTime, NEVER } from '../../lib/time.ts'
+import { asSourceTime, earlier, elapsed, isoTime } from '../../lib/time.ts'
+import { pause } from '../../lib/wait.ts'
 
 /** Who does not lead looks so often whether it does now. */
 const FOLLOWER_INTERVAL: Span = 1000
@@ -18,6 +19,8 @@ const FOLLOWER_INTERVAL: Span = 1000
 const COMPARED_EARLY = 0.75
 export const DELTA_INTERVAL: Span = 30_000
 const CATALOGUE_INTERVAL: Span = 3_600_000
+/** Between two pages of a list that nobody waits for. */
+const LEISURE: Span = 20_000
 /** Somebody may have granted the right meanwhile. */
 const FORBIDDEN_RETRY: Span = 10 * 60_000
 /** More renamed groups than this are read from the list of all. */
@@ -92,6 +95,7 @@ export function createOktaFeed(deps: {
   let requests = 0
   const polling: Loop = { lastSuccess: undefined, lastError: undefined }
   const comparing: Loop = { lastSuccess: undefined, lastError: undefined }
+  const cataloguing: Loop = { lastSuccess: undefined, lastError: undefined }
   // ---- where the feed stands
 
   /** Takes up where whoever led before stopped. */
@@ -207,18 +211,33 @@ export function createOktaFeed(deps: {
     const [now, startedAt] = [clock.now(), clock.monotonic()]
     const { comparisonDue } = record
     const before = requests
-    const first = cataloguedAt === undefined
-    if (comparisonDue || first || elapsed(startedAt, cataloguedAt ?? NEVER) >= CATALOGUE_INTERVAL) {
-      await reconcile.catalogue(!comparisonDue && !first, signal)
+    if (comparisonDue || cataloguedAt === undefined) {
+      await reconcile.catalogue(signal)
       cataloguedAt = startedAt
     }
     const withoutLog = forbiddenAt !== undefined
-    const from = record.upTo > NOT_YET ? asSourceTime(record.upTo) : earlier(asSourceTime(now), OVERLAP)
+    const from = record.upTo > NOT_YET ? record.upTo : earlier(now, OVERLAP)
     await reconcile.changes(withoutLog ? 'all' : 'policies', from, signal)
     if (comparisonDue) await reconcile.members(signal)
     if (signal.aborted || !(await leadership.renew())) return
     if (comparisonDue && before === requests) await save({ comparisonDue: false })
     if (withoutLog) await save({ upTo: now })
+  }
+
+  /** All groups once more, which no comparison waits for: it may take half an hour. */
+  async function catalogue(): Promise<void> {
+    if (!leadership.leads() || catalogueDelay() > 0) return
+    const startedAt = clock.monotonic()
+    await reconcile.catalogue(closing.signal, async () => {
+      await pause(clock, LEISURE, closing.signal)
+      return leadership.leads()
+    })
+    if (leadership.leads()) cataloguedAt = startedAt
+  }
+
+  function catalogueDelay(): Span {
+    if (cataloguedAt === undefined) return CATALOGUE_INTERVAL
+    return Math.max(0, CATALOGUE_INTERVAL - elapsed(clock.monotonic(), cataloguedAt))
   }
 
   // ---- the rounds
@@ -276,6 +295,7 @@ export function createOktaFeed(deps: {
       void run(polling, poll)
       again(polling, pollDelay, poll)
       again(comparing, compareDelay, compare)
+      again(cataloguing, () => Math.max(refreshInterval, catalogueDelay()), catalogue)
     },
 
     reconcile() {
@@ -289,7 +309,7 @@ export function createOktaFeed(deps: {
       mode: forbiddenAt === undefined ? 'log' : 'delta',
       leading: leadership.leads(),
       lastSuccess: polling.lastSuccess,
-      lastError: polling.lastError ?? comparing.lastError,
+      lastError: polling.lastError ?? comparing.lastError ?? cataloguing.lastError,
     }),
 
     async close() {

@@ -2,13 +2,12 @@ import { constantTimeEqual } from '../../lib/crypto.ts'
 import { createFaultLog, createFaultTally } from '../../lib/fault-tally.ts'
 import type { CurrentSecret } from '../../lib/secret.ts'
 import { parseStrictJson } from '../../lib/strict-json.ts'
-import type { Clock, Logger } from '../../types.ts'
+import type { Clock, Logger, Span } from '../../types.ts'
 import type { EventHook } from '../model.ts'
 import type { LiveDirectory } from '../directory.ts'
 import type { Request, Signal } from '../signals.ts'
 import { isLogEvent, signalsOf } from './events.ts'
 import { createSeen } from './seen.ts'
-import { asSourceTime } from '../../lib/time.ts'
 
 /** Okta sends tens of events in one body; a body that is larger than this is somebody else's. */
 export const HOOK_MAX_BYTES = 4 * 1024 * 1024
@@ -37,13 +36,15 @@ export function createOktaHook(deps: {
   readonly secret: CurrentSecret
   readonly directory: Pick<LiveDirectory, 'absorb'>
   readonly clock: Clock
+  /** See `OktaClient`. */
+  readonly lead: () => Span
   readonly logger: Logger
   readonly apps: readonly string[]
   readonly requests: (requests: readonly Request[]) => void
   /** Hands the body to the process that leads; undefined: this one does. */
   readonly relay: () => ((body: string) => Promise<void>) | undefined
 }): OktaHook {
-  const { secret, directory, clock, logger, apps, requests, relay } = deps
+  const { secret, directory, clock, lead, logger, apps, requests, relay } = deps
   const seen = createSeen()
   const tell = createFaultLog(deps)
   const tally = createFaultTally(clock)
@@ -82,8 +83,7 @@ export function createOktaHook(deps: {
       events: counts.events + fresh.length,
       skipped: counts.skipped + events.length - readable.length,
     }
-    const now = asSourceTime(clock.now())
-    const signals = fresh.flatMap((event) => signalsOf(event, apps, now))
+    const signals = fresh.flatMap((event) => signalsOf(event, { apps, now: clock.now(), lead: lead() }))
     return () =>
       work(
         signals,

@@ -5,7 +5,7 @@ import type { Span } from '../../types.ts'
 import { LIST_PAGE } from './answer.ts'
 import type { CallOptions, OktaClient } from './client.ts'
 import { DELTA_INTERVAL } from './feed.ts'
-import { means, nearestName } from './reconcile.ts'
+import { means, nearestName } from './listed.ts'
 import { isOktaGroup, toGroup } from './shapes.ts'
 
 /** What came of one question. */

@@ -5,7 +5,7 @@ import type { OktaAnswer } from './answer.ts'
 import type { OktaClient } from './client.ts'
 import { isLogEvent, LOG_FILTER, type LogEvent, publishedAt, signalsOf } from './events.ts'
 import { createSeen } from './seen.ts'
-import { asSourceTime, earlier, earliest, elapsed, isoTime, later, latest, NEVER } from '../../lib/time.ts'
+import { asSourceTime, earlier, earliest, elapsed, isoTime, latest, NEVER } from '../../lib/time.ts'
 
 const LOGS = '/api/v1/logs'
 /** The most that Okta gives at once (okta-api.md#system-log). */
@@ -74,7 +74,9 @@ export function createOktaLog(deps: {
   async function ask({ cursor, lastPublished }: LogPosition, signal: AbortSignal): Promise<OktaAnswer | undefined> {
     const options = { signal, priority: 'confirm' } as const
     if (cursor !== undefined) return client.get(cursor, {}, options)
-    const since = latest(earlier(lastPublished, OVERLAP), earlier(asSourceTime(clock.now()), KEPT))
+    // Our clock may be ahead of Okta's, where a time that lies ahead is none.
+    const now = earlier(asSourceTime(clock.now()), Math.max(0, client.lead()))
+    const since = latest(earlier(earliest(lastPublished, now), OVERLAP), earlier(now, KEPT))
     const query = {
       since: isoTime(since),
       sortOrder: 'ASCENDING',
@@ -132,7 +134,7 @@ export function createOktaLog(deps: {
         position: { cursor: next, lastPublished: latest(position.lastPublished, earliest(newest, now)) },
         atEnd,
         askedAt,
-        signals: fresh.flatMap((event) => signalsOf(event, apps, later(now, 1000))),
+        signals: fresh.flatMap((event) => signalsOf(event, { apps, now: clock.now(), lead: client.lead() })),
         applied() {
           for (const { uuid } of fresh) seen.add(uuid)
           counts = {

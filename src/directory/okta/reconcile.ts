@@ -1,28 +1,26 @@
 import { AppError, toAppError, faultFields } from '../../errors.ts'
-import { pause } from '../../lib/wait.ts'
-import { groupKey } from '../../policy/membership.ts'
-import { nearest } from '../../policy/nearest.ts'
-import type { Clock, Logger, Span, SourceTime, Subject } from '../../types.ts'
-import type { Group } from '../model.ts'
+import type { Clock, Logger, Span, SourceTime, Subject, WallTime } from '../../types.ts'
+import type { Known } from '../evidence.ts'
 import type { LiveDirectory } from '../directory.ts'
 import type { Signal } from '../signals.ts'
 import { DATE_PRECISION, EVIDENCE_MARGIN, LIST_PAGE, type OktaAnswer } from './answer.ts'
 import type { CallOptions, OktaClient } from './client.ts'
+import { createListedGroups, type Listed, nearestName } from './listed.ts'
 import { isOktaGroup, isOktaUser, type OktaGroup, type OktaUser, statusOf, toGroup } from './shapes.ts'
 import { asSourceTime, earlier, earliest, isoTime, later, latest, NEVER, sourceTime } from '../../lib/time.ts'
 
 /** Delta filters ask again for what may have been indexed late (docs/directory.md). */
 const OVERLAP: Span = 60_000
-/** Between two pages of a list that nobody waits for. */
-const LEISURE: Span = 20_000
+/** Of a list of the org, or of the members that nothing else tells of: a million records. */
+const MOST_PAGES = 5000
 const OKTA_GROUP_ID = /^00g[A-Za-z0-9]{17}$/
 
 /** What the change feed may have missed, found by comparing (docs/directory.md). Repairs have the lowest priority. */
 export interface Reconcile {
-  /** All groups: what names in policies mean, and which groups are gone. `leisurely`: in no hurry at all. */
-  catalogue(leisurely: boolean, signal: AbortSignal): Promise<void>
-  /** What changed since the last time, or since `from` (Okta's time): the members of changed groups, and people's statuses. */
-  changes(scope: 'policies' | 'all', from: SourceTime, signal: AbortSignal): Promise<void>
+  /** All groups: what names in policies mean, and which groups are gone. `goOn`: asked before each further page. */
+  catalogue(signal: AbortSignal, goOn?: () => Promise<boolean>): Promise<void>
+  /** What changed since the last time, or since `from` (our clock): the members of changed groups, and people's statuses. */
+  changes(scope: 'policies' | 'all', from: WallTime, signal: AbortSignal): Promise<void>
   /** The members of every group that policies name. */
   members(signal: AbortSignal): Promise<void>
   /** One group as it is now: renamed, or gone. */
@@ -31,10 +29,10 @@ export interface Reconcile {
   skipped(): number
 }
 
-interface Listed {
-  readonly group: Group
-  readonly membersAt: string
-  readonly updatedAt: SourceTime | undefined
+interface Changed {
+  readonly groups: readonly Listed[]
+  /** Okta's time up to which these are all. */
+  readonly seen: SourceTime
 }
 
 /** `wanted`: ids and names of groups as policies write them. */
@@ -46,11 +44,15 @@ export function createReconcile(deps: {
   readonly wanted: () => readonly string[]
 }): Reconcile {
   const { client, directory, clock, logger, wanted } = deps
-  let listed: ReadonlyMap<string, Listed> = new Map()
+  const listed = createListedGroups()
   /** `lastMembershipUpdated` of groups whose members have been read. */
   const readAt = new Map<string, string>()
+  /** Groups of more members than one of many repairs may read; looked at again with the next list of all. */
+  const tooLong = new Set<string>()
+  /** Groups whose members could not be read the last time: they wait for all others. */
+  const failed = new Set<string>()
   const said = new Set<string>()
-  /** Newest dates seen; Okta's clock. */
+  /** Newest dates seen of what has been worked on; Okta's clock. */
   let groupsSeen: SourceTime | undefined
   let usersSeen: SourceTime | undefined
   let skipped = 0
@@ -72,12 +74,11 @@ export function createReconcile(deps: {
   function wantedIds(): ReadonlySet<string> {
     const ids = new Set<string>()
     for (const value of wanted()) {
-      const matching = [...listed.values()].filter(({ group }) => means(value, group))
-      for (const { group } of matching) ids.add(group.id)
-      if (matching.length === 1 || listed.size === 0 || said.has(value)) continue
+      const found = listed.meantBy(value)
+      for (const id of found ?? []) ids.add(id)
+      if (!found || found.length === 1 || listed.all.size === 0 || said.has(value)) continue
       said.add(value)
-      if (matching.length > 1) {
-        const found = matching.map(({ group }) => group.id)
+      if (found.length > 1) {
         logger.warn(
           { group: value, ids: found },
           'okta: several groups have the name that a policy asks for: each of them counts',
@@ -85,7 +86,7 @@ export function createReconcile(deps: {
       } else {
         const suggestion = nearestName(
           value,
-          [...listed.values()].map(({ group }) => group),
+          [...listed.all.values()].map(({ group }) => group),
         )
         logger.warn(
           { group: value, ...(suggestion && { suggestion }) },
@@ -124,15 +125,41 @@ export function createReconcile(deps: {
     return users.map(({ id }) => id)
   }
 
-  /** One group whose list cannot be used, too long a one for example, must not cost all others. */
-  async function tryMembers(each: Listed, options: CallOptions): Promise<void> {
+  /**
+   * One group whose list cannot be used must not cost all others. Where nothing else tells of changes, whoever is in it
+   * is read.
+   */
+  async function tryMembers(each: Listed, scope: 'policies' | 'all', options: CallOptions): Promise<void> {
+    const { id } = each.group
+    if (scope === 'policies' && tooLong.has(id)) return
     try {
-      await readMembers(each, options)
+      await readMembers(each, scope === 'all' ? { ...options, mostPages: MOST_PAGES } : options)
+      failed.delete(id)
     } catch (error) {
-      if (toAppError(error).code !== 'ERR_DIRECTORY_BAD_ANSWER') throw error
-      logger.warn({ group_id: each.group.id, ...faultFields(error) }, 'okta: the members of a group cannot be compared')
-      readAt.set(each.group.id, each.membersAt)
+      const fault = toAppError(error)
+      if (fault.code !== 'ERR_DIRECTORY_BAD_ANSWER' && fault.code !== 'ERR_DIRECTORY_FORBIDDEN') {
+        failed.add(id)
+        throw fault
+      }
+      logger.warn({ group_id: id, ...faultFields(fault) }, 'okta: the members of a group cannot be compared')
+      if (fault.details['pages'] !== undefined) tooLong.add(id)
+      readAt.set(id, each.membersAt)
+      if (scope === 'all') await directory.absorb(rereadHolders(id), 'log')
     }
+  }
+
+  function rereadHolders(group: string): readonly Signal[] {
+    const at = atOkta(clock.now())
+    const holders = [...directory.known()].filter(([, { groups }]) => groups.some(({ id }) => id === group))
+    return holders.map(([user]) => ({ kind: 'reread', user, at }))
+  }
+
+  const inOrder = (groups: Iterable<Listed>): readonly Listed[] =>
+    [...groups].toSorted((left, right) => Number(failed.has(left.group.id)) - Number(failed.has(right.group.id)))
+
+  /** Never later than it is there. */
+  function atOkta(ours: WallTime): SourceTime {
+    return earlier(asSourceTime(ours), Math.max(0, client.lead()))
   }
 
   async function readGroup(id: string, signal: AbortSignal): Promise<void> {
@@ -150,33 +177,38 @@ export function createReconcile(deps: {
     return { group: toGroup(group), membersAt: group.lastMembershipUpdated ?? '', updatedAt: parse(group.lastUpdated) }
   }
 
-  async function changedGroups(from: SourceTime, options: CallOptions): Promise<readonly Listed[]> {
-    const since = quote(earlier(groupsSeen ?? from, OVERLAP))
-    const query = { filter: `lastUpdated gt ${since} or lastMembershipUpdated gt ${since}`, limit: LIST_PAGE }
-    const changed: Listed[] = []
+  async function changedGroups(since: SourceTime, options: CallOptions): Promise<Changed> {
+    const after = quote(earlier(since, OVERLAP))
+    const query = { filter: `lastUpdated gt ${after} or lastMembershipUpdated gt ${after}`, limit: LIST_PAGE }
+    const groups: Listed[] = []
+    let seen = since
     for await (const page of client.pages('/api/v1/groups', query, options)) {
       for (const record of recordsOf(page, '/api/v1/groups', isOktaGroup)) {
-        groupsSeen = newestOf(page, groupsSeen, record.lastUpdated, record.lastMembershipUpdated)
-        changed.push(list(record))
+        seen = newestOf(page, seen, record.lastUpdated, record.lastMembershipUpdated)
+        groups.push(list(record))
       }
     }
-    listed = new Map([...listed, ...changed.map((each) => [each.group.id, each] as const)])
-    return changed
+    for (const each of groups) listed.add(each)
+    return { groups, seen }
   }
 
-  async function changedStatuses(from: SourceTime, options: CallOptions): Promise<void> {
-    const query = { filter: `lastUpdated gt ${quote(earlier(usersSeen ?? from, OVERLAP))}`, limit: LIST_PAGE }
-    const known = new Map([...directory.known()].map(([user, { status, asOf }]) => [user, { status, asOf }]))
+  /** Up to where people are known now. */
+  async function changedStatuses(since: SourceTime, options: CallOptions): Promise<SourceTime> {
+    const query = { filter: `lastUpdated gt ${quote(earlier(since, OVERLAP))}`, limit: LIST_PAGE }
+    let known: ReadonlyMap<Subject, Pick<Known, 'status' | 'asOf'>> | undefined
+    let seen = since
     for await (const page of client.pages('/api/v1/users', query, options)) {
       const signals: Signal[] = []
       for (const record of recordsOf(page, '/api/v1/users', isOktaUser)) {
-        usersSeen = newestOf(page, usersSeen, record.lastUpdated, record.statusChanged)
+        seen = newestOf(page, seen, record.lastUpdated, record.statusChanged)
+        known ??= new Map(directory.known())
         const person = known.get(record.id)
         if (person && person.status !== statusOf(record.status))
           signals.push(statusSignal(record, person.asOf, page.date))
       }
       await directory.absorb(signals, 'log')
     }
+    return seen
   }
 
   /** What the list says happened after our reading counts; anything else needs another reading. */
@@ -189,22 +221,24 @@ export function createReconcile(deps: {
   }
 
   return {
-    async catalogue(leisurely, signal) {
+    async catalogue(signal, goOn) {
       const startedAt = clock.now()
+      const before = [...listed.all.keys()]
       const found = new Map<string, Listed>()
-      for await (const page of client.pages(
-        '/api/v1/groups',
-        { limit: LIST_PAGE },
-        { signal, priority: 'reconcile' },
-      )) {
-        for (const record of recordsOf(page, '/api/v1/groups', isOktaGroup)) found.set(record.id, list(record))
-        if (leisurely && page.next !== undefined) await pause(clock, LEISURE, signal)
+      const options = { signal, priority: 'reconcile', mostPages: MOST_PAGES } as const
+      for await (const page of client.pages('/api/v1/groups', { limit: LIST_PAGE }, options)) {
+        for (const record of recordsOf(page, '/api/v1/groups', isOktaGroup)) {
+          const each = list(record)
+          found.set(record.id, each)
+          listed.add(each)
+        }
+        if (page.next !== undefined && goOn && !(await goOn())) return
         if (signal.aborted) return
       }
-      const complete = found.size > 0
-      listed = found
+      if (found.size === 0) return
+      for (const id of before) if (!found.has(id)) listed.drop(id)
+      tooLong.clear()
       wantedIds()
-      if (!complete) return
       const gone = new Set<string>()
       const renamed = new Map<string, Signal>()
       for (const [, { groups, readAt: at }] of directory.known()) {
@@ -222,40 +256,31 @@ export function createReconcile(deps: {
     async changes(scope, from, signal) {
       // Without the log this is the feed, and no repair that could wait.
       const options = { signal, priority: scope === 'all' ? 'background' : 'reconcile' } as const
-      const changed = await changedGroups(from, options)
+      const long = { ...options, mostPages: MOST_PAGES }
+      // What could not all be worked on is asked for again.
+      usersSeen ??= atOkta(from)
+      groupsSeen ??= atOkta(from)
+      usersSeen = await changedStatuses(usersSeen, long)
+      const { groups, seen } = await changedGroups(groupsSeen, long)
+      const renamed = groups.map(({ group, updatedAt }): Signal => ({ kind: 'group', group, at: updatedAt ?? seen }))
+      await directory.absorb(renamed, 'log')
       const ids = wantedIds()
-      for (const each of changed) {
+      for (const each of inOrder(groups)) {
         if (scope === 'policies' && !ids.has(each.group.id)) continue
         if (readAt.get(each.group.id) === each.membersAt && each.membersAt !== '') continue
-        await tryMembers(each, options)
+        await tryMembers(each, scope, options)
       }
-      const renamed = changed.map(({ group, updatedAt }): Signal => ({ kind: 'group', group, at: updatedAt ?? from }))
-      await directory.absorb(renamed, 'log')
-      await changedStatuses(from, options)
+      groupsSeen = seen
     },
 
     async members(signal) {
-      const ids = wantedIds()
-      for (const id of ids) {
-        const each = listed.get(id)
-        if (each) await tryMembers(each, { signal, priority: 'reconcile' })
-      }
+      const wantedGroups = [...wantedIds()].flatMap((id) => listed.all.get(id) ?? [])
+      for (const each of inOrder(wantedGroups)) await tryMembers(each, 'policies', { signal, priority: 'reconcile' })
     },
 
     group: readGroup,
     skipped: () => skipped,
   }
-}
-
-/** Is the group what a policy calls `value`? Imported groups are meant by id only. */
-export function means(value: string, { id, name, type }: Group): boolean {
-  return groupKey(value) === `id:${id}` || (type !== 'APP_GROUP' && groupKey(value) === `name:${name}`)
-}
-
-/** What a policy may have meant by `value`, which is no group: a name that it could have written. */
-export function nearestName(value: string, groups: readonly Group[]): string | undefined {
-  const names = groups.filter(({ type }) => type !== 'APP_GROUP').map(({ name }) => name)
-  return nearest(value, names)
 }
 
 function quote(at: SourceTime): string {
@@ -271,10 +296,9 @@ function parse(date: string | null | undefined): SourceTime | undefined {
 /** A date from the future would hide every change until then; it counts as the date of the answer. */
 function newestOf(
   { date }: OktaAnswer,
-  known: SourceTime | undefined,
+  known: SourceTime,
   ...dates: readonly (string | null | undefined)[]
-): SourceTime | undefined {
-  const all = [known, ...dates.map(parse)].filter((at) => at !== undefined)
-  const newest = all.length > 0 ? all.reduce(latest) : undefined
-  return newest !== undefined && date !== undefined ? earliest(newest, date) : newest
+): SourceTime {
+  const newest = dates.map((each) => parse(each) ?? known).reduce(latest, known)
+  return date === undefined ? newest : earliest(newest, date)
 }

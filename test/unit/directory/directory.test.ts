@@ -817,7 +817,7 @@ describe('two issuers that gave two people the same subject', () => {
     const told: string[] = []
     directory.onChange((who) => void told.push(who))
     directory.onSessionsEnd((who) => void told.push(who))
-    await directory.absorb([{ kind: 'sessions-ended', user: ANN, at: clock.now() }], 'log')
+    await directory.absorb([{ kind: 'sessions-ended', user: ANN, before: clock.now() }], 'log')
     expect(told).toEqual([person(ANN)])
   })
 

@@ -137,8 +137,9 @@ describe('a look at the log', () => {
 })
 
 describe('what an event means', () => {
+  const ours = (lead = 0) => ({ apps: [APP], now: clock.now(), lead })
   const meaning = (eventType: string, more: Partial<LogEvent> = {}) =>
-    signalsOf(event(eventType, more), [APP], clock.now()).map(({ kind }) => kind)
+    signalsOf(event(eventType, more), ours()).map(({ kind }) => kind)
 
   test.each([
     ['user.lifecycle.deactivate', ['inactive']],
@@ -161,12 +162,8 @@ describe('what an event means', () => {
     const old = (what: string): Partial<LogEvent> => ({
       legacyEventType: `app.user_management.app_group_member_import.${what}`,
     })
-    expect(signalsOf(event('app.user_management', old('insert_success')), [APP], clock.now())).toMatchObject([
-      { member: true },
-    ])
-    expect(signalsOf(event('app.user_management', old('delete_success')), [APP], clock.now())).toMatchObject([
-      { member: false },
-    ])
+    expect(signalsOf(event('app.user_management', old('insert_success')), ours())).toMatchObject([{ member: true }])
+    expect(signalsOf(event('app.user_management', old('delete_success')), ours())).toMatchObject([{ member: false }])
     expect(meaning('app.user_management', old('delete_failure'))).toEqual([])
     expect(meaning('app.user_management', { ...old('delete_success'), target: [{ id: ANN, type: 'User' }] })).toEqual([
       'reread',
