@@ -3,11 +3,11 @@ import { createHash, generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
-import { connect, createServer as createTcpServer, type Socket } from 'node:net'
+import { createServer as createTcpServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
-import { connect as connectTls, type TLSSocket } from 'node:tls'
+import type { TLSSocket } from 'node:tls'
 import { stringify } from 'yaml'
 import { DEMO, demoSeed } from '../../emulator/okta/demo-seed.ts'
 import { createOktaEmulator } from '../../emulator/okta/emulator.ts'
@@ -57,7 +57,9 @@ export interface ReloadWorld {
 }
 
 export const APP = 'http://app.localhost'
+
 export const AUTH = 'http://authenticate.localhost'
+
 const LOGIN = 'alice@example.com'
 
 export async function createReloadWorld(): Promise<ReloadWorld> {
@@ -200,7 +202,7 @@ function echo(label: string, req: IncomingMessage, res: ServerResponse): void {
 
 const PIECE = Buffer.alloc(1024 * 1024)
 
-function endless(res: ServerResponse): void {
+export function endless(res: ServerResponse): void {
   while (!res.destroyed && res.write(PIECE));
   res.once('drain', () => endless(res))
 }
@@ -214,6 +216,23 @@ function acceptUpgrade(req: IncomingMessage, socket: Socket): void {
   socket.write(
     `HTTP/1.1 101 Switching Protocols\r\nupgrade: ${req.headers.upgrade}\r\nconnection: Upgrade\r\nsec-websocket-accept: ${accept}\r\n\r\n`,
   )
+}
+
+let paths = 0
+
+/** A path that nothing else asks for: `/never-3`. */
+export function ownPath(kind: string): string {
+  return `/${kind}-${paths++}`
+}
+
+export async function untilLogged({ clock, lines }: Running, path: string): Promise<Record<string, unknown>> {
+  for (let second = 0; second < 2400; second++) {
+    const line = lines().find((each) => each['path'] === path)
+    if (line) return line
+    await clock.advanceAsync(1000)
+    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+  }
+  throw new Error(`no line for ${path}`)
 }
 
 /**
@@ -315,7 +334,7 @@ function place(location: string | undefined): unknown {
 }
 
 /** Names and attributes; the part of a name that is the flow's own is left out. */
-function cookies(lines: readonly string[] | undefined): unknown {
+export function cookies(lines: readonly string[] | undefined): unknown {
   return lines?.map((line) => line.replace(/=[^;]*/, '').replace(/\.[\w-]+;/, '.;'))
 }
 
@@ -360,7 +379,7 @@ function upstreamView(body: string): unknown {
   return { ...rest, headers }
 }
 
-function assertion(jwt: string): unknown {
+export function assertion(jwt: string): unknown {
   return jwt
     .split('.')
     .slice(0, 2)
@@ -374,459 +393,4 @@ function assertion(jwt: string): unknown {
       } = JSON.parse(Buffer.from(part, 'base64url').toString()) as Settings
       return rest
     })
-}
-
-/** The upstreams that serve four requests of one person. */
-export async function turns({ browser: open, signIn: sign }: Running): Promise<unknown> {
-  const browser = open()
-  await sign(browser, `${APP}/`)
-  const served: unknown[] = []
-  for (let i = 0; i < 4; i++) {
-    const { body } = await browser.ask(`${APP}/`, { headers: { accept: 'application/json' } })
-    served.push((JSON.parse(body) as { upstream: string }).upstream)
-  }
-  return served.map(String).toSorted()
-}
-
-/** Whether the application answers once its upstream has been checked. */
-export async function unhealthy({ browser: open, signIn: sign, clock }: Running): Promise<unknown> {
-  const browser = open()
-  let status = (await sign(browser, `${APP}/`)).status
-  for (let i = 0; i < 50 && status !== 503; i++) {
-    await clock.advanceAsync(200)
-    status = (await browser.ask(`${APP}/`)).status
-  }
-  return status
-}
-
-/** How many upstreams still get requests after one of them has hung up. */
-export async function ejects(running: Running): Promise<unknown> {
-  await resets(running)
-  return new Set((await turns(running)) as string[]).size
-}
-
-/** How often a request is sent to an upstream that hangs up. */
-export async function resets({ browser: open, signIn: sign, arrived, clock }: Running): Promise<unknown> {
-  const browser = open()
-  await sign(browser, `${APP}/`)
-  const before = arrived('/reset')
-  let done = false
-  const answer = browser.ask(`${APP}/reset`).finally(() => (done = true))
-  while (!done) await clock.advanceAsync(100)
-  await answer
-  return arrived('/reset') - before
-}
-
-/** How long an upstream may take before the person gets an answer, to half a minute. */
-export async function waitFor(
-  path: '/never' | '/stall',
-  running: Running,
-  host = 'public.localhost',
-): Promise<unknown> {
-  const { port, clock, lines } = running
-  lines()
-  const socket = connect(port, '127.0.0.1')
-  socket.on('error', () => {})
-  socket.write(`GET ${path} HTTP/1.1\r\nhost: ${host}\r\n\r\n`)
-  if (path === '/stall') await new Promise((resolve) => socket.once('data', resolve))
-  const logged: Record<string, unknown>[] = []
-  for (let second = 0; second < 300 && logged.length === 0; second++) {
-    await clock.advanceAsync(1000)
-    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
-    logged.push(...lines().filter(({ path: asked }) => asked === path))
-  }
-  socket.destroy()
-  return logged.map(({ status, cut, duration_ms }) => [status, cut, Math.round(Number(duration_ms) / 30_000) / 2])
-}
-
-/** Seconds that a client has for its request's header. */
-export async function headerTime({ port, clock, lines }: Running): Promise<unknown> {
-  lines()
-  const socket = connect(port, '127.0.0.1')
-  socket.on('error', () => {})
-  await new Promise<void>((resolve) => socket.write('GET / HTTP/1.1\r\n', () => resolve()))
-  // One exchange on another connection: what was written before has been read by then.
-  await createBrowser(() => port).ask('http://public.localhost/')
-  lines()
-  for (let second = 1; second < 300; second++) {
-    clock.advance(1000)
-    // The line is written when the time is up, without any waiting.
-    if (lines().some(({ status }) => status === 408)) return second
-  }
-  return 'never'
-}
-
-/** Is the answer there within two seconds? */
-export async function connects({ browser: open, clock }: Running): Promise<unknown> {
-  let answer: unknown
-  void open()
-    .ask('http://public.localhost/')
-    .then(({ status }) => (answer = status))
-  for (let waited = 0; waited < 2000 && answer === undefined; waited += 100) {
-    // The request and its answer need real turns.
-    await new Promise((resolve) => setTimeout(resolve, 50))
-    await clock.advanceAsync(100)
-  }
-  return answer ?? 'still waiting'
-}
-
-/** Status of the answer to whoever shows this certificate. */
-export function withCertificate({ port }: Running, cert: string, key: string): Promise<unknown> {
-  return new Promise((resolve) => {
-    const servername = 'mtls.localhost'
-    const socket = connectTls({ port, host: '127.0.0.1', servername, rejectUnauthorized: false, cert, key }, () =>
-      socket.write(`GET / HTTP/1.1\r\nhost: ${servername}\r\nconnection: close\r\n\r\n`),
-    )
-    let text = ''
-    socket.on('data', (piece: Buffer) => (text += piece.toString('latin1')))
-    socket.on('error', () => {})
-    socket.on('close', () => resolve(text.slice(9, 12)))
-  })
-}
-
-/** The certificate that a new connection is shown. */
-export function certificateOf({ port }: Running): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const socket = connectTls({ host: '127.0.0.1', port, rejectUnauthorized: false }, () => {
-      resolve(socket.getPeerX509Certificate()?.fingerprint256)
-      socket.destroy()
-    })
-    socket.on('error', reject)
-  })
-}
-
-/** What is done with a path that can be read in two ways: the status, and the address that a sign-in returns to. */
-export async function askedPath(running: Running, path: string): Promise<unknown> {
-  const { status, headers } = await running.browser().ask(APP + path)
-  return [status, headers.location && new URL(headers.location).searchParams.get('return_to')]
-}
-
-/** Status of the answer to a request that is large in one way. */
-export async function large(
-  { browser }: Running,
-  {
-    host = 'http://public.localhost',
-    path = '/',
-    headers = {},
-    body,
-  }: {
-    readonly host?: string
-    readonly path?: string
-    readonly headers?: Readonly<Record<string, string>>
-    readonly body?: string
-  },
-): Promise<unknown> {
-  const method = body === undefined ? 'GET' : 'POST'
-  return (await browser().ask(host + path, { method, headers, ...(body !== undefined && { body }) })).status
-}
-
-/** Statuses of what somebody asks five times at once, signed in if need be. */
-export async function inARow({ browser: open, signIn: sign, clock }: Running, url: string): Promise<unknown> {
-  const browser = open()
-  // With a burst as long, nothing that came before counts.
-  await clock.advanceAsync(110_000)
-  if (url.startsWith(APP)) await sign(browser, url).catch(() => {})
-  const statuses: number[] = []
-  for (let i = 0; i < 5; i++) statuses.push((await browser.ask(url)).status)
-  return statuses
-}
-
-/** Status of a preflight. */
-/** What a browser that runs scripts gets while nobody is signed in. */
-export async function begunBy({ browser }: Running): Promise<unknown> {
-  const headers = { accept: 'text/html', 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' }
-  return (await browser().ask(`${APP}/x`, { headers })).status
-}
-
-/** Our page for an address that no application has; its request number and time are of that one time. */
-export async function nowhere({ browser }: Running): Promise<unknown> {
-  const { body } = await browser().ask('http://nowhere.localhost/')
-  return body.replace(/request%20[\w-]+/, '').replace(/Request <code>.*/, '')
-}
-
-/** What a sign-in comes to. */
-export async function signInStatus(running: Running): Promise<unknown> {
-  return (await running.signIn(running.browser(), `${APP}/x`)).status
-}
-
-/** What a sign-in comes to where groups count. */
-export async function teamStatus(running: Running): Promise<unknown> {
-  return (await running.signIn(running.browser(), 'http://team.localhost/')).status
-}
-
-/** What our own address answers to whoever shows this: is it refused? */
-export function controlStatus(path: string, authorization: string): (running: Running) => Promise<unknown> {
-  return async (running) => {
-    const { status, body } = await running.browser().ask(AUTH + path, {
-      method: path.includes('/scim/') ? 'GET' : 'POST',
-      headers: {
-        authorization,
-        'content-type': path.endsWith('/ssf') ? 'application/secevent+jwt' : 'application/json',
-        accept: 'application/json',
-      },
-      ...(path.includes('/scim/') ? {} : { body: '{}' }),
-    })
-    return [status, /"err": *"(\w+)"/.exec(body)?.[1]]
-  }
-}
-
-/** What somebody who may not open the application is told. */
-export async function refusedPage(running: Running): Promise<unknown> {
-  const { body } = await running.signIn(running.browser(), `${APP}/x`)
-  return /<h2>Why<\/h2>.*?<\/section>/.exec(body)?.[0]
-}
-
-export async function preflight(running: Running): Promise<unknown> {
-  const headers = { origin: 'https://partner.corp.example', 'access-control-request-method': 'PUT' }
-  return (await running.browser().ask(`${APP}/x`, { method: 'OPTIONS', headers })).status
-}
-
-/** How many of three connections at once are answered. */
-export async function connectionsAtOnce({ port }: Running): Promise<unknown> {
-  const statuses: string[] = []
-  const sockets: Socket[] = []
-  for (let i = 0; i < 3; i++) {
-    const socket = connect(port, '127.0.0.1').on('error', () => {})
-    sockets.push(socket)
-    socket.write('GET / HTTP/1.1\r\nhost: public.localhost\r\n\r\n')
-    statuses.push(
-      await new Promise<string>((resolve) => {
-        socket.once('data', (data: Buffer) => resolve(data.toString('latin1', 0, 12)))
-        socket.once('close', () => resolve('closed'))
-      }),
-    )
-  }
-  const left = sockets.filter(({ closed }) => !closed)
-  await Promise.all(left.map((socket) => new Promise((resolve) => socket.once('close', resolve).destroy())))
-  return statuses
-}
-
-/** Status of a handshake by somebody who is signed in. */
-export async function handshake(running: Running, origin = APP, protocol = 'websocket'): Promise<unknown> {
-  const browser = running.browser()
-  await running.signIn(browser, `${APP}/x`)
-  const cookie = [...(browser.cookies.get('app.localhost') ?? [])].map((pair) => pair.join('=')).join('; ')
-  const socket = connect(running.port, '127.0.0.1')
-  socket.on('error', () => {})
-  socket.write(
-    `GET /x HTTP/1.1\r\nhost: app.localhost\r\ncookie: ${cookie}\r\norigin: ${origin}\r\nupgrade: ${protocol}\r\nconnection: Upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
-  )
-  const answer = await new Promise<string>((resolve) => socket.once('data', (data) => resolve(data.toString('latin1'))))
-  socket.destroy()
-  return answer.slice(0, 12)
-}
-
-/** After a signal to stop: seconds until it stops accepting, and until a busy exchange is cut. */
-export async function drains({ app, port, clock, lines }: Running): Promise<unknown> {
-  lines()
-  const busy = connect(port, '127.0.0.1')
-  busy.on('error', () => {})
-  busy.write('GET /never HTTP/1.1\r\nhost: public.localhost\r\n\r\n')
-  await createBrowser(() => port).ask('http://public.localhost/')
-  let cut = false
-  busy.on('close', () => (cut = true)).resume()
-  const closed = app.close('drained')
-  let accepting: number | undefined
-  for (let second = 0; second < 600; second++) {
-    if (lines().some(({ msg }) => msg === 'accepting no more')) accepting = second
-    if (cut) {
-      await closed
-      return [accepting, Math.round(second / 30) * 30]
-    }
-    await clock.advanceAsync(1000)
-    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
-  }
-  throw new Error('nothing was cut')
-}
-
-/** Groups that are as old as the sign-in: are they still believed after ten seconds? */
-export async function oldGroups(running: Running): Promise<unknown> {
-  const browser = running.browser()
-  await running.signIn(browser, `${APP}/x`)
-  await running.clock.advanceAsync(10_000)
-  return (await browser.ask(`${APP}/x`, { headers: { accept: 'application/json' } })).status
-}
-
-/** Asked three minutes after a sign-in. */
-export async function oldSignIn(running: Running): Promise<unknown> {
-  const browser = running.browser()
-  await running.signIn(browser, `${APP}/x`)
-  await running.clock.advanceAsync(180_000)
-  return (await browser.ask(`${APP}/x`, { headers: { accept: 'application/json' } })).status
-}
-
-let flows = 0
-
-/** Behind a request that keeps a connection to the upstream busy: what becomes of the next one, and in how many tens of seconds. */
-export async function queued({ port, clock, lines, arrived }: Running, host = 'public.localhost'): Promise<unknown> {
-  lines()
-  const [first, second] = [`/never-${flows++}`, `/after-${flows}`]
-  const send = (path: string): Socket => {
-    const socket = connect(port, '127.0.0.1').on('error', () => {})
-    socket.write(`GET ${path} HTTP/1.1\r\nhost: ${host}\r\n\r\n`)
-    return socket.resume()
-  }
-  const sockets = [send(first)]
-  while (arrived(first) === 0) await new Promise((resolve) => setImmediate(resolve))
-  sockets.push(send(second))
-  // A while on the machine's clock, so that an answer that needs no waiting is there before time passes.
-  const soon = Date.now() + 500
-  let line: Record<string, unknown> | undefined
-  for (let waited = 0; waited < 300 && !line; ) {
-    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
-    line = lines().find(({ path }) => path === second)
-    if (Date.now() < soon) continue
-    waited++
-    if (!line) await clock.advanceAsync(1000)
-  }
-  for (const socket of sockets) socket.destroy()
-  return line && [line['status'], Math.round(Number(line['duration_ms']) / 10_000)]
-}
-
-/** Tens of seconds that a connection is kept on which nothing more is asked. */
-export async function keptIdle({ port, clock }: Running): Promise<unknown> {
-  const socket = connect(port, '127.0.0.1').on('error', () => {})
-  socket.write('GET / HTTP/1.1\r\nhost: public.localhost\r\n\r\n')
-  await new Promise((resolve) => socket.once('data', resolve))
-  for (let seconds = 0; seconds < 300; seconds += 10) {
-    // Connections are looked at every few seconds, and nobody says which.
-    if (socket.closed) return `${Math.floor(seconds / 60)} minutes`
-    await clock.advanceAsync(10_000)
-    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
-  }
-  throw new Error('the connection was not ended')
-}
-
-/** How an answer to HTTP/1.1 begins: `HTTP`, or a frame of HTTP/2. */
-export async function firstOctets({ port }: Running): Promise<unknown> {
-  const socket = connect(port, '127.0.0.1').on('error', () => {})
-  socket.write('GET / HTTP/1.1\r\nhost: public.localhost\r\n\r\n')
-  const answer = await new Promise<Buffer>((resolve) => socket.once('data', resolve))
-  socket.destroy()
-  return answer.toString('latin1', 0, 4)
-}
-
-/** A client that stops in its request body: the answer, and after how many tens of seconds. */
-export function stoppedUpload(running: Running): Promise<unknown> {
-  return upload(running, () => {})
-}
-
-/** A client that sends one byte of its body every 20 s. */
-export function drippedUpload(running: Running): Promise<unknown> {
-  return upload(running, (socket, second) => {
-    if (second % 20 === 0) socket.write('x')
-  })
-}
-
-async function upload(
-  { port, clock, lines }: Running,
-  each: (socket: Socket, second: number) => void,
-): Promise<unknown> {
-  const path = `/never-${flows++}`
-  const socket = connect(port, '127.0.0.1').on('error', () => {})
-  socket.resume()
-  await new Promise<void>((resolve) =>
-    socket.write(`POST ${path} HTTP/1.1\r\nhost: public.localhost\r\ncontent-length: 100\r\n\r\nx`, () => resolve()),
-  )
-  // One exchange on another connection: what was written before has been read by then.
-  await createBrowser(() => port).ask('http://public.localhost/')
-  for (let second = 1; second <= 400; second++) {
-    await clock.advanceAsync(1000)
-    each(socket, second)
-    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
-    const line = lines().find((one) => one['path'] === path)
-    if (line) return [line['status'], line['limit'], Math.round(second / 30)]
-  }
-  socket.destroy()
-  return 'never'
-}
-
-/** A client that asks for a lot and reads nothing: is it cut off within five minutes? The time-out counts from its last progress. */
-export async function unread(running: Running): Promise<unknown> {
-  const { port, arrived } = running
-  const path = `/endless-${flows++}`
-  const socket = connect(port, '127.0.0.1').on('error', () => {})
-  socket.pause()
-  socket.write(`GET ${path} HTTP/1.1\r\nhost: public.localhost\r\n\r\n`)
-  while (arrived(path) === 0) await new Promise((resolve) => setImmediate(resolve))
-  // Until every buffer on the way is full.
-  await new Promise((resolve) => setTimeout(resolve, 300))
-  const line = await untilLogged(running, path)
-  socket.destroy()
-  return [line['cut'], Number(line['duration_ms']) < 300_000]
-}
-
-/** A WebSocket in which nobody says anything: whole minutes until it is closed, because connections are looked at now and then. */
-export async function idleTunnel(running: Running, host = 'public.localhost'): Promise<unknown> {
-  const path = `/tunnel-${flows++}`
-  const socket = connect(running.port, '127.0.0.1').on('error', () => {})
-  socket.write(
-    `GET ${path} HTTP/1.1\r\nhost: ${host}\r\nupgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n`,
-  )
-  await new Promise((resolve) => socket.once('data', resolve))
-  const line = await untilLogged(running, path)
-  socket.destroy()
-  return [line['status'], Math.floor(Number(line['duration_ms']) / 60_000)]
-}
-
-async function untilLogged({ clock, lines }: Running, path: string): Promise<Record<string, unknown>> {
-  for (let second = 0; second < 2400; second++) {
-    const line = lines().find((each) => each['path'] === path)
-    if (line) return line
-    await clock.advanceAsync(1000)
-    for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
-  }
-  throw new Error(`no line for ${path}`)
-}
-
-/** Is a session open after a quarter of an hour in which nobody used it? */
-export async function idleEnd({ browser: open, signIn: sign, clock }: Running): Promise<unknown> {
-  const browser = open()
-  await sign(browser, `${APP}/`)
-  clock.advance(15 * 60_000)
-  return (await browser.ask(`${APP}/`, { headers: { accept: 'application/json' } })).status
-}
-
-/** What the first application hears of somebody who is signed in. */
-export async function told({ browser: open, signIn: sign }: Running): Promise<unknown> {
-  const browser = open()
-  await sign(browser, `${APP}/.postern/`)
-  const { headers } = JSON.parse((await browser.ask(`${APP}/`)).body) as { headers: Record<string, string> }
-  const payload = Buffer.from(headers['x-postern-jwt-assertion']?.split('.')[1] ?? '', 'base64url').toString()
-  const { iss, groups } = JSON.parse(payload || '{}') as { iss?: string; groups?: unknown }
-  return [headers['x-postern-claim-email'], headers['x-postern-claim-groups'], headers['authorization'], iss, groups]
-}
-
-/** May another site frame the first application? */
-export async function framing({ browser: open, signIn: sign }: Running): Promise<unknown> {
-  const { headers } = await sign(open(), `${APP}/`)
-  return headers['x-frame-options']
-}
-
-/** What the shadow policy of the first application says of somebody who is signed in. */
-export async function shadowDecision({ browser: open, signIn: sign, lines }: Running): Promise<unknown> {
-  lines()
-  await sign(open(), `${APP}/`)
-  return lines().flatMap(({ shadow_decision: shadow }) => shadow ?? [])
-}
-
-/** What a program without a credential is asked for. */
-export async function challengeOf(running: Running): Promise<unknown> {
-  const { headers } = await running.browser().ask(`${APP}/`, { headers: { accept: '*/*' } })
-  return headers['www-authenticate']
-}
-
-/** What the portal lists for somebody who is signed in. */
-export async function listed({ browser: open, signIn: sign }: Running): Promise<unknown> {
-  const browser = open()
-  await sign(browser, `${APP}/.postern/account`)
-  const { body } = await browser.ask(`${APP}/.postern/api/v1/routes`, { headers: { accept: 'application/json' } })
-  return (JSON.parse(body) as { routes: readonly object[] }).routes
-}
-
-/** What the status page answers somebody who is signed in. */
-export async function seesStatus({ browser: open, signIn: sign }: Running): Promise<unknown> {
-  const browser = open()
-  await sign(browser, `${APP}/`)
-  return (await browser.ask(`${AUTH}/.postern/api/v1/status`, { headers: { accept: 'application/json' } })).status
 }
