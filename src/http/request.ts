@@ -9,7 +9,7 @@ export interface RequestHead {
   /** The request-target, verbatim. */
   readonly target: string
   readonly headers: HeaderLines
-  readonly httpVersion: string
+  readonly httpVersion: '1.0' | '1.1' | '2.0'
   /** Address of the connection's other end; undefined: it is gone. */
   readonly peer: string | undefined
   /** Does the connection itself use TLS? */
@@ -57,7 +57,7 @@ export interface SubjectAltNames {
   readonly userPrincipalName: readonly string[]
 }
 
-/** A path that some servers read another way than others, and no server as anything worse. */
+/** The ways in which servers read a path, where they differ. */
 export interface PathReadings {
   /** Slashes merged, escaped slashes as they are. */
   readonly path: string
@@ -67,7 +67,7 @@ export interface PathReadings {
   readonly decoded: string | undefined
 }
 
-/** What was asked, read once from the raw request by routing/target.ts. What is judged here is what is forwarded. */
+/** What was asked, read once from the head by routing/target.ts. These facts are judged, and they are what is forwarded. */
 export interface RequestFacts {
   /** Request id, ours or that of a trusted hop: shown to people, logged, sent upstream. */
   readonly id: string
@@ -101,7 +101,7 @@ export interface RequestFacts {
   readonly consumed?: true
   readonly origin: string | undefined
   readonly userAgent: string
-  /** A browser sends it, for a page or for a script. Absent: most likely a program. */
+  /** A browser sent it, for a page or for a script. Absent: most likely a program. */
   readonly browser?: true | undefined
   readonly headers: HeaderView
 }

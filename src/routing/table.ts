@@ -16,10 +16,10 @@ interface WildcardHost {
 }
 
 /**
- * Finds what serves a request. Control paths come before routes, health paths only where no route has the host; a host
- * that is written out hides every wildcard that would cover it, whatever its paths; within a host, and among wildcards,
- * the first match in file order wins. What another process serves (`services`) matches nothing here, but is known: people
- * may return to it. Built once per configuration.
+ * Finds what serves a request. Control paths come before routes; health paths count only where no route has the host. An
+ * exact host hides every wildcard that would cover it, whatever its paths; within a host, and among wildcards, the first
+ * match in file order wins. Hosts of another process (`services`) match nothing here, but people may return to them after
+ * a sign-in. Built once per configuration.
  */
 export function createRouteTable(
   {
@@ -30,7 +30,7 @@ export function createRouteTable(
   { naming, routes, publicHealthPaths }: Pick<Live, 'naming' | 'routes' | 'publicHealthPaths'>,
 ): RouteTable {
   const authenticateFrom = fromOf(authenticateServiceUrl)
-  // Read once: a URL makes them anew each time.
+  // Read once, because a URL computes them on each access.
   const { hostname: authenticateHost, origin: authenticateOrigin } = authenticateServiceUrl
   const stylePath = `${naming.controlPrefix}/style.css`
   const forwardAuthBase = `${naming.controlPrefix}/forward-auth`
@@ -59,12 +59,12 @@ export function createRouteTable(
   function match(request: RequestFacts): RouteMatch {
     const { host, port, path } = request
     const onAuthenticate = host === authenticateHost
-    // Every page needs it, the 404 of an unknown host too.
+    // Every page needs it, even the 404 of an unknown host.
     if (path === stylePath) {
       const on = onAuthenticate ? 'authenticate' : 'route'
       return { kind: 'control', action: 'style', on, origin: originOf(host, port) ?? authenticateOrigin }
     }
-    // Asked by proxies, under whatever name they know us.
+    // Other proxies ask this under any host name.
     if (path.charCodeAt(1) === 0x2e && matchesPrefix(path, forwardAuthBase)) {
       const on = onAuthenticate ? 'authenticate' : 'route'
       return { kind: 'control', action: 'forward-auth', on, origin: authenticateOrigin }
@@ -83,17 +83,17 @@ export function createRouteTable(
       const action = routeActions.get(path)
       const origin = originOf(host, port)
       if (action && origin !== undefined) return { kind: 'control', action, on: 'route', origin }
-      // Applications may reach us by another name than people. The keys are public, and the same under each.
+      // Applications may reach us under another name than people do. The keys are public, and the same under every name.
       return action === 'jwks' ? { kind: 'control', action, on: 'route', origin: authenticateOrigin } : NONE
     }
     let best: Placed | undefined
     for (const index of indexesOf(host)) best = earlier(best, index.find(path, serves, request))
     if (best) return { kind: 'route', route: best.route }
-    // A route's host is its application's, with the paths that no route serves.
+    // On a host that has routes even the paths that no route serves belong to the application.
     return healthPaths.has(path) && !anyFrom(host, port) ? probe(path) : NONE
   }
 
-  /** The redirect URI of a provider with a name; whether there is one, the sign-in knows. */
+  /** The redirect URI of a named provider; whether that provider exists is for the sign-in to say. */
   function isNamedCallback(path: string): boolean {
     return path.startsWith(`${authenticateCallbackPath}/`) && path.length > authenticateCallbackPath.length + 1
   }
@@ -105,7 +105,7 @@ export function createRouteTable(
       : NONE
   }
 
-  /** Of a host that is written out one, else one for each wildcard that covers it. */
+  /** One for an exact host, else one for each wildcard that covers it. */
   function indexesOf(host: string): readonly PathIndex[] {
     return exact.get(host) ?? wildcards.covering(host)
   }
@@ -125,28 +125,24 @@ export function createRouteTable(
     return (host === authenticateHost ? authenticateFrom : anyFrom(host, port))?.scheme === 'https'
   }
 
-  /** Of the first route of the host. */
+  /** `from` of the first route of the host on this port. */
   function anyFrom(host: string, port: number | undefined): RouteFrom | undefined {
-    let best: Placed | undefined
-    for (const { routes } of indexesOf(host)) {
-      best = earlier(
-        best,
-        routes.find(({ route: { from } }) => servesPort(from, port)),
-      )
-    }
-    return best?.route.from
+    return firstFrom(host, (from) => servesPort(from, port))
   }
 
   function httpsOriginOf(host: string): string | undefined {
     if (host === authenticateHost) return authenticateFrom.scheme === 'https' ? authenticateOrigin : undefined
+    const from = firstFrom(host, ({ scheme }) => scheme === 'https')
+    return from && originFor(from, host)
+  }
+
+  function firstFrom(host: string, fits: (from: RouteFrom) => boolean): RouteFrom | undefined {
     let best: Placed | undefined
     for (const { routes } of indexesOf(host)) {
-      best = earlier(
-        best,
-        routes.find(({ route: { from } }) => from.scheme === 'https'),
-      )
+      const first = routes.find(({ route: { from } }) => fits(from))
+      best = earlier(best, first)
     }
-    return best && originFor(best.route.from, host)
+    return best?.route.from
   }
 
   function allowsReturn(url: URL): boolean {
@@ -225,7 +221,7 @@ export function originFor(
   return port === undefined || port === defaultPort(scheme) ? `${scheme}://${host}` : `${scheme}://${host}:${port}`
 }
 
-/** A URL never shows its scheme's default port; without one any port will do. */
+/** A URL never shows its scheme's default port; without a port any port fits. */
 function fromOf({ protocol, port }: URL): Pick<RouteFrom, 'scheme' | 'port'> {
   const scheme = protocol === 'http:' ? 'http' : 'https'
   return port === '' ? { scheme } : { scheme, port: Number(port) }
@@ -277,8 +273,8 @@ export function matchesPrefix(path: string, prefix: string): boolean {
 }
 
 /**
- * Wildcard hosts, found by what follows their last star: one look-up for each length that occurs
- * among them, so that thousands of `*.customer.example` cost no more than one.
+ * Wildcard hosts, found by what follows their last star: one look-up for each length that occurs among them, so that
+ * thousands of `*.customer.example` cost no more than one.
  */
 function createWildcards(): { add(placed: Placed): void; covering(host: string): readonly PathIndex[] } {
   const bySuffix = new Map<string, WildcardHost[]>()

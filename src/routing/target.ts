@@ -1,7 +1,8 @@
 /**
- * The only reader of the request line, of Host and of the raw headers. What two readers could take
- * for two different things is refused here, before anything is matched, judged or forwarded: paths in
- * other spellings, two hosts, two lengths. */
+ * The only reader of the request line, of Host and of the headers that say who asks and from where. What two readers could
+ * understand differently is refused here, before anything is matched, judged or forwarded: paths in other spellings, two
+ * hosts, two addresses. Framing was judged when the head was cut (wire/request-head.ts, server/h2-head.ts).
+ */
 import { askedFor } from '../http/asked.ts'
 import { METHODS } from 'node:http'
 import type { HeaderLines } from '../http/header-lines.ts'
@@ -16,9 +17,8 @@ import { type CompiledTrust, clientOf } from './trust.ts'
 
 export { type CompiledTrust, compileTrust } from './trust.ts'
 
-const VERSIONS: ReadonlySet<string> = new Set(['1.0', '1.1', '2.0'])
 const NONE: ReadonlySet<string> = new Set()
-/** What configuration says of heads, below what is read at all. */
+/** The limits of the configuration; the codecs have limits of their own. */
 export type HeadLimits = Pick<Live, 'maxHeaders' | 'maxHeaderBytes' | 'maxUrlLength'>
 
 const NO_LIMITS: HeadLimits = {
@@ -26,22 +26,15 @@ const NO_LIMITS: HeadLimits = {
   maxHeaderBytes: Number.POSITIVE_INFINITY,
   maxUrlLength: Number.POSITIVE_INFINITY,
 }
-/** Node silently drops what comes after this many, `Cookie` and `Content-Length` included. */
-const MAX_HEADERS = 1000
 /**
- * All that the parser knows: Subversion, CalDAV and caches have methods of their own, and policies say which are allowed.
+ * All that Node's parser knows: Subversion, CalDAV and caches have methods of their own, and policies say which are allowed.
  * CONNECT would open a tunnel to anywhere; TRACE returns the request with its cookies (RFC 9110 §9.3.8).
  */
 export const ALLOWED_METHODS: ReadonlySet<string> = new Set(
   METHODS.filter((method) => method !== 'CONNECT' && method !== 'TRACE'),
 )
-/** No route has it. */
+/** A host that no route has. */
 const NO_HOST = { host: '', port: undefined } as const
-/** No sign, no leading zero, no list, and a number that JavaScript counts exactly. */
-const CONTENT_LENGTH = /^(?:0|[1-9]\d{0,14})$/
-/** Codings that a client may lawfully apply before `chunked` (RFC 9112 §7) and that we do not undo. */
-const OTHER_CODINGS =
-  /^(?:(?:x-)?gzip|(?:x-)?compress|deflate)(?:[ \t]*,[ \t]*(?:(?:x-)?gzip|(?:x-)?compress|deflate))*[ \t]*,[ \t]*chunked$/i
 
 /**
  * The facts of a request, or why it is refused. Total: it throws for no input.
@@ -73,7 +66,6 @@ export function parseTarget(
     }
   }
   if (peer === undefined) return refuse(400, 'the peer is gone')
-  if (raw.headers.count > MAX_HEADERS) return refuse(431, 'too many header fields')
 
   headers = readHeaders(raw.headers)
   if (typeof headers === 'string') return refuse(400, headers)
@@ -85,19 +77,9 @@ export function parseTarget(
   const { scheme: clientScheme } = client
   if (clientScheme === undefined) return refuse(400, 'X-Forwarded-Proto of a trusted hop cannot be read')
 
-  if (!VERSIONS.has(raw.httpVersion)) return refuse(400, 'unsupported HTTP version')
   if (!ALLOWED_METHODS.has(raw.method)) return refuse(405, 'method not allowed')
 
-  const { transferEncoding, contentLength } = headers
-  if (contentLength !== undefined && !CONTENT_LENGTH.test(contentLength)) return refuse(400, 'invalid Content-Length')
-  if (transferEncoding !== undefined) {
-    if (contentLength !== undefined) return refuse(400, 'both Transfer-Encoding and Content-Length')
-    if (raw.httpVersion === '1.0') return refuse(400, 'Transfer-Encoding with HTTP/1.0')
-    if (OTHER_CODINGS.test(transferEncoding)) return refuse(501, 'unsupported Transfer-Encoding')
-    if (transferEncoding.toLowerCase() !== 'chunked') return refuse(400, 'invalid Transfer-Encoding')
-  }
-
-  // Before HTTP/1.1 nobody had to name a host; load balancers still probe so.
+  // HTTP/1.0 does not require a Host, and load balancers still probe without one.
   const nameless = headers.host === undefined && raw.httpVersion === '1.0'
   const host = nameless ? NO_HOST : headers.host === undefined ? undefined : parseHost(headers.host)
   if (!host) return refuse(400, headers.host === undefined ? 'missing Host' : 'invalid Host')
@@ -155,8 +137,6 @@ function sizeOf(headers: HeaderLines): number {
 /** What is read of the headers; a list header's lines are joined with a comma, as RFC 9110 §5.3 says. */
 interface Headers {
   host: string | undefined
-  transferEncoding: string | undefined
-  contentLength: string | undefined
   authorization: string | undefined
   origin: string | undefined
   cookie: string
@@ -176,8 +156,6 @@ function readHeaders(lines: HeaderLines): Headers | string {
   if (lines.problem !== undefined) return lines.problem
   const headers: Headers = {
     host: undefined,
-    transferEncoding: undefined,
-    contentLength: undefined,
     authorization: undefined,
     origin: undefined,
     cookie: '',
@@ -202,14 +180,6 @@ function readHeader(headers: Headers, lines: HeaderLines, index: number): string
     case 'host':
       if (headers.host !== undefined) return 'more than one Host'
       headers.host = lines.value(index)
-      return undefined
-    case 'transfer-encoding':
-      if (headers.transferEncoding !== undefined) return 'more than one Transfer-Encoding'
-      headers.transferEncoding = lines.value(index)
-      return undefined
-    case 'content-length':
-      if (headers.contentLength !== undefined) return 'more than one Content-Length'
-      headers.contentLength = lines.value(index)
       return undefined
     case 'authorization':
       if (headers.authorization !== undefined) return 'more than one Authorization'
@@ -238,7 +208,7 @@ function readHeader(headers: Headers, lines: HeaderLines, index: number): string
       headers.fetchMetadata = true
       return undefined
     case 'x-request-id':
-      // Two of them are none.
+      // Two of them count as none.
       headers.requestId = headers.requestId === undefined ? lines.value(index) : ''
       return undefined
     case 'x-requested-with':
@@ -261,12 +231,12 @@ function joined(before: string, value: string, separator: string): string {
   return before === '' ? value : before + separator + value
 }
 
-/** Like `joined`, but an empty line is an empty entry: which entry counts depends on how many there are. */
+/** Like `joined`, but an empty line is an entry, too: which entry counts depends on their number. */
 function appended(before: string | undefined, value: string): string {
   return before === undefined ? value : `${before},${value}`
 }
 
-/** Printable ASCII without `#`: a fragment is never sent, and what looks like one is read in two ways. */
+/** Printable ASCII without `#`: a fragment is never sent, and readers differ on what looks like one. */
 function isPlain(text: string): boolean {
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i)
@@ -279,13 +249,13 @@ const HTML = /(?:^|[,\s])(?:text\/html|application\/xhtml\+xml)(?:[;,\s]|$)/i
 const LIGHT = /;\s*q\s*=\s*0/i
 
 /**
- * Does a person look at the answer, in a window of a browser? Not of fetches and scripts; of a form that is sent, too.
- * Programs that take HTML if there is nothing better say so with a weight (pip: `text/html; q=0.01`).
+ * Does a person look at the answer in a browser window? True for navigations and submitted forms, false for fetches and
+ * scripts. Programs that take HTML only if there is nothing better give it a low weight (pip: `text/html; q=0.01`).
  */
 function isNavigation({ fetchMode, requestedWith, accept }: Headers): boolean {
   if (requestedWith || (fetchMode !== '' && fetchMode !== 'navigate')) return false
   const comma = accept.indexOf(',')
-  // Browsers begin with it, so that nothing else is looked at.
+  // Browsers begin with it, so most requests need no second look.
   if (isHtml(comma === -1 ? accept : accept.slice(0, comma))) return true
   return comma !== -1 && HTML.test(accept) && accept.split(',').some(isHtml)
 }
@@ -294,7 +264,7 @@ function isHtml(range: string): boolean {
   return HTML.test(range) && !LIGHT.test(range)
 }
 
-/** On plain http, and before 2023, browsers send no fetch metadata; every one of them calls itself Mozilla. */
+/** On plain http, and before 2023, browsers send no fetch metadata; but all of them call themselves Mozilla. */
 function isBrowser({ fetchMetadata, requestedWith, userAgent }: Headers): true | undefined {
   return fetchMetadata || requestedWith || userAgent.startsWith('Mozilla/') ? true : undefined
 }

@@ -85,7 +85,7 @@ test('parseTarget puts the view into the facts', () => {
     peer: '127.0.0.1',
     encrypted: false,
     upgrade: false,
-  }
+  } as const
   const parsed = parseTarget(raw, compileTrust({ proxies: [], hops: 0 }), 'id', identity)
   if ('kind' in parsed) throw new Error(parsed.detail)
   expect(parsed.headers.get('x-env')).toBe('a, b')
