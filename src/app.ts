@@ -52,7 +52,7 @@ export interface Prepared {
 }
 
 const RECHECK_INTERVAL: Span = 30_000
-/** Whoever waited for the start is answered before anything is asked of Okta. */
+/** Requests that waited for the start are answered before Okta is asked anything. */
 const FIRST_ANSWERS: Span = 100
 const AT_ONCE = { drainDelay: 0, drainTimeout: 0 }
 
@@ -152,10 +152,11 @@ async function openServing(options: ServingOptions, closing: Closing): Promise<S
   lost('audit_lines_dropped_total', 'Audit lines that the place of audit_log did not take.', () =>
     logger.auditLog?.dropped(),
   )
-  // Ages, expiries and rules about time change decisions without any event; times of day are mostly written in minutes.
+  // Ages, expiries and rules about time change decisions without any event. Twice a minute, because times of day are mostly
+  // written in minutes.
   const recheck = (): void => {
     streams.recheck()
-    // Sessions of open streams are kept fresh as well, and what a refresh says of their people counts.
+    // This also refreshes sessions of open streams, and a refresh may bring other groups.
     void streams.confirm().then(() => streams.recheck())
   }
   closing.add(onTheMark(clock, RECHECK_INTERVAL, recheck))
@@ -251,7 +252,7 @@ async function openServing(options: ServingOptions, closing: Closing): Promise<S
   }
 }
 
-/** With what was prepared before it, or not at all. */
+/** If the log cannot be prepared, neither is the generation. */
 function prepareLog(logger: ServingOptions['logger'], next: Live, prepared: Lifetime) {
   try {
     return logger.prepare?.(next)

@@ -39,10 +39,10 @@ import { createUpstreams } from './upstream/forward.ts'
 
 export interface ServingOptions {
   readonly config: Config
-  /** `prepare`, `dropped`, `auditLog`: absent for a logger that writes everything. */
+  /** `prepare`, `dropped` and `auditLog` are absent for a logger that cannot change or lose lines. */
   readonly logger: Logger & Partial<Pick<ProcessLogger, 'prepare' | 'dropped' | 'auditLog'>>
   readonly clock?: Clock
-  /** Where the processes of this machine have their debts in common, unless the store has them. Absent: there is one process. */
+  /** Shares what rate limits count among the processes of this machine, unless the store does. Absent: there is one process. */
   readonly owe?: Owe
 }
 
@@ -81,7 +81,7 @@ export async function openProcess(
   credentials.beginWith(beginWith)
   const rotation = createRotation({ fixed, store, credentials, clock, logger })
   closing.add(() => rotation.close())
-  // A server that came back empty no longer knows whose it is, and would let in whoever comes next.
+  // A store server that came back empty has lost the mark of our shared secret: write it again before another deployment does.
   const rememberKey = (): void =>
     void checkStoreKey(store, keyRings).catch((error: unknown) =>
       logger.error(faultFields(error), 'store: cannot tell whose it is'),
@@ -186,11 +186,11 @@ export async function openProcess(
   }
 }
 
-/** The groups of all of them are named, and looked after. */
+/** The routes whose groups the directories follow. */
 function routesAndAdmin({ routes, admin }: Live): readonly Route[] {
   return admin ? [...routes, admin] : routes
 }
-/** One for each issuer: providers that share one are clients of the same people. */
+/** One for each issuer: providers of one issuer share its people. */
 function directoryScopes(
   [first, ...others]: Fixed['idps'],
   secretsOf: (provider: string) => DirectorySecrets,

@@ -66,28 +66,28 @@ export interface Logger {
   debug(fields: LogFields, message: string): void
   info(fields: LogFields, message: string): void
   warn(fields: LogFields, message: string): void
-  /** With what to do first (`remedy`), which the code knows. */
+  /** Adds the `remedy` of the error code. */
   error(fields: LogFields & { readonly error: ErrorCode }, message: string): void
-  /** Something that somebody may have to answer for: written whatever the level (`info` unless given), to where `audit_log` says. */
+  /** An audit event: written to where `audit_log` says, whatever `log_level` is. `level`: `info` unless given. */
   audit(fields: AuditFields, message: string, level?: 'debug' | 'info' | 'warn' | 'error'): void
-  /** Would a line of this level be written? Asked before one is made that few want. */
+  /** Would a line of this level be written? Ask before building one that is expensive. */
   writes(level: 'debug' | 'info' | 'warn' | 'error'): boolean
-  /** For lines of every request: their fields are JSON members already (`"status":200,"path":"/"`), written as they are. */
+  /** For the line of each request: `members` are JSON already (`"status":200,"path":"/"`) and written as they are. */
   line(level: 'debug' | 'info' | 'warn' | 'error', members: string, message: string): void
 }
 
-/** Something that is waited for, in OpenTelemetry's words. */
+/** A call that takes time, described as a span (OpenTelemetry). */
 export interface Waiting<R> {
   readonly name: string
   readonly kind: 'client' | 'internal'
   readonly attributes: Readonly<Record<string, string | number>>
-  /** A trace of its own where no request waits for it. */
+  /** When no request waits for it, it gets a trace of its own. */
   readonly alone?: true
-  /** What the result says; with `error.type` it failed. */
+  /** Attributes of the result; with `error.type` among them it failed. */
   readonly said?: (result: R) => Readonly<Record<string, string | number>>
 }
 
-/** Does the work, as a span of whoever waits for it. */
+/** Does the work, as a span in the trace of the request that waits for it. */
 export type WaitingFor = <R>(what: Waiting<R>, work: () => Promise<R>) => Promise<R>
 
 /** Who the identity provider says this is: ID token claims completed by userinfo. */
@@ -103,7 +103,7 @@ export interface Identity {
 export interface Tokens {
   readonly idToken: string
   readonly refreshToken?: string
-  /** As the provider said, of the access token or else of the ID token. */
+  /** As the provider says, for the access token or else for the ID token. */
   readonly accessTokenExpiresAt?: WallTime
 }
 
@@ -116,7 +116,7 @@ export interface Refreshable {
 
 export type Refreshed =
   | { readonly outcome: 'renewed'; readonly identity: Identity; readonly tokens: Tokens }
-  /** The provider takes the refresh token no more: it was revoked, or the person may not sign in any more. */
+  /** The provider no longer accepts the refresh token: it was revoked, or the person may not sign in any more. */
   | { readonly outcome: 'refused' }
   /** The answer is about another subject, issuer or client. */
   | { readonly outcome: 'mismatch' }
@@ -133,13 +133,13 @@ export interface SignInDemand {
   readonly providers?: readonly [string, ...string[]]
   /** One of them is the `acr` of the sign-in (OIDC Core §2). */
   readonly acrValues?: readonly [string, ...string[]]
-  /** The person proved who they are no longer ago than this (`auth_time`). */
+  /** The person authenticated no longer ago than this (`auth_time`). */
   readonly maxAuthAge?: Span
-  /** They signed in here no longer ago than this, and proved who they are for it or shortly before, as far as the provider says. */
+  /** They signed in here no longer ago than this, and authenticated for it or shortly before, as far as the provider says. */
   readonly maxSessionAge?: Span
 }
 
-/** RFC 8628 §3.2, as the provider says it. */
+/** The provider's device authorization response (RFC 8628 §3.2). */
 export interface DeviceCode {
   readonly device_code: string
   readonly user_code: string
@@ -150,9 +150,9 @@ export interface DeviceCode {
   readonly interval?: number
 }
 
-/** Tokens of an identity provider that somebody shows to us. */
+/** Checks tokens of this identity provider that come with requests. */
 export interface ShownTokens {
-  /** What the provider signed; `refused`: why it did not, for the log. Rejects when its keys cannot be read. */
+  /** The claims, if the provider signed the token; `refused`: why it is not valid, for the log. Rejects when the keys cannot be read. */
   verify(token: string): Promise<{ readonly typ?: string; readonly claims: JsonObject } | { readonly refused: string }>
   /** RFC 7662. undefined: not active, or the provider has nobody to ask. Rejects ERR_IDP_UNREACHABLE, ERR_IDP_UNUSABLE. */
   introspect(token: string): Promise<JsonObject | undefined>
@@ -160,9 +160,9 @@ export interface ShownTokens {
 
 export interface IdentityProvider {
   readonly tokens: ShownTokens
-  /** RFC 8628. undefined: it has no device codes for our client. Rejects ERR_IDP_UNREACHABLE. */
+  /** RFC 8628. undefined: the provider gives our client no device codes. Rejects ERR_IDP_UNREACHABLE. */
   beginDevice(signal: AbortSignal): Promise<DeviceCode | undefined>
-  /** One question: who entered the code, or why nobody is signed in (yet). Rejects ERR_IDP_REJECTED or ERR_IDP_UNREACHABLE. */
+  /** Asks once who has entered the code; `error`: nobody yet, or nobody will. Rejects ERR_IDP_REJECTED or ERR_IDP_UNREACHABLE. */
   pollDevice(
     deviceCode: string,
     signal: AbortSignal,
@@ -173,9 +173,9 @@ export interface IdentityProvider {
   /** Unique among the providers of the configuration. */
   readonly name: string
   readonly issuer: string
-  /** The last call got no answer, or one of 500 or more; it is asked again until it answers. undefined: it got one, or there was none. */
+  /** The last call got no answer, or a 5xx; the provider is asked again until it answers. undefined: there is no trouble. */
   readonly trouble: () => Trouble | undefined
-  /** Nothing is asked by itself any more. */
+  /** Ends the calls under way; nothing is asked in the background any more. */
   readonly close: () => void
   /** Path of its redirect URI at the authenticate service: no other provider has it. */
   readonly callbackPath: string
@@ -185,12 +185,12 @@ export interface IdentityProvider {
   begin(
     signal: AbortSignal,
     asked?: {
-      /** To be asked for as well, where the provider lists them. */
+      /** Requested as well, if the provider's metadata lists them. */
       readonly scopes?: readonly string[]
       readonly state?: string
       /** Providers may ignore it: the caller judges what comes back. */
       readonly demand?: SignInDemand | undefined
-      /** The provider is to ask who it is, whoever is signed in there. */
+      /** The provider asks for an account, even if somebody is signed in there. */
       readonly chooseAccount?: boolean
     },
   ): Promise<{ readonly redirect: URL; readonly pending: PendingSignIn }>
@@ -208,7 +208,7 @@ export interface IdentityProvider {
    * at: the old one may be spent. Rejects ERR_IDP_… for what says nothing about the session: no answer, 429, 5xx, a set-up error.
    */
   refresh(current: Refreshable, signal: AbortSignal, keep: (refreshToken: string) => Promise<void>): Promise<Refreshed>
-  /** Tells the provider that a refresh token is of no more use (RFC 7009); nothing where it has no endpoint for that. Rejects ERR_IDP_…. */
+  /** Revokes a refresh token (RFC 7009), if the provider has an endpoint for that. Rejects ERR_IDP_…. */
   revoke(refreshToken: string, signal: AbortSignal): Promise<void>
   /** `state` comes back in the query of `returnTo`. undefined: the provider has no end-session endpoint, or cannot be asked now. */
   signOutUrl(idToken: string, returnTo: URL, state?: string): Promise<URL | undefined>
@@ -218,17 +218,17 @@ export interface IdentityProvider {
 export interface IdentityProviders {
   /** As configured; the first is the default one. */
   readonly all: readonly [IdentityProvider, ...IdentityProvider[]]
-  /** undefined: none is called so. */
+  /** undefined: no provider has this name. */
   named(name: string): IdentityProvider | undefined
-  /** Whom a session comes from; undefined: a provider that is not configured any more, or has another issuer now. */
+  /** The provider of a session; undefined: it is not configured any more, or has another issuer now. */
   of(session: { readonly provider?: string; readonly identity: Identity }): IdentityProvider | undefined
 }
 
 export interface Table<T> {
   readonly name: string
-  /** Judges what came back from disk: undefined is a fault (ERR_STORE_CORRUPT), never an answer. */
+  /** Validates what was stored: undefined is a fault (ERR_STORE_CORRUPT), never an answer. */
   parse(value: unknown): T | undefined
-  /** What goes to disk as JSON, and comes to `parse` from there; absent: the value as it is. */
+  /** What is stored as JSON, and what `parse` gets back; absent: the value as it is. */
   format?(value: T): unknown
   /** Secondary key for `list`, e.g. a session's person. */
   index?(value: T): string
@@ -250,18 +250,18 @@ export interface Lease {
   release(): Promise<void>
 }
 
-/** How far somebody is ahead of what they may do: the time that has to pass before nothing is owed (lib/rate-limiter.ts). */
+/** What a client or a person has used up of a rate limit, as the time until nothing is owed (lib/rate-limiter.ts). */
 export interface Debt {
   readonly key: string
-  /** To be added. */
+  /** Added to the debt. */
   readonly more: Span
-  /** No more is ever owed. */
+  /** The debt never exceeds this. */
   readonly most: Span
 }
 
 /**
- * Adds to debts that several processes have in common, and gives what each is then, in the order of the keys. Time pays
- * them, and they need not survive anything else. Rejects when nobody answers.
+ * Adds to debts that several processes share, and gives what each is then, in the same order. They shrink as time passes,
+ * and may be lost in a restart. Rejects when nobody answers.
  */
 export type Owe = (debts: readonly Debt[]) => Promise<readonly Span[]>
 
@@ -277,7 +277,7 @@ export interface Store {
     when?: { readonly ifVersion?: number; readonly expiresAt?: WallTime },
   ): Promise<boolean>
   /**
-   * Puts several records of one table at once, all or none; undefined deletes. They live for ever. false: nothing was
+   * Puts several records of one table at once, all or none; undefined deletes. They never expire. false: nothing was
    * done, because the record that `unless` names has another version by now (0: it must not exist).
    */
   write<T>(
@@ -297,13 +297,13 @@ export interface Store {
    * not kept for long enough (this process stood still), so that whatever follows the store must be read again.
    */
   watch(listener: (change: Change) => void, onGap?: () => void): Unsubscribe
-  /** What changed before this instant has been told to those who watch. Far back: changes cannot be followed now. */
+  /** Listeners have been told of every change before this instant. It stands still while changes cannot be followed. */
   heardAt(): Monotonic
   /** One holder at a time, by the clock of the store where it has one. */
   lease(name: string, ttl: Span): Promise<Lease | undefined>
-  /** Records of this table that an older secret sealed are sealed with the first one. Absent where none is sealed. */
+  /** Seals records of this table with the first secret that an older one sealed. Absent where nothing is sealed. */
   readonly sealAnew?: (table: Table<unknown>) => Promise<void>
-  /** By the clock of the store. Absent where every process is of this machine: they have a primary. */
+  /** By the clock of the store. Absent where all processes are on one machine: their primary keeps the debts. */
   readonly owe?: Owe
   /** Rejects ERR_STORE_UNAVAILABLE when the store does not answer now. */
   ping(): Promise<void>
@@ -312,7 +312,7 @@ export interface Store {
   close(): Promise<void>
 }
 
-/** Of something that is asked over a network or a file system. */
+/** What is wrong with something that we depend on, and since when. */
 export interface Trouble {
   readonly since: WallTime
   readonly reason: string

@@ -36,13 +36,13 @@ export interface AtApplicationDeps extends ReturnAddressDeps {
 
 /** How a sign-in is begun. */
 export interface SignInManner {
-  /** By a page that keeps what follows `#`. */
+  /** By a page that keeps the fragment. */
   readonly keepFragment?: boolean
-  /** What the route asks of it. */
+  /** What the route demands of it. */
   readonly demand?: SignInDemand | undefined
 }
 
-/** A page of the sign-in service with a longer address is reached from its front page. */
+/** Longest address on the sign-in service to return to; a sign-in for a longer one ends at the front page. */
 const MAX_OWN_PAGE = 1024
 
 export function createAtApplication(deps: AtApplicationDeps) {
@@ -50,8 +50,8 @@ export function createAtApplication(deps: AtApplicationDeps) {
   const addresses = createReturnAddresses(deps)
 
   /**
-   * An application's host sends a browser to the authenticate service, bound to it by a nonce cookie. `keepFragment`: by a
-   * page whose script keeps what follows `#`, where the browser has one; by a redirect otherwise.
+   * Sends a browser from an application's host to the authenticate service, bound to this browser by a nonce cookie.
+   * `keepFragment`: by a page whose script keeps the fragment, if this is a navigation; otherwise by a redirect.
    * @param returnTo a URL of the host that was asked.
    */
   function startSignIn(
@@ -67,7 +67,7 @@ export function createAtApplication(deps: AtApplicationDeps) {
       : begin(request, back, byPage, demand)
   }
 
-  /** Without a hand-off there is nothing to bind: the address is sealed, and whoever signs in is the one who sees it. */
+  /** On the service's own pages there is no hand-off, so nothing to bind: the address is sealed into the link. */
   function signInAtService(request: ControlRequest, returnTo: URL): string {
     const { controlPrefix } = request.generation.live.naming
     const isFront = returnTo.search === '' && ['/', controlPrefix, `${controlPrefix}/`].includes(returnTo.pathname)
@@ -91,7 +91,7 @@ export function createAtApplication(deps: AtApplicationDeps) {
     const url = URL.canParse(wanted, origin) ? new URL(wanted, origin) : undefined
     // Not by `origin` alone: it looks inside `blob:` URLs and past a user name.
     const ours = url?.origin === origin && generation.routes.allowsReturn(url)
-    // Whoever changes it is asked for less, and then again by the route.
+    // Somebody who changes it signs in with less, and is then asked again by the route.
     const route = only(query, 'route')
     const demand = generation.live.routes.find(({ id }) => id === route)?.demand
     return startSignIn(request, ours ? url.href : `${origin}/`, { demand })
@@ -105,9 +105,9 @@ export function createAtApplication(deps: AtApplicationDeps) {
     const nonceName = handoff && namesFor(request).nonce + nonceTag(handoff.nonceHash)
     const nonces = nonceName === undefined ? [] : readCookie(facts.cookie, nonceName)
     if (!handoff || nonceName === undefined || !nonces.some((nonce) => sha256(nonce) === handoff.nonceHash)) {
-      // Used before, or forgotten for newer tabs, one of which has signed this browser in: the session is its own, not the
-      // one of the code. One that is not what the address asks for would only lead here again. Where newer tabs wait the
-      // application begins once more, and the sign-in service knows who this is.
+      // The code was used, or its nonce was dropped in favour of newer tabs. If one of those has signed this browser in as
+      // the route demands, its own session counts, not the one of the code. If newer tabs still wait, the application
+      // begins again, and the sign-in service knows who this is.
       const isKnown = (await here.active(request, handoff?.demand)) !== undefined
       if (isKnown || (handoff && isCrowded(request, namesFor(request).nonce))) {
         return redirectReply(302, handoff?.returnTo ?? new URL(origin))
@@ -126,7 +126,7 @@ export function createAtApplication(deps: AtApplicationDeps) {
     return here.enter(request, returnTo, [spent, here.cookie(request, session)])
   }
 
-  /** `ROUTE/{prefix}/return`: to the address that was asked for in the beginning. */
+  /** `ROUTE/{prefix}/return`: leads to the address that was asked for at first. */
   async function returnToAsked(request: ControlRequest): Promise<Reply> {
     const url = await addresses.find(request)
     return isDocument(request) ? returnReply(url) : redirectReply(302, url)

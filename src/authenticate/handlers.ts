@@ -1,6 +1,6 @@
 /**
- * The authenticate service: sign-in, the provider's callback, the hand-off to applications (at-application.ts is their half).
- * The order of the checks is the protocol; each handler reads from top to bottom.
+ * The authenticate service: sign-in, the provider's callback, the hand-off to applications (whose half is
+ * at-application.ts). The order of the checks is the protocol; each handler reads from top to bottom.
  */
 import { AppError, toAppError } from '../errors.ts'
 import { readCookie } from '../lib/cookie.ts'
@@ -62,7 +62,7 @@ export interface AuthenticateDeps extends Omit<SignOutDeps, 'failure' | 'csrf' |
   readonly states: States
   readonly clock: Clock
   readonly logger: Logger
-  /** Tells the directory what the claims say; answers how long a session may live on them. */
+  /** Tells the directory what the claims say; gives the end of a session that relies on them. */
   readonly admit: (
     provider: string,
     said: { readonly identity: Identity; readonly tokens: Tokens },
@@ -105,7 +105,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     return handOff(request, asked, ticket)
   }
 
-  /** Of an application, of our page after a sign-out, or of nobody. */
+  /** Where the link comes from: an application, our page after a sign-out, or nowhere (no query). */
   function linkOf({ generation: { fixed, routes } }: ControlRequest, query: URLSearchParams): SignInLink {
     if (query.size === 0) return { kind: 'good', asked: { returnTo: fixed.authenticateServiceUrl } }
     const state = only(query, 'state')
@@ -116,7 +116,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
       : { kind: 'refused' }
   }
 
-  /** The only identity provider that will do, or the one that the person has chosen, or the page where they choose. */
+  /** Goes to the only identity provider that will do, or to the one that the person chose; otherwise shows the page to choose. */
   async function askSomebody(
     request: ControlRequest,
     asked: SignInRequest,
@@ -126,7 +126,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const { providers } = asked.demand ?? {}
     const [first, ...others] = idps.all.filter(({ name }) => providers?.includes(name) ?? true)
     if (!first) {
-      // A reload has brought the route that names it, and providers come with a restart.
+      // A reload brought a route that names a new provider, but providers are read at the start only.
       const missing = new AppError(
         'ERR_IDP_UNUSABLE',
         `sign-in: no provider is called ${providers?.join(' or ')} (yet)`,
@@ -151,7 +151,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const now = clock.now()
     const wanted = live.groupsScope.includes(idp.name) ? ['groups'] : []
     const { chooseAccount = false } = asked
-    // Whatever becomes of this sign-in: where it is begun once more, it is with this provider.
+    // If this sign-in has to begin again, it begins at this provider.
     const demand: SignInDemand = { ...asks, providers: [idp.name] }
     const state = states.seal({ returnTo: asked.returnTo, again, demand })
     const begun = await idp
@@ -180,10 +180,10 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const name = namesFor(request).pending + flowTag(state)
     const [sealed] = readCookie(facts.cookie, name)
     const pending = sealed === undefined ? undefined : pendingSeal.open(sealed, clock.now())
-    // This browser is done with it, whatever follows. Whoever has copied it meets the state, which is spent with the code.
+    // Removed, whatever follows. A copy of it is of no use: the state is spent together with the code.
     const spent = cookieHeader(request, name, undefined)
     const idp = pending && idps.named(pending.provider)
-    // At the redirect URI of another provider the code is another's, too: this one must not get it (mix-up, RFC 9700 §4.4).
+    // A code that came to another provider's redirect URI must not be sent to this one (mix-up, RFC 9700 §4.4).
     if (!idp || facts.path !== idp.callbackPath || !constantTimeEqual(pending.state, state)) {
       const unknown = new AppError('ERR_SIGN_IN_STATE', 'callback: no sign-in of this browser waits for this state')
       return withoutPending(request, state, unknown)
@@ -222,16 +222,16 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const ticket = unmet ? undefined : ticketFor(request, asked)
     const session = await sessionFor(request, idp, identity, tokens, expiresAt, ticket)
     const cookies = [spent, here.cookie(request, session)]
-    // What the provider did is good for other routes. Here the next attempt is the person's own, so that nothing goes round.
+    // The session is good for other routes. For this one the person has to try again by hand, so that there is no redirect loop.
     if (unmet) return failure(request, insufficient(unmet), { cookies, tryAgain })
     return handOff(request, asked, ticket, cookies)
   }
 
   /**
-   * A callback whose sign-in this browser does not hold: used, expired, or forgotten for newer tabs. Nothing of it is used
-   * but the address that we sealed into its state, and that is judged like any other link. Who this is says the browser's
-   * own session, so that a planted callback signs nobody in (RFC 9700 §4.7), and its code stays unspent. A state that is
-   * not ours names no address: whoever is signed in sees the page that says so.
+   * A callback whose sign-in this browser does not hold: used, expired, or dropped in favour of newer tabs. Only the address
+   * that we sealed into its state is used, and it is checked like any other link. The person is the one of the browser's
+   * own session, so a planted callback signs nobody in (RFC 9700 §4.7), and its code is not spent. A state that is not ours
+   * gives no address: whoever is signed in goes to the front page.
    */
   async function withoutPending(
     request: ControlRequest,
@@ -242,13 +242,13 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     const { fixed, routes } = request.generation
     const wanted = states.open(state)
     const known = wanted && routes.allowsReturn(wanted.returnTo) ? wanted : undefined
-    // The application asks for a hand-off of its own where it needs one.
+    // The application will ask for a hand-off if it needs one.
     if (await here.active(request, known?.demand)) {
       return redirectReply(302, known?.returnTo ?? fixed.authenticateServiceUrl, cookies)
     }
     if (!known) return failure(request, error, { cookies })
     const { returnTo, again, demand } = known
-    // Once, and in a browser that keeps our cookies: otherwise this would go round for ever.
+    // Only once, and only in a browser that keeps our cookies: otherwise this would be a redirect loop.
     if (!again && isCrowded(request, namesFor(request).pending)) {
       return askSomebody(request, { returnTo, demand }, undefined, true)
     }
@@ -256,8 +256,8 @@ export function createAuthenticate(deps: AuthenticateDeps) {
   }
 
   /**
-   * Parallel tabs of one person share one session; another person's session in this browser with the same provider ends.
-   * `ticket` is issued at the same moment, so that a store which can makes one commit of both: nobody has its code before.
+   * Parallel tabs of one person share a session; another person's session at the same provider in this browser ends.
+   * `ticket` is issued at the same moment, so that the store can commit both at once; its code is not known to anybody yet.
    */
   async function sessionFor(
     request: ControlRequest,
@@ -287,7 +287,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     return create()
   }
 
-  /** What the application will know the session by. undefined: there is nothing to hand over. */
+  /** The hand-off of the session to the application. undefined: none is needed. */
   function ticketFor(request: ControlRequest, { returnTo, nonceHash, demand }: SignInRequest): Ticket | undefined {
     // The authenticate service has its session already.
     if (nonceHash === undefined || isAtAuthenticate(request, returnTo)) return undefined
@@ -295,7 +295,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
     return newTicket(store, handoff, clock.now())
   }
 
-  /** `ticket` is issued. */
+  /** `ticket` has been issued. */
   function handOff(
     request: ControlRequest,
     { returnTo }: SignInRequest,

@@ -35,7 +35,7 @@ export interface Generation {
   leave(): void
 }
 
-/** Counts a request; 0: it may go on. Otherwise in how many milliseconds one may. `route`: absent for our own paths. */
+/** Counts a request. 0: it may go on; otherwise the milliseconds until one may. `route`: absent for our own paths. */
 export interface RateLimits {
   client(facts: RequestFacts, route: Route | undefined, now: Monotonic): Span
   person(who: Principal, route: Route, now: Monotonic): Span
@@ -56,7 +56,7 @@ export interface Reply {
   readonly status: number
   readonly headers: readonly (readonly [name: string, value: string])[]
   readonly body: string | Buffer
-  /** The connection ends behind it. Absent: it may go on. */
+  /** The connection closes after it. Absent: it may stay open. */
   readonly close?: true
 }
 
@@ -66,7 +66,7 @@ export interface Finished {
   readonly forwarded?: Forwarded
 }
 
-/** One finished request, for whoever counts. */
+/** One finished request, for metrics, traces and the status page. */
 export interface RequestSample {
   readonly facts: RequestFacts | undefined
   readonly who: Principal | undefined
@@ -84,11 +84,11 @@ export interface RequestSample {
 export interface Trace {
   /** 32 hex digits. */
   readonly id: string
-  /** Header lines for the upstream, instead of what the client sent of them. */
+  /** The trace context for the upstream (header lines), in place of the client's. */
   readonly lines: string
-  /** The step before ends, if there is one, and this one begins. */
+  /** Ends the step before, if there is one, and begins this one. */
   step(name: TraceStep): void
-  /** The same, and what the work waits for belongs to this step. */
+  /** The same; what the work waits for becomes a part of this step. */
   within<R>(name: TraceStep, work: () => R): R
   end(sample: RequestSample): void
 }
@@ -97,7 +97,7 @@ export interface Trace {
 export type TraceStep = 'session' | 'authz' | 'control' | 'upstream'
 
 export interface Tracing {
-  /** `trusted`: what the request says of a trace counts. */
+  /** `trusted`: the trace context of the request counts. */
   begin(facts: RequestFacts, head: RequestHead, startedAt: Monotonic, trusted: boolean): Trace
 }
 
@@ -105,7 +105,7 @@ export interface Tracing {
 export interface Forwarded {
   readonly status: number
   readonly upstream: string
-  /** Until the response header. */
+  /** Time until the head of the response. */
   readonly upstreamMs: number
   readonly bytesIn: number
   readonly bytesOut: number
@@ -141,15 +141,15 @@ export interface Exchange {
   readonly head: RequestHead
   /** undefined: the request has none. */
   readonly body: RequestBody | undefined
-  /** Begins the answer. What is written behind a status or a method that allows no body is dropped. */
+  /** Begins the answer. Its body is dropped if the status or the method allows none. */
   respond(head: ResponseHead): ResponseBody
   /**
    * Accepts the upgrade that `head.upgrade` asks for: both directions from then on.
    * @param headers lines, as in `ResponseHead`.
-   * @param idle the longest that nobody may say anything, instead of `tunnel_idle_timeout`; 0: none.
+   * @param idle replaces `tunnel_idle_timeout`; 0: no limit.
    */
   upgrade(headers: string, idle?: Span): Duplex
-  /** Ends it at once, with nothing that looks like a complete answer. */
+  /** Ends it at once, in a way that no client takes for a complete answer. */
   abort(reason: CutReason | ErrorCode): void
   /** Why it was aborted. */
   readonly aborted: CutReason | ErrorCode | undefined
@@ -165,15 +165,15 @@ export interface ResponseHead {
   readonly reason?: string | undefined
   /** Lines (http/header-lines.ts), all tidy, without those that frame the answer. `Date` is added when it is missing. */
   readonly headers: string
-  /** `Content-Length`: octets of the body, or of the one that is left out (HEAD, 304); undefined: its end shows. */
+  /** `Content-Length`: octets of the body, or of the one that is left out (HEAD, 304); undefined: not known beforehand. */
   readonly length?: number | undefined
   /** Is a `Date` among the lines? */
   readonly dated?: boolean | undefined
-  /** The connection ends behind it. */
+  /** The connection closes after it. */
   readonly close?: boolean | undefined
 }
 
-/** Waiting for the first piece asks a client for it that expects "100 Continue". Destroying it drops what still comes and leaves the answer alone. */
+/** Reading it sends "100 Continue" to a client that waits for that. Destroying it drops what still arrives, and leaves the answer alone. */
 export interface RequestBody extends Readable {
   /** Read from the client so far. */
   readonly bytes: number
@@ -181,29 +181,29 @@ export interface RequestBody extends Readable {
   readonly starving: boolean
   /** Runs for each piece that the client sends. */
   onPiece: () => void
-  /** The longest that the client may send nothing, from now on. Then the body fails with ERR_CLIENT_TIMEOUT. */
+  /** The longest silence of the client, from now on. After it the body fails with ERR_CLIENT_TIMEOUT. */
   limit(idle: Limit): void
   /** The most bytes that may come. Beyond it the body fails with ERR_BODY_TOO_LARGE. */
   limitBytes(most: number): void
 }
 
-/** What a stream of Node has of it, and no more. A string is UTF-8 unless it says otherwise. */
+/** The part of Node's `Writable` that is used. A string is UTF-8 unless an encoding is given. */
 export interface ResponseBody {
-  /** False: wait for `drain`, or for the end of the exchange. What the system takes at once never says so. */
+  /** False: wait for `drain`, or for the end of the exchange. Never false for what the system took at once. */
   write(piece: Buffer | string): boolean
   write(piece: Buffer | string, encoding: 'latin1'): boolean
-  /** With all of the body, or the last of it, it costs one write less. */
+  /** Passing the whole body, or its last piece, here saves one write. */
   end(piece?: Buffer | string): unknown
   end(piece: Buffer | string, encoding: 'latin1'): unknown
   once(event: 'drain', resume: () => void): unknown
-  /** Octets that the system has not taken. 0 behind a `write`: the piece may be used for something else. */
+  /** Octets that the system has not taken yet. 0 after a `write`: the piece may be used for something else. */
   readonly writableLength: number
   readonly writableNeedDrain: boolean
   /** The system has taken all of the answer. */
   readonly writableFinished: boolean
   /** Sends the head now; otherwise it may wait for the first piece. */
   flushHeaders(): void
-  /** May be dropped. Before `end`. */
+  /** Call it before `end`. They may be dropped. */
   addTrailers(trailers: Readonly<Record<string, string>>): void
 }
 
@@ -245,13 +245,13 @@ export interface StreamPlace {
 
 export interface StreamRegistry {
   add(stream: OpenStream): StreamPlace
-  /** Of whoever was let in by this credential. */
+  /** Cuts what this credential let in. */
   end(credential: string, reason: CutReason): void
-  /** Decide again for one person, or for everyone (a new configuration). */
+  /** Decides again for one person, or for everyone (a new configuration). */
   recheck(person?: PersonKey): void
-  /** Asks again who everybody is: a sign-out may have gone unheard. false: of some it cannot be known now. */
+  /** Identifies everybody again, because a sign-out may have been missed. false: for some that is not possible now. */
   confirm(): Promise<boolean>
-  /** Of all who have shown a credential, but for those that were opened at this instant or later. */
+  /** Cuts all streams with a credential that were opened before this instant. */
   endOlder(than: Monotonic, reason: CutReason): void
   readonly size: number
   close(): void

@@ -10,7 +10,7 @@ import type { Decision, Grant } from './verdict.ts'
 import { elapsed } from '../lib/time.ts'
 import type { SignInDemand, WallTime } from '../types.ts'
 
-/** When groups are unknown, seconds until asking again may help: a directory read takes about one. */
+/** Seconds after which asking again may help when groups are unknown: a directory read takes about one. */
 const RETRY_AFTER = 5
 
 /**
@@ -49,7 +49,7 @@ export function isForwardGrant(value: unknown): value is Grant<Forward> {
 
 /**
  * What the policy of a route says about a request, and the only maker of a `Grant`. Pure, total and synchronous: it never
- * throws, and every doubt is not "allow". Only policy/judge.ts asks: a request has more rules to pass than its policy.
+ * throws, and a doubt is never "allow". Only policy/judge.ts may call it, because a request has to pass more than its policy.
  */
 export function decide(route: Route, asker: Principal | undefined, request: RequestFacts, now: WallTime): Decision {
   try {
@@ -66,7 +66,7 @@ export function decide(route: Route, asker: Principal | undefined, request: Requ
   }
 }
 
-/** Where a route names identity providers, a session of another one is nobody's. Tokens of another one are not taken (identity/bearer/reader.ts). */
+/** Where a route names identity providers, a session of another provider does not count. (identity/bearer/reader.ts sees to tokens.) */
 export function countsOn({ demand }: Pick<Route, 'demand'>, who: Principal): boolean {
   return who.kind !== 'session' || demand?.providers === undefined || demand.providers.includes(who.provider)
 }
@@ -90,8 +90,8 @@ function decideByPolicy(
 }
 
 /**
- * Whoever may open the route does so with a sign-in that it asks for; whoever may not learns that, and is not sent
- * anywhere. A preflight is nobody's by its nature, and opens nothing.
+ * Whoever the rules allow must also have signed in as the route demands; whoever they deny is told so, and not sent to sign
+ * in. A CORS preflight is always anonymous, and opens nothing.
  */
 function withDemand(decision: Decision, demand: SignInDemand, who: Principal | undefined, now: WallTime): Decision {
   const { outcome, reasons } = decision
@@ -101,7 +101,7 @@ function withDemand(decision: Decision, demand: SignInDemand, who: Principal | u
   return unmetBy(who, demand, now) === undefined ? decision : { outcome: 'sign-in', reasons: INSUFFICIENT, demand }
 }
 
-/** Who is named to the application of a public route: nobody, unless it asks (`identity: optional`) and the person may sign in. */
+/** Whom the application of a public route hears of: nobody, unless it wants to (`identity: optional`) and the person is not inactive. */
 function known(route: Route, who: Principal | undefined, now: WallTime): Principal | undefined {
   if (who === undefined || who.status === 'inactive') return undefined
   return route.policy.kind === 'public' && route.policy.identity === 'optional'
@@ -113,16 +113,15 @@ function withFreshGroups(route: Route, who: Principal, now: WallTime): Principal
   return isTooOld(route, who, now) ? { ...who, membership: 'unknown' } : who
 }
 
-/** On a route that asks for it (`max_directory_age`), what was last heard of the person too long ago is unknown. */
+/** With `max_directory_age`: were the person's groups last confirmed too long ago? */
 function isTooOld({ maxDirectoryAge }: Route, { membership }: Principal, now: WallTime): boolean {
   if (maxDirectoryAge === undefined) return false
   return membership === 'unknown' || elapsed(now, membership.freshAt) > maxDirectoryAge
 }
 
 /**
- * Three-valued logic: what does not depend on an unknown is decided without it.
- * An allowed request needs no session if no rule that mattered asked for one; every other anonymous
- * request signs in first when a rule looked at who asks.
+ * Three-valued logic: what does not depend on an unknown is decided without it. An anonymous request is allowed if no rule
+ * that mattered looked at the person; otherwise it has to sign in first when any rule did.
  */
 function decideByRules(
   policy: Extract<Policy, { kind: 'rules' }>,
@@ -137,7 +136,7 @@ function decideByRules(
   if (allowed.truth === 'true' && denied.truth === 'false') {
     return allow(route, request, facts.who, allowed.reasons.list)
   }
-  // No sign-in gives anybody a certificate.
+  // A sign-in would not help against a missing certificate.
   const certificate = denied.truth === 'true' ? certificateDenial(denied.reasons, request) : undefined
   if (certificate) return certificate
   if (who === undefined && (denied.open || allowed.open)) return SIGN_IN
@@ -145,17 +144,17 @@ function decideByRules(
   if (allowed.truth === 'false') {
     return { outcome: 'deny', reasons: allowed.reasons === NO_REASONS ? NO_RULE : explainAddress(allowed.reasons, who) }
   }
-  // With groups that are known, what stays open is asked of an address, and a program has none.
+  // With known groups the open question is one about an e-mail address, and a program has none.
   return facts.who && facts.who.membership !== 'unknown' ? NO_ADDRESS : unknownGroups(route, who)
 }
 
-/** A rule that keeps out whoever has no valid certificate. */
+/** The denial of a rule that asks for a valid client certificate. */
 function certificateDenial({ list }: Reasons, request: RequestFacts): Decision | undefined {
   if (!list.includes('client-certificate-required')) return undefined
   return request.clientCertificate ? INVALID_CERTIFICATE : { outcome: 'deny', reasons: list }
 }
 
-/** Rules about addresses do not see one that is not verified: then that is what to say. */
+/** Rules do not see an e-mail address that is not verified: then that is the reason to give. */
 function explainAddress(reasons: Reasons, who: Principal | undefined): readonly Reason[] {
   const { list } = reasons
   const about = list.some((reason) => reason.startsWith('email-') || reason.startsWith('domain-'))
@@ -163,8 +162,8 @@ function explainAddress(reasons: Reasons, who: Principal | undefined): readonly 
 }
 
 /**
- * A directory will tell; a sign-in that is over will not, unless what it told of this person has grown old: the next refresh of
- * the session tells again.
+ * A directory will know the groups soon. A provider that told none at the sign-in will not, unless it told some before that
+ * have grown old: the next refresh of the session brings them.
  */
 function unknownGroups({ toldAtSignIn }: Route, who: Principal | undefined): Decision {
   const hasGrownOld = who?.membership === 'unknown' && who.status === 'active'

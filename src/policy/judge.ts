@@ -37,7 +37,7 @@ export function judge(
   }
 }
 
-/** What the answer would be on another route, that of a `shadow_policy`. For people to read: it holds no grant, and a fault is a denial. */
+/** What the route's `shadow_policy` would decide, for the log alone: it holds no grant, and a fault is a denial. */
 export function judgeShadow(
   { routes }: { readonly routes: RouteTable },
   match: MatchedRoute,
@@ -67,7 +67,7 @@ function judgeRoute(
     const standing = standingOf(facts.clientCertificate, now)
     if (standing !== 'valid') return NO_CERTIFICATE[standing]
   }
-  // Not nobody either: a client that shows a token wants to hear that it does not count, whatever a rule lets everybody do.
+  // A client that sends a bad token is told so, even where a rule would let everybody in.
   if (asker?.kind === 'bad-token' && route.policy.kind !== 'public') return BAD_TOKEN[asker.error]
   const who = asker?.kind === 'bad-token' ? undefined : asker
   const decision = facts.readings
@@ -78,14 +78,14 @@ function judgeRoute(
   return hasDestination(facts.method) ? judgeDestination(routes, route, facts, who, now, decision) : decision
 }
 
-/** A certificate that was checked in another way than this configuration wants is not valid: of a stream that began before. */
+/** A certificate that was checked under another configuration is not valid: the connection may be older than this one. */
 function withCertificate(facts: RequestFacts, { mtls }: Route): RequestFacts {
   const { clientCertificate: shown } = facts
   if (!shown || shown.checkedBy === mtls?.version) return facts
   return { ...facts, clientCertificate: { ...shown, fault: 'it was checked by another configuration' } }
 }
 
-/** What is written to must be of the same route, whose policy must allow it there, too. */
+/** The `Destination` of WebDAV must be on the same route, and the policy must allow it, too. */
 function judgeDestination(
   routes: RouteTable,
   route: Route,
@@ -104,7 +104,7 @@ function judgeDestination(
   return stricter(decision, decide(route, who, written, now))
 }
 
-/** The strictest of the decisions on all readings of the path. What is granted is the reading that is forwarded. */
+/** The strictest of the decisions on all readings of the path. A grant is for the reading that is forwarded. */
 function judgeReadings(
   route: Route,
   { decoded }: PathReadings,
@@ -126,9 +126,9 @@ function stricter(one: Decision, other: Decision): Decision {
 }
 
 /**
- * A browser opens a WebSocket from any page and sends cookies along, from inside any network (CSWSH): the page's origin
- * must be one of ours wherever a policy asks who somebody is or where they are. On a public route a foreign page is
- * nobody's.
+ * Any page can have a browser open a WebSocket, with cookies and from inside any network (CSWSH). So the page's origin must
+ * be one of ours wherever a policy looks at the person or the address. On a public route a request of a foreign page counts
+ * as anonymous.
  */
 function judgeUpgrade(
   routes: RouteTable,
@@ -146,7 +146,7 @@ function judgeUpgrade(
   return policy.kind === 'public' ? decide(route, undefined, facts, now) : FOREIGN_ORIGIN
 }
 
-/** Does the request change to another protocol than a WebSocket's? Without the route's leave it is a request like any other. */
+/** Does the request change to a protocol other than WebSocket? Unless the route allows it, the upgrade is ignored. */
 export function mayUpgrade({ action }: Route, { upgradeTo }: Pick<RequestFacts, 'upgradeTo'>): boolean {
   return upgradeTo !== undefined && action.kind === 'forward' && action.allowUpgrades.includes(upgradeTo)
 }

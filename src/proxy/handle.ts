@@ -60,7 +60,7 @@ export interface HandleDeps {
   readonly control: Control
   readonly startSignIn: Authenticate['startSignIn']
   readonly accessLog: AccessLog
-  /** Absent: nobody wants traces. */
+  /** Absent: there are no traces. */
   readonly tracing?: Tracing | undefined
   readonly clock: Clock
 }
@@ -153,7 +153,7 @@ class Handling implements Progress, ForwardOutcome {
     const facts = (match.kind === 'route' && match.asked) || parsed
     this.facts = facts
     this.route = route
-    // A load balancer's own question must not be refused because of what its clients do.
+    // A load balancer's health probe must not be refused because of what its clients do.
     const isPing = match.kind === 'control' && match.action === 'ping'
     const wait = isPing ? 0 : (rateLimits?.client(facts, route, clock.monotonic()) ?? 0)
     if (!isPing) this.trace = tracing?.begin(facts, this.exchange.head, this.startedAt, believesTrace(parsed, route))
@@ -246,7 +246,7 @@ class Handling implements Progress, ForwardOutcome {
     this.when(identity, (lines) => this.answer(permitted(grant, lines, this.askedOf(facts)), facts))
   }
 
-  // ---- what becomes of it
+  // ---- outcomes
 
   forwarded(forwarded: Forwarded): void {
     this.finish({ status: forwarded.status, bytesOut: forwarded.bytesOut, forwarded })
@@ -256,7 +256,7 @@ class Handling implements Progress, ForwardOutcome {
     this.fail(error)
   }
 
-  /** In the words of whoever asked; another proxy that asks takes the status for the verdict. */
+  /** In the form that the client reads: gRPC gets trailers. Another proxy that asks goes by the status. */
   private deny(reply: Reply, facts: RequestFacts, error?: AppError): void {
     const said = secured(reply, facts, this.generation)
     const shown = !this.question && asksByGrpc(this.exchange.head) ? grpcRefusal(said) : said
@@ -337,13 +337,13 @@ class Handling implements Progress, ForwardOutcome {
   }
 }
 
-/** Of the set-up of the provider, and not of the person who is refused. */
+/** The fault lies in the provider's set-up, not in the person who is refused. */
 const NO_GROUPS_CLAIM = {
   code: 'ERR_GROUPS_CLAIM_ABSENT',
   message: 'the sign-in had no groups claim (groups_claim)',
 } as const
 
-/** A trusted hop says which trace it is, and anybody where the route has applications believe it. */
+/** The trace context of a trusted hop counts; anybody's does where the route passes `traceparent` on. */
 function believesTrace({ hop }: RequestFacts, route: Route | undefined): boolean {
   return hop === true || (route?.action.kind === 'forward' && route.action.allowRequestHeaders.includes('traceparent'))
 }

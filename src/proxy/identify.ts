@@ -5,10 +5,13 @@ import type { Asker } from '../policy/model.ts'
 import type { WallTime } from '../types.ts'
 
 /**
- * Who asks: what the first authenticator found that knows one of the credentials. A request with credentials of two people
- * is refused (ERR_BAD_REQUEST): whoever put one of them there could act as the other, or have the log name the other. A
- * token beside a good credential that is nobody's is the application's own. Beside any other credential a client certificate is nobody's. A promise only if an authenticator answers with one. A public route asks nobody, or (`identity: optional`, or a
- * `shadow_policy`) takes what cannot be known for nobody: `doubt` says why.
+ * Who asks. Each authenticator is asked in turn, and the first that knows a credential counts:
+ * - credentials of two people are refused (ERR_BAD_REQUEST): whoever put one of them there could act as the other, or have
+ *   the log name the other;
+ * - a bad token that is nobody's, beside a good credential, is the application's own;
+ * - a client certificate counts only without any other credential.
+ * A public route asks nobody. With `identity: optional`, or a `shadow_policy`, a failure counts as nobody, and
+ * `doubt` says why. Gives a promise only if an authenticator does.
  */
 export function identify(
   authenticators: readonly Authenticator[],
@@ -63,7 +66,7 @@ function samePerson(who: Asker, found: Asker): Asker {
   if (!who || !found) return who ?? found
   const nobodys = [who, found].find((each) => each.kind === 'bad-token' && each.person === undefined)
   if (nobodys) return nobodys === who ? found : who
-  // It goes with the connection, whatever is asked by it: who says more, is that.
+  // A certificate comes with the whole connection: a credential of the request itself counts more.
   if (found.kind === 'certificate') return who
   if (who.person !== found.person) {
     throw new AppError('ERR_BAD_REQUEST', `credentials of two people: ${who.kind} and ${found.kind}`)

@@ -1,4 +1,4 @@
-/** A verdict as a reply: HTML for navigations, JSON for everything else. Pure; the one sign-in that begins is begun by handle. */
+/** A verdict as a reply: HTML for navigations, JSON for everything else. Pure; only the begin of a sign-in is made elsewhere. */
 import type { Route } from '../config/route-model.ts'
 import { type AppError, assertNever, type ErrorCode, type ErrorInfo, ERRORS } from '../errors.ts'
 import type { BadRequest, Reply, RequestFacts } from '../http/exchange.ts'
@@ -28,7 +28,7 @@ export interface AskedOfRoute extends Asked {
 
 export type Refusal = Exclude<Decision, { outcome: 'allow' }>
 
-/** What was asked could not be understood. `page`: what our pages need. */
+/** The request could not be understood. */
 export function badRequest({ status, detail, id, wants }: BadRequest, page: PageModel): Reply {
   if (wants !== 'html') return last(jsonReply(status, { error: 'bad-request', detail, request_id: id }))
   return last(pageReply(page, status, { kind: 'error', status, ...REFUSED[status], detail }))
@@ -53,14 +53,14 @@ const REFUSED: Readonly<Record<BadRequest['status'], { readonly code: ErrorCode;
   501: BAD_REQUEST,
 }
 
-/** A path of ours that does not know this method. */
+/** One of our own paths, with a method that it does not take. */
 export function methodNotAllowed(allowed: readonly string[], asked: Asked): Reply {
   const headers = [['allow', allowed.join(', ')]] as const
   if (asked.facts.wants !== 'html') return textReply(405, 'method not allowed\n', headers)
   return pageReply(asked.page, 405, { kind: 'error', code: 'ERR_METHOD' }, { headers })
 }
 
-/** The path can be read in more than one way. Nobody's application has been asked. */
+/** The path can be read in more than one way, so no application got the request. */
 export function badPath({ detail, advice }: BadPath, asked: Asked): Reply {
   const { facts } = asked
   if (facts.wants !== 'html') {
@@ -81,8 +81,8 @@ export function questionRefused(status: 400 | 403, detail: string, { id }: Pick<
 }
 
 /**
- * The answer to another proxy that asks whether a request may pass: yes, with what the application is told of the person (lines).
- * A route that answers by itself has its answer passed on, and that is never a yes.
+ * The yes to another proxy that asks whether a request may pass, with the identity headers (lines). The answer of a route
+ * that redirects or responds is given as it is, and is never a yes.
  */
 export function permitted(grant: Grant, identity: string, asked: Asked): Reply {
   if (grant.route.action.kind !== 'forward') {
@@ -95,7 +95,7 @@ export function permitted(grant: Grant, identity: string, asked: Asked): Reply {
   return { status: 200, headers, body: '' }
 }
 
-/** Somebody asks too often (`rate_limit`). `wait`: milliseconds until they may ask again. */
+/** More requests than `rate_limit` allows. `wait`: milliseconds until the next one may come. */
 export function tooManyRequests(wait: Span, asked: Asked): Reply {
   const { facts } = asked
   const seconds = Math.ceil(wait / 1000)
@@ -106,7 +106,7 @@ export function tooManyRequests(wait: Span, asked: Asked): Reply {
   return pageReply(asked.page, 429, { kind: 'error', code: 'ERR_RATE_LIMITED' }, { headers })
 }
 
-/** `portalUrl`: where the host that was asked shows what there is. */
+/** `portalUrl`: the list of applications on the host that was asked. */
 export function notFound(asked: Asked, portalUrl?: string): Reply {
   const { facts } = asked
   if (facts.wants !== 'html') return jsonReply(404, { error: 'not-found', request_id: facts.id })
@@ -117,7 +117,7 @@ export function notFound(asked: Asked, portalUrl?: string): Reply {
   })
 }
 
-/** What a route without upstreams does with a request that may have it. */
+/** The answer of a route without upstreams to a request that is allowed. */
 export function granted({ route, request }: Grant): Reply {
   const reply = answerOf(route, request)
   const { setResponseHeaders: set } = route
@@ -138,7 +138,7 @@ function answerOf(route: Route, request: RequestFacts): Reply {
   }
 }
 
-/** `cause`: why what the decision needs is unknown, where that is known. */
+/** `cause`: why the groups are unknown, if that is known. */
 export function refusal(
   decision: Refusal,
   route: Route,
@@ -164,7 +164,7 @@ export function refusal(
 
 const ELSEWHERE: Reason = 'other-identity-provider'
 
-/** `route`: absent for a page of ours, which knows sessions alone. `reason`: why a session that there is does not count. */
+/** `route`: absent for our own pages, which take sessions alone. `reason`: why a session that exists does not count. */
 export function unauthenticated(asked: AskedOfRoute, route?: Route, reason: Reason = 'user-unauthenticated'): Reply {
   const { facts } = asked
   const signInUrl = signInUrlOf(asked, route)
@@ -207,7 +207,7 @@ function insufficient(demand: SignInDemand, who: Principal, route: Route, asked:
     reason: 'authentication-insufficient',
     ...wanted,
     request_id: facts.id,
-    // Whoever shows a token gets a better one where that one came from.
+    // A client with a token gets a better one where it got this one.
     ...(who.kind === 'session' && { login_url: signInUrl }),
   }
   return jsonReply(401, body, headers)
@@ -237,14 +237,14 @@ export function challenged(reply: Reply, asked: AskedOfRoute): Reply {
   return reply.status === 401 ? { ...reply, headers: [...reply.headers, ...challenges(asking(asked), false)] } : reply
 }
 
-/** What nginx, and Pomerium, answer with 495: the client has to connect anew, with a certificate. */
+/** What nginx, and Pomerium, answer with 495: the client has to connect again, with a certificate. */
 const NO_CERTIFICATE: ReadonlySet<Reason> = new Set(['client-certificate-required', 'invalid-client-certificate'])
 
 function denied(reasons: Refusal['reasons'], route: Route, who: Principal | undefined, asked: AskedOfRoute): Reply {
   const { facts } = asked
   const status = reasons.some((reason) => NO_CERTIFICATE.has(reason)) ? 495 : 403
   if (facts.wants !== 'html') {
-    // RFC 6750 §3.1: a token for more would do.
+    // RFC 6750 §3.1: a token with more scopes would do.
     const more = who?.kind === 'token' && reasons.includes('scope-unauthorized')
     const headers = more ? challenges(asking(asked), route.serviceTokens === true, 'insufficient_scope') : []
     const body: Json = {
@@ -310,7 +310,7 @@ export function failure(error: AppError, requestId: string, asked: Asked | undef
   const { status, sentence, retryAfter } = error.info
   const { limit } = error.details
   const headers = retryAfter === undefined ? [] : ([['retry-after', String(retryAfter)]] as const)
-  // The rest of the request may still come, and nobody waits for it.
+  // The rest of the request may still arrive, and nobody reads it.
   const sent = status === 408 || status === 413 ? last : (reply: Reply) => reply
   if (asked?.facts.wants !== 'html') {
     const code = error.code === 'ERR_INTERNAL' ? 'internal' : error.code

@@ -16,7 +16,7 @@ export function withoutAuthorization({ facts, match }: Seen): Seen {
   return { facts: hide(facts), match: asked ? { ...match, asked: hide(asked) } : match }
 }
 
-/** Without a credential of ours that no rule and no application gets to see. */
+/** Without the credential that was for us: no rule and no application gets to see it. */
 export function asSeen(
   facts: RequestFacts,
   match: RouteMatch,
@@ -26,14 +26,14 @@ export function asSeen(
   return who?.consumed ? withoutAuthorization(all) : all
 }
 
-/** A token that could not be read, or is of somebody else than the session (`identity: optional`), may be a good one all the same. */
+/** Might this be a token for us, although it could not be read (`identity: optional`)? */
 export function mayBeConsumed({ authorization }: RequestFacts, { bearer }: Route): boolean {
   return bearer?.passAuthorization === false && authorization !== undefined && bearerToken(authorization) !== undefined
 }
 
 /**
- * Is this `Authorization` for nobody but us? A public route asks nobody who they are, and clients that have a token send it
- * to every path of a host: there the form of a service token is enough.
+ * Is this `Authorization` for us alone? A public route identifies nobody, and clients send their token to every path of a
+ * host: there the form of a service token is enough.
  */
 export function isWithheld(
   authorization: string,

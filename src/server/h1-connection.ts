@@ -1,6 +1,6 @@
 /**
- * One connection of HTTP/1.1: cuts requests from its bytes (src/wire) and hands on one at a time. The next one is not
- * looked at before the answer to this one has been written (RFC 9112 §9.3.2), and nothing is read behind a request that
+ * One connection of HTTP/1.1: cuts requests from its bytes (src/wire) and hands them on one at a time. The next one is not
+ * looked at before the answer to this one has been written (RFC 9112 §9.3.2), and nothing is read after a request that
  * closes the connection.
  */
 import type { Socket } from 'node:net'
@@ -18,18 +18,18 @@ import { type Carrier, H1Exchange } from './h1-exchange.ts'
 import { endSoon, LINGER } from './linger.ts'
 
 const MAX_HEAD_BYTES = 32 * 1024
-/** What a client may send ahead before we stop reading. It is little, so that we still see most clients leave. */
+/** What a client may send ahead before we stop reading: enough that we usually still notice when it leaves. */
 const MAX_AHEAD = 64 * 1024
 const NOTHING = Buffer.alloc(0)
 const CR = 0x0d
 const LF = 0x0a
 
-/** What all connections of a listener have in common, as it is now. */
+/** What all connections of a listener share, as it is now. */
 export interface H1Context extends Pick<CodecParts, 'clock' | 'deadlines' | 'run'> {
   readonly timeouts: Timeouts
   readonly patience: BodyPatienceParts
   readonly draining: boolean
-  /** The answer to what is no request, `begin` being all or the beginning of it; `''`: none. */
+  /** The answer to bytes that are no request; `begin` is all of them, or their beginning. `''`: none. */
   readonly refusal: (connection: Connection, status: Refusal['status'], detail: string, begin: Buffer) => string
   readonly closed: (connection: H1Connection) => void
 }
@@ -38,16 +38,16 @@ export class H1Connection implements Carrier {
   readonly socket: Socket
   private readonly connection: Connection
   private readonly context: H1Context
-  /** `over`: whatever still arrives is dropped. */
+  /** `over`: what still arrives is dropped. */
   private state: 'head' | 'body' | 'answer' | 'tunnel' | 'over' = 'head'
-  /** The one under way; what came of the last one, behind it. */
+  /** The exchange under way; undefined between requests. */
   private exchange: H1Exchange | undefined
-  /** What has arrived and was not taken. */
+  /** Bytes that have arrived and were not used yet. */
   private held: Buffer = NOTHING
   private skippedEmptyLine = false
-  /** Octets of the body, or what takes its chunks apart. */
+  /** What is left of the body: octets, or the decoder of its chunks. */
   private body: number | ChunkedDecoder = 0
-  /** The body's reader has no room. */
+  /** The reader of the body has no room. */
   private full = false
   private last = false
   private deadline: Deadline | undefined
@@ -60,9 +60,9 @@ export class H1Connection implements Carrier {
     this.context = context
     socket.on('data', this.onData).on('end', this.onEnd).on('drain', this.onDrain)
     socket.once('close', this.onClose)
-    // The close that follows says it all. Node does not destroy a TLS socket whose records cannot be deciphered.
+    // `close` follows and is enough. Node does not destroy a TLS socket whose records cannot be deciphered.
     socket.on('error', () => socket.destroy())
-    // Whoever only connects must begin in time as well.
+    // A client that only connects must begin in time as well.
     this.awaitHead()
   }
 
@@ -78,7 +78,7 @@ export class H1Connection implements Carrier {
     this.connection.reset()
   }
 
-  /** Ends it when no request has begun. */
+  /** Ends the connection if no request has begun. */
   endWhenIdle(): void {
     if (this.isIdle()) this.socket.destroy()
   }
@@ -87,7 +87,7 @@ export class H1Connection implements Carrier {
   cutWhenStuck(now: Monotonic): void {
     const { socket } = this
     const { clientWriteTimeout, tunnelIdleTimeout, timeoutIdle } = this.context.timeouts
-    // Of what waits in the stream the kernel has taken nothing yet.
+    // The kernel has not taken what waits in the stream.
     const written = socket.bytesWritten - socket.writableLength
     const moved = written + socket.bytesRead
     const before = this.progress ?? { written, writtenAt: now, moved, movedAt: now }
@@ -120,7 +120,7 @@ export class H1Connection implements Carrier {
   answered(): void {
     if (this.last) return this.linger()
     if (this.state === 'answer') return this.next()
-    // The rest of the request may take its time, but not for ever.
+    // The rest of the request may take a while, but not for ever.
     this.deadline = this.context.deadlines.start(LINGER, () => this.socket.destroy())
     this.exchange?.dropBody()
     this.readOn()
@@ -131,7 +131,7 @@ export class H1Connection implements Carrier {
     this.state = 'tunnel'
     this.held = NOTHING
     socket.off('data', this.onData).off('end', this.onEnd).off('drain', this.onDrain)
-    // Without a reader it would drop what comes; so the next one who listens gets it.
+    // Without a `readable` listener it would drop what arrives before the next reader listens.
     socket.on('readable', ignore).off('readable', ignore)
     socket.write(head, 'latin1')
     if (held.length > 0) socket.unshift(held)
@@ -148,7 +148,7 @@ export class H1Connection implements Carrier {
   }
 
   private readonly onEnd = (): void => {
-    // Half a connection is none: a client that ends while it waits has left.
+    // A client that ends its side while it waits for an answer has left.
     if (this.exchange?.closed === false) return void this.socket.destroy()
     this.end()
     this.socket.end()
@@ -244,7 +244,7 @@ export class H1Connection implements Carrier {
     this.held = rest === held.length ? NOTHING : held.subarray(rest)
     if (done) this.state = 'answer'
     this.full = piece.length > 0 && !exchange.take(piece) && !done
-    // Whoever takes it may have ended the connection.
+    // `take` may have ended the connection.
     if (done && !this.isOver()) {
       exchange.onBodyEnd()
       if (exchange.closed) this.next()
@@ -252,7 +252,7 @@ export class H1Connection implements Carrier {
     return true
   }
 
-  /** Nobody knows where it ends: nothing more is read. */
+  /** The end of the body is unknown, so nothing more is read. */
   private refuseBody(exchange: H1Exchange): false {
     this.end()
     this.last = true
@@ -261,13 +261,13 @@ export class H1Connection implements Carrier {
     return false
   }
 
-  /** The request and its answer are whole. */
+  /** The request and its answer are complete. */
   private next(): void {
     this.deadline?.stop()
     this.deadline = undefined
     // An idle connection must cost little.
     this.exchange = undefined
-    // In a later turn of the event loop: a client that sends thousands of requests at once must not stop the others.
+    // In a later turn of the event loop, so that a client that sends thousands of requests at once does not stop the others.
     if (this.held.length > 0) setImmediate(serveNext, this)
     else this.serveNext()
   }
@@ -301,7 +301,7 @@ export class H1Connection implements Carrier {
     endSoon(this.socket, last, this.context.deadlines)
   }
 
-  /** Nothing that still arrives is a request. */
+  /** What still arrives is not read as a request. */
   private end(): void {
     this.deadline?.stop()
     this.deadline = undefined
@@ -309,12 +309,12 @@ export class H1Connection implements Carrier {
     this.held = NOTHING
   }
 
-  /** TypeScript takes the state for known while a call may have changed it. */
+  /** A function, because TypeScript does not see that a call may have changed the state. */
   private isOver(): boolean {
     return this.state === 'over'
   }
 
-  /** Between requests, with nothing of the next one. */
+  /** Between requests, and nothing of the next one has arrived. */
   private isIdle(): boolean {
     return this.state === 'head' && this.held.length === 0
   }

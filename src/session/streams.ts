@@ -3,14 +3,14 @@ import type { Clock, Span, Unsubscribe } from '../types.ts'
 import type { CutReason, OpenStream, StreamPlace, StreamRegistry } from '../http/exchange.ts'
 
 const SWEEP_INTERVAL: Span = 1000
-/** People who are asked for again before others have their turn. */
+/** How many streams are identified again at once. */
 const AT_A_TIME = 100
 
 /**
- * Exchanges under way, so that they end when their permission does; expiry is looked at once a second while there are
- * any, without a timer for each. No index by session or person: rights change rarely, and a scan of 10,000 streams takes 0.1 ms. A ring made
- * of the entries themselves: streams come and go with every request, and a Set or Map that changes this often leaves a
- * chain of old tables behind, through which finished requests survive (measured: 20 µs per request).
+ * Exchanges under way, so that they end when their permission does. Expiry is looked at once a second while there are any,
+ * without a timer for each. There is no index by session or person: rights change rarely, and a scan of 10,000 streams
+ * takes 0.1 ms. The entries themselves form a ring: streams come and go with every request, and a Set or Map that changes
+ * this often keeps a chain of old tables, and finished requests with them (measured: 20 µs per request).
  */
 export function createStreamRegistry(deps: { readonly clock: Clock }): StreamRegistry {
   const { clock } = deps

@@ -35,7 +35,7 @@ import { createSetCookieGuard, type SetCookieGuard } from './set-cookie.ts'
 export interface HeaderContext {
   /** Our cookies, whatever the scheme: none of them reaches an upstream. */
   readonly cookieNames: readonly string[]
-  /** Which cookies of an upstream no browser gets to see. */
+  /** Does this `Set-Cookie` of an upstream plant a cookie of ours? */
   readonly plantsOurs: SetCookieGuard
   /** `Strict-Transport-Security` of https hosts whose application sends none; '' and `off`: none either. */
   readonly transportSecurity: string
@@ -68,13 +68,13 @@ interface HeaderPlan {
   readonly allows: ReadonlySet<string>
   /** Lines. */
   readonly set: string
-  /** Lines about the address that people use; '': the route says it, or nobody does. */
+  /** Lines about the address that people use; '': the route sets or removes them. */
   readonly proto: string
   readonly port: string
-  /** What the upstream does not see of the path; `''`: nothing. */
+  /** The part of the path that a rewrite removes; `''`: none. */
   readonly prefix: string
   readonly hop: HopMark
-  /** The line for a request that has passed no other route. */
+  /** The loop mark for a request that has passed no other route. */
   readonly firstHop: string
 }
 
@@ -121,7 +121,7 @@ export function upstreamHeaders(
   let hops = ''
   let outerPrefix = ''
   let headers = ''
-  /** Where the run of lines that pass as they are began. */
+  /** Start of the current run of unchanged lines; −1: there is none. */
   let run = -1
   for (let i = 0; i < count; i++) {
     const name = lines.name(i)
@@ -190,7 +190,7 @@ export function upstreamHeaders(
   return { host, headers }
 }
 
-/** The destination as it was judged, under the address that the upstream has: servers compare scheme and host with theirs. */
+/** `Destination` as it was judged, with the upstream's own scheme and host: servers compare them with theirs. */
 function withDestination(headers: string, { route, request }: Grant<Forward>, host: string | undefined): string {
   const { upstreams, rewrite } = route.action
   const list = listOf(headers)
@@ -296,13 +296,13 @@ function treat({ kind, lower, normal }: HeaderName, context: HeaderContext): Tre
 function planOf(route: Route<Forward>, context: HeaderContext): HeaderPlan {
   const known = context.plans.get(route)
   if (known) return known
-  // There would be two of them. A configuration that sets one is refused, so this is for what is made otherwise.
+  // A second identity header must never come from the route. The schema refuses it; this is for routes made otherwise.
   const own = identityHeaders(context.naming, route.action.identity.claimHeaders.keys())
   const set = [...route.action.setRequestHeaders].filter(([name]) => !reservedHeader(normalName(name), own))
   const { identity, removeRequestHeaders } = route.action
   const { path } = route.action.rewrite
   const written = [...set.map(([name]) => name), ...(identity.templates?.keys() ?? [])]
-  // Impersonate-… of a client never pass: they are foreign, and such a route may not allow them.
+  // `Impersonate-…` of a client never passes: it is a foreign header, and such a route may not allow it.
   if (identity.kubernetesToken) written.push('authorization')
   const gone = new Set([...removeRequestHeaders, ...written].map(normalName))
   const keeps = gone.size === 0 ? () => true : (normal: string) => !gone.has(normal)
@@ -328,7 +328,7 @@ function withoutNominated(headers: string, nominated: ReadonlySet<string>): stri
   return linesOf(list.filter((_, i) => !nominated.has((list[i - (i % 2)] as string).toLowerCase())))
 }
 
-/** A trusted hop spoke for the client: what it vouches for, from the client's address on, then the hop itself. */
+/** With a trusted hop: the chain that it vouches for, from the client's address on, then the hop itself. */
 function forwardedFor(chain: string, clientIp: string, peer: string): string {
   if (clientIp === peer) return peer
   if (clientIp === UNKNOWN_CLIENT) return `${UNKNOWN_CLIENT}, ${peer}`

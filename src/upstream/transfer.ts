@@ -1,7 +1,7 @@
 /**
- * One request and its answer on their way: both bodies streamed with backpressure, an abort on either side ends the
- * other. Before the answer's head every failure rejects; after it the exchange is aborted, which is the only way to say
- * that a body is not complete.
+ * Carries one request and its answer: both bodies are streamed with backpressure, and an abort on either side ends the
+ * other. A failure before the answer's head is reported, so that an error page can follow; after it the exchange is
+ * aborted, which is the only way to say that a body is not complete.
  */
 import { AppError, toAppError } from '../errors.ts'
 import type { Deadline, Deadlines } from '../lib/deadlines.ts'
@@ -49,21 +49,21 @@ export class Transfer implements AnswerHandler {
   private readonly body: RequestBody | undefined
   private lease: Lease
   private deadline: Deadline
-  /** Of all of it. */
+  /** For the whole exchange (`request_timeout`). */
   private readonly last: Deadline
   /** The request on its connection. */
   private sent: UpstreamExchange | undefined
   private out: ResponseBody | undefined
-  /** `over`: the outcome is told; whatever the upstream still says is not listened to. */
+  /** `over`: the outcome has been told, and the upstream is not listened to any more. */
   private state: 'waiting' | 'answering' | 'answered' | 'over' = 'waiting'
-  /** Dispatched, and no connection has taken it yet. */
+  /** Dispatched, but no connection has taken it yet. */
   private connecting = false
   private outcome: Outcome = { kind: 'abandoned' }
   private repeated = false
   private retries = 0
-  /** Is the head out, or on its way with a piece? */
+  /** Has the head been sent, alone or with a first piece? */
   private flowing = false
-  /** Does a slow client stop the upstream? */
+  /** Is the upstream paused because the client is slow? */
   private stopped = false
   private status = 0
   /** Of the answer. */
@@ -97,7 +97,7 @@ export class Transfer implements AnswerHandler {
   }
 
   begin(): void {
-    // While its session was read, or it waited for its turn.
+    // It failed while the session was read, or while the request waited for its turn.
     if (this.body?.errored) return this.fail(toAppError(this.body.errored))
     this.connecting = true
     this.lease.dispatch(this.request, this)
@@ -123,7 +123,7 @@ export class Transfer implements AnswerHandler {
     const { headers, length, dated } = clientHeaders(lines, status, grant, context, sent)
     this.out = exchange.respond({ status, reason, headers, length, dated })
     this.state = 'answering'
-    // From here on a piece in either direction is a sign of life.
+    // From here on a piece in either direction restarts the time limit.
     this.body?.limit(UNLIMITED)
     this.deadline = deadlines.start(grant.route.action.timeouts.responseBody.span, this.onLate)
   }
@@ -217,11 +217,11 @@ export class Transfer implements AnswerHandler {
       if (this.state === 'waiting') this.begin()
     }
     if (wait > 0) this.parts.deadlines.start(wait, begin)
-    // The one that failed is still inside its client.
+    // The failed exchange is still being ended further up the stack.
     else queueMicrotask(begin)
   }
 
-  /** A slow client stops the upstream's socket, and the upstream is not late meanwhile. */
+  /** A slow client pauses the upstream's socket; its time limit does not run meanwhile. */
   private waitForClient(out: ResponseBody): void {
     const { grant, deadlines } = this.parts
     if (this.stopped) return
@@ -245,7 +245,7 @@ export class Transfer implements AnswerHandler {
     const { origin, waiting } = this.lease
     const { response, responseBody } = grant.route.action.timeouts
     if (this.state === 'waiting') {
-      // The client is late, and has a limit of its own.
+      // It is the client that is late, and it has a limit of its own.
       if (this.body?.starving) this.deadline = deadlines.start(response.span, this.onLate)
       else this.fail(lateUpstream(origin, 'no answer', response, waiting ? 'ERR_UPSTREAM_BUSY' : undefined))
     } else if (!isStream(this.lines)) {
@@ -254,7 +254,7 @@ export class Transfer implements AnswerHandler {
     }
   }
 
-  /** Whoever is waited for then is late. An event stream lasts as long as it likes. */
+  /** `request_timeout` is over: whoever we wait for is late. An event stream may go on. */
   private readonly onTooLong = (): void => {
     const { grant, exchange } = this.parts
     const { request } = grant.route.action.timeouts
@@ -312,7 +312,7 @@ export class Transfer implements AnswerHandler {
     this.state = 'over'
     this.deadline.stop()
     this.last.stop()
-    // Until its connection stands or fails the request is not let go of, so it keeps its place among the others.
+    // While its connection is being made the request keeps its place among the others, so nothing is reported yet.
     if (!this.connecting || this.lease.waiting) this.report(outcome)
     else this.outcome = outcome
   }

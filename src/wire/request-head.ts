@@ -1,7 +1,7 @@
 /**
  * The head of a request (RFC 9112 §3, §5), cut from its bytes in one scan. What is judged, what is forwarded and where the
- * body ends all come from here. Of what two readers could cut differently nothing passes: CRLF ends every line, single
- * spaces stand in the request line, no line is folded, no framing is guessed. There is no lenient mode.
+ * body ends all come from here. What two readers could cut differently is refused: CRLF ends every line, single
+ * spaces separate the request line, no line is folded, no framing is guessed. There is no lenient mode.
  */
 import { METHODS } from 'node:http'
 import { type HeaderLines, ScannedLines } from '../http/header-lines.ts'
@@ -19,31 +19,31 @@ export interface ScannedHead {
   readonly httpVersion: '1.0' | '1.1'
   readonly headers: HeaderLines
   readonly framing: Framing
-  /** Waits the client for "100 Continue" (RFC 9110 §10.1.1)? */
+  /** Does the client wait for "100 Continue" (RFC 9110 §10.1.1)? */
   readonly expectsContinue: boolean
-  /** Asks it for a WebSocket? In HTTP/1.0 nothing is asked for (RFC 9110 §7.8). */
+  /** Does it ask for a WebSocket? `Upgrade` in HTTP/1.0 is ignored (RFC 9110 §7.8). */
   readonly upgrade: boolean
   /** The one other protocol that it asks for, in lower case; undefined also for a request with a body. */
   readonly upgradeTo: string | undefined
-  /** Is it the last request of its connection (RFC 9112 §9.3)? In HTTP/1.0 each is. */
+  /** Is it the last request of its connection (RFC 9112 §9.3)? In HTTP/1.0 every request is. */
   readonly close: boolean
 }
 
-/** A head that is none, or asks for what nobody here does. */
+/** Why a head is refused: it is malformed, or asks for something that is not supported. */
 export interface HeadProblem {
   readonly status: 400 | 417 | 431 | 501
   /** Constant. */
   readonly problem: string
 }
 
-/** As many as llhttp could read; a request with more is refused and never forwarded without them. */
+/** A request with more is refused, and never forwarded without them. */
 const MAX_LINES = 1000
 const KNOWN_METHODS: ReadonlySet<string> = new Set(METHODS)
 /** No sign, no leading zero, no list, and a number that JavaScript counts exactly. */
 const CONTENT_LENGTH = /^(?:0|[1-9]\d{0,14})$/
 /** One name, and no list. `h2c` would carry requests that nobody judges. */
 const PROTOCOL = /^(?!h2c$)[a-z0-9._-]{1,40}(?:\/[a-z0-9.]{1,10})?$/
-/** Codings that a client may lawfully apply before `chunked` (RFC 9112 §7) and that nobody here undoes. */
+/** Codings that a client may lawfully apply before `chunked` (RFC 9112 §7) and that we do not undo. */
 const OTHER_CODINGS =
   /^(?:(?:x-)?gzip|(?:x-)?compress|deflate)(?:[ \t]*,[ \t]*(?:(?:x-)?gzip|(?:x-)?compress|deflate))*[ \t]*,[ \t]*chunked$/i
 const malformed = (problem: string): HeadProblem => ({ status: 400, problem })
@@ -103,7 +103,7 @@ export function scanHead(bytes: Buffer, from: number, to: number): ScannedHead |
   }
 }
 
-/** What says where the request ends, and what becomes of the connection. */
+/** The headers that say where the request ends, and what happens to the connection. */
 interface Control {
   connection: string
   upgrade: string
@@ -152,7 +152,7 @@ function framingOf({ length, coding }: Control, is11: boolean): Framing | HeadPr
   return OTHER_CODINGS.test(coding) ? OTHER_CODING : BAD_CODING
 }
 
-/** Lines of one name are one list (RFC 9110 §5.3). */
+/** Lines of one name form one list (RFC 9110 §5.3). */
 function joined(before: string, value: string): string {
   return before === '' ? value : `${before}, ${value}`
 }
@@ -161,7 +161,7 @@ const NO_OPTIONS: readonly string[] = []
 
 /** Members of a `Connection` list, in lower case. */
 function optionsOf(connection: string): readonly string[] {
-  // What nearly everybody sends.
+  // The common cases, without a split.
   if (connection === '' || connection === 'keep-alive') return NO_OPTIONS
   return connection.toLowerCase().split(',').map(withoutBlanks)
 }
@@ -171,8 +171,9 @@ function versionProblem(rest: string): HeadProblem {
 }
 
 /**
- * Bytes of a head whose end has not come: could it still become one? Looks at each byte once, however they drip.
- * @param known up to here they were looked at before.
+ * Could these bytes, of a head whose end has not arrived, still become a valid one? Looks at each byte once, even if they
+ * arrive one by one.
+ * @param known bytes before this offset were looked at before.
  */
 export function mayBecomeHead(bytes: Buffer, known: number): boolean {
   if (TOKEN[bytes[0] ?? 0] !== 1) return false
