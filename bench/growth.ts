@@ -26,7 +26,7 @@ const GET = { path: '/', connections: 64 } as const
 const CONNECTIONS = [1, 4, 16, 64, 256, 1024, 4096]
 const GROUPS = [1, 10, 100, 500]
 const SESSIONS = [1000, 10_000, 100_000, 1_000_000]
-/** Sessions that requests are made with, of all: more than are kept in memory. */
+/** Sessions that requests are made with, of all, in turn. They fit into memory; a second of the load gets no further than 20,000. */
 const ASKED = 10_000
 /** Sessions of one commit, which waits for the disk. */
 const PIECE = 50_000

@@ -22,7 +22,8 @@ import { earliest, later } from '../lib/time.ts'
 const PROGRAM = 'program token'
 /** Hosts that are kept to be shown, the newest. */
 const MAX_PROGRAMS = 32
-const MAX_CACHED = 4096
+/** Those of a few seconds alone (lib/freshness.ts), with the tokens of a real provider 6 KiB each. */
+const MAX_CACHED = 32_768
 /** Writers that meet on one session: the refreshes of a few replicas. */
 const ATTEMPTS = 8
 /** Real ones are shorter; what is longer says no more. */

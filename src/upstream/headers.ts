@@ -8,6 +8,7 @@
 import type { ResponseHead } from '../http/exchange.ts'
 import { field, type HeaderLines, type HeaderName, linesOf, listOf } from '../http/header-lines.ts'
 import { withoutCookies } from '../lib/cookie.ts'
+import { detached } from '../lib/detached.ts'
 import { isWithheld } from '../routing/consumed.ts'
 import { publicLocation, type Sent } from '../routing/location.ts'
 import { destinationPath, hasDestination } from '../routing/destination.ts'
@@ -312,12 +313,13 @@ function planOf(route: Route<Forward>, context: HeaderContext): HeaderPlan {
   const plan: HeaderPlan = {
     keeps,
     allows: new Set(route.action.allowRequestHeaders),
-    set: linesOf(set.flat()),
-    proto: keeps('x-forwarded-proto') ? field('x-forwarded-proto', route.from.scheme) : '',
-    port: keeps('x-forwarded-port') ? field('x-forwarded-port', port) : '',
+    // In one piece: what is put together of pieces is put together again with each request that it is written into.
+    set: detached(linesOf(set.flat())),
+    proto: keeps('x-forwarded-proto') ? detached(field('x-forwarded-proto', route.from.scheme)) : '',
+    port: keeps('x-forwarded-port') ? detached(field('x-forwarded-port', port)) : '',
     prefix: path?.kind === 'prefix' ? path.prefix.replace(/\/$/, '') : '',
     hop,
-    firstHop: field(HOP_HEADER, hop.next('')),
+    firstHop: detached(field(HOP_HEADER, hop.next(''))),
   }
   context.plans.set(route, plan)
   return plan

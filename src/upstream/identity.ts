@@ -3,6 +3,7 @@ import type { Forward, ForwardedIdentity, HeaderTemplate } from '../config/route
 import type { Group } from '../directory/model.ts'
 import { field, linesOf } from '../http/header-lines.ts'
 import type { RequestFacts } from '../http/request.ts'
+import { detached } from '../lib/detached.ts'
 import { later } from '../lib/time.ts'
 import { credentialOf } from '../policy/credential.ts'
 import type { Principal } from '../policy/model.ts'
@@ -26,8 +27,13 @@ export interface IdentityHeadersDeps {
 
 /** An assertion is handed out again for a minute, so that an upstream always has four left. */
 const REUSE: Span = ASSERTION_LIFETIME / 5
-/** Sessions times hosts; the oldest go first. About 2 KiB each. */
-const MAX_CACHED = 4096
+/**
+ * Characters of what is told, sessions times hosts; the oldest go first. To sign for a person costs more than all else that a
+ * request does, so that everybody of a minute should have room: about 30,000, with 1.5 KiB each.
+ */
+const MAX_CACHED = 48 * 1024 * 1024
+/** Of one entry, beside its texts. */
+const ENTRY = 300
 /** Of all claim headers together. */
 const MAX_HEADERS_BYTES = 6144
 
@@ -53,6 +59,7 @@ type LeftOut = (fields: { readonly header?: string; readonly claim?: string }, m
 export function createIdentityHeaders(deps: IdentityHeadersDeps): IdentityHeaders {
   const { clock, logger } = deps
   const cache = new Map<string, Cached>()
+  let held = 0
   const warned = new Set<string>()
   /** Once for each claim: whose claims are too long has the same again in a minute. */
   function leftOut(fields: { readonly header?: string; readonly claim?: string }, message: string): void {
@@ -77,22 +84,41 @@ export function createIdentityHeaders(deps: IdentityHeadersDeps): IdentityHeader
 
     const entry: Omit<Cached, 'told'> = { groups, until: later(now, REUSE) }
     const told = sign(principal, host, clock.now(), identity, deps, leftOut)
-    const remember = (found: Cached['told']): void => {
-      cache.delete(key)
-      cache.set(key, { ...entry, told: found })
-    }
-    remember(told)
-    for (const oldest of cache.keys()) {
-      if (cache.size <= MAX_CACHED) break
-      cache.delete(oldest)
-    }
+    remember(key, { ...entry, told }, now)
     const current = (): boolean => cache.get(key)?.told === told
     told.then(
-      (found) => current() && remember(found),
-      () => current() && cache.delete(key),
+      (found) => current() && remember(key, { ...entry, told: found }, now),
+      () => current() && forget(key),
     )
     return told
   }
+
+  function remember(key: string, entry: Cached, now: Monotonic): void {
+    forget(key)
+    cache.set(key, entry)
+    held += sizeOf(key, entry)
+    // In the order in which they end, too.
+    for (const [oldest, { until }] of cache) {
+      if (held <= MAX_CACHED && now < until) break
+      forget(oldest)
+    }
+  }
+
+  function forget(key: string): void {
+    const entry = cache.get(key)
+    if (!entry) return
+    cache.delete(key)
+    held -= sizeOf(key, entry)
+  }
+}
+
+function sizeOf(key: string, { told }: Cached): number {
+  let size = ENTRY + key.length
+  if (told instanceof Promise) return size
+  size += told.headers.length
+  for (const [, template] of told.templates)
+    for (const part of template) if (typeof part === 'string') size += part.length
+  return size
 }
 
 function withTemplates({ headers, templates }: Told, request: RequestFacts): string {
@@ -134,7 +160,8 @@ async function sign(
     else if (text.length > MAX_VALUE_BYTES) leftOut({ header: name }, 'header left out: its value is too large')
     else headers.push(name, text)
   }
-  return { headers: linesOf(headers), templates }
+  // In one piece, as it is written into many requests.
+  return { headers: detached(linesOf(headers)), templates }
 }
 
 function claimHeaders(

@@ -120,6 +120,30 @@ describe('caching', () => {
     expect(sign).toHaveBeenCalledTimes(1)
   })
 
+  /** Asks for so many people in turn. */
+  async function askForAll(of: ReturnType<typeof identityHeaders>['of'], people: number): Promise<void> {
+    for (let i = 0; i < people; i++)
+      await of(grant(ROUTE, facts(), principal({ membership, sessionId: `session-${i}` })))
+  }
+  const membership = createMembership([], 0, 'test')
+
+  test('ten thousand people who ask in turn are signed for once', async () => {
+    const sign = vi.fn<AssertionSigner['sign']>(async () => 'e30.e30.'.padEnd(1000, 'a'))
+    const { of } = identityHeaders({ signer: { ...signer, sign } })
+    await askForAll(of, 10_000)
+    await askForAll(of, 10_000)
+    expect(sign).toHaveBeenCalledTimes(10_000)
+  })
+
+  test('long assertions are kept of fewer people, the latest', async () => {
+    const sign = vi.fn<AssertionSigner['sign']>(async () => 'e30.e30.'.padEnd(20_000, 'a'))
+    const { of } = identityHeaders({ signer: { ...signer, sign } })
+    await askForAll(of, 3000)
+    expect(of(grant(ROUTE, facts(), principal({ membership, sessionId: 'session-2999' })))).toBeTypeOf('string')
+    await askForAll(of, 1)
+    expect(sign).toHaveBeenCalledTimes(3001)
+  })
+
   test('a signature that failed is tried again', async () => {
     const sign = vi
       .fn<AssertionSigner['sign']>((claims) => signer.sign(claims))
