@@ -250,6 +250,11 @@ describe('an access token', () => {
       expiresAt: wallTime(SECONDS * 1000 + 60_000),
     })
   })
+
+  test('that another issuer made is refused, also when ours was asked', () => {
+    const answer = { ...oktaAccess, iss: 'https://other.example', token_type: 'Bearer' }
+    expect(access(answer, { introspected: true })).toEqual({ refused: 'iss is another' })
+  })
 })
 
 describe('an ID token', () => {
@@ -271,6 +276,13 @@ describe('an ID token', () => {
     ['iat null', { iat: null }],
   ])('with %s is refused', (_, wrong) => {
     expect(isRefused(read(wrong))).toBe(true)
+  })
+
+  test('without iat is refused', () => {
+    const { iat: _, ...rest } = oktaId
+    expect(readIdToken({ claims: rest }, okta, { audiences: [], clients: [] }, NOW)).toEqual({
+      refused: 'iat is missing',
+    })
   })
 
   test('of another client is taken where its audience is named', () => {
@@ -300,6 +312,14 @@ describe('a token of an issuer', () => {
     ['exp past', { exp: SECONDS - 100 }],
   ])('with %s is refused', (_, wrong) => {
     expect(isRefused(read(wrong))).toBe(true)
+  })
+
+  test('has the groups of its claim; one whose groups cannot be read is refused', () => {
+    const grouped = { ...github, groups: 'teams' }
+    expect(read({ teams: ['deploy', 'ops'] }, grouped)).toMatchObject({ groups: ['deploy', 'ops'] })
+    expect(read({}, grouped)).toEqual({ refused: 'its groups cannot be read' })
+    expect(read({ teams: [{ name: 'deploy' }] }, grouped)).toEqual({ refused: 'its groups cannot be read' })
+    expect(read({ teams: ['deploy'] })).toMatchObject({ groups: [] })
   })
 
   test('has the audience of the route, where it has one', () => {

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { judge } from '../../../src/policy/judge.ts'
 import { isGrant } from '../../../src/policy/engine.ts'
 import { createRouteTable } from '../../../src/routing/table.ts'
-import type { RequestFacts } from '../../../src/http/request.ts'
+import type { ClientCertificate, RequestFacts } from '../../../src/http/request.ts'
+import { wallTime } from '../../../src/lib/time.ts'
 import type { Policy } from '../../../src/policy/model.ts'
 import { parsePolicy } from '../../../src/policy/parse.ts'
 import { facts as factsOf, NAMING, principal, route as routeOf, type RouteOptions } from '../upstream/support.ts'
@@ -61,6 +62,38 @@ describe('judge says what is to be done with a request', () => {
     const asked = facts()
     expect(judge(signedIn, asked, principal(), NOW, signedIn.routes.match(asked)).outcome).toBe('allow')
     expect(judge(signedIn, asked, principal(), NOW, { kind: 'none' }).outcome).toBe('not-found')
+  })
+})
+
+describe('judge of a client certificate', () => {
+  const certificate: ClientCertificate = {
+    fingerprint: 'a'.repeat(64),
+    spkiHash: '',
+    names: { dns: [], email: [], ipAddress: [], uri: [], userPrincipalName: [] },
+    notAfter: wallTime(NOW + 1),
+    fault: undefined,
+    checkedBy: '1',
+  }
+  const invalid = { outcome: 'deny', reasons: ['invalid-client-certificate'] }
+  const asked = facts({ clientCertificate: certificate })
+
+  test.each([
+    ['this configuration', { version: '1', required: true }, { outcome: 'allow' }],
+    ['another, of a stream that began before it', { version: '2', required: true }, invalid],
+  ])('checked by %s', (_, mtls, verdict) => {
+    expect(judge(generation({ mtls }), asked, undefined, NOW)).toMatchObject(verdict)
+  })
+
+  test.each([
+    ['this configuration', { version: '1', required: false }, { outcome: 'allow' }],
+    ['another', { version: '2', required: false }, invalid],
+    ['one that asks nobody any more', undefined, invalid],
+  ])('a rule that keeps out whoever has none, with one checked by %s', (_, mtls, verdict) => {
+    const policy = rules([
+      { allow: { or: [{ accept: true }] } },
+      { deny: { or: [{ invalid_client_certificate: true }] } },
+    ])
+    expect(judge(generation({ policy, ...(mtls && { mtls }) }), asked, undefined, NOW)).toMatchObject(verdict)
   })
 })
 

@@ -82,7 +82,7 @@ export const TOLD: ForwardedIdentity = {
 export function route(upstream: string | readonly [string, ...string[]], over: RouteOptions = {}): Route<Forward> {
   const [first, ...others] = typeof upstream === 'string' ? [upstream] : upstream
   const of = (origin: string) => ({ origin, weight: 1 })
-  const { id, name, from, match, policy, maxDirectoryAge, definedAt, identity, ...rest } = over
+  const { id, name, from, match, policy, mtls, maxDirectoryAge, definedAt, identity, ...rest } = over
   const { timeout = 30_000, bodyTimeout = 0, requestTimeout = 0, wholeTimeout = 0, ...more } = rest
   const { tunnelLifetime = 0, tunnelTimeout, ...action } = more
   return {
@@ -93,6 +93,7 @@ export function route(upstream: string | readonly [string, ...string[]], over: R
     policy: policy ?? { kind: 'public' },
     portal: true,
     keepFragment: true,
+    ...(mtls && { mtls }),
     ...(maxDirectoryAge !== undefined && { maxDirectoryAge }),
     action: {
       kind: 'forward',
