@@ -82,3 +82,10 @@ test('identify waits for a session that has to be read; one that cannot be read 
     authenticator(() => Promise.reject(new Error('disk'))).made.identify(facts(), route('http'), FOREVER),
   ).rejects.toThrow('disk')
 })
+
+test('a session of a provider that is not configured any more is nobody', async () => {
+  const gone = { ...session, provider: 'gone' }
+  expect(authenticator(() => gone).made.identify(facts(), route('http'), FOREVER)).toBeUndefined()
+  const read = authenticator(() => Promise.resolve(gone)).made.identify(facts(), route('http'), FOREVER)
+  await expect(read).resolves.toBeUndefined()
+})

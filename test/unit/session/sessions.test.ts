@@ -296,6 +296,16 @@ describe('ending', () => {
     expect(await sessions.get(older.id)).toBeUndefined()
   })
 
+  test('another sign-in in the same browser never makes a session last longer, and may make it end earlier', async () => {
+    const sessions = sessionsOn(memoryStore())
+    const session = await sessions.create(identity(), tokens, inAnHour())
+    const end = session.expiresAt
+    clock.advance(1000)
+    expect(await sessions.renew(session, tokens, identity(), inAnHour())).toMatchObject({ expiresAt: end })
+    const earlier = clock.now() + 60_000
+    expect(await sessions.renew(session, tokens, identity(), earlier)).toMatchObject({ expiresAt: earlier })
+  })
+
   test('revoking what is not there is nothing', async () => {
     const sessions = sessionsOn(memoryStore())
     const ended: string[] = []
