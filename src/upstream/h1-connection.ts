@@ -6,7 +6,8 @@ import type { Clock, Monotonic, Span } from '../types.ts'
 import { KEEP_ALIVE, MAX_CONNECTION_AGE, type UpstreamConnection } from './connection.ts'
 import { readBeforeFailing } from './early-answer.ts'
 import { lateUpstream } from './failure.ts'
-import { type H1Carrier, type H1Exchange, READ } from './h1-exchange.ts'
+import type { H1Carrier, H1Exchange } from './h1-exchange.ts'
+import { READ } from './h1-heads.ts'
 import { connectTls } from './tls-handshake.ts'
 
 /** How much earlier than a server that says when it closes: what it says may be on its way meanwhile. */

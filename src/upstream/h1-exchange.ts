@@ -1,18 +1,15 @@
 import type { Socket } from 'node:net'
-import { endOfAnswerHead, MAX_ANSWER_HEAD, type ScannedAnswer, scanAnswer } from '../wire/answer.ts'
+import type { ScannedAnswer } from '../wire/answer.ts'
 import { ChunkedDecoder } from '../wire/chunked.ts'
-import { MAX_HINTS, TOO_MANY_HINTS } from './answer.ts'
 import type { AnswerHandler, UpstreamExchange, UpstreamRequest } from './client.ts'
 import { protocolFailure } from './failure.ts'
+import { H1Heads } from './h1-heads.ts'
 import { H1Upload } from './h1-upload.ts'
 
 /** Methods whose request says that it has no body (RFC 9110 §8.6). */
 const EXPECT_BODY: ReadonlySet<string> = new Set(['POST', 'PUT', 'PATCH'])
 
-/** Bytes that one read brings at most. */
-export const READ = 64 * 1024
 const NOTHING = Buffer.alloc(0)
-const PARTIAL = MAX_ANSWER_HEAD + READ
 
 /** Octets that are still to come, chunks, or all up to the end of the connection. */
 type Rest = number | ChunkedDecoder | 'until-close'
@@ -42,10 +39,7 @@ export class H1Exchange implements UpstreamExchange {
   /** Does the handler hear nothing more? */
   private over = false
   private upload: H1Upload | undefined
-  /** Of the answer's head what has come, if not all. */
-  private partial: Buffer | undefined
-  private partialLength = 0
-  private hints = 0
+  private readonly heads = new H1Heads()
   private answer: ScannedAnswer | undefined
   private rest: Rest = 0
 
@@ -115,38 +109,12 @@ export class H1Exchange implements UpstreamExchange {
   read(bytes: Buffer): boolean {
     this.heard = true
     if (this.answer) return this.readRest(bytes, 0, bytes.length)
-    const { partial, partialLength } = this
-    if (!partial) return this.readHead(bytes, 0, bytes.length)
-    const length = partialLength + bytes.copy(partial, partialLength)
-    this.partial = undefined
-    this.readHead(partial, partialLength, length)
-    return true
-  }
-
-  /** @param seen up to here there is no end of a head. @param to behind what has come. */
-  private readHead(bytes: Buffer, seen: number, to: number): boolean {
-    for (let at = 0; ; ) {
-      const end = endOfAnswerHead(bytes, at, to, Math.max(at, seen))
-      if (typeof end === 'string') return this.refuse(end)
-      if (end === -1) return this.keep(bytes, at, to)
-      const head = scanAnswer(bytes, at, end)
-      if (typeof head === 'string') return this.refuse(head)
-      if (head.status === 101) return this.refuse('it switches protocols unasked')
-      if (head.status >= 200) return this.readAnswer(head, bytes, end, to)
-      // RFC 9110 §8.6, §15.2, RFC 9112 §6.1: no server writes such a 1xx, and readers disagree about what follows it.
-      if (head.framing !== 'until-close' || !head.persistent)
-        return this.refuse('a 1xx with a body, or that ends the connection')
-      if (++this.hints > MAX_HINTS) return this.refuse(TOO_MANY_HINTS)
-      at = end
-    }
-  }
-
-  /** A copy, into one buffer: an upstream that sends its head byte by byte costs no more than the bytes. */
-  private keep(bytes: Buffer, from: number, to: number): true {
-    if (from === to) return true
-    this.partial = bytes.length === PARTIAL ? bytes : Buffer.allocUnsafeSlow(PARTIAL)
-    this.partialLength = bytes.copy(this.partial, 0, from, to)
-    return true
+    const found = this.heads.read(bytes)
+    if (found === undefined) return true
+    if (typeof found === 'string') return this.refuse(found)
+    if (found.head.status === 101) return this.refuse('it switches protocols unasked')
+    const used = this.readAnswer(found.head, found.bytes, found.end, found.to)
+    return used || found.bytes !== bytes
   }
 
   private readAnswer(answer: ScannedAnswer, bytes: Buffer, at: number, to: number): boolean {

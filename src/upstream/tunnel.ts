@@ -16,9 +16,9 @@ import { describeLimit } from '../lib/duration.ts'
 import { elapsed } from '../lib/time.ts'
 import type { Span } from '../types.ts'
 import { isTls } from './address.ts'
-import { answerProblem, MAX_HINTS, TOO_MANY_HINTS } from './answer.ts'
 import { verifiedName } from './connection.ts'
 import { lateUpstream, upstreamFailure } from './failure.ts'
+import { H1Heads } from './h1-heads.ts'
 import { clientHeaders } from './headers.ts'
 import { type ConnectSettings, failedWith, type Outcome, type StreamSettings } from './lease.ts'
 import { mayGoElsewhere } from './retry.ts'
@@ -97,12 +97,18 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
         connected = true
         connecting.stop()
       })
+      // Node cuts some bytes in another way, and leaves out lines beyond a thousand: what it reads has passed our own reader.
+      const heads = new H1Heads()
+      const look = (bytes: Buffer): void => {
+        const read = heads.read(bytes)
+        if (read !== undefined) upstream.off('data', look)
+        if (typeof read === 'string') fail(protocolError(read))
+      }
+      upstream.prependListener('data', look)
     })
     handshake.on('error', (error) => fail(upstreamFailure(error, { origin, servername, connected })))
-    let hints = 0
-    handshake.on('information', () => ++hints > MAX_HINTS && fail(protocolError(TOO_MANY_HINTS)))
     handshake.on('upgrade', (res: IncomingMessage, upstream: Socket, behind: Buffer) => {
-      const problem = switchProblem(res, parts) ?? answerProblem(101, res.statusMessage)
+      const problem = switchProblem(res, parts)
       if (answered || problem !== undefined) {
         upstream.destroy()
         if (problem !== undefined) fail(protocolError(problem))
@@ -129,13 +135,9 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
     })
     // Not a 101: the upstream's own refusal, passed on with its body.
     handshake.on('response', (res) => {
-      const lines = headerLines(res.rawHeaders)
-      const problem =
-        res.statusCode === 101
-          ? 'a 101 that switches to nothing'
-          : answerProblem(res.statusCode ?? 0, res.statusMessage, lines)
-      if (problem !== undefined) return fail(protocolError(problem))
+      if (res.statusCode === 101) return fail(protocolError('a 101 that switches to nothing'))
       if (answered) return void res.destroy()
+      const lines = headerLines(res.rawHeaders)
       const status = res.statusCode ?? 502
       const hint = status === 403 ? originHint(grant.request, head.host, lease.url) : undefined
       const count = answer(status, res.socket, hint)
@@ -150,8 +152,8 @@ export function openTunnel(parts: TunnelParts): Promise<Forwarded> {
         ...clientHeaders(lines, status, grant, context, sent),
         close: true,
       })
-      // A body that was cut must not look complete.
-      res.on('error', () => exchange.abort('ERR_UPSTREAM_RESET'))
+      // A body that was cut must not look complete. Node takes a reset for the end of a body that has none of its own.
+      for (const it of [res, handshake]) it?.on('error', () => exchange.abort('ERR_UPSTREAM_RESET'))
       endWhenSilent(res, timeouts.responseBody.span, deadlines, () => exchange.abort('ERR_UPSTREAM_TIMEOUT'))
       passOn(res, out)
     })

@@ -51,7 +51,18 @@ const BROKEN: Readonly<Record<string, string>> = {
   'endless-hints': 'HTTP/1.1 103 Early Hints\r\n\r\n'.repeat(100),
   'older-version': 'HTTP/0.9 200 OK\r\n\r\n',
   'newer-version': 'HTTP/2.0 200 OK\r\n\r\n',
+  'empty-line-first': `\r\n${OK}Content-Length: 2\r\n\r\nok`,
+  'more-lines-than-are-read': `${OK}${'X: y\r\n'.repeat(1000)}Set-Cookie: b=c\r\n\r\nok`,
+  'hint-with-a-body': `HTTP/1.1 103 Early Hints\r\nContent-Length: ${POISON.length}\r\n\r\n${POISON}${OK}\r\n`,
+  'hint-with-chunks': `HTTP/1.1 103 Early Hints\r\nTransfer-Encoding: chunked\r\n\r\n${POISON}${OK}\r\n`,
 }
+
+const HANDSHAKE = [
+  'Upgrade: websocket',
+  'Connection: Upgrade',
+  'Sec-WebSocket-Version: 13',
+  'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+]
 
 let world: World
 const sockets = new Set<Socket>()
@@ -66,8 +77,15 @@ function serve(socket: Socket): void {
     const name = /^\w+ \/([^ ]*)/.exec(piece.toString('latin1'))?.[1] ?? ''
     const said = POISONS[name] ?? BROKEN[name]
     if (said !== undefined) socket.write(said, 'latin1')
+    else if (name === 'reset') socket.write(`${OK}\r\nhalf`, () => setTimeout(reset, 20, socket))
     else socket.write(`${OK}Content-Length: ${name.length}\r\n\r\n${name}`, 'latin1')
   })
+}
+
+/** Below TLS, so that nothing says it is over. */
+function reset(socket: Socket): void {
+  const { _parent: below } = socket as Socket & { readonly _parent?: Socket | null }
+  ;(below ?? socket).resetAndDestroy()
 }
 
 beforeAll(async () => {
@@ -92,8 +110,8 @@ afterAll(async () => {
 
 /** Each is read by another client of ours: see docs/codecs.md. */
 describe.each(['plain', 'secure'])('of a %s upstream', (upstream) => {
-  function ask(name: string, method = 'GET'): Promise<readonly WireAnswer[]> {
-    const lines = [`${method} /${name} HTTP/1.1`, `Host: ${upstream}.localhost`, 'Connection: close', '', '']
+  function ask(name: string, method = 'GET', asked = ['Connection: close']): Promise<readonly WireAnswer[]> {
+    const lines = [`${method} /${name} HTTP/1.1`, `Host: ${upstream}.localhost`, ...asked, '', '']
     return sendRaw(world.port, lines.join('\r\n'), { methods: [method] })
   }
 
@@ -143,11 +161,20 @@ describe.each(['plain', 'secure'])('of a %s upstream', (upstream) => {
     })
   })
 
-  test.each(Object.keys(BROKEN))('%s is 502, and nothing of it is passed on', async (name) => {
-    const [answer] = await ask(name)
-    expect(answer).toMatchObject({ status: 502, complete: true })
-    expect(JSON.parse(answer?.body ?? '')).toMatchObject({ error: 'ERR_UPSTREAM_PROTOCOL' })
-    expect(answer?.header('set-cookie')).toBeUndefined()
-    await expectOwnAnswers()
+  describe.each([
+    ['a request', undefined],
+    ['a handshake', HANDSHAKE],
+  ])('to %s', (_, asked) => {
+    test.each(Object.keys(BROKEN))('%s is 502, and nothing of it is passed on', async (name) => {
+      const [answer] = await ask(name, 'GET', asked)
+      expect(answer).toMatchObject({ status: 502, complete: true })
+      expect(JSON.parse(answer?.body ?? '')).toMatchObject({ error: 'ERR_UPSTREAM_PROTOCOL' })
+      expect(answer?.header('set-cookie')).toBeUndefined()
+      await expectOwnAnswers()
+    })
+
+    test('a body that a reset ends does not look complete', async () => {
+      expect(await ask('reset', 'GET', asked)).toMatchObject([{ status: 200, body: 'half', complete: false }])
+    })
   })
 })
