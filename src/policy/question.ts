@@ -61,7 +61,15 @@ export interface PassedOver {
 export function createJudge(config: Config): (question: Question) => Judgement {
   const routes = createRouteTable(config.fixed, config.live)
   const trust = compileTrust({ proxies: [], hops: 0 })
-  return ({ method, url, ip, who, now, headers = [], certificate }) => {
+  return (question) => {
+    try {
+      return judged(question)
+    } catch (error) {
+      return toBadRequest(error)
+    }
+  }
+
+  function judged({ method, url, ip, who, now, headers = [], certificate }: Question): Judgement {
     const [, scheme, authority = '', target = ''] = /^(https?|wss?):\/\/([^/?#]+)([^#]*)/.exec(url) ?? []
     const upgrade = scheme === 'ws' || scheme === 'wss'
     if (scheme === undefined)
@@ -113,6 +121,12 @@ export function createJudge(config: Config): (question: Question) => Judgement {
       }
     }
   }
+}
+
+/** What a rule or a rewrite cannot read in one way is answered as what nobody can read. Throws any other error. */
+export function toBadRequest(error: unknown): Judgement {
+  if (!(error instanceof AppError) || error.code !== 'ERR_BAD_REQUEST') throw error
+  return { kind: 'bad-request', status: error.info.status, detail: error.message }
 }
 
 /** Where nobody is asked for one it does not count, as in a configuration that has changed. */

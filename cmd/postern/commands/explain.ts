@@ -22,6 +22,7 @@ import {
   type Judgement,
   outcomeOf,
   type PassedOver,
+  toBadRequest,
 } from '../../../src/policy/question.ts'
 import { ago, printable } from '../text.ts'
 import { findPerson } from './groups.ts'
@@ -86,8 +87,7 @@ export async function explainCommand(options: ExplainOptions, io: Io): Promise<n
     io.err(printable(who.problem))
     return 1
   }
-  const judgement = ask(who?.principal)
-  const outgoing = await outgoingOf(judgement, config, clock)
+  const { judgement, outgoing } = await withOutgoing(ask(who?.principal), config, clock)
   if (options.json) {
     const whole = {
       ...requestToJson(options),
@@ -203,10 +203,7 @@ function describeJudgement(
       describeEarlier(judgement.earlier, line)
       return line('Decision', 'none: no route serves this address (404)')
     case 'bad-request':
-      return line(
-        'Decision',
-        `none: the request is refused before any route is looked for (${judgement.status}): ${judgement.detail}`,
-      )
+      return line('Decision', `none: the request is refused (${judgement.status}): ${judgement.detail}`)
     default:
       assertNever(judgement)
   }
@@ -295,10 +292,19 @@ function clauseToJson({ op, value, criteria }: ExplainedClause): object {
   return { op, value, criteria: criteria.map(({ name, describe, value: each }) => ({ name, describe, value: each })) }
 }
 
-async function outgoingOf(judgement: Judgement, config: Config, clock: Clock): Promise<Outgoing | undefined> {
-  return judgement.kind === 'route' && judgement.grant
-    ? describeOutgoing(config, judgement.grant, judgement.headers, { clock, logger: silentLogger })
-    : undefined
+/** An allowed request that a rewrite makes nothing sensible of is refused. */
+async function withOutgoing(
+  judgement: Judgement,
+  config: Config,
+  clock: Clock,
+): Promise<{ readonly judgement: Judgement; readonly outgoing: Outgoing | undefined }> {
+  if (judgement.kind !== 'route' || !judgement.grant) return { judgement, outgoing: undefined }
+  try {
+    const deps = { clock, logger: silentLogger }
+    return { judgement, outgoing: await describeOutgoing(config, judgement.grant, judgement.headers, deps) }
+  } catch (error) {
+    return { judgement: toBadRequest(error), outgoing: undefined }
+  }
 }
 
 function describeAction(action: Action): string {

@@ -27,6 +27,7 @@ routes:
   - {from: https://ci.corp.example, to: http://ci:1, service_tokens: true, policy: {allow: {and: [{groups: {has: Deployers}}, {service_account: ci}]}}}
   - {from: https://vault.corp.example, to: http://vault:1, allow_any_authenticated_user: true, acr_values: [phr, phrh], max_auth_age: 15m}
   - {from: https://socket.corp.example, to: 'https+unix:///run/app.sock', allow_any_authenticated_user: true}
+  - {from: https://tenant.corp.example, to: http://tenant:1, host_rewrite_header: X-Tenant, allow_any_authenticated_user: true}
   - {from: https://secret.corp.example, to: http://secret:1/v1, host_rewrite: api.internal, set_request_headers: {X-Key: never-shown}, allow_any_authenticated_user: true}
 `
 
@@ -44,6 +45,29 @@ const explain = (url: string, ...args: string[]): Promise<Ran> =>
 const WIKI = 'https://wiki.corp.example/page?a=1'
 
 describe('postern explain', () => {
+  test.each([
+    [
+      'a header that is there in two spellings',
+      ['https://many.corp.example/x', '--header', 'X_Beta: 1'],
+      '"x-beta" was sent in a spelling',
+    ],
+    [
+      'a parameter that is there twice',
+      ['https://many.corp.example/x?v=1&v=2', '--header', 'X-Beta: 1'],
+      'the query names "v"',
+    ],
+    [
+      'a Host that a rewrite cannot make',
+      ['https://tenant.corp.example/', '--header', 'X-Tenant: a b', '--email', 'a@b.example'],
+      'x-tenant gives no valid Host',
+    ],
+  ])('says 400 where the proxy does: for %s', async (_, [url = '', ...args], detail) => {
+    const { out, exitCode } = await explain(url, ...args, '--exit-code')
+    expect(exitCode).toBe(10)
+    expect(out).toContain('Decision  none: the request is refused (400): ')
+    expect(out).toContain(detail)
+  })
+
   test('says what a route asks of a sign-in, and that it is not known how somebody made up signed in', async () => {
     const { out, err, exitCode } = await explain(
       'https://vault.corp.example/',
@@ -269,7 +293,7 @@ describe('postern explain', () => {
       'Decision  none: Postern answers this path itself (user-json)',
     )
     expect((await explain('https://wiki.corp.example/a%2fb')).out).toContain(
-      'Decision  none: the request is refused before any route is looked for (400): escaped slash (%2F or %5C) in the path',
+      'Decision  none: the request is refused (400): escaped slash (%2F or %5C) in the path',
     )
     expect((await explain(WIKI, '--method', 'trace')).out).toContain('(405): method not allowed')
   })
@@ -300,7 +324,7 @@ describe('postern explain', () => {
     expect(await cli(['explain', '--config', bad, '--url', WIKI])).toEqual({
       exitCode: 3,
       out: '',
-      err: `${bad}:25:16 cookie_expire: expected a duration such as 30s or 14h, found "soon"`,
+      err: `${bad}:26:16 cookie_expire: expected a duration such as 30s or 14h, found "soon"`,
     })
   })
 })
