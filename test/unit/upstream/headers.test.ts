@@ -216,9 +216,10 @@ test('a credential that was for us stays here; the one of the route does not', (
 test('the route removes and sets headers in every spelling', () => {
   const given = {
     route: {
-      removeRequestHeaders: ['x-drop', 'cookie'],
+      removeRequestHeaders: ['x-drop', 'x_other', 'cookie'],
       setRequestHeaders: new Map([
         ['x-key', 'ours'],
+        ['x_token', 'ours'],
         ['authorization', 'Basic b3Vycw=='],
       ]),
     },
@@ -232,6 +233,14 @@ test('the route removes and sets headers in every spelling', () => {
     'theirs',
     'X.Key',
     'theirs',
+    'X_Other',
+    '1',
+    'X-Other',
+    '2',
+    'X_Token',
+    'theirs',
+    'X-Token',
+    'theirs',
     'Cookie',
     'a=1',
     'Authorization',
@@ -239,7 +248,13 @@ test('the route removes and sets headers in every spelling', () => {
     'A',
     '1',
   ]
-  expect(sent(raw, given)).toEqual([['A', '1'], ['x-key', 'ours'], ['authorization', 'Basic b3Vycw=='], ...FORWARDED])
+  expect(sent(raw, given)).toEqual([
+    ['A', '1'],
+    ['x-key', 'ours'],
+    ['x_token', 'ours'],
+    ['authorization', 'Basic b3Vycw=='],
+    ...FORWARDED,
+  ])
 })
 
 test('the route may set forwarded headers and cannot set what only we say', () => {
@@ -261,6 +276,16 @@ test('the route may set forwarded headers and cannot set what only we say', () =
     ['remote-user', 'static'],
     ...FORWARDED.filter(([name]) => name !== 'x-forwarded-proto'),
   ])
+})
+
+test('with a trace of our own the one of the client does not pass, allowed or not', () => {
+  const raw = headerLines(['traceparent', '00-client', 'TraceState', 'x=1'])
+  const trace = 'traceparent: 00-ours\r\n'
+  for (const allowRequestHeaders of [[], ['traceparent', 'tracestate']]) {
+    const allowed = grant(route('http://up.test', { allowRequestHeaders }), facts(), principal())
+    const { headers } = upstreamHeaders(allowed, raw, '', context, '127.0.0.1', trace)
+    expect(pairs(listOf(headers)).filter(([name = '']) => /^trace/i.test(name))).toEqual([['traceparent', '00-ours']])
+  }
 })
 
 test('a route may set what another route tells; the copy of a client passes on neither', () => {
