@@ -15,6 +15,7 @@ const PLACES = [
   { file: 'package-lock.json', pattern: (old) => `"version": "${old}"`, times: 2 }, // its own, before any package's
   { file: 'helm/postern/Chart.yaml', pattern: (old) => `ersion: ${old}`, times: 2 },
   { file: 'Dockerfile', pattern: (old) => `ARG VERSION=${old}`, times: 1 },
+  { file: 'compose.yaml', pattern: (old) => `postern:${old}`, times: 2 },
   { file: 'docs/deploy.md', pattern: (old) => `postern:${old}`, times: Infinity },
 ]
 const SECTIONS = [

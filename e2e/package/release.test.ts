@@ -15,6 +15,16 @@ const today = (JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
 /** Today's version, where it is ours. */
 const current = new RegExp(`(ersion"?: "?|VERSION=|postern:)${today.replaceAll('.', '\\.')}`, 'g')
 
+/** What names the version. */
+const FILES = [
+  'package.json',
+  'package-lock.json',
+  'helm/postern/Chart.yaml',
+  'Dockerfile',
+  'compose.yaml',
+  'docs/deploy.md',
+]
+
 /** A repository with the files that name the version, at 0.1.0, and one commit. */
 function repository() {
   const folder = mkdtempSync(join(scratch, 'repository-'))
@@ -23,7 +33,7 @@ function repository() {
       cwd: folder,
       encoding: 'utf8',
     })
-  for (const file of ['package.json', 'package-lock.json', 'helm/postern/Chart.yaml', 'Dockerfile', 'docs/deploy.md']) {
+  for (const file of FILES) {
     mkdirSync(dirname(join(folder, file)), { recursive: true })
     writeFileSync(join(folder, file), readFileSync(join(root, file), 'utf8').replaceAll(current, `$1${version}`))
   }
@@ -63,6 +73,15 @@ function repository() {
 }
 
 describe('scripts/release.mjs', () => {
+  test('knows every file that names an image or a package of this version', () => {
+    const named = execFileSync('git', ['grep', '-lE', `postern[:-]${today.replaceAll('.', '[.]')}`], {
+      cwd: root,
+      encoding: 'utf8',
+    })
+    const files = named.split('\n').filter((file) => file !== '' && !/^(?:test|e2e|bench)\/|\.test\./.test(file))
+    expect(FILES).toEqual(expect.arrayContaining(files))
+  })
+
   test('plan changes nothing, and the first release has the version of package.json and no faults', () => {
     const { release, commit, git } = repository()
     commit('fix(proxy): a fault that nobody had')
@@ -91,8 +110,8 @@ describe('scripts/release.mjs', () => {
     expect(read('helm/postern/Chart.yaml').match(/ersion: 0\.2\.0$/gm)).toHaveLength(2)
     expect(read('Dockerfile')).toContain('ARG VERSION=0.2.0\n')
     expect(read('docs/deploy.md')).toContain('postern:0.2.0')
-    for (const file of ['package.json', 'helm/postern/Chart.yaml', 'Dockerfile', 'docs/deploy.md'])
-      expect(read(file), file).not.toContain(`postern:${version}`)
+    expect(read('compose.yaml')).toContain('postern:0.2.0')
+    for (const file of FILES) expect(read(file), file).not.toContain(`postern:${version}`)
     const changes = read('CHANGELOG.md')
     const headings = [...changes.matchAll(/^## (.*)$/gm)].map(([, heading]) => heading)
     expect(headings).toEqual(['0.2.0 (2026-12-01)', `${version} (2026-12-01)`])
@@ -117,8 +136,7 @@ describe('scripts/release.mjs', () => {
 
   test('from 1.0 on what breaks makes a major version, and says how', () => {
     const { release, commit, git, read, write } = repository()
-    for (const file of ['package.json', 'package-lock.json', 'helm/postern/Chart.yaml', 'Dockerfile', 'docs/deploy.md'])
-      write(file, read(file).replaceAll(/(?<=ersion"?: "?|VERSION=|postern:)0\.1\.0/g, '1.4.2'))
+    for (const file of FILES) write(file, read(file).replaceAll(/(?<=ersion"?: "?|VERSION=|postern:)0\.1\.0/g, '1.4.2'))
     git('commit', '--quiet', '--all', '--message', 'feat: grow up')
     expect(release('make').code).toBe(0)
     commit('feat(config)!: drop `policy`', 'BREAKING CHANGE: write `routes`\ninstead.')
