@@ -204,7 +204,10 @@ describe.skipIf(!promtool)(needing('promtool', 'Prometheus'), () => {
     PosternSignInFailures: [
       of('postern_authn_flows_total', 'step="callback",result="failed",reason="ERR_IDP_CLIENT"', '0+30x120'),
     ],
-    PosternDirectoryStale: [of('postern_directory_last_success_timestamp_seconds', '', '60x120')],
+    PosternDirectoryStale: [
+      of('postern_directory_staleness_seconds', '', '0+60x120'),
+      of('postern_directory_feed_info', 'mode="log",leading="true"', '1x120'),
+    ],
     PosternOktaBudgetLow: [
       of('postern_directory_rate_limit_remaining', 'endpoint="/api/v1/users"', '20x120'),
       of('postern_directory_rate_limit_limit', 'endpoint="/api/v1/users"', '600x120'),
@@ -229,7 +232,10 @@ describe.skipIf(!promtool)(needing('promtool', 'Prometheus'), () => {
     of('postern_upstream_errors_total', 'route="wiki",reason="connect"', '1x120'),
     of('postern_authn_flows_total', 'step="callback",result="failed",reason="400"', '0+1x120'),
     of('postern_authn_flows_total', 'step="callback",result="ok",reason="302"', '0+60x120'),
-    of('postern_directory_last_success_timestamp_seconds', '', '0+60x120'),
+    // In a quiet night nobody is read, and the feed says that nothing has changed.
+    of('postern_directory_last_success_timestamp_seconds', '', '60x120'),
+    of('postern_directory_staleness_seconds', '', '10x120'),
+    of('postern_directory_feed_info', 'mode="log",leading="true"', '1x120'),
     of('postern_directory_rate_limit_remaining', 'endpoint="/api/v1/users"', '300x120'),
     of('postern_directory_rate_limit_limit', 'endpoint="/api/v1/users"', '600x120'),
     of('postern_config_last_reload_success', '', '1x120'),

@@ -183,7 +183,9 @@ function sum(all: Parts): DirectoryMetrics {
   const coverages = each.flatMap(({ coverage }) => coverage ?? [])
   const feeds = each.flatMap(({ feed }) => feed ?? [])
   const hooks = each.flatMap(({ hook }) => hook ?? [])
-  const ages = each.flatMap(({ staleness }) => staleness ?? [])
+  // What is pushed or claimed does not grow old by itself.
+  const followed = each.filter(({ feed }) => feed)
+  const ages = (followed.length > 0 ? followed : each).flatMap(({ staleness }) => staleness ?? [])
   return {
     people: total(({ people }) => people),
     doubtful: total(({ doubtful }) => doubtful),

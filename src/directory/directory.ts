@@ -3,6 +3,7 @@ import { type Issuer, subjectOf } from '../lib/person.ts'
 import type { Clock, Logger, Span, PersonKey, Store, Subject, Unsubscribe, WallTime, WaitingFor } from '../types.ts'
 import type { Directory, DirectoryHealth, DirectorySource, Membership, UserStatus } from './model.ts'
 import type { DirectoryConfig } from '../config/model.ts'
+import type { ErrorCode } from '../errors.ts'
 import { CLAIMS_SOURCE } from './claims.ts'
 import type { Inbox, Message } from './inbox.ts'
 import { createListeners, type SessionsEndListener } from './listeners.ts'
@@ -57,6 +58,8 @@ export interface LiveDirectory extends Directory {
   facts(): DirectoryFacts
   /** See `Reader`. */
   retry(): void
+  /** See `SourceHealth`. */
+  answers(code: ErrorCode): void
 }
 
 /**
@@ -386,6 +389,7 @@ export function createDirectory(deps: {
       return { people: people.size, doubtful, coverage }
     },
 
+    answers: (code) => reader.answers(code),
     retry: () => reader.retry(),
     health: () => reader.health(),
     trouble: () => reader.trouble(),

@@ -1,5 +1,6 @@
 import { setMaxListeners } from 'node:events'
 import type { DirectoryConfig } from '../config/model.ts'
+import type { ErrorCode } from '../errors.ts'
 import { elapsed, later, NEVER } from '../lib/time.ts'
 import { settledWithin } from '../lib/wait.ts'
 import type { Clock, Logger, Span, Subject, WallTime, WaitingFor } from '../types.ts'
@@ -35,6 +36,8 @@ export interface Reader {
   trouble(): DirectoryHealth['lastError']
   /** Nothing begins any more. */
   readonly closed: AbortSignal
+  /** See `SourceHealth`. */
+  answers(code: ErrorCode): void
   /** What made readings fail may be mended: the next look at who is due reads. */
   retry(): void
   start(): void
@@ -155,6 +158,7 @@ export function createReader(deps: {
     health: () => health.report(),
     trouble: () => health.trouble(),
     closed: closing.signal,
+    answers: (code) => health.answers(code),
     retry: () => health.retry(),
     start: () => readings.start(),
     close() {

@@ -1,4 +1,4 @@
-import { toAppError } from '../errors.ts'
+import { type ErrorCode, toAppError } from '../errors.ts'
 import type { FaultLog } from '../lib/fault-tally.ts'
 import type { Clock, Logger, Span, Monotonic, WallTime } from '../types.ts'
 import type { DirectoryHealth } from './model.ts'
@@ -10,11 +10,15 @@ const FIRST_PAUSE: Span = 5000
 const LONGEST_PAUSE: Span = 60_000
 /** One person's odd record is theirs alone; as many in a row are the source's. */
 const BAD_ANSWERS_IN_A_ROW = 3
+/** Others, such as a rate limit, are of one endpoint. */
+const OF_ALL_CALLS: ReadonlySet<ErrorCode> = new Set(['ERR_DIRECTORY_UNREACHABLE', 'ERR_DIRECTORY_UNAUTHORIZED'])
 
 /** How the source fares, and whether asking it makes sense: after a fault, not before a growing pause has passed. */
 export interface SourceHealth {
   succeeded(): void
   failed(error: unknown): void
+  /** Who asks the source for something else had the same fault, and has it no more. */
+  answers(code: ErrorCode): void
   /** Something was done about it: the next reading waits for nothing. */
   retry(): void
   /** Sign-ins ask all the same. */
@@ -47,16 +51,22 @@ export function createSourceHealth(deps: {
     pausedUntil = later(now, length * (0.75 + 0.5 * random()))
   }
 
+  function succeeded(): void {
+    lastSuccess = clock.now()
+    const answersAgain = failuresInARow > 0
+    failuresInARow = 0
+    pauses = 0
+    pausedUntil = NEVER
+    if (!answersAgain) return
+    logger.info({ source }, 'the group directory answers again')
+    onTrouble(undefined)
+  }
+
   return {
-    succeeded() {
-      lastSuccess = clock.now()
-      const answersAgain = failuresInARow > 0
-      failuresInARow = 0
-      pauses = 0
-      pausedUntil = NEVER
-      if (!answersAgain) return
-      logger.info({ source }, 'the group directory answers again')
-      onTrouble(undefined)
+    succeeded,
+
+    answers(code) {
+      if (failuresInARow > 0 && lastError?.code === code && OF_ALL_CALLS.has(code)) succeeded()
     },
 
     failed(error) {

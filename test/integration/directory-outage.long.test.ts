@@ -70,6 +70,19 @@ test('Okta away for half an hour: nobody is signed out, known groups count, and 
   expect(await statusOf(alice, ENGINEERING)).toBe(200)
 })
 
+test('the outage is over when the feed goes on, though nobody is read', async () => {
+  world.okta.fault({ path: '/', act: { kind: 'cut' } })
+  await statusesFor(3, [alice], ENGINEERING)
+  const said = (msg: string): boolean => world.log().some((line) => line.msg === msg)
+  expect(said('the group directory cannot be read: what is known stays')).toBe(true)
+
+  // Nobody can be read yet.
+  world.okta.clearFaults()
+  world.okta.fault({ path: '/api/v1/users', act: { kind: 'cut' } })
+  await timePasses(clock, async () => said('okta: changes are followed again'))
+  expect(said('the group directory answers again')).toBe(true)
+})
+
 test('Okta away for longer than max_directory_age of a route: 503 with the reason there, and it recovers', async () => {
   expect(await statusOf(alice, STRICT)).toBe(200)
   world.okta.fault({ path: '/', act: { kind: 'cut' } })

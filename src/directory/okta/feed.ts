@@ -247,7 +247,10 @@ export function createOktaFeed(deps: {
     try {
       await (waitingFor && leadership.leads() ? waitingFor(SYNC, work) : work())
       if (!leadership.leads()) return
-      if (loop.lastError) logger.info({ okta: org }, 'okta: changes are followed again')
+      if (loop.lastError) {
+        logger.info({ okta: org }, 'okta: changes are followed again')
+        directory.answers(loop.lastError.code)
+      }
       loop.lastError = undefined
       loop.lastSuccess = clock.now()
     } catch (error) {
