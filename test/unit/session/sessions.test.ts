@@ -183,6 +183,26 @@ describe('reading', () => {
     }
   })
 
+  test('when changes were missed, what is in memory is read anew', async () => {
+    const store = memoryStore()
+    let lost = (): void => {}
+    const sessions = sessionsOn({
+      ...store,
+      // Hears of nothing.
+      watch(_, onGap = () => {}) {
+        lost = onGap
+        return () => {}
+      },
+    })
+    const { id } = await sessions.create(identity(), tokens, inAnHour())
+    const read = () => sessions.read(cookieOf(sessions, id), NAME, HOST, clock.now())
+    for (let times = 0; times < 3; times++) expect(await read()).toMatchObject({ id })
+    await store.delete(foreignSessions, id)
+    expect(read()).toMatchObject({ id })
+    lost()
+    expect(await read()).toBeUndefined()
+  })
+
   test('a store fault rejects and is not remembered', async () => {
     const { store, control } = observed(memoryStore())
     const sessions = sessionsOn(store)
