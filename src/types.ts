@@ -177,7 +177,7 @@ export interface IdentityProvider {
   readonly trouble: () => Trouble | undefined
   /** Ends the calls under way; nothing is asked in the background any more. */
   readonly close: () => void
-  /** Path of its redirect URI at the authenticate service: no other provider has it. */
+  /** Path of its redirect URI at the sign-in service: no other provider has it. */
   readonly callbackPath: string
   /** Of one call to the provider. */
   readonly timeout: Span

@@ -62,10 +62,10 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
 
   program
     .command('check')
-    .description('judge a configuration, and print what to register at the identity provider')
+    .description('check a configuration, and print what to register at the identity provider')
     .argument(...FILE)
     .option(...CONFIG)
-    .option('--online', 'also prove it: ask the identity provider, Okta, the store and the upstreams')
+    .option('--online', 'also ask the identity provider, Okta, the store and the upstreams')
     .option('--websockets', 'online, and ask the upstream of each route for a WebSocket where the route begins')
     .option('--json', 'print one JSON object')
     .action(
@@ -100,7 +100,7 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .option(...PROVIDER)
     .option('--groups <groups>', 'names or ids, with commas; nothing is looked up', commaList)
     .option('--live', 'look up groups in Okta now')
-    .option('--from-log <log>', 'judge the decisions of a log of Postern anew instead; - is standard input')
+    .option('--from-log <log>', 'judge the decisions in a log of Postern again instead; - is standard input')
     .option('--certificate <file>', 'PEM file of a client certificate, which is taken for valid')
     .option('--header <header>', '`Name: value`; may be given more than once', collected, [])
     .option(...JSON_OUTPUT)
@@ -249,10 +249,10 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
   const config = program.command('config').description('see the configuration, or make it from that of another proxy')
   config
     .command('print')
-    .description('what is in force and who said so; secrets are not shown')
+    .description('print what is in force and where each value comes from; secrets are hidden')
     .argument(...FILE)
     .option(...CONFIG)
-    .option('--defaults', 'also what nobody wrote')
+    .option('--defaults', 'also what is not written, with its default')
     .option(...JSON_OUTPUT)
     .action(
       async (
@@ -264,9 +264,9 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .command('migrate')
     .description("print Pomerium's or oauth2-proxy's configuration as ours")
     .argument('<file>', 'a file of any of their formats; - is standard input')
-    .option('--from <format>', 'the format, when it is not told by its looks')
+    .option('--from <format>', 'the format, if it cannot be detected')
     .option('--authenticate-url <url>', 'external URL of the sign-in service, where the input has none')
-    .option('-o, --output <file>', 'write it into this file, which must not be there yet')
+    .option('-o, --output <file>', 'write it to this file, which must not exist yet')
     .action(async (file: string, given: { from?: string; authenticateUrl?: string; output?: string }) => {
       const { configMigrateCommand } = await import('./commands/config-migrate.ts')
       const { from, authenticateUrl, output } = given

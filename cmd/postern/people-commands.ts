@@ -36,8 +36,8 @@ export function addPeopleCommands(program: Command, io: Io, set: (exitCode: numb
     .description('end sessions at once')
     .argument('[session]', 'as `sessions list` and the log show it')
     .option(...CONFIG)
-    .option('--user <user>', `all of this person: ${USER}`)
-    .option('--all', 'all of everybody')
+    .option('--user <user>', `all sessions of this person: ${USER}`)
+    .option('--all', 'all sessions of everybody')
     .action(
       async (
         session: string | undefined,
@@ -48,7 +48,7 @@ export function addPeopleCommands(program: Command, io: Io, set: (exitCode: numb
       },
     )
 
-  const tokens = program.command('tokens').description('service tokens: how programs come in')
+  const tokens = program.command('tokens').description('service tokens, with which programs come in')
   tokens
     .command('create')
     .description('make a token; it is printed once')
@@ -81,7 +81,7 @@ export function addPeopleCommands(program: Command, io: Io, set: (exitCode: numb
     )
   tokens
     .command('list')
-    .description('which there are, what for, until when, and when last used')
+    .description('the tokens there are: what for, until when, and when last used')
     .argument(...FILE)
     .option(...CONFIG)
     .option(...JSON_OUTPUT)
@@ -94,7 +94,7 @@ export function addPeopleCommands(program: Command, io: Io, set: (exitCode: numb
     .description('end a token at once')
     .argument('[token]', 'as `tokens list` and the log show it; or a token that was found somewhere')
     .option(...CONFIG)
-    .option('--name <name>', 'all of this service account')
+    .option('--name <name>', 'all tokens of this service account')
     .action(async (token: string | undefined, { config, name }: { config?: string; name?: string }) => {
       const { tokensRevokeCommand } = await import('./commands/tokens.ts')
       set(await tokensRevokeCommand({ config, token, name }, io))

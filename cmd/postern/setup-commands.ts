@@ -31,7 +31,7 @@ export function addSetupCommands(program: Command, io: Io, set: (exitCode: numbe
 
   program
     .command('dev')
-    .description('your own application behind Postern on this machine, with an identity provider of its own')
+    .description('put your own application behind Postern on this machine, with an identity provider included')
     .requiredOption('--to <url>', 'where your application listens')
     .option('--as <email>', 'who is signed in at first', 'alice@corp.example')
     .option('--groups <groups>', 'their groups, with commas', 'Engineering')

@@ -1,4 +1,4 @@
-/** An application's half of a sign-in: it sends the browser to the authenticate service, and takes it back. */
+/** An application's half of a sign-in: it sends the browser to the sign-in service, and takes it back. */
 import { AppError } from '../errors.ts'
 import { readCookie } from '../lib/cookie.ts'
 import { sha256 } from '../lib/crypto.ts'
@@ -50,7 +50,7 @@ export function createAtApplication(deps: AtApplicationDeps) {
   const addresses = createReturnAddresses(deps)
 
   /**
-   * Sends a browser from an application's host to the authenticate service, bound to this browser by a nonce cookie.
+   * Sends a browser from an application's host to the sign-in service, bound to this browser by a nonce cookie.
    * `keepFragment`: by a page whose script keeps the fragment, if this is a navigation; otherwise by a redirect.
    * @param returnTo a URL of the host that was asked.
    */

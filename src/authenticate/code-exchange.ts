@@ -5,10 +5,10 @@ import type { Clock, IdentityProvider, Span, Store, Table } from '../types.ts'
 import { networkOf } from '../lib/client-network.ts'
 import type { Pending } from './pending.ts'
 
-/** Codes of one client that are under way, or were refused within a minute. A person needs one, an office a few. */
+/** Most codes of one client address that are under way or were refused within a minute. A person needs one, an office a few. */
 const MAX_ATTEMPTS = 30
 const REFUSED_FOR: Span = 60_000
-/** Sign-ins of one client that wait for their turn: everybody of an office, on Monday morning. */
+/** Most sign-ins of one client address that wait for their turn: a whole office on Monday morning. */
 const MAX_WAITING = 1000
 
 /** States that were used, by hash, until their sign-in would have expired. */
@@ -64,7 +64,7 @@ export function createCodeExchange({ store, clock }: CodeExchangeDeps) {
     )
   }
 
-  /** A refusal counts for a minute; a provider that is down or lies is nobody's guess. */
+  /** A refusal counts for a minute; a provider that is down or misbehaves is no sign of guessing. */
   function ended(address: string, client: Client, refused: boolean): void {
     client.underWay--
     if (refused) {

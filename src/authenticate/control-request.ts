@@ -2,7 +2,7 @@ import { clearCookie, readCookies, setCookie } from '../lib/cookie.ts'
 import type { Span } from '../types.ts'
 import type { Exchange, Generation, RequestFacts } from '../http/exchange.ts'
 
-/** A request to the authenticate service or to the control paths of an application's host. */
+/** A request to the sign-in service or to the control paths of an application's host. */
 export interface ControlRequest {
   readonly facts: RequestFacts
   readonly exchange: Pick<Exchange, 'head' | 'body'>
@@ -13,7 +13,7 @@ export interface ControlRequest {
 
 export type Header = readonly [name: string, value: string]
 
-/** The cookies of ours on the host that was asked. */
+/** The names of our cookies on the host that was asked. */
 export function namesFor({ generation, origin }: ControlRequest) {
   return generation.cookieNames[isHttps(origin) ? 'https' : 'http']
 }
@@ -35,7 +35,7 @@ export function cookieHeader(
   ]
 }
 
-/** Is it of the authenticate service, where no application's script runs? */
+/** Is it of the sign-in service, where no application's script runs? */
 export function isAtAuthenticate({ generation }: ControlRequest, { origin }: { readonly origin: string }): boolean {
   return origin === generation.fixed.authenticateServiceUrl.origin
 }
@@ -53,12 +53,12 @@ export function isDocument({ facts, exchange }: ControlRequest): boolean {
 /** Sign-ins that one browser may have begun at a time, on one host. */
 const MAX_FLOWS = 5
 
-/** Does the browser hold so many cookies of a prefix that older ones may have been forgotten? */
+/** Does the browser hold so many cookies of a prefix that older ones may have been dropped? */
 export function isCrowded({ facts }: ControlRequest, prefix: string): boolean {
   return readCookies(facts.cookie, prefix).length >= MAX_FLOWS
 }
 
-/** Forgets the oldest cookies of a prefix, so that one more makes at most five. */
+/** Drops the oldest cookies of a prefix, so that one more makes at most five. */
 export function makeRoom(request: ControlRequest, prefix: string): readonly Header[] {
   if (request.facts.cookie === '') return []
   const held = readCookies(request.facts.cookie, prefix)
@@ -67,7 +67,7 @@ export function makeRoom(request: ControlRequest, prefix: string): readonly Head
     .map(([name]) => cookieHeader(request, name, undefined))
 }
 
-/** Of the authenticate service. Without a query it ends at the page about the person, at the service itself. */
+/** Of the sign-in service. Without a query it ends at the page about the person, at the service itself. */
 export function signInUrl({ generation: { fixed, live } }: Pick<ControlRequest, 'generation'>): string {
   return `${fixed.authenticateServiceUrl.origin}${live.naming.controlPrefix}/sign_in`
 }

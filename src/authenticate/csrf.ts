@@ -1,4 +1,4 @@
-/** Did somebody who reads our pages, or a script of the application's own, send this? Not a page of another site (G05). */
+/** Does a request come from one of our pages, or from a script of the application itself, and not from a page of another site (CSRF)? */
 import type { KeyRings } from '../lib/key-ring.ts'
 import type { Session } from '../session/model.ts'
 import type { ControlRequest } from './control-request.ts'

@@ -12,8 +12,8 @@ export type Failure = (
 ) => Reply
 
 /**
- * A sign-in that did not complete: one audit line, and a page with a way on. Nothing unsolicited is echoed. What everybody
- * meets is told as one fault, however many they are.
+ * A sign-in that did not complete: one audit line, and a page with a way on. Nothing of the request is echoed. A fault that
+ * everybody meets is logged once, however many meet it.
  */
 export function createFailure({ clock, logger }: { readonly clock: Clock; readonly logger: Logger }): Failure {
   const tally = createFaultTally(clock)
@@ -63,7 +63,7 @@ export function createFailure({ clock, logger }: { readonly clock: Clock; readon
   }
 }
 
-/** undefined: this one person meets it, or whoever plays with our addresses. */
+/** undefined: only this person meets it, or somebody who tries out our addresses. */
 function remedyOf({ code, info, details }: AppError): string | undefined {
   if (code === 'ERR_IDP_REJECTED') return details['remedy'] === undefined ? undefined : String(details['remedy'])
   return info.at === 'asker' ? undefined : info.remedy

@@ -1,5 +1,5 @@
 /**
- * The authenticate service: sign-in, the provider's callback, the hand-off to applications (whose half is
+ * The sign-in service: sign-in, the provider's callback, the hand-off to applications (whose half is
  * at-application.ts). The order of the checks is the protocol; each handler reads from top to bottom.
  */
 import { AppError, toAppError } from '../errors.ts'
@@ -289,7 +289,7 @@ export function createAuthenticate(deps: AuthenticateDeps) {
 
   /** The hand-off of the session to the application. undefined: none is needed. */
   function ticketFor(request: ControlRequest, { returnTo, nonceHash, demand }: SignInRequest): Ticket | undefined {
-    // The authenticate service has its session already.
+    // The sign-in service has its session already.
     if (nonceHash === undefined || isAtAuthenticate(request, returnTo)) return undefined
     const handoff = { host: canonicalHost(returnTo), nonceHash, returnTo: returnTo.href, ...(demand && { demand }) }
     return newTicket(store, handoff, clock.now())

@@ -4,7 +4,7 @@ import { isDemand } from '../policy/demand.ts'
 import type { SignInDemand, Span, SessionId, Store, Table, WallTime } from '../types.ts'
 import { later } from '../lib/time.ts'
 
-/** What a single-use code stands for while the browser carries it from the authenticate service to an application. */
+/** What a single-use code stands for while the browser carries it from the sign-in service to an application. */
 export interface Handoff {
   readonly sessionId: SessionId
   /** The only host that may redeem it. */

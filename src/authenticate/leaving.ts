@@ -1,7 +1,7 @@
 /**
  * The way to the provider's sign-out for a session that a script has ended. Its address holds the person's ID token
  * (`id_token_hint`), which is no business of an application's script: so it waits in the store, sealed, for the browser
- * whose cookie at the authenticate service is of that session.
+ * whose cookie at the sign-in service is of that session.
  */
 import { sha256 } from '../lib/crypto.ts'
 import type { KeyRings } from '../lib/key-ring.ts'

@@ -5,7 +5,7 @@ import { type ControlRequest, isAtAuthenticate, namesFor } from './control-reque
 
 export interface OwnSessions {
   /**
-   * On an application's host one at the most. At the authenticate service one of each provider, in the order of the providers,
+   * On an application's host one at the most. At the sign-in service one of each provider, in the order of the providers,
    * so that whoever opens applications of two of them signs in once at each.
    */
   all(request: ControlRequest): Promise<readonly [Session, ...Session[]] | readonly []>

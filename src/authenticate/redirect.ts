@@ -1,5 +1,5 @@
 /**
- * The way from an application to the authenticate service and back.
+ * The way from an application to the sign-in service and back.
  *
  * 1. The application's host answers 302 to `AUTH/{prefix}/sign_in` with the address to return to, signed, and
  *    gives the browser a nonce cookie; only the nonce's hash is in the URL.
@@ -26,7 +26,7 @@ export interface SignInRequest {
   readonly demand?: SignInDemand
   /** Somebody else wants to sign in, and the provider has to ask who. */
   readonly chooseAccount?: boolean
-  /** Absent when the sign-in began at the authenticate service itself: no hand-off follows. */
+  /** Absent when the sign-in began at the sign-in service itself: no hand-off follows. */
   readonly nonceHash?: string
 }
 
@@ -40,7 +40,7 @@ export type SignInLink =
 export interface Redirects {
   /**
    * @param returnTo a URL of ours.
-   * @param signInUrl of the authenticate service, without a query.
+   * @param signInUrl of the sign-in service, without a query.
    */
   start(
     asked: { readonly returnTo: string; readonly demand?: SignInDemand | undefined },

@@ -32,7 +32,7 @@ interface End {
   readonly url: URL
 }
 
-/** Of the address at the authenticate service that a script's window goes on to. */
+/** Of the address at the sign-in service that a script's window goes on to. */
 const LEAVING = '?at=provider'
 /** A longer address to return to makes a `state` that providers refuse. */
 const MAX_RETURN_TO = 1024
@@ -198,7 +198,7 @@ export function createSignOut(deps: SignOutDeps) {
   return { signOut, signedOut, endSession, signOutTargets }
 }
 
-/** The same page of the authenticate service, which knows the session of an application that was never opened. */
+/** The same page of the sign-in service, which knows the session of an application that was never opened. */
 function signOutAtAuth({ generation: { fixed, live } }: ControlRequest, back?: URL): URL {
   const url = new URL(`${live.naming.controlPrefix}/sign_out`, fixed.authenticateServiceUrl)
   if (back) url.searchParams.set('return_to', back.href)
@@ -211,8 +211,8 @@ export function signedOutUrl({ fixed, live }: Pick<Generation, 'fixed' | 'live'>
 }
 
 /**
- * `return_to`, when it is on the host that was asked; at the authenticate service, on any of ours. Otherwise the front page
- * of the application that was asked; undefined at the authenticate service.
+ * `return_to`, when it is on the host that was asked; at the sign-in service, on any of ours. Otherwise the front page
+ * of the application that was asked; undefined at the sign-in service.
  */
 function returnAddress(request: ControlRequest, query: URLSearchParams): URL | undefined {
   const { generation, origin } = request

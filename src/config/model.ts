@@ -28,9 +28,9 @@ export interface CookieNames {
   readonly session: string
   /** Prefix: one cookie for each sign-in that this browser has begun, on an application's host. */
   readonly nonce: string
-  /** Prefix: on the authenticate host one session for each identity provider that is not the default one. */
+  /** Prefix: on the host of the sign-in service one session for each identity provider that is not the default one. */
   readonly provided: string
-  /** Prefix: one cookie for each sign-in that waits for its callback, on the authenticate host. */
+  /** Prefix: one cookie for each sign-in that waits for its callback, on the host of the sign-in service. */
   readonly pending: string
 }
 
@@ -45,7 +45,7 @@ export interface Config {
 /** What is built once sees nothing else: the store, sockets, the directory, the identity provider. */
 export interface Fixed extends PlainFixed {
   readonly listen: ListenConfig
-  /** External origin of the authenticate service, e.g. `https://authenticate.corp.example`. */
+  /** External origin of the sign-in service, e.g. `https://authenticate.corp.example`. */
   readonly authenticateServiceUrl: URL
   /** The first is the default one. */
   readonly idps: readonly [IdpConfig, ...IdpConfig[]]

@@ -109,7 +109,7 @@ export const configSchema = z.strictObject(
     session_idle_timeout: duration
       .prefault('0s')
       .describe(
-        'A session ends when nobody opens a page or sends something for so long; what pages read by themselves, event streams and WebSockets do not count. 0: none.',
+        'Idle time after which a session ends. Opening a page or sending something counts as use; what pages load by themselves, event streams and WebSockets do not. 0: no such limit.',
       ),
     cookie_same_site: oneOf('lax', 'strict', 'none').default('lax').describe('SameSite of the session cookie.'),
     cookie_http_only: z
@@ -124,7 +124,7 @@ export const configSchema = z.strictObject(
     allow_device_login: flag
       .default(false)
       .describe(
-        'Programs may sign in by a device code of the identity provider (`postern login --device`), which is entered in any browser. Whoever is talked into entering the code of somebody else signs them in.',
+        'Programs may sign in by a device code of the identity provider (`postern login --device`), which is entered in any browser. Somebody who is talked into entering the code of another person signs that person in.',
       ),
     strict_transport_security: z
       .string({ error: TRANSPORT_SECURITY })
@@ -173,7 +173,7 @@ export const configSchema = z.strictObject(
       ),
     merge_slashes: flag
       .default(true)
-      .describe('Make one slash of `//` in paths. `false` forwards what was asked, and judges it merged, too.'),
+      .describe('Merge `//` in paths into one slash. `false` forwards what was asked, and judges it merged, too.'),
     normalize_path: z
       .literal(true, { error: 'true: dot segments are always removed, because servers do not agree on them' })
       .default(true)
@@ -187,7 +187,7 @@ export const configSchema = z.strictObject(
     codec_type: oneOf('auto', 'http1', 'http2')
       .default('auto')
       .describe(
-        'Protocols of clients. auto: over TLS HTTP/2 or HTTP/1.1, as the client chooses (ALPN), else HTTP/1.1. http2 without TLS: clients know it beforehand.',
+        'Protocols of clients. auto: over TLS HTTP/2 or HTTP/1.1, as the client chooses (ALPN), else HTTP/1.1. http2 without TLS: clients have to know it beforehand.',
       ),
     ...clientTimeoutKeys,
 
@@ -202,7 +202,7 @@ export const configSchema = z.strictObject(
       .array(path, { error: 'a list of paths such as /ping' })
       .default(['/ping', '/healthz'])
       .describe(
-        'Paths that answer 200 on the authenticate host and on hosts without a route, for load balancers. On hosts of routes they belong to the application. `[]`: none.',
+        'Paths that answer 200 on the host of the sign-in service and on hosts without a route, for load balancers. On hosts of routes they belong to the application. `[]`: none.',
       ),
     drain_delay: duration
       .prefault('0s')

@@ -165,7 +165,7 @@ export const ERRORS = {
     at: 'asker',
     waiting: 'in-vain',
     sentence: 'This sign-in was already used, took too long, or was started in another browser.',
-    remedy: 'Nothing, unless it happens to everybody: then cookies of the authenticate host are lost.',
+    remedy: 'Nothing, unless it happens to everybody: then cookies of the sign-in service are lost.',
   },
   ERR_SIGN_IN_LIMIT: {
     status: 429,

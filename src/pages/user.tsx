@@ -5,7 +5,7 @@ import { OwnSessions, type OwnSession } from './own-sessions.tsx'
 import { ago, ButtonLink, Groups, type GroupsReading, type PersonModel, SignOutForm, named } from './parts.tsx'
 import { elapsed } from '../lib/time.ts'
 
-/** All sessions of the person, where no application's script can read or end them: at the authenticate service. */
+/** All sessions of the person, where no application's script can read or end them: at the sign-in service. */
 export type KnownSessions =
   | { readonly kind: 'listed'; readonly list: readonly OwnSession[] }
   | { readonly kind: 'elsewhere'; readonly url: string }

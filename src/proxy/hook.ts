@@ -1,4 +1,4 @@
-/** The HTTP side of Okta's event hooks: `/.postern/hooks/okta` on the authenticate host. */
+/** The HTTP side of Okta's event hooks: `/.postern/hooks/okta` on the host of the sign-in service. */
 import { readBody } from '../lib/read-body.ts'
 import { utf8Text } from '../lib/strict-json.ts'
 import { jsonReply, textReply } from '../pages/reply.ts'

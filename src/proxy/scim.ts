@@ -1,4 +1,4 @@
-/** The HTTP side of the SCIM server: `/.postern/scim/v2/…` on the authenticate host. */
+/** The HTTP side of the SCIM server: `/.postern/scim/v2/…` on the host of the sign-in service. */
 import { readBody } from '../lib/read-body.ts'
 import { utf8Text } from '../lib/strict-json.ts'
 import type { Exchange, Reply, RequestFacts } from '../http/exchange.ts'

@@ -73,6 +73,6 @@ export interface RouteTable {
   isHttps(host: string, port: number | undefined): boolean
   /** Where plain HTTP of this host is sent to: the first https origin of a route's or of the sign-in service's host. */
   httpsOriginOf(host: string): string | undefined
-  /** May a sign-in return here? Host, scheme and port of a configured route or of the authenticate service. */
+  /** May a sign-in return here? Host, scheme and port of a configured route or of the sign-in service. */
   allowsReturn(url: URL): boolean
 }

@@ -14,9 +14,9 @@ export interface BodyPatienceParts {
 }
 
 /**
- * How long a client may keep us waiting for its body. It has an account of time: waiting spends it, each byte earns
- * 1 / minRate seconds, and it never holds more than the idle limit. So a client may stop for that long, a slow one sends
- * for as long as it likes, and one that drips is ended. While we do not read, because the upstream does not, no time counts.
+ * How long a client may keep us waiting for its body: an account of time. Waiting spends it, each byte earns 1 / minRate
+ * seconds, and it never holds more than the idle limit. So a client may pause for that long, a slow client may send as long
+ * as it likes, and one that drips is ended. Time in which we do not read, because the upstream does not, is free.
  */
 export class BodyPatience {
   private idle: Limit
@@ -42,7 +42,7 @@ export class BodyPatience {
     if (waiting) this.wait()
   }
 
-  /** We wait for the client. */
+  /** We begin to wait for the client. */
   wait(): void {
     const { idle } = this
     if (idle.span === 0) return
@@ -52,7 +52,7 @@ export class BodyPatience {
     )
   }
 
-  /** A piece has come, and we wait for the next one. */
+  /** A piece has arrived, and we wait for the next one. */
   earn(bytes: number): void {
     const { idle, since } = this
     if (since === undefined) return
@@ -68,7 +68,7 @@ export class BodyPatience {
     } else this.left = Math.min(idle.span, this.left + (bytes / minRate) * 1000)
   }
 
-  /** We do not wait for the client (any more). */
+  /** We no longer wait for the client. */
   stop(): void {
     if (this.since !== undefined) this.left -= elapsed(this.parts.clock.monotonic(), this.since)
     this.since = undefined

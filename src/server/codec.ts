@@ -1,4 +1,4 @@
-/** What the listener and the codecs of HTTP know of one another. Types only. */
+/** The seam between the listener and the codecs of HTTP. Types only. */
 import type { Socket } from 'node:net'
 import type { Live } from '../config/model.ts'
 import type { BadRequest, Exchange, Reply } from '../http/exchange.ts'
@@ -30,9 +30,9 @@ export interface Codec {
   accept(connection: Connection): void
   /** From now on. */
   reload(timeouts: Timeouts): void
-  /** From now on every answer asks its client to connect anew. */
+  /** From now on every answer asks its client to reconnect. */
   drain(): void
-  /** Cuts clients that read nothing, idle connections, and tunnels in which nothing is said. Called some times within the shortest time-out. */
+  /** Cuts clients that read nothing, idle connections, and tunnels in which nothing is said. Called several times within the shortest time-out. */
   sweep(now: Monotonic): void
   /** Ends connections on which nothing is under way. */
   endIdle(): void
@@ -43,7 +43,7 @@ export interface CodecParts {
   readonly deadlines: Deadlines
   readonly clock: Clock
   readonly run: (exchange: Exchange) => void
-  /** Told of what never became an exchange. Gives the answer for a person; programs get the status alone. */
+  /** Logs what never became an exchange, and gives the answer for a person; programs get the status alone. */
   readonly refused: (refusal: Refusal) => Reply | undefined
 }
 

@@ -20,12 +20,12 @@ export interface Asked {
   readonly socket: Socket
   readonly method: string
   readonly httpVersion: '1.0' | '1.1'
-  /** Does the connection end behind this answer? It must when `asked`. Called once, when the head is written. */
+  /** Does the connection close after this answer? It must when `asked`. Called once, when the head is written. */
   closes(asked: boolean): boolean
   now(): WallTime
   /** The system has taken all of it. */
   onWritten(): void
-  /** It can never be whole. */
+  /** It can never be complete. */
   onBroken(): void
 }
 

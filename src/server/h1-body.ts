@@ -10,7 +10,7 @@ export interface BodySource {
   onWanted(): void
   /** There is room again. */
   onRoom(): void
-  /** Nobody wants more: what still comes is read and dropped, so that an early answer reaches a client that is busy sending. */
+  /** The reader has given up: what still arrives is read and dropped, so that an early answer reaches a client that is busy sending. */
   onUnwanted(): void
 }
 

@@ -15,12 +15,12 @@ const CONTINUE = 'HTTP/1.1 100 Continue\r\n\r\n'
 export interface Carrier {
   readonly socket: Socket
   readonly patience: BodyPatienceParts
-  /** Does the connection end behind this answer? It must when `asked`; from then on nothing is read behind the request. */
+  /** Does the connection close after this answer? It must when `asked`; from then on nothing is read after the request. */
   closesBehind(asked: boolean): boolean
   now(): WallTime
-  /** The reader of the body has changed its mind: go on with what has arrived. */
+  /** The reader of the body has room again, or has given up: go on with what has arrived. */
   readOn(): void
-  /** The answer is with the system. */
+  /** The system has taken the whole answer. */
   answered(): void
   /** From now on its bytes belong to whoever reads the socket. @param head of the 101. */
   handOver(head: string): Duplex
@@ -36,7 +36,7 @@ export class H1Exchange implements Exchange, Asked, BodySource {
   private readonly scanned: ScannedHead
   private answer: H1Answer | undefined
   private stream: H1Body | undefined
-  /** `held`: nobody has asked for it. `dropped`: nobody will. */
+  /** `held`: nobody has asked for the body yet. `dropped`: nobody will. */
   private reading: 'held' | 'wanted' | 'dropped' = 'held'
   private continued = false
   private upgraded = false
@@ -104,7 +104,7 @@ export class H1Exchange implements Exchange, Asked, BodySource {
   // The answer.
 
   closes(asked: boolean): boolean {
-    // RFC 9110 §10.1.1: a client that was not asked for its body may send it or not; nobody can tell what comes next.
+    // RFC 9110 §10.1.1: a client that was not asked for its body may send it or not, so it is unknown what follows.
     return this.carrier.closesBehind(asked || (this.scanned.expectsContinue && !this.continued))
   }
 
@@ -138,12 +138,12 @@ export class H1Exchange implements Exchange, Asked, BodySource {
     if (this.reading === 'wanted') this.stream?.finish()
   }
 
-  /** Whoever waits for the body learns why it does not come. */
+  /** Tells the reader of the body why it does not come. */
   failBody(error: AppError): void {
     this.stream?.destroy(error)
   }
 
-  /** Nobody reads what is left. */
+  /** Reads and drops what is left. */
   dropBody(): void {
     this.reading = 'dropped'
   }
@@ -159,7 +159,7 @@ export class H1Exchange implements Exchange, Asked, BodySource {
   // The body.
 
   onWanted(): void {
-    // Its beginning is gone, or it never comes.
+    // Its beginning was dropped, or it was never asked for.
     if (this.closed || this.reading === 'dropped') return void this.stream?.destroy(gone())
     this.reading = 'wanted'
     if (this.scanned.expectsContinue && !this.answer?.hasBegun) {
@@ -182,7 +182,7 @@ export class H1Exchange implements Exchange, Asked, BodySource {
     for (const listener of this.listeners) listener()
   }
 
-  /** Two exits would be two responses on one connection. */
+  /** A second answer would be read as the answer to the next request. */
   private leave(): void {
     if (this.answer || this.upgraded) throw new TypeError('an exchange has only one exit')
   }

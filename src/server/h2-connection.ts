@@ -22,7 +22,7 @@ export interface ConnectionEvents {
   /** A field block has begun, and must be complete in time. */
   blockBegan(): void
   blockEnded(): void
-  /** GOAWAY has been put: the connection ends when that is written. */
+  /** GOAWAY is queued: the connection ends when it is written. */
   over(): void
 }
 
@@ -60,7 +60,7 @@ export class H2Connection extends H2Peer {
     return this.output.isFull
   }
 
-  /** An answer of a head alone has ended when it is put: without this, whoever reads none may ask for any number of them. */
+  /** Answers without a body end as soon as they are queued: without this limit a client that reads nothing could ask for any number of them. */
   private pause(): void {
     this.socket.pause()
     this.output.whenSent((error) => {
@@ -75,7 +75,7 @@ export class H2Connection extends H2Peer {
     if (this.leaving && this.streams.size === 0) this.goaway(CODE.NO_ERROR)
   }
 
-  /** Every request that has come is answered; whatever comes now goes to another connection. */
+  /** Requests that have arrived are answered; the client sends others over another connection. */
   leave(): void {
     if (this.over || this.leaving) return
     if (this.streams.size === 0) return this.goaway(CODE.NO_ERROR)

@@ -14,7 +14,7 @@ import type { H2Stream } from '../wire/h2-stream.ts'
 
 /** After our GOAWAY the client has this long to read what was sent, and to close. */
 const LINGER: Span = 10_000
-/** At once, and in a second. Each request that was ended early has cost a look-up, and maybe a connection upstream. */
+/** Streams that a client may reset: at once, and each second. Each has cost a look-up, and maybe an upstream connection. */
 const RESETS = { amount: 200, perSecond: 50 } as const
 const IDLE_FRAMES = { amount: 1000, perSecond: 100 } as const
 
@@ -70,7 +70,7 @@ export class H2Session {
     )
     socket.on('data', (bytes: Buffer) => this.connection.read(bytes))
     socket.on('error', () => socket.destroy())
-    // Whoever sends no more is taken for gone, as over HTTP/1.1.
+    // A client that ends its side is taken for gone, as over HTTP/1.1.
     socket.once('end', () => socket.destroy())
     socket.once('close', () => {
       this.deadline.stop()
@@ -91,7 +91,7 @@ export class H2Session {
   cutWhenStuck(now: Monotonic): void {
     const { timeouts } = this.parts.limits()
     const { socket } = this.carrier
-    // Of what waits in the stream the kernel has taken nothing yet.
+    // The kernel has not taken what waits in the stream.
     const written = socket.bytesWritten - socket.writableLength
     if (written !== this.progress.written || socket.writableLength === 0) this.progress = { written, at: now }
     const { clientWriteTimeout, timeoutIdle } = timeouts
@@ -128,7 +128,7 @@ export class H2Session {
     this.parts.refused({ status, detail, clientIp: this.carrier.peer ?? '', wants: 'json', ...(asked && { asked }) })
   }
 
-  /** Whoever has asked for nothing yet, as browsers that connect ahead, is told nothing. */
+  /** A client that has asked for nothing yet, such as a browser that connects ahead, gets no answer. */
   private begin(detail?: string): Deadline {
     const { deadlines, limits } = this.parts
     return deadlines.start(limits().timeouts.timeoutRead, () => {

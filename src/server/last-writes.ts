@@ -8,8 +8,9 @@ const MOST = 64
 let waiting: { readonly socket: Socket; readonly text: string; readonly done: Done }[] = []
 
 /**
- * Writes the last of an answer, together with those of others that are ready in the same turn of the event loop. A write
- * by itself wakes whoever waits for it, which costs as much as the write; of several in a row the first one does. Nothing
+ * Writes the last piece of an answer together with those of other answers that are ready in the same turn of the event
+ * loop. A write alone wakes the process that waits for it, which costs as much as the write; of several in a row only the
+ * first one does. Nothing
  * else may be written to the socket before `done`.
  * @param text Latin-1.
  */

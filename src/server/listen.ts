@@ -30,7 +30,7 @@ export interface ListenDeps extends Pick<CodecParts, 'refused'> {
   /** Every connection begins with a PROXY header (`use_proxy_protocol`), and comes from one of `trustedProxies`. */
   readonly proxyProtocol?: boolean
   readonly trustedProxies?: readonly string[]
-  /** Of this listener, and of others that count for the same limit. Absent: there is none. */
+  /** The count of connections per client, shared with other listeners under the same limit. Absent: there is no limit. */
   readonly connections?: ClientConnections
   readonly timeouts: Timeouts
   /** Absent: `auto`. */
@@ -43,7 +43,7 @@ export interface ListenDeps extends Pick<CodecParts, 'refused'> {
 
 export interface Listener {
   readonly address: AddressInfo
-  /** Exchanges that have begun and not ended. */
+  /** Number of exchanges under way. */
   active(): number
   /** Throws for a certificate that cannot be used. The returned function puts it, time-outs, protocols and balancers into force. */
   prepare(
@@ -53,7 +53,7 @@ export interface Listener {
   ): () => void
   /** 48 bytes (RFC 5077 §4) that seal session tickets from now on, instead of random ones of our own. Processes that share them resume one another's sessions. */
   setTicketKeys(keys: Buffer): void
-  /** From now on every answer asks its client to connect anew, so that few connections are kept when `stop` comes. */
+  /** From now on every answer asks its client to reconnect, so that few connections are left when `stop` comes. */
   drain(): void
   /** Stops accepting; idle connections end now, busy ones after their exchange. */
   stop(): Promise<void>
@@ -62,9 +62,9 @@ export interface Listener {
 }
 
 const IDLE_CHECK: Span = 100
-/** Whoever learns the keys of tickets reads what was said under them: they are in use for so long. */
+/** How long the keys of session tickets are in use: whoever learns them can read what was sent under them. */
 const TICKET_KEYS_LIFE: Span = 12 * 3_600_000
-/** Looks at a connection within the shortest time-out. */
+/** How many times connections are looked at within the shortest time-out. */
 const SWEEPS = 4
 
 /** For ALPN (RFC 7301), the best first. */
@@ -108,7 +108,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
       return
     }
     const peer = canonicalAddress(remoteAddress) ?? remoteAddress
-    // What comes before HTTP must come in time, too.
+    // The PROXY header and the TLS handshake have a time limit, too.
     const deadline = deadlines.start(timeouts.timeoutRead, () => socket.destroy())
     socket.once('close', () => deadline.stop())
     begin(socket, peer, {
@@ -190,7 +190,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
           : undefined
       return () => {
         show?.()
-        // Who is connected was asked for another certificate, or for none, and has to come anew.
+        // Clients that are connected were asked for another certificate, or for none, and have to reconnect.
         if (downstreamMtls?.version !== asked) each((codec) => codec.endIdle())
         asked = downstreamMtls?.version
         timeouts = next
@@ -212,7 +212,7 @@ export async function listen(deps: ListenDeps): Promise<Listener> {
   }
 }
 
-/** Without ALPN nobody has chosen: HTTP/1.1, unless there is nothing but HTTP/2. */
+/** Without ALPN: HTTP/1.1, unless only HTTP/2 is spoken. */
 function protocolOf(alpn: string | false | undefined | null, codecType: Live['codecType']): Connection['protocol'] {
   return alpn === 'h2' || (codecType === 'http2' && !alpn) ? 'h2' : 'http/1.1'
 }

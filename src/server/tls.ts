@@ -19,7 +19,7 @@ export interface TlsSettings extends HeldCertificates {
 
 export type Handshake =
   | { readonly kind: 'secure'; readonly socket: TLSSocket; readonly facts: ConnectionFacts }
-  /** `reject_connection`: over, and nothing may come of it. */
+  /** `reject_connection`: the handshake is refused. */
   | { readonly kind: 'rejected'; readonly detail: string }
 
 export interface TlsHandshakes {
@@ -61,7 +61,7 @@ export function createHandshakes(first: TlsSettings): TlsHandshakes {
       if (!context) made.set(pair, (context = createSecureContext({ ...base, ...pemOf(pair) })))
       return context
     }
-    // Now, so that one that cannot be used is refused here.
+    // Built now, so that a certificate that cannot be used is refused here.
     for (const pair of certificates) contextOf(pair)
     const read = downstreamMtls && createClientCertificates(downstreamMtls)
     const first = certificate ?? certificates[0]

@@ -20,7 +20,7 @@ export interface WatchDeps {
 export interface FileWatch {
   /**
    * Replaces what is watched by what a configuration was made of. The hashes are of the bytes that were read, so a change
-   * before this call is noticed as well: after the debounce, because whoever writes may not be done.
+   * before this call is noticed as well: after the debounce, because the writer may not be done.
    */
   follow(files: ReadFiles): Promise<void>
   /** Compares now; `onChange` runs once for each content that differs from what was read and from what was last seen. */

@@ -8,8 +8,8 @@ import { isActivity } from './life.ts'
 import type { Refresher } from './refresher.ts'
 
 /**
- * Whoever shows the session cookie of the host. Of several live sessions in one request the first counts: a neighbouring
- * host can plant a second cookie, and nobody can tell which was meant.
+ * Knows people by the session cookie of the host. Of several live sessions in one request the first counts: a neighbouring
+ * host can plant a second cookie, and it is impossible to tell which was meant.
  */
 export function createSessionAuthenticator(
   deps: PrincipalDeps & {
@@ -39,7 +39,7 @@ export interface PrincipalDeps {
 
 type Found = Session | undefined
 
-/** The person of a session that was found, with what is known of them now; waits where the session's tokens have ended. */
+/** The person of a session, with what is known of them now; waits for a refresh if the session's tokens have ended. */
 export function sessionPrincipal(
   found: Found | Promise<Found>,
   deps: PrincipalDeps,
@@ -63,7 +63,7 @@ async function arrived(found: Promise<Found>, { directory }: PrincipalDeps): Pro
   return session
 }
 
-/** undefined: from a provider that is not configured any more, so that nobody vouches for them. */
+/** undefined: the provider is not configured any more, so nobody vouches for them. */
 export function principalOfSession(
   session: Session,
   { idps, directory }: Pick<PrincipalDeps, 'idps' | 'directory'>,

@@ -1,4 +1,4 @@
-/** Sessions by when they end, so that whoever looks finds those that have ended without looking at all. */
+/** Sessions by when they end, so that those that have ended are found without a look at all of them. */
 import { faultFields } from '../errors.ts'
 import { every } from '../lib/clock.ts'
 import { epochMillis, later } from '../lib/time.ts'
@@ -9,7 +9,7 @@ import { endOf } from './life.ts'
 /** Sessions that end within the same ten seconds are looked for together. */
 const BUCKET: Span = 10_000
 const LOOK_INTERVAL: Span = 5000
-/** A session that has ended opens nothing, but its record stays for so long, to be ended with a reason. */
+/** How long the record of a session that is over is kept, so that it can be ended with a reason. It opens nothing. */
 export const ENDED_KEPT: Span = 900_000
 
 interface End {
@@ -60,7 +60,7 @@ export function createExpiry(deps: {
     try {
       for (; next < bucketOf(clock.now()); next++) {
         for await (const [id] of store.list(endsTable, String(next))) {
-          // Of all processes one takes it. Its end may have moved meanwhile: then it is noted again.
+          // One process of all takes it. If its end has moved meanwhile, it is noted again.
           const end = await store.take(endsTable, id)
           if (!end) continue
           const left = await sessions.endIfOver(id)

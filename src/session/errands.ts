@@ -1,4 +1,4 @@
-/** What is to be done for sessions by a process that may call the identity provider: left in the store that all share. */
+/** What a process that may call the identity provider has to do for sessions: left in the shared store by the others. */
 import { validator } from '../lib/json-schema.ts'
 import { every } from '../lib/clock.ts'
 import { createFaultLog } from '../lib/fault-tally.ts'
@@ -24,7 +24,7 @@ export type Errand =
   /** A line for the log of a running Postern, from the command line. */
   | { readonly kind: 'audit'; readonly key: string; readonly fields: AuditFields; readonly message: string }
 
-/** Whoever waits for a refresh waits no longer. */
+/** The longest that a request waits for a refresh. */
 const REFRESH_KEPT: Span = 60_000
 /** A provider that is down for a day keeps the token until it expires there. */
 const KEPT: Span = 86_400_000

@@ -4,14 +4,14 @@ import { earliest, elapsed, later } from '../lib/time.ts'
 import type { Span, WallTime } from '../types.ts'
 import type { Session, SessionEnd } from './model.ts'
 
-/** Somebody who works is noted no more often, so that a request rarely costs a write. */
+/** Activity is noted no more often than this, so that a request rarely costs a write. */
 const NOTE_INTERVAL: Span = 60_000
-/** Without a limit it is only shown to people. */
+/** Without an idle limit the activity is only shown to people. */
 const RARE_NOTE_INTERVAL: Span = 300_000
 /** Methods that change nothing: a page asks with them by itself. */
 const READING: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PROPFIND', 'REPORT'])
 
-/** Absolute, or when nobody has used it for too long. */
+/** The absolute end, or the end of the idle time, whichever is first. */
 export function endOf({ expiresAt, lastSeenAt, idleTimeout }: Session): WallTime {
   return idleTimeout === undefined ? expiresAt : earliest(expiresAt, later(lastSeenAt, idleTimeout))
 }
@@ -21,8 +21,8 @@ export function reasonOf({ expiresAt }: Session, now: WallTime): SessionEnd {
 }
 
 /**
- * Did somebody do that? Who goes to a page, or sends something. What scripts, images and event streams read, and WebSockets,
- * nobody can tell from what a page that was left open does by itself.
+ * Was that a person? Only a navigation, or something sent, counts. What scripts, images, event streams and WebSockets do
+ * cannot be told from what a page that was left open does by itself.
  */
 export function isActivity({ wants, method }: Pick<RequestFacts, 'wants' | 'method'>): boolean {
   return wants === 'html' || (wants === 'json' && !READING.has(method))

@@ -8,18 +8,18 @@ export interface Session {
   /** Name of the identity provider; absent in older records: the default one. */
   readonly provider?: string
   readonly createdAt: WallTime
-  /** When the person last signed in at the provider for it: the begin, or a later sign-in of the same browser. */
+  /** When the person last signed in for it: its begin, or a later sign-in with the same browser. */
   readonly signedInAt: WallTime
   /** The newest request of the person that was noted. */
   readonly lastSeenAt: WallTime
-  /** What the browser called itself at the sign-in, bounded, and where it came from. */
+  /** `User-Agent` of the sign-in, bounded, and the address that it came from. */
   readonly userAgent?: string
   readonly clientIp?: string
   /** Hosts for which programs have a token of it. */
   readonly programs?: readonly string[]
   /** Absolute; activity does not move it. */
   readonly expiresAt: WallTime
-  /** It ends when nobody uses it for so long (session/life.ts); absent: no such limit. */
+  /** It ends when it is not used for this long (session/life.ts); absent: no such limit. */
   readonly idleTimeout?: Span
   /** Sealed `Tokens`. */
   readonly sealedTokens: string
@@ -41,7 +41,7 @@ export interface RefreshPlan {
 
 /** Why a session ended. A closed vocabulary: what operators search their logs for. */
 export type SessionEnd =
-  /** By the person: here, everywhere, or one of theirs from their own page. */
+  /** By the person: on this browser, everywhere, or another session from their own page. */
   | 'signed-out'
   | 'signed-out-everywhere'
   | 'ended-by-person'
@@ -52,7 +52,7 @@ export type SessionEnd =
   | 'idle'
   /** `postern sessions revoke`. */
   | 'revoked-by-operator'
-  /** The identity provider takes the refresh token no more, or answered for somebody else. */
+  /** The identity provider no longer accepts the refresh token, or answered for somebody else. */
   | 'refresh-refused'
   | 'refresh-mismatch'
   /** The directory: the account is not active, or its sessions were cleared. */
@@ -74,11 +74,11 @@ export interface SignInOrigin {
 }
 
 export interface Sessions {
-  /** From the cookies called `name` of a raw Cookie header. Anything unreadable is signed out (undefined); only a store fault rejects. */
+  /** By the cookies called `name` of a raw Cookie header. What cannot be read is no session (undefined); only a fault of the store rejects. */
   read(cookie: string, name: string, host: string, now: WallTime): Promise<Session | undefined> | Session | undefined
   /** Of the cookies called `name` with a good MAC, whether their sessions live or not. */
   signedIds(cookie: string, name: string, host: string): readonly SessionId[]
-  /** `beside`: writes, in the same moment, what is to be there with the session. */
+  /** `beside` writes at the same moment what belongs to the session. */
   create(
     identity: Identity,
     tokens: Tokens,
@@ -89,8 +89,8 @@ export interface Sessions {
   get(id: SessionId): Promise<Session | undefined>
   tokens(session: Pick<Session, 'id' | 'sealedTokens'>): Tokens | undefined
   /**
-   * The same person signed in again: the session goes on, with what the provider says now, no longer than it would have and
-   * than what was said may be believed (`expiresAt`). undefined: it ended meanwhile.
+   * The same person signed in again: the session goes on with what the provider says now. It ends when it would have ended,
+   * or at `expiresAt` if that is sooner. undefined: it ended meanwhile.
    */
   renew(
     session: Session,
@@ -99,24 +99,24 @@ export interface Sessions {
     expiresAt: WallTime,
     from?: SignInOrigin,
   ): Promise<Session | undefined>
-  /** The refresh token that counts from now on; the rest of the answer follows. undefined: it ended meanwhile. */
+  /** Stores the new refresh token; the rest of the answer follows. undefined: the session ended meanwhile. */
   keepRefreshToken(session: Session, refreshToken: string): Promise<Session | undefined>
   postponeRefresh(session: Session, next: (plan: RefreshPlan) => RefreshPlan): Promise<Session | undefined>
-  /** What a refresh brought. undefined: it ended meanwhile. */
+  /** Stores what a refresh brought. undefined: the session ended meanwhile. */
   replaceTokens(session: Session, tokens: Tokens, identity: Identity): Promise<Session | undefined>
-  /** Somebody used it: noted now and then, in the background. Never rejects. */
+  /** Notes that it was used: now and then, in the background. Never rejects. */
   seen(session: Session, now: WallTime): void
-  /** Ends it if its time is over; the session when it is not. */
+  /** Ends it if its time is over; gives the session if it is not. */
   endIfOver(id: SessionId): Promise<Session | undefined>
   /** `v1.<id>.<mac>`: good for a cookie of this name on this host, and useless anywhere else. */
   cookieValue(id: SessionId, name: string, host: string): string
   /** `psl_…`: a bearer token of the session for programs, good on this host alone (lib/program-token.ts). undefined: it has ended. */
   programToken(id: SessionId, host: string): Promise<string | undefined>
-  /** Whose token of a program this is; undefined: of no live session, or for another host. */
+  /** The session of a program's token; undefined: it has ended, or the token is for another host. */
   readProgramToken(token: string, host: string, now: WallTime): Promise<Session | undefined> | Session | undefined
-  /** Ends it, wherever it is used; the audit line is written here. undefined: it had ended before. */
+  /** Ends it in all processes, and writes the audit line. undefined: it had ended before. */
   revoke(id: SessionId, reason: SessionEnd, requestId?: string): Promise<Session | undefined>
-  /** Sessions whose last sign-in was before, or all; gives how many ended. */
+  /** Ends the person's sessions whose last sign-in was before that instant, or all; gives how many. */
   revokePerson(person: PersonKey, reason: SessionEnd, before?: WallTime): Promise<number>
   /** Live sessions of one person, or of everybody. */
   list(person?: PersonKey): AsyncIterable<Session>

@@ -25,9 +25,9 @@ const REVOKE_ATTEMPTS = 5
 const REVOKE_PAUSE: Span = 60_000
 
 export interface TokenKeeper {
-  /** Alone with this session. Never rejects: what goes wrong is logged, and the next attempt comes later. */
+  /** Call it for one session at a time. Never rejects: what goes wrong is logged, and the next attempt comes later. */
   refresh(id: SessionId): Promise<void>
-  /** Tells the provider that the token of a session that ended is of no more use. Gives what is to be tried again; never rejects. */
+  /** Revokes the refresh token of a session that ended. Gives what is to be tried again; never rejects. */
   revoke(errand: Extract<Errand, { kind: 'revoke' }>): Promise<Errand | undefined>
 }
 
@@ -41,7 +41,7 @@ export function createTokenKeeper(deps: {
   readonly since: (session: Session) => WallTime
   /** A session with what the provider says now. */
   readonly renewed: (session: Session) => Promise<void>
-  /** For whoever counts. */
+  /** Counts the outcome. */
   readonly refreshed: (outcome: Refreshed['outcome'] | 'failed') => void
   /** Nothing is waited for any more. */
   readonly stopping: AbortSignal
@@ -117,7 +117,7 @@ export function createTokenKeeper(deps: {
     await sessions.postponeRefresh(session, next).catch(() => undefined)
   }
 
-  /** What the store takes, in the end. Rejects what it rejects last. */
+  /** Retries until the store takes it. Rejects with the last fault. */
   async function stored<T>(work: () => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       try {

@@ -10,17 +10,17 @@ import { countedSince } from './refresh-plan.ts'
 import { createTokenKeeper } from './refresh.ts'
 import { sessionsTable } from './tables.ts'
 
-/** A process that died over a refresh is followed after so long; whoever lives renews. */
+/** Another process takes over from one that died during a refresh after this time; a living one renews its lease. */
 const LEASE_TTL: Span = 6000
-/** Should a change not be heard of, the record is looked at again. */
+/** The record is looked at again after this time, in case a change was not heard of. */
 const LOOK_INTERVAL: Span = 1000
-/** Nobody asks or waits longer for another process. */
+/** The longest wait for another process. */
 const GIVE_UP: Span = 45_000
-/** Refreshes at the same time, of this process: a provider that was away is not flooded. */
+/** Refreshes at the same time in this process, so that a provider that comes back is not flooded. */
 const AT_ONCE = 16
-/** Sessions whose requests have waited in vain and wait no more. */
+/** Sessions whose requests have waited in vain, and do not wait again. */
 const MAX_UNANSWERED = 10_000
-/** Real time, at the end of the process: an answer that comes is not lost. */
+/** Real time that the process gives answers under way when it ends, so that they are not lost. */
 const LAST_ANSWERS: Span = 2000
 
 export interface Refresher {
@@ -52,7 +52,7 @@ export function createRefresher(deps: {
   readonly random?: () => number
 }): Refresher {
   const { sessions, store, idps, clock, logger, mayCall, credentialsSince, random = Math.random } = deps
-  /** Nobody waits any more; then, nobody calls any more. */
+  /** Ends the waits first, then the calls. */
   const stop = { waiting: new AbortController(), calling: new AbortController() }
   const stopping = stop.waiting.signal
   // As many as there are requests.
@@ -61,7 +61,7 @@ export function createRefresher(deps: {
   const flights = new Map<SessionId, Promise<void>>()
   /** Attempts that wait for another process. */
   const waiting = new Map<SessionId, () => void>()
-  /** By session: when the refresh was due for which somebody has waited in vain. */
+  /** By session: when the refresh was due for which a request has waited in vain. */
   const unanswered = new Map<SessionId, WallTime>()
   const turns = createTurns(AT_ONCE)
   const errands = mayCall ? createErrands({ store, clock, logger, run }) : undefined
@@ -141,7 +141,7 @@ export function createRefresher(deps: {
 
   async function waited(session: Session, { dueAt }: RefreshPlan, flight: Promise<void>): Promise<Session | undefined> {
     await settledWithin(flight, { clock, timeout: idps.of(session)?.timeout ?? 0, signal: stopping })
-    // A store that cannot be asked says nothing new: the session counts for as long as it did without a refresh.
+    // A store that cannot be asked brings nothing new: the session counts as long as it would without a refresh.
     const current = await sessions.get(session.id).catch(() => session)
     if (current && planOf(current)?.dueAt === dueAt) {
       if (unanswered.size >= MAX_UNANSWERED) unanswered.clear()
@@ -155,7 +155,7 @@ export function createRefresher(deps: {
       const refresh = planOf(session)
       if (refresh === undefined || now < refresh.dueAt || stopping.aborted) return session
       const flight = begin(session.id)
-      // Whoever did not answer a moment ago is not waited for: neither the provider, nor, where it may not be called, those who may.
+      // A provider that did not answer a moment ago is not waited for; nor are the processes that call it for this one.
       const isGood = now < refresh.lapsesAt || refresh.failures > 0 || unanswered.get(session.id) === refresh.dueAt
       return isGood ? session : waited(session, refresh, flight)
     },

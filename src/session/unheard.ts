@@ -5,15 +5,15 @@ import { earlier } from '../lib/time.ts'
 import { yieldToEventLoop } from '../lib/wait.ts'
 import type { Clock, Span, Store, Unsubscribe } from '../types.ts'
 
-/** To those of whom nothing can be known, because the store cannot be asked. */
+/** Between two attempts to identify people whom the store could not tell us about. */
 const AGAIN: Span = 1000
 /** Between two looks at how long the store has been silent. */
 const LOOK: Span = 500
 
 /**
- * Sign-outs that this process did not hear of end open streams, too. Changes may have been missed (`onGap` of the store):
- * then whoever has a stream open is asked for again, until each is known to be here or gone. The store may be silent: after
- * `storeGrace` nobody's session is believed any more. Absent: the store is in this machine and never silent.
+ * Ends open streams after sign-outs that this process did not hear of. When changes may have been missed (`onGap` of the
+ * store), everybody with an open stream is identified again, until each is known to be signed in or not. When the store is
+ * silent for `storeGrace`, all are cut. Absent: the store is on this machine and never silent.
  */
 export function endUnheard(deps: {
   readonly store: Pick<Store, 'watch' | 'heardAt'>
@@ -26,7 +26,7 @@ export function endUnheard(deps: {
   let stopWaiting: Unsubscribe = () => {}
 
   async function confirm(gap: number): Promise<void> {
-    // Everybody else who hears of the gap has forgotten by then.
+    // By then every other listener of the gap has dropped its cache.
     await yieldToEventLoop()
     // A later gap asks for everybody, too.
     if (gap !== gaps || (await streams.confirm()) || gap !== gaps) return

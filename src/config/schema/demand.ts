@@ -10,11 +10,11 @@ export const demandKeys = {
   max_auth_age: duration
     .optional()
     .describe(
-      'Longest time since the person proved who they are at the identity provider; then they do so again. At least `1m`. Default: none.',
+      'Longest time since the person authenticated at the identity provider; after it they do so again. At least `1m`. Default: none.',
     ),
   max_session_age: duration
     .optional()
     .describe(
-      'Longest time since the person signed in here, however long `cookie_expire` is; then they sign in again, and prove again who they are. At least `1m`. Default: none.',
+      'Longest time since the person signed in here, however long `cookie_expire` is; after it they sign in, and authenticate, again. At least `1m`. Default: none.',
     ),
 }

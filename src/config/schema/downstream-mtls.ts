@@ -44,7 +44,7 @@ export const downstreamMtlsSchema = z.strictObject(
     max_verify_depth: integer(0, 32)
       .default(1)
       .describe(
-        'Longest chain from a certificate to one of `ca`: 1 is a certificate that one of these has signed itself; 0: however long.',
+        'Longest chain from a certificate to one of `ca`: 1 is a certificate that one of these has signed itself; 0: no limit.',
       ),
   },
   { error: 'a map with ca, and perhaps crl, enforcement, match_subject_alt_names, max_verify_depth' },

@@ -16,7 +16,7 @@ export const idpKeys = {
   idp_internal_url: url
     .optional()
     .describe(
-      'Address at which Postern itself reaches the issuer, where it is another than the one for browsers: discovery, token, keys and userinfo are asked there, and tokens name `idp_provider_url`.',
+      'Address at which Postern itself reaches the issuer, if it differs from the address for browsers: discovery, token, keys and userinfo are asked there, and tokens name `idp_provider_url`.',
     ),
   idp_label: text
     .optional()

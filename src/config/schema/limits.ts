@@ -81,7 +81,7 @@ export const clientTimeoutKeys = {
   client_body_min_rate: integer(0, 1_000_000)
     .default(240)
     .describe(
-      'Bytes per second below which a request body is ended with 408, once the client has made us wait for its idle timeout in all; 0: none.',
+      'Slowest request body, in bytes a second: a slower one ends with 408, once the client has kept us waiting for its idle timeout in all. 0: no limit.',
     ),
   client_write_timeout: duration
     .prefault('60s')

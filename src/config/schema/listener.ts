@@ -41,7 +41,7 @@ export const listenerKeys = {
     use_proxy_protocol: flag
       .default(false)
       .describe(
-        'Every connection begins with a PROXY header, version 1 or 2, of a balancer that `trusted_proxies` names, and the client is who it says. Connections of others, or without the header, are closed; `http_redirect_addr` and the other addresses take none. `false`: the header is refused.',
+        'Every connection begins with a PROXY header, version 1 or 2, of a balancer that `trusted_proxies` names, and names the client. Connections of others, or without the header, are closed; `http_redirect_addr` and the other addresses take none. `false`: the header is refused.',
       ),
   }),
   max_connections_per_client: integer(0, 1_000_000)
@@ -57,6 +57,6 @@ export const listenerKeys = {
   xff_num_trusted_hops: integer(0, 32)
     .default(0)
     .describe(
-      'Number of X-Forwarded-For entries that trusted proxies add. Without `trusted_proxies` whoever connects is believed as one of them, as in Pomerium.',
+      'Number of X-Forwarded-For entries that trusted proxies add. Without `trusted_proxies` every client counts as one of them, as in Pomerium.',
     ),
 }

@@ -37,18 +37,16 @@ export const logKeys = {
   access_log_fields: logFields
     .optional()
     .describe(
-      'Of the line of a request these instead of what is about request and answer: names of docs/log.md or of Pomerium, also `query`, `referer`, `forwarded_for`, `client_certificate` and `headers.X-Name`, which are not logged otherwise.',
+      'Fields about request and answer in the line of a request, instead of all of them: names of docs/log.md or of Pomerium; also `query`, `referer`, `forwarded_for`, `client_certificate` and `headers.X-Name`, which are not logged otherwise.',
     ),
   authorize_log_fields: logFields
     .optional()
-    .describe(
-      'The same instead of what is about route and person. Decision, reasons and faults always are in the line.',
-    ),
+    .describe('The same for fields about route and person. Decision, reasons and faults are always in the line.'),
   audit_log: z
     .string()
     .regex(/^(?:stdout|stderr|off)$|\//, { error: 'stdout, stderr, off, or a path with a slash' })
     .default('stdout')
     .describe(
-      'Where events that somebody may have to answer for go (docs/audit.md): `stdout` is the log, a path (from the working directory) a file of their own, which a reload opens anew. `log_level` does not count for them.',
+      'Where audit events go (docs/audit.md): `stdout` is the log; a path (from the working directory) is a file of their own, which a reload opens again. `log_level` does not apply to them.',
     ),
 }

@@ -20,12 +20,12 @@ export const pageKeys = {
     .string({ error: 'an address that begins with https:// or mailto:' })
     .optional()
     .describe(
-      'Whom people tell when something does not work: an `https://` or `mailto:` address, linked on every page that says so.',
+      'Where people ask for help when something does not work: an `https://` or `mailto:` address, linked on every page that says so.',
     ),
   troubleshooting_url: url
     .optional()
     .describe(
-      'Where docs/troubleshooting.md is published for people: error codes on pages lead to its sections (`#err_idp_client`). Default: codes are text.',
+      'Where docs/troubleshooting.md is published for people: error codes on pages link to its sections (`#err_idp_client`). Default: codes are text.',
     ),
   show_error_details: flag
     .default(true)

@@ -71,7 +71,7 @@ export const routeSchema = z.strictObject(
     merge_slashes: flag
       .optional()
       .describe(
-        'Make one slash of `//` in paths. `false` forwards what was asked, and judges it merged, too. Default: the global key of this name.',
+        'Merge `//` in paths into one slash. `false` forwards what was asked, and judges it merged, too. Default: the global key of this name.',
       ),
     prefix_rewrite: path.optional().describe('Path sent upstream instead of the matched prefix.'),
     regex_rewrite_pattern: text
@@ -144,7 +144,7 @@ export const routeSchema = z.strictObject(
     allow_upgrades: texts
       .default([])
       .describe(
-        'Other protocols that clients may change to, as they write them into `Upgrade`. What is said in them nobody judges.',
+        'Other protocols that clients may change to, as they write them into `Upgrade`. What is sent in them is not judged.',
       ),
     cors_allow_preflight: flag
       .default(false)

@@ -25,7 +25,7 @@ export const storageSchema = z.strictObject(
       .regex(/^[\w.:-]{1,64}$/, { error: 'up to 64 letters, digits and . _ : -' })
       .default('postern')
       .describe(
-        'Of the names of all keys in Redis, `{postern}…`, and of the rows in PostgreSQL. Another one for each Postern that shares a server.',
+        'Of the names of all keys in Redis, `{postern}…`, and of the rows in PostgreSQL. A different one for each Postern that shares a server.',
       ),
   },
   { error: 'a map with `type` and `path`, or `type: redis` or `postgres` and `url_file`' },
