@@ -12,7 +12,7 @@ const REFUSED_FOR: Span = 60_000
 const MAX_WAITING = 1000
 
 /** States that were used, by hash, until their sign-in would have expired. */
-export const usedStates: Table<true> = {
+const usedStates: Table<true> = {
   name: 'used-states',
   parse: (value) => (value === true ? value : undefined),
 }

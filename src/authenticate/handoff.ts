@@ -15,9 +15,9 @@ export interface Handoff {
   readonly demand?: SignInDemand
 }
 
-export const HANDOFF_LIFETIME: Span = 60_000
+const HANDOFF_LIFETIME: Span = 60_000
 
-export const handoffs: Table<Handoff> = {
+const handoffs: Table<Handoff> = {
   name: 'handoffs',
   parse(value) {
     if (typeof value !== 'object' || value === null) return undefined

@@ -12,7 +12,7 @@ import type { Clock, SessionId, Span, Store, Table } from '../types.ts'
 /** A script goes on at once; a person may have to look at a page before. */
 const LIFETIME: Span = 600_000
 
-export const leavingTable: Table<string> = {
+const leavingTable: Table<string> = {
   name: 'leaving',
   parse: (value) => (typeof value === 'string' ? value : undefined),
 }

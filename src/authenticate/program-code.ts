@@ -13,9 +13,9 @@ export interface ProgramCode {
 }
 
 /** A person may have to copy it. */
-export const PROGRAM_CODE_LIFETIME: Span = 2 * 60_000
+const PROGRAM_CODE_LIFETIME: Span = 2 * 60_000
 
-export const programCodes: Table<ProgramCode> = {
+const programCodes: Table<ProgramCode> = {
   name: 'program-codes',
   parse(value) {
     if (typeof value !== 'object' || value === null) return undefined

@@ -206,7 +206,7 @@ function signOutAtAuth({ generation: { fixed, live } }: ControlRequest, back?: U
 }
 
 /** Registered at the provider as a sign-out redirect URI. */
-export function signedOutUrl({ fixed, live }: Pick<Generation, 'fixed' | 'live'>): URL {
+function signedOutUrl({ fixed, live }: Pick<Generation, 'fixed' | 'live'>): URL {
   return new URL(`${live.naming.controlPrefix}/signed_out`, fixed.authenticateServiceUrl)
 }
 

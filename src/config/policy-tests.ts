@@ -5,7 +5,7 @@ import { type ConfigIssue, formatSource, type Path, sortIssues } from './issues.
 import { flag, oneOf, text } from './schema/fields.ts'
 
 /** What a table test may expect: a decision, or that there was none to take. */
-export const EXPECTATIONS = [
+const EXPECTATIONS = [
   'allow',
   'sign-in',
   'deny',

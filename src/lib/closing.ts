@@ -11,7 +11,7 @@ export interface Closing {
   close(): Promise<void>
 }
 
-export function createClosing(): Closing {
+function createClosing(): Closing {
   const closes: (() => unknown)[] = []
   return {
     add: (close) => void closes.push(close),

@@ -21,7 +21,7 @@ const MOST_BYTES = 20_000
 const NO_STORE = [['cache-control', 'no-store']] as const
 
 /** Messages that were worked on, by hash, for as long as they could be good. */
-export const seenMessages: Table<true> = {
+const seenMessages: Table<true> = {
   name: 'provider-messages',
   parse: (value) => (value === true ? value : undefined),
 }

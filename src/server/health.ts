@@ -39,7 +39,7 @@ interface Answer {
 }
 
 /** `/livez`, `/readyz`, `/startupz`, `/healthz` (as readyz); `?verbose` lists components, `?exclude=store` leaves one out. */
-export async function healthAnswer(deps: HealthDeps, url: URL): Promise<Answer | undefined> {
+async function healthAnswer(deps: HealthDeps, url: URL): Promise<Answer | undefined> {
   const probe = { '/livez': () => true, '/readyz': deps.ready, '/healthz': deps.ready, '/startupz': deps.started }[
     url.pathname
   ]

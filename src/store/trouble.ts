@@ -44,7 +44,7 @@ export function watchForTrouble(deps: {
 }
 
 /** undefined: there is no such file, or nobody may see it. */
-export function inodeOf(file: string): number | undefined {
+function inodeOf(file: string): number | undefined {
   try {
     return statSync(file).ino
   } catch {

@@ -18,7 +18,7 @@ import type { Io } from '../io.ts'
 import { withOperator } from '../operator.ts'
 import { count, printable, table } from '../text.ts'
 
-export const ACCESS_FORMATS = ['table', 'csv', 'json', 'html'] as const
+const ACCESS_FORMATS = ['table', 'csv', 'json', 'html'] as const
 
 export interface AccessOptions {
   readonly config: string | undefined

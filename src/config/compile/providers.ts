@@ -14,7 +14,7 @@ import { compileDirectory } from './directory.ts'
 import { compileIdp } from './idp.ts'
 
 /** The provider of the keys `idp_…`. */
-export const DEFAULT_PROVIDER = 'default'
+const DEFAULT_PROVIDER = 'default'
 
 /** Stands in URLs and names of cookies. */
 const NAME = /^[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?$/

@@ -10,7 +10,7 @@ import { isLogEvent, signalsOf } from './events.ts'
 import { createSeen } from './seen.ts'
 
 /** Okta sends tens of events in one body; a body that is larger than this is somebody else's. */
-export const HOOK_MAX_BYTES = 4 * 1024 * 1024
+const HOOK_MAX_BYTES = 4 * 1024 * 1024
 const MOST_EVENTS = 5000
 /** Bodies that are being worked on; what comes beyond is left to the log. */
 const MOST_WAITING = 50

@@ -38,7 +38,7 @@ export function createAuthorizer(
  * An API Services app (okta-api.md#service-apps): `client_credentials` with an assertion that the app's own key signs (RFC 7523);
  * the access token is kept until shortly before it ends. No DPoP: the app must not require it.
  */
-export function createServiceApp(
+function createServiceApp(
   { clientId, privateKey, keyId, scopes }: Extract<OktaCredentials, { kind: 'service-app' }>,
   { origin, clock, post }: { readonly origin: string; readonly clock: Clock; readonly post: PostForm },
 ): Authorizer {

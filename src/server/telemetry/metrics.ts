@@ -72,7 +72,7 @@ export function openMetrics({
 type Times = Pick<NumberPoint, 'startTimeUnixNano' | 'timeUnixNano'>
 
 /** undefined: there is nothing to tell of it now. */
-export function otlpMetric({ name, help: description, type, samples }: Metric, times: Times): OtlpMetric | undefined {
+function otlpMetric({ name, help: description, type, samples }: Metric, times: Times): OtlpMetric | undefined {
   if (type === 'histogram') {
     const dataPoints = histogramPoints(samples, times)
     return dataPoints.length === 0
