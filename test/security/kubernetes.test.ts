@@ -45,14 +45,13 @@ const SPOOFED = [
 ]
 const HANDSHAKE = ['Upgrade: websocket', 'Sec-WebSocket-Version: 13', 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==']
 
-/** The headers that the API server believes. */
-async function told(target: string, cookie: readonly string[], upgrade = false) {
+/** The headers that the API server believes. `nominated`: the client has them removed, which must not remove ours. */
+async function told(target: string, cookie: readonly string[], { upgrade = false, nominated = false } = {}) {
   const bytes = request('GET', target, ...cookie, ...SPOOFED, ...(upgrade ? HANDSHAKE : []))
-  const { received } = upgrade
-    ? await gauntlet.send(bytes.replace('Connection: close', 'Connection: Upgrade, Authorization, Impersonate-User'), {
-        until: /\r\n\r\n/,
-      })
-    : await gauntlet.send(bytes.replace('Connection: close', 'Connection: close, Authorization, Impersonate-User'))
+  const connection = `Connection: ${upgrade ? 'Upgrade' : 'close'}${nominated ? ', Authorization, Impersonate-User' : ''}`
+  const { received } = await gauntlet.send(bytes.replace('Connection: close', connection), {
+    ...(upgrade && { until: /\r\n\r\n/ }),
+  })
   const { headers } = only(received)
   expect(headers.flat().join()).not.toContain('SPOOF')
   return headers
@@ -68,10 +67,12 @@ const ALICE = [
 ]
 
 test.each([
-  ['a request', false],
-  ['a WebSocket', true],
-])('%s of somebody who is signed in carries the token and names that person', async (_, upgrade) => {
-  const headers = await told('/cluster/api', [`Cookie: ${gauntlet.cookies['alice']}`], upgrade)
+  ['a request', {}],
+  ['a request that nominates them', { nominated: true }],
+  ['a WebSocket', { upgrade: true }],
+  ['a WebSocket that nominates them', { upgrade: true, nominated: true }],
+])('%s of somebody who is signed in carries the token and names that person', async (_, how) => {
+  const headers = await told('/cluster/api', [`Cookie: ${gauntlet.cookies['alice']}`], how)
   expect(headers.slice(0, 2)).toEqual(ALICE.slice(0, 2))
   expect(headers.slice(2)).toEqual(expect.arrayContaining(ALICE.slice(2)))
   expect(headers).toHaveLength(ALICE.length)
@@ -101,8 +102,8 @@ test.each([
   ['a request', false],
   ['a WebSocket', true],
 ])('%s of nobody carries no token, and names nobody', async (_, upgrade) => {
-  expect(await told('/lax/api', [], upgrade)).toEqual([])
-  expect((await told('/lax/api', [`Cookie: ${gauntlet.cookies['alice']}`], upgrade)).length).toBe(ALICE.length)
+  expect(await told('/lax/api', [], { upgrade })).toEqual([])
+  expect((await told('/lax/api', [`Cookie: ${gauntlet.cookies['alice']}`], { upgrade })).length).toBe(ALICE.length)
 })
 
 test('without a session there is no way to the cluster', async () => {

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { clearCookie, readCookie, setCookie, withoutCookies } from '../../../src/lib/cookie.ts'
+import { clearCookie, readCookie, readCookies, setCookie, withoutCookies } from '../../../src/lib/cookie.ts'
 
 test.each([
   ['', []],
@@ -28,9 +28,10 @@ test.each(['__proto__', 'constructor', 'toString'])('readCookie reads a cookie c
   expect(withoutCookies(`a=1; ${name}=x`, [name])).toBe('a=1')
 })
 
-test('readCookie reads at most eight cookies of one name', () => {
+test('readCookie reads at most eight cookies of one name, readCookies of one prefix', () => {
   const header = Array.from({ length: 180 }, (_, i) => `_p=${i}`).join('; ')
   expect(readCookie(header, '_p')).toEqual(['0', '1', '2', '3', '4', '5', '6', '7'])
+  expect(readCookies(header, '_').map(([, value]) => value)).toEqual(['0', '1', '2', '3', '4', '5', '6', '7'])
 })
 
 test.each([
