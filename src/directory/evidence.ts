@@ -1,6 +1,6 @@
 /** Which evidence about a person counts. Pure: what is known, and what came in, make what is known next. */
 import type { SourceTime, Subject, WallTime } from '../types.ts'
-import { elapsed, latest, sourceTime } from '../lib/time.ts'
+import { elapsed, later, latest, sourceTime } from '../lib/time.ts'
 import type { Entry, Group, UserStatus } from './model.ts'
 import type { Signal, Trust } from './signals.ts'
 
@@ -257,11 +257,19 @@ export function apply(known: Known, user: Subject, signal: Signal, trust: Trust,
   }
 }
 
-/** The group is another now: renamed, or of another type. */
+/**
+ * The group is another now: renamed, or of another type. A millisecond tells it from the same reading with the old name,
+ * which is in the store and in other processes.
+ */
 function withGroup(facts: Facts, group: Group): Facts {
   const groups = facts.groups.map((each) => (each.id === group.id ? group : each))
   const event = facts.events?.get(group.id)
-  return { ...facts, groups, ...(event?.group && { events: new Map(facts.events).set(group.id, { ...event, group }) }) }
+  return {
+    ...facts,
+    readAt: later(facts.readAt, 1),
+    groups,
+    ...(event?.group && { events: new Map(facts.events).set(group.id, { ...event, group }) }),
+  }
 }
 
 /** Another status or other groups. */

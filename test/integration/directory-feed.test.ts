@@ -217,6 +217,19 @@ describe('with the System Log', () => {
     expect(groupsOf(of, bob)).toEqual(['Everyone', 'Revenue'])
   })
 
+  test.each(['Another', 'Zoology'])(
+    'a group that is renamed to %s has this name in every process, at once',
+    async (name) => {
+      const of = await world()
+      const other = await open()
+      await signIn(of, alice)
+      await pass(30_000)
+      okta.org.updateGroup(engineering, { name })
+      await pass(15_000)
+      for (const each of [of, other]) expect(groupsOf(each, alice)).toEqual([name, 'Everyone'].toSorted())
+    },
+  )
+
   test('who is added to a group that was renamed while nobody was in it gets nothing by its old name', async () => {
     const of = await world()
     await signIn(of, alice)
