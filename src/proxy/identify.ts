@@ -34,7 +34,15 @@ export function identify(
   }
 }
 
-function credentials(
+/** While one credential was asked about, that of somebody may have ended: it is looked at once more, and is at hand. */
+function credentials(...shown: Parameters<typeof look>): Asker | Promise<Asker> {
+  const found = look(...shown)
+  return found instanceof Promise
+    ? found.then((who) => (!who || who.kind === 'bad-token' ? who : look(...shown)))
+    : found
+}
+
+function look(
   authenticators: readonly Authenticator[],
   facts: RequestFacts,
   route: Route,

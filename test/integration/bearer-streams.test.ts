@@ -55,6 +55,27 @@ test('a WebSocket that a token opened ends with the token', async () => {
   for (const each of [closed, late.closed]) await expect.poll(each, { timeout: 60_000 }).toBe(true)
 })
 
+test('a session that ends while a token beside it is looked at lets nobody in', async () => {
+  const { world } = gauntlet
+  const browser = world.browser()
+  await world.signIn(browser, 'http://app.localhost/user', 'alice@example.com')
+  const cookie = `postern=${browser.cookies.get('app.localhost')?.get('postern')}`
+  await gauntlet.skip()
+  clock.advance(11_000)
+  const reached = issuer.hold()
+  const answer = gauntlet.get('/jobs', `Cookie: ${cookie}`, `Authorization: Bearer ${await job()}`.slice(0, -8))
+  const letGo = await reached
+  const page = await browser.ask('http://app.localhost/.postern/sign_out')
+  const csrf = /name="csrf" value="([^"]+)"/.exec(page.body)?.[1] ?? ''
+  await browser.ask('http://app.localhost/.postern/sign_out', {
+    method: 'POST',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: `csrf=${csrf}`,
+  })
+  letGo()
+  expect((await answer).statuses).toEqual([401])
+})
+
 test('a new key signs at once, and an old one for no longer than it is published and remembered', async () => {
   const old = await job({ exp: now() + 3600 })
   expect((await gauntlet.get('/jobs', `Authorization: Bearer ${old}`)).statuses).toEqual([200])

@@ -1,5 +1,5 @@
 /** An issuer of JWTs on a port of its own: metadata, keys, and tokens of whatever layout. */
-import { createServer, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 import { listenOn, portOf } from './world.ts'
 
@@ -18,6 +18,8 @@ export interface IssuerServer {
   reads(): number
   /** From now on 503 for everything. */
   down(isDown: boolean): void
+  /** The next request waits until it is let go; resolves when it is there. */
+  hold(): Promise<() => void>
   close(): Promise<void>
 }
 
@@ -39,18 +41,25 @@ export async function createIssuerServer({
   let current = first
   let reads = 0
   let isDown = false
+  let hold: ((letGo: () => void) => void) | undefined
   const server: Server = await listenOn(
     createServer((req, res) => {
-      if (req.url === '/keys') reads++
-      const documents: Readonly<Record<string, unknown>> = {
-        '/.well-known/openid-configuration': { issuer: url(), jwks_uri: `${url()}/keys` },
-        '/keys': { keys: [current.jwk] },
-      }
-      const found = documents[req.url ?? '']
-      res.writeHead(isDown ? 503 : found ? 200 : 404, { 'content-type': 'application/json' })
-      res.end(JSON.stringify(found ?? {}))
+      const held = hold
+      hold = undefined
+      if (held) return held(() => answer(req, res))
+      answer(req, res)
     }),
   )
+  function answer(req: IncomingMessage, res: ServerResponse): void {
+    if (req.url === '/keys') reads++
+    const documents: Readonly<Record<string, unknown>> = {
+      '/.well-known/openid-configuration': { issuer: url(), jwks_uri: `${url()}/keys` },
+      '/keys': { keys: [current.jwk] },
+    }
+    const found = documents[req.url ?? '']
+    res.writeHead(isDown ? 503 : found ? 200 : 404, { 'content-type': 'application/json' })
+    res.end(JSON.stringify(found ?? {}))
+  }
   const url = (): string => `http://127.0.0.1:${portOf(server)}`
   return {
     url: url(),
@@ -65,6 +74,7 @@ export async function createIssuerServer({
     },
     reads: () => reads,
     down: (value) => void (isDown = value),
+    hold: () => new Promise((reached) => (hold = reached)),
     close: () =>
       new Promise((resolve) => {
         server.close(() => resolve())
