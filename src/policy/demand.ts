@@ -3,7 +3,7 @@ import { elapsed, epochMillis } from '../lib/time.ts'
 import type { Identity, Json, SignInDemand, Span, WallTime } from '../types.ts'
 
 /** How far the provider's clock and ours may be apart. */
-const CLOCK_TOLERANCE: Span = 60_000
+export const CLOCK_TOLERANCE: Span = 60_000
 
 /** What of a demand a sign-in does not meet. */
 export type Unmet = 'acr' | 'auth-time' | 'session-age'

@@ -11,8 +11,9 @@ import { isSameIssuer, personKey } from '../lib/person.ts'
 import { readBody } from '../lib/read-body.ts'
 import { readable } from '../lib/readable.ts'
 import { parseStrictJson, utf8Text } from '../lib/strict-json.ts'
-import { wallTime } from '../lib/time.ts'
+import { earliest, later, wallTime } from '../lib/time.ts'
 import { jsonReply, textReply } from '../pages/reply.ts'
+import { CLOCK_TOLERANCE } from '../policy/demand.ts'
 import type { Clock, Json, JsonObject, Logger, Store, Table, WallTime } from '../types.ts'
 import type { Session, SessionEnd, Sessions } from '../session/model.ts'
 
@@ -206,10 +207,11 @@ function meantBy({ format, email, iss, sub }: JsonObject, issuers: readonly stri
   return issuers.map((issuer) => ({ kind: 'person', person: personKey({ issuer, subject: sub }) }))
 }
 
-/** By the provider's clock where it told, so that it compares with the instant of an event. */
-function beganAt({ identity, createdAt }: Session): WallTime {
+/** By the provider's clock where it told, so that it compares with the instant of an event. One far ahead would outlast every event. */
+function beganAt({ identity, signedInAt }: Session): WallTime {
   const { auth_time: authTime } = identity.claims
-  return typeof authTime === 'number' ? wallTime(authTime * 1000) : createdAt
+  if (typeof authTime !== 'number') return signedInAt
+  return earliest(wallTime(authTime * 1000), later(signedInAt, CLOCK_TOLERANCE))
 }
 
 function isMeant({ person, identity }: Session, meant: Meant): boolean {

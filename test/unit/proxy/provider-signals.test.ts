@@ -126,6 +126,26 @@ describe('whose sessions end', () => {
     await receive([{ kind: 'sessions-ended', meant: [{ kind: 'person', person: alice }], before }])
     expect(ended).toEqual(['alice shared-signal'])
   })
+
+  test('that began before an event, also where the provider says that the person signed in far ahead of the sign-in', async () => {
+    // In milliseconds, as some write it.
+    await signIn('alice', { auth_time: clock.now() })
+    await receive([
+      { kind: 'sessions-ended', meant: [{ kind: 'person', person: alice }], before: clock.now() + 61_000 },
+    ])
+    expect(ended).toEqual(['alice shared-signal'])
+  })
+
+  test('but not those of whoever has signed in again since, in the same browser', async () => {
+    const identity = { issuer: ISSUER, subject: 'alice', claims: {} }
+    const expiresAt = clock.now() + 3_600_000
+    const session = await sessions.create(identity, { idToken: 'id' }, expiresAt)
+    const before = clock.now()
+    clock.advance(10_000)
+    await sessions.renew(session, { idToken: 'id' }, identity, expiresAt)
+    await receive([{ kind: 'sessions-ended', meant: [{ kind: 'person', person: alice }], before }])
+    expect(ended).toEqual([])
+  })
 })
 
 describe('a store that fails', () => {
