@@ -15,18 +15,22 @@ export interface PathIndex {
 /** So many routes are compared in turn faster than they are looked up. */
 const FEW = 4
 
-/** A radix tree: what the texts of several routes begin with is there once. */
+/**
+ * A radix tree: what the texts of several routes begin with is there once. Of thousands of routes most are not in the
+ * processor's caches when they are asked for, so that a node is small, and has no lists that are empty.
+ */
 interface Node {
   /** What follows the text of the node above. */
   readonly edge: string
   /** Routes of one path, which is the text down to here. */
-  readonly whole: Placed[]
+  whole: Placed[] | undefined
   /** Routes whose paths all begin with the text down to here. */
-  readonly below: Placed[]
+  below: Placed[] | undefined
   /** Of these, the ones with an expression that says more. */
   expressions: Expressions | undefined
-  /** By the first character of their edge. */
-  readonly next: Map<number, Node>
+  /** The first characters of the edges of `next`, in their order. */
+  firsts: string
+  next: Node[] | undefined
 }
 
 /**
@@ -45,7 +49,7 @@ export function createPathIndex(): PathIndex {
       const [top, node] = insert(root, text, 0)
       root = top
       if (kind === 'expression') (node.expressions ??= createExpressions()).add(placed)
-      else node[kind].push(placed)
+      else (node[kind] ??= []).push(placed)
     },
 
     find(path, accepts, request) {
@@ -55,10 +59,10 @@ export function createPathIndex(): PathIndex {
       let at = 0
       while (node !== undefined && path.startsWith(node.edge, at)) {
         at += node.edge.length
-        best = firstOf(node.below, best, path, accepts, request)
+        if (node.below !== undefined) best = firstOf(node.below, best, path, accepts, request)
         if (node.expressions !== undefined) best = node.expressions.find(best, path, accepts, request)
-        if (at === path.length) return firstOf(node.whole, best, path, accepts, request)
-        node = node.next.get(path.charCodeAt(at))
+        if (at === path.length) return node.whole ? firstOf(node.whole, best, path, accepts, request) : best
+        node = nextOf(node, path, at)
       }
       return best
     },
@@ -66,7 +70,21 @@ export function createPathIndex(): PathIndex {
 }
 
 function createNode(edge: string): Node {
-  return { edge, whole: [], below: [], expressions: undefined, next: new Map() }
+  return { edge, whole: undefined, below: undefined, expressions: undefined, firsts: '', next: undefined }
+}
+
+/** The node below whose edge begins as the text does at `at`. */
+function nextOf({ firsts, next }: Node, text: string, at: number): Node | undefined {
+  const place = firsts.indexOf(text.charAt(at))
+  return place === -1 ? undefined : next?.[place]
+}
+
+/** In the place of the one whose edge begins alike, if there is one. */
+function putBelow(node: Node, below: Node): void {
+  const place = node.firsts.indexOf(below.edge.charAt(0))
+  const next = (node.next ??= [])
+  next[place === -1 ? next.length : place] = below
+  node.firsts = next.map(({ edge }) => edge.charAt(0)).join('')
 }
 
 /** The node of a text, made where it is missing, and what stands at the top now: a node whose edge goes on elsewhere is parted. */
@@ -78,19 +96,18 @@ function insert(node: Node, text: string, from: number): readonly [top: Node, fo
   let top = node
   if (common < edge.length) {
     top = createNode(edge.slice(0, common))
-    top.next.set(edge.charCodeAt(common), { ...node, edge: edge.slice(common) })
+    putBelow(top, { ...node, edge: edge.slice(common) })
   }
   if (at === text.length) return [top, top]
-  const code = text.charCodeAt(at)
-  const child = top.next.get(code)
-  if (child === undefined) {
-    const leaf = createNode(text.slice(at))
-    top.next.set(code, leaf)
-    return [top, leaf]
-  }
-  const [above, found] = insert(child, text, at)
-  top.next.set(code, above)
+  const child = nextOf(top, text, at)
+  const [below, found] = child ? insert(child, text, at) : leaf(text.slice(at))
+  putBelow(top, below)
   return [top, found]
+}
+
+function leaf(edge: string): readonly [top: Node, found: Node] {
+  const node = createNode(edge)
+  return [node, node]
 }
 
 /** What every path of the route is, or begins with. */
