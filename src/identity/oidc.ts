@@ -68,7 +68,7 @@ export function createOidcProvider({
     waitingFor,
   })
   const tell = createFaultLog({ clock, logger })
-  const pushIfPossible = createOptionalPush({ issuer: idp.issuer, clock, logger })
+  const pushIfPossible = createOptionalPush({ issuer: idp.issuer, trouble, clock, logger })
 
   async function signedIn(
     config: oidc.Configuration,

@@ -13,6 +13,8 @@ const PAUSE: Span = 60_000
 
 export interface OptionalPushDeps {
   readonly issuer: string
+  /** Of the provider, which is told of elsewhere. */
+  readonly trouble: () => unknown
   readonly clock: Clock
   readonly logger: Logger
 }
@@ -25,7 +27,7 @@ export type OptionalPush = (push: () => Promise<URL>) => Promise<URL | undefined
  * Whoever opens a page of an application begins one, and each push is a call with our secret: so there is a bound for
  * each process, and a provider that fails is left alone for a while.
  */
-export function createOptionalPush({ issuer, clock, logger }: OptionalPushDeps): OptionalPush {
+export function createOptionalPush({ issuer, trouble, clock, logger }: OptionalPushDeps): OptionalPush {
   let left = BURST
   let countedAt = clock.monotonic()
   let pausedUntil: Monotonic | undefined
@@ -50,7 +52,8 @@ export function createOptionalPush({ issuer, clock, logger }: OptionalPushDeps):
     } catch (error) {
       const fields = { issuer, ...faultFields(error) }
       // Those that were under way together fail together: one line.
-      if (!isPaused()) logger.warn(fields, 'authorization requests go through the browser: a pushed one failed')
+      if (!isPaused() && !trouble())
+        logger.warn(fields, 'authorization requests go through the browser: a pushed one failed')
       pausedUntil = later(clock.monotonic(), PAUSE)
       return undefined
     }

@@ -136,6 +136,14 @@ hold is checked before, by values.schema.json.
 {{- if and $v.extraCACerts.configMap $v.extraCACerts.secret }}
 {{- $problems = append $problems "extraCACerts: name either configMap or secret" }}
 {{- end }}
+{{- /* A server-side apply, which Helm 4 makes, takes no variable twice. */}}
+{{- $variables := list }}
+{{- range include "postern.env" . | fromYamlArray }}
+{{- if has .name $variables }}
+{{- $problems = append $problems (printf "extraEnv: %s is given already, by the chart (see nodeOptions, drainDelay and what is named alike) or here; remove one" .name) }}
+{{- end }}
+{{- $variables = append $variables .name }}
+{{- end }}
 {{- if $problems }}
 {{- fail (printf "these values cannot work:\n- %s" (join "\n- " $problems)) }}
 {{- end }}

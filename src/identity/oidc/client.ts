@@ -58,9 +58,9 @@ export function createOidcClient({
 }: OidcClientDeps): OidcClient {
   const { timeout } = idp
   const way = observedSend(createSend(idp.outbound ?? {}, timeout), waitingFor, idp.name)
-  const { send, trouble, close } = reachable(way, { clock, timeout })
+  const { send, trouble, close } = reachable(way, { issuer: idp.issuer, clock, logger, timeout })
   const tell = createFaultLog({ clock, logger })
-  const metadata = createStale({ ...METADATA, clock, read: () => readMetadata(idp, { send, logger, tell }) })
+  const metadata = createStale({ ...METADATA, clock, read: () => readMetadata(idp, { send, trouble, logger, tell }) })
   /** Signing keys: read by the library when there are none, or when a token names one that is unknown. */
   const keys = createKeySet({ clock, read: async () => readKeys(await metadata.get(), idp, send, tell) })
   const signatures = createJwsVerifier({ keys })

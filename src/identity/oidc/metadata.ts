@@ -3,7 +3,7 @@ import { discoveryUrl, placed, unsafeEndpoint } from '../../config/provider-endp
 import { AppError } from '../../errors.ts'
 import type { FaultLog } from '../../lib/fault-tally.ts'
 import type { Send } from '../../lib/outbound.ts'
-import type { Logger } from '../../types.ts'
+import type { Logger, Trouble } from '../../types.ts'
 import { boundedFetch } from '../bounded-fetch.ts'
 import { SIGNING_ALGORITHMS } from '../jws.ts'
 import { appErrorIn, messages } from './faults.ts'
@@ -12,7 +12,17 @@ import type { OidcSettings } from './settings.ts'
 /** What the provider says of itself, checked (OpenID Connect Discovery §4). Rejects ERR_IDP_UNREACHABLE, ERR_IDP_TLS or ERR_IDP_ISSUER. */
 export async function readMetadata(
   idp: OidcSettings,
-  { send, logger, tell }: { readonly send: Send; readonly logger: Logger; readonly tell: FaultLog },
+  {
+    send,
+    trouble,
+    logger,
+    tell,
+  }: {
+    readonly send: Send
+    readonly trouble: () => Trouble | undefined
+    readonly logger: Logger
+    readonly tell: FaultLog
+  },
 ): Promise<oidc.ServerMetadata> {
   try {
     const value = await discover(idp, send)
@@ -20,8 +30,8 @@ export async function readMetadata(
     return value
   } catch (error) {
     const fault = discoveryFault(idp, error)
-    const what = fault.code === 'ERR_IDP_ISSUER' ? 'identity provider unusable' : 'identity provider unreachable'
-    tell(fault, what, { issuer: idp.issuer })
+    // An outage has been told of.
+    if (!trouble()) tell(fault, 'identity provider unusable', { issuer: idp.issuer })
     throw fault
   }
 }

@@ -1,4 +1,5 @@
 import { AppError, messageOf } from '../../errors.ts'
+import { createFaultTally } from '../../lib/fault-tally.ts'
 import { elapsed } from '../../lib/time.ts'
 import type { Clock, Logger, Span, Trouble } from '../../types.ts'
 import { unavailable } from '../record.ts'
@@ -40,15 +41,18 @@ export function createLink<C>(deps: {
   let endPause = (): void => {}
   /** What the log said last. */
   let told: 'connected' | 'lost' | undefined
+  let tally = createFaultTally(clock)
   let closed = false
 
   function lost(reason: string): void {
     current = undefined
     if (closed) return
-    // Once for each outage, not for each attempt.
-    if (told !== 'lost')
+    // For each outage once, and then how often it was tried.
+    if (told !== 'lost') tally = createFaultTally(clock)
+    const repeated = tally(purpose, 'lost')
+    if (repeated !== undefined)
       logger.error(
-        { purpose, error: 'ERR_STORE_UNAVAILABLE', error_message: reason },
+        { purpose, error: 'ERR_STORE_UNAVAILABLE', error_message: reason, ...(repeated > 0 && { repeated }) },
         `store: no connection to ${product}`,
       )
     told = 'lost'

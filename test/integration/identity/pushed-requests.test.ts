@@ -115,7 +115,12 @@ describe('one that fails', () => {
     const provider = await client(offering(answer))
     for (let i = 0; i < 3; i++) expect(await kindOf(provider)).toBe('plain')
     expect(idp.callsTo('/par')).toBe(1)
-    expect(warnings).toEqual(['authorization requests go through the browser: a pushed one failed'])
+    // One line: an outage is told as one.
+    expect(warnings).toEqual([
+      provider.trouble()
+        ? 'identity provider unreachable'
+        : 'authorization requests go through the browser: a pushed one failed',
+    ])
     idp.behave(offering(good))
     clock.advance(59_000)
     expect(await kindOf(provider)).toBe('plain')
