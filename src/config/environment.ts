@@ -24,7 +24,10 @@ const foreignEnv = new Map(
     .map((key) => [key.toUpperCase(), key]),
 )
 
-/** Name = upper-case key, `DIRECTORY_OKTA_URL` for nested ones. An empty variable is none. */
+/**
+ * Name = upper-case key, `DIRECTORY_OKTA_URL` for nested ones. An empty variable is none, and white space around a value no
+ * part of it: `echo secret | base64` puts a newline into Secrets.
+ */
 export function readEnvironment(env: Environment): {
   readonly values: readonly EnvironmentValue[]
   readonly issues: readonly ConfigIssue[]
@@ -35,13 +38,14 @@ export function readEnvironment(env: Environment): {
     issues.push({ severity, source: { kind: 'environment', name }, path, message })
   }
 
-  for (const [name, text] of Object.entries(env)) {
-    if (text === undefined || text === '') continue
+  for (const [name, written] of Object.entries(env)) {
+    const text = written?.trim() ?? ''
+    if (text === '') continue
     const target = environmentAliases.get(name)
     const key = byEnv.get(target ?? name)
     const foreign = foreignEnv.get(name)
     if (key) {
-      const other = target === undefined ? undefined : env[target]
+      const other = target === undefined ? undefined : env[target]?.trim()
       if (other === undefined || other === '') values.push(readValue(key, name, text, issue))
       else if (other !== text) issue('error', name, key.path, `${target} is set too, and differs; set one of them`)
     } else if (foreign !== undefined) {
@@ -49,7 +53,8 @@ export function readEnvironment(env: Environment): {
       // Of services that ran beside Pomerium: no route is lost by it.
       if (said) issue(foreign === 'forward_auth_url' ? 'warning' : said.severity, name, [], said.message)
     } else if (name.length >= 8 && name.includes('_')) {
-      const near = nearest(name, byEnv.keys())
+      const [, ours = ''] = /^POSTERN_(.*)$/s.exec(name) ?? []
+      const near = byEnv.has(ours) ? ours : nearest(name, byEnv.keys())
       if (near !== undefined) issue('warning', name, [], `unknown variable; did you mean ${near}?`)
     }
   }

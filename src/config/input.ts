@@ -95,8 +95,8 @@ export function mergeInput(
     const path = placed(written, source)
     const problem = (message: string): void => void issues.push({ severity: 'error', source, path: at, message })
     try {
-      // Editors and `echo` end a file with a newline that is no part of a secret.
-      tree[key] = readFile(path).replace(/\r?\n$/, '')
+      // Editors and `echo` end a file with a newline that is no part of a secret; nor is any other white space there.
+      tree[key] = readFile(path).trimEnd()
       if (tree[key] === '') {
         problem(`the file ${path} is empty`)
         tree[key] = unreadable

@@ -19,7 +19,7 @@ beforeAll(async () => {
 })
 afterAll(() => gauntlet.close())
 
-const RUNS = Number(process.env.EXPLAIN_RUNS ?? 20)
+const RUNS = Number(process.env.EXPLAIN_RUNS ?? 12)
 const rarely = <T>(value: fc.Arbitrary<T>) =>
   fc.oneof({ weight: 5, arbitrary: fc.constant(undefined) }, { weight: 1, arbitrary: value })
 const segment = fc.constantFrom(
@@ -240,7 +240,7 @@ test('of any request', { timeout: 600_000 }, async () => {
         }
       },
     ),
-    { numRuns: RUNS },
+    { numRuns: RUNS, endOnFailure: true },
   )
   for (const outcome of ['allow', 'sign-in', 'deny', 'bad-request', 'not-found'])
     expect(seen.get(outcome)).toBeGreaterThan(2)

@@ -56,7 +56,7 @@ export function compileRouteHeaders(
   }
   for (const [i, name] of input.remove_request_headers.entries()) {
     const kept = unremovableHeader(normalName(name), identity.own)
-    if (!HEADER_NAME.test(name)) refuse(['remove_request_headers', i], 'expected a header name')
+    if (!HEADER_NAME.test(name) || name.includes('*')) refuse(['remove_request_headers', i], 'expected a header name')
     else if (kept !== undefined) refuse(['remove_request_headers', i], kept)
   }
   for (const [i, name] of input.allow_request_headers.entries()) {
