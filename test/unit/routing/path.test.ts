@@ -115,12 +115,17 @@ describe('refuses', () => {
     '/public/..%c1%9cadmin',
     '/public/%e0%80%ae%E0%80%AE/admin',
     '/public/..%e0%80%afadmin',
+    '/public/..%f0%80%80%afadmin',
+    '/public/..%e0%81%9cadmin',
+    '/public/..%f0%80%81%9cadmin',
     '/public/%f0%80%80%ae./admin',
     '/public/%25c0%25ae%25c0%25ae/admin',
     '/public/%ef%bc%8e%ef%bc%8e/admin',
     '/public/..%ef%bc%8fadmin',
     '/public/..%ef%bc%bcadmin',
     '/api/%c0%bbx/status',
+    '/api/%e0%80%bbx/status',
+    '/api/%f0%80%80%bbx/status',
     '/api/%ef%bc%9bx/status',
   ])('%j', (raw) => {
     expect(canonicalPath(raw)).toBeUndefined()
