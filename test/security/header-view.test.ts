@@ -54,6 +54,8 @@ describe('headers.get', () => {
     ['x-env', ['Connection', 'close, X-Env', 'X-Env', 'prod']],
     ['x-env', ['X-Env', 'prod', 'Connection', 'x-ENV']],
     ['cookie', ['Cookie', 'postern=v1']],
+    ['authorization', ['Authorization', 'Pomerium abc']],
+    ['authorization', ['Authorization', 'postern abc']],
     ['te', ['TE', 'trailers']],
     ['x-forwarded-for', ['X-Forwarded-For', '10.0.0.1']],
     ['x-real-ip', ['X_Real_IP', '10.0.0.1']],

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { isChanged, isOlder, type Known, type Reading, takeReading } from '../../../src/directory/evidence.ts'
+import { apply, isChanged, isOlder, type Known, type Reading, takeReading } from '../../../src/directory/evidence.ts'
 import type { Entry, Group } from '../../../src/directory/model.ts'
 import { group } from './scripted-source.ts'
 
@@ -62,6 +62,26 @@ describe('a reading', () => {
 
   test('of the same groups in another order changes nothing', () => {
     expect(take(known(reading(0, [group(1), group(2)])), reading(1000, [group(2), group(1)]))?.changed).toBe(false)
+  })
+})
+
+describe('told of the very instant of a reading, which may know of it or not,', () => {
+  const read = known(reading(0, [group(1), group(2)])) as Known
+  const at = read.asOf ?? 0
+
+  test('a person has lost a group', () => {
+    const removal = { kind: 'member', user: '00u1', group: group(1).id, member: false, at } as const
+    expect(apply(read, '00u1', removal, 'log')).toMatchObject({ known: { groups: [group(2)] }, confirm: true })
+  })
+
+  test('a person is inactive', () => {
+    const inactivation = { kind: 'inactive', user: '00u1', statusText: 'SUSPENDED', at } as const
+    expect(apply(read, '00u1', inactivation, 'log')).toMatchObject({ known: { status: 'inactive' }, confirm: true })
+  })
+
+  test('a person has not got a group', () => {
+    const addition = { kind: 'member', user: '00u1', group: group(3).id, member: true, at } as const
+    expect(apply(read, '00u1', addition, 'log', group(3))).toBeUndefined()
   })
 })
 
