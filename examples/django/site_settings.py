@@ -24,4 +24,4 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "postern.PosternUserMiddleware",
 ]
-AUTHENTICATION_BACKENDS = ["postern.PosternBackend"]
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.RemoteUserBackend"]

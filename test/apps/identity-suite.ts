@@ -83,11 +83,13 @@ function suiteOf(example: Example): void {
     jwks?.close()
   })
 
-  async function ask(assertion?: string): Promise<readonly [status: number, body: Readonly<Record<string, unknown>>]> {
-    const response = await fetch(
-      url,
-      assertion === undefined ? {} : { headers: { 'X-Postern-Jwt-Assertion': assertion } },
-    )
+  async function ask(
+    assertion?: string,
+    cookie = '',
+  ): Promise<readonly [status: number, body: Readonly<Record<string, unknown>>]> {
+    const response = await fetch(url, {
+      headers: { cookie, ...(assertion !== undefined && { 'X-Postern-Jwt-Assertion': assertion }) },
+    })
     const text = await response.text()
     return [response.status, (text === '' ? {} : JSON.parse(text)) as Readonly<Record<string, unknown>>]
   }
@@ -98,6 +100,21 @@ function suiteOf(example: Example): void {
     const before = readings
     await ask(good)
     expect(readings).toBe(before)
+  })
+
+  test('a person without an address and groups is somebody, too', async () => {
+    const [status, body] = await ask(await sign(key(), { sub: '00u1bob', email: undefined, groups: undefined }))
+    expect([status, body['sub']]).toEqual([200, '00u1bob'])
+  })
+
+  test('what the next request says counts, whatever session the application keeps', async () => {
+    const before = { headers: { 'X-Postern-Jwt-Assertion': await sign(key(), { groups: ['Engineering', 'Admins'] }) } }
+    const kept = (await fetch(url, before)).headers.getSetCookie().map((line) => line.split(';')[0])
+    const next = await sign(key(), { email: 'smith@example.com', groups: ['Staff'] })
+    expect(await ask(next, kept.join('; '))).toEqual([
+      200,
+      { sub: '00u1alice', email: 'smith@example.com', groups: ['Staff'] },
+    ])
   })
 
   function key(): Key {
