@@ -5,25 +5,33 @@ import type { ControlRequest } from './control-request.ts'
 import { readForm } from './form.ts'
 import { only } from './redirect.ts'
 
+/** What was sent, read to its end: whoever looks for a session after that finds none that has ended meanwhile. */
+export interface Sent {
+  readonly fields: URLSearchParams
+  /** Does its token, beside the fields or in a header, say that it came from a page of this session on this host? */
+  isFrom(session: Session): boolean
+}
+
 export interface Csrf {
   /** For forms and scripts of this session on this host. */
   token(session: Session, host: string): string
-  /** The fields of a form with a right token, or beside a header with one; undefined: it is not known who sent it. */
-  read(request: ControlRequest, session: Session): Promise<URLSearchParams | undefined>
+  read(request: ControlRequest): Promise<Sent>
 }
 
 export function createCsrf(keyRings: KeyRings): Csrf {
   const ring = keyRings('csrf')
   return {
     token: (session, host) => ring.mac(session.id, host),
-    async read(request, session) {
+    async read(request) {
       const { facts, exchange, origin } = request
-      if (facts.origin !== undefined && facts.origin !== origin) return undefined
-      const form = await readForm(exchange)
-      const token = tokenHeader(request) ?? (form && only(form, 'csrf'))
-      // Made with any of the secrets: a page that stood open during a rotation still works.
-      const isRight = token !== undefined && ring.isMac(token, session.id, facts.host)
-      return isRight ? (form ?? new URLSearchParams()) : undefined
+      const fields = (await readForm(exchange)) ?? new URLSearchParams()
+      const token = tokenHeader(request) ?? only(fields, 'csrf')
+      const isOurs = facts.origin === undefined || facts.origin === origin
+      return {
+        fields,
+        // Made with any of the secrets: a page that stood open during a rotation still works.
+        isFrom: (session) => isOurs && token !== undefined && ring.isMac(token, session.id, facts.host),
+      }
     },
   }
 }

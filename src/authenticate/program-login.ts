@@ -140,6 +140,7 @@ export function createProgramLogin(deps: {
     if (!asked || !generation.routes.allowsReturn(new URL(asked.origin))) {
       return failure(request, new AppError('ERR_RETURN_URL', 'program login: the address is not ours, or too old'))
     }
+    const sent = facts.method === 'POST' ? await csrf.read(request) : undefined
     const own = await ownSessions.all(request)
     const { providers } = asked
     const session = own.find(
@@ -151,7 +152,7 @@ export function createProgramLogin(deps: {
       const here = { returnTo: origin + facts.path + facts.query, demand: providers && { providers } }
       return redirectReply(303, redirects.start(here, signInUrl(request), clock.now()).location)
     }
-    if (facts.method !== 'POST') {
+    if (!sent) {
       return pageReply(
         common(request),
         200,
@@ -168,11 +169,10 @@ export function createProgramLogin(deps: {
     }
 
     // An application's page is another origin, and cannot read the token.
-    const form = await csrf.read(request, session)
-    if (!form) {
+    if (!sent.isFrom(session)) {
       return failure(request, new AppError('ERR_BAD_REQUEST', 'program login: the form did not come from our page'))
     }
-    const allowed = form.get('answer') === 'allow'
+    const allowed = only(sent.fields, 'answer') === 'allow'
     const { host, challenge, redirectUri, state } = asked
     audit({ event: allowed ? 'program-allowed' : 'program-refused', session, host, requestId: facts.id })
     const code = allowed

@@ -45,8 +45,9 @@ export function createSignOut(deps: SignOutDeps) {
     const { facts } = request
     const isAtAuth = isAtAuthenticate(request, request)
     if (isAtAuth && facts.query === LEAVING) return leaveProvider(request)
+    const sent = facts.method === 'POST' ? await csrf.read(request) : undefined
     const [session, ...others] = await ownSessions.all(request)
-    if (facts.method !== 'POST') {
+    if (!sent) {
       const back = returnAddress(request, new URLSearchParams(facts.query))
       if (session) return confirmation(request, session, back)
       // An application that was never opened knows no session, which says nothing about the others.
@@ -54,23 +55,22 @@ export function createSignOut(deps: SignOutDeps) {
     }
     if (!session) return leave(request, endOf(request, returnAddress(request, new URLSearchParams())).url)
 
-    const form = await csrf.read(request, session)
-    const everywhere = form && only(form, 'scope') === 'everywhere'
+    const everywhere = only(sent.fields, 'scope') === 'everywhere'
     // Where an application's script can press the button, it ends no session but the one that it runs in.
-    if (!form || (everywhere && !isAtAuth)) return refused(request, 'sign_out')
+    if (!sent.isFrom(session) || (everywhere && !isAtAuth)) return refused(request, 'sign_out')
     if (everywhere) await endOthers([session, ...others], facts.id)
-    return end(request, [session, ...others], returnAddress(request, form))
+    return end(request, [session, ...others], returnAddress(request, sent.fields))
   }
 
   /** `AUTH/{prefix}/end_session`: one of the person's own sessions, from the page that lists them. */
   async function endSession(request: ControlRequest): Promise<Reply> {
     const { facts, generation, origin } = request
     const ownPage = new URL(`${generation.live.naming.controlPrefix}/account`, origin)
+    const sent = await csrf.read(request)
     const own = await ownSessions.all(request)
     const [session] = own
     if (!session) return leave(request, ownPage)
-    const form = await csrf.read(request, session)
-    const tag = form && only(form, 'session')
+    const tag = sent.isFrom(session) ? only(sent.fields, 'session') : undefined
     if (tag === undefined) return refused(request, 'account')
     const here = own.find(({ id }) => sessionTag(id) === tag)
     if (here) return end(request, [here])
