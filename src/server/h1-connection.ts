@@ -215,7 +215,8 @@ export class H1Connection implements Carrier {
     this.deadline = undefined
     this.skippedEmptyLine = false
     this.full = false
-    this.last = close || upgrade
+    // What follows is perhaps of the other protocol, and no request, whether the upgrade is refused or fails.
+    this.last = close || upgrade || upgradeTo !== undefined
     this.body = framing === 'chunked' ? new ChunkedDecoder() : framing
     const head = { method, target, headers, httpVersion, peer, encrypted, upgrade, upgradeTo, connection: facts }
     const exchange = new H1Exchange(this, scanned, head)

@@ -89,7 +89,7 @@ export function scanHead(bytes: Buffer, from: number, to: number): ScannedHead |
   const expects = is11 && read.expect !== undefined
   if (expects && read.expect?.toLowerCase() !== '100-continue') return EXPECTATION
   const options = optionsOf(read.connection)
-  const protocol = is11 && options.includes('upgrade') ? read.upgrade.toLowerCase() : ''
+  const protocol = (is11 && options.includes('upgrade') && read.upgrade?.toLowerCase()) || ''
   return {
     method,
     target,
@@ -106,14 +106,14 @@ export function scanHead(bytes: Buffer, from: number, to: number): ScannedHead |
 /** The headers that say where the request ends, and what happens to the connection. */
 interface Control {
   connection: string
-  upgrade: string
+  upgrade: string | undefined
   expect: string | undefined
   length: string | undefined
   coding: string | undefined
 }
 
 function readLines(lines: HeaderLines): Control | HeadProblem {
-  const read: Control = { connection: '', upgrade: '', expect: undefined, length: undefined, coding: undefined }
+  const read: Control = { connection: '', upgrade: undefined, expect: undefined, length: undefined, coding: undefined }
   for (let i = 0; i < lines.count; i++) {
     switch (lines.name(i).kind) {
       case 'content-length':
@@ -130,7 +130,8 @@ function readLines(lines: HeaderLines): Control | HeadProblem {
         read.connection = joined(read.connection, lines.value(i))
         break
       case 'upgrade':
-        read.upgrade = joined(read.upgrade, lines.value(i))
+        // With an empty line it is a list, too: whoever looks at the first line must find what was read here.
+        read.upgrade = read.upgrade === undefined ? lines.value(i) : `${read.upgrade}, ${lines.value(i)}`
         break
       case 'expect':
         read.expect = joined(read.expect ?? '', lines.value(i))

@@ -97,6 +97,7 @@ test.each([
   ['another protocol than the route allows', '/open', SPDY, ''],
   ['a list', '/open', 'stream/1, spdy/3.1', ''],
   ['two lines', '/open', 'stream/1\r\nUpgrade: stream/1', ''],
+  ['an empty line before it', '/open', '\r\nUpgrade: stream/1', ''],
   ['HTTP/2', '/open', 'h2c', ''],
   ['a body', '/open', 'stream/1', 'hello'],
 ])('%s: the request is forwarded without the upgrade', async (_, target, protocol, body) => {
@@ -120,6 +121,18 @@ test('an upstream that changes to something else is not believed, and one that r
   expect({ statuses: lied.statuses, asked: lied.received.length }).toEqual({ statuses: [502], asked: 1 })
   const { answers } = await gauntlet.send(exec('/open/refuses', 'stream/1'))
   expect(answers).toMatchObject([{ status: 403, body: 'nope' }])
+})
+
+test.each([
+  ['is refused', '/cluster/exec', 401],
+  ['fails', '/open/liar', 502],
+  ['is refused by the application', '/open/refuses', 403],
+  ['is left out', '/plain', 200],
+])('what stands behind a handshake that %s is no request', async (_, target, status) => {
+  const next = `GET /plain/next HTTP/1.1\r\nHost: ${APP}\r\nConnection: close\r\n\r\n`
+  const { answers, received } = await gauntlet.send(exec(target, 'stream/1', [], next))
+  expect(answers.map((answer) => [answer.status, answer.header('connection')])).toEqual([[status, 'close']])
+  expect(received.map((one) => one.target)).not.toContain('/plain/next')
 })
 
 test('WebSockets stay off where only SPDY is allowed', async () => {
