@@ -243,7 +243,7 @@ async function openServing(options: ServingOptions, closing: Closing): Promise<S
       if (delay > 0) await new Promise<void>((resolve) => clock.after(delay, resolve))
       const stopTimeout = timeout > 0 ? clock.after(timeout, () => listener.destroy()) : () => {}
       const stopped = listener.stop()
-      logger.info({}, 'accepting no more')
+      logger.info({}, 'accepting no more connections')
       if (timeout <= 0) listener.destroy()
       await stopped
       stopTimeout()

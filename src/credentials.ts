@@ -27,7 +27,7 @@ export interface CredentialsInForce {
     | undefined
   /** Of what others show us, and of what we sign. */
   readonly keyRings: KeyRings
-  /** Of what we keep: what was taken out opens this until it is sealed anew. */
+  /** For what is stored: a secret that was taken out still opens it until it is sealed again. */
   readonly keptRings: KeyRings
   /** Nothing that is kept is of what was taken out. */
   sealedAnew(): void
@@ -95,7 +95,7 @@ export function holdCredentials(
         ;({ sharedSecrets } = next)
         takenOut = had.filter((secret) => !sharedSecrets.some((known) => isSame(secret, known)))
         secrets.replace(sharedSecrets)
-        // Those of before are being sealed anew, or will be tried again: a reload is no reason to begin anew.
+        // What older secrets sealed is being sealed again, or will be tried again: a reload is no reason to start over.
         if (takenOut.some((secret) => !hadTakenOut.includes(secret))) changed()
       }
     },

@@ -84,11 +84,14 @@ export async function openProcess(
   // A store server that came back empty has lost the mark of our shared secret: write it again before another deployment does.
   const rememberKey = (): void =>
     void checkStoreKey(store, keyRings).catch((error: unknown) =>
-      logger.error(faultFields(error), 'store: cannot tell whose it is'),
+      logger.error(faultFields(error), 'store: cannot tell which shared_secret it belongs to'),
     )
   closing.add(store.watch(() => {}, rememberKey))
   if (await hasOlderSessions(store))
-    logger.warn({}, 'the store holds sessions of an older version: their cookies open nothing, people sign in again')
+    logger.warn(
+      {},
+      'the store holds sessions of an older version: their cookies are not valid any more, people sign in again',
+    )
   const signer = createAssertionSigner({ keys: config.live.credentials, beginWith, settling: SETTLING, clock })
   closing.add(() => signer.close())
   const audit = createAudit(logger)

@@ -56,7 +56,7 @@ export function createRotation(deps: {
         for (const table of tables) await store.sealAnew?.(table)
         await sealCertificatesAnew(store, keptRings)
         if (asked || closed) continue
-        // Last: whoever starts before begins anew.
+        // Written last: a process that starts before does the work again.
         await rememberStoreKey(store, keptRings)
         if (asked || closed) continue
         credentials.sealedAnew()

@@ -44,7 +44,7 @@ export function createServiceManager(deps: {
     said = said
       .then(() => notify(assignments))
       .catch((error: unknown) => {
-        if (!warned) logger.warn({ cause: messageOf(error) }, 'the service manager could not be told')
+        if (!warned) logger.warn({ cause: messageOf(error) }, 'the service manager cannot be notified')
         warned = true
       })
       .then(() => void unsaid--)

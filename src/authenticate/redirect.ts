@@ -32,7 +32,7 @@ export interface SignInRequest {
 
 export type SignInLink =
   | { readonly kind: 'good'; readonly asked: SignInRequest }
-  /** Ours, but older than its nonce: only the application can begin anew, with another one. */
+  /** Ours, but older than its nonce: only the application can begin again, with another one. */
   | { readonly kind: 'expired'; readonly returnTo: URL }
   /** Not signed by us, or the address is not one of ours (any more). */
   | { readonly kind: 'refused' }

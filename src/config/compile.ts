@@ -131,7 +131,7 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
   if (ordering && storage.kind === 'memory') {
     report.warning(
       ['autocert'],
-      'certificates are ordered anew at each start, because the store is in memory; authorities limit that: write `storage: {type: embedded}`',
+      'certificates are ordered again at each start, because the store is in memory; authorities limit that: write `storage: {type: embedded}`',
     )
   }
   const health = sideAddress(globals, 'health_check_addr', report)

@@ -101,7 +101,7 @@ export interface DirectorySecrets {
   readonly scim?: Secret
 }
 
-/** Everything of a `Generation`: a reload builds all of it anew. */
+/** Everything of a `Generation`: a reload builds all of it again. */
 export interface Live extends PlainLive {
   readonly credentials: Credentials
   /** Names of the providers that a sign-in asks for the scope `groups`, where they list it. */

@@ -83,6 +83,6 @@ export const HOSTED =
 export const OTHER_PROVIDERS: Readonly<Record<string, string>> = {
   github: 'GitHub is OAuth 2 without OpenID Connect: put Dex, Keycloak or Okta between, as `oidc`',
   apple:
-    'Apple posts its answer and wants a client secret that is signed anew: put Keycloak or Okta between, as `oidc`',
+    'Apple posts its answer and wants a client secret that is signed again and again: put Keycloak or Okta between, as `oidc`',
   hosted: HOSTED,
 }

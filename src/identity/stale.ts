@@ -8,7 +8,7 @@ export interface Stale<T> {
   /** What is known; the first time what is read. Rejects what that read rejects, and again for `pause` without asking. */
   get(): Promise<T>
   /**
-   * What is read anew, unless a reading began less than `floor` ago: then what is known, which is also the answer when the
+   * What is read again, unless a reading began less than `floor` ago: then what is known, which is also the answer when the
    * reading fails. Rejects only when nothing is known.
    */
   renew(floor: Span): Promise<T>

@@ -8,7 +8,7 @@ export interface AuditOutput extends DescriptorOutput {
 }
 
 /**
- * A file is appended to, and made for its owner alone: what is opened anew after a rotation has its name again.
+ * A file is appended to, and made for its owner alone: a file that is opened again after a rotation has its name again.
  * @param target `log`: there is no other place. Throws ERR_CONFIG_INVALID when the file cannot be opened.
  */
 export function openAuditOutput(target: string, lost: (count: number) => string): AuditOutput | 'log' | 'nowhere' {

@@ -6,7 +6,7 @@ import type { LogFields } from './log-fields.ts'
 import type { Logger, SessionId } from '../types.ts'
 import type { Session, SessionEnd } from '../session/model.ts'
 
-/** Something that somebody may have to answer for. One member for each kind; `createAudit` writes all of them. */
+/** An event for the audit log. One member for each kind; `createAudit` writes all of them. */
 export type AuditEvent =
   /** `session-renewed`: signed in again, within a session that goes on. */
   | { readonly event: 'session-begin' | 'session-renewed'; readonly session: Session; readonly requestId?: string }

@@ -2,7 +2,7 @@ import { detached } from './detached.ts'
 
 /** What counts as one client: an IPv4 address, or of IPv6 the first 64 bits (RFC 6177), because one customer has at least so many addresses. `clientIp` is canonical. */
 export function networkOf(clientIp: string): string {
-  // Whoever asks counts by it, for minutes.
+  // The text is kept for minutes, for counting.
   if (!clientIp.includes(':')) return detached(clientIp)
   const [left = '', right] = clientIp.split('::')
   const head = left === '' ? [] : left.split(':')

@@ -1,10 +1,10 @@
 import type { Clock, Span } from '../types.ts'
 import { systemClock } from './clock.ts'
 
-/** What takes longer to close after a start that failed is left to the end of the process. */
+/** After a start that failed: what takes longer to close is left to the end of the process. */
 const PATIENCE: Span = 3000
 
-/** What was opened, to be closed last first: also when what comes next cannot be opened. */
+/** What was opened, to be closed in reverse order, also when something after it cannot be opened. */
 export interface Closing {
   add(close: () => unknown): void
   /** Closes each, whatever happens to the others, and rejects with the first error. */
@@ -35,7 +35,7 @@ export async function openAll<T>(open: (closing: Closing) => Promise<T>, clock: 
   try {
     return await open(closing)
   } catch (error) {
-    // Why it failed matters; that something could not be closed after it does not.
+    // Why the start failed matters; a failure to close after it does not.
     const closed = closing.close().catch(() => undefined)
     await Promise.race([closed, new Promise((resolve) => clock.after(PATIENCE, () => resolve(undefined)))])
     throw error

@@ -9,8 +9,8 @@ export interface Deadline {
 }
 
 /**
- * Deadlines for many things that wait equally long: one timer per span instead of one per request. Those of one span
- * are due in the order in which they were last touched, so a list per span is all the order there is to keep.
+ * Deadlines for many things that wait equally long: one timer per span instead of one per request. Those of one span are
+ * due in the order in which they were last touched, so a list per span is enough.
  */
 export interface Deadlines {
   /** Runs `expired` once, `span` milliseconds after the last touch; never when `span` is 0. */

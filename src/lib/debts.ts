@@ -1,7 +1,7 @@
 import type { Clock, Monotonic, Owe } from '../types.ts'
 import { elapsed, later } from './time.ts'
 
-/** 10 MB. Whoever asked last the longest ago is forgotten first. */
+/** 10 MB. The least recently used are dropped first. */
 const CAPACITY = 100_000
 
 /** Debts in the memory of one process, for those that ask it. */

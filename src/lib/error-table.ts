@@ -1,5 +1,5 @@
 /**
- * The error table: what each fault is, who can mend it and whether waiting does. Codes are stable: they are in the log, on
+ * The error table: what each fault is, who can mend it and whether waiting helps. Codes are stable: they are in the log, on
  * pages, in answers and in docs/troubleshooting.md, which has a section for each.
  */
 export type ErrorInfo = Fault & Outlook
@@ -9,7 +9,7 @@ interface Fault {
   readonly status: number
   /** Process exit code when it ends a command; 1 unless said. */
   readonly exit?: number
-  /** Where it is to be mended: by whoever asked, in the configuration here or at the provider, or there. */
+  /** Who or what has to change: the client that asked, the set-up (here or at the provider), or the system that failed. */
   readonly at: 'asker' | 'set-up' | 'provider' | 'directory' | 'store' | 'application' | 'postern'
   /** The sentence a person may see. Everything else about the error goes to the log only. */
   readonly sentence: string
@@ -17,7 +17,7 @@ interface Fault {
   readonly remedy: string
 }
 
-/** Does it pass by itself? Only then is anybody told to come back, after `retryAfter` seconds. */
+/** Does it pass by itself? Only then are clients told to come back, after `retryAfter` seconds. */
 type Outlook =
   | { readonly waiting: 'helps'; readonly retryAfter?: number }
   | { readonly waiting: 'in-vain'; readonly retryAfter?: never }

@@ -1,10 +1,10 @@
-/** One fault, one line: what goes on failing in the same way is counted until it is time to say so again. */
+/** One line for a fault: further failures of the same kind are counted, and reported from time to time. */
 import { ERRORS, faultFields } from '../errors.ts'
 import type { Clock, Logger, Monotonic, Span } from '../types.ts'
 import type { LogFields } from './log-fields.ts'
 import { elapsed } from './time.ts'
 
-/** What lasts is said again so often. */
+/** How often a lasting fault is reported again. */
 const AGAIN: Span = 600_000
 /** Subjects and kinds are of our configuration and program; this is only a bound. */
 const MOST = 1000
@@ -18,7 +18,7 @@ interface Lasting {
 /** @returns how many were not told since the last time; undefined: this one need not be told. */
 export type FaultTally = (subject: string, kind: string) => number | undefined
 
-/** @param subject whose fault it is: a route. Of another kind, an error code, than before it is news. */
+/** @param subject what failed: a route. Another error code than before is reported at once. */
 export function createFaultTally(clock: Pick<Clock, 'monotonic'>): FaultTally {
   const lasting = new Map<string, Lasting>()
   return (subject, kind) => {
@@ -37,7 +37,7 @@ export function createFaultTally(clock: Pick<Clock, 'monotonic'>): FaultTally {
 /** @param subject what is at fault, where one message may be about several, or several are about one. */
 export type FaultLog = (thrown: unknown, message: string, fields?: LogFields, subject?: string) => void
 
-/** For faults outside of requests: `error` when it is to be mended, `warn` when it passes, then a count. Every single one is `debug`. */
+/** For faults outside of requests: `error` if somebody has to act, `warn` if it passes by itself, then a count. Each one is also logged as `debug`. */
 export function createFaultLog({
   clock,
   logger,

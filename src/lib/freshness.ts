@@ -3,9 +3,9 @@ import type { Clock, Monotonic, Span, Store } from '../types.ts'
 
 /** How long records of a store are believed that are held in memory. */
 export interface Trust {
-  /** The second net under the change feed: they are read again after so long. */
+  /** A safety net under the change feed: records are read again after this time. */
   readonly maxAge: Span
-  /** How long they are believed while the store is not heard. */
+  /** How long records are believed while the store is not heard. */
   readonly grace: Span
 }
 
@@ -14,7 +14,7 @@ export const OF_THIS_MACHINE: Trust = { maxAge: 5000, grace: 0 }
 /** One that others reach, too, says twice a second that nothing was missed, and a look at it costs a round trip. */
 export const ofShared = (grace: Span): Trust => ({ maxAge: 30_000, grace })
 
-/** A shared store that is heard was heard this lately. */
+/** A shared store counts as heard if it was heard this recently. */
 export const HEARD: Span = 2000
 
 /** How long what was read from the store is believed. */
@@ -28,8 +28,8 @@ export interface Freshness {
 }
 
 /**
- * What was read and has not been told to have changed is as good as new until the store was last heard. From there on it
- * is believed for the grace, and then the answer is a fault: not "signed out", and not "signed in". So what is revoked
+ * A record that was read, and of which no change was heard, is as good as new for as long as the store is heard. After that
+ * it is believed for the grace, and then the answer is a fault: neither "signed out" nor "signed in". So what is revoked
  * while this process cannot hear of it ends here after the grace at the latest.
  */
 export function createFreshness(deps: {

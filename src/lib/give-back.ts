@@ -11,7 +11,7 @@ port2.close()
  * back only when it collects all of the heap, which it does whenever there are many: a third of what an upload costs on
  * Node 20, and more than half on Node 24. What is transferred to a closed port is freed at once.
  *
- * Whoever calls it vouches that nobody reads the bytes any more, and that no write of them is under way. A piece that
+ * The caller must know that nobody reads the bytes any more, and that no write of them is under way. A piece that
  * shares its memory keeps it.
  */
 export function giveBack({ buffer, byteLength }: Buffer): void {

@@ -95,7 +95,7 @@ export function identityHeaders(
 
 /** Members of a `Connection` list; undefined when they are the ordinary ones, which are gone anyway. */
 export function nominatedBy(value: string, known: Set<string> | undefined): Set<string> | undefined {
-  // What nearly everybody sends.
+  // The common case.
   if (value === 'keep-alive' || value === 'close') return known
   let nominated = known
   for (const member of value.toLowerCase().split(',')) {

@@ -12,7 +12,7 @@ const MAX_BEGINS = 6
 
 /**
  * Keeps the fragment under `data-key`, and goes on to `data-next`. A tab that nobody looks at waits: of twelve that a
- * browser restores one signs in, and the others are loaded anew when their turn comes.
+ * browser restores one signs in, and the others are loaded again when their turn comes.
  */
 const BEGIN = `
 const { next, key } = document.currentScript.dataset

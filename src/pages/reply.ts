@@ -38,7 +38,7 @@ export function jsonReply(
   }
 }
 
-/** Never cached, whatever the status: the next request is judged anew. The address we came from stays here. */
+/** Never cached, whatever the status: the next request is judged again. No `Referer` leads on from here. */
 export function redirectReply(
   status: 301 | 302 | 303 | 307 | 308,
   location: URL | string,

@@ -101,7 +101,7 @@ export function createSignalReplies(deps: SignalDeps): SignalReplies {
           'the stream of shared signals was changed by its sender',
         )
       case 'other':
-        return logger.debug({ request_id, reason: event.name }, 'an event of shared signals asks nothing of us')
+        return logger.debug({ request_id, reason: event.name }, 'a shared signals event that needs no action')
       default:
         return event satisfies never
     }

@@ -5,7 +5,7 @@ import { networkOf } from '../lib/client-network.ts'
 import type { Rate, RateLimiter } from '../lib/rate-limiter.ts'
 import type { Monotonic, Span } from '../types.ts'
 
-/** What clients and people have spent: it belongs to the process, so that a reload begins no count anew. */
+/** What clients and people have spent: it belongs to the process, so that a reload resets no count. */
 export type RateCounts = Readonly<Record<'client' | 'person', RateLimiter>>
 
 /**

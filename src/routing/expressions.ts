@@ -13,7 +13,7 @@ export interface Expressions {
 const FEW = 4
 /**
  * So many are tried in one pass over the path. With more in one automaton, expressions that have nothing in common need
- * more states than fit into memory, and each path makes them anew.
+ * more states than fit into memory, and each path makes them again.
  */
 const TOGETHER = 128
 /** Bytes for the states of all automata, and the least for one. */

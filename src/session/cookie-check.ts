@@ -28,7 +28,7 @@ export interface CookieCheck {
 export function createCookieCheck(keyRings: KeyRings, capacity: number): CookieCheck {
   const ring = keyRings('session cookie')
   /**
-   * Value → the name and host that it was found good for, and the keys: by others it is tried anew. It spares
+   * Value → the name and host that it was found good for, and the keys: under other keys it is checked again. It spares
    * each request an HMAC (2.5 µs). The lookup is by a hash over the whole value, seeded per process: its time tells nothing
    * about how much of a guess is right.
    */

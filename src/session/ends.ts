@@ -68,7 +68,7 @@ export function createExpiry(deps: {
         }
       }
     } catch (error) {
-      logger.debug(faultFields(error), 'sessions that have ended could not be looked for')
+      logger.debug(faultFields(error), 'sessions that have ended cannot be looked up')
     }
   }
 

@@ -26,7 +26,7 @@ const COMMIT: TransactionFlags =
 const AFTER_ALL = '~'
 
 /**
- * Address space, not memory, and the file is as large as what is in it. lmdb-js begins with 128 KiB and maps the file anew
+ * Address space, not memory, and the file is as large as what is in it. lmdb-js begins with 128 KiB and maps the file again
  * whenever it has doubled, but keeps the old maps, so that every page counts twice as resident. Larger stores still grow.
  */
 const MAP_SIZE = 1024 ** 3

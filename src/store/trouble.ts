@@ -30,7 +30,7 @@ export function watchForTrouble(deps: {
         logger.info({}, 'store: can be written again')
       }
       if (lost || inodeOf(file) === inode) return
-      const reason = `${file} was removed or replaced: all that is stored from now on ends with this process; restart Postern, and people sign in again`
+      const reason = `${file} was removed or replaced: all that is stored from now on is lost with this process; restart Postern, and people sign in again`
       lost = { since: clock.now(), reason }
       logger.error({ error: 'ERR_STORE_UNAVAILABLE', error_message: reason }, 'store: lost')
     },

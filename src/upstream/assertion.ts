@@ -36,7 +36,7 @@ export interface AssertionSignerDeps {
   readonly keys: Keys
   /** Which of the shared secrets signs until then, where a process starts amid a change; only of keys that derive from them. */
   readonly beginWith?: number
-  /** For so long a new first key is published before it signs. */
+  /** How long a new first key is published before it signs. */
   readonly settling: Span
   readonly clock: Pick<Clock, 'after'>
 }
@@ -63,7 +63,7 @@ export function createAssertionSigner({ keys, beginWith = 0, settling, clock }: 
     delay: settling,
     clock,
     changed(before) {
-      // A shared secret that is taken out has no say any more, on no way.
+      // A key that was derived from a shared secret is not published any more once the secret is taken out.
       if (before.derived) return
       retired.set(
         before,

@@ -52,7 +52,7 @@ export class Cluster {
   private readonly clock: Clock
   private readonly logger: Logger
   private readonly members: readonly [Member, ...Member[]]
-  /** A single upstream whose health nobody asks for. */
+  /** A single upstream without health checks. */
   private readonly only: Member | undefined
   private readonly balancing: Balancing
   private readonly balance: Balancer
@@ -78,12 +78,12 @@ export class Cluster {
     throw new AppError('ERR_UPSTREAM_UNHEALTHY', `no upstream is healthy: ${reasons.join(', ')}`)
   }
 
-  /** Whose turn it is; undefined: none that was not tried may have it. */
+  /** Chooses one; undefined: none is left that was not tried and may have the request. */
   choose(grant: Grant<Forward>, tried: readonly Member[]): Member | undefined {
     if (this.only) return tried.length === 0 ? this.only : undefined
     const now = this.clock.monotonic()
     const healthy = this.members.filter((member) => member.isHealthy(now))
-    // Too few for everybody's requests: then they are spread over all, in the hope that the checks are wrong.
+    // Too few are healthy to carry all requests: spread them over all, in the hope that the checks are wrong.
     const panic = healthy.length * 100 < this.balancing.panicThreshold * this.members.length
     const left = (panic ? this.members : healthy).filter((member) => !tried.includes(member))
     const ready = left.filter(({ standing }) => !standing.isAside(now))
@@ -126,7 +126,7 @@ export class Cluster {
     }
   }
 
-  /** One always may; the others up to `max_ejection_percent`, and never all. */
+  /** One may always be ejected; more up to `max_ejection_percent`, and never all. */
   private mayEject(now: Monotonic): boolean {
     const ejected = this.members.filter(({ standing }) => standing.isEjected(now)).length
     const { maxEjectionPercent = 0 } = this.balancing.outlier ?? {}

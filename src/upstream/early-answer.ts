@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import type { Deadlines } from '../lib/deadlines.ts'
 import type { Span } from '../types.ts'
 
-/** What an upstream has said before it closed is there at once. */
+/** How long to wait for what an upstream sent before it closed: that has mostly arrived. */
 const READING: Span = 1000
 
 type Done = (error?: Error | null) => void

@@ -28,7 +28,7 @@ export interface H1Carrier {
   giveUp(): void
 }
 
-/** One request over a connection, and its answer. It has a hand on the connection until it has ended, and none afterwards. */
+/** One request over a connection, and its answer. It uses the connection until it has ended, and never afterwards. */
 export class H1Exchange implements UpstreamExchange {
   /** Has a byte of an answer come? */
   heard = false
@@ -80,7 +80,7 @@ export class H1Exchange implements UpstreamExchange {
     this.upload?.resume()
   }
 
-  /** The upstream says nothing more: the end of some answers. */
+  /** The upstream has ended its side: the end of some answers. */
   onEnd(): void {
     if (!this.answer || this.rest !== 'until-close') return
     this.leave()?.giveUp()
@@ -156,7 +156,7 @@ export class H1Exchange implements UpstreamExchange {
     return this.handler.onEnd(from === to ? undefined : cut(bytes, from, to))
   }
 
-  /** Not even the begin of the answer may have left us. */
+  /** Flushes the head first, which may not have been sent yet, so that the client sees an answer that was cut. */
   private cut(problem: string): true {
     this.handler.onPiece(NOTHING)
     return this.refuse(problem)

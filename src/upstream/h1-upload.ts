@@ -4,7 +4,7 @@ import { AppError } from '../errors.ts'
 import { giveBack } from '../lib/give-back.ts'
 
 /**
- * The body of a request on its way into a connection (RFC 9112 §6, §7.1): framed anew, at the pace of the upstream. Never
+ * The body of a request on its way into a connection (RFC 9112 §6, §7.1): framed by us, at the pace of the upstream. Never
  * more bytes than were announced, and never an end before all of them.
  */
 export class H1Upload {
@@ -31,7 +31,7 @@ export class H1Upload {
     this.body.resume()
   }
 
-  /** Nobody sends the rest of it: what the client still sends is dropped. */
+  /** The rest is not sent: what the client still sends is dropped. */
   stop(): void {
     const { body } = this
     body.off('data', this.onPiece).off('end', this.onEnd).off('error', this.onError).off('close', this.onClose)

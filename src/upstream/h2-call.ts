@@ -25,7 +25,7 @@ export interface H2Carrier {
   readonly served: boolean
   /** Does it take extended CONNECT (RFC 8441)? */
   readonly takesConnect: boolean
-  /** Why it serves nobody any more. */
+  /** Why it takes no more calls. */
   readonly failure: Error
   open(fields: readonly string[], end: boolean, reader: StreamReader): H2Stream
   /** The upstream has not looked at it. False: it cannot go again. */

@@ -168,7 +168,7 @@ export class H2ClientConnection extends H2Peer implements H2Carrier {
     this.socket.destroy()
   }
 
-  /** Nothing is under way, perhaps. */
+  /** Closes or goes idle if nothing is under way. */
   private rest(): void {
     if (this.streams.size > 0 || this.over) return
     if (this.state === 'leaving' || this.isOld) return this.leave()
@@ -236,7 +236,7 @@ export class H2ClientConnection extends H2Peer implements H2Carrier {
     this.owner.onClosed(this)
   }
 
-  /** Why it serves no call any more. */
+  /** Why it takes no more calls. */
   get failure(): Error {
     return this.error ?? new ConnectionClosed()
   }

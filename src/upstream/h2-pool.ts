@@ -4,7 +4,7 @@ import type { AnswerHandler, UpstreamClient, UpstreamRequest } from './client.ts
 import { H2Call } from './h2-call.ts'
 import { H2ClientConnection, type H2ConnectionOwner, type H2ConnectionParts, MAX_STREAMS } from './h2-connection.ts'
 
-/** Connections of HTTP/2 to one upstream: one, and more when the upstream allows it no more calls. */
+/** Connections of HTTP/2 to one upstream: one, and another when the upstream allows no more calls on it. */
 export class H2Pool implements UpstreamClient, H2ConnectionOwner {
   private readonly parts: H2ConnectionParts
   /** Those that take calls, or will. */

@@ -59,7 +59,7 @@ export class Standing {
   eject(now: Monotonic): Span {
     const { baseEjectionTime = 0, maxEjectionTime = 0 } = this.rules ?? {}
     const { ejectedUntil } = this
-    // Good for as long as the longest ejection: it begins anew.
+    // It was good for as long as the longest ejection: the count begins again.
     const relapse = ejectedUntil !== undefined && elapsed(now, ejectedUntil) < maxEjectionTime
     this.ejections = relapse ? this.ejections + 1 : 1
     this.errors = this.gatewayErrors = 0

@@ -17,7 +17,7 @@ export interface TlsHandshakeParts extends Pick<UpstreamConnection, 'target' | '
   readonly deadlines: Deadlines
 }
 
-/** How long an upstream goes on without its certificate being looked at anew: it may have expired meanwhile. */
+/** How long an upstream goes on before its certificate is looked at again: it may have expired meanwhile. */
 const SESSION_AGE: Span = 3_600_000
 
 interface Session {

@@ -96,7 +96,7 @@ describe('the client', () => {
   test('a wrong secret', async () => {
     expect(problems(await check({ idp_client_secret: 'of-yesterday' }))).toEqual([
       4,
-      `FAIL  client ${DEMO.clientId}: the provider knows it, but does not accept its secret (invalid_client: The client secret supplied for a confidential client is invalid.); copy the client secret anew to idp_client_secret; if it is right, see idp_client_auth`,
+      `FAIL  client ${DEMO.clientId}: the provider knows it, but does not accept its secret (invalid_client: The client secret supplied for a confidential client is invalid.); copy the client secret to idp_client_secret again; if it is right, see idp_client_auth`,
     ])
   })
 

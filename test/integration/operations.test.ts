@@ -269,7 +269,7 @@ describe('shutdown', () => {
     await slowArrived
     program.child.kill('SIGTERM')
     const { answered, lost } = await traffic.stop()
-    await program.line(({ msg }) => msg === 'accepting no more')
+    await program.line(({ msg }) => msg === 'accepting no more connections')
     finishSlow()
     expect((await slow).body).toBe('upstream')
     const [code] = (await once(program.child, 'exit')) as [number | null]

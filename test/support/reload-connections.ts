@@ -78,7 +78,7 @@ export async function drains({ app, port, clock, lines }: Running): Promise<unkn
   const closed = app.close('drained')
   let accepting: number | undefined
   for (let second = 0; second < 600; second++) {
-    if (lines().some(({ msg }) => msg === 'accepting no more')) accepting = second
+    if (lines().some(({ msg }) => msg === 'accepting no more connections')) accepting = second
     if (cut) {
       await closed
       return [accepting, Math.round(second / 30) * 30]

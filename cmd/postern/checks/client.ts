@@ -70,7 +70,7 @@ function judgeCredentials(idp: IdpConfig, { token, authorization }: ClientInspec
       return isKnown && !isPublic
         ? fail(
             'the provider knows it, but does not accept its secret',
-            'copy the client secret anew to idp_client_secret; if it is right, see idp_client_auth',
+            'copy the client secret to idp_client_secret again; if it is right, see idp_client_auth',
           )
         : fail('the provider does not accept it', 'see idp_client_id, idp_client_secret and idp_client_auth')
     }

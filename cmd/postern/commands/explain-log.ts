@@ -47,7 +47,7 @@ interface Logged {
 }
 
 /**
- * Judges the decisions of a log anew, by this configuration and the groups that are known now, at the time that the log
+ * Judges the decisions of a log again, by this configuration and the groups that are known now, at the time that the log
  * tells. The log has no query and no headers. Exit code 0, 2 (cannot be read), 3 (not valid), or 10 with `exitCode`.
  */
 export async function explainLogCommand(

@@ -138,7 +138,7 @@ async function load(file: string | undefined): Promise<{ readonly loaded: Loaded
   return { loaded, input: { file, files } }
 }
 
-/** A changed file, or SIGHUP, loads everything anew; what is not valid is refused and named, and the last good one stays. */
+/** A changed file, or SIGHUP, loads everything again; what is not valid is refused and named, and the last good one stays. */
 async function followFiles(
   running: Running,
   file: string | undefined,

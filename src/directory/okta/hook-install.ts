@@ -35,7 +35,7 @@ export function wantedHook(uri: string, secret: Secret): WantedHook {
 
 /**
  * Makes Okta's hook for this uri what it should be, then has Okta verify it; doing so again changes nothing. Okta never
- * tells the secret of a hook, so one that is there is always written anew. Rejects with ERR_DIRECTORY_…:
+ * tells the secret of a hook, so an existing one is always written again. Rejects with ERR_DIRECTORY_…:
  * ERR_DIRECTORY_FORBIDDEN when the token may not manage hooks.
  */
 export async function installHook(client: OktaClient, wanted: WantedHook, signal: AbortSignal): Promise<InstalledHook> {

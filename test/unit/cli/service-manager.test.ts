@@ -90,5 +90,5 @@ test('a service manager that cannot be told is named once, and nothing else chan
   manager.reloading()
   await manager.stopping()
   expect(said).toHaveLength(3)
-  expect(warnings).toEqual(['the service manager could not be told'])
+  expect(warnings).toEqual(['the service manager cannot be notified'])
 })

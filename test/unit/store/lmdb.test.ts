@@ -457,7 +457,7 @@ test('a store whose directory is removed says so once, and goes on', async () =>
   clock.advance(20_000)
   expect(store.trouble()).toEqual({
     since,
-    reason: `${join(path, 'postern.mdb')} was removed or replaced: all that is stored from now on ends with this process; restart Postern, and people sign in again`,
+    reason: `${join(path, 'postern.mdb')} was removed or replaced: all that is stored from now on is lost with this process; restart Postern, and people sign in again`,
   })
   expect(lines).toEqual(['error store: lost'])
   await store.put(sheets, 'a', sheet(1))
