@@ -2,12 +2,11 @@
  * What an orchestrator may ask, on an address of its own. A dependency that is down makes Postern
  * *degraded*, not unready: people with sessions still work, and restarting pods would help nobody.
  */
-import { createServer, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type ServerResponse } from 'node:http'
 import type { Address } from '../config/model.ts'
 import type { Logger, WallTime } from '../types.ts'
-import { bind } from './bind.ts'
 import { isoTime } from '../lib/time.ts'
+import { listenBeside, type SideListener } from './side-listener.ts'
 
 export interface Component {
   readonly name: string
@@ -25,11 +24,6 @@ export interface HealthDeps {
 
 interface Logged {
   readonly logger: Pick<Logger, 'error'>
-}
-
-export interface SideListener {
-  readonly address: AddressInfo
-  close(): Promise<void>
 }
 
 interface Answer {
@@ -65,43 +59,31 @@ async function healthAnswer(deps: HealthDeps, url: URL): Promise<Answer | undefi
 }
 
 export function listenHealth(address: Address, deps: HealthDeps & Logged): Promise<SideListener> {
-  return listenBeside('health_check_addr', address, deps, (url) => healthAnswer(deps, url))
+  return listenBeside(
+    serverOf((url) => healthAnswer(deps, url)),
+    address,
+    'health_check_addr',
+    deps.logger,
+  )
 }
 
 export function listenMetrics(
   address: Address,
   deps: Logged & { readonly text: () => Promise<string> },
 ): Promise<SideListener> {
-  return listenBeside('metrics_address', address, deps, async (url) =>
+  const server = serverOf(async (url) =>
     url.pathname === '/metrics'
       ? { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: await deps.text() }
       : undefined,
   )
+  return listenBeside(server, address, 'metrics_address', deps.logger)
 }
 
-async function listenBeside(
-  key: 'health_check_addr' | 'metrics_address',
-  address: Address,
-  { logger }: Logged,
-  answer: (url: URL) => Promise<Answer | undefined>,
-): Promise<SideListener> {
-  const server: Server = createServer((req, res) => {
+function serverOf(answer: (url: URL) => Promise<Answer | undefined>) {
+  return createServer((req, res) => {
     const known = (req.method === 'GET' || req.method === 'HEAD') && req.url?.startsWith('/')
     void respond(known ? new URL(`http://side${req.url}`) : undefined, req.method === 'HEAD', res, answer)
   })
-  await bind(server, address, key)
-  // Too many open files, for one: what waits in the queue is accepted later, and the process lives on.
-  server.on('error', (error) =>
-    logger.error({ error: 'ERR_LISTEN', error_message: error.message, key }, 'a side listener reports an error'),
-  )
-  return {
-    address: server.address() as AddressInfo,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
-  }
 }
 
 async function respond(

@@ -1,14 +1,12 @@
 /** Plain HTTP beside the https listener: ACME challenges (RFC 8555 §8.3), and a redirect to the https address of a known host. */
 import { createFaultLog } from '../lib/fault-tally.ts'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { Address } from '../config/model.ts'
 import { parseHost } from '../routing/host.ts'
 import { canonicalAddress } from '../routing/address.ts'
 import type { Clock, Logger } from '../types.ts'
-import { bind } from './bind.ts'
 import type { ClientConnections } from './client-connections.ts'
-import type { SideListener } from './health.ts'
+import { listenBeside, type SideListener } from './side-listener.ts'
 
 export interface RedirectDeps {
   /** The https origin of a host, from the configuration; undefined: the host is unknown. */
@@ -41,18 +39,7 @@ export async function listenRedirect(address: Address, deps: RedirectDeps): Prom
     const peer = remoteAddress && (canonicalAddress(remoteAddress) ?? remoteAddress)
     if (!peer || connections.admit(socket, peer) !== 'admitted') socket.destroy()
   })
-  await bind(server, address, 'http_redirect_addr')
-  server.on('error', (error) =>
-    logger.error({ error: 'ERR_LISTEN', error_message: error.message }, 'the redirect listener reports an error'),
-  )
-  return {
-    address: server.address() as AddressInfo,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve())
-        server.closeAllConnections()
-      }),
-  }
+  return listenBeside(server, address, 'http_redirect_addr', logger)
 }
 
 async function respond(req: IncomingMessage, res: ServerResponse, deps: RedirectDeps): Promise<void> {

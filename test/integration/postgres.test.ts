@@ -2,7 +2,6 @@
 import type { KeyRings } from '../../src/lib/key-ring.ts'
 import { keyRingsOf } from '../support/key-rings.ts'
 import { writeFileSync } from 'node:fs'
-import { createConnection, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import type { PostgresConfig } from '../../src/config/storage-model.ts'
@@ -13,7 +12,7 @@ import { checkStoreKey } from '../../src/store/key-check.ts'
 import { openPostgresStore } from '../../src/store/postgres.ts'
 import type { Logger, Store, Table } from '../../src/types.ts'
 import { hasPostgres, type Postgres, postgresConfig, startPostgres } from '../support/postgres.ts'
-import { listenOn, portOf } from '../support/world.ts'
+import { honest, startBetween } from '../support/between.ts'
 import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
 
 const words: Table<string> = { name: 'words', parse: (value) => (typeof value === 'string' ? value : undefined) }
@@ -195,36 +194,19 @@ describe.skipIf(!hasPostgres)('a store on PostgreSQL (apt-get install postgresql
     ['another protocol', () => Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n')],
   ])('%s instead of an answer', (_, lie) => {
     test('is a fault, leaves no connection behind, and is over when PostgreSQL tells the truth', async () => {
-      let tamper = (reply: Buffer): Buffer | undefined => reply
-      const sockets = new Set<Socket>()
-      const between = createServer((client) => {
-        const server = createConnection(postgres.port, '127.0.0.1')
-        for (const socket of [client, server]) {
-          sockets.add(socket)
-          socket.on('error', () => {})
-        }
-        client.pipe(server)
-        server.on('data', (reply: Buffer) => {
-          const told = tamper(reply)
-          if (told && !client.destroyed) client.write(told)
-        })
-        server.once('close', () => client.destroy())
-        client.once('close', () => server.destroy())
-      })
-      await listenOn(between as never)
-      const store = await open({ node: { host: '127.0.0.1', port: portOf(between) } })
+      const between = await startBetween(postgres.port)
+      const store = await open({ node: { host: '127.0.0.1', port: between.port } })
       await store.put(words, 'a', 'mine')
-      tamper = lie
+      between.tamper = lie
       for (const key of ['a', 'b']) await expect(store.get(words, key)).rejects.toMatchObject(UNAVAILABLE)
-      tamper = (reply) => reply
+      between.tamper = honest
       await expect.poll(() => store.get(words, 'a').catch(() => undefined)).toMatchObject({ value: 'mine' })
       await expect.poll(() => store.trouble()).toBeUndefined()
-      const connections = () => [...sockets].filter(({ destroyed }) => !destroyed).length
-      // Two, each with an end on either side of the test.
-      await expect.poll(connections).toBe(4)
+      // Two connections, each with an end on either side of the test.
+      await expect.poll(between.sockets).toBe(4)
       await store.close()
-      await expect.poll(connections).toBe(0)
-      await new Promise((resolve) => between.close(resolve))
+      await expect.poll(between.sockets).toBe(0)
+      await between.close()
     })
   })
 

@@ -2,8 +2,8 @@
  * A Redis that lies, stalls or talks nonsense (attack-cases.md M06): raw sockets between Postern and a real one. Whatever
  * comes back, nobody gets in who may not, nobody is sent round in circles, and all is well when it tells the truth again.
  */
+import { type Between, honest, startBetween, type Tamper } from '../support/between.ts'
 import { keyRingsOf } from '../support/key-rings.ts'
-import { createConnection, createServer, type Server, type Socket } from 'node:net'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/lib/clock.ts'
 import { silentLogger } from '../../src/lib/log.ts'
@@ -11,41 +11,18 @@ import { openRedisStore } from '../../src/store/redis.ts'
 import type { Store } from '../../src/types.ts'
 import { notes } from '../contract/store.ts'
 import { type Redis, redisConfig, startRedis } from '../support/redis.ts'
-import { listenOn, portOf } from '../support/world.ts'
 
-/** What comes from Redis, as it is handed on; undefined: nothing is, ever again on this connection. */
-type Tamper = (reply: Buffer) => Buffer | undefined
-
-const honest: Tamper = (reply) => reply
 const note = (text: string) => ({ text, owner: 'ann' })
 const patient = { timeout: 30_000, interval: 50 }
 
 let redis: Redis
-let between: Server
-let tamper: Tamper
-let sockets: Set<Socket>
+let between: Between
 let store: Store
 beforeEach(async () => {
   redis = await startRedis()
-  tamper = honest
-  sockets = new Set()
-  between = createServer((client) => {
-    const server = createConnection(redis.port, '127.0.0.1')
-    for (const socket of [client, server]) {
-      sockets.add(socket)
-      socket.on('error', () => {})
-    }
-    client.pipe(server)
-    server.on('data', (reply: Buffer) => {
-      const told = tamper(reply)
-      if (told && !client.destroyed) client.write(told)
-    })
-    server.once('close', () => client.destroy())
-    client.once('close', () => server.destroy())
-  })
-  await listenOn(between as never)
+  between = await startBetween(redis.port)
   store = await openRedisStore({
-    config: redisConfig(portOf(between)),
+    config: redisConfig(between.port),
     keyRings: keyRingsOf('a secret of the tests'),
     clock: systemClock,
     logger: silentLogger,
@@ -54,10 +31,9 @@ beforeEach(async () => {
   await store.put(notes, 'bob', note('bob'))
 })
 afterEach(async () => {
-  tamper = honest
+  between.tamper = honest
   await store.close()
-  for (const socket of sockets) socket.destroy()
-  await new Promise((resolve) => between.close(resolve))
+  await between.close()
   await redis.close()
 })
 
@@ -70,7 +46,7 @@ const look = (key: string): Promise<unknown> =>
   )
 
 async function expectRecovery(): Promise<void> {
-  tamper = honest
+  between.tamper = honest
   await expect.poll(() => look('alice'), patient).toBe('alice')
   await expect.poll(() => store.trouble(), patient).toBeUndefined()
   expect(await store.put(notes, 'after', note('after'))).toBe(true)
@@ -78,14 +54,14 @@ async function expectRecovery(): Promise<void> {
 
 test("the answer to another question is nobody's record", async () => {
   let bobs: Buffer | undefined
-  tamper = (reply) => {
+  between.tamper = (reply) => {
     if (reply.length > 150) bobs = reply
     return reply
   }
   expect(await look('bob')).toBe('bob')
   const kept = bobs
   expect(kept).toBeDefined()
-  tamper = (reply) => (reply.length > 150 ? kept : reply)
+  between.tamper = (reply) => (reply.length > 150 ? kept : reply)
   expect(await look('alice')).toBe('ERR_STORE_CORRUPT')
   await expect(store.take(notes, 'alice')).rejects.toMatchObject({ code: 'ERR_STORE_CORRUPT' })
   for await (const [key, { value }] of store.list(notes)) expect(value.text).toBe(key)
@@ -104,7 +80,7 @@ describe.each<[string, Tamper]>([
   ['bytes of no meaning', () => Buffer.from([0xff, 0xfe, 0x00, 0x0a, 0x0d])],
 ])('%s', (_, lie) => {
   test('is a fault or nothing, soon, and over when Redis tells the truth', async () => {
-    tamper = lie
+    between.tamper = lie
     const begun = performance.now()
     for (const key of ['alice', 'bob']) expect([...faults, undefined]).toContain(await look(key))
     // Twice the patience of a call, and what a loaded machine takes.

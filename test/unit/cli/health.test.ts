@@ -2,7 +2,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import { silentLogger } from '../../../src/lib/log.ts'
-import { type Component, listenHealth, type SideListener } from '../../../src/server/health.ts'
+import { type Component, listenHealth } from '../../../src/server/health.ts'
+import type { SideListener } from '../../../src/server/side-listener.ts'
 import { cli } from '../../support/cli.ts'
 
 let listener: SideListener | undefined
