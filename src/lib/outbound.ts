@@ -5,15 +5,20 @@ import type { Span } from '../types.ts'
 import { contextTrusting } from './authorities.ts'
 import { undici } from './undici.ts'
 
-/** `connections` to one origin; `connectTimeout` for each. */
+/** `connections` to one origin; `connectTimeout` for each; `keepAlive`: while unused, unless the server says for how long. */
 export function createOutboundDispatcher(
   { ca, proxy }: Outbound,
-  { connections, connectTimeout }: { readonly connections: number; readonly connectTimeout: Span },
+  {
+    connections,
+    connectTimeout,
+    keepAlive,
+  }: { readonly connections: number; readonly connectTimeout: Span; readonly keepAlive?: Span },
 ): Dispatcher {
   // An authority is added to those that everybody trusts: the provider may be public and Okta's proxy private.
   const tls = { timeout: connectTimeout, ...(ca !== undefined && { secureContext: contextTrusting(ca) }) }
   // The caller's clock ends a call that takes too long, so undici's own timers stay off.
-  const options = { connections, headersTimeout: 0, bodyTimeout: 0, connect: tls }
+  const kept = keepAlive !== undefined && { keepAliveTimeout: keepAlive }
+  const options = { connections, headersTimeout: 0, bodyTimeout: 0, connect: tls, ...kept }
   const { Agent, EnvHttpProxyAgent } = undici()
   if (!proxy) return new Agent(options)
   return new EnvHttpProxyAgent({

@@ -23,6 +23,8 @@ const MOST_PAGES = 100
 const RATE_LIMIT_RETRIES = 2
 const FAULT_RETRIES = 1
 const FAULT_RETRY_DELAY: Span = 250
+/** Longer than from one look at the log to the next: else each would make a connection of its own. */
+const KEEP_ALIVE: Span = 60_000
 
 export type Query = Readonly<Record<string, string>>
 
@@ -205,7 +207,8 @@ export function createOktaClient(deps: {
       end()
     })
     try {
-      pool ??= createOutboundDispatcher(deps.outbound ?? {}, { connections: PARALLEL, connectTimeout: timeout })
+      const options = { connections: PARALLEL, connectTimeout: timeout, keepAlive: KEEP_ALIVE }
+      pool ??= createOutboundDispatcher(deps.outbound ?? {}, options)
       const { statusCode, headers, body } = await pool.request({
         ...request,
         origin,
