@@ -134,10 +134,13 @@ export function createOktaFeed(deps: {
     directory.cover(next.upTo > NOT_YET ? next : undefined)
   }
 
+  /** The store is asked only when it has not been for so long that another process may lead: it is written to for that. */
+  const leads = async (): Promise<boolean> => leadership.leads() || leadership.renew()
+
   // ---- the log
 
   async function poll(): Promise<void> {
-    if (!(await leadership.renew())) return
+    if (!(await leads())) return
     record ??= await begin()
     if (forbiddenAt !== undefined && elapsed(clock.monotonic(), forbiddenAt) < FORBIDDEN_RETRY) return
     for (let pages = 0; record && pages < MOST_PAGES && !closing.signal.aborted; pages++) {
@@ -150,7 +153,7 @@ export function createOktaFeed(deps: {
       if (forbiddenAt !== undefined) logger.info({ okta: org }, 'okta: the System Log may be read again')
       forbiddenAt = undefined
       const comparisonDue = await apply(page.signals)
-      if (!(await leadership.renew())) return
+      if (!(await leads())) return
       await save({
         ...page.position,
         ...(page.atEnd && { upTo: page.askedAt }),
@@ -219,7 +222,7 @@ export function createOktaFeed(deps: {
     const from = record.upTo > NOT_YET ? record.upTo : earlier(now, OVERLAP)
     await reconcile.changes(withoutLog ? 'all' : 'policies', from, signal)
     if (comparisonDue) await reconcile.members(signal)
-    if (signal.aborted || !(await leadership.renew())) return
+    if (signal.aborted || !(await leads())) return
     if (comparisonDue && before === requests) await save({ comparisonDue: false })
     if (withoutLog) await save({ upTo: now })
   }
