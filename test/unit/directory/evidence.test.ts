@@ -2,6 +2,7 @@ import * as fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { apply, isChanged, isOlder, type Known, type Reading, takeReading } from '../../../src/directory/evidence.ts'
 import type { Entry, Group } from '../../../src/directory/model.ts'
+import { sourceTime } from '../../../src/lib/time.ts'
 import { group } from './scripted-source.ts'
 
 const T0 = Date.UTC(2026, 10, 20, 12)
@@ -67,7 +68,8 @@ describe('a reading', () => {
 
 describe('told of the very instant of a reading, which may know of it or not,', () => {
   const read = known(reading(0, [group(1), group(2)])) as Known
-  const at = read.asOf ?? 0
+  const at = read.asOf ?? sourceTime(0)
+  const later = sourceTime(T0)
 
   test('a person has lost a group', () => {
     const removal = { kind: 'member', user: '00u1', group: group(1).id, member: false, at } as const
@@ -77,6 +79,17 @@ describe('told of the very instant of a reading, which may know of it or not,', 
   test('a person is inactive', () => {
     const inactivation = { kind: 'inactive', user: '00u1', statusText: 'SUSPENDED', at } as const
     expect(apply(read, '00u1', inactivation, 'log')).toMatchObject({ known: { status: 'inactive' }, confirm: true })
+  })
+
+  test.each([
+    ['given, then taken away', [true, false]],
+    ['taken away, then given', [false, true]],
+  ])('a group that was %s in one instant is lost', (_, order) => {
+    const told = order.reduce<Known>((before, member) => {
+      const signal = { kind: 'member', user: '00u1', group: group(3).id, member, at: later } as const
+      return apply(before, '00u1', signal, 'log', group(3))?.known ?? before
+    }, read)
+    expect(told.groups).toEqual([group(1), group(2)])
   })
 
   test('a person has not got a group', () => {

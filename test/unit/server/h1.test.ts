@@ -285,8 +285,10 @@ test('a head that comes octet by octet is read once it is whole, and no more tha
     await new Promise((resolve) => setImmediate(resolve))
   }
   await expect.poll(text).toContain('200 OK')
-  const long = client(served, `GET / HTTP/1.1\r\nX: ${'x'.repeat(33_000)}`)
-  await expect.poll(long.text).toMatch(/^HTTP\/1\.1 431 /)
+  for (const end of ['', '\r\n\r\n']) {
+    const long = client(served, `GET / HTTP/1.1\r\nHost: a\r\nX: ${'x'.repeat(33_000)}${end}`)
+    await expect.poll(long.text).toMatch(/^HTTP\/1\.1 431 /)
+  }
   expect(served.exchanges).toHaveLength(1)
 })
 
