@@ -49,7 +49,8 @@ export function readAlpha(input: Tree): ProxyInput {
   const missing: Missing[] = []
   const providers = Array.isArray(input['providers']) ? input['providers'].filter(isTree) : []
   const [provider = {}, ...others] = providers
-  if (others.length > 0) missing.push(lost('providers', 'Postern signs in with one provider; the first is taken'))
+  if (others.length > 0)
+    missing.push(lost('providers', 'the first is taken; write the others into `identity_providers`'))
   for (const [key, value] of Object.entries(provider)) {
     if (isTree(value))
       for (const [inner, given] of Object.entries(value))

@@ -40,7 +40,7 @@ export function compileIdentity(
       ...(filters.length > 0 && { only: filters.flatMap(groupsOf) }),
       first: wantedGroups(policy),
     },
-    ...((input.jwt_issuer_format ?? globals.jwt_issuer_format) === 'IssuerURI' && { issuerScheme: scheme }),
+    ...(/uri$/i.test(input.jwt_issuer_format ?? globals.jwt_issuer_format) && { issuerScheme: scheme }),
     ...(templates.size > 0 && { templates }),
     ...(kubernetesToken && { kubernetesToken }),
   }

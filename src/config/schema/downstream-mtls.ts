@@ -34,7 +34,8 @@ export const downstreamMtlsSchema = z.strictObject(
           )
           .refine((names) => Object.values(names).filter((pattern) => pattern !== undefined).length === 1, {
             error: NAME_FORMS,
-          }),
+          })
+          .meta({ minProperties: 1, maxProperties: 1 }),
         { error: 'a list of {dns: …}, {email: …} and the like' },
       )
       .default([])

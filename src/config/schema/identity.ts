@@ -7,4 +7,5 @@ export const groupsFilter = z.union([text, texts, z.strictObject({ groups: texts
   error: 'a list of groups, or {groups: […]}',
 })
 export const groupsFormat = oneOf('ids', 'names', 'both')
-export const issuerFormat = oneOf('IssuerHostOnly', 'IssuerURI')
+/** Pomerium takes the last word alone, too. */
+export const issuerFormat = oneOf('IssuerHostOnly', 'IssuerURI', 'hostOnly', 'uri')
