@@ -19,7 +19,7 @@ export function looksLikePath(text: string): boolean {
 
 /** What stands in examples until somebody writes the real thing. */
 export function isPlaceholder(text: string): boolean {
-  return /^(?:<.*>|(?:replace|change)[-_ ]?(?:me|this)\b.*|your[-_ ].*|x{4,}|\*+|\.{3}|…|todo|redacted)$/is.test(
+  return /^(?:<.*>|(?:replace|change|insert|fill)[- ]?(?:me|this|with|in|it)\b.*|insert[- ].*[- ]here|your[- ].*|x{4,}|\*{1,2}|\*{3}.*|\.{3}|…|todo|fixme|tbd|redacted)$/is.test(
     text.trim().replaceAll('_', '-'),
   )
 }
