@@ -91,7 +91,7 @@ describe('clients', () => {
   })
 
   describe.skipIf(java.bin === undefined)(java.name("Java's HttpClient"), () => {
-    test.each(['with a session', 'on a public route'])('GET and POST %s on one connection', async (how) => {
+    test.each(['with a session', 'on a public route'])('GET and POST %s with one client', async (how) => {
       const target =
         how === 'with a session'
           ? [`${behind.url}/from/java`, await behind.cookie()]
