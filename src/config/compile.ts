@@ -100,6 +100,8 @@ export function compileConfig(draft: Draft, report: Report): Config | undefined 
       responseHeaders: defaultResponseHeaders(globals, report),
       paths: globals,
       tokens: { issuers: tokenIssuers, idps: usable },
+      forwards: new Map(),
+      froms: new Map(),
     },
     report,
   )

@@ -7,7 +7,7 @@ export function fingerprint(value: unknown): string {
     JSON.stringify(value, function (this: Record<string, unknown>, key: string, plain: unknown) {
       const raw = this[key]
       if (raw instanceof Secret) return sha256(raw.reveal())
-      return raw instanceof Map ? [...raw] : plain
+      return raw instanceof Map || raw instanceof Set ? [...raw] : plain
     }) ?? '',
   )
 }

@@ -1,4 +1,6 @@
+import { fingerprint } from '../../lib/fingerprint.ts'
 import { identityHeaders } from '../../lib/header-names.ts'
+import { shared } from '../../lib/shared.ts'
 import type { Policy } from '../../policy/model.ts'
 import type { RoutePolicies } from './access.ts'
 import type { Path, Report } from '../issues.ts'
@@ -17,6 +19,7 @@ import { compileRewrite, type RewriteDefaults } from './rewrite.ts'
 import { compileTimeouts, type TimeoutDefaults } from './timeouts.ts'
 import { compileUpstreamTls } from './upstream-tls.ts'
 import type { CompiledProvider } from './provider-settings.ts'
+import type { parseFrom } from '../../routing/host.ts'
 import { compileUpstreams } from './upstreams.ts'
 import { ANY_SCHEME, parseOrigin } from './urls.ts'
 
@@ -34,6 +37,10 @@ export interface RouteDefaults extends RewriteDefaults {
   readonly responseHeaders: ResponseHeaders
   readonly paths: PathDefaults
   readonly tokens: Parameters<typeof compileBearer>[3]
+  /** One for all routes that forward alike: what is asked of thousands of routes in turn stays near the processor. */
+  readonly forwards: Map<string, Forward>
+  /** By how they are written. */
+  readonly froms: Map<string, ReturnType<typeof parseFrom>>
 }
 
 /** What of a route does not depend on its action; undefined: it was complained of. */
@@ -73,7 +80,7 @@ export function compileForward(
 
   const identity = compileIdentity(input, claimHeaders, headers.templates, kubernetes, from, policy, defaults.identity)
   reportUntold(input, identity, policy, path, report)
-  return {
+  const action: Forward = {
     kind: 'forward',
     upstreams: target.upstreams,
     rewrite,
@@ -86,6 +93,8 @@ export function compileForward(
     balancing,
     tls,
   }
+  // Retries are counted by what is done: where they are limited, each route has its own.
+  return balancing.maxRetries === Infinity ? shared(defaults.forwards, fingerprint(action), () => action) : action
 }
 
 function compileUpgrades(input: RouteInput, path: Path, report: Report): readonly string[] {

@@ -1,6 +1,7 @@
 import { assertNever } from '../../errors.ts'
 import { sha256 } from '../../lib/crypto.ts'
 import { identityHeaders } from '../../lib/header-names.ts'
+import { shared } from '../../lib/shared.ts'
 import { parseFrom } from '../../routing/host.ts'
 import { canonicalPath, readPath } from '../../routing/path.ts'
 import { KEEP_ESCAPED_SLASHES } from '../../routing/readings.ts'
@@ -133,10 +134,10 @@ function compileRoute(
 function compileFrom(
   input: RouteInput,
   path: Path,
-  { allowHttp }: RouteDefaults,
+  { allowHttp, froms }: RouteDefaults,
   report: Report,
 ): RouteFrom | undefined {
-  const from = parseFrom(input.from)
+  const from = shared(froms, input.from, () => parseFrom(input.from))
   if ('problem' in from) {
     report.error([...path, 'from'], from.problem + schemeHint(input.from, 'https'))
     return undefined
