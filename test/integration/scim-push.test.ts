@@ -61,6 +61,11 @@ test('what Okta pushes decides: in, out of the group, and deactivated', async ()
   })
   // The session has ended: what is asked next is a sign-in.
   await expect.poll(async () => (await browser.ask('http://everyone.localhost/')).status).toBe(302)
+  // The provider, which knows nothing of it, lets them in; we do not.
+  const again = await world.signIn(browser, ENGINEERING, 'alice@example.com')
+  expect([again.status, again.body]).toEqual([403, expect.stringContaining('Your account is not active')])
+  const asJson = { headers: { accept: 'application/json' } }
+  expect((await browser.ask('http://authenticate.localhost/.postern/user', asJson)).status).toBe(401)
   expect(world.okta.calls().filter(({ path }) => path.startsWith('/api/v1'))).toEqual([])
 })
 
