@@ -33,7 +33,8 @@ export function weRead(bytes: Buffer): readonly ReadRequest[] {
     const end = endOfHead(bytes, at, at)
     const head = end === -1 ? undefined : scanHead(bytes, at, end)
     if (!head || 'problem' in head) break
-    const { method, target, httpVersion, headers, framing, upgrade, close } = head
+    const { method, target, httpVersion, headers, framing, upgrade, upgradeTo } = head
+    const last = head.close || upgrade || upgradeTo !== undefined
     const raw = { method, target, httpVersion, headers, upgrade, peer: '127.0.0.1', encrypted: false }
     const facts = parseTarget(raw, TRUST, 'id')
     if ('kind' in facts) break
@@ -50,9 +51,9 @@ export function weRead(bytes: Buffer): readonly ReadRequest[] {
       body: body.text,
       start,
       end: body.end,
-      last: close || upgrade,
+      last,
     })
-    if (close || upgrade) break
+    if (last) break
     at = body.end
   }
   return read
