@@ -4,10 +4,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { stringify } from 'yaml'
+import { CHECKED } from '../support/checked.ts'
 import { cli } from '../support/cli.ts'
 import { hasPostgres, type Postgres, startPostgres } from '../support/postgres.ts'
 import { type Redis, startRedis } from '../support/redis.ts'
-import { SHARED_SECRET } from '../support/world.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'postern-check-store-'))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -16,12 +16,7 @@ afterAll(() => rmSync(folder, { recursive: true }))
 async function check(type: string, url: string): Promise<readonly string[]> {
   const path = join(folder, 'config.yaml')
   const settings = {
-    authenticate_service_url: 'http://authenticate.localhost',
-    shared_secret: SHARED_SECRET,
-    idp_provider: 'oidc',
-    // Nobody is there, which is said elsewhere.
-    idp_provider_url: 'http://127.0.0.1:1',
-    idp_client_id: 'web',
+    ...CHECKED,
     storage: { type, url },
     routes: [],
   }

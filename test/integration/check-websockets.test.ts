@@ -6,8 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { stringify } from 'yaml'
+import { CHECKED } from '../support/checked.ts'
 import { cli, type Ran } from '../support/cli.ts'
-import { listenOn, portOf, SHARED_SECRET } from '../support/world.ts'
+import { listenOn, portOf } from '../support/world.ts'
 
 async function check(
   upgrade: (request: IncomingMessage, socket: Duplex) => void,
@@ -24,11 +25,7 @@ async function check(
   const path = join(folder, 'config.yaml')
   const everybody = { to: url, allow_public_unauthenticated_access: true }
   const settings = {
-    authenticate_service_url: 'http://authenticate.localhost',
-    shared_secret: SHARED_SECRET,
-    idp_provider: 'oidc',
-    idp_provider_url: 'http://127.0.0.1:1',
-    idp_client_id: 'web',
+    ...CHECKED,
     storage: { type: 'memory' },
     routes: [
       { name: 'chat', from: 'http://chat.localhost', prefix: '/live', prefix_rewrite: '/socket', ...everybody },

@@ -7,7 +7,8 @@ import { expect, test } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { silentLogger } from '../../../src/lib/log.ts'
 import { Secret } from '../../../src/lib/secret.ts'
-import { listen } from '../../../src/server/listen.ts'
+import type { Exchange } from '../../../src/http/exchange.ts'
+import { type Listener, listen } from '../../../src/server/listen.ts'
 import { manualClock } from '../../support/clock.ts'
 import { CERTIFICATE, KEY } from '../upstream/certificate.ts'
 
@@ -22,23 +23,27 @@ const TIMEOUTS = {
 const PAIR = { chain: CERTIFICATE, key: new Secret(KEY) }
 const HANDSHAKE = 'Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n'
 
-test.each([
-  ['of HTTP/1.0', 'GET / HTTP/1.0\r\nHost: a.test\r\n\r\n'],
-  ['to a handshake that is refused', `GET / HTTP/1.1\r\nHost: a.test\r\n${HANDSHAKE}\r\n`],
-])('abort in an answer over TLS %s resets the connection: nothing says that the body is whole', async (_, request) => {
-  let abort = (): void => {}
-  const listener = await listen({
+function listenTls(handle: (exchange: Exchange) => Promise<void>): Promise<Listener> {
+  return listen({
     listen: { host: '127.0.0.1', port: 0 },
     tls: { certificate: PAIR, certificates: [] },
     timeouts: TIMEOUTS,
     clock: systemClock,
     logger: silentLogger,
     refused() {},
-    handle: (exchange) => {
-      exchange.respond({ status: 500, headers: '' }).write('half')
-      abort = () => exchange.abort('ERR_UPSTREAM_RESET')
-      return new Promise((resolve) => exchange.onClosed(resolve))
-    },
+    handle,
+  })
+}
+
+test.each([
+  ['of HTTP/1.0', 'GET / HTTP/1.0\r\nHost: a.test\r\n\r\n'],
+  ['to a handshake that is refused', `GET / HTTP/1.1\r\nHost: a.test\r\n${HANDSHAKE}\r\n`],
+])('abort in an answer over TLS %s resets the connection: nothing says that the body is whole', async (_, request) => {
+  let abort = (): void => {}
+  const listener = await listenTls((exchange) => {
+    exchange.respond({ status: 500, headers: '' }).write('half')
+    abort = () => exchange.abort('ERR_UPSTREAM_RESET')
+    return new Promise((resolve) => exchange.onClosed(resolve))
   })
   const socket = connect({ port: listener.address.port, host: '127.0.0.1', ca: CERTIFICATE, servername: 'localhost' })
   const ended = await new Promise<string | undefined>((resolve) => {
@@ -57,18 +62,10 @@ test.each([
   ['a request', 'GET / HTTP/1.1\r\nHost: a.test\r\n\r\n'],
   ['a WebSocket', `GET / HTTP/1.1\r\nHost: a.test\r\n${HANDSHAKE}\r\n`],
 ])('what cannot be deciphered in the middle of %s ends the connection', async (_, request) => {
-  const listener = await listen({
-    listen: { host: '127.0.0.1', port: 0 },
-    tls: { certificate: PAIR, certificates: [] },
-    timeouts: TIMEOUTS,
-    clock: systemClock,
-    logger: silentLogger,
-    refused() {},
-    handle: (exchange) => {
-      if (exchange.head.upgrade) exchange.upgrade('').on('error', () => {})
-      else exchange.respond({ status: 200, headers: '' }).write('half')
-      return new Promise((resolve) => exchange.onClosed(resolve))
-    },
+  const listener = await listenTls((exchange) => {
+    if (exchange.head.upgrade) exchange.upgrade('').on('error', () => {})
+    else exchange.respond({ status: 200, headers: '' }).write('half')
+    return new Promise((resolve) => exchange.onClosed(resolve))
   })
   const carrier = createConnection({ port: listener.address.port, host: '127.0.0.1' })
   const socket = connect({ socket: carrier, ca: CERTIFICATE, servername: 'localhost' })
