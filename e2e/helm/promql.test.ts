@@ -220,6 +220,10 @@ describe.skipIf(!promtool)(needing('promtool', 'Prometheus'), () => {
     PosternStoreDown: [of('postern_session_store_up', '', '0x120')],
     PosternEventLoopLag: [of('postern_nodejs_eventloop_lag_p99_seconds', '', '0.3x120')],
     PosternSessionRefreshesFail: [of('postern_session_refreshes_total', 'outcome="failed"', '0+1x120')],
+    PosternFileDescriptors: [
+      of('postern_process_open_fds', '', '900x120'),
+      of('postern_process_max_fds', '', '1024x120'),
+    ],
     PosternLogLinesLost: [of('postern_log_lines_dropped_total', '', '0+1x120')],
   }
   /** The same where all is well. */
@@ -245,6 +249,8 @@ describe.skipIf(!promtool)(needing('promtool', 'Prometheus'), () => {
     of('postern_nodejs_eventloop_lag_p99_seconds', '', '0.02x120'),
     of('postern_session_refreshes_total', 'outcome="failed"', '0+1x120'),
     of('postern_session_refreshes_total', 'outcome="renewed"', '0+9x120'),
+    of('postern_process_open_fds', '', '100x120'),
+    of('postern_process_max_fds', '', '1024x120'),
     of('postern_log_lines_dropped_total', '', '0x120'),
     of('postern_audit_lines_dropped_total', '', '3x120'),
   ]
