@@ -242,6 +242,8 @@ export function createDirectory(deps: {
     const person = people.get(user)
     if (!person?.known) return undefined
     const { doubtAt } = person
+    // Others hear of the doubt: they are to hear of the reading that settles it, too.
+    if (doubtAt !== undefined) person.savedAt = NEVER
     return { source: sourceName, ...person.known, ...(doubtAt !== undefined && { doubtAt }) }
   }
 
@@ -255,9 +257,10 @@ export function createDirectory(deps: {
     const person = everybody.personOf(user, readAt)
     const newest = person.known?.readAt ?? NEVER
     if (isNews) person.savedAt = newest
-    if (doubtAt !== undefined && earliest(doubtAt, now) > newest)
+    if (doubtAt !== undefined && earliest(doubtAt, now) > newest) {
       person.doubtAt = latest(earliest(doubtAt, now), person.doubtAt ?? NEVER)
-    else if (person.doubtAt !== undefined && person.doubtAt <= newest) person.doubtAt = person.doubtOf = undefined
+      person.savedAt = NEVER
+    } else if (person.doubtAt !== undefined && person.doubtAt <= newest) person.doubtAt = person.doubtOf = undefined
     if (effect) take(effect)
   }
 

@@ -87,6 +87,7 @@ export function createReader(deps: {
     person.retryAt = later(clock.monotonic(), RETRY_DELAY)
     // As long as nothing else is in doubt: the other sources are as old as they were.
     const part = priority === 'sign-in' ? undefined : person.doubtOf
+    const { doubtAt } = person
     let entry: Reading['entry']
     try {
       entry = await lookup(() => source.lookup(user, signal, priority, part))
@@ -95,8 +96,10 @@ export function createReader(deps: {
       return
     }
     health.succeeded()
+    // Before it is stored; what came in meanwhile needs another reading.
+    if (part !== undefined && person.doubtOf === part && person.doubtAt === doubtAt)
+      person.doubtAt = person.doubtOf = undefined
     await learn(user, { entry, readAt: (part !== undefined && person.known?.readAt) || readAt })
-    if (part !== undefined && person.doubtOf === part) person.doubtAt = person.doubtOf = undefined
   }
 
   /** Doubts first, then those somebody asks for now, then those who are away; the oldest reading first. */
