@@ -39,14 +39,14 @@ export function readEnvironment(env: Environment): {
   }
 
   for (const [name, written] of Object.entries(env)) {
-    const text = written?.trim() ?? ''
+    const text = trimmed(written ?? '')
     if (text === '') continue
     const target = environmentAliases.get(name)
     const key = byEnv.get(target ?? name)
     const foreign = foreignEnv.get(name)
     if (key) {
-      const other = target === undefined ? undefined : env[target]?.trim()
-      if (other === undefined || other === '') values.push(readValue(key, name, text, issue))
+      const other = target === undefined ? '' : trimmed(env[target] ?? '')
+      if (other === '') values.push(readValue(key, name, text, issue))
       else if (other !== text) issue('error', name, key.path, `${target} is set too, and differs; set one of them`)
     } else if (foreign !== undefined) {
       const said = describeForeignKey(foreign, text, 'global')
@@ -59,6 +59,12 @@ export function readEnvironment(env: Environment): {
     }
   }
   return { values, issues }
+}
+
+/** Of several lines the first may be indented like the others: YAML. */
+function trimmed(text: string): string {
+  const ended = text.trimEnd()
+  return ended.includes('\n') ? ended : ended.trimStart()
 }
 
 function readValue(
