@@ -34,24 +34,17 @@ export function identify(
   }
 }
 
-/** While one credential was asked about, that of somebody may have ended: it is looked at once more, and is at hand. */
-function credentials(...shown: Parameters<typeof look>): Asker | Promise<Asker> {
-  const found = look(...shown)
-  return found instanceof Promise
-    ? found.then((who) => (!who || who.kind === 'bad-token' ? who : look(...shown)))
-    : found
-}
-
-function look(
+function credentials(
   authenticators: readonly Authenticator[],
   facts: RequestFacts,
   route: Route,
   now: WallTime,
+  isSecond = false,
 ): Asker | Promise<Asker> {
   let who: Asker
   for (let i = 0; i < authenticators.length; i++) {
     const found = authenticators[i]?.identify(facts, route, now)
-    if (found instanceof Promise) return identifyLater(who, found, authenticators.slice(i + 1), facts, route, now)
+    if (found instanceof Promise) return identifyLater(who, found, i + 1, authenticators, facts, route, now, isSecond)
     who = samePerson(who, found)
   }
   return who
@@ -60,14 +53,23 @@ function look(
 async function identifyLater(
   before: Asker,
   pending: Promise<Asker>,
-  others: readonly Authenticator[],
+  next: number,
+  authenticators: readonly Authenticator[],
   facts: RequestFacts,
   route: Route,
   now: WallTime,
+  isSecond: boolean,
 ): Promise<Asker> {
   let who = samePerson(before, await pending)
-  for (const authenticator of others) who = samePerson(who, await authenticator.identify(facts, route, now))
-  return who
+  let wasKnown = before !== undefined
+  for (const authenticator of authenticators.slice(next)) {
+    const found = authenticator.identify(facts, route, now)
+    wasKnown ||= who !== undefined && found instanceof Promise
+    who = samePerson(who, await found)
+  }
+  // One credential was known while another was asked about, and may have ended: both are looked at once more, at hand now.
+  const mayHaveEnded = wasKnown && who !== undefined && who.kind !== 'bad-token'
+  return mayHaveEnded && !isSecond ? credentials(authenticators, facts, route, now, true) : who
 }
 
 function samePerson(who: Asker, found: Asker): Asker {
