@@ -9,6 +9,7 @@ import type { Route } from '../config/route-model.ts'
 import type { ControlAction, RouteMatch } from '../routing/model.ts'
 import { headerLines, type HeaderLines } from '../http/header-lines.ts'
 import type { ClientCertificate, RequestFacts, SubjectAltNames } from '../http/request.ts'
+import { linesProblem } from '../wire/request-head.ts'
 import type { WallTime } from '../types.ts'
 import { describeDemand } from './demand.ts'
 import { type ExplainedClause, explain, type Explanation } from './explain.ts'
@@ -77,6 +78,8 @@ export function createJudge(config: Config): (question: Question) => Judgement {
     if (parseAddress(ip) === undefined)
       throw new AppError('ERR_USAGE', `expected an IP address, found ${JSON.stringify(ip)}`)
     const lines = headerLines([...withDefaults(headers, scheme, authority), ...headers])
+    const wrong = linesProblem(lines)
+    if (wrong) return { kind: 'bad-request', status: wrong.status, detail: wrong.problem }
     const facts = parseTarget(
       {
         method,

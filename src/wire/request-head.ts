@@ -81,26 +81,39 @@ export function scanHead(bytes: Buffer, from: number, to: number): ScannedHead |
 
   const headers = new ScannedLines(text, at - from)
   if (scanFieldLines(bytes, from, at, headers) !== to) return BAD_LINE
-  if (headers.count > MAX_LINES) return TOO_MANY
-  const read = readLines(headers)
-  if ('problem' in read) return read
-  const framing = framingOf(read, is11)
-  if (typeof framing === 'object') return framing
-  const expects = is11 && read.expect !== undefined
-  if (expects && read.expect?.toLowerCase() !== '100-continue') return EXPECTATION
-  const options = optionsOf(read.connection)
-  const protocol = (is11 && options.includes('upgrade') && read.upgrade?.toLowerCase()) || ''
+  const control = controlOf(headers, is11)
+  if ('problem' in control) return control
+  const { framing, expectsContinue, options } = control
+  const protocol = (is11 && options.includes('upgrade') && control.upgrade?.toLowerCase()) || ''
   return {
     method,
     target,
     httpVersion: is11 ? '1.1' : '1.0',
     headers,
     framing,
-    expectsContinue: expects && framing !== 0,
+    expectsContinue,
     upgrade: protocol === 'websocket',
     upgradeTo: framing === 0 && protocol !== 'websocket' && PROTOCOL.test(protocol) ? protocol : undefined,
     close: !is11 || options.includes('close'),
   }
+}
+
+/** Why a request of HTTP/1.1 with these lines is refused, whoever reads it; undefined: it is not. For one that was never sent. */
+export function linesProblem(lines: HeaderLines): HeadProblem | undefined {
+  const control = controlOf(lines, true)
+  return 'problem' in control ? control : undefined
+}
+
+function controlOf(lines: HeaderLines, is11: boolean) {
+  if (lines.count > MAX_LINES) return TOO_MANY
+  const read = readLines(lines)
+  if ('problem' in read) return read
+  const framing = framingOf(read, is11)
+  if (typeof framing === 'object') return framing
+  const expects = is11 && read.expect !== undefined
+  if (expects && read.expect?.toLowerCase() !== '100-continue') return EXPECTATION
+  const { connection, upgrade } = read
+  return { framing, expectsContinue: expects && framing !== 0, options: optionsOf(connection), upgrade }
 }
 
 /** The headers that say where the request ends, and what happens to the connection. */

@@ -61,11 +61,25 @@ describe('postern explain', () => {
       ['https://tenant.corp.example/', '--header', 'X-Tenant: a b', '--email', 'a@b.example'],
       'x-tenant gives no valid Host',
     ],
+    ['a length that is none', [WIKI, '--header', 'Content-Length: +5'], 'invalid Content-Length'],
+    ['two lengths', [WIKI, '--header', 'Content-Length: 5', '--header', 'Content-Length: 5'], 'invalid Content-Length'],
+    [
+      'two framings',
+      [WIKI, '--header', 'Content-Length: 5', '--header', 'Transfer-Encoding: chunked'],
+      'both Transfer-Encoding and Content-Length',
+    ],
   ])('says 400 where the proxy does: for %s', async (_, [url = '', ...args], detail) => {
     const { out, exitCode } = await explain(url, ...args, '--exit-code')
     expect(exitCode).toBe(10)
     expect(out).toContain('Decision  none: the request is refused (400): ')
     expect(out).toContain(detail)
+  })
+
+  test('says 501 and 417 where the proxy does', async () => {
+    const coded = await explain(WIKI, '--header', 'Transfer-Encoding: gzip, chunked')
+    expect(coded.out).toContain('Decision  none: the request is refused (501): unsupported Transfer-Encoding')
+    const expecting = await explain(WIKI, '--header', 'Expect: the-best')
+    expect(expecting.out).toContain('Decision  none: the request is refused (417): unknown expectation')
   })
 
   test('says what a route asks of a sign-in, and that it is not known how somebody made up signed in', async () => {
