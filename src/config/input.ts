@@ -76,9 +76,12 @@ export function mergeInput(
 
   function readFiles(tree: Tree, prefix: Path, names: readonly string[]): void {
     for (const fileKey of names) {
+      const key = fileKey.slice(0, -'_file'.length)
+      const inline = tree[key]
+      // A block of YAML (`|`) ends with a newline, too.
+      if (typeof inline === 'string') tree[key] = inline.trimEnd()
       const path = tree[fileKey]
       if (typeof path !== 'string' || path === '' || kept.has(formatPath([...prefix, fileKey]))) continue
-      const key = fileKey.slice(0, -'_file'.length)
       if (tree[key] !== undefined) {
         const at = [...prefix, fileKey]
         const message = `${key} is set too; set one of them`

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { formatIssue, type Judged, loadConfig, parseConfig } from '../../../src/config/load.ts'
+import { fingerprint } from '../../../src/lib/fingerprint.ts'
 import { Secret } from '../../../src/lib/secret.ts'
 import type { Config } from '../../../src/config/model.ts'
 
@@ -340,6 +341,14 @@ describe('files', () => {
       ])
     }
   })
+})
+
+test('the newline that ends a block of YAML is no part of a secret', () => {
+  const clientAuth = (text: string): string => fingerprint(valid(text).fixed.idps.map((idp) => idp.clientAuth))
+  expect(clientAuth('idp_client_secret: |\n  the-client-secret\n\n')).toBe(
+    clientAuth('idp_client_secret: the-client-secret'),
+  )
+  expect(clientAuth('idp_client_secret: another-secret')).not.toBe(clientAuth('idp_client_secret: the-client-secret'))
 })
 
 test('no message holds a secret', () => {
