@@ -87,8 +87,6 @@ export async function axeViolations(page: Page): Promise<readonly string[]> {
 export function widerThanTheScreen(page: Page): Promise<readonly string[]> {
   return page.evaluate(() =>
     [...document.querySelectorAll('*')]
-      // What is typed scrolls in its field.
-      .filter(({ tagName }) => tagName !== 'INPUT')
       // What is written into a field scrolls in the field.
       .filter(({ tagName }) => tagName !== 'INPUT')
       // An element of one pixel holds text for screen readers.

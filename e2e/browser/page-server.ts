@@ -58,7 +58,10 @@ export async function withPictures(context: BrowserContext): Promise<void> {
   await context.route('https://static.corp.example/**', (route) =>
     route.fulfill({
       contentType: 'image/svg+xml',
-      body: '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><circle cx="32" cy="32" r="30" fill="#40004f"/><circle cx="32" cy="32" r="14" fill="#ffd400"/></svg>',
+      // Nothing is no picture, and nothing that the console speaks of.
+      body: route.request().url().endsWith('/gone.svg')
+        ? ''
+        : '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64"><circle cx="32" cy="32" r="30" fill="#40004f"/><circle cx="32" cy="32" r="14" fill="#ffd400"/></svg>',
     }),
   )
 }

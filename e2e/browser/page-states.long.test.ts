@@ -1,5 +1,5 @@
 /** Each state of each page: axe-core, 320 px, light and dark, in our looks and in those of an operator. */
-import type { Browser } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { PAGE_STATES } from '../../test/support/page-states.ts'
 import { axeViolations, chromiumPath, inChromium, launchChromium, newVisitor, widerThanTheScreen } from './chromium.ts'
@@ -59,4 +59,55 @@ describe.skipIf(chromiumPath === undefined)(inChromium('every state of every pag
       await context.close()
     },
   )
+
+  const pageOf = async (name: string): Promise<Page> => {
+    const { page, context } = await newVisitor(browser)
+    await withPictures(context)
+    await page.goto(
+      server.url(
+        'ours',
+        all.findIndex((state) => state.name === name),
+      ),
+    )
+    return page
+  }
+
+  test.each([
+    ['portal: backwards, and a logo that is gone', '(alice@corp.example).'],
+    ['portal: nothing found backwards', '”.'],
+  ])('a name turns around nothing but itself: %s', async (name, behind) => {
+    const page = await pageOf(name)
+    const places = await page.locator('main p', { hasText: behind }).evaluate(placesOf, behind)
+    expect(places).toHaveLength(behind.length)
+    expect(places).toEqual(places.toSorted((a, b) => a - b))
+    await page.context().close()
+  })
+
+  test('a logo that is gone leaves its place empty', async () => {
+    const page = await pageOf('portal: backwards, and a logo that is gone')
+    const application = page.locator('.apps a')
+    const shown = await application.screenshot()
+    await page.locator('.apps img').evaluate((image) => {
+      image.style.visibility = 'hidden'
+    })
+    expect(shown.equals(await application.screenshot())).toBe(true)
+    await page.context().close()
+  })
 })
+
+/** Where each character of `words` stands, from left to right. Runs in the page. */
+function placesOf(element: Element, words: string): readonly number[] {
+  const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT)
+  const places: number[] = []
+  while (walker.nextNode()) {
+    const { length } = walker.currentNode.textContent ?? ''
+    for (let at = 0; at < length; at++) {
+      const range = document.createRange()
+      range.setStart(walker.currentNode, at)
+      range.setEnd(walker.currentNode, at + 1)
+      places.push(range.getBoundingClientRect().left)
+    }
+  }
+  const from = element.textContent.indexOf(words)
+  return places.slice(from, from + words.length)
+}

@@ -31,7 +31,12 @@ export function Person({ name, email, subject }: PersonModel) {
   return (
     <>
       <strong>{first}</strong>
-      {second !== undefined && second !== subject ? ` (${second})` : ''}
+      {second !== undefined && second !== subject && (
+        <>
+          {' '}
+          (<bdi>{second}</bdi>)
+        </>
+      )}
     </>
   )
 }

@@ -61,7 +61,9 @@ export function portalPage(model: PortalModel): string {
               ))}
             </ul>
           ) : search !== '' ? (
-            <p>Nothing that you may open is called “{search}”.</p>
+            <p>
+              Nothing that you may open is called “<bdi>{search}</bdi>”.
+            </p>
           ) : (
             !incomplete && (
               <p>There is no application that you may open. Ask your administrator if there should be one.</p>

@@ -19,7 +19,9 @@ export function signedOutPage(model: SignedOutModel): string {
       heading: 'You are still signed in',
       children: (
         <>
-          <p class="lead">This browser is still signed in as {still.email}, and applications may open with that.</p>
+          <p class="lead">
+            This browser is still signed in as <strong>{still.email}</strong>, and applications may open with that.
+          </p>
           <div class="actions">
             <ButtonLink href={still.signOutUrl}>Sign out there, too</ButtonLink>
             <ButtonLink href={model.signInUrl} quiet>

@@ -53,6 +53,7 @@ ul { margin: 0; padding: 0; list-style: none; }
 .rows li + li { margin-top: .75rem; padding-top: .75rem; border-top: 1px solid var(--line); }
 .rows .note { margin-top: 0; }
 .lines { white-space: pre-wrap; }
+strong, .quote, .groups li, .apps span > * { unicode-bidi: plaintext; }
 .fields label { display: block; font-size: .9375rem; }
 .fields input { width: 100%; }
 .fields + * { margin-top: 1.25rem; }
@@ -62,8 +63,9 @@ ul { margin: 0; padding: 0; list-style: none; }
 .apps a { display: flex; gap: 1rem; align-items: center; padding: .7rem .9rem; border: 1px solid var(--line); border-radius: .7rem; color: inherit; text-decoration: none; }
 .apps a:hover { background: var(--soft); }
 .apps li + li { margin-top: .6rem; }
-.apps img { width: 2.25rem; height: 2.25rem; flex: none; object-fit: contain; }
+.apps img { height: 2.25rem; flex: 0 0 2.25rem; object-fit: contain; }
 .apps span { display: grid; min-width: 0; }
+.apps span > * { text-align: left; }
 .apps small { color: var(--muted); font-size: .875rem; }
 .search { display: flex; flex-wrap: wrap; gap: .5rem; }
 .search label { flex: 1 0 100%; font-weight: 650; font-size: .9375rem; }

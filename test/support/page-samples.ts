@@ -39,6 +39,8 @@ export const NOW = wallTime(Date.UTC(2026, 10, 21, 10, 17, 5))
 export const ago = (minutes: number) => later(NOW, -minutes * 60_000)
 export const ALICE = { name: 'Alice Example', email: 'alice@corp.example', subject: '00u1' }
 export const LONG = 'a-name-that-nobody-would-give-by-hand-but-a-generator-does'.repeat(3)
+/** Turns what follows around, where nothing holds it (U+202E). */
+export const BACKWARDS = '\u202eAlice'
 export const group = (name: string) => ({ id: name, name, type: 'OKTA_GROUP' as const })
 export const STAFF = { groups: ['Everyone', 'Staff', 'Sales EMEA'].map(group), freshAt: ago(2), source: 'okta' }
 export const TOLD = { ...STAFF, source: 'claims' }

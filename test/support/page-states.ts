@@ -5,6 +5,7 @@ import { later } from '../../src/lib/time.ts'
 import {
   ago,
   ALICE,
+  BACKWARDS,
   CALLBACKS,
   CHROME,
   decision,
@@ -160,6 +161,20 @@ const STATES: { readonly [K in Kind]: readonly PageState[] } = {
       applications: [],
     }),
     state('portal', 'nothing', 200, { person: ALICE, search: '', applications: [] }),
+    state('portal', 'backwards, and a logo that is gone', 200, {
+      person: { ...ALICE, name: BACKWARDS },
+      search: '',
+      applications: [
+        {
+          name: 'בית הספר (v2)',
+          url: 'https://app.corp.example/',
+          asksAgain: false,
+          description: 'تطبيق لإدارة الموظفين (HR)',
+          logoUrl: 'https://static.corp.example/gone.svg',
+        },
+      ],
+    }),
+    state('portal', 'nothing found backwards', 200, { person: ALICE, search: BACKWARDS, applications: [] }),
     state('portal', 'groups unknown', 200, { person: ALICE, search: '', incomplete: 'unknown', applications: [] }),
     state('portal', 'an application called as its address', 200, {
       person: { subject: LONG },
