@@ -156,13 +156,17 @@ describe.skipIf(!hasPostgres)('a store on PostgreSQL (apt-get install postgresql
   })
 
   test('a server that takes no writes is left for another connection', async () => {
-    const store = await open()
+    const told: unknown[] = []
+    const logger: Logger = { ...silentLogger, error: ({ error_message }) => void told.push(error_message) }
+    const store = await open({}, 'a secret of the tests', logger)
     postgres.run('ALTER ROLE postern SET default_transaction_read_only = on')
     try {
       postgres.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'postern'")
       await expect
         .poll(() => store.put(words, 'a', 'b').catch((error: Error) => error.message))
         .toMatch(/read-only transaction/)
+      expect(store.trouble()?.reason).toMatch(/read-only transaction/)
+      expect(told).toContainEqual(expect.stringMatching(/read-only transaction/))
     } finally {
       postgres.run('BEGIN READ WRITE; ALTER ROLE postern RESET default_transaction_read_only; COMMIT')
     }

@@ -1,4 +1,5 @@
 import type { PostgresConfig } from '../../config/storage-model.ts'
+import { messageOf } from '../../errors.ts'
 import { fingerprint } from '../record.ts'
 import { epochMillis, wallTime } from '../../lib/time.ts'
 import type { Clock, Logger, Span } from '../../types.ts'
@@ -41,7 +42,7 @@ export function createPostgresBackend({
       connection.close()
       throw error
     }
-    return { name, connection, ended: connection.ended, close: () => connection.close() }
+    return { name, connection, ended: connection.ended, close: (reason) => connection.close(reason) }
   }
 
   async function openLog(): Promise<Session<Connection>> {
@@ -58,7 +59,7 @@ export function createPostgresBackend({
         return await connection.query(text, values, PATIENCE)
       } catch (error) {
         // A standby, or a primary that is one no longer: another connection may lead to the right one.
-        if (isReadOnly(error)) connection.close()
+        if (isReadOnly(error)) connection.close(messageOf(error))
         throw error
       }
     })

@@ -47,9 +47,9 @@ export function createLink<C>(deps: {
   function lost(reason: string): void {
     current = undefined
     if (closed) return
-    // For each outage once, and then how often it was tried.
+    // Each reason once in an outage, and then how often: what it was lost by is seldom what keeps it away.
     if (told !== 'lost') tally = createFaultTally(clock)
-    const repeated = tally(purpose, 'lost')
+    const repeated = tally(reason, 'lost')
     if (repeated !== undefined)
       logger.error(
         { purpose, error: 'ERR_STORE_UNAVAILABLE', error_message: reason, ...(repeated > 0 && { repeated }) },

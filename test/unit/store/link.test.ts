@@ -33,6 +33,31 @@ test('a server that is away is one line, then how often it was tried every ten m
   isAway = true
   lose('it went away')
   await clock.advanceAsync(2000)
-  expect(lines).toEqual(['store: no connection to Redis'])
+  expect(lines).toEqual(['store: no connection to Redis', 'store: no connection to Redis'])
+  link.close()
+})
+
+test('what keeps it away is told, not only what it was lost by: each reason once in an outage', async () => {
+  const clock = manualClock()
+  const told: unknown[] = []
+  const reasons = ['connect ECONNREFUSED', 'WRONGPASS invalid password']
+  let lose: (reason: string) => void = () => {}
+  const ended = new Promise<string>((resolve) => (lose = resolve))
+  let attempts = 0
+  const link = createLink({
+    connect: async () => {
+      if (attempts++ > 0) throw new Error(reasons[attempts % 2])
+      return { name: 'db', connection: undefined, ended, close: () => {} }
+    },
+    clock,
+    logger: { ...silentLogger, error: ({ error_message }) => void told.push(error_message) },
+    product: 'Redis',
+    purpose: 'calls',
+  })
+  await clock.advanceAsync(5000)
+  lose('Socket closed unexpectedly')
+  await clock.advanceAsync(60_000)
+  expect(attempts).toBeGreaterThan(100)
+  expect(told).toEqual(['Socket closed unexpectedly', ...reasons])
   link.close()
 })
