@@ -102,7 +102,7 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
     .option('--live', 'look up groups in Okta now')
     .option('--from-log <log>', 'judge the decisions in a log of Postern again instead; - is standard input')
     .option('--certificate <file>', 'PEM file of a client certificate, which is taken for valid')
-    .option('--header <header>', '`Name: value`; may be given more than once', collected, [])
+    .option('--header <header>', '`Name: value`; may be given more than once', collected)
     .option(...JSON_OUTPUT)
     .option('--exit-code', 'exit with 10 unless allowed')
     .action(
@@ -121,7 +121,7 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
           groups?: string[]
           live?: boolean
           certificate?: string
-          header: string[]
+          header?: string[]
           json?: boolean
           exitCode?: boolean
         },
@@ -162,7 +162,7 @@ export function createProgram(io: Io, set: (exitCode: number) => void): Command 
               groups,
               live,
               certificate: given.certificate,
-              headers: given.header,
+              headers: given.header ?? [],
               json,
               exitCode,
             },

@@ -16,7 +16,7 @@ export function oneOf(file: string | undefined, config: string | undefined): str
 }
 
 /** `a,b`; an option that is given twice adds up. */
-export function collected(text: string, before: readonly string[]): readonly string[] {
+export function collected(text: string, before: readonly string[] = []): readonly string[] {
   return [...before, text]
 }
 

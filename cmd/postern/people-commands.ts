@@ -56,9 +56,9 @@ export function addPeopleCommands(program: Command, io: Io, set: (exitCode: numb
     .option(...CONFIG)
     .requiredOption('--name <name>', 'of the service account: what policies and logs call it')
     .option('--expires <duration>', 'how long it lasts, at most 366d', '90d')
-    .option('--route <route>', 'name or host of a route that it is for; may be given more than once', collected, [])
-    .option('--method <methods>', 'methods that it is for, with commas', commaList, [])
-    .option('--group <groups>', 'groups that it is in, with commas', commaList, [])
+    .option('--route <route>', 'name or host of a route that it is for; may be given more than once', collected)
+    .option('--method <methods>', 'methods that it is for, with commas', commaList)
+    .option('--group <groups>', 'groups that it is in, with commas', commaList)
     .option(...JSON_OUTPUT)
     .action(
       async (
@@ -67,14 +67,14 @@ export function addPeopleCommands(program: Command, io: Io, set: (exitCode: numb
           config?: string
           name: string
           expires: string
-          route: string[]
-          method: string[]
-          group: string[]
+          route?: string[]
+          method?: string[]
+          group?: string[]
           json?: boolean
         },
       ) => {
         const { tokensCreateCommand } = await import('./commands/tokens.ts')
-        const { name, expires, route: routes, method: methods, group: groups, json = false } = given
+        const { name, expires, route: routes = [], method: methods = [], group: groups = [], json = false } = given
         const config = oneOf(file, given.config)
         set(await tokensCreateCommand({ config, name, expires, routes, methods, groups, json }, io))
       },

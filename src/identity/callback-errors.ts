@@ -17,7 +17,7 @@ const EXPLANATIONS = {
     waiting: 'in-vain',
     title: 'Your account has not been given access',
     whatToDo:
-      'Your account works, but it is not assigned to this application at the identity provider. Ask your administrator to assign you, then try again.',
+      'Your account works, but it is not assigned to this application at the identity provider. Ask your administrator to assign you, then try again. To use another account, sign out at the identity provider first.',
   },
   'policy-refused': {
     waiting: 'in-vain',

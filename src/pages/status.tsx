@@ -144,7 +144,7 @@ function Upstreams({ upstreams }: StatusModel) {
           <li key={upstream}>
             <strong>{upstream}</strong> {health}
             <p class="note">
-              {`${active} requests, ${pending} waiting, ${tunnels} tunnels`}
+              {`requests: ${active}, waiting: ${pending}, tunnels: ${tunnels}`}
               {detail !== undefined && `; ${detail}`}
             </p>
           </li>

@@ -30,7 +30,7 @@ export interface ScimServer {
   close(): Promise<void>
 }
 
-/** Our SCIM server behind a real listener, as the authenticate service will have it. */
+/** Our SCIM server behind a real listener, as the sign-in service will have it. */
 export async function startScimServer(options: { readonly store?: Store } = {}): Promise<ScimServer> {
   const clock = manualClock()
   const store = options.store ?? createMemoryStore({ clock })

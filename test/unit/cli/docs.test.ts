@@ -36,6 +36,10 @@ describe('docs/cli.md', () => {
     expect(section).toMatch(new RegExp(`^postern ${name}`, 'm'))
   })
 
+  test.each([...commands])('the help of %s has no default that says nothing', (_name, command) => {
+    expect(command.helpInformation()).not.toContain('(default: [])')
+  })
+
   test('its examples use commands and options that exist', () => {
     const examples = [...text.matchAll(/^postern (.+)$/gm)].map(([, line = '']) => line)
     expect(examples.length).toBeGreaterThan(15)
