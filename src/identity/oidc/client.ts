@@ -1,12 +1,12 @@
 import * as oidc from 'openid-client'
 import type { ClientAuth } from '../../config/model.ts'
-import { AppError, assertNever } from '../../errors.ts'
+import { AppError, assertNever, messageOf } from '../../errors.ts'
 import { observedSend } from '../../lib/observed.ts'
 import { createFaultLog, type FaultLog } from '../../lib/fault-tally.ts'
 import { systemTime } from '../../lib/clock.ts'
 import { createSend, type Send } from '../../lib/outbound.ts'
 import { epochMillis } from '../../lib/time.ts'
-import type { Clock, Logger, Span, Trouble, WaitingFor } from '../../types.ts'
+import type { Clock, Logger, Span, Trouble, Unsubscribe, WaitingFor } from '../../types.ts'
 import { boundedFetch } from '../bounded-fetch.ts'
 import { createJwsVerifier, type JwsVerifier } from '../jws.ts'
 import { createKeySet, fetchKeySet, type KeySet } from '../key-set.ts'
@@ -19,6 +19,8 @@ import type { OidcSettings } from './settings.ts'
 
 /** Endpoints rarely move; a provider that cannot be asked again keeps its old ones. */
 const METADATA = { maxAge: 3_600_000, maxStale: Number.POSITIVE_INFINITY, pause: 3000 }
+/** Metadata that cannot be used is read again after so long, whether or not anybody signs in. */
+const UNUSABLE_PAUSE: Span = 60_000
 /** openid-client fetches keys for an unknown `kid` only when its set is this old, and forgets a set after 300 s. */
 const KEY_REFETCH_FLOOR_S = 60
 
@@ -58,13 +60,34 @@ export function createOidcClient({
 }: OidcClientDeps): OidcClient {
   const { timeout } = idp
   const way = observedSend(createSend(idp.outbound ?? {}, timeout), waitingFor, idp.name)
-  const { send, trouble, close } = reachable(way, { issuer: idp.issuer, clock, logger, timeout })
+  const outage = reachable(way, { issuer: idp.issuer, clock, logger, timeout })
+  const { send } = outage
   const tell = createFaultLog({ clock, logger })
-  const metadata = createStale({ ...METADATA, clock, read: () => readMetadata(idp, { send, trouble, logger, tell }) })
+  /** While it answers, and with no metadata that would do. */
+  let unusable: Trouble | undefined
+  let isDiscovered = false
+  let stopAsking: Unsubscribe = () => {}
+  const metadata = createStale({ ...METADATA, clock, read: discover })
   /** Signing keys: read by the library when there are none, or when a token names one that is unknown. */
   const keys = createKeySet({ clock, read: async () => readKeys(await metadata.get(), idp, send, tell) })
   const signatures = createJwsVerifier({ keys })
   const skews = new WeakMap<oidc.Configuration, Span>()
+
+  async function discover(): Promise<oidc.ServerMetadata> {
+    stopAsking()
+    try {
+      const found = await readMetadata(idp, { send, trouble: outage.trouble, logger, tell })
+      isDiscovered = true
+      unusable = undefined
+      return found
+    } catch (error) {
+      // What was read before serves on; an outage is told, and ended, by the way out.
+      if (!isDiscovered && !outage.trouble())
+        unusable = { since: unusable?.since ?? clock.now(), reason: messageOf(error) }
+      if (unusable) stopAsking = clock.after(UNUSABLE_PAUSE, () => void metadata.get().catch(() => undefined))
+      throw error
+    }
+  }
 
   async function connect(signal: AbortSignal): Promise<oidc.Configuration> {
     const config = new oidc.Configuration(
@@ -101,8 +124,11 @@ export function createOidcClient({
 
   return {
     send,
-    trouble,
-    close,
+    trouble: () => outage.trouble() ?? unusable,
+    close() {
+      stopAsking()
+      outage.close()
+    },
     connect,
     rememberKeys,
     skewOf: (config) => skews.get(config),

@@ -71,6 +71,35 @@ describe('discovery', () => {
     await expect(provider.begin(signal)).resolves.toHaveProperty('redirect')
   })
 
+  test('metadata that cannot be used is a trouble that lasts until it can, whether or not anybody signs in', async () => {
+    await start({ metadata: (right) => ({ ...right, issuer: 'https://evil.test' }) })
+    const clock = manualClock()
+    const provider = client({}, clock)
+    const since = clock.now()
+    expect(provider.trouble()).toBeUndefined()
+    await expect(provider.begin(signal)).rejects.toMatchObject({ code: 'ERR_IDP_ISSUER' })
+    expect(provider.trouble()).toEqual({
+      since,
+      reason: expect.stringContaining('it calls itself "https://evil.test"'),
+    })
+    clock.advance(60_000)
+    await vi.waitFor(() => expect(idp.calls).toHaveLength(2))
+    expect(provider.trouble()).toMatchObject({ since })
+    idp.behave({})
+    // The answer arms the next question.
+    await vi.waitFor(() => {
+      clock.advance(60_000)
+      expect(provider.trouble()).toBeUndefined()
+    })
+    // What was read serves on, whatever comes later.
+    idp.behave({ metadata: (right) => ({ ...right, issuer: 'https://evil.test' }) })
+    clock.advance(3_600_000)
+    await expect(provider.begin(signal)).resolves.toHaveProperty('redirect')
+    await vi.waitFor(() => expect(idp.calls).toHaveLength(1))
+    expect(provider.trouble()).toBeUndefined()
+    provider.close()
+  })
+
   test('metadata is read again after an hour, and kept when that fails', async () => {
     await start()
     const clock = manualClock()
