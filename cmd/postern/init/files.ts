@@ -52,7 +52,7 @@ function clientOf(provider: Answers['provider']): string {
   return provider === 'keycloak' ? 'idp_client_id: postern\n' : 'idp_client_id: ""\n'
 }
 
-const OKTA_DIRECTORY = `# Groups are read from Okta's API and are fresh within seconds. Without this line they come from the sign-in alone.
+const OKTA_DIRECTORY = `# Groups are read from Okta's API and are fresh within seconds. Without this line they are those that the sign-in says.
 idp_service_account_file: ${API_TOKEN}
 `
 
