@@ -6,6 +6,7 @@ import type { Directory, DirectoryHealth } from '../directory/model.ts'
 import type { StreamRegistry } from '../http/exchange.ts'
 import type { UpstreamState } from '../http/upstream-state.ts'
 import { elapsed, epochMillis, NEVER } from '../lib/time.ts'
+import { endOf, judgeDates, nameOf } from '../lib/x509.ts'
 import type { Clock, IdentityProvider, Store, Trouble, WallTime } from '../types.ts'
 import { describeDirectory, type DirectoryState, exportDirectory } from './directory-metrics.ts'
 import type { Component } from './health.ts'
@@ -75,12 +76,11 @@ export function createStatus({
     'Expiry of a certificate of the listener, as Unix time.',
     ['name'],
     () => {
-      const { certificate } = live()
-      const own = certificate && Date.parse(new X509Certificate(certificate.chain).validTo) / 1000
+      const own = ownCertificates(live()).map(([name, leaf]) => [[name], epochMillis(endOf(leaf)) / 1000] as const)
       const issued = certificates().flatMap(({ host, notAfter }) =>
         notAfter === undefined ? [] : [[[host], epochMillis(notAfter) / 1000] as const],
       )
-      return own === undefined ? issued : [[['listener'], own], ...issued]
+      return [...own, ...issued]
     },
     'min',
   )
@@ -108,7 +108,7 @@ export function createStatus({
             ...(fixed.idps.some(({ directory: { kind } }) => kind !== 'claims') && { detail }),
           },
       describeProviders(idps),
-      ...(fixed.acme ? [describeCertificates(certificates(), clock.now())] : []),
+      ...(fixed.listen.tls ? [describeCertificates(ownCertificates(live()), certificates(), clock.now())] : []),
       describeUpstreams(upstreams()),
       describeStore(store.trouble()),
       ...describeAudit(auditTrouble()),
@@ -121,8 +121,24 @@ export function configChecksum(fixed: Fixed, live: Live): number {
   return Number.parseInt(checksumOf(fixed, live), 16)
 }
 
+type Named = readonly [name: string, leaf: X509Certificate]
+
+/** Those of the configuration. Of several with one name, as of two kinds of keys, the one that ends first. */
+function ownCertificates({ certificate, certificates }: Pick<Live, 'certificate' | 'certificates'>): readonly Named[] {
+  const more = certificates.map(({ chain }): Named => {
+    const leaf = new X509Certificate(chain)
+    return [nameOf(leaf).split(', ', 1)[0] ?? '', leaf]
+  })
+  const first: readonly Named[] = certificate ? [['listener', new X509Certificate(certificate.chain)]] : []
+  return [...new Map([...first, ...more].toSorted(([, a], [, b]) => elapsed(endOf(b), endOf(a)))).entries()]
+}
+
 /** A host that waits for a certificate is no reason to take the others away, nor the listener that proves it. */
-function describeCertificates(certificates: readonly CertificateState[], now: WallTime): Component {
+function describeCertificates(
+  own: readonly Named[],
+  certificates: readonly CertificateState[],
+  now: WallTime,
+): Component {
   const missing = certificates.filter(({ notAfter }) => notAfter === undefined || notAfter <= now)
   const failing = certificates.filter(({ problem }) => problem !== undefined)
   const list = (states: readonly CertificateState[]): string =>
@@ -131,6 +147,10 @@ function describeCertificates(certificates: readonly CertificateState[], now: Wa
       .map(({ host }) => host)
       .join(', ')
   const parts = [
+    ...own.flatMap(([name, leaf]) => {
+      const problem = judgeDates(leaf, now)
+      return problem?.status === 'fail' ? [`${name}: ${problem.message}`] : []
+    }),
     ...(missing.length > 0 ? [`no valid certificate for ${list(missing)}`] : []),
     ...(failing.length > 0 ? [`the last order failed for ${list(failing)}: ${failing[0]?.problem}`] : []),
   ]

@@ -13,7 +13,7 @@ import { DEMO, demoSeed } from '../../emulator/okta/demo-seed.ts'
 import { createOktaEmulator } from '../../emulator/okta/emulator.ts'
 import { main, openConfig } from '../support/built-program.ts'
 import { listenOn, portOf } from '../support/world.ts'
-import { CERTIFICATE, KEY } from '../unit/upstream/certificate.ts'
+import { CERTIFICATE, EXPIRED, KEY } from '../unit/upstream/certificate.ts'
 
 type LogLine = Readonly<Record<string, unknown>>
 
@@ -243,6 +243,38 @@ describe('reload', () => {
     writeFileSync(key, nextKey ?? '')
     await program.line(({ msg }) => msg === 'configuration reloaded')
     expect(await shownBy(program.port)).toBe(new X509Certificate(nextCrt ?? '').fingerprint256)
+  })
+
+  test('of each certificate it is known when it ends, and one that has ended is named', async () => {
+    const [crt, old, key] = [join(folder, 'tls.crt'), join(folder, 'old.crt'), join(folder, 'tls.key')]
+    for (const [path, pem] of [
+      [crt, CERTIFICATE],
+      [old, EXPIRED],
+      [key, KEY],
+    ] as const)
+      writeFileSync(path, pem)
+    const file = join(folder, 'config.yaml')
+    const tls = {
+      authenticate_service_url: 'https://authenticate.localhost',
+      certificate_file: crt,
+      certificate_key_file: key,
+    }
+    writeFileSync(file, settings({ ...tls, certificates: [{ cert: old, key }], routes: [] }))
+    const program = await start(file)
+    const side = await program.line(({ msg }) => msg === 'side listeners')
+    const told = async (name: 'health' | 'metrics', path: string): Promise<string> =>
+      (await ask(Number(String(side[name]).split(':').at(-1)), path)).body
+    const ends = (await told('metrics', '/metrics')).match(/^postern_tls_certificate_not_after\S+ \d+$/gm)
+    expect(ends).toEqual([
+      expect.stringMatching(/\{name="listener"\} 4\d{9}$/),
+      'postern_tls_certificate_not_after_timestamp_seconds{name="localhost"} 1609459200',
+    ])
+    expect(await told('health', '/readyz?verbose')).toMatch(
+      /"certificates","status":"degraded","detail":"localhost: expired \d+ days ago"/,
+    )
+    writeFileSync(old, CERTIFICATE)
+    await program.line(({ msg }) => msg === 'configuration reloaded')
+    expect(await told('health', '/readyz?verbose')).toMatch(/"certificates","status":"ok"/)
   })
 
   test('what is wired at the start is named and kept', async () => {
