@@ -286,7 +286,7 @@ describe.skipIf(findTool('helm') === undefined)(needing('helm', 'what a set of v
     ])
   })
 
-  test('the Ingress carries the authenticate host and each route host once, with one certificate', async () => {
+  test('the Ingress carries the host of the sign-in service and each route host once, with one certificate', async () => {
     const ingress = find(await renderObjects(setNamed('ingress-cert-manager')), 'Ingress')
     const hosts = ['authenticate.example.com', 'app.example.com', '*.preview.example.com']
     expect(ingress.spec.rules.map(({ host }) => host)).toEqual(hosts)

@@ -78,7 +78,7 @@ test('without the token there is no answer but 401, with a SCIM body, and no bod
   expect((await scim('GET', '/Users')).body).toMatchObject({ totalResults: 0 })
 })
 
-test('the SCIM server is on the authenticate host only', async () => {
+test('the SCIM server is on the host of the sign-in service only', async () => {
   const answer = await world
     .browser()
     .ask('http://engineering.localhost/.postern/scim/v2/Users', { headers: { authorization: `Bearer ${TOKEN}` } })

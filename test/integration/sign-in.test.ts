@@ -154,7 +154,7 @@ describe('sign-out', () => {
 })
 
 describe('the own pages', () => {
-  test('ping answers on the authenticate host and on hosts without a route', async () => {
+  test('ping answers on the host of the sign-in service and on hosts without a route', async () => {
     for (const host of ['nowhere', 'authenticate']) {
       expect(await world.browser().ask(`http://${host}.localhost/ping`)).toMatchObject({ status: 200, body: 'OK\n' })
     }

@@ -134,7 +134,7 @@ describe('C03 C04 spellings of a host', () => {
     await expectStatus(request('GET', '/public', `Host: ${host}`, alice()), 404)
   })
 
-  test('the authenticate host serves no application', async () => {
+  test('the host of the sign-in service serves no application', async () => {
     await expectStatus(request('GET', '/public', 'Host: authenticate.localhost', alice()), 404)
     await expectStatus(request('GET', '/admin', 'Host: authenticate.localhost', alice()), 404)
   })

@@ -73,7 +73,7 @@ describe('an address that was asked for signed out', () => {
     },
   )
 
-  test('with a session at the authenticate host it comes at once on another host', async () => {
+  test('with a session at the host of the sign-in service it comes at once on another host', async () => {
     const browser = world.browser()
     await world.signIn(browser, APP, 'alice@example.com')
     const url = addressOf(4000, 'http://other.localhost/')

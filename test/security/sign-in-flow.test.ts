@@ -184,7 +184,7 @@ describe('I02 I03 a callback in another browser or later', () => {
   })
 })
 
-describe('a sign-in at the authenticate host itself', () => {
+describe('a sign-in at the host of the sign-in service itself', () => {
   const AUTH = 'http://authenticate.localhost'
 
   test.each(['/', '/.postern', '/.postern/', '/.postern/sign_in'])(

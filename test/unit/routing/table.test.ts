@@ -262,7 +262,7 @@ describe('control paths', () => {
     ['/oauth2/callback/', 'none'],
     ['/else', 'none'],
   ]
-  test.each(onAuthenticate)('on the authenticate host %s is %s', (path, what) => {
+  test.each(onAuthenticate)('on the host of the sign-in service %s is %s', (path, what) => {
     expect(served(table, 'authenticate.corp.example', path)).toBe(what)
   })
 
@@ -325,7 +325,7 @@ describe('control paths', () => {
     expect(table.match(request('unknown.test', '/ping'))).toMatchObject({ origin: 'https://authenticate.corp.example' })
   })
 
-  test('the authenticate host with a port is served on that port only, and never by a route', () => {
+  test('the host of the sign-in service with a port is served on that port only, and never by a route', () => {
     const onPort = tableOf([route('http://*.localhost:8080')], {
       authenticate: { ...authenticate, authenticateServiceUrl: new URL('http://authenticate.localhost:8080') },
     })
