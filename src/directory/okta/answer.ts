@@ -22,7 +22,7 @@ export interface RawAnswer {
 /** An answer that may be believed: complete, JSON, from the origin that was asked. */
 export interface OktaAnswer {
   readonly body: unknown
-  /** The `Date` header, Okta's clock; undefined when it cannot be read. */
+  /** The `Date` header, Okta's clock; undefined when it cannot be read, or is a day and more from our clock. */
   readonly date: SourceTime | undefined
   /** Path and query of the next page, to be asked for as it is. */
   readonly next: string | undefined
@@ -30,17 +30,17 @@ export interface OktaAnswer {
 
 /**
  * Judges an answer (okta-api.md#api-tokens-and-errors). undefined: Okta says that there is no such thing, in its own words (E0000007);
- * a 404 of anybody else proves nothing. Throws ERR_DIRECTORY_… otherwise. `what` names the call in messages.
+ * a 404 of anybody else proves nothing. Throws ERR_DIRECTORY_… otherwise. `what` names the call in messages; `now`: our clock.
  */
 export function judge(
   raw: RawAnswer,
-  call: { readonly what: string; readonly origin: string },
+  call: { readonly what: string; readonly origin: string; readonly now: SourceTime },
 ): OktaAnswer | undefined {
   const { status, headers } = raw
   if (status === 200) {
     return {
       body: parseJson(raw, call.what),
-      date: readDate(headers['date']),
+      date: readDate(headers['date'], call.now),
       next: nextPage(headers['link'], call.origin),
     }
   }

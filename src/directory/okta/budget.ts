@@ -202,15 +202,21 @@ export function readRateFacts(
     limit: number('x-rate-limit-limit'),
     remaining: number('x-rate-limit-remaining'),
     reset: reset === undefined ? undefined : sourceTime(reset * 1000),
-    date: readDate(headers['date']) ?? now,
+    date: readDate(headers['date'], now) ?? now,
   }
 }
 
-/** Only the one form that servers may send (RFC 9110 §5.6.7): `Date.parse` alone finds a date in `-1`. */
-export function readDate(value: string | readonly string[] | undefined): SourceTime | undefined {
+/** Two clocks further apart than this are not both set: what such a date makes of the order of events is not believed. */
+const MOST_APART: Span = 24 * 3_600_000
+
+/**
+ * Only the one form that servers may send (RFC 9110 §5.6.7): `Date.parse` alone finds a date in `-1`. undefined also for one
+ * that is nowhere near `now`, our own clock.
+ */
+export function readDate(value: string | readonly string[] | undefined, now: SourceTime): SourceTime | undefined {
   if (typeof value !== 'string' || !/^\w{3}, \d{2} \w{3} \d{4} \d{2}:\d{2}:\d{2} GMT$/.test(value)) return undefined
-  const date = Date.parse(value)
-  return Number.isNaN(date) ? undefined : sourceTime(date)
+  const date = sourceTime(Date.parse(value))
+  return Math.abs(elapsed(now, date)) <= MOST_APART ? date : undefined
 }
 
 function clamp(value: number, least: number, most: number): number {

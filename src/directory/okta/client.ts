@@ -158,7 +158,7 @@ export function createOktaClient(deps: {
       if (raw.status === 401 && (shown.renew() || shown !== authorizer))
         raw = await attempt(asked, bucket, what, signal)
       budget.learn(bucket, readRateFacts(raw.status, raw.headers, asSourceTime(clock.now())), clock.monotonic())
-      return heard(() => judge(raw, { what, origin }))
+      return heard(() => judge(raw, { what, origin, now: asSourceTime(clock.now()) }))
     } finally {
       release()
     }
@@ -179,7 +179,8 @@ export function createOktaClient(deps: {
         : { headers: { authorization } }
       const raw = await send({ method, path, ...request }, what, signal)
       status = raw.status
-      const date = readDate(raw.headers['date'])
+      // An error may be of something in between, which has a clock of its own.
+      const date = status === 200 ? readDate(raw.headers['date'], sentAt) : undefined
       if (date !== undefined) lead = elapsed(sentAt, later(date, DATE_PRECISION))
       return raw
     } finally {

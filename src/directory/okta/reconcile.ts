@@ -173,8 +173,14 @@ export function createReconcile(deps: {
     await directory.absorb([{ kind: 'group', group: toGroup(answer.body), at }], 'log')
   }
 
-  function list(group: OktaGroup): Listed {
-    return { group: toGroup(group), membersAt: group.lastMembershipUpdated ?? '', updatedAt: parse(group.lastUpdated) }
+  /** A name from the future would outlast every later one. */
+  function list(group: OktaGroup, { date = asSourceTime(clock.now()) }: OktaAnswer): Listed {
+    const updatedAt = parse(group.lastUpdated)
+    return {
+      group: toGroup(group),
+      membersAt: group.lastMembershipUpdated ?? '',
+      updatedAt: updatedAt && earliest(updatedAt, date),
+    }
   }
 
   async function changedGroups(since: SourceTime, options: CallOptions): Promise<Changed> {
@@ -185,7 +191,7 @@ export function createReconcile(deps: {
     for await (const page of client.pages('/api/v1/groups', query, options)) {
       for (const record of recordsOf(page, '/api/v1/groups', isOktaGroup)) {
         seen = newestOf(page, seen, record.lastUpdated, record.lastMembershipUpdated)
-        groups.push(list(record))
+        groups.push(list(record, page))
       }
     }
     for (const each of groups) listed.add(each)
@@ -228,7 +234,7 @@ export function createReconcile(deps: {
       const options = { signal, priority: 'reconcile', mostPages: MOST_PAGES } as const
       for await (const page of client.pages('/api/v1/groups', { limit: LIST_PAGE }, options)) {
         for (const record of recordsOf(page, '/api/v1/groups', isOktaGroup)) {
-          const each = list(record)
+          const each = list(record, page)
           found.set(record.id, each)
           listed.add(each)
         }

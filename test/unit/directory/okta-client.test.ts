@@ -20,6 +20,8 @@ const TOKEN = '00abcdefghijklmnopqrstuvwxyz0123456789ABCD'
 const ANN = '00u1annAnnAnnAnnAnn1'
 const USER = `/api/v1/users/${ANN}`
 const TIMEOUT = 10_000
+const DAY = 24 * 3_600_000
+const YEAR = 365 * DAY
 
 let clock: WatchedClock
 let okta: ScriptedOkta
@@ -84,6 +86,28 @@ describe('a call', () => {
   test('takes the server time from Okta, however wrong our clock is', async () => {
     okta.skew = 7_200_000
     expect((await get())?.date).toBe(clock.now() + 7_200_000)
+    expect(client.lead()).toBe(-7_200_000 - 1000)
+  })
+
+  test.each([
+    ['of 1970', -57 * YEAR],
+    ['of another century', 80 * YEAR],
+    ['of the day before yesterday', -2 * DAY],
+  ])('believes no date %s, and knows what it knew of the clocks', async (_, wrong) => {
+    okta.skew = -600_000
+    await get()
+    okta.skew = wrong
+    expect(await get()).toMatchObject({ body: { id: ANN }, date: undefined })
+    expect(client.lead()).toBe(599_000)
+  })
+
+  test('takes no time from an error, which may be of something in between', async () => {
+    okta.skew = -600_000
+    await get()
+    okta.skew = -DAY / 2
+    okta.answerNext(oktaError(403, 'E0000006'))
+    await expect(get()).rejects.toMatchObject({ code: 'ERR_DIRECTORY_FORBIDDEN' })
+    expect(client.lead()).toBe(599_000)
   })
 })
 

@@ -109,6 +109,15 @@ test('what could not be worked on to its end is asked for again, however much ch
   for (const path of ['/api/v1/users', '/api/v1/groups']) expect(sinceOf(of, path).at(-1)).toBe(begun + 4 * MINUTE)
 })
 
+test('a group that changes its name in the future has it from now on, and no longer than until the next', async () => {
+  const of = world({ known: [[ANN, [held(ENG, 'Engineering')]]] })
+  of.now.lists = { '/api/v1/groups': [[group(ENG, 'Builders', of.clock.now() + 1000 * MINUTE)]] }
+  const renamed = { kind: 'group', group: held(ENG, 'Builders'), at: of.clock.now() }
+  await changes(of, 'policies')
+  await of.reconcile.catalogue(signal)
+  expect(of.absorbed).toEqual([renamed, renamed])
+})
+
 test('a group whose members cannot be read waits for all others', async () => {
   const of = world({ wanted: [ENG, OPS] })
   of.now.lists = {
