@@ -89,7 +89,7 @@ function referenceOf(path: readonly string[], identity: ReadonlySet<string>): Te
     if (first === 'jwt' && more.length === 0) return { kind: 'assertion' }
     if (first === 'request' && more.length === 2 && more[0] === 'headers') return requestHeader(more[1] ?? '', identity)
     if (first === 'access_token' || first === 'id_token') {
-      return `"pomerium.${first}" is not passed on: tokens of the provider stay sealed in the session and are not renewed; \${pomerium.jwt} says who it is, with a signature`
+      return `"pomerium.${first}" is not passed on: tokens of the provider are for Postern alone; \${pomerium.jwt} says who it is, with a signature`
     }
     const certificate = CERTIFICATE_FIELDS.get(first)
     if (certificate && more.length === 0) return { kind: 'client-certificate', field: certificate }

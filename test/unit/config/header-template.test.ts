@@ -47,8 +47,8 @@ test.each<[value: string, parts: readonly unknown[]]>([
 })
 
 test.each<[value: string, problem: RegExp]>([
-  ['${pomerium.access_token}', /sealed in the session/],
-  ['$pomerium.id_token', /sealed in the session/],
+  ['${pomerium.access_token}', /for Postern alone/],
+  ['$pomerium.id_token', /for Postern alone/],
   ['${pomerium.client_cert_serial}', /expected a reference/],
   ['${pomerium.client_cert_san_dns.first}', /expected a reference/],
   ['$5', /found "5"; write \$\$ for a dollar/],
