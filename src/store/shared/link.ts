@@ -121,7 +121,8 @@ export function createLink<C>(deps: {
     connected: () => (current || closed ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
     trouble: () => trouble,
     drop(reason) {
-      current?.close(reason)
+      if (!current) return
+      current.close(reason)
       lost(reason)
     },
     close() {

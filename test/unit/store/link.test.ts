@@ -57,7 +57,10 @@ test('what keeps it away is told, not only what it was lost by: each reason once
   await clock.advanceAsync(5000)
   lose('Socket closed unexpectedly')
   await clock.advanceAsync(60_000)
+  // By whoever has just heard of it: there is no connection to be dropped.
+  link.drop('store: no connection to Redis: Socket closed unexpectedly')
   expect(attempts).toBeGreaterThan(100)
   expect(told).toEqual(['Socket closed unexpectedly', ...reasons])
+  expect(reasons).toContain(link.trouble()?.reason)
   link.close()
 })
