@@ -47,9 +47,10 @@ export function createLink<C>(deps: {
   function lost(reason: string): void {
     current = undefined
     if (closed) return
-    // Each reason once in an outage, and then how often: what it was lost by is seldom what keeps it away.
+    // Each reason once in an outage, and then how often: what it was lost by is seldom what keeps it away. Other figures
+    // (a time limit, a port) are no other reason.
     if (told !== 'lost') tally = createFaultTally(clock)
-    const repeated = tally(reason, 'lost')
+    const repeated = tally(reason.replaceAll(/\d+/g, ''), 'lost')
     if (repeated !== undefined)
       logger.error(
         { purpose, error: 'ERR_STORE_UNAVAILABLE', error_message: reason, ...(repeated > 0 && { repeated }) },
