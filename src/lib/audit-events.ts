@@ -23,7 +23,7 @@ const TOKEN = {
 
 export const AUDIT_EVENTS = {
   configuration: {
-    text: 'A configuration is in force from now on, or was not accepted (`outcome`). Names of keys and routes, never values.',
+    text: 'A configuration is in force from now on, or was not accepted (`outcome`). Names of keys and routes, never a secret; `problem` may quote what it refuses.',
     always: ['outcome', 'trigger'],
     sometimes: [
       'checksum',
